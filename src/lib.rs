@@ -1,0 +1,6 @@
+//! pyfcgid: a FastCGI gateway that runs Python WSGI applications behind Apache and nginx.
+//!
+//! The binary is the product. [`protocol`] is a FastCGI codec that others may use; the other modules are public for this
+//! project's own tests. `ARCHITECTURE.md` tells how they fit together.
+
+pub mod protocol;

@@ -1,0 +1,101 @@
+//! Bytes split anywhere become records. Owns the read buffer of one connection, and refuses to let it outgrow one record.
+
+use super::record::{Header, MAX_RECORD_LEN, Record};
+use super::{Error, record::HEADER_LEN};
+
+/// Collects what was read and takes records out of it.
+///
+/// Read into [`space`](Self::space), say how much with [`advance`](Self::advance), then call
+/// [`next_record`](Self::next_record) until it gives `None`. Between requests the buffer can be lent to another connection
+/// with [`take_buffer`](Self::take_buffer), so an idle connection holds no memory.
+///
+/// Invariant: `start <= end <= buffer.len() <= MAX_BUFFER_LEN`.
+#[derive(Debug, Default)]
+pub struct Decoder {
+    buffer: Vec<u8>,
+    start: usize,
+    end: usize,
+}
+
+impl Decoder {
+    /// A decoder without a buffer; [`space`](Self::space) makes one when it is needed.
+    pub const fn new() -> Self {
+        Self { buffer: Vec::new(), start: 0, end: 0 }
+    }
+
+    /// Room for the next read: never empty, and enough for the record that is incomplete so far.
+    ///
+    /// # Panics
+    /// Never.
+    pub fn space(&mut self) -> &mut [u8] {
+        let needed = self.pending_len();
+        if self.buffer.len() < needed {
+            self.buffer.resize(if needed <= SMALL_BUFFER_LEN { SMALL_BUFFER_LEN } else { LARGE_BUFFER_LEN }, 0);
+        }
+        if self.start == self.end {
+            (self.start, self.end) = (0, 0);
+        } else if self.start + needed > self.buffer.len() {
+            self.buffer.copy_within(self.start..self.end, 0);
+            (self.start, self.end) = (0, self.end - self.start);
+        }
+        &mut self.buffer[self.end..]
+    }
+
+    /// The first `count` bytes of [`space`](Self::space) have been filled; more than it has room for counts as all of it.
+    pub fn advance(&mut self, count: usize) {
+        self.end = self.end.saturating_add(count).min(self.buffer.len());
+    }
+
+    /// The next complete record, or `None` until more has been read.
+    ///
+    /// # Errors
+    /// [`Error::Version`] when no record header stands where one must; the stream is then lost.
+    pub fn next_record(&mut self) -> Result<Option<Record<'_>>, Error> {
+        let unread = &self.buffer[self.start..self.end];
+        let Some(header) = Header::parse(unread)? else {
+            return Ok(None);
+        };
+        let Some(record) = unread.get(HEADER_LEN..header.record_len()) else {
+            return Ok(None);
+        };
+        self.start += header.record_len();
+        let content = &record[..usize::from(header.content_length)];
+        Ok(Some(Record { record_type: header.record_type, request_id: header.request_id, content }))
+    }
+
+    /// Whether every byte read so far belonged to a record that was taken out.
+    pub fn is_empty(&self) -> bool {
+        self.start == self.end
+    }
+
+    /// Gives the buffer away if nothing is in it, so that it can serve another connection.
+    pub fn take_buffer(&mut self) -> Option<Vec<u8>> {
+        if !self.is_empty() || self.buffer.is_empty() {
+            return None;
+        }
+        (self.start, self.end) = (0, 0);
+        Some(std::mem::take(&mut self.buffer))
+    }
+
+    /// Takes a buffer another decoder gave away. Ignored if this one has its own.
+    pub fn lend_buffer(&mut self, buffer: Vec<u8>) {
+        if self.buffer.is_empty() {
+            self.buffer = buffer;
+        }
+    }
+
+    /// Bytes that the incomplete record takes in all, as far as that is known, and at least one more than there are.
+    fn pending_len(&self) -> usize {
+        let unread = &self.buffer[self.start..self.end];
+        match Header::parse(unread) {
+            Ok(Some(header)) => header.record_len().max(unread.len() + 1),
+            _ => HEADER_LEN.max(unread.len() + 1),
+        }
+    }
+}
+
+/// Holds the whole request of a browser without a body in one read.
+const SMALL_BUFFER_LEN: usize = 16 * 1024;
+/// Holds any record, and several of an upload in one read.
+const LARGE_BUFFER_LEN: usize = 128 * 1024;
+const _: () = assert!(LARGE_BUFFER_LEN >= MAX_RECORD_LEN);

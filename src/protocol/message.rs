@@ -1,0 +1,216 @@
+//! The fixed bodies: BeginRequest, EndRequest and UnknownType, and the two bodies of name-value pairs for management
+//! (FastCGI 1.0 §4, §5.1, §5.5).
+
+use nom::Parser;
+use nom::number::complete::{be_u8, be_u16};
+
+use super::params::{self, Pairs};
+use super::{Error, ParamsError, RecordType};
+
+/// What the peer wants the application to be (§6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// FCGI_RESPONDER, 1: answers an HTTP request.
+    Responder,
+    /// FCGI_AUTHORIZER, 2: says whether a request is allowed.
+    Authorizer,
+    /// FCGI_FILTER, 3: transforms a file.
+    Filter,
+    /// A role the specification does not define.
+    Other(u16),
+}
+
+impl Role {
+    /// The number on the wire.
+    pub const fn value(self) -> u16 {
+        match self {
+            Self::Responder => 1,
+            Self::Authorizer => 2,
+            Self::Filter => 3,
+            Self::Other(value) => value,
+        }
+    }
+}
+
+impl From<u16> for Role {
+    fn from(value: u16) -> Self {
+        match value {
+            1 => Self::Responder,
+            2 => Self::Authorizer,
+            3 => Self::Filter,
+            other => Self::Other(other),
+        }
+    }
+}
+
+/// The body of BEGIN_REQUEST (§5.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BeginRequest {
+    /// The role asked for.
+    pub role: Role,
+    /// FCGI_KEEP_CONN: the peer closes the connection; otherwise the application does, after END_REQUEST.
+    pub keep_connection: bool,
+}
+
+impl BeginRequest {
+    /// Parses the eight bytes. Flags other than FCGI_KEEP_CONN and the reserved bytes are ignored.
+    ///
+    /// # Errors
+    /// [`Error::BodyLength`] unless there are exactly eight bytes.
+    pub fn parse(content: &[u8]) -> Result<Self, Error> {
+        check_length(RecordType::BeginRequest, content)?;
+        let mut fields = (be_u16::<_, ()>, be_u8);
+        let Ok((_, (role, flags))) = fields.parse(content) else {
+            return Err(Error::BodyLength { record_type: RecordType::BeginRequest, expected: BODY_LEN, found: content.len() });
+        };
+        Ok(Self { role: role.into(), keep_connection: flags & FLAG_KEEP_CONN != 0 })
+    }
+
+    /// The eight bytes on the wire.
+    pub const fn encode(self) -> [u8; BODY_LEN] {
+        let role = self.role.value().to_be_bytes();
+        [role[0], role[1], if self.keep_connection { FLAG_KEEP_CONN } else { 0 }, 0, 0, 0, 0, 0]
+    }
+}
+
+/// How a request ended, seen from the protocol (§5.5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProtocolStatus {
+    /// FCGI_REQUEST_COMPLETE, 0.
+    RequestComplete,
+    /// FCGI_CANT_MPX_CONN, 1: the application does not multiplex. pyfcgid never says so.
+    CantMpxConn,
+    /// FCGI_OVERLOADED, 2: no room for the request.
+    Overloaded,
+    /// FCGI_UNKNOWN_ROLE, 3: the role is not offered.
+    UnknownRole,
+    /// A status the specification does not define.
+    Other(u8),
+}
+
+impl ProtocolStatus {
+    /// The number on the wire.
+    pub const fn value(self) -> u8 {
+        match self {
+            Self::RequestComplete => 0,
+            Self::CantMpxConn => 1,
+            Self::Overloaded => 2,
+            Self::UnknownRole => 3,
+            Self::Other(value) => value,
+        }
+    }
+}
+
+impl From<u8> for ProtocolStatus {
+    fn from(value: u8) -> Self {
+        match value {
+            0 => Self::RequestComplete,
+            1 => Self::CantMpxConn,
+            2 => Self::Overloaded,
+            3 => Self::UnknownRole,
+            other => Self::Other(other),
+        }
+    }
+}
+
+/// The body of END_REQUEST (§5.5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EndRequest {
+    /// The application's exit status, as a CGI program's.
+    pub app_status: u32,
+    /// How the request ended.
+    pub protocol_status: ProtocolStatus,
+}
+
+impl EndRequest {
+    /// Parses the eight bytes; the reserved ones are ignored.
+    ///
+    /// # Errors
+    /// [`Error::BodyLength`] unless there are exactly eight bytes.
+    pub fn parse(content: &[u8]) -> Result<Self, Error> {
+        let &[a, b, c, d, protocol_status, ..] = check_length(RecordType::EndRequest, content)?;
+        Ok(Self { app_status: u32::from_be_bytes([a, b, c, d]), protocol_status: protocol_status.into() })
+    }
+
+    /// The eight bytes on the wire.
+    pub const fn encode(self) -> [u8; BODY_LEN] {
+        let status = self.app_status.to_be_bytes();
+        [status[0], status[1], status[2], status[3], self.protocol_status.value(), 0, 0, 0]
+    }
+}
+
+/// The body of UNKNOWN_TYPE (§4.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UnknownType {
+    /// The type byte that was not understood.
+    pub record_type: u8,
+}
+
+impl UnknownType {
+    /// Parses the eight bytes; the reserved ones are ignored.
+    ///
+    /// # Errors
+    /// [`Error::BodyLength`] unless there are exactly eight bytes.
+    pub fn parse(content: &[u8]) -> Result<Self, Error> {
+        let &[record_type, ..] = check_length(RecordType::UnknownType, content)?;
+        Ok(Self { record_type })
+    }
+
+    /// The eight bytes on the wire.
+    pub const fn encode(self) -> [u8; BODY_LEN] {
+        [self.record_type, 0, 0, 0, 0, 0, 0, 0]
+    }
+}
+
+/// A variable that GET_VALUES asks for (§4.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Variable {
+    /// FCGI_MAX_CONNS: transport connections accepted at once.
+    MaxConns,
+    /// FCGI_MAX_REQS: requests accepted at once.
+    MaxReqs,
+    /// FCGI_MPXS_CONNS: "1" if connections are multiplexed.
+    MpxsConns,
+}
+
+impl Variable {
+    /// The variable's name on the wire.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::MaxConns => "FCGI_MAX_CONNS",
+            Self::MaxReqs => "FCGI_MAX_REQS",
+            Self::MpxsConns => "FCGI_MPXS_CONNS",
+        }
+    }
+
+    /// The variables named in the body of GET_VALUES, in its order. Names that are not understood are left out, as §4.1 asks;
+    /// so are repeated ones.
+    ///
+    /// # Errors
+    /// [`ParamsError`] if the body does not decode.
+    pub fn parse_names(content: &[u8]) -> Result<Vec<Self>, ParamsError> {
+        let mut asked = Vec::new();
+        for pair in Pairs::new(content) {
+            let (name, _) = pair?;
+            let known =
+                [Self::MaxConns, Self::MaxReqs, Self::MpxsConns].into_iter().find(|known| known.name().as_bytes() == name);
+            if let Some(known) = known.filter(|known| !asked.contains(known)) {
+                asked.push(known);
+            }
+        }
+        Ok(asked)
+    }
+
+    /// Appends this variable and its value, as in the body of GET_VALUES_RESULT.
+    pub fn encode_value(self, out: &mut Vec<u8>, value: u32) {
+        params::encode_pair(out, self.name().as_bytes(), value.to_string().as_bytes()).expect("both are a few bytes long");
+    }
+}
+
+fn check_length(record_type: RecordType, content: &[u8]) -> Result<&[u8; BODY_LEN], Error> {
+    content.try_into().map_err(|_| Error::BodyLength { record_type, expected: BODY_LEN, found: content.len() })
+}
+
+/// Every fixed body has eight bytes.
+pub const BODY_LEN: usize = 8;
+const FLAG_KEEP_CONN: u8 = 1;

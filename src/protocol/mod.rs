@@ -1,0 +1,54 @@
+//! FastCGI 1.0, without I/O: bytes in, records and events out, and back.
+//!
+//! Owns the wire format and the legal order of records on one connection. Knows no socket, no clock, no limit on memory other
+//! than a record's own size, and nothing of WSGI. No type of the parser library appears in a signature.
+//!
+//! The parts, from the wire upwards:
+//!
+//! - [`record`]: the eight-byte header and typed records;
+//! - [`params`]: name-value pairs, as in FCGI_PARAMS and FCGI_GET_VALUES;
+//! - [`message`]: the fixed bodies (BeginRequest, EndRequest, UnknownType, GetValues);
+//! - [`Decoder`]: bytes split anywhere become [`Record`]s;
+//! - [`Session`]: the records of one connection become [`Event`]s of the requests multiplexed on it;
+//! - [`encoder`]: what goes back.
+//!
+//! Source: FastCGI Specification 1.0, Mark R. Brown, Open Market, 29 April 1996.
+//!
+//! ```
+//! use pyfcgid::protocol::{Decoder, Event, RequestId, Session, SessionLimits, encoder};
+//! use pyfcgid::protocol::message::Role;
+//!
+//! let id = RequestId::new(1);
+//! let mut sent = Vec::new();
+//! encoder::encode_begin_request(&mut sent, id, Role::Responder, true);
+//! encoder::encode_params(&mut sent, id, [(&b"REQUEST_METHOD"[..], &b"GET"[..])]).unwrap();
+//! encoder::encode_stream(&mut sent, pyfcgid::protocol::RecordType::Stdin, id, b"");
+//!
+//! let mut decoder = Decoder::new();
+//! let mut session = Session::new(SessionLimits { max_connections: 100, max_requests: 100 });
+//! decoder.space()[..sent.len()].copy_from_slice(&sent);
+//! decoder.advance(sent.len());
+//! let mut events = Vec::new();
+//! while let Some(record) = decoder.next_record().unwrap() {
+//!     events.push(format!("{:?}", session.handle_record(record).unwrap()));
+//! }
+//! assert!(events[0].starts_with("Begin"));
+//! assert!(events[2].starts_with("ParamsEnd"));
+//! assert!(events[3].starts_with("StdinEnd"));
+//! ```
+
+pub mod encoder;
+pub mod message;
+pub mod params;
+pub mod record;
+
+mod decoder;
+mod error;
+mod session;
+
+pub use decoder::Decoder;
+pub use error::{Error, Survivor};
+pub use message::{ProtocolStatus, Role};
+pub use params::{Pairs, ParamsError};
+pub use record::{Header, Record, RecordType, RequestId};
+pub use session::{Event, Phase, Session, SessionLimits};

@@ -1,0 +1,107 @@
+//! Name-value pairs: two lengths of one or four bytes each, the name, the value (FastCGI 1.0 §3.4).
+//!
+//! A peer controls all four numbers, so lengths are compared with what is there before anything is taken, and added in 64 bits.
+
+use nom::number::complete::{be_u8, be_u32};
+use nom::{IResult, Parser};
+use thiserror::Error;
+
+/// Name-value pairs that do not decode. The peer's fault; the connection survives, the request does not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum ParamsError {
+    /// The stream ends inside a pair, or a pair claims more bytes than there are.
+    #[error("a name-value pair claims {claimed} bytes where {left} are left")]
+    Truncated {
+        /// Bytes the pair says it has, its lengths included as far as they are there.
+        claimed: u64,
+        /// Bytes there are.
+        left: usize,
+    },
+    /// A name or a value is too long to be encoded: more than 2³¹ − 1 bytes.
+    #[error("a name or value of {0} bytes cannot be encoded")]
+    TooLong(usize),
+}
+
+/// Iterates over the pairs of a complete stream, as (name, value). Stops after the first error.
+///
+/// Empty names and values are pairs like any other; what they mean is not for the codec to say.
+#[derive(Clone, Debug)]
+pub struct Pairs<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Pairs<'a> {
+    /// The pairs in `stream`, the content of all its records one after another.
+    pub fn new(stream: &'a [u8]) -> Self {
+        Self { rest: stream }
+    }
+}
+
+impl<'a> Iterator for Pairs<'a> {
+    type Item = Result<(&'a [u8], &'a [u8]), ParamsError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.rest.is_empty() {
+            return None;
+        }
+        let pair = parse_pair(self.rest);
+        self.rest = match &pair {
+            Ok((_, rest)) => rest,
+            Err(_) => &[],
+        };
+        Some(pair.map(|(pair, _)| pair))
+    }
+}
+
+/// Appends one pair to `out`, each length in its shortest form.
+///
+/// # Errors
+/// [`ParamsError::TooLong`] when a length does not fit in 31 bits; `out` is then as it was.
+pub fn encode_pair(out: &mut Vec<u8>, name: &[u8], value: &[u8]) -> Result<(), ParamsError> {
+    let (name_length, value_length) = (checked_length(name)?, checked_length(value)?);
+    encode_length(out, name_length);
+    encode_length(out, value_length);
+    out.extend_from_slice(name);
+    out.extend_from_slice(value);
+    Ok(())
+}
+
+type Pair<'a> = (&'a [u8], &'a [u8]);
+
+fn parse_pair(input: &[u8]) -> Result<(Pair<'_>, &[u8]), ParamsError> {
+    let Ok((body, (name_length, value_length))) = (parse_length, parse_length).parse(input) else {
+        return Err(ParamsError::Truncated { claimed: input.len() as u64 + 1, left: input.len() });
+    };
+    let claimed = u64::from(name_length) + u64::from(value_length);
+    if claimed > body.len() as u64 {
+        return Err(ParamsError::Truncated { claimed, left: body.len() });
+    }
+    let (name, rest) = body.split_at(name_length as usize);
+    let (value, rest) = rest.split_at(value_length as usize);
+    Ok(((name, value), rest))
+}
+
+fn parse_length(input: &[u8]) -> IResult<&[u8], u32, ()> {
+    match input.first() {
+        Some(first) if first & LONG_LENGTH == 0 => be_u8.map(u32::from).parse(input),
+        _ => be_u32.map(|length| length & MAX_LENGTH).parse(input),
+    }
+}
+
+fn checked_length(bytes: &[u8]) -> Result<u32, ParamsError> {
+    match u32::try_from(bytes.len()) {
+        Ok(length) if length <= MAX_LENGTH => Ok(length),
+        _ => Err(ParamsError::TooLong(bytes.len())),
+    }
+}
+
+fn encode_length(out: &mut Vec<u8>, length: u32) {
+    match u8::try_from(length) {
+        Ok(short) if short & LONG_LENGTH == 0 => out.push(short),
+        _ => out.extend_from_slice(&(length | !MAX_LENGTH).to_be_bytes()),
+    }
+}
+
+/// The bit that says a length has four bytes.
+const LONG_LENGTH: u8 = 0x80;
+const MAX_LENGTH: u32 = 0x7fff_ffff;

@@ -1,0 +1,186 @@
+//! The record: an eight-byte header, content of up to 65,535 bytes and padding of up to 255 (FastCGI 1.0 §3.3).
+
+use std::fmt;
+
+use nom::Parser;
+use nom::number::complete::{be_u8, be_u16};
+
+use super::Error;
+
+/// FCGI_VERSION_1, the only version there is.
+pub const VERSION_1: u8 = 1;
+/// Bytes in a record header (FCGI_HEADER_LEN).
+pub const HEADER_LEN: usize = 8;
+/// The most content one record can carry, in bytes.
+pub const MAX_CONTENT_LEN: usize = u16::MAX as usize;
+/// The most bytes one record can take on the wire: header, content and padding.
+pub const MAX_RECORD_LEN: usize = HEADER_LEN + MAX_CONTENT_LEN + u8::MAX as usize;
+
+/// A request's number, unique among the open requests of one connection only. 0 marks management records (§3.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RequestId(u16);
+
+impl RequestId {
+    /// FCGI_NULL_REQUEST_ID.
+    pub const MANAGEMENT: Self = Self(0);
+
+    /// The id with this number on the wire.
+    pub const fn new(id: u16) -> Self {
+        Self(id)
+    }
+
+    /// The number on the wire.
+    pub const fn value(self) -> u16 {
+        self.0
+    }
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// The type byte of a record (§8, "Values for type component of FCGI_Header").
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecordType {
+    /// FCGI_BEGIN_REQUEST, 1.
+    BeginRequest,
+    /// FCGI_ABORT_REQUEST, 2.
+    AbortRequest,
+    /// FCGI_END_REQUEST, 3.
+    EndRequest,
+    /// FCGI_PARAMS, 4, a stream.
+    Params,
+    /// FCGI_STDIN, 5, a stream.
+    Stdin,
+    /// FCGI_STDOUT, 6, a stream.
+    Stdout,
+    /// FCGI_STDERR, 7, a stream.
+    Stderr,
+    /// FCGI_DATA, 8, a stream.
+    Data,
+    /// FCGI_GET_VALUES, 9, a management record.
+    GetValues,
+    /// FCGI_GET_VALUES_RESULT, 10, a management record.
+    GetValuesResult,
+    /// FCGI_UNKNOWN_TYPE, 11, a management record.
+    UnknownType,
+    /// A type the specification does not define.
+    Other(u8),
+}
+
+impl RecordType {
+    /// The type byte.
+    pub const fn value(self) -> u8 {
+        match self {
+            Self::BeginRequest => 1,
+            Self::AbortRequest => 2,
+            Self::EndRequest => 3,
+            Self::Params => 4,
+            Self::Stdin => 5,
+            Self::Stdout => 6,
+            Self::Stderr => 7,
+            Self::Data => 8,
+            Self::GetValues => 9,
+            Self::GetValuesResult => 10,
+            Self::UnknownType => 11,
+            Self::Other(value) => value,
+        }
+    }
+}
+
+impl From<u8> for RecordType {
+    fn from(value: u8) -> Self {
+        match value {
+            1 => Self::BeginRequest,
+            2 => Self::AbortRequest,
+            3 => Self::EndRequest,
+            4 => Self::Params,
+            5 => Self::Stdin,
+            6 => Self::Stdout,
+            7 => Self::Stderr,
+            8 => Self::Data,
+            9 => Self::GetValues,
+            10 => Self::GetValuesResult,
+            11 => Self::UnknownType,
+            other => Self::Other(other),
+        }
+    }
+}
+
+impl fmt::Display for RecordType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = match self {
+            Self::BeginRequest => "BEGIN_REQUEST",
+            Self::AbortRequest => "ABORT_REQUEST",
+            Self::EndRequest => "END_REQUEST",
+            Self::Params => "PARAMS",
+            Self::Stdin => "STDIN",
+            Self::Stdout => "STDOUT",
+            Self::Stderr => "STDERR",
+            Self::Data => "DATA",
+            Self::GetValues => "GET_VALUES",
+            Self::GetValuesResult => "GET_VALUES_RESULT",
+            Self::UnknownType => "UNKNOWN_TYPE",
+            Self::Other(value) => return write!(f, "record type {value}"),
+        };
+        f.write_str(name)
+    }
+}
+
+/// A record header without its version, which is checked, and its reserved byte, which is ignored as §3.3 asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// The type of the record.
+    pub record_type: RecordType,
+    /// The request it belongs to, or [`RequestId::MANAGEMENT`].
+    pub request_id: RequestId,
+    /// Bytes of content behind the header.
+    pub content_length: u16,
+    /// Bytes of padding behind the content, to be ignored.
+    pub padding_length: u8,
+}
+
+impl Header {
+    /// Parses the header at the start of `input`; `None` if there are fewer than eight bytes.
+    ///
+    /// # Errors
+    /// [`Error::Version`] as soon as the first byte is there and is not 1.
+    pub fn parse(input: &[u8]) -> Result<Option<Self>, Error> {
+        match input.first() {
+            Some(&VERSION_1) => Ok(Self::parse_fields(input)),
+            Some(&version) => Err(Error::Version(version)),
+            None => Ok(None),
+        }
+    }
+
+    fn parse_fields(input: &[u8]) -> Option<Self> {
+        let mut fields = (be_u8::<_, ()>, be_u8, be_u16, be_u16, be_u8, be_u8);
+        let (_, (_version, record_type, request_id, content_length, padding_length, _reserved)) = fields.parse(input).ok()?;
+        Some(Self { record_type: record_type.into(), request_id: RequestId(request_id), content_length, padding_length })
+    }
+
+    /// The eight bytes on the wire.
+    pub const fn encode(self) -> [u8; HEADER_LEN] {
+        let id = self.request_id.0.to_be_bytes();
+        let length = self.content_length.to_be_bytes();
+        [VERSION_1, self.record_type.value(), id[0], id[1], length[0], length[1], self.padding_length, 0]
+    }
+
+    /// Bytes of the whole record on the wire, at most [`MAX_RECORD_LEN`].
+    pub const fn record_len(self) -> usize {
+        HEADER_LEN + self.content_length as usize + self.padding_length as usize
+    }
+}
+
+/// A complete record, its padding dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Record<'a> {
+    /// The type of the record.
+    pub record_type: RecordType,
+    /// The request it belongs to, or [`RequestId::MANAGEMENT`].
+    pub request_id: RequestId,
+    /// The content, at most [`MAX_CONTENT_LEN`] bytes.
+    pub content: &'a [u8],
+}
