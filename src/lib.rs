@@ -3,4 +3,8 @@
 //! The binary is the product. [`protocol`] is a FastCGI codec that others may use; the other modules are public for this
 //! project's own tests. `ARCHITECTURE.md` tells how they fit together.
 
+pub mod event_loop;
+pub mod exchange;
 pub mod protocol;
+pub mod sys;
+pub mod workers;

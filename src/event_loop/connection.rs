@@ -1,0 +1,268 @@
+//! The read side of one connection: bytes from the socket to complete requests in the queue.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::Settings;
+use super::outbox::{Outbox, Phase, Status};
+use crate::exchange::assembler::{Assembled, Refused};
+use crate::exchange::reply::{Ending, Gone};
+use crate::exchange::{Assembler, ConnectionId, Exchange, Outcome, Refusal, Reply, Sink};
+use crate::protocol::{Decoder, Error, Event, Record, Session};
+use crate::workers::Queue;
+
+/// One accepted socket.
+#[derive(Debug)]
+pub struct Connection {
+    id: ConnectionId,
+    peer: PeerName,
+    outbox: Arc<Outbox>,
+    decoder: Decoder,
+    session: Session,
+    assembler: Assembler,
+    last_read: Instant,
+    has_read: bool,
+}
+
+/// Who is at the other end, for messages.
+#[derive(Clone, Copy, Debug)]
+pub enum PeerName {
+    /// A TCP address.
+    Tcp(SocketAddr),
+    /// A Unix socket, which has no name at its other end.
+    Unix,
+}
+
+impl fmt::Display for PeerName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            Self::Unix => f.write_str("unix socket"),
+        }
+    }
+}
+
+/// What a connection borrows from the event loop while it reads.
+#[derive(Debug)]
+pub struct Context<'a> {
+    /// Where complete requests go.
+    pub queue: &'a Queue,
+    /// A read buffer for whoever needs one.
+    pub spare: &'a mut Option<Vec<u8>>,
+    /// The time of this turn.
+    pub now: Instant,
+}
+
+/// What becomes of a connection after it was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// There is nothing more to read now.
+    Done,
+    /// There may be more, but others shall have their turn first.
+    Again,
+    /// The connection is to be closed.
+    Close,
+}
+
+/// Why a connection ends.
+#[derive(Debug)]
+enum End {
+    PeerClosed,
+    Broken(io::Error),
+    Misbehaved(Error),
+    Unread,
+}
+
+impl Connection {
+    /// The read side of an accepted socket whose write side is `outbox`.
+    pub fn new(id: ConnectionId, peer: PeerName, outbox: Arc<Outbox>, settings: &Settings, now: Instant) -> Self {
+        let (session, assembler) = (Session::new(settings.session), Assembler::new(settings.request));
+        Self { id, peer, outbox, decoder: Decoder::new(), session, assembler, last_read: now, has_read: false }
+    }
+
+    /// The write side.
+    pub fn outbox(&self) -> &Outbox {
+        &self.outbox
+    }
+
+    /// The connection's number.
+    pub fn id(&self) -> ConnectionId {
+        self.id
+    }
+
+    /// Reads what is there. `closing` says that the peer has closed its side, so the end must be read too.
+    pub fn read(&mut self, closing: bool, context: &mut Context<'_>) -> Turn {
+        if let Some(spare) = context.spare.take() {
+            self.decoder.lend_buffer(spare);
+        }
+        let result = self.read_some(closing, context);
+        if let Some(buffer) = self.decoder.take_buffer() {
+            *context.spare = Some(buffer);
+        }
+        result.unwrap_or_else(|end| {
+            self.report(&end);
+            Turn::Close
+        })
+    }
+
+    fn read_some(&mut self, closing: bool, context: &Context<'_>) -> Result<Turn, End> {
+        let mut phase = self.outbox.take_finished(|id| self.session.finish(id));
+        for _ in 0..READS_A_TURN {
+            let space = self.decoder.space();
+            let room = space.len();
+            let count = match self.outbox.stream().read(space) {
+                Ok(0) => return Err(End::PeerClosed),
+                Ok(count) => count,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Turn::Done),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(End::Broken(error)),
+            };
+            (self.last_read, self.has_read) = (context.now, true);
+            if !phase.is_over() {
+                self.decoder.advance(count);
+                phase = self.handle_records(context)?;
+            }
+            if count < room && !closing {
+                return Ok(Turn::Done);
+            }
+        }
+        Ok(Turn::Again)
+    }
+
+    fn handle_records(&mut self, context: &Context<'_>) -> Result<Phase, End> {
+        let Self { decoder, session, assembler, outbox, .. } = self;
+        let mut reader = RecordHandler { id: self.id, session, assembler, outbox };
+        while let Some(record) = decoder.next_record().map_err(End::Misbehaved)? {
+            reader.handle(record, context)?;
+        }
+        Ok(self.outbox.take_finished(|id| self.session.finish(id)))
+    }
+
+    /// When this connection is to be closed if nothing happens before, and what to say then.
+    pub fn deadline(&self, settings: &Settings) -> Option<(Instant, Expiry)> {
+        let Status { phase, open, ended, stalled_since } = self.outbox.status();
+        let socket_timeout = |since: Instant, expiry| settings.socket_timeout.map(|timeout| (since + timeout, expiry));
+        if let Some(since) = stalled_since {
+            return socket_timeout(since, Expiry::Unread);
+        }
+        if phase.is_over() {
+            return Some((self.last_read.max(ended) + LINGER, Expiry::Lingered));
+        }
+        if !self.has_read {
+            return socket_timeout(self.last_read, Expiry::Silent);
+        }
+        if !self.assembler.is_empty() || !self.decoder.is_empty() {
+            return socket_timeout(self.last_read, Expiry::Stalled);
+        }
+        if open > 0 {
+            return None;
+        }
+        settings.idle_timeout.map(|timeout| (self.last_read.max(ended) + timeout, Expiry::Idle))
+    }
+
+    /// Says why the connection is closed by its deadline.
+    pub fn report_expiry(&self, expiry: Expiry) {
+        let Self { id, peer, .. } = self;
+        match expiry {
+            Expiry::Idle | Expiry::Lingered => log::debug!("connection {id} ({peer}) closed: {expiry}"),
+            _ => log::warn!("connection {id} ({peer}) closed: {expiry}"),
+        }
+    }
+
+    fn report(&self, end: &End) {
+        let Self { id, peer, .. } = self;
+        match end {
+            End::PeerClosed if !self.assembler.is_empty() || !self.decoder.is_empty() => {
+                log::info!("connection {id} ({peer}) was closed by the web server inside a request");
+            }
+            End::PeerClosed => log::trace!("connection {id} ({peer}) was closed by the web server"),
+            End::Broken(error) => log::info!("connection {id} ({peer}) is broken: {error}"),
+            End::Misbehaved(error) => log::warn!("connection {id} ({peer}) closed: {error}"),
+            End::Unread => log::warn!("connection {id} ({peer}) closed: the web server asks and does not read the answers"),
+        }
+    }
+}
+
+/// Why a deadline has passed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expiry {
+    /// Nothing came since the connection was accepted.
+    Silent,
+    /// A request stopped in the middle.
+    Stalled,
+    /// An answer is not read.
+    Unread,
+    /// Kept open for long enough without a request.
+    Idle,
+    /// The peer did not close after the last answer.
+    Lingered,
+}
+
+impl fmt::Display for Expiry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Silent => "nothing was sent on it within socket-timeout",
+            Self::Stalled => "a request stopped in the middle for socket-timeout",
+            Self::Unread => "the web server did not read an answer for socket-timeout",
+            Self::Idle => "no request came within idle-timeout",
+            Self::Lingered => "the web server did not close it after the last answer",
+        })
+    }
+}
+
+/// The parts of a connection that a record goes through, borrowed apart from the decoder it comes from.
+struct RecordHandler<'a> {
+    id: ConnectionId,
+    session: &'a mut Session,
+    assembler: &'a mut Assembler,
+    outbox: &'a Arc<Outbox>,
+}
+
+impl RecordHandler<'_> {
+    fn handle(&mut self, record: Record<'_>, context: &Context<'_>) -> Result<(), End> {
+        let event = self.session.handle_record(record).map_err(End::Misbehaved)?;
+        if let Event::Begin { .. } = event {
+            self.outbox.begin();
+        }
+        match self.assembler.handle_event(event, self.session.open_requests()) {
+            Outcome::Pending => {}
+            Outcome::Ready(assembled) => self.dispatch(assembled, context),
+            Outcome::Refused(refused) => self.refuse(refused),
+            Outcome::Aborted(id) => self.outbox.abort(id),
+            Outcome::Answer(bytes) => self.outbox.answer(&bytes).map_err(|Gone| End::Unread)?,
+        }
+        Ok(())
+    }
+
+    fn dispatch(&mut self, assembled: Assembled, context: &Context<'_>) {
+        let Assembled { id, request, keep_connection, head_only } = assembled;
+        let sink: Arc<dyn Sink> = Arc::<Outbox>::clone(self.outbox);
+        let reply = Reply::new(sink, Ending { request: id, keep_connection }, head_only);
+        if let Err(mut exchange) = context.queue.try_dispatch(Exchange { request, reply }) {
+            exchange.reply.refuse(Refusal::Overloaded);
+            self.refused(Refusal::Overloaded);
+        }
+    }
+
+    fn refuse(&mut self, refused: Refused) {
+        let Refused { id, refusal, keep_connection, head_only } = refused;
+        let sink: Arc<dyn Sink> = Arc::<Outbox>::clone(self.outbox);
+        Reply::new(sink, Ending { request: id, keep_connection }, head_only).refuse(refusal);
+        self.refused(refusal);
+    }
+
+    /// The id is free again before the next record is looked at.
+    fn refused(&mut self, refusal: Refusal) {
+        self.outbox.take_finished(|id| self.session.finish(id));
+        let level = if refusal == Refusal::Aborted { log::Level::Info } else { log::Level::Warn };
+        log::log!(level, "a request on connection {} was answered {}: {}", self.id, refusal.status(), refusal.reason());
+    }
+}
+
+/// So that one busy connection does not keep the others waiting.
+const READS_A_TURN: usize = 16;
+/// How long a peer may take to close after the last answer.
+const LINGER: Duration = Duration::from_secs(10);

@@ -1,0 +1,356 @@
+//! The thread that owns the `Poll`: accepts, reads, dispatches, and flushes what workers could not send at once.
+//!
+//! Owns connections from accept to close. Blocks only in `poll`, and knows neither Python nor what a worker does. It learns to
+//! stop from bytes on a socket: [`STOP_GRACEFULLY`] and [`STOP_NOW`].
+
+use std::io::{self, Read};
+use std::os::fd::AsRawFd;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use mio::event::Event;
+use mio::net::UnixStream;
+use mio::unix::SourceFd;
+use mio::{Events, Interest, Poll, Registry, Token};
+use slab::Slab;
+
+use crate::exchange::{ConnectionId, Limits};
+use crate::protocol::SessionLimits;
+use crate::workers::Queue;
+
+mod connection;
+pub mod listener;
+mod outbox;
+mod stream;
+mod timers;
+
+use connection::{Connection, Context, PeerName, Turn};
+pub use listener::{BindError, Listener};
+use outbox::Outbox;
+use stream::Stream;
+use timers::Timers;
+
+/// Byte on the control socket: take no more connections, finish the requests that have begun, end.
+pub const STOP_GRACEFULLY: u8 = b'g';
+/// Byte on the control socket: end at once.
+pub const STOP_NOW: u8 = b'q';
+
+/// What the event loop is to keep to.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Connections open at once; more wait in the backlog.
+    pub max_connections: usize,
+    /// How long a kept connection may be without a request; `None` for ever.
+    pub idle_timeout: Option<Duration>,
+    /// How long a peer may be silent inside a request, before its first, or while an answer waits; `None` for ever.
+    pub socket_timeout: Option<Duration>,
+    /// How long a graceful stop may take.
+    pub graceful_timeout: Duration,
+    /// What a peer is told that asks for our limits.
+    pub session: SessionLimits,
+    /// Limits on each request.
+    pub request: Limits,
+}
+
+/// One child's event loop.
+#[derive(Debug)]
+pub struct EventLoop {
+    poll: Poll,
+    registry: Arc<Registry>,
+    settings: Settings,
+    control: UnixStream,
+    listeners: Vec<Listener>,
+    /// The first token of a connection; those before are the control socket's and the listeners'.
+    first_connection: usize,
+    connections: Slab<Connection>,
+    timers: Timers<(ConnectionId, usize)>,
+    queue: Queue,
+    spare: Option<Vec<u8>>,
+    unfinished: Vec<usize>,
+    next_id: u64,
+    accept: Accept,
+    limit_reported: bool,
+    stop_at: Option<Instant>,
+    now: Instant,
+}
+
+/// Whether connections may be waiting that were not accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Accept {
+    Ready,
+    /// The limit was reached: go on when one closes.
+    AtLimit,
+    /// The system has no descriptor left: try again then.
+    After(Instant),
+}
+
+/// How the event loop ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stopped {
+    /// Requests that had begun and were not answered.
+    pub abandoned: usize,
+}
+
+impl EventLoop {
+    /// Watches `listeners` and `control`, and puts requests into `queue`.
+    ///
+    /// # Errors
+    /// Those of epoll.
+    pub fn new(listeners: Vec<Listener>, control: UnixStream, queue: Queue, settings: Settings) -> io::Result<Self> {
+        let poll = Poll::new()?;
+        let registry = Arc::new(poll.registry().try_clone()?);
+        registry.register(&mut SourceFd(&control.as_raw_fd()), CONTROL, Interest::READABLE)?;
+        for (index, listener) in listeners.iter().enumerate() {
+            registry.register(&mut SourceFd(&listener.as_raw_fd()), Token(FIRST_LISTENER + index), Interest::READABLE)?;
+        }
+        let first_connection = FIRST_LISTENER + listeners.len();
+        let (connections, timers) = (Slab::new(), Timers::new());
+        let (spare, unfinished, next_id, accept, stop_at) = (None, Vec::new(), 1, Accept::Ready, None);
+        let now = Instant::now();
+        Ok(Self {
+            poll,
+            registry,
+            settings,
+            control,
+            listeners,
+            first_connection,
+            connections,
+            timers,
+            queue,
+            spare,
+            unfinished,
+            next_id,
+            accept,
+            limit_reported: false,
+            stop_at,
+            now,
+        })
+    }
+
+    /// Serves until it is told to stop. Dropping the loop afterwards closes the queue, the listeners and the connections.
+    ///
+    /// # Errors
+    /// Those of epoll.
+    pub fn run(&mut self) -> io::Result<Stopped> {
+        let mut events = Events::with_capacity(EVENTS_A_TURN);
+        loop {
+            match self.poll.poll(&mut events, self.poll_timeout()) {
+                Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
+                _ => self.now = Instant::now(),
+            }
+            for event in &events {
+                if let Some(stopped) = self.handle_event(event) {
+                    return Ok(stopped);
+                }
+            }
+            self.continue_unfinished();
+            self.continue_accepting();
+            self.expire();
+            if let Some(stopped) = self.stopped() {
+                return Ok(stopped);
+            }
+        }
+    }
+
+    fn handle_event(&mut self, event: &Event) -> Option<Stopped> {
+        match event.token() {
+            CONTROL => return self.handle_control(),
+            Token(token) if token < self.first_connection => self.accept_from(token - FIRST_LISTENER),
+            Token(token) => self.handle_ready(token - self.first_connection, event),
+        }
+        None
+    }
+
+    fn handle_control(&mut self) -> Option<Stopped> {
+        let mut bytes = [0; 16];
+        while let Ok(count @ 1..) = self.control.read(&mut bytes) {
+            if bytes[..count].contains(&STOP_NOW) {
+                return Some(self.abandon());
+            }
+            if bytes[..count].contains(&STOP_GRACEFULLY) {
+                self.start_stopping();
+            }
+        }
+        None
+    }
+
+    fn handle_ready(&mut self, key: usize, event: &Event) {
+        let Some(connection) = self.connections.get(key) else {
+            return;
+        };
+        if event.is_writable() && connection.outbox().flush(self.now).is_err() {
+            return self.close(key);
+        }
+        if event.is_readable() || event.is_read_closed() || event.is_error() {
+            self.read(key, event.is_read_closed());
+        }
+    }
+
+    fn read(&mut self, key: usize, closing: bool) {
+        let Some(connection) = self.connections.get_mut(key) else {
+            return;
+        };
+        let mut context = Context { queue: &self.queue, spare: &mut self.spare, now: self.now };
+        match connection.read(closing, &mut context) {
+            Turn::Done => {}
+            Turn::Again => self.unfinished.push(key),
+            Turn::Close => self.close(key),
+        }
+    }
+
+    fn continue_unfinished(&mut self) {
+        for key in std::mem::take(&mut self.unfinished) {
+            self.read(key, true);
+        }
+    }
+
+    fn close(&mut self, key: usize) {
+        let connection = self.connections.remove(key);
+        let result = self.registry.deregister(&mut SourceFd(&connection.outbox().stream().as_raw_fd()));
+        if let Err(error) = result {
+            log::debug!("connection {} was not watched any more: {error}", connection.id());
+        }
+        connection.outbox().close();
+        if self.accept == Accept::AtLimit {
+            self.accept = Accept::After(self.now);
+        }
+    }
+
+    fn accept_from(&mut self, index: usize) {
+        while self.accept == Accept::Ready && index < self.listeners.len() {
+            if self.connections.len() >= self.settings.max_connections {
+                return self.reach_limit();
+            }
+            match self.listeners[index].accept() {
+                Ok((stream, peer)) => self.open(stream, peer),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) if is_of_one_connection(&error) => {}
+                Err(error) => {
+                    log::error!("cannot accept connections: {error}; trying again in {} ms", ACCEPT_PAUSE.as_millis());
+                    self.accept = Accept::After(self.now + ACCEPT_PAUSE);
+                }
+            }
+        }
+    }
+
+    /// Said once: at the limit it would otherwise be said for each connection.
+    fn reach_limit(&mut self) {
+        self.accept = Accept::AtLimit;
+        if !std::mem::replace(&mut self.limit_reported, true) {
+            log::warn!("max-connections ({}) are open: others wait until one closes", self.settings.max_connections);
+        }
+    }
+
+    fn continue_accepting(&mut self) {
+        if matches!(self.accept, Accept::After(when) if when <= self.now) {
+            self.accept = Accept::Ready;
+            (0..self.listeners.len()).for_each(|index| self.accept_from(index));
+        }
+    }
+
+    fn open(&mut self, stream: Stream, peer: PeerName) {
+        let id = ConnectionId::new(self.next_id);
+        self.next_id += 1;
+        let entry = self.connections.vacant_entry();
+        let key = entry.key();
+        let token = Token(self.first_connection + key);
+        if let Err(error) = self.registry.register(&mut SourceFd(&stream.as_raw_fd()), token, Interest::READABLE) {
+            log::error!("connection {id} ({peer}) closed: it cannot be watched: {error}");
+            return;
+        }
+        let outbox = Arc::new(Outbox::new(stream, Arc::clone(&self.registry), token, self.now));
+        entry.insert(Connection::new(id, peer, outbox, &self.settings, self.now));
+        self.timers.insert(self.now + self.check_interval(), (id, key));
+    }
+
+    /// Looks at the connections whose entry has come due: each says itself when it is to be closed.
+    fn expire(&mut self) {
+        while let Some((id, key)) = self.timers.pop_due(self.now) {
+            let Some(connection) = self.connections.get(key).filter(|connection| connection.id() == id) else {
+                continue;
+            };
+            let next = self.now + self.check_interval();
+            match connection.deadline(&self.settings) {
+                Some((deadline, expiry)) if deadline <= self.now => {
+                    connection.report_expiry(expiry);
+                    self.close(key);
+                }
+                Some((deadline, _)) => self.timers.insert(deadline.min(next), (id, key)),
+                None => self.timers.insert(next, (id, key)),
+            }
+        }
+    }
+
+    /// No deadline that starts later can pass within this time.
+    fn check_interval(&self) -> Duration {
+        let timeouts = [self.settings.socket_timeout, self.settings.idle_timeout];
+        timeouts.into_iter().flatten().min().unwrap_or(MAX_CHECK_INTERVAL).min(MAX_CHECK_INTERVAL)
+    }
+
+    fn poll_timeout(&self) -> Option<Duration> {
+        let now = Instant::now();
+        let accept = match self.accept {
+            Accept::After(when) => Some(when.saturating_duration_since(now)),
+            _ => None,
+        };
+        let stop = self.stop_at.map(|_| STOP_CHECK_INTERVAL);
+        let unfinished = (!self.unfinished.is_empty()).then_some(Duration::ZERO);
+        [self.timers.next_in(now), accept, stop, unfinished].into_iter().flatten().min()
+    }
+
+    /// What waits in the backlog and in the sockets was sent before the stop, so it is served.
+    fn start_stopping(&mut self) {
+        if self.stop_at.is_some() {
+            return;
+        }
+        self.stop_at = Some(self.now + self.settings.graceful_timeout);
+        self.accept = Accept::Ready;
+        (0..self.listeners.len()).for_each(|index| self.accept_from(index));
+        for listener in self.listeners.drain(..) {
+            drop(self.registry.deregister(&mut SourceFd(&listener.as_raw_fd())));
+        }
+        let keys: Vec<usize> = self.connections.iter().map(|(key, _)| key).collect();
+        for key in keys {
+            self.read(key, false);
+            if let Some(connection) = self.connections.get(key) {
+                connection.outbox().close_when_idle();
+            }
+        }
+    }
+
+    fn stopped(&self) -> Option<Stopped> {
+        let deadline = self.stop_at?;
+        let is_busy = |connection: &Connection| {
+            let status = connection.outbox().status();
+            status.open > 0 || status.stalled_since.is_some()
+        };
+        match self.connections.iter().any(|(_, connection)| is_busy(connection)) {
+            true if self.now < deadline => None,
+            true => Some(self.abandon()),
+            false => Some(Stopped { abandoned: 0 }),
+        }
+    }
+
+    fn abandon(&self) -> Stopped {
+        Stopped { abandoned: self.connections.iter().map(|(_, connection)| connection.outbox().status().open).sum() }
+    }
+}
+
+impl Drop for EventLoop {
+    fn drop(&mut self) {
+        self.connections.iter().for_each(|(_, connection)| connection.outbox().close());
+    }
+}
+
+/// Errors of accept(2) that say something of the connection, not of the listener.
+fn is_of_one_connection(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted | io::ErrorKind::ConnectionReset)
+}
+
+const CONTROL: Token = Token(0);
+const FIRST_LISTENER: usize = 1;
+const EVENTS_A_TURN: usize = 256;
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+const STOP_CHECK_INTERVAL: Duration = Duration::from_millis(5);
+/// Not longer than a connection may linger.
+const MAX_CHECK_INTERVAL: Duration = Duration::from_secs(10);

@@ -1,0 +1,394 @@
+//! The write side of a connection, shared by the workers that answer on it and the event loop.
+//!
+//! A worker writes to the socket itself. What the socket refuses is queued, and only then is the event loop asked (through
+//! epoll) to go on when there is room. Asking for both directions from the start would be simpler, but a Unix socket reports
+//! itself writable each time its peer reads, which would wake the loop once more for every answer.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::{self, IoSlice};
+use std::net::Shutdown;
+use std::os::fd::{AsFd, AsRawFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use mio::unix::SourceFd;
+use mio::{Interest, Registry, Token};
+
+use super::stream::Stream;
+use crate::exchange::reply::{Ending, Gone};
+use crate::exchange::{Room, Sink};
+use crate::protocol::RequestId;
+use crate::sys;
+
+/// The write side of one connection.
+#[derive(Debug)]
+pub struct Outbox {
+    stream: Stream,
+    registry: Arc<Registry>,
+    token: Token,
+    state: Mutex<State>,
+    room: Condvar,
+    /// Set with the state's lock held; read without it, so that a running application can ask often.
+    any_aborted: AtomicBool,
+}
+
+#[derive(Debug)]
+struct State {
+    phase: Phase,
+    queue: VecDeque<Piece>,
+    queued: usize,
+    /// When the socket last took something while there was a queue.
+    progress: Instant,
+    open: usize,
+    /// When the last request ended.
+    ended: Instant,
+    finished: Vec<RequestId>,
+    aborted: Vec<RequestId>,
+}
+
+/// Where the connection's end is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Requests come and answers go.
+    Open,
+    /// No further request is taken; closes when the open ones have ended.
+    LastRequests,
+    /// Everything has been said; closes when the queue is empty.
+    Flushing,
+    /// Half-closed: what the peer still sends is thrown away until it closes too.
+    Lingering,
+    /// No more.
+    Gone,
+}
+
+impl Phase {
+    /// Whether nothing more may be said.
+    pub fn is_over(self) -> bool {
+        matches!(self, Self::Flushing | Self::Lingering | Self::Gone)
+    }
+}
+
+#[derive(Debug)]
+enum Piece {
+    Bytes { bytes: Vec<u8>, sent: usize },
+    File { file: Arc<File>, offset: u64, left: usize },
+}
+
+/// What the event loop needs to know of the write side before it reads.
+#[derive(Clone, Copy, Debug)]
+pub struct Status {
+    /// Where the connection's end is.
+    pub phase: Phase,
+    /// Requests begun and not ended.
+    pub open: usize,
+    /// When the last request ended, or the connection was accepted.
+    pub ended: Instant,
+    /// Since when the socket has refused to take anything, if it has.
+    pub stalled_since: Option<Instant>,
+}
+
+impl Outbox {
+    /// The write side of `stream`, which is registered as `token`.
+    pub fn new(stream: Stream, registry: Arc<Registry>, token: Token, now: Instant) -> Self {
+        let (queue, finished, aborted) = (VecDeque::new(), Vec::new(), Vec::new());
+        let state = State { phase: Phase::Open, queue, queued: 0, progress: now, open: 0, ended: now, finished, aborted };
+        let (state, room, any_aborted) = (Mutex::new(state), Condvar::new(), AtomicBool::new(false));
+        Self { stream, registry, token, state, room, any_aborted }
+    }
+
+    /// The socket, for reading.
+    pub fn stream(&self) -> &Stream {
+        &self.stream
+    }
+
+    /// Where things stand.
+    pub fn status(&self) -> Status {
+        let state = self.lock();
+        let stalled_since = (!state.queue.is_empty()).then_some(state.progress);
+        Status { phase: state.phase, open: state.open, ended: state.ended, stalled_since }
+    }
+
+    /// A request has begun.
+    pub fn begin(&self) {
+        self.lock().open += 1;
+    }
+
+    /// Calls `forget` for each request that has ended since the last call, and returns the phase. An id may come again from
+    /// the peer only after its END_REQUEST, and is in this list before that is written.
+    pub fn take_finished(&self, mut forget: impl FnMut(RequestId)) -> Phase {
+        let mut state = self.lock();
+        state.finished.drain(..).for_each(&mut forget);
+        state.phase
+    }
+
+    /// The peer has given one request up.
+    pub fn abort(&self, request: RequestId) {
+        let mut state = self.lock();
+        if !state.finished.contains(&request) {
+            state.aborted.push(request);
+            self.any_aborted.store(true, Ordering::Release);
+        }
+    }
+
+    /// The connection is no more: whoever waits for it is woken, and every request on it counts as aborted.
+    pub fn close(&self) {
+        self.set_gone(&mut self.lock());
+        self.stream.shutdown(Shutdown::Both);
+    }
+
+    /// No further request is to be answered: closes as soon as the open ones have ended.
+    pub fn close_when_idle(&self) {
+        let mut state = self.lock();
+        if state.phase == Phase::Open {
+            state.phase = Phase::LastRequests;
+            self.advance(&mut state);
+        }
+    }
+
+    /// Sends an answer of the event loop's own, of a few bytes.
+    ///
+    /// # Errors
+    /// [`Gone`] when the connection is no more, or its peer has left too many such answers unread.
+    pub fn answer(&self, bytes: &[u8]) -> Result<(), Gone> {
+        let mut state = self.lock();
+        self.write(&mut state, &[IoSlice::new(bytes)])?;
+        if state.queued > MAX_QUEUED { Err(Gone) } else { Ok(()) }
+    }
+
+    /// The socket has room again.
+    ///
+    /// # Errors
+    /// [`Gone`] when it turns out to be broken.
+    pub fn flush(&self, now: Instant) -> Result<(), Gone> {
+        let mut state = self.lock();
+        let before = state.queued;
+        let flushed = self.write_queue(&mut state);
+        if state.queued < before {
+            state.progress = now;
+        }
+        if state.queued <= LOW_WATER {
+            self.room.notify_all();
+        }
+        if flushed? {
+            self.interest(Interest::READABLE);
+            self.advance(&mut state);
+        }
+        Ok(())
+    }
+
+    /// Goes from phase to phase as far as it can.
+    fn advance(&self, state: &mut State) {
+        if state.phase == Phase::LastRequests && state.open == 0 {
+            state.phase = Phase::Flushing;
+        }
+        if state.phase == Phase::Flushing && state.queue.is_empty() {
+            state.phase = Phase::Lingering;
+            self.stream.shutdown(Shutdown::Write);
+        }
+    }
+
+    fn finish(&self, state: &mut State, ending: Ending) {
+        state.open = state.open.saturating_sub(1);
+        state.ended = Instant::now();
+        state.finished.push(ending.request);
+        state.aborted.retain(|aborted| *aborted != ending.request);
+        if !ending.keep_connection && state.phase == Phase::Open {
+            state.phase = Phase::LastRequests;
+        }
+    }
+
+    /// Writes `pieces`, or queues them behind what is queued already.
+    fn write(&self, state: &mut State, pieces: &[IoSlice<'_>]) -> Result<Room, Gone> {
+        if state.phase.is_over() {
+            return Err(Gone);
+        }
+        let sent = if state.queue.is_empty() { self.write_now(state, pieces)? } else { 0 };
+        self.keep(state, pieces, sent);
+        Ok(if state.queued > HIGH_WATER { Room::Full } else { Room::Plenty })
+    }
+
+    /// Writes until the socket refuses, and says how much it took. Starts over only for what a single call can't take.
+    fn write_now(&self, state: &mut State, pieces: &[IoSlice<'_>]) -> Result<usize, Gone> {
+        let total: usize = pieces.iter().map(|piece| piece.len()).sum();
+        let mut sent = 0;
+        while sent < total {
+            let result = if sent == 0 { self.stream.write(pieces, false) } else { self.stream.write(&rest(pieces, sent), false) };
+            match result {
+                Ok(0) => break,
+                Ok(count) => sent += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) => return Err(self.broken(state, &error)),
+            }
+        }
+        Ok(sent)
+    }
+
+    fn keep(&self, state: &mut State, pieces: &[IoSlice<'_>], sent: usize) {
+        let left = pieces.iter().map(|piece| piece.len()).sum::<usize>() - sent;
+        if left == 0 {
+            return;
+        }
+        let mut bytes = Vec::with_capacity(left);
+        rest(pieces, sent).iter().for_each(|piece| bytes.extend_from_slice(piece));
+        self.enqueue(state, Piece::Bytes { bytes, sent: 0 }, left);
+    }
+
+    fn enqueue(&self, state: &mut State, piece: Piece, length: usize) {
+        if state.queue.is_empty() {
+            state.progress = Instant::now();
+            self.interest(Interest::READABLE | Interest::WRITABLE);
+        }
+        state.queue.push_back(piece);
+        state.queued += length;
+    }
+
+    /// Writes the queue until it is empty (true) or the socket refuses (false).
+    fn write_queue(&self, state: &mut State) -> Result<bool, Gone> {
+        while let Some(piece) = state.queue.front() {
+            let more = state.queue.len() > 1;
+            let result = match piece {
+                Piece::Bytes { bytes, sent } => self.stream.write(&[IoSlice::new(&bytes[*sent..])], more),
+                Piece::File { file, offset, left } => sys::fd::send_file(self.stream.as_fd(), file, *offset, *left),
+            };
+            match result {
+                Ok(0) => return Err(self.broken(state, &io::ErrorKind::UnexpectedEof.into())),
+                Ok(count) => state.sent(count),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+                Err(error) => return Err(self.broken(state, &error)),
+            }
+        }
+        Ok(true)
+    }
+
+    /// A broken connection is closed by the event loop, which hears of it because the socket is shut down here.
+    fn broken(&self, state: &mut State, error: &io::Error) -> Gone {
+        if error.kind() == io::ErrorKind::UnexpectedEof {
+            log::error!("a file became shorter while it was sent: connection cut");
+        } else {
+            log::debug!("the web server left before its answer was sent: {error}");
+        }
+        self.set_gone(state);
+        self.stream.shutdown(Shutdown::Both);
+        Gone
+    }
+
+    fn set_gone(&self, state: &mut State) {
+        state.phase = Phase::Gone;
+        state.queue.clear();
+        state.queued = 0;
+        self.any_aborted.store(true, Ordering::Release);
+        self.room.notify_all();
+    }
+
+    fn interest(&self, interest: Interest) {
+        let result = self.registry.reregister(&mut SourceFd(&self.stream.as_raw_fd()), self.token, interest);
+        if let Err(error) = result {
+            log::debug!("a connection that is being closed was not watched again: {error}");
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Sink for Outbox {
+    fn send(&self, pieces: &[IoSlice<'_>]) -> Result<Room, Gone> {
+        self.write(&mut self.lock(), pieces)
+    }
+
+    fn send_file(&self, header: &[u8], file: &Arc<File>, offset: u64, length: usize) -> Result<Room, Gone> {
+        let mut state = self.lock();
+        if state.phase.is_over() {
+            return Err(Gone);
+        }
+        let was_empty = state.queue.is_empty();
+        state.queue.push_back(Piece::Bytes { bytes: header.to_vec(), sent: 0 });
+        state.queue.push_back(Piece::File { file: Arc::clone(file), offset, left: length });
+        state.queued += header.len() + length;
+        if was_empty && !self.write_queue(&mut state)? {
+            state.progress = Instant::now();
+            self.interest(Interest::READABLE | Interest::WRITABLE);
+        }
+        Ok(if state.queued > HIGH_WATER { Room::Full } else { Room::Plenty })
+    }
+
+    fn wait_for_room(&self) {
+        let mut state = self.lock();
+        while state.queued > LOW_WATER {
+            state = self.room.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn end(&self, ending: Ending, pieces: &[IoSlice<'_>]) {
+        let mut state = self.lock();
+        self.finish(&mut state, ending);
+        if self.write(&mut state, pieces).is_ok() {
+            self.advance(&mut state);
+        }
+    }
+
+    fn cut(&self, ending: Ending) {
+        let mut state = self.lock();
+        self.finish(&mut state, ending);
+        // nginx without fastcgi_keep_conn takes a bare close as a regular end, but not bytes that are no record.
+        let poison: &[u8] = if ending.keep_connection { &[] } else { &[0xff; 16] };
+        if self.write(&mut state, &[IoSlice::new(poison)]).is_ok() {
+            state.phase = Phase::Flushing;
+            self.any_aborted.store(true, Ordering::Release);
+            self.advance(&mut state);
+        }
+    }
+
+    fn is_aborted(&self, request: RequestId) -> bool {
+        if !self.any_aborted.load(Ordering::Acquire) {
+            return false;
+        }
+        let state = self.lock();
+        state.phase.is_over() || state.aborted.contains(&request)
+    }
+}
+
+impl State {
+    fn sent(&mut self, count: usize) {
+        self.queued -= count;
+        let done = match self.queue.front_mut() {
+            Some(Piece::Bytes { bytes, sent }) => {
+                *sent += count;
+                *sent == bytes.len()
+            }
+            Some(Piece::File { offset, left, .. }) => {
+                *offset += count as u64;
+                *left -= count;
+                *left == 0
+            }
+            None => false,
+        };
+        if done {
+            self.queue.pop_front();
+        }
+    }
+}
+
+fn rest<'a>(pieces: &'a [IoSlice<'_>], mut skip: usize) -> Vec<IoSlice<'a>> {
+    let mut rest = Vec::with_capacity(pieces.len());
+    for piece in pieces {
+        let skipped = skip.min(piece.len());
+        skip -= skipped;
+        if skipped < piece.len() {
+            rest.push(IoSlice::new(&piece[skipped..]));
+        }
+    }
+    rest
+}
+
+/// Above this many queued bytes a worker waits.
+const HIGH_WATER: usize = 256 * 1024;
+/// It goes on below this.
+const LOW_WATER: usize = 64 * 1024;
+/// The event loop never waits, so it gives a connection up whose peer leaves this much unread and goes on asking.
+const MAX_QUEUED: usize = 1024 * 1024;

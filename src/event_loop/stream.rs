@@ -1,0 +1,68 @@
+//! A connected socket of either kind, readable and writable by reference.
+
+use std::io::{self, IoSlice, Read, Write};
+use std::net::Shutdown;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+
+use socket2::{MsgHdr, SockRef};
+
+/// An accepted, non-blocking socket.
+#[derive(Debug)]
+pub enum Stream {
+    /// TCP, version 4 or 6.
+    Tcp(mio::net::TcpStream),
+    /// Unix.
+    Unix(mio::net::UnixStream),
+}
+
+impl Stream {
+    /// Reads what is there.
+    ///
+    /// # Errors
+    /// `WouldBlock` when nothing is, and those of the socket.
+    pub fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => (&*stream).read(buffer),
+            Self::Unix(stream) => (&*stream).read(buffer),
+        }
+    }
+
+    /// Writes as much as the socket takes; `more` says that other bytes follow at once, so that no small packet is sent.
+    ///
+    /// # Errors
+    /// `WouldBlock` when it takes nothing, and those of the socket.
+    pub fn write(&self, pieces: &[IoSlice<'_>], more: bool) -> io::Result<usize> {
+        if more {
+            let message = MsgHdr::new().with_buffers(pieces);
+            return SockRef::from(self).sendmsg(&message, libc::MSG_MORE | libc::MSG_NOSIGNAL);
+        }
+        match self {
+            Self::Tcp(stream) => (&*stream).write_vectored(pieces),
+            Self::Unix(stream) => (&*stream).write_vectored(pieces),
+        }
+    }
+
+    /// Ends one or both directions. An error means that the peer was faster.
+    pub fn shutdown(&self, how: Shutdown) {
+        let result = match self {
+            Self::Tcp(stream) => stream.shutdown(how),
+            Self::Unix(stream) => stream.shutdown(how),
+        };
+        drop(result);
+    }
+}
+
+impl AsFd for Stream {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Tcp(stream) => stream.as_fd(),
+            Self::Unix(stream) => stream.as_fd(),
+        }
+    }
+}
+
+impl AsRawFd for Stream {
+    fn as_raw_fd(&self) -> RawFd {
+        self.as_fd().as_raw_fd()
+    }
+}

@@ -1,0 +1,169 @@
+//! A request's body: in memory while it is small, then in a temp file that has no name.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Cursor, Read, Seek, Write};
+
+/// A complete body, read from its start to its end once.
+#[derive(Debug)]
+pub struct Body {
+    source: Source,
+    length: u64,
+    left: u64,
+}
+
+#[derive(Debug)]
+enum Source {
+    Memory(Cursor<Vec<u8>>),
+    File(BufReader<File>),
+}
+
+impl Body {
+    /// A body of these bytes.
+    pub fn from_memory(bytes: Vec<u8>) -> Self {
+        let length = bytes.len() as u64;
+        Self { source: Source::Memory(Cursor::new(bytes)), length, left: length }
+    }
+
+    /// Bytes in all.
+    pub fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// Bytes not read yet.
+    pub fn left(&self) -> u64 {
+        self.left
+    }
+
+    /// Whether reading may have to wait for a disk.
+    pub fn is_in_a_file(&self) -> bool {
+        matches!(self.source, Source::File(_))
+    }
+
+    /// Reads `count` bytes, or all that are left if there are fewer.
+    ///
+    /// # Errors
+    /// Those of reading the temp file; `UnexpectedEof` if somebody has cut it.
+    pub fn read(&mut self, count: u64) -> io::Result<Vec<u8>> {
+        let count = count.min(self.left) as usize;
+        let mut bytes = vec![0; count];
+        self.reader().read_exact(&mut bytes)?;
+        self.left -= count as u64;
+        Ok(bytes)
+    }
+
+    /// Reads one line, its newline included, or `limit` bytes of it if it is longer.
+    ///
+    /// # Errors
+    /// Those of reading the temp file.
+    pub fn read_line(&mut self, limit: u64) -> io::Result<Vec<u8>> {
+        let mut line = Vec::new();
+        self.reader().take(limit).read_until(b'\n', &mut line)?;
+        self.left -= line.len() as u64;
+        Ok(line)
+    }
+
+    fn reader(&mut self) -> &mut dyn BufRead {
+        match &mut self.source {
+            Source::Memory(cursor) => cursor,
+            Source::File(file) => file,
+        }
+    }
+}
+
+/// Collects a body as it comes in.
+#[derive(Debug)]
+pub struct BodyWriter {
+    memory: Vec<u8>,
+    memory_limit: usize,
+    file: Option<File>,
+    length: u64,
+}
+
+impl BodyWriter {
+    /// Keeps up to `memory_limit` bytes in memory, and everything in a temp file once there are more. `expected` is a hint
+    /// of the body's length.
+    pub fn new(memory_limit: usize, expected: u64) -> Self {
+        let fits = usize::try_from(expected).is_ok_and(|expected| expected <= memory_limit);
+        let memory = Vec::with_capacity(if fits { expected as usize } else { 0 });
+        Self { memory, memory_limit, file: None, length: 0 }
+    }
+
+    /// Bytes so far.
+    pub fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// Appends a piece.
+    ///
+    /// # Errors
+    /// Those of creating and writing the temp file, such as a full disk. The body is then lost.
+    pub fn write(&mut self, piece: &[u8]) -> io::Result<()> {
+        self.length += piece.len() as u64;
+        if let Some(file) = &mut self.file {
+            return file.write_all(piece);
+        }
+        if self.memory.len() + piece.len() <= self.memory_limit {
+            self.memory.extend_from_slice(piece);
+            return Ok(());
+        }
+        let file = self.file.insert(tempfile::tempfile()?);
+        file.write_all(&self.memory)?;
+        self.memory = Vec::new();
+        file.write_all(piece)
+    }
+
+    /// The body, to be read from its start.
+    ///
+    /// # Errors
+    /// Those of seeking in the temp file.
+    pub fn finish(self) -> io::Result<Body> {
+        let Some(mut file) = self.file else {
+            return Ok(Body::from_memory(self.memory));
+        };
+        file.rewind()?;
+        let source = Source::File(BufReader::with_capacity(FILE_BUFFER_LEN, file));
+        Ok(Body { source, length: self.length, left: self.length })
+    }
+}
+
+const FILE_BUFFER_LEN: usize = 64 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn body(limit: usize, pieces: &[&[u8]]) -> Body {
+        let mut writer = BodyWriter::new(limit, 0);
+        for piece in pieces {
+            writer.write(piece).unwrap();
+        }
+        writer.finish().unwrap()
+    }
+
+    #[test]
+    fn a_body_moves_to_a_file_when_it_outgrows_memory_and_reads_the_same() {
+        for (limit, in_a_file) in [(100, false), (11, false), (10, true), (0, true)] {
+            let mut body = body(limit, &[b"hello ", b"world"]);
+            assert_eq!(body.is_in_a_file(), in_a_file, "limit {limit}");
+            assert_eq!(body.length(), 11);
+            assert_eq!(body.read(4).unwrap(), b"hell");
+            assert_eq!(body.left(), 7);
+            assert_eq!(body.read(u64::MAX).unwrap(), b"o world");
+            assert_eq!(body.read(1).unwrap(), b"");
+        }
+    }
+
+    #[test]
+    fn lines_keep_their_newline_and_honour_the_limit() {
+        for limit in [0, 100] {
+            let mut body = body(limit, &[b"one\n\nlong line\nend"]);
+            assert_eq!(body.read_line(100).unwrap(), b"one\n");
+            assert_eq!(body.read_line(100).unwrap(), b"\n");
+            assert_eq!(body.read_line(4).unwrap(), b"long");
+            assert_eq!(body.read_line(u64::MAX).unwrap(), b" line\n");
+            assert_eq!(body.read_line(u64::MAX).unwrap(), b"end");
+            assert_eq!(body.read_line(u64::MAX).unwrap(), b"");
+            assert_eq!(body.left(), 0);
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! What crosses from the event loop to a worker: a complete request and the right to answer it.
+//!
+//! Owns the assembly of requests from events, their bodies, the response head and the answer's framing. Knows no socket (an
+//! answer goes into a [`Sink`]), no thread and no Python.
+
+pub mod assembler;
+pub mod body;
+pub mod head;
+pub mod refusal;
+pub mod reply;
+pub mod request;
+
+pub use assembler::{Assembler, Limits, Outcome};
+pub use body::Body;
+pub use head::{Head, HeadError};
+pub use refusal::Refusal;
+pub use reply::{NothingHeld, Pause, Reply, ReplyError, Room, Sink};
+pub use request::{ConnectionId, Params, Request};
+
+/// A complete request and the right to answer it, once.
+#[derive(Debug)]
+pub struct Exchange {
+    /// What was asked.
+    pub request: Request,
+    /// Where the answer goes.
+    pub reply: Reply,
+}

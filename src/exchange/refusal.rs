@@ -1,0 +1,114 @@
+//! Complete answers that no application gave.
+//!
+//! Web servers ignore protocolStatus and take END_REQUEST without STDOUT for success or hang, so every refusal is a whole
+//! CGI answer too.
+
+use crate::protocol::ProtocolStatus;
+
+/// Why a request is answered without, or instead of, the application.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The parameters do not decode.
+    MalformedParams,
+    /// The parameters have more bytes or pairs than allowed.
+    ParamsTooLarge,
+    /// CONTENT_LENGTH is not a length.
+    BadContentLength,
+    /// No REQUEST_METHOD was sent.
+    NoMethod,
+    /// FCGI_STDIN ended before CONTENT_LENGTH bytes.
+    BodyCutShort,
+    /// The body is larger than allowed.
+    BodyTooLarge,
+    /// The body could not be kept.
+    BodyNotStored,
+    /// The path lies outside the mount.
+    OutsideMount,
+    /// The role is not offered.
+    UnknownRole,
+    /// The peer gave the request up before the application ran.
+    Aborted,
+    /// No room in the queue.
+    Overloaded,
+    /// The application failed, or gave an answer that cannot be sent.
+    ApplicationFailed,
+}
+
+impl Refusal {
+    /// The HTTP status and reason.
+    pub const fn status(self) -> &'static str {
+        match self {
+            Self::MalformedParams | Self::BadContentLength | Self::NoMethod | Self::BodyCutShort => "400 Bad Request",
+            Self::UnknownRole => "403 Forbidden",
+            Self::OutsideMount => "404 Not Found",
+            Self::BodyTooLarge => "413 Content Too Large",
+            Self::ParamsTooLarge => "431 Request Header Fields Too Large",
+            Self::Aborted => "499 Client Closed Request",
+            Self::BodyNotStored | Self::ApplicationFailed => "500 Internal Server Error",
+            Self::Overloaded => "503 Service Unavailable",
+        }
+    }
+
+    /// What the peer is told in END_REQUEST.
+    pub const fn protocol_status(self) -> ProtocolStatus {
+        match self {
+            Self::Overloaded => ProtocolStatus::Overloaded,
+            Self::UnknownRole => ProtocolStatus::UnknownRole,
+            _ => ProtocolStatus::RequestComplete,
+        }
+    }
+
+    /// What the operator is told: the cause, and what to do where that can be said.
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::MalformedParams => "its FCGI_PARAMS do not decode",
+            Self::ParamsTooLarge => "its FCGI_PARAMS exceed max-params-size or max-params",
+            Self::BadContentLength => "its CONTENT_LENGTH is not a number",
+            Self::NoMethod => "it has no REQUEST_METHOD: does the web server's site include fastcgi_params?",
+            Self::BodyCutShort => "its body ended before CONTENT_LENGTH bytes",
+            Self::BodyTooLarge => "its body exceeds max-body-size",
+            Self::BodyNotStored => "its body could not be stored in the temp directory",
+            Self::OutsideMount => "its path lies outside the mount",
+            Self::UnknownRole => "its role is not offered (see roles)",
+            Self::Aborted => "the web server gave it up",
+            Self::Overloaded => "the queue is full (see threads, max-queue)",
+            Self::ApplicationFailed => "the application failed",
+        }
+    }
+
+    /// The CGI head and body; without the body for a HEAD request.
+    pub fn document(self, head_only: bool) -> Vec<u8> {
+        let status = self.status();
+        let title = status.get(4..).unwrap_or(status);
+        let body = format!("<!DOCTYPE html>\n<title>{status}</title>\n<h1>{title}</h1>\n");
+        let retry = if self == Self::Overloaded { "Retry-After: 1\r\n" } else { "" };
+        let mut document = format!(
+            "Content-Type: text/html; charset=utf-8\r\nContent-Length: {}\r\n{retry}Status: {status}\r\n\r\n",
+            body.len()
+        );
+        if !head_only {
+            document.push_str(&body);
+        }
+        document.into_bytes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_is_a_complete_answer_with_status_last() {
+        let document = String::from_utf8(Refusal::Overloaded.document(false)).unwrap();
+        let (head, body) = document.split_once("\r\n\r\n").unwrap();
+        assert_eq!(head.lines().last().unwrap(), "Status: 503 Service Unavailable");
+        assert!(head.contains("Retry-After: 1"));
+        assert!(head.contains(&format!("Content-Length: {}", body.len())));
+        assert!(body.contains("Service Unavailable"));
+    }
+
+    #[test]
+    fn a_head_request_gets_no_body() {
+        assert!(Refusal::ApplicationFailed.document(true).ends_with(b"\r\n\r\n"));
+    }
+}

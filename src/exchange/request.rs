@@ -1,0 +1,136 @@
+//! A complete request: its parameters as bytes, as the peer sent them, and its body.
+
+use std::fmt;
+
+use super::Body;
+use crate::protocol::{Pairs, ParamsError, Role};
+
+/// A connection's number in this process. Counts up and is never used again, unlike a descriptor or a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnectionId(u64);
+
+impl ConnectionId {
+    /// The connection with this number.
+    pub const fn new(number: u64) -> Self {
+        Self(number)
+    }
+}
+
+impl fmt::Display for ConnectionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A request whose input is all there.
+#[derive(Debug)]
+pub struct Request {
+    /// The role the peer asked for.
+    pub role: Role,
+    /// The FCGI_PARAMS.
+    pub params: Params,
+    /// The FCGI_STDIN, up to CONTENT_LENGTH.
+    pub body: Body,
+}
+
+/// Name-value pairs in the order they came; names may repeat.
+#[derive(Clone, Debug, Default)]
+pub struct Params {
+    bytes: Vec<u8>,
+    pairs: Vec<Pair>,
+}
+
+/// Where a pair stands in the bytes: the value follows its name.
+#[derive(Clone, Copy, Debug)]
+struct Pair {
+    start: u32,
+    name_length: u32,
+    value_length: u32,
+}
+
+/// Why the parameters of a request can't be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ParamsFault {
+    /// They do not decode.
+    Malformed(ParamsError),
+    /// More pairs than allowed.
+    TooMany,
+}
+
+impl Params {
+    /// Decodes a complete FCGI_PARAMS stream of less than 4 GiB.
+    ///
+    /// # Errors
+    /// [`ParamsFault`] when a pair is malformed or there are more than `max_pairs`.
+    pub fn parse(bytes: Vec<u8>, max_pairs: usize) -> Result<Self, ParamsFault> {
+        let mut pairs = Vec::with_capacity(TYPICAL_PAIRS);
+        let base = bytes.as_ptr() as usize;
+        for pair in Pairs::new(&bytes) {
+            let (name, value) = pair.map_err(ParamsFault::Malformed)?;
+            if pairs.len() == max_pairs {
+                return Err(ParamsFault::TooMany);
+            }
+            let start = (name.as_ptr() as usize - base) as u32;
+            pairs.push(Pair { start, name_length: name.len() as u32, value_length: value.len() as u32 });
+        }
+        Ok(Self { bytes, pairs })
+    }
+
+    /// The pairs, as (name, value), in the order they came.
+    pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.pairs.iter().map(|pair| self.slices(*pair))
+    }
+
+    /// The value of `name`; of several, the last.
+    pub fn get(&self, name: &[u8]) -> Option<&[u8]> {
+        let found = self.pairs.iter().rev().map(|pair| self.slices(*pair)).find(|(found, _)| *found == name);
+        found.map(|(_, value)| value)
+    }
+
+    fn slices(&self, pair: Pair) -> (&[u8], &[u8]) {
+        let pair_bytes = &self.bytes[pair.start as usize..];
+        let (name, rest) = pair_bytes.split_at(pair.name_length as usize);
+        (name, &rest[..pair.value_length as usize])
+    }
+}
+
+/// nginx sends 22 and one for each header of the browser.
+const TYPICAL_PAIRS: usize = 32;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::params::encode_pair;
+
+    fn encoded(pairs: &[(&str, &str)]) -> Vec<u8> {
+        let mut out = Vec::new();
+        for (name, value) in pairs {
+            encode_pair(&mut out, name.as_bytes(), value.as_bytes()).unwrap();
+        }
+        out
+    }
+
+    #[test]
+    fn pairs_keep_their_order_and_the_last_of_a_name_is_found() {
+        let params = Params::parse(encoded(&[("A", "1"), ("B", ""), ("A", "2"), ("", "x")]), 10).unwrap();
+        let all: Vec<_> = params.iter().collect();
+        assert_eq!(all, [(&b"A"[..], &b"1"[..]), (b"B", b""), (b"A", b"2"), (b"", b"x")]);
+        assert_eq!(params.get(b"A"), Some(&b"2"[..]));
+        assert_eq!(params.get(b"B"), Some(&b""[..]));
+        assert_eq!(params.get(b"C"), None);
+    }
+
+    #[test]
+    fn as_many_pairs_as_allowed_pass_and_one_more_does_not() {
+        let bytes = encoded(&[("A", "1"), ("B", "2")]);
+        assert!(Params::parse(bytes.clone(), 2).is_ok());
+        assert_eq!(Params::parse(bytes, 1).unwrap_err(), ParamsFault::TooMany);
+    }
+
+    #[test]
+    fn a_cut_pair_is_malformed() {
+        let mut bytes = encoded(&[("NAME", "value")]);
+        bytes.pop();
+        assert!(matches!(Params::parse(bytes, 10), Err(ParamsFault::Malformed(_))));
+    }
+}

@@ -1,0 +1,53 @@
+//! Descriptors: what they are, how many there may be, and sending files through them.
+
+use std::fs::File;
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+
+/// Sends up to `count` bytes of `file` from `offset` into a socket, without moving the file's own position (sendfile(2)).
+/// Returns 0 only at the end of the file.
+///
+/// # Errors
+/// Those of sendfile(2), `WouldBlock` among them.
+pub fn send_file(socket: BorrowedFd<'_>, file: &File, offset: u64, count: usize) -> io::Result<usize> {
+    let mut offset = libc::off_t::try_from(offset).map_err(|_| io::ErrorKind::InvalidInput)?;
+    // SAFETY: both descriptors are open for the length of the borrows, and `offset` outlives the call.
+    let sent = unsafe { libc::sendfile(socket.as_raw_fd(), file.as_raw_fd(), &raw mut offset, count) };
+    usize::try_from(sent).map_err(|_| io::Error::last_os_error())
+}
+
+/// Takes over a descriptor that was inherited by number, and makes it close-on-exec.
+///
+/// # Errors
+/// `EBADF` when no such descriptor is open.
+pub fn inherited(number: RawFd) -> io::Result<OwnedFd> {
+    // SAFETY: fcntl with F_SETFD touches no memory, and fails on a number that is not open.
+    if unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) } == -1 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the descriptor is open, as fcntl has just shown; the caller was told by its user that it is meant for this process.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
+/// Raises the soft limit on open descriptors to `wanted`, or as far as the hard limit lets it. Returns the limit now.
+///
+/// # Errors
+/// Those of getrlimit(2) and setrlimit(2).
+pub fn raise_limit(wanted: u64) -> io::Result<u64> {
+    let mut limit = MaybeUninit::<libc::rlimit>::uninit();
+    // SAFETY: `limit` has room for one rlimit.
+    check(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, limit.as_mut_ptr()) })?;
+    // SAFETY: getrlimit has filled it.
+    let mut limit = unsafe { limit.assume_init() };
+    if limit.rlim_cur < wanted {
+        limit.rlim_cur = wanted.min(limit.rlim_max);
+        // SAFETY: `limit` is a valid rlimit for the length of the call.
+        check(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) })?;
+    }
+    Ok(limit.rlim_cur)
+}
+
+fn check(result: libc::c_int) -> io::Result<()> {
+    if result == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}

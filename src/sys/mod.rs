@@ -1,0 +1,7 @@
+//! Every system call that std and the crates do not offer safely, and every `unsafe` of the project but the Python C API's.
+
+#![allow(unsafe_code)]
+
+pub mod fd;
+pub mod process;
+pub mod signal;
