@@ -3,4 +3,7 @@
 //! The binary is the product. [`protocol`] is a FastCGI codec that others may use; the other modules are public for this
 //! project's own tests. `ARCHITECTURE.md` tells how they fit together.
 
+pub mod cli;
+pub mod client;
+pub mod config;
 pub mod protocol;
