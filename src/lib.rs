@@ -3,8 +3,16 @@
 //! The binary is the product. [`protocol`] is a FastCGI codec that others may use; the other modules are public for this
 //! project's own tests. `ARCHITECTURE.md` tells how they fit together.
 
+pub mod cli;
+pub mod client;
+pub mod config;
 pub mod event_loop;
 pub mod exchange;
+pub mod logging;
 pub mod protocol;
+#[cfg(feature = "python")]
+pub mod run;
 pub mod sys;
 pub mod workers;
+#[cfg(feature = "python")]
+pub mod wsgi;

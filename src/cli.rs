@@ -1,0 +1,234 @@
+//! The command line. Owns its grammar and help; what the options of a pool are, it takes from the table in [`config`](crate::config).
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::builder::OsStringValueParser;
+use clap::error::ErrorKind;
+use clap::{Arg, ArgAction, ArgMatches, Command as Parser};
+
+use crate::client;
+use crate::config::{self, Config, EX_USAGE, Environment, Fallback, Item, Kind, Layer, Origin, SETTINGS, Setting, ValueError};
+
+/// What to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Serve the pool in the foreground.
+    Serve(Box<Config>),
+    /// Validate everything, import the application, print the settings.
+    Check(Box<Config>),
+    /// Send one request as a web server would.
+    Request(Box<client::Options>),
+}
+
+/// Nothing to do but to say something and exit: help, the version, or what is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exit {
+    /// The exit code: 0, 64 for a wrong command line, 78 for a wrong environment or file.
+    pub code: u8,
+    /// What to print as it is; it ends with a line feed.
+    pub message: String,
+    /// Whether it goes to stdout, because it was asked for, or to stderr.
+    pub to_stdout: bool,
+}
+
+/// Parses the command line; `args` starts with the program's name. Reads the configuration file that it names.
+///
+/// # Errors
+/// [`Exit`] for help, version and everything that is wrong.
+pub fn parse(args: impl IntoIterator<Item = OsString>, environment: Environment<'_>) -> Result<Command, Exit> {
+    let matches = parser().try_get_matches_from(args).map_err(|error| Exit::from_parser(&error))?;
+    match matches.subcommand() {
+        Some(("serve", matches)) => load(matches, environment).map(|config| Command::Serve(Box::new(config))),
+        Some(("check", matches)) => load(matches, environment).map(|config| Command::Check(Box::new(config))),
+        Some(("request", matches)) => request(matches).map(|options| Command::Request(Box::new(options))),
+        _ => Err(Exit::usage(&format!("say what to do: serve, check or request\n\n{}", parser().render_help()))),
+    }
+}
+
+impl Exit {
+    fn usage(message: &str) -> Self {
+        Self { code: EX_USAGE, message: format!("pyfcgid: {}\n", message.trim_end()), to_stdout: false }
+    }
+
+    fn from_parser(error: &clap::Error) -> Self {
+        let text = error.render().to_string();
+        match error.kind() {
+            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Self { code: 0, message: text, to_stdout: true },
+            ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => Self { code: EX_USAGE, message: text, to_stdout: false },
+            _ => Self::usage(text.strip_prefix("error: ").unwrap_or(&text)),
+        }
+    }
+}
+
+impl From<config::Error> for Exit {
+    fn from(error: config::Error) -> Self {
+        Self { code: error.exit_code(), message: format!("pyfcgid: {error}\n"), to_stdout: false }
+    }
+}
+
+fn parser() -> Parser {
+    Parser::new("pyfcgid")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("Runs Python WSGI applications behind nginx and Apache, over FastCGI")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .disable_help_subcommand(true)
+        .max_term_width(HELP_WIDTH)
+        .subcommand(pool_parser("serve", "Serve an application in the foreground, until a signal ends it"))
+        .subcommand(pool_parser("check", "Validate everything, import the application, print the effective settings, and exit"))
+        .subcommand(request_parser())
+}
+
+fn pool_parser(name: &'static str, about: &'static str) -> Parser {
+    let config = Arg::new("config")
+        .short('c')
+        .long("config")
+        .value_name("FILE")
+        .value_parser(OsStringValueParser::new())
+        .help("Read settings from this TOML file [env: PYFCGID_CONFIG]");
+    Parser::new(name)
+        .about(about)
+        .args_override_self(true)
+        .after_help(POOL_NOTES)
+        .arg(config)
+        .args(SETTINGS.iter().map(setting_arg))
+}
+
+fn setting_arg(setting: &'static Setting) -> Arg {
+    let arg =
+        Arg::new(setting.name).value_name(setting.value_name).value_parser(OsStringValueParser::new()).help(help(setting));
+    if setting.name == APP {
+        return arg;
+    }
+    let arg = arg.long(setting.name).help_heading(setting.group.heading()).allow_hyphen_values(false);
+    let arg = if setting.name == LISTEN { arg.short('l') } else { arg };
+    match setting.kind {
+        Kind::One => arg.action(ArgAction::Set),
+        Kind::Switch => arg.action(ArgAction::Set).num_args(0..=1).require_equals(true).default_missing_value("true"),
+        Kind::List { .. } | Kind::Pairs => arg.action(ArgAction::Append),
+    }
+}
+
+fn help(setting: &Setting) -> String {
+    match setting.default {
+        Fallback::Value(default) if setting.kind != Kind::Switch => format!("{} [default: {default}]", setting.help),
+        Fallback::Variable(variable) => format!("{} [default: ${variable}]", setting.help),
+        Fallback::Value(_) | Fallback::Nothing => setting.help.to_owned(),
+    }
+}
+
+fn load(matches: &ArgMatches, environment: Environment<'_>) -> Result<Config, Exit> {
+    let from_environment = || environment("PYFCGID_CONFIG").filter(|value| !value.is_empty());
+    let file = matches.get_one::<OsString>("config").cloned().or_else(from_environment).map(PathBuf::from);
+    Ok(Config::load(flags(matches)?, environment, file.as_deref())?)
+}
+
+fn flags(matches: &ArgMatches) -> Result<Layer, Exit> {
+    let mut layer = Layer::new();
+    for setting in SETTINGS {
+        let mut items = Vec::new();
+        for value in matches.get_many::<OsString>(setting.name).into_iter().flatten() {
+            items.extend(flag_items(setting, value)?);
+        }
+        if !items.is_empty() {
+            layer.insert(setting.name, items);
+        }
+    }
+    Ok(layer)
+}
+
+fn flag_items(setting: &'static Setting, value: &OsString) -> Result<Vec<Item>, config::Error> {
+    match value.to_str() {
+        Some(text) => Ok(config::split_text(setting, text, &Origin::Flag)),
+        None => Err(config::Error::BadValue {
+            origin: Origin::Flag,
+            key: setting.name,
+            value: value.to_string_lossy().into_owned(),
+            reason: ValueError::new("must be UTF-8"),
+        }),
+    }
+}
+
+fn request_parser() -> Parser {
+    let value = |name: &'static str, value_name: &'static str, help: &'static str| {
+        Arg::new(name).value_name(value_name).value_parser(OsStringValueParser::new()).help(help)
+    };
+    Parser::new("request")
+        .about("Send one request as a web server would, and print the answer: curl for FastCGI")
+        .args_override_self(true)
+        .after_help(REQUEST_NOTES)
+        .arg(value("path", "PATH", "The path with its query, as in /search?q=x [default: /]"))
+        .arg(
+            value("connect", "ADDR", "Where the application listens: host:port, unix:/path or /path [default: 127.0.0.1:9000]")
+                .long("connect"),
+        )
+        .arg(
+            value("method", "METHOD", "The method [default: GET, with -d POST]")
+                .short('X')
+                .long("method")
+                .visible_alias("request"),
+        )
+        .arg(
+            value("header", "K: V", "Send a header; `K:` sends a usual one not at all")
+                .short('H')
+                .long("header")
+                .action(ArgAction::Append),
+        )
+        .arg(
+            value("data", "DATA", "Send this body; @FILE sends a file as it is, @- what comes in on stdin")
+                .short('d')
+                .long("data")
+                .allow_hyphen_values(true),
+        )
+        .arg(
+            value("param", "K=V", "Send this FCGI_PARAMS variable, instead of a usual one of that name")
+                .long("param")
+                .action(ArgAction::Append),
+        )
+        .arg(Arg::new("include").short('i').long("include").action(ArgAction::SetTrue).help("Print the answer's head too"))
+        .arg(
+            Arg::new("fail")
+                .short('f')
+                .long("fail")
+                .action(ArgAction::SetTrue)
+                .help("Exit with 22 when the status is 400 or more"),
+        )
+        .arg(
+            value("max-time", "TIME", "Give up after this time, as in 500ms or 10s; 0 is never [default: 0]")
+                .short('m')
+                .long("max-time"),
+        )
+}
+
+fn request(matches: &ArgMatches) -> Result<client::Options, Exit> {
+    let one = |name: &str| matches.get_one::<OsString>(name).map(OsString::as_os_str);
+    let many =
+        |name: &str| matches.get_many::<OsString>(name).into_iter().flatten().map(OsString::as_os_str).collect::<Vec<_>>();
+    let typed = client::Typed {
+        connect: one("connect"),
+        method: one("method"),
+        headers: many("header"),
+        data: one("data"),
+        params: many("param"),
+        max_time: one("max-time"),
+        path: one("path"),
+    };
+    let mut options = typed.parse().map_err(|error| Exit::usage(&error.to_string()))?;
+    options.include_head = matches.get_flag("include");
+    options.fail = matches.get_flag("fail");
+    Ok(options)
+}
+
+const APP: &str = "app";
+const LISTEN: &str = "listen";
+const HELP_WIDTH: usize = 110;
+const POOL_NOTES: &str = "\
+Every option is also a key of the file (below [pool.NAME]; log-level at the top) and an environment variable: --max-body-size is
+max-body-size and PYFCGID_MAX_BODY_SIZE. The command line wins over the environment, and that over the file.
+Sizes: 4096, 64K, 10M, 1G. Times: 500ms, 30s, 5m, 1h, 1d, or seconds. Relative paths in the file start from its directory.
+Exit codes: 0, 64 wrong usage, 70 the application cannot be loaded, 71 a failure of the system, 78 wrong configuration.";
+const REQUEST_NOTES: &str = "\
+Exit codes, as curl's where it has one: 0, 6 unknown host, 7 cannot connect, 8 the answer is not a FastCGI one, or the request was
+refused, 18 the answer is cut, 22 a status of 400 or more with --fail, 23 cannot write the answer, 26 cannot read the body, 28 out of
+time, 52 no answer at all, 55 cannot send, 56 cannot receive, 64 wrong usage.";

@@ -1,0 +1,138 @@
+//! What was typed, before anybody asks what it means.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use super::{Error, Fallback, Kind, SETTINGS, Setting, ValueError};
+
+/// Where a value was typed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// On the command line.
+    Flag,
+    /// In this environment variable.
+    Environment(String),
+    /// In a file, on this line, counted from 1.
+    File {
+        /// The file as it was named.
+        path: PathBuf,
+        /// The line.
+        line: usize,
+    },
+    /// Nowhere: it is the default.
+    Default,
+}
+
+impl Origin {
+    /// The directory that relative paths typed here start from: the file's own, else the current one (an empty path).
+    pub fn base(&self) -> &Path {
+        match self {
+            Self::File { path, .. } => path.parent().unwrap_or(Path::new("")),
+            Self::Flag | Self::Environment(_) | Self::Default => Path::new(""),
+        }
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Flag => f.write_str("command line"),
+            Self::Environment(variable) => f.write_str(variable),
+            Self::File { path, line } => write!(f, "{}:{line}", path.display()),
+            Self::Default => f.write_str("default"),
+        }
+    }
+}
+
+/// One value as it was typed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Item {
+    /// The value.
+    pub text: String,
+    /// Where it was typed.
+    pub origin: Origin,
+}
+
+/// What one source says: the values of each setting it has.
+pub type Layer = BTreeMap<&'static str, Vec<Item>>;
+
+/// Looks up an environment variable.
+pub type Environment<'a> = &'a dyn Fn(&str) -> Option<OsString>;
+
+/// What `PYFCGID_*` variables say. An empty one counts as not set, and an unknown one is ignored, since container platforms make up
+/// variables of that form for a service of that name.
+///
+/// # Errors
+/// For a value that is not UTF-8.
+pub(super) fn environment_layer(environment: Environment<'_>) -> Result<Layer, Error> {
+    let mut layer = Layer::new();
+    for setting in SETTINGS {
+        if let Some((text, origin)) = read_variable(setting, &setting.variable(), environment)? {
+            let separators: &[char] = match setting.kind {
+                Kind::List { in_environment, .. } => in_environment,
+                Kind::Pairs => &[','],
+                Kind::One | Kind::Switch => &[],
+            };
+            layer.insert(setting.name, split(&text, separators, &origin));
+        }
+    }
+    Ok(layer)
+}
+
+/// The defaults, and what variables of other programs say.
+///
+/// # Errors
+/// For a value that is not UTF-8.
+pub(super) fn default_layer(environment: Environment<'_>) -> Result<Layer, Error> {
+    let mut layer = Layer::new();
+    for setting in SETTINGS {
+        let found = match setting.default {
+            Fallback::Value(text) => Some((text.to_owned(), Origin::Default)),
+            Fallback::Variable(variable) => read_variable(setting, variable, environment)?,
+            Fallback::Nothing => None,
+        };
+        if let Some((text, origin)) = found {
+            layer.insert(setting.name, vec![Item { text, origin }]);
+        }
+    }
+    Ok(layer)
+}
+
+/// The items of one flag or one string of a file.
+pub fn split_text(setting: &Setting, text: &str, origin: &Origin) -> Vec<Item> {
+    match setting.kind {
+        Kind::List { in_text, .. } => split(text, in_text, origin),
+        Kind::Pairs | Kind::One | Kind::Switch => split(text, &[], origin),
+    }
+}
+
+fn read_variable(
+    setting: &'static Setting,
+    variable: &str,
+    environment: Environment<'_>,
+) -> Result<Option<(String, Origin)>, Error> {
+    let Some(value) = environment(variable).filter(|value| !value.is_empty()) else {
+        return Ok(None);
+    };
+    let origin = Origin::Environment(variable.to_owned());
+    match value.into_string() {
+        Ok(text) => Ok(Some((text, origin))),
+        Err(value) => Err(Error::BadValue {
+            origin,
+            key: setting.name,
+            value: value.to_string_lossy().into_owned(),
+            reason: ValueError::new("must be UTF-8"),
+        }),
+    }
+}
+
+/// Without separators all of it is one item, empty or not.
+fn split(text: &str, separators: &[char], origin: &Origin) -> Vec<Item> {
+    let item = |text: &str| Item { text: text.to_owned(), origin: origin.clone() };
+    if separators.is_empty() {
+        return vec![item(text)];
+    }
+    text.split(separators).map(str::trim).filter(|part| !part.is_empty()).map(item).collect()
+}

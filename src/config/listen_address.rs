@@ -1,0 +1,180 @@
+use std::fmt;
+use std::net::{Ipv4Addr, Ipv6Addr};
+use std::path::{Path, PathBuf};
+
+use super::ValueError;
+
+/// Where connections come in, or where `pyfcgid request` connects to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ListenAddress {
+    /// A Unix socket by its path.
+    Unix(PathBuf),
+    /// A TCP address.
+    Tcp {
+        /// A name or an address, IPv6 without brackets; `*` is every address of the machine, IPv4 and IPv6.
+        host: String,
+        /// The port; 0 lets the system choose one.
+        port: u16,
+    },
+    /// A socket that was inherited, already listening, by its number.
+    Fd(i32),
+}
+
+impl ListenAddress {
+    /// Parses `unix:/path`, `/path`, `host:port`, `[::1]:9000`, `:9000`, `*:9000` or `fd:3`. `unix:` takes a relative path too. A bare port is
+    /// refused: to some servers it means this machine, to others the whole network, and FastCGI trusts whoever connects.
+    ///
+    /// # Errors
+    /// For any other text.
+    pub fn parse(text: &str) -> Result<Self, ValueError> {
+        if let Some(path) = text.strip_prefix("unix:") {
+            return parse_path(path);
+        }
+        if text.starts_with('/') || text.starts_with("./") || text.starts_with("../") {
+            return parse_path(text);
+        }
+        if let Some(number) = text.strip_prefix("fd:") {
+            return parse_fd(number);
+        }
+        parse_tcp(text)
+    }
+
+    /// The same with a relative socket path taken from `base`.
+    pub(super) fn below(self, base: &Path) -> Result<Self, ValueError> {
+        match self {
+            Self::Unix(path) => Ok(Self::Unix(super::absolute(base, &path)?)),
+            other => Ok(other),
+        }
+    }
+}
+
+impl fmt::Display for ListenAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+            Self::Tcp { host, port } if host.contains(':') => write!(f, "[{host}]:{port}"),
+            Self::Tcp { host, port } => write!(f, "{host}:{port}"),
+            Self::Fd(number) => write!(f, "fd:{number}"),
+        }
+    }
+}
+
+fn parse_path(path: &str) -> Result<ListenAddress, ValueError> {
+    if path.is_empty() || path.ends_with('/') || path.contains('\0') {
+        return Err(ValueError::new("must name a socket file, as in unix:/run/pyfcgid/blog.sock"));
+    }
+    Ok(ListenAddress::Unix(PathBuf::from(path)))
+}
+
+fn parse_fd(number: &str) -> Result<ListenAddress, ValueError> {
+    let digits = !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit());
+    let parsed = number.parse().ok().filter(|_| digits);
+    parsed
+        .map(ListenAddress::Fd)
+        .ok_or_else(|| ValueError::new("must be fd: and the number of an inherited socket, as in fd:3"))
+}
+
+fn parse_tcp(text: &str) -> Result<ListenAddress, ValueError> {
+    let Some((host, port)) = text.rsplit_once(':') else {
+        return Err(no_colon(text));
+    };
+    let host = parse_host(host).ok_or_else(|| wrong_host(host))?;
+    let digits = !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit());
+    let port = port.parse().ok().filter(|_| digits).ok_or_else(|| ValueError::new("must end in a port from 0 to 65535"))?;
+    Ok(ListenAddress::Tcp { host, port })
+}
+
+fn parse_host(host: &str) -> Option<String> {
+    if let Some(inner) = host.strip_prefix('[') {
+        let address = inner.strip_suffix(']')?;
+        let (ip, zone) = address.split_once('%').unwrap_or((address, "0"));
+        return (ip.parse::<Ipv6Addr>().is_ok() && is_name(zone)).then(|| address.to_owned());
+    }
+    if host.is_empty() || host == "*" {
+        return Some(EVERY_ADDRESS.to_owned());
+    }
+    let numeric = host.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+    let valid = if numeric { host.parse::<Ipv4Addr>().is_ok() } else { is_name(host) };
+    valid.then(|| host.to_owned())
+}
+
+fn is_name(host: &str) -> bool {
+    !host.is_empty() && host.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_'))
+}
+
+fn wrong_host(host: &str) -> ValueError {
+    match host.parse::<Ipv6Addr>() {
+        Ok(address) => ValueError::new(format!("must have an IPv6 address in brackets, as in [{address}]:9000")),
+        Err(_) => ValueError::new(ADDRESS_FORMS),
+    }
+}
+
+fn no_colon(text: &str) -> ValueError {
+    if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
+        return ValueError::new(format!("must say where: 127.0.0.1:{text} for this machine only, :{text} for every address"));
+    }
+    ValueError::new(ADDRESS_FORMS)
+}
+
+const EVERY_ADDRESS: &str = "*";
+const ADDRESS_FORMS: &str = "must be an address such as 127.0.0.1:9000, [::1]:9000, :9000, unix:/run/app.sock or fd:3";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tcp(host: &str, port: u16) -> ListenAddress {
+        ListenAddress::Tcp { host: host.to_owned(), port }
+    }
+
+    #[test]
+    fn every_form_of_address_is_understood_and_shown_in_one_form() {
+        let unix = |path: &str| ListenAddress::Unix(PathBuf::from(path));
+        let table = [
+            ("127.0.0.1:9000", tcp("127.0.0.1", 9000), "127.0.0.1:9000"),
+            ("localhost:0", tcp("localhost", 0), "localhost:0"),
+            ("app_1.example-host:65535", tcp("app_1.example-host", 65535), "app_1.example-host:65535"),
+            ("[::1]:9000", tcp("::1", 9000), "[::1]:9000"),
+            ("[fe80::1%eth0]:9000", tcp("fe80::1%eth0", 9000), "[fe80::1%eth0]:9000"),
+            (":9000", tcp("*", 9000), "*:9000"),
+            ("*:9000", tcp("*", 9000), "*:9000"),
+            ("unix:/run/a.sock", unix("/run/a.sock"), "unix:/run/a.sock"),
+            ("/run/a.sock", unix("/run/a.sock"), "unix:/run/a.sock"),
+            ("unix:a.sock", unix("a.sock"), "unix:a.sock"),
+            ("./a:1.sock", unix("./a:1.sock"), "unix:./a:1.sock"),
+            ("fd:3", ListenAddress::Fd(3), "fd:3"),
+        ];
+        for (text, address, shown) in table {
+            assert_eq!(ListenAddress::parse(text), Ok(address.clone()), "{text}");
+            assert_eq!(address.to_string(), shown);
+            assert_eq!(ListenAddress::parse(shown), Ok(address));
+        }
+    }
+
+    #[test]
+    fn an_address_that_is_none_is_refused_with_advice() {
+        let table = [
+            ("9000", "127.0.0.1:9000 for this machine only, :9000 for every address"),
+            ("::1:9000", "in brackets, as in [::1]:9000"),
+            ("localhost", "must be an address such as"),
+            ("", "must be an address such as"),
+            ("localhost:", "a port from 0 to 65535"),
+            ("localhost:65536", "a port from 0 to 65535"),
+            ("localhost:+80", "a port from 0 to 65535"),
+            ("127.0.0.256:9000", "must be an address such as"),
+            ("[::1:9000", "must be an address such as"),
+            ("[fe80::1%]:9000", "must be an address such as"),
+            ("a b:9000", "must be an address such as"),
+            ("127.0.0.1:9000,127.0.0.1:9001", "must be an address such as"),
+            ("unix:", "must name a socket file"),
+            ("/run/", "must name a socket file"),
+            ("fd:", "fd:3"),
+            ("fd:-1", "fd:3"),
+            ("fd:99999999999", "fd:3"),
+        ];
+        for (text, advice) in table {
+            let error = ListenAddress::parse(text).unwrap_err().to_string();
+            assert!(error.contains(advice), "{text}: {error}");
+        }
+    }
+}

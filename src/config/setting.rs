@@ -1,0 +1,127 @@
+use std::fmt;
+use std::path::Path;
+
+use super::{Config, ValueError};
+
+/// One option: everything the command line, the environment, the file, the help and `check` need to know about it.
+pub struct Setting {
+    /// Its name in kebab-case: the key in the file and, behind `--`, the flag.
+    pub name: &'static str,
+    /// Where it stands in the help.
+    pub group: Group,
+    /// Where in the file it stands.
+    pub scope: Scope,
+    /// How many values it takes and how they are separated.
+    pub kind: Kind,
+    /// What the help calls its value.
+    pub value_name: &'static str,
+    /// What it does, for the help: one sentence without a full stop, and what is special about its values.
+    pub help: &'static str,
+    /// What it is when nobody says anything.
+    pub default: Fallback,
+    /// Puts one value into a configuration: replaces it, or adds to it if the kind is a list.
+    pub set: fn(&mut Config, Text<'_>) -> Result<(), ValueError>,
+    /// Its values in a configuration, in the form that `set` takes; none if it is not set.
+    pub show: fn(&Config) -> Vec<String>,
+}
+
+impl Setting {
+    /// The environment variable that sets it.
+    pub fn variable(&self) -> String {
+        format!("PYFCGID_{}", self.name.to_ascii_uppercase().replace('-', "_"))
+    }
+}
+
+/// A value as it was typed.
+#[derive(Clone, Copy, Debug)]
+pub struct Text<'a> {
+    /// The value.
+    pub text: &'a str,
+    /// The directory that relative paths start from.
+    pub base: &'a Path,
+}
+
+/// What a setting is without being set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fallback {
+    /// This value.
+    Value(&'static str),
+    /// Nothing, and that is fine.
+    Nothing,
+    /// The value of another program's environment variable, else nothing.
+    Variable(&'static str),
+}
+
+/// How many values a setting takes, and what separates them where there is only one text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// One value.
+    One,
+    /// True or false; as a flag it needs no value.
+    Switch,
+    /// A list. The flag can be repeated, and the file has an array. A source that sets the list replaces what a weaker one said.
+    List {
+        /// What separates the values in the environment.
+        in_environment: &'static [char],
+        /// What separates values in one flag and in one string of the file.
+        in_text: &'static [char],
+    },
+    /// A list of `NAME=VALUE`, or a table in the file. A stronger source replaces the names it has, the others stay.
+    Pairs,
+}
+
+impl Kind {
+    /// Whether the flag can be repeated.
+    pub fn is_list(self) -> bool {
+        matches!(self, Self::List { .. } | Self::Pairs)
+    }
+}
+
+/// Where in the file a setting stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// At the top, before the first table: it is about the whole process.
+    Global,
+    /// In a `[pool.NAME]` table.
+    Pool,
+}
+
+/// The headings of the help, in their order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Group {
+    /// The application and how it is served.
+    Pool,
+    /// Listening sockets.
+    Sockets,
+    /// The interpreter.
+    Python,
+    /// What a request may use.
+    Limits,
+    /// How long things may take.
+    Time,
+    /// The log.
+    Log,
+}
+
+impl Group {
+    /// Every group, in the order of the help.
+    pub const ALL: [Self; 6] = [Self::Pool, Self::Sockets, Self::Python, Self::Limits, Self::Time, Self::Log];
+
+    /// The heading in the help.
+    pub const fn heading(self) -> &'static str {
+        match self {
+            Self::Pool => "Pool options",
+            Self::Sockets => "Socket options",
+            Self::Python => "Python options",
+            Self::Limits => "Limits",
+            Self::Time => "Time limits",
+            Self::Log => "Log options",
+        }
+    }
+}
+
+impl fmt::Debug for Setting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Setting").field(&self.name).finish()
+    }
+}
