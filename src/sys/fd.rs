@@ -30,6 +30,18 @@ pub fn inherited(number: RawFd) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
+/// Another descriptor for what `number` is open on, close-on-exec.
+///
+/// # Errors
+/// `EBADF` when no such descriptor is open.
+pub fn duplicate(number: RawFd) -> io::Result<OwnedFd> {
+    // SAFETY: fcntl with F_DUPFD_CLOEXEC touches no memory, and fails on a number that is not open.
+    let duplicate = unsafe { libc::fcntl(number, libc::F_DUPFD_CLOEXEC, 0) };
+    check(duplicate)?;
+    // SAFETY: the descriptor is new, so nobody else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(duplicate) })
+}
+
 /// Raises the soft limit on open descriptors to `wanted`, or as far as the hard limit lets it. Returns the limit now.
 ///
 /// # Errors

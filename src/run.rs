@@ -1,0 +1,229 @@
+//! The composition root: the order in which things are made and end. Alone knows every part.
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::os::fd::OwnedFd;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use thiserror::Error;
+
+use crate::cli::{self, Command};
+use crate::config::{Config, ListenAddress};
+use crate::event_loop::{self, BindError, EventLoop, Listener};
+use crate::exchange::Limits;
+use crate::protocol::SessionLimits;
+use crate::sys::{self, signal};
+use crate::wsgi::interpreter::{Application, Interpreter, LINKED_VERSION, LoadError, StartError};
+use crate::{client, logging, workers, wsgi};
+
+/// Does what the command line says, and returns the process's exit code (sysexits.h).
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let environment = |name: &str| std::env::var_os(name);
+    let code = match cli::parse(arguments, &environment) {
+        Ok(Command::Serve(config)) => report(serve(&config)),
+        Ok(Command::Check(config)) => report(check(&config)),
+        Ok(Command::Request(options)) => client::run(&options, &mut io::stdout().lock(), &mut io::stderr().lock()),
+        Err(exit) => exit.print(),
+    };
+    ExitCode::from(code)
+}
+
+/// Why pyfcgid does not start.
+#[derive(Debug, Error)]
+enum Error {
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    #[error(transparent)]
+    Start(#[from] StartError),
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    #[error("chdir {path}: {source}")]
+    Chdir { path: String, source: io::Error },
+    #[error("the system refuses what every server needs")]
+    System(#[from] io::Error),
+    #[error("a worker could not be started: {0}")]
+    Worker(String),
+}
+
+impl Error {
+    fn exit_code(&self) -> u8 {
+        match self {
+            Self::Load(_) | Self::Worker(_) => EX_SOFTWARE,
+            Self::Bind(_) | Self::System(_) => EX_OSERR,
+            Self::Start(_) | Self::Chdir { .. } => EX_CONFIG,
+        }
+    }
+}
+
+fn report(result: Result<(), Error>) -> u8 {
+    let Err(error) = result else {
+        return 0;
+    };
+    let mut text = String::new();
+    if let Error::Load(LoadError { traceback: Some(traceback), .. }) = &error {
+        text.push_str(traceback);
+    }
+    text.push_str(&format!("pyfcgid: {error}"));
+    let mut source = std::error::Error::source(&error);
+    while let Some(cause) = source {
+        text.push_str(&format!(": {cause}"));
+        source = cause.source();
+    }
+    drop(writeln!(io::stderr(), "{text}"));
+    error.exit_code()
+}
+
+/// Validates everything that can be without listening, and prints the settings in effect.
+fn check(config: &Config) -> Result<(), Error> {
+    prepare_process(config)?;
+    let (interpreter, _application) = load(config)?;
+    interpreter.finish();
+    drop(write!(io::stdout(), "{config}"));
+    Ok(())
+}
+
+fn serve(config: &Config) -> Result<(), Error> {
+    logging::init(config);
+    prepare_process(config)?;
+    let listeners = bind(config)?;
+    let (interpreter, application) = load(config)?;
+    let (queue, worker) = workers::queue(config.max_queue);
+    let (control, control_writer) = mio::net::UnixStream::pair()?;
+    let addresses = addresses(config, &listeners);
+    let mut event_loop = EventLoop::new(listeners, control, queue, loop_settings(config))?;
+    let threads = interpreter.start_workers(&application, &bridge_settings(config), &worker, config.threads);
+    let threads = threads.map_err(Error::Worker)?;
+    drop(worker);
+    forward_signals(control_writer)?;
+    log::info!("serving {} on {addresses} with {} workers, Python {LINKED_VERSION}", config.app, config.threads);
+    let stopped = event_loop.run()?;
+    if stopped.abandoned > 0 {
+        log::warn!("stopping with {} requests unanswered", stopped.abandoned);
+    }
+    drop(event_loop);
+    limit_the_end(config.graceful_timeout);
+    let patience = if stopped.abandoned > 0 { Duration::ZERO } else { config.graceful_timeout };
+    let running = interpreter.join_workers(&threads, Instant::now() + patience);
+    if running == 0 {
+        interpreter.finish();
+    }
+    log::info!("stopped");
+    // Threads of the application may still run, and Python cannot be taken down under them.
+    sys::process::exit_now(0)
+}
+
+/// What must be so before Python starts and before there is a second thread.
+fn prepare_process(config: &Config) -> Result<(), Error> {
+    for (name, value) in &config.env {
+        sys::process::set_environment(name.as_ref(), value.as_ref());
+    }
+    if let Some(path) = &config.chdir {
+        std::env::set_current_dir(path).map_err(|source| Error::Chdir { path: path.display().to_string(), source })?;
+    }
+    let wanted = config.max_connections as u64 + DESCRIPTORS_BESIDE_CONNECTIONS;
+    let limit = sys::fd::raise_limit(wanted)?;
+    if limit < wanted {
+        log::warn!("only {limit} descriptors are allowed, too few for max-connections = {} (see ulimit -n)", config.max_connections);
+    }
+    Ok(())
+}
+
+fn load(config: &Config) -> Result<(Interpreter, Application), Error> {
+    let interpreter = Interpreter::start(config.venv.as_deref(), &config.app.to_string())?;
+    let mut path = config.python_path.clone();
+    path.push(std::env::current_dir()?);
+    interpreter.prepare(&path)?;
+    let application = interpreter.load(&config.app)?;
+    Ok((interpreter, application))
+}
+
+fn bind(config: &Config) -> Result<Vec<Listener>, Error> {
+    let mut listeners = Vec::new();
+    for address in &config.listen {
+        match address {
+            ListenAddress::Unix(path) => listeners.push(Listener::bind_unix(path, config.socket_mode, config.backlog)?),
+            ListenAddress::Tcp { host, port } => listeners.extend(Listener::bind_tcp(host, *port, config.backlog)?),
+            ListenAddress::Fd(number) => {
+                let descriptor = sys::fd::inherited(*number).map_err(|_| BindError::NotListening(*number))?;
+                listeners.push(Listener::adopt(descriptor)?);
+            }
+        }
+    }
+    Ok(listeners)
+}
+
+/// As they were written, but with the port that the system chose where 0 was written.
+fn addresses(config: &Config, listeners: &[Listener]) -> String {
+    let bound: Vec<String> = listeners.iter().filter_map(Listener::tcp_address).map(|address| address.to_string()).collect();
+    let others = config.listen.iter().filter(|address| !matches!(address, ListenAddress::Tcp { .. })).map(ToString::to_string);
+    bound.into_iter().chain(others).collect::<Vec<_>>().join(", ")
+}
+
+fn loop_settings(config: &Config) -> event_loop::Settings {
+    let session = SessionLimits {
+        max_connections: u32::try_from(config.max_connections).unwrap_or(u32::MAX),
+        max_requests: MAX_REQUESTS_A_CONNECTION as u32,
+    };
+    let request = Limits {
+        max_params_size: config.max_params_size,
+        max_params: config.max_params,
+        max_body_size: config.max_body_size,
+        body_memory: config.body_memory,
+        max_requests: MAX_REQUESTS_A_CONNECTION,
+    };
+    event_loop::Settings {
+        max_connections: config.max_connections,
+        idle_timeout: config.idle_timeout,
+        socket_timeout: config.socket_timeout,
+        graceful_timeout: config.graceful_timeout,
+        session,
+        request,
+    }
+}
+
+fn bridge_settings(config: &Config) -> wsgi::Settings {
+    wsgi::Settings {
+        mount: config.mount.clone(),
+        remote_user: config.remote_user,
+        errors: config.errors,
+        multithread: config.threads > 1,
+        multiprocess: false,
+    }
+}
+
+/// After the import, so that an application that sets handlers while it is imported does not take the stop away.
+fn forward_signals(control: mio::net::UnixStream) -> Result<(), Error> {
+    let control = Arc::new(OwnedFd::from(std::os::unix::net::UnixStream::from(control)));
+    for number in [signal::TERM, signal::QUIT, signal::HUP] {
+        signal::forward(number, event_loop::STOP_GRACEFULLY, Arc::clone(&control))?;
+    }
+    signal::forward(signal::INT, event_loop::STOP_NOW, control)?;
+    Ok(())
+}
+
+/// The application's own threads and exit handlers may hang; the process ends all the same.
+fn limit_the_end(limit: Duration) {
+    let watchdog = thread::Builder::new().name("pyfcgid-end".to_owned());
+    let result = watchdog.spawn(move || {
+        thread::sleep(limit + END_SLACK);
+        log::warn!("the application's threads or exit handlers did not end within graceful-timeout");
+        sys::process::exit_now(0)
+    });
+    if let Err(error) = result {
+        log::warn!("the end has no time limit: {error}");
+    }
+}
+
+/// Something pyfcgid runs is broken: the application.
+const EX_SOFTWARE: u8 = 70;
+/// The system refuses something.
+const EX_OSERR: u8 = 71;
+/// A setting can't be used.
+const EX_CONFIG: u8 = 78;
+/// Requests at once on one connection; what FCGI_MAX_REQS says.
+const MAX_REQUESTS_A_CONNECTION: usize = 1024;
+const DESCRIPTORS_BESIDE_CONNECTIONS: u64 = 256;
+const END_SLACK: Duration = Duration::from_secs(1);

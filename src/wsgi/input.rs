@@ -1,0 +1,104 @@
+//! `wsgi.input`: the complete body as a file.
+
+use std::sync::{Mutex, PoisonError};
+
+use pyo3::exceptions::{PyOSError, PyRuntimeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyList};
+
+use crate::exchange::Body;
+
+/// PEP 3333's input stream. The body is taken out while it is read, so that no lock is held while a disk is waited for.
+#[pyclass(frozen, module = "pyfcgid")]
+pub(super) struct Input {
+    state: Mutex<State>,
+}
+
+enum State {
+    Ready(Body),
+    InUse,
+    Over,
+}
+
+impl Input {
+    pub(super) fn new(body: Body) -> Self {
+        Self { state: Mutex::new(State::Ready(body)) }
+    }
+
+    /// The request has ended: reading is an error from now on.
+    pub(super) fn close(&self) {
+        self.replace(State::Over);
+    }
+
+    fn replace(&self, state: State) -> State {
+        std::mem::replace(&mut *self.state.lock().unwrap_or_else(PoisonError::into_inner), state)
+    }
+
+    fn with_body<T: Send>(&self, py: Python<'_>, read: impl FnOnce(&mut Body) -> std::io::Result<T> + Send) -> PyResult<T> {
+        let mut body = match self.replace(State::InUse) {
+            State::Ready(body) => body,
+            State::InUse => return Err(PyRuntimeError::new_err("wsgi.input is being read by another thread")),
+            State::Over => {
+                self.close();
+                return Err(PyValueError::new_err("wsgi.input was used after its request had ended"));
+            }
+        };
+        let result = if body.is_in_a_file() { py.detach(|| read(&mut body)) } else { read(&mut body) };
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if matches!(*state, State::InUse) {
+            *state = State::Ready(body);
+        }
+        result.map_err(|error| PyOSError::new_err(format!("cannot read the request body back: {error}")))
+    }
+
+    fn line(&self, py: Python<'_>, size: Option<i64>) -> PyResult<Vec<u8>> {
+        let limit = limit(size);
+        self.with_body(py, move |body| body.read_line(limit))
+    }
+}
+
+#[pymethods]
+impl Input {
+    #[pyo3(signature = (size = None, /))]
+    fn read<'py>(&self, py: Python<'py>, size: Option<i64>) -> PyResult<Bound<'py, PyBytes>> {
+        let limit = limit(size);
+        let bytes = self.with_body(py, move |body| body.read(limit))?;
+        Ok(PyBytes::new(py, &bytes))
+    }
+
+    #[pyo3(signature = (size = None, /))]
+    fn readline<'py>(&self, py: Python<'py>, size: Option<i64>) -> PyResult<Bound<'py, PyBytes>> {
+        Ok(PyBytes::new(py, &self.line(py, size)?))
+    }
+
+    /// All lines, or as many as it takes for `hint` bytes.
+    #[pyo3(signature = (hint = None, /))]
+    fn readlines<'py>(&self, py: Python<'py>, hint: Option<i64>) -> PyResult<Bound<'py, PyList>> {
+        let lines = PyList::empty(py);
+        let enough = hint.filter(|hint| *hint > 0).map_or(u64::MAX, i64::unsigned_abs);
+        let mut total = 0;
+        while total < enough {
+            let line = self.line(py, None)?;
+            if line.is_empty() {
+                break;
+            }
+            total += line.len() as u64;
+            lines.append(PyBytes::new(py, &line))?;
+        }
+        Ok(lines)
+    }
+
+    fn __iter__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyBytes>>> {
+        let line = self.line(py, None)?;
+        Ok((!line.is_empty()).then(|| PyBytes::new(py, &line)))
+    }
+}
+
+/// `None` and negative sizes mean everything.
+fn limit(size: Option<i64>) -> u64 {
+    size.and_then(|size| u64::try_from(size).ok()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,358 @@
+//! One Python interpreter in this process: its start, the application's import, its workers, its end.
+//!
+//! Owns every call that attaches a thread to Python. Python gets no signal handlers: signals belong to the event loop.
+
+#![allow(unsafe_code)]
+
+use std::ffi::{CStr, CString};
+use std::mem::MaybeUninit;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use pyo3::exceptions::{PyRuntimeError, PyTypeError};
+use pyo3::ffi;
+use pyo3::prelude::*;
+use thiserror::Error;
+
+use super::{Gateway, Settings};
+use crate::config::{App, AppSource};
+use crate::workers::Worker;
+
+/// The interpreter. There is one for the life of the process; the thread that starts it is Python's main thread.
+#[derive(Debug)]
+pub struct Interpreter(());
+
+/// An imported application.
+#[derive(Debug)]
+pub struct Application(Py<PyAny>);
+
+/// Workers that run, as Python threads.
+#[derive(Debug)]
+pub struct Threads(Vec<Py<PyAny>>);
+
+/// Why Python does not start. The operator's to mend.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The venv is none.
+    #[error("venv {}: {missing} is missing, so this is no virtual environment; make one with python{version} -m venv", .venv.display())]
+    NotAVenv {
+        /// The directory.
+        venv: PathBuf,
+        /// The file that is not there.
+        missing: &'static str,
+        /// The Python this program is linked with.
+        version: &'static str,
+    },
+    /// The venv is for another Python.
+    #[error(
+        "venv {} is for Python {found}, but pyfcgid is linked with Python {linked}: \
+         make the venv with python{linked} -m venv, or build pyfcgid with PYO3_PYTHON naming a Python {found}", .venv.display()
+    )]
+    OtherVersion {
+        /// The directory.
+        venv: PathBuf,
+        /// The venv's version.
+        found: String,
+        /// The Python this program is linked with.
+        linked: &'static str,
+    },
+    /// Python itself says no.
+    #[error("Python {version} does not start: {reason}")]
+    Python {
+        /// The Python this program is linked with.
+        version: &'static str,
+        /// What it says.
+        reason: String,
+    },
+}
+
+/// Why an application can't be used. Its author's to mend.
+#[derive(Debug, Error)]
+#[error("cannot load the application {app}: {reason}")]
+pub struct LoadError {
+    /// The application as it was named.
+    pub app: String,
+    /// What is wrong, in one line.
+    pub reason: String,
+    /// The traceback, if Python code failed.
+    pub traceback: Option<String>,
+}
+
+impl Interpreter {
+    /// Starts Python with the packages of `venv`, and `sys.argv` naming the application.
+    ///
+    /// # Errors
+    /// [`StartError`]; Python can't be started again in this process.
+    pub fn start(venv: Option<&Path>, argument: &str) -> Result<Self, StartError> {
+        let program = venv.map(venv_program).transpose()?;
+        let program = program.as_deref().unwrap_or(Path::new(BUILD_PYTHON));
+        initialize(program, argument)?;
+        Ok(Self(()))
+    }
+
+    /// Puts `path` in front of `sys.path`, in its order, and makes `print` show each line at once.
+    ///
+    /// # Errors
+    /// [`LoadError`], which no ordinary Python gives.
+    pub fn prepare(&self, path: &[PathBuf]) -> Result<(), LoadError> {
+        attach(|py| {
+            let sys = py.import("sys")?;
+            let sys_path = sys.getattr("path")?;
+            for directory in path.iter().rev() {
+                sys_path.call_method1("insert", (0, directory.as_os_str()))?;
+            }
+            for name in ["stdout", "stderr"] {
+                let stream = sys.getattr(name)?;
+                if !stream.is_none() {
+                    let keywords = pyo3::types::PyDict::new(py);
+                    keywords.set_item("line_buffering", true)?;
+                    stream.call_method("reconfigure", (), Some(&keywords))?;
+                }
+            }
+            Ok(())
+        })
+        .map_err(|error: PyErr| attach(|py| LoadError::python(py, "sys", "its paths cannot be set", &error)))
+    }
+
+    /// Imports the application and finds its callable.
+    ///
+    /// # Errors
+    /// [`LoadError`] with the traceback when the import raises, when there is no such callable, or it can't be called.
+    pub fn load(&self, app: &App) -> Result<Application, LoadError> {
+        attach(|py| {
+            let module = match &app.source {
+                AppSource::Module(name) => py.import(name.as_str()),
+                AppSource::File(path) => import_file(py, path),
+            };
+            let module = module.map_err(|error| LoadError::python(py, &app.to_string(), "its import failed", &error))?;
+            find_callable(&module, app).map(|callable| Application(callable.unbind()))
+        })
+    }
+
+    /// Starts `count` workers, as threads that Python knows by name.
+    ///
+    /// # Errors
+    /// When a thread can't be started; the others end when the queue is closed.
+    pub fn start_workers(&self, app: &Application, settings: &Settings, worker: &Worker, count: usize) -> Result<Threads, String> {
+        attach(|py| {
+            let thread = py.import("threading")?.getattr("Thread")?;
+            let started = (1..=count).map(|number| {
+                let run = RunWorker { once: Mutex::new(Some(worker.clone())), app: app.0.clone_ref(py), settings: settings.clone() };
+                let keywords = pyo3::types::PyDict::new(py);
+                keywords.set_item("target", Bound::new(py, run)?)?;
+                keywords.set_item("name", format!("pyfcgid-worker-{number}"))?;
+                keywords.set_item("daemon", true)?;
+                let thread = thread.call((), Some(&keywords))?;
+                thread.call_method0("start")?;
+                Ok(thread.unbind())
+            });
+            started.collect::<PyResult<Vec<_>>>().map(Threads).map_err(|error| traceback(py, &error))
+        })
+    }
+
+    /// Waits for the workers, whose queue must have been closed, until `deadline`. Returns how many are still running.
+    pub fn join_workers(&self, threads: &Threads, deadline: Instant) -> usize {
+        attach(|py| {
+            let mut running = 0;
+            for thread in &threads.0 {
+                let left = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
+                let ended = thread.bind(py).call_method1("join", (left.as_secs_f64(),));
+                let alive = thread.bind(py).call_method0("is_alive").and_then(|alive| alive.extract::<bool>());
+                running += usize::from(ended.is_err() || alive.unwrap_or(true));
+            }
+            running
+        })
+    }
+
+    /// Does what Python does at the end of a program: waits for its other threads, runs `atexit`, flushes. Must be called on the
+    /// thread that started it; may take as long as the application's threads do.
+    pub fn finish(&self) {
+        attach(|py| {
+            for (module, function) in [("threading", "_shutdown"), ("atexit", "_run_exitfuncs")] {
+                let result = py.import(module).and_then(|module| module.call_method0(function));
+                if let Err(error) = result {
+                    log::error!("{module}.{function} failed at the end:\n{}", traceback(py, &error).trim_end());
+                }
+            }
+            for stream in ["stdout", "stderr"] {
+                let result = py.import("sys").and_then(|sys| sys.getattr(stream)).and_then(|stream| stream.call_method0("flush"));
+                drop(result);
+            }
+        });
+    }
+}
+
+impl LoadError {
+    fn new(app: &App, reason: String) -> Self {
+        Self { app: app.to_string(), reason, traceback: None }
+    }
+
+    fn python(py: Python<'_>, app: &str, reason: &str, error: &PyErr) -> Self {
+        let last_line = error.value(py).str().map_or_else(|_| String::new(), |text| text.to_string());
+        let kind = error.get_type(py).name().map_or_else(|_| "an exception".to_owned(), |name| name.to_string());
+        let reason = format!("{reason}: {kind}: {}", last_line.lines().next().unwrap_or_default());
+        Self { app: app.to_owned(), reason, traceback: Some(traceback(py, error)) }
+    }
+}
+
+/// The target of a worker's `threading.Thread`.
+#[pyclass(frozen, module = "pyfcgid")]
+struct RunWorker {
+    once: Mutex<Option<Worker>>,
+    app: Py<PyAny>,
+    settings: Settings,
+}
+
+#[pymethods]
+impl RunWorker {
+    fn __call__(&self, py: Python<'_>) -> PyResult<()> {
+        let worker = self.once.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let worker = worker.ok_or_else(|| PyRuntimeError::new_err("a worker runs once"))?;
+        worker.run(&mut Gateway::new(py, self.app.bind(py).clone(), &self.settings)?);
+        Ok(())
+    }
+}
+
+/// An exception as Python prints it.
+pub(super) fn traceback(py: Python<'_>, error: &PyErr) -> String {
+    let lines = py.import("traceback").and_then(|traceback| {
+        let arguments = (error.get_type(py), error.value(py), error.traceback(py));
+        traceback.call_method1("format_exception", arguments)?.extract::<Vec<String>>()
+    });
+    lines.map_or_else(|_| error.to_string(), |lines| lines.concat())
+}
+
+/// Nothing but this module attaches, so that it can be seen who may wait for the GIL.
+#[expect(clippy::disallowed_methods, reason = "this is the one place")]
+fn attach<T>(run: impl FnOnce(Python<'_>) -> T) -> T {
+    Python::attach(run)
+}
+
+fn import_file<'py>(py: Python<'py>, path: &Path) -> PyResult<Bound<'py, PyModule>> {
+    let name = path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().replace(['.', '-'], "_"));
+    let sys = py.import("sys")?;
+    if let Some(directory) = path.parent() {
+        sys.getattr("path")?.call_method1("insert", (0, directory.as_os_str()))?;
+    }
+    let util = py.import("importlib.util")?;
+    let loader = py.import("importlib.machinery")?.getattr("SourceFileLoader")?.call1((&name, path.as_os_str()))?;
+    let spec = util.call_method1("spec_from_loader", (&name, &loader))?;
+    let module = util.call_method1("module_from_spec", (&spec,))?;
+    sys.getattr("modules")?.set_item(&name, &module)?;
+    loader.call_method1("exec_module", (&module,))?;
+    Ok(module.cast_into()?)
+}
+
+fn find_callable<'py>(module: &Bound<'py, PyModule>, app: &App) -> Result<Bound<'py, PyAny>, LoadError> {
+    let py = module.py();
+    let (name, found) = match &app.callable {
+        Some(name) => (name.as_str(), name.split('.').try_fold(module.as_any().clone(), |object, name| object.getattr(name)).ok()),
+        None => {
+            let defaults = ["application", "app"].into_iter();
+            let mut found = defaults.filter_map(|name| Some((name, module.getattr(name).ok()?)));
+            found.next().map_or(("application", None), |(name, object)| (name, Some(object)))
+        }
+    };
+    let Some(mut callable) = found else {
+        return Err(LoadError::new(app, missing(name, app)));
+    };
+    if app.factory {
+        let made = callable.call0();
+        callable = made.map_err(|error| LoadError::python(py, &app.to_string(), &format!("{name}() failed"), &error))?;
+    }
+    if !callable.is_callable() {
+        let kind = callable.get_type().name().map_or_else(|_| "object".to_owned(), |kind| kind.to_string());
+        return Err(LoadError::new(app, format!("{name} is {kind}, which cannot be called: a WSGI application can")));
+    }
+    Ok(callable)
+}
+
+fn missing(name: &str, app: &App) -> String {
+    match app.callable {
+        Some(_) => format!("it has no {name}"),
+        None => "it has neither 'application' nor 'app': name the callable behind a colon, as in module:callable".to_owned(),
+    }
+}
+
+/// The interpreter of a venv, whose `pyvenv.cfg` Python finds from there.
+fn venv_program(venv: &Path) -> Result<PathBuf, StartError> {
+    let missing = |missing| StartError::NotAVenv { venv: venv.to_owned(), missing, version: LINKED_VERSION };
+    let settings = std::fs::read_to_string(venv.join("pyvenv.cfg")).map_err(|_| missing("pyvenv.cfg"))?;
+    let program = venv.join("bin/python");
+    if !program.exists() {
+        return Err(missing("bin/python"));
+    }
+    let found = venv_version(&settings).unwrap_or_else(|| LINKED_VERSION.to_owned());
+    if found != LINKED_VERSION {
+        return Err(StartError::OtherVersion { venv: venv.to_owned(), found, linked: LINKED_VERSION });
+    }
+    Ok(program)
+}
+
+/// `3.11` from `version = 3.11.7`, or from virtualenv's and uv's `version_info = 3.11.7.final.0`.
+fn venv_version(settings: &str) -> Option<String> {
+    let pairs = settings.lines().filter_map(|line| line.split_once('='));
+    let version = pairs.map(|(key, value)| (key.trim(), value.trim())).find(|(key, _)| matches!(*key, "version" | "version_info"));
+    let mut parts = version?.1.split('.');
+    Some(format!("{}.{}", parts.next()?, parts.next()?))
+}
+
+/// Starts Python without signal handlers, and detaches this thread again.
+fn initialize(program: &Path, argument: &str) -> Result<(), StartError> {
+    let failed = |reason: String| StartError::Python { version: LINKED_VERSION, reason };
+    let c_string = |bytes: &[u8]| CString::new(bytes).map_err(|_| failed("a path has a NUL byte in it".to_owned()));
+    let program = c_string(program.as_os_str().as_bytes())?;
+    let argument = c_string(argument.as_bytes())?;
+    let mut config = MaybeUninit::<ffi::PyConfig>::uninit();
+    let config = config.as_mut_ptr();
+    // SAFETY: PyConfig_InitPythonConfig fills the whole structure, which the other calls then take by pointer; the strings
+    // outlive the calls, which copy them; no Python exists before Py_InitializeFromConfig, and afterwards this thread is
+    // attached until PyEval_SaveThread.
+    unsafe {
+        ffi::PyConfig_InitPythonConfig(config);
+        (*config).install_signal_handlers = 0;
+        (*config).parse_argv = 0;
+        let mut status = ffi::PyConfig_SetBytesString(config, &raw mut (*config).program_name, program.as_ptr());
+        if ffi::PyStatus_Exception(status) == 0 {
+            let mut arguments = [argument.as_ptr().cast_mut()];
+            status = ffi::PyConfig_SetBytesArgv(config, 1, arguments.as_mut_ptr().cast());
+        }
+        if ffi::PyStatus_Exception(status) == 0 {
+            status = ffi::Py_InitializeFromConfig(config);
+        }
+        ffi::PyConfig_Clear(config);
+        if ffi::PyStatus_Exception(status) != 0 {
+            return Err(failed(status_text(status.err_msg)));
+        }
+        ffi::PyEval_SaveThread();
+    }
+    Ok(())
+}
+
+fn status_text(message: *const std::ffi::c_char) -> String {
+    if message.is_null() {
+        return "it does not say why".to_owned();
+    }
+    // SAFETY: a PyStatus message is a static C string.
+    unsafe { CStr::from_ptr(message) }.to_string_lossy().into_owned()
+}
+
+/// `major.minor` of the Python this program is linked with.
+pub const LINKED_VERSION: &str = env!("PYFCGID_PYTHON_VERSION");
+/// The interpreter that was found when this program was built; Python finds its library from there.
+const BUILD_PYTHON: &str = env!("PYFCGID_PYTHON");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_version_of_a_venv_is_read_from_what_every_tool_writes() {
+        assert_eq!(venv_version("home = /usr/bin\nversion = 3.11.2\n").as_deref(), Some("3.11"));
+        assert_eq!(venv_version("implementation = CPython\nversion_info = 3.12.1.final.0\n").as_deref(), Some("3.12"));
+        assert_eq!(venv_version("home = /usr/bin\n"), None);
+    }
+}

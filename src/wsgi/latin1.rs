@@ -1,0 +1,41 @@
+//! Bytes as PEP 3333's native strings: one code point is one byte.
+
+use pyo3::exceptions::{PyTypeError, PyUnicodeEncodeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::PyString;
+
+/// These bytes as `str`.
+pub(super) fn to_str<'py>(py: Python<'py>, bytes: &[u8]) -> Bound<'py, PyString> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) if text.is_ascii() => PyString::new(py, text),
+        _ => PyString::new(py, &decode(bytes)),
+    }
+}
+
+/// These bytes as text.
+pub(super) fn decode(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| char::from(*byte)).collect()
+}
+
+/// The bytes of a `str`; `what` names it in the error.
+pub(super) fn encode(what: &str, text: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
+    let Ok(text) = text.cast::<PyString>() else {
+        let kind = text.get_type().name()?;
+        return Err(PyTypeError::new_err(format!("{what} must be a str, not {kind}")));
+    };
+    let Ok(utf8) = text.to_str() else {
+        return Err(PyValueError::new_err(format!("{what} has a lone surrogate in it")));
+    };
+    if utf8.is_ascii() {
+        return Ok(utf8.as_bytes().to_vec());
+    }
+    let bytes: Option<Vec<u8>> = utf8.chars().map(|char| u8::try_from(char).ok()).collect();
+    bytes.ok_or_else(|| not_latin1(what, text))
+}
+
+fn not_latin1(what: &str, text: &Bound<'_, PyString>) -> PyErr {
+    match text.call_method1("encode", ("latin-1",)) {
+        Err(error) if error.is_instance_of::<PyUnicodeEncodeError>(text.py()) => error,
+        _ => PyValueError::new_err(format!("{what} has characters outside latin-1")),
+    }
+}

@@ -1,0 +1,277 @@
+//! Python: the interpreter, and PEP 3333 between an [`Exchange`] and the application.
+//!
+//! Owns everything that knows Python; no other module does. Knows no socket and no record: a request comes in complete, and
+//! an answer goes into its [`Reply`].
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use pyo3::exceptions::PyAssertionError;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
+
+use crate::config::{ErrorsTo, Mount, RemoteUser};
+use crate::exchange::{Exchange, Params, Pause, Refusal, Reply, ReplyError};
+use crate::workers::Handler;
+
+mod environ;
+mod errors;
+mod file_wrapper;
+mod input;
+pub mod interpreter;
+mod latin1;
+mod path;
+mod start_response;
+
+use environ::EnvironBuilder;
+use errors::Errors;
+use file_wrapper::FileWrapper;
+use input::Input;
+use start_response::{StartResponse, bytes, to_python};
+
+/// What the bridge is to keep to.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where in the site's paths the application is.
+    pub mount: Mount,
+    /// When REMOTE_USER reaches the application.
+    pub remote_user: RemoteUser,
+    /// Where `wsgi.errors` and tracebacks go.
+    pub errors: ErrorsTo,
+    /// Whether there is a second worker in this process.
+    pub multithread: bool,
+    /// Whether there is a second process.
+    pub multiprocess: bool,
+}
+
+/// Being attached to Python, on one worker.
+#[derive(Clone, Copy)]
+struct Gil<'py>(Python<'py>);
+
+impl Pause for Gil<'_> {
+    fn pause(&self, wait: &mut (dyn FnMut() + Send)) {
+        self.0.detach(wait);
+    }
+}
+
+/// Runs an application on one worker.
+struct Gateway<'py> {
+    gil: Gil<'py>,
+    app: Bound<'py, PyAny>,
+    environs: EnvironBuilder<'py>,
+    errors: ErrorsTo,
+}
+
+/// The objects an application gets for one request.
+struct Objects<'py> {
+    start_response: Bound<'py, StartResponse>,
+    input: Bound<'py, Input>,
+    errors: Bound<'py, Errors>,
+}
+
+/// Why an answer is not whole.
+enum Failure {
+    Python(PyErr),
+    Reply(ReplyError),
+}
+
+impl From<PyErr> for Failure {
+    fn from(error: PyErr) -> Self {
+        Self::Python(error)
+    }
+}
+
+impl From<ReplyError> for Failure {
+    fn from(error: ReplyError) -> Self {
+        Self::Reply(error)
+    }
+}
+
+impl Pause for Gateway<'_> {
+    fn pause(&self, wait: &mut (dyn FnMut() + Send)) {
+        self.gil.pause(wait);
+    }
+}
+
+impl Handler for Gateway<'_> {
+    fn handle(&mut self, exchange: Exchange) {
+        let id = next_request_id();
+        let Exchange { request, mut reply } = exchange;
+        let line = RequestLine::new(&id, &request.params);
+        let environ = match self.environs.build(&request) {
+            Ok(Ok(environ)) => environ,
+            Ok(Err(refusal)) => {
+                log::warn!("{line} was answered {}: {}", refusal.status(), refusal.reason());
+                return reply.refuse(refusal);
+            }
+            Err(error) => return self.log_traceback(&line, &error),
+        };
+        match self.objects(id.clone(), &environ, request.body, reply) {
+            Ok(objects) => self.serve(&line, &environ, objects),
+            Err(error) => self.log_traceback(&line, &error),
+        }
+    }
+}
+
+impl<'py> Gateway<'py> {
+    fn new(py: Python<'py>, app: Bound<'py, PyAny>, settings: &Settings) -> PyResult<Self> {
+        let environs = EnvironBuilder::new(py, settings, py.get_type::<FileWrapper>().as_any())?;
+        Ok(Self { gil: Gil(py), app, environs, errors: settings.errors })
+    }
+
+    fn objects(&self, id: String, environ: &Bound<'py, PyDict>, body: crate::exchange::Body, reply: Reply) -> PyResult<Objects<'py>> {
+        let py = self.gil.0;
+        environ.set_item(intern!(py, "pyfcgid.request_id"), &id)?;
+        environ.set_item(intern!(py, "pyfcgid.aborted"), Bound::new(py, Aborted(reply.abort_probe()))?)?;
+        let start_response = Bound::new(py, StartResponse::new(reply))?;
+        let peer = (self.errors == ErrorsTo::Peer).then(|| start_response.clone().unbind());
+        let errors = Bound::new(py, Errors::new(id, peer))?;
+        environ.set_item(intern!(py, "wsgi.errors"), &errors)?;
+        let input = Bound::new(py, Input::new(body))?;
+        environ.set_item(intern!(py, "wsgi.input"), &input)?;
+        Ok(Objects { start_response, input, errors })
+    }
+
+    fn serve(&self, line: &RequestLine<'_>, environ: &Bound<'py, PyDict>, objects: Objects<'py>) {
+        let Objects { start_response, input, errors } = objects;
+        let outcome = self.call(line, environ, &start_response);
+        errors.get().finish();
+        if let Err(failure) = outcome {
+            self.report(line, &failure, start_response.get());
+        }
+        input.get().close();
+        if let Some(reply) = start_response.get().take()
+            && reply.excess() > 0
+        {
+            log::warn!("{line}: {} bytes behind the end of its response were not sent", reply.excess());
+        }
+    }
+
+    /// Calls the application, sends what it returns, and closes that whatever happens.
+    fn call(&self, line: &RequestLine<'_>, environ: &Bound<'py, PyDict>, start: &Bound<'py, StartResponse>) -> Result<(), Failure> {
+        let py = self.gil.0;
+        let response = self.app.call1((environ, start))?;
+        let outcome = self.send(&response, start.get());
+        if let Some(close) = response.getattr_opt(intern!(py, "close"))?
+            && let Err(error) = close.call0()
+        {
+            self.log_traceback(line, &error);
+        }
+        outcome
+    }
+
+    fn send(&self, response: &Bound<'py, PyAny>, start: &StartResponse) -> Result<(), Failure> {
+        if let Ok(list) = response.cast_exact::<PyList>() {
+            return self.send_whole(list.iter(), start);
+        }
+        if let Ok(tuple) = response.cast_exact::<PyTuple>() {
+            return self.send_whole(tuple.iter(), start);
+        }
+        if let Ok(wrapper) = response.cast_exact::<FileWrapper>()
+            && let Some(part) = wrapper.get().real_file(self.gil.0)?
+        {
+            return self.send_file(part, start);
+        }
+        self.send_pieces(response, start)
+    }
+
+    /// A response that is all there is sent in as few writes as it takes, and its length is known.
+    fn send_whole(&self, items: impl Iterator<Item = Bound<'py, PyAny>>, start: &StartResponse) -> Result<(), Failure> {
+        let items: Vec<_> = items.collect();
+        let pieces = items.iter().map(|item| bytes("an item of the response", item).map(PyBytesMethods::as_bytes));
+        let pieces = pieces.collect::<PyResult<Vec<&[u8]>>>()?;
+        let length: usize = pieces.iter().map(|piece| piece.len()).sum();
+        start.with_reply(|reply| {
+            let head_only = reply.is_head_only();
+            if let Some(head) = reply.head_mut().filter(|_| length > 0 || !head_only) {
+                head.set_content_length(length as u64);
+            }
+            reply.end(&pieces, &self.gil)
+        })??;
+        Ok(())
+    }
+
+    /// Each piece is sent before the next is asked for, as PEP 3333 wants.
+    fn send_pieces(&self, response: &Bound<'py, PyAny>, start: &StartResponse) -> Result<(), Failure> {
+        for piece in response.try_iter()? {
+            let piece = piece?;
+            let piece = bytes("an item of the response", &piece)?.as_bytes();
+            start.with_reply(|reply| match reply.has_head() {
+                true => reply.write(piece, &self.gil),
+                false => Err(ReplyError::NoHead),
+            })??;
+        }
+        start.with_reply(|reply| reply.end(&[], &self.gil))??;
+        Ok(())
+    }
+
+    fn send_file(&self, part: file_wrapper::FilePart, start: &StartResponse) -> Result<(), Failure> {
+        start.with_reply(|reply| {
+            if let Some(head) = reply.head_mut() {
+                head.set_content_length(part.length);
+            }
+            reply.send_file(part.file, part.offset, part.length, &self.gil)?;
+            reply.end(&[], &self.gil)
+        })??;
+        Ok(())
+    }
+
+    /// What went wrong goes to the log; that the peer has left is nothing to report.
+    fn report(&self, line: &RequestLine<'_>, failure: &Failure, start: &StartResponse) {
+        let error = match failure {
+            Failure::Reply(error @ (ReplyError::Gone(_) | ReplyError::Aborted)) => return log::debug!("{line}: {error}"),
+            Failure::Python(_) if start.with_reply(|reply| reply.is_aborted()).unwrap_or(false) => {
+                return log::debug!("{line}: the application ended because the web server gave the request up");
+            }
+            Failure::Reply(error) => to_python(error),
+            Failure::Python(error) => error.clone_ref(self.gil.0),
+        };
+        let text = self.log_traceback(line, &error);
+        if self.errors == ErrorsTo::Peer {
+            start.write_errors(text.as_bytes());
+        }
+    }
+
+    fn log_traceback(&self, line: &RequestLine<'_>, error: &PyErr) -> String {
+        let text = interpreter::traceback(self.gil.0, error);
+        log::error!("{line} failed:\n{}", text.trim_end());
+        text
+    }
+}
+
+/// `environ["pyfcgid.aborted"]`: a callable that is true once the web server has given the request up.
+#[pyclass(frozen, module = "pyfcgid")]
+struct Aborted(crate::exchange::reply::AbortProbe);
+
+#[pymethods]
+impl Aborted {
+    fn __call__(&self) -> bool {
+        self.0.is_aborted()
+    }
+}
+
+/// How a request is named in the log.
+struct RequestLine<'a> {
+    id: &'a str,
+    method: String,
+    uri: String,
+}
+
+impl<'a> RequestLine<'a> {
+    fn new(id: &'a str, params: &Params) -> Self {
+        let text = |name: &[u8]| String::from_utf8_lossy(params.get(name).unwrap_or(b"-")).into_owned();
+        Self { id, method: text(b"REQUEST_METHOD"), uri: text(b"REQUEST_URI") }
+    }
+}
+
+impl std::fmt::Display for RequestLine<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "request {} ({} {})", self.id, self.method, self.uri)
+    }
+}
+
+/// Unique among the processes of this machine as long as they live.
+fn next_request_id() -> String {
+    static COUNTER: AtomicU64 = AtomicU64::new(1);
+    format!("{}-{}", std::process::id(), COUNTER.fetch_add(1, Ordering::Relaxed))
+}

@@ -1,0 +1,137 @@
+//! `start_response` and `write`, and the reply they share with the worker that iterates over the response.
+
+use std::sync::{Mutex, PoisonError};
+
+use pyo3::exceptions::{PyAssertionError, PyBrokenPipeError, PyRuntimeError, PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+
+use super::{Gil, latin1};
+use crate::exchange::{Head, HeadError, Reply, ReplyError};
+
+/// PEP 3333's `start_response` of one request. The reply is taken out while it is used, so that no lock is held while the
+/// GIL is waited for.
+#[pyclass(frozen, module = "pyfcgid")]
+pub(super) struct StartResponse {
+    state: Mutex<State>,
+}
+
+enum State {
+    Ready(Reply),
+    InUse,
+    Over,
+}
+
+impl StartResponse {
+    pub(super) fn new(reply: Reply) -> Self {
+        Self { state: Mutex::new(State::Ready(reply)) }
+    }
+
+    /// The request has ended. Dropping the reply ends the answer if nothing else has.
+    pub(super) fn take(&self) -> Option<Reply> {
+        match self.replace(State::Over) {
+            State::Ready(reply) => Some(reply),
+            State::InUse | State::Over => None,
+        }
+    }
+
+    /// Uses the reply, unless the request has ended or another thread is using it.
+    pub(super) fn with_reply<T>(&self, use_it: impl FnOnce(&mut Reply) -> T) -> PyResult<T> {
+        let mut reply = match self.replace(State::InUse) {
+            State::Ready(reply) => reply,
+            State::InUse => return Err(PyRuntimeError::new_err("the response is being sent by another thread")),
+            State::Over => {
+                self.replace(State::Over);
+                return Err(PyRuntimeError::new_err("start_response or write was used after its request had ended"));
+            }
+        };
+        let result = use_it(&mut reply);
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if matches!(*state, State::InUse) {
+            *state = State::Ready(reply);
+        }
+        Ok(result)
+    }
+
+    /// Text for FCGI_STDERR; too late if the request has ended.
+    pub(super) fn write_errors(&self, text: &[u8]) {
+        drop(self.with_reply(|reply| reply.write_errors(text)));
+    }
+
+    fn replace(&self, state: State) -> State {
+        std::mem::replace(&mut *self.state.lock().unwrap_or_else(PoisonError::into_inner), state)
+    }
+}
+
+#[pymethods]
+impl StartResponse {
+    #[pyo3(signature = (status, headers, exc_info = None, /))]
+    fn __call__<'py>(
+        slf: &Bound<'py, Self>,
+        status: &Bound<'py, PyAny>,
+        headers: &Bound<'py, PyAny>,
+        exc_info: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, Write>> {
+        let this = slf.get();
+        if let Some(exc_info) = exc_info
+            && this.with_reply(|reply| reply.is_head_sent())?
+        {
+            return Err(PyErr::from_value(exc_info.get_item(1)?));
+        }
+        let head = checked_head(status, headers)?;
+        let is_first = this.with_reply(|reply| {
+            let is_first = exc_info.is_some() || !reply.has_head();
+            is_first && reply.set_head(head).is_ok()
+        })?;
+        if !is_first {
+            return Err(PyAssertionError::new_err("start_response was called a second time without exc_info"));
+        }
+        Bound::new(slf.py(), Write { start_response: slf.clone().unbind() })
+    }
+}
+
+/// The `write` callable that `start_response` returns.
+#[pyclass(frozen, module = "pyfcgid")]
+pub(super) struct Write {
+    start_response: Py<StartResponse>,
+}
+
+#[pymethods]
+impl Write {
+    #[pyo3(signature = (data, /))]
+    fn __call__(&self, py: Python<'_>, data: &Bound<'_, PyAny>) -> PyResult<()> {
+        let data = bytes("write() argument", data)?;
+        self.start_response.get().with_reply(|reply| reply.write(data.as_bytes(), &Gil(py)))?.map_err(|error| to_python(&error))
+    }
+}
+
+/// A bytes object, or an error that names what it should have been.
+pub(super) fn bytes<'a, 'py>(what: &str, object: &'a Bound<'py, PyAny>) -> PyResult<&'a Bound<'py, PyBytes>> {
+    object.cast::<PyBytes>().map_err(|_| match object.get_type().name() {
+        Ok(kind) => PyTypeError::new_err(format!("{what} must be bytes, not {kind}")),
+        Err(error) => error,
+    })
+}
+
+/// What an application sees when it cannot send.
+pub(super) fn to_python(error: &ReplyError) -> PyErr {
+    match error {
+        ReplyError::Gone(_) | ReplyError::Aborted => PyBrokenPipeError::new_err(error.to_string()),
+        ReplyError::NoHead => PyAssertionError::new_err(error.to_string()),
+        ReplyError::Head(_) => PyValueError::new_err(error.to_string()),
+        _ => PyRuntimeError::new_err(error.to_string()),
+    }
+}
+
+fn checked_head(status: &Bound<'_, PyAny>, headers: &Bound<'_, PyAny>) -> PyResult<Head> {
+    let refused = |error: HeadError| PyValueError::new_err(error.to_string());
+    let mut head = Head::new(&latin1::encode("status", status)?).map_err(refused)?;
+    for header in headers.try_iter()? {
+        let header = header?;
+        let Ok((name, value)) = header.extract::<(Bound<'_, PyAny>, Bound<'_, PyAny>)>() else {
+            return Err(PyTypeError::new_err("each header must be a (name, value) tuple"));
+        };
+        head.push(&latin1::encode("header name", &name)?, &latin1::encode("header value", &value)?).map_err(refused)?;
+    }
+    Ok(head)
+}
