@@ -14,11 +14,11 @@ use crate::config::{self, Config, EX_USAGE, Environment, Fallback, Item, Kind, L
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
     /// Serve the pool in the foreground.
-    Serve(Box<Config>),
+    Serve(Config),
     /// Validate everything, import the application, print the settings.
-    Check(Box<Config>),
+    Check(Config),
     /// Send one request as a web server would.
-    Request(Box<client::Options>),
+    Request(client::Options),
 }
 
 /// Nothing to do but to say something and exit: help, the version, or what is wrong.
@@ -39,9 +39,9 @@ pub struct Exit {
 pub fn parse(args: impl IntoIterator<Item = OsString>, environment: Environment<'_>) -> Result<Command, Exit> {
     let matches = parser().try_get_matches_from(args).map_err(|error| Exit::from_parser(&error))?;
     match matches.subcommand() {
-        Some(("serve", matches)) => load(matches, environment).map(|config| Command::Serve(Box::new(config))),
-        Some(("check", matches)) => load(matches, environment).map(|config| Command::Check(Box::new(config))),
-        Some(("request", matches)) => request(matches).map(|options| Command::Request(Box::new(options))),
+        Some(("serve", matches)) => load(matches, environment).map(Command::Serve),
+        Some(("check", matches)) => load(matches, environment).map(Command::Check),
+        Some(("request", matches)) => request(matches).map(Command::Request),
         _ => Err(Exit::usage(&format!("say what to do: serve, check or request\n\n{}", parser().render_help()))),
     }
 }
@@ -231,4 +231,4 @@ Exit codes: 0, 64 wrong usage, 70 the application cannot be loaded, 71 a failure
 const REQUEST_NOTES: &str = "\
 Exit codes, as curl's where it has one: 0, 6 unknown host, 7 cannot connect, 8 the answer is not a FastCGI one, or the request was
 refused, 18 the answer is cut, 22 a status of 400 or more with --fail, 23 cannot write the answer, 26 cannot read the body, 28 out of
-time, 52 no answer at all, 55 cannot send, 56 cannot receive, 64 wrong usage.";
+time, 52 no answer at all, 56 cannot receive, 64 wrong usage.";
