@@ -69,6 +69,7 @@ impl From<config::Error> for Exit {
 
 fn parser() -> Parser {
     Parser::new("pyfcgid")
+        .bin_name("pyfcgid")
         .version(env!("CARGO_PKG_VERSION"))
         .about("Runs Python WSGI applications behind nginx and Apache, over FastCGI")
         .subcommand_required(true)
@@ -101,7 +102,7 @@ fn setting_arg(setting: &'static Setting) -> Arg {
     if setting.name == APP {
         return arg;
     }
-    let arg = arg.long(setting.name).help_heading(setting.group.heading()).allow_hyphen_values(false);
+    let arg = arg.long(setting.name).help_heading(setting.group.heading());
     let arg = if setting.name == LISTEN { arg.short('l') } else { arg };
     match setting.kind {
         Kind::One => arg.action(ArgAction::Set),
@@ -224,14 +225,26 @@ const APP: &str = "app";
 const LISTEN: &str = "listen";
 const HELP_WIDTH: usize = 110;
 const POOL_NOTES: &str = "\
-Every option is also a key of the file (below [pool.NAME]; log-level at the top) and an environment variable: --max-body-size is
-max-body-size and PYFCGID_MAX_BODY_SIZE. The command line wins over the environment, and that over the file.
-Sizes: 4096, 64K, 10M, 1G. Times: 500ms, 30s, 5m, 1h, 1d, or seconds. Relative paths in the file start from its directory.
+Every option is also a key of the file, below [pool.NAME] (log-level at the top), and an environment variable: --max-queue is max-queue \
+and PYFCGID_MAX_QUEUE. The command line wins over the environment, and that over the file.
+
+Sizes are 4096, 64K, 10M or 1G; times 500ms, 30s, 5m, 1h or 1d, or a number of seconds. Relative paths start from the current \
+directory, in the file from the file's.
+
 Exit codes: 0, 64 wrong usage, 70 the application cannot be loaded, 71 a failure of the system, 78 wrong configuration.";
 const REQUEST_NOTES: &str = "\
-Exit codes, as curl's where it has one: 0, 6 unknown host, 7 cannot connect, 8 the answer is not a FastCGI one, or the request was
-refused, 18 the answer is cut, 22 a status of 400 or more with --fail, 23 cannot write the answer, 26 cannot read the body, 28 out of
-time, 52 no answer at all, 56 cannot receive, 64 wrong usage.";
+Exit codes, as curl's where it has one:
+   6  the host is unknown
+   7  cannot connect
+   8  the answer is not FastCGI or has no header block, or the request was refused
+  18  the answer is cut
+  22  the status is 400 or more, with --fail
+  23  cannot write the answer
+  26  cannot read the body
+  28  out of time
+  52  the connection was closed without an answer
+  56  the connection broke before an answer
+  64  wrong usage";
 
 #[cfg(test)]
 mod tests {
