@@ -14,11 +14,11 @@ use crate::config::{self, Config, EX_USAGE, Environment, Fallback, Item, Kind, L
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
     /// Serve the pool in the foreground.
-    Serve(Box<Config>),
+    Serve(Config),
     /// Validate everything, import the application, print the settings.
-    Check(Box<Config>),
+    Check(Config),
     /// Send one request as a web server would.
-    Request(Box<client::Options>),
+    Request(client::Options),
 }
 
 /// Nothing to do but to say something and exit: help, the version, or what is wrong.
@@ -39,9 +39,9 @@ pub struct Exit {
 pub fn parse(args: impl IntoIterator<Item = OsString>, environment: Environment<'_>) -> Result<Command, Exit> {
     let matches = parser().try_get_matches_from(args).map_err(|error| Exit::from_parser(&error))?;
     match matches.subcommand() {
-        Some(("serve", matches)) => load(matches, environment).map(|config| Command::Serve(Box::new(config))),
-        Some(("check", matches)) => load(matches, environment).map(|config| Command::Check(Box::new(config))),
-        Some(("request", matches)) => request(matches).map(|options| Command::Request(Box::new(options))),
+        Some(("serve", matches)) => load(matches, environment).map(Command::Serve),
+        Some(("check", matches)) => load(matches, environment).map(Command::Check),
+        Some(("request", matches)) => request(matches).map(Command::Request),
         _ => Err(Exit::usage(&format!("say what to do: serve, check or request\n\n{}", parser().render_help()))),
     }
 }
@@ -69,6 +69,7 @@ impl From<config::Error> for Exit {
 
 fn parser() -> Parser {
     Parser::new("pyfcgid")
+        .bin_name("pyfcgid")
         .version(env!("CARGO_PKG_VERSION"))
         .about("Runs Python WSGI applications behind nginx and Apache, over FastCGI")
         .subcommand_required(true)
@@ -101,7 +102,7 @@ fn setting_arg(setting: &'static Setting) -> Arg {
     if setting.name == APP {
         return arg;
     }
-    let arg = arg.long(setting.name).help_heading(setting.group.heading()).allow_hyphen_values(false);
+    let arg = arg.long(setting.name).help_heading(setting.group.heading());
     let arg = if setting.name == LISTEN { arg.short('l') } else { arg };
     match setting.kind {
         Kind::One => arg.action(ArgAction::Set),
@@ -224,11 +225,198 @@ const APP: &str = "app";
 const LISTEN: &str = "listen";
 const HELP_WIDTH: usize = 110;
 const POOL_NOTES: &str = "\
-Every option is also a key of the file (below [pool.NAME]; log-level at the top) and an environment variable: --max-body-size is
-max-body-size and PYFCGID_MAX_BODY_SIZE. The command line wins over the environment, and that over the file.
-Sizes: 4096, 64K, 10M, 1G. Times: 500ms, 30s, 5m, 1h, 1d, or seconds. Relative paths in the file start from its directory.
+Every option is also a key of the file, below [pool.NAME] (log-level at the top), and an environment variable: --max-queue is max-queue \
+and PYFCGID_MAX_QUEUE. The command line wins over the environment, and that over the file.
+
+Sizes are 4096, 64K, 10M or 1G; times 500ms, 30s, 5m, 1h or 1d, or a number of seconds. Relative paths start from the current \
+directory, in the file from the file's.
+
 Exit codes: 0, 64 wrong usage, 70 the application cannot be loaded, 71 a failure of the system, 78 wrong configuration.";
 const REQUEST_NOTES: &str = "\
-Exit codes, as curl's where it has one: 0, 6 unknown host, 7 cannot connect, 8 the answer is not a FastCGI one, or the request was
-refused, 18 the answer is cut, 22 a status of 400 or more with --fail, 23 cannot write the answer, 26 cannot read the body, 28 out of
-time, 52 no answer at all, 55 cannot send, 56 cannot receive, 64 wrong usage.";
+Exit codes, as curl's where it has one:
+   6  the host is unknown
+   7  cannot connect
+   8  the answer is not FastCGI or has no header block, or the request was refused
+  18  the answer is cut
+  22  the status is 400 or more, with --fail
+  23  cannot write the answer
+  26  cannot read the body
+  28  out of time
+  52  the connection was closed without an answer
+  56  the connection broke before an answer
+  64  wrong usage";
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::config::Group;
+
+    fn run(args: &[&str]) -> Result<Command, Exit> {
+        parse(std::iter::once("pyfcgid").chain(args.iter().copied()).map(OsString::from), &|_| None)
+    }
+
+    fn serve(args: &[&str]) -> Config {
+        match run(&[&["serve"], args].concat()) {
+            Ok(Command::Serve(config)) => config,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn refused(args: &[&str]) -> Exit {
+        let exit = run(args).expect_err("it is wrong");
+        assert!(exit.message.starts_with("pyfcgid: ") && exit.message.ends_with('\n') && !exit.to_stdout, "{}", exit.message);
+        exit
+    }
+
+    #[test]
+    fn the_grammar_is_sound() {
+        parser().debug_assert();
+    }
+
+    #[test]
+    fn help_is_grouped_and_complete() {
+        for name in ["serve", "check"] {
+            let exit = run(&[name, "--help"]).unwrap_err();
+            assert_eq!((exit.code, exit.to_stdout), (0, true));
+            let mut last = 0;
+            for group in Group::ALL {
+                let at = exit.message.find(&format!("\n{}:\n", group.heading())).expect("every group has its heading");
+                assert!(at > last, "groups come in their order");
+                last = at;
+            }
+            let flat = exit.message.split_whitespace().collect::<Vec<_>>().join(" ");
+            for setting in SETTINGS {
+                let shown = if setting.name == APP { "[APP]".to_owned() } else { format!("--{}", setting.name) };
+                assert!(flat.contains(&shown) && flat.contains(&help(setting)), "{shown} in\n{flat}");
+            }
+        }
+        assert_eq!(run(&["serve", "-h"]), run(&["serve", "--help"]));
+    }
+
+    #[test]
+    fn version_and_the_short_help_go_to_stdout() {
+        let version = run(&["--version"]).unwrap_err();
+        assert_eq!((version.code, version.to_stdout), (0, true));
+        assert_eq!(version.message, concat!("pyfcgid ", env!("CARGO_PKG_VERSION"), "\n"));
+        let help = run(&["--help"]).unwrap_err();
+        assert!(help.code == 0 && ["serve", "check", "request"].iter().all(|name| help.message.contains(name)));
+        let nothing = run(&[]).unwrap_err();
+        assert_eq!((nothing.code, nothing.to_stdout), (64, false));
+    }
+
+    #[test]
+    fn every_option_is_a_flag() {
+        let values = [
+            ("app", "shop:app", "shop:app"),
+            ("listen", ":1", "*:1"),
+            ("threads", "8", "8"),
+            ("mount", "/shop", "/shop"),
+            ("remote-user", "never", "never"),
+            ("errors", "peer", "peer"),
+            ("backlog", "5", "5"),
+            ("socket-mode", "600", "0600"),
+            ("max-connections", "7", "7"),
+            ("venv", "/v", "/v"),
+            ("python-path", "/p", "/p"),
+            ("chdir", "/c", "/c"),
+            ("env", "A=-1", "A=-1"),
+            ("factory", "true", "true"),
+            ("max-params-size", "64K", "64K"),
+            ("max-params", "9", "9"),
+            ("max-body-size", "2M", "2M"),
+            ("body-memory", "0", "0"),
+            ("max-queue", "3", "3"),
+            ("idle-timeout", "5m", "5m"),
+            ("socket-timeout", "500ms", "500ms"),
+            ("graceful-timeout", "1d", "1d"),
+            ("log-level", "trace", "trace"),
+        ];
+        assert_eq!(values.map(|(name, ..)| name).to_vec(), SETTINGS.iter().map(|setting| setting.name).collect::<Vec<_>>());
+        for (setting, (name, typed, shown)) in SETTINGS.iter().zip(values) {
+            let config = if name == APP { serve(&[typed]) } else { serve(&["shop", &format!("--{name}={typed}")]) };
+            let expected = if name == "factory" { "true" } else { shown };
+            assert_eq!((setting.show)(&config), [expected], "{name}");
+        }
+    }
+
+    #[test]
+    fn flags_repeat_as_lists_and_otherwise_the_last_wins() {
+        let config = serve(&["-l", ":1", "shop", "--listen", ":2", "--threads", "2", "--threads", "3", "--factory"]);
+        assert_eq!((config.listen.len(), config.threads, config.app.factory), (2, 3, true));
+        assert_eq!(serve(&["shop", "--python-path", "/a:/b", "--python-path=/c"]).python_path.len(), 3);
+    }
+
+    #[test]
+    fn a_file_is_read_from_the_flag_or_the_environment() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("site.toml");
+        std::fs::write(&path, "[pool.blog]\napp = \"blog\"\nthreads = 7\n").unwrap();
+        let typed = path.to_str().unwrap();
+        assert_eq!((serve(&["-c", typed]).threads, serve(&["--config", typed, "--threads=2"]).threads), (7, 2));
+        let variable = |name: &str| (name == "PYFCGID_CONFIG").then(|| path.clone().into_os_string());
+        let args = ["pyfcgid", "check"].map(OsString::from);
+        assert!(matches!(parse(args, &variable), Ok(Command::Check(config)) if config.name == "blog" && config.threads == 7));
+        std::fs::write(&path, "[pool.blog]\nthread = 7\n").unwrap();
+        let exit = refused(&["serve", "-c", typed]);
+        assert_eq!((exit.code, exit.message.contains("site.toml:2: unknown key `thread` = 7")), (78, true));
+    }
+
+    #[test]
+    fn a_wrong_command_line_is_64_and_says_what_is_right() {
+        let table: [(&[&str], &str); 9] = [
+            (&["serve", "shop", "--thread", "4"], "--threads"),
+            (&["serve", "shop", "--processes", "2"], "unexpected argument '--processes'"),
+            (&["serve", "shop", "extra"], "unexpected argument 'extra'"),
+            (&["serve", "shop", "--threads"], "a value is required"),
+            (&["serve", "shop", "--threads", "0"], "--threads \"0\": must be a whole number from 1 to 1024"),
+            (&["serve"], "pyfcgid serve blog:app"),
+            (&["serve", "my-shop"], "application \"my-shop\": must be a dotted module name"),
+            (&["serv"], "serve"),
+            (&["request", "search"], "must start with a slash"),
+        ];
+        for (args, text) in table {
+            let exit = refused(args);
+            assert_eq!(exit.code, 64, "{args:?}");
+            assert!(exit.message.contains(text), "{args:?}: {}", exit.message);
+        }
+    }
+
+    #[test]
+    fn a_request_is_understood() {
+        let args = [
+            "request",
+            "--connect",
+            "/run/a.sock",
+            "-H",
+            "A: b",
+            "-d",
+            "-1",
+            "--param",
+            "HTTPS=on",
+            "-i",
+            "--fail",
+            "--max-time",
+            "5s",
+            "/x?y",
+        ];
+        let Ok(Command::Request(options)) = run(&args) else { panic!("{:?}", run(&args)) };
+        assert_eq!(options.connect.to_string(), "unix:/run/a.sock");
+        assert_eq!((options.method.as_slice(), options.path.as_slice()), (&b"POST"[..], &b"/x?y"[..]));
+        assert_eq!(options.data, Some(client::Data::Bytes(b"-1".to_vec())));
+        assert!(options.include_head && options.fail && options.max_time == Some(Duration::from_secs(5)));
+        let Ok(Command::Request(options)) = run(&["request", "-X", "HEAD", "-d", "@-"]) else { panic!("it is right") };
+        assert_eq!((options.method.as_slice(), options.data), (&b"HEAD"[..], Some(client::Data::Stdin)));
+        assert_eq!((options.connect.to_string().as_str(), options.path.as_slice()), ("127.0.0.1:9000", &b"/"[..]));
+        assert!(!options.include_head && !options.fail && options.max_time.is_none());
+    }
+
+    #[test]
+    fn an_argument_that_is_not_utf8_is_refused_politely() {
+        use std::os::unix::ffi::OsStringExt;
+        let args = ["pyfcgid", "serve"].map(OsString::from).into_iter().chain([OsString::from_vec(vec![b'a', 0xff])]);
+        let exit = parse(args, &|_| None).unwrap_err();
+        assert_eq!((exit.code, exit.message.contains("must be UTF-8")), (64, true));
+    }
+}

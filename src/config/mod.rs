@@ -216,3 +216,240 @@ fn absolute(base: &Path, path: &Path) -> Result<PathBuf, ValueError> {
 
 /// Where the comments of [`Config`]'s text start, if the line is not longer.
 const COMMENT_COLUMN: usize = 36;
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsString;
+    use std::fs;
+
+    use super::*;
+
+    fn flags(typed: &[(&'static str, &str)]) -> Layer {
+        let mut layer = Layer::new();
+        for (name, text) in typed {
+            layer.entry(*name).or_default().push(Item { text: (*text).to_owned(), origin: Origin::Flag });
+        }
+        layer
+    }
+
+    fn load(flags: Layer, environment: &[(&str, &str)], file: Option<&str>) -> Result<Config, Error> {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("site.toml");
+        if let Some(text) = file {
+            fs::write(&path, text).unwrap();
+        }
+        let variable =
+            |name: &str| environment.iter().find(|(known, _)| *known == name).map(|(_, value)| OsString::from(value));
+        Config::load(flags, &variable, file.map(|_| path.as_path()))
+    }
+
+    /// The error's text without the directory of the file.
+    fn message(result: Result<Config, Error>) -> String {
+        let text = result.unwrap_err().to_string();
+        text.split_once("/site.toml").map_or(text.clone(), |(_, rest)| format!("site.toml{rest}"))
+    }
+
+    fn in_file(text: &str) -> Result<Config, Error> {
+        load(Layer::new(), &[], Some(text))
+    }
+
+    #[test]
+    fn an_app_alone_gets_the_documented_defaults() {
+        let config = Config::for_app("blog.wsgi:app").unwrap();
+        assert_eq!(config.name, "blog.wsgi");
+        assert_eq!(config.listen, [ListenAddress::Tcp { host: "127.0.0.1".to_owned(), port: 9000 }]);
+        assert_eq!((config.threads, config.backlog, config.socket_mode, config.max_connections), (4, 1024, 0o660, 10_000));
+        assert_eq!((config.mount, config.remote_user, config.errors), (Mount::Auto, RemoteUser::Authenticated, ErrorsTo::Log));
+        assert_eq!((config.venv, config.python_path, config.chdir, config.env), (None, vec![], None, vec![]));
+        assert_eq!((config.max_params_size, config.max_params, config.max_queue), (128 << 10, 1000, 1024));
+        assert_eq!((config.max_body_size, config.body_memory), (1 << 30, 128 << 10));
+        assert_eq!(config.idle_timeout, Some(Duration::from_secs(3600)));
+        assert_eq!(config.socket_timeout, Some(Duration::from_secs(60)));
+        assert_eq!(config.graceful_timeout, Duration::from_secs(30));
+        assert_eq!(config.log_level, LevelFilter::Info);
+    }
+
+    #[test]
+    fn flag_beats_environment_beats_file_beats_default() {
+        let file = "[pool.blog]\napp = \"blog\"\nthreads = 2\nmax-queue = 20\nbacklog = 200\n";
+        let environment = [("PYFCGID_THREADS", "3"), ("PYFCGID_MAX_QUEUE", "30")];
+        let config = load(flags(&[("threads", "5")]), &environment, Some(file)).unwrap();
+        assert_eq!((config.threads, config.max_queue, config.backlog, config.max_params), (5, 30, 200, 1000));
+        assert_eq!(config.origin("threads"), Origin::Flag);
+        assert_eq!(config.origin("max-queue"), Origin::Environment("PYFCGID_MAX_QUEUE".to_owned()));
+        assert!(matches!(config.origin("backlog"), Origin::File { line: 5, .. }));
+        assert_eq!(config.origin("max-params"), Origin::Default);
+    }
+
+    #[test]
+    fn a_stronger_list_replaces_a_weaker_one_but_env_goes_name_by_name() {
+        let file = "[pool.blog]\napp = \"blog\"\nlisten = [\":9001\", \":9002\"]\n[pool.blog.env]\nA = \"file\"\nB = \"file\"\nN = 1\n";
+        let environment = [("PYFCGID_ENV", "B=environment,C=environment")];
+        let typed =
+            flags(&[("listen", ":9003"), ("listen", "unix:/run/b.sock"), ("env", "C=flag,still"), ("env", "C=flag,last")]);
+        let config = load(typed, &environment, Some(file)).unwrap();
+        assert_eq!(config.listen.iter().map(ToString::to_string).collect::<Vec<_>>(), ["*:9003", "unix:/run/b.sock"]);
+        let env = |name: &str| config.env.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
+        assert_eq!((env("A"), env("B"), env("C"), env("N")), (Some("file"), Some("environment"), Some("flag,last"), Some("1")));
+        assert_eq!(config.env.len(), 4);
+    }
+
+    #[test]
+    fn the_environment_has_lists_and_its_empty_variables_count_as_absent() {
+        let environment = [
+            ("PYFCGID_APP", "shop:app"),
+            ("PYFCGID_LISTEN", "127.0.0.1:9001, unix:/run/a.sock"),
+            ("PYFCGID_PYTHON_PATH", "/a:/b,/c"),
+            ("PYFCGID_THREADS", ""),
+            ("PYFCGID_FACTORY", "yes"),
+            ("PYFCGID_PORT", "tcp://10.0.0.1:80"),
+            ("VIRTUAL_ENV", "/srv/venv"),
+        ];
+        let config = load(Layer::new(), &environment, None).unwrap();
+        assert_eq!((config.name.as_str(), config.listen.len(), config.threads), ("shop", 2, 4));
+        assert_eq!(config.python_path, ["/a", "/b", "/c"].map(PathBuf::from));
+        assert_eq!(config.venv, Some(PathBuf::from("/srv/venv")));
+        assert_eq!(config.origin("venv"), Origin::Environment("VIRTUAL_ENV".to_owned()));
+        assert!(config.app.factory);
+    }
+
+    #[test]
+    fn virtual_env_is_weaker_than_the_file() {
+        let config = load(Layer::new(), &[("VIRTUAL_ENV", "/v")], Some("[pool.b]\napp = \"b\"\nvenv = \"/file\"\n")).unwrap();
+        assert_eq!(config.venv, Some(PathBuf::from("/file")));
+    }
+
+    #[test]
+    fn relative_paths_start_from_the_file_or_the_current_directory_or_chdir() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("site.toml");
+        let here = std::env::current_dir().unwrap();
+        fs::write(&path, "[pool.b]\napp = \"wsgi.py\"\nvenv = \"venv\"\nlisten = \"unix:b.sock\"\npython-path = \"lib:/x\"\n")
+            .unwrap();
+        let config = Config::load(Layer::new(), &|_| None, Some(&path)).unwrap();
+        let below = |name: &str| directory.path().join(name);
+        assert_eq!(config.app.source, AppSource::File(below("wsgi.py")));
+        assert_eq!(config.venv, Some(below("venv")));
+        assert_eq!(config.listen, [ListenAddress::Unix(below("b.sock"))]);
+        assert_eq!(config.python_path, [below("lib"), PathBuf::from("/x")]);
+        let config = Config::load(flags(&[("app", "./a.wsgi"), ("venv", "v")]), &|_| None, Some(&path)).unwrap();
+        assert_eq!((config.app.source, config.venv), (AppSource::File(here.join("a.wsgi")), Some(here.join("v"))));
+        let config = Config::load(flags(&[("chdir", "/srv/shop"), ("venv", "v")]), &|_| None, Some(&path)).unwrap();
+        assert_eq!(config.app.source, AppSource::File(PathBuf::from("/srv/shop/wsgi.py")));
+        assert_eq!(config.python_path, ["/srv/shop/lib", "/x"].map(PathBuf::from));
+        assert_eq!((config.venv, config.listen), (Some(here.join("v")), vec![ListenAddress::Unix(below("b.sock"))]));
+    }
+
+    #[test]
+    fn zero_switches_off_where_that_makes_sense() {
+        let zeros = flags(&[
+            ("app", "b"),
+            ("idle-timeout", "0"),
+            ("socket-timeout", "0s"),
+            ("max-body-size", "0"),
+            ("graceful-timeout", "0"),
+        ]);
+        let config = load(zeros, &[], None).unwrap();
+        assert_eq!((config.idle_timeout, config.socket_timeout, config.max_body_size), (None, None, u64::MAX));
+        assert_eq!(config.graceful_timeout, Duration::ZERO);
+        for name in ["threads", "backlog", "max-connections", "max-queue", "max-params", "max-params-size"] {
+            assert!(load(flags(&[("app", "b"), (name, "0")]), &[], None).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_mode_is_octal_in_the_file_too() {
+        for typed in ["\"0640\"", "640", "0o640", "\"0o640\""] {
+            let config = in_file(&format!("[pool.b]\napp = \"b\"\nsocket-mode = {typed}\n")).unwrap();
+            assert_eq!(config.socket_mode, 0o640, "{typed}");
+        }
+    }
+
+    #[test]
+    fn what_is_shown_is_a_file_that_means_the_same() {
+        let full = "log-level = \"debug\"\n[pool.\"b.c\"]\napp = \"/srv/a.py:make()\"\nlisten = [\"[::1]:1\", \"unix:/a b.sock\", \"fd:3\"]\n\
+                    threads = 8\nmount = \"/x\"\nremote-user = \"never\"\nerrors = \"peer\"\nsocket-mode = \"0600\"\nvenv = \"/v\"\n\
+                    python-path = [\"/a:b\"]\nchdir = \"/c\"\nenv = [\"A=\\\"1\\\"\", \"B=\"]\nmax-body-size = 0\nidle-timeout = 0\n\
+                    socket-timeout = \"1m30s\"\nbody-memory = 1500\n";
+        for text in [full, "[pool.b]\napp = \"b\"\nmount = \"\"\n"] {
+            let config = in_file(text).unwrap();
+            let shown = config.to_string();
+            let mut again = in_file(&shown).unwrap_or_else(|error| panic!("{error}\n{shown}"));
+            again.origins = config.origins.clone();
+            assert_eq!(again, config);
+            assert!(SETTINGS.iter().all(|setting| shown.contains(setting.name)), "{shown}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_in_a_file_is_told_with_line_key_value_and_advice() {
+        let table = [
+            ("[pool.b]\napp = \"b\"\nthread = 8\n", "site.toml:3: unknown key `thread` = 8: did you mean `threads`?"),
+            ("[pool.b]\nbind = \":1\"\n", "site.toml:2: unknown key `bind` = \":1\": did you mean `listen`?"),
+            ("[pool.b]\nmax_queue = 1\n", "site.toml:2: unknown key `max_queue` = 1: did you mean `max-queue`?"),
+            ("[pool.b]\nfrobnicate = 1\n", "site.toml:2: unknown key `frobnicate` = 1: the keys here are app, listen,"),
+            ("\nfrobnicate = 1\n", "site.toml:2: unknown key `frobnicate` = 1: the keys here are log-level"),
+            ("[pools.b]\napp = \"b\"\n", "site.toml:1: unknown key `pools`: "),
+            ("threads = 4\n", "site.toml:1: misplaced key `threads` = 4: it belongs below a [pool.NAME] line"),
+            (
+                "[pool.b]\nlog-level = \"info\"\n",
+                "site.toml:2: misplaced key `log-level` = \"info\": it is about the whole process",
+            ),
+            ("[pool]\napp = \"b\"\n", "site.toml:2: misplaced key `app` = \"b\": a pool has a name"),
+            ("pool = 1\n", "site.toml:1: misplaced key `pool` = 1: a pool has a name"),
+            ("[pool.a]\napp = \"a\"\n[pool.b]\napp = \"b\"\n", "site.toml:3: second pool `b`: this version serves one pool"),
+            ("[pool.\"a/b\"]\n", "site.toml:1: bad pool name `a/b`: use up to 64 letters"),
+            ("[pool.b]\napp = \"b\"\nthreads = 0\n", "site.toml:3: threads = \"0\": must be a whole number from 1 to 1024"),
+            ("[pool.b]\napp = \"b\"\nthreads = 1.5\n", "site.toml:3: threads = \"1.5\": must be a whole number"),
+            ("[pool.b]\napp = \"b\"\nthreads = [1, 2]\n", "site.toml:3: threads = \"[1, 2]\": must be one value, not a list"),
+            ("[pool.b]\napp = \"b\"\nthreads = {}\n", "site.toml:3: threads = \"{}\": must be a value, not a table"),
+            (
+                "[pool.b]\napp = \"b\"\nlisten = [\n\":1\",\n\"nowhere\",\n]\n",
+                "site.toml:5: listen = \"nowhere\": must be an address",
+            ),
+            ("[pool.b]\napp = \"b\"\nlisten = [[]]\n", "site.toml:3: listen = \"[]\": must be a list of strings"),
+            ("[pool.b]\napp = \"b\"\nlisten = []\n", "site.toml:3: listen = \"[]\": must have at least one value"),
+            ("[pool.b]\napp = \"b\"\nlisten = [\":1\", \"*:1\"]\n", "site.toml:3: listen = \"*:1\": is listed twice"),
+            ("[pool.b]\napp = \"b\"\nvenv = 2020-01-01\n", "site.toml:3: venv = \"2020-01-01\": must be a string"),
+            ("[pool.b]\napp = \"b\"\nenv = [\"=x\"]\n", "site.toml:3: env = \"=x\": must be NAME=VALUE"),
+            ("[pool.b]\napp = \"b\"\nenv = { A = [] }\n", "site.toml:3: env = \"[]\": must have a string for each name"),
+            ("[pool.b]\napp = \n", "site.toml:2:"),
+            ("[pool.b]\napp = \"b\"\napp = \"c\"\n", "site.toml:3:1: not valid TOML: duplicate key"),
+            ("[pool.b]\n", "no application given: add app = \"module:callable\" to the [pool.NAME] table of "),
+        ];
+        for (text, expected) in table {
+            let result = in_file(text);
+            assert_eq!(result.as_ref().map_err(Error::exit_code), Err(EX_CONFIG), "{text}");
+            let full = result.as_ref().unwrap_err().to_string();
+            let told = message(result);
+            assert!(told.starts_with(expected) || full.starts_with(expected), "{told}\nis not\n{expected}");
+            assert_eq!(told.lines().count(), 1, "{told}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_or_is_no_text_is_told() {
+        let error = Config::load(Layer::new(), &|_| None, Some(Path::new("/nonexistent/site.toml"))).unwrap_err();
+        assert!(error.to_string().starts_with("cannot read the configuration file /nonexistent/site.toml: "));
+        assert_eq!(error.exit_code(), EX_CONFIG);
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        std::io::Write::write_all(&mut file, b"# ok\n# \xff\n").unwrap();
+        let error = Config::load(Layer::new(), &|_| None, Some(file.path())).unwrap_err();
+        assert!(error.to_string().ends_with(":2:3: not valid TOML: not UTF-8 text"), "{error}");
+    }
+
+    #[test]
+    fn a_bad_value_names_its_flag_or_variable_and_has_the_right_exit_code() {
+        let error = load(flags(&[("app", "b"), ("threads", "many")]), &[], None).unwrap_err();
+        assert_eq!(
+            (error.exit_code(), error.to_string().as_str()),
+            (64, "--threads \"many\": must be a whole number from 1 to 1024")
+        );
+        let error = load(flags(&[("app", "b")]), &[("PYFCGID_IDLE_TIMEOUT", "soon")], None).unwrap_err();
+        assert!(error.to_string().starts_with("environment variable PYFCGID_IDLE_TIMEOUT=\"soon\": must be a duration"));
+        assert_eq!(error.exit_code(), 78);
+        let error = load(Layer::new(), &[], None).unwrap_err();
+        assert_eq!(error.exit_code(), 64);
+        assert!(error.to_string().contains("pyfcgid serve blog:app"));
+    }
+}

@@ -1,0 +1,114 @@
+use std::io::{self, ErrorKind};
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+use crate::config::ListenAddress;
+use crate::protocol::{ParamsError, ProtocolStatus};
+
+/// Why a request has no answer, or not the one that was wanted. Ends the request; nothing else is affected.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// The host's name has no address.
+    #[error("cannot find the host of {0}")]
+    Resolve(ListenAddress, #[source] io::Error),
+    /// Nobody takes the connection.
+    #[error("cannot connect to {address}: {}", connect_advice(source))]
+    Connect {
+        /// Where to.
+        address: ListenAddress,
+        /// Why.
+        source: io::Error,
+    },
+    /// A variable is longer than FastCGI can say.
+    #[error("cannot send the variables")]
+    Params(#[source] ParamsError),
+    /// The body cannot be read.
+    #[error("cannot read the body from {}", .0.display())]
+    ReadBody(PathBuf, #[source] io::Error),
+    /// The time allowed is over.
+    #[error("no complete answer within --max-time")]
+    Timeout,
+    /// The connection broke while sending.
+    #[error("cannot send the request")]
+    Send(#[source] io::Error),
+    /// The connection broke while receiving.
+    #[error("the connection broke {}: is that pyfcgid's listen address?", place(.0))]
+    Receive(Received, #[source] io::Error),
+    /// The peer closed the connection before the answer was complete.
+    #[error("the connection was closed {}: the application's log may say why", place(.0))]
+    Closed(Received),
+    /// What came is not FastCGI.
+    #[error("the answer is not FastCGI: {0}")]
+    NotFastCgi(&'static str, #[source] Option<crate::protocol::Error>),
+    /// The answer does not begin with headers and an empty line.
+    #[error("the answer has no header block: {0}")]
+    NoHead(&'static str),
+    /// END_REQUEST says that the request was not served.
+    #[error("the request was refused: END_REQUEST says {}", status_text(.0))]
+    Refused(ProtocolStatus),
+    /// The status is 400 or more, and that was to be an error.
+    #[error("the answer's status is {0}")]
+    Status(String),
+    /// The answer cannot be written where it should go.
+    #[error("cannot write the answer")]
+    Write(#[source] io::Error),
+}
+
+/// How much of the answer there was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Received {
+    /// Not a byte.
+    Nothing,
+    /// Something, but no complete header block.
+    NoHead,
+    /// The header block, but not the end.
+    Head,
+}
+
+impl Error {
+    /// The exit code, curl's for the same thing where there is one.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Resolve(..) => 6,
+            Self::Connect { .. } => 7,
+            Self::NotFastCgi(..) | Self::NoHead(_) | Self::Refused(_) => 8,
+            Self::Closed(Received::NoHead | Received::Head) | Self::Receive(Received::NoHead | Received::Head, _) => 18,
+            Self::Status(_) => 22,
+            Self::Write(_) => 23,
+            Self::ReadBody(..) => 26,
+            Self::Timeout => 28,
+            Self::Closed(Received::Nothing) => 52,
+            Self::Send(_) => 55,
+            Self::Receive(Received::Nothing, _) => 56,
+            Self::Params(_) => crate::config::EX_USAGE,
+        }
+    }
+}
+
+fn connect_advice(error: &io::Error) -> &'static str {
+    match error.kind() {
+        ErrorKind::NotFound => "there is no such socket; is pyfcgid running, and is this what its listen option says?",
+        ErrorKind::ConnectionRefused => "nobody listens there; is pyfcgid running, and is this what its listen option says?",
+        ErrorKind::PermissionDenied => "this user may not; see the option socket-mode, and the directory's permissions",
+        _ => "is pyfcgid running, and is this what its listen option says?",
+    }
+}
+
+fn place(received: &Received) -> &'static str {
+    match received {
+        Received::Nothing => "before any answer came",
+        Received::NoHead => "before the answer's head was complete",
+        Received::Head => "in the middle of the answer",
+    }
+}
+
+fn status_text(status: &ProtocolStatus) -> String {
+    match status {
+        ProtocolStatus::RequestComplete => "REQUEST_COMPLETE".to_owned(),
+        ProtocolStatus::CantMpxConn => "CANT_MPX_CONN, one request at a time on a connection".to_owned(),
+        ProtocolStatus::Overloaded => "OVERLOADED, no room for another request".to_owned(),
+        ProtocolStatus::UnknownRole => "UNKNOWN_ROLE, the application is no responder".to_owned(),
+        ProtocolStatus::Other(value) => format!("{value}, which FastCGI does not define"),
+    }
+}

@@ -1,0 +1,165 @@
+//! What is sent before the body: the variables that a stock nginx would send.
+
+use super::{Error, Options};
+use crate::protocol::{RequestId, Role, encoder};
+
+/// The one request of the connection.
+pub(super) const REQUEST_ID: RequestId = RequestId::new(1);
+
+/// BEGIN_REQUEST and FCGI_PARAMS. `body_length` is `None` without a body, `port` the port of this end.
+pub(super) fn encode_head(options: &Options, body_length: Option<u64>, port: Option<u16>) -> Result<Vec<u8>, Error> {
+    let variables = variables(options, body_length, port);
+    let pairs = variables.iter().map(|(name, value)| (name.as_slice(), value.as_slice()));
+    let mut out = Vec::new();
+    encoder::encode_begin_request(&mut out, REQUEST_ID, Role::Responder, false);
+    encoder::encode_params(&mut out, REQUEST_ID, pairs).map_err(Error::Params)?;
+    Ok(out)
+}
+
+type Pair = (Vec<u8>, Vec<u8>);
+
+fn variables(options: &Options, body_length: Option<u64>, port: Option<u16>) -> Vec<Pair> {
+    let mut variables = cgi_variables(options, body_length, port);
+    variables.extend(header_variables(options));
+    variables.retain(|(name, _)| !options.params.iter().any(|(replaced, _)| replaced == name));
+    variables.extend(options.params.iter().cloned());
+    variables
+}
+
+fn cgi_variables(options: &Options, body_length: Option<u64>, port: Option<u16>) -> Vec<Pair> {
+    let (raw_path, query) = match options.path.iter().position(|byte| *byte == b'?') {
+        Some(at) => (&options.path[..at], &options.path[at + 1..]),
+        None => (options.path.as_slice(), &b""[..]),
+    };
+    let path = decode_escapes(raw_path);
+    let form = if body_length.is_some() { FORM } else { "" };
+    let content_type = header(options, "content-type").unwrap_or(form.as_bytes());
+    let length = body_length.map(|length| length.to_string()).unwrap_or_default();
+    let content_length = header(options, "content-length").unwrap_or(length.as_bytes());
+    let port = port.unwrap_or_default().to_string();
+    let table: [(&str, &[u8]); 19] = [
+        ("QUERY_STRING", query),
+        ("REQUEST_METHOD", &options.method),
+        ("CONTENT_TYPE", content_type),
+        ("CONTENT_LENGTH", content_length),
+        ("SCRIPT_NAME", b""),
+        ("PATH_INFO", &path),
+        ("REQUEST_URI", &options.path),
+        ("DOCUMENT_URI", &path),
+        ("SERVER_PROTOCOL", b"HTTP/1.1"),
+        ("REQUEST_SCHEME", b"http"),
+        ("GATEWAY_INTERFACE", b"CGI/1.1"),
+        ("SERVER_SOFTWARE", SOFTWARE.as_bytes()),
+        ("REMOTE_ADDR", b"127.0.0.1"),
+        ("REMOTE_PORT", port.as_bytes()),
+        ("SERVER_ADDR", b"127.0.0.1"),
+        ("SERVER_PORT", b"80"),
+        ("SERVER_NAME", b"localhost"),
+        ("REDIRECT_STATUS", b"200"),
+        ("DOCUMENT_ROOT", b"/"),
+    ];
+    table.iter().map(|(name, value)| (name.as_bytes().to_owned(), value.to_vec())).collect()
+}
+
+/// A pair for each header, the usual ones first unless they were typed, and none for an empty one.
+fn header_variables(options: &Options) -> Vec<Pair> {
+    let usual = [("Host", "localhost"), ("User-Agent", SOFTWARE)];
+    let usual = usual.iter().filter(|(name, _)| header(options, name).is_none());
+    let usual = usual.map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+    let typed = options.headers.iter().map(|(name, value)| (name.as_slice(), value.as_slice()));
+    let typed = typed.filter(|(name, value)| !value.is_empty() && !CONTENT.iter().any(|own| name.eq_ignore_ascii_case(own)));
+    usual.chain(typed).map(|(name, value)| (variable_name(name), value.to_owned())).collect()
+}
+
+fn header<'a>(options: &'a Options, name: &str) -> Option<&'a [u8]> {
+    let found = options.headers.iter().rfind(|(typed, _)| typed.eq_ignore_ascii_case(name.as_bytes()));
+    found.map(|(_, value)| value.as_slice())
+}
+
+fn variable_name(header: &[u8]) -> Vec<u8> {
+    let name = header.iter().map(|byte| if *byte == b'-' { b'_' } else { byte.to_ascii_uppercase() });
+    b"HTTP_".iter().copied().chain(name).collect()
+}
+
+/// `%41` is `A`; what is no escape stays as it is.
+fn decode_escapes(path: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(path.len());
+    let mut rest = path;
+    while let Some((&byte, behind)) = rest.split_first() {
+        let escaped = if byte == b'%' { behind.get(..2).and_then(hex_byte) } else { None };
+        out.push(escaped.unwrap_or(byte));
+        rest = if escaped.is_some() { &behind[2..] } else { behind };
+    }
+    out
+}
+
+fn hex_byte(digits: &[u8]) -> Option<u8> {
+    let digits = std::str::from_utf8(digits).ok().filter(|digits| digits.bytes().all(|b| b.is_ascii_hexdigit()))?;
+    u8::from_str_radix(digits, 16).ok()
+}
+
+const FORM: &str = "application/x-www-form-urlencoded";
+const SOFTWARE: &str = concat!("pyfcgid/", env!("CARGO_PKG_VERSION"));
+/// The headers that have variables of their own.
+const CONTENT: [&[u8]; 2] = [b"content-type", b"content-length"];
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsStr;
+
+    use super::*;
+    use crate::client::Typed;
+
+    fn sent(typed: &Typed<'_>, body_length: Option<u64>) -> Vec<(String, String)> {
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        let variables = variables(&typed.parse().unwrap(), body_length, Some(4711));
+        variables.into_iter().map(|(name, value)| (text(name), text(value))).collect()
+    }
+
+    fn values<'a>(sent: &'a [(String, String)], name: &str) -> Vec<&'a str> {
+        sent.iter().filter(|(known, _)| known == name).map(|(_, value)| value.as_str()).collect()
+    }
+
+    #[test]
+    fn a_path_is_decoded_once_and_the_uri_stays_as_typed() {
+        let sent = sent(&Typed { path: Some(OsStr::new("/a%20b%2525%zz%4?x=%20&y=?")), ..Typed::default() }, None);
+        assert_eq!(values(&sent, "PATH_INFO"), ["/a b%25%zz%4"]);
+        assert_eq!(values(&sent, "SCRIPT_NAME"), [""]);
+        assert_eq!(values(&sent, "REQUEST_URI"), ["/a%20b%2525%zz%4?x=%20&y=?"]);
+        assert_eq!(values(&sent, "QUERY_STRING"), ["x=%20&y=?"]);
+        assert_eq!(values(&sent, "REQUEST_METHOD"), ["GET"]);
+        assert_eq!((values(&sent, "CONTENT_LENGTH"), values(&sent, "CONTENT_TYPE")), (vec![""], vec![""]));
+        assert_eq!(values(&sent, "HTTP_HOST"), ["localhost"]);
+        assert_eq!(values(&sent, "REMOTE_PORT"), ["4711"]);
+    }
+
+    #[test]
+    fn a_body_is_a_form_that_is_posted_unless_headers_say_otherwise() {
+        let typed = Typed { data: Some(OsStr::new("a=1")), ..Typed::default() };
+        let plain = sent(&typed, Some(3));
+        assert_eq!(values(&plain, "REQUEST_METHOD"), ["POST"]);
+        assert_eq!(values(&plain, "CONTENT_TYPE"), ["application/x-www-form-urlencoded"]);
+        assert_eq!(values(&plain, "CONTENT_LENGTH"), ["3"]);
+        let headers = ["content-type: text/plain", "Content-Length: 99"].map(OsStr::new).to_vec();
+        let typed = Typed { method: Some(OsStr::new("PUT")), headers, ..typed };
+        let changed = sent(&typed, Some(3));
+        assert_eq!(values(&changed, "REQUEST_METHOD"), ["PUT"]);
+        assert_eq!(values(&changed, "CONTENT_TYPE"), ["text/plain"]);
+        assert_eq!(values(&changed, "CONTENT_LENGTH"), ["99"]);
+        assert!(values(&changed, "HTTP_CONTENT_TYPE").is_empty());
+    }
+
+    #[test]
+    fn headers_are_sent_once_each_and_params_win() {
+        let headers = ["Host: example.org", "User-Agent:", "Cookie: a=1", "Cookie: b=2", "X-Two-Words:  y "].map(OsStr::new);
+        let params = ["SERVER_NAME=example.org", "HTTPS=on", "EMPTY=", "TWICE=1", "TWICE=2"].map(OsStr::new);
+        let sent = sent(&Typed { headers: headers.to_vec(), params: params.to_vec(), ..Typed::default() }, None);
+        assert_eq!(values(&sent, "HTTP_HOST"), ["example.org"]);
+        assert!(values(&sent, "HTTP_USER_AGENT").is_empty());
+        assert_eq!(values(&sent, "HTTP_COOKIE"), ["a=1", "b=2"]);
+        assert_eq!(values(&sent, "HTTP_X_TWO_WORDS"), ["y"]);
+        assert_eq!(values(&sent, "SERVER_NAME"), ["example.org"]);
+        assert_eq!((values(&sent, "HTTPS"), values(&sent, "EMPTY")), (vec!["on"], vec![""]));
+        assert_eq!(values(&sent, "TWICE"), ["1", "2"]);
+    }
+}

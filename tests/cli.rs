@@ -1,0 +1,294 @@
+//! The command line of the real binary: what it prints where, and its exit codes.
+
+#![cfg(feature = "python")]
+
+use std::fs::{self, File};
+use std::io::{Read, Seek, Write};
+use std::net::TcpListener;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use pyfcgid::config::{Group, SETTINGS};
+use tempfile::TempDir;
+
+const DEADLINE: Duration = Duration::from_secs(30);
+
+/// How a run ended.
+struct Ended {
+    code: i32,
+    out: String,
+    err: String,
+}
+
+/// A process that does not outlive its test.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.kill().ok();
+        self.0.wait().ok();
+    }
+}
+
+/// The binary, without what the tester's shell sets.
+fn pyfcgid(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pyfcgid"));
+    for setting in SETTINGS {
+        command.env_remove(setting.variable());
+    }
+    command.env_remove("PYFCGID_CONFIG").env_remove("VIRTUAL_ENV").args(args);
+    command
+}
+
+fn run(command: &mut Command) -> Ended {
+    run_with_input(command, b"")
+}
+
+/// Output goes to files, so that no reader thread is needed and a full pipe stops nobody.
+fn run_with_input(command: &mut Command, input: &[u8]) -> Ended {
+    let (mut stdin, mut out, mut err) = (temporary(), temporary(), temporary());
+    stdin.write_all(input).unwrap();
+    stdin.rewind().unwrap();
+    command.stdin(stdin).stdout(out.try_clone().unwrap()).stderr(err.try_clone().unwrap());
+    let mut child = Running(command.spawn().unwrap());
+    let begin = Instant::now();
+    let status = loop {
+        if let Some(status) = child.0.try_wait().unwrap() {
+            break status;
+        }
+        assert!(begin.elapsed() < DEADLINE, "{command:?} did not end: {}", text(&mut err));
+        thread::sleep(Duration::from_millis(5));
+    };
+    Ended { code: status.code().unwrap_or(-1), out: text(&mut out), err: text(&mut err) }
+}
+
+fn temporary() -> File {
+    tempfile::tempfile().unwrap()
+}
+
+fn text(file: &mut File) -> String {
+    let mut text = String::new();
+    file.rewind().unwrap();
+    file.read_to_string(&mut text).unwrap();
+    text
+}
+
+/// A directory with `hello.py`, which greets and echoes.
+fn site() -> (TempDir, PathBuf) {
+    let directory = tempfile::tempdir().unwrap();
+    let app = directory.path().join("hello.py");
+    fs::write(&app, HELLO).unwrap();
+    (directory, app)
+}
+
+const HELLO: &str = "\
+def application(environ, start_response):
+    if environ['PATH_INFO'] == '/missing':
+        start_response('404 Not Found', [('Content-Type', 'text/plain')])
+        return [b'nothing here']
+    start_response('200 OK', [('Content-Type', 'text/plain')])
+    return [environ['REQUEST_METHOD'].encode(), b' ', environ['QUERY_STRING'].encode(), b' ', environ['wsgi.input'].read()]
+";
+
+fn path_text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+/// Sends these bytes to the first connection, whatever it asks, and waits until it is closed.
+fn answer_once(answer: &[u8]) -> (String, JoinHandle<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let answer = answer.to_vec();
+    let server = thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        stream.set_read_timeout(Some(DEADLINE)).unwrap();
+        let mut received = Vec::new();
+        let mut piece = [0; 4096];
+        // The empty STDIN record is the end of a request.
+        while !received.ends_with(&[1, 5, 0, 1, 0, 0, 0, 0]) {
+            let count = stream.read(&mut piece).unwrap();
+            assert!(count > 0, "the request was cut");
+            received.extend_from_slice(&piece[..count]);
+        }
+        stream.write_all(&answer).unwrap();
+    });
+    (address, server)
+}
+
+fn record(kind: u8, content: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(content.len()).unwrap().to_be_bytes();
+    [&[1, kind, 0, 1, length[0], length[1], 0, 0], content].concat()
+}
+
+fn end(protocol_status: u8) -> Vec<u8> {
+    record(3, &[0, 0, 0, 0, protocol_status, 0, 0, 0])
+}
+
+#[test]
+fn help_is_grouped_and_complete() {
+    for name in ["serve", "check"] {
+        let ended = run(&mut pyfcgid(&[name, "--help"]));
+        assert_eq!((ended.code, ended.err.as_str()), (0, ""));
+        let places: Vec<_> =
+            Group::ALL.iter().map(|group| ended.out.find(&format!("\n{}:\n", group.heading())).unwrap()).collect();
+        assert!(places.is_sorted(), "{}", ended.out);
+        for setting in SETTINGS.iter().filter(|setting| setting.name != "app") {
+            assert!(ended.out.contains(&format!("--{}", setting.name)), "{}", setting.name);
+        }
+        assert!(ended.out.starts_with("Serve") || ended.out.starts_with("Validate"));
+        assert!(ended.out.contains("Usage: pyfcgid "));
+    }
+    let ended = run(&mut pyfcgid(&["request", "--help"]));
+    assert!(ended.code == 0 && ended.out.contains("--connect") && ended.out.contains("28  out of time"), "{}", ended.out);
+}
+
+#[test]
+fn the_version_is_on_stdout() {
+    let ended = run(&mut pyfcgid(&["--version"]));
+    assert_eq!((ended.code, ended.out.as_str()), (0, concat!("pyfcgid ", env!("CARGO_PKG_VERSION"), "\n")));
+}
+
+#[test]
+fn a_wrong_command_line_is_64_and_stdout_stays_empty() {
+    let table: [(&[&str], &str); 5] = [
+        (&["serve", "hello:app", "--thread", "4"], "'--threads'"),
+        (&["serve", "hello:app", "--processes", "2"], "--processes"),
+        (&["check", "hello:app", "--threads", "0"], "pyfcgid: --threads \"0\": must be a whole number from 1 to 1024\n"),
+        (&["serve"], "pyfcgid serve blog:app"),
+        (&[], "Usage: pyfcgid"),
+    ];
+    for (args, expected) in table {
+        let ended = run(&mut pyfcgid(args));
+        assert_eq!((ended.code, ended.out.as_str()), (64, ""), "{args:?}");
+        assert!(ended.err.contains(expected), "{args:?}: {}", ended.err);
+    }
+}
+
+#[test]
+fn an_unknown_key_or_bad_value_of_a_file_is_78_with_its_line() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("site.toml");
+    let table = [
+        ("# site\n[pool.blog]\nthread = 8\n", "site.toml:3: unknown key `thread` = 8: did you mean `threads`?\n"),
+        ("[pool.blog]\napp = \"b\"\nthreads = 0\n", "site.toml:3: threads = \"0\": must be a whole number from 1 to 1024\n"),
+        ("[pool.blog\n", "site.toml:1:"),
+    ];
+    for (content, expected) in table {
+        fs::write(&file, content).unwrap();
+        let ended = run(&mut pyfcgid(&["serve", "-c", path_text(&file)]));
+        assert_eq!((ended.code, ended.out.as_str()), (78, ""), "{}", ended.err);
+        assert!(ended.err.starts_with("pyfcgid: ") && ended.err.contains(expected), "{}", ended.err);
+    }
+}
+
+#[test]
+fn check_prints_the_effective_settings_and_where_they_come_from() {
+    let (directory, _app) = site();
+    let file = directory.path().join("site.toml");
+    fs::write(&file, "[pool.blog]\napp = \"hello.py\"\nthreads = 2\nbacklog = 7\nmax-queue = 9\n").unwrap();
+    let mut command = pyfcgid(&["check", "-c", path_text(&file), "--threads", "8"]);
+    let ended = run(command.env("PYFCGID_MAX_QUEUE", "5"));
+    assert_eq!(ended.code, 0, "{}", ended.err);
+    let line =
+        |name: &str| ended.out.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("{name}: {}", ended.out));
+    assert!(line("threads = 8 ").ends_with("# command line"));
+    assert!(line("max-queue = 5 ").ends_with("# PYFCGID_MAX_QUEUE"));
+    assert!(line("backlog = 7 ").ends_with("site.toml:4"));
+    assert!(line("max-body-size = \"1G\" ").ends_with("# default"));
+    assert!(ended.out.contains("\n[pool.blog]\n"));
+}
+
+#[test]
+fn what_check_prints_is_a_file_that_check_accepts() {
+    let (directory, app) = site();
+    let args =
+        ["check", path_text(&app), "--listen", "unix:/run/a.sock", "--mount=/x", "--env", "A=\"b\" c", "--idle-timeout", "0"];
+    let first = run(&mut pyfcgid(&args));
+    assert_eq!(first.code, 0, "{}", first.err);
+    let file = directory.path().join("printed.toml");
+    fs::write(&file, &first.out).unwrap();
+    let second = run(&mut pyfcgid(&["check", "-c", path_text(&file)]));
+    assert_eq!(second.code, 0, "{}", second.err);
+    let values =
+        |text: &str| text.lines().map(|line| line.split(" #").next().unwrap().trim_end().to_owned()).collect::<Vec<_>>();
+    assert_eq!(values(&first.out), values(&second.out));
+}
+
+#[test]
+fn check_of_an_app_that_cannot_be_imported_is_70_with_the_traceback() {
+    let directory = tempfile::tempdir().unwrap();
+    let app = directory.path().join("broken.py");
+    fs::write(&app, "import a_module_that_is_not_there\n").unwrap();
+    let ended = run(&mut pyfcgid(&["check", path_text(&app)]));
+    assert_eq!(ended.code, 70, "{}", ended.err);
+    assert!(ended.err.contains("ModuleNotFoundError") && ended.err.contains("broken.py"), "{}", ended.err);
+}
+
+#[test]
+fn request_talks_to_serve() {
+    let (directory, app) = site();
+    let socket = directory.path().join("hello.sock");
+    let address = format!("unix:{}", socket.display());
+    let mut command = pyfcgid(&["serve", path_text(&app), "--listen", &address]);
+    let log = temporary();
+    let mut server =
+        Running(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log.try_clone().unwrap()).spawn().unwrap());
+    let begin = Instant::now();
+    while UnixStream::connect(&socket).is_err() {
+        let ended = server.0.try_wait().unwrap();
+        assert!(ended.is_none() && begin.elapsed() < DEADLINE, "no server: {}", text(&mut log.try_clone().unwrap()));
+        thread::sleep(Duration::from_millis(5));
+    }
+    let ask = |args: &[&str], input: &[u8]| {
+        let connect = ["request", "--max-time", "20s", "--connect", &address];
+        run_with_input(&mut pyfcgid(&[&connect, args].concat()), input)
+    };
+    let ended = ask(&["/?a=b"], b"");
+    assert_eq!((ended.code, ended.out.as_str(), ended.err.as_str()), (0, "GET a=b ", ""));
+    let ended = ask(&["-d", "@-"], b"from stdin\n");
+    assert_eq!((ended.code, ended.out.as_str()), (0, "POST  from stdin\n"));
+    let ended = ask(&["-i", "/missing"], b"");
+    assert!(ended.code == 0 && ended.out.starts_with("Status: 404 Not Found\r\n"), "{}", ended.out);
+    let ended = ask(&["--fail", "/missing"], b"");
+    assert_eq!((ended.code, ended.out.as_str()), (22, ""));
+    assert_eq!(ended.err, "pyfcgid: the answer's status is 404 Not Found\n");
+}
+
+#[test]
+fn request_has_an_exit_code_for_everything_that_goes_wrong() {
+    let head = record(6, b"Content-Type: text/plain\r\n\r\nhalf");
+    let table: [(&[u8], i32, &str); 6] = [
+        (b"", 52, "closed before any answer came"),
+        (&head, 18, "closed in the middle of the answer"),
+        (&end(0), 8, "no header block"),
+        (&[&head[..], &end(2)].concat(), 8, "OVERLOADED"),
+        (b"HTTP/1.0 400 Bad Request\r\n\r\n", 8, "HTTP"),
+        (&[&head[..], &end(0)].concat(), 0, ""),
+    ];
+    for (answer, code, expected) in table {
+        let (address, server) = answer_once(answer);
+        let ended = run(&mut pyfcgid(&["request", "--connect", &address, "--max-time", "20s"]));
+        server.join().unwrap();
+        assert_eq!(ended.code, code, "{}", ended.err);
+        assert!(ended.err.contains(expected), "{}", ended.err);
+    }
+}
+
+#[test]
+fn request_says_what_to_check_when_it_cannot_connect_or_gets_nothing_in_time() {
+    let directory = tempfile::tempdir().unwrap();
+    let missing = format!("unix:{}", directory.path().join("none.sock").display());
+    let ended = run(&mut pyfcgid(&["request", "--connect", &missing]));
+    assert_eq!(ended.code, 7);
+    assert!(ended.err.contains("is pyfcgid running") && ended.err.lines().count() == 1, "{}", ended.err);
+    // Accepts nothing, but the system takes the connection.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let ended = run(&mut pyfcgid(&["request", "--connect", &address, "--max-time", "200ms"]));
+    assert_eq!((ended.code, ended.err.as_str()), (28, "pyfcgid: no complete answer within --max-time\n"));
+    let ended = run(&mut pyfcgid(&["request", "--connect", &address, "-d", "@/nonexistent/body"]));
+    assert_eq!(ended.code, 26);
+}
