@@ -1,9 +1,11 @@
+//! What a peer can do wrong with records. What an error costs is told in [`protocol`](super).
+
 use thiserror::Error;
 
 use super::record::{RecordType, RequestId};
 use super::session::Phase;
 
-/// What a peer did that FastCGI 1.0 forbids. Every variant is the peer's fault; [`Error::survivor`] says what is left.
+/// What a peer did that FastCGI 1.0 forbids. Every variant is the peer's fault and costs the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -30,7 +32,7 @@ pub enum Error {
     /// BEGIN_REQUEST for an id whose request has not ended.
     #[error("BEGIN_REQUEST for request id {0}, which is still in use")]
     RequestIdInUse(RequestId),
-    /// A record that may not come now.
+    /// A record that may not come now, for a request that is open.
     #[error("{record_type} of request {request_id} came while the request was {phase}")]
     Order {
         /// The record's type.
@@ -43,23 +45,7 @@ pub enum Error {
     /// A record that only an application sends.
     #[error("{0} came from the web server, but only an application sends it")]
     Direction(RecordType),
-    /// The name-value pairs of a management record do not decode.
+    /// The names that GET_VALUES asks for do not decode.
     #[error("GET_VALUES does not decode")]
     GetValues(#[source] super::ParamsError),
-}
-
-/// What goes on after an [`Error`] or a [`ParamsError`](super::ParamsError).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Survivor {
-    /// Nothing: close the connection, and with it every request on it.
-    Nothing,
-    /// The connection and its other requests; the request at fault is lost.
-    Connection,
-}
-
-impl Error {
-    /// What survives. A peer that breaks the framing or the order of records can't be understood any more, so nothing does.
-    pub fn survivor(&self) -> Survivor {
-        Survivor::Nothing
-    }
 }

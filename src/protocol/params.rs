@@ -2,22 +2,24 @@
 //!
 //! A peer controls all four numbers, so lengths are compared with what is there before anything is taken, and added in 64 bits.
 
+use std::iter::FusedIterator;
+
 use nom::number::complete::{be_u8, be_u32};
 use nom::{IResult, Parser};
 use thiserror::Error;
 
-/// Name-value pairs that do not decode. The peer's fault; the connection survives, the request does not.
+/// Name-value pairs that do not decode, or can't be encoded. Framing is intact, so the connection survives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum ParamsError {
-    /// The stream ends inside a pair, or a pair claims more bytes than there are.
+    /// The stream ends inside a pair, or a pair claims more bytes than there are. The peer's fault; costs the request.
     #[error("a name-value pair claims {claimed} bytes where {left} are left")]
     Truncated {
-        /// Bytes the pair says it has, its lengths included as far as they are there.
+        /// Bytes the pair takes in all, its lengths included. If the stream ends inside the lengths: the least it can take.
         claimed: u64,
-        /// Bytes there are.
+        /// Bytes from the start of the pair to the end of the stream; always fewer than `claimed`.
         left: usize,
     },
-    /// A name or a value is too long to be encoded: more than 2³¹ − 1 bytes.
+    /// A name or a value is too long to be encoded: more than 2³¹ − 1 bytes. The caller's fault.
     #[error("a name or value of {0} bytes cannot be encoded")]
     TooLong(usize),
 }
@@ -36,6 +38,8 @@ impl<'a> Pairs<'a> {
         Self { rest: stream }
     }
 }
+
+impl FusedIterator for Pairs<'_> {}
 
 impl<'a> Iterator for Pairs<'a> {
     type Item = Result<(&'a [u8], &'a [u8]), ParamsError>;
@@ -69,12 +73,13 @@ pub fn encode_pair(out: &mut Vec<u8>, name: &[u8], value: &[u8]) -> Result<(), P
 type Pair<'a> = (&'a [u8], &'a [u8]);
 
 fn parse_pair(input: &[u8]) -> Result<(Pair<'_>, &[u8]), ParamsError> {
+    let left = input.len();
     let Ok((body, (name_length, value_length))) = (parse_length, parse_length).parse(input) else {
-        return Err(ParamsError::Truncated { claimed: input.len() as u64 + 1, left: input.len() });
+        return Err(ParamsError::Truncated { claimed: left as u64 + 1, left });
     };
-    let claimed = u64::from(name_length) + u64::from(value_length);
-    if claimed > body.len() as u64 {
-        return Err(ParamsError::Truncated { claimed, left: body.len() });
+    let claimed = (left - body.len()) as u64 + u64::from(name_length) + u64::from(value_length);
+    if claimed > left as u64 {
+        return Err(ParamsError::Truncated { claimed, left });
     }
     let (name, rest) = body.split_at(name_length as usize);
     let (value, rest) = rest.split_at(value_length as usize);
