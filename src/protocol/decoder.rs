@@ -9,7 +9,9 @@ use super::{Error, record::HEADER_LEN};
 /// [`next_record`](Self::next_record) until it gives `None`. Between requests the buffer can be lent to another connection
 /// with [`take_buffer`](Self::take_buffer), so an idle connection holds no memory.
 ///
-/// Invariant: `start <= end <= buffer.len() <= MAX_BUFFER_LEN`.
+/// The buffer has 16 KiB, and 128 KiB once a record needed more.
+///
+/// Invariant: `start <= end <= buffer.len() <= LARGE_BUFFER_LEN`.
 #[derive(Debug, Default)]
 pub struct Decoder {
     buffer: Vec<u8>,
@@ -23,7 +25,8 @@ impl Decoder {
         Self { buffer: Vec::new(), start: 0, end: 0 }
     }
 
-    /// Room for the next read: never empty, and enough for the record that is incomplete so far.
+    /// Room for the next read: enough for the record that is incomplete so far. Never empty once
+    /// [`next_record`](Self::next_record) has said `None`; after its error, or before all records are taken out, it can be.
     ///
     /// # Panics
     /// Never.
@@ -77,9 +80,10 @@ impl Decoder {
         Some(std::mem::take(&mut self.buffer))
     }
 
-    /// Takes a buffer another decoder gave away. Ignored if this one has its own.
-    pub fn lend_buffer(&mut self, buffer: Vec<u8>) {
+    /// Takes a buffer another decoder gave away. Ignored if this one has its own; what is longer than a decoder's own is cut.
+    pub fn lend_buffer(&mut self, mut buffer: Vec<u8>) {
         if self.buffer.is_empty() {
+            buffer.truncate(LARGE_BUFFER_LEN);
             self.buffer = buffer;
         }
     }

@@ -11,9 +11,11 @@
 //! ```
 //!
 //! ABORT_REQUEST is legal in every phase and changes none. Records for an unused id are ignored, as §3.3 asks: they are what
-//! is left of a request that was answered early.
+//! is left of a request that was answered early. So is STDIN or DATA behind its end (lighttpd ends the STDIN of an authorizer,
+//! which has none) and a second end of PARAMS; more PARAMS behind the end would change the request, and is an error.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fmt;
 
 use super::message::{BeginRequest, Role, Variable};
@@ -72,7 +74,8 @@ pub enum Event<'a> {
     Abort(RequestId),
     /// A management record: these bytes are its answer.
     Answer(Vec<u8>),
-    /// Nothing to do: a record of a request that is no longer open, or input behind its end.
+    /// Nothing to do: a record of a request that is not open, input behind its end, or an application record of a type the
+    /// specification does not define.
     Ignored,
 }
 
@@ -85,7 +88,8 @@ pub struct SessionLimits {
     pub max_requests: u32,
 }
 
-/// The open requests of one connection.
+/// The open requests of one connection: at most 65,535, a few bytes each. Whoever wants fewer counts
+/// [`open_requests`](Self::open_requests).
 #[derive(Clone, Debug)]
 pub struct Session {
     limits: SessionLimits,
@@ -101,7 +105,8 @@ impl Session {
     /// Takes one record and says what it means.
     ///
     /// # Errors
-    /// Any [`Error`] but [`Error::Version`]: the peer broke the order of records, and the connection should be closed.
+    /// Any [`Error`] but [`Error::Version`]: the peer broke the order of records, and the connection is to be closed. The open
+    /// requests are then as they were before the record.
     pub fn handle_record<'a>(&mut self, record: Record<'a>) -> Result<Event<'a>, Error> {
         let Record { record_type, request_id: id, content } = record;
         match record_type {
@@ -141,10 +146,13 @@ impl Session {
 
     fn begin<'a>(&mut self, id: RequestId, content: &'a [u8]) -> Result<Event<'a>, Error> {
         let BeginRequest { role, keep_connection } = BeginRequest::parse(content)?;
-        if self.open.insert(id, Phase::Params(role)).is_some() {
-            return Err(Error::RequestIdInUse(id));
+        match self.open.entry(id) {
+            Entry::Occupied(_) => Err(Error::RequestIdInUse(id)),
+            Entry::Vacant(unused) => {
+                unused.insert(Phase::Params(role));
+                Ok(Event::Begin { id, role, keep_connection })
+            }
         }
-        Ok(Event::Begin { id, role, keep_connection })
     }
 
     fn continue_stream<'a>(&mut self, record: Record<'a>) -> Result<Event<'a>, Error> {
@@ -162,7 +170,7 @@ impl Session {
             (RecordType::Stdin, Phase::Stdin(_)) => return Ok(Event::Stdin(id, content)),
             (RecordType::Data, Phase::Data) if ends => (Phase::Ended, Event::DataEnd(id)),
             (RecordType::Data, Phase::Data) => return Ok(Event::Data(id, content)),
-            (RecordType::Stdin | RecordType::Data, Phase::Ended) => return Ok(Event::Ignored),
+            (RecordType::Stdin, Phase::Data | Phase::Ended) | (RecordType::Data, Phase::Ended) => return Ok(Event::Ignored),
             (RecordType::Params, _) if ends => return Ok(Event::Ignored),
             (_, phase) => return Err(Error::Order { record_type, request_id: id, phase }),
         };
