@@ -1,9 +1,9 @@
 //! What is sent: records appended to a buffer, streams split into records, and the bytes of whole answers.
 
-use super::message::{BeginRequest, EndRequest, ProtocolStatus, Role, UnknownType, Variable};
+use super::ParamsError;
+use super::message::{BODY_LEN, BeginRequest, EndRequest, ProtocolStatus, Role, UnknownType, Variable};
 use super::params::encode_pair;
-use super::record::{Header, MAX_CONTENT_LEN, RecordType, RequestId};
-use super::{ParamsError, record::HEADER_LEN};
+use super::record::{HEADER_LEN, Header, MAX_CONTENT_LEN, RecordType, RequestId};
 
 /// The header of a record without padding.
 ///
@@ -62,28 +62,33 @@ pub fn stdout_end(request_id: RequestId, app_status: u32, protocol_status: Proto
     let (stream_end, rest) = end.split_at_mut(HEADER_LEN);
     let (end_header, end_body) = rest.split_at_mut(HEADER_LEN);
     stream_end.copy_from_slice(&header(RecordType::Stdout, request_id, 0));
-    end_header.copy_from_slice(&header(RecordType::EndRequest, request_id, HEADER_LEN));
+    end_header.copy_from_slice(&header(RecordType::EndRequest, request_id, BODY_LEN));
     end_body.copy_from_slice(&EndRequest { app_status, protocol_status }.encode());
     end
 }
 
-/// Appends GET_VALUES with these names.
+/// Appends GET_VALUES with these names, each once.
 pub fn encode_get_values(out: &mut Vec<u8>, variables: &[Variable]) {
-    let mut content = Vec::new();
-    for variable in variables {
-        encode_pair(&mut content, variable.name().as_bytes(), b"").expect("the name is a few bytes long");
-    }
-    out.extend_from_slice(&header(RecordType::GetValues, RequestId::MANAGEMENT, content.len()));
-    out.extend_from_slice(&content);
+    let values = variables.iter().map(|&variable| (variable, String::new()));
+    encode_values(out, RecordType::GetValues, values);
 }
 
-/// Appends GET_VALUES_RESULT.
+/// Appends GET_VALUES_RESULT; of a repeated variable the first value counts.
 pub fn encode_get_values_result(out: &mut Vec<u8>, values: impl IntoIterator<Item = (Variable, u32)>) {
-    let mut content = Vec::new();
+    let values = values.into_iter().map(|(variable, value)| (variable, value.to_string()));
+    encode_values(out, RecordType::GetValuesResult, values);
+}
+
+/// Each variable once, so that the body fits in the one record that a management message is.
+fn encode_values(out: &mut Vec<u8>, record_type: RecordType, values: impl Iterator<Item = (Variable, String)>) {
+    let (mut seen, mut content) = (Vec::new(), Vec::new());
     for (variable, value) in values {
-        variable.encode_value(&mut content, value);
+        if !seen.contains(&variable) {
+            encode_pair(&mut content, variable.name().as_bytes(), value.as_bytes()).expect("both are a few bytes long");
+            seen.push(variable);
+        }
     }
-    out.extend_from_slice(&header(RecordType::GetValuesResult, RequestId::MANAGEMENT, content.len()));
+    out.extend_from_slice(&header(record_type, RequestId::MANAGEMENT, content.len()));
     out.extend_from_slice(&content);
 }
 
@@ -92,10 +97,10 @@ pub fn encode_unknown_type(out: &mut Vec<u8>, record_type: u8) {
     encode_fixed(out, RecordType::UnknownType, RequestId::MANAGEMENT, UnknownType { record_type }.encode());
 }
 
-fn encode_fixed(out: &mut Vec<u8>, record_type: RecordType, request_id: RequestId, body: [u8; HEADER_LEN]) {
+fn encode_fixed(out: &mut Vec<u8>, record_type: RecordType, request_id: RequestId, body: [u8; BODY_LEN]) {
     out.extend_from_slice(&header(record_type, request_id, body.len()));
     out.extend_from_slice(&body);
 }
 
 /// Bytes of [`stdout_end`].
-pub const STDOUT_END_LEN: usize = 3 * HEADER_LEN;
+pub const STDOUT_END_LEN: usize = 2 * HEADER_LEN + BODY_LEN;

@@ -1,11 +1,7 @@
 //! The fixed bodies: BeginRequest, EndRequest and UnknownType, and the two bodies of name-value pairs for management
 //! (FastCGI 1.0 §4, §5.1, §5.5).
 
-use nom::Parser;
-use nom::number::complete::{be_u8, be_u16};
-
-use super::params::{self, Pairs};
-use super::{Error, ParamsError, RecordType};
+use super::{Error, Pairs, ParamsError, RecordType};
 
 /// What the peer wants the application to be (§6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,12 +54,8 @@ impl BeginRequest {
     /// # Errors
     /// [`Error::BodyLength`] unless there are exactly eight bytes.
     pub fn parse(content: &[u8]) -> Result<Self, Error> {
-        check_length(RecordType::BeginRequest, content)?;
-        let mut fields = (be_u16::<_, ()>, be_u8);
-        let Ok((_, (role, flags))) = fields.parse(content) else {
-            return Err(Error::BodyLength { record_type: RecordType::BeginRequest, expected: BODY_LEN, found: content.len() });
-        };
-        Ok(Self { role: role.into(), keep_connection: flags & FLAG_KEEP_CONN != 0 })
+        let &[a, b, flags, ..] = check_length(RecordType::BeginRequest, content)?;
+        Ok(Self { role: u16::from_be_bytes([a, b]).into(), keep_connection: flags & FLAG_KEEP_CONN != 0 })
     }
 
     /// The eight bytes on the wire.
@@ -192,18 +184,15 @@ impl Variable {
         let mut asked = Vec::new();
         for pair in Pairs::new(content) {
             let (name, _) = pair?;
-            let known =
-                [Self::MaxConns, Self::MaxReqs, Self::MpxsConns].into_iter().find(|known| known.name().as_bytes() == name);
-            if let Some(known) = known.filter(|known| !asked.contains(known)) {
+            if let Some(known) = Self::from_name(name).filter(|known| !asked.contains(known)) {
                 asked.push(known);
             }
         }
         Ok(asked)
     }
 
-    /// Appends this variable and its value, as in the body of GET_VALUES_RESULT.
-    pub fn encode_value(self, out: &mut Vec<u8>, value: u32) {
-        params::encode_pair(out, self.name().as_bytes(), value.to_string().as_bytes()).expect("both are a few bytes long");
+    fn from_name(name: &[u8]) -> Option<Self> {
+        [Self::MaxConns, Self::MaxReqs, Self::MpxsConns].into_iter().find(|known| known.name().as_bytes() == name)
     }
 }
 
