@@ -49,3 +49,48 @@ pub enum Error {
     #[error("GET_VALUES does not decode")]
     GetValues(#[source] super::ParamsError),
 }
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error as _;
+
+    use super::*;
+    use crate::protocol::{ParamsError, Role};
+
+    #[test]
+    fn every_error_says_what_the_peer_did() {
+        let id = RequestId::new(7);
+        let body = Error::BodyLength { record_type: RecordType::BeginRequest, expected: 8, found: 9 };
+        let order = |record_type, phase| Error::Order { record_type, request_id: id, phase };
+        let cases = [
+            (Error::Version(71), "record version is 71, not 1: the stream is not FastCGI"),
+            (body, "BEGIN_REQUEST body has 9 bytes, not 8"),
+            (Error::NullRequestId(RecordType::Stdin), "STDIN carries request id 0, which is for management records"),
+            (Error::ManagementId(RecordType::GetValues, id), "GET_VALUES carries request id 7, but management records carry 0"),
+            (Error::RequestIdInUse(id), "BEGIN_REQUEST for request id 7, which is still in use"),
+            (
+                order(RecordType::Stdin, Phase::Params(Role::Responder)),
+                "STDIN of request 7 came while the request was reading PARAMS",
+            ),
+            (
+                order(RecordType::Params, Phase::Stdin(Role::Responder)),
+                "PARAMS of request 7 came while the request was reading STDIN",
+            ),
+            (order(RecordType::Params, Phase::Data), "PARAMS of request 7 came while the request was reading DATA"),
+            (order(RecordType::Params, Phase::Ended), "PARAMS of request 7 came while the request was complete"),
+            (Error::Direction(RecordType::Stdout), "STDOUT came from the web server, but only an application sends it"),
+            (Error::GetValues(ParamsError::Truncated { claimed: 9, left: 1 }), "GET_VALUES does not decode"),
+        ];
+        for (error, expected) in cases {
+            assert_eq!(error.to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn get_values_that_does_not_decode_names_its_cause() {
+        let error = Error::GetValues(ParamsError::Truncated { claimed: 9, left: 1 });
+        let cause = error.source().map(ToString::to_string);
+        assert_eq!(cause.as_deref(), Some("a name-value pair claims 9 bytes where 1 are left"));
+        assert!(Error::Version(0).source().is_none());
+    }
+}
