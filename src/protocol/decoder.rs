@@ -32,12 +32,9 @@ impl Decoder {
     /// Never.
     pub fn space(&mut self) -> &mut [u8] {
         let needed = self.pending_len();
-        if self.buffer.len() < needed {
-            self.buffer.resize(if needed <= SMALL_BUFFER_LEN { SMALL_BUFFER_LEN } else { LARGE_BUFFER_LEN }, 0);
-        }
-        if self.start == self.end {
-            (self.start, self.end) = (0, 0);
-        } else if self.start + needed > self.buffer.len() {
+        if self.buffer.len() < needed.min(LARGE_BUFFER_LEN) {
+            self.grow(if needed <= SMALL_BUFFER_LEN { SMALL_BUFFER_LEN } else { LARGE_BUFFER_LEN });
+        } else if self.start == self.end || self.start + needed > self.buffer.len() {
             self.buffer.copy_within(self.start..self.end, 0);
             (self.start, self.end) = (0, self.end - self.start);
         }
@@ -86,6 +83,15 @@ impl Decoder {
             buffer.truncate(LARGE_BUFFER_LEN);
             self.buffer = buffer;
         }
+    }
+
+    /// Moves what is unread to the start of a new buffer: fresh zeroed memory is cheaper than zeroing what `resize` appends.
+    fn grow(&mut self, length: usize) {
+        let unread = &self.buffer[self.start..self.end];
+        let mut grown = vec![0; length];
+        grown[..unread.len()].copy_from_slice(unread);
+        (self.start, self.end) = (0, unread.len());
+        self.buffer = grown;
     }
 
     /// Bytes that the incomplete record takes in all, as far as that is known, and at least one more than there are.
