@@ -1,9 +1,11 @@
+//! What a peer can do wrong with records. What an error costs is told in [`protocol`](super).
+
 use thiserror::Error;
 
 use super::record::{RecordType, RequestId};
 use super::session::Phase;
 
-/// What a peer did that FastCGI 1.0 forbids. Every variant is the peer's fault; [`Error::survivor`] says what is left.
+/// What a peer did that FastCGI 1.0 forbids. Every variant is the peer's fault and costs the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -30,7 +32,7 @@ pub enum Error {
     /// BEGIN_REQUEST for an id whose request has not ended.
     #[error("BEGIN_REQUEST for request id {0}, which is still in use")]
     RequestIdInUse(RequestId),
-    /// A record that may not come now.
+    /// A record that may not come now, for a request that is open.
     #[error("{record_type} of request {request_id} came while the request was {phase}")]
     Order {
         /// The record's type.
@@ -43,23 +45,52 @@ pub enum Error {
     /// A record that only an application sends.
     #[error("{0} came from the web server, but only an application sends it")]
     Direction(RecordType),
-    /// The name-value pairs of a management record do not decode.
+    /// The names that GET_VALUES asks for do not decode.
     #[error("GET_VALUES does not decode")]
     GetValues(#[source] super::ParamsError),
 }
 
-/// What goes on after an [`Error`] or a [`ParamsError`](super::ParamsError).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Survivor {
-    /// Nothing: close the connection, and with it every request on it.
-    Nothing,
-    /// The connection and its other requests; the request at fault is lost.
-    Connection,
-}
+#[cfg(test)]
+mod tests {
+    use std::error::Error as _;
 
-impl Error {
-    /// What survives. A peer that breaks the framing or the order of records can't be understood any more, so nothing does.
-    pub fn survivor(&self) -> Survivor {
-        Survivor::Nothing
+    use super::*;
+    use crate::protocol::{ParamsError, Role};
+
+    #[test]
+    fn every_error_says_what_the_peer_did() {
+        let id = RequestId::new(7);
+        let body = Error::BodyLength { record_type: RecordType::BeginRequest, expected: 8, found: 9 };
+        let order = |record_type, phase| Error::Order { record_type, request_id: id, phase };
+        let cases = [
+            (Error::Version(71), "record version is 71, not 1: the stream is not FastCGI"),
+            (body, "BEGIN_REQUEST body has 9 bytes, not 8"),
+            (Error::NullRequestId(RecordType::Stdin), "STDIN carries request id 0, which is for management records"),
+            (Error::ManagementId(RecordType::GetValues, id), "GET_VALUES carries request id 7, but management records carry 0"),
+            (Error::RequestIdInUse(id), "BEGIN_REQUEST for request id 7, which is still in use"),
+            (
+                order(RecordType::Stdin, Phase::Params(Role::Responder)),
+                "STDIN of request 7 came while the request was reading PARAMS",
+            ),
+            (
+                order(RecordType::Params, Phase::Stdin(Role::Responder)),
+                "PARAMS of request 7 came while the request was reading STDIN",
+            ),
+            (order(RecordType::Params, Phase::Data), "PARAMS of request 7 came while the request was reading DATA"),
+            (order(RecordType::Params, Phase::Ended), "PARAMS of request 7 came while the request was complete"),
+            (Error::Direction(RecordType::Stdout), "STDOUT came from the web server, but only an application sends it"),
+            (Error::GetValues(ParamsError::Truncated { claimed: 9, left: 1 }), "GET_VALUES does not decode"),
+        ];
+        for (error, expected) in cases {
+            assert_eq!(error.to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn get_values_that_does_not_decode_names_its_cause() {
+        let error = Error::GetValues(ParamsError::Truncated { claimed: 9, left: 1 });
+        let cause = error.source().map(ToString::to_string);
+        assert_eq!(cause.as_deref(), Some("a name-value pair claims 9 bytes where 1 are left"));
+        assert!(Error::Version(0).source().is_none());
     }
 }

@@ -1,11 +1,7 @@
 //! The fixed bodies: BeginRequest, EndRequest and UnknownType, and the two bodies of name-value pairs for management
 //! (FastCGI 1.0 §4, §5.1, §5.5).
 
-use nom::Parser;
-use nom::number::complete::{be_u8, be_u16};
-
-use super::params::{self, Pairs};
-use super::{Error, ParamsError, RecordType};
+use super::{Error, Pairs, ParamsError, RecordType};
 
 /// What the peer wants the application to be (§6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,12 +54,8 @@ impl BeginRequest {
     /// # Errors
     /// [`Error::BodyLength`] unless there are exactly eight bytes.
     pub fn parse(content: &[u8]) -> Result<Self, Error> {
-        check_length(RecordType::BeginRequest, content)?;
-        let mut fields = (be_u16::<_, ()>, be_u8);
-        let Ok((_, (role, flags))) = fields.parse(content) else {
-            return Err(Error::BodyLength { record_type: RecordType::BeginRequest, expected: BODY_LEN, found: content.len() });
-        };
-        Ok(Self { role: role.into(), keep_connection: flags & FLAG_KEEP_CONN != 0 })
+        let &[a, b, flags, ..] = check_length(RecordType::BeginRequest, content)?;
+        Ok(Self { role: u16::from_be_bytes([a, b]).into(), keep_connection: flags & FLAG_KEEP_CONN != 0 })
     }
 
     /// The eight bytes on the wire.
@@ -192,18 +184,15 @@ impl Variable {
         let mut asked = Vec::new();
         for pair in Pairs::new(content) {
             let (name, _) = pair?;
-            let known =
-                [Self::MaxConns, Self::MaxReqs, Self::MpxsConns].into_iter().find(|known| known.name().as_bytes() == name);
-            if let Some(known) = known.filter(|known| !asked.contains(known)) {
+            if let Some(known) = Self::from_name(name).filter(|known| !asked.contains(known)) {
                 asked.push(known);
             }
         }
         Ok(asked)
     }
 
-    /// Appends this variable and its value, as in the body of GET_VALUES_RESULT.
-    pub fn encode_value(self, out: &mut Vec<u8>, value: u32) {
-        params::encode_pair(out, self.name().as_bytes(), value.to_string().as_bytes()).expect("both are a few bytes long");
+    fn from_name(name: &[u8]) -> Option<Self> {
+        [Self::MaxConns, Self::MaxReqs, Self::MpxsConns].into_iter().find(|known| known.name().as_bytes() == name)
     }
 }
 
@@ -214,3 +203,120 @@ fn check_length(record_type: RecordType, content: &[u8]) -> Result<&[u8; BODY_LE
 /// Every fixed body has eight bytes.
 pub const BODY_LEN: usize = 8;
 const FLAG_KEEP_CONN: u8 = 1;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::params::encode_pair;
+
+    #[test]
+    fn begin_request_is_laid_out_as_in_the_specification() {
+        let cases = [
+            ([0, 1, 0, 0, 0, 0, 0, 0], Role::Responder, false),
+            ([0, 1, 1, 0, 0, 0, 0, 0], Role::Responder, true),
+            ([0, 2, 0, 0, 0, 0, 0, 0], Role::Authorizer, false),
+            ([0, 3, 1, 0, 0, 0, 0, 0], Role::Filter, true),
+            ([0, 0, 0, 0, 0, 0, 0, 0], Role::Other(0), false),
+            ([1, 1, 1, 0, 0, 0, 0, 0], Role::Other(257), true),
+        ];
+        for (bytes, role, keep_connection) in cases {
+            let body = BeginRequest { role, keep_connection };
+            assert_eq!(BeginRequest::parse(&bytes), Ok(body));
+            assert_eq!(body.encode(), bytes);
+        }
+    }
+
+    #[test]
+    fn begin_request_ignores_reserved_bytes_and_other_flags() {
+        let quiet = BeginRequest { role: Role::Responder, keep_connection: false };
+        assert_eq!(BeginRequest::parse(&[0, 1, 0xfe, 1, 2, 3, 4, 5]), Ok(quiet));
+        assert_eq!(BeginRequest::parse(&[0, 1, 0xff, 1, 2, 3, 4, 5]), Ok(BeginRequest { keep_connection: true, ..quiet }));
+    }
+
+    #[test]
+    fn end_request_is_laid_out_as_in_the_specification() {
+        let cases = [
+            ([0, 0, 0, 0, 0, 0, 0, 0], 0, ProtocolStatus::RequestComplete),
+            ([0, 0, 3, 171, 1, 0, 0, 0], 939, ProtocolStatus::CantMpxConn),
+            ([0x80, 0, 0, 0, 2, 0, 0, 0], 0x8000_0000, ProtocolStatus::Overloaded),
+            ([0xff, 0xff, 0xff, 0xff, 3, 0, 0, 0], u32::MAX, ProtocolStatus::UnknownRole),
+            ([0, 0, 0, 1, 4, 0, 0, 0], 1, ProtocolStatus::Other(4)),
+        ];
+        for (bytes, app_status, protocol_status) in cases {
+            let body = EndRequest { app_status, protocol_status };
+            assert_eq!(EndRequest::parse(&bytes), Ok(body));
+            assert_eq!(body.encode(), bytes);
+        }
+        assert_eq!(EndRequest::parse(&[0, 0, 0, 0, 0, 7, 7, 7]), EndRequest::parse(&[0; 8]));
+    }
+
+    #[test]
+    fn unknown_type_is_laid_out_as_in_the_specification() {
+        assert_eq!(UnknownType::parse(&[57, 0, 0, 0, 0, 0, 0, 0]), Ok(UnknownType { record_type: 57 }));
+        assert_eq!(UnknownType::parse(&[57, 1, 2, 3, 4, 5, 6, 7]), Ok(UnknownType { record_type: 57 }));
+        assert_eq!(UnknownType { record_type: 57 }.encode(), [57, 0, 0, 0, 0, 0, 0, 0]);
+    }
+
+    #[test]
+    fn a_fixed_body_has_eight_bytes_and_no_other_number() {
+        let bytes = [1; 300];
+        for found in (0..=bytes.len()).filter(|length| *length != BODY_LEN) {
+            let content = &bytes[..found];
+            let error = |record_type| Error::BodyLength { record_type, expected: 8, found };
+            assert_eq!(BeginRequest::parse(content), Err(error(RecordType::BeginRequest)));
+            assert_eq!(EndRequest::parse(content), Err(error(RecordType::EndRequest)));
+            assert_eq!(UnknownType::parse(content), Err(error(RecordType::UnknownType)));
+        }
+    }
+
+    #[test]
+    fn every_role_and_status_survives_a_round_trip() {
+        for value in 0..=u16::MAX {
+            assert_eq!(Role::from(value).value(), value);
+        }
+        for value in 0..=u8::MAX {
+            assert_eq!(ProtocolStatus::from(value).value(), value);
+        }
+    }
+
+    #[test]
+    fn get_values_names_keep_their_order() {
+        let content = names(&[b"FCGI_MPXS_CONNS", b"FCGI_MAX_CONNS", b"FCGI_MAX_REQS"]);
+        let expected = vec![Variable::MpxsConns, Variable::MaxConns, Variable::MaxReqs];
+        assert_eq!(Variable::parse_names(&content), Ok(expected));
+    }
+
+    #[test]
+    fn get_values_leaves_out_repeated_and_unknown_names() {
+        let content =
+            names(&[b"FCGI_MAX_REQS", b"", b"FCGI_MAX_REQ", b"fcgi_max_reqs", b"FCGI_MAX_REQS", b"FCGI_MAX_CONNS\0", b"X"]);
+        assert_eq!(Variable::parse_names(&content), Ok(vec![Variable::MaxReqs]));
+    }
+
+    #[test]
+    fn get_values_ignores_the_values_that_come_with_the_names() {
+        let mut content = Vec::new();
+        encode_pair(&mut content, b"FCGI_MAX_CONNS", b"17").expect("short");
+        assert_eq!(Variable::parse_names(&content), Ok(vec![Variable::MaxConns]));
+    }
+
+    #[test]
+    fn get_values_without_names_asks_for_nothing() {
+        assert_eq!(Variable::parse_names(b""), Ok(vec![]));
+    }
+
+    #[test]
+    fn get_values_that_is_cut_does_not_decode() {
+        let content = names(&[b"FCGI_MAX_CONNS", b"FCGI_MAX_REQS"]);
+        let error = Variable::parse_names(&content[..content.len() - 1]);
+        assert_eq!(error, Err(ParamsError::Truncated { claimed: 15, left: 14 }));
+    }
+
+    fn names(names: &[&[u8]]) -> Vec<u8> {
+        let mut content = Vec::new();
+        for name in names {
+            encode_pair(&mut content, name, b"").expect("short");
+        }
+        content
+    }
+}

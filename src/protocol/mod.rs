@@ -12,6 +12,17 @@
 //! - [`Session`]: the records of one connection become [`Event`]s of the requests multiplexed on it;
 //! - [`encoder`]: what goes back.
 //!
+//! Nothing panics on what a peer sends. What an error costs:
+//!
+//! | Error | Whose fault | What is lost | What goes on |
+//! |---|---|---|---|
+//! | [`Error`] | the peer's | the connection, with every request on it | nothing: close it |
+//! | [`ParamsError::Truncated`] | the peer's | the request whose pairs they are | the connection and its other requests |
+//! | [`ParamsError::TooLong`] | the caller's | nothing: not a byte was written | everything |
+//!
+//! An [`Error`] costs the connection even where only one request was out of order: a peer that has lost count of its records
+//! can't be trusted to put the next one under the right id, and an answer under the wrong id goes to another browser.
+//!
 //! Source: FastCGI Specification 1.0, Mark R. Brown, Open Market, 29 April 1996.
 //!
 //! ```
@@ -47,7 +58,7 @@ mod error;
 mod session;
 
 pub use decoder::Decoder;
-pub use error::{Error, Survivor};
+pub use error::Error;
 pub use message::{ProtocolStatus, Role};
 pub use params::{Pairs, ParamsError};
 pub use record::{Header, Record, RecordType, RequestId};

@@ -184,3 +184,118 @@ pub struct Record<'a> {
     /// The content, at most [`MAX_CONTENT_LEN`] bytes.
     pub content: &'a [u8],
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every type of §8 with its number, and three that are not there.
+    const TYPES: [(u8, RecordType); 14] = [
+        (1, RecordType::BeginRequest),
+        (2, RecordType::AbortRequest),
+        (3, RecordType::EndRequest),
+        (4, RecordType::Params),
+        (5, RecordType::Stdin),
+        (6, RecordType::Stdout),
+        (7, RecordType::Stderr),
+        (8, RecordType::Data),
+        (9, RecordType::GetValues),
+        (10, RecordType::GetValuesResult),
+        (11, RecordType::UnknownType),
+        (0, RecordType::Other(0)),
+        (12, RecordType::Other(12)),
+        (255, RecordType::Other(255)),
+    ];
+
+    #[test]
+    fn the_types_have_the_numbers_of_the_specification() {
+        for (number, record_type) in TYPES {
+            assert_eq!(RecordType::from(number), record_type);
+            assert_eq!(record_type.value(), number);
+        }
+    }
+
+    #[test]
+    fn every_type_byte_survives_a_round_trip() {
+        for number in 0..=u8::MAX {
+            assert_eq!(RecordType::from(number).value(), number);
+        }
+    }
+
+    #[test]
+    fn types_are_named_as_in_the_specification() {
+        let names: Vec<_> = TYPES.iter().take(12).map(|(_, record_type)| record_type.to_string()).collect();
+        let expected = "BEGIN_REQUEST ABORT_REQUEST END_REQUEST PARAMS STDIN STDOUT STDERR DATA GET_VALUES GET_VALUES_RESULT \
+                        UNKNOWN_TYPE record type 0";
+        assert_eq!(names.join(" "), expected);
+    }
+
+    #[test]
+    fn a_header_is_read_in_network_byte_order() {
+        let header = Header::parse(&[1, 5, 0x12, 0x34, 0xab, 0xcd, 7, 0]);
+        let expected = Header {
+            record_type: RecordType::Stdin,
+            request_id: RequestId::new(0x1234),
+            content_length: 0xabcd,
+            padding_length: 7,
+        };
+        assert_eq!(header, Ok(Some(expected)));
+        assert_eq!(expected.encode(), [1, 5, 0x12, 0x34, 0xab, 0xcd, 7, 0]);
+    }
+
+    #[test]
+    fn headers_of_every_type_survive_a_round_trip() {
+        for (_, record_type) in TYPES {
+            for (id, content_length, padding_length) in [(0, 0, 0), (1, 1, 1), (255, 256, 128), (u16::MAX, u16::MAX, u8::MAX)] {
+                let header = Header { record_type, request_id: RequestId::new(id), content_length, padding_length };
+                assert_eq!(Header::parse(&header.encode()), Ok(Some(header)));
+            }
+        }
+    }
+
+    #[test]
+    fn the_reserved_byte_is_ignored() {
+        assert_eq!(Header::parse(&[1, 6, 0, 1, 0, 2, 3, 0xff]), Header::parse(&[1, 6, 0, 1, 0, 2, 3, 0]));
+    }
+
+    #[test]
+    fn bytes_behind_the_header_do_not_matter() {
+        assert_eq!(Header::parse(&[1, 6, 0, 1, 0, 2, 3, 0, 9, 9, 9]), Header::parse(&[1, 6, 0, 1, 0, 2, 3, 0]));
+    }
+
+    #[test]
+    fn a_part_of_a_header_is_no_header_yet() {
+        let header = [1, 1, 0, 1, 0, 8, 0, 0];
+        for length in 0..HEADER_LEN {
+            assert_eq!(Header::parse(&header[..length]), Ok(None), "{length} bytes");
+        }
+    }
+
+    #[test]
+    fn a_wrong_version_is_refused_at_its_first_byte() {
+        for version in (0..=u8::MAX).filter(|version| *version != VERSION_1) {
+            assert_eq!(Header::parse(&[version]), Err(Error::Version(version)));
+            assert_eq!(Header::parse(&[version, 1, 0, 1, 0, 0, 0, 0]), Err(Error::Version(version)));
+        }
+    }
+
+    #[test]
+    fn a_record_takes_header_content_and_padding() {
+        let largest = Header {
+            record_type: RecordType::Stdin,
+            request_id: RequestId::new(1),
+            content_length: u16::MAX,
+            padding_length: u8::MAX,
+        };
+        assert_eq!(largest.record_len(), 8 + 65_535 + 255);
+        assert_eq!(largest.record_len(), MAX_RECORD_LEN);
+        assert_eq!(Header { content_length: 0, padding_length: 0, ..largest }.record_len(), HEADER_LEN);
+    }
+
+    #[test]
+    fn a_request_id_is_its_number() {
+        assert_eq!(RequestId::new(513).value(), 513);
+        assert_eq!(RequestId::new(513).to_string(), "513");
+        assert_eq!(RequestId::MANAGEMENT, RequestId::new(0));
+    }
+}
