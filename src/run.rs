@@ -26,9 +26,16 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(Command::Serve(config)) => report(serve(&config)),
         Ok(Command::Check(config)) => report(check(&config)),
         Ok(Command::Request(options)) => client::run(&options, &mut io::stdout().lock(), &mut io::stderr().lock()),
-        Err(exit) => exit.print(),
+        Err(exit) => print(&exit),
     };
     ExitCode::from(code)
+}
+
+fn print(exit: &cli::Exit) -> u8 {
+    let result =
+        if exit.to_stdout { write!(io::stdout(), "{}", exit.message) } else { write!(io::stderr(), "{}", exit.message) };
+    drop(result);
+    exit.code
 }
 
 /// Why pyfcgid does not start.
@@ -86,7 +93,7 @@ fn check(config: &Config) -> Result<(), Error> {
 }
 
 fn serve(config: &Config) -> Result<(), Error> {
-    logging::init(config);
+    logging::init(config).map_err(|error| Error::Worker(error.to_string()))?;
     prepare_process(config)?;
     let listeners = bind(config)?;
     let (interpreter, application) = load(config)?;
@@ -126,7 +133,10 @@ fn prepare_process(config: &Config) -> Result<(), Error> {
     let wanted = config.max_connections as u64 + DESCRIPTORS_BESIDE_CONNECTIONS;
     let limit = sys::fd::raise_limit(wanted)?;
     if limit < wanted {
-        log::warn!("only {limit} descriptors are allowed, too few for max-connections = {} (see ulimit -n)", config.max_connections);
+        log::warn!(
+            "only {limit} descriptors are allowed, too few for max-connections = {} (see ulimit -n)",
+            config.max_connections
+        );
     }
     Ok(())
 }

@@ -17,7 +17,8 @@ use super::stream::Stream;
 #[derive(Debug)]
 pub struct Listener {
     socket: Acceptor,
-    file: Option<SocketFile>,
+    /// Kept for its drop.
+    _file: Option<SocketFile>,
 }
 
 #[derive(Debug)]
@@ -129,7 +130,7 @@ impl Listener {
         } else {
             Acceptor::Tcp(mio::net::TcpListener::from_std(socket.into()))
         };
-        Ok(Self { socket, file: None })
+        Ok(Self { socket, _file: None })
     }
 
     /// Accepts one connection.
@@ -200,7 +201,7 @@ fn bind_tcp(address: SocketAddr, backlog: u32, only_v6: bool) -> io::Result<List
     socket.set_tcp_nodelay(true)?;
     socket.bind(&address.into())?;
     socket.listen(backlog.try_into().unwrap_or(i32::MAX))?;
-    Ok(Listener { socket: Acceptor::Tcp(mio::net::TcpListener::from_std(socket.into())), file: None })
+    Ok(Listener { socket: Acceptor::Tcp(mio::net::TcpListener::from_std(socket.into())), _file: None })
 }
 
 fn bind_unix(path: &Path, mode: u32, backlog: u32) -> io::Result<Listener> {
@@ -211,7 +212,7 @@ fn bind_unix(path: &Path, mode: u32, backlog: u32) -> io::Result<Listener> {
     let file = SocketFile { path: path.to_owned(), device: made.dev(), inode: made.ino() };
     fs::set_permissions(path, Permissions::from_mode(mode))?;
     socket.listen(backlog.try_into().unwrap_or(i32::MAX))?;
-    Ok(Listener { socket: Acceptor::Unix(mio::net::UnixListener::from_std(socket.into())), file: Some(file) })
+    Ok(Listener { socket: Acceptor::Unix(mio::net::UnixListener::from_std(socket.into())), _file: Some(file) })
 }
 
 /// Removes the socket of a server that is gone. Only a connection tells whether it is: so one is tried.

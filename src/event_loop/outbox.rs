@@ -214,7 +214,8 @@ impl Outbox {
         let total: usize = pieces.iter().map(|piece| piece.len()).sum();
         let mut sent = 0;
         while sent < total {
-            let result = if sent == 0 { self.stream.write(pieces, false) } else { self.stream.write(&rest(pieces, sent), false) };
+            let result =
+                if sent == 0 { self.stream.write(pieces, false) } else { self.stream.write(&rest(pieces, sent), false) };
             match result {
                 Ok(0) => break,
                 Ok(count) => sent += count,

@@ -84,7 +84,11 @@ struct Partial {
 #[derive(Debug)]
 enum Stage {
     Params(Vec<u8>),
-    Body { params: Params, body: BodyWriter, expected: Option<u64> },
+    Body {
+        params: Params,
+        body: BodyWriter,
+        expected: Option<u64>,
+    },
     /// Reads the rest of the body and throws it away, because the answer must not come before.
     Draining(Refusal),
 }
@@ -191,7 +195,8 @@ impl Assembler {
     }
 
     fn complete(&mut self, id: RequestId) -> Outcome {
-        let Some(Partial { role, keep_connection, head_only, stage: Stage::Body { params, body, .. } }) = self.partial.remove(&id)
+        let Some(Partial { role, keep_connection, head_only, stage: Stage::Body { params, body, .. } }) =
+            self.partial.remove(&id)
         else {
             return Outcome::Pending;
         };

@@ -244,7 +244,10 @@ mod tests {
         let (block, _) = encoded("200 OK", &[("Content-Length", "5"), ("content-length", " 5")], false).unwrap();
         assert_eq!(block.matches("ontent-").count(), 1);
         for bad in ["", "-1", "+5", "5a", "5, 5", "99999999999999999999"] {
-            assert!(matches!(encoded("200 OK", &[("Content-Length", bad)], false), Err(HeadError::ContentLength(_))), "{bad:?}");
+            assert!(
+                matches!(encoded("200 OK", &[("Content-Length", bad)], false), Err(HeadError::ContentLength(_))),
+                "{bad:?}"
+            );
         }
         let differing = [("Content-Length", "5"), ("Content-Length", "6")];
         assert!(matches!(encoded("200 OK", &differing, false), Err(HeadError::ContentLength(_))));
@@ -264,7 +267,10 @@ mod tests {
         let mut head = Head::new(b"200 OK").unwrap();
         head.set_content_length(3);
         head.set_content_length(4);
-        assert_eq!(head.encode(false).unwrap(), (b"Content-Length: 3\r\nStatus: 200 OK\r\n\r\n".to_vec(), BodyRule::Exactly(3)));
+        assert_eq!(
+            head.encode(false).unwrap(),
+            (b"Content-Length: 3\r\nStatus: 200 OK\r\n\r\n".to_vec(), BodyRule::Exactly(3))
+        );
         let mut head = Head::new(b"304 Not Modified").unwrap();
         head.set_content_length(3);
         assert!(!head.has_content_length());

@@ -13,7 +13,7 @@ use pyo3::types::{PyDict, PyString};
 use super::path::{self, Sent};
 use super::{Settings, latin1};
 use crate::config::RemoteUser;
-use crate::exchange::{Refusal, Request};
+use crate::exchange::{Params, Refusal};
 
 /// Makes environs on one worker.
 pub(super) struct EnvironBuilder<'py> {
@@ -69,11 +69,11 @@ impl<'py> EnvironBuilder<'py> {
     }
 
     /// The environ of a request, without the objects that belong to it alone.
-    pub(super) fn build(&mut self, request: &Request) -> PyResult<Result<Bound<'py, PyDict>, Refusal>> {
+    pub(super) fn build(&mut self, params: &Params, body_length: u64) -> PyResult<Result<Bound<'py, PyDict>, Refusal>> {
         self.serial += 1;
         let environ = self.base.copy()?;
         let mut notes: Notes<'_> = [None; NOTED.len()];
-        for (name, value) in request.params.iter() {
+        for (name, value) in params.iter() {
             self.add(&environ, name, value, &mut notes)?;
         }
         let sent = Sent {
@@ -92,7 +92,7 @@ impl<'py> EnvironBuilder<'py> {
         self.set_noted(&environ, SCRIPT_NAME, &split.script_name)?;
         self.set_noted(&environ, PATH_INFO, &split.path_info)?;
         self.set_server(&environ, &notes)?;
-        self.set_rest(&environ, &notes, request)?;
+        self.set_rest(&environ, &notes, body_length)?;
         Ok(Ok(environ))
     }
 
@@ -107,11 +107,11 @@ impl<'py> EnvironBuilder<'py> {
         match known.kind {
             Kind::Dropped => Ok(()),
             Kind::Plain if value.is_empty() => Ok(()),
-            Kind::Plain => environ.set_item(&known.value.key, known.value.get(py, value)),
+            Kind::Plain => known.value.set(py, environ, value),
             Kind::Header(separator) if known.serial == serial => join(environ, &known.value.key, separator, value),
             Kind::Header(_) => {
                 known.serial = serial;
-                environ.set_item(&known.value.key, known.value.get(py, value))
+                known.value.set(py, environ, value)
             }
             Kind::Noted(index) => {
                 notes[index] = Some(value);
@@ -130,8 +130,7 @@ impl<'py> EnvironBuilder<'py> {
     }
 
     fn set_noted(&mut self, environ: &Bound<'py, PyDict>, index: usize, value: &[u8]) -> PyResult<()> {
-        let noted = &mut self.noted[index];
-        environ.set_item(&noted.key, noted.get(self.py, value))
+        self.noted[index].set(self.py, environ, value)
     }
 
     /// Scheme, SERVER_NAME without its port, SERVER_PORT and SERVER_PROTOCOL: never empty.
@@ -148,7 +147,7 @@ impl<'py> EnvironBuilder<'py> {
         self.set_noted(environ, SERVER_PROTOCOL, given(SERVER_PROTOCOL).unwrap_or(b"HTTP/1.0"))
     }
 
-    fn set_rest(&mut self, environ: &Bound<'py, PyDict>, notes: &Notes<'_>, request: &Request) -> PyResult<()> {
+    fn set_rest(&mut self, environ: &Bound<'py, PyDict>, notes: &Notes<'_>, length: u64) -> PyResult<()> {
         self.set_noted(environ, QUERY_STRING, notes[QUERY_STRING].unwrap_or_default())?;
         for index in [REQUEST_URI, SERVER_SOFTWARE, SERVER_ADDR, HTTPS, REQUEST_SCHEME, HTTP_HOST, AUTH_TYPE] {
             if let Some(value) = notes[index].filter(|value| !value.is_empty()) {
@@ -158,7 +157,6 @@ impl<'py> EnvironBuilder<'py> {
         if let Some(user) = notes[REMOTE_USER].filter(|user| !user.is_empty() && self.trusts_user(notes)) {
             self.set_noted(environ, REMOTE_USER, user)?;
         }
-        let length = request.body.length();
         if length > 0 || notes[CONTENT_LENGTH].is_some_and(|value| !value.is_empty()) {
             self.set_noted(environ, CONTENT_LENGTH, length.to_string().as_bytes())?;
         }
@@ -175,15 +173,16 @@ impl<'py> EnvironBuilder<'py> {
 }
 
 impl<'py> Value<'py> {
-    fn get(&mut self, py: Python<'py>, bytes: &[u8]) -> Bound<'py, PyString> {
+    fn set(&mut self, py: Python<'py>, environ: &Bound<'py, PyDict>, bytes: &[u8]) -> PyResult<()> {
         if let Some((_, value)) = self.last.as_ref().filter(|(last, _)| last == bytes) {
-            return value.clone();
+            return environ.set_item(&self.key, value);
         }
         let value = latin1::to_str(py, bytes);
+        environ.set_item(&self.key, &value)?;
         if bytes.len() <= MAX_REMEMBERED {
-            self.last = Some((bytes.to_vec(), value.clone()));
+            self.last = Some((bytes.to_vec(), value));
         }
-        value
+        Ok(())
     }
 }
 

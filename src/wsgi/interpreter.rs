@@ -11,9 +11,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use pyo3::exceptions::{PyRuntimeError, PyTypeError};
+use pyo3::exceptions::PyRuntimeError;
 use pyo3::ffi;
 use pyo3::prelude::*;
+use pyo3::types::PyDict;
 use thiserror::Error;
 
 use super::{Gateway, Settings};
@@ -107,7 +108,7 @@ impl Interpreter {
             for name in ["stdout", "stderr"] {
                 let stream = sys.getattr(name)?;
                 if !stream.is_none() {
-                    let keywords = pyo3::types::PyDict::new(py);
+                    let keywords = PyDict::new(py);
                     keywords.set_item("line_buffering", true)?;
                     stream.call_method("reconfigure", (), Some(&keywords))?;
                 }
@@ -136,19 +137,17 @@ impl Interpreter {
     ///
     /// # Errors
     /// When a thread can't be started; the others end when the queue is closed.
-    pub fn start_workers(&self, app: &Application, settings: &Settings, worker: &Worker, count: usize) -> Result<Threads, String> {
+    pub fn start_workers(
+        &self,
+        app: &Application,
+        settings: &Settings,
+        worker: &Worker,
+        count: usize,
+    ) -> Result<Threads, String> {
         attach(|py| {
-            let thread = py.import("threading")?.getattr("Thread")?;
-            let started = (1..=count).map(|number| {
-                let run = RunWorker { once: Mutex::new(Some(worker.clone())), app: app.0.clone_ref(py), settings: settings.clone() };
-                let keywords = pyo3::types::PyDict::new(py);
-                keywords.set_item("target", Bound::new(py, run)?)?;
-                keywords.set_item("name", format!("pyfcgid-worker-{number}"))?;
-                keywords.set_item("daemon", true)?;
-                let thread = thread.call((), Some(&keywords))?;
-                thread.call_method0("start")?;
-                Ok(thread.unbind())
-            });
+            let run =
+                || RunWorker { once: Mutex::new(Some(worker.clone())), app: app.0.clone_ref(py), settings: settings.clone() };
+            let started = (1..=count).map(|number| start_thread(py, run(), number));
             started.collect::<PyResult<Vec<_>>>().map(Threads).map_err(|error| traceback(py, &error))
         })
     }
@@ -178,7 +177,8 @@ impl Interpreter {
                 }
             }
             for stream in ["stdout", "stderr"] {
-                let result = py.import("sys").and_then(|sys| sys.getattr(stream)).and_then(|stream| stream.call_method0("flush"));
+                let result =
+                    py.import("sys").and_then(|sys| sys.getattr(stream)).and_then(|stream| stream.call_method0("flush"));
                 drop(result);
             }
         });
@@ -216,6 +216,16 @@ impl RunWorker {
     }
 }
 
+fn start_thread(py: Python<'_>, run: RunWorker, number: usize) -> PyResult<Py<PyAny>> {
+    let keywords = PyDict::new(py);
+    keywords.set_item("target", Bound::new(py, run)?)?;
+    keywords.set_item("name", format!("pyfcgid-worker-{number}"))?;
+    keywords.set_item("daemon", true)?;
+    let thread = py.import("threading")?.getattr("Thread")?.call((), Some(&keywords))?;
+    thread.call_method0("start")?;
+    Ok(thread.unbind())
+}
+
 /// An exception as Python prints it.
 pub(super) fn traceback(py: Python<'_>, error: &PyErr) -> String {
     let lines = py.import("traceback").and_then(|traceback| {
@@ -249,7 +259,9 @@ fn import_file<'py>(py: Python<'py>, path: &Path) -> PyResult<Bound<'py, PyModul
 fn find_callable<'py>(module: &Bound<'py, PyModule>, app: &App) -> Result<Bound<'py, PyAny>, LoadError> {
     let py = module.py();
     let (name, found) = match &app.callable {
-        Some(name) => (name.as_str(), name.split('.').try_fold(module.as_any().clone(), |object, name| object.getattr(name)).ok()),
+        Some(name) => {
+            (name.as_str(), name.split('.').try_fold(module.as_any().clone(), |object, name| object.getattr(name)).ok())
+        }
         None => {
             let defaults = ["application", "app"].into_iter();
             let mut found = defaults.filter_map(|name| Some((name, module.getattr(name).ok()?)));
@@ -295,7 +307,8 @@ fn venv_program(venv: &Path) -> Result<PathBuf, StartError> {
 /// `3.11` from `version = 3.11.7`, or from virtualenv's and uv's `version_info = 3.11.7.final.0`.
 fn venv_version(settings: &str) -> Option<String> {
     let pairs = settings.lines().filter_map(|line| line.split_once('='));
-    let version = pairs.map(|(key, value)| (key.trim(), value.trim())).find(|(key, _)| matches!(*key, "version" | "version_info"));
+    let version =
+        pairs.map(|(key, value)| (key.trim(), value.trim())).find(|(key, _)| matches!(*key, "version" | "version_info"));
     let mut parts = version?.1.split('.');
     Some(format!("{}.{}", parts.next()?, parts.next()?))
 }

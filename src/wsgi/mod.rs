@@ -5,13 +5,12 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use pyo3::exceptions::PyAssertionError;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
+use pyo3::types::{PyDict, PyList, PyTuple};
 
 use crate::config::{ErrorsTo, Mount, RemoteUser};
-use crate::exchange::{Exchange, Params, Pause, Refusal, Reply, ReplyError};
+use crate::exchange::{Body, Exchange, Params, Pause, Reply, ReplyError};
 use crate::workers::Handler;
 
 mod environ;
@@ -97,18 +96,21 @@ impl Handler for Gateway<'_> {
     fn handle(&mut self, exchange: Exchange) {
         let id = next_request_id();
         let Exchange { request, mut reply } = exchange;
-        let line = RequestLine::new(&id, &request.params);
-        let environ = match self.environs.build(&request) {
+        let line = RequestLine { id: &id, params: &request.params };
+        let environ = match self.environs.build(&request.params, request.body.length()) {
             Ok(Ok(environ)) => environ,
             Ok(Err(refusal)) => {
                 log::warn!("{line} was answered {}: {}", refusal.status(), refusal.reason());
                 return reply.refuse(refusal);
             }
-            Err(error) => return self.log_traceback(&line, &error),
+            Err(error) => {
+                self.log_traceback(&line, &error);
+                return;
+            }
         };
         match self.objects(id.clone(), &environ, request.body, reply) {
             Ok(objects) => self.serve(&line, &environ, objects),
-            Err(error) => self.log_traceback(&line, &error),
+            Err(error) => drop(self.log_traceback(&line, &error)),
         }
     }
 }
@@ -119,7 +121,7 @@ impl<'py> Gateway<'py> {
         Ok(Self { gil: Gil(py), app, environs, errors: settings.errors })
     }
 
-    fn objects(&self, id: String, environ: &Bound<'py, PyDict>, body: crate::exchange::Body, reply: Reply) -> PyResult<Objects<'py>> {
+    fn objects(&self, id: String, environ: &Bound<'py, PyDict>, body: Body, reply: Reply) -> PyResult<Objects<'py>> {
         let py = self.gil.0;
         environ.set_item(intern!(py, "pyfcgid.request_id"), &id)?;
         environ.set_item(intern!(py, "pyfcgid.aborted"), Bound::new(py, Aborted(reply.abort_probe()))?)?;
@@ -148,7 +150,12 @@ impl<'py> Gateway<'py> {
     }
 
     /// Calls the application, sends what it returns, and closes that whatever happens.
-    fn call(&self, line: &RequestLine<'_>, environ: &Bound<'py, PyDict>, start: &Bound<'py, StartResponse>) -> Result<(), Failure> {
+    fn call(
+        &self,
+        line: &RequestLine<'_>,
+        environ: &Bound<'py, PyDict>,
+        start: &Bound<'py, StartResponse>,
+    ) -> Result<(), Failure> {
         let py = self.gil.0;
         let response = self.app.call1((environ, start))?;
         let outcome = self.send(&response, start.get());
@@ -253,20 +260,13 @@ impl Aborted {
 /// How a request is named in the log.
 struct RequestLine<'a> {
     id: &'a str,
-    method: String,
-    uri: String,
-}
-
-impl<'a> RequestLine<'a> {
-    fn new(id: &'a str, params: &Params) -> Self {
-        let text = |name: &[u8]| String::from_utf8_lossy(params.get(name).unwrap_or(b"-")).into_owned();
-        Self { id, method: text(b"REQUEST_METHOD"), uri: text(b"REQUEST_URI") }
-    }
+    params: &'a Params,
 }
 
 impl std::fmt::Display for RequestLine<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "request {} ({} {})", self.id, self.method, self.uri)
+        let text = |name: &[u8]| String::from_utf8_lossy(self.params.get(name).unwrap_or(b"-"));
+        write!(f, "request {} ({} {})", self.id, text(b"REQUEST_METHOD"), text(b"REQUEST_URI"))
     }
 }
 

@@ -111,7 +111,8 @@ mod tests {
             },
         );
         let found = found.map(|split| (split.script_name.into_owned(), split.path_info.into_owned()));
-        let expected = expected.map(|(script_name, path_info)| (script_name.as_bytes().to_vec(), path_info.as_bytes().to_vec()));
+        let expected =
+            expected.map(|(script_name, path_info)| (script_name.as_bytes().to_vec(), path_info.as_bytes().to_vec()));
         assert_eq!(found, expected, "{mount:?} {sent:?}");
     }
 
