@@ -1,5 +1,6 @@
-//! The command line. Owns its grammar and help; what the options of a pool are, it takes from the table in [`config`](crate::config).
+//! The command line. Owns its grammar and help; what the options of a pool are, it takes from the table in [`config`].
 
+use std::error::Error;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -63,7 +64,8 @@ impl Exit {
 
 impl From<config::Error> for Exit {
     fn from(error: config::Error) -> Self {
-        Self { code: error.exit_code(), message: format!("pyfcgid: {error}\n"), to_stdout: false }
+        let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
+        Self { code: error.exit_code(), message: format!("pyfcgid: {error}{cause}\n"), to_stdout: false }
     }
 }
 
@@ -361,6 +363,8 @@ mod tests {
         std::fs::write(&path, "[pool.blog]\nthread = 7\n").unwrap();
         let exit = refused(&["serve", "-c", typed]);
         assert_eq!((exit.code, exit.message.contains("site.toml:2: unknown key `thread` = 7")), (78, true));
+        let exit = refused(&["serve", "-c", "/nonexistent/site.toml"]);
+        assert_eq!((exit.code, exit.message.contains("/nonexistent/site.toml: No such file")), (78, true));
     }
 
     #[test]

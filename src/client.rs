@@ -191,33 +191,45 @@ fn exchange(options: &Options, out: &mut impl Write, err: &mut impl Write) -> Re
         // A sender that still waits for room waits for nothing now.
         connection.shut_down();
         match sender.join() {
-            Ok(Err(error @ Error::ReadBody(..))) => Err(error),
+            Ok(Err(error)) => Err(error),
             _ => received,
         }
     })
 }
 
-/// Sends everything. A connection that breaks meanwhile is not told: what the answer looks like then says more.
+/// Sends everything. Fails only for a body that cannot be read: what a broken connection means, the answer says, or its absence.
 fn send(connection: &Connection, head: &[u8], body: Option<Body>) -> Result<(), Error> {
-    let sent = connection.send(head).and_then(|()| body.map_or(Ok(()), |body| send_body(connection, body)));
-    if let Err(error @ Error::ReadBody(..)) = sent {
-        connection.shut_down();
-        return Err(error);
+    match send_records(connection, head, body) {
+        Err(SendError::Body(error)) => {
+            connection.shut_down();
+            Err(error)
+        }
+        Ok(()) | Err(SendError::Connection) => Ok(()),
     }
-    sent.and_then(|()| connection.send(&encoder::header(RecordType::Stdin, request::REQUEST_ID, 0)))
 }
 
-fn send_body(connection: &Connection, mut body: Body) -> Result<(), Error> {
-    let mut content = vec![0; MAX_CONTENT_LEN];
-    loop {
-        let count = body.read(&mut content)?;
-        if count == 0 {
-            return Ok(());
+fn send_records(connection: &Connection, head: &[u8], body: Option<Body>) -> Result<(), SendError> {
+    let send = |bytes: &[u8]| connection.send(bytes).map_err(|_| SendError::Connection);
+    send(head)?;
+    if let Some(mut body) = body {
+        let mut content = vec![0; MAX_CONTENT_LEN];
+        loop {
+            let count = body.read(&mut content).map_err(SendError::Body)?;
+            if count == 0 {
+                break;
+            }
+            let mut record = Vec::with_capacity(HEADER_LEN + count);
+            encoder::encode_stream(&mut record, RecordType::Stdin, request::REQUEST_ID, &content[..count]);
+            send(&record)?;
         }
-        let mut record = Vec::with_capacity(HEADER_LEN + count);
-        encoder::encode_stream(&mut record, RecordType::Stdin, request::REQUEST_ID, &content[..count]);
-        connection.send(&record)?;
     }
+    send(&encoder::header(RecordType::Stdin, request::REQUEST_ID, 0))
+}
+
+/// Why not all of a request was sent.
+enum SendError {
+    Body(Error),
+    Connection,
 }
 
 /// An error and its causes on one line.

@@ -55,14 +55,15 @@ impl Connection {
     }
 
     /// Writes all of it.
-    pub(super) fn send(&self, mut bytes: &[u8]) -> Result<(), Error> {
+    pub(super) fn send(&self, mut bytes: &[u8]) -> io::Result<()> {
         while !bytes.is_empty() {
-            self.socket.set_write_timeout(self.deadline.remaining()?).map_err(Error::Send)?;
+            let remaining = self.deadline.remaining().map_err(|_| ErrorKind::TimedOut)?;
+            self.socket.set_write_timeout(remaining)?;
             match (&self.socket).write(bytes) {
-                Ok(0) => return Err(Error::Send(ErrorKind::WriteZero.into())),
+                Ok(0) => return Err(ErrorKind::WriteZero.into()),
                 Ok(count) => bytes = bytes.get(count..).unwrap_or_default(),
                 Err(error) if is_retry(&error) => {}
-                Err(error) => return Err(Error::Send(error)),
+                Err(error) => return Err(error),
             }
         }
         Ok(())

@@ -29,9 +29,6 @@ pub enum Error {
     /// The time allowed is over.
     #[error("no complete answer within --max-time")]
     Timeout,
-    /// The connection broke while sending.
-    #[error("cannot send the request")]
-    Send(#[source] io::Error),
     /// The connection broke while receiving.
     #[error("the connection broke {}: is that pyfcgid's listen address?", place(.0))]
     Receive(Received, #[source] io::Error),
@@ -79,7 +76,6 @@ impl Error {
             Self::ReadBody(..) => 26,
             Self::Timeout => 28,
             Self::Closed(Received::Nothing) => 52,
-            Self::Send(_) => 55,
             Self::Receive(Received::Nothing, _) => 56,
             Self::Params(_) => crate::config::EX_USAGE,
         }

@@ -54,7 +54,7 @@ pub enum Error {
         message: String,
     },
     /// The file cannot be read.
-    #[error("cannot read the configuration file {}: {source}", path.display())]
+    #[error("cannot read the configuration file {}", path.display())]
     Read {
         /// The file.
         path: PathBuf,

@@ -6,7 +6,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::layer::{Item, Layer, Origin, split_text};
-use super::{Error, Kind, SETTINGS, Scope, Setting, ValueError};
+use super::{Error, Fallback, Kind, SETTINGS, Scope, Setting, ValueError};
 
 /// What a file says.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -105,39 +105,41 @@ impl Source<'_> {
     }
 
     fn items(&self, setting: &'static Setting, value: &Value<'_>) -> Result<Vec<Item>, Error> {
-        let origin = |value: &Value<'_>| Origin::File { path: self.path.to_owned(), line: self.line(value.span().start) };
-        let wrong = |value: &Value<'_>, reason: &str| Error::BadValue {
-            origin: origin(value),
-            key: setting.name,
-            value: self.excerpt(value),
-            reason: ValueError::new(reason),
-        };
+        let refuse = |reason| Err(self.bad_value(setting, value, reason));
         match value.get_ref() {
-            DeValue::Array(array) if setting.kind.is_list() => {
-                let items = array.iter().map(|value| match scalar(value.get_ref()) {
-                    Some(text) => Ok(Item { text, origin: origin(value) }),
-                    None => Err(wrong(value, "must be a list of strings")),
-                });
-                let items: Vec<_> = items.collect::<Result<_, _>>()?;
-                if items.is_empty() && setting.default != super::Fallback::Nothing {
-                    return Err(wrong(value, "must have at least one value"));
-                }
-                Ok(items)
+            DeValue::Array(array) if setting.kind.is_list() && array.is_empty() && setting.default != Fallback::Nothing => {
+                refuse("must have at least one value")
             }
+            DeValue::Array(array) if setting.kind.is_list() => array
+                .iter()
+                .map(|value| match scalar(value.get_ref()) {
+                    Some(text) => Ok(Item { text, origin: self.origin(value) }),
+                    None => Err(self.bad_value(setting, value, "must be a list of strings")),
+                })
+                .collect(),
             DeValue::Table(table) if setting.kind == Kind::Pairs => table
                 .iter()
                 .map(|(name, value)| match scalar(value.get_ref()) {
-                    Some(text) => Ok(Item { text: format!("{}={text}", name.get_ref()), origin: origin(value) }),
-                    None => Err(wrong(value, "must have a string for each name")),
+                    Some(text) => Ok(Item { text: format!("{}={text}", name.get_ref()), origin: self.origin(value) }),
+                    None => Err(self.bad_value(setting, value, "must have a string for each name")),
                 })
                 .collect(),
-            DeValue::Array(_) => Err(wrong(value, "must be one value, not a list")),
-            DeValue::Table(_) => Err(wrong(value, "must be a value, not a table")),
+            DeValue::Array(_) => refuse("must be one value, not a list"),
+            DeValue::Table(_) => refuse("must be a value, not a table"),
             other => match scalar(other) {
-                Some(text) => Ok(split_text(setting, &text, &origin(value))),
-                None => Err(wrong(value, "must be a string, a number, true or false")),
+                Some(text) => Ok(split_text(setting, &text, &self.origin(value))),
+                None => refuse("must be a string, a number, true or false"),
             },
         }
+    }
+
+    fn origin(&self, value: &Value<'_>) -> Origin {
+        Origin::File { path: self.path.to_owned(), line: self.line(value.span().start) }
+    }
+
+    fn bad_value(&self, setting: &'static Setting, value: &Value<'_>, reason: &str) -> Error {
+        let (origin, value) = (self.origin(value), self.excerpt(value));
+        Error::BadValue { origin, key: setting.name, value, reason: ValueError::new(reason) }
     }
 
     fn pool_without_name(&self, key: &Key<'_>, value: &Value<'_>) -> Error {

@@ -430,7 +430,7 @@ mod tests {
     #[test]
     fn a_file_that_cannot_be_read_or_is_no_text_is_told() {
         let error = Config::load(Layer::new(), &|_| None, Some(Path::new("/nonexistent/site.toml"))).unwrap_err();
-        assert!(error.to_string().starts_with("cannot read the configuration file /nonexistent/site.toml: "));
+        assert_eq!(error.to_string(), "cannot read the configuration file /nonexistent/site.toml");
         assert_eq!(error.exit_code(), EX_CONFIG);
         let mut file = tempfile::NamedTempFile::new().unwrap();
         std::io::Write::write_all(&mut file, b"# ok\n# \xff\n").unwrap();
