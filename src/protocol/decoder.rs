@@ -185,6 +185,15 @@ mod tests {
     }
 
     #[test]
+    fn a_record_cut_at_the_end_of_the_buffer_is_moved_to_its_start() {
+        let stream = record(RecordType::Stdin, 1, &[7; 1000], 3).repeat(100);
+        let (mut decoder, mut count) = (Decoder::new(), 0);
+        feed_and_drain(&mut decoder, &stream, |_, _| count += 1);
+        assert_eq!(count, 100);
+        assert_eq!(decoder.buffer.len(), SMALL_BUFFER_LEN, "records this small need no larger buffer");
+    }
+
+    #[test]
     fn the_buffer_keeps_its_limit_when_nothing_is_taken_out() {
         let mut decoder = Decoder::new();
         let mut read = 0;
@@ -325,6 +334,7 @@ mod tests {
     fn feed_and_drain(decoder: &mut Decoder, mut bytes: &[u8], mut each: impl FnMut(&Decoder, Owned)) {
         while !bytes.is_empty() {
             let count = bytes.len().min(decoder.space().len());
+            assert!(count > 0, "there is always room");
             feed(decoder, &bytes[..count]);
             bytes = &bytes[count..];
             while let Some(record) = next(decoder) {
