@@ -189,7 +189,7 @@ impl Run {
         let Some(connection) = self.connections.get_mut(&key) else {
             return Ok(());
         };
-        let closed = read(connection).map_err(|error| error.to_string())?;
+        let closed = read(connection, self.options.keep).map_err(|error| error.to_string())?;
         if !connection.ended && !closed {
             return Ok(());
         }
@@ -230,7 +230,7 @@ impl Run {
 }
 
 /// Reads what is there; true at the end of the connection.
-fn read(connection: &mut Connection) -> io::Result<bool> {
+fn read(connection: &mut Connection, keep: bool) -> io::Result<bool> {
     loop {
         let space = connection.decoder.space();
         let room = space.len();
@@ -251,7 +251,7 @@ fn read(connection: &mut Connection) -> io::Result<bool> {
                 _ => {}
             }
         }
-        if count < room && connection.ended {
+        if count < room && connection.ended && keep {
             return Ok(false);
         }
     }
