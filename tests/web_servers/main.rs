@@ -16,9 +16,6 @@
 //!
 //! Rule 10 is about bytes that no web server shows; `tests/requests.rs` has it.
 
-#![allow(clippy::unwrap_used)]
-
-#[allow(unused_imports)]
 #[path = "../support/mod.rs"]
 mod support;
 
