@@ -2,7 +2,7 @@
 
 use crate::http::{Ending, Request, Response};
 use crate::relay::Relay;
-use crate::site::{Connections, Kind, Running, Site};
+use crate::site::{Connections, Running, Site};
 
 /// Rules 5 and 6: the application's status and headers, none lost.
 pub(crate) fn statuses_and_headers_reach_the_browser(site: &Site) {
@@ -53,13 +53,15 @@ pub(crate) fn exception_is_a_plain_500(site: &Site) {
     running.expect_healthy();
 }
 
-/// Rule 8: what broke in the middle must not look complete.
+/// Rule 8: what broke in the middle must not look complete. nginx, which collects the beginning of a response before it sends any
+/// of it, may well send nothing at all.
 pub(crate) fn response_that_breaks_in_the_middle_looks_broken(site: &Site) {
     let running = site.start("answers.py");
     for path in ["/raises_in_body", "/raises_in_measured_body"] {
-        let answer = running.get(path);
-        assert_eq!((answer.status, answer.ending), (200, Ending::Cut), "{path}: {} bytes came", answer.body.len());
-        assert!(answer.body.len() <= 100_000, "{path}: {} bytes came", answer.body.len());
+        if let Some(answer) = running.try_send(Request::get(path)) {
+            assert_eq!((answer.status, answer.ending), (200, Ending::Cut), "{path}: {} bytes came", answer.body.len());
+            assert!(answer.body.len() <= 100_000, "{path}: {} bytes came", answer.body.len());
+        }
     }
     running.get("/hello").expect(200);
     running.expect_healthy();
@@ -152,7 +154,7 @@ pub(crate) fn complaints_of_the_application_are_in_the_log(site: &Site) {
         let logged = || running.back_ends.iter().any(|back_end| back_end.log().contains(text));
         crate::support::process::wait_until(text, logged);
     }
-    if site.kind != Kind::Apache {
+    if !site.kind.is_apache() {
         assert!(!running.web_server.log().contains("complaint"), "FCGI_STDERR was used without being asked for");
     }
     running.expect_healthy();

@@ -67,6 +67,12 @@ impl Request {
     /// Sends it to 127.0.0.1 and reads the head of the answer.
     #[track_caller]
     pub(crate) fn open(&self, port: u16) -> Exchange {
+        self.try_open(port).expect("a status line")
+    }
+
+    /// The same; `None` when the connection ends before a head comes.
+    #[track_caller]
+    fn try_open(&self, port: u16) -> Option<Exchange> {
         let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("the web server accepts");
         stream.set_nodelay(true).expect("a TCP socket");
         stream.set_read_timeout(Some(DEADLINE)).expect("a deadline");
@@ -77,8 +83,13 @@ impl Request {
             exchange.expect_continue();
         }
         exchange.send_body(&self.body);
-        exchange.read_final_head();
-        exchange
+        exchange.read_final_head().then_some(exchange)
+    }
+
+    /// Sends it and reads what comes; `None` when the connection ends before a head comes.
+    #[track_caller]
+    pub(crate) fn try_send(&self, port: u16) -> Option<Response> {
+        self.try_open(port).map(Exchange::finish)
     }
 
     /// Sends it and reads the whole answer.
@@ -148,22 +159,27 @@ impl Exchange {
 
     #[track_caller]
     fn expect_continue(&mut self) {
-        self.read_head();
+        assert!(self.read_head(), "no answer to the head");
         assert_eq!(self.response.status, 100, "no 100 Continue: {:?}", self.response);
     }
 
     #[track_caller]
-    fn read_final_head(&mut self) {
-        self.read_head();
+    fn read_final_head(&mut self) -> bool {
+        if !self.read_head() {
+            return false;
+        }
         let status = self.response.status;
         assert!(status >= 200, "an interim answer nobody asked for: {:?}", self.response);
         self.without_body |= status == 204 || status == 304;
         self.framing = self.find_framing();
+        true
     }
 
     #[track_caller]
-    fn read_head(&mut self) {
-        let line = self.read_line().expect("a status line");
+    fn read_head(&mut self) -> bool {
+        let Some(line) = self.read_line() else {
+            return false;
+        };
         let mut parts = line.splitn(3, ' ');
         let version = parts.next().unwrap_or_default();
         assert!(version.starts_with("HTTP/1."), "not HTTP: {line:?}");
@@ -174,6 +190,7 @@ impl Exchange {
             let (name, value) = line.split_once(':').unwrap_or_else(|| panic!("no colon in {line:?}"));
             self.response.headers.push((name.to_owned(), value.trim().to_owned()));
         }
+        true
     }
 
     fn find_framing(&self) -> Framing {

@@ -48,6 +48,7 @@ macro_rules! site_tests {
             site_tests!(@checks
                 requests::environ_tells_path_query_scheme_and_address,
                 requests::paths_arrive_whole_and_decoded_once,
+                requests::paths_with_question_mark_and_line_feed,
                 requests::repeated_slashes_are_merged_once,
                 requests::absolute_target_is_a_path_with_a_host,
                 requests::repeated_headers_and_cookies_arrive_joined,
@@ -176,7 +177,7 @@ site_tests!(
 site_tests!(
     apache_sethandler,
     Site {
-        kind: Kind::Apache,
+        kind: Kind::ApacheMapped,
         file: "apache/sethandler.conf",
         back_ends: &["/run/pyfcgid/example.sock"],
         prefix: "",
@@ -198,7 +199,7 @@ site_tests!(
 site_tests!(
     apache_sethandler_under_a_prefix,
     Site {
-        kind: Kind::Apache,
+        kind: Kind::ApacheMapped,
         file: "apache/prefix-sethandler.conf",
         back_ends: &["/run/pyfcgid/example.sock"],
         prefix: "/app",

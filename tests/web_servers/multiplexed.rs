@@ -137,7 +137,8 @@ fn haproxy_overload_is_answered() {
 fn haproxy_response_that_breaks_in_the_middle_looks_broken() {
     let (_back_end, mut front) = start("answers.py", &[], MULTIPLEXED);
     for path in ["/raises_in_body", "/raises_in_measured_body"] {
-        assert_eq!(Request::get(path).send(front.port).ending, Ending::Cut, "{path}");
+        let ending = Request::get(path).try_send(front.port).map(|answer| answer.ending);
+        assert!(matches!(ending, None | Some(Ending::Cut)), "{path}");
     }
     Request::get("/raises_before").send(front.port).expect(500);
     Request::get("/hello").send(front.port).expect(200);
@@ -172,8 +173,9 @@ fn haproxy_options_star_harms_nobody() {
 #[test]
 fn haproxy_stream_that_is_not_fastcgi_is_closed_at_once() {
     let (mut back_end, mut front) = start_global("environ.py", &[], MULTIPLEXED, "tune.bufsize 131072");
-    let answer = Request::new("POST", "/").body(vec![b'x'; 300_000]).send(front.port);
-    assert!(answer.status == 502 || answer.status == 400, "{answer:?}");
+    // Nothing at all when HAProxy closes the connection with some of the body unread; 504 if nobody had closed anything.
+    let status = Request::new("POST", "/").body(vec![b'x'; 300_000]).try_send(front.port).map(|answer| answer.status);
+    assert!(matches!(status, None | Some(400 | 502)), "{status:?}");
     Request::get("/").send(front.port).expect(200);
     back_end.expect_running();
     front.expect_running();

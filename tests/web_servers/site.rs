@@ -32,6 +32,14 @@ pub(crate) enum Kind {
     /// nginx with the parameters that come with it.
     NginxStock,
     Apache,
+    /// Apache with SetHandler, which maps the path to the document root first.
+    ApacheMapped,
+}
+
+impl Kind {
+    pub(crate) fn is_apache(self) -> bool {
+        matches!(self, Self::Apache | Self::ApacheMapped)
+    }
 }
 
 /// Whether the web server uses a connection again.
@@ -86,7 +94,7 @@ impl Site {
         let root = public.path().to_str().expect("a temporary path is UTF-8");
         let web_server = match self.kind {
             Kind::Nginx | Kind::NginxStock => nginx::start(file, root),
-            Kind::Apache => apache::start(file, root),
+            Kind::Apache | Kind::ApacheMapped => apache::start(file, root),
         };
         Running { web_server, back_ends, public, prefix: self.prefix }
     }
@@ -110,6 +118,12 @@ impl Running {
     #[track_caller]
     pub(crate) fn send(&self, request: Request) -> Response {
         request.under(self.prefix).send(self.port())
+    }
+
+    /// The same; `None` when the connection ends before a head comes.
+    #[track_caller]
+    pub(crate) fn try_send(&self, request: Request) -> Option<Response> {
+        request.under(self.prefix).try_send(self.port())
     }
 
     /// The same, reading only the head of the answer.
