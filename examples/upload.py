@@ -3,7 +3,7 @@
 
     curl -T some-file http://127.0.0.1:8080/
 
-The whole body is there before the application runs, in memory or in a temporary file, so reading it never waits for the network.
+The whole body is there before the application runs, in memory or in a temporary file: reading it never waits for the network.
 """
 
 import hashlib

@@ -1,5 +1,5 @@
 # pyfcgid serve examples/wsgi_class.py
-"""The longer shape of a WSGI application (PEP 3333): a class. An instance is made for each request, and iterated for the body."""
+"""The longer shape of a WSGI application (PEP 3333): a class. Each request makes an instance, and iterates it for the body."""
 
 
 class Application:

@@ -1,11 +1,13 @@
 //! Several back ends behind one web server: a back end that is down or busy is passed over.
 
 use std::collections::BTreeSet;
+use std::sync::mpsc;
 use std::thread;
 
-use crate::http::Request;
+use crate::http::{Ending, Exchange, Request, Response};
 use crate::shipped::Shipped;
-use crate::site::{Running, Site};
+use crate::site::Site;
+use crate::support::peer::DEADLINE;
 
 /// Both take part.
 pub(crate) fn all_back_ends_are_used(site: &Site) {
@@ -42,29 +44,42 @@ pub(crate) fn a_503_goes_to_the_next_back_end(site: &Site) {
     running.expect_healthy();
 }
 
-/// Rule 6: with every worker taken and a full queue, everybody gets an answer: their own page, or a 503 that says when to come
-/// back.
+/// Rule 6: with every worker taken and the queues full a request is answered at once with a 503 that says when to come back; those
+/// in the queues get their page.
 pub(crate) fn overload_is_answered(site: &Site) {
     let apps = vec!["answers.py"; site.back_ends.len()];
-    let file = Shipped::read(site.file);
-    let running = site.start_with(&apps, &["--threads", "1", "--max-queue", "1"], file);
-    let answers: Vec<_> = thread::scope(|scope| {
-        let sent: Vec<_> = (0..8).map(|_| scope.spawn(|| running.get("/gated"))).collect();
-        running.open_gate();
-        sent.into_iter().map(|thread| thread.join().expect("an answer")).collect()
-    });
-    for answer in answers {
-        match answer.status {
-            200 => assert_eq!(answer.text(), "hello\n"),
-            503 => assert!(answer.header("Retry-After").is_some() && !answer.body.is_empty(), "{answer:?}"),
-            _ => panic!("{answer:?}"),
+    let running = site.start_with(&apps, &["--threads", "1", "--max-queue", "1"], Shipped::read(site.file));
+    let mut busy: Vec<Exchange> = apps.iter().map(|_| running.open(Request::get("/stream"))).collect();
+    busy.iter_mut().for_each(|exchange| exchange.read_until(b"first\n"));
+
+    let (answered, answers) = mpsc::channel();
+    thread::scope(|scope| {
+        for _ in 0..6 {
+            let (answered, running) = (answered.clone(), &running);
+            scope.spawn(move || answered.send(running.get("/hello")).expect("the test listens"));
         }
+        let first = answers.recv_timeout(DEADLINE).expect("an answer while every worker is taken");
+        assert_eq!(first.status, 503, "{first:?}");
+        running.open_gate();
+    });
+    drop(answered);
+    let rest: Vec<Response> = answers.iter().collect();
+    assert_eq!(rest.len(), 5);
+    assert!(rest.iter().any(|answer| answer.status == 200), "nobody was served: {rest:?}");
+    rest.iter().for_each(expect_page_or_refusal);
+    for exchange in busy {
+        assert_eq!(exchange.finish().expect(200).text(), "first\nlast\n");
     }
-    expect_service(running);
+    running.get("/hello").expect(200);
+    running.expect_healthy();
 }
 
 #[track_caller]
-fn expect_service(running: Running) {
-    running.get("/hello").expect(200);
-    running.expect_healthy();
+fn expect_page_or_refusal(answer: &Response) {
+    match answer.status {
+        200 => assert_eq!(answer.text(), "hello\n"),
+        503 => assert!(answer.header("Retry-After").is_some() && !answer.body.is_empty(), "{answer:?}"),
+        _ => panic!("{answer:?}"),
+    }
+    assert_eq!(answer.ending, Ending::Complete, "{answer:?}");
 }
