@@ -49,7 +49,7 @@ clean: ## remove what was built, and .venv
 .PHONY: cargo
 cargo:
 	@command -v $(CARGO) >/dev/null || { \
-	    echo 'There is no cargo: install Rust, $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml) or newer.' >&2; exit 1; }
+	    echo "There is no cargo: install Rust, $$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml) or newer." >&2; exit 1; }
 
 .PHONY: test-packages
 test-packages:

@@ -1,7 +1,7 @@
 //! cargo run --no-default-features --example responder
 //!
-//! A FastCGI responder of its own: [`pyfcgid::protocol`] over a plain socket, without Python, without the event loop and without any
-//! thread. One connection at a time, any number of requests on it.
+//! A FastCGI responder of its own: [`pyfcgid::protocol`] over a plain socket, without Python, event loop or threads. One
+//! connection at a time, any number of requests on it.
 //!
 //! Listens on 127.0.0.1:9000, or on the address given as the argument (`-- 127.0.0.1:0` for any free port), and says where.
 //! Try it with `pyfcgid request /some/path`, or from a web server.

@@ -53,8 +53,8 @@ pub(crate) fn exception_is_a_plain_500(site: &Site) {
     running.expect_healthy();
 }
 
-/// Rule 8: what broke in the middle must not look complete. nginx collects the beginning of a response before it sends any of it,
-/// so it may well send nothing at all.
+/// Rule 8: what broke in the middle must not look complete. nginx collects the beginning of a response before it sends any of
+/// it, so it may well send nothing at all.
 pub(crate) fn response_that_breaks_in_the_middle_looks_broken(site: &Site) {
     let running = site.start("answers.py");
     for path in ["/raises_in_body", "/raises_in_measured_body"] {

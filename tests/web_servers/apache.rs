@@ -6,21 +6,32 @@ use std::path::Path;
 
 use crate::ports::reserve_port;
 use crate::shipped::Shipped;
+use crate::tls::Certificate;
 use crate::web_server::{Place, WebServer, find_program};
 
 /// Runs Apache with this site, whose port and static files are still the documented ones. One child process, so that the
 /// connections it keeps can be counted.
 #[track_caller]
-pub(crate) fn start(site: Shipped, public: &str) -> WebServer {
+pub(crate) fn start(site: Shipped, public: &str, tls: Option<&Certificate>) -> WebServer {
     let program = find_program("apache2", "apache2");
     let place = Place::new();
     let port = reserve_port();
-    let modules = with_dependencies(site.enabled_modules());
-    let site = site.replace("*:80", &format!("127.0.0.1:{port}")).replace("/srv/example/public", public);
+    let asked = site.enabled_modules().into_iter().chain(tls.map(|_| "ssl".to_owned()));
+    let modules = with_dependencies(asked.collect());
+    let site = site.replace("<VirtualHost *:80>", &virtual_host(port, tls)).replace("/srv/example/public", public);
     place.write("site.conf", site.text());
     let main = place.write("apache2.conf", &main_configuration(&place, port, &modules));
     let arguments = ["-f".as_ref(), main.as_os_str(), "-DFOREGROUND".as_ref()].map(ToOwned::to_owned);
     WebServer::start(&program, arguments, place, port)
+}
+
+fn virtual_host(port: u16, tls: Option<&Certificate>) -> String {
+    let open = format!("<VirtualHost 127.0.0.1:{port}>");
+    let Some(certificate) = tls else {
+        return open;
+    };
+    let (path, key) = (certificate.path(), certificate.key_path());
+    format!("{open}\nSSLEngine on\nSSLCertificateFile {}\nSSLCertificateKeyFile {}", path.display(), key.display())
 }
 
 fn main_configuration(place: &Place, port: u16, modules: &BTreeSet<String>) -> String {

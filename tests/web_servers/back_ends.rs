@@ -44,8 +44,8 @@ pub(crate) fn a_503_goes_to_the_next_back_end(site: &Site) {
     running.expect_healthy();
 }
 
-/// Rule 6: with every worker taken and the queues full a request is answered at once with a 503 that says when to come back; those
-/// in the queues get their page.
+/// Rule 6: with every worker taken and the queues full a request is answered at once with a 503 that says when to come back;
+/// those in the queues get their page.
 pub(crate) fn overload_is_answered(site: &Site) {
     let apps = vec!["answers.py"; site.back_ends.len()];
     let running = site.start_with(&apps, &["--threads", "1", "--max-queue", "1"], Shipped::read(site.file));

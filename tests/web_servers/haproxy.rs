@@ -13,7 +13,8 @@ pub(crate) fn start(socket: &Path, application: &str, global: &str) -> WebServer
     let user = if is_root() { "user www-data\n    group www-data" } else { "" };
     let main = format!(
         "global\n    {user}\n    nbthread 1\n    {global}\n\
-         defaults\n    mode http\n    timeout connect 10s\n    timeout client 30s\n    timeout server 10s\n    http-reuse always\n\
+         defaults\n    mode http\n    timeout connect 10s\n    timeout client 30s\n    timeout server 10s\n    \
+         http-reuse always\n\
          fcgi-app gateway\n    docroot /var/empty\n    pass-header authorization\n    {application}\n\
          frontend web\n    bind 127.0.0.1:{port}\n    default_backend wsgi\n\
          backend wsgi\n    use-fcgi-app gateway\n    server one unix@{} proto fcgi\n",

@@ -2,8 +2,8 @@
 //!
 //! A web server that is missing fails the tests, with the name of its Debian package.
 //!
-//! What a WSGI gateway must do for web servers, each because at least one of them breaks without it; the tests name the rules by
-//! these numbers:
+//! What a WSGI gateway must do for web servers, each because at least one of them breaks without it; the tests name the rules
+//! by these numbers:
 //!
 //! 1. without KEEP_CONN close at once after END_REQUEST; 2. close in two steps; 3. with KEEP_CONN leave it open;
 //! 4. the whole head in one write, no STDERR record alone; 5. `Status:` last; 6. a complete answer, always;
@@ -32,6 +32,7 @@ mod relay;
 mod requests;
 mod shipped;
 mod site;
+mod tls;
 mod uploads;
 mod web_server;
 
@@ -47,6 +48,7 @@ macro_rules! site_tests {
 
             site_tests!(@checks
                 requests::environ_tells_path_query_scheme_and_address,
+                requests::https_is_the_url_scheme_over_tls,
                 requests::paths_arrive_whole_and_decoded_once,
                 requests::paths_with_question_mark_and_line_feed,
                 requests::repeated_slashes_are_merged_once,
@@ -98,6 +100,7 @@ site_tests!(
         connections: Connections::OneShot,
     },
     also {
+        unbuffered_uploads_arrive_whole: uploads::unbuffered_uploads_arrive_whole;
         transfers_of_200_mib_take_no_memory: |site| {
             uploads::transfers_of_200_mib_take_no_memory(site, ("client_max_body_size 10m;", "client_max_body_size 300m;"));
         };
@@ -114,6 +117,7 @@ site_tests!(
         connections: Connections::Kept,
     },
     also {
+        unbuffered_uploads_arrive_whole: uploads::unbuffered_uploads_arrive_whole;
         transfers_of_200_mib_take_no_memory: |site| {
             uploads::transfers_of_200_mib_take_no_memory(site, ("client_max_body_size 10m;", "client_max_body_size 300m;"));
         };

@@ -5,6 +5,7 @@
 use crate::http::Request;
 use crate::site::{Environ, Kind, Site};
 use crate::support::answer::latin1;
+use crate::tls::{Certificate, fetch_json};
 
 /// Rules 19 to 22.
 pub(crate) fn environ_tells_path_query_scheme_and_address(site: &Site) {
@@ -29,6 +30,15 @@ pub(crate) fn environ_tells_path_query_scheme_and_address(site: &Site) {
     environ.expect(&expected);
     let port = environ.get("SERVER_PORT").expect("a port");
     assert!(!port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()), "SERVER_PORT {port:?}");
+    running.expect_healthy();
+}
+
+/// Rule 20, the other half.
+pub(crate) fn https_is_the_url_scheme_over_tls(site: &Site) {
+    let certificate = Certificate::new();
+    let running = site.start_tls("environ.py", &certificate);
+    let environ = fetch_json(running.port(), &format!("{}/secret", site.prefix));
+    assert_eq!((&environ["wsgi.url_scheme"], &environ["PATH_INFO"]), (&"https".into(), &"/secret".into()), "{environ:#}");
     running.expect_healthy();
 }
 

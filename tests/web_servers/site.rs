@@ -10,6 +10,7 @@ use crate::relay::Relay;
 use crate::shipped::Shipped;
 use crate::support::peer::Address;
 use crate::support::{Launch, Pyfcgid};
+use crate::tls::Certificate;
 use crate::web_server::{Place, WebServer, permit};
 use crate::{apache, nginx};
 
@@ -73,7 +74,17 @@ impl Site {
         };
         let back_ends: Vec<Pyfcgid> = self.back_ends.iter().enumerate().map(launch).collect();
         let addresses: Vec<Address> = back_ends.iter().map(Pyfcgid::address).collect();
-        self.serve(back_ends, &addresses, public, file)
+        self.serve(back_ends, &addresses, public, file, None)
+    }
+
+    /// Starts it with HTTPS instead of HTTP.
+    #[track_caller]
+    pub(crate) fn start_tls(&self, app: &str, certificate: &Certificate) -> Running {
+        let file = Shipped::read(self.file);
+        let launch = |documented: &&str| start_back_end(back_end(documented, app).args(file.serve_options()));
+        let back_ends: Vec<Pyfcgid> = self.back_ends.iter().map(launch).collect();
+        let addresses: Vec<Address> = back_ends.iter().map(Pyfcgid::address).collect();
+        self.serve(back_ends, &addresses, Place::new(), file, Some(certificate))
     }
 
     /// Starts it with a relay before each of its addresses that counts connections; one back end is behind them all.
@@ -83,18 +94,25 @@ impl Site {
         let back_end = start_back_end(back_end(self.back_ends[0], app).args(file.serve_options()));
         let relays: Vec<Relay> = self.back_ends.iter().map(|_| Relay::start(&back_end.address())).collect();
         let addresses: Vec<Address> = relays.iter().map(Relay::address).collect();
-        (self.serve(vec![back_end], &addresses, Place::new(), file), relays)
+        (self.serve(vec![back_end], &addresses, Place::new(), file, None), relays)
     }
 
-    fn serve(&self, back_ends: Vec<Pyfcgid>, addresses: &[Address], public: Place, mut file: Shipped) -> Running {
+    fn serve(
+        &self,
+        back_ends: Vec<Pyfcgid>,
+        addresses: &[Address],
+        public: Place,
+        mut file: Shipped,
+        tls: Option<&Certificate>,
+    ) -> Running {
         for (documented, address) in self.back_ends.iter().zip(addresses) {
             file = file.replace(documented, &text_of(address));
         }
         fill(&public);
         let root = public.path().to_str().expect("a temporary path is UTF-8");
         let web_server = match self.kind {
-            Kind::Nginx | Kind::NginxStock => nginx::start(file, root),
-            Kind::Apache | Kind::ApacheMapped => apache::start(file, root),
+            Kind::Nginx | Kind::NginxStock => nginx::start(file, root, tls),
+            Kind::Apache | Kind::ApacheMapped => apache::start(file, root, tls),
         };
         Running { web_server, back_ends, public, prefix: self.prefix }
     }

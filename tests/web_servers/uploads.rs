@@ -40,6 +40,21 @@ pub(crate) fn upload_over_max_body_size_gets_413(site: &Site) {
     running.expect_healthy();
 }
 
+/// Rules 2, 13 and 15: nginx that passes a body on as it comes says nothing of a chunked one's length, and stops sending when
+/// an answer comes early.
+pub(crate) fn unbuffered_uploads_arrive_whole(site: &Site) {
+    let apps = vec!["environ.py"; site.back_ends.len()];
+    let unbuffered = "client_max_body_size 10m; fastcgi_request_buffering off;";
+    let file = Shipped::read(site.file).replace("client_max_body_size 10m;", unbuffered);
+    let running = site.start_with(&apps, &["--max-body-size", "2M"], file);
+    let big = block(4);
+    expect_upload(&running, Request::new("POST", "/").body(&big[..]), &big);
+    expect_upload(&running, Request::new("POST", "/").chunked(&big.chunks(5_000).collect::<Vec<_>>()), &big);
+    running.send(Request::new("POST", "/").body(big.repeat(3))).expect(413);
+    expect_upload(&running, Request::new("POST", "/").body("abc"), b"abc");
+    running.expect_healthy();
+}
+
 /// 200 MiB each way with the right digest, in memory that does not grow with them. `raised` is the site's limit on uploads and
 /// what it becomes here.
 pub(crate) fn transfers_of_200_mib_take_no_memory(site: &Site, raised: (&str, &str)) {
