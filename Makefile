@@ -1,0 +1,83 @@
+# What to do with this repository. `make help` lists it.
+#
+# The Python that is linked: PYO3_PYTHON, else the active virtual environment, else python3.
+
+SHELL := /bin/bash
+CARGO ?= cargo
+PREFIX ?= /usr/local
+DESTDIR ?=
+DEMO_PORT ?= 8080
+DEMO_ONCE ?=
+TARGET_DIR = $(or $(CARGO_TARGET_DIR),target)
+
+.DEFAULT_GOAL := help
+# One step after the other: they share target/ and, on a small machine, the memory.
+.NOTPARALLEL:
+
+.PHONY: help
+help: ## list what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+.PHONY: build
+build: cargo ## build the release binary, target/release/pyfcgid
+	@.ci/install-packages build
+	$(CARGO) build --release --locked
+
+.PHONY: demo
+demo: cargo ## build, and show a page through a real nginx (DEMO_PORT=8080; DEMO_ONCE=1 ends by itself)
+	@DEMO_PORT='$(DEMO_PORT)' DEMO_ONCE='$(DEMO_ONCE)' .ci/demo
+
+.PHONY: test
+test: cargo test-packages venv fmt clippy doc test-no-python test-all ## set up what is missing, then check and test everything
+	@.ci/list-servers
+
+.PHONY: check-fast
+check-fast: cargo fmt ## format, lints and the tests that need no Python and no web server
+	$(CARGO) clippy --locked --all-targets -- -D warnings
+	$(CARGO) test --locked --quiet --no-default-features
+
+.PHONY: install
+install: build ## install the binary (PREFIX=/usr/local, DESTDIR=)
+	install -d '$(DESTDIR)$(PREFIX)/bin'
+	install -m 755 '$(TARGET_DIR)/release/pyfcgid' '$(DESTDIR)$(PREFIX)/bin/pyfcgid'
+
+.PHONY: clean
+clean: ## remove what was built, and .venv
+	$(CARGO) clean
+	rm -rf .venv
+
+.PHONY: cargo
+cargo:
+	@command -v $(CARGO) >/dev/null || { \
+	    echo "There is no cargo: install Rust, $$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml) or newer." >&2; exit 1; }
+
+.PHONY: test-packages
+test-packages:
+	@.ci/install-packages build test
+
+.PHONY: venv
+venv: ## make .venv, with what the tests need from PyPI
+	@.ci/install-packages test
+	@.ci/make-venv
+
+.PHONY: fmt
+fmt:
+	$(CARGO) fmt --check
+
+.PHONY: clippy
+clippy:
+	$(CARGO) clippy --locked --all-targets -- -D warnings
+	$(CARGO) clippy --locked --all-targets --no-default-features -- -D warnings
+
+.PHONY: doc
+doc:
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --no-deps
+
+.PHONY: test-no-python
+test-no-python:
+	$(CARGO) build --locked --no-default-features
+	$(CARGO) test --locked --no-default-features --no-fail-fast
+
+.PHONY: test-all
+test-all:
+	$(CARGO) test --locked --no-fail-fast

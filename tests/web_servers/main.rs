@@ -1,0 +1,227 @@
+//! The real nginx, Apache and HAProxy in front of the real binary, configured with the files that we ship.
+//!
+//! A web server that is missing fails the tests, with the name of its Debian package.
+//!
+//! What a WSGI gateway must do for web servers, each because at least one of them breaks without it; the tests name the rules
+//! by these numbers:
+//!
+//! 1. without KEEP_CONN close at once after END_REQUEST; 2. close in two steps; 3. with KEEP_CONN leave it open;
+//! 4. the whole head in one write, no STDERR record alone; 5. `Status:` last; 6. a complete answer, always;
+//! 7. no body for HEAD, 204, 304, none beyond Content-Length; 8. no END_REQUEST after a broken body;
+//! 9. close what is not FastCGI; 10. whole records, nothing unasked; 11. answer GET_VALUES; 12. multiplex;
+//! 13. take the body before the application runs; 14. complete at CONTENT_LENGTH or at the end of STDIN;
+//! 15. any kind of CONTENT_LENGTH; 16. drop what must not be in an environ; 17. do not trust REMOTE_USER;
+//! 18. join repeated headers; 19. SERVER_NAME and SERVER_PORT are never empty; 20. url_scheme from the server only;
+//! 21. REMOTE_ADDR as sent; 22. SCRIPT_NAME and PATH_INFO; 23. a request without parameters; 24. PARAMS in pieces.
+//!
+//! Rule 10 is about bytes that no web server shows; `tests/requests.rs` has it.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod answers;
+mod apache;
+mod back_ends;
+mod digest;
+mod haproxy;
+mod http;
+mod multiplexed;
+mod nginx;
+mod ports;
+mod relay;
+mod requests;
+mod shipped;
+mod site;
+mod tls;
+mod uploads;
+mod web_server;
+
+use site::{Connections, Kind, Site};
+
+/// A module of tests for one site file: all checks that hold for every one of them, and those named in `also`.
+macro_rules! site_tests {
+    ($name:ident, $site:expr $(, also { $($extra:ident: $check:expr;)* })?) => {
+        mod $name {
+            use super::*;
+
+            const SITE: Site = $site;
+
+            site_tests!(@checks
+                requests::environ_tells_path_query_scheme_and_address,
+                requests::https_is_the_url_scheme_over_tls,
+                requests::paths_arrive_whole_and_decoded_once,
+                requests::paths_with_question_mark_and_line_feed,
+                requests::repeated_slashes_are_merged_once,
+                requests::absolute_target_is_a_path_with_a_host,
+                requests::repeated_headers_and_cookies_arrive_joined,
+                requests::credentials_pass_and_forgeable_variables_do_not,
+                requests::big_request_headers_arrive_whole,
+                requests::http_1_0_without_host_is_served,
+                uploads::uploads_arrive_whole_with_their_length,
+                uploads::empty_uploads_are_answered_at_once,
+                uploads::upload_over_max_body_size_gets_413,
+                answers::statuses_and_headers_reach_the_browser,
+                answers::head_204_and_304_have_no_body,
+                answers::big_response_header_fits,
+                answers::exception_is_a_plain_500,
+                answers::response_that_breaks_in_the_middle_looks_broken,
+                answers::response_arrives_piece_by_piece,
+                answers::connections_are_kept_or_closed_as_asked,
+                answers::the_web_server_keeps_what_is_its_own,
+                answers::the_validator_has_no_complaint,
+                answers::complaints_of_the_application_are_in_the_log,
+                back_ends::overload_is_answered,
+            );
+            $($(
+                #[test]
+                fn $extra() {
+                    $check(&SITE);
+                }
+            )*)?
+        }
+    };
+    (@checks $($module:ident::$check:ident,)*) => {
+        $(
+            #[test]
+            fn $check() {
+                $module::$check(&SITE);
+            }
+        )*
+    };
+}
+
+site_tests!(
+    nginx_root_site,
+    Site {
+        kind: Kind::Nginx,
+        file: "nginx/root-unix.conf",
+        back_ends: &["/run/pyfcgid/example.sock"],
+        prefix: "",
+        connections: Connections::OneShot,
+    },
+    also {
+        unbuffered_uploads_arrive_whole: uploads::unbuffered_uploads_arrive_whole;
+        transfers_of_200_mib_take_no_memory: |site| {
+            uploads::transfers_of_200_mib_take_no_memory(site, ("client_max_body_size 10m;", "client_max_body_size 300m;"));
+        };
+    }
+);
+
+site_tests!(
+    nginx_root_site_over_tcp,
+    Site {
+        kind: Kind::Nginx,
+        file: "nginx/root-tcp.conf",
+        back_ends: &["127.0.0.1:9000"],
+        prefix: "",
+        connections: Connections::Kept,
+    },
+    also {
+        unbuffered_uploads_arrive_whole: uploads::unbuffered_uploads_arrive_whole;
+        transfers_of_200_mib_take_no_memory: |site| {
+            uploads::transfers_of_200_mib_take_no_memory(site, ("client_max_body_size 10m;", "client_max_body_size 300m;"));
+        };
+    }
+);
+
+site_tests!(
+    nginx_site_under_a_prefix,
+    Site {
+        kind: Kind::Nginx,
+        file: "nginx/prefix.conf",
+        back_ends: &["/run/pyfcgid/example.sock"],
+        prefix: "/app",
+        connections: Connections::OneShot,
+    }
+);
+
+site_tests!(
+    nginx_upstream,
+    Site {
+        kind: Kind::Nginx,
+        file: "nginx/upstream.conf",
+        back_ends: &["/run/pyfcgid/example-1.sock", "/run/pyfcgid/example-2.sock"],
+        prefix: "",
+        connections: Connections::Kept,
+    },
+    also {
+        all_back_ends_are_used: back_ends::all_back_ends_are_used;
+        a_stopped_back_end_is_passed_over: back_ends::a_stopped_back_end_is_passed_over;
+        a_503_goes_to_the_next_back_end: back_ends::a_503_goes_to_the_next_back_end;
+    }
+);
+
+site_tests!(
+    nginx_stock_fastcgi_params,
+    Site {
+        kind: Kind::NginxStock,
+        file: "nginx/stock-params.conf",
+        back_ends: &["/run/pyfcgid/example.sock"],
+        prefix: "",
+        connections: Connections::OneShot,
+    }
+);
+
+site_tests!(
+    apache_proxypass,
+    Site {
+        kind: Kind::Apache,
+        file: "apache/proxypass.conf",
+        back_ends: &["127.0.0.1:9000"],
+        prefix: "",
+        connections: Connections::Kept,
+    },
+    also {
+        transfers_of_200_mib_take_no_memory: |site| {
+            uploads::transfers_of_200_mib_take_no_memory(site, ("LimitRequestBody 10485760", "LimitRequestBody 0"));
+        };
+    }
+);
+
+site_tests!(
+    apache_sethandler,
+    Site {
+        kind: Kind::ApacheMapped,
+        file: "apache/sethandler.conf",
+        back_ends: &["/run/pyfcgid/example.sock"],
+        prefix: "",
+        connections: Connections::Kept,
+    }
+);
+
+site_tests!(
+    apache_proxypass_under_a_prefix,
+    Site {
+        kind: Kind::Apache,
+        file: "apache/prefix-proxypass.conf",
+        back_ends: &["127.0.0.1:9000"],
+        prefix: "/app",
+        connections: Connections::Kept,
+    }
+);
+
+site_tests!(
+    apache_sethandler_under_a_prefix,
+    Site {
+        kind: Kind::ApacheMapped,
+        file: "apache/prefix-sethandler.conf",
+        back_ends: &["/run/pyfcgid/example.sock"],
+        prefix: "/app",
+        connections: Connections::Kept,
+    }
+);
+
+site_tests!(
+    apache_balancer,
+    Site {
+        kind: Kind::Apache,
+        file: "apache/balancer.conf",
+        back_ends: &["127.0.0.1:9001", "127.0.0.1:9002"],
+        prefix: "",
+        connections: Connections::Kept,
+    },
+    also {
+        all_back_ends_are_used: back_ends::all_back_ends_are_used;
+        a_stopped_back_end_is_passed_over: back_ends::a_stopped_back_end_is_passed_over;
+    }
+);

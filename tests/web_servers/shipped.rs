@@ -1,0 +1,56 @@
+//! The site files of `nginx/` and `apache/`, used as they are but for the values that their comments tell people to change.
+
+use std::fs;
+use std::path::PathBuf;
+
+/// The text of a shipped file, in the course of being adapted.
+#[derive(Clone, Debug)]
+pub(crate) struct Shipped {
+    name: &'static str,
+    text: String,
+}
+
+impl Shipped {
+    /// `name` is relative to the top of the repository.
+    #[track_caller]
+    pub(crate) fn read(name: &'static str) -> Self {
+        let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(name);
+        let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        Self { name, text }
+    }
+
+    /// Replaces every occurrence of a documented value. It has to be there outside the comments, or the file has changed.
+    #[track_caller]
+    pub(crate) fn replace(mut self, documented: &str, actual: &str) -> Self {
+        let used = self.text.lines().filter(|line| !is_comment(line)).any(|line| line.contains(documented));
+        assert!(used, "{} no longer says {documented:?}", self.name);
+        self.text = self.text.replace(documented, actual);
+        self
+    }
+
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The options of `pyfcgid serve` that the file's opening comment gives, without application and address.
+    #[track_caller]
+    pub(crate) fn serve_options(&self) -> Vec<String> {
+        let (_, command) = self.text.split_once("#     pyfcgid serve myproject.wsgi --listen ").unwrap_or_else(|| {
+            panic!("{} does not say how to run the application", self.name);
+        });
+        let line = command.lines().next().unwrap_or_default();
+        line.split_whitespace().skip(1).map(|word| word.trim_matches('\'').to_owned()).collect()
+    }
+
+    /// The Apache modules that the file's opening comment tells people to enable.
+    #[track_caller]
+    pub(crate) fn enabled_modules(&self) -> Vec<String> {
+        let (_, command) = self.text.split_once("`a2enmod ").unwrap_or_else(|| panic!("{} names no modules", self.name));
+        let (modules, _) = command.split_once(" &&").unwrap_or_else(|| panic!("{} has another command", self.name));
+        modules.split_whitespace().map(str::to_owned).collect()
+    }
+}
+
+fn is_comment(line: &str) -> bool {
+    line.trim_start().starts_with('#')
+}
