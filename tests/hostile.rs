@@ -1,0 +1,5 @@
+//! hostile
+
+#![allow(clippy::unwrap_used)]
+
+mod support;

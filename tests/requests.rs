@@ -1,0 +1,5 @@
+//! requests
+
+#![allow(clippy::unwrap_used)]
+
+mod support;

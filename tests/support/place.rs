@@ -1,0 +1,16 @@
+//! Where things are.
+
+use std::net::TcpListener;
+use std::path::PathBuf;
+
+/// The path of one of the applications in `tests/apps`, to be given to `pyfcgid serve`.
+pub fn app(file: &str) -> String {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/apps").join(file);
+    path.to_str().expect("the repository has a path of UTF-8").to_owned()
+}
+
+/// A TCP port of 127.0.0.1 that nobody listened on a moment ago.
+pub fn free_port() -> u16 {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
+    listener.local_addr().expect("a bound socket has an address").port()
+}

@@ -1,0 +1,341 @@
+//! Runs the real binary, with a time limit on everything.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, File};
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use super::peer::{Address, DEADLINE, Peer};
+
+/// How `pyfcgid` is to be started.
+#[derive(Debug)]
+pub struct Launch {
+    arguments: Vec<OsString>,
+    environment: Vec<(OsString, OsString)>,
+    directory: TempDir,
+    listen: Option<Address>,
+}
+
+impl Launch {
+    /// `pyfcgid serve APP` on a Unix socket of its own.
+    pub fn serve(app: impl AsRef<OsStr>) -> Self {
+        let launch = Self::serve_unlistened(app);
+        let socket = launch.directory.path().join("s.sock");
+        let listen = format!("unix:{}", socket.display());
+        Self { listen: Some(Address::Unix(socket)), ..launch.args(["--listen", &listen]) }
+    }
+
+    /// `pyfcgid serve APP`; the caller adds `--listen`, if any.
+    pub fn serve_unlistened(app: impl AsRef<OsStr>) -> Self {
+        Self::new("serve").arg(app)
+    }
+
+    /// `pyfcgid SUBCOMMAND`.
+    pub fn new(subcommand: &str) -> Self {
+        let directory = tempfile::Builder::new().prefix("pyfcgid-test-").tempdir().expect("a temporary directory");
+        Self { arguments: vec![subcommand.into()], environment: Vec::new(), directory, listen: None }
+    }
+
+    /// The same listening on this address too, which the process has to accept on before it counts as started.
+    pub fn listen(self, address: impl Into<Address>) -> Self {
+        let address = address.into();
+        let text = match &address {
+            Address::Unix(path) => format!("unix:{}", path.display()),
+            Address::Tcp(address) => address.to_string(),
+        };
+        Self { listen: Some(address), ..self.args(["--listen", &text]) }
+    }
+
+    /// The same with one more argument.
+    pub fn arg(mut self, argument: impl AsRef<OsStr>) -> Self {
+        self.arguments.push(argument.as_ref().to_owned());
+        self
+    }
+
+    /// The same with more arguments.
+    pub fn args(mut self, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Self {
+        self.arguments.extend(arguments.into_iter().map(|argument| argument.as_ref().to_owned()));
+        self
+    }
+
+    /// The same with an environment variable.
+    pub fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
+        self.environment.push((name.as_ref().to_owned(), value.as_ref().to_owned()));
+        self
+    }
+
+    /// The directory that the process works in, removed when it is stopped.
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// Starts it and waits until it accepts connections.
+    #[track_caller]
+    pub fn start(self) -> Pyfcgid {
+        let address = self.listen.clone().expect("an address to wait for");
+        let mut started = self.spawn(address);
+        started.wait_until_it_accepts();
+        started
+    }
+
+    /// Starts it without waiting for anything.
+    #[track_caller]
+    pub fn start_unawaited(self) -> Pyfcgid {
+        let address = self.listen.clone().unwrap_or_else(|| Address::Unix(self.directory.path().join("s.sock")));
+        self.spawn(address)
+    }
+
+    /// Runs it to its end, which has to come within [`DEADLINE`].
+    #[track_caller]
+    pub fn run(self) -> Finished {
+        let mut process = self.start_unawaited();
+        let status = process.wait_for_exit(DEADLINE);
+        let stdout = fs::read_to_string(process.directory().join("stdout")).expect("stdout was captured");
+        Finished { status, stdout, stderr: process.log(), directory: process.directory }
+    }
+
+    fn spawn(self, address: Address) -> Pyfcgid {
+        let log = self.directory.path().join("stderr");
+        let capture = |name| File::create(self.directory.path().join(name)).expect("a file in the temporary directory");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_pyfcgid"));
+        for (name, _) in std::env::vars_os() {
+            let text = name.to_string_lossy();
+            if text.starts_with("PYFCGID_") || text.starts_with("PYTHON") || text.starts_with("FCGI_") {
+                command.env_remove(&name);
+            }
+        }
+        command
+            .args(&self.arguments)
+            .env("PYTHONDONTWRITEBYTECODE", "1")
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
+            .current_dir(self.directory.path())
+            .stdin(Stdio::null())
+            .stdout(capture("stdout"))
+            .stderr(capture("stderr"));
+        let child = command.spawn().unwrap_or_else(|error| panic!("can't start {command:?}: {error}"));
+        Pyfcgid { child, status: None, directory: self.directory, log, address }
+    }
+}
+
+/// A process that has ended.
+#[derive(Debug)]
+pub struct Finished {
+    pub status: ExitStatus,
+    pub stdout: String,
+    pub stderr: String,
+    directory: TempDir,
+}
+
+impl Finished {
+    /// The exit code; fails when a signal ended the process.
+    #[track_caller]
+    pub fn code(&self) -> i32 {
+        self.status.code().unwrap_or_else(|| panic!("ended by a signal: {self:?}"))
+    }
+
+    /// The same, after checking the exit code.
+    #[track_caller]
+    pub fn expect_code(self, code: i32) -> Self {
+        assert_eq!(self.status.code(), Some(code), "stderr: {}\nstdout: {}", self.stderr, self.stdout);
+        self
+    }
+
+    /// The directory it worked in.
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+}
+
+/// A running `pyfcgid`. It is killed when dropped.
+#[derive(Debug)]
+pub struct Pyfcgid {
+    child: Child,
+    status: Option<ExitStatus>,
+    directory: TempDir,
+    log: PathBuf,
+    address: Address,
+}
+
+impl Pyfcgid {
+    /// Serves an application on a fresh Unix socket and waits until it accepts.
+    #[track_caller]
+    pub fn serve(app: impl AsRef<OsStr>, arguments: &[&str]) -> Self {
+        Launch::serve(app).args(arguments).start()
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> Address {
+        self.address.clone()
+    }
+
+    /// The path of its Unix socket.
+    pub fn socket(&self) -> PathBuf {
+        match &self.address {
+            Address::Unix(path) => path.clone(),
+            Address::Tcp(address) => panic!("listens on {address}"),
+        }
+    }
+
+    /// A new connection to it.
+    #[track_caller]
+    pub fn connect(&self) -> Peer {
+        Peer::connect(self.address())
+    }
+
+    /// The directory that it works in.
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// The process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Everything it wrote to stderr.
+    pub fn log(&self) -> String {
+        String::from_utf8_lossy(&fs::read(&self.log).expect("stderr was captured")).into_owned()
+    }
+
+    /// Everything it wrote to stdout.
+    pub fn stdout(&self) -> String {
+        fs::read_to_string(self.directory.path().join("stdout")).expect("stdout was captured")
+    }
+
+    /// Waits until `text` is in the log, and returns the log.
+    #[track_caller]
+    pub fn wait_for_log(&self, text: &str) -> String {
+        self.wait_for_log_that(text, |log| log.contains(text))
+    }
+
+    /// Waits until the log fulfils `condition`, and returns the log.
+    #[track_caller]
+    pub fn wait_for_log_that(&self, what: &str, condition: impl Fn(&str) -> bool) -> String {
+        let started = Instant::now();
+        loop {
+            let log = self.log();
+            if condition(&log) {
+                return log;
+            }
+            assert!(started.elapsed() < DEADLINE, "no {what:?} in the log:\n{log}");
+            pause();
+        }
+    }
+
+    /// Sends a signal by name, such as `TERM`.
+    pub fn signal(&self, name: &str) {
+        let command = format!("kill -s {name} {}", self.pid());
+        let status = Command::new("sh").args(["-c", &command]).status().expect("sh runs");
+        assert!(status.success(), "{command} failed");
+    }
+
+    /// Ends it with TERM and returns how it ended.
+    #[track_caller]
+    pub fn stop(&mut self) -> ExitStatus {
+        self.signal("TERM");
+        self.wait_for_exit(DEADLINE)
+    }
+
+    /// Waits for its end.
+    #[track_caller]
+    pub fn wait_for_exit(&mut self, deadline: Duration) -> ExitStatus {
+        let started = Instant::now();
+        loop {
+            if let Some(status) = self.exit_status() {
+                return status;
+            }
+            assert!(started.elapsed() < deadline, "still running after {deadline:?}; log:\n{}", self.log());
+            pause();
+        }
+    }
+
+    /// How it ended, if it did.
+    pub fn exit_status(&mut self) -> Option<ExitStatus> {
+        if self.status.is_none() {
+            self.status = self.child.try_wait().expect("the child is ours");
+        }
+        self.status
+    }
+
+    /// Fails when the process has ended.
+    #[track_caller]
+    pub fn expect_running(&mut self) {
+        if let Some(status) = self.exit_status() {
+            panic!("ended with {status} (signal {:?}); log:\n{}", status.signal(), self.log());
+        }
+    }
+
+    /// Resident memory in KiB.
+    pub fn rss_kib(&self) -> u64 {
+        self.status_value("VmRSS:")
+    }
+
+    /// The most resident memory there ever was, in KiB.
+    pub fn peak_rss_kib(&self) -> u64 {
+        self.status_value("VmHWM:")
+    }
+
+    /// How many threads there are.
+    pub fn threads(&self) -> u64 {
+        self.status_value("Threads:")
+    }
+
+    /// How many file descriptors are open.
+    pub fn open_files(&self) -> usize {
+        fs::read_dir(format!("/proc/{}/fd", self.pid())).expect("the process lives").count()
+    }
+
+    /// Waits until at most `count` file descriptors are open.
+    #[track_caller]
+    pub fn wait_for_open_files(&self, count: usize) {
+        wait_until(&format!("at most {count} open files"), || self.open_files() <= count);
+    }
+
+    fn status_value(&self, name: &str) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("the process lives");
+        let line = status.lines().find(|line| line.starts_with(name)).expect("a field of proc(5)");
+        line.split_whitespace().nth(1).and_then(|value| value.parse().ok()).expect("a number")
+    }
+
+    #[track_caller]
+    fn wait_until_it_accepts(&mut self) {
+        let started = Instant::now();
+        while Peer::try_connect(&self.address).is_err() {
+            self.expect_running();
+            assert!(started.elapsed() < DEADLINE, "does not accept; log:\n{}", self.log());
+            pause();
+        }
+    }
+}
+
+impl Drop for Pyfcgid {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            eprintln!("--- log of pyfcgid {} ---\n{}---", self.pid(), self.log());
+        }
+        if self.exit_status().is_none() {
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+    }
+}
+
+/// Waits until `condition` holds; fails after [`DEADLINE`].
+#[track_caller]
+pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
+    let started = Instant::now();
+    while !condition() {
+        assert!(started.elapsed() < DEADLINE, "waited {DEADLINE:?} for {what}");
+        pause();
+    }
+}
+
+/// The pause between two looks in a loop that has a deadline.
+fn pause() {
+    thread::sleep(Duration::from_millis(5));
+}

@@ -1,0 +1,37 @@
+//! Virtual environments, real and pretended.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Makes a virtual environment of the system's Python in `directory`. Needs no network.
+pub fn create(directory: &Path) -> PathBuf {
+    let venv = directory.join("venv");
+    let output = Command::new("python3").args(["-m", "venv", "--without-pip"]).arg(&venv).output();
+    let output = output.expect("python3 runs (Debian package: python3-venv)");
+    assert!(output.status.success(), "{} (Debian package: python3-venv)", String::from_utf8_lossy(&output.stderr));
+    venv
+}
+
+/// Puts a module into a virtual environment's site-packages.
+pub fn install_module(venv: &Path, name: &str, source: &str) {
+    let lib = fs::read_dir(venv.join("lib")).expect("a virtual environment has lib");
+    let python = lib.map(|entry| entry.unwrap().path()).find(|path| path.join("site-packages").is_dir());
+    let file = python.expect("site-packages").join("site-packages").join(format!("{name}.py"));
+    fs::write(file, source).expect("site-packages is writable");
+}
+
+/// Makes what a virtual environment of another Python version looks like on disk.
+pub fn pretend(directory: &Path, version: &str) -> PathBuf {
+    let venv = directory.join("other-venv");
+    let minor = version.rsplit_once('.').expect("a version like 3.8.10").0;
+    fs::create_dir_all(venv.join("bin")).unwrap();
+    fs::create_dir_all(venv.join("lib").join(format!("python{minor}")).join("site-packages")).unwrap();
+    let settings = format!("home = /usr/bin\ninclude-system-site-packages = false\nversion = {version}\n");
+    fs::write(venv.join("pyvenv.cfg"), settings).unwrap();
+    let python = format!("/usr/bin/python{minor}");
+    std::os::unix::fs::symlink(&python, venv.join("bin/python")).unwrap();
+    std::os::unix::fs::symlink("python", venv.join("bin/python3")).unwrap();
+    std::os::unix::fs::symlink("python", venv.join("bin").join(format!("python{minor}"))).unwrap();
+    venv
+}
