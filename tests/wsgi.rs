@@ -1,5 +1,40 @@
-//! What a WSGI application sees and what becomes of what it says: PEP 3333 and the design's chapters 5 to 7, one test a rule.
+//! What a WSGI application sees and what becomes of what it says: PEP 3333 and the rules of this product, one test a rule.
 
 #![allow(clippy::unwrap_used)]
 
+#[path = "wsgi/abort.rs"]
+mod abort;
+#[path = "wsgi/environ.rs"]
+mod environ;
+#[path = "wsgi/file_wrapper.rs"]
+mod file_wrapper;
+#[path = "wsgi/input.rs"]
+mod input;
+#[path = "wsgi/interpreter.rs"]
+mod interpreter;
+#[path = "wsgi/loading.rs"]
+mod loading;
+#[path = "wsgi/logging.rs"]
+mod logging;
+#[path = "wsgi/path.rs"]
+mod path;
+#[path = "wsgi/response.rs"]
+mod response;
 mod support;
+#[path = "wsgi/validator.rs"]
+mod validator;
+
+use support::{Answer, Params, Pyfcgid, app};
+
+/// The answer of an app of `tests/apps` to a GET.
+#[track_caller]
+fn get(file: &str, target: &str) -> Answer {
+    Pyfcgid::serve(app(file), &[]).connect().request(&Params::get(target), b"")
+}
+
+/// Fails unless the process still answers, with the same worker thread for all requests.
+#[track_caller]
+fn expect_alive(server: &mut Pyfcgid, target: &str) {
+    server.connect().request(&Params::get(target), b"").expect_status(200);
+    server.expect_running();
+}

@@ -96,7 +96,7 @@ impl Launch {
         let mut process = self.start_unawaited();
         let status = process.wait_for_exit(DEADLINE);
         let stdout = fs::read_to_string(process.directory().join("stdout")).expect("stdout was captured");
-        Finished { status, stdout, stderr: process.log(), directory: process.directory }
+        Finished { status, stdout, stderr: process.log(), process }
     }
 
     fn spawn(self, address: Address) -> Pyfcgid {
@@ -128,7 +128,7 @@ pub struct Finished {
     pub status: ExitStatus,
     pub stdout: String,
     pub stderr: String,
-    directory: TempDir,
+    process: Pyfcgid,
 }
 
 impl Finished {
@@ -147,7 +147,7 @@ impl Finished {
 
     /// The directory it worked in.
     pub fn directory(&self) -> &Path {
-        self.directory.path()
+        self.process.directory()
     }
 }
 
@@ -266,7 +266,7 @@ impl Pyfcgid {
     #[track_caller]
     pub fn expect_running(&mut self) {
         if let Some(status) = self.exit_status() {
-            panic!("ended with {status} (signal {:?}); log:\n{}", status.signal(), self.log());
+            panic!("ended with {status} (signal {:?}); log:\n{}", ExitStatusExt::signal(&status), self.log());
         }
     }
 

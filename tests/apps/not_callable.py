@@ -1,0 +1,2 @@
+"""Has an application that is none."""
+application = "a text"

@@ -1,0 +1,2 @@
+"""Raises while it is imported."""
+raise RuntimeError("the reason it can't start")

@@ -1,0 +1,2 @@
+"""Imported by imports_its_sibling."""
+TEXT = b"from the sibling"

@@ -1,0 +1,79 @@
+//! wsgi.errors, print() and tracebacks.
+
+use crate::support::{Launch, Params, Pyfcgid, app};
+
+#[test]
+fn wsgi_errors_goes_to_the_log_and_not_to_the_peer() {
+    let server = Pyfcgid::serve(app("logs.py"), &[]);
+    let answer = server.connect().request(&Params::get("/"), b"").expect_status(200);
+    assert!(answer.stderr.is_empty(), "{}", answer.summary());
+    for text in ["by write", "by writelines, one", "by writelines, two", "by print to wsgi.errors", "with \u{e9} and \u{20ac}"]
+    {
+        server.wait_for_log(text);
+    }
+}
+
+#[test]
+fn a_line_written_in_pieces_is_one_line_in_the_log() {
+    let server = Pyfcgid::serve(app("logs.py"), &[]);
+    server.connect().request(&Params::get("/"), b"").expect_status(200);
+    server.wait_for_log("in two pieces");
+}
+
+#[test]
+fn a_line_of_wsgi_errors_names_process_and_request() {
+    let server = Pyfcgid::serve(app("logs.py"), &[]);
+    let answer = server.connect().request(&Params::get("/"), b"").expect_status(200);
+    let log = server.wait_for_log("by write");
+    let line = log.lines().find(|line| line.contains("by write")).unwrap();
+    for name in ["X-Request-Id", "X-Pid"] {
+        let value = answer.header(name).unwrap();
+        assert!(line.contains(&value), "no {name} {value} in {line:?}");
+    }
+}
+
+#[test]
+fn wsgi_errors_refuses_bytes() {
+    let server = Pyfcgid::serve(app("logs.py"), &[]);
+    assert_eq!(server.connect().request(&Params::get("/"), b"").expect_status(200).text(), "TypeError");
+}
+
+#[test]
+fn print_goes_to_the_log() {
+    let server = Pyfcgid::serve(app("logs.py"), &[]);
+    server.connect().request(&Params::get("/"), b"").expect_status(200);
+    server.wait_for_log("by print\n");
+    server.wait_for_log("by print to stderr");
+    assert_eq!(server.stdout(), "");
+}
+
+#[test]
+fn wsgi_errors_also_goes_to_the_peer_when_the_operator_says_so() {
+    let server = Pyfcgid::serve(app("logs.py"), &["--errors", "peer"]);
+    let answer = server.connect().request(&Params::get("/"), b"").expect_status(200);
+    let stderr = String::from_utf8(answer.stderr.clone()).unwrap();
+    assert!(stderr.contains("by write\n") && stderr.contains("in two pieces\n"), "{stderr}");
+    server.wait_for_log("by write");
+}
+
+/// HAProxy 2.6 dies on a STDERR record that comes alone.
+#[test]
+fn errors_for_the_peer_come_with_its_stdout_data() {
+    let server = Launch::serve(app("waits_for_abort.py")).args(["--errors", "peer"]).start();
+    let mut peer = server.connect();
+    peer.send_request(1, true, &Params::get("/"), b"");
+    peer.wait_for_stdout(1, "running");
+    peer.send(&crate::support::record::abort(1));
+    let answer = peer.answer(1);
+    assert!(answer.ended, "{}", answer.summary());
+}
+
+#[test]
+fn every_line_of_a_traceback_stands_in_the_log() {
+    let server = Pyfcgid::serve(app("raises.py"), &[]);
+    server.connect().request(&Params::get("/in-the-first-step"), b"").expect_status(500);
+    let log = server.wait_for_log("Secret: the hidden reason");
+    for text in ["Traceback (most recent call last)", "raises.py", "in body"] {
+        assert!(log.contains(text), "no {text:?} in {log}");
+    }
+}
