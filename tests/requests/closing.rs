@@ -77,7 +77,7 @@ fn input_behind_an_early_answer_does_not_destroy_it_over_tcp() {
 /// Rule 2: the wait for the peer's own close has an end.
 #[test]
 fn a_peer_that_does_not_close_after_the_last_answer_is_let_go() {
-    let server = echo(&[]);
+    let server = echo(&["--socket-timeout", "1s"]);
     let open = server.open_files();
     let mut peers: Vec<_> = (0..5).map(|_| server.connect()).collect();
     for peer in &mut peers {

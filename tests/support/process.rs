@@ -81,12 +81,12 @@ impl Launch {
         self.directory.path()
     }
 
-    /// Starts it and waits until it accepts connections.
+    /// Starts it and waits until it answers on its connections: a listening socket alone only means that it will.
     #[track_caller]
     pub fn start(self) -> Pyfcgid {
         let address = self.listen.clone().expect("an address to wait for");
         let mut started = self.spawn(address);
-        started.wait_until_it_accepts();
+        started.wait_until_it_serves();
         started
     }
 
@@ -318,11 +318,11 @@ impl Pyfcgid {
     }
 
     #[track_caller]
-    fn wait_until_it_accepts(&mut self) {
+    fn wait_until_it_serves(&mut self) {
         let started = Instant::now();
-        while Peer::try_connect(&self.address).is_err() {
+        while !Peer::try_connect(&self.address).is_ok_and(|mut peer| peer.is_answered_within(Duration::from_millis(200))) {
             self.expect_running();
-            assert!(started.elapsed() < DEADLINE, "does not accept; log:\n{}", self.log());
+            assert!(started.elapsed() < DEADLINE, "does not answer; log:\n{}", self.log());
             pause();
         }
     }

@@ -190,7 +190,7 @@ fn a_body_longer_than_content_length_is_cut_and_logged() {
         let server = Pyfcgid::serve(app("body_longer_than_content_length.py"), &[]);
         let answer = server.connect().request(&Params::get(path), b"").expect_status(200);
         assert_eq!(answer.text(), "hello", "{path}");
-        server.wait_for_log("Content-Length");
+        server.wait_for_log("6 bytes");
     }
 }
 
