@@ -3,7 +3,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::support::record::{begin, padded_record, raw_record, record, role, stream};
-use crate::support::{Params, Peer, Pyfcgid, kind};
+use crate::support::{Params, Peer, Pyfcgid, app, kind};
 use crate::{echo, expect_serves, new_lines, post};
 
 /// How much memory a single bad connection may cost.
@@ -192,6 +192,68 @@ fn requests_that_only_begin_cost_little_memory() {
     let _ = peer.try_send(&all);
     expect_serves(&mut server);
     expect_little_growth(&server, before);
+}
+
+/// BEGIN_REQUEST of the ids that are free, again and again: each gets a refusal, which nobody reads.
+fn begin_over_and_over(peer: &mut Peer) {
+    peer.set_deadline(std::time::Duration::from_secs(3));
+    let begin_all =
+        |ids: std::ops::RangeInclusive<u16>| ids.flat_map(|id| begin(id, role::RESPONDER, true)).collect::<Vec<u8>>();
+    let first = begin_all(1..=2000);
+    let again = begin_all(2001..=65_535);
+    let _ = peer.try_send(&first);
+    for _ in 0..5 {
+        if peer.try_send(&again).is_err() {
+            break;
+        }
+    }
+}
+
+#[test]
+fn refusals_that_nobody_reads_cost_little_memory() {
+    let mut server = echo(&["--log-level", "error"]);
+    let before = server.rss_kib();
+    let mut peer = server.connect();
+    begin_over_and_over(&mut peer);
+    expect_serves(&mut server);
+    expect_little_growth(&server, before);
+}
+
+#[test]
+fn refusals_do_not_flood_the_log() {
+    let mut server = echo(&[]);
+    let before = server.log();
+    let mut peer = server.connect();
+    begin_over_and_over(&mut peer);
+    expect_serves(&mut server);
+    let lines = new_lines(&server.log(), &before).len();
+    assert!(lines < 1000, "{lines} lines about one connection");
+}
+
+/// The worker that answers has to notice, not only the one that streams.
+#[test]
+fn small_answers_that_nobody_reads_cost_little_memory() {
+    let mut server = Pyfcgid::serve(app("large_head.py"), &["--log-level", "error"]);
+    let before = server.rss_kib();
+    let mut peer = server.connect();
+    peer.set_deadline(std::time::Duration::from_secs(3));
+    let request = crate::support::record::request(1, true, &Params::get("/30").encode(), b"");
+    let many: Vec<u8> = (1..=4000).flat_map(|id| with_id(&request, id)).collect();
+    let _ = peer.try_send(&many);
+    server.connect().last_request(&Params::get("/4"), b"").expect_status(200);
+    server.expect_running();
+    expect_little_growth(&server, before);
+}
+
+/// The same request of another id.
+fn with_id(request: &[u8], id: u16) -> Vec<u8> {
+    let mut bytes = request.to_vec();
+    let mut at = 0;
+    while at < bytes.len() {
+        bytes[at + 2..at + 4].copy_from_slice(&id.to_be_bytes());
+        at += 8 + usize::from(u16::from_be_bytes([bytes[at + 4], bytes[at + 5]])) + usize::from(bytes[at + 6]);
+    }
+    bytes
 }
 
 /// Params up to the limit for every one of many requests at once.
