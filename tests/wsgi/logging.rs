@@ -41,13 +41,25 @@ fn wsgi_errors_refuses_bytes() {
     assert_eq!(server.connect().request(&Params::get("/"), b"").expect_status(200).text(), "TypeError");
 }
 
-#[test]
-fn print_goes_to_the_log() {
+/// A line in the log says which process wrote it.
+#[track_caller]
+fn expect_captured(text: &str) {
     let server = Pyfcgid::serve(app("logs.py"), &[]);
     server.connect().request(&Params::get("/"), b"").expect_status(200);
-    server.wait_for_log("by print\n");
-    server.wait_for_log("by print to stderr");
-    assert_eq!(server.stdout(), "");
+    let log = server.wait_for_log_that(text, |log| log.lines().any(|line| line.ends_with(text)));
+    assert_eq!(server.stdout(), "", "the log is on stderr");
+    let line = log.lines().find(|line| line.ends_with(text)).unwrap();
+    assert!(line.contains(&server.pid().to_string()), "{line:?} does not look like a line of the log");
+}
+
+#[test]
+fn print_is_captured_line_by_line() {
+    expect_captured("by print");
+}
+
+#[test]
+fn stderr_of_the_app_is_captured_line_by_line() {
+    expect_captured("by print to stderr");
 }
 
 #[test]

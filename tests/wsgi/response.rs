@@ -226,6 +226,19 @@ fn a_head_request_gets_no_body() {
     assert_eq!(answer.header("Content-Length").as_deref(), Some("11"));
 }
 
+/// Many frameworks answer HEAD as they answer GET; that is no news every time.
+#[test]
+fn a_dropped_body_is_not_logged_every_time() {
+    let server = Pyfcgid::serve(app("body_where_none_may_be.py"), &[]);
+    let mut peer = server.connect();
+    let before = server.log().lines().count();
+    for _ in 0..20 {
+        peer.request(&Params::nginx("HEAD", "/404"), b"").expect_status(404);
+    }
+    let log = server.log();
+    assert!(log.lines().count() <= before + 1, "{log}");
+}
+
 #[test]
 fn answers_of_204_and_304_have_no_body() {
     let server = Pyfcgid::serve(app("body_where_none_may_be.py"), &[]);
