@@ -3,6 +3,8 @@
 //! The binary is the product. [`protocol`] is a FastCGI codec that others may use; the other modules are public for this
 //! project's own tests. `ARCHITECTURE.md` tells how they fit together.
 
+#![warn(clippy::unwrap_used)]
+
 pub mod cli;
 pub mod client;
 pub mod config;

@@ -15,7 +15,6 @@ pub fn set_environment(name: &OsStr, value: &OsStr) {
 }
 
 /// Ends the process at once: no destructor, no `atexit` handler of the C library, nothing that another thread could disturb.
-#[expect(clippy::disallowed_methods, reason = "this is the one place")]
 pub fn exit_now(code: u8) -> ! {
     // SAFETY: _exit touches no memory of this process.
     unsafe { libc::_exit(i32::from(code)) }

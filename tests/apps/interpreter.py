@@ -12,7 +12,6 @@ def application(environ, start_response):
         "prefix": sys.prefix,
         "version": "%d.%d" % sys.version_info[:2],
         "name": __name__,
-        "sigint_is_pythons": signal.getsignal(signal.SIGINT) is signal.default_int_handler,
         "set_handler": outcome(lambda: signal.signal(signal.SIGUSR1, signal.SIG_IGN)),
     }
     if environ["PATH_INFO"] == "/subprocess":

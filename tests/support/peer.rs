@@ -191,6 +191,13 @@ impl Peer {
         silent
     }
 
+    /// Whether a management record is answered within `time`.
+    pub fn is_answered_within(&mut self, time: Duration) -> bool {
+        self.set_deadline(time);
+        let sent = self.try_send(&record::record(kind::GET_VALUES, 0, b""));
+        sent.is_ok() && matches!(self.stream.read(&mut [0; 64]), Ok(1..))
+    }
+
     /// Takes one more record into the answers; false at the end of the connection.
     fn receive_record(&mut self) -> bool {
         let Some(record) = self.next_record() else {

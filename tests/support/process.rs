@@ -15,6 +15,7 @@ use super::peer::{Address, DEADLINE, Peer};
 /// How `pyfcgid` is to be started.
 #[derive(Debug)]
 pub struct Launch {
+    wrapper: Vec<OsString>,
     arguments: Vec<OsString>,
     environment: Vec<(OsString, OsString)>,
     directory: TempDir,
@@ -38,7 +39,7 @@ impl Launch {
     /// `pyfcgid SUBCOMMAND`.
     pub fn new(subcommand: &str) -> Self {
         let directory = tempfile::Builder::new().prefix("pyfcgid-test-").tempdir().expect("a temporary directory");
-        Self { arguments: vec![subcommand.into()], environment: Vec::new(), directory, listen: None }
+        Self { wrapper: Vec::new(), arguments: vec![subcommand.into()], environment: Vec::new(), directory, listen: None }
     }
 
     /// The same listening on this address too, which the process has to accept on before it counts as started.
@@ -63,6 +64,12 @@ impl Launch {
         self
     }
 
+    /// The same run by another program, which has to replace itself with the command it is given.
+    pub fn under(mut self, wrapper: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Self {
+        self.wrapper = wrapper.into_iter().map(|argument| argument.as_ref().to_owned()).collect();
+        self
+    }
+
     /// The same with an environment variable.
     pub fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
         self.environment.push((name.as_ref().to_owned(), value.as_ref().to_owned()));
@@ -74,12 +81,12 @@ impl Launch {
         self.directory.path()
     }
 
-    /// Starts it and waits until it accepts connections.
+    /// Starts it and waits until it answers on its connections: a listening socket alone only means that it will.
     #[track_caller]
     pub fn start(self) -> Pyfcgid {
         let address = self.listen.clone().expect("an address to wait for");
         let mut started = self.spawn(address);
-        started.wait_until_it_accepts();
+        started.wait_until_it_serves();
         started
     }
 
@@ -102,15 +109,14 @@ impl Launch {
     fn spawn(self, address: Address) -> Pyfcgid {
         let log = self.directory.path().join("stderr");
         let capture = |name| File::create(self.directory.path().join(name)).expect("a file in the temporary directory");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_pyfcgid"));
+        let mut command = self.command();
         for (name, _) in std::env::vars_os() {
             let text = name.to_string_lossy();
-            if text.starts_with("PYFCGID_") || text.starts_with("PYTHON") || text.starts_with("FCGI_") {
+            if ["PYFCGID_", "PYTHON", "FCGI_", "VIRTUAL_ENV"].iter().any(|prefix| text.starts_with(prefix)) {
                 command.env_remove(&name);
             }
         }
         command
-            .args(&self.arguments)
             .env("PYTHONDONTWRITEBYTECODE", "1")
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .current_dir(self.directory.path())
@@ -119,6 +125,15 @@ impl Launch {
             .stderr(capture("stderr"));
         let child = command.spawn().unwrap_or_else(|error| panic!("can't start {command:?}: {error}"));
         Pyfcgid { child, status: None, directory: self.directory, log, address }
+    }
+
+    /// The binary with its arguments, behind the wrapper if there is one.
+    fn command(&self) -> Command {
+        let binary = OsString::from(env!("CARGO_BIN_EXE_pyfcgid"));
+        let words: Vec<_> = self.wrapper.iter().chain([&binary]).chain(&self.arguments).collect();
+        let mut command = Command::new(words[0]);
+        command.args(&words[1..]);
+        command
     }
 }
 
@@ -303,11 +318,11 @@ impl Pyfcgid {
     }
 
     #[track_caller]
-    fn wait_until_it_accepts(&mut self) {
+    fn wait_until_it_serves(&mut self) {
         let started = Instant::now();
-        while Peer::try_connect(&self.address).is_err() {
+        while !Peer::try_connect(&self.address).is_ok_and(|mut peer| peer.is_answered_within(Duration::from_millis(200))) {
             self.expect_running();
-            assert!(started.elapsed() < DEADLINE, "does not accept; log:\n{}", self.log());
+            assert!(started.elapsed() < DEADLINE, "does not answer; log:\n{}", self.log());
             pause();
         }
     }

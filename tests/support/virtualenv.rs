@@ -21,16 +21,16 @@ pub fn install_module(venv: &Path, name: &str, source: &str) {
     fs::write(file, source).expect("site-packages is writable");
 }
 
-/// Makes what a virtual environment of another Python version looks like on disk.
-pub fn pretend(directory: &Path, version: &str) -> PathBuf {
+/// Makes what a virtual environment of another Python version looks like on disk. Its `bin/python` is a link to `python`,
+/// which need not exist: after an upgrade of the system it is gone.
+pub fn pretend(directory: &Path, version: &str, python: &Path) -> PathBuf {
     let venv = directory.join("other-venv");
     let minor = version.rsplit_once('.').expect("a version like 3.8.10").0;
     fs::create_dir_all(venv.join("bin")).unwrap();
     fs::create_dir_all(venv.join("lib").join(format!("python{minor}")).join("site-packages")).unwrap();
     let settings = format!("home = /usr/bin\ninclude-system-site-packages = false\nversion = {version}\n");
     fs::write(venv.join("pyvenv.cfg"), settings).unwrap();
-    let python = format!("/usr/bin/python{minor}");
-    std::os::unix::fs::symlink(&python, venv.join("bin/python")).unwrap();
+    std::os::unix::fs::symlink(python, venv.join("bin/python")).unwrap();
     std::os::unix::fs::symlink("python", venv.join("bin/python3")).unwrap();
     std::os::unix::fs::symlink("python", venv.join("bin").join(format!("python{minor}"))).unwrap();
     venv

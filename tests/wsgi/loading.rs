@@ -1,9 +1,10 @@
 //! Finding, importing and refusing the application.
 
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 
-use crate::support::process::Finished;
+use crate::support::process::{Finished, wait_until};
 use crate::support::{Launch, Params, Pyfcgid, app, virtualenv};
 
 const APPS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/apps");
@@ -103,6 +104,17 @@ fn sys_exit_at_import_is_a_failure() {
 }
 
 #[test]
+fn a_stop_during_the_import_leaves_no_socket() {
+    let launch = Launch::serve(app("imports_slowly.py"));
+    let started = launch.directory().join("started");
+    let mut server = launch.env("STARTED", &started).start_unawaited();
+    wait_until("the import to begin", || started.exists());
+    server.signal("TERM");
+    server.wait_for_exit(crate::support::peer::DEADLINE);
+    assert!(!server.socket().exists(), "a socket was left behind");
+}
+
+#[test]
 fn a_syntax_error_is_shown_with_its_file_and_line() {
     let finished = failure_of(&app("syntax_error.py"), &[]).expect_code(70);
     assert!(finished.stderr.contains("syntax_error.py") && finished.stderr.contains("line 3"), "{}", finished.stderr);
@@ -169,8 +181,19 @@ fn a_module_of_the_virtual_environment_is_not_there_without_it() {
 
 #[test]
 fn a_virtual_environment_of_another_version_is_refused_naming_both() {
+    expect_both_versions_named("/bin/true");
+}
+
+/// What is left of a virtual environment when the system's Python was upgraded.
+#[test]
+fn a_virtual_environment_of_a_version_that_is_gone_is_refused_naming_both() {
+    expect_both_versions_named("/usr/bin/python3.7-is-gone");
+}
+
+#[track_caller]
+fn expect_both_versions_named(python: &str) {
     let directory = tempfile::tempdir().unwrap();
-    let venv = virtualenv::pretend(directory.path(), "3.7.16");
+    let venv = virtualenv::pretend(directory.path(), "3.7.16", Path::new(python));
     let finished = failure_of(&app("answers.py"), &["--venv", venv.to_str().unwrap()]);
     assert!([70, 78].contains(&finished.code()), "{finished:?}");
     let output = Command::new("python3").args(["-c", "import sys; print('%d.%d' % sys.version_info[:2])"]).output().unwrap();

@@ -1,6 +1,9 @@
 //! wsgi.errors, print() and tracebacks.
 
-use crate::support::{Launch, Params, Pyfcgid, app};
+use std::fs;
+use std::time::Duration;
+
+use crate::support::{Params, Pyfcgid, app};
 
 #[test]
 fn wsgi_errors_goes_to_the_log_and_not_to_the_peer() {
@@ -38,13 +41,25 @@ fn wsgi_errors_refuses_bytes() {
     assert_eq!(server.connect().request(&Params::get("/"), b"").expect_status(200).text(), "TypeError");
 }
 
-#[test]
-fn print_goes_to_the_log() {
+/// A line in the log says which process wrote it.
+#[track_caller]
+fn expect_captured(text: &str) {
     let server = Pyfcgid::serve(app("logs.py"), &[]);
     server.connect().request(&Params::get("/"), b"").expect_status(200);
-    server.wait_for_log("by print\n");
-    server.wait_for_log("by print to stderr");
-    assert_eq!(server.stdout(), "");
+    let log = server.wait_for_log_that(text, |log| log.lines().any(|line| line.ends_with(text)));
+    assert_eq!(server.stdout(), "", "the log is on stderr");
+    let line = log.lines().find(|line| line.ends_with(text)).unwrap();
+    assert!(line.contains(&server.pid().to_string()), "{line:?} does not look like a line of the log");
+}
+
+#[test]
+fn print_is_captured_line_by_line() {
+    expect_captured("by print");
+}
+
+#[test]
+fn stderr_of_the_app_is_captured_line_by_line() {
+    expect_captured("by print to stderr");
 }
 
 #[test]
@@ -59,13 +74,33 @@ fn wsgi_errors_also_goes_to_the_peer_when_the_operator_says_so() {
 /// HAProxy 2.6 dies on a STDERR record that comes alone.
 #[test]
 fn errors_for_the_peer_come_with_its_stdout_data() {
-    let server = Launch::serve(app("waits_for_abort.py")).args(["--errors", "peer"]).start();
+    let server = Pyfcgid::serve(app("echoes.py"), &["--errors", "peer"]);
+    let gate = server.directory().join("gate");
     let mut peer = server.connect();
-    peer.send_request(1, true, &Params::get("/"), b"");
-    peer.wait_for_stdout(1, "running");
-    peer.send(&crate::support::record::abort(1));
-    let answer = peer.answer(1);
-    assert!(answer.ended, "{}", answer.summary());
+    peer.send_request(1, true, &Params::get(&format!("/?{}", gate.display())), b"");
+    server.wait_for_log("the app ran");
+    assert!(peer.is_silent_for(Duration::from_millis(300)), "something came before the answer did");
+    fs::write(gate, "").unwrap();
+    let answer = peer.answer(1).expect_status(200);
+    assert_eq!(String::from_utf8_lossy(&answer.stderr), "the app ran for no cookie\n");
+}
+
+#[test]
+fn long_lines_and_many_lines_of_wsgi_errors_are_logged_whole() {
+    let server = Pyfcgid::serve(app("logs_much.py"), &[]);
+    assert_eq!(server.connect().request(&Params::get("/"), b"").expect_status(200).text(), "logged");
+    let log = server.wait_for_log("line 999");
+    assert_eq!(log.matches("long ").count(), 40_000);
+    assert_eq!(log.lines().filter(|line| line.contains(": line ")).count(), 1000);
+}
+
+#[test]
+fn long_lines_and_many_lines_of_wsgi_errors_reach_the_peer_whole() {
+    let server = Pyfcgid::serve(app("logs_much.py"), &["--errors", "peer"]);
+    let answer = server.connect().request(&Params::get("/"), b"").expect_status(200);
+    let stderr = String::from_utf8(answer.stderr.clone()).unwrap();
+    assert_eq!((stderr.matches("long ").count(), stderr.lines().count()), (40_000, 1001));
+    assert_eq!(answer.text(), "logged");
 }
 
 #[test]

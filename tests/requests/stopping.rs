@@ -1,0 +1,101 @@
+//! What holds up a stop and what does not.
+
+use std::fs;
+use std::time::Duration;
+
+use crate::support::process::wait_until;
+use crate::support::record::{begin, role};
+use crate::support::{Params, Peer, Pyfcgid, app};
+use crate::{echo, expect_usable, post};
+
+/// Well below the default of `graceful-timeout`.
+const SOON: Duration = Duration::from_secs(10);
+
+#[track_caller]
+fn expect_soon(server: &mut Pyfcgid) {
+    server.signal("TERM");
+    assert_eq!(server.wait_for_exit(SOON).code(), Some(0), "{}", server.log());
+}
+
+/// A request that waits for a file.
+fn waiting(server: &Pyfcgid, cookie: &str) -> Peer {
+    let gate = server.directory().join("gate");
+    let mut peer = server.connect();
+    peer.send_request(1, true, &Params::get(&format!("/?{}", gate.display())).add("HTTP_COOKIE", cookie), b"");
+    server.wait_for_log(&format!("the app ran for {cookie}"));
+    peer
+}
+
+#[test]
+fn kept_connections_without_a_request_do_not_hold_up_the_stop() {
+    let mut server = echo(&[]);
+    let mut peers: Vec<Peer> = (0..5).map(|_| server.connect()).collect();
+    for peer in &mut peers {
+        expect_usable(peer);
+    }
+    expect_soon(&mut server);
+    for peer in &mut peers {
+        peer.expect_closed();
+    }
+}
+
+#[test]
+fn a_request_that_never_becomes_complete_holds_up_the_stop_for_graceful_timeout_at_most() {
+    let mut server = echo(&["--graceful-timeout", "500ms"]);
+    let mut peer = server.connect();
+    peer.send(&begin(1, role::RESPONDER, true));
+    expect_soon(&mut server);
+}
+
+#[test]
+fn a_request_that_never_ends_holds_up_the_stop_for_graceful_timeout_at_most() {
+    let mut server = echo(&["--graceful-timeout", "500ms"]);
+    let mut peer = waiting(&server, "endless=1");
+    server.signal("TERM");
+    server.wait_for_exit(SOON);
+    assert!(!server.socket().exists());
+    let answer = peer.answer(1);
+    assert!(answer.closed || answer.status >= 500, "{}", answer.summary());
+}
+
+#[test]
+fn a_peer_that_never_reads_holds_up_the_stop_for_graceful_timeout_at_most() {
+    let mut server = Pyfcgid::serve(app("sends_much.py"), &["--graceful-timeout", "500ms"]);
+    let mut peer = server.connect();
+    peer.send_request(1, true, &Params::get("/100"), b"");
+    peer.wait_for_stdout(1, "0000000");
+    server.signal("TERM");
+    server.wait_for_exit(SOON);
+}
+
+#[test]
+fn requests_in_the_queue_are_answered_before_the_stop() {
+    let mut server = echo(&["--threads", "1"]);
+    let mut peer = waiting(&server, "first=1");
+    for id in 2..=5 {
+        peer.send_request(id, true, &post(&format!("queued={id}"), 0), b"");
+    }
+    server.signal("TERM");
+    wait_until("the server to stop accepting", || Peer::try_connect(&server.address()).is_err());
+    fs::write(server.directory().join("gate"), "").unwrap();
+    peer.answer(1).expect_status(200);
+    for id in 2..=5 {
+        assert_eq!(peer.answer(id).expect_status(200).text(), format!("queued={id}|"));
+    }
+    peer.expect_closed();
+    assert_eq!(server.wait_for_exit(SOON).code(), Some(0), "{}", server.log());
+}
+
+/// The connection is accepted, so its request is not lost: web servers do not send a POST again.
+#[test]
+fn a_kept_connection_is_half_closed_only_after_its_running_request() {
+    let mut server = echo(&[]);
+    let mut peer = waiting(&server, "running=1");
+    server.signal("TERM");
+    wait_until("the server to stop accepting", || Peer::try_connect(&server.address()).is_err());
+    assert!(peer.is_silent_for(Duration::from_millis(300)), "closed before the answer");
+    fs::write(server.directory().join("gate"), "").unwrap();
+    assert_eq!(peer.answer(1).expect_status(200).text(), "running=1|");
+    peer.expect_closed();
+    assert_eq!(server.wait_for_exit(SOON).code(), Some(0), "{}", server.log());
+}
