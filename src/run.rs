@@ -1,10 +1,10 @@
 //! The composition root: the order in which things are made and end. Alone knows every part.
 
-use std::ffi::OsString;
+use std::ffi::{CString, OsString};
 use std::io::{self, Write};
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -16,7 +16,7 @@ use crate::event_loop::{self, BindError, EventLoop, Listener};
 use crate::exchange::Limits;
 use crate::protocol::SessionLimits;
 use crate::sys::{self, signal};
-use crate::wsgi::interpreter::{Application, Interpreter, LINKED_VERSION, LoadError, StartError};
+use crate::wsgi::interpreter::{Interpreter, LINKED_VERSION, LoadError, StartError};
 use crate::{client, logging, workers, wsgi};
 
 /// Does what the command line says, and returns the process's exit code (sysexits.h).
@@ -86,7 +86,8 @@ fn report(result: Result<(), Error>) -> u8 {
 /// Validates everything that can be without listening, and prints the settings in effect.
 fn check(config: &Config) -> Result<(), Error> {
     prepare_process(config)?;
-    let (interpreter, _application) = load(config)?;
+    let interpreter = start(config)?;
+    interpreter.load(&config.app)?;
     interpreter.finish();
     drop(write!(io::stdout(), "{config}"));
     Ok(())
@@ -96,7 +97,10 @@ fn serve(config: &Config) -> Result<(), Error> {
     logging::init(config).map_err(|error| Error::Worker(error.to_string()))?;
     prepare_process(config)?;
     let listeners = bind(config)?;
-    let (interpreter, application) = load(config)?;
+    stop_while_loading(config)?;
+    let interpreter = start(config)?;
+    interpreter.capture_output()?;
+    let application = interpreter.load(&config.app)?;
     let (queue, worker) = workers::queue(config.max_queue);
     let (control, control_writer) = mio::net::UnixStream::pair()?;
     let addresses = addresses(config, &listeners);
@@ -124,6 +128,8 @@ fn serve(config: &Config) -> Result<(), Error> {
 
 /// What must be so before Python starts and before there is a second thread.
 fn prepare_process(config: &Config) -> Result<(), Error> {
+    signal::reset();
+    sys::fd::keep_from_subprocesses()?;
     for (name, value) in &config.env {
         sys::process::set_environment(name.as_ref(), value.as_ref());
     }
@@ -141,13 +147,12 @@ fn prepare_process(config: &Config) -> Result<(), Error> {
     Ok(())
 }
 
-fn load(config: &Config) -> Result<(Interpreter, Application), Error> {
+fn start(config: &Config) -> Result<Interpreter, Error> {
     let interpreter = Interpreter::start(config.venv.as_deref(), &config.app.to_string())?;
     let mut path = config.python_path.clone();
     path.push(std::env::current_dir()?);
-    interpreter.prepare(&path)?;
-    let application = interpreter.load(&config.app)?;
-    Ok((interpreter, application))
+    interpreter.set_path(&path)?;
+    Ok(interpreter)
 }
 
 fn bind(config: &Config) -> Result<Vec<Listener>, Error> {
@@ -204,14 +209,27 @@ fn bridge_settings(config: &Config) -> wsgi::Settings {
     }
 }
 
-/// After the import, so that an application that sets handlers while it is imported does not take the stop away.
+/// While the application is imported nobody listens to signals, so a stop removes the sockets and ends the process.
+fn stop_while_loading(config: &Config) -> Result<(), Error> {
+    let paths = config.listen.iter().filter_map(|address| match address {
+        ListenAddress::Unix(path) => CString::new(path.as_os_str().as_bytes()).ok(),
+        _ => None,
+    });
+    Ok(signal::end_on(&[signal::TERM, signal::QUIT, signal::INT], paths.collect(), 0)?)
+}
+
+/// After the import, so that an application that sets handlers while it is imported does not take the stop away. SIGHUP stays
+/// ignored under nohup(1).
 fn forward_signals(control: mio::net::UnixStream) -> Result<(), Error> {
-    let control = Arc::new(OwnedFd::from(std::os::unix::net::UnixStream::from(control)));
-    for number in [signal::TERM, signal::QUIT, signal::HUP] {
-        signal::forward(number, event_loop::STOP_GRACEFULLY, Arc::clone(&control))?;
+    let mut signals = vec![
+        (signal::TERM, event_loop::STOP_GRACEFULLY),
+        (signal::QUIT, event_loop::STOP_GRACEFULLY),
+        (signal::INT, event_loop::STOP_NOW),
+    ];
+    if !signal::is_ignored(signal::HUP) {
+        signals.push((signal::HUP, event_loop::STOP_GRACEFULLY));
     }
-    signal::forward(signal::INT, event_loop::STOP_NOW, control)?;
-    Ok(())
+    Ok(signal::forward(&signals, OwnedFd::from(std::os::unix::net::UnixStream::from(control)))?)
 }
 
 /// The application's own threads and exit handlers may hang; the process ends all the same.

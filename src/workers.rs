@@ -1,8 +1,14 @@
 //! The threads that answer requests, and the bounded channel that feeds them.
 //!
-//! Owns who runs what and the panic barrier. Knows nothing of what a handler does, nor where requests come from.
+//! Owns who runs what, who is woken when, and the panic barrier. Knows nothing of what a handler does, nor where requests come
+//! from.
+//!
+//! Waking a thread costs more than a small request, so a worker that is running takes the next request itself, and of the
+//! others at most one at a time is on its way: the scout. A scout that finds a request wakes the next one if there are more.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use crossbeam_channel::{Receiver, Sender, TryRecvError, TrySendError};
 
@@ -14,10 +20,11 @@ pub trait Handler: Pause {
     fn handle(&mut self, exchange: Exchange);
 }
 
-/// Where the event loop puts complete requests. When the last clone is dropped the workers finish what is queued and end.
-#[derive(Clone, Debug)]
+/// Where the event loop puts complete requests. When it is dropped the workers finish what is queued and end.
+#[derive(Debug)]
 pub struct Queue {
-    sender: Sender<Exchange>,
+    sender: Option<Sender<Exchange>>,
+    bench: Arc<Bench>,
 }
 
 impl Queue {
@@ -26,9 +33,21 @@ impl Queue {
     /// # Errors
     /// Gives the exchange back when the queue is full or no worker is left.
     pub fn try_dispatch(&self, exchange: Exchange) -> Result<(), Box<Exchange>> {
-        self.sender.try_send(exchange).map_err(|error| match error {
+        let Some(sender) = &self.sender else {
+            return Err(Box::new(exchange));
+        };
+        sender.try_send(exchange).map_err(|error| match error {
             TrySendError::Full(exchange) | TrySendError::Disconnected(exchange) => Box::new(exchange),
-        })
+        })?;
+        self.bench.send_scout();
+        Ok(())
+    }
+}
+
+impl Drop for Queue {
+    fn drop(&mut self) {
+        self.sender = None;
+        self.bench.close();
     }
 }
 
@@ -36,6 +55,7 @@ impl Queue {
 #[derive(Clone, Debug)]
 pub struct Worker {
     receiver: Receiver<Exchange>,
+    bench: Arc<Bench>,
 }
 
 impl Worker {
@@ -56,19 +76,93 @@ impl Worker {
 
     /// Takes what is queued without putting anything down, so that under load a worker keeps what it holds.
     fn next(&self, handler: &impl Handler) -> Option<Exchange> {
-        match self.receiver.try_recv() {
-            Ok(exchange) => return Some(exchange),
-            Err(TryRecvError::Disconnected) => return None,
-            Err(TryRecvError::Empty) => {}
+        let mut is_scout = false;
+        loop {
+            match self.receiver.try_recv() {
+                Ok(exchange) => {
+                    self.bench.report_back(is_scout, || !self.receiver.is_empty());
+                    return Some(exchange);
+                }
+                Err(TryRecvError::Disconnected) => return None,
+                Err(TryRecvError::Empty) if is_scout => {
+                    // What was queued while this worker was the scout woke nobody else, so look once more.
+                    self.bench.report_back(true, || false);
+                    is_scout = false;
+                }
+                Err(TryRecvError::Empty) => {
+                    handler.pause(&mut || self.bench.sit(|| !self.receiver.is_empty()));
+                    is_scout = true;
+                }
+            }
         }
-        let mut next = None;
-        handler.pause(&mut || next = self.receiver.recv().ok());
-        next
+    }
+}
+
+/// Where workers without a request wait.
+#[derive(Debug, Default)]
+struct Bench {
+    sitting: AtomicUsize,
+    scouting: AtomicBool,
+    calls: Mutex<Calls>,
+    called: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Calls {
+    /// Workers that were called and have not stood up.
+    pending: usize,
+    closed: bool,
+}
+
+impl Bench {
+    /// Calls one worker, unless one is on its way or none is sitting.
+    fn send_scout(&self) {
+        // The worker that sits down counts itself before it looks at the queue for the last time, and here the request was
+        // queued before the count is read: one of the two sees the other.
+        fence(Ordering::SeqCst);
+        if self.sitting.load(Ordering::SeqCst) > 0 && !self.scouting.swap(true, Ordering::SeqCst) {
+            self.calls.lock().unwrap_or_else(PoisonError::into_inner).pending += 1;
+            self.called.notify_one();
+        }
+    }
+
+    /// A scout has found something, or nothing. It looks for more after it has stopped being the scout: a request that was
+    /// queued before woke nobody.
+    fn report_back(&self, is_scout: bool, is_more: impl Fn() -> bool) {
+        if is_scout {
+            self.scouting.store(false, Ordering::SeqCst);
+            if is_more() {
+                self.send_scout();
+            }
+        }
+    }
+
+    /// Waits to be called; not at all if there is work after all. Whoever returns is the scout.
+    fn sit(&self, is_work: impl Fn() -> bool) {
+        self.sitting.fetch_add(1, Ordering::SeqCst);
+        fence(Ordering::SeqCst);
+        let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
+        if is_work() && calls.pending == 0 {
+            self.scouting.store(true, Ordering::SeqCst);
+        } else {
+            while calls.pending == 0 && !calls.closed {
+                calls = self.called.wait(calls).unwrap_or_else(PoisonError::into_inner);
+            }
+            calls.pending = calls.pending.saturating_sub(1);
+        }
+        drop(calls);
+        self.sitting.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    fn close(&self) {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner).closed = true;
+        self.called.notify_all();
     }
 }
 
 /// A queue for up to `max_queue` waiting requests (at least one), and the workers' end of it, to be cloned for each.
 pub fn queue(max_queue: usize) -> (Queue, Worker) {
     let (sender, receiver) = crossbeam_channel::bounded(max_queue.max(1));
-    (Queue { sender }, Worker { receiver })
+    let bench = Arc::new(Bench::default());
+    (Queue { sender: Some(sender), bench: Arc::clone(&bench) }, Worker { receiver, bench })
 }

@@ -3,11 +3,16 @@
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use mio::Registry;
+use mio::unix::SourceFd;
+
 use super::Settings;
 use super::outbox::{Outbox, Phase, Status};
+use super::refusals::Refusals;
 use crate::exchange::assembler::{Assembled, Refused};
 use crate::exchange::reply::{Ending, Gone};
 use crate::exchange::{Assembler, ConnectionId, Exchange, Outcome, Refusal, Reply, Sink};
@@ -25,6 +30,8 @@ pub struct Connection {
     assembler: Assembler,
     last_read: Instant,
     has_read: bool,
+    /// Whether reading has stopped because the peer does not read either.
+    paused: bool,
 }
 
 /// Who is at the other end, for messages.
@@ -50,6 +57,8 @@ impl fmt::Display for PeerName {
 pub struct Context<'a> {
     /// Where complete requests go.
     pub queue: &'a Queue,
+    /// What is said of requests that are refused.
+    pub refusals: &'a mut Refusals,
     /// A read buffer for whoever needs one.
     pub spare: &'a mut Option<Vec<u8>>,
     /// The time of this turn.
@@ -73,19 +82,29 @@ enum End {
     PeerClosed,
     Broken(io::Error),
     Misbehaved(Error),
-    Unread,
 }
 
 impl Connection {
     /// The read side of an accepted socket whose write side is `outbox`.
     pub fn new(id: ConnectionId, peer: PeerName, outbox: Arc<Outbox>, settings: &Settings, now: Instant) -> Self {
         let (session, assembler) = (Session::new(settings.session), Assembler::new(settings.request));
-        Self { id, peer, outbox, decoder: Decoder::new(), session, assembler, last_read: now, has_read: false }
+        Self { id, peer, outbox, decoder: Decoder::new(), session, assembler, last_read: now, has_read: false, paused: false }
     }
 
     /// The write side.
     pub fn outbox(&self) -> &Outbox {
         &self.outbox
+    }
+
+    /// Ends the connection. If a worker still answers on it, the worker is told; else dropping the socket is all it takes.
+    pub fn close(self, registry: &Registry) {
+        if Arc::strong_count(&self.outbox) > 1 {
+            let result = registry.deregister(&mut SourceFd(&self.outbox.stream().as_raw_fd()));
+            if let Err(error) = result {
+                log::debug!("connection {} was not watched any more: {error}", self.id);
+            }
+            self.outbox.close();
+        }
     }
 
     /// The connection's number.
@@ -108,9 +127,24 @@ impl Connection {
         })
     }
 
-    fn read_some(&mut self, closing: bool, context: &Context<'_>) -> Result<Turn, End> {
+    /// Whether reading has stopped until the peer takes what is queued for it.
+    pub fn is_paused(&self) -> bool {
+        self.paused
+    }
+
+    fn read_some(&mut self, closing: bool, context: &mut Context<'_>) -> Result<Turn, End> {
+        if self.paused && self.outbox.is_full() {
+            return Ok(Turn::Done);
+        }
+        let closing = closing || self.paused;
         let mut phase = self.outbox.take_finished(|id| self.session.finish(id));
+        if self.paused && !phase.is_over() {
+            phase = self.handle_records(context)?;
+        }
         for _ in 0..READS_A_TURN {
+            if self.paused {
+                return Ok(Turn::Done);
+            }
             let space = self.decoder.space();
             let room = space.len();
             let count = match self.outbox.stream().read(space) {
@@ -132,12 +166,18 @@ impl Connection {
         Ok(Turn::Again)
     }
 
-    fn handle_records(&mut self, context: &Context<'_>) -> Result<Phase, End> {
+    fn handle_records(&mut self, context: &mut Context<'_>) -> Result<Phase, End> {
         let Self { decoder, session, assembler, outbox, .. } = self;
-        let mut reader = RecordHandler { id: self.id, session, assembler, outbox };
-        while let Some(record) = decoder.next_record().map_err(End::Misbehaved)? {
-            reader.handle(record, context)?;
-        }
+        let mut handler = RecordHandler { id: self.id, session, assembler, outbox };
+        self.paused = loop {
+            if outbox.is_full() {
+                break true;
+            }
+            match decoder.next_record().map_err(End::Misbehaved)? {
+                Some(record) => handler.handle(record, context)?,
+                None => break false,
+            }
+        };
         Ok(self.outbox.take_finished(|id| self.session.finish(id)))
     }
 
@@ -181,7 +221,6 @@ impl Connection {
             End::PeerClosed => log::trace!("connection {id} ({peer}) was closed by the web server"),
             End::Broken(error) => log::info!("connection {id} ({peer}) is broken: {error}"),
             End::Misbehaved(error) => log::warn!("connection {id} ({peer}) closed: {error}"),
-            End::Unread => log::warn!("connection {id} ({peer}) closed: the web server asks and does not read the answers"),
         }
     }
 }
@@ -222,7 +261,7 @@ struct RecordHandler<'a> {
 }
 
 impl RecordHandler<'_> {
-    fn handle(&mut self, record: Record<'_>, context: &Context<'_>) -> Result<(), End> {
+    fn handle(&mut self, record: Record<'_>, context: &mut Context<'_>) -> Result<(), End> {
         let event = self.session.handle_record(record).map_err(End::Misbehaved)?;
         if let Event::Begin { .. } = event {
             self.outbox.begin();
@@ -230,35 +269,34 @@ impl RecordHandler<'_> {
         match self.assembler.handle_event(event, self.session.open_requests()) {
             Outcome::Pending => {}
             Outcome::Ready(assembled) => self.dispatch(assembled, context),
-            Outcome::Refused(refused) => self.refuse(refused),
+            Outcome::Refused(refused) => self.refuse(refused, context),
             Outcome::Aborted(id) => self.outbox.abort(id),
-            Outcome::Answer(bytes) => self.outbox.answer(&bytes).map_err(|Gone| End::Unread)?,
+            Outcome::Answer(bytes) => self.outbox.answer(&bytes).map_err(|Gone| End::PeerClosed)?,
         }
         Ok(())
     }
 
-    fn dispatch(&mut self, assembled: Assembled, context: &Context<'_>) {
+    fn dispatch(&mut self, assembled: Assembled, context: &mut Context<'_>) {
         let Assembled { id, request, keep_connection, head_only } = assembled;
         let sink: Arc<dyn Sink> = Arc::<Outbox>::clone(self.outbox);
         let reply = Reply::new(sink, Ending { request: id, keep_connection }, head_only);
         if let Err(mut exchange) = context.queue.try_dispatch(Exchange { request, reply }) {
             exchange.reply.refuse(Refusal::Overloaded);
-            self.refused(Refusal::Overloaded);
+            self.refused(Refusal::Overloaded, context);
         }
     }
 
-    fn refuse(&mut self, refused: Refused) {
+    fn refuse(&mut self, refused: Refused, context: &mut Context<'_>) {
         let Refused { id, refusal, keep_connection, head_only } = refused;
         let sink: Arc<dyn Sink> = Arc::<Outbox>::clone(self.outbox);
         Reply::new(sink, Ending { request: id, keep_connection }, head_only).refuse(refusal);
-        self.refused(refusal);
+        self.refused(refusal, context);
     }
 
     /// The id is free again before the next record is looked at.
-    fn refused(&mut self, refusal: Refusal) {
+    fn refused(&mut self, refusal: Refusal, context: &mut Context<'_>) {
         self.outbox.take_finished(|id| self.session.finish(id));
-        let level = if refusal == Refusal::Aborted { log::Level::Info } else { log::Level::Warn };
-        log::log!(level, "a request on connection {} was answered {}: {}", self.id, refusal.status(), refusal.reason());
+        context.refusals.note(refusal, self.id, context.now);
     }
 }
 

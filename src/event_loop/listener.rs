@@ -76,13 +76,13 @@ pub enum BindError {
 }
 
 impl Listener {
-    /// Binds every address that `host` has; an empty host means all addresses of the machine, versions 4 and 6.
+    /// Binds every address that `host` has; `*` means all addresses of the machine, versions 4 and 6.
     ///
     /// # Errors
     /// [`BindError`], without any socket left behind.
     pub fn bind_tcp(host: &str, port: u16, backlog: u32) -> Result<Vec<Self>, BindError> {
         let address = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
-        if host.is_empty() {
+        if host == "*" {
             return bind_all(port, backlog).map(|listener| vec![listener]).map_err(|error| refused(address, error));
         }
         let resolved = (host, port).to_socket_addrs();

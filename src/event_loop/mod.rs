@@ -21,12 +21,14 @@ use crate::workers::Queue;
 mod connection;
 pub mod listener;
 mod outbox;
+mod refusals;
 mod stream;
 mod timers;
 
 use connection::{Connection, Context, PeerName, Turn};
 pub use listener::{BindError, Listener};
 use outbox::Outbox;
+use refusals::Refusals;
 use stream::Stream;
 use timers::Timers;
 
@@ -65,6 +67,7 @@ pub struct EventLoop {
     connections: Slab<Connection>,
     timers: Timers<(ConnectionId, usize)>,
     queue: Queue,
+    refusals: Refusals,
     spare: Option<Vec<u8>>,
     unfinished: Vec<usize>,
     next_id: u64,
@@ -117,6 +120,7 @@ impl EventLoop {
             connections,
             timers,
             queue,
+            refusals: Refusals::default(),
             spare,
             unfinished,
             next_id,
@@ -146,6 +150,7 @@ impl EventLoop {
             self.continue_unfinished();
             self.continue_accepting();
             self.expire();
+            self.refusals.say_held_back(self.now);
             if let Some(stopped) = self.stopped() {
                 return Ok(stopped);
             }
@@ -181,7 +186,10 @@ impl EventLoop {
         if event.is_writable() && connection.outbox().flush(self.now).is_err() {
             return self.close(key);
         }
-        if event.is_readable() || event.is_read_closed() || event.is_error() {
+        if event.is_write_closed() && connection.outbox().status().phase.is_over() {
+            return self.close(key);
+        }
+        if event.is_readable() || event.is_read_closed() || event.is_error() || connection.is_paused() {
             self.read(key, event.is_read_closed());
         }
     }
@@ -190,7 +198,7 @@ impl EventLoop {
         let Some(connection) = self.connections.get_mut(key) else {
             return;
         };
-        let mut context = Context { queue: &self.queue, spare: &mut self.spare, now: self.now };
+        let mut context = Context { queue: &self.queue, refusals: &mut self.refusals, spare: &mut self.spare, now: self.now };
         match connection.read(closing, &mut context) {
             Turn::Done => {}
             Turn::Again => self.unfinished.push(key),
@@ -205,12 +213,7 @@ impl EventLoop {
     }
 
     fn close(&mut self, key: usize) {
-        let connection = self.connections.remove(key);
-        let result = self.registry.deregister(&mut SourceFd(&connection.outbox().stream().as_raw_fd()));
-        if let Err(error) = result {
-            log::debug!("connection {} was not watched any more: {error}", connection.id());
-        }
-        connection.outbox().close();
+        self.connections.remove(key).close(&self.registry);
         if self.accept == Accept::AtLimit {
             self.accept = Accept::After(self.now);
         }
@@ -295,7 +298,7 @@ impl EventLoop {
         };
         let stop = self.stop_at.map(|_| STOP_CHECK_INTERVAL);
         let unfinished = (!self.unfinished.is_empty()).then_some(Duration::ZERO);
-        [self.timers.next_in(now), accept, stop, unfinished].into_iter().flatten().min()
+        [self.timers.next_in(now), self.refusals.next_in(now), accept, stop, unfinished].into_iter().flatten().min()
     }
 
     /// What waits in the backlog and in the sockets was sent before the stop, so it is served.

@@ -32,6 +32,8 @@ pub struct Outbox {
     room: Condvar,
     /// Set with the state's lock held; read without it, so that a running application can ask often.
     any_aborted: AtomicBool,
+    /// Whether more is queued than [`HIGH_WATER`]; likewise.
+    full: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -94,8 +96,9 @@ impl Outbox {
     pub fn new(stream: Stream, registry: Arc<Registry>, token: Token, now: Instant) -> Self {
         let (queue, finished, aborted) = (VecDeque::new(), Vec::new(), Vec::new());
         let state = State { phase: Phase::Open, queue, queued: 0, progress: now, open: 0, ended: now, finished, aborted };
-        let (state, room, any_aborted) = (Mutex::new(state), Condvar::new(), AtomicBool::new(false));
-        Self { stream, registry, token, state, room, any_aborted }
+        let (state, room) = (Mutex::new(state), Condvar::new());
+        let (any_aborted, full) = (AtomicBool::new(false), AtomicBool::new(false));
+        Self { stream, registry, token, state, room, any_aborted, full }
     }
 
     /// The socket, for reading.
@@ -150,11 +153,9 @@ impl Outbox {
     /// Sends an answer of the event loop's own, of a few bytes.
     ///
     /// # Errors
-    /// [`Gone`] when the connection is no more, or its peer has left too many such answers unread.
+    /// [`Gone`] when the connection is no more.
     pub fn answer(&self, bytes: &[u8]) -> Result<(), Gone> {
-        let mut state = self.lock();
-        self.write(&mut state, &[IoSlice::new(bytes)])?;
-        if state.queued > MAX_QUEUED { Err(Gone) } else { Ok(()) }
+        self.write(&mut self.lock(), &[IoSlice::new(bytes)]).map(drop)
     }
 
     /// The socket has room again.
@@ -169,6 +170,7 @@ impl Outbox {
             state.progress = now;
         }
         if state.queued <= LOW_WATER {
+            self.full.store(false, Ordering::Release);
             self.room.notify_all();
         }
         if flushed? {
@@ -206,7 +208,15 @@ impl Outbox {
         }
         let sent = if state.queue.is_empty() { self.write_now(state, pieces)? } else { 0 };
         self.keep(state, pieces, sent);
-        Ok(if state.queued > HIGH_WATER { Room::Full } else { Room::Plenty })
+        Ok(self.room_in(state))
+    }
+
+    fn room_in(&self, state: &State) -> Room {
+        if state.queued <= HIGH_WATER {
+            return Room::Plenty;
+        }
+        self.full.store(true, Ordering::Release);
+        Room::Full
     }
 
     /// Writes until the socket refuses, and says how much it took. Starts over only for what a single call can't take.
@@ -281,6 +291,7 @@ impl Outbox {
         state.phase = Phase::Gone;
         state.queue.clear();
         state.queued = 0;
+        self.full.store(false, Ordering::Release);
         self.any_aborted.store(true, Ordering::Release);
         self.room.notify_all();
     }
@@ -315,7 +326,11 @@ impl Sink for Outbox {
             state.progress = Instant::now();
             self.interest(Interest::READABLE | Interest::WRITABLE);
         }
-        Ok(if state.queued > HIGH_WATER { Room::Full } else { Room::Plenty })
+        Ok(self.room_in(&state))
+    }
+
+    fn is_full(&self) -> bool {
+        self.full.load(Ordering::Acquire)
     }
 
     fn wait_for_room(&self) {
@@ -387,9 +402,7 @@ fn rest<'a>(pieces: &'a [IoSlice<'_>], mut skip: usize) -> Vec<IoSlice<'a>> {
     rest
 }
 
-/// Above this many queued bytes a worker waits.
+/// Above this many queued bytes a worker waits, and the event loop reads no further request.
 const HIGH_WATER: usize = 256 * 1024;
 /// It goes on below this.
 const LOW_WATER: usize = 64 * 1024;
-/// The event loop never waits, so it gives a connection up whose peer leaves this much unread and goes on asking.
-const MAX_QUEUED: usize = 1024 * 1024;

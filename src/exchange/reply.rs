@@ -7,7 +7,7 @@
 use std::fmt;
 use std::fs::File;
 use std::io::IoSlice;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use thiserror::Error;
 
@@ -31,6 +31,9 @@ pub trait Sink: Send + Sync + fmt::Debug {
     /// # Errors
     /// [`Gone`] when the connection is no more.
     fn send_file(&self, header: &[u8], file: &Arc<File>, offset: u64, length: usize) -> Result<Room, Gone>;
+
+    /// Whether much is kept, so that more should wait. Cheap.
+    fn is_full(&self) -> bool;
 
     /// Waits until what was kept has become less, or the connection is no more. Bounded by the event loop's timeouts.
     fn wait_for_room(&self);
@@ -176,7 +179,7 @@ impl Reply {
 
     /// A question for [`is_aborted`](Self::is_aborted) that outlives the reply.
     pub fn abort_probe(&self) -> AbortProbe {
-        AbortProbe { sink: Arc::clone(&self.sink), request: self.ending.request }
+        AbortProbe { sink: Arc::downgrade(&self.sink), request: self.ending.request }
     }
 
     /// Body bytes that were cut off because of Content-Length or a status without body.
@@ -248,10 +251,19 @@ impl Reply {
         self.state = State::Ended;
         let document = refusal.document(self.head_only);
         let app_status = u32::from(refusal == Refusal::ApplicationFailed);
-        let end = encoder::stdout_end(self.ending.request, app_status, refusal.protocol_status());
+        let end = encoder::stdout_end(self.ending.request, app_status, self.protocol_status(refusal));
         let errors = self.take_errors(true);
         let header = encoder::header(RecordType::Stdout, self.ending.request, document.len());
         self.sink.end(self.ending, &[&errors[..], &header, &document, &end].map(IoSlice::new));
+    }
+
+    /// On a kept connection an overload is said in HTTP only: HAProxy 2.6 resets a connection on which it sees OVERLOADED, and
+    /// with it the requests beside this one. No web server does anything else with it.
+    fn protocol_status(&self, refusal: Refusal) -> ProtocolStatus {
+        match refusal.protocol_status() {
+            ProtocolStatus::Overloaded if self.ending.keep_connection => ProtocolStatus::RequestComplete,
+            status => status,
+        }
     }
 
     /// Ends a request that the peer has given up: nobody reads the rest.
@@ -317,6 +329,9 @@ impl Reply {
         let mut left: usize = parts.iter().map(|part| part.len()).sum();
         if left == 0 && end.is_none() {
             return Ok(());
+        }
+        if self.sink.is_full() {
+            self.wait(Room::Full, pause)?;
         }
         let mut parts = Parts { parts, offset: 0 };
         let mut errors = self.take_errors(end.is_some());
@@ -385,25 +400,25 @@ impl Reply {
 impl Drop for Reply {
     fn drop(&mut self) {
         match self.state {
+            State::HeadUnsent | State::Body { .. } if self.is_aborted() => self.end_aborted(),
             State::HeadUnsent => self.refuse(Refusal::ApplicationFailed),
-            State::Body { .. } if self.is_aborted() => self.end_aborted(),
             State::Body { .. } => self.cut(),
             State::Ended => {}
         }
     }
 }
 
-/// Tells whether the peer has given a request up, also after the reply is gone.
+/// Tells whether the peer has given a request up, also after the reply is gone. Does not keep the connection open.
 #[derive(Clone, Debug)]
 pub struct AbortProbe {
-    sink: Arc<dyn Sink>,
+    sink: Weak<dyn Sink>,
     request: RequestId,
 }
 
 impl AbortProbe {
-    /// Whether the peer has given the request up.
+    /// Whether the peer has given the request up, or the connection is no more.
     pub fn is_aborted(&self) -> bool {
-        self.sink.is_aborted(self.request)
+        self.sink.upgrade().is_none_or(|sink| sink.is_aborted(self.request))
     }
 }
 

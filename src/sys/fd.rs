@@ -30,6 +30,21 @@ pub fn inherited(number: RawFd) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
+/// Marks every descriptor but the standard three close-on-exec: what the starting shell left open is not for subprocesses of
+/// the application.
+///
+/// # Errors
+/// When /proc is not there.
+pub fn keep_from_subprocesses() -> io::Result<()> {
+    let numbers = std::fs::read_dir("/proc/self/fd")?.flatten();
+    let numbers = numbers.filter_map(|entry| entry.file_name().to_str()?.parse::<RawFd>().ok());
+    for number in numbers.filter(|number| *number > libc::STDERR_FILENO) {
+        // SAFETY: fcntl with F_SETFD touches no memory, and fails on a number that is not open any more.
+        unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) };
+    }
+    Ok(())
+}
+
 /// Another descriptor for what `number` is open on, close-on-exec.
 ///
 /// # Errors

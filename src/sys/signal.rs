@@ -1,23 +1,13 @@
-//! Signals as bytes on a socket, so that a poll loop hears them.
+//! Signals: reset at the start, and from then on bytes on a socket, so that a poll loop hears them.
+//!
+//! A handler can reach nothing but statics, so the socket and the bytes are some. There is one user of them, the composition
+//! root.
 
+use std::ffi::CString;
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
-use std::sync::Arc;
-
-/// From now on, `signal` writes `byte` into `to` instead of what it did before. `to` should be non-blocking: when it is full
-/// the byte is dropped, which loses nothing as long as its reader treats bytes as states and not as counts.
-///
-/// # Errors
-/// Those of sigaction(2), and for signals that cannot be caught.
-pub fn forward(signal: i32, byte: u8, to: Arc<OwnedFd>) -> io::Result<()> {
-    let action = move || {
-        // SAFETY: send(2) is async-signal-safe, `to` is kept open by this closure, and the byte outlives the call.
-        unsafe { libc::send(to.as_raw_fd(), (&raw const byte).cast(), 1, libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT) };
-    };
-    // SAFETY: the action only calls send(2). Its clobbering of errno is repaired by signal-hook.
-    unsafe { signal_hook::low_level::register(signal, action) }?;
-    Ok(())
-}
+use std::os::fd::{IntoRawFd, OwnedFd};
+use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU8, Ordering};
+use std::{mem, ptr};
 
 /// Hang-up of the terminal.
 pub const HUP: i32 = libc::SIGHUP;
@@ -27,3 +17,97 @@ pub const INT: i32 = libc::SIGINT;
 pub const QUIT: i32 = libc::SIGQUIT;
 /// Stop.
 pub const TERM: i32 = libc::SIGTERM;
+
+/// Undoes what was inherited: signals that were ignored get their default again, and none is blocked, so that subprocesses of
+/// the application start like any others. SIGHUP stays ignored, because that is what nohup(1) is for, and SIGPIPE, because a
+/// peer that leaves must not end the process.
+pub fn reset() {
+    for signal in 1..SIGNALS as i32 {
+        if ![HUP, libc::SIGPIPE].contains(&signal) && is_ignored(signal) {
+            // SAFETY: SIG_DFL is no code of ours; for a signal that may not be changed the call fails, which is as well.
+            unsafe { libc::signal(signal, libc::SIG_DFL) };
+        }
+    }
+    // SAFETY: the set is initialised by sigemptyset before it is used, and outlives both calls.
+    unsafe {
+        let mut none = mem::zeroed();
+        libc::sigemptyset(&raw mut none);
+        libc::pthread_sigmask(libc::SIG_SETMASK, &raw const none, ptr::null_mut());
+    }
+}
+
+/// Whether the process ignores this signal.
+pub fn is_ignored(signal: i32) -> bool {
+    // SAFETY: sigaction is plain data, and the call fills it or fails.
+    unsafe {
+        let mut action: libc::sigaction = mem::zeroed();
+        libc::sigaction(signal, ptr::null(), &raw mut action) == 0 && action.sa_sigaction == libc::SIG_IGN
+    }
+}
+
+/// Until [`forward`] is called for them, these signals remove `files` and end the process with `code`. Call it once, before
+/// anything else handles them.
+///
+/// # Errors
+/// Those of sigaction(2).
+pub fn end_on(signals: &[i32], files: Vec<CString>, code: u8) -> io::Result<()> {
+    let files = Box::leak(Box::new(files)); // A handler may look at it at any time.
+    FILES.store(files, Ordering::Release);
+    CODE.store(code, Ordering::Release);
+    signals.iter().try_for_each(|signal| handle(*signal, end))
+}
+
+/// From now on, each of `signals` is sent into `to` as the byte beside it, whoever handled it before. When `to` is full the
+/// byte is dropped, which loses nothing if its reader treats bytes as states and not as counts.
+///
+/// # Errors
+/// Those of sigaction(2).
+pub fn forward(signals: &[(i32, u8)], to: OwnedFd) -> io::Result<()> {
+    SOCKET.store(to.into_raw_fd(), Ordering::Release); // Kept open for good.
+    for (signal, byte) in signals {
+        BYTES[*signal as usize % SIGNALS].store(*byte, Ordering::Release);
+        handle(*signal, send)?;
+    }
+    Ok(())
+}
+
+fn handle(signal: i32, handler: extern "C" fn(i32)) -> io::Result<()> {
+    // SAFETY: the action is plain data, its handler calls nothing but what signal-safety(7) allows.
+    let result = unsafe {
+        let mut action: libc::sigaction = mem::zeroed();
+        action.sa_sigaction = handler as *const () as libc::sighandler_t;
+        action.sa_flags = libc::SA_RESTART;
+        libc::sigemptyset(&raw mut action.sa_mask);
+        libc::sigaction(signal, &raw const action, ptr::null_mut())
+    };
+    if result == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+extern "C" fn send(signal: i32) {
+    let byte = BYTES[signal as usize % SIGNALS].load(Ordering::Acquire);
+    let socket = SOCKET.load(Ordering::Acquire);
+    // SAFETY: send(2) is async-signal-safe, the byte outlives the call, and errno is put back for the code that was interrupted.
+    unsafe {
+        let errno = *libc::__errno_location();
+        libc::send(socket, (&raw const byte).cast(), 1, libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT);
+        *libc::__errno_location() = errno;
+    }
+}
+
+extern "C" fn end(_: i32) {
+    // SAFETY: the pointer is null or to a leaked vector that nobody changes; unlink(2) and _exit(2) are async-signal-safe.
+    unsafe {
+        if let Some(files) = FILES.load(Ordering::Acquire).as_ref() {
+            for file in files {
+                libc::unlink(file.as_ptr());
+            }
+        }
+        libc::_exit(i32::from(CODE.load(Ordering::Acquire)));
+    }
+}
+
+const SIGNALS: usize = 65;
+static SOCKET: AtomicI32 = AtomicI32::new(-1);
+static BYTES: [AtomicU8; SIGNALS] = [const { AtomicU8::new(0) }; SIGNALS];
+static FILES: AtomicPtr<Vec<CString>> = AtomicPtr::new(ptr::null_mut());
+static CODE: AtomicU8 = AtomicU8::new(0);

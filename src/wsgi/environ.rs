@@ -167,7 +167,11 @@ impl<'py> EnvironBuilder<'py> {
         match self.settings.remote_user {
             RemoteUser::Always => true,
             RemoteUser::Never => false,
-            RemoteUser::Authenticated => notes[AUTH_TYPE].is_some_and(|kind| !kind.is_empty()),
+            // HAProxy takes both from an Authorization header that it does not check.
+            RemoteUser::Authenticated => {
+                notes[AUTH_TYPE].is_some_and(|kind| !kind.is_empty())
+                    && !notes[SERVER_SOFTWARE].is_some_and(|software| software.starts_with(b"HAProxy"))
+            }
         }
     }
 }

@@ -17,7 +17,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use thiserror::Error;
 
-use super::{Gateway, Settings};
+use super::{Gateway, Settings, output};
 use crate::config::{App, AppSource};
 use crate::workers::Worker;
 
@@ -94,28 +94,25 @@ impl Interpreter {
         Ok(Self(()))
     }
 
-    /// Puts `path` in front of `sys.path`, in its order, and makes `print` show each line at once.
+    /// Puts `path` in front of `sys.path`, in its order.
     ///
     /// # Errors
     /// [`LoadError`], which no ordinary Python gives.
-    pub fn prepare(&self, path: &[PathBuf]) -> Result<(), LoadError> {
-        attach(|py| {
-            let sys = py.import("sys")?;
-            let sys_path = sys.getattr("path")?;
-            for directory in path.iter().rev() {
-                sys_path.call_method1("insert", (0, directory.as_os_str()))?;
-            }
-            for name in ["stdout", "stderr"] {
-                let stream = sys.getattr(name)?;
-                if !stream.is_none() {
-                    let keywords = PyDict::new(py);
-                    keywords.set_item("line_buffering", true)?;
-                    stream.call_method("reconfigure", (), Some(&keywords))?;
-                }
-            }
-            Ok(())
-        })
-        .map_err(|error: PyErr| attach(|py| LoadError::python(py, "sys", "its paths cannot be set", &error)))
+    pub fn set_path(&self, path: &[PathBuf]) -> Result<(), LoadError> {
+        let insert = |py: Python<'_>| -> PyResult<()> {
+            let sys_path = py.import("sys")?.getattr("path")?;
+            let mut directories = path.iter().rev();
+            directories.try_for_each(|directory| sys_path.call_method1("insert", (0, directory.as_os_str())).map(drop))
+        };
+        attach(|py| insert(py).map_err(|error| LoadError::python(py, "sys.path", "it cannot be set", &error)))
+    }
+
+    /// Sends what the application prints to the log.
+    ///
+    /// # Errors
+    /// [`LoadError`], which no ordinary Python gives.
+    pub fn capture_output(&self) -> Result<(), LoadError> {
+        attach(|py| output::capture(py).map_err(|error| LoadError::python(py, "sys.stdout", "it cannot be replaced", &error)))
     }
 
     /// Imports the application and finds its callable.
@@ -166,7 +163,7 @@ impl Interpreter {
         })
     }
 
-    /// Does what Python does at the end of a program: waits for its other threads, runs `atexit`, flushes. Must be called on the
+    /// Does what Python does at the end of a program: waits for its other threads, runs `atexit`, closes its output. Must be called on the
     /// thread that started it; may take as long as the application's threads do.
     pub fn finish(&self) {
         attach(|py| {
@@ -293,13 +290,14 @@ fn missing(name: &str, app: &App) -> String {
 fn venv_program(venv: &Path) -> Result<PathBuf, StartError> {
     let missing = |missing| StartError::NotAVenv { venv: venv.to_owned(), missing, version: LINKED_VERSION };
     let settings = std::fs::read_to_string(venv.join("pyvenv.cfg")).map_err(|_| missing("pyvenv.cfg"))?;
-    let program = venv.join("bin/python");
-    if !program.exists() {
-        return Err(missing("bin/python"));
-    }
+    // The version first: after an upgrade of the system's Python the link to it may lead nowhere.
     let found = venv_version(&settings).unwrap_or_else(|| LINKED_VERSION.to_owned());
     if found != LINKED_VERSION {
         return Err(StartError::OtherVersion { venv: venv.to_owned(), found, linked: LINKED_VERSION });
+    }
+    let program = venv.join("bin/python");
+    if !program.exists() {
+        return Err(missing("bin/python"));
     }
     Ok(program)
 }

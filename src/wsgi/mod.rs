@@ -19,6 +19,7 @@ mod file_wrapper;
 mod input;
 pub mod interpreter;
 mod latin1;
+mod output;
 mod path;
 mod start_response;
 

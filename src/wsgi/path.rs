@@ -56,10 +56,18 @@ fn split_as_sent(sent: Sent<'_>) -> Split<'_> {
             let joined = !sent.script_name.is_empty() && !path_info.is_empty();
             Split { joined, ..as_it_is(whole(sent)) }
         }
-        Some(path_info) => {
-            Split { script_name: Cow::Borrowed(sent.script_name), path_info: Cow::Borrowed(path_info), joined: false }
-        }
+        Some(path_info) => split_where_sent(sent.script_name, path_info),
     }
+}
+
+/// The slash between the two belongs to PATH_INFO.
+fn split_where_sent<'a>(script_name: &'a [u8], path_info: &'a [u8]) -> Split<'a> {
+    let (script_name, path_info) = match script_name.strip_suffix(b"/") {
+        Some(script_name) if path_info.is_empty() => (script_name, &b"/"[..]),
+        Some(script_name) if path_info.starts_with(b"/") => (script_name, path_info),
+        _ => (script_name, path_info),
+    };
+    Split { script_name: Cow::Borrowed(script_name), path_info: Cow::Borrowed(path_info), joined: false }
 }
 
 fn whole(sent: Sent<'_>) -> Cow<'_, [u8]> {
@@ -129,6 +137,10 @@ mod tests {
         check("auto", ("/a b", Some("/c"), "/a%20b/c", true), Some(("", "/a b/c")));
         // The old recipe.
         check("auto", ("/a b", Some("/a b"), "/a%20b?q", false), Some(("", "/a b")));
+        // A slash at the end of SCRIPT_NAME.
+        check("auto", ("/", Some(""), "/", false), Some(("", "/")));
+        check("auto", ("/", Some("/x"), "/x", false), Some(("", "/x")));
+        check("auto", ("/app/", Some(""), "/app/", false), Some(("/app", "/")));
         // The same text twice that is not the whole path.
         check("auto", ("/a", Some("/a"), "/a/a", false), Some(("/a", "/a")));
     }

@@ -1,0 +1,82 @@
+//! What is said of refused requests: each kind at once, and then at most once a second with a count, because a peer can send
+//! hundreds of thousands of them.
+
+use std::time::{Duration, Instant};
+
+use crate::exchange::{ConnectionId, Refusal};
+
+/// Refusals of each kind that were said lately, and how many were not.
+#[derive(Debug, Default)]
+pub struct Refusals {
+    kinds: Vec<Kind>,
+}
+
+#[derive(Debug)]
+struct Kind {
+    refusal: Refusal,
+    said: Instant,
+    unsaid: u64,
+}
+
+impl Refusals {
+    /// A request was refused.
+    pub fn note(&mut self, refusal: Refusal, connection: ConnectionId, now: Instant) {
+        if let Some(kind) = self.kinds.iter_mut().find(|kind| kind.refusal == refusal) {
+            kind.unsaid += 1;
+            return;
+        }
+        self.kinds.push(Kind { refusal, said: now, unsaid: 0 });
+        let (status, reason) = (refusal.status(), refusal.reason());
+        log::log!(level(refusal), "a request on connection {connection} was answered {status}: {reason}");
+    }
+
+    /// Says what has been held back for long enough.
+    pub fn say_held_back(&mut self, now: Instant) {
+        self.kinds.retain_mut(|kind| {
+            if now < kind.said + HOLD_BACK {
+                return true;
+            }
+            let (count, status, reason) = (kind.unsaid, kind.refusal.status(), kind.refusal.reason());
+            if count > 0 {
+                log::log!(level(kind.refusal), "{count} more requests were answered {status}: {reason}");
+            }
+            (kind.said, kind.unsaid) = (now, 0);
+            count > 0
+        });
+    }
+
+    /// How long after `now` something is to be said.
+    pub fn next_in(&self, now: Instant) -> Option<Duration> {
+        self.kinds.iter().map(|kind| (kind.said + HOLD_BACK).saturating_duration_since(now)).min()
+    }
+}
+
+fn level(refusal: Refusal) -> log::Level {
+    if refusal == Refusal::Aborted { log::Level::Info } else { log::Level::Warn }
+}
+
+const HOLD_BACK: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn repeated_refusals_are_counted_and_said_once_a_second() {
+        let start = Instant::now();
+        let after = |millis| start + Duration::from_millis(millis);
+        let mut refusals = Refusals::default();
+        assert_eq!(refusals.next_in(start), None);
+        for millis in [0, 10, 20] {
+            refusals.note(Refusal::Overloaded, ConnectionId::new(1), after(millis));
+        }
+        assert_eq!(refusals.kinds[0].unsaid, 2);
+        assert_eq!(refusals.next_in(after(20)), Some(Duration::from_millis(980)));
+        refusals.say_held_back(after(999));
+        assert_eq!(refusals.kinds[0].unsaid, 2);
+        refusals.say_held_back(after(1000));
+        assert_eq!(refusals.kinds[0].unsaid, 0);
+        refusals.say_held_back(after(2000));
+        assert!(refusals.kinds.is_empty());
+    }
+}

@@ -1,0 +1,102 @@
+//! `sys.stdout` and `sys.stderr`: what an application prints goes to pyfcgid's log, a line at a time.
+
+use std::sync::{Mutex, PoisonError};
+
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+/// The bytes below one of the two text streams.
+#[pyclass(frozen, module = "pyfcgid")]
+pub(super) struct Output {
+    level: log::Level,
+    descriptor: i32,
+    /// The beginning of a line.
+    line: Mutex<Vec<u8>>,
+}
+
+/// Puts both streams into the log: stdout at level info, stderr at level warn.
+pub(super) fn capture(py: Python<'_>) -> PyResult<()> {
+    let (io, sys) = (py.import("io")?, py.import("sys")?);
+    for (name, descriptor, level) in [("stdout", 1, log::Level::Info), ("stderr", 2, log::Level::Warn)] {
+        let output = Bound::new(py, Output { level, descriptor, line: Mutex::new(Vec::new()) })?;
+        let keywords = PyDict::new(py);
+        keywords.set_item("encoding", "utf-8")?;
+        keywords.set_item("errors", "backslashreplace")?;
+        keywords.set_item("line_buffering", true)?;
+        sys.setattr(name, io.getattr("TextIOWrapper")?.call((output,), Some(&keywords))?)?;
+    }
+    Ok(())
+}
+
+impl Output {
+    fn log(&self, bytes: &[u8]) {
+        for line in String::from_utf8_lossy(bytes).lines() {
+            log::log!(self.level, "{line}");
+        }
+    }
+}
+
+#[pymethods]
+impl Output {
+    #[getter]
+    fn closed(&self) -> bool {
+        false
+    }
+
+    #[getter]
+    fn name(&self) -> &'static str {
+        if self.descriptor == 1 { "<stdout>" } else { "<stderr>" }
+    }
+
+    #[getter]
+    fn mode(&self) -> &'static str {
+        "wb"
+    }
+
+    fn write(&self, bytes: &[u8]) -> usize {
+        let mut line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
+        line.extend_from_slice(bytes);
+        let end = match line.iter().rposition(|byte| *byte == b'\n') {
+            Some(newline) => newline + 1,
+            None if line.len() > MAX_LINE => line.len(),
+            None => 0,
+        };
+        let rest = line.split_off(end);
+        let lines = std::mem::replace(&mut *line, rest);
+        drop(line);
+        self.log(&lines);
+        bytes.len()
+    }
+
+    /// Nothing is held back but the beginning of a line, which waits for its end.
+    fn flush(&self) {}
+
+    /// Says the beginning of a line that will have no end.
+    fn close(&self) {
+        let line = std::mem::take(&mut *self.line.lock().unwrap_or_else(PoisonError::into_inner));
+        self.log(&line);
+    }
+
+    fn fileno(&self) -> i32 {
+        self.descriptor
+    }
+
+    fn isatty(&self) -> bool {
+        false
+    }
+
+    fn readable(&self) -> bool {
+        false
+    }
+
+    fn seekable(&self) -> bool {
+        false
+    }
+
+    fn writable(&self) -> bool {
+        true
+    }
+}
+
+/// A line that goes on without end is logged in pieces of about this many bytes.
+const MAX_LINE: usize = 64 * 1024;
