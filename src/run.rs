@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -12,10 +13,11 @@ use thiserror::Error;
 
 use crate::cli::{self, Command};
 use crate::config::{Config, ListenAddress};
-use crate::event_loop::{self, BindError, EventLoop, Listener};
+use crate::event_loop::{self, BindError, EventLoop, Listener, SharedLoop};
 use crate::exchange::Limits;
 use crate::protocol::SessionLimits;
 use crate::sys::{self, signal};
+use crate::workers::Source;
 use crate::wsgi::interpreter::{Interpreter, LINKED_VERSION, LoadError, StartError};
 use crate::{client, logging, workers, wsgi};
 
@@ -104,17 +106,18 @@ fn serve(config: &Config) -> Result<(), Error> {
     let (queue, worker) = workers::queue(config.max_queue);
     let (control, control_writer) = mio::net::UnixStream::pair()?;
     let addresses = addresses(config, &listeners);
-    let mut event_loop = EventLoop::new(listeners, control, queue, loop_settings(config))?;
+    let event_loop = Arc::new(SharedLoop::new(EventLoop::new(listeners, control, queue, loop_settings(config))?));
+    let source: Arc<dyn Source> = Arc::<SharedLoop>::clone(&event_loop);
+    let worker = worker.with_source(source);
     let threads = interpreter.start_workers(&application, &bridge_settings(config), &worker, config.threads);
     let threads = threads.map_err(Error::Worker)?;
     drop(worker);
     forward_signals(control_writer)?;
     log::info!("serving {} on {addresses} with {} workers, Python {LINKED_VERSION}", config.app, config.threads);
-    let stopped = event_loop.run()?;
+    let stopped = event_loop.stand_by()?;
     if stopped.abandoned > 0 {
         log::warn!("stopping with {} requests unanswered", stopped.abandoned);
     }
-    drop(event_loop);
     limit_the_end(config.graceful_timeout);
     let patience = if stopped.abandoned > 0 { Duration::ZERO } else { config.graceful_timeout };
     let running = interpreter.join_workers(&threads, Instant::now() + patience);

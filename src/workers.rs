@@ -3,9 +3,11 @@
 //! Owns who runs what, who is woken when, and the panic barrier. Knows nothing of what a handler does, nor where requests come
 //! from.
 //!
-//! Waking a thread costs more than a small request, so a worker that is running takes the next request itself, and of the
-//! others at most one at a time is on its way: the scout. A scout that finds a request wakes the next one if there are more.
+//! Waking a thread costs more than a small request, so it is avoided in two ways. A worker without a request turns the event
+//! loop itself, if nobody else does, and then answers what it found. And of the workers that sit and wait at most one at a time
+//! is on its way: the scout, who calls the next one if there is more to do.
 
+use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -20,6 +22,29 @@ pub trait Handler: Pause {
     fn handle(&mut self, exchange: Exchange);
 }
 
+/// Where requests come from: the event loop, as a worker sees it.
+pub trait Source: fmt::Debug + Send + Sync {
+    /// Whether it is likely that requests are there now.
+    fn is_busy(&self) -> bool;
+
+    /// Puts the requests that are there now into the queue.
+    fn look(&self) -> Looked;
+
+    /// The same, but waits until there is something. Never called with anything held, see [`Pause`].
+    fn wait(&self) -> Looked;
+}
+
+/// What came of looking for requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Looked {
+    /// Nothing happened.
+    Quiet,
+    /// Something happened, a request perhaps.
+    Found,
+    /// Somebody else is at it.
+    Taken,
+}
+
 /// Where the event loop puts complete requests. When it is dropped the workers finish what is queued and end.
 #[derive(Debug)]
 pub struct Queue {
@@ -28,7 +53,7 @@ pub struct Queue {
 }
 
 impl Queue {
-    /// Hands a request to a worker, now or when one is free; never blocks.
+    /// Hands a request to whichever worker looks next; never blocks. Those that sit have to be [called](Self::call_worker).
     ///
     /// # Errors
     /// Gives the exchange back when the queue is full or no worker is left.
@@ -38,9 +63,21 @@ impl Queue {
         };
         sender.try_send(exchange).map_err(|error| match error {
             TrySendError::Full(exchange) | TrySendError::Disconnected(exchange) => Box::new(exchange),
-        })?;
-        self.bench.send_scout();
-        Ok(())
+        })
+    }
+
+    /// Calls a worker that sits, if there is something to do; says whether there was.
+    pub fn call_worker(&self) -> bool {
+        let is_work = self.sender.as_ref().is_some_and(|sender| !sender.is_empty());
+        if is_work {
+            self.bench.send_scout();
+        }
+        is_work
+    }
+
+    /// Whether every worker sits and waits to be called.
+    pub fn is_idle(&self) -> bool {
+        self.bench.sitting.load(Ordering::SeqCst) == self.bench.workers.load(Ordering::SeqCst)
     }
 }
 
@@ -56,11 +93,18 @@ impl Drop for Queue {
 pub struct Worker {
     receiver: Receiver<Exchange>,
     bench: Arc<Bench>,
+    source: Option<Arc<dyn Source>>,
 }
 
 impl Worker {
+    /// The same worker, but it looks for requests itself when it has none. Without a source it has to be called.
+    pub fn with_source(self, source: Arc<dyn Source>) -> Self {
+        Self { source: Some(source), ..self }
+    }
+
     /// Answers requests until the queue is closed and empty. A panic in the handler costs its request, not the worker.
     pub fn run(self, handler: &mut impl Handler) {
+        self.bench.workers.fetch_add(1, Ordering::SeqCst);
         while let Some(exchange) = self.next(handler) {
             if exchange.reply.is_aborted() {
                 let mut reply = exchange.reply;
@@ -72,6 +116,7 @@ impl Worker {
                 log::error!("a request handler panicked; its request was answered 500 or cut");
             }
         }
+        self.bench.workers.fetch_sub(1, Ordering::SeqCst);
     }
 
     /// Takes what is queued without putting anything down, so that under load a worker keeps what it holds.
@@ -84,23 +129,41 @@ impl Worker {
                     return Some(exchange);
                 }
                 Err(TryRecvError::Disconnected) => return None,
-                Err(TryRecvError::Empty) if is_scout => {
-                    // What was queued while this worker was the scout woke nobody else, so look once more.
-                    self.bench.report_back(true, || false);
-                    is_scout = false;
-                }
-                Err(TryRecvError::Empty) => {
-                    handler.pause(&mut || self.bench.sit(|| !self.receiver.is_empty()));
-                    is_scout = true;
-                }
+                Err(TryRecvError::Empty) => {}
+            }
+            // What was queued while this worker was the scout has called nobody else, so it looks once more.
+            if std::mem::take(&mut is_scout) {
+                self.bench.report_back(true, || false);
+                continue;
+            }
+            if self.look(handler) == Looked::Taken {
+                handler.pause(&mut || self.bench.sit(|| !self.receiver.is_empty()));
+                is_scout = true;
             }
         }
+    }
+
+    /// Looks at the source. Under load that takes no time, so nothing is put down for it.
+    fn look(&self, handler: &impl Handler) -> Looked {
+        let Some(source) = &self.source else {
+            return Looked::Taken;
+        };
+        if source.is_busy() {
+            let looked = source.look();
+            if looked != Looked::Quiet {
+                return looked;
+            }
+        }
+        let mut looked = Looked::Taken;
+        handler.pause(&mut || looked = source.wait());
+        looked
     }
 }
 
 /// Where workers without a request wait.
 #[derive(Debug, Default)]
 struct Bench {
+    workers: AtomicUsize,
     sitting: AtomicUsize,
     scouting: AtomicBool,
     calls: Mutex<Calls>,
@@ -164,5 +227,5 @@ impl Bench {
 pub fn queue(max_queue: usize) -> (Queue, Worker) {
     let (sender, receiver) = crossbeam_channel::bounded(max_queue.max(1));
     let bench = Arc::new(Bench::default());
-    (Queue { sender: Some(sender), bench: Arc::clone(&bench) }, Worker { receiver, bench })
+    (Queue { sender: Some(sender), bench: Arc::clone(&bench) }, Worker { receiver, bench, source: None })
 }

@@ -1,7 +1,7 @@
-//! The thread that owns the `Poll`: accepts, reads, dispatches, and flushes what workers could not send at once.
+//! Accepts, reads, dispatches, and flushes what workers could not send at once.
 //!
 //! Owns connections from accept to close. Blocks only in `poll`, and knows neither Python nor what a worker does. It learns to
-//! stop from bytes on a socket: [`STOP_GRACEFULLY`] and [`STOP_NOW`].
+//! stop from bytes on a socket: [`STOP_GRACEFULLY`] and [`STOP_NOW`]. Which thread turns it is [`SharedLoop`]'s business.
 
 use std::io::{self, Read};
 use std::os::fd::AsRawFd;
@@ -22,6 +22,7 @@ mod connection;
 pub mod listener;
 mod outbox;
 mod refusals;
+mod shared;
 mod stream;
 mod timers;
 
@@ -29,6 +30,7 @@ use connection::{Connection, Context, PeerName, Turn};
 pub use listener::{BindError, Listener};
 use outbox::Outbox;
 use refusals::Refusals;
+pub use shared::SharedLoop;
 use stream::Stream;
 use timers::Timers;
 
@@ -58,6 +60,7 @@ pub struct Settings {
 #[derive(Debug)]
 pub struct EventLoop {
     poll: Poll,
+    events: Events,
     registry: Arc<Registry>,
     settings: Settings,
     control: UnixStream,
@@ -87,6 +90,15 @@ enum Accept {
     After(Instant),
 }
 
+/// What a turn of the event loop came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Turned {
+    /// This many events were handled.
+    Handled(usize),
+    /// It is to end.
+    Stopped(Stopped),
+}
+
 /// How the event loop ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stopped {
@@ -112,6 +124,7 @@ impl EventLoop {
         let now = Instant::now();
         Ok(Self {
             poll,
+            events: Events::with_capacity(EVENTS_A_TURN),
             registry,
             settings,
             control,
@@ -136,25 +149,37 @@ impl EventLoop {
     /// # Errors
     /// Those of epoll.
     pub fn run(&mut self) -> io::Result<Stopped> {
-        let mut events = Events::with_capacity(EVENTS_A_TURN);
         loop {
-            match self.poll.poll(&mut events, self.poll_timeout()) {
-                Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
-                _ => self.now = Instant::now(),
-            }
-            for event in &events {
-                if let Some(stopped) = self.handle_event(event) {
-                    return Ok(stopped);
-                }
-            }
-            self.continue_unfinished();
-            self.continue_accepting();
-            self.expire();
-            self.refusals.say_held_back(self.now);
-            if let Some(stopped) = self.stopped() {
+            if let Turned::Stopped(stopped) = self.turn(None)? {
                 return Ok(stopped);
             }
+            self.queue.call_worker();
         }
+    }
+
+    /// Handles what has happened, after waiting for at most `limit` until something has. Requests are queued, but no worker is
+    /// called for them.
+    ///
+    /// # Errors
+    /// Those of epoll.
+    fn turn(&mut self, limit: Option<Duration>) -> io::Result<Turned> {
+        let mut events = std::mem::replace(&mut self.events, Events::with_capacity(0));
+        let timeout = limit.into_iter().chain(self.poll_timeout()).min();
+        let polled = self.poll.poll(&mut events, timeout);
+        if let Err(error) = polled
+            && error.kind() != io::ErrorKind::Interrupted
+        {
+            return Err(error);
+        }
+        self.now = Instant::now();
+        let count = events.iter().count();
+        let stopped = events.iter().find_map(|event| self.handle_event(event));
+        self.events = events;
+        self.continue_unfinished();
+        self.continue_accepting();
+        self.expire();
+        self.refusals.say_held_back(self.now);
+        Ok(stopped.or_else(|| self.stopped()).map_or(Turned::Handled(count), Turned::Stopped))
     }
 
     fn handle_event(&mut self, event: &Event) -> Option<Stopped> {
