@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use pyfcgid::exchange::Exchange;
 
-use crate::handlers::{answer, gate, gated_echo};
+use crate::handlers::{answer, gate, gated_echo, reports};
 use crate::random::pattern;
 use crate::server::{Options, Server, wait_until};
 use crate::support::peer::{Address, Peer};
@@ -123,6 +123,27 @@ fn a_large_answer_is_sent_to_its_end_during_a_graceful_stop() {
         expect_body(peer.answer(1), &body);
         assert_eq!(server.wait_stopped().abandoned, 0);
     }
+}
+
+/// The request has ended as far as its worker goes, but not as far as its peer does.
+#[test]
+fn an_answer_that_waits_for_its_reader_is_sent_to_its_end_during_a_graceful_stop() {
+    let body = pattern(8, 400_000);
+    let (sent, (report, finished)) = (body.clone(), reports());
+    let handler = move |mut exchange: Exchange| {
+        answer(&mut exchange.reply, &sent).unwrap();
+        let _ = report.send(());
+    };
+    let mut server = Server::start(Options::default(), handler);
+    let mut peer = server.connect();
+    peer.send_request(1, true, &post("unread=1", 0), b"");
+    finished.next();
+    server.stop_gracefully();
+    let address = server.unix();
+    wait_until("the stop to begin", || Peer::try_connect(&address).is_err());
+    expect_body(peer.answer(1), &body);
+    peer.expect_closed();
+    assert_eq!(server.wait_stopped().abandoned, 0);
 }
 
 #[test]
