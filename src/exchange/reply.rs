@@ -452,3 +452,592 @@ impl<'a> Parts<'a> {
 const SLAB_LEN: usize = 4 * MAX_CONTENT_LEN;
 /// Content of a record of file bytes: as much as one record takes, in a multiple of eight as the specification recommends.
 const FILE_RECORD_LEN: u64 = 65_528;
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::sync::Mutex;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+
+    const ID: RequestId = RequestId::new(258);
+    const KEPT: Ending = Ending { request: ID, keep_connection: true };
+    const HEAD: &[u8] = b"Status: 200 OK\r\n\r\n";
+    const STDOUT_END: &[u8] = &[1, 6, 1, 2, 0, 0, 0, 0];
+    const END_REQUEST: &[u8] = &[1, 3, 1, 2, 0, 8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+
+    /// What a reply did, one entry a call.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    enum Call {
+        Send(Vec<u8>),
+        File { header: Vec<u8>, offset: u64, length: usize },
+        End(Ending, Vec<u8>),
+        Cut(Ending),
+    }
+
+    #[derive(Debug, Default)]
+    struct Recorder {
+        calls: Mutex<Vec<Call>>,
+        full: AtomicBool,
+        gone: AtomicBool,
+        aborted: AtomicBool,
+        waits: Mutex<usize>,
+    }
+
+    impl Recorder {
+        fn record(&self, call: Call) -> Result<Room, Gone> {
+            if self.gone.load(Ordering::Relaxed) {
+                return Err(Gone);
+            }
+            self.calls.lock().unwrap().push(call);
+            Ok(if self.full.load(Ordering::Relaxed) { Room::Full } else { Room::Plenty })
+        }
+
+        fn take(&self) -> Vec<Call> {
+            std::mem::take(&mut *self.calls.lock().unwrap())
+        }
+
+        /// The bytes of all calls but those of files.
+        fn bytes(&self) -> Vec<u8> {
+            let bytes = |call| match call {
+                Call::Send(bytes) | Call::End(_, bytes) => bytes,
+                _ => Vec::new(),
+            };
+            self.take().into_iter().flat_map(bytes).collect()
+        }
+    }
+
+    impl Sink for Recorder {
+        fn send(&self, pieces: &[IoSlice<'_>]) -> Result<Room, Gone> {
+            self.record(Call::Send(joined(pieces)))
+        }
+
+        fn send_file(&self, header: &[u8], _: &Arc<File>, offset: u64, length: usize) -> Result<Room, Gone> {
+            self.record(Call::File { header: header.to_vec(), offset, length })
+        }
+
+        fn is_full(&self) -> bool {
+            self.full.load(Ordering::Relaxed)
+        }
+
+        fn wait_for_room(&self) {
+            *self.waits.lock().unwrap() += 1;
+        }
+
+        fn end(&self, ending: Ending, pieces: &[IoSlice<'_>]) {
+            let _ = self.record(Call::End(ending, joined(pieces)));
+        }
+
+        fn cut(&self, ending: Ending) {
+            let _ = self.record(Call::Cut(ending));
+        }
+
+        fn is_aborted(&self, request: RequestId) -> bool {
+            assert_eq!(request, ID);
+            self.aborted.load(Ordering::Relaxed)
+        }
+    }
+
+    fn joined(pieces: &[IoSlice<'_>]) -> Vec<u8> {
+        pieces.iter().flat_map(|piece| piece.iter().copied()).collect()
+    }
+
+    fn reply() -> (Arc<Recorder>, Reply) {
+        reply_with(KEPT, false)
+    }
+
+    fn reply_with(ending: Ending, head_only: bool) -> (Arc<Recorder>, Reply) {
+        let recorder = Arc::new(Recorder::default());
+        let sink: Arc<dyn Sink> = Arc::<Recorder>::clone(&recorder);
+        (recorder, Reply::new(sink, ending, head_only))
+    }
+
+    /// A reply with a head of this status and these headers.
+    fn opened(status: &str, headers: &[(&str, &str)]) -> (Arc<Recorder>, Reply) {
+        let (recorder, mut reply) = reply();
+        reply.set_head(head(status, headers)).unwrap();
+        (recorder, reply)
+    }
+
+    fn head(status: &str, headers: &[(&str, &str)]) -> Head {
+        let mut head = Head::new(status.as_bytes()).unwrap();
+        headers.iter().for_each(|(name, value)| head.push(name.as_bytes(), value.as_bytes()).unwrap());
+        head
+    }
+
+    fn stdout(content: &[u8]) -> Vec<u8> {
+        record(6, content)
+    }
+
+    fn record(kind: u8, content: &[u8]) -> Vec<u8> {
+        let [high, low] = u16::try_from(content.len()).unwrap().to_be_bytes();
+        [&[1, kind, 1, 2, high, low, 0, 0], content].concat()
+    }
+
+    fn ended(before: &[u8]) -> Call {
+        Call::End(KEPT, [before, STDOUT_END, END_REQUEST].concat())
+    }
+
+    /// (type, content) of each record in `bytes`.
+    fn records(mut bytes: &[u8]) -> Vec<(u8, Vec<u8>)> {
+        let mut records = Vec::new();
+        while !bytes.is_empty() {
+            assert_eq!(bytes[2..4], [1, 2], "the request's id");
+            let end = 8 + usize::from(u16::from_be_bytes([bytes[4], bytes[5]])) + usize::from(bytes[6]);
+            records.push((bytes[1], bytes[8..end].to_vec()));
+            bytes = &bytes[end..];
+        }
+        records
+    }
+
+    fn body_of(records: &[(u8, Vec<u8>)]) -> Vec<u8> {
+        let stdout: Vec<u8> = records.iter().filter(|(kind, _)| *kind == 6).flat_map(|(_, content)| content.clone()).collect();
+        let end = stdout.windows(4).position(|window| window == b"\r\n\r\n").unwrap();
+        stdout[end + 4..].to_vec()
+    }
+
+    #[test]
+    fn head_body_and_end_are_one_write_with_status_last() {
+        let (recorder, mut reply) = opened("200 OK", &[("X-A", "1")]);
+        reply.end(&[b"hello, ", b"", b"world"], &NothingHeld).unwrap();
+        assert_eq!(recorder.take(), [ended(&stdout(b"X-A: 1\r\nStatus: 200 OK\r\n\r\nhello, world"))]);
+    }
+
+    #[test]
+    fn an_answer_without_a_body_is_one_write() {
+        let (recorder, mut reply) = opened("200 OK", &[]);
+        reply.end(&[], &NothingHeld).unwrap();
+        assert_eq!(recorder.take(), [ended(&stdout(HEAD))]);
+    }
+
+    #[test]
+    fn the_head_waits_for_the_first_byte_and_goes_with_it() {
+        let (recorder, mut reply) = opened("200 OK", &[]);
+        reply.write(b"", &NothingHeld).unwrap();
+        assert!(recorder.take().is_empty() && !reply.is_head_sent() && reply.has_head());
+        reply.write(b"a", &NothingHeld).unwrap();
+        assert!(reply.is_head_sent() && reply.has_head());
+        assert_eq!(recorder.take(), [Call::Send(stdout(&[HEAD, b"a"].concat()))]);
+        reply.write(b"", &NothingHeld).unwrap();
+        reply.write(b"b", &NothingHeld).unwrap();
+        assert_eq!(recorder.take(), [Call::Send(stdout(b"b"))]);
+        reply.end(&[], &NothingHeld).unwrap();
+        assert_eq!(recorder.take(), [ended(b"")]);
+    }
+
+    #[test]
+    fn a_head_is_replaced_until_it_was_sent_and_given_back_after() {
+        let (recorder, mut reply) = opened("200 OK", &[]);
+        reply.set_head(head("404 Not Found", &[])).unwrap();
+        reply.head_mut().unwrap().push(b"X-Late", b"1").unwrap();
+        reply.write(b"x", &NothingHeld).unwrap();
+        assert_eq!(recorder.take(), [Call::Send(stdout(b"X-Late: 1\r\nStatus: 404 Not Found\r\n\r\nx"))]);
+        assert!(reply.set_head(head("200 OK", &[])).is_err());
+        assert!(reply.head_mut().is_none());
+        reply.end(&[], &NothingHeld).unwrap();
+    }
+
+    #[test]
+    fn records_are_as_long_as_they_can_be_and_never_empty() {
+        for length in [1, 65_534, 65_535, 65_536, 131_070, 131_071, 4 * 65_535, 4 * 65_535 + 1, 1_000_000] {
+            let (recorder, mut reply) = opened("200 OK", &[]);
+            reply.write(b"!", &NothingHeld).unwrap();
+            recorder.take();
+            reply.end(&[&vec![b'x'; length]], &NothingHeld).unwrap();
+            let mut lengths: Vec<usize> = records(&recorder.bytes()).iter().map(|(_, content)| content.len()).collect();
+            assert_eq!(lengths.split_off(lengths.len() - 2), [0, 8], "the ends of STDOUT and of the request");
+            assert_eq!(lengths.iter().sum::<usize>(), length);
+            assert_eq!(lengths.len(), length.div_ceil(65_535));
+            assert!(lengths[..lengths.len() - 1].iter().all(|length| *length == 65_535), "{lengths:?}");
+        }
+    }
+
+    #[test]
+    fn a_body_in_many_pieces_is_the_same_bytes() {
+        let body: Vec<u8> = (0..400_000u32).map(|number| (number % 251) as u8).collect();
+        for piece in [1000, 65_535, 65_536, 300_000] {
+            let (recorder, mut reply) = opened("200 OK", &[]);
+            reply.end(&body.chunks(piece).collect::<Vec<_>>(), &NothingHeld).unwrap();
+            assert_eq!(body_of(&records(&recorder.bytes())), body);
+        }
+    }
+
+    /// What the sink has to keep for a peer that does not read is bounded by what it is given at once.
+    #[test]
+    fn a_large_body_goes_in_slabs_with_a_wait_after_each_that_fills_the_sink() {
+        struct Waits(Cell<usize>);
+        impl Pause for Waits {
+            fn pause(&self, wait: &mut (dyn FnMut() + Send)) {
+                self.0.set(self.0.get() + 1);
+                wait();
+            }
+        }
+        let (recorder, mut reply) = opened("200 OK", &[]);
+        reply.write(b"!", &NothingHeld).unwrap();
+        recorder.take();
+        recorder.full.store(true, Ordering::Relaxed);
+        let waits = Waits(Cell::new(0));
+        reply.write(&vec![b'x'; 3 * SLAB_LEN], &waits).unwrap();
+        let calls = recorder.take();
+        assert_eq!(calls.len(), 3);
+        for call in &calls {
+            assert!(matches!(call, Call::Send(bytes) if bytes.len() == SLAB_LEN + 4 * 8), "four records");
+        }
+        assert!(waits.0.get() >= 3, "{} waits", waits.0.get());
+        assert_eq!(*recorder.waits.lock().unwrap(), waits.0.get(), "each wait was inside a pause");
+        reply.end(&[], &NothingHeld).unwrap();
+    }
+
+    #[test]
+    fn the_end_of_a_large_body_goes_with_its_last_slab() {
+        let (recorder, mut reply) = opened("200 OK", &[]);
+        reply.end(&[&vec![b'x'; 2 * SLAB_LEN]], &NothingHeld).unwrap();
+        let calls = recorder.take();
+        assert_eq!(calls.len(), 3);
+        assert!(matches!(&calls[2], Call::End(KEPT, bytes) if bytes.ends_with(&[STDOUT_END, END_REQUEST].concat())));
+    }
+
+    #[test]
+    fn head_requests_get_the_head_only_and_nothing_counts_as_excess() {
+        let (recorder, mut reply) = reply_with(KEPT, true);
+        reply.set_head(head("200 OK", &[("Content-Length", "100")])).unwrap();
+        assert!(reply.is_head_only());
+        reply.write(b"body", &NothingHeld).unwrap();
+        reply.end(&[b"more"], &NothingHeld).unwrap();
+        assert_eq!(records(&recorder.bytes())[0].1, b"Content-Length: 100\r\nStatus: 200 OK\r\n\r\n");
+        assert_eq!(reply.excess(), 0);
+        assert!(recorder.take().is_empty());
+    }
+
+    #[test]
+    fn answers_that_may_have_no_body_get_none_and_it_counts_as_excess() {
+        for status in ["204 No Content", "304 Not Modified"] {
+            let (recorder, mut reply) = opened(status, &[]);
+            reply.write(b"body", &NothingHeld).unwrap();
+            reply.end(&[b"more"], &NothingHeld).unwrap();
+            assert_eq!(body_of(&records(&recorder.bytes())), b"", "{status}");
+            assert_eq!(reply.excess(), 8);
+        }
+    }
+
+    #[test]
+    fn a_body_is_cut_at_its_content_length() {
+        let (recorder, mut reply) = opened("200 OK", &[("Content-Length", "5")]);
+        reply.write(b"abc", &NothingHeld).unwrap();
+        reply.write(b"defg", &NothingHeld).unwrap();
+        reply.write(b"hi", &NothingHeld).unwrap();
+        reply.end(&[b"j", b"k"], &NothingHeld).unwrap();
+        let records = records(&recorder.bytes());
+        assert_eq!(body_of(&records), b"abcde");
+        assert_eq!(records.iter().filter(|(kind, content)| *kind == 6 && content.is_empty()).count(), 1);
+        assert_eq!(reply.excess(), 6);
+    }
+
+    #[test]
+    fn a_body_of_exactly_its_content_length_ends() {
+        for length in ["0", "3"] {
+            let (recorder, mut reply) = opened("200 OK", &[("Content-Length", length)]);
+            reply.end(&[&b"abc"[..length.parse().unwrap()]], &NothingHeld).unwrap();
+            assert!(recorder.bytes().ends_with(END_REQUEST));
+            assert_eq!(reply.excess(), 0);
+        }
+    }
+
+    #[test]
+    fn a_body_shorter_than_its_content_length_cuts_the_connection() {
+        let (recorder, mut reply) = opened("200 OK", &[("Content-Length", "5")]);
+        reply.write(b"abc", &NothingHeld).unwrap();
+        recorder.take();
+        let result = reply.end(&[b"d"], &NothingHeld);
+        assert!(matches!(result, Err(ReplyError::BodyShort { expected: 5, sent: 4 })), "{result:?}");
+        drop(reply);
+        assert_eq!(recorder.take(), [Call::Cut(KEPT)], "once");
+    }
+
+    #[test]
+    fn dropped_before_the_head_it_answers_500() {
+        let (bare, dropped) = reply();
+        drop(dropped);
+        let (with_head, dropped) = opened("200 OK", &[]);
+        drop(dropped);
+        for recorder in [bare, with_head] {
+            let [Call::End(KEPT, bytes)] = &recorder.take()[..] else { panic!("one end") };
+            let records = records(bytes);
+            let text = String::from_utf8(records[0].1.clone()).unwrap();
+            assert!(text.contains("\r\nStatus: 500 Internal Server Error\r\n\r\n<"), "{text}");
+            assert_eq!(records[1], (6, Vec::new()));
+            assert_eq!(records[2], (3, vec![0, 0, 0, 1, 0, 0, 0, 0]), "appStatus 1");
+        }
+    }
+
+    #[test]
+    fn dropped_in_the_body_it_cuts_the_connection() {
+        let (recorder, mut reply) = opened("200 OK", &[]);
+        reply.write(b"half", &NothingHeld).unwrap();
+        recorder.take();
+        drop(reply);
+        assert_eq!(recorder.take(), [Call::Cut(KEPT)]);
+    }
+
+    #[test]
+    fn dropped_after_its_end_it_does_nothing() {
+        let (recorder, mut reply) = opened("200 OK", &[]);
+        reply.end(&[], &NothingHeld).unwrap();
+        recorder.take();
+        drop(reply);
+        assert!(recorder.take().is_empty());
+    }
+
+    #[test]
+    fn dropped_after_an_abort_it_ends_the_request_and_keeps_the_connection() {
+        let (recorder, unsent) = opened("200 OK", &[]);
+        recorder.aborted.store(true, Ordering::Relaxed);
+        drop(unsent);
+        let bytes = recorder.bytes();
+        assert!(bytes.len() > 24 && bytes.ends_with(&[STDOUT_END, END_REQUEST].concat()), "STDOUT has something in it");
+        let (recorder, mut streaming) = opened("200 OK", &[]);
+        streaming.write(b"half", &NothingHeld).unwrap();
+        recorder.take();
+        recorder.aborted.store(true, Ordering::Relaxed);
+        drop(streaming);
+        assert_eq!(recorder.take(), [ended(b"")]);
+    }
+
+    #[test]
+    fn every_refusal_is_one_write_with_a_head_a_body_and_an_end() {
+        use Refusal::{
+            Aborted, ApplicationFailed, BadContentLength, BodyCutShort, BodyNotStored, BodyTooLarge, MalformedParams, NoMethod,
+            OutsideMount, Overloaded, ParamsTooLarge, UnknownRole,
+        };
+        let all = [MalformedParams, ParamsTooLarge, BadContentLength, NoMethod, BodyCutShort, BodyTooLarge, BodyNotStored];
+        for refusal in all.into_iter().chain([OutsideMount, UnknownRole, Aborted, Overloaded, ApplicationFailed]) {
+            let (recorder, mut reply) = opened("200 OK", &[("X-Not", "sent")]);
+            reply.refuse(refusal);
+            let [Call::End(KEPT, bytes)] = &recorder.take()[..] else { panic!("one end") };
+            let records = records(bytes);
+            assert_eq!(records[0].1, refusal.document(false));
+            assert_eq!(records[1], (6, Vec::new()));
+            assert_eq!((records[2].0, records.len()), (3, 3));
+            drop(reply);
+            assert!(recorder.take().is_empty());
+        }
+    }
+
+    #[test]
+    fn the_refusal_of_a_head_request_has_no_body() {
+        let (recorder, mut reply) = reply_with(KEPT, true);
+        reply.refuse(Refusal::BodyTooLarge);
+        assert_eq!(body_of(&records(&recorder.bytes())), b"");
+    }
+
+    #[test]
+    fn an_unknown_role_is_said_in_end_request_too() {
+        let (recorder, mut reply) = reply();
+        reply.refuse(Refusal::UnknownRole);
+        assert_eq!(records(&recorder.bytes())[2].1[4], 3);
+    }
+
+    /// HAProxy resets a kept connection that says so, with everything on it.
+    #[test]
+    fn overloaded_is_said_in_end_request_only_when_the_connection_ends_with_it() {
+        for (keep_connection, status) in [(true, 0), (false, 2)] {
+            let (recorder, mut reply) = reply_with(Ending { request: ID, keep_connection }, false);
+            reply.refuse(Refusal::Overloaded);
+            assert_eq!(records(&recorder.bytes())[2].1[4], status);
+        }
+    }
+
+    #[test]
+    fn a_refusal_after_the_head_does_nothing() {
+        let (recorder, mut reply) = opened("200 OK", &[]);
+        reply.write(b"half", &NothingHeld).unwrap();
+        recorder.take();
+        reply.refuse(Refusal::ApplicationFailed);
+        assert!(recorder.take().is_empty());
+        reply.end(&[], &NothingHeld).unwrap();
+    }
+
+    #[test]
+    fn the_ending_says_whether_the_connection_is_kept() {
+        let last = Ending { request: ID, keep_connection: false };
+        let (recorder, mut reply) = reply_with(last, false);
+        reply.set_head(head("200 OK", &[])).unwrap();
+        reply.end(&[], &NothingHeld).unwrap();
+        assert!(matches!(&recorder.take()[..], [Call::End(ending, _)] if *ending == last));
+    }
+
+    #[test]
+    fn nothing_is_sent_without_a_head_and_the_reply_can_still_be_refused() {
+        let (recorder, mut reply) = reply();
+        assert!(matches!(reply.write(b"x", &NothingHeld), Err(ReplyError::NoHead)));
+        assert!(matches!(reply.end(&[b"x"], &NothingHeld), Err(ReplyError::NoHead)));
+        let file = tempfile::tempfile().unwrap();
+        assert!(matches!(reply.send_file(file, 0, 1, &NothingHeld), Err(ReplyError::NoHead)));
+        assert!(recorder.take().is_empty() && !reply.has_head());
+        reply.refuse(Refusal::ApplicationFailed);
+        assert_eq!(recorder.take().len(), 1);
+    }
+
+    #[test]
+    fn a_head_that_does_not_fit_is_not_sent_and_the_reply_can_still_be_refused() {
+        let (recorder, mut reply) = opened("200 OK", &[("X", &"x".repeat(65_535))]);
+        assert!(matches!(reply.write(b"x", &NothingHeld), Err(ReplyError::Head(HeadError::TooLong(_)))));
+        assert!(recorder.take().is_empty() && !reply.is_head_sent());
+        drop(reply);
+        assert!(matches!(&recorder.take()[..], [Call::End(..)]));
+    }
+
+    #[test]
+    fn nothing_is_sent_after_an_abort() {
+        let (recorder, mut reply) = opened("200 OK", &[]);
+        let probe = reply.abort_probe();
+        assert!(!reply.is_aborted() && !probe.is_aborted());
+        recorder.aborted.store(true, Ordering::Relaxed);
+        assert!(reply.is_aborted() && probe.is_aborted());
+        assert!(matches!(reply.write(b"x", &NothingHeld), Err(ReplyError::Aborted)));
+        assert!(matches!(reply.end(&[b"x"], &NothingHeld), Err(ReplyError::Aborted)));
+        let file = tempfile::tempfile().unwrap();
+        assert!(matches!(reply.send_file(file, 0, 1, &NothingHeld), Err(ReplyError::Aborted)));
+        assert!(recorder.take().is_empty());
+        reply.end_aborted();
+        reply.end_aborted();
+        drop(reply);
+        assert_eq!(recorder.take().len(), 1, "ended once");
+    }
+
+    #[test]
+    fn an_abort_during_a_wait_ends_the_write() {
+        struct Aborts<'a>(&'a Recorder);
+        impl Pause for Aborts<'_> {
+            fn pause(&self, wait: &mut (dyn FnMut() + Send)) {
+                wait();
+                self.0.aborted.store(true, Ordering::Relaxed);
+            }
+        }
+        let (recorder, mut reply) = opened("200 OK", &[]);
+        reply.write(b"!", &NothingHeld).unwrap();
+        recorder.take();
+        recorder.full.store(true, Ordering::Relaxed);
+        let result = reply.write(&vec![b'x'; 3 * SLAB_LEN], &Aborts(&recorder));
+        assert!(matches!(result, Err(ReplyError::Aborted)), "{result:?}");
+        assert!(recorder.take().len() <= 1, "nothing behind the abort");
+    }
+
+    #[test]
+    fn a_connection_that_is_gone_fails_the_write() {
+        let (recorder, mut reply) = opened("200 OK", &[]);
+        recorder.gone.store(true, Ordering::Relaxed);
+        assert!(matches!(reply.write(b"x", &NothingHeld), Err(ReplyError::Gone(Gone))));
+        let file = tempfile::tempfile().unwrap();
+        assert!(matches!(reply.send_file(file, 0, 1, &NothingHeld), Err(ReplyError::Gone(Gone))));
+    }
+
+    #[test]
+    fn an_abort_probe_does_not_keep_the_connection_and_outlives_it() {
+        let (recorder, reply) = opened("200 OK", &[]);
+        let probe = reply.abort_probe();
+        drop(reply);
+        assert!(!probe.is_aborted());
+        assert_eq!(Arc::strong_count(&recorder), 1);
+        drop(recorder);
+        assert!(probe.is_aborted(), "nobody listens any more");
+    }
+
+    #[test]
+    fn text_for_stderr_waits_for_stdout_and_goes_in_the_same_write() {
+        let (recorder, mut reply) = opened("200 OK", &[]);
+        reply.write_errors(b"one ");
+        reply.write_errors(b"two");
+        reply.write(b"", &NothingHeld).unwrap();
+        assert!(recorder.take().is_empty(), "STDERR alone would end HAProxy");
+        reply.write(b"a", &NothingHeld).unwrap();
+        let sent = [record(7, b"one two"), stdout(&[HEAD, b"a"].concat())].concat();
+        assert_eq!(recorder.take(), [Call::Send(sent)]);
+        reply.write(b"b", &NothingHeld).unwrap();
+        assert_eq!(recorder.take(), [Call::Send(stdout(b"b"))], "not again");
+        reply.write_errors(b"three");
+        reply.end(&[b"c"], &NothingHeld).unwrap();
+        assert_eq!(recorder.take(), [ended(&[record(7, b"three"), record(7, b""), stdout(b"c")].concat())]);
+    }
+
+    #[test]
+    fn a_stderr_stream_that_was_used_is_ended_with_the_answer() {
+        let (recorder, mut reply) = opened("200 OK", &[]);
+        reply.write_errors(b"text");
+        reply.write(b"a", &NothingHeld).unwrap();
+        recorder.take();
+        reply.end(&[], &NothingHeld).unwrap();
+        assert_eq!(recorder.take(), [ended(&record(7, b""))]);
+    }
+
+    #[test]
+    fn text_for_stderr_goes_once_although_the_body_is_several_slabs() {
+        let (recorder, mut reply) = opened("200 OK", &[]);
+        reply.write_errors(&[b'e'; 70_000]);
+        reply.end(&[&vec![b'x'; 3 * SLAB_LEN]], &NothingHeld).unwrap();
+        let lengths: Vec<usize> =
+            records(&recorder.bytes()).iter().filter(|(kind, _)| *kind == 7).map(|(_, content)| content.len()).collect();
+        assert_eq!(lengths, [65_535, 4465, 0]);
+    }
+
+    #[test]
+    fn a_refusal_takes_the_text_for_stderr_with_it() {
+        let (recorder, mut reply) = reply();
+        reply.write_errors(b"traceback");
+        reply.refuse(Refusal::ApplicationFailed);
+        let [Call::End(KEPT, bytes)] = &recorder.take()[..] else { panic!("one end") };
+        let kinds: Vec<u8> = records(bytes).iter().map(|(kind, _)| *kind).collect();
+        assert_eq!(kinds, [7, 7, 6, 6, 3]);
+    }
+
+    #[test]
+    fn a_file_goes_as_records_behind_the_head() {
+        let (recorder, mut reply) = opened("200 OK", &[]);
+        let file = tempfile::tempfile().unwrap();
+        reply.send_file(file, 10, 65_528 * 2 + 5, &NothingHeld).unwrap();
+        let part = |offset: u64, length: usize| {
+            let [high, low] = u16::try_from(length).unwrap().to_be_bytes();
+            Call::File { header: vec![1, 6, 1, 2, high, low, 0, 0], offset, length }
+        };
+        let parts = [part(10, 65_528), part(65_538, 65_528), part(131_066, 5)];
+        assert_eq!(recorder.take(), [&[Call::Send(stdout(HEAD))][..], &parts].concat());
+        reply.end(&[b"behind"], &NothingHeld).unwrap();
+        assert_eq!(recorder.take(), [ended(&stdout(b"behind"))]);
+    }
+
+    #[test]
+    fn a_file_is_cut_at_content_length_and_counts_towards_it() {
+        let (recorder, mut reply) = opened("200 OK", &[("Content-Length", "7")]);
+        reply.write(b"ab", &NothingHeld).unwrap();
+        recorder.take();
+        reply.send_file(tempfile::tempfile().unwrap(), 0, 100, &NothingHeld).unwrap();
+        assert!(matches!(&recorder.take()[..], [Call::File { offset: 0, length: 5, .. }]));
+        assert_eq!(reply.excess(), 95);
+        reply.end(&[], &NothingHeld).unwrap();
+        assert_eq!(recorder.take(), [ended(b"")]);
+    }
+
+    #[test]
+    fn an_empty_file_and_a_head_request_send_no_record_of_the_file() {
+        let (recorder, mut empty) = opened("200 OK", &[]);
+        empty.send_file(tempfile::tempfile().unwrap(), 0, 0, &NothingHeld).unwrap();
+        empty.end(&[], &NothingHeld).unwrap();
+        assert_eq!(records(&recorder.bytes()).len(), 3);
+        let (recorder, mut head_only) = reply_with(KEPT, true);
+        head_only.set_head(head("200 OK", &[])).unwrap();
+        head_only.send_file(tempfile::tempfile().unwrap(), 0, 100, &NothingHeld).unwrap();
+        assert!(!recorder.take().iter().any(|call| matches!(call, Call::File { .. })));
+        head_only.end(&[], &NothingHeld).unwrap();
+    }
+
+    #[test]
+    fn a_file_waits_for_room_too() {
+        let (recorder, mut reply) = opened("200 OK", &[]);
+        reply.write(b"!", &NothingHeld).unwrap();
+        recorder.full.store(true, Ordering::Relaxed);
+        reply.send_file(tempfile::tempfile().unwrap(), 0, 65_528 * 3, &NothingHeld).unwrap();
+        assert!(*recorder.waits.lock().unwrap() >= 3);
+        reply.end(&[], &NothingHeld).unwrap();
+    }
+}

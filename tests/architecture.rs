@@ -1,0 +1,296 @@
+//! The layers of `ARCHITECTURE.md`, checked against what the source files name.
+//!
+//! Whoever changes the table changes `ARCHITECTURE.md` in the same commit.
+
+#![allow(clippy::unwrap_used)]
+
+#[path = "architecture/source.rs"]
+mod source;
+
+use std::fs;
+use std::path::Path;
+
+use source::Source;
+
+/// A module at the top of the crate: its files are `src/<name>.rs` and `src/<name>/**`.
+struct Layer {
+    module: &'static str,
+    /// Modules of this crate that it may name.
+    uses: &'static [&'static str],
+    /// Crates that it may name. `std` is free, and so are those in [`EVERYWHERE`].
+    crates: &'static [&'static str],
+}
+
+const fn layer(module: &'static str, uses: &'static [&'static str], crates: &'static [&'static str]) -> Layer {
+    Layer { module, uses, crates }
+}
+
+/// From the top down: a module names only modules that stand below it.
+#[rustfmt::skip]
+const LAYERS: &[Layer] = &[
+    layer("main",       &["run"],                                                               &[]),
+    layer("lib",        &[],                                                                    &[]),
+    layer("run",        &["cli", "client", "event_loop", "wsgi", "workers", "exchange", "logging", "config", "protocol", "sys"], &["mio"]),
+    layer("cli",        &["client", "config"],                                                  &["clap"]),
+    layer("client",     &["config", "protocol"],                                                &["socket2"]),
+    layer("event_loop", &["workers", "exchange", "protocol", "sys"],                            &["mio", "slab", "socket2"]),
+    layer("wsgi",       &["workers", "exchange", "config", "sys"],                              &["pyo3"]),
+    layer("workers",    &["exchange"],                                                          &["crossbeam_channel"]),
+    layer("exchange",   &["protocol"],                                                          &["tempfile"]),
+    layer("logging",    &["config", "sys"],                                                     &[]),
+    layer("config",     &[],                                                                    &["toml"]),
+    layer("protocol",   &[],                                                                    &["nom"]),
+    layer("sys",        &[],                                                                    &["libc"]),
+];
+
+/// Crates without a layer: the logging front, and the derive of error enums.
+const EVERYWHERE: &[&str] = &["log", "thiserror"];
+/// Of the polling library, the composition root knows only the type of the control socket.
+const OF_MIO_IN_RUN: &str = "mio::net::UnixStream";
+/// Files that may have unsafe code; a name that ends in `/` is a directory.
+const UNSAFE: &[&str] = &["sys/", "wsgi/interpreter.rs"];
+/// What no code outside tests says.
+const UNFINISHED: &[&str] = &["todo!", "unimplemented!", "dbg!", ".unwrap()"];
+const MAX_CODE_LINES: usize = 450;
+
+/// What is wrong with one file of `src`, by its path there.
+fn faults(path: &str, text: &str, dependencies: &[String]) -> Vec<String> {
+    let source = Source::new(path, text);
+    let mut faults = wrong_modules(&source);
+    faults.extend(wrong_crates(&source, dependencies));
+    faults.extend(wrong_words(&source));
+    if source.module() == "protocol" {
+        faults.extend(
+            source.public_signatures_with("nom").into_iter().map(|item| format!("nom is in a public signature: {item}")),
+        );
+    }
+    if source.code_lines() > MAX_CODE_LINES {
+        faults.push(format!("{} lines of code, and the most is {MAX_CODE_LINES}", source.code_lines()));
+    }
+    faults.into_iter().map(|fault| format!("src/{path}: {fault}")).collect()
+}
+
+fn layer_of<'a>(source: &Source) -> Option<&'a Layer> {
+    LAYERS.iter().find(|layer| layer.module == source.module())
+}
+
+fn wrong_modules(source: &Source) -> Vec<String> {
+    let Some(layer) = layer_of(source) else {
+        return vec![format!("the module {} is in no layer", source.module())];
+    };
+    let allowed = |module: &String| layer.uses.contains(&module.as_str()) || *module == layer.module;
+    let wrong = source.modules().into_iter().filter(|module| !allowed(module));
+    wrong.map(|module| format!("{} must not know {module}", layer.module)).collect()
+}
+
+fn wrong_crates(source: &Source, dependencies: &[String]) -> Vec<String> {
+    let Some(layer) = layer_of(source) else {
+        return Vec::new();
+    };
+    let mut faults = Vec::new();
+    for path in source.paths() {
+        let name = path.split("::").next().unwrap_or(&path);
+        let is_dependency = dependencies.iter().any(|dependency| dependency == name);
+        if is_dependency && !EVERYWHERE.contains(&name) && !layer.crates.contains(&name) {
+            faults.push(format!("{} must not know the crate {name}: {path}", layer.module));
+        }
+        if layer.module == "run" && name == "mio" && path != OF_MIO_IN_RUN && !path.starts_with(&format!("{OF_MIO_IN_RUN}::")) {
+            faults.push(format!("run knows of mio only {OF_MIO_IN_RUN}, not {path}"));
+        }
+    }
+    faults
+}
+
+fn wrong_words(source: &Source) -> Vec<String> {
+    let may_be_unsafe =
+        UNSAFE.iter().any(|allowed| source.path() == *allowed || allowed.ends_with('/') && source.path().starts_with(allowed));
+    let mut faults = Vec::new();
+    if !may_be_unsafe && source.has_word("unsafe") {
+        faults.push("unsafe code belongs in sys".to_owned());
+    }
+    faults.extend(UNFINISHED.iter().filter(|word| source.code().contains(**word)).map(|word| format!("{word} outside tests")));
+    faults
+}
+
+/// The names of the crate's dependencies, as code writes them.
+fn dependencies() -> Vec<String> {
+    let manifest = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml")).unwrap();
+    let manifest: toml::Table = manifest.parse().unwrap();
+    manifest["dependencies"].as_table().unwrap().keys().map(|name| name.replace('-', "_")).collect()
+}
+
+/// Every Rust file below `src`: its path there, and its text.
+fn files() -> Vec<(String, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let (mut directories, mut files) = (vec![root.clone()], Vec::new());
+    while let Some(directory) = directories.pop() {
+        for entry in fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                directories.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                files
+                    .push((path.strip_prefix(&root).unwrap().to_str().unwrap().to_owned(), fs::read_to_string(&path).unwrap()));
+            }
+        }
+    }
+    files
+}
+
+#[test]
+fn every_file_keeps_to_its_layer() {
+    let (files, dependencies) = (files(), dependencies());
+    assert!(files.len() > 30, "only {} files were found", files.len());
+    let faults: Vec<String> = files.iter().flat_map(|(path, text)| faults(path, text, &dependencies)).collect();
+    assert!(faults.is_empty(), "\n{}\n", faults.join("\n"));
+}
+
+#[test]
+fn the_table_points_down_and_names_what_there_is() {
+    let (files, dependencies) = (files(), dependencies());
+    for (index, layer) in LAYERS.iter().enumerate() {
+        for used in layer.uses {
+            assert!(LAYERS[index..].iter().any(|below| below.module == *used), "{} stands below {used}", layer.module);
+        }
+        for name in layer.crates {
+            assert!(dependencies.iter().any(|dependency| dependency == name), "{name} is no dependency");
+        }
+        assert!(
+            files.iter().any(|(path, text)| Source::new(path, text).module() == layer.module),
+            "no module {}",
+            layer.module
+        );
+    }
+}
+
+/// The faults of a planted file, without the path.
+fn planted(path: &str, text: &str) -> Vec<String> {
+    let dependencies: Vec<String> =
+        ["clap", "crossbeam_channel", "libc", "log", "mio", "nom", "pyo3", "thiserror", "toml"].map(str::to_owned).to_vec();
+    faults(path, text, &dependencies)
+}
+
+#[track_caller]
+fn expect_fault(path: &str, text: &str, fault: &str) {
+    let found = planted(path, text);
+    assert!(found.iter().any(|found| found.contains(fault)), "{path}: {text:?} gives {found:?}");
+}
+
+#[track_caller]
+fn expect_no_fault(path: &str, text: &str) {
+    assert_eq!(planted(path, text), Vec::<String>::new(), "{path}: {text:?}");
+}
+
+#[test]
+fn a_module_that_looks_up_is_caught_however_it_is_written() {
+    for text in [
+        "use crate::exchange::Reply;",
+        "use crate::{exchange, workers};",
+        "use crate::{\n    record::Header,\n    exchange::{Reply, Sink as S},\n};",
+        "use super::super::exchange::Reply;",
+        "pub use crate::exchange as other;",
+        "fn f() { crate::exchange::Reply::new(); }",
+        "fn f(reply: &super::super::exchange::Reply) {}",
+        "type A = Vec<crate :: exchange :: Reply>;",
+    ] {
+        expect_fault("protocol/record.rs", text, "protocol must not know exchange");
+    }
+    expect_fault("protocol/deep/record.rs", "use super::super::super::exchange::Reply;", "protocol must not know exchange");
+    expect_no_fault("protocol/deep/record.rs", "use super::super::params::Pairs;");
+    expect_fault("event_loop/mod.rs", "use super::config::Config;", "event_loop must not know config");
+    expect_fault("event_loop/connection.rs", "use crate::wsgi::Gateway;", "event_loop must not know wsgi");
+    expect_fault("wsgi/mod.rs", "use crate::protocol::Role;", "wsgi must not know protocol");
+    expect_fault("workers.rs", "use crate::protocol::Role;", "workers must not know protocol");
+    expect_fault("config/mod.rs", "use crate::cli;", "config must not know cli");
+    expect_fault("main.rs", "fn main() { pyfcgid::cli::parse() }", "main must not know cli");
+    expect_fault("stray.rs", "", "the module stray is in no layer");
+}
+
+#[test]
+fn what_a_layer_may_know_is_no_fault() {
+    expect_no_fault("protocol/record.rs", "use super::Error;\nuse crate::protocol::params;\nuse nom::Parser;\nuse std::io;");
+    expect_no_fault("protocol/mod.rs", "mod error;\npub use error::Error;\nuse self::error::Other;");
+    expect_no_fault("event_loop/mod.rs", "use mio::Poll;\nuse crate::workers::Queue;\nfn f() { crate::sys::fd::send_file() }");
+    expect_no_fault("wsgi/input.rs", "use pyo3::prelude::*;\nuse crate::exchange::Body;\nfn f() { log::warn!(\"x\") }");
+    expect_no_fault("run.rs", "fn f() { mio::net::UnixStream::pair() }\nuse crate::{cli, wsgi};");
+    expect_no_fault("main.rs", "fn main() { pyfcgid::run::main() }");
+    expect_no_fault("sys/fd.rs", "fn f() { unsafe { libc::close(1) } }");
+}
+
+#[test]
+fn a_crate_in_the_wrong_layer_is_caught() {
+    expect_fault("exchange/reply.rs", "use pyo3::prelude::*;", "exchange must not know the crate pyo3");
+    expect_fault("event_loop/connection.rs", "use nom::IResult;", "event_loop must not know the crate nom");
+    expect_fault("wsgi/mod.rs", "fn f() { mio::Poll::new() }", "wsgi must not know the crate mio");
+    expect_fault("event_loop/stream.rs", "fn f() { g(libc::MSG_MORE | 1) }", "event_loop must not know the crate libc");
+    expect_fault(
+        "event_loop/mod.rs",
+        "use crossbeam_channel::{Receiver, Sender};",
+        "must not know the crate crossbeam_channel",
+    );
+    expect_fault("run.rs", "use clap::Arg;", "run must not know the crate clap");
+    expect_fault("cli.rs", "fn f() -> ::toml::Value {}", "cli must not know the crate toml");
+    expect_fault("run.rs", "use mio::{Poll, net::UnixStream};", "run knows of mio only mio::net::UnixStream, not mio::Poll");
+}
+
+#[test]
+fn the_parser_library_in_a_public_signature_is_caught() {
+    for text in [
+        "use nom::IResult;\npub fn parse(input: &[u8]) -> IResult<&[u8], u8> { x }",
+        "pub fn parse(input: &[u8]) -> nom::IResult<&[u8], u8> { x }",
+        "use nom::Err as Bad;\npub struct Error { pub cause: Bad<u8> }",
+        "use nom::error::ParseError;\nimpl ParseError<u8> for Error {}",
+        "use nom::IResult;\npub type Parsed = IResult<u8, u8>;",
+        "pub use nom::IResult;",
+    ] {
+        expect_fault("protocol/record.rs", text, "nom is in a public signature");
+    }
+    expect_no_fault(
+        "protocol/record.rs",
+        "use nom::IResult;\nfn parse() -> IResult<u8, u8> { x }\npub(super) fn q() -> IResult<u8, u8> { x }",
+    );
+    expect_no_fault(
+        "protocol/record.rs",
+        "use nom::Parser;\npub fn parse(input: &[u8]) -> u8 { be_u8.parse(input); let x: Parser; }",
+    );
+}
+
+#[test]
+fn unsafe_and_unfinished_code_is_caught() {
+    expect_fault("exchange/body.rs", "fn f() { unsafe { g() } }", "unsafe code belongs in sys");
+    expect_fault("wsgi/mod.rs", "unsafe impl Send for X {}", "unsafe code belongs in sys");
+    expect_no_fault("wsgi/interpreter.rs", "fn f() { unsafe { g() } }");
+    expect_no_fault("exchange/body.rs", "#![deny(unsafe_code)]");
+    for word in ["todo!()", "unimplemented!(\"later\")", "dbg!(x)", "x.unwrap()"] {
+        expect_fault("exchange/body.rs", &format!("fn f() {{ {word}; }}"), "outside tests");
+    }
+    expect_no_fault("exchange/body.rs", "fn f() { x.unwrap_or(1) }");
+}
+
+#[test]
+fn comments_strings_and_tests_are_no_code() {
+    for text in [
+        "//! crate::exchange\n// use pyo3::x; todo!()\n/* unsafe /* nested */ mio::Poll */",
+        "const A: &str = \"crate::exchange, \\\" unsafe, todo!()\";",
+        "const A: &str = r#\"crate::exchange \" unsafe\"#; const B: &[u8] = b\"libc::open\"; const C: char = '\"'; const D: char = '\\'';",
+        "fn f<'a>(x: &'a str) {}\n#[cfg(test)]\nmod tests {\n    use crate::exchange;\n    fn f() { x.unwrap(); \"}\" }\n}\n",
+        "#[cfg(test)]\nuse crate::exchange::Reply;",
+    ] {
+        expect_no_fault("protocol/record.rs", text);
+    }
+    expect_fault("protocol/record.rs", "#[cfg(test)]\nmod tests { }\nuse crate::exchange;", "must not know exchange");
+    expect_fault(
+        "protocol/record.rs",
+        "const A: char = '\"'; use crate::exchange; const B: char = '\"';",
+        "must not know exchange",
+    );
+}
+
+#[test]
+fn a_file_that_is_too_long_is_caught_by_its_lines_of_code() {
+    let code = "fn f() {}\n".repeat(450);
+    let no_code = "\n// a comment\n    /// another\n".repeat(500);
+    let tests = format!("#[cfg(test)]\nmod tests {{\n{}}}\n", "fn t() {}\n".repeat(500));
+    expect_no_fault("exchange/body.rs", &format!("{no_code}{code}{tests}"));
+    expect_fault("exchange/body.rs", &format!("{code}fn g() {{}}\n"), "451 lines of code");
+}

@@ -1,0 +1,218 @@
+//! The end: graceful, too late, and at once.
+
+use std::time::{Duration, Instant};
+
+use pyfcgid::exchange::Exchange;
+
+use crate::handlers::{answer, gate, gated_echo, reports};
+use crate::random::pattern;
+use crate::server::{Options, Server, wait_until};
+use crate::support::peer::{Address, Peer};
+use crate::support::record;
+use crate::{echo, expect_body, expect_cut, expect_usable, post, settle};
+
+const SHORT: Duration = Duration::from_millis(300);
+
+#[test]
+fn a_graceful_stop_answers_what_runs_and_what_is_queued() {
+    let (gate, handler) = gated_echo();
+    let mut server = Server::start(Options::default().workers(1), handler);
+    let mut peer = server.connect();
+    peer.send_request(1, true, &post("running=1", 0), b"");
+    gate.wait_started();
+    let mut other = server.connect();
+    other.send_request(1, true, &post("queued=1", 0), b"");
+    settle(&mut other);
+    server.stop_gracefully();
+    gate.pass_one();
+    gate.pass_one();
+    expect_body(peer.answer(1), b"running=1|");
+    peer.expect_closed();
+    expect_body(other.answer(1), b"queued=1|");
+    other.expect_closed();
+    assert_eq!(server.wait_stopped().abandoned, 0);
+    server.wait_workers();
+}
+
+#[test]
+fn a_graceful_stop_closes_kept_connections_that_are_idle_and_returns_at_once() {
+    let mut server = echo(Options::default());
+    let mut idle = server.connect();
+    expect_usable(&mut idle);
+    let mut silent = server.connect();
+    settle(&mut silent);
+    let started = Instant::now();
+    server.stop_gracefully();
+    assert_eq!(server.wait_stopped().abandoned, 0);
+    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+    idle.expect_closed();
+    silent.expect_closed();
+}
+
+#[test]
+fn a_graceful_stop_refuses_new_connections_while_it_finishes_the_old() {
+    let (gate, handler) = gated_echo();
+    let mut server = Server::start(Options::default().workers(1), handler);
+    let mut peer = server.connect();
+    peer.send_request(1, true, &post("running=1", 0), b"");
+    gate.wait_started();
+    server.stop_gracefully();
+    wait_until("new connections to be refused", || {
+        server.addresses().iter().all(|address| Peer::try_connect(address).is_err())
+    });
+    gate.pass_one();
+    expect_body(peer.answer(1), b"running=1|");
+    assert_eq!(server.wait_stopped().abandoned, 0);
+}
+
+#[test]
+fn a_request_that_had_begun_is_taken_to_its_end_during_a_graceful_stop() {
+    let (gate, handler) = gated_echo();
+    let mut server = Server::start(Options::default().workers(1), handler);
+    let mut peer = server.connect();
+    peer.send_request(1, true, &post("running=1", 0), b"");
+    gate.wait_started();
+    let whole = record::request(2, true, &post("begun=1", 4).encode(), b"body");
+    let (first, rest) = whole.split_at(whole.len() - 20);
+    peer.send(first);
+    settle(&mut peer);
+    server.stop_gracefully();
+    gate.pass_one();
+    expect_body(peer.answer(1), b"running=1|");
+    peer.send(rest);
+    gate.pass_one();
+    expect_body(peer.answer(2), b"begun=1|body");
+    peer.expect_closed();
+    assert_eq!(server.wait_stopped().abandoned, 0);
+}
+
+/// Whichever of the two the loop hears of first.
+#[test]
+fn requests_in_the_socket_of_an_idle_connection_are_answered_before_a_graceful_stop() {
+    for _ in 0..100 {
+        let mut server = echo(Options::default());
+        let mut peer = server.connect();
+        expect_usable(&mut peer);
+        let requests: Vec<u8> =
+            (1..=20).flat_map(|id| record::request(id, true, &post("sent=1", 4).encode(), b"body")).collect();
+        peer.send(&requests);
+        server.stop_gracefully();
+        for id in 1..=20 {
+            expect_body(peer.answer(id), b"sent=1|body");
+        }
+        peer.expect_closed();
+        assert_eq!(server.wait_stopped().abandoned, 0);
+    }
+}
+
+#[test]
+fn a_large_answer_is_sent_to_its_end_during_a_graceful_stop() {
+    let body = pattern(5, 3_000_000);
+    for socket in 0..3 {
+        let (sent, (gate, wait)) = (body.clone(), gate());
+        let handler = move |mut exchange: Exchange| {
+            wait(String::new());
+            answer(&mut exchange.reply, &sent).unwrap();
+        };
+        let mut server = Server::start(Options::default(), handler);
+        let mut peer = Peer::connect(server.addresses()[socket].clone());
+        peer.send_request(1, true, &post("large=1", 0), b"");
+        gate.wait_started();
+        server.stop_gracefully();
+        gate.pass_one();
+        expect_body(peer.answer(1), &body);
+        assert_eq!(server.wait_stopped().abandoned, 0);
+    }
+}
+
+/// The request has ended as far as its worker goes, but not as far as its peer does.
+#[test]
+fn an_answer_that_waits_for_its_reader_is_sent_to_its_end_during_a_graceful_stop() {
+    let body = pattern(8, 400_000);
+    let (sent, (report, finished)) = (body.clone(), reports());
+    let handler = move |mut exchange: Exchange| {
+        answer(&mut exchange.reply, &sent).unwrap();
+        let _ = report.send(());
+    };
+    let mut server = Server::start(Options::default(), handler);
+    let mut peer = server.connect();
+    peer.send_request(1, true, &post("unread=1", 0), b"");
+    finished.next();
+    server.stop_gracefully();
+    let address = server.unix();
+    wait_until("the stop to begin", || Peer::try_connect(&address).is_err());
+    expect_body(peer.answer(1), &body);
+    peer.expect_closed();
+    assert_eq!(server.wait_stopped().abandoned, 0);
+}
+
+#[test]
+fn a_graceful_stop_ends_at_its_deadline_and_counts_what_it_leaves() {
+    let (gate, handler) = gated_echo();
+    let options = Options::default().workers(1).with(|settings| settings.graceful_timeout = SHORT);
+    let mut server = Server::start(options, handler);
+    let mut peer = server.connect();
+    peer.send_request(1, true, &post("running=1", 0), b"");
+    gate.wait_started();
+    peer.send_request(2, true, &post("queued=1", 0), b"");
+    settle(&mut peer);
+    let started = Instant::now();
+    server.stop_gracefully();
+    assert_eq!(server.wait_stopped().abandoned, 2);
+    assert!(started.elapsed() >= SHORT, "{:?}", started.elapsed());
+    expect_cut(&peer.answer(1));
+    drop(gate);
+    server.wait_workers();
+}
+
+#[test]
+fn a_stop_at_once_does_not_wait_for_what_runs() {
+    let (gate, handler) = gated_echo();
+    let mut server = Server::start(Options::default().workers(1), handler);
+    let mut peer = server.connect();
+    peer.send_request(1, true, &post("running=1", 0), b"");
+    gate.wait_started();
+    let started = Instant::now();
+    server.stop_now();
+    assert_eq!(server.wait_stopped().abandoned, 1);
+    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+    expect_cut(&peer.answer(1));
+    gate.pass_one();
+    server.wait_workers();
+}
+
+#[test]
+fn a_stop_at_once_cuts_a_graceful_stop_short() {
+    let (gate, handler) = gated_echo();
+    let mut server = Server::start(Options::default().workers(1), handler);
+    let mut peer = server.connect();
+    peer.send_request(1, true, &post("running=1", 0), b"");
+    gate.wait_started();
+    server.stop_gracefully();
+    server.stop_gracefully();
+    server.stop_now();
+    assert_eq!(server.wait_stopped().abandoned, 1);
+    gate.pass_one();
+    expect_cut(&peer.answer(1));
+}
+
+#[test]
+fn a_stop_removes_the_file_of_the_unix_socket() {
+    let mut server = echo(Options::default());
+    let address = server.unix();
+    expect_usable(&mut server.connect());
+    server.stop_gracefully();
+    server.wait_stopped();
+    let Address::Unix(path) = address else { panic!("a Unix socket") };
+    assert!(!path.exists());
+}
+
+/// The end of the loop closes the queue, and each worker ends with it, waiting or not.
+#[test]
+fn workers_end_when_the_loop_has_ended() {
+    let mut server = echo(Options::default().workers(5));
+    expect_usable(&mut server.connect());
+    server.stop_gracefully();
+    server.wait_stopped();
+    server.wait_workers();
+}
