@@ -189,7 +189,7 @@ impl Connection {
             return socket_timeout(since, Expiry::Unread);
         }
         if phase.is_over() {
-            return Some((self.last_read.max(ended) + LINGER, Expiry::Lingered));
+            return Some((ended + LINGER, Expiry::Lingered));
         }
         if !self.has_read {
             return socket_timeout(self.last_read, Expiry::Silent);

@@ -28,7 +28,7 @@ mod timers;
 
 use connection::{Connection, Context, PeerName, Turn};
 pub use listener::{BindError, Listener};
-use outbox::Outbox;
+use outbox::{Outbox, Status};
 use refusals::Refusals;
 pub use shared::SharedLoop;
 use stream::Stream;
@@ -144,19 +144,6 @@ impl EventLoop {
         })
     }
 
-    /// Serves until it is told to stop. Dropping the loop afterwards closes the queue, the listeners and the connections.
-    ///
-    /// # Errors
-    /// Those of epoll.
-    pub fn run(&mut self) -> io::Result<Stopped> {
-        loop {
-            if let Turned::Stopped(stopped) = self.turn(None)? {
-                return Ok(stopped);
-            }
-            self.queue.call_worker();
-        }
-    }
-
     /// Handles what has happened, after waiting for at most `limit` until something has. Requests are queued, but no worker is
     /// called for them.
     ///
@@ -246,7 +233,7 @@ impl EventLoop {
 
     fn accept_from(&mut self, index: usize) {
         while self.accept == Accept::Ready && index < self.listeners.len() {
-            if self.connections.len() >= self.settings.max_connections {
+            if self.connections.len() >= self.settings.max_connections && self.stop_at.is_none() {
                 return self.reach_limit();
             }
             match self.listeners[index].accept() {
@@ -360,7 +347,9 @@ impl EventLoop {
     }
 
     fn abandon(&self) -> Stopped {
-        Stopped { abandoned: self.connections.iter().map(|(_, connection)| connection.outbox().status().open).sum() }
+        let unanswered = |status: Status| status.open.max(usize::from(status.stalled_since.is_some()));
+        let connections = self.connections.iter();
+        Stopped { abandoned: connections.map(|(_, connection)| unanswered(connection.outbox().status())).sum() }
     }
 }
 

@@ -4,7 +4,7 @@ use std::io::{self, IoSlice, Read, Write};
 use std::net::Shutdown;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
-use socket2::{MsgHdr, SockRef};
+use crate::sys;
 
 /// An accepted, non-blocking socket.
 #[derive(Debug)]
@@ -33,8 +33,7 @@ impl Stream {
     /// `WouldBlock` when it takes nothing, and those of the socket.
     pub fn write(&self, pieces: &[IoSlice<'_>], more: bool) -> io::Result<usize> {
         if more {
-            let message = MsgHdr::new().with_buffers(pieces);
-            return SockRef::from(self).sendmsg(&message, libc::MSG_MORE | libc::MSG_NOSIGNAL);
+            return sys::fd::send_with_more(self.as_fd(), pieces);
         }
         match self {
             Self::Tcp(stream) => (&*stream).write_vectored(pieces),

@@ -1,9 +1,11 @@
 //! Descriptors: what they are, how many there may be, and sending files through them.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+
+use socket2::{MsgHdr, SockRef};
 
 /// Sends up to `count` bytes of `file` from `offset` into a socket, without moving the file's own position (sendfile(2)).
 /// Returns 0 only at the end of the file.
@@ -15,6 +17,14 @@ pub fn send_file(socket: BorrowedFd<'_>, file: &File, offset: u64, count: usize)
     // SAFETY: both descriptors are open for the length of the borrows, and `offset` outlives the call.
     let sent = unsafe { libc::sendfile(socket.as_raw_fd(), file.as_raw_fd(), &raw mut offset, count) };
     usize::try_from(sent).map_err(|_| io::Error::last_os_error())
+}
+
+/// Writes to a socket and says that more follows at once, so that TCP does not send a small packet (MSG_MORE).
+///
+/// # Errors
+/// Those of sendmsg(2), `WouldBlock` among them.
+pub fn send_with_more(socket: BorrowedFd<'_>, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+    SockRef::from(&socket).sendmsg(&MsgHdr::new().with_buffers(pieces), libc::MSG_MORE | libc::MSG_NOSIGNAL)
 }
 
 /// Takes over a descriptor that was inherited by number, and makes it close-on-exec.

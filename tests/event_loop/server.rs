@@ -7,10 +7,10 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use pyfcgid::event_loop::{EventLoop, Listener, STOP_GRACEFULLY, STOP_NOW, Settings, Stopped};
+use pyfcgid::event_loop::{EventLoop, Listener, STOP_GRACEFULLY, STOP_NOW, Settings, SharedLoop, Stopped};
 use pyfcgid::exchange::{Exchange, Limits, Pause};
 use pyfcgid::protocol::SessionLimits;
-use pyfcgid::workers::{self, Handler, Queue, Worker};
+use pyfcgid::workers::{self, Handler, Queue, Source, Worker};
 use tempfile::TempDir;
 
 use crate::support::peer::{Address, DEADLINE, Peer};
@@ -83,7 +83,8 @@ impl<F: Fn(Exchange)> Handler for Function<F> {
 
 /// Listening, but not serving: connections wait in the backlog.
 pub struct Prepared {
-    event_loop: EventLoop,
+    event_loop: Arc<SharedLoop>,
+    start_workers: Box<dyn FnOnce() -> Vec<JoinHandle<()>>>,
     server: Server,
 }
 
@@ -98,7 +99,7 @@ pub struct Server {
 }
 
 impl Prepared {
-    /// Binds a Unix socket, 127.0.0.1 and ::1, and starts the workers.
+    /// Binds a Unix socket, 127.0.0.1 and ::1.
     #[track_caller]
     pub fn new(options: &Options, handler: impl Fn(Exchange) + Send + Sync + 'static) -> Self {
         let directory = tempfile::tempdir().unwrap();
@@ -110,8 +111,12 @@ impl Prepared {
         let tcp = listeners.iter().filter_map(Listener::tcp_address).map(Address::Tcp).collect();
         let (queue, worker) = workers::queue(options.max_queue);
         let (event_loop, control) = event_loop(listeners, queue, options.settings.clone());
-        let workers = start_workers(options.workers, &worker, handler);
-        Self { event_loop, server: Server { unix, tcp, control, event_loop: None, workers, _directory: directory } }
+        let event_loop = Arc::new(SharedLoop::new(event_loop));
+        let source: Arc<dyn Source> = Arc::<SharedLoop>::clone(&event_loop);
+        let (worker, count) = (worker.with_source(source), options.workers);
+        let start_workers = Box::new(move || start_workers(count, &worker, handler));
+        let server = Server { unix, tcp, control, event_loop: None, workers: Vec::new(), _directory: directory };
+        Self { event_loop, start_workers, server }
     }
 
     /// A connection that waits in the backlog.
@@ -127,9 +132,9 @@ impl Prepared {
 
     /// Starts to serve.
     pub fn serve(self) -> Server {
-        let Self { mut event_loop, mut server } = self;
-        // Dropped on its thread, as the composition root does before it waits for the workers.
-        server.event_loop = Some(thread::spawn(move || event_loop.run().unwrap()));
+        let Self { event_loop, start_workers, mut server } = self;
+        server.workers = start_workers();
+        server.event_loop = Some(thread::spawn(move || event_loop.stand_by().unwrap()));
         server
     }
 }
