@@ -8,6 +8,7 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 DEMO_PORT ?= 8080
 DEMO_ONCE ?=
+BENCH_OPTIONS ?=
 TARGET_DIR = $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
@@ -35,6 +36,11 @@ test: cargo test-packages venv fmt clippy doc test-no-python test-all ## set up 
 check-fast: cargo fmt ## format, lints and the tests that need no Python and no web server
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 	$(CARGO) test --locked --quiet --no-default-features
+
+.PHONY: bench
+bench: cargo ## measure against uWSGI and flup6 (BENCH_OPTIONS=--quick)
+	@.ci/install-packages build
+	benches/compare $(BENCH_OPTIONS)
 
 .PHONY: install
 install: build ## install the binary (PREFIX=/usr/local, DESTDIR=)

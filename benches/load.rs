@@ -1,7 +1,9 @@
 //! A FastCGI load generator, and the CPU time that the server spends on it.
 //!
 //! One thread, epoll, a fixed number of requests in flight, nginx's 28 parameters. Reports requests per second, latencies,
-//! errors, and the CPU time per request of the server's process tree, which is steadier than throughput on a shared machine.
+//! errors, connections, and the CPU time per request of the server's process tree, which is steadier than throughput on a shared
+//! machine. When a server closes a connection that it was asked to keep, the request goes out again on a new one: `connections`
+//! tells whether it does.
 //!
 //! `cargo bench --bench load -- --connect unix:/run/app.sock --pid 1234 [--requests 100000] [--parallel 16] [--one-shot]`
 
@@ -114,6 +116,18 @@ struct Connection {
     started: Instant,
     body: usize,
     ended: bool,
+    /// Answers that came on it before the one that is waited for.
+    answered: usize,
+    /// Whether a byte of the present answer has come.
+    begun: bool,
+}
+
+/// How far a connection has come.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Progress {
+    Waiting,
+    Answered,
+    Closed,
 }
 
 struct Run {
@@ -124,6 +138,7 @@ struct Run {
     latencies: Vec<Duration>,
     started: usize,
     errors: usize,
+    opened: usize,
 }
 
 impl Run {
@@ -131,7 +146,7 @@ impl Run {
         let request = request(options.keep);
         let poll = Poll::new().map_err(|error| error.to_string())?;
         let latencies = Vec::with_capacity(options.requests);
-        Ok(Self { options, request, poll, connections: HashMap::new(), latencies, started: 0, errors: 0 })
+        Ok(Self { options, request, poll, connections: HashMap::new(), latencies, started: 0, errors: 0, opened: 0 })
     }
 
     fn go(mut self) -> Result<String, String> {
@@ -159,57 +174,74 @@ impl Run {
         if self.started == self.options.requests {
             return Ok(());
         }
-        let started = Instant::now();
+        self.started += 1;
+        self.open_for(key, Instant::now())
+    }
+
+    /// Opens a connection and sends a request on it whose latency counts from `started`.
+    fn open_for(&mut self, key: usize, started: Instant) -> Result<(), String> {
         let stream = loop {
             match Stream::connect(&self.options.connect) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => std::thread::yield_now(),
                 other => break other.map_err(|error| format!("{}: {error}", self.options.connect))?,
             }
         };
+        self.opened += 1;
         let registered = self.poll.registry().register(&mut SourceFd(&stream.fd()), Token(key), Interest::READABLE);
         registered.map_err(|error| error.to_string())?;
-        let connection = Connection { stream, decoder: Decoder::new(), started, body: 0, ended: false };
+        let mut connection =
+            Connection { stream, decoder: Decoder::new(), started, body: 0, ended: false, answered: 0, begun: false };
+        connection.send(&self.request).map_err(|error| error.to_string())?;
         self.connections.insert(key, connection);
-        self.send(key)
-    }
-
-    fn send(&mut self, key: usize) -> Result<(), String> {
-        let Some(connection) = self.connections.get_mut(&key) else {
-            return Ok(());
-        };
-        self.started += 1;
-        match connection.stream.write(&self.request) {
-            Ok(count) if count == self.request.len() => Ok(()),
-            Ok(_) => Err("the request did not fit in the socket".to_owned()),
-            Err(error) => Err(error.to_string()),
-        }
+        Ok(())
     }
 
     fn ready(&mut self, key: usize) -> Result<(), String> {
         let Some(connection) = self.connections.get_mut(&key) else {
             return Ok(());
         };
-        let closed = read(connection, self.options.keep).map_err(|error| error.to_string())?;
-        if !connection.ended && !closed {
+        let progress = match connection.read(self.options.keep) {
+            Err(error) if is_lost(&error) => Progress::Closed,
+            other => other.map_err(|error| error.to_string())?,
+        };
+        match progress {
+            Progress::Waiting => Ok(()),
+            Progress::Answered if self.options.keep => self.go_on(key),
+            // The end of a one-shot answer is the end of its connection.
+            Progress::Answered => Ok(()),
+            Progress::Closed => self.closed(key),
+        }
+    }
+
+    /// Takes an answer on a connection that stays open, and sends the next request on it.
+    fn go_on(&mut self, key: usize) -> Result<(), String> {
+        let Some(connection) = self.connections.get_mut(&key) else {
+            return Ok(());
+        };
+        self.latencies.push(connection.started.elapsed());
+        self.errors += usize::from(connection.body == 0);
+        if self.started == self.options.requests {
+            self.connections.remove(&key);
             return Ok(());
         }
-        if self.options.keep && !closed {
-            self.latencies.push(connection.started.elapsed());
-            self.errors += usize::from(connection.body == 0);
-            (connection.started, connection.body, connection.ended) = (Instant::now(), 0, false);
-            if self.started < self.options.requests {
-                return self.send(key);
-            }
+        self.started += 1;
+        connection.next();
+        match connection.send(&self.request) {
+            Err(error) if is_lost(&error) => self.closed(key),
+            other => other.map_err(|error| error.to_string()),
         }
-        if closed {
-            self.latencies.push(connection.started.elapsed());
-            self.errors += usize::from(!connection.ended || connection.body == 0);
+    }
+
+    fn closed(&mut self, key: usize) -> Result<(), String> {
+        let Some(connection) = self.connections.remove(&key) else {
+            return Ok(());
+        };
+        if connection.answered > 0 && !connection.begun {
+            return self.open_for(key, connection.started);
         }
-        if closed || self.options.keep {
-            self.connections.remove(&key);
-            return self.open(key);
-        }
-        Ok(())
+        self.latencies.push(connection.started.elapsed());
+        self.errors += usize::from(!connection.ended || connection.body == 0);
+        self.open(key)
     }
 
     fn report(mut self, elapsed: Duration, cpu: Duration) -> String {
@@ -217,9 +249,10 @@ impl Run {
         let done = self.latencies.len().max(1);
         let at = |share: f64| self.latencies[((done - 1) as f64 * share) as usize].as_secs_f64() * 1e6;
         format!(
-            "requests={} errors={} rps={:.0} p50_us={:.1} p99_us={:.1} p999_us={:.1} cpu_us_per_request={:.2}",
+            "requests={} errors={} connections={} rps={:.0} p50_us={:.1} p99_us={:.1} p999_us={:.1} cpu_us_per_request={:.2}",
             done,
             self.errors,
+            self.opened,
             done as f64 / elapsed.as_secs_f64(),
             at(0.5),
             at(0.99),
@@ -229,32 +262,56 @@ impl Run {
     }
 }
 
-/// Reads what is there; true at the end of the connection.
-fn read(connection: &mut Connection, keep: bool) -> io::Result<bool> {
-    loop {
-        let space = connection.decoder.space();
-        let room = space.len();
-        let count = match connection.stream.read(space) {
-            Ok(0) => return Ok(true),
-            Ok(count) => count,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
-            Err(error) => return Err(error),
-        };
-        connection.decoder.advance(count);
-        while let Some(record) = connection.decoder.next_record().map_err(io::Error::other)? {
-            match record.record_type {
-                RecordType::Stdout => connection.body += record.content.len(),
-                RecordType::EndRequest => {
-                    let end = EndRequest::parse(record.content).map_err(io::Error::other)?;
-                    connection.ended = end.protocol_status.value() == 0;
-                }
-                _ => {}
-            }
-        }
-        if count < room && connection.ended && keep {
-            return Ok(false);
+impl Connection {
+    fn send(&mut self, request: &[u8]) -> io::Result<()> {
+        match self.stream.write(request)? {
+            count if count == request.len() => Ok(()),
+            _ => Err(io::Error::other("the request did not fit in the socket")),
         }
     }
+
+    fn next(&mut self) {
+        self.answered += 1;
+        (self.started, self.body, self.ended, self.begun) = (Instant::now(), 0, false, false);
+    }
+
+    /// Reads what is there.
+    fn read(&mut self, keep: bool) -> io::Result<Progress> {
+        loop {
+            let space = self.decoder.space();
+            let room = space.len();
+            let count = match self.stream.read(space) {
+                Ok(0) => return Ok(Progress::Closed),
+                Ok(count) => count,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(self.progress()),
+                Err(error) => return Err(error),
+            };
+            self.begun = true;
+            self.decoder.advance(count);
+            while let Some(record) = self.decoder.next_record().map_err(io::Error::other)? {
+                match record.record_type {
+                    RecordType::Stdout => self.body += record.content.len(),
+                    RecordType::EndRequest => {
+                        let end = EndRequest::parse(record.content).map_err(io::Error::other)?;
+                        self.ended = end.protocol_status.value() == 0;
+                    }
+                    _ => {}
+                }
+            }
+            if count < room && self.ended && keep {
+                return Ok(Progress::Answered);
+            }
+        }
+    }
+
+    fn progress(&self) -> Progress {
+        if self.ended { Progress::Answered } else { Progress::Waiting }
+    }
+}
+
+/// Whether an error says that the server has closed the connection.
+fn is_lost(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset)
 }
 
 /// What nginx sends for a browser's GET, with the headers of one.
@@ -298,7 +355,7 @@ fn request(keep: bool) -> Vec<u8> {
     out
 }
 
-/// CPU time of a process, its threads and its descendants so far.
+/// CPU time of a process, its threads and its descendants so far, without those that have ended.
 fn cpu_time(pid: u32) -> Duration {
     tree(pid).into_iter().flat_map(threads).map(|path| thread_time(&path)).sum()
 }
