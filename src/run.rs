@@ -49,7 +49,7 @@ enum Error {
     Start(#[from] StartError),
     #[error(transparent)]
     Load(#[from] LoadError),
-    #[error("chdir {path}: {source}")]
+    #[error("cannot change to the directory {path} (chdir)")]
     Chdir { path: String, source: io::Error },
     #[error("the system refuses what every server needs")]
     System(#[from] io::Error),
@@ -113,10 +113,11 @@ fn serve(config: &Config) -> Result<(), Error> {
     let threads = threads.map_err(Error::Worker)?;
     drop(worker);
     forward_signals(control_writer)?;
-    log::info!("serving {} on {addresses} with {} workers, Python {LINKED_VERSION}", config.app, config.threads);
+    let workers = if config.threads == 1 { "1 worker".to_owned() } else { format!("{} workers", config.threads) };
+    log::info!("serving {} on {addresses} with {workers}, Python {LINKED_VERSION}", config.app);
     let stopped = event_loop.stand_by()?;
     if stopped.abandoned > 0 {
-        log::warn!("stopping with {} requests unanswered", stopped.abandoned);
+        log::warn!("stopping; requests that are not answered: {}", stopped.abandoned);
     }
     limit_the_end(config.graceful_timeout);
     let patience = if stopped.abandoned > 0 { Duration::ZERO } else { config.graceful_timeout };
@@ -214,11 +215,13 @@ fn bridge_settings(config: &Config) -> wsgi::Settings {
 
 /// While the application is imported nobody listens to signals, so a stop removes the sockets and ends the process.
 fn stop_while_loading(config: &Config) -> Result<(), Error> {
+    let mut signals = vec![signal::TERM, signal::QUIT, signal::INT];
+    signals.extend((!signal::is_ignored(signal::HUP)).then_some(signal::HUP));
     let paths = config.listen.iter().filter_map(|address| match address {
         ListenAddress::Unix(path) => CString::new(path.as_os_str().as_bytes()).ok(),
         _ => None,
     });
-    Ok(signal::end_on(&[signal::TERM, signal::QUIT, signal::INT], paths.collect(), 0)?)
+    Ok(signal::end_on(&signals, paths.collect(), 0)?)
 }
 
 /// After the import, so that an application that sets handlers while it is imported does not take the stop away. SIGHUP stays

@@ -40,7 +40,7 @@ const LAYERS: &[Layer] = &[
     layer("logging",    &["config", "sys"],                                                     &[]),
     layer("config",     &[],                                                                    &["toml"]),
     layer("protocol",   &[],                                                                    &["nom"]),
-    layer("sys",        &[],                                                                    &["libc"]),
+    layer("sys",        &[],                                                                    &["libc", "socket2"]),
 ];
 
 /// Crates without a layer: the logging front, and the derive of error enums.

@@ -319,6 +319,10 @@ impl EventLoop {
             return;
         }
         self.stop_at = Some(self.now + self.settings.graceful_timeout);
+        let running = self.abandon().abandoned;
+        if running > 0 {
+            log::info!("stopping; requests that are waited for: {running}");
+        }
         self.accept = Accept::Ready;
         (0..self.listeners.len()).for_each(|index| self.accept_from(index));
         for listener in self.listeners.drain(..) {

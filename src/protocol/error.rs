@@ -11,7 +11,7 @@ use super::session::Phase;
 pub enum Error {
     /// The first byte of a record header is not 1: the stream is not FastCGI, or no longer is. There is no way to find the
     /// next record.
-    #[error("record version is {0}, not 1: the stream is not FastCGI")]
+    #[error("record version is {0}, not 1: the stream is not FastCGI{hint}", hint = http_hint(*.0))]
     Version(u8),
     /// A fixed body has another length than the specification gives it.
     #[error("{record_type} body has {found} bytes, not {expected}")]
@@ -48,6 +48,11 @@ pub enum Error {
     /// The names that GET_VALUES asks for do not decode.
     #[error("GET_VALUES does not decode")]
     GetValues(#[source] super::ParamsError),
+}
+
+/// HTTP begins with the capital letters of a method.
+fn http_hint(version: u8) -> &'static str {
+    if version.is_ascii_uppercase() { " (is it HTTP? nginx needs fastcgi_pass, Apache fcgi://)" } else { "" }
 }
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
-//! `wsgi.errors`: text to pyfcgid's log, a line at a time, and to the web server's if that is asked for.
+//! `wsgi.errors`: text to pyfcgid's log, in whole lines, and to the web server's if that is asked for. What one call writes stays
+//! together, so that a traceback can be read.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -38,9 +39,7 @@ impl Errors {
     }
 
     fn log(&self, lines: &str) {
-        for line in lines.lines() {
-            log::error!("request {}: {line}", self.request_id);
-        }
+        log::error!("request {}: {}", self.request_id, lines.trim_end_matches('\n'));
         if let Some(peer) = &self.peer {
             peer.get().write_errors(lines.as_bytes());
         }

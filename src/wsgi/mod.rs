@@ -60,6 +60,7 @@ struct Gateway<'py> {
     app: Bound<'py, PyAny>,
     environs: EnvironBuilder<'py>,
     errors: ErrorsTo,
+    mount: Mount,
 }
 
 /// The objects an application gets for one request.
@@ -101,7 +102,7 @@ impl Handler for Gateway<'_> {
         let environ = match self.environs.build(&request.params, request.body.length()) {
             Ok(Ok(environ)) => environ,
             Ok(Err(refusal)) => {
-                log::warn!("{line} was answered {}: {}", refusal.status(), refusal.reason());
+                log::warn!("{line} was answered {}: {}", refusal.status(), self.path_fault());
                 return reply.refuse(refusal);
             }
             Err(error) => {
@@ -119,7 +120,17 @@ impl Handler for Gateway<'_> {
 impl<'py> Gateway<'py> {
     fn new(py: Python<'py>, app: Bound<'py, PyAny>, settings: &Settings) -> PyResult<Self> {
         let environs = EnvironBuilder::new(py, settings, py.get_type::<FileWrapper>().as_any())?;
-        Ok(Self { gil: Gil(py), app, environs, errors: settings.errors })
+        Ok(Self { gil: Gil(py), app, environs, errors: settings.errors, mount: settings.mount.clone() })
+    }
+
+    /// Why a path does not belong to the application.
+    fn path_fault(&self) -> String {
+        match &self.mount {
+            Mount::Auto => {
+                "its PATH_INFO does not start with a slash: does the web server split the path inside a segment?".to_owned()
+            }
+            Mount::Prefix(prefix) => format!("its path is not below mount = \"{prefix}\""),
+        }
     }
 
     fn objects(&self, id: String, environ: &Bound<'py, PyDict>, body: Body, reply: Reply) -> PyResult<Objects<'py>> {
