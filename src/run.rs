@@ -109,12 +109,12 @@ fn serve(config: &Config) -> Result<(), Error> {
     let event_loop = Arc::new(SharedLoop::new(EventLoop::new(listeners, control, queue, loop_settings(config))?));
     let source: Arc<dyn Source> = Arc::<SharedLoop>::clone(&event_loop);
     let worker = worker.with_source(source);
-    let threads = interpreter.start_workers(&application, &bridge_settings(config), &worker, config.threads);
-    let threads = threads.map_err(Error::Worker)?;
-    drop(worker);
     forward_signals(control_writer)?;
     let workers = if config.threads == 1 { "1 worker".to_owned() } else { format!("{} workers", config.threads) };
     log::info!("serving {} on {addresses} with {workers}, Python {LINKED_VERSION}", config.app);
+    let threads = interpreter.start_workers(&application, &bridge_settings(config), &worker, config.threads);
+    let threads = threads.map_err(Error::Worker)?;
+    drop(worker);
     let stopped = event_loop.stand_by()?;
     if stopped.abandoned > 0 {
         log::warn!("stopping; requests that are not answered: {}", stopped.abandoned);
@@ -257,7 +257,7 @@ const EX_SOFTWARE: u8 = 70;
 const EX_OSERR: u8 = 71;
 /// A setting can't be used.
 const EX_CONFIG: u8 = 78;
-/// Requests at once on one connection; what FCGI_MAX_REQS says.
-const MAX_REQUESTS_A_CONNECTION: usize = 1024;
+/// Requests at once on one connection; what FCGI_MAX_REQS says. Bounds what answers that nobody reads can pile up.
+const MAX_REQUESTS_A_CONNECTION: usize = 256;
 const DESCRIPTORS_BESIDE_CONNECTIONS: u64 = 256;
 const END_SLACK: Duration = Duration::from_secs(1);

@@ -106,6 +106,11 @@ impl Outbox {
         &self.stream
     }
 
+    /// Whether much is queued, so that no further request should be read.
+    pub fn is_full(&self) -> bool {
+        self.full.load(Ordering::Acquire)
+    }
+
     /// Where things stand.
     pub fn status(&self) -> Status {
         let state = self.lock();
@@ -327,10 +332,6 @@ impl Sink for Outbox {
             self.interest(Interest::READABLE | Interest::WRITABLE);
         }
         Ok(self.room_in(&state))
-    }
-
-    fn is_full(&self) -> bool {
-        self.full.load(Ordering::Acquire)
     }
 
     fn wait_for_room(&self) {

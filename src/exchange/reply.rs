@@ -32,9 +32,6 @@ pub trait Sink: Send + Sync + fmt::Debug {
     /// [`Gone`] when the connection is no more.
     fn send_file(&self, header: &[u8], file: &Arc<File>, offset: u64, length: usize) -> Result<Room, Gone>;
 
-    /// Whether much is kept, so that more should wait. Cheap.
-    fn is_full(&self) -> bool;
-
     /// Waits until what was kept has become less, or the connection is no more. Bounded by the event loop's timeouts.
     fn wait_for_room(&self);
 
@@ -330,9 +327,6 @@ impl Reply {
         if left == 0 && end.is_none() {
             return Ok(());
         }
-        if self.sink.is_full() {
-            self.wait(Room::Full, pause)?;
-        }
         let mut parts = Parts { parts, offset: 0 };
         let mut errors = self.take_errors(end.is_some());
         loop {
@@ -515,10 +509,6 @@ mod tests {
 
         fn send_file(&self, header: &[u8], _: &Arc<File>, offset: u64, length: usize) -> Result<Room, Gone> {
             self.record(Call::File { header: header.to_vec(), offset, length })
-        }
-
-        fn is_full(&self) -> bool {
-            self.full.load(Ordering::Relaxed)
         }
 
         fn wait_for_room(&self) {

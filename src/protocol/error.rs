@@ -68,7 +68,11 @@ mod tests {
         let body = Error::BodyLength { record_type: RecordType::BeginRequest, expected: 8, found: 9 };
         let order = |record_type, phase| Error::Order { record_type, request_id: id, phase };
         let cases = [
-            (Error::Version(71), "record version is 71, not 1: the stream is not FastCGI"),
+            (Error::Version(2), "record version is 2, not 1: the stream is not FastCGI"),
+            (
+                Error::Version(b'G'),
+                "record version is 71, not 1: the stream is not FastCGI (is it HTTP? nginx needs fastcgi_pass, Apache fcgi://)",
+            ),
             (body, "BEGIN_REQUEST body has 9 bytes, not 8"),
             (Error::NullRequestId(RecordType::Stdin), "STDIN carries request id 0, which is for management records"),
             (Error::ManagementId(RecordType::GetValues, id), "GET_VALUES carries request id 7, but management records carry 0"),

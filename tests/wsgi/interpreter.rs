@@ -93,7 +93,7 @@ fn subprocesses_of_the_app_ignore_and_block_no_signal() {
 
 #[test]
 fn subprocesses_of_the_app_ignore_no_signal_that_the_starting_shell_ignored() {
-    let ignoring = ["sh", "-c", "trap '' HUP INT USR1 QUIT; exec \"$@\"", "sh"];
+    let ignoring = ["sh", "-c", "trap '' INT USR1 QUIT; exec \"$@\"", "sh"];
     let server = Launch::serve(app("interpreter.py")).under(ignoring).start();
     let signals = &interpreter(&server, "/subprocess")["signals"];
     assert_eq!(signals["SigIgn"].as_u64().unwrap() & !OF_THE_C_LIBRARY, 0, "{signals}");
