@@ -276,6 +276,8 @@ impl EventLoop {
         let outbox = Arc::new(Outbox::new(stream, Arc::clone(&self.registry), token, self.now));
         entry.insert(Connection::new(id, peer, outbox, &self.settings, self.now));
         self.timers.insert(self.now + self.check_interval(), (id, key));
+        // A web server sends its request right after it has connected, so it is there by now as a rule.
+        self.read(key, false);
     }
 
     /// Looks at the connections whose entry has come due: each says itself when it is to be closed.

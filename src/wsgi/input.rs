@@ -1,53 +1,34 @@
 //! `wsgi.input`: the complete body as a file.
 
-use std::sync::{Mutex, PoisonError};
-
 use pyo3::exceptions::{PyOSError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
 
+use super::slot::{Denied, Slot};
 use crate::exchange::Body;
 
-/// PEP 3333's input stream. The body is taken out while it is read, so that no lock is held while a disk is waited for.
+/// PEP 3333's input stream.
 #[pyclass(frozen, module = "pyfcgid")]
 pub(super) struct Input {
-    state: Mutex<State>,
-}
-
-enum State {
-    Ready(Body),
-    InUse,
-    Over,
+    body: Slot<Body>,
 }
 
 impl Input {
     pub(super) fn new(body: Body) -> Self {
-        Self { state: Mutex::new(State::Ready(body)) }
+        Self { body: Slot::new(body) }
     }
 
     /// The request has ended: reading is an error from now on.
     pub(super) fn close(&self) {
-        self.replace(State::Over);
-    }
-
-    fn replace(&self, state: State) -> State {
-        std::mem::replace(&mut *self.state.lock().unwrap_or_else(PoisonError::into_inner), state)
+        self.body.close();
     }
 
     fn with_body<T: Send>(&self, py: Python<'_>, read: impl FnOnce(&mut Body) -> std::io::Result<T> + Send) -> PyResult<T> {
-        let mut body = match self.replace(State::InUse) {
-            State::Ready(body) => body,
-            State::InUse => return Err(PyRuntimeError::new_err("wsgi.input is being read by another thread")),
-            State::Over => {
-                self.close();
-                return Err(PyValueError::new_err("wsgi.input was used after its request had ended"));
-            }
-        };
-        let result = if body.is_in_a_file() { py.detach(|| read(&mut body)) } else { read(&mut body) };
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if matches!(*state, State::InUse) {
-            *state = State::Ready(body);
-        }
+        let result = self.body.with(|body| if body.is_in_a_file() { py.detach(|| read(body)) } else { read(body) });
+        let result = result.map_err(|denied| match denied {
+            Denied::InUse => PyRuntimeError::new_err("wsgi.input is being read by another thread"),
+            Denied::Over => PyValueError::new_err("wsgi.input was used after its request had ended"),
+        })?;
         result.map_err(|error| PyOSError::new_err(format!("cannot read the request body back: {error}")))
     }
 

@@ -21,6 +21,7 @@ pub mod interpreter;
 mod latin1;
 mod output;
 mod path;
+mod slot;
 mod start_response;
 
 use environ::EnvironBuilder;
@@ -61,6 +62,7 @@ struct Gateway<'py> {
     environs: EnvironBuilder<'py>,
     errors: ErrorsTo,
     mount: Mount,
+    process: u32,
 }
 
 /// The objects an application gets for one request.
@@ -96,7 +98,7 @@ impl Pause for Gateway<'_> {
 
 impl Handler for Gateway<'_> {
     fn handle(&mut self, exchange: Exchange) {
-        let id = next_request_id();
+        let id = self.next_request_id();
         let Exchange { request, mut reply } = exchange;
         let line = RequestLine { id: &id, params: &request.params };
         let environ = match self.environs.build(&request.params, request.body.length()) {
@@ -120,7 +122,13 @@ impl Handler for Gateway<'_> {
 impl<'py> Gateway<'py> {
     fn new(py: Python<'py>, app: Bound<'py, PyAny>, settings: &Settings) -> PyResult<Self> {
         let environs = EnvironBuilder::new(py, settings, py.get_type::<FileWrapper>().as_any())?;
-        Ok(Self { gil: Gil(py), app, environs, errors: settings.errors, mount: settings.mount.clone() })
+        let (errors, mount, process) = (settings.errors, settings.mount.clone(), std::process::id());
+        Ok(Self { gil: Gil(py), app, environs, errors, mount, process })
+    }
+
+    /// Unique among the processes of this machine as long as they live.
+    fn next_request_id(&self) -> String {
+        format!("{}-{}", self.process, REQUESTS.fetch_add(1, Ordering::Relaxed))
     }
 
     /// Why a path does not belong to the application.
@@ -282,8 +290,5 @@ impl std::fmt::Display for RequestLine<'_> {
     }
 }
 
-/// Unique among the processes of this machine as long as they live.
-fn next_request_id() -> String {
-    static COUNTER: AtomicU64 = AtomicU64::new(1);
-    format!("{}-{}", std::process::id(), COUNTER.fetch_add(1, Ordering::Relaxed))
-}
+/// Numbers of requests in this process, for all its workers.
+static REQUESTS: AtomicU64 = AtomicU64::new(1);

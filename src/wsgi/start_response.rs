@@ -1,65 +1,40 @@
 //! `start_response` and `write`, and the reply they share with the worker that iterates over the response.
 
-use std::sync::{Mutex, PoisonError};
-
 use pyo3::exceptions::{PyAssertionError, PyBrokenPipeError, PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
+use super::slot::{Denied, Slot};
 use super::{Gil, latin1};
 use crate::exchange::{Head, HeadError, Reply, ReplyError};
 
-/// PEP 3333's `start_response` of one request. The reply is taken out while it is used, so that no lock is held while the
-/// GIL is waited for.
+/// PEP 3333's `start_response` of one request.
 #[pyclass(frozen, module = "pyfcgid")]
 pub(super) struct StartResponse {
-    state: Mutex<State>,
-}
-
-enum State {
-    Ready(Reply),
-    InUse,
-    Over,
+    reply: Slot<Reply>,
 }
 
 impl StartResponse {
     pub(super) fn new(reply: Reply) -> Self {
-        Self { state: Mutex::new(State::Ready(reply)) }
+        Self { reply: Slot::new(reply) }
     }
 
     /// The request has ended. Dropping the reply ends the answer if nothing else has.
     pub(super) fn take(&self) -> Option<Reply> {
-        match self.replace(State::Over) {
-            State::Ready(reply) => Some(reply),
-            State::InUse | State::Over => None,
-        }
+        self.reply.close()
     }
 
     /// Uses the reply, unless the request has ended or another thread is using it.
     pub(super) fn with_reply<T>(&self, use_it: impl FnOnce(&mut Reply) -> T) -> PyResult<T> {
-        let mut reply = match self.replace(State::InUse) {
-            State::Ready(reply) => reply,
-            State::InUse => return Err(PyRuntimeError::new_err("the response is being sent by another thread")),
-            State::Over => {
-                self.replace(State::Over);
-                return Err(PyRuntimeError::new_err("start_response or write was used after its request had ended"));
-            }
-        };
-        let result = use_it(&mut reply);
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if matches!(*state, State::InUse) {
-            *state = State::Ready(reply);
-        }
-        Ok(result)
+        self.reply.with(use_it).map_err(|denied| match denied {
+            Denied::InUse => PyRuntimeError::new_err("the response is being sent by another thread"),
+            Denied::Over => PyRuntimeError::new_err("start_response or write was used after its request had ended"),
+        })
     }
 
     /// Text for FCGI_STDERR; too late if the request has ended.
     pub(super) fn write_errors(&self, text: &[u8]) {
         drop(self.with_reply(|reply| reply.write_errors(text)));
-    }
-
-    fn replace(&self, state: State) -> State {
-        std::mem::replace(&mut *self.state.lock().unwrap_or_else(PoisonError::into_inner), state)
     }
 }
 
