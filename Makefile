@@ -42,8 +42,11 @@ bench: cargo ## measure against uWSGI and flup6 (BENCH_OPTIONS=--quick)
 	@.ci/install-packages build
 	benches/compare $(BENCH_OPTIONS)
 
+# Builds nothing: root often has no cargo, and what root builds nobody else can build again.
 .PHONY: install
-install: build ## install the binary (PREFIX=/usr/local, DESTDIR=)
+install: ## install what `make build` built (PREFIX=/usr/local, DESTDIR=)
+	@test -x '$(TARGET_DIR)/release/pyfcgid' || { \
+	    echo "There is no $(TARGET_DIR)/release/pyfcgid: run \`make build\` first, as yourself, then \`make install\` again." >&2; exit 1; }
 	install -d '$(DESTDIR)$(PREFIX)/bin'
 	install -m 755 '$(TARGET_DIR)/release/pyfcgid' '$(DESTDIR)$(PREFIX)/bin/pyfcgid'
 

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::builder::OsStringValueParser;
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, ArgMatches, Command as Parser};
 
 use crate::client;
@@ -57,8 +57,31 @@ impl Exit {
         match error.kind() {
             ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Self { code: 0, message: text, to_stdout: true },
             ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => Self { code: EX_USAGE, message: text, to_stdout: false },
-            _ => Self::usage(text.strip_prefix("error: ").unwrap_or(&text)),
+            _ => Self::usage(&better_advice(error).unwrap_or_else(|| text.strip_prefix("error: ").unwrap_or(&text).to_owned())),
         }
+    }
+}
+
+/// Where the parser's tip would mislead.
+fn better_advice(error: &clap::Error) -> Option<String> {
+    let context = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => Some(text.as_str()),
+        _ => None,
+    };
+    match error.kind() {
+        ErrorKind::UnknownArgument => {
+            let typed = context(ContextKind::InvalidArg)?;
+            config::foreign_option(typed.trim_start_matches('-')).map(|advice| format!("{typed}: {advice}"))
+        }
+        ErrorKind::InvalidSubcommand => {
+            let typed = context(ContextKind::InvalidSubcommand)?;
+            let is_app = typed.contains([':', '.', '/']) || config::nearest(typed, COMMANDS).is_none();
+            is_app.then(|| {
+                let commands = COMMANDS.join(", ");
+                format!("'{typed}' is no command, they are {commands}; to serve an application, `pyfcgid serve {typed}`")
+            })
+        }
+        _ => None,
     }
 }
 
@@ -223,6 +246,7 @@ fn request(matches: &ArgMatches) -> Result<client::Options, Exit> {
     Ok(options)
 }
 
+const COMMANDS: [&str; 3] = ["serve", "check", "request"];
 const APP: &str = "app";
 const LISTEN: &str = "listen";
 const HELP_WIDTH: usize = 110;
@@ -369,9 +393,19 @@ mod tests {
 
     #[test]
     fn a_wrong_command_line_is_64_and_says_what_is_right() {
-        let table: [(&[&str], &str); 9] = [
+        let table: [(&[&str], &str); 16] = [
             (&["serve", "shop", "--thread", "4"], "--threads"),
-            (&["serve", "shop", "--processes", "2"], "unexpected argument '--processes'"),
+            (
+                &["serve", "shop", "--processes", "2"],
+                "pyfcgid: --processes: this version runs one process in the foreground; --threads sets its workers\n",
+            ),
+            (&["check", "--workers=2", "shop"], "pyfcgid: --workers: this version runs one process"),
+            (&["serve", "-w", "2", "shop"], "pyfcgid: -w: this version runs one process"),
+            (&["serve", "shop", "-D"], "pyfcgid: -D: this version runs one process in the foreground;"),
+            (&["serve", "shop", "--daemonize"], "pyfcgid: --daemonize: this version runs one process in the foreground;"),
+            (&["shop:app"], "to serve an application, `pyfcgid serve shop:app`\n"),
+            (&["shop"], "pyfcgid: 'shop' is no command, they are serve, check, request; to serve"),
+            (&["serve", "shop", "-l", "tmp.sock"], "--listen \"tmp.sock\": must start with ./ or unix:"),
             (&["serve", "shop", "extra"], "unexpected argument 'extra'"),
             (&["serve", "shop", "--threads"], "a value is required"),
             (&["serve", "shop", "--threads", "0"], "--threads \"0\": must be a whole number from 1 to 1024"),

@@ -6,7 +6,8 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::layer::{Item, Layer, Origin, split_text};
-use super::{Error, Fallback, Kind, SETTINGS, Scope, Setting, ValueError};
+use super::spelling::nearest;
+use super::{Error, Fallback, Kind, SETTINGS, Scope, Setting, ValueError, advice};
 
 /// What a file says.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -95,7 +96,7 @@ impl Source<'_> {
     fn parse_setting(&self, scope: Scope, key: &Key<'_>, value: &Value<'_>, layer: &mut Layer) -> Result<(), Error> {
         let setting = SETTINGS.iter().find(|setting| setting.name == key.get_ref().as_ref());
         let Some(setting) = setting else {
-            return Err(self.key_error("unknown key", key, Some(value), unknown_key_advice(key.get_ref(), scope)));
+            return Err(self.key_error("unknown key", key, Some(value), unknown_key_advice(key.get_ref(), value, scope)));
         };
         if setting.scope != scope {
             return Err(self.key_error("misplaced key", key, Some(value), misplaced_key_advice(setting.scope)));
@@ -161,6 +162,11 @@ impl Source<'_> {
     fn syntax_error(&self, offset: usize, message: String) -> Error {
         let before = self.text.get(..offset).unwrap_or(self.text);
         let column = before.rsplit('\n').next().map_or(0, |line| line.chars().count()) + 1;
+        let line = self.text.lines().nth(self.line(offset) - 1).unwrap_or_default();
+        let message = match with_quotes(line) {
+            Some(right) => format!("{message}; text needs quotes, as in {right}"),
+            None => message,
+        };
         Error::Syntax { path: PathBuf::from(self.path), line: self.line(offset), column, message }
     }
 
@@ -206,35 +212,27 @@ fn misplaced_key_advice(right: Scope) -> String {
     }
 }
 
-fn unknown_key_advice(key: &str, scope: Scope) -> String {
-    let typed = key.to_ascii_lowercase().replace('_', "-");
-    let alias = ALIASES.iter().find(|(other, _)| *other == typed).map(|(_, name)| *name);
-    if let Some(name) = alias.or_else(|| nearest(&typed)) {
-        return format!("did you mean `{name}`?");
-    }
-    let known = SETTINGS.iter().filter(|setting| setting.scope == scope).map(|setting| setting.name);
-    format!("the keys here are {}", known.collect::<Vec<_>>().join(", "))
-}
-
-fn nearest(typed: &str) -> Option<&'static str> {
-    let (distance, name) = SETTINGS.iter().map(|setting| (distance(typed, setting.name), setting.name)).min()?;
-    (distance <= (name.len() / 3).max(1)).then_some(name)
-}
-
-/// How many characters must be put in, taken out or replaced.
-fn distance(left: &str, right: &str) -> usize {
-    let right: Vec<char> = right.chars().collect();
-    let mut row: Vec<usize> = (0..=right.len()).collect();
-    for (line, l) in left.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = line + 1;
-        for (column, r) in right.iter().enumerate() {
-            let replaced = diagonal + usize::from(l != *r);
-            diagonal = row[column + 1];
-            row[column + 1] = replaced.min(diagonal + 1).min(row[column] + 1);
+/// A table at the top is a pool whose table lacks `pool.`, or has it misspelt.
+fn unknown_key_advice(key: &str, value: &Value<'_>, scope: Scope) -> String {
+    match value.get_ref() {
+        DeValue::Table(_) if scope == Scope::Global && nearest(key, [POOL]).is_some() => {
+            "did you mean a line such as [pool.blog]?".to_owned()
         }
+        DeValue::Table(_) if scope == Scope::Global => {
+            let name = if is_pool_name(key) { quote_key(key) } else { "blog".to_owned() };
+            format!("a pool's settings stand below a line such as [pool.{name}]")
+        }
+        _ => advice::unknown_key(key, scope),
     }
-    row[right.len()]
+}
+
+/// `key = text`, where the text should have been quoted, as it is to be written.
+fn with_quotes(line: &str) -> Option<String> {
+    let (key, value) = line.split_once('=')?;
+    let value = value.split('#').next().unwrap_or_default().trim();
+    let is_text = !value.is_empty() && !value.contains(['"', '\'', '[', ']', '{', '}', '\\']);
+    let is_value = || format!("x = {value}").parse::<toml::Table>().is_ok();
+    (is_text && !is_value()).then(|| format!("{} = {}", key.trim(), quote(value)))
 }
 
 fn is_plain_number(text: &str) -> bool {
@@ -251,16 +249,3 @@ const POOL: &str = "pool";
 const POOL_NAME_ADVICE: &str = "use up to 64 letters, digits, `-`, `_` and `.`";
 const MAX_POOL_NAME_LEN: usize = 64;
 const MAX_EXCERPT_LEN: usize = 60;
-/// What other servers call it.
-const ALIASES: [(&str, &str); 10] = [
-    ("bind", "listen"),
-    ("socket", "listen"),
-    ("fastcgi-socket", "listen"),
-    ("chmod-socket", "socket-mode"),
-    ("module", "app"),
-    ("wsgi", "app"),
-    ("wsgi-file", "app"),
-    ("home", "venv"),
-    ("virtualenv", "venv"),
-    ("pythonpath", "python-path"),
-];

@@ -113,6 +113,9 @@ fn no_colon(text: &str) -> ValueError {
     if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
         return ValueError::new(format!("must say where: 127.0.0.1:{text} for this machine only, :{text} for every address"));
     }
+    if text.contains('/') || [".sock", ".socket"].iter().any(|end| text.ends_with(end)) {
+        return ValueError::new(format!("must start with ./ or unix: to be a socket file, as in ./{text} or unix:{text}"));
+    }
     ValueError::new(ADDRESS_FORMS)
 }
 
@@ -158,6 +161,8 @@ mod tests {
             ("::1:9000", "in brackets, as in [::1]:9000"),
             ("localhost", "must be an address such as"),
             ("", "must be an address such as"),
+            ("tmp.sock", "as in ./tmp.sock or unix:tmp.sock"),
+            ("run/tmp", "as in ./run/tmp or unix:run/tmp"),
             ("localhost:", "a port from 0 to 65535"),
             ("localhost:65536", "a port from 0 to 65535"),
             ("localhost:+80", "a port from 0 to 65535"),

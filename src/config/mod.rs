@@ -9,6 +9,7 @@
 //! directory, so that a configuration works wherever it is started from. With `chdir`, a relative application file and
 //! `python-path` start from that directory, since they are what Python sees. In a [`Config`] every path is absolute.
 
+mod advice;
 mod app;
 mod error;
 mod errors_to;
@@ -18,16 +19,18 @@ mod listen_address;
 mod mount;
 mod remote_user;
 mod setting;
+mod spelling;
 mod table;
 pub mod value;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
 use log::LevelFilter;
 
+pub use advice::foreign_option;
 pub use app::{App, AppSource};
 pub use error::{EX_CONFIG, EX_USAGE, Error};
 pub use errors_to::ErrorsTo;
@@ -36,6 +39,7 @@ pub use listen_address::ListenAddress;
 pub use mount::Mount;
 pub use remote_user::RemoteUser;
 pub use setting::{Fallback, Group, Kind, Scope, Setting, Text};
+pub use spelling::nearest;
 pub use table::SETTINGS;
 pub use value::ValueError;
 
@@ -211,7 +215,22 @@ fn bad_value(key: &'static str, item: &Item, reason: ValueError) -> Error {
 }
 
 fn absolute(base: &Path, path: &Path) -> Result<PathBuf, ValueError> {
-    std::path::absolute(base.join(path)).map_err(|error| ValueError::new(format!("has no absolute path: {error}")))
+    let path = std::path::absolute(base.join(path));
+    path.map(|path| without_dots(&path)).map_err(|error| ValueError::new(format!("has no absolute path: {error}")))
+}
+
+/// Takes `x/..` out where it means nothing: where `x` is a directory, and not a link to one elsewhere.
+fn without_dots(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for component in path.components() {
+        let is_directory = || std::fs::symlink_metadata(&plain).is_ok_and(|found| found.is_dir());
+        if component == Component::ParentDir && plain.file_name().is_some() && is_directory() {
+            plain.pop();
+        } else {
+            plain.push(component);
+        }
+    }
+    plain
 }
 
 /// Where the comments of [`Config`]'s text start, if the line is not longer.
@@ -389,7 +408,20 @@ mod tests {
             ("[pool.b]\nmax_queue = 1\n", "site.toml:2: unknown key `max_queue` = 1: did you mean `max-queue`?"),
             ("[pool.b]\nfrobnicate = 1\n", "site.toml:2: unknown key `frobnicate` = 1: the keys here are app, listen,"),
             ("\nfrobnicate = 1\n", "site.toml:2: unknown key `frobnicate` = 1: the keys here are log-level"),
-            ("[pools.b]\napp = \"b\"\n", "site.toml:1: unknown key `pools`: "),
+            ("[pools.b]\napp = \"b\"\n", "site.toml:1: unknown key `pools`: did you mean a line such as [pool.blog]?"),
+            ("[a]\napp = \"b\"\n", "site.toml:1: unknown key `a`: a pool's settings stand below a line such as [pool.a]"),
+            (
+                "[\"a/b\"]\napp = \"b\"\n",
+                "site.toml:1: unknown key `a/b`: a pool's settings stand below a line such as [pool.blog]",
+            ),
+            (
+                "[pool.b]\nprocesses = 2\n",
+                "site.toml:2: unknown key `processes` = 2: this version runs one process in the foreground; threads sets its",
+            ),
+            (
+                "daemonize = true\n",
+                "site.toml:1: unknown key `daemonize` = true: this version runs one process in the foreground;",
+            ),
             ("threads = 4\n", "site.toml:1: misplaced key `threads` = 4: it belongs below a [pool.NAME] line"),
             (
                 "[pool.b]\nlog-level = \"info\"\n",
@@ -425,6 +457,40 @@ mod tests {
             assert!(told.starts_with(expected) || full.starts_with(expected), "{told}\nis not\n{expected}");
             assert_eq!(told.lines().count(), 1, "{told}");
         }
+    }
+
+    #[test]
+    fn text_without_quotes_is_told_how_it_is_written() {
+        for (line, right) in [
+            ("app = flaskapp", "app = \"flaskapp\""),
+            ("app = blog.wsgi:app # ours", "app = \"blog.wsgi:app\""),
+            ("listen = 127.0.0.1:9000", "listen = \"127.0.0.1:9000\""),
+            ("venv = /srv/venv", "venv = \"/srv/venv\""),
+        ] {
+            let told = message(in_file(&format!("[pool.b]\n{line}\n")));
+            assert!(told.starts_with("site.toml:2:") && told.ends_with(&format!("text needs quotes, as in {right}")), "{told}");
+            assert_eq!(told.lines().count(), 1);
+        }
+        for text in ["[pool.b]\nthreads = 4\nthreads = 4\n", "[pool.b\n", "[pool.b]\napp = \n", "[pool.b]\napp = \"b\n"] {
+            assert!(!message(in_file(text)).contains("needs quotes"), "{text}");
+        }
+    }
+
+    #[test]
+    fn dots_are_taken_out_of_a_path_unless_a_link_is_before_them() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path().canonicalize().unwrap();
+        fs::create_dir_all(root.join("site/deep")).unwrap();
+        std::os::unix::fs::symlink("site/deep", root.join("link")).unwrap();
+        for (typed, plain) in [
+            ("site/../venv", "venv"),
+            ("site/deep/../../venv", "venv"),
+            ("link/../venv", "link/../venv"),
+            ("missing/../venv", "missing/../venv"),
+        ] {
+            assert_eq!(absolute(&root, typed.as_ref()), Ok(root.join(plain)), "{typed}");
+        }
+        assert_eq!(absolute(&root, "/../x".as_ref()), Ok(PathBuf::from("/../x")));
     }
 
     #[test]

@@ -42,6 +42,9 @@ pub enum BindError {
     /// Somebody else has it.
     #[error("cannot listen on {0}: another process does; stop it or choose another address")]
     InUse(String),
+    /// It is another machine's.
+    #[error("cannot listen on {0}: no interface of this machine has this address; 127.0.0.1 is always there, * is all of them")]
+    NotHere(String),
     /// A server answers on the Unix socket.
     #[error("cannot listen on unix:{}: a running server answers there; stop it or choose another path", .0.display())]
     Live(PathBuf),
@@ -236,6 +239,7 @@ fn remove_stale(path: &Path) -> Result<(), BindError> {
 fn refused(address: String, source: io::Error) -> BindError {
     match source.kind() {
         io::ErrorKind::AddrInUse => BindError::InUse(address),
+        io::ErrorKind::AddrNotAvailable => BindError::NotHere(address),
         io::ErrorKind::PermissionDenied => BindError::Denied(address),
         _ => BindError::Other { address, source },
     }

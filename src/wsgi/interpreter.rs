@@ -17,13 +17,22 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use thiserror::Error;
 
+mod absence;
+mod venv;
+
 use super::{Gateway, Settings, output};
-use crate::config::{App, AppSource};
+use crate::config::{App, AppSource, Origin};
 use crate::workers::Worker;
+use absence::Places;
+
+pub use venv::VenvError;
 
 /// The interpreter. There is one for the life of the process; the thread that starts it is Python's main thread.
 #[derive(Debug)]
-pub struct Interpreter(());
+pub struct Interpreter {
+    /// Where modules are searched, for messages.
+    places: Mutex<Places>,
+}
 
 /// An imported application.
 #[derive(Debug)]
@@ -37,28 +46,15 @@ pub struct Threads(Vec<Py<PyAny>>);
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum StartError {
-    /// The venv is none.
-    #[error("venv {}: {missing} is missing, so this is no virtual environment; make one with python{version} -m venv", .venv.display())]
-    NotAVenv {
+    /// The virtual environment can't be used.
+    #[error("venv {}{}: {reason}", .venv.display(), .origin.as_ref().map(|origin| format!(" ({origin})")).unwrap_or_default())]
+    Venv {
         /// The directory.
         venv: PathBuf,
-        /// The file that is not there.
-        missing: &'static str,
-        /// The Python this program is linked with.
-        version: &'static str,
-    },
-    /// The venv is for another Python.
-    #[error(
-        "venv {} is for Python {found}, but pyfcgid is linked with Python {linked}: \
-         make the venv with python{linked} -m venv, or build pyfcgid with PYO3_PYTHON naming a Python {found}", .venv.display()
-    )]
-    OtherVersion {
-        /// The directory.
-        venv: PathBuf,
-        /// The venv's version.
-        found: String,
-        /// The Python this program is linked with.
-        linked: &'static str,
+        /// Where it was named, if that was told.
+        origin: Option<Origin>,
+        /// What is wrong with it.
+        reason: VenvError,
     },
     /// Python itself says no.
     #[error("Python {version} does not start: {reason}")]
@@ -88,17 +84,21 @@ impl Interpreter {
     /// # Errors
     /// [`StartError`]; Python can't be started again in this process.
     pub fn start(venv: Option<&Path>, argument: &str) -> Result<Self, StartError> {
-        let program = venv.map(venv_program).transpose()?;
+        let program = venv
+            .map(|venv| venv::program(venv).map_err(|reason| StartError::Venv { venv: venv.to_owned(), origin: None, reason }));
+        let program = program.transpose()?;
         let program = program.as_deref().unwrap_or(Path::new(BUILD_PYTHON));
         initialize(program, argument)?;
-        Ok(Self(()))
+        let places = Places { venv: venv.map(Path::to_owned), ..Places::default() };
+        Ok(Self { places: Mutex::new(places) })
     }
 
-    /// Puts `path` in front of `sys.path`, in its order.
+    /// Puts `path` in front of `sys.path`, in its order. Its last directory is the current one.
     ///
     /// # Errors
     /// [`LoadError`], which no ordinary Python gives.
     pub fn set_path(&self, path: &[PathBuf]) -> Result<(), LoadError> {
+        path.clone_into(&mut self.places.lock().unwrap_or_else(PoisonError::into_inner).path);
         let insert = |py: Python<'_>| -> PyResult<()> {
             let sys_path = py.import("sys")?.getattr("path")?;
             let mut directories = path.iter().rev();
@@ -121,11 +121,18 @@ impl Interpreter {
     /// [`LoadError`] with the traceback when the import raises, when there is no such callable, or it can't be called.
     pub fn load(&self, app: &App) -> Result<Application, LoadError> {
         attach(|py| {
+            let failed = |error: PyErr| LoadError::python(py, &app.to_string(), "its import failed", &error);
             let module = match &app.source {
-                AppSource::Module(name) => py.import(name.as_str()),
-                AppSource::File(path) => import_file(py, path),
+                AppSource::Module(name) => py.import(name.as_str()).map_err(|error| {
+                    let places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+                    let absent = places.without(py, name, &error);
+                    absent.map_or_else(|| failed(error), |reason| LoadError::new(app, reason))
+                })?,
+                AppSource::File(path) => match absence::of_file(path) {
+                    Some(reason) => return Err(LoadError::new(app, reason)),
+                    None => import_file(py, path).map_err(failed)?,
+                },
             };
-            let module = module.map_err(|error| LoadError::python(py, &app.to_string(), "its import failed", &error))?;
             find_callable(&module, app).map(|callable| Application(callable.unbind()))
         })
     }
@@ -182,15 +189,26 @@ impl Interpreter {
     }
 }
 
+impl StartError {
+    /// The same, saying where the virtual environment was named.
+    #[must_use]
+    pub fn with_venv_origin(mut self, named: Origin) -> Self {
+        if let Self::Venv { origin, .. } = &mut self {
+            *origin = Some(named);
+        }
+        self
+    }
+}
+
 impl LoadError {
     fn new(app: &App, reason: String) -> Self {
         Self { app: app.to_string(), reason, traceback: None }
     }
 
     fn python(py: Python<'_>, app: &str, reason: &str, error: &PyErr) -> Self {
-        let last_line = error.value(py).str().map_or_else(|_| String::new(), |text| text.to_string());
+        let text = error.value(py).str().map_or_else(|_| String::new(), |text| text.to_string());
         let kind = error.get_type(py).name().map_or_else(|_| "an exception".to_owned(), |name| name.to_string());
-        let reason = format!("{reason}: {kind}: {}", last_line.lines().next().unwrap_or_default());
+        let reason = format!("{reason}: {kind}: {}", in_one_line(&text));
         Self { app: app.to_owned(), reason, traceback: Some(traceback(py, error)) }
     }
 }
@@ -255,18 +273,13 @@ fn import_file<'py>(py: Python<'py>, path: &Path) -> PyResult<Bound<'py, PyModul
 
 fn find_callable<'py>(module: &Bound<'py, PyModule>, app: &App) -> Result<Bound<'py, PyAny>, LoadError> {
     let py = module.py();
-    let (name, found) = match &app.callable {
-        Some(name) => {
-            (name.as_str(), name.split('.').try_fold(module.as_any().clone(), |object, name| object.getattr(name)).ok())
-        }
+    let (name, mut callable) = match &app.callable {
+        Some(name) => (name.as_str(), attribute(module, name, app)?),
         None => {
-            let defaults = ["application", "app"].into_iter();
-            let mut found = defaults.filter_map(|name| Some((name, module.getattr(name).ok()?)));
-            found.next().map_or(("application", None), |(name, object)| (name, Some(object)))
+            let mut found = absence::DEFAULTS.into_iter().filter_map(|name| Some((name, module.getattr(name).ok()?)));
+            let lacking = || LoadError::new(app, absence::of_callable(module, absence::DEFAULTS[0], app));
+            found.next().ok_or_else(lacking)?
         }
-    };
-    let Some(mut callable) = found else {
-        return Err(LoadError::new(app, missing(name, app)));
     };
     if app.factory {
         let made = callable.call0();
@@ -279,36 +292,22 @@ fn find_callable<'py>(module: &Bound<'py, PyModule>, app: &App) -> Result<Bound<
     Ok(callable)
 }
 
-fn missing(name: &str, app: &App) -> String {
-    match app.callable {
-        Some(_) => format!("it has no {name}"),
-        None => "it has neither 'application' nor 'app': name the callable behind a colon, as in module:callable".to_owned(),
-    }
+/// What `name`, dotted for an attribute of an attribute, is in the module.
+fn attribute<'py>(module: &Bound<'py, PyModule>, name: &str, app: &App) -> Result<Bound<'py, PyAny>, LoadError> {
+    let mut names = name.split('.');
+    let step = |owner: Bound<'py, PyAny>, name: &str| {
+        owner.getattr(name).map_err(|_| LoadError::new(app, absence::of_callable(&owner, name, app)))
+    };
+    names.try_fold(module.as_any().clone(), step)
 }
 
-/// The interpreter of a venv, whose `pyvenv.cfg` Python finds from there.
-fn venv_program(venv: &Path) -> Result<PathBuf, StartError> {
-    let missing = |missing| StartError::NotAVenv { venv: venv.to_owned(), missing, version: LINKED_VERSION };
-    let settings = std::fs::read_to_string(venv.join("pyvenv.cfg")).map_err(|_| missing("pyvenv.cfg"))?;
-    // The version first: after an upgrade of the system's Python the link to it may lead nowhere.
-    let found = venv_version(&settings).unwrap_or_else(|| LINKED_VERSION.to_owned());
-    if found != LINKED_VERSION {
-        return Err(StartError::OtherVersion { venv: venv.to_owned(), found, linked: LINKED_VERSION });
+/// The text of an exception, lines joined, cut to what fits a line: the traceback has it all.
+fn in_one_line(text: &str) -> String {
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(MAX_REASON_LEN) {
+        Some((end, _)) => format!("{}...", &line[..end]),
+        None => line,
     }
-    let program = venv.join("bin/python");
-    if !program.exists() {
-        return Err(missing("bin/python"));
-    }
-    Ok(program)
-}
-
-/// `3.11` from `version = 3.11.7`, or from virtualenv's and uv's `version_info = 3.11.7.final.0`.
-fn venv_version(settings: &str) -> Option<String> {
-    let pairs = settings.lines().filter_map(|line| line.split_once('='));
-    let version =
-        pairs.map(|(key, value)| (key.trim(), value.trim())).find(|(key, _)| matches!(*key, "version" | "version_info"));
-    let mut parts = version?.1.split('.');
-    Some(format!("{}.{}", parts.next()?, parts.next()?))
 }
 
 /// Starts Python without signal handlers, and detaches this thread again.
@@ -355,15 +354,5 @@ fn status_text(message: *const std::ffi::c_char) -> String {
 pub const LINKED_VERSION: &str = env!("PYFCGID_PYTHON_VERSION");
 /// The interpreter that was found when this program was built; Python finds its library from there.
 const BUILD_PYTHON: &str = env!("PYFCGID_PYTHON");
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_version_of_a_venv_is_read_from_what_every_tool_writes() {
-        assert_eq!(venv_version("home = /usr/bin\nversion = 3.11.2\n").as_deref(), Some("3.11"));
-        assert_eq!(venv_version("implementation = CPython\nversion_info = 3.12.1.final.0\n").as_deref(), Some("3.12"));
-        assert_eq!(venv_version("home = /usr/bin\n"), None);
-    }
-}
+/// Characters of an exception's text in a summary.
+const MAX_REASON_LEN: usize = 300;

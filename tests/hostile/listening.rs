@@ -38,7 +38,8 @@ fn a_tcp_address_in_use_is_named() {
 
 #[test]
 fn an_address_of_another_machine_is_named() {
-    failure_at("192.0.2.1:9000").expect_code(OS_ERROR);
+    let finished = failure_at("192.0.2.1:9000").expect_code(OS_ERROR);
+    assert!(finished.stderr.contains("no interface of this machine has this address"), "{finished:?}");
 }
 
 #[test]

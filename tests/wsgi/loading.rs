@@ -1,6 +1,7 @@
 //! Finding, importing and refusing the application.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
@@ -126,17 +127,110 @@ fn a_factory_that_raises_is_a_failure() {
     assert!(finished.stderr.contains("the factory burnt down"), "{}", finished.stderr);
 }
 
+/// How the start fails in a directory with these files: one line without a traceback, which has to contain all of `expected`.
+#[track_caller]
+fn expect_one_line(name: &str, files: &[(&str, &str)], arguments: &[&str], expected: &[&str]) {
+    let launch = Launch::serve(name).args(arguments);
+    for (file, text) in files {
+        let path = launch.directory().join(file);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+    let finished = launch.run().expect_code(70);
+    assert_eq!(finished.stderr.lines().count(), 1, "{}", finished.stderr);
+    let here = finished.directory().to_str().unwrap();
+    for text in expected {
+        assert!(finished.stderr.contains(&text.replace("HERE", here)), "no {text:?} in {}", finished.stderr);
+    }
+}
+
+const APP: &str = "def app(environ, start_response):\n    pass\n";
+
 #[test]
-fn a_module_that_does_not_exist_is_named() {
-    let finished = failure_of("no_such_module:application", &[]).expect_code(70);
-    assert!(finished.stderr.contains("no_such_module"), "{}", finished.stderr);
+fn a_module_that_does_not_exist_is_told_with_where_it_was_looked_for() {
+    expect_one_line(
+        "no_such_module:application",
+        &[],
+        &["--python-path", "/srv"],
+        &["there is no module no_such_module in /srv (python-path), HERE (the current directory), or Python 3", "--chdir"],
+    );
+    let directory = tempfile::tempdir().unwrap();
+    let venv = virtualenv::create(directory.path());
+    let venv = venv.to_str().unwrap();
+    expect_one_line("no_such_module", &[], &["--venv", venv], &[&format!("or the venv {venv}: correct the name")]);
 }
 
 #[test]
-fn a_file_that_does_not_exist_is_named() {
-    let finished = failure_of("/no/such/file.py", &[]);
-    assert!([70, 78].contains(&finished.code()), "{finished:?}");
-    assert!(finished.stderr.contains("/no/such/file.py"), "{}", finished.stderr);
+fn a_misspelt_module_is_told_which_may_have_been_meant() {
+    expect_one_line("flaskap", &[("flaskapp.py", APP)], &[], &["there is no module flaskap in", "did you mean flaskapp?"]);
+    let package = [("shop/__init__.py", ""), ("shop/wsgi.py", APP)];
+    expect_one_line("shop.wsgy", &package, &[], &["no module wsgy in the package shop (HERE/shop): did you mean shop.wsgi?"]);
+    expect_one_line("shop.other", &package, &[], &["no module other in the package shop (HERE/shop): it has wsgi"]);
+    expect_one_line("flaskapp.app", &[("flaskapp.py", APP)], &[], &["flaskapp is no package: did you mean flaskapp:app?"]);
+}
+
+#[test]
+fn a_module_one_directory_below_is_found_for_the_message() {
+    expect_one_line("shop", &[("src/shop.py", APP)], &[], &["it is in HERE/src: add that with --python-path or --chdir"]);
+}
+
+#[test]
+fn a_module_that_imports_a_missing_one_has_its_traceback() {
+    let launch = Launch::serve("shop");
+    fs::write(launch.directory().join("shop.py"), "import no_such_module\n").unwrap();
+    let finished = launch.run().expect_code(70);
+    assert!(
+        finished.stderr.contains("Traceback") && finished.stderr.contains("No module named 'no_such_module'"),
+        "{finished:?}"
+    );
+}
+
+#[test]
+fn a_file_that_does_not_exist_is_told_with_one_that_does() {
+    expect_one_line("/no/such/file.py", &[], &[], &["there is no file /no/such/file.py\n"]);
+    expect_one_line("nofile.py", &[("other.py", APP)], &[], &["there is no file HERE/nofile.py\n"]);
+    expect_one_line("shop/app", &[("shop/app.py", APP)], &[], &["no file HERE/shop/app: did you mean HERE/shop/app.py?"]);
+    expect_one_line("ap.py", &[("app.py", APP)], &[], &["there is no file HERE/ap.py: did you mean HERE/app.py?"]);
+    expect_one_line("wsgi.py", &[("shop/wsgi.py", APP)], &[], &["HERE/wsgi.py: did you mean HERE/shop/wsgi.py?"]);
+    expect_one_line("./shop", &[("shop/app.py", APP)], &[], &["HERE/shop is a directory", "did you mean HERE/shop/app.py?"]);
+}
+
+#[test]
+fn a_misspelt_callable_is_told_which_may_have_been_meant() {
+    let app = [("shop.py", APP)];
+    expect_one_line("shop:ap", &app, &[], &["cannot load the application shop:ap: it has no ap: did you mean app?"]);
+    expect_one_line("shop:server", &app, &[], &["it has no server: did you mean app?"]);
+    expect_one_line("shop:app.run", &app, &[], &["app.run leads nowhere, there is no run"]);
+    let others = "from os import getcwd, PathLike\nclass Site:\n    def __call__(self): pass\nserver = Site()\n";
+    expect_one_line(
+        "shop",
+        &[("shop.py", others)],
+        &[],
+        &["neither 'application' nor 'app': name the callable", "it has Site, server\n"],
+    );
+    expect_one_line("shop", &[("shop.py", "x = 1\n")], &[], &["nor 'app': and nothing else that can be called"]);
+}
+
+#[test]
+fn a_factory_or_a_django_project_is_told_how_it_is_named() {
+    let factory = "def create_app():\n    pass\n";
+    expect_one_line(
+        "shop",
+        &[("shop.py", factory)],
+        &[],
+        &["neither 'application' nor 'app': did you mean shop:create_app()?"],
+    );
+    let project = [("mysite/__init__.py", ""), ("mysite/wsgi.py", "application = print\n")];
+    expect_one_line("mysite", &project, &[], &["neither 'application' nor 'app': did you mean mysite.wsgi?"]);
+    expect_one_line("mysite:application", &project, &[], &["it has no application: did you mean mysite.wsgi?"]);
+}
+
+#[test]
+fn the_summary_has_all_lines_of_an_exception() {
+    let launch = Launch::serve("shop");
+    fs::write(launch.directory().join("shop.py"), "raise ValueError('database\\n  is not set\\n')\n").unwrap();
+    let finished = launch.run().expect_code(70);
+    assert!(finished.stderr.ends_with("its import failed: ValueError: database is not set\n"), "{}", finished.stderr);
 }
 
 #[test]
@@ -206,4 +300,24 @@ fn a_virtual_environment_that_does_not_exist_is_refused() {
     let finished = failure_of(&app("answers.py"), &["--venv", "/no/such/venv"]);
     assert!([70, 78].contains(&finished.code()), "{finished:?}");
     assert!(finished.stderr.contains("/no/such/venv"), "{}", finished.stderr);
+}
+
+#[test]
+fn a_virtual_environment_whose_python_may_not_be_looked_at_is_told_with_the_directory() {
+    let directory = tempfile::tempdir().unwrap();
+    let venv = virtualenv::create(directory.path());
+    let home = directory.path().join("home");
+    fs::create_dir(&home).unwrap();
+    fs::write(home.join("python"), "").unwrap();
+    fs::remove_file(venv.join("bin/python")).unwrap();
+    std::os::unix::fs::symlink(home.join("python"), venv.join("bin/python")).unwrap();
+    fs::set_permissions(&home, fs::Permissions::from_mode(0o000)).unwrap();
+    let mut launch = Launch::serve(app("answers.py")).args(["--venv", venv.to_str().unwrap()]);
+    if fs::read_dir(&home).is_ok() {
+        // Root, whom permissions do not stop.
+        launch = launch.under(["setpriv", "--bounding-set=-dac_override,-dac_read_search"]);
+    }
+    let finished = launch.run().expect_code(78);
+    fs::set_permissions(&home, fs::Permissions::from_mode(0o700)).unwrap();
+    assert!(finished.stderr.contains(&format!("permission denied at {}: ", home.display())), "{}", finished.stderr);
 }
