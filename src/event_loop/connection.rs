@@ -16,7 +16,7 @@ use super::refusals::Refusals;
 use crate::exchange::assembler::{Assembled, Refused};
 use crate::exchange::reply::{Ending, Gone};
 use crate::exchange::{Assembler, ConnectionId, Exchange, Outcome, Refusal, Reply, Sink};
-use crate::protocol::{Decoder, Error, Event, Record, Session};
+use crate::protocol::{self, Decoder, Error, Event, Record, Session};
 use crate::workers::Queue;
 
 /// One accepted socket.
@@ -32,6 +32,8 @@ pub struct Connection {
     has_read: bool,
     /// Whether reading has stopped because the peer does not read either.
     paused: bool,
+    /// Whether a request has ended before its input, so that more may come.
+    input_left: bool,
 }
 
 /// Who is at the other end, for messages.
@@ -88,7 +90,18 @@ impl Connection {
     /// The read side of an accepted socket whose write side is `outbox`.
     pub fn new(id: ConnectionId, peer: PeerName, outbox: Arc<Outbox>, settings: &Settings, now: Instant) -> Self {
         let (session, assembler) = (Session::new(settings.session), Assembler::new(settings.request));
-        Self { id, peer, outbox, decoder: Decoder::new(), session, assembler, last_read: now, has_read: false, paused: false }
+        Self {
+            id,
+            peer,
+            outbox,
+            decoder: Decoder::new(),
+            session,
+            assembler,
+            last_read: now,
+            has_read: false,
+            paused: false,
+            input_left: false,
+        }
     }
 
     /// The write side.
@@ -137,7 +150,7 @@ impl Connection {
             return Ok(Turn::Done);
         }
         let closing = closing || self.paused;
-        let mut phase = self.outbox.take_finished(|id| self.session.finish(id));
+        let mut phase = self.take_finished();
         if self.paused && !phase.is_over() {
             phase = self.handle_records(context)?;
         }
@@ -167,8 +180,8 @@ impl Connection {
     }
 
     fn handle_records(&mut self, context: &mut Context<'_>) -> Result<Phase, End> {
-        let Self { decoder, session, assembler, outbox, .. } = self;
-        let mut handler = RecordHandler { id: self.id, session, assembler, outbox };
+        let Self { decoder, session, assembler, outbox, input_left, .. } = self;
+        let mut handler = RecordHandler { id: self.id, session, assembler, outbox, input_left };
         self.paused = loop {
             if outbox.is_full() {
                 break true;
@@ -178,7 +191,16 @@ impl Connection {
                 None => break false,
             }
         };
-        Ok(self.outbox.take_finished(|id| self.session.finish(id)))
+        Ok(self.take_finished())
+    }
+
+    fn take_finished(&mut self) -> Phase {
+        take_finished(&self.outbox, &mut self.session, &mut self.input_left)
+    }
+
+    /// Whether everything has been said on both sides, so that closing can't lose the answer: unread input would.
+    pub fn is_over(&mut self) -> bool {
+        self.take_finished().is_over() && !self.input_left && self.decoder.is_empty()
     }
 
     /// When this connection is to be closed if nothing happens before, and what to say then.
@@ -258,6 +280,7 @@ struct RecordHandler<'a> {
     session: &'a mut Session,
     assembler: &'a mut Assembler,
     outbox: &'a Arc<Outbox>,
+    input_left: &'a mut bool,
 }
 
 impl RecordHandler<'_> {
@@ -295,9 +318,14 @@ impl RecordHandler<'_> {
 
     /// The id is free again before the next record is looked at.
     fn refused(&mut self, refusal: Refusal, context: &mut Context<'_>) {
-        self.outbox.take_finished(|id| self.session.finish(id));
+        take_finished(self.outbox, self.session, self.input_left);
         context.refusals.note(refusal, self.id, context.now);
     }
+}
+
+/// Frees the ids of requests that have ended, and notes whether one has before its input.
+fn take_finished(outbox: &Outbox, session: &mut Session, input_left: &mut bool) -> Phase {
+    outbox.take_finished(|id| *input_left |= session.finish(id) != Some(protocol::Phase::Ended))
 }
 
 /// So that one busy connection does not keep the others waiting.

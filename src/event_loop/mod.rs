@@ -28,7 +28,7 @@ mod timers;
 
 use connection::{Connection, Context, PeerName, Turn};
 pub use listener::{BindError, Listener};
-use outbox::{Outbox, Status};
+use outbox::{HalfClosed, Outbox, Status};
 use refusals::Refusals;
 pub use shared::SharedLoop;
 use stream::Stream;
@@ -71,6 +71,7 @@ pub struct EventLoop {
     timers: Timers<(ConnectionId, usize)>,
     queue: Queue,
     refusals: Refusals,
+    half_closed: Arc<HalfClosed>,
     spare: Option<Vec<u8>>,
     unfinished: Vec<usize>,
     next_id: u64,
@@ -134,6 +135,7 @@ impl EventLoop {
             timers,
             queue,
             refusals: Refusals::default(),
+            half_closed: Arc::new(HalfClosed::default()),
             spare,
             unfinished,
             next_id,
@@ -150,6 +152,7 @@ impl EventLoop {
     /// # Errors
     /// Those of epoll.
     fn turn(&mut self, limit: Option<Duration>) -> io::Result<Turned> {
+        self.close_half_closed();
         let mut events = std::mem::replace(&mut self.events, Events::with_capacity(0));
         let timeout = limit.into_iter().chain(self.poll_timeout()).min();
         let polled = self.poll.poll(&mut events, timeout);
@@ -218,6 +221,16 @@ impl EventLoop {
         }
     }
 
+    /// Saves waiting for peers to close too, where nothing can come from them any more.
+    fn close_half_closed(&mut self) {
+        while let Some(Token(token)) = self.half_closed.pop() {
+            let key = token - self.first_connection;
+            if self.connections.get_mut(key).is_some_and(Connection::is_over) {
+                self.close(key);
+            }
+        }
+    }
+
     fn continue_unfinished(&mut self) {
         for key in std::mem::take(&mut self.unfinished) {
             self.read(key, true);
@@ -273,7 +286,7 @@ impl EventLoop {
             log::error!("connection {id} ({peer}) closed: it cannot be watched: {error}");
             return;
         }
-        let outbox = Arc::new(Outbox::new(stream, Arc::clone(&self.registry), token, self.now));
+        let outbox = Arc::new(Outbox::new(stream, Arc::clone(&self.registry), token, Arc::clone(&self.half_closed), self.now));
         entry.insert(Connection::new(id, peer, outbox, &self.settings, self.now));
         self.timers.insert(self.now + self.check_interval(), (id, key));
         // A web server sends its request right after it has connected, so it is there by now as a rule.

@@ -28,6 +28,7 @@ pub struct Outbox {
     stream: Stream,
     registry: Arc<Registry>,
     token: Token,
+    half_closed: Arc<HalfClosed>,
     state: Mutex<State>,
     room: Condvar,
     /// Set with the state's lock held; read without it, so that a running application can ask often.
@@ -78,6 +79,21 @@ enum Piece {
     File { file: Arc<File>, offset: u64, left: usize },
 }
 
+/// Connections that have become half-closed, for the event loop to look at in its next turn.
+#[derive(Debug, Default)]
+pub struct HalfClosed(Mutex<Vec<Token>>);
+
+impl HalfClosed {
+    fn push(&self, token: Token) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(token);
+    }
+
+    /// Takes one out.
+    pub fn pop(&self) -> Option<Token> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop()
+    }
+}
+
 /// What the event loop needs to know of the write side before it reads.
 #[derive(Clone, Copy, Debug)]
 pub struct Status {
@@ -93,12 +109,12 @@ pub struct Status {
 
 impl Outbox {
     /// The write side of `stream`, which is registered as `token`.
-    pub fn new(stream: Stream, registry: Arc<Registry>, token: Token, now: Instant) -> Self {
+    pub fn new(stream: Stream, registry: Arc<Registry>, token: Token, half_closed: Arc<HalfClosed>, now: Instant) -> Self {
         let (queue, finished, aborted) = (VecDeque::new(), Vec::new(), Vec::new());
         let state = State { phase: Phase::Open, queue, queued: 0, progress: now, open: 0, ended: now, finished, aborted };
         let (state, room) = (Mutex::new(state), Condvar::new());
         let (any_aborted, full) = (AtomicBool::new(false), AtomicBool::new(false));
-        Self { stream, registry, token, state, room, any_aborted, full }
+        Self { stream, registry, token, half_closed, state, room, any_aborted, full }
     }
 
     /// The socket, for reading.
@@ -193,6 +209,7 @@ impl Outbox {
         if state.phase == Phase::Flushing && state.queue.is_empty() {
             state.phase = Phase::Lingering;
             self.stream.shutdown(Shutdown::Write);
+            self.half_closed.push(self.token);
         }
     }
 

@@ -130,8 +130,10 @@ impl Session {
     }
 
     /// END_REQUEST for this request has been written, or will never be: the id may be used again.
-    pub fn finish(&mut self, id: RequestId) {
-        self.open.remove(&id);
+    ///
+    /// Returns how far its input had come: unless that was its end, more of it may follow and will be ignored.
+    pub fn finish(&mut self, id: RequestId) -> Option<Phase> {
+        self.open.remove(&id)
     }
 
     /// Whether any request is open.
