@@ -71,14 +71,18 @@ fn better_advice(error: &clap::Error) -> Option<String> {
     match error.kind() {
         ErrorKind::UnknownArgument => {
             let typed = context(ContextKind::InvalidArg)?;
-            config::foreign_option(typed.trim_start_matches('-')).map(|advice| format!("{typed}: {advice}"))
+            let name = typed.trim_start_matches('-');
+            // They know these themselves, so it was in front of them, or behind `request`.
+            let is_misplaced = typed == "-l" || name != APP && SETTINGS.iter().any(|setting| setting.name == name);
+            let misplaced = || format!("{typed} is an option of serve and check: write it behind that word");
+            let foreign = config::foreign_option(name).map(|advice| format!("{typed}: {advice}"));
+            foreign.or_else(|| is_misplaced.then(misplaced))
         }
         ErrorKind::InvalidSubcommand => {
             let typed = context(ContextKind::InvalidSubcommand)?;
             let is_app = typed.contains([':', '.', '/']) || config::nearest(typed, COMMANDS).is_none();
             is_app.then(|| {
-                let commands = COMMANDS.join(", ");
-                format!("'{typed}' is no command, they are {commands}; to serve an application, `pyfcgid serve {typed}`")
+                    format!("'{typed}' is no command, they are serve, check and request; to serve an application, `pyfcgid serve {typed}`")
             })
         }
         _ => None,
@@ -393,7 +397,7 @@ mod tests {
 
     #[test]
     fn a_wrong_command_line_is_64_and_says_what_is_right() {
-        let table: [(&[&str], &str); 16] = [
+        let table: [(&[&str], &str); 18] = [
             (&["serve", "shop", "--thread", "4"], "--threads"),
             (
                 &["serve", "shop", "--processes", "2"],
@@ -403,8 +407,13 @@ mod tests {
             (&["serve", "-w", "2", "shop"], "pyfcgid: -w: this version runs one process"),
             (&["serve", "shop", "-D"], "pyfcgid: -D: this version runs one process in the foreground;"),
             (&["serve", "shop", "--daemonize"], "pyfcgid: --daemonize: this version runs one process in the foreground;"),
+            (
+                &["--listen", ":1", "serve", "shop"],
+                "pyfcgid: --listen is an option of serve and check: write it behind that word\n",
+            ),
+            (&["-l", ":1", "shop"], "pyfcgid: -l is an option of serve and check"),
             (&["shop:app"], "to serve an application, `pyfcgid serve shop:app`\n"),
-            (&["shop"], "pyfcgid: 'shop' is no command, they are serve, check, request; to serve"),
+            (&["shop"], "pyfcgid: 'shop' is no command, they are serve, check and request; to serve"),
             (&["serve", "shop", "-l", "tmp.sock"], "--listen \"tmp.sock\": must start with ./ or unix:"),
             (&["serve", "shop", "extra"], "unexpected argument 'extra'"),
             (&["serve", "shop", "--threads"], "a value is required"),

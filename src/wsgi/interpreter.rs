@@ -47,7 +47,7 @@ pub struct Threads(Vec<Py<PyAny>>);
 #[non_exhaustive]
 pub enum StartError {
     /// The virtual environment can't be used.
-    #[error("venv {}{}: {reason}", .venv.display(), .origin.as_ref().map(|origin| format!(" ({origin})")).unwrap_or_default())]
+    #[error("venv {}{}: {reason}", .venv.display(), .origin.as_ref().map(|origin| format!(" (from {origin})")).unwrap_or_default())]
     Venv {
         /// The directory.
         venv: PathBuf,

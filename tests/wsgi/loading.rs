@@ -152,12 +152,12 @@ fn a_module_that_does_not_exist_is_told_with_where_it_was_looked_for() {
         "no_such_module:application",
         &[],
         &["--python-path", "/srv"],
-        &["there is no module no_such_module in /srv (python-path), HERE (the current directory), or Python 3", "--chdir"],
+        &["there is no module no_such_module in /srv (python-path), HERE (the current directory) or Python 3", "--chdir"],
     );
     let directory = tempfile::tempdir().unwrap();
     let venv = virtualenv::create(directory.path());
     let venv = venv.to_str().unwrap();
-    expect_one_line("no_such_module", &[], &["--venv", venv], &[&format!("or the venv {venv}: correct the name")]);
+    expect_one_line("no_such_module", &[], &["--venv", venv], &[&format!(" or the venv {venv}: correct the name")]);
 }
 
 #[test]
@@ -208,7 +208,7 @@ fn a_misspelt_callable_is_told_which_may_have_been_meant() {
         &[],
         &["neither 'application' nor 'app': name the callable", "it has Site, server\n"],
     );
-    expect_one_line("shop", &[("shop.py", "x = 1\n")], &[], &["nor 'app': and nothing else that can be called"]);
+    expect_one_line("shop", &[("shop.py", "x = 1\n")], &[], &["nor 'app', and nothing else that can be called"]);
 }
 
 #[test]

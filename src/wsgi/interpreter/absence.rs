@@ -1,5 +1,6 @@
 //! What to say when the application is not where it was named: what was looked for, where, and what may have been meant.
 
+use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -48,17 +49,16 @@ impl Places {
     }
 }
 
-impl std::fmt::Display for Places {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        if let Some((current, path)) = self.path.split_last() {
-            for directory in path {
-                write!(f, "{} (python-path), ", directory.display())?;
-            }
-            write!(f, "{} (the current directory), ", current.display())?;
-        }
+impl fmt::Display for Places {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let named = |(number, directory): (usize, &PathBuf)| {
+            let what = if number + 1 == self.path.len() { "the current directory" } else { "python-path" };
+            format!("{} ({what})", directory.display())
+        };
+        let own = self.path.iter().enumerate().map(named).collect::<Vec<_>>().join(", ");
         match &self.venv {
-            Some(venv) => write!(f, "or the venv {}", venv.display()),
-            None => write!(f, "or Python {LINKED_VERSION}'s own packages (no venv is set)"),
+            Some(venv) => write!(f, "{own} or the venv {}", venv.display()),
+            None => write!(f, "{own} or Python {LINKED_VERSION}'s own packages (no venv is set)"),
         }
     }
 }
@@ -128,13 +128,13 @@ pub(super) fn of_callable(owner: &Bound<'_, PyAny>, name: &str, app: &App) -> St
     };
     let factory = FACTORIES.into_iter().find(|factory| is_module && names.iter().any(|name| name == factory));
     let advice = match (near.or(usual), is_module.then(|| wsgi_module(owner)).flatten(), factory) {
-        (Some(meant), ..) => format!("did you mean {meant}?"),
-        (None, Some(module), _) => format!("did you mean {module}?"),
-        (None, None, Some(factory)) => format!("did you mean {}:{factory}()?", source(app)),
-        (None, None, None) if names.is_empty() => "and nothing else that can be called".to_owned(),
-        (None, None, None) => format!("name the callable behind a colon, as in module:callable; it has {}", list(&names)),
+        (Some(meant), ..) => format!(": did you mean {meant}?"),
+        (None, Some(module), _) => format!(": did you mean {module}?"),
+        (None, None, Some(factory)) => format!(": did you mean {}:{factory}()?", source(app)),
+        (None, None, None) if names.is_empty() => ", and nothing else that can be called".to_owned(),
+        (None, None, None) => format!(": name the callable behind a colon, as in module:callable; it has {}", list(&names)),
     };
-    format!("{lacking}: {advice}")
+    format!("{lacking}{advice}")
 }
 
 fn source(app: &App) -> String {
