@@ -75,19 +75,39 @@ fn report(result: Result<(), Error>) -> u8 {
     if let Error::Load(LoadError { traceback: Some(traceback), .. }) = &error {
         text.push_str(traceback);
     }
-    text.push_str(&format!("pyfcgid: {error}"));
-    let mut source = std::error::Error::source(&error);
-    while let Some(cause) = source {
-        text.push_str(&format!(": {cause}"));
-        source = cause.source();
-    }
+    text.push_str(&format!("pyfcgid: {}", with_causes(&error)));
     drop(writeln!(io::stderr(), "{text}"));
     error.exit_code()
 }
 
-/// Validates everything that can be without listening, and prints the settings in effect.
+fn with_causes(error: &Error) -> String {
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        text.push_str(&format!(": {cause}"));
+        source = cause.source();
+    }
+    text
+}
+
+fn warnings(config: &Config) -> Vec<String> {
+    config.warnings(std::env::vars_os().map(|(name, _)| name))
+}
+
+fn warn(text: &str) {
+    drop(writeln!(io::stderr(), "pyfcgid: warning: {text}"));
+}
+
+/// Validates everything without serving, and prints the settings in effect. That an address is taken is no failure: a running
+/// pyfcgid may have it.
 fn check(config: &Config) -> Result<(), Error> {
+    for warning in warnings(config) {
+        warn(&warning);
+    }
     prepare_process(config)?;
+    if let Err(error) = bind(config) {
+        warn(&with_causes(&error));
+    }
     let interpreter = start(config)?;
     interpreter.load(&config.app)?;
     interpreter.finish();
@@ -97,6 +117,9 @@ fn check(config: &Config) -> Result<(), Error> {
 
 fn serve(config: &Config) -> Result<(), Error> {
     logging::init(config).map_err(|error| Error::Worker(error.to_string()))?;
+    for warning in warnings(config) {
+        log::warn!("{warning}");
+    }
     prepare_process(config)?;
     let listeners = bind(config)?;
     stop_while_loading(config)?;
@@ -152,7 +175,8 @@ fn prepare_process(config: &Config) -> Result<(), Error> {
 }
 
 fn start(config: &Config) -> Result<Interpreter, Error> {
-    let interpreter = Interpreter::start(config.venv.as_deref(), &config.app.to_string())?;
+    let interpreter = Interpreter::start(config.venv.as_deref(), &config.app.to_string());
+    let interpreter = interpreter.map_err(|error| error.with_venv_origin(config.origin("venv")))?;
     let mut path = config.python_path.clone();
     path.push(std::env::current_dir()?);
     interpreter.set_path(&path)?;

@@ -229,6 +229,33 @@ fn check_of_an_app_that_cannot_be_imported_is_70_with_the_traceback() {
 }
 
 #[test]
+fn check_warns_of_what_is_probably_a_mistake() {
+    let (directory, app) = site();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = listener.local_addr().unwrap();
+    let mut command = pyfcgid(&["check", path_text(&app), "--listen", &taken.to_string(), "--python-path", "/nonexistent"]);
+    let ended = run(command.env("PYFCGID_THREAD", "3").env("PYFCGID_PORT", "tcp://10.0.0.1:80"));
+    drop((listener, directory));
+    assert_eq!(ended.code, 0, "{}", ended.err);
+    let expected = [
+        "pyfcgid: warning: the environment variable PYFCGID_THREAD is ignored: did you mean PYFCGID_THREADS?".to_owned(),
+        "pyfcgid: warning: python-path (command line): /nonexistent does not exist".to_owned(),
+        format!("pyfcgid: warning: cannot listen on {taken}: another process does; stop it or choose another address"),
+    ];
+    assert_eq!(ended.err.lines().collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn a_bad_venv_is_told_with_where_it_was_named() {
+    let (directory, app) = site();
+    let mut command = pyfcgid(&["check", path_text(&app), "--listen", "127.0.0.1:0"]);
+    let ended = run(command.env("VIRTUAL_ENV", directory.path()));
+    assert_eq!(ended.code, 78, "{}", ended.err);
+    let expected = format!("pyfcgid: venv {} (from VIRTUAL_ENV): pyvenv.cfg is missing", directory.path().display());
+    assert!(ended.err.starts_with(&expected), "{}", ended.err);
+}
+
+#[test]
 fn request_talks_to_serve() {
     let (directory, app) = site();
     let socket = directory.path().join("hello.sock");
