@@ -98,16 +98,12 @@ fn warn(text: &str) {
     drop(writeln!(io::stderr(), "pyfcgid: warning: {text}"));
 }
 
-/// Validates everything without serving, and prints the settings in effect. That an address is taken is no failure: a running
-/// pyfcgid may have it.
+/// Validates everything that can be without listening, which a running pyfcgid would notice, and prints the settings in effect.
 fn check(config: &Config) -> Result<(), Error> {
     for warning in warnings(config) {
         warn(&warning);
     }
     prepare_process(config)?;
-    if let Err(error) = bind(config) {
-        warn(&with_causes(&error));
-    }
     let interpreter = start(config)?;
     interpreter.load(&config.app)?;
     interpreter.finish();

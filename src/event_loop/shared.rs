@@ -35,7 +35,7 @@ pub struct SharedLoop {
     waiting: AtomicBool,
     /// Whether the standby sleeps until it is woken.
     asleep: AtomicBool,
-    /// Whether the last turn by a worker handled several events.
+    /// Whether the last turn by a worker handled several events, in no time.
     busy: AtomicBool,
 }
 
@@ -132,7 +132,9 @@ impl SharedLoop {
         };
         self.turns.fetch_add(1, Ordering::SeqCst);
         let handled = if let Ok(Turned::Handled(count)) = turned { count } else { 0 };
-        self.busy.store(handled > 1, Ordering::Relaxed);
+        // A long turn, such as one that stores an upload, is not to be repeated with the GIL held.
+        let was_brief = event_loop.as_ref().is_some_and(|event_loop| event_loop.now.elapsed() < BRIEF);
+        self.busy.store(handled > 1 && was_brief, Ordering::Relaxed);
         match self.has_ended(event_loop, turned) {
             true => Looked::Taken,
             false if handled == 0 => Looked::Quiet,
@@ -207,6 +209,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// A turn that is shorter than this may be taken with the GIL held.
+const BRIEF: Duration = Duration::from_micros(500);
 /// How often the standby looks, while there is something to see.
 const TICK: Duration = Duration::from_millis(1);
 /// Nobody has turned the loop for this long: take over. Two, because one may have begun just before.
