@@ -72,6 +72,8 @@ pub struct EventLoop {
     queue: Queue,
     refusals: Refusals,
     half_closed: Arc<HalfClosed>,
+    /// Connections that were opened in this turn.
+    unwatched: Vec<(ConnectionId, usize)>,
     spare: Option<Vec<u8>>,
     unfinished: Vec<usize>,
     next_id: u64,
@@ -136,6 +138,7 @@ impl EventLoop {
             queue,
             refusals: Refusals::default(),
             half_closed: Arc::new(HalfClosed::default()),
+            unwatched: Vec::new(),
             spare,
             unfinished,
             next_id,
@@ -153,6 +156,7 @@ impl EventLoop {
     /// Those of epoll.
     fn turn(&mut self, limit: Option<Duration>) -> io::Result<Turned> {
         self.close_half_closed();
+        self.watch_opened();
         let mut events = std::mem::replace(&mut self.events, Events::with_capacity(0));
         let timeout = limit.into_iter().chain(self.poll_timeout()).min();
         let polled = self.poll.poll(&mut events, timeout);
@@ -282,15 +286,27 @@ impl EventLoop {
         let entry = self.connections.vacant_entry();
         let key = entry.key();
         let token = Token(self.first_connection + key);
-        if let Err(error) = self.registry.register(&mut SourceFd(&stream.as_raw_fd()), token, Interest::READABLE) {
-            log::error!("connection {id} ({peer}) closed: it cannot be watched: {error}");
-            return;
-        }
         let outbox = Arc::new(Outbox::new(stream, Arc::clone(&self.registry), token, Arc::clone(&self.half_closed), self.now));
         entry.insert(Connection::new(id, peer, outbox, &self.settings, self.now));
-        self.timers.insert(self.now + self.check_interval(), (id, key));
+        self.unwatched.push((id, key));
         // A web server sends its request right after it has connected, so it is there by now as a rule.
         self.read(key, false);
+    }
+
+    /// Watches the connections that were opened in the turn before. One that has been answered and closed since, as one that is
+    /// not kept is under load, need not be.
+    fn watch_opened(&mut self) {
+        while let Some((id, key)) = self.unwatched.pop() {
+            let Some(connection) = self.connections.get(key).filter(|connection| connection.id() == id) else {
+                continue;
+            };
+            if let Err(error) = connection.outbox().watch() {
+                log::error!("connection {id} closed: it cannot be watched: {error}");
+                self.close(key);
+                continue;
+            }
+            self.timers.insert(self.now + self.check_interval(), (id, key));
+        }
     }
 
     /// Looks at the connections whose entry has come due: each says itself when it is to be closed.

@@ -40,6 +40,8 @@ pub struct Outbox {
 #[derive(Debug)]
 struct State {
     phase: Phase,
+    /// Whether the event loop watches the socket.
+    watched: bool,
     queue: VecDeque<Piece>,
     queued: usize,
     /// When the socket last took something while there was a queue.
@@ -108,10 +110,20 @@ pub struct Status {
 }
 
 impl Outbox {
-    /// The write side of `stream`, which is registered as `token`.
+    /// The write side of `stream`, which is to be watched as `token`.
     pub fn new(stream: Stream, registry: Arc<Registry>, token: Token, half_closed: Arc<HalfClosed>, now: Instant) -> Self {
         let (queue, finished, aborted) = (VecDeque::new(), Vec::new(), Vec::new());
-        let state = State { phase: Phase::Open, queue, queued: 0, progress: now, open: 0, ended: now, finished, aborted };
+        let state = State {
+            phase: Phase::Open,
+            watched: false,
+            queue,
+            queued: 0,
+            progress: now,
+            open: 0,
+            ended: now,
+            finished,
+            aborted,
+        };
         let (state, room) = (Mutex::new(state), Condvar::new());
         let (any_aborted, full) = (AtomicBool::new(false), AtomicBool::new(false));
         Self { stream, registry, token, half_closed, state, room, any_aborted, full }
@@ -195,7 +207,7 @@ impl Outbox {
             self.room.notify_all();
         }
         if flushed? {
-            self.interest(Interest::READABLE);
+            self.interest(&state, Interest::READABLE);
             self.advance(&mut state);
         }
         Ok(())
@@ -272,7 +284,7 @@ impl Outbox {
     fn enqueue(&self, state: &mut State, piece: Piece, length: usize) {
         if state.queue.is_empty() {
             state.progress = Instant::now();
-            self.interest(Interest::READABLE | Interest::WRITABLE);
+            self.interest(state, Interest::READABLE | Interest::WRITABLE);
         }
         state.queue.push_back(piece);
         state.queued += length;
@@ -318,7 +330,23 @@ impl Outbox {
         self.room.notify_all();
     }
 
-    fn interest(&self, interest: Interest) {
+    /// Has the event loop's `Poll` watch the socket from now on.
+    ///
+    /// # Errors
+    /// Those of epoll_ctl(2).
+    pub fn watch(&self) -> io::Result<()> {
+        let mut state = self.lock();
+        let both = Interest::READABLE | Interest::WRITABLE;
+        let interest = if state.queue.is_empty() { Interest::READABLE } else { both };
+        self.registry.register(&mut SourceFd(&self.stream.as_raw_fd()), self.token, interest)?;
+        state.watched = true;
+        Ok(())
+    }
+
+    fn interest(&self, state: &State, interest: Interest) {
+        if !state.watched {
+            return;
+        }
         let result = self.registry.reregister(&mut SourceFd(&self.stream.as_raw_fd()), self.token, interest);
         if let Err(error) = result {
             log::debug!("a connection that is being closed was not watched again: {error}");
@@ -346,7 +374,7 @@ impl Sink for Outbox {
         state.queued += header.len() + length;
         if was_empty && !self.write_queue(&mut state)? {
             state.progress = Instant::now();
-            self.interest(Interest::READABLE | Interest::WRITABLE);
+            self.interest(&state, Interest::READABLE | Interest::WRITABLE);
         }
         Ok(self.room_in(&state))
     }
