@@ -25,6 +25,7 @@ mod refusals;
 mod shared;
 mod stream;
 mod timers;
+mod unsent;
 
 use connection::{Connection, Context, PeerName, Turn};
 pub use listener::{BindError, Listener};

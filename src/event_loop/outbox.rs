@@ -4,11 +4,10 @@
 //! epoll) to go on when there is room. Asking for both directions from the start would be simpler, but a Unix socket reports
 //! itself writable each time its peer reads, which would wake the loop once more for every answer.
 
-use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, IoSlice};
 use std::net::Shutdown;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -17,10 +16,10 @@ use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
 
 use super::stream::Stream;
+use super::unsent::{Unsent, write_now};
 use crate::exchange::reply::{Ending, Gone};
 use crate::exchange::{Room, Sink};
 use crate::protocol::RequestId;
-use crate::sys;
 
 /// The write side of one connection.
 #[derive(Debug)]
@@ -42,8 +41,7 @@ struct State {
     phase: Phase,
     /// Whether the event loop watches the socket.
     watched: bool,
-    queue: VecDeque<Piece>,
-    queued: usize,
+    unsent: Unsent,
     /// When the socket last took something while there was a queue.
     progress: Instant,
     open: usize,
@@ -73,12 +71,6 @@ impl Phase {
     pub fn is_over(self) -> bool {
         matches!(self, Self::Flushing | Self::Lingering | Self::Gone)
     }
-}
-
-#[derive(Debug)]
-enum Piece {
-    Bytes { bytes: Vec<u8>, sent: usize },
-    File { file: Arc<File>, offset: u64, left: usize },
 }
 
 /// Connections that have become half-closed, for the event loop to look at in its next turn.
@@ -112,12 +104,11 @@ pub struct Status {
 impl Outbox {
     /// The write side of `stream`, which is to be watched as `token`.
     pub fn new(stream: Stream, registry: Arc<Registry>, token: Token, half_closed: Arc<HalfClosed>, now: Instant) -> Self {
-        let (queue, finished, aborted) = (VecDeque::new(), Vec::new(), Vec::new());
+        let (finished, aborted) = (Vec::new(), Vec::new());
         let state = State {
             phase: Phase::Open,
             watched: false,
-            queue,
-            queued: 0,
+            unsent: Unsent::default(),
             progress: now,
             open: 0,
             ended: now,
@@ -142,7 +133,7 @@ impl Outbox {
     /// Where things stand.
     pub fn status(&self) -> Status {
         let state = self.lock();
-        let stalled_since = (!state.queue.is_empty()).then_some(state.progress);
+        let stalled_since = (!state.unsent.is_empty()).then_some(state.progress);
         Status { phase: state.phase, open: state.open, ended: state.ended, stalled_since }
     }
 
@@ -197,12 +188,12 @@ impl Outbox {
     /// [`Gone`] when it turns out to be broken.
     pub fn flush(&self, now: Instant) -> Result<(), Gone> {
         let mut state = self.lock();
-        let before = state.queued;
-        let flushed = self.write_queue(&mut state);
-        if state.queued < before {
+        let before = state.unsent.length();
+        let flushed = self.write_unsent(&mut state);
+        if state.unsent.length() < before {
             state.progress = now;
         }
-        if state.queued <= LOW_WATER {
+        if state.unsent.length() <= LOW_WATER {
             self.full.store(false, Ordering::Release);
             self.room.notify_all();
         }
@@ -218,7 +209,7 @@ impl Outbox {
         if state.phase == Phase::LastRequests && state.open == 0 {
             state.phase = Phase::Flushing;
         }
-        if state.phase == Phase::Flushing && state.queue.is_empty() {
+        if state.phase == Phase::Flushing && state.unsent.is_empty() {
             state.phase = Phase::Lingering;
             self.stream.shutdown(Shutdown::Write);
             self.half_closed.push(self.token);
@@ -240,73 +231,34 @@ impl Outbox {
         if state.phase.is_over() {
             return Err(Gone);
         }
-        let sent = if state.queue.is_empty() { self.write_now(state, pieces)? } else { 0 };
-        self.keep(state, pieces, sent);
+        if !state.unsent.is_empty() {
+            state.unsent.push_rest(pieces, 0);
+            return Ok(self.room_in(state));
+        }
+        let sent = write_now(&self.stream, pieces).map_err(|error| self.broken(state, &error))?;
+        state.unsent.push_rest(pieces, sent);
+        if !state.unsent.is_empty() {
+            self.wait_for_socket(state);
+        }
         Ok(self.room_in(state))
     }
 
+    /// The socket has refused: the event loop goes on when it has room.
+    fn wait_for_socket(&self, state: &mut State) {
+        state.progress = Instant::now();
+        self.interest(state, Interest::READABLE | Interest::WRITABLE);
+    }
+
     fn room_in(&self, state: &State) -> Room {
-        if state.queued <= HIGH_WATER {
+        if state.unsent.length() <= HIGH_WATER {
             return Room::Plenty;
         }
         self.full.store(true, Ordering::Release);
         Room::Full
     }
 
-    /// Writes until the socket refuses, and says how much it took. Starts over only for what a single call can't take.
-    fn write_now(&self, state: &mut State, pieces: &[IoSlice<'_>]) -> Result<usize, Gone> {
-        let total: usize = pieces.iter().map(|piece| piece.len()).sum();
-        let mut sent = 0;
-        while sent < total {
-            let result =
-                if sent == 0 { self.stream.write(pieces, false) } else { self.stream.write(&rest(pieces, sent), false) };
-            match result {
-                Ok(0) => break,
-                Ok(count) => sent += count,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(error) => return Err(self.broken(state, &error)),
-            }
-        }
-        Ok(sent)
-    }
-
-    fn keep(&self, state: &mut State, pieces: &[IoSlice<'_>], sent: usize) {
-        let left = pieces.iter().map(|piece| piece.len()).sum::<usize>() - sent;
-        if left == 0 {
-            return;
-        }
-        let mut bytes = Vec::with_capacity(left);
-        rest(pieces, sent).iter().for_each(|piece| bytes.extend_from_slice(piece));
-        self.enqueue(state, Piece::Bytes { bytes, sent: 0 }, left);
-    }
-
-    fn enqueue(&self, state: &mut State, piece: Piece, length: usize) {
-        if state.queue.is_empty() {
-            state.progress = Instant::now();
-            self.interest(state, Interest::READABLE | Interest::WRITABLE);
-        }
-        state.queue.push_back(piece);
-        state.queued += length;
-    }
-
-    /// Writes the queue until it is empty (true) or the socket refuses (false).
-    fn write_queue(&self, state: &mut State) -> Result<bool, Gone> {
-        while let Some(piece) = state.queue.front() {
-            let more = state.queue.len() > 1;
-            let result = match piece {
-                Piece::Bytes { bytes, sent } => self.stream.write(&[IoSlice::new(&bytes[*sent..])], more),
-                Piece::File { file, offset, left } => sys::fd::send_file(self.stream.as_fd(), file, *offset, *left),
-            };
-            match result {
-                Ok(0) => return Err(self.broken(state, &io::ErrorKind::UnexpectedEof.into())),
-                Ok(count) => state.sent(count),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
-                Err(error) => return Err(self.broken(state, &error)),
-            }
-        }
-        Ok(true)
+    fn write_unsent(&self, state: &mut State) -> Result<bool, Gone> {
+        state.unsent.write_to(&self.stream).map_err(|error| self.broken(state, &error))
     }
 
     /// A broken connection is closed by the event loop, which hears of it because the socket is shut down here.
@@ -323,8 +275,7 @@ impl Outbox {
 
     fn set_gone(&self, state: &mut State) {
         state.phase = Phase::Gone;
-        state.queue.clear();
-        state.queued = 0;
+        state.unsent.clear();
         self.full.store(false, Ordering::Release);
         self.any_aborted.store(true, Ordering::Release);
         self.room.notify_all();
@@ -337,7 +288,7 @@ impl Outbox {
     pub fn watch(&self) -> io::Result<()> {
         let mut state = self.lock();
         let both = Interest::READABLE | Interest::WRITABLE;
-        let interest = if state.queue.is_empty() { Interest::READABLE } else { both };
+        let interest = if state.unsent.is_empty() { Interest::READABLE } else { both };
         self.registry.register(&mut SourceFd(&self.stream.as_raw_fd()), self.token, interest)?;
         state.watched = true;
         Ok(())
@@ -368,20 +319,18 @@ impl Sink for Outbox {
         if state.phase.is_over() {
             return Err(Gone);
         }
-        let was_empty = state.queue.is_empty();
-        state.queue.push_back(Piece::Bytes { bytes: header.to_vec(), sent: 0 });
-        state.queue.push_back(Piece::File { file: Arc::clone(file), offset, left: length });
-        state.queued += header.len() + length;
-        if was_empty && !self.write_queue(&mut state)? {
-            state.progress = Instant::now();
-            self.interest(&state, Interest::READABLE | Interest::WRITABLE);
+        let was_empty = state.unsent.is_empty();
+        state.unsent.push_rest(&[IoSlice::new(header)], 0);
+        state.unsent.push_file(file, offset, length);
+        if was_empty && !self.write_unsent(&mut state)? {
+            self.wait_for_socket(&mut state);
         }
         Ok(self.room_in(&state))
     }
 
     fn wait_for_room(&self) {
         let mut state = self.lock();
-        while state.queued > LOW_WATER {
+        while state.unsent.length() > LOW_WATER {
             state = self.room.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
     }
@@ -413,39 +362,6 @@ impl Sink for Outbox {
         let state = self.lock();
         state.phase.is_over() || state.aborted.contains(&request)
     }
-}
-
-impl State {
-    fn sent(&mut self, count: usize) {
-        self.queued -= count;
-        let done = match self.queue.front_mut() {
-            Some(Piece::Bytes { bytes, sent }) => {
-                *sent += count;
-                *sent == bytes.len()
-            }
-            Some(Piece::File { offset, left, .. }) => {
-                *offset += count as u64;
-                *left -= count;
-                *left == 0
-            }
-            None => false,
-        };
-        if done {
-            self.queue.pop_front();
-        }
-    }
-}
-
-fn rest<'a>(pieces: &'a [IoSlice<'_>], mut skip: usize) -> Vec<IoSlice<'a>> {
-    let mut rest = Vec::with_capacity(pieces.len());
-    for piece in pieces {
-        let skipped = skip.min(piece.len());
-        skip -= skipped;
-        if skipped < piece.len() {
-            rest.push(IoSlice::new(&piece[skipped..]));
-        }
-    }
-    rest
 }
 
 /// Above this many queued bytes a worker waits, and the event loop reads no further request.

@@ -219,3 +219,44 @@ const MISSED_TICKS: u32 = 2;
 const QUIET_TICKS: u32 = 10;
 /// The standby turns the loop for this long at least, because an application that was slow once will be slow again.
 const HOLD: Duration = Duration::from_millis(50);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn watch() -> Watch {
+        Watch { turns: 0, quiet_ticks: 0, missed_ticks: 0 }
+    }
+
+    #[test]
+    fn a_loop_that_nobody_turns_is_missed_after_two_ticks() {
+        let mut watch = watch();
+        assert!(!watch.is_missed(1, false));
+        assert!(!watch.is_missed(1, false));
+        assert!(watch.is_missed(1, false));
+        assert!(!watch.is_missed(1, false));
+    }
+
+    #[test]
+    fn a_turn_or_a_worker_that_waits_for_events_is_not_missed() {
+        let mut watch = watch();
+        for turns in 1..10 {
+            assert!(!watch.is_missed(turns, false));
+        }
+        for _ in 0..10 {
+            assert!(!watch.is_missed(9, true));
+        }
+    }
+
+    #[test]
+    fn the_standby_sleeps_when_nothing_happens_for_long_and_a_worker_waits_for_it() {
+        let mut watch = watch();
+        for _ in 0..QUIET_TICKS {
+            assert!(!watch.may_sleep());
+            watch.is_missed(0, true);
+        }
+        assert!(watch.may_sleep());
+        watch.is_missed(1, true);
+        assert!(!watch.may_sleep());
+    }
+}
