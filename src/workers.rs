@@ -121,7 +121,7 @@ impl Worker {
 
     /// Takes what is queued without putting anything down, so that under load a worker keeps what it holds.
     fn next(&self, handler: &impl Handler) -> Option<Exchange> {
-        let mut is_scout = false;
+        let (mut is_scout, mut may_keep) = (false, true);
         loop {
             match self.receiver.try_recv() {
                 Ok(exchange) => {
@@ -136,19 +136,20 @@ impl Worker {
                 self.bench.report_back(true, || false);
                 continue;
             }
-            if self.look(handler) == Looked::Taken {
+            if self.look(handler, std::mem::take(&mut may_keep)) == Looked::Taken {
                 handler.pause(&mut || self.bench.sit(|| !self.receiver.is_empty()));
                 is_scout = true;
             }
         }
     }
 
-    /// Looks at the source. Under load that takes no time, so nothing is put down for it.
-    fn look(&self, handler: &impl Handler) -> Looked {
+    /// Looks at the source. Right after a request, under load, that takes no time and finds another, so nothing is put down for
+    /// it; but only once, because what happens may be no request.
+    fn look(&self, handler: &impl Handler, may_keep: bool) -> Looked {
         let Some(source) = &self.source else {
             return Looked::Taken;
         };
-        if source.is_busy() {
+        if may_keep && source.is_busy() {
             let looked = source.look();
             if looked != Looked::Quiet {
                 return looked;
