@@ -213,7 +213,8 @@ fn requests_of_a_peer_that_has_left_are_not_run() {
     }
     settle(&mut leaves);
     drop(leaves);
-    // The loop hears of the close no later than of this, which was sent after it.
+    // The loop hears of the close in the same turn as of this, which was sent after it, or before; so the second is behind it.
+    settle(&mut stays);
     settle(&mut stays);
     stays.send_request(2, true, &post("behind=1", 0), b"");
     gate.pass_one();
