@@ -68,11 +68,16 @@ impl Queue {
 
     /// Calls a worker that sits, if there is something to do; says whether there was.
     pub fn call_worker(&self) -> bool {
-        let is_work = self.sender.as_ref().is_some_and(|sender| !sender.is_empty());
+        let is_work = self.has_work();
         if is_work {
             self.bench.send_scout();
         }
         is_work
+    }
+
+    /// Whether requests are queued.
+    pub fn has_work(&self) -> bool {
+        self.sender.as_ref().is_some_and(|sender| !sender.is_empty())
     }
 
     /// Whether every worker sits and waits to be called.

@@ -127,6 +127,10 @@ impl SharedLoop {
     }
 
     fn turn(&self, event_loop: &mut Option<EventLoop>, limit: Option<Duration>) -> Looked {
+        // Queued by somebody else since this worker looked: it must not wait beside it. Nothing is queued without the lock.
+        if event_loop.as_ref().is_some_and(|event_loop| event_loop.queue.has_work()) {
+            return Looked::Found;
+        }
         let Some(turned) = event_loop.as_mut().map(|event_loop| event_loop.turn(limit)) else {
             return Looked::Taken;
         };

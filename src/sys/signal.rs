@@ -72,6 +72,7 @@ pub fn forward(signals: &[(i32, u8)], to: OwnedFd) -> io::Result<()> {
 }
 
 fn handle(signal: i32, handler: extern "C" fn(i32)) -> io::Result<()> {
+    OWNER.store(std::process::id().cast_signed(), Ordering::Release);
     // SAFETY: the action is plain data, its handler calls nothing but what signal-safety(7) allows.
     let result = unsafe {
         let mut action: libc::sigaction = mem::zeroed();
@@ -83,7 +84,23 @@ fn handle(signal: i32, handler: extern "C" fn(i32)) -> io::Result<()> {
     if result == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
+/// A child that the application has forked inherits the handlers, but its signals are its own: they do what they do by default.
+fn is_of_a_forked_child(signal: i32) -> bool {
+    // SAFETY: getpid(2), signal(2) and raise(3) are async-signal-safe. The signal is blocked here and comes when the handler returns.
+    unsafe {
+        if libc::getpid() == OWNER.load(Ordering::Acquire) {
+            return false;
+        }
+        libc::signal(signal, libc::SIG_DFL);
+        libc::raise(signal);
+    }
+    true
+}
+
 extern "C" fn send(signal: i32) {
+    if is_of_a_forked_child(signal) {
+        return;
+    }
     let byte = BYTES[signal as usize % SIGNALS].load(Ordering::Acquire);
     let socket = SOCKET.load(Ordering::Acquire);
     // SAFETY: send(2) is async-signal-safe, the byte outlives the call, and errno is put back for the code that was interrupted.
@@ -94,7 +111,10 @@ extern "C" fn send(signal: i32) {
     }
 }
 
-extern "C" fn end(_: i32) {
+extern "C" fn end(signal: i32) {
+    if is_of_a_forked_child(signal) {
+        return;
+    }
     // SAFETY: the pointer is null or to a leaked vector that nobody changes; unlink(2) and _exit(2) are async-signal-safe.
     unsafe {
         if let Some(files) = FILES.load(Ordering::Acquire).as_ref() {
@@ -107,6 +127,7 @@ extern "C" fn end(_: i32) {
 }
 
 const SIGNALS: usize = 65;
+static OWNER: AtomicI32 = AtomicI32::new(0);
 static SOCKET: AtomicI32 = AtomicI32::new(-1);
 static BYTES: [AtomicU8; SIGNALS] = [const { AtomicU8::new(0) }; SIGNALS];
 static FILES: AtomicPtr<Vec<CString>> = AtomicPtr::new(ptr::null_mut());

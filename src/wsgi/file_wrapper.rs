@@ -47,7 +47,8 @@ impl FileWrapper {
         };
         let file = File::from(sys::fd::duplicate(number)?);
         let about = file.metadata()?;
-        Ok(about.is_file().then(|| FilePart { length: about.len().saturating_sub(offset), file, offset }))
+        // Files of /proc say that they are empty.
+        Ok((about.is_file() && about.len() > 0).then(|| FilePart { length: about.len().saturating_sub(offset), file, offset }))
     }
 }
 
