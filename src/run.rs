@@ -263,7 +263,9 @@ fn limit_the_end(limit: Duration) {
     let watchdog = thread::Builder::new().name("pyfcgid-end".to_owned());
     let result = watchdog.spawn(move || {
         thread::sleep(limit + END_SLACK);
-        log::warn!("the application's threads or exit handlers did not end within graceful-timeout");
+        // Said by another thread: a log that nobody reads must not hold up the end as well.
+        thread::spawn(|| log::warn!("the application's threads or exit handlers did not end within graceful-timeout"));
+        thread::sleep(LAST_WORDS);
         sys::process::exit_now(0)
     });
     if let Err(error) = result {
@@ -280,4 +282,5 @@ const EX_CONFIG: u8 = 78;
 /// Requests at once on one connection; what FCGI_MAX_REQS says. Bounds what answers that nobody reads can pile up.
 const MAX_REQUESTS_A_CONNECTION: usize = 256;
 const DESCRIPTORS_BESIDE_CONNECTIONS: u64 = 256;
+const LAST_WORDS: Duration = Duration::from_millis(100);
 const END_SLACK: Duration = Duration::from_secs(1);

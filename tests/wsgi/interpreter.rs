@@ -190,3 +190,13 @@ fn a_running_request_is_finished_before_the_stop() {
     assert_eq!(peer.answer(1).expect_status(200).text(), "first second");
     assert_eq!(server.wait_for_exit(crate::support::peer::DEADLINE).code(), Some(0));
 }
+
+#[test]
+fn a_forked_child_that_is_terminated_does_not_stop_the_server() {
+    let mut server = Pyfcgid::serve(app("terminates_its_child.py"), &[]);
+    for _ in 0..2 {
+        let answer = server.connect().request(&Params::get("/"), b"");
+        assert_eq!(answer.expect_status(200).text(), "15");
+    }
+    server.expect_running();
+}
