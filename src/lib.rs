@@ -10,6 +10,7 @@ pub mod client;
 pub mod config;
 pub mod event_loop;
 pub mod exchange;
+pub mod link;
 pub mod logging;
 pub mod protocol;
 #[cfg(feature = "python")]

@@ -39,6 +39,7 @@ const LAYERS: &[Layer] = &[
     layer("exchange",   &["protocol"],                                                          &["tempfile"]),
     layer("logging",    &["config", "sys"],                                                     &[]),
     layer("config",     &[],                                                                    &["toml"]),
+    layer("link",       &[],                                                                    &[]),
     layer("protocol",   &[],                                                                    &["nom"]),
     layer("sys",        &[],                                                                    &["libc", "socket2"]),
 ];
