@@ -15,6 +15,7 @@ pub mod logging;
 pub mod protocol;
 #[cfg(feature = "python")]
 pub mod run;
+pub mod supervisor;
 pub mod sys;
 pub mod workers;
 #[cfg(feature = "python")]

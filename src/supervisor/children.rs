@@ -1,0 +1,556 @@
+//! The children of one pool: which are to be started, retired and killed when. Pure: what happened and the time come in,
+//! [`Action`]s go out. Knows no process, only [`ChildId`]s.
+//!
+//! ```text
+//!           Spawn                Ready                  Tell(Retire)            exit
+//!   (none) ───────▶ Booting ───────────────▶ Serving ───────────────▶ Retiring ──────▶ (gone)
+//!                      │ failed, too slow,      │ exit: a crash          │ too slow
+//!                      ▼ not wanted any more    ▼                        ▼ Kill
+//!                   Ending ──────exit─────▶ (gone, another one        Ending
+//!                                            is started)
+//! ```
+//!
+//! Everything else follows from three numbers: how many children are wanted, how many of the newest kind serve, and how many
+//! serve at all. A child that is outdated (by a reload) or worn (by its requests, age or memory) is retired when enough others
+//! serve, so that a new one that does not come up costs nothing.
+
+use std::time::{Duration, Instant};
+
+use crate::link::Command;
+
+mod backoff;
+
+use backoff::Backoff;
+
+/// A child's number within its pool. Counts up and is never used again, unlike a process id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ChildId(pub u32);
+
+/// Counts the reloads: what a child was started with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Generation(pub u32);
+
+/// What the pool's settings say of its children.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// Fewest children.
+    pub min: usize,
+    /// Most children.
+    pub max: usize,
+    /// How long a child may take until it serves.
+    pub startup_timeout: Duration,
+    /// How long running requests may go on after a stop or a retirement.
+    pub graceful_timeout: Duration,
+    /// After how long without need the pool shrinks; `None` is never.
+    pub idle_timeout: Option<Duration>,
+    /// After how long a child is replaced; `None` is never.
+    pub max_lifetime: Option<Duration>,
+}
+
+/// What is to be done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Start a child.
+    Spawn(ChildId, Generation),
+    /// Send it a command.
+    Tell(ChildId, Command),
+    /// End it while it starts, when it does not listen to commands.
+    Terminate(ChildId),
+    /// Kill it.
+    Kill(ChildId),
+    /// For whoever waits for it.
+    Report(Outcome),
+    /// For the log.
+    Note(String),
+}
+
+/// What has come of a start, a reload or a stop.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The first children serve.
+    Started,
+    /// One of the first children does not.
+    NotStarted(Failure),
+    /// The children of the new generation serve, and no other begins a request.
+    Reloaded,
+    /// The new generation does not come up; the old one serves on if the first child failed.
+    NotReloaded(Failure),
+    /// No child is left.
+    Stopped,
+}
+
+/// Why a child does not serve.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// The exit code that says whose fault it is, of sysexits.
+    pub code: u8,
+    /// What the operator is told.
+    pub text: String,
+}
+
+/// How fast to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// When the running requests have been answered.
+    Gracefully,
+    /// At once.
+    Now,
+}
+
+/// Something a child, or its end, has said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Said {
+    /// It serves.
+    Ready,
+    /// It can't.
+    Failed(Failure),
+    /// It begins no further request.
+    Retired,
+    /// It wants to be replaced.
+    Worn,
+    /// It, and its pool perhaps, has too much to do.
+    Saturated,
+    /// It has no connection, and had no request for the idle timeout.
+    Unused,
+    /// The process has ended; how, in words.
+    Exited(String),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Booting,
+    Serving,
+    /// Whether it has said that it begins no further request.
+    Retiring(bool),
+    /// Told to end, or failed; its exit is no surprise.
+    Ending,
+}
+
+#[derive(Debug)]
+struct Child {
+    id: ChildId,
+    generation: Generation,
+    state: State,
+    /// When it came into this state.
+    since: Instant,
+    worn: bool,
+    killed: bool,
+}
+
+/// What is going on beside keeping the number.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Phase {
+    Starting,
+    Steady,
+    /// The first child of this generation is tried.
+    Trying(Generation),
+    /// It serves; the others are replaced.
+    Rolling,
+    Stopping(Stop),
+    Stopped,
+}
+
+/// The children of one pool.
+#[derive(Debug)]
+pub struct Children {
+    policy: Policy,
+    phase: Phase,
+    wanted: usize,
+    generation: Generation,
+    /// The newest that was tried.
+    newest: Generation,
+    children: Vec<Child>,
+    next_id: u32,
+    backoff: Backoff,
+    last_need: Instant,
+    actions: Vec<Action>,
+}
+
+impl Children {
+    /// A pool that is to be started.
+    pub fn new(policy: Policy, now: Instant) -> Self {
+        let mut children = Self::of(policy, Phase::Starting, now);
+        children.wanted = policy.min;
+        children.plan(now);
+        children
+    }
+
+    /// A pool whose children serve already, started by the program that this one has replaced; it is reloaded.
+    pub fn adopt(policy: Policy, serving: usize, now: Instant) -> (Self, Vec<ChildId>) {
+        let mut children = Self::of(policy, Phase::Steady, now);
+        children.wanted = serving.clamp(policy.min, policy.max);
+        let ids = (0..serving).map(|_| children.add(State::Serving, Generation(0), now)).collect();
+        (children, ids)
+    }
+
+    fn of(policy: Policy, phase: Phase, now: Instant) -> Self {
+        Self {
+            policy,
+            phase,
+            wanted: 0,
+            generation: Generation(0),
+            newest: Generation(0),
+            children: Vec::new(),
+            next_id: 1,
+            backoff: Backoff::default(),
+            last_need: now,
+            actions: Vec::new(),
+        }
+    }
+
+    /// What is to be done now.
+    pub fn take_actions(&mut self) -> Vec<Action> {
+        std::mem::take(&mut self.actions)
+    }
+
+    /// The children that serve.
+    pub fn serving(&self) -> impl Iterator<Item = ChildId> + '_ {
+        self.children.iter().filter(|child| child.state == State::Serving).map(|child| child.id)
+    }
+
+    /// Whether nobody serves nor is about to, so that a request has to be looked for by the supervisor.
+    pub fn is_asleep(&self) -> bool {
+        self.phase == Phase::Steady && self.wanted == 0 && self.count(|child| child.is_fresh(self.generation)) == 0
+    }
+
+    /// A word for what a child is doing, and its generation.
+    pub fn describe(&self, id: ChildId) -> Option<(&'static str, Generation)> {
+        let child = self.children.iter().find(|child| child.id == id)?;
+        let word = match child.state {
+            State::Booting => "starting",
+            State::Serving => "serving",
+            State::Retiring(_) => "retiring",
+            State::Ending => "ending",
+        };
+        Some((word, child.generation))
+    }
+
+    /// How many children there should be now.
+    pub fn wanted(&self) -> usize {
+        self.wanted
+    }
+
+    /// Whether the pool shrinks when it is not needed.
+    pub fn may_shrink(&self) -> bool {
+        self.phase == Phase::Steady && self.wanted > self.policy.min && self.policy.idle_timeout.is_some()
+    }
+
+    /// A child has said something, or ended.
+    pub fn handle(&mut self, id: ChildId, said: Said, now: Instant) {
+        let Some(index) = self.children.iter().position(|child| child.id == id) else {
+            return;
+        };
+        let state = self.children[index].state;
+        match (state, said) {
+            (State::Booting, Said::Ready) => self.serve(index, now),
+            (State::Booting, Said::Failed(failure)) => {
+                self.children[index].enter(State::Ending, now);
+                self.fail(index, failure, now);
+            }
+            (State::Booting, Said::Exited(how)) => {
+                let text = format!("a child ended while it was starting: {how}");
+                self.fail(index, Failure { code: EX_SOFTWARE, text }, now);
+                self.children.remove(index);
+            }
+            (State::Serving, Said::Exited(how)) => {
+                self.actions.push(Action::Note(format!("child {} ended by itself: {how}; starting another", id.0)));
+                self.backoff.note_end(now.duration_since(self.children[index].since), now);
+                self.children.remove(index);
+            }
+            (State::Retiring(_) | State::Ending, Said::Exited(_)) => drop(self.children.remove(index)),
+            (State::Serving, Said::Worn) => self.children[index].worn = true,
+            (State::Serving, Said::Saturated) => self.grow_by_need(now),
+            (State::Serving, Said::Unused) => self.sleep(),
+            (State::Retiring(_), Said::Retired) => self.children[index].state = State::Retiring(true),
+            _ => {}
+        }
+        self.plan(now);
+    }
+
+    /// Somebody connects while nobody serves.
+    pub fn handle_demand(&mut self, now: Instant) {
+        if self.is_asleep() {
+            self.wanted = 1;
+            self.last_need = now;
+            self.plan(now);
+        }
+    }
+
+    /// Loads the new code: in one child first.
+    pub fn handle_reload(&mut self, policy: Policy, now: Instant) -> Generation {
+        self.policy = policy;
+        self.wanted = self.wanted.clamp(policy.min, policy.max);
+        self.newest = Generation(self.newest.0 + 1);
+        self.phase = Phase::Trying(self.newest);
+        self.backoff = Backoff::default();
+        self.plan(now);
+        self.newest
+    }
+
+    /// Whether a reload may begin.
+    pub fn is_steady(&self) -> bool {
+        self.phase == Phase::Steady
+    }
+
+    /// One child more, whatever the load is, until the next reload.
+    pub fn handle_more(&mut self, now: Instant) {
+        let Policy { min, max, .. } = &mut self.policy;
+        (*min, *max) = ((*min + 1).min(MAX_CHILDREN), (*max + 1).min(MAX_CHILDREN));
+        self.resize(self.wanted + 1, now);
+    }
+
+    /// One child less, likewise; the last one stays.
+    pub fn handle_fewer(&mut self, now: Instant) {
+        let Policy { min, max, .. } = &mut self.policy;
+        (*min, *max) = (if *min > 1 { *min - 1 } else { *min }, (*max - 1).max(1));
+        self.resize(self.wanted.saturating_sub(1), now);
+    }
+
+    fn resize(&mut self, wanted: usize, now: Instant) {
+        if !matches!(self.phase, Phase::Stopping(_) | Phase::Stopped) {
+            self.wanted = wanted.clamp(self.policy.min, self.policy.max);
+            self.last_need = now;
+            self.plan(now);
+        }
+    }
+
+    /// Ends them all.
+    pub fn handle_stop(&mut self, stop: Stop, now: Instant) {
+        match self.phase {
+            Phase::Stopped | Phase::Stopping(Stop::Now) => return,
+            Phase::Stopping(Stop::Gracefully) if stop == Stop::Gracefully => return,
+            _ => {}
+        }
+        self.phase = Phase::Stopping(stop);
+        self.wanted = 0;
+        let command = if stop == Stop::Now { Command::StopNow } else { Command::StopGracefully };
+        for child in &mut self.children {
+            self.actions.push(match child.state {
+                State::Booting => Action::Terminate(child.id),
+                _ => Action::Tell(child.id, command),
+            });
+            if child.state != State::Ending || stop == Stop::Now {
+                child.enter(State::Ending, now);
+            }
+        }
+        self.plan(now);
+    }
+
+    /// Time has passed.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        for index in 0..self.children.len() {
+            if self.deadline(&self.children[index]).is_some_and(|deadline| deadline <= now) {
+                self.expire(index, now);
+            }
+        }
+        if self.shrinks_at().is_some_and(|when| when <= now) {
+            self.last_need += SHRINK_INTERVAL;
+            self.wanted -= 1;
+        }
+        self.plan(now);
+    }
+
+    /// When [`Self::handle_timeout`] is to be called at the latest.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        let of_children = self.children.iter().filter_map(|child| self.deadline(child));
+        let retry = self.backoff.until().filter(|_| self.is_short());
+        of_children.chain(self.shrinks_at()).chain(retry).min()
+    }
+
+    /// The last child never goes this way: see [`Said::Unused`].
+    fn shrinks_at(&self) -> Option<Instant> {
+        let may = self.may_shrink() && self.wanted > 1 && self.serving().count() >= self.wanted;
+        self.policy.idle_timeout.filter(|_| may).map(|timeout| self.last_need + timeout)
+    }
+
+    fn deadline(&self, child: &Child) -> Option<Instant> {
+        let policy = &self.policy;
+        let patience = match (child.state, &self.phase) {
+            _ if child.killed => return None,
+            (State::Booting, _) => policy.startup_timeout,
+            (State::Serving, _) if child.worn => return None,
+            (State::Serving, _) => policy.max_lifetime?.mul_f64(lifetime_share(child.id)),
+            (State::Ending, Phase::Stopping(Stop::Now)) => QUICK_END,
+            (State::Retiring(_) | State::Ending, _) => policy.graceful_timeout + END_SLACK,
+        };
+        Some(child.since + patience)
+    }
+
+    fn expire(&mut self, index: usize, now: Instant) {
+        let (id, state) = (self.children[index].id, self.children[index].state);
+        match state {
+            State::Serving => return self.children[index].worn = true,
+            State::Booting => {
+                let limit = self.policy.startup_timeout;
+                let text = format!("a child did not serve within startup-timeout ({} s)", limit.as_secs_f64());
+                self.fail(index, Failure { code: EX_SOFTWARE, text }, now);
+            }
+            State::Retiring(_) | State::Ending => {
+                self.actions.push(Action::Note(format!("child {} did not end in time and is killed", id.0)));
+            }
+        }
+        let child = &mut self.children[index];
+        (child.killed, child.state) = (true, State::Ending);
+        self.actions.push(Action::Kill(id));
+    }
+
+    fn serve(&mut self, index: usize, now: Instant) {
+        self.children[index].enter(State::Serving, now);
+        self.backoff.note_success();
+        if self.phase == Phase::Trying(self.children[index].generation) {
+            self.generation = self.children[index].generation;
+            self.phase = Phase::Rolling;
+        }
+    }
+
+    /// A child does not come up. What that means depends on what it was started for.
+    fn fail(&mut self, index: usize, failure: Failure, now: Instant) {
+        let generation = self.children[index].generation;
+        self.backoff.note_failure(now);
+        match self.phase {
+            Phase::Starting => {
+                self.report(Outcome::NotStarted(failure), Phase::Steady);
+                self.handle_stop(Stop::Now, now);
+            }
+            Phase::Trying(tried) if tried == generation => self.report(Outcome::NotReloaded(failure), Phase::Steady),
+            Phase::Rolling => self.report(Outcome::NotReloaded(failure), Phase::Steady),
+            Phase::Stopping(_) | Phase::Stopped => {}
+            Phase::Steady | Phase::Trying(_) => {
+                let wait = self.backoff.until().map_or(Duration::ZERO, |until| until.saturating_duration_since(now));
+                let again = format!("trying again in {:.1} s", wait.as_secs_f64());
+                self.actions.push(Action::Note(format!("{}; {again}", failure.text)));
+            }
+        }
+    }
+
+    fn report(&mut self, outcome: Outcome, next: Phase) {
+        self.phase = next;
+        self.actions.push(Action::Report(outcome));
+    }
+
+    fn grow_by_need(&mut self, now: Instant) {
+        self.last_need = now;
+        let all_serve = self.serving().count() >= self.wanted;
+        if self.phase == Phase::Steady && all_serve && self.wanted < self.policy.max {
+            self.wanted += 1;
+        }
+    }
+
+    fn sleep(&mut self) {
+        if self.policy.min == 0 && self.wanted == 1 && self.phase == Phase::Steady {
+            self.wanted = 0;
+        }
+    }
+
+    /// Brings the number of children to what is wanted, and sees whether that is so.
+    fn plan(&mut self, now: Instant) {
+        match self.phase {
+            Phase::Stopped => {}
+            Phase::Stopping(_) if self.children.is_empty() => self.report(Outcome::Stopped, Phase::Stopped),
+            Phase::Stopping(_) => {}
+            Phase::Trying(generation) => {
+                if self.count(|child| child.generation == generation) == 0 {
+                    self.spawn(generation, now);
+                }
+                self.refill(now);
+            }
+            Phase::Starting | Phase::Steady | Phase::Rolling => {
+                self.refill(now);
+                self.retire_surplus(now);
+                self.conclude();
+            }
+        }
+    }
+
+    fn is_short(&self) -> bool {
+        self.count(|child| child.is_fresh(self.generation)) < self.wanted
+    }
+
+    fn refill(&mut self, now: Instant) {
+        while self.is_short() && self.backoff.until().is_none_or(|until| until <= now) {
+            self.spawn(self.generation, now);
+        }
+    }
+
+    fn spawn(&mut self, generation: Generation, now: Instant) {
+        let id = self.add(State::Booting, generation, now);
+        self.actions.push(Action::Spawn(id, generation));
+    }
+
+    fn add(&mut self, state: State, generation: Generation, now: Instant) -> ChildId {
+        let id = ChildId(self.next_id);
+        self.next_id += 1;
+        self.children.push(Child { id, generation, state, since: now, worn: false, killed: false });
+        id
+    }
+
+    /// The outdated and the worn go first, then the youngest, whose memory is the least warm.
+    fn retire_surplus(&mut self, now: Instant) {
+        let generation = self.generation;
+        while self.serving().count() > self.wanted {
+            let serving = self.children.iter_mut().filter(|child| child.state == State::Serving);
+            let Some(child) = serving.min_by_key(|child| (child.is_fresh(generation), std::cmp::Reverse(child.id))) else {
+                return;
+            };
+            child.enter(State::Retiring(false), now);
+            self.actions.push(Action::Tell(child.id, Command::Retire));
+        }
+        let surplus = self.count(|child| child.is_fresh(generation)).saturating_sub(self.wanted);
+        let booting = self.children.iter_mut().rev().filter(|child| child.state == State::Booting);
+        for child in booting.take(surplus) {
+            child.enter(State::Ending, now);
+            self.actions.push(Action::Terminate(child.id));
+        }
+    }
+
+    fn conclude(&mut self) {
+        let generation = self.generation;
+        let fresh = self.count(|child| child.is_fresh(generation) && child.state == State::Serving);
+        if fresh < self.wanted {
+            return;
+        }
+        let begins_requests = |child: &Child| match child.state {
+            State::Serving => child.generation != generation,
+            State::Retiring(retired) => !retired,
+            State::Booting | State::Ending => false,
+        };
+        match self.phase {
+            Phase::Starting => self.report(Outcome::Started, Phase::Steady),
+            Phase::Rolling if self.count(begins_requests) == 0 => self.report(Outcome::Reloaded, Phase::Steady),
+            _ => {}
+        }
+    }
+
+    fn count(&self, is: impl Fn(&Child) -> bool) -> usize {
+        self.children.iter().filter(|child| is(child)).count()
+    }
+}
+
+impl Child {
+    fn enter(&mut self, state: State, now: Instant) {
+        (self.state, self.since) = (state, now);
+    }
+
+    /// Whether it serves, or will, and need not be replaced.
+    fn is_fresh(&self, generation: Generation) -> bool {
+        matches!(self.state, State::Booting | State::Serving) && self.generation == generation && !self.worn
+    }
+}
+
+/// So that children that were started together are not all replaced together: from 0.9 to 1.
+fn lifetime_share(id: ChildId) -> f64 {
+    1.0 - f64::from(id.0.wrapping_mul(7) % 11) / 100.0
+}
+
+/// Something pyfcgid runs is broken: the application.
+const EX_SOFTWARE: u8 = 70;
+/// How long a child may take beyond `graceful-timeout` before it is killed. It has limits of its own, which come first.
+const END_SLACK: Duration = Duration::from_secs(3);
+/// The same, when it was told to end at once.
+const QUICK_END: Duration = Duration::from_secs(2);
+const SHRINK_INTERVAL: Duration = Duration::from_secs(1);
+/// As for the option.
+const MAX_CHILDREN: usize = 1024;
+
+#[cfg(test)]
+mod tests;

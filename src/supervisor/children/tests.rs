@@ -1,0 +1,329 @@
+use super::*;
+
+/// A pool under a clock that only the test moves.
+struct Pool {
+    children: Children,
+    now: Instant,
+}
+
+fn policy(min: usize, max: usize) -> Policy {
+    let second = Duration::from_secs(1);
+    Policy {
+        min,
+        max,
+        startup_timeout: 10 * second,
+        graceful_timeout: 30 * second,
+        idle_timeout: Some(60 * second),
+        max_lifetime: None,
+    }
+}
+
+impl Pool {
+    fn new(policy: Policy) -> Self {
+        let now = Instant::now();
+        Self { children: Children::new(policy, now), now }
+    }
+
+    /// One that has started.
+    fn serving(min: usize, max: usize) -> Self {
+        let mut pool = Self::new(policy(min, max));
+        (1..=min as u32).for_each(|id| pool.say(id, Said::Ready));
+        assert_eq!(pool.actions().pop(), Some(Action::Report(Outcome::Started)));
+        pool
+    }
+
+    fn actions(&mut self) -> Vec<Action> {
+        self.children.take_actions()
+    }
+
+    /// The children that are to be started; nothing else may be to be done.
+    #[track_caller]
+    fn spawned(&mut self) -> Vec<u32> {
+        let spawned = |action| if let Action::Spawn(id, _) = action { id.0 } else { panic!("{action:?}") };
+        self.actions().into_iter().map(spawned).collect()
+    }
+
+    /// The children that are to be retired; nothing else may be to be done.
+    #[track_caller]
+    fn retired(&mut self) -> Vec<u32> {
+        let retired = |action| if let Action::Tell(id, Command::Retire) = action { id.0 } else { panic!("{action:?}") };
+        self.actions().into_iter().map(retired).collect()
+    }
+
+    fn say(&mut self, id: u32, said: Said) {
+        self.children.handle(ChildId(id), said, self.now);
+    }
+
+    fn exit(&mut self, id: u32) {
+        self.say(id, Said::Exited("signal 9".to_owned()));
+    }
+
+    fn wait(&mut self, time: Duration) {
+        self.now += time;
+        self.children.handle_timeout(self.now);
+    }
+
+    fn reload(&mut self) {
+        self.children.handle_reload(self.children.policy, self.now);
+    }
+
+    fn serving_ids(&self) -> Vec<u32> {
+        self.children.serving().map(|id| id.0).collect()
+    }
+}
+
+fn failure() -> Failure {
+    Failure { code: 70, text: "no module".to_owned() }
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+
+#[test]
+fn a_pool_has_started_when_all_its_children_serve() {
+    let mut pool = Pool::new(policy(3, 3));
+    assert_eq!(pool.spawned(), [1, 2, 3]);
+    pool.say(1, Said::Ready);
+    pool.say(3, Said::Ready);
+    assert_eq!(pool.actions(), []);
+    pool.say(2, Said::Ready);
+    assert_eq!(pool.actions(), [Action::Report(Outcome::Started)]);
+}
+
+#[test]
+fn a_first_child_that_fails_ends_the_start() {
+    let mut pool = Pool::new(policy(2, 2));
+    pool.spawned();
+    pool.say(1, Said::Failed(failure()));
+    let terminate = Action::Terminate(ChildId(2));
+    let tell = Action::Tell(ChildId(1), Command::StopNow);
+    assert_eq!(pool.actions(), [Action::Report(Outcome::NotStarted(failure())), tell, terminate]);
+    pool.exit(1);
+    pool.exit(2);
+    assert_eq!(pool.actions(), [Action::Report(Outcome::Stopped)]);
+}
+
+#[test]
+fn a_first_child_that_dies_or_hangs_ends_the_start() {
+    let mut pool = Pool::new(policy(1, 1));
+    pool.spawned();
+    pool.exit(1);
+    assert!(matches!(&pool.actions()[0], Action::Report(Outcome::NotStarted(failure)) if failure.text.contains("signal 9")));
+    let mut pool = Pool::new(policy(1, 1));
+    pool.spawned();
+    pool.wait(10 * SECOND);
+    let actions = pool.actions();
+    assert!(
+        matches!(&actions[0], Action::Report(Outcome::NotStarted(failure)) if failure.text.contains("startup-timeout (10 s)")),
+        "{actions:?}"
+    );
+    assert!(actions.contains(&Action::Kill(ChildId(1))));
+}
+
+#[test]
+fn a_crash_is_made_good_at_once_and_a_crash_loop_ever_later() {
+    let mut pool = Pool::serving(2, 2);
+    pool.exit(1);
+    let actions = pool.actions();
+    assert!(matches!(&actions[0], Action::Note(text) if text.contains("signal 9")), "{actions:?}");
+    assert_eq!(actions[1..], [Action::Spawn(ChildId(3), Generation(0))]);
+    pool.exit(3);
+    assert!(matches!(pool.actions()[..], [Action::Note(_)]));
+    let due = pool.children.next_deadline().expect("another is to be started") - pool.now;
+    assert_eq!(due, SECOND / 2);
+    pool.wait(due);
+    assert_eq!(pool.spawned(), [4]);
+    pool.say(4, Said::Failed(failure()));
+    assert!(matches!(&pool.actions()[..], [Action::Note(text)] if text == "no module; trying again in 1.0 s"));
+    pool.exit(4);
+    assert_eq!(pool.actions(), []);
+    pool.wait(SECOND);
+    assert_eq!(pool.spawned(), [5]);
+}
+
+#[test]
+fn a_reload_tries_one_child_and_then_replaces_the_others_without_ever_having_fewer() {
+    let mut pool = Pool::serving(3, 3);
+    pool.reload();
+    assert_eq!(pool.actions(), [Action::Spawn(ChildId(4), Generation(1))]);
+    pool.say(4, Said::Ready);
+    let actions = pool.actions();
+    let spawned = [5, 6].map(|id| Action::Spawn(ChildId(id), Generation(1)));
+    assert_eq!(actions[..2], spawned);
+    assert_eq!(actions[2..], [Action::Tell(ChildId(3), Command::Retire)]);
+    pool.say(5, Said::Ready);
+    assert_eq!(pool.retired(), [2]);
+    pool.say(6, Said::Ready);
+    assert_eq!(pool.retired(), [1]);
+    pool.say(1, Said::Retired);
+    pool.say(2, Said::Retired);
+    assert_eq!(pool.actions(), []);
+    pool.exit(3);
+    assert_eq!(pool.actions(), [Action::Report(Outcome::Reloaded)]);
+    pool.exit(1);
+    pool.exit(2);
+    assert_eq!((pool.actions(), pool.serving_ids()), (vec![], vec![4, 5, 6]));
+}
+
+#[test]
+fn a_reload_that_fails_leaves_the_old_children_alone() {
+    for fail in [Said::Failed(failure()), Said::Exited("exit code 1".to_owned())] {
+        let mut pool = Pool::serving(2, 2);
+        pool.reload();
+        pool.actions();
+        pool.say(3, fail);
+        assert!(matches!(pool.actions()[..], [Action::Report(Outcome::NotReloaded(_))]));
+        pool.exit(3);
+        assert_eq!((pool.actions(), pool.serving_ids()), (vec![], vec![1, 2]));
+        pool.reload();
+        assert_eq!(pool.actions(), [Action::Spawn(ChildId(4), Generation(2))]);
+    }
+}
+
+#[test]
+fn a_child_that_dies_during_a_trial_is_replaced_by_its_own_kind() {
+    let mut pool = Pool::serving(2, 2);
+    pool.reload();
+    pool.actions();
+    pool.exit(1);
+    assert_eq!(pool.actions()[1..], [Action::Spawn(ChildId(4), Generation(0))]);
+    pool.say(3, Said::Ready);
+    let actions = pool.actions();
+    assert!(actions.contains(&Action::Spawn(ChildId(5), Generation(1))), "{actions:?}");
+}
+
+#[test]
+fn a_worn_child_serves_until_another_does() {
+    let mut pool = Pool::serving(1, 1);
+    pool.say(1, Said::Worn);
+    assert_eq!(pool.spawned(), [2]);
+    pool.say(2, Said::Failed(failure()));
+    pool.exit(2);
+    assert!(matches!(pool.actions()[..], [Action::Note(_)]));
+    assert_eq!(pool.serving_ids(), [1]);
+    pool.wait(SECOND);
+    assert_eq!(pool.spawned(), [3]);
+    pool.say(3, Said::Ready);
+    assert_eq!(pool.retired(), [1]);
+}
+
+#[test]
+fn children_grow_old_one_after_the_other() {
+    let mut pool = Pool::new(Policy { max_lifetime: Some(100 * SECOND), ..policy(2, 2) });
+    for id in pool.spawned() {
+        pool.say(id, Said::Ready);
+    }
+    pool.actions();
+    pool.wait(100 * SECOND - SECOND * 6);
+    let first = pool.spawned();
+    assert_eq!(first.len(), 1);
+    pool.say(first[0], Said::Ready);
+    assert_eq!(pool.retired().len(), 1);
+    pool.wait(6 * SECOND);
+    assert_eq!(pool.spawned().len(), 1);
+}
+
+#[test]
+fn one_more_and_one_less_hold_until_the_next_reload() {
+    let mut pool = Pool::serving(2, 2);
+    pool.children.handle_more(pool.now);
+    assert_eq!(pool.spawned(), [3]);
+    pool.say(3, Said::Ready);
+    pool.wait(120 * SECOND);
+    assert_eq!(pool.actions(), []);
+    pool.children.handle_fewer(pool.now);
+    assert_eq!(pool.retired(), [3]);
+    pool.children.handle_fewer(pool.now);
+    assert_eq!(pool.retired(), [2]);
+    pool.children.handle_fewer(pool.now);
+    assert_eq!(pool.retired(), Vec::<u32>::new());
+    pool.children.handle_more(pool.now);
+    pool.children.handle_fewer(pool.now);
+    assert_eq!(pool.actions(), [Action::Spawn(ChildId(4), Generation(0)), Action::Terminate(ChildId(4))]);
+}
+
+#[test]
+fn an_elastic_pool_grows_by_need_and_shrinks_without() {
+    let mut pool = Pool::serving(1, 3);
+    pool.say(1, Said::Saturated);
+    assert_eq!(pool.spawned(), [2]);
+    pool.say(1, Said::Saturated);
+    assert_eq!(pool.actions(), [], "one that is coming may be enough");
+    pool.say(2, Said::Ready);
+    pool.say(2, Said::Saturated);
+    pool.say(3, Said::Ready);
+    pool.say(3, Said::Saturated);
+    assert_eq!(pool.spawned(), [3]);
+    pool.wait(59 * SECOND);
+    assert_eq!(pool.actions(), []);
+    pool.wait(SECOND);
+    assert_eq!(pool.retired(), [3]);
+    assert_eq!(pool.children.next_deadline(), Some(pool.now + SECOND));
+    pool.wait(SECOND);
+    assert_eq!(pool.retired(), [2]);
+    pool.wait(100 * SECOND);
+    assert!(pool.actions().iter().all(|action| matches!(action, Action::Note(_) | Action::Kill(_))));
+    assert_eq!(pool.serving_ids(), [1]);
+}
+
+#[test]
+fn a_pool_on_demand_sleeps_and_wakes() {
+    let mut pool = Pool::serving(0, 2);
+    assert!(pool.children.is_asleep());
+    pool.children.handle_demand(pool.now);
+    assert_eq!(pool.spawned(), [1]);
+    assert!(!pool.children.is_asleep());
+    pool.say(1, Said::Ready);
+    pool.say(1, Said::Unused);
+    assert_eq!(pool.retired(), [1]);
+    assert!(pool.children.is_asleep());
+}
+
+#[test]
+fn a_reload_of_a_sleeping_pool_tries_the_new_code_all_the_same() {
+    let mut pool = Pool::serving(0, 2);
+    pool.reload();
+    assert_eq!(pool.spawned(), [1]);
+    pool.say(1, Said::Ready);
+    assert_eq!(pool.retired(), [1]);
+    pool.say(1, Said::Retired);
+    assert_eq!(pool.actions(), [Action::Report(Outcome::Reloaded)]);
+}
+
+#[test]
+fn a_stop_tells_those_that_listen_and_terminates_those_that_do_not_yet() {
+    let mut pool = Pool::serving(1, 1);
+    pool.say(1, Said::Worn);
+    pool.spawned();
+    pool.children.handle_stop(Stop::Gracefully, pool.now);
+    let tell = |command| Action::Tell(ChildId(1), command);
+    assert_eq!(pool.actions(), [tell(Command::StopGracefully), Action::Terminate(ChildId(2))]);
+    pool.children.handle_stop(Stop::Gracefully, pool.now);
+    pool.exit(2);
+    assert_eq!(pool.actions(), []);
+    pool.children.handle_stop(Stop::Now, pool.now);
+    assert_eq!(pool.actions(), [tell(Command::StopNow)]);
+    pool.exit(1);
+    assert_eq!(pool.actions(), [Action::Report(Outcome::Stopped)]);
+    assert_eq!(pool.children.next_deadline(), None);
+}
+
+#[test]
+fn who_does_not_end_in_time_is_killed_once() {
+    let mut pool = Pool::serving(1, 1);
+    pool.children.handle_stop(Stop::Gracefully, pool.now);
+    pool.actions();
+    pool.wait(33 * SECOND);
+    assert!(matches!(pool.actions()[..], [Action::Note(_), Action::Kill(ChildId(1))]));
+    pool.wait(100 * SECOND);
+    assert_eq!((pool.actions(), pool.children.next_deadline()), (vec![], None));
+}
+
+#[test]
+fn adopted_children_serve_until_the_new_ones_do() {
+    let now = Instant::now();
+    let (mut children, ids) = Children::adopt(policy(2, 2), 2, now);
+    assert_eq!((ids.len(), children.take_actions()), (2, vec![]));
+    children.handle_reload(policy(2, 2), now);
+    assert_eq!(children.take_actions(), [Action::Spawn(ChildId(3), Generation(1))]);
+    assert_eq!(children.serving().count(), 2);
+}
