@@ -12,6 +12,7 @@ use mio::unix::SourceFd;
 
 use super::Settings;
 use super::outbox::{Outbox, Phase, Status};
+use super::passage::Passage;
 use super::refusals::Refusals;
 use crate::exchange::assembler::{Assembled, Refused};
 use crate::exchange::reply::{Ending, Gone};
@@ -34,6 +35,8 @@ pub struct Connection {
     paused: bool,
     /// Whether a request has ended before its input, so that more may come.
     input_left: bool,
+    /// Whether it is on the list of those that are to be read later.
+    deferred: bool,
 }
 
 /// Who is at the other end, for messages.
@@ -101,7 +104,62 @@ impl Connection {
             has_read: false,
             paused: false,
             input_left: false,
+            deferred: false,
         }
+    }
+
+    /// What was read of it in another process comes first.
+    pub fn resume(&mut self, mut unread: &[u8], has_read: bool) {
+        self.has_read = has_read;
+        while !unread.is_empty() {
+            let space = self.decoder.space();
+            let (now, later) = unread.split_at(unread.len().min(space.len()));
+            space[..now.len()].copy_from_slice(now);
+            self.decoder.advance(now.len());
+            unread = later;
+            if now.is_empty() {
+                return;
+            }
+        }
+    }
+
+    /// Whether nothing is going on, so that it could as well be in another process.
+    pub fn is_between_requests(&self) -> bool {
+        let Status { phase, open, stalled_since, .. } = self.outbox.status();
+        self.assembler.is_empty() && !self.paused && phase == Phase::Open && open == 0 && stalled_since.is_none()
+    }
+
+    /// The same, and no byte of the next request was read.
+    pub fn is_untouched(&self) -> bool {
+        self.decoder.is_empty() && self.is_between_requests()
+    }
+
+    /// Whether every request that has begun is complete.
+    pub fn has_whole_requests(&self) -> bool {
+        self.assembler.is_empty() && !self.paused
+    }
+
+    /// Puts it on the list of those that are to be read later, or off; says whether it was on it.
+    pub fn set_deferred(&mut self, deferred: bool) -> bool {
+        std::mem::replace(&mut self.deferred, deferred)
+    }
+
+    /// Sends it through the passage. It is then to be forgotten here.
+    ///
+    /// # Errors
+    /// When the passage does not take it: it stays.
+    pub fn give(&self, passage: &Passage) -> io::Result<()> {
+        passage.give(self.outbox.stream(), self.decoder.unread(), self.has_read)
+    }
+
+    /// Forgets a connection that is in another process now. Must be watched no longer before: what is watched is the connection, and
+    /// that is still open there.
+    pub fn release(self, registry: &Registry) {
+        let result = registry.deregister(&mut SourceFd(&self.outbox.stream().as_raw_fd()));
+        if let Err(error) = result {
+            log::trace!("connection {} was not watched yet: {error}", self.id);
+        }
+        self.outbox.release();
     }
 
     /// The write side.

@@ -1,0 +1,84 @@
+//! The sockets on which the event loop hears commands. The first one is the link to the supervisor: reports go out there, and its end
+//! means that the supervisor is no more.
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::fd::AsRawFd;
+
+use mio::net::UnixStream;
+use mio::unix::SourceFd;
+use mio::{Interest, Registry, Token};
+
+use crate::link::{Command, Report};
+
+/// The control sockets.
+#[derive(Debug)]
+pub struct Controls {
+    streams: Vec<UnixStream>,
+    /// Reports that the socket did not take.
+    unsent: Vec<u8>,
+}
+
+/// What was heard on one of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// A command.
+    Command(Command),
+    /// The supervisor has gone.
+    LinkEnded,
+}
+
+impl Controls {
+    /// Watches `streams`, whose tokens start from 0.
+    ///
+    /// # Errors
+    /// Those of epoll_ctl(2).
+    pub fn new(streams: Vec<UnixStream>, registry: &Registry) -> io::Result<Self> {
+        for (token, stream) in streams.iter().enumerate() {
+            registry.register(&mut SourceFd(&stream.as_raw_fd()), Token(token), Interest::READABLE)?;
+        }
+        Ok(Self { streams, unsent: Vec::new() })
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.streams.len()
+    }
+
+    /// Reads what is there on one of them.
+    pub fn read(&mut self, index: usize) -> Vec<Heard> {
+        let mut heard = Vec::new();
+        let mut bytes = [0; 16];
+        loop {
+            match self.streams[index].read(&mut bytes) {
+                Ok(0) if index == LINK => heard.push(Heard::LinkEnded),
+                Ok(count @ 1..) => {
+                    heard.extend(bytes[..count].iter().filter_map(|byte| Command::parse(*byte)).map(Heard::Command));
+                    continue;
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                _ => {}
+            }
+            return heard;
+        }
+    }
+
+    /// Tells the supervisor.
+    pub fn report(&mut self, report: &Report) {
+        self.unsent.extend(report.encode());
+        self.flush();
+    }
+
+    /// Sends what the link did not take before. A supervisor that does not read for long has other worries than the rest.
+    pub fn flush(&mut self) {
+        while !self.unsent.is_empty() {
+            match self.streams.get_mut(LINK).map(|link| link.write(&self.unsent)) {
+                Some(Ok(count @ 1..)) => drop(self.unsent.drain(..count)),
+                Some(Err(error)) if error.kind() == ErrorKind::WouldBlock && self.unsent.len() < MAX_UNSENT => return,
+                _ => self.unsent.clear(),
+            }
+        }
+    }
+}
+
+const LINK: usize = 0;
+const MAX_UNSENT: usize = 4096;

@@ -1,0 +1,228 @@
+//! Giving connections to other processes of the pool: all of them when this one retires, and those on which a request waits when it
+//! has no worker for it. Nothing is lost on the way, because a FastCGI connection has no state between requests.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering, fence};
+use std::time::{Duration, Instant};
+
+use mio::{Registry, Token, Waker};
+
+use super::passage::Traveller;
+use super::{Accept, EventLoop};
+use crate::link::Report;
+
+/// Whether the workers have too much to do, and who was told.
+#[derive(Debug)]
+pub struct Saturation {
+    shut: Arc<Shut>,
+    reported: bool,
+    /// When that was last said or was still so.
+    since: Instant,
+}
+
+/// Whether the event loop takes no connections because every worker is busy. A worker that gets time while another thread turns the loop
+/// says so here.
+#[derive(Debug)]
+pub struct Shut {
+    is_shut: AtomicBool,
+    waker: Waker,
+}
+
+impl Saturation {
+    /// Nothing is going on.
+    ///
+    /// # Errors
+    /// Those of epoll.
+    pub fn new(registry: &Registry, now: Instant) -> io::Result<Self> {
+        let shut = Shut { is_shut: AtomicBool::new(false), waker: Waker::new(registry, Token(WAKE_UP))? };
+        Ok(Self { shut: Arc::new(shut), reported: false, since: now })
+    }
+
+    /// For the workers.
+    pub fn shut(&self) -> Arc<Shut> {
+        Arc::clone(&self.shut)
+    }
+}
+
+impl Shut {
+    /// A worker has time.
+    pub fn open(&self) {
+        // The worker has ended its request before it looks here, and the loop looks at the requests after it has said that it is
+        // shut: one of the two sees the other.
+        fence(Ordering::SeqCst);
+        if self.is_shut.load(Ordering::SeqCst)
+            && self.is_shut.swap(false, Ordering::SeqCst)
+            && let Err(error) = self.waker.wake()
+        {
+            log::error!("the event loop cannot be woken: {error}");
+        }
+    }
+}
+
+impl EventLoop {
+    /// Whether a request that came now had better go to another process.
+    pub(super) fn is_saturated(&self) -> bool {
+        self.settings.spread && self.queue.is_saturated()
+    }
+
+    /// At the start of a turn: whether connections are taken, and what becomes of those that wait. It is only saturated then if the
+    /// standby turns the loop, which means that the workers have been busy for a while. Returns how many connections were read.
+    ///
+    /// Whoever waits for events while the entrance is open may be the only one who is woken for a connection, so it must be shut
+    /// before that.
+    pub(super) fn open_or_shut(&mut self) -> io::Result<usize> {
+        let saturated = self.note_saturation() && self.stop_at.is_none();
+        self.entrance.watch(self.accept == Accept::Ready && !saturated && self.stop_at.is_none())?;
+        if saturated {
+            self.hand_over_deferred();
+            return Ok(0);
+        }
+        Ok(self.read_deferred())
+    }
+
+    fn note_saturation(&mut self) -> bool {
+        if !self.is_saturated() {
+            if self.saturation.reported && self.now.duration_since(self.saturation.since) > RELIEF {
+                self.saturation.reported = false;
+                self.controls.report(&Report::Relieved);
+            }
+            return false;
+        }
+        self.saturation.shut.is_shut.store(true, Ordering::SeqCst);
+        fence(Ordering::SeqCst);
+        if !self.is_saturated() {
+            self.saturation.shut.is_shut.store(false, Ordering::SeqCst);
+            return false;
+        }
+        self.saturation.since = self.now;
+        if !std::mem::replace(&mut self.saturation.reported, true) {
+            self.controls.report(&Report::Saturated);
+        }
+        true
+    }
+
+    /// Whether this connection is not to be read now. What is in its socket waits there, for whoever reads it in the end.
+    pub(super) fn leaves_unread(&mut self, key: usize, closing: bool) -> bool {
+        let is_saturated = self.is_saturated() && self.stop_at.is_none();
+        if !self.retiring && !is_saturated {
+            return false;
+        }
+        let Some(connection) = self.connections.get_mut(key) else {
+            return true;
+        };
+        if self.retiring {
+            return !closing && connection.has_whole_requests() && !connection.outbox().status().phase.is_over();
+        }
+        let defers = connection.is_untouched();
+        if defers && !connection.set_deferred(true) {
+            self.deferred.push_back((connection.id(), key));
+        }
+        defers
+    }
+
+    fn read_deferred(&mut self) -> usize {
+        let mut count = 0;
+        while !self.is_saturated()
+            && let Some(key) = self.pop_deferred()
+        {
+            self.read(key, true);
+            count += 1;
+        }
+        count
+    }
+
+    fn pop_deferred(&mut self) -> Option<usize> {
+        while let Some((id, key)) = self.deferred.pop_front() {
+            let connection = self.connections.get_mut(key).filter(|connection| connection.id() == id);
+            if connection.is_some_and(|connection| connection.set_deferred(false)) {
+                return Some(key);
+            }
+        }
+        None
+    }
+
+    /// Whoever has a worker first takes them, this process among others.
+    fn hand_over_deferred(&mut self) {
+        while let Some(key) = self.pop_deferred() {
+            if !self.hand_over(key)
+                && let Some(connection) = self.connections.get_mut(key)
+            {
+                connection.set_deferred(true);
+                return self.deferred.push_front((connection.id(), key));
+            }
+        }
+    }
+
+    /// Others serve on: connections go to them as soon as nothing is going on there.
+    pub(super) fn start_retiring(&mut self) {
+        if self.entrance.passage().is_none() {
+            return self.start_stopping();
+        }
+        if self.stop_at.is_some() {
+            return;
+        }
+        self.stop_at = Some(self.now + self.settings.graceful_timeout);
+        self.retiring = true;
+        self.shut_entrance();
+        self.deferred.clear();
+        self.hand_over_idle();
+        self.controls.report(&Report::Retired);
+    }
+
+    /// While retiring: hands over what has become idle.
+    pub(super) fn hand_over_idle(&mut self) {
+        if !self.retiring {
+            return;
+        }
+        let idle = self.connections.iter().filter(|(_, connection)| connection.is_between_requests());
+        for key in idle.map(|(key, _)| key).collect::<Vec<_>>() {
+            if !self.hand_over(key) {
+                return;
+            }
+        }
+    }
+
+    fn hand_over(&mut self, key: usize) -> bool {
+        let (Some(passage), Some(connection)) = (self.entrance.passage(), self.connections.get(key)) else {
+            return false;
+        };
+        if let Err(error) = connection.give(passage) {
+            log::debug!("connection {} stays for now: {error}", connection.id());
+            return false;
+        }
+        self.connections.remove(key).release(&self.registry);
+        true
+    }
+
+    /// At least one, as with accepting.
+    pub(super) fn take_from_passage(&mut self) {
+        while self.connections.len() < self.settings.max_connections {
+            match self.entrance.take() {
+                Ok(traveller) => self.resume(traveller),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return,
+                Err(error) => log::error!("a connection from another process is lost: {error}"),
+            }
+            if self.is_saturated() && self.stop_at.is_none() {
+                return;
+            }
+        }
+    }
+
+    fn resume(&mut self, traveller: Traveller) {
+        let Traveller { stream, peer, unread, has_read } = traveller;
+        let key = self.insert(stream, peer);
+        if let Some(connection) = self.connections.get_mut(key) {
+            connection.resume(&unread, has_read);
+        }
+        self.read(key, false);
+    }
+}
+
+/// The token of the event that a worker makes.
+pub const WAKE_UP: usize = usize::MAX;
+/// How soon to try again what the passage did not take.
+pub const RETRY_INTERVAL: Duration = Duration::from_millis(5);
+/// For how long the workers must have had time before that is said.
+const RELIEF: Duration = Duration::from_millis(50);
