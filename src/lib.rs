@@ -11,11 +11,12 @@ pub mod config;
 pub mod event_loop;
 pub mod exchange;
 pub mod link;
+pub mod listener;
 pub mod logging;
 pub mod protocol;
 #[cfg(feature = "python")]
 pub mod run;
-pub mod supervisor;
+// pub mod supervisor;
 pub mod sys;
 pub mod workers;
 #[cfg(feature = "python")]

@@ -208,6 +208,11 @@ impl Children {
         self.children.iter().filter(|child| child.state == State::Serving).map(|child| child.id)
     }
 
+    /// Whether children of the newest generation serve, or it was not tried.
+    pub fn serves_newest(&self) -> bool {
+        self.generation == self.newest
+    }
+
     /// Whether nobody serves nor is about to, so that a request has to be looked for by the supervisor.
     pub fn is_asleep(&self) -> bool {
         self.phase == Phase::Steady && self.wanted == 0 && self.count(|child| child.is_fresh(self.generation)) == 0
@@ -253,7 +258,7 @@ impl Children {
                 self.children.remove(index);
             }
             (State::Serving, Said::Exited(how)) => {
-                self.actions.push(Action::Note(format!("child {} ended by itself: {how}; starting another", id.0)));
+                self.actions.push(Action::Note(format!("a child has ended by itself ({how}); starting another")));
                 self.backoff.note_end(now.duration_since(self.children[index].since), now);
                 self.children.remove(index);
             }
@@ -386,7 +391,7 @@ impl Children {
                 self.fail(index, Failure { code: EX_SOFTWARE, text }, now);
             }
             State::Retiring(_) | State::Ending => {
-                self.actions.push(Action::Note(format!("child {} did not end in time and is killed", id.0)));
+                self.actions.push(Action::Note("a child did not end within graceful-timeout and is killed".to_owned()));
             }
         }
         let child = &mut self.children[index];

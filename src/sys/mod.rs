@@ -2,6 +2,9 @@
 
 #![allow(unsafe_code)]
 
+pub mod epoll;
 pub mod fd;
+pub mod passing;
+pub mod poll;
 pub mod process;
 pub mod signal;
