@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use thiserror::Error;
 
 use crate::cli::{self, Command};
-use crate::config::{Config, ListenAddress};
+use crate::config::{Config, ListenAddress, Pool};
 use crate::event_loop::{self, BindError, EventLoop, Listener, SharedLoop};
 use crate::exchange::Limits;
 use crate::protocol::SessionLimits;
@@ -28,9 +28,16 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(Command::Serve(config)) => report(serve(&config)),
         Ok(Command::Check(config)) => report(check(&config)),
         Ok(Command::Request(options)) => client::run(&options, &mut io::stdout().lock(), &mut io::stderr().lock()),
+        Ok(Command::Control(control)) => unreachable_yet(&control),
         Err(exit) => print(&exit),
     };
     ExitCode::from(code)
+}
+
+/// Nothing listens on a control socket so far.
+fn unreachable_yet(control: &cli::Control) -> u8 {
+    drop(writeln!(io::stderr(), "pyfcgid: nothing listens on {}", control.socket.display()));
+    EX_OSERR
 }
 
 fn print(exit: &cli::Exit) -> u8 {
@@ -103,9 +110,10 @@ fn check(config: &Config) -> Result<(), Error> {
     for warning in warnings(config) {
         warn(&warning);
     }
-    prepare_process(config)?;
-    let interpreter = start(config)?;
-    interpreter.load(&config.app)?;
+    let pool = first(config)?;
+    prepare_process(pool)?;
+    let interpreter = start(pool)?;
+    interpreter.load(&pool.app)?;
     interpreter.finish();
     drop(write!(io::stdout(), "{config}"));
     Ok(())
@@ -116,30 +124,31 @@ fn serve(config: &Config) -> Result<(), Error> {
     for warning in warnings(config) {
         log::warn!("{warning}");
     }
-    prepare_process(config)?;
-    let listeners = bind(config)?;
-    stop_while_loading(config)?;
-    let interpreter = start(config)?;
+    let pool = first(config)?;
+    prepare_process(pool)?;
+    let listeners = bind(pool)?;
+    stop_while_loading(pool)?;
+    let interpreter = start(pool)?;
     interpreter.capture_output()?;
-    let application = interpreter.load(&config.app)?;
-    let (queue, worker) = workers::queue(config.max_queue);
+    let application = interpreter.load(&pool.app)?;
+    let (queue, worker) = workers::queue(pool.max_queue);
     let (control, control_writer) = mio::net::UnixStream::pair()?;
-    let addresses = addresses(config, &listeners);
-    let event_loop = Arc::new(SharedLoop::new(EventLoop::new(listeners, control, queue, loop_settings(config))?));
+    let addresses = addresses(pool, &listeners);
+    let event_loop = Arc::new(SharedLoop::new(EventLoop::new(listeners, control, queue, loop_settings(pool))?));
     let source: Arc<dyn Source> = Arc::<SharedLoop>::clone(&event_loop);
     let worker = worker.with_source(source);
     forward_signals(control_writer)?;
-    let workers = if config.threads == 1 { "1 worker".to_owned() } else { format!("{} workers", config.threads) };
-    log::info!("serving {} on {addresses} with {workers}, Python {LINKED_VERSION}", config.app);
-    let threads = interpreter.start_workers(&application, &bridge_settings(config), &worker, config.threads);
+    let workers = if pool.threads == 1 { "1 worker".to_owned() } else { format!("{} workers", pool.threads) };
+    log::info!("serving {} on {addresses} with {workers}, Python {LINKED_VERSION}", pool.app);
+    let threads = interpreter.start_workers(&application, &bridge_settings(pool), &worker, pool.threads);
     let threads = threads.map_err(Error::Worker)?;
     drop(worker);
     let stopped = event_loop.stand_by()?;
     if stopped.abandoned > 0 {
         log::warn!("stopping; requests that are not answered: {}", stopped.abandoned);
     }
-    limit_the_end(config.graceful_timeout);
-    let patience = if stopped.abandoned > 0 { Duration::ZERO } else { config.graceful_timeout };
+    limit_the_end(pool.graceful_timeout);
+    let patience = if stopped.abandoned > 0 { Duration::ZERO } else { pool.graceful_timeout };
     let running = interpreter.join_workers(&threads, Instant::now() + patience);
     if running == 0 {
         interpreter.finish();
@@ -149,42 +158,47 @@ fn serve(config: &Config) -> Result<(), Error> {
     sys::process::exit_now(0)
 }
 
+/// The only pool that is served so far.
+fn first(config: &Config) -> Result<&Pool, Error> {
+    config.pools.first().ok_or_else(|| Error::System(io::ErrorKind::InvalidInput.into()))
+}
+
 /// What must be so before Python starts and before there is a second thread.
-fn prepare_process(config: &Config) -> Result<(), Error> {
+fn prepare_process(pool: &Pool) -> Result<(), Error> {
     signal::reset();
     sys::fd::keep_from_subprocesses()?;
-    for (name, value) in &config.env {
+    for (name, value) in &pool.env {
         sys::process::set_environment(name.as_ref(), value.as_ref());
     }
-    if let Some(path) = &config.chdir {
+    if let Some(path) = &pool.chdir {
         std::env::set_current_dir(path).map_err(|source| Error::Chdir { path: path.display().to_string(), source })?;
     }
-    let wanted = config.max_connections as u64 + DESCRIPTORS_BESIDE_CONNECTIONS;
+    let wanted = pool.max_connections as u64 + DESCRIPTORS_BESIDE_CONNECTIONS;
     let limit = sys::fd::raise_limit(wanted)?;
     if limit < wanted {
         log::warn!(
             "only {limit} descriptors are allowed, too few for max-connections = {} (see ulimit -n)",
-            config.max_connections
+            pool.max_connections
         );
     }
     Ok(())
 }
 
-fn start(config: &Config) -> Result<Interpreter, Error> {
-    let interpreter = Interpreter::start(config.venv.as_deref(), &config.app.to_string());
-    let interpreter = interpreter.map_err(|error| error.with_venv_origin(config.origin("venv")))?;
-    let mut path = config.python_path.clone();
+fn start(pool: &Pool) -> Result<Interpreter, Error> {
+    let interpreter = Interpreter::start(pool.venv.as_deref(), &pool.app.to_string());
+    let interpreter = interpreter.map_err(|error| error.with_venv_origin(pool.origin("venv")))?;
+    let mut path = pool.python_path.clone();
     path.push(std::env::current_dir()?);
     interpreter.set_path(&path)?;
     Ok(interpreter)
 }
 
-fn bind(config: &Config) -> Result<Vec<Listener>, Error> {
+fn bind(pool: &Pool) -> Result<Vec<Listener>, Error> {
     let mut listeners = Vec::new();
-    for address in &config.listen {
+    for address in &pool.listen {
         match address {
-            ListenAddress::Unix(path) => listeners.push(Listener::bind_unix(path, config.socket_mode, config.backlog)?),
-            ListenAddress::Tcp { host, port } => listeners.extend(Listener::bind_tcp(host, *port, config.backlog)?),
+            ListenAddress::Unix(path) => listeners.push(Listener::bind_unix(path, pool.socket_mode, pool.backlog)?),
+            ListenAddress::Tcp { host, port } => listeners.extend(Listener::bind_tcp(host, *port, pool.backlog)?),
             ListenAddress::Fd(number) => {
                 let descriptor = sys::fd::inherited(*number).map_err(|_| BindError::NotListening(*number))?;
                 listeners.push(Listener::adopt(descriptor)?);
@@ -195,49 +209,49 @@ fn bind(config: &Config) -> Result<Vec<Listener>, Error> {
 }
 
 /// As they were written, but with the port that the system chose where 0 was written.
-fn addresses(config: &Config, listeners: &[Listener]) -> String {
+fn addresses(pool: &Pool, listeners: &[Listener]) -> String {
     let bound: Vec<String> = listeners.iter().filter_map(Listener::tcp_address).map(|address| address.to_string()).collect();
-    let others = config.listen.iter().filter(|address| !matches!(address, ListenAddress::Tcp { .. })).map(ToString::to_string);
+    let others = pool.listen.iter().filter(|address| !matches!(address, ListenAddress::Tcp { .. })).map(ToString::to_string);
     bound.into_iter().chain(others).collect::<Vec<_>>().join(", ")
 }
 
-fn loop_settings(config: &Config) -> event_loop::Settings {
+fn loop_settings(pool: &Pool) -> event_loop::Settings {
     let session = SessionLimits {
-        max_connections: u32::try_from(config.max_connections).unwrap_or(u32::MAX),
+        max_connections: u32::try_from(pool.max_connections).unwrap_or(u32::MAX),
         max_requests: MAX_REQUESTS_A_CONNECTION as u32,
     };
     let request = Limits {
-        max_params_size: config.max_params_size,
-        max_params: config.max_params,
-        max_body_size: config.max_body_size,
-        body_memory: config.body_memory,
+        max_params_size: pool.max_params_size,
+        max_params: pool.max_params,
+        max_body_size: pool.max_body_size,
+        body_memory: pool.body_memory,
         max_requests: MAX_REQUESTS_A_CONNECTION,
     };
     event_loop::Settings {
-        max_connections: config.max_connections,
-        idle_timeout: config.idle_timeout,
-        socket_timeout: config.socket_timeout,
-        graceful_timeout: config.graceful_timeout,
+        max_connections: pool.max_connections,
+        idle_timeout: pool.idle_timeout,
+        socket_timeout: pool.socket_timeout,
+        graceful_timeout: pool.graceful_timeout,
         session,
         request,
     }
 }
 
-fn bridge_settings(config: &Config) -> wsgi::Settings {
+fn bridge_settings(pool: &Pool) -> wsgi::Settings {
     wsgi::Settings {
-        mount: config.mount.clone(),
-        remote_user: config.remote_user,
-        errors: config.errors,
-        multithread: config.threads > 1,
+        mount: pool.mount.clone(),
+        remote_user: pool.remote_user,
+        errors: pool.errors,
+        multithread: pool.threads > 1,
         multiprocess: false,
     }
 }
 
 /// While the application is imported nobody listens to signals, so a stop removes the sockets and ends the process.
-fn stop_while_loading(config: &Config) -> Result<(), Error> {
+fn stop_while_loading(pool: &Pool) -> Result<(), Error> {
     let mut signals = vec![signal::TERM, signal::QUIT, signal::INT];
     signals.extend((!signal::is_ignored(signal::HUP)).then_some(signal::HUP));
-    let paths = config.listen.iter().filter_map(|address| match address {
+    let paths = pool.listen.iter().filter_map(|address| match address {
         ListenAddress::Unix(path) => CString::new(path.as_os_str().as_bytes()).ok(),
         _ => None,
     });

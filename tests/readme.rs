@@ -85,7 +85,7 @@ fn every_configuration_file_loads() {
     let (directory, names) = configurations();
     assert!(!names.is_empty());
     for name in names {
-        let loaded = Config::load(Layer::new(), &|_| None, Some(&directory.path().join(&name)));
+        let loaded = Config::load(&Layer::new(), &|_| None, Some(&directory.path().join(&name)));
         loaded.unwrap_or_else(|error| panic!("{name}: {error}"));
     }
 }

@@ -1,9 +1,9 @@
-//! What an administrator says about a pool, and what it means. Owns the table of options and their texts; refuses to know how any
-//! of them is carried out.
+//! What an administrator says about pyfcgid and its pools, and what it means. Owns the table of options and their texts; refuses to
+//! know how any of them is carried out.
 //!
-//! What was typed is a [`Layer`] per source, text with its [`Origin`]; what it means is one [`Config`]. Of the sources the command
-//! line is strongest, then `PYFCGID_*` variables, then the file, then the defaults. A stronger source replaces a list as a whole;
-//! only of `env` it replaces the names it has.
+//! What was typed is a [`Layer`] per source, text with its [`Origin`]; what it means is one [`Config`] with its [`Pool`]s. Of the
+//! sources the command line is strongest, then `PYFCGID_*` variables, then the file, then the defaults. A stronger source replaces
+//! a list as a whole; only of `env` it replaces the names it has. What the command line and the environment say is for every pool.
 //!
 //! Relative paths on the command line and in the environment start from the current directory; those in a file from the file's
 //! directory, so that a configuration works wherever it is started from. With `chdir`, a relative application file and
@@ -13,178 +13,166 @@ mod advice;
 mod app;
 mod error;
 mod errors_to;
+mod facility;
 mod file;
 mod layer;
 mod listen_address;
+mod log_target;
 mod mount;
+mod pool;
+mod processes;
 mod remote_user;
 mod setting;
 mod spelling;
 mod table;
 pub mod value;
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Component, Path, PathBuf};
-use std::time::Duration;
 
 use log::LevelFilter;
+
+use file::{File, Table};
+use layer::{Layers, Origins, default_layer, environment_layer};
 
 pub use advice::foreign_option;
 pub use app::{App, AppSource};
 pub use error::{EX_CONFIG, EX_USAGE, Error};
 pub use errors_to::ErrorsTo;
+pub use facility::Facility;
 pub use layer::{Environment, Item, Layer, Origin, split_text};
 pub use listen_address::ListenAddress;
+pub use log_target::LogTarget;
 pub use mount::Mount;
+pub use pool::Pool;
+pub use processes::Processes;
 pub use remote_user::RemoteUser;
-pub use setting::{Fallback, Group, Kind, Scope, Setting, Text};
+pub use setting::{Fallback, Field, Group, Kind, Scope, Setting, Text};
 pub use spelling::nearest;
 pub use table::SETTINGS;
 pub use value::ValueError;
 
-/// The settings of one pool, valid and complete.
+/// The settings of the whole process, valid and complete.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
-    /// The pool's name: that of its table in the file, else its application's.
-    pub name: String,
-    /// The application. Its file is absolute.
-    pub app: App,
-    /// Where to listen. Invariant: not empty, nothing twice, Unix paths absolute.
-    pub listen: Vec<ListenAddress>,
-    /// Workers, 1 to 1024.
-    pub threads: usize,
-    /// Where in the site's paths the application is.
-    pub mount: Mount,
-    /// When REMOTE_USER reaches the application.
-    pub remote_user: RemoteUser,
-    /// Where `wsgi.errors` and tracebacks go.
-    pub errors: ErrorsTo,
-    /// Connections that may wait to be accepted, 1 to 65,535.
-    pub backlog: u32,
-    /// Permission bits of Unix sockets, at most 0o777.
-    pub socket_mode: u32,
-    /// Connections open at once, at least 1.
-    pub max_connections: usize,
-    /// The virtual environment's directory.
-    pub venv: Option<PathBuf>,
-    /// Directories before all others on `sys.path`.
-    pub python_path: Vec<PathBuf>,
-    /// The directory the application runs in; `None` leaves it where it is.
-    pub chdir: Option<PathBuf>,
-    /// Environment variables for the application. Invariant: no name twice, none empty.
-    pub env: Vec<(String, String)>,
-    /// Bytes of FCGI_PARAMS of one request.
-    pub max_params_size: usize,
-    /// Pairs of FCGI_PARAMS of one request.
-    pub max_params: usize,
-    /// Bytes of one request's body; `u64::MAX` is no limit.
-    pub max_body_size: u64,
-    /// Bytes of a body kept in memory; more goes to a temporary file.
-    pub body_memory: usize,
-    /// Requests that may wait for a worker, at least 1.
-    pub max_queue: usize,
-    /// How long a kept connection may have no request; `None` is for ever.
-    pub idle_timeout: Option<Duration>,
-    /// How long a peer may send nothing inside a request or after connecting, or take nothing of an answer; `None` is for ever.
-    pub socket_timeout: Option<Duration>,
-    /// How long running requests may go on after a stop.
-    pub graceful_timeout: Duration,
+    /// What is served. Invariant: not empty, no name twice, no address twice.
+    pub pools: Vec<Pool>,
+    /// Whether to run in the background.
+    pub daemonize: bool,
+    /// The file for the process id.
+    pub pid_file: Option<PathBuf>,
+    /// The Unix socket of `pyfcgid reload`, `stop` and `status`; where only `pid_file` is set, it is that with `.control` behind it.
+    pub control_socket: Option<PathBuf>,
+    /// Permission bits of the control socket, at most 0o777.
+    pub control_socket_mode: u32,
+    /// Where the log goes.
+    pub log: LogTarget,
     /// What is logged.
     pub log_level: LevelFilter,
-    origins: BTreeMap<&'static str, Origin>,
+    /// The facility of syslog messages.
+    pub syslog_facility: Facility,
+    /// The name in front of syslog messages: 1 to 32 ASCII characters.
+    pub syslog_ident: String,
+    /// The socket of the syslog daemon.
+    pub syslog_socket: PathBuf,
+    /// Where a line for each request goes; `None` is nowhere.
+    pub access_log: Option<LogTarget>,
+    /// What such a line has, as it was typed: one line, not empty. Its variables are not checked.
+    pub access_log_format: String,
+    origins: Origins,
 }
 
 impl Config {
     /// Puts together what the command line, the environment and the file say. `flags` comes from the command line.
     ///
     /// # Errors
-    /// The first value or key that is wrong, an unreadable file, or no application.
-    pub fn load(flags: Layer, environment: Environment<'_>, file: Option<&Path>) -> Result<Self, Error> {
-        let in_file = file.map(file::read).transpose()?.unwrap_or_default();
-        let layers = [flags, layer::environment_layer(environment)?, in_file.settings, layer::default_layer(environment)?];
-        let app = layers.iter().find_map(|layer| layer.get("app")).and_then(|items| items.first());
-        let Some(app) = app else {
-            return Err(Error::NoApp { file: file.map(Path::to_owned) });
-        };
-        Self::resolve(app, in_file.pool, &layers)
+    /// The first value or key that is wrong, what cannot be used together, an unreadable file, or no application.
+    pub fn load(flags: &Layer, environment: Environment<'_>, file: Option<&Path>) -> Result<Self, Error> {
+        let in_file = file.map(File::read).transpose()?.unwrap_or_default();
+        let (variables, defaults) = (environment_layer(environment)?, default_layer(environment)?);
+        let layers = |layer| Layers([flags, &variables, layer, &defaults]);
+        let mut config = Self::resolve(layers(&in_file.settings))?;
+        if in_file.pools.len() > 1 {
+            refuse_for_several([flags, &variables], &in_file.pools)?;
+        }
+        let alone = [Table::default()];
+        let tables = if in_file.pools.is_empty() { &alone[..] } else { &in_file.pools };
+        for table in tables {
+            config.add(load_pool(table, layers(&table.settings), file)?)?;
+        }
+        Ok(config)
     }
 
-    /// A pool of this application where everything else is the default.
+    /// One pool of this application, where everything else is the default.
     ///
     /// # Errors
     /// When the text is no application.
     pub fn for_app(app: &str) -> Result<Self, Error> {
         let flags = Layer::from([("app", vec![Item { text: app.to_owned(), origin: Origin::Flag }])]);
-        Self::load(flags, &|_| None, None)
+        Self::load(&flags, &|_| None, None)
     }
 
-    /// Where the value of the option `key` was typed.
+    /// Where the value of the option `key`, one of the whole process, was typed.
     pub fn origin(&self, key: &str) -> Origin {
         self.origins.get(key).cloned().unwrap_or(Origin::Default)
     }
 
-    fn resolve(app: &Item, name: Option<String>, layers: &[Layer]) -> Result<Self, Error> {
-        let parsed = App::parse(&app.text).map_err(|reason| bad_value("app", app, reason))?;
-        let mut config = Self::unset(name.unwrap_or_else(|| parsed.pool_name()), parsed);
-        // What `chdir` says decides what relative paths of other settings mean.
-        let (first, rest): (Vec<_>, Vec<_>) = SETTINGS.iter().partition(|setting| setting.name == "chdir");
-        for setting in first.into_iter().chain(rest) {
+    fn resolve(layers: Layers<'_>) -> Result<Self, Error> {
+        let mut config = Self::unset();
+        for setting in SETTINGS {
             config.apply(setting, layers)?;
         }
+        if config.daemonize && config.origin("log") == Origin::Default {
+            config.log = LogTarget::Syslog;
+        }
+        config.derive_control_socket();
         Ok(config)
     }
 
-    fn apply(&mut self, setting: &'static Setting, layers: &[Layer]) -> Result<(), Error> {
-        let mut found: Vec<_> = layers.iter().filter_map(|layer| layer.get(setting.name)).collect();
-        let Some(strongest) = found.first() else {
+    fn apply(&mut self, setting: &'static Setting, layers: Layers<'_>) -> Result<(), Error> {
+        let Field::Global { set, .. } = setting.field else {
             return Ok(());
         };
-        if let Some(item) = strongest.first() {
-            self.origins.insert(setting.name, item.origin.clone());
-        }
-        if setting.kind != Kind::Pairs {
-            found.truncate(1);
-        }
-        for item in found.into_iter().rev().flatten() {
-            let text = Text { text: &item.text, base: item.origin.base() };
-            (setting.set)(self, text).map_err(|reason| bad_value(setting.name, item, reason))?;
+        self.origins.extend(layers.first(setting.name).map(|item| (setting.name, item.origin.clone())));
+        for item in layers.items(setting) {
+            set(self, Text::of(item)).map_err(|reason| item.refused(setting.name, reason))?;
         }
         Ok(())
     }
 
-    /// Where a relative path that Python sees starts from.
-    fn python_base<'a>(&'a self, base: &'a Path) -> &'a Path {
-        self.chdir.as_deref().unwrap_or(base)
+    fn derive_control_socket(&mut self) {
+        if self.control_socket.is_none() {
+            self.control_socket = self.pid_file.as_deref().map(control_socket_beside);
+        }
     }
 
-    /// Nothing set but the application; only for [`Self::resolve`], which sets every field from the defaults at least.
-    fn unset(name: String, app: App) -> Self {
+    fn add(&mut self, pool: Pool) -> Result<(), Error> {
+        for other in &self.pools {
+            let mut both = pool.listen.iter().filter(|address| other.listen.iter().any(|taken| taken.is_taken_by(address)));
+            if let Some(address) = both.next() {
+                return Err(Error::same_address(address, other, &pool));
+            }
+        }
+        self.pools.push(pool);
+        Ok(())
+    }
+
+    /// Nothing set; only for [`Self::resolve`] and [`control_socket`], which set what they need from the defaults at least.
+    fn unset() -> Self {
         Self {
-            name,
-            app,
-            listen: Vec::new(),
-            threads: 0,
-            mount: Mount::Auto,
-            remote_user: RemoteUser::Authenticated,
-            errors: ErrorsTo::Log,
-            backlog: 0,
-            socket_mode: 0,
-            max_connections: 0,
-            venv: None,
-            python_path: Vec::new(),
-            chdir: None,
-            env: Vec::new(),
-            max_params_size: 0,
-            max_params: 0,
-            max_body_size: 0,
-            body_memory: 0,
-            max_queue: 0,
-            idle_timeout: None,
-            socket_timeout: None,
-            graceful_timeout: Duration::ZERO,
+            pools: Vec::new(),
+            daemonize: false,
+            pid_file: None,
+            control_socket: None,
+            control_socket_mode: 0,
+            log: LogTarget::Stderr,
             log_level: LevelFilter::Info,
-            origins: BTreeMap::new(),
+            syslog_facility: Facility::default(),
+            syslog_ident: String::new(),
+            syslog_socket: PathBuf::new(),
+            access_log: None,
+            access_log_format: String::new(),
+            origins: Origins::new(),
         }
     }
 }
@@ -192,26 +180,58 @@ impl Config {
 /// The effective settings as a file that [`Config::load`] reads as the same ones, each with where it comes from.
 impl fmt::Display for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.write_scope(f, Scope::Global)?;
-        writeln!(f, "\n[pool.{}]", file::quote_key(&self.name))?;
-        self.write_scope(f, Scope::Pool)
-    }
-}
-
-impl Config {
-    fn write_scope(&self, f: &mut fmt::Formatter<'_>, scope: Scope) -> fmt::Result {
-        for setting in SETTINGS.iter().filter(|setting| setting.scope == scope) {
-            match file::assignment(setting, &(setting.show)(self)) {
-                Some(line) => writeln!(f, "{line:COMMENT_COLUMN$} # {}", self.origin(setting.name))?,
-                None => writeln!(f, "{:COMMENT_COLUMN$} # not set", format!("# {}", setting.name))?,
+        for setting in SETTINGS {
+            if let Field::Global { show, .. } = setting.field {
+                file::write_line(f, setting, &show(self), &self.origin(setting.name))?;
             }
         }
-        Ok(())
+        self.pools.iter().try_for_each(|pool| write!(f, "\n{pool}"))
     }
 }
 
-fn bad_value(key: &'static str, item: &Item, reason: ValueError) -> Error {
-    Error::BadValue { origin: item.origin.clone(), key, value: item.text.clone(), reason }
+/// Where a running pyfcgid with this environment and file listens to commands, `None` if nowhere. Of the file only that is looked
+/// at: whatever else is wrong in it must not keep anybody from stopping what runs.
+///
+/// # Errors
+/// When the file cannot be read, or one of the two values is wrong.
+pub fn control_socket(environment: Environment<'_>, file: Option<&Path>) -> Result<Option<PathBuf>, Error> {
+    let in_file = file.map(|path| file::read_leniently(path, &CONTROL_KEYS)).transpose()?.unwrap_or_default();
+    let environment = |name: &str| CONTROL_VARIABLES.contains(&name).then(|| environment(name)).flatten();
+    let (nothing, variables) = (Layer::new(), environment_layer(&environment)?);
+    let mut config = Config::unset();
+    for setting in SETTINGS.iter().filter(|setting| CONTROL_KEYS.contains(&setting.name)) {
+        config.apply(setting, Layers([&nothing, &variables, &in_file, &nothing]))?;
+    }
+    config.derive_control_socket();
+    Ok(config.control_socket)
+}
+
+/// The control socket of a pyfcgid that has this PID file, and no other one named.
+pub fn control_socket_beside(pid_file: &Path) -> PathBuf {
+    let mut name = pid_file.as_os_str().to_owned();
+    name.push(".control");
+    name.into()
+}
+
+fn load_pool(table: &Table, layers: Layers<'_>, file: Option<&Path>) -> Result<Pool, Error> {
+    let no_app = || match (&table.name, &table.origin) {
+        (Some(name), Some(origin)) => Error::PoolWithoutApp { name: name.clone(), origin: origin.clone() },
+        _ => Error::NoApp { file: file.map(Path::to_owned) },
+    };
+    Pool::resolve(layers.first("app").ok_or_else(no_app)?, table.name.as_deref(), layers)
+}
+
+/// What tells pools apart cannot be said once for all.
+fn refuse_for_several(layers: [&Layer; 2], pools: &[Table]) -> Result<(), Error> {
+    let typed = |key| layers.iter().find_map(|layer| layer.get(key)?.first());
+    match ["app", "listen"].into_iter().find_map(|key| Some((key, typed(key)?))) {
+        None => Ok(()),
+        Some((key, item)) => {
+            let names: Vec<_> = pools.iter().filter_map(|table| table.name.as_deref()).collect();
+            let reason = format!("is for one pool, and the file has {} ({}): set it there", names.len(), names.join(", "));
+            Err(item.refused(key, ValueError::new(reason)))
+        }
+    }
 }
 
 fn absolute(base: &Path, path: &Path) -> Result<PathBuf, ValueError> {
@@ -233,8 +253,11 @@ fn without_dots(path: &Path) -> PathBuf {
     plain
 }
 
-/// Where the comments of [`Config`]'s text start, if the line is not longer.
-const COMMENT_COLUMN: usize = 36;
+/// What [`control_socket`] is made of.
+const CONTROL_KEYS: [&str; 2] = ["pid-file", "control-socket"];
+const CONTROL_VARIABLES: [&str; 2] = ["PYFCGID_PID_FILE", "PYFCGID_CONTROL_SOCKET"];
+/// The key of the file that is no option.
+const INCLUDE: &str = "include";
 
 #[cfg(test)]
 mod tests {
@@ -259,7 +282,7 @@ mod tests {
         }
         let variable =
             |name: &str| environment.iter().find(|(known, _)| *known == name).map(|(_, value)| OsString::from(value));
-        Config::load(flags, &variable, file.map(|_| path.as_path()))
+        Config::load(&flags, &variable, file.map(|_| path.as_path()))
     }
 
     /// The error's text without the directory of the file.
@@ -345,15 +368,15 @@ mod tests {
         let here = std::env::current_dir().unwrap();
         fs::write(&path, "[pool.b]\napp = \"wsgi.py\"\nvenv = \"venv\"\nlisten = \"unix:b.sock\"\npython-path = \"lib:/x\"\n")
             .unwrap();
-        let config = Config::load(Layer::new(), &|_| None, Some(&path)).unwrap();
+        let config = Config::load(&Layer::new(), &|_| None, Some(&path)).unwrap();
         let below = |name: &str| directory.path().join(name);
         assert_eq!(config.app.source, AppSource::File(below("wsgi.py")));
         assert_eq!(config.venv, Some(below("venv")));
         assert_eq!(config.listen, [ListenAddress::Unix(below("b.sock"))]);
         assert_eq!(config.python_path, [below("lib"), PathBuf::from("/x")]);
-        let config = Config::load(flags(&[("app", "./a.wsgi"), ("venv", "v")]), &|_| None, Some(&path)).unwrap();
+        let config = Config::load(&flags(&[("app", "./a.wsgi"), ("venv", "v")]), &|_| None, Some(&path)).unwrap();
         assert_eq!((config.app.source, config.venv), (AppSource::File(here.join("a.wsgi")), Some(here.join("v"))));
-        let config = Config::load(flags(&[("chdir", "/srv/shop"), ("venv", "v")]), &|_| None, Some(&path)).unwrap();
+        let config = Config::load(&flags(&[("chdir", "/srv/shop"), ("venv", "v")]), &|_| None, Some(&path)).unwrap();
         assert_eq!(config.app.source, AppSource::File(PathBuf::from("/srv/shop/wsgi.py")));
         assert_eq!(config.python_path, ["/srv/shop/lib", "/x"].map(PathBuf::from));
         assert_eq!((config.venv, config.listen), (Some(here.join("v")), vec![ListenAddress::Unix(below("b.sock"))]));
@@ -495,12 +518,12 @@ mod tests {
 
     #[test]
     fn a_file_that_cannot_be_read_or_is_no_text_is_told() {
-        let error = Config::load(Layer::new(), &|_| None, Some(Path::new("/nonexistent/site.toml"))).unwrap_err();
+        let error = Config::load(&Layer::new(), &|_| None, Some(Path::new("/nonexistent/site.toml"))).unwrap_err();
         assert_eq!(error.to_string(), "cannot read the configuration file /nonexistent/site.toml");
         assert_eq!(error.exit_code(), EX_CONFIG);
         let mut file = tempfile::NamedTempFile::new().unwrap();
         std::io::Write::write_all(&mut file, b"# ok\n# \xff\n").unwrap();
-        let error = Config::load(Layer::new(), &|_| None, Some(file.path())).unwrap_err();
+        let error = Config::load(&Layer::new(), &|_| None, Some(file.path())).unwrap_err();
         assert!(error.to_string().ends_with(":2:3: not valid TOML: not UTF-8 text"), "{error}");
     }
 
