@@ -86,15 +86,14 @@ fn better_advice(error: &clap::Error) -> Option<String> {
             let foreign = config::foreign_option(name).map(|advice| format!("{typed} is not known: {advice}"));
             foreign.or_else(|| is_misplaced.then(misplaced))
         }
-        ErrorKind::InvalidSubcommand => {
-            let typed = context(ContextKind::InvalidSubcommand)?;
-            let is_app = typed.contains([':', '.', '/']) || config::nearest(typed, COMMANDS).is_none();
-            is_app.then(|| {
-                format!("'{typed}' is no command, they are {COMMAND_LIST}; to serve an application, `pyfcgid serve {typed}`")
-            })
-        }
+        ErrorKind::InvalidSubcommand => context(ContextKind::InvalidSubcommand).map(no_command),
         _ => None,
     }
+}
+
+fn no_command(typed: &str) -> String {
+    let meant = config::nearest(typed, COMMANDS).map(|name| format!("did you mean {name}? ")).unwrap_or_default();
+    format!("'{typed}' is no command, they are {COMMAND_LIST}; {meant}to serve an application, `pyfcgid serve {typed}`")
 }
 
 impl From<config::Error> for Exit {
@@ -226,7 +225,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::config::Group;
+    use crate::config::{Field, Group, Pool};
 
     fn run(args: &[&str]) -> Result<Command, Exit> {
         parse(std::iter::once("pyfcgid").chain(args.iter().copied()).map(OsString::from), &|_| None)
@@ -237,6 +236,12 @@ mod tests {
             Ok(Command::Serve(config)) => config,
             other => panic!("{other:?}"),
         }
+    }
+
+    /// The only pool.
+    fn pool(args: &[&str]) -> Pool {
+        let [pool] = serve(args).pools.try_into().unwrap();
+        pool
     }
 
     fn refused(args: &[&str]) -> Exit {
@@ -276,7 +281,7 @@ mod tests {
         assert_eq!((version.code, version.to_stdout), (0, true));
         assert_eq!(version.message, concat!("pyfcgid ", env!("CARGO_PKG_VERSION"), "\n"));
         let help = run(&["--help"]).unwrap_err();
-        assert!(help.code == 0 && ["serve", "check", "request"].iter().all(|name| help.message.contains(name)));
+        assert!(help.code == 0 && COMMANDS.iter().all(|name| help.message.contains(name)));
         let nothing = run(&[]).unwrap_err();
         assert_eq!((nothing.code, nothing.to_stdout), (64, false));
     }
@@ -286,12 +291,15 @@ mod tests {
         let values = [
             ("app", "shop:app", "shop:app"),
             ("listen", ":1", "*:1"),
+            ("processes", "2..8", "2..8"),
             ("threads", "8", "8"),
             ("mount", "/shop", "/shop"),
             ("remote-user", "never", "never"),
             ("errors", "peer", "peer"),
             ("backlog", "5", "5"),
             ("socket-mode", "600", "0600"),
+            ("socket-owner", "nginx", "nginx"),
+            ("socket-group", "33", "33"),
             ("max-connections", "7", "7"),
             ("venv", "/v", "/v"),
             ("python-path", "/p", "/p"),
@@ -303,24 +311,48 @@ mod tests {
             ("max-body-size", "2M", "2M"),
             ("body-memory", "0", "0"),
             ("max-queue", "3", "3"),
+            ("max-requests", "1000", "1000"),
+            ("max-requests-jitter", "0", "0"),
+            ("max-rss", "300M", "300M"),
+            ("startup-timeout", "90", "90s"),
             ("idle-timeout", "5m", "5m"),
             ("socket-timeout", "500ms", "500ms"),
             ("graceful-timeout", "1d", "1d"),
+            ("max-lifetime", "1d", "1d"),
+            ("user", "www-data", "www-data"),
+            ("group", "33", "33"),
+            ("supplementary-groups", "own", "own"),
+            ("umask", "27", "027"),
+            ("chroot", "/r", "/r"),
+            ("no-new-privs", "false", "false"),
+            ("daemonize", "true", "true"),
+            ("pid-file", "/run/p.pid", "/run/p.pid"),
+            ("control-socket", "/run/c", "/run/c"),
+            ("control-socket-mode", "660", "0660"),
+            ("log", "file:/l", "file:/l"),
             ("log-level", "trace", "trace"),
+            ("syslog-facility", "local7", "local7"),
+            ("syslog-ident", "site", "site"),
+            ("syslog-socket", "/s", "/s"),
+            ("access-log", "stderr", "stderr"),
+            ("access-log-format", "$status", "$status"),
         ];
         assert_eq!(values.map(|(name, ..)| name).to_vec(), SETTINGS.iter().map(|setting| setting.name).collect::<Vec<_>>());
         for (setting, (name, typed, shown)) in SETTINGS.iter().zip(values) {
             let config = if name == APP { serve(&[typed]) } else { serve(&["shop", &format!("--{name}={typed}")]) };
-            let expected = if name == "factory" { "true" } else { shown };
-            assert_eq!((setting.show)(&config), [expected], "{name}");
+            let values = match setting.field {
+                Field::Global { show, .. } => show(&config),
+                Field::Pool { show, .. } => show(&config.pools[0]),
+            };
+            assert_eq!(values, [shown], "{name}");
         }
     }
 
     #[test]
     fn flags_repeat_as_lists_and_otherwise_the_last_wins() {
-        let config = serve(&["-l", ":1", "shop", "--listen", ":2", "--threads", "2", "--threads", "3", "--factory"]);
+        let config = pool(&["-l", ":1", "shop", "--listen", ":2", "--threads", "2", "--threads", "3", "--factory"]);
         assert_eq!((config.listen.len(), config.threads, config.app.factory), (2, 3, true));
-        assert_eq!(serve(&["shop", "--python-path", "/a:/b", "--python-path=/c"]).python_path.len(), 3);
+        assert_eq!(pool(&["shop", "--python-path", "/a:/b", "--python-path=/c"]).python_path.len(), 3);
     }
 
     #[test]
@@ -329,10 +361,12 @@ mod tests {
         let path = directory.path().join("site.toml");
         std::fs::write(&path, "[pool.blog]\napp = \"blog\"\nthreads = 7\n").unwrap();
         let typed = path.to_str().unwrap();
-        assert_eq!((serve(&["-c", typed]).threads, serve(&["--config", typed, "--threads=2"]).threads), (7, 2));
+        assert_eq!((pool(&["-c", typed]).threads, pool(&["--config", typed, "--threads=2"]).threads), (7, 2));
         let variable = |name: &str| (name == "PYFCGID_CONFIG").then(|| path.clone().into_os_string());
         let args = ["pyfcgid", "check"].map(OsString::from);
-        assert!(matches!(parse(args, &variable), Ok(Command::Check(config)) if config.name == "blog" && config.threads == 7));
+        assert!(
+            matches!(parse(args, &variable), Ok(Command::Check(config)) if config.pools[0].name == "blog" && config.pools[0].threads == 7)
+        );
         std::fs::write(&path, "[pool.blog]\nthread = 7\n").unwrap();
         let exit = refused(&["serve", "-c", typed]);
         assert_eq!((exit.code, exit.message.contains("site.toml:2: unknown key `thread` = 7")), (78, true));
@@ -342,30 +376,34 @@ mod tests {
 
     #[test]
     fn a_wrong_command_line_is_64_and_says_what_is_right() {
-        let table: [(&[&str], &str); 18] = [
+        let table: [(&[&str], &str); 19] = [
             (&["serve", "shop", "--thread", "4"], "--threads"),
             (
-                &["serve", "shop", "--processes", "2"],
-                "pyfcgid: --processes: this version runs one process in the foreground; --threads sets its workers\n",
+                &["serve", "shop", "--workers", "2"],
+                "pyfcgid: --workers is not known: here it is --processes, and --threads sets the workers of each\n",
             ),
-            (&["check", "--workers=2", "shop"], "pyfcgid: --workers: this version runs one process"),
-            (&["serve", "-w", "2", "shop"], "pyfcgid: -w: this version runs one process"),
-            (&["serve", "shop", "-D"], "pyfcgid: -D: this version runs one process in the foreground;"),
-            (&["serve", "shop", "--daemonize"], "pyfcgid: --daemonize: this version runs one process in the foreground;"),
+            (&["serve", "-w", "2", "shop"], "pyfcgid: -w is not known: here it is --processes,"),
+            (&["serve", "shop", "--daemon"], "pyfcgid: --daemon is not known: here it is --daemonize\n"),
+            (&["check", "shop", "--uid=33"], "pyfcgid: --uid is not known: here it is --user\n"),
+            (&["-D", "serve", "shop"], "pyfcgid: -D is an option of serve and check"),
+            (&["reload", "--threads", "4"], "pyfcgid: --threads is an option of serve and check"),
             (
                 &["--listen", ":1", "serve", "shop"],
                 "pyfcgid: --listen is an option of serve and check: write it behind that word\n",
             ),
             (&["-l", ":1", "shop"], "pyfcgid: -l is an option of serve and check"),
             (&["shop:app"], "to serve an application, `pyfcgid serve shop:app`\n"),
-            (&["shop"], "pyfcgid: 'shop' is no command, they are serve, check and request; to serve"),
+            (
+                &["shop"],
+                "pyfcgid: 'shop' is no command, they are serve, check, reload, stop, status and request; did you mean stop? to serve",
+            ),
             (&["serve", "shop", "-l", "tmp.sock"], "--listen \"tmp.sock\": must start with ./ or unix:"),
             (&["serve", "shop", "extra"], "unexpected argument 'extra'"),
             (&["serve", "shop", "--threads"], "a value is required"),
             (&["serve", "shop", "--threads", "0"], "--threads \"0\": must be a whole number from 1 to 1024"),
             (&["serve"], "pyfcgid serve blog:app"),
             (&["serve", "my-shop"], "application \"my-shop\": must be a dotted module name"),
-            (&["serv"], "serve"),
+            (&["serv"], "did you mean serve?"),
             (&["request", "search"], "must start with a slash"),
         ];
         for (args, text) in table {

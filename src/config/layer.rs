@@ -70,9 +70,14 @@ pub type Layer = BTreeMap<&'static str, Vec<Item>>;
 pub(super) struct Layers<'a>(pub(super) [&'a Layer; 4]);
 
 impl<'a> Layers<'a> {
-    /// The first item of the strongest source that has this setting.
+    /// What the strongest source says that has this setting.
+    pub(super) fn strongest(&self, name: &str) -> &'a [Item] {
+        self.0.iter().find_map(|layer| layer.get(name)).map_or(&[], Vec::as_slice)
+    }
+
+    /// The first item of it.
     pub(super) fn first(&self, name: &str) -> Option<&'a Item> {
-        self.0.iter().find_map(|layer| layer.get(name))?.first()
+        self.strongest(name).first()
     }
 
     /// The items that count, in the order in which they are to be set.

@@ -116,22 +116,39 @@ impl Pool {
 
     /// What single values cannot show.
     fn check(&self, layers: Layers<'_>) -> Result<(), Error> {
-        let refuse = |key: &'static str, reason: &str| match layers.first(key) {
-            Some(item) => Err(item.refused(key, ValueError::new(reason))),
-            None => Ok(()),
-        };
+        self.check_jitter(layers)?;
+        self.check_groups(layers.strongest("supplementary-groups"))
+    }
+
+    fn check_jitter(&self, layers: Layers<'_>) -> Result<(), Error> {
         let jitter = self.max_requests_jitter;
-        match self.max_requests {
-            Some(most) if jitter >= most => refuse("max-requests-jitter", "must be less than max-requests"),
+        let reason = match self.max_requests {
+            Some(most) if jitter >= most => "must be less than max-requests",
             // With a 0 that was typed the jitter may stay: it is set again some time.
             None if jitter > 0 && self.origin("max-requests") == Origin::Default => {
-                refuse("max-requests-jitter", "means nothing without max-requests: set that too")
+                "means nothing without max-requests: set that too"
             }
-            _ if self.supplementary_groups.is_some() && self.user.is_none() => {
-                refuse("supplementary-groups", "means nothing without user: set that too")
+            _ => return Ok(()),
+        };
+        let item = layers.first("max-requests-jitter");
+        item.map_or(Ok(()), |item| Err(item.refused("max-requests-jitter", ValueError::new(reason))))
+    }
+
+    fn check_groups(&self, typed: &[Item]) -> Result<(), Error> {
+        let refuse = |item: &Item, reason| Err(item.refused("supplementary-groups", ValueError::new(reason)));
+        let alone = typed.iter().find(|item| matches!(item.text.as_str(), OWN_GROUPS | NO_GROUPS));
+        match (alone, typed) {
+            (Some(word), [_, _, ..]) => refuse(word, "must stand alone"),
+            (_, [item, ..]) if self.supplementary_groups.is_some() && self.user.is_none() => {
+                refuse(item, "means nothing without user: set that too")
             }
             _ => Ok(()),
         }
+    }
+
+    #[cfg(test)]
+    pub(super) fn forget_origins(&mut self) {
+        self.origins.clear();
     }
 
     /// Where a relative path that Python sees starts from.
@@ -193,5 +210,78 @@ impl fmt::Display for Pool {
             }
         }
         Ok(())
+    }
+}
+
+/// Instead of groups: those that the user is in.
+pub(super) const OWN_GROUPS: &str = "own";
+/// Instead of groups: that there are none.
+pub(super) const NO_GROUPS: &str = "none";
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Config, Layer};
+    use super::*;
+
+    fn load(typed: &[(&'static str, &str)]) -> Result<Pool, String> {
+        let mut flags = Layer::new();
+        for (name, text) in [("app", "blog")].iter().chain(typed) {
+            flags.entry(*name).or_default().push(Item { text: (*text).to_owned(), origin: Origin::Flag });
+        }
+        Config::load(&flags, &|_| None, None).map(|mut config| config.pools.remove(0)).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn zero_is_never_where_a_process_would_be_replaced() {
+        let names = ["max-requests", "max-requests-jitter", "max-rss", "max-lifetime"];
+        let pool = load(&names.map(|name| (name, "0"))).unwrap();
+        assert_eq!((pool.max_requests, pool.max_requests_jitter, pool.max_rss, pool.max_lifetime), (None, 0, None, None));
+        let pool = load(&[("max-requests", "200"), ("max-requests-jitter", "199"), ("max-rss", "1G")]).unwrap();
+        assert_eq!((pool.max_requests, pool.max_requests_jitter, pool.max_rss), (Some(200), 199, Some(1 << 30)));
+    }
+
+    #[test]
+    fn values_that_make_no_sense_together_are_refused() {
+        for (typed, told) in [
+            (
+                &[("max-requests", "5"), ("max-requests-jitter", "5")][..],
+                "--max-requests-jitter \"5\": must be less than max-requests",
+            ),
+            (&[("max-requests-jitter", "5")], "--max-requests-jitter \"5\": means nothing without max-requests: set that too"),
+            (&[("supplementary-groups", "a")], "--supplementary-groups \"a\": means nothing without user: set that too"),
+            (&[("supplementary-groups", "none")], "--supplementary-groups \"none\": means nothing without user: set that too"),
+            (
+                &[("max-requests", "9"), ("max-requests-jitter", "2"), ("supplementary-groups", "a")],
+                "--supplementary-groups \"a\": means nothing without user: set that too",
+            ),
+            (&[("startup-timeout", "0")], "--startup-timeout \"0\": must be more than 0"),
+        ] {
+            assert_eq!(load(typed).unwrap_err(), told);
+        }
+        assert!(load(&[("max-requests", "0"), ("max-requests-jitter", "5")]).is_ok(), "switched off for once");
+    }
+
+    #[test]
+    fn supplementary_groups_are_the_users_own_or_none_or_those_named() {
+        let groups = |typed: &[&str]| {
+            let typed = typed.iter().map(|name| ("supplementary-groups", *name));
+            load(&[("user", "www-data")].into_iter().chain(typed).collect::<Vec<_>>()).map(|pool| pool.supplementary_groups)
+        };
+        assert_eq!((groups(&[]), groups(&["own"]), groups(&["none"])), (Ok(None), Ok(None), Ok(Some(vec![]))));
+        assert_eq!(groups(&["ssl-cert", "44"]), Ok(Some(vec!["ssl-cert".to_owned(), "44".to_owned()])));
+        assert_eq!(groups(&["a", "none"]).unwrap_err(), "--supplementary-groups \"none\": must stand alone");
+        for typed in [&["own", "a"][..], &["none", "a"], &["a", "own"], &["none", "none"]] {
+            assert!(groups(typed).unwrap_err().contains("must stand alone"), "{typed:?}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_an_account_is_refused() {
+        for name in ["user", "group", "socket-owner", "socket-group"] {
+            for text in ["", "a b", "www-data:www-data", "/bin/sh", "a\0"] {
+                assert!(load(&[(name, text)]).unwrap_err().contains("must be a name or a number"), "{name} {text}");
+            }
+            assert!(load(&[(name, "33")]).is_ok() && load(&[(name, "DOMAIN\\ada.b-c_d$")]).is_ok(), "{name}");
+        }
     }
 }

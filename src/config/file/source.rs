@@ -174,9 +174,17 @@ impl Source<'_> {
         let line = self.text.lines().nth(self.line(offset) - 1).unwrap_or_default();
         let message = match with_quotes(line) {
             Some(right) => format!("{message}; text needs quotes, as in {right}"),
-            None => message,
+            None => message + &self.first_header(line, self.line(offset)),
         };
         Error::Syntax { path: PathBuf::from(self.path), line: self.line(offset), column, message }
+    }
+
+    /// Where a table begins that begins again on this line.
+    fn first_header(&self, line: &str, number: usize) -> String {
+        let header = |line: &str| line.split('#').next().unwrap_or_default().trim().to_owned();
+        let lines = self.text.lines().take(number - 1);
+        let first = lines.enumerate().find(|(_, other)| line.starts_with('[') && header(other) == header(line));
+        first.map_or_else(String::new, |(index, _)| format!("; the first is on line {}", index + 1))
     }
 
     fn line(&self, offset: usize) -> usize {

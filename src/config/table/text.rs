@@ -7,6 +7,7 @@ use std::time::Duration;
 use log::LevelFilter;
 
 use super::super::LogTarget;
+use super::super::pool::{NO_GROUPS, OWN_GROUPS};
 use super::super::setting::Text;
 use super::super::value::{ValueError, format_duration, format_size, parse_duration, parse_number, parse_size};
 
@@ -77,12 +78,11 @@ pub(super) fn account(value: Text<'_>) -> Result<String, ValueError> {
     is_name.then(|| value.text.to_owned()).ok_or_else(reason)
 }
 
-/// Adds a group to those there are; of nothing else, `own` means those of the user, and `none` that there are none.
+/// Adds a group to those there are. That a word instead of groups stands alone, the pool checks when it has all of them.
 pub(super) fn add_group(groups: &mut Option<Vec<String>>, value: Text<'_>) -> Result<(), ValueError> {
-    match (value.text, &groups) {
-        (OWN, None) => {}
-        (NONE, None) => *groups = Some(Vec::new()),
-        (OWN | NONE, Some(_)) => return Err(ValueError::new("must stand alone")),
+    match value.text {
+        OWN_GROUPS => *groups = None,
+        NO_GROUPS => *groups = Some(Vec::new()),
         _ => groups.get_or_insert_default().push(account(value)?),
     }
     Ok(())
@@ -90,8 +90,8 @@ pub(super) fn add_group(groups: &mut Option<Vec<String>>, value: Text<'_>) -> Re
 
 pub(super) fn groups(groups: Option<&[String]>) -> Vec<String> {
     match groups {
-        None => vec![OWN.to_owned()],
-        Some([]) => vec![NONE.to_owned()],
+        None => vec![OWN_GROUPS.to_owned()],
+        Some([]) => vec![NO_GROUPS.to_owned()],
         Some(groups) => groups.to_vec(),
     }
 }
@@ -130,8 +130,6 @@ pub(super) fn access_log_format(value: Text<'_>) -> Result<String, ValueError> {
     Ok(value.text.to_owned())
 }
 
-const OWN: &str = "own";
-const NONE: &str = "none";
 /// What switches the access log off.
 pub(super) const OFF: &str = "off";
 /// No wait is longer, so that a clock plus a wait never overflows.
