@@ -32,14 +32,12 @@ pub enum Error {
         second: Origin,
     },
     /// Two pools listen on one address.
-    #[error("pool `{}` ({}) and pool `{}` ({}) both listen on {address}: give each a `listen` of its own", first.0, first.1, second.0, second.1)]
+    #[error("{} both listen on {address}: give each a `listen` of its own", both(.pools))]
     SameAddress {
         /// The address.
         address: ListenAddress,
-        /// The first pool's name, and where its addresses were typed.
-        first: (String, Origin),
-        /// The other pool's name, and where its addresses were typed.
-        second: (String, Origin),
+        /// The names of the pools, and where their addresses were typed.
+        pools: Box<[(String, Origin); 2]>,
     },
     /// A value that its option does not take.
     #[error("{}: {reason}", typed(.origin, .key, .value))]
@@ -94,7 +92,7 @@ pub enum Error {
 impl Error {
     pub(super) fn same_address(address: &ListenAddress, first: &Pool, second: &Pool) -> Self {
         let typed = |pool: &Pool| (pool.name.clone(), pool.origin("listen"));
-        Self::SameAddress { address: address.clone(), first: typed(first), second: typed(second) }
+        Self::SameAddress { address: address.clone(), pools: Box::new([typed(first), typed(second)]) }
     }
 
     /// The exit code, of sysexits: 64 for what was typed on the command line, 78 for the environment and the file.
@@ -104,6 +102,10 @@ impl Error {
             _ => EX_CONFIG,
         }
     }
+}
+
+fn both(pools: &[(String, Origin); 2]) -> String {
+    pools.each_ref().map(|(name, origin)| format!("pool `{name}` ({origin})")).join(" and ")
 }
 
 fn no_app(file: Option<&std::path::Path>) -> String {

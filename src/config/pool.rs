@@ -254,6 +254,7 @@ mod tests {
                 &[("max-requests", "9"), ("max-requests-jitter", "2"), ("supplementary-groups", "a")],
                 "--supplementary-groups \"a\": means nothing without user: set that too",
             ),
+            (&[("max-rss", "300")], "--max-rss \"300\": must be at least 1M, or 0: a number alone is bytes, 300M is megabytes"),
             (&[("startup-timeout", "0")], "--startup-timeout \"0\": must be more than 0"),
         ] {
             assert_eq!(load(typed).unwrap_err(), told);

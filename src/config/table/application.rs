@@ -47,7 +47,7 @@ pub(super) const APPLICATION: &[Setting] = &[
         group: Group::Pool,
         kind: Kind::One,
         value_name: "N",
-        help: "Processes: a number, auto for one per core, or 2..8 to grow under load and shrink again; 0..8 starts on demand",
+        help: "Processes: a number up to 1024, auto for one per core, or 2..8 to grow under load and shrink again; 0..8 starts on demand",
         default: Fallback::Value("1"),
         field: Field::Pool {
             set: |pool, value| Processes::parse(value.text).map(|processes| pool.processes = processes),

@@ -3,8 +3,8 @@
 use super::super::setting::{Fallback, Field, Group, Kind, Setting};
 use super::super::value::{format_duration, format_size, parse_duration, parse_mode, parse_size, parse_switch};
 use super::text::{
-    LONGEST, MOST_REQUESTS, account, add_group, at_least_a_moment, count, directory, groups, number, paths, size, size_text,
-    texts, timeout, timeout_text,
+    LONGEST, MOST_REQUESTS, account, add_group, at_least_a_moment, count, directory, groups, memory, number, paths, size,
+    size_text, texts, timeout, timeout_text,
 };
 
 /// The groups Limits, Time and Identity.
@@ -102,12 +102,10 @@ pub(super) const LIMITS: &[Setting] = &[
         group: Group::Limits,
         kind: Kind::One,
         value_name: "SIZE",
-        help: "Memory (resident set) above which a process is replaced by a new one; 0 is no limit",
+        help: "Memory (resident set) above which a process is replaced by a new one, at least 1M; 0 is no limit",
         default: Fallback::Value("0"),
         field: Field::Pool {
-            set: |pool, value| {
-                parse_size(value.text, 0..=u64::MAX).map(|bytes| pool.max_rss = Some(bytes).filter(|bytes| *bytes != 0))
-            },
+            set: |pool, value| memory(value).map(|bytes| pool.max_rss = bytes),
             show: |pool| vec![format_size(pool.max_rss.unwrap_or_default())],
         },
     },

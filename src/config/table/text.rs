@@ -25,6 +25,15 @@ pub(super) fn size(value: Text<'_>, low: u64, high: u64) -> Result<usize, ValueE
     fit(parse_size(value.text, low..=high)?)
 }
 
+/// The memory of a process; 0 is no limit. A limit that none keeps is refused: other servers count in megabytes.
+pub(super) fn memory(value: Text<'_>) -> Result<Option<u64>, ValueError> {
+    match parse_size(value.text, 0..=u64::MAX)? {
+        0 => Ok(None),
+        bytes if bytes >= LEAST_MEMORY => Ok(Some(bytes)),
+        _ => Err(ValueError::new("must be at least 1M, or 0: a number alone is bytes, 300M is megabytes")),
+    }
+}
+
 fn fit<T: TryFrom<u64>>(number: u64) -> Result<T, ValueError> {
     T::try_from(number).map_err(|_| ValueError::new("is more than this machine can count"))
 }
@@ -136,5 +145,6 @@ pub(super) const OFF: &str = "off";
 pub(super) const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
 /// No count of requests is larger, so that one plus its jitter never overflows.
 pub(super) const MOST_REQUESTS: u64 = 1_000_000_000_000;
+const LEAST_MEMORY: u64 = 1 << 20;
 /// What a syslog tag may have (RFC 3164).
 const MAX_IDENT_LEN: usize = 32;
