@@ -38,7 +38,7 @@ const LAYERS: &[Layer] = &[
     layer("workers",    &["exchange"],                                                          &["crossbeam_channel"]),
     layer("exchange",   &["protocol"],                                                          &["tempfile"]),
     layer("logging",    &["config", "sys"],                                                     &[]),
-    layer("config",     &[],                                                                    &["toml"]),
+    layer("config",     &[],                                                                    &["glob", "toml"]),
     layer("link",       &[],                                                                    &[]),
     layer("protocol",   &[],                                                                    &["nom"]),
     layer("sys",        &[],                                                                    &["libc", "socket2"]),

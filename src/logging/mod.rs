@@ -24,7 +24,11 @@ pub use timestamp::Timestamp;
 /// # Errors
 /// When the process logs already: call it once.
 pub fn init(config: &Config) -> Result<(), SetLoggerError> {
-    let logger = Logger { pool: config.name.clone(), level: config.log_level, target: Box::new(Stderr::default()) };
+    let logger = Logger {
+        pool: config.pools.first().map(|pool| pool.name.clone()).unwrap_or_default(),
+        level: config.log_level,
+        target: Box::new(Stderr::default()),
+    };
     log::set_logger(Box::leak(Box::new(logger)))?; // It lives as long as the process.
     log::set_max_level(config.log_level);
     Ok(())
