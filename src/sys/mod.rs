@@ -3,5 +3,7 @@
 #![allow(unsafe_code)]
 
 pub mod fd;
+pub mod local_time;
+pub mod log_io;
 pub mod process;
 pub mod signal;
