@@ -37,7 +37,7 @@ const LAYERS: &[Layer] = &[
     layer("wsgi",       &["workers", "exchange", "config", "sys"],                              &["pyo3"]),
     layer("workers",    &["exchange"],                                                          &["crossbeam_channel"]),
     layer("exchange",   &["protocol"],                                                          &["tempfile"]),
-    layer("logging",    &["config", "sys"],                                                     &[]),
+    layer("logging",    &["config", "sys"],                                                     &["syslog"]),
     layer("config",     &[],                                                                    &["glob", "toml"]),
     layer("link",       &[],                                                                    &[]),
     layer("protocol",   &[],                                                                    &["nom"]),

@@ -4,6 +4,8 @@
 
 pub mod epoll;
 pub mod fd;
+pub mod local_time;
+pub mod log_io;
 pub mod passing;
 pub mod poll;
 pub mod process;
