@@ -8,15 +8,17 @@
 pub mod cli;
 pub mod client;
 pub mod config;
+pub mod daemon;
 pub mod event_loop;
 pub mod exchange;
 pub mod link;
 pub mod listener;
 pub mod logging;
+pub mod notify;
 pub mod protocol;
 #[cfg(feature = "python")]
 pub mod run;
-// pub mod supervisor;
+pub mod supervisor;
 pub mod sys;
 pub mod workers;
 #[cfg(feature = "python")]

@@ -58,6 +58,11 @@ pub struct Reader {
 }
 
 impl Reader {
+    /// The supervisor's end, from the program that this process ran before.
+    pub fn adopt(socket: OwnedFd) -> Self {
+        Self { socket, is_at_end: false }
+    }
+
     /// The next message, if one is there. Never waits. A child can write as quickly as this reads, so do not read from one until
     /// there is nothing left while others wait.
     pub fn read(&mut self) -> Option<Message> {

@@ -24,6 +24,11 @@ impl Lines {
         Ok((Self { pipe, buffer: Vec::new(), is_ended: false }, writer.into()))
     }
 
+    /// The reading end of such a pipe, from the program that this process ran before.
+    pub fn adopt(pipe: OwnedFd) -> Self {
+        Self { pipe: File::from(pipe), buffer: Vec::new(), is_ended: false }
+    }
+
     /// The next line without its end, if it is there; at the end also one that is not whole. Never waits. A line that is longer
     /// than 8 KiB comes in pieces, and what is no UTF-8 is replaced. Control characters stay; writing to the log escapes them.
     pub fn read(&mut self) -> Option<String> {

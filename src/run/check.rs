@@ -37,9 +37,9 @@ fn report(error: &Error) -> u8 {
 fn check_pool(pool: &config::Pool) -> Result<u8, Error> {
     match process::fork()? {
         Fork::Child => process::exit_now(import(pool).map_or_else(|error| report(&error), |()| 0)),
-        Fork::Parent(id) => Ok(match process::wait(id)? {
+        Fork::Parent(id) => Ok(match process::wait(id) {
             ExitReason::Code(code) => u8::try_from(code).unwrap_or(u8::MAX),
-            reason @ ExitReason::Signal(_) => {
+            reason => {
                 drop(writeln!(io::stderr(), "pyfcgid: the import of {} ended the process: {reason}", pool.app));
                 super::error::EX_SOFTWARE
             }

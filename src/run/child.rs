@@ -35,8 +35,8 @@ fn live(pool: &config::Pool, level: LevelFilter, inherited: Inherited) -> u8 {
     let link = UnixStream::from(ends.link);
     let prepared = keep_what_is_needed(&listeners, passage, &link, &ends.log, [&ends.stdout, &ends.stderr]);
     drop((ends.stdout, ends.stderr));
-    logging::send_to(ends.log, level);
-    let served = prepared.map_err(Error::from).and_then(|()| serve(pool, &listeners, passage, &link));
+    let sent = logging::send_to(ends.log, level);
+    let served = prepared.and(sent).map_err(Error::from).and_then(|()| serve(pool, &listeners, passage, &link));
     match served {
         Ok(()) => 0,
         Err(error) => {
@@ -78,7 +78,7 @@ fn serve(pool: &config::Pool, listeners: &[RawFd], passage: [RawFd; 2], link: &U
     let application = interpreter.load(&pool.app)?;
     let (queue, worker) = workers::queue(pool.max_queue);
     let (listeners, names) = adopt(pool, listeners)?;
-    let passage = Passage { send: sys::fd::inherited(passage[0])?, receive: sys::fd::inherited(passage[1])? };
+    let passage = Passage::new(sys::fd::inherited(passage[0])?, sys::fd::inherited(passage[1])?);
     let (signals, signal_writer) = UnixStream::pair()?;
     let controls = [link.try_clone()?, signals];
     let controls = controls.map(|control| control.set_nonblocking(true).map(|()| mio::net::UnixStream::from_std(control)));
@@ -119,7 +119,7 @@ fn adopt(pool: &config::Pool, numbers: &[RawFd]) -> Result<(Vec<event_loop::List
         let descriptor = sys::fd::inherited(*number).map_err(|_| BindError::NotListening(*number))?;
         let listener = Listener::adopt(descriptor)?;
         names.extend(listener.tcp_address().map(|address| address.to_string()));
-        listeners.push(event_loop::Listener::new(listener));
+        listeners.push(event_loop::Listener::try_from(listener)?);
     }
     let is_tcp = |address: &&config::ListenAddress| matches!(address, config::ListenAddress::Tcp { .. });
     names.extend(pool.listen.iter().filter(|address| !is_tcp(address)).map(ToString::to_string));

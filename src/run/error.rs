@@ -3,10 +3,10 @@ use std::io;
 
 use thiserror::Error;
 
-use crate::daemon;
+use crate::daemon::{DaemonizeError, PidFileError};
 use crate::listener::BindError;
 use crate::logging;
-use crate::sys::identity::IdentityError;
+use crate::sys::identity;
 use crate::wsgi::interpreter::{LoadError, StartError};
 
 /// Why pyfcgid, or a child of it, does not start.
@@ -21,9 +21,13 @@ pub enum Error {
     #[error(transparent)]
     Log(#[from] logging::Error),
     #[error(transparent)]
-    Daemon(#[from] daemon::Error),
+    Daemon(#[from] DaemonizeError),
     #[error(transparent)]
-    Identity(#[from] IdentityError),
+    PidFile(#[from] PidFileError),
+    #[error(transparent)]
+    Identity(#[from] identity::Error),
+    #[error("cannot make {path} the root directory (chroot)")]
+    Chroot { path: String, source: io::Error },
     #[error("cannot change to the directory {path} (chdir)")]
     Chdir { path: String, source: io::Error },
     #[error("the system refuses what every server needs")]
@@ -37,8 +41,8 @@ impl Error {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Load(_) | Self::Worker(_) => EX_SOFTWARE,
-            Self::Bind(_) | Self::System(_) | Self::Daemon(_) => EX_OSERR,
-            Self::Start(_) | Self::Chdir { .. } | Self::Log(_) | Self::Identity(_) => EX_CONFIG,
+            Self::Bind(_) | Self::System(_) | Self::Daemon(_) | Self::PidFile(_) => EX_OSERR,
+            Self::Start(_) | Self::Chdir { .. } | Self::Log(_) | Self::Identity(_) | Self::Chroot { .. } => EX_CONFIG,
         }
     }
 

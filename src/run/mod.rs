@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use crate::cli::{self, Action, Command, Control};
+use crate::cli::{self, Action, Command, Control, Form};
 use crate::client;
 use crate::config::Config;
 use crate::supervisor::Wish;
@@ -44,11 +44,11 @@ fn print(exit: &cli::Exit) -> u8 {
 }
 
 fn speak(control: &Control) -> u8 {
-    let wish = match (control.action, control.json) {
-        (Action::Reload, _) => Wish::Reload,
-        (Action::Stop, _) => Wish::Stop,
-        (Action::Status, false) => Wish::Status,
-        (Action::Status, true) => Wish::StatusJson,
+    let wish = match control.action {
+        Action::Reload => Wish::Reload,
+        Action::Stop => Wish::Stop,
+        Action::Status(Form::Text) => Wish::Status,
+        Action::Status(Form::Json) => Wish::StatusJson,
     };
     control::run(wish, &control.socket, &mut io::stdout().lock(), &mut io::stderr().lock())
 }

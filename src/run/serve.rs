@@ -3,17 +3,18 @@
 use std::cell::RefCell;
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::{self, Write};
-use std::os::fd::AsRawFd;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd};
 use std::path::PathBuf;
 
 use super::error::Error;
 use super::{child, parse, privileges, warnings};
 use crate::cli::Command;
 use crate::config::{self, Config};
-use crate::daemon::{self, PidFile, Readiness};
+use crate::daemon::{self, PidFile, Readiness, Side};
 use crate::logging;
 use crate::supervisor::{ControlSocket, Failure, HangUp, Inheritance, Inherited, Program, Successor, Supervisor};
+use crate::sys::process::ProcessId;
 use crate::sys::{self, signal};
 
 mod activation;
@@ -26,18 +27,19 @@ pub fn run(arguments: Vec<OsString>, mut config: Config) -> u8 {
     let hang_up = hang_up(&config, inheritance.is_some());
     signal::reset();
     let readiness = match (config.daemonize, &inheritance) {
-        (true, None) => match daemon::daemonize() {
-            Ok(readiness) => Some(readiness),
-            Err(error) => return report(&Error::from(error), None),
+        (true, None) => match daemon::daemonize(&[], &mut io::stderr()) {
+            Ok(Side::Daemon(readiness)) => readiness,
+            Ok(Side::Launcher(code)) => return code,
+            Err(error) => return report(&Error::from(error), Readiness::in_foreground()),
         },
-        _ => None,
+        _ => Readiness::in_foreground(),
     };
     let sockets = activation::Sockets::take();
-    let server = Server { binary: std::env::current_exe(), arguments, sockets, readiness: RefCell::new(readiness) };
+    let server = Server { binary: std::env::current_exe(), arguments, sockets, readiness: RefCell::new(Some(readiness)) };
     let ended = server.prepare(&mut config).and_then(|()| server.supervise(config, inheritance, hang_up));
     match ended {
         Ok(code) => code,
-        Err(error) => report(&error, server.readiness.take()),
+        Err(error) => report(&error, server.readiness.take().unwrap_or_else(Readiness::in_foreground)),
     }
 }
 
@@ -57,16 +59,9 @@ fn hang_up(config: &Config, is_successor: bool) -> HangUp {
     }
 }
 
-fn report(error: &Error, readiness: Option<Readiness>) -> u8 {
-    say(error.exit_code(), &error.text(), readiness)
-}
-
-fn say(code: u8, text: &str, readiness: Option<Readiness>) -> u8 {
-    match readiness {
-        Some(readiness) => readiness.failed(code, text),
-        None => drop(writeln!(io::stderr(), "{}", text.trim_end())),
-    }
-    code
+fn report(error: &Error, readiness: Readiness) -> u8 {
+    readiness.failed(error.exit_code(), &error.text());
+    error.exit_code()
 }
 
 /// What the supervisor asks of the rest of the program.
@@ -82,10 +77,10 @@ impl Server {
     fn prepare(&self, config: &mut Config) -> Result<(), Error> {
         privileges::validate(config)?;
         self.sockets.assign(config);
-        logging::start(&log_settings::of(config)?)?;
+        logging::start(&log_settings::of(config))?;
         for warning in warnings(config) {
             log::warn!("{warning}");
-            if let Some(readiness) = &*self.readiness.borrow() {
+            if let Some(readiness) = self.readiness.borrow_mut().as_mut().filter(|_| config.daemonize) {
                 readiness.say(&format!("pyfcgid: warning: {warning}"));
             }
         }
@@ -106,13 +101,13 @@ impl Server {
             None => Supervisor::bind(self, config, control, hang_up)?,
         };
         if let Some(pid_file) = &pid_file {
-            supervisor.keep(pid_file.as_raw_fd());
+            supervisor.keep(pid_file.as_fd().as_raw_fd());
         }
         let ended = supervisor.run();
         drop(pid_file);
         log::info!("stopped");
-        if let Some(text) = &ended.text {
-            say(ended.code, text, self.readiness.take());
+        if let (Some(text), Some(readiness)) = (&ended.text, self.readiness.take()) {
+            readiness.failed(ended.code, text);
         }
         logging::flush_at_end(LAST_WORDS);
         ended.clients.into_iter().for_each(|client| client.end(0, ""));
@@ -125,9 +120,9 @@ impl Server {
         };
         let mut pid_file = match inheritance.and_then(|inheritance| inheritance.pid_file) {
             Some(number) => PidFile::adopt(sys::fd::inherited(number)?, path),
-            None => PidFile::lock(path),
-        }?;
-        pid_file.write(std::process::id())?;
+            None => PidFile::lock(path)?,
+        };
+        pid_file.write(ProcessId::current())?;
         Ok(Some(pid_file))
     }
 }
@@ -149,8 +144,7 @@ impl Program for Server {
     }
 
     fn open_log(&self, config: &Config) -> Result<(), Failure> {
-        let settings = log_settings::of(config).map_err(failure)?;
-        logging::reconfigure(&settings).map_err(|error| failure(error.into()))
+        logging::reconfigure(&log_settings::of(config)).map_err(|error| failure(error.into()))
     }
 
     fn announce_start(&self) {

@@ -25,6 +25,7 @@ pub fn of_loop(pool: &config::Pool) -> event_loop::Settings {
         socket_timeout: pool.socket_timeout,
         graceful_timeout: pool.graceful_timeout,
         max_requests: max_requests(pool),
+        spread: pool.processes.max > 1,
         session,
         request,
     }

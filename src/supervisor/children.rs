@@ -108,8 +108,10 @@ pub enum Said {
     Retired,
     /// It wants to be replaced.
     Worn,
-    /// It, and its pool perhaps, has too much to do.
+    /// All its workers are busy.
     Saturated,
+    /// They are not any more.
+    Relieved,
     /// It has no connection, and had no request for the idle timeout.
     Unused,
     /// The process has ended; how, in words.
@@ -134,6 +136,7 @@ struct Child {
     /// When it came into this state.
     since: Instant,
     worn: bool,
+    saturated: bool,
     killed: bool,
 }
 
@@ -264,11 +267,13 @@ impl Children {
             }
             (State::Retiring(_) | State::Ending, Said::Exited(_)) => drop(self.children.remove(index)),
             (State::Serving, Said::Worn) => self.children[index].worn = true,
-            (State::Serving, Said::Saturated) => self.grow_by_need(now),
+            (State::Serving, Said::Saturated) => self.children[index].saturated = true,
+            (State::Serving, Said::Relieved) => self.children[index].saturated = false,
             (State::Serving, Said::Unused) => self.sleep(),
             (State::Retiring(_), Said::Retired) => self.children[index].state = State::Retiring(true),
             _ => {}
         }
+        self.grow_by_need(now);
         self.plan(now);
     }
 
@@ -433,10 +438,15 @@ impl Children {
         self.actions.push(Action::Report(outcome));
     }
 
+    /// One that saturates all that serve is answered with another child, if there may be one.
     fn grow_by_need(&mut self, now: Instant) {
+        let serving = self.count(|child| child.state == State::Serving);
+        let saturated = self.count(|child| child.state == State::Serving && child.saturated);
+        if serving == 0 || saturated < serving {
+            return;
+        }
         self.last_need = now;
-        let all_serve = self.serving().count() >= self.wanted;
-        if self.phase == Phase::Steady && all_serve && self.wanted < self.policy.max {
+        if self.phase == Phase::Steady && serving >= self.wanted && self.wanted < self.policy.max {
             self.wanted += 1;
         }
     }
@@ -485,7 +495,7 @@ impl Children {
     fn add(&mut self, state: State, generation: Generation, now: Instant) -> ChildId {
         let id = ChildId(self.next_id);
         self.next_id += 1;
-        self.children.push(Child { id, generation, state, since: now, worn: false, killed: false });
+        self.children.push(Child { id, generation, state, since: now, worn: false, saturated: false, killed: false });
         id
     }
 

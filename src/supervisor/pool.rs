@@ -185,6 +185,7 @@ impl RunningPool {
             Report::Ready => Said::Ready,
             Report::Failed { code, text } => Said::Failed(Failure { code, text }),
             Report::Saturated => Said::Saturated,
+            Report::Relieved => Said::Relieved,
             Report::Worn => Said::Worn,
             Report::Retired => Said::Retired,
             Report::Numbers(numbers) => return self.handle_numbers(id, numbers, now),

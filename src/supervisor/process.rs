@@ -35,6 +35,7 @@ pub struct Process {
     /// What it has last said of itself.
     pub numbers: Option<Numbers>,
     link: UnixStream,
+    link_ended: bool,
     reports: Reports,
     log: Reader,
     /// Whether stdout and stderr have not ended, in this order.
@@ -61,11 +62,10 @@ impl Process {
         let (link, link_end) = UnixStream::pair()?;
         link.set_nonblocking(true)?;
         let (log, log_end) = logging::channel()?;
-        let (stdout, stdout_end) = io::pipe()?;
-        let (stderr, stderr_end) = io::pipe()?;
-        let output = [Some(Lines::new(stdout.into())?), Some(Lines::new(stderr.into())?)];
-        let ends =
-            ChildEnds { link: link_end.into(), log: log_end, stdout: stdout_end.into(), stderr: stderr_end.into() };
+        let (stdout, stdout_end) = Lines::pipe()?;
+        let (stderr, stderr_end) = Lines::pipe()?;
+        let output = [Some(stdout), Some(stderr)];
+        let ends = ChildEnds { link: link_end.into(), log: log_end, stdout: stdout_end, stderr: stderr_end };
         let blocked = signal::block_all();
         let id = match process::fork()? {
             Fork::Parent(id) => id,
@@ -75,7 +75,7 @@ impl Process {
             }
         };
         drop(blocked);
-        Ok(Self { id, started: Instant::now(), numbers: None, link, reports: Reports::default(), log, output })
+        Ok(Self { id, started: Instant::now(), numbers: None, link, link_ended: false, reports: Reports::default(), log, output })
     }
 
     /// Takes over a child that the program before this one has started.
@@ -84,11 +84,11 @@ impl Process {
     /// When a descriptor is not open.
     pub fn adopt(id: ProcessId, descriptors: Descriptors) -> io::Result<Self> {
         let link = UnixStream::from(fd::inherited(descriptors.link)?);
-        let log = Reader::from(fd::inherited(descriptors.log)?);
-        let lines = |number: RawFd| if number < 0 { Ok(None) } else { fd::inherited(number).and_then(Lines::new).map(Some) };
+        let log = Reader::adopt(fd::inherited(descriptors.log)?);
+        let lines = |number: RawFd| if number < 0 { Ok(None) } else { fd::inherited(number).map(|end| Some(Lines::adopt(end))) };
         let [stdout, stderr] = descriptors.output;
         let output = [lines(stdout)?, lines(stderr)?];
-        Ok(Self { id, started: Instant::now(), numbers: None, link, reports: Reports::default(), log, output })
+        Ok(Self { id, started: Instant::now(), numbers: None, link, link_ended: false, reports: Reports::default(), log, output })
     }
 
     /// What [`Self::adopt`] takes.
@@ -100,7 +100,9 @@ impl Process {
     /// What to wait for until this child has said something.
     pub fn readable(&self) -> impl Iterator<Item = RawFd> + '_ {
         let output = self.output.iter().flatten().map(AsRawFd::as_raw_fd);
-        [self.link.as_raw_fd(), self.log.as_raw_fd()].into_iter().chain(output)
+        let link = (!self.link_ended).then(|| self.link.as_raw_fd());
+        let log = (!self.log.is_at_end()).then(|| self.log.as_raw_fd());
+        link.into_iter().chain(log).chain(output)
     }
 
     /// Sends a command. A full socket has as many unread ones in it as there are states, so that nothing is lost with one more; a
@@ -115,18 +117,19 @@ impl Process {
 
     /// Writes its log records and its stray output to the log.
     pub fn copy_log(&mut self, pool: &str) {
-        while let Some(message) = self.log.read() {
+        let process = self.id.number().cast_unsigned();
+        for message in std::iter::from_fn(|| self.log.read()).take(MESSAGES_AT_ONCE) {
             match message {
-                Message::Record { level, text } => logging::write(level, pool, self.id.as_raw(), &text),
-                Message::Access { line } => logging::write_access(&line),
+                Message::Record { level, text } => logging::write(level, pool, process, &text),
+                Message::Access { line } => logging::write_access(process, &line),
             }
         }
         for (output, level) in self.output.iter_mut().zip([Level::Info, Level::Warn]) {
             let Some(lines) = output else { continue };
-            while let Some(line) = lines.next_line() {
-                logging::write(level, pool, self.id.as_raw(), &line);
+            for line in std::iter::from_fn(|| lines.read()).take(MESSAGES_AT_ONCE) {
+                logging::write(level, pool, process, &line);
             }
-            if lines.is_over() {
+            if lines.is_at_end() {
                 *output = None;
             }
         }
@@ -137,7 +140,10 @@ impl Process {
         let mut buffer = [0; 4096];
         loop {
             match self.link.read(&mut buffer) {
-                Ok(0) => break,
+                Ok(0) => {
+                    self.link_ended = true;
+                    break;
+                }
                 Ok(count) => self.reports.add(&buffer[..count]),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(_) => break,
@@ -153,7 +159,9 @@ impl Process {
 
     /// Sends it a signal; to a process that has ended, none.
     pub fn signal(&self, number: i32) {
-        process::kill(self.id, number);
+        if let Err(error) = process::kill(self.id, number) {
+            log::debug!("process {} gets no signal {number}: {error}", self.id);
+        }
     }
 
     /// Its resident memory in bytes; nothing if the system does not say.
@@ -165,3 +173,5 @@ impl Process {
 }
 
 const EX_SOFTWARE: u8 = 70;
+/// So that one child that writes much does not keep the others waiting.
+const MESSAGES_AT_ONCE: usize = 256;

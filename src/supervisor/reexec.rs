@@ -6,7 +6,7 @@
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Read, Seek};
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::RawFd;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -56,7 +56,7 @@ struct Legacy {
     name: String,
     passage: [RawFd; 2],
     sockets: Vec<(String, Vec<RawFd>)>,
-    children: Vec<(i32, Descriptors)>,
+    children: Vec<(ProcessId, Descriptors)>,
 }
 
 impl Inheritance {
@@ -84,7 +84,7 @@ impl Inheritance {
                 }
                 ("child", [link, log, stdout, stderr]) => {
                     let descriptors = Descriptors { link: *link, log: *log, output: [*stdout, *stderr] };
-                    inheritance.pools.last_mut()?.children.push((word.parse().ok()?, descriptors));
+                    inheritance.pools.last_mut()?.children.push((ProcessId::new(word.parse().ok()?)?, descriptors));
                 }
                 _ => return None,
             }
@@ -153,7 +153,7 @@ impl<'a> Supervisor<'a> {
         }
         let inherited = |number: RawFd| fd::inherited(number).map_err(|_| BindError::NotListening(number));
         let passage: Passage = (inherited(legacy.passage[0])?, inherited(legacy.passage[1])?);
-        let adopted = legacy.children.iter().map(|(id, ends)| Process::adopt(ProcessId::from_raw(*id), *ends));
+        let adopted = legacy.children.iter().map(|(id, ends)| Process::adopt(*id, *ends));
         let processes: Vec<Process> = adopted.collect::<io::Result<_>>().map_err(super::system)?;
         match self.config.pools.iter().find(|settings| settings.name == legacy.name) {
             Some(settings) => {
@@ -220,7 +220,7 @@ impl<'a> Supervisor<'a> {
             name: pool.name().to_owned(),
             passage: pool.passage(),
             sockets: pool.sockets().by_address().map(|(address, numbers)| (address.to_string(), numbers)).collect(),
-            children: pool.processes().map(|(_, process)| (process.id.as_raw(), process.descriptors())).collect(),
+            children: pool.processes().map(|(_, process)| (process.id, process.descriptors())).collect(),
         });
         let control = self.control.as_ref().map(ControlSocket::descriptor);
         Inheritance { pid_file: self.pid_file, control, pools: pools.collect() }
@@ -259,7 +259,8 @@ mod tests {
 
     #[test]
     fn what_is_left_is_read_as_it_was_written() {
-        let children = vec![(77, Descriptors { link: 8, log: 9, output: [10, -1] }), (78, Descriptors { link: 1, log: 2, output: [3, 4] })];
+        let process = |number| ProcessId::new(number).unwrap();
+        let children = vec![(process(77), Descriptors { link: 8, log: 9, output: [10, -1] }), (process(78), Descriptors { link: 1, log: 2, output: [3, 4] })];
         let sockets = vec![("unix:/run/a b\n.sock".to_owned(), vec![5]), ("*:9000".to_owned(), vec![6, 7])];
         let pool = Legacy { name: "blog".to_owned(), passage: [3, 4], sockets, children };
         let empty = Legacy { name: "shop".to_owned(), passage: [11, 12], ..Legacy::default() };

@@ -1,11 +1,12 @@
 //! The listening sockets of a pool, by address. A reload keeps those that stay, in whichever pool they were.
 
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::path::Path;
 use std::rc::Rc;
 
 use crate::config::{self, ListenAddress};
 use crate::listener::{BindError, Listener};
-use crate::sys;
+use crate::sys::{self, identity};
 
 /// Listening sockets. One is closed, and its file removed, when nobody has it any more.
 #[derive(Clone, Debug, Default)]
@@ -95,9 +96,7 @@ fn bind(address: &ListenAddress, settings: &config::Pool) -> Result<Vec<Listener
         ListenAddress::Tcp { host, port } => Listener::bind_tcp(host, *port, backlog),
         ListenAddress::Unix(path) => {
             let listener = Listener::bind_unix(path, settings.socket_mode, backlog)?;
-            let owner = sys::identity::owner(settings.socket_owner.as_deref(), settings.socket_group.as_deref());
-            let changed = owner.and_then(|(user, group)| sys::identity::chown_path(path, user, group));
-            changed.map_err(|reason| BindError::Owner { path: path.clone(), reason: reason.to_string() })?;
+            give(path, settings).map_err(|reason| BindError::Owner { path: path.clone(), reason })?;
             Ok(vec![listener])
         }
         ListenAddress::Fd(number) => {
@@ -105,6 +104,15 @@ fn bind(address: &ListenAddress, settings: &config::Pool) -> Result<Vec<Listener
             Ok(vec![Listener::adopt(descriptor)?])
         }
     }
+}
+
+fn give(path: &Path, settings: &config::Pool) -> Result<(), String> {
+    let user = settings.socket_owner.as_deref().map(identity::user_id).transpose().map_err(|error| error.to_string())?;
+    let group = settings.socket_group.as_deref().map(identity::group_id).transpose().map_err(|error| error.to_string())?;
+    if user.is_some() || group.is_some() {
+        return identity::chown_path(path, user, group).map_err(|error| error.to_string());
+    }
+    Ok(())
 }
 
 /// A pair of connected sockets through which the children of a pool hand connections over.

@@ -4,6 +4,9 @@
 
 pub mod epoll;
 pub mod fd;
+pub mod file;
+pub mod identity;
+pub mod inheritance;
 pub mod local_time;
 pub mod log_io;
 pub mod passing;

@@ -78,6 +78,20 @@ impl Drop for Blocked {
     }
 }
 
+/// These signals do what they do by default.
+///
+/// # Errors
+/// Those of sigaction(2).
+pub fn restore(signals: &[i32]) -> io::Result<()> {
+    for signal in signals {
+        // SAFETY: SIG_DFL is no code of ours.
+        if unsafe { libc::signal(*signal, libc::SIG_DFL) } == libc::SIG_ERR {
+            return Err(io::Error::last_os_error());
+        }
+    }
+    Ok(())
+}
+
 /// These signals do nothing from now on. Unlike ignored ones, they have their default again in whatever the process executes.
 ///
 /// # Errors
