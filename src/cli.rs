@@ -168,7 +168,10 @@ fn is_flag(setting: &Setting, typed: &str) -> bool {
 
 fn help(setting: &Setting) -> String {
     match setting.default {
-        Fallback::Value(default) if setting.kind != Kind::Switch => format!("{} [default: {default}]", setting.help),
+        // That a switch is off until it is typed goes without saying.
+        Fallback::Value(default) if setting.kind != Kind::Switch || default == "true" => {
+            format!("{} [default: {default}]", setting.help)
+        }
         Fallback::Variable(variable) => format!("{} [default: ${variable}]", setting.help),
         Fallback::Value(_) | Fallback::Nothing => setting.help.to_owned(),
     }
@@ -353,6 +356,13 @@ mod tests {
         let config = pool(&["-l", ":1", "shop", "--listen", ":2", "--threads", "2", "--threads", "3", "--factory"]);
         assert_eq!((config.listen.len(), config.threads, config.app.factory), (2, 3, true));
         assert_eq!(pool(&["shop", "--python-path", "/a:/b", "--python-path=/c"]).python_path.len(), 3);
+    }
+
+    #[test]
+    fn a_switch_needs_no_value_and_has_its_letter() {
+        assert!(serve(&["-D", "shop"]).daemonize && serve(&["shop", "--daemonize"]).daemonize);
+        assert!(!serve(&["-D", "--daemonize=false", "shop"]).daemonize && !serve(&["shop"]).daemonize);
+        assert!(pool(&["shop", "--no-new-privs"]).no_new_privs && !pool(&["shop", "--no-new-privs=no"]).no_new_privs);
     }
 
     #[test]

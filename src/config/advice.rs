@@ -65,7 +65,7 @@ fn names() -> impl Iterator<Item = &'static str> {
 }
 
 /// What other servers call it, the short flags of Gunicorn and uWSGI included where they agree.
-const ALIASES: [(&str, &str); 42] = [
+const ALIASES: [(&str, &str); 40] = [
     ("access-logfile", "access-log"),
     ("access-logformat", "access-log-format"),
     ("b", "listen"),
@@ -78,7 +78,6 @@ const ALIASES: [(&str, &str); 42] = [
     ("g", "group"),
     ("gid", "group"),
     ("home", "venv"),
-    ("lifetime", "max-lifetime"),
     ("limit-post", "max-body-size"),
     ("listen-group", "socket-group"),
     ("listen-mode", "socket-mode"),
@@ -97,7 +96,6 @@ const ALIASES: [(&str, &str); 42] = [
     ("reload-on-rss", "max-rss"),
     ("socket", "listen"),
     ("socket-user", "socket-owner"),
-    ("stats", "control-socket"),
     ("u", "user"),
     ("uid", "user"),
     ("virtualenv", "venv"),
@@ -134,6 +132,26 @@ mod tests {
         ] {
             assert_eq!(told(name), None, "{name}");
         }
+    }
+
+    #[test]
+    fn what_others_call_an_option_is_one_here() {
+        for (other, name) in ALIASES {
+            assert!(names().any(|known| known == name), "{other}: {name}");
+            assert!(names().all(|known| known != other), "{other} is an option itself");
+            assert!(foreign_option(other).is_some_and(|advice| advice.starts_with(&format!("here it is --{name}"))));
+        }
+        assert_eq!(foreign_option("threads"), None);
+    }
+
+    #[test]
+    fn a_python_path_inside_of_chroot_is_looked_for_there() {
+        let root = tempfile::tempdir().unwrap();
+        std::fs::create_dir(root.path().join("lib")).unwrap();
+        let mut config = Config::for_app("blog").unwrap();
+        config.pools[0].python_path = vec!["/lib".into(), "/usr".into()];
+        config.pools[0].chroot = Some(root.path().into());
+        assert_eq!(config.warnings([]), ["python-path (default): /usr does not exist"]);
     }
 
     #[test]

@@ -64,11 +64,12 @@ fn second(first: &Table, second: Table) -> Error {
     Error::SecondPool { name: second.name.clone().unwrap_or_default(), first: origin(first), second: origin(&second) }
 }
 
-/// The values of these keys at the top of a file, whatever is wrong with the rest of it.
+/// The values of these keys at the top of a file, whatever is wrong with the rest of it; and the first mistake in its TOML, which
+/// may hide some.
 ///
 /// # Errors
 /// When the file cannot be read, or one of them has a value of a kind it does not take.
-pub(super) fn read_leniently(path: &Path, keys: &[&str]) -> Result<Layer, Error> {
+pub(super) fn read_leniently(path: &Path, keys: &[&str]) -> Result<(Layer, Option<Error>), Error> {
     Source { path, text: &String::from_utf8_lossy(&bytes(path)?) }.parse_leniently(keys)
 }
 

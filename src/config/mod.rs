@@ -100,6 +100,7 @@ impl Config {
         for table in tables {
             config.add(load_pool(table, layers(&table.settings), file)?)?;
         }
+        config.check_control_socket()?;
         Ok(config)
     }
 
@@ -157,6 +158,23 @@ impl Config {
         Ok(())
     }
 
+    /// Nobody listens where commands come in.
+    fn check_control_socket(&self) -> Result<(), Error> {
+        let Some(path) = self.control_socket.as_ref() else {
+            return Ok(());
+        };
+        let is_it = |address: &ListenAddress| matches!(address, ListenAddress::Unix(taken) if taken == path);
+        match self.pools.iter().find(|pool| pool.listen.iter().any(is_it)) {
+            None => Ok(()),
+            Some(pool) => Err(Error::BadValue {
+                origin: self.origin("control-socket"),
+                key: "control-socket",
+                value: path.display().to_string(),
+                reason: ValueError::new(format!("is where pool `{}` listens ({})", pool.name, pool.origin("listen"))),
+            }),
+        }
+    }
+
     /// Nothing set; only for [`Self::resolve`] and [`control_socket`], which set what they need from the defaults at least.
     fn unset() -> Self {
         Self {
@@ -193,9 +211,9 @@ impl fmt::Display for Config {
 /// at: whatever else is wrong in it must not keep anybody from stopping what runs.
 ///
 /// # Errors
-/// When the file cannot be read, or one of the two values is wrong.
+/// When the file cannot be read, one of the two values is wrong, or the file is no TOML and nothing is found.
 pub fn control_socket(environment: Environment<'_>, file: Option<&Path>) -> Result<Option<PathBuf>, Error> {
-    let in_file = file.map(|path| file::read_leniently(path, &CONTROL_KEYS)).transpose()?.unwrap_or_default();
+    let (in_file, mistake) = file.map(|path| file::read_leniently(path, &CONTROL_KEYS)).transpose()?.unwrap_or_default();
     let environment = |name: &str| CONTROL_VARIABLES.contains(&name).then(|| environment(name)).flatten();
     let (nothing, variables) = (Layer::new(), environment_layer(&environment)?);
     let mut config = Config::unset();
@@ -203,7 +221,10 @@ pub fn control_socket(environment: Environment<'_>, file: Option<&Path>) -> Resu
         config.apply(setting, Layers([&nothing, &variables, &in_file, &nothing]))?;
     }
     config.derive_control_socket();
-    Ok(config.control_socket)
+    match (config.control_socket, mistake) {
+        (None, Some(mistake)) => Err(mistake),
+        (socket, _) => Ok(socket),
+    }
 }
 
 /// The control socket of a pyfcgid that has this PID file, and no other one named.
@@ -630,6 +651,9 @@ mod tests {
         {
             assert!(both(first, second).is_ok(), "{first} {second}");
         }
+        let error =
+            in_file("control-socket = \"/run/c\"\n[pool.b]\napp = \"b\"\nlisten = \"/run/c\"\n").unwrap_err().to_string();
+        assert!(error.contains("site.toml:1: control-socket = \"/run/c\": is where pool `b` listens ("), "{error}");
         let silent = in_file("[pool.shop]\napp = \"shop\"\n[pool.blog]\napp = \"blog\"\n").unwrap_err();
         assert!(
             silent.to_string().starts_with("pool `shop` (default) and pool `blog` (default) both listen on 127.0.0.1:9000")
@@ -679,6 +703,16 @@ mod tests {
         ] {
             assert_eq!(found(&format!("pid-file = \"p\"\n{broken}"), &[("PYFCGID_THREADS", "many")]), expected, "{broken}");
         }
+        for broken in ["log = \n", "log = stderr\n", "log = \"a\n", "]\n"] {
+            assert_eq!(found(&format!("{broken}pid-file = \"p\"\n"), &[]), expected, "{broken}");
+        }
+        let swallowed = "log\npid-file = \"p\"\n";
+        assert!(
+            found(swallowed, &[]).unwrap_err().contains("site.toml:1:"),
+            "the mistake hides it: {:?}",
+            found(swallowed, &[])
+        );
+        assert_eq!(found(swallowed, &[("PYFCGID_CONTROL_SOCKET", "/run/c")]), Ok(Some("/run/c".into())));
         assert_eq!(found("pid-file = \"p\"\n", &[("PYFCGID_CONTROL_SOCKET", "/run/c")]), Ok(Some("/run/c".into())));
         assert_eq!(found("control-socket = \"/c\"\n", &[("PYFCGID_PID_FILE", "/run/p")]), Ok(Some("/c".into())));
         assert_eq!(found("[pool.b]\npid-file = \"p\"\n", &[]), Ok(None));

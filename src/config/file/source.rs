@@ -32,9 +32,7 @@ impl Source<'_> {
     /// # Errors
     /// When it is not TOML, has a key that is not an option, or a value of a kind the option does not take.
     pub(super) fn parse(&self, role: Role) -> Result<Parsed, Error> {
-        let document = DeTable::parse(self.text).map_err(|error| {
-            self.syntax_error(error.span().map_or(0, |span| span.start), error.message().replace('\n', ", "))
-        })?;
+        let document = DeTable::parse(self.text).map_err(|error| self.not_toml(&error))?;
         let mut parsed = Parsed::default();
         for (key, value) in document.get_ref() {
             match key.get_ref().as_ref() {
@@ -49,19 +47,23 @@ impl Source<'_> {
         Ok(parsed)
     }
 
-    /// The values of these settings at the top, whatever else is in the text.
+    /// The values of these settings at the top, whatever else is in the text; and the first mistake in its TOML.
     ///
     /// # Errors
     /// For a value of a kind the option does not take.
-    pub(super) fn parse_leniently(&self, keys: &[&str]) -> Result<Layer, Error> {
-        let (document, _) = DeTable::parse_recoverable(self.text);
+    pub(super) fn parse_leniently(&self, keys: &[&str]) -> Result<(Layer, Option<Error>), Error> {
+        let (document, mistakes) = DeTable::parse_recoverable(self.text);
         let mut layer = Layer::new();
         for setting in SETTINGS.iter().filter(|setting| keys.contains(&setting.name)) {
             if let Some(value) = document.get_ref().get(setting.name) {
                 layer.insert(setting.name, self.items(setting, value)?);
             }
         }
-        Ok(layer)
+        Ok((layer, mistakes.first().map(|error| self.not_toml(error))))
+    }
+
+    fn not_toml(&self, error: &toml::de::Error) -> Error {
+        self.syntax_error(error.span().map_or(0, |span| span.start), error.message().replace('\n', ", "))
     }
 
     fn tables(&self, key: &Key<'_>, value: &Value<'_>) -> Result<Vec<Table>, Error> {
