@@ -1,7 +1,7 @@
 //! What the configuration says of the log, in the log's own terms.
 
 use crate::config::{Config, LogTarget};
-use crate::logging::{Facility, Settings, Target};
+use crate::logging::{Settings, Target};
 
 /// The settings of the log.
 pub fn of(config: &Config) -> Settings {
