@@ -206,6 +206,11 @@ impl Children {
         std::mem::take(&mut self.actions)
     }
 
+    /// Whether there is something to be done.
+    pub fn has_actions(&self) -> bool {
+        !self.actions.is_empty()
+    }
+
     /// The children that serve.
     pub fn serving(&self) -> impl Iterator<Item = ChildId> + '_ {
         self.children.iter().filter(|child| child.state == State::Serving).map(|child| child.id)
