@@ -16,7 +16,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use log::Level;
-use pyfcgid::logging::{self, Lines, Message, Reader, Settings, Target};
+use pyfcgid::logging::{self, Message, Reader, Settings, Target};
 use roles::{Role, Running};
 use rsyslog::Rsyslog;
 
@@ -52,26 +52,24 @@ fn rsyslog_gets_every_line_although_it_is_restarted() {
 }
 
 #[test]
-fn a_child_logs_through_its_socket_and_its_stray_output_comes_line_by_line() {
-    let (mut reader, socket) = logging::channel().unwrap();
-    let (mut lines, output) = Lines::pipe().unwrap();
-    let mut child = Running::start(roles::command(Role::Child).stdin(Stdio::from(socket)).stderr(Stdio::from(output)));
-    let messages = read_to_end(&mut reader);
-    let record = |level, text: &str| Message::Record { level, text: text.to_owned() };
+fn a_supervisor_writes_what_a_child_logs_and_its_stray_output() {
+    let mut supervisor = Running::start(roles::command(Role::Supervisor).stderr(Stdio::piped()));
+    let mut log = String::new();
+    supervisor.0.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+    supervisor.expect_success();
+    let mut lines: Vec<_> = log.lines().map(|line| &line[line.find('[').unwrap_or(0)..]).collect();
+    lines.sort_unstable();
     let expected = [
-        record(Level::Info, "two\nlines"),
-        record(Level::Debug, "detail"),
-        Message::Access { line: "GET / 200".to_owned() },
-        record(Level::Error, "the log goes to the supervisor already"),
+        "    lines",
+        "GET / 200",
+        "[debug] blog[7]: detail",
+        "[error] blog[7]: the log goes to the supervisor already",
+        "[info] blog[7]: two",
+        "[warn] blog[7]: said by C code",
+        "[warn] blog[7]: without end",
     ];
-    assert_eq!(messages, expected);
-    let mut stray = Vec::new();
-    wait_until("the end of the child's output", || {
-        stray.extend(std::iter::from_fn(|| lines.read()));
-        lines.is_at_end()
-    });
-    assert_eq!(stray, ["said by C code", "without end"]);
-    child.expect_success();
+    assert_eq!(lines, expected, "{log}");
+    assert!(log.contains("blog[7]: two\n    lines\n"), "{log}");
 }
 
 #[test]
@@ -91,14 +89,14 @@ fn processes_forked_while_threads_log_can_log_on() {
 
 #[test]
 fn a_standard_error_that_nobody_reads_does_not_stop_the_supervisor() {
-    let mut child = Running::start(roles::command(Role::Supervisor).stdout(Stdio::piped()).stderr(Stdio::piped()));
+    let mut child = Running::start(roles::command(Role::Talker).stdout(Stdio::piped()).stderr(Stdio::piped()));
     let mut stdout = BufReader::new(child.0.stdout.take().unwrap()).lines();
     assert!(stdout.any(|line| line.unwrap().ends_with("all is said")), "it ended before it had said all");
     let mut log = String::new();
     child.0.stderr.take().unwrap().read_to_string(&mut log).unwrap();
     child.expect_success();
     let texts: Vec<_> = log.lines().map(|line| line.split_once("]: ").unwrap().1).collect();
-    let expected: Vec<_> = (0..roles::LINES_OF_A_SUPERVISOR).map(|number| format!("line {number}")).collect();
+    let expected: Vec<_> = (0..roles::LINES_OF_A_TALKER).map(|number| format!("line {number}")).collect();
     assert_eq!(texts, expected);
 }
 

@@ -92,6 +92,9 @@ impl Output {
     fn drop_first(&mut self) {
         self.written = 0;
         self.waiting_cost -= self.waiting.pop_front().map_or(0, |piece| cost(&piece));
+        if self.waiting.is_empty() {
+            self.waiting.shrink_to(USUALLY_WAITING); // Else a jam would cost memory for ever.
+        }
     }
 
     fn lose(&mut self, cause: &str) {
@@ -122,6 +125,7 @@ fn cost(piece: &[u8]) -> usize {
     piece.len() + 64
 }
 
+const USUALLY_WAITING: usize = 64;
 /// Memory for lines that wait.
 const MAX_WAITING: usize = 8 << 20;
 

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use log::LevelFilter;
-use pyfcgid::logging::{self, Settings};
+use log::{Level, LevelFilter};
+use pyfcgid::logging::{self, Lines, Settings, Target};
 use pyfcgid::sys::fd;
 
 use super::wait_until;
@@ -20,13 +20,15 @@ pub enum Role {
     Child,
     /// The same, from several threads, and forks meanwhile.
     Forks,
-    /// Logs to standard error more than a pipe takes.
+    /// Starts a [`Role::Child`] and writes what it says to standard error.
     Supervisor,
+    /// Logs to standard error more than a pipe takes.
+    Talker,
 }
 
 pub const FORKS: usize = 100;
 pub const LINES_OF_A_FORK: usize = 20;
-pub const LINES_OF_A_SUPERVISOR: usize = 20_000;
+pub const LINES_OF_A_TALKER: usize = 20_000;
 const VARIABLE: &str = "PYFCGID_TEST_ROLE";
 
 /// Runs this program in a role.
@@ -73,6 +75,7 @@ pub fn play() -> bool {
         Ok("Child") => then(child),
         Ok("Forks") => then(forks),
         Ok("Supervisor") => then(supervisor),
+        Ok("Talker") => then(talker),
         Ok(_) => false,
     }
 }
@@ -101,8 +104,22 @@ fn child() {
 }
 
 fn supervisor() {
+    let settings = Settings { access: Some(Target::Stderr), level: LevelFilter::Debug, ..Settings::default() };
+    logging::start(&settings).unwrap();
+    let (mut reader, socket) = logging::channel().unwrap();
+    let (mut lines, output) = Lines::pipe().unwrap();
+    let mut child = Running::start(command(Role::Child).stdin(socket).stderr(output));
+    wait_until("the end of the child's log", || {
+        logging::pass_on(&mut reader, "blog", 7);
+        logging::pass_on_lines(&mut lines, Level::Warn, "blog", 7);
+        reader.is_at_end() && lines.is_at_end()
+    });
+    child.expect_success();
+}
+
+fn talker() {
     logging::start(&Settings::default()).unwrap();
-    for number in 0..LINES_OF_A_SUPERVISOR {
+    for number in 0..LINES_OF_A_TALKER {
         log::info!(target: "pyfcgid", "line {number}");
     }
     assert!(!logging::blocked().is_empty());

@@ -256,6 +256,16 @@ mod tests {
     }
 
     #[test]
+    fn no_byte_of_a_value_can_leave_its_field() {
+        let every_byte: Vec<u8> = (0..=255).collect();
+        let names: [&[u8]; 4] = [b"REQUEST_METHOD", b"REQUEST_URI", b"HTTP_HOST", b"REMOTE_USER"];
+        let params = names.map(|name| (name, every_byte.as_slice()));
+        let line = line_with("$request \"$host\" $remote_user $http_host", &params);
+        assert!(line.bytes().all(|byte| (b' '..=b'~').contains(&byte)), "{line}");
+        assert_eq!((line.matches('"').count(), line.matches("\\x0A").count(), line.matches("\\x22").count()), (2, 5, 5));
+    }
+
+    #[test]
     fn mistakes_are_told_with_what_was_meant() {
         let error = |text: &str| Format::parse(text).unwrap_err().to_string();
         assert_eq!(error("a $statsu b"), "unknown variable $statsu: did you mean $status?");
