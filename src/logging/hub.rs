@@ -29,18 +29,24 @@ enum Access {
 
 impl Hub {
     pub(super) fn open(settings: &Settings) -> Result<Self, Error> {
-        let log = open(&settings.target, settings)?;
+        Self::open_after(settings, None)
+    }
+
+    /// `known_syslog` is where a syslog daemon has been before.
+    fn open_after(settings: &Settings, known_syslog: Option<&Path>) -> Result<Self, Error> {
+        let open = |target| open(target, settings, known_syslog);
+        let log = open(&settings.target)?;
         let access = match &settings.access {
             None => Access::Nowhere,
             Some(target) if *target == settings.target => Access::Log,
-            Some(target) => Access::Own(open(target, settings)?),
+            Some(target) => Access::Own(open(target)?),
         };
         Ok(Self { settings: settings.clone(), log, access })
     }
 
     /// Goes on as the settings say, or as before if that cannot be.
     pub(super) fn reconfigure(&mut self, settings: &Settings) -> Result<(), Error> {
-        let mut new = Self::open(settings)?;
+        let mut new = Self::open_after(settings, self.known_syslog())?;
         self.flush();
         let lost = if place(&new.settings.target, &new.settings) == place(&self.settings.target, &self.settings) {
             new.log.take_over(&mut self.log);
@@ -53,6 +59,11 @@ impl Hub {
         self.tell_lost(LOG, lost);
         self.tell_lost(ACCESS_LOG, lost_access);
         Ok(())
+    }
+
+    fn known_syslog(&self) -> Option<&Path> {
+        let targets = [Some(&self.settings.target), self.settings.access.as_ref()];
+        targets.contains(&Some(&Target::Syslog)).then_some(&self.settings.syslog_socket)
     }
 
     fn take_over_access(&mut self, old: Self) -> Option<Lost> {
@@ -70,12 +81,15 @@ impl Hub {
 
     pub(super) fn write(&mut self, level: Level, pool: &str, process: u32, text: fmt::Arguments<'_>) {
         if level <= self.settings.level {
-            let line = Line { time: Timestamp::now(), level, pool, process, text };
-            let mut pieces = Vec::new();
-            self.log.sink.encode(&line, &mut |piece| pieces.push(piece));
-            pieces.into_iter().for_each(|piece| self.log.push(piece));
-            self.flush_log();
+            self.write_line(&Line { time: Timestamp::now(), level, pool, process, text });
         }
+    }
+
+    fn write_line(&mut self, line: &Line<'_>) {
+        let mut pieces = Vec::new();
+        self.log.sink.encode(line, &mut |piece| pieces.push(piece));
+        pieces.into_iter().for_each(|piece| self.log.push(piece));
+        self.flush_log();
     }
 
     /// Writes a line about this process.
@@ -111,9 +125,13 @@ impl Hub {
         self.tell_lost(LOG, lost);
     }
 
+    /// Whatever the level: who asked for errors alone wants to know that some are missing.
     fn tell_lost(&mut self, what: &str, lost: Option<Lost>) {
         if let Some(Lost { count, cause }) = lost {
-            self.write_own(Level::Warn, &format!("lines of the {what} that were lost: {count} ({cause})"));
+            let pool = self.settings.ident.clone();
+            let text = format_args!("lines of the {what} that were lost: {count} ({cause})");
+            let (time, process) = (Timestamp::now(), std::process::id());
+            self.write_line(&Line { time, level: Level::Warn, pool: &pool, process, text });
         }
     }
 
@@ -156,11 +174,13 @@ impl Hub {
     }
 }
 
-fn open(target: &Target, settings: &Settings) -> Result<Output, Error> {
+fn open(target: &Target, settings: &Settings, known_syslog: Option<&Path>) -> Result<Output, Error> {
+    let Settings { syslog_socket, ident, facility, .. } = settings;
     Ok(Output::new(match target {
         Target::Stderr => Box::new(Stream::new(std::io::stderr())),
         Target::File(path) => Box::new(LogFile::open(path)?),
-        Target::Syslog => Box::new(Syslog::open(&settings.syslog_socket, &settings.ident, settings.facility)?),
+        Target::Syslog if known_syslog == Some(syslog_socket) => Box::new(Syslog::unconnected(syslog_socket, ident, *facility)),
+        Target::Syslog => Box::new(Syslog::open(syslog_socket, ident, *facility)?),
     }))
 }
 
@@ -341,6 +361,30 @@ mod tests {
         assert!(status.success());
         let error = Hub::open(&place.settings("log")).map(drop).unwrap_err();
         assert!(matches!(error, Error::File { .. }), "{error}");
+    }
+
+    #[test]
+    fn new_settings_do_not_need_the_syslog_daemon_that_was_there() {
+        let place = Place::new();
+        let bind = || std::os::unix::net::UnixDatagram::bind(place.path("socket")).unwrap();
+        let daemon = bind();
+        let settings = Settings { target: Target::Syslog, syslog_socket: place.path("socket"), ..Settings::default() };
+        let mut hub = Hub::open(&settings).unwrap();
+        drop(daemon);
+        fs::remove_file(place.path("socket")).unwrap();
+        say(&mut hub, "one");
+        hub.reconfigure(&settings).unwrap();
+        say(&mut hub, "two");
+        let elsewhere = Settings { syslog_socket: place.path("elsewhere"), ..settings };
+        assert!(matches!(hub.reconfigure(&elsewhere), Err(Error::Syslog { .. })));
+        let daemon = bind();
+        daemon.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        hub.flush();
+        for text in ["one", "two"] {
+            let mut buffer = [0; 200];
+            let length = daemon.recv(&mut buffer).unwrap();
+            assert!(buffer[..length].ends_with(text.as_bytes()), "{text}");
+        }
     }
 
     #[test]

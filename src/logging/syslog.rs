@@ -22,16 +22,21 @@ pub(super) struct Syslog {
 }
 
 impl Syslog {
-    /// A daemon that is only being restarted is no error: its socket is there.
+    /// Connects to the daemon. One that is only being restarted is no error: its socket is there.
     pub(super) fn open(path: &Path, ident: &str, facility: Facility) -> Result<Self, Error> {
-        let form = Form { ident: ident.to_owned(), facility };
-        let mut syslog = Self { form, path: path.to_owned(), connection: None, max_len: USUAL_MAX_LEN };
+        let mut syslog = Self::unconnected(path, ident, facility);
         match syslog.connect() {
             Err(source) if ![ErrorKind::ConnectionRefused, ErrorKind::WouldBlock].contains(&source.kind()) => {
                 Err(Error::Syslog { path: path.to_owned(), source })
             }
             _ => Ok(syslog),
         }
+    }
+
+    /// Connects with the first line: where a daemon has been before, one will be again.
+    pub(super) fn unconnected(path: &Path, ident: &str, facility: Facility) -> Self {
+        let form = Form { ident: ident.to_owned(), facility };
+        Self { form, path: path.to_owned(), connection: None, max_len: USUAL_MAX_LEN }
     }
 
     fn connect(&mut self) -> io::Result<()> {
