@@ -3,6 +3,7 @@
 use crate::browser::Browser;
 use crate::kept_peer::KeptPeer;
 use crate::load::Load;
+use crate::question::Methods;
 use crate::service::Service;
 use crate::shipped::Shipped;
 use crate::web_server::{Place, WebServer};
@@ -14,7 +15,8 @@ pub(crate) enum Front {
     Nginx,
     Apache,
     Haproxy,
-    /// HAProxy with several requests at once on each connection.
+    /// HAProxy with several requests at once on each connection. Only GET: HAProxy 2.6 answers 500 by itself when the
+    /// parameters of a request meet the body of another one in its buffer, however the back end fares.
     HaproxyMultiplexed,
     /// The load itself speaks FastCGI.
     Direct,
@@ -32,7 +34,14 @@ impl Front {
             Self::HaproxyMultiplexed => Some(haproxy::start(&socket, MULTIPLEXED, "")),
             Self::Direct => None,
         };
-        Site { web_server, _public: public }
+        Site { web_server, methods: self.methods(), _public: public }
+    }
+
+    fn methods(self) -> Methods {
+        match self {
+            Self::HaproxyMultiplexed => Methods::GetOnly,
+            _ => Methods::GetAndPost,
+        }
     }
 }
 
@@ -40,16 +49,17 @@ impl Front {
 #[derive(Debug)]
 pub(crate) struct Site {
     web_server: Option<WebServer>,
+    methods: Methods,
     _public: Place,
 }
 
 impl Site {
     /// Starts clients that ask for the service's present version.
     pub(crate) fn load(&self, service: &Service, connections: usize) -> Load {
-        let version = service.version();
+        let (methods, version) = (self.methods, service.version());
         match &self.web_server {
-            Some(web_server) => Load::start(connections, version, || Browser::new(web_server.port)),
-            None => Load::start(connections, version, || KeptPeer::new(service.address())),
+            Some(web_server) => Load::start(connections, methods, version, || Browser::new(web_server.port)),
+            None => Load::start(connections, methods, version, || KeptPeer::new(service.address())),
         }
     }
 

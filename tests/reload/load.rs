@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use crate::question::{Question, Source};
+use crate::question::{Methods, Question, Source};
 use crate::random::Random;
 use crate::support::process::wait_until;
 
@@ -31,6 +31,7 @@ pub(crate) struct Load {
 #[derive(Debug)]
 struct Course {
     seed: u64,
+    methods: Methods,
     started: Instant,
     stops: AtomicBool,
     asked: AtomicUsize,
@@ -43,9 +44,10 @@ struct Course {
 
 impl Load {
     /// Lets this many clients ask a site that serves `version`. The seed is printed.
-    pub(crate) fn start<C: Client>(connections: usize, version: u32, client: impl Fn() -> C) -> Self {
+    pub(crate) fn start<C: Client>(connections: usize, methods: Methods, version: u32, client: impl Fn() -> C) -> Self {
         let course = Arc::new(Course {
             seed: Random::new().next(),
+            methods,
             started: Instant::now(),
             stops: AtomicBool::new(false),
             asked: AtomicUsize::new(0),
@@ -108,7 +110,7 @@ impl Course {
         let mut random = Random::from_seed(self.seed.wrapping_add(client as u64));
         let mut tally = Tally::default();
         while !self.is_over() {
-            let question = Question::random(&mut random, client, tally.asked);
+            let question = Question::random(&mut random, self.methods, client, tally.asked);
             let asked = Instant::now();
             let result = self.ask(&mut connection, &question);
             tally.count(&question, self.started, asked, &result);

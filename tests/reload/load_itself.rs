@@ -8,7 +8,7 @@ use std::thread::{self, JoinHandle};
 use crate::browser::Browser;
 use crate::kept_peer::KeptPeer;
 use crate::load::{Client, Load};
-use crate::question::Question;
+use crate::question::{Methods, Question};
 use crate::support::peer::Address;
 use crate::support::record::{kind, record};
 
@@ -153,7 +153,7 @@ impl Client for Flawed {
 
 #[test]
 fn one_failure_of_many_requests_is_reported_whole() {
-    let load = Load::start(4, 1, || Flawed(0));
+    let load = Load::start(4, Methods::GetAndPost, 1, || Flawed(0));
     load.wait_for(100_000);
     let report = load.finish();
     assert!((1..=4).contains(&report.failures().len()), "{report}");

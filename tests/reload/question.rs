@@ -22,10 +22,19 @@ pub(crate) struct Source {
     pub(crate) pid: u32,
 }
 
+/// Which requests a load is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Methods {
+    /// Every tenth is a POST.
+    GetAndPost,
+    GetOnly,
+}
+
 impl Question {
-    /// Every tenth is a POST, and some of them let the application wait.
-    pub(crate) fn random(random: &mut Random, client: usize, number: usize) -> Self {
-        let body = if number % 10 == 9 { POST_SIZE + random.below(MOST_MORE) } else { 0 };
+    /// The next one of a client. A few of them let the application wait.
+    pub(crate) fn random(random: &mut Random, methods: Methods, client: usize, number: usize) -> Self {
+        let posts = methods == Methods::GetAndPost && number % 10 == 9;
+        let body = if posts { POST_SIZE + random.below(MOST_MORE) } else { 0 };
         let waits = random.below(WAITS_ONE_OF) == 0;
         Self {
             path: format!("/client-{client}/request-{number}"),
