@@ -3,9 +3,8 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
-use crate::load::Client;
+use crate::load::{Client, PATIENCE};
 use crate::question::{Question, shown};
-use crate::support::peer::DEADLINE;
 
 /// Opens another connection only when the server said that it would close the last one, or after a failure.
 #[derive(Debug)]
@@ -32,8 +31,8 @@ impl Browser {
     fn connect(&self) -> std::io::Result<TcpStream> {
         let connection = TcpStream::connect(("127.0.0.1", self.port))?;
         connection.set_nodelay(true)?;
-        connection.set_read_timeout(Some(DEADLINE))?;
-        connection.set_write_timeout(Some(DEADLINE))?;
+        connection.set_read_timeout(Some(PATIENCE))?;
+        connection.set_write_timeout(Some(PATIENCE))?;
         Ok(connection)
     }
 

@@ -89,7 +89,7 @@ fn nginx_site(service: &Service) -> Shipped {
 fn apache_site(service: &Service) -> Shipped {
     Shipped::read("apache/proxypass.conf")
         .replace("fcgi://127.0.0.1:9000/", &format!("unix:{}|fcgi://localhost/", service.socket().display()))
-        .replace("<VirtualHost *:80>", "ThreadsPerChild 64\nMaxRequestWorkers 64\n<VirtualHost *:80>")
+        .replace("<VirtualHost *:80>", "ThreadsPerChild 64\nMaxRequestWorkers 64\nMinSpareThreads 1\n<VirtualHost *:80>")
 }
 
 const MULTIPLEXED: &str = "option keep-conn\n    option mpxs-conns\n    option max-reqs 20";

@@ -1,6 +1,9 @@
 //! A web server on one kept FastCGI connection, which it expects to be open for ever.
 
-use crate::load::Client;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use crate::load::{Client, PATIENCE};
 use crate::question::Question;
 use crate::support::peer::Address;
 use crate::support::{Answer, Params, Peer, record};
@@ -21,8 +24,14 @@ impl KeptPeer {
     fn take_connection(&mut self) -> Result<Peer, String> {
         match self.connection.take() {
             Some(connection) => Ok(connection),
-            None => Peer::try_connect(&self.address).map_err(|error| format!("no connection: {error}")),
+            None => self.connect().map_err(|error| format!("no connection: {error}")),
         }
+    }
+
+    fn connect(&self) -> io::Result<Peer> {
+        let connection = Peer::try_connect(&self.address)?;
+        connection.set_deadline(PATIENCE);
+        Ok(connection)
     }
 }
 
@@ -30,11 +39,17 @@ impl Client for KeptPeer {
     fn ask(&mut self, question: &Question) -> Result<Vec<u8>, String> {
         let mut connection = self.take_connection()?;
         connection.try_send(&request(question)).map_err(|error| format!("the request is not taken: {error}"))?;
-        let answer = connection.answer(1);
+        let answer = read_answer(&mut connection)?;
         check(&answer)?;
         self.connection = Some(connection);
         Ok(answer.body)
     }
+}
+
+/// The peer panics when it waits too long, and at records that cannot be.
+fn read_answer(connection: &mut Peer) -> Result<Answer, String> {
+    let answer = catch_unwind(AssertUnwindSafe(|| connection.answer(1)));
+    answer.map_err(|panic| panic.downcast_ref().map_or_else(|| "a panic without words".to_owned(), String::clone))
 }
 
 fn check(answer: &Answer) -> Result<(), String> {

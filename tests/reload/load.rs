@@ -203,6 +203,8 @@ impl fmt::Display for Report {
     }
 }
 
+/// How long a client waits for its connection.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 /// After so many a load ends by itself: they tell enough.
 const MOST_FAILURES: usize = 200;
 const MOST_SHOWN: usize = 20;
