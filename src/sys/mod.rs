@@ -3,5 +3,8 @@
 #![allow(unsafe_code)]
 
 pub mod fd;
+pub mod file;
+pub mod identity;
+pub mod inheritance;
 pub mod process;
 pub mod signal;

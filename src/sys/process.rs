@@ -1,7 +1,178 @@
-//! The process as a whole: its environment and its end.
+//! The process as a whole: its environment, its children and its end.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
+use std::fmt;
 use std::fs;
+use std::io;
+use std::os::fd::RawFd;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+/// The number of one process. Invariant: positive, so that no signal ever goes to a process group by mistake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ProcessId(i32);
+
+impl ProcessId {
+    /// That of this process.
+    pub fn current() -> Self {
+        Self(std::process::id().cast_signed())
+    }
+
+    /// The process of this number, if a process can have it.
+    pub fn new(number: i32) -> Option<Self> {
+        (number > 0).then_some(Self(number))
+    }
+
+    /// As the system counts.
+    pub fn number(self) -> i32 {
+        self.0
+    }
+}
+
+impl fmt::Display for ProcessId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Which of the two processes this is, after [`fork`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fork {
+    /// The one that called, and the number of the new one.
+    Parent(ProcessId),
+    /// The new one.
+    Child,
+}
+
+/// Makes a copy of this process.
+///
+/// # Errors
+/// When there is a second thread, which the copy would lack while its locks stay locked, and those of fork(2).
+pub fn fork() -> io::Result<Fork> {
+    let count = threads();
+    if count != 1 {
+        return Err(io::Error::other(format!("a process with {count} threads must not be forked")));
+    }
+    // SAFETY: this is the only thread, so the copy is a whole process.
+    let number = unsafe { libc::fork() };
+    match ProcessId::new(number) {
+        Some(child) => Ok(Fork::Parent(child)),
+        None if number == 0 => Ok(Fork::Child),
+        None => Err(io::Error::last_os_error()),
+    }
+}
+
+/// How a process has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExitReason {
+    /// By itself, with this exit code.
+    Code(i32),
+    /// By this signal.
+    Signal(i32),
+    /// It is no child of this process, or somebody else has asked first.
+    Unknown,
+}
+
+impl fmt::Display for ExitReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Code(code) => write!(f, "exit code {code}"),
+            Self::Signal(signal) => match SIGNAL_NAMES.iter().find(|(number, _)| number == signal) {
+                Some((_, name)) => write!(f, "signal {signal} ({name})"),
+                None => write!(f, "signal {signal}"),
+            },
+            Self::Unknown => write!(f, "an unknown cause"),
+        }
+    }
+}
+
+/// How this child has ended, if it has, without waiting. It asks for the one child only: others, which an application or a
+/// library may have started, are not reaped.
+pub fn reap(child: ProcessId) -> Option<ExitReason> {
+    let mut status = 0;
+    loop {
+        // SAFETY: `status` outlives the call.
+        match unsafe { libc::waitpid(child.0, &raw mut status, libc::WNOHANG) } {
+            0 => return None,
+            -1 if io::Error::last_os_error().kind() == io::ErrorKind::Interrupted => {}
+            -1 => return Some(ExitReason::Unknown),
+            _ => return exit_reason(status),
+        }
+    }
+}
+
+fn exit_reason(status: i32) -> Option<ExitReason> {
+    if libc::WIFEXITED(status) {
+        Some(ExitReason::Code(libc::WEXITSTATUS(status)))
+    } else if libc::WIFSIGNALED(status) {
+        Some(ExitReason::Signal(libc::WTERMSIG(status)))
+    } else {
+        None // Stopped or continued, which only a tracer is told.
+    }
+}
+
+/// Sends a signal to one process; 0 sends none and only asks whether that could be.
+///
+/// # Errors
+/// Those of kill(2): `ESRCH` when there is no such process, `EPERM` when it is somebody else's.
+pub fn kill(process: ProcessId, signal: i32) -> io::Result<()> {
+    // SAFETY: kill(2) touches no memory.
+    check(unsafe { libc::kill(process.0, signal) })
+}
+
+/// Closes every descriptor but the standard three and `kept`. For a process right after [`fork`]: what else it has inherited
+/// belongs to its parent. Values that own a closed descriptor must not be dropped afterwards, nor used.
+///
+/// # Errors
+/// When neither close_range(2) nor /proc is there.
+pub fn keep_only(kept: &[RawFd]) -> io::Result<()> {
+    let gaps = gaps(kept);
+    let Err(_) = gaps.iter().try_for_each(|(first, last)| close_range(*first, *last)) else {
+        return Ok(());
+    };
+    // An old kernel, or a sandbox that does not know the call.
+    let numbers = fs::read_dir("/proc/self/fd")?.flatten();
+    let numbers: Vec<u32> = numbers.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+    for number in numbers.iter().filter(|number| gaps.iter().any(|(first, last)| (first..=last).contains(number))) {
+        // SAFETY: the caller has said that nobody uses it. The directory's own descriptor is closed already: a harmless error.
+        unsafe { libc::close(number.cast_signed()) };
+    }
+    Ok(())
+}
+
+/// The ranges of numbers above 2 that have none of `kept`.
+fn gaps(kept: &[RawFd]) -> Vec<(u32, u32)> {
+    let mut kept: Vec<u32> = kept.iter().filter_map(|fd| u32::try_from(*fd).ok()).collect();
+    kept.sort_unstable();
+    let mut gaps = Vec::new();
+    let mut first = 3;
+    for fd in kept {
+        if fd > first {
+            gaps.push((first, fd - 1));
+        }
+        first = first.max(fd + 1);
+    }
+    gaps.push((first, u32::MAX));
+    gaps
+}
+
+fn close_range(first: u32, last: u32) -> io::Result<()> {
+    // SAFETY: the caller of keep_only has said that nobody uses these descriptors.
+    let result = unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
+    if result == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// Replaces this program by another in the same process, with these variables added to its environment. Returns only when that
+/// fails. Descriptors that are not close-on-exec stay open.
+pub fn exec(program: &Path, arguments: &[OsString], variables: &[(OsString, OsString)]) -> io::Error {
+    let mut command = Command::new(program);
+    if let Some((name, arguments)) = arguments.split_first() {
+        command.arg0(name).args(arguments);
+    }
+    command.envs(variables.iter().map(|(name, value)| (name, value))).exec()
+}
 
 /// Sets an environment variable, before there is a second thread.
 ///
@@ -14,6 +185,41 @@ pub fn set_environment(name: &OsStr, value: &OsStr) {
     unsafe { std::env::set_var(name, value) };
 }
 
+/// Removes an environment variable, before there is a second thread.
+///
+/// # Panics
+/// As [`set_environment`].
+#[expect(clippy::disallowed_methods, reason = "this is the one place, and it checks")]
+pub fn unset_environment(name: &OsStr) {
+    assert_eq!(threads(), 1, "the environment is changed before any thread is started");
+    // SAFETY: this is the only thread, so nobody reads the environment meanwhile.
+    unsafe { std::env::remove_var(name) };
+}
+
+/// From now on no program that this process or its children start can gain privileges: set-user-ID bits mean nothing.
+///
+/// # Errors
+/// When the kernel does not know it.
+pub fn no_new_privs() -> io::Result<()> {
+    // SAFETY: this prctl takes numbers only.
+    check(unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) })
+}
+
+/// Sets which permissions new files do not get, and returns what it was.
+pub fn umask(mode: u32) -> u32 {
+    // SAFETY: umask(2) touches no memory and cannot fail.
+    unsafe { libc::umask(mode & 0o777) }
+}
+
+/// The monotonic clock of the system, which starts at boot. For what other processes are told; [`std::time::Instant`] is the
+/// same clock for everything else.
+pub fn monotonic_time() -> Duration {
+    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: `now` outlives the call, which cannot fail for this clock.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut now) };
+    Duration::new(now.tv_sec.unsigned_abs(), u32::try_from(now.tv_nsec).unwrap_or(0))
+}
+
 /// Ends the process at once: no destructor, no `atexit` handler of the C library, nothing that another thread could disturb.
 pub fn exit_now(code: u8) -> ! {
     // SAFETY: _exit touches no memory of this process.
@@ -23,4 +229,90 @@ pub fn exit_now(code: u8) -> ! {
 /// How many threads this process has.
 pub fn threads() -> usize {
     fs::read_dir("/proc/self/task").map_or(1, Iterator::count)
+}
+
+fn check(result: libc::c_int) -> io::Result<()> {
+    if result == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// What ends a process in practice.
+const SIGNAL_NAMES: [(i32, &str); 13] = [
+    (libc::SIGHUP, "SIGHUP"),
+    (libc::SIGINT, "SIGINT"),
+    (libc::SIGQUIT, "SIGQUIT"),
+    (libc::SIGILL, "SIGILL"),
+    (libc::SIGTRAP, "SIGTRAP"),
+    (libc::SIGABRT, "SIGABRT"),
+    (libc::SIGBUS, "SIGBUS"),
+    (libc::SIGFPE, "SIGFPE"),
+    (libc::SIGKILL, "SIGKILL, perhaps the kernel's, out of memory"),
+    (libc::SIGSEGV, "SIGSEGV"),
+    (libc::SIGTERM, "SIGTERM"),
+    (libc::SIGXCPU, "SIGXCPU"),
+    (libc::SIGSYS, "SIGSYS"),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fork_refuses_beside_a_second_thread() {
+        let (sender, receiver) = std::sync::mpsc::channel::<()>();
+        let second = std::thread::spawn(move || receiver.recv());
+        let error = fork().unwrap_err().to_string();
+        assert!(error.contains("threads must not be forked"), "{error}");
+        drop(sender);
+        assert!(second.join().unwrap().is_err());
+    }
+
+    #[test]
+    fn only_positive_numbers_are_processes() {
+        assert_eq!(ProcessId::new(0), None);
+        assert_eq!(ProcessId::new(-1), None);
+        assert_eq!(ProcessId::new(7).map(ProcessId::number), Some(7));
+    }
+
+    #[test]
+    fn the_gaps_leave_out_what_is_kept_and_the_standard_three() {
+        assert_eq!(gaps(&[]), [(3, u32::MAX)]);
+        assert_eq!(gaps(&[0, 2, -1]), [(3, u32::MAX)]);
+        assert_eq!(gaps(&[9, 3, 4, 9]), [(5, 8), (10, u32::MAX)]);
+    }
+
+    #[test]
+    fn a_process_that_is_no_child_of_ours_has_ended_for_us() {
+        assert_eq!(reap(ProcessId::current()), Some(ExitReason::Unknown));
+    }
+
+    #[test]
+    #[expect(clippy::zombie_processes, reason = "reap is what waits for it")]
+    fn how_a_child_ended_is_told_once() {
+        let child = std::process::Command::new("sh").args(["-c", "exit 3"]).spawn().unwrap();
+        let child = ProcessId::new(child.id().cast_signed()).unwrap();
+        let deadline = std::time::Instant::now() + Duration::from_secs(20);
+        let reason = loop {
+            match reap(child) {
+                Some(reason) => break reason,
+                None => assert!(std::time::Instant::now() < deadline, "it does not end"),
+            }
+            std::thread::yield_now();
+        };
+        assert_eq!(reason, ExitReason::Code(3));
+        assert_eq!(reap(child), Some(ExitReason::Unknown));
+    }
+
+    #[test]
+    fn reasons_are_words() {
+        assert_eq!(ExitReason::Code(3).to_string(), "exit code 3");
+        assert_eq!(ExitReason::Signal(libc::SIGSEGV).to_string(), "signal 11 (SIGSEGV)");
+        assert_eq!(ExitReason::Signal(40).to_string(), "signal 40");
+    }
+
+    #[test]
+    fn the_monotonic_clock_goes_on() {
+        let before = monotonic_time();
+        assert!(before > Duration::ZERO);
+        assert!(monotonic_time() >= before);
+    }
 }
