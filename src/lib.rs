@@ -16,6 +16,7 @@ pub mod logging;
 pub mod protocol;
 #[cfg(feature = "python")]
 pub mod run;
+pub mod service;
 pub mod supervisor;
 pub mod sys;
 pub mod workers;

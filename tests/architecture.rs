@@ -30,7 +30,7 @@ const fn layer(module: &'static str, uses: &'static [&'static str], crates: &'st
 const LAYERS: &[Layer] = &[
     layer("main",       &["run"],                                                               &[]),
     layer("lib",        &[],                                                                    &[]),
-    layer("run",        &["cli", "client", "event_loop", "wsgi", "workers", "exchange", "logging", "daemon", "config", "protocol", "sys"], &["mio"]),
+    layer("run",        &["cli", "client", "event_loop", "wsgi", "workers", "exchange", "logging", "daemon", "service", "config", "protocol", "sys"], &["mio"]),
     layer("cli",        &["client", "config"],                                                  &["clap"]),
     layer("client",     &["config", "protocol"],                                                &["socket2"]),
     layer("event_loop", &["workers", "exchange", "protocol", "sys"],                            &["mio", "slab", "socket2"]),
@@ -39,6 +39,7 @@ const LAYERS: &[Layer] = &[
     layer("exchange",   &["protocol"],                                                          &["tempfile"]),
     layer("logging",    &["config", "sys"],                                                     &[]),
     layer("daemon",     &["sys"],                                                               &["daemonize"]),
+    layer("service",    &["sys"],                                                               &[]),
     layer("config",     &[],                                                                    &["toml"]),
     layer("link",       &[],                                                                    &[]),
     layer("protocol",   &[],                                                                    &["nom"]),
