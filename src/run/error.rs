@@ -6,6 +6,7 @@ use thiserror::Error;
 use crate::daemon::{DaemonizeError, PidFileError};
 use crate::listener::BindError;
 use crate::logging;
+use crate::service::activation;
 use crate::sys::identity;
 use crate::wsgi::interpreter::{LoadError, StartError};
 
@@ -22,6 +23,8 @@ pub enum Error {
     Log(#[from] logging::Error),
     #[error(transparent)]
     Daemon(#[from] DaemonizeError),
+    #[error(transparent)]
+    Activation(#[from] activation::Error),
     #[error(transparent)]
     PidFile(#[from] PidFileError),
     #[error(transparent)]
@@ -41,7 +44,7 @@ impl Error {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Load(_) | Self::Worker(_) => EX_SOFTWARE,
-            Self::Bind(_) | Self::System(_) | Self::Daemon(_) | Self::PidFile(_) => EX_OSERR,
+            Self::Bind(_) | Self::System(_) | Self::Daemon(_) | Self::PidFile(_) | Self::Activation(_) => EX_OSERR,
             Self::Start(_) | Self::Chdir { .. } | Self::Log(_) | Self::Identity(_) | Self::Chroot { .. } => EX_CONFIG,
         }
     }

@@ -13,7 +13,7 @@ use log::LevelFilter;
 use crate::config::{self, Config};
 use crate::listener::BindError;
 use crate::logging;
-use crate::notify;
+use crate::service::notify::Notifier;
 use crate::sys::poll::{self, Interest};
 use crate::sys::{passing, signal};
 
@@ -107,6 +107,7 @@ pub struct Supervisor<'a> {
     stopping: Vec<Client>,
     next_tick: Instant,
     watchdog: Option<Duration>,
+    manager: Notifier,
 }
 
 /// What the process as a whole is at.
@@ -115,6 +116,17 @@ enum Phase {
     Starting,
     Running,
     Stopping(Stop),
+}
+
+/// What was there before the supervisor.
+#[derive(Debug)]
+pub struct Surroundings {
+    /// The control socket, if there is to be one.
+    pub control: Option<ControlSocket>,
+    /// What SIGHUP means.
+    pub hang_up: HangUp,
+    /// Who wants to know how the service is.
+    pub manager: Notifier,
 }
 
 /// Which signals are heard, as they were at the start of the process.
@@ -133,13 +145,8 @@ impl<'a> Supervisor<'a> {
     ///
     /// # Errors
     /// [`BindError`]; what was bound is released.
-    pub fn bind(
-        program: &'a dyn Program,
-        config: Config,
-        control: Option<ControlSocket>,
-        hang_up: HangUp,
-    ) -> Result<Self, BindError> {
-        let mut supervisor = Self::empty(program, config, control, hang_up)?;
+    pub fn bind(program: &'a dyn Program, config: Config, surroundings: Surroundings) -> Result<Self, BindError> {
+        let mut supervisor = Self::empty(program, config, surroundings)?;
         let now = Instant::now();
         for settings in supervisor.config.pools.clone() {
             let sockets = Sockets::bind(&settings, &Sockets::default())?;
@@ -149,12 +156,8 @@ impl<'a> Supervisor<'a> {
         Ok(supervisor)
     }
 
-    fn empty(
-        program: &'a dyn Program,
-        config: Config,
-        control: Option<ControlSocket>,
-        hang_up: HangUp,
-    ) -> Result<Self, BindError> {
+    fn empty(program: &'a dyn Program, config: Config, surroundings: Surroundings) -> Result<Self, BindError> {
+        let Surroundings { control, hang_up, manager } = surroundings;
         let signals = listen_to_signals(hang_up).map_err(system)?;
         let now = Instant::now();
         Ok(Self {
@@ -174,7 +177,8 @@ impl<'a> Supervisor<'a> {
             asked: Vec::new(),
             stopping: Vec::new(),
             next_tick: now,
-            watchdog: notify::watchdog_interval(),
+            watchdog: manager.watchdog_interval(),
+            manager,
         })
     }
 
@@ -246,7 +250,7 @@ impl<'a> Supervisor<'a> {
         if self.phase == Phase::Starting && self.reload.is_none() && self.pools.iter().all(|pool| pool.children().is_steady()) {
             self.phase = Phase::Running;
             log::info!("ready");
-            notify::send("READY=1\nSTATUS=serving");
+            self.manager.ready("serving");
             self.program.announce_start();
         }
     }
@@ -257,7 +261,7 @@ impl<'a> Supervisor<'a> {
         }
         self.phase = Phase::Stopping(stop);
         log::info!("stopping {}", if stop == Stop::Now { "at once" } else { "gracefully" });
-        notify::send("STOPPING=1\nSTATUS=stopping");
+        self.manager.stopping("stopping");
         let now = Instant::now();
         self.pools.iter_mut().for_each(|pool| pool.stop(stop, now));
         self.end_reload_by_stop();
@@ -317,7 +321,7 @@ impl<'a> Supervisor<'a> {
         if tick {
             self.next_tick = now + self.watchdog.unwrap_or(TICK).min(TICK);
             if self.watchdog.is_some() {
-                notify::send("WATCHDOG=1");
+                self.manager.watchdog();
             }
         }
         self.pools.iter_mut().for_each(|pool| pool.handle_timeout(tick, now));

@@ -38,13 +38,7 @@ impl RunningPool {
     }
 
     /// A pool whose children serve already.
-    pub fn adopt(
-        settings: config::Pool,
-        sockets: Sockets,
-        passage: Passage,
-        processes: Vec<Process>,
-        now: Instant,
-    ) -> Self {
+    pub fn adopt(settings: config::Pool, sockets: Sockets, passage: Passage, processes: Vec<Process>, now: Instant) -> Self {
         let (children, ids) = Children::adopt(policy(&settings), processes.len(), now);
         let mut pool = Self::with_children(settings, sockets, passage, children);
         pool.processes = ids.into_iter().zip(processes).collect();
@@ -113,7 +107,11 @@ impl RunningPool {
     /// Drops what only one side of a finished reload needs.
     fn forget(&mut self, succeeded: bool) {
         while self.settings.len() > 1 {
-            if succeeded { self.settings.pop_first() } else { self.settings.pop_last() };
+            if succeeded {
+                self.settings.pop_first()
+            } else {
+                self.settings.pop_last()
+            };
         }
         if let Some((_, settings)) = self.settings.last_key_value() {
             self.sockets.keep_only(&settings.listen);
@@ -176,7 +174,8 @@ impl RunningPool {
             self.handle_report(id, report, now);
         }
         if let Some(reason) = exit {
-            let how = self.processes.remove(&id).map_or_else(String::new, |process| format!("process {}, {reason}", process.id));
+            let how =
+                self.processes.remove(&id).map_or_else(String::new, |process| format!("process {}, {reason}", process.id));
             self.unused.remove(&id);
             self.asked.remove(&id);
             self.children.handle(id, Said::Exited(how), now);
