@@ -308,7 +308,8 @@ impl<'a> Supervisor<'a> {
         let tick = (self.watchdog.is_some() || self.pools.iter().any(RunningPool::needs_ticks)).then_some(self.next_tick);
         let asked = self.asked.iter().map(Asked::deadline);
         let deadlines = self.pools.iter().filter_map(RunningPool::next_deadline).chain(tick).chain(asked);
-        deadlines.min().map(|deadline| deadline.saturating_duration_since(now))
+        let patience = deadlines.min().map(|deadline| deadline.saturating_duration_since(now));
+        patience.into_iter().chain(logging::retry_in()).min()
     }
 
     fn handle_timeout(&mut self, now: Instant) {

@@ -168,7 +168,10 @@ impl RunningPool {
         };
         // In this order: what a child said before its end is read after its end is known.
         let exit = process.reap();
-        process.copy_log(&self.name);
+        match exit {
+            Some(_) => process.copy_last_words(&self.name),
+            None => process.copy_log(&self.name),
+        }
         for report in process.read_reports() {
             self.handle_report(id, report, now);
         }

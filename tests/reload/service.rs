@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::support::peer::Address;
 use crate::support::process::{Finished, wait_until};
 use crate::support::{Launch, Pyfcgid, app};
-use crate::web_server::{is_root, permit};
+use crate::web_server::permit;
 
 /// A supervisor with two children of four workers each.
 #[derive(Debug)]
@@ -129,10 +129,9 @@ fn write_application(place: &Path, version: u32) {
 }
 
 fn write_configuration(place: &Path, settings: &str) -> PathBuf {
-    let user = if is_root() { "user = \"root\"\n" } else { "" };
     let text = format!(
         "pid-file = {:?}\ncontrol-socket = {:?}\n\n[pool.test]\napp = {:?}\nlisten = \"unix:{}\"\n\
-         processes = {PROCESSES}\nthreads = {THREADS}\n{user}{settings}\n",
+         processes = {PROCESSES}\nthreads = {THREADS}\n{settings}\n",
         place.join("pid"),
         place.join(CONTROL_SOCKET),
         place.join(APP),

@@ -107,7 +107,13 @@ mod tests {
 
     #[test]
     fn the_nearest_name_is_one_that_was_meant() {
-        let table = [("requst", "request"), ("remote_adr", "remote_addr"), ("time", "time_local"), ("remote", "remote_addr"), ("statuss", "status")];
+        let table = [
+            ("requst", "request"),
+            ("remote_adr", "remote_addr"),
+            ("time", "time_local"),
+            ("remote", "remote_addr"),
+            ("statuss", "status"),
+        ];
         for (name, expected) in table {
             assert_eq!(nearest(name), expected, "{name}");
         }
