@@ -101,6 +101,12 @@ impl Service {
         wait_until(&what, || is_so(&self.children()));
     }
 
+    /// Waits until a child serves.
+    #[track_caller]
+    pub(crate) fn wait_until_ready(&self, child: u32) {
+        self.process.wait_for_log(&format!("test[{child}]: serving "));
+    }
+
     /// How many file descriptors the supervisor has open.
     pub(crate) fn open_files(&self) -> usize {
         self.process.open_files()
