@@ -41,10 +41,8 @@ pub(crate) fn upgrade(service: &mut Service, load: &Load) {
 /// One child more, and when it has served for a while, one child less.
 #[track_caller]
 pub(crate) fn grow_and_shrink(service: &mut Service, load: &Load) {
-    let old = service.children();
     service.signal("TTIN");
-    service.wait_for_children(PROCESSES + 1, &BTreeSet::new());
-    service.children().difference(&old).for_each(|new| service.wait_until_ready(*new));
+    service.wait_until_serving(PROCESSES + 1);
     load.wait_for(load.asked() + ASKED_BETWEEN);
     service.signal("TTOU");
     service.wait_for_children(PROCESSES, &BTreeSet::new());

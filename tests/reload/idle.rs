@@ -33,7 +33,7 @@ fn idle_connections_outlive_children_that_come_and_go() {
     let mut idle: Vec<KeptPeer> = (0..CONNECTIONS).map(|_| KeptPeer::new(service.address())).collect();
     for number in 0..disturbance_count() {
         service.signal("TTIN");
-        service.wait_for_children(PROCESSES + 1, &BTreeSet::new());
+        service.wait_until_serving(PROCESSES + 1);
         for (client, peer) in idle.iter_mut().enumerate() {
             let question = Question { path: format!("/{client}/{number}"), query: String::new(), body: Vec::new() };
             let answer = peer.ask(&question).unwrap_or_else(|reason| panic!("connection {client}, round {number}: {reason}"));

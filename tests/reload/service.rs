@@ -65,8 +65,12 @@ impl Service {
     /// Runs `pyfcgid reload` to its end.
     #[track_caller]
     pub(crate) fn reload(&self) -> Finished {
+        self.control("reload").run()
+    }
+
+    fn control(&self, action: &str) -> Launch {
         let control = self.process.directory().join(CONTROL_SOCKET);
-        Launch::new("reload").binary(&self.binary).arg("--control-socket").arg(control).run()
+        Launch::new(action).binary(&self.binary).arg("--control-socket").arg(control)
     }
 
     /// Puts another file with the same program in the binary's place, and returns its inode.
@@ -101,10 +105,17 @@ impl Service {
         wait_until(&what, || is_so(&self.children()));
     }
 
-    /// Waits until a child serves.
+    /// Waits until `pyfcgid status` says that so many children serve.
     #[track_caller]
-    pub(crate) fn wait_until_ready(&self, child: u32) {
-        self.process.wait_for_log(&format!("test[{child}]: serving "));
+    pub(crate) fn wait_until_serving(&self, count: usize) {
+        wait_until(&format!("{count} children to serve"), || self.serving() == count);
+    }
+
+    fn serving(&self) -> usize {
+        let status = self.control("status").arg("--json").run().expect_code(0);
+        let status: serde_json::Value = serde_json::from_str(&status.stdout).expect("JSON");
+        let children = status["pools"][0]["children"].as_array().expect("a list");
+        children.iter().filter(|child| child["state"] == "serving").count()
     }
 
     /// How many file descriptors the supervisor has open.
