@@ -31,7 +31,9 @@ impl Service {
         let launch = launch.binary(&binary).arg("-c").arg(file).awaiting(Address::Unix(place.join("s.sock")));
         let process = launch.start();
         permit(&process.socket(), 0o666);
-        Self { process, binary, version: FIRST_VERSION }
+        let service = Self { process, binary, version: FIRST_VERSION };
+        service.wait_until_serving(PROCESSES);
+        service
     }
 
     pub(crate) fn address(&self) -> Address {
@@ -120,7 +122,7 @@ impl Service {
 
     /// How many file descriptors the supervisor has open.
     pub(crate) fn open_files(&self) -> usize {
-        self.process.open_files()
+        fs::read_dir(format!("/proc/{}/fd", self.process.pid())).expect("the supervisor runs").count()
     }
 
     /// Waits until `text` is in the log.
