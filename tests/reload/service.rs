@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use crate::support::peer::Address;
 use crate::support::process::{Finished, wait_until};
@@ -161,10 +162,12 @@ fn write_configuration(place: &Path, settings: &str) -> PathBuf {
     path
 }
 
-/// A copy, so that it can be replaced.
+/// A copy, so that it can be replaced. Made by another process: a program that is open for writing anywhere cannot be run, and
+/// what is open here is so for a moment in every process that another test starts.
 fn install_binary(place: &Path) -> PathBuf {
     let (path, new) = (place.join("pyfcgid"), place.join("pyfcgid.new"));
-    fs::copy(env!("CARGO_BIN_EXE_pyfcgid"), &new).expect("room for a copy of the binary");
+    let copied = Command::new("cp").arg(env!("CARGO_BIN_EXE_pyfcgid")).arg(&new).status();
+    assert!(copied.expect("cp runs (Debian package: coreutils)").success(), "no copy of the binary");
     fs::rename(&new, &path).expect("both are in one directory");
     path
 }
