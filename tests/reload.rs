@@ -82,7 +82,9 @@ macro_rules! front_tests {
             #[test]
             fn children_that_come_and_go_drop_nothing() {
                 let report = disturb($front, "", disturbances::grow_and_shrink);
-                assert!(report.processes() > PROCESSES, "no other child answered: {report}");
+                // Connections that carry one request after the other without a pause stay where they are.
+                let stays = $front == Front::HaproxyMultiplexed;
+                assert!(stays || report.processes() > PROCESSES, "no other child answered: {report}");
             }
 
             #[test]

@@ -208,9 +208,8 @@ impl Connection {
             return Ok(Turn::Done);
         }
         let closing = closing || self.paused;
-        let mut phase = self.take_finished();
-        if self.paused && !phase.is_over() {
-            phase = self.handle_records(context)?;
+        if self.paused && !self.take_finished().is_over() {
+            self.handle_records(context)?;
         }
         for _ in 0..READS_A_TURN {
             if self.paused {
@@ -226,9 +225,10 @@ impl Connection {
                 Err(error) => return Err(End::Broken(error)),
             };
             (self.last_read, self.has_read) = (context.now, true);
-            if !phase.is_over() {
+            // Not before it was read: the answer that the peer had waited for may have gone out just then.
+            if !self.take_finished().is_over() {
                 self.decoder.advance(count);
-                phase = self.handle_records(context)?;
+                self.handle_records(context)?;
             }
             if count < room && !closing {
                 return Ok(Turn::Done);
@@ -237,7 +237,7 @@ impl Connection {
         Ok(Turn::Again)
     }
 
-    fn handle_records(&mut self, context: &mut Context<'_>) -> Result<Phase, End> {
+    fn handle_records(&mut self, context: &mut Context<'_>) -> Result<(), End> {
         let Self { decoder, session, assembler, outbox, input_left, .. } = self;
         let mut handler = RecordHandler { id: self.id, session, assembler, outbox, input_left };
         self.paused = loop {
@@ -249,7 +249,7 @@ impl Connection {
                 None => break false,
             }
         };
-        Ok(self.take_finished())
+        Ok(())
     }
 
     fn take_finished(&mut self) -> Phase {

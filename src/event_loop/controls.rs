@@ -56,6 +56,9 @@ impl Controls {
                     continue;
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                // A supervisor that was killed before it had read everything resets the link.
+                Err(_) if index == LINK => heard.push(Heard::LinkEnded),
                 _ => {}
             }
             return heard;

@@ -105,17 +105,15 @@ impl EventLoop {
     /// Whether this connection is not to be read now. What is in its socket waits there, for whoever reads it in the end.
     pub(super) fn leaves_unread(&mut self, key: usize, closing: bool) -> bool {
         let is_saturated = self.is_saturated() && self.stop_at.is_none();
-        if !self.retiring && !is_saturated {
-            return false;
-        }
         let Some(connection) = self.connections.get_mut(key) else {
             return true;
         };
         if self.retiring {
             return !closing && connection.has_whole_requests() && !connection.outbox().status().phase.is_over();
         }
-        let defers = connection.is_untouched();
-        if defers && !connection.set_deferred(true) {
+        let defers = is_saturated && connection.is_untouched();
+        // One that is read after all comes off the list: with a request on it, it must not be handed over.
+        if !connection.set_deferred(defers) && defers {
             self.deferred.push_back((connection.id(), key));
         }
         defers

@@ -38,11 +38,15 @@ pub(crate) fn upgrade(service: &mut Service, load: &Load) {
     load.demand(service.version());
 }
 
-/// One child more, and then one child less.
+/// One child more, and when it has served for a while, one child less.
 #[track_caller]
-pub(crate) fn grow_and_shrink(service: &mut Service, _load: &Load) {
+pub(crate) fn grow_and_shrink(service: &mut Service, load: &Load) {
     service.signal("TTIN");
-    service.wait_for_children(PROCESSES + 1, &BTreeSet::new());
+    service.wait_until_serving(PROCESSES + 1);
+    load.wait_for(load.asked() + ASKED_BETWEEN);
     service.signal("TTOU");
     service.wait_for_children(PROCESSES, &BTreeSet::new());
 }
+
+/// Requests that more children answer.
+const ASKED_BETWEEN: usize = 200;

@@ -69,16 +69,21 @@ impl Load {
         self.course.oldest.store(version, Ordering::SeqCst);
     }
 
+    /// How many requests have been asked since the start.
+    pub(crate) fn asked(&self) -> usize {
+        self.course.asked.load(Ordering::SeqCst)
+    }
+
     /// Waits until so many requests have been asked since the start, or one has failed.
     #[track_caller]
     pub(crate) fn wait_for(&self, requests: usize) {
         let course = &self.course;
         loop {
-            let before = course.asked.load(Ordering::SeqCst);
+            let before = self.asked();
             if before >= requests || course.failed.load(Ordering::SeqCst) > 0 {
                 return;
             }
-            wait_until("an answer", || course.asked.load(Ordering::SeqCst) > before);
+            wait_until("an answer", || self.asked() > before);
         }
     }
 

@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use crate::support::peer::Address;
 use crate::support::process::{Finished, wait_until};
 use crate::support::{Launch, Pyfcgid, app};
-use crate::web_server::{is_root, permit};
+use crate::web_server::permit;
 
 /// A supervisor with two children of four workers each.
 #[derive(Debug)]
@@ -31,7 +32,9 @@ impl Service {
         let launch = launch.binary(&binary).arg("-c").arg(file).awaiting(Address::Unix(place.join("s.sock")));
         let process = launch.start();
         permit(&process.socket(), 0o666);
-        Self { process, binary, version: FIRST_VERSION }
+        let service = Self { process, binary, version: FIRST_VERSION };
+        service.wait_until_serving(PROCESSES);
+        service
     }
 
     pub(crate) fn address(&self) -> Address {
@@ -65,8 +68,12 @@ impl Service {
     /// Runs `pyfcgid reload` to its end.
     #[track_caller]
     pub(crate) fn reload(&self) -> Finished {
+        self.control("reload").run()
+    }
+
+    fn control(&self, action: &str) -> Launch {
         let control = self.process.directory().join(CONTROL_SOCKET);
-        Launch::new("reload").binary(&self.binary).arg("--control-socket").arg(control).run()
+        Launch::new(action).binary(&self.binary).arg("--control-socket").arg(control)
     }
 
     /// Puts another file with the same program in the binary's place, and returns its inode.
@@ -101,9 +108,22 @@ impl Service {
         wait_until(&what, || is_so(&self.children()));
     }
 
+    /// Waits until `pyfcgid status` says that so many children serve.
+    #[track_caller]
+    pub(crate) fn wait_until_serving(&self, count: usize) {
+        wait_until(&format!("{count} children to serve"), || self.serving() == count);
+    }
+
+    fn serving(&self) -> usize {
+        let status = self.control("status").arg("--json").run().expect_code(0);
+        let status: serde_json::Value = serde_json::from_str(&status.stdout).expect("JSON");
+        let children = status["pools"][0]["children"].as_array().expect("a list");
+        children.iter().filter(|child| child["state"] == "serving").count()
+    }
+
     /// How many file descriptors the supervisor has open.
     pub(crate) fn open_files(&self) -> usize {
-        self.process.open_files()
+        fs::read_dir(format!("/proc/{}/fd", self.process.pid())).expect("the supervisor runs").count()
     }
 
     /// Waits until `text` is in the log.
@@ -129,10 +149,9 @@ fn write_application(place: &Path, version: u32) {
 }
 
 fn write_configuration(place: &Path, settings: &str) -> PathBuf {
-    let user = if is_root() { "user = \"root\"\n" } else { "" };
     let text = format!(
         "pid-file = {:?}\ncontrol-socket = {:?}\n\n[pool.test]\napp = {:?}\nlisten = \"unix:{}\"\n\
-         processes = {PROCESSES}\nthreads = {THREADS}\n{user}{settings}\n",
+         processes = {PROCESSES}\nthreads = {THREADS}\n{settings}\n",
         place.join("pid"),
         place.join(CONTROL_SOCKET),
         place.join(APP),
@@ -143,10 +162,12 @@ fn write_configuration(place: &Path, settings: &str) -> PathBuf {
     path
 }
 
-/// A copy, so that it can be replaced.
+/// A copy, so that it can be replaced. Made by another process: a program that is open for writing anywhere cannot be run, and
+/// what is open here is so for a moment in every process that another test starts.
 fn install_binary(place: &Path) -> PathBuf {
     let (path, new) = (place.join("pyfcgid"), place.join("pyfcgid.new"));
-    fs::copy(env!("CARGO_BIN_EXE_pyfcgid"), &new).expect("room for a copy of the binary");
+    let copied = Command::new("cp").arg(env!("CARGO_BIN_EXE_pyfcgid")).arg(&new).status();
+    assert!(copied.expect("cp runs (Debian package: coreutils)").success(), "no copy of the binary");
     fs::rename(&new, &path).expect("both are in one directory");
     path
 }
