@@ -406,7 +406,8 @@ impl EventLoop {
         let stop = self.stop_at.map(|_| STOP_CHECK_INTERVAL);
         let unfinished = (!self.unfinished.is_empty()).then_some(Duration::ZERO);
         let deferred = (!self.deferred.is_empty()).then_some(handover::RETRY_INTERVAL);
-        [self.timers.next_in(now), self.refusals.next_in(now), accept, stop, unfinished, deferred].into_iter().flatten().min()
+        let own = [self.timers.next_in(now), self.refusals.next_in(now), self.relief_in(now)];
+        own.into_iter().chain([accept, stop, unfinished, deferred]).flatten().min()
     }
 
     /// What waits in the backlog, in the passage and in the sockets was sent before the stop, so it is served.

@@ -214,7 +214,20 @@ impl<'a> Supervisor<'a> {
         matches!(self.phase, Phase::Stopping(_)) && self.pools.is_empty() && self.leaving.is_empty()
     }
 
+    /// The end of a reload, and the begin of the next, give the pools more to do.
     fn perform(&mut self) {
+        loop {
+            self.perform_actions();
+            self.finish_start();
+            self.finish_reload();
+            self.begin_next_reload();
+            if !self.pools.iter().any(|pool| pool.children().has_actions()) {
+                return;
+            }
+        }
+    }
+
+    fn perform_actions(&mut self) {
         let now = Instant::now();
         let mut index = 0;
         while index < self.pools.len() {
@@ -228,9 +241,6 @@ impl<'a> Supervisor<'a> {
                 index += 1;
             }
         }
-        self.finish_start();
-        self.finish_reload();
-        self.begin_next_reload();
     }
 
     fn handle_outcome(&mut self, pool: &str, outcome: Outcome) {

@@ -84,8 +84,6 @@ impl Supervisor<'_> {
         self.warn_of_what_stays(&config);
         let now = Instant::now();
         let mut open = BTreeSet::new();
-        let is_gone = |pool: &&mut RunningPool| bound.iter().all(|(settings, _)| settings.name != pool.name());
-        self.pools.iter_mut().filter(is_gone).for_each(|pool| pool.stop(Stop::Gracefully, now));
         for (settings, sockets) in bound {
             open.insert(settings.name.clone());
             match self.pools.iter_mut().find(|pool| pool.name() == settings.name && pool.children().is_steady()) {
@@ -127,6 +125,7 @@ impl Supervisor<'_> {
         };
         let (code, text) = reload.result();
         if code == 0 {
+            self.stop_pools_that_are_no_more();
             log::info!("reloaded");
             self.manager.ready("serving");
         } else {
@@ -135,6 +134,13 @@ impl Supervisor<'_> {
         }
         let text = if code == 0 { String::new() } else { format!("pyfcgid: not reloaded\n{text}") };
         reload.clients.into_iter().for_each(|client| client.end(code, &text));
+    }
+
+    /// Only now, since what is to be in their place might not have come up.
+    fn stop_pools_that_are_no_more(&mut self) {
+        let (now, config) = (Instant::now(), &self.config);
+        let is_gone = |pool: &&mut RunningPool| config.pools.iter().all(|settings| settings.name != pool.name());
+        self.pools.iter_mut().filter(is_gone).for_each(|pool| pool.stop(Stop::Gracefully, now));
     }
 
     pub(super) fn end_reload_by_stop(&mut self) {
