@@ -260,7 +260,10 @@ mod tests {
     #[test]
     fn what_is_left_is_read_as_it_was_written() {
         let process = |number| ProcessId::new(number).unwrap();
-        let children = vec![(process(77), Descriptors { link: 8, log: 9, output: [10, -1] }), (process(78), Descriptors { link: 1, log: 2, output: [3, 4] })];
+        let children = vec![
+            (process(77), Descriptors { link: 8, log: 9, output: [10, -1] }),
+            (process(78), Descriptors { link: 1, log: 2, output: [3, 4] }),
+        ];
         let sockets = vec![("unix:/run/a b\n.sock".to_owned(), vec![5]), ("*:9000".to_owned(), vec![6, 7])];
         let pool = Legacy { name: "blog".to_owned(), passage: [3, 4], sockets, children };
         let empty = Legacy { name: "shop".to_owned(), passage: [11, 12], ..Legacy::default() };
