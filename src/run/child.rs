@@ -16,6 +16,7 @@ use crate::event_loop::{self, EventLoop, Passage, SharedLoop};
 use crate::link::{Command, Report};
 use crate::listener::{BindError, Listener};
 use crate::supervisor::Inherited;
+use crate::sys::poll::Interest;
 use crate::sys::{self, signal};
 use crate::workers::Source;
 use crate::wsgi::interpreter::LINKED_VERSION;
@@ -76,6 +77,7 @@ fn serve(
     link: &UnixStream,
 ) -> Result<(), Error> {
     super::privileges::confine(pool)?;
+    end_with_the_supervisor(link)?;
     loading::enter(pool)?;
     let interpreter = loading::start(pool)?;
     interpreter.capture_output()?;
@@ -114,6 +116,15 @@ fn serve(
     }
     // Threads of the application may still run, and Python cannot be taken down under them.
     sys::process::exit_now(0)
+}
+
+/// An import may take long, and nobody looks at the link meanwhile. After the import the same signal is a graceful stop, as the end of
+/// the link is.
+fn end_with_the_supervisor(link: &UnixStream) -> std::io::Result<()> {
+    sys::process::signal_at_end_of_parent(signal::TERM)?;
+    // It may have ended before. There are no commands yet, so that the link is readable only at its end.
+    let ended = sys::poll::wait(&[(link.as_raw_fd(), Interest::Readable)], Some(Duration::ZERO))?;
+    if ended.is_empty() { Ok(()) } else { Err(std::io::ErrorKind::BrokenPipe.into()) }
 }
 
 /// The listening sockets, and their addresses as the configuration has them, but with the port that the system chose.

@@ -218,6 +218,15 @@ pub fn no_new_privs() -> io::Result<()> {
     check(unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) })
 }
 
+/// Has the kernel send this process a signal when its parent ends. Dropping privileges undoes it, and a fork does not hand it on.
+///
+/// # Errors
+/// When the number is that of no signal.
+pub fn signal_at_end_of_parent(number: i32) -> io::Result<()> {
+    // SAFETY: this prctl takes numbers only.
+    check(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, number, 0, 0, 0) })
+}
+
 /// Sets which permissions new files do not get, and returns what it was.
 pub fn umask(mode: u32) -> u32 {
     // SAFETY: umask(2) touches no memory and cannot fail.

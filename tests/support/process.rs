@@ -16,6 +16,7 @@ use super::peer::{Address, DEADLINE, Peer};
 /// How `pyfcgid` is to be started.
 #[derive(Debug)]
 pub struct Launch {
+    binary: OsString,
     wrapper: Vec<OsString>,
     arguments: Vec<OsString>,
     environment: Vec<(OsString, OsString)>,
@@ -40,12 +41,23 @@ impl Launch {
     /// `pyfcgid SUBCOMMAND`.
     pub fn new(subcommand: &str) -> Self {
         let directory = tempfile::Builder::new().prefix("pyfcgid-test-").tempdir().expect("a temporary directory");
+        let binary = env!("CARGO_BIN_EXE_pyfcgid").into();
         let mut arguments: Vec<OsString> = vec![subcommand.into()];
         if is_root() && ["serve", "check"].contains(&subcommand) {
             // Without being told so, it does not run applications as root.
             arguments.extend(["--user", "root"].map(OsString::from));
         }
-        Self { wrapper: Vec::new(), arguments, environment: Vec::new(), directory, listen: None }
+        Self { binary, wrapper: Vec::new(), arguments, environment: Vec::new(), directory, listen: None }
+    }
+
+    /// The same with another file than the one that was built.
+    pub fn binary(self, path: impl AsRef<OsStr>) -> Self {
+        Self { binary: path.as_ref().to_owned(), ..self }
+    }
+
+    /// The same with an address, named by its configuration, on which it has to answer before it counts as started.
+    pub fn awaiting(self, address: impl Into<Address>) -> Self {
+        Self { listen: Some(address.into()), ..self }
     }
 
     /// The same listening on this address too, which the process has to accept on before it counts as started.
@@ -135,8 +147,7 @@ impl Launch {
 
     /// The binary with its arguments, behind the wrapper if there is one.
     fn command(&self) -> Command {
-        let binary = OsString::from(env!("CARGO_BIN_EXE_pyfcgid"));
-        let words: Vec<_> = self.wrapper.iter().chain([&binary]).chain(&self.arguments).collect();
+        let words: Vec<_> = self.wrapper.iter().chain([&self.binary]).chain(&self.arguments).collect();
         let mut command = Command::new(words[0]);
         command.args(&words[1..]);
         command
