@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::path::PathBuf;
 
 use super::error::Error;
-use super::{child, parse, privileges, warnings};
+use super::{access_log, child, parse, privileges, warnings};
 use crate::cli::Command;
 use crate::config::{self, Config};
 use crate::daemon::{self, PidFile, Readiness, Side};
@@ -81,6 +81,7 @@ struct Server {
 
 impl Server {
     fn prepare(&self, config: &mut Config) -> Result<(), Error> {
+        access_log::validate(config)?;
         privileges::validate(config)?;
         self.sockets.assign(config);
         logging::start(&log_settings::of(config))?;
@@ -140,8 +141,8 @@ impl Server {
 }
 
 impl Program for Server {
-    fn run_child(&self, settings: &config::Pool, level: log::LevelFilter, inherited: Inherited) -> ! {
-        child::run(settings, level, inherited)
+    fn run_child(&self, settings: &config::Pool, config: &Config, inherited: Inherited) -> ! {
+        child::run(settings, config, inherited)
     }
 
     fn read_config(&self) -> Result<Config, Failure> {
@@ -150,6 +151,7 @@ impl Program for Server {
             Ok(_) => return Err(Failure { code: super::error::EX_CONFIG, text: "this is no `serve` any more".to_owned() }),
             Err(exit) => return Err(Failure { code: exit.code, text: exit.message }),
         };
+        access_log::validate(&config).map_err(|error| failure(error.into()))?;
         privileges::validate(&config).map_err(failure)?;
         self.sockets.assign(&mut config);
         Ok(config)

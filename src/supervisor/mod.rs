@@ -8,8 +8,6 @@ use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
-use log::LevelFilter;
-
 use crate::config::{self, Config};
 use crate::listener::BindError;
 use crate::logging;
@@ -53,7 +51,7 @@ pub struct Inherited {
 /// What the supervisor does not do itself.
 pub trait Program {
     /// The life of a child, after the fork. It ends the process.
-    fn run_child(&self, settings: &config::Pool, level: LevelFilter, inherited: Inherited) -> !;
+    fn run_child(&self, settings: &config::Pool, config: &Config, inherited: Inherited) -> !;
 
     /// Reads the configuration again.
     ///
@@ -231,7 +229,7 @@ impl<'a> Supervisor<'a> {
         let now = Instant::now();
         let mut index = 0;
         while index < self.pools.len() {
-            let outcomes = self.pools[index].perform(self.program, self.config.log_level, now);
+            let outcomes = self.pools[index].perform(self.program, &self.config, now);
             let name = self.pools[index].name().to_owned();
             let is_gone = outcomes.contains(&Outcome::Stopped);
             outcomes.into_iter().for_each(|outcome| self.handle_outcome(&name, outcome));
