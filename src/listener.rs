@@ -86,7 +86,9 @@ impl Listener {
     pub fn bind_tcp(host: &str, port: u16, backlog: u32) -> Result<Vec<Self>, BindError> {
         let address = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
         if host == "*" {
-            return patiently(|| bind_all(port, backlog), is_in_use).map(|listener| vec![listener]).map_err(|error| refused(address, error));
+            return patiently(|| bind_all(port, backlog), is_in_use)
+                .map(|listener| vec![listener])
+                .map_err(|error| refused(address, error));
         }
         let resolved = (host, port).to_socket_addrs();
         let resolved = resolved.map_err(|source| BindError::Resolve { address: address.clone(), source })?;

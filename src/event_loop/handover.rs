@@ -81,6 +81,12 @@ impl EventLoop {
         Ok(self.read_deferred())
     }
 
+    /// When to look whether the workers have had time for long enough; nothing else may happen until then.
+    pub(super) fn relief_in(&self, now: Instant) -> Option<Duration> {
+        let is_due = self.saturation.reported && !self.is_saturated();
+        is_due.then(|| (self.saturation.since + RELIEF + Duration::from_millis(1)).saturating_duration_since(now))
+    }
+
     fn note_saturation(&mut self) -> bool {
         if !self.is_saturated() {
             if self.saturation.reported && self.now.duration_since(self.saturation.since) > RELIEF {

@@ -14,7 +14,7 @@ use mio::net::UnixStream;
 use mio::{Events, Poll, Registry, Token};
 use slab::Slab;
 
-use crate::exchange::{ConnectionId, Limits};
+use crate::exchange::{ConnectionId, Journal, Limits};
 use crate::link::{Command, Numbers, Report};
 use crate::protocol::SessionLimits;
 use crate::workers::Queue;
@@ -23,6 +23,7 @@ mod connection;
 mod controls;
 mod entrance;
 mod handover;
+mod ledger;
 mod listener;
 mod outbox;
 mod passage;
@@ -63,6 +64,8 @@ pub struct Settings {
     pub session: SessionLimits,
     /// Limits on each request.
     pub request: Limits,
+    /// Who is told of every answer, if anybody.
+    pub journal: Option<Arc<dyn Journal>>,
 }
 
 /// One child's event loop.
@@ -406,7 +409,8 @@ impl EventLoop {
         let stop = self.stop_at.map(|_| STOP_CHECK_INTERVAL);
         let unfinished = (!self.unfinished.is_empty()).then_some(Duration::ZERO);
         let deferred = (!self.deferred.is_empty()).then_some(handover::RETRY_INTERVAL);
-        [self.timers.next_in(now), self.refusals.next_in(now), accept, stop, unfinished, deferred].into_iter().flatten().min()
+        let own = [self.timers.next_in(now), self.refusals.next_in(now), self.relief_in(now)];
+        own.into_iter().chain([accept, stop, unfinished, deferred]).flatten().min()
     }
 
     /// What waits in the backlog, in the passage and in the sockets was sent before the stop, so it is served.

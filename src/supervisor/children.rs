@@ -206,6 +206,11 @@ impl Children {
         std::mem::take(&mut self.actions)
     }
 
+    /// Whether there is something to be done.
+    pub fn has_actions(&self) -> bool {
+        !self.actions.is_empty()
+    }
+
     /// The children that serve.
     pub fn serving(&self) -> impl Iterator<Item = ChildId> + '_ {
         self.children.iter().filter(|child| child.state == State::Serving).map(|child| child.id)
@@ -354,10 +359,25 @@ impl Children {
             }
         }
         if self.shrinks_at().is_some_and(|when| when <= now) {
-            self.last_need += SHRINK_INTERVAL;
-            self.wanted -= 1;
+            self.shrink(now);
         }
         self.plan(now);
+    }
+
+    /// A child says only once that it has too much to do, so it is still so until it says otherwise. Nor may the last one that has
+    /// time go, or there would soon have to be another.
+    fn shrink(&mut self, now: Instant) {
+        let saturated = self.saturated();
+        if saturated > 0 && saturated + 1 >= self.serving().count() {
+            self.last_need = now;
+            return;
+        }
+        self.last_need += SHRINK_INTERVAL;
+        self.wanted -= 1;
+    }
+
+    fn saturated(&self) -> usize {
+        self.count(|child| child.state == State::Serving && child.saturated)
     }
 
     /// When [`Self::handle_timeout`] is to be called at the latest.
@@ -440,8 +460,7 @@ impl Children {
 
     /// One that saturates all that serve is answered with another child, if there may be one.
     fn grow_by_need(&mut self, now: Instant) {
-        let serving = self.count(|child| child.state == State::Serving);
-        let saturated = self.count(|child| child.state == State::Serving && child.saturated);
+        let (serving, saturated) = (self.serving().count(), self.saturated());
         if serving == 0 || saturated < serving {
             return;
         }

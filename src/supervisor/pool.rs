@@ -5,13 +5,11 @@ use std::io;
 use std::os::fd::{AsRawFd, RawFd};
 use std::time::Instant;
 
-use log::LevelFilter;
-
 use super::children::{Action, ChildId, Children, Failure, Generation, Outcome, Policy, Said, Stop};
 use super::process::{ChildEnds, Process};
 use super::sockets::{Passage, Sockets};
 use super::{Inherited, Program};
-use crate::config;
+use crate::config::{self, Config};
 use crate::link::{Command, Numbers, Report};
 use crate::sys::signal;
 
@@ -38,13 +36,7 @@ impl RunningPool {
     }
 
     /// A pool whose children serve already.
-    pub fn adopt(
-        settings: config::Pool,
-        sockets: Sockets,
-        passage: Passage,
-        processes: Vec<Process>,
-        now: Instant,
-    ) -> Self {
+    pub fn adopt(settings: config::Pool, sockets: Sockets, passage: Passage, processes: Vec<Process>, now: Instant) -> Self {
         let (children, ids) = Children::adopt(policy(&settings), processes.len(), now);
         let mut pool = Self::with_children(settings, sockets, passage, children);
         pool.processes = ids.into_iter().zip(processes).collect();
@@ -113,7 +105,11 @@ impl RunningPool {
     /// Drops what only one side of a finished reload needs.
     fn forget(&mut self, succeeded: bool) {
         while self.settings.len() > 1 {
-            if succeeded { self.settings.pop_first() } else { self.settings.pop_last() };
+            if succeeded {
+                self.settings.pop_first()
+            } else {
+                self.settings.pop_last()
+            };
         }
         if let Some((_, settings)) = self.settings.last_key_value() {
             self.sockets.keep_only(&settings.listen);
@@ -176,7 +172,8 @@ impl RunningPool {
             self.handle_report(id, report, now);
         }
         if let Some(reason) = exit {
-            let how = self.processes.remove(&id).map_or_else(String::new, |process| format!("process {}, {reason}", process.id));
+            let how =
+                self.processes.remove(&id).map_or_else(String::new, |process| format!("process {}, {reason}", process.id));
             self.unused.remove(&id);
             self.asked.remove(&id);
             self.children.handle(id, Said::Exited(how), now);
@@ -244,7 +241,7 @@ impl RunningPool {
     }
 
     /// Does what the state of the children asks for, until there is nothing more; returns what has come of it all.
-    pub fn perform(&mut self, program: &dyn Program, level: LevelFilter, now: Instant) -> Vec<Outcome> {
+    pub fn perform(&mut self, program: &dyn Program, config: &Config, now: Instant) -> Vec<Outcome> {
         let mut outcomes = Vec::new();
         loop {
             let actions = self.children.take_actions();
@@ -253,7 +250,7 @@ impl RunningPool {
             }
             for action in actions {
                 match action {
-                    Action::Spawn(id, generation) => self.spawn(id, generation, (program, level), now),
+                    Action::Spawn(id, generation) => self.spawn(id, generation, (program, config), now),
                     Action::Tell(id, command) => self.tell(id, command),
                     Action::Terminate(id) => self.signal(id, signal::TERM),
                     Action::Kill(id) => self.signal(id, signal::KILL),
@@ -281,12 +278,12 @@ impl RunningPool {
         }
     }
 
-    fn spawn(&mut self, id: ChildId, generation: Generation, (program, level): (&dyn Program, LevelFilter), now: Instant) {
+    fn spawn(&mut self, id: ChildId, generation: Generation, (program, config): (&dyn Program, &Config), now: Instant) {
         let spawned = match self.settings.get(&generation) {
             Some(settings) => {
                 let listeners = self.sockets.descriptors_of(&settings.listen);
                 let passage = self.passage();
-                Process::spawn(|ends: ChildEnds| program.run_child(settings, level, Inherited { listeners, passage, ends }))
+                Process::spawn(|ends: ChildEnds| program.run_child(settings, config, Inherited { listeners, passage, ends }))
             }
             None => Err(io::Error::other("its settings are gone")),
         };

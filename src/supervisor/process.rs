@@ -75,7 +75,16 @@ impl Process {
             }
         };
         drop(blocked);
-        Ok(Self { id, started: Instant::now(), numbers: None, link, link_ended: false, reports: Reports::default(), log, output })
+        Ok(Self {
+            id,
+            started: Instant::now(),
+            numbers: None,
+            link,
+            link_ended: false,
+            reports: Reports::default(),
+            log,
+            output,
+        })
     }
 
     /// Takes over a child that the program before this one has started.
@@ -85,10 +94,20 @@ impl Process {
     pub fn adopt(id: ProcessId, descriptors: Descriptors) -> io::Result<Self> {
         let link = UnixStream::from(fd::inherited(descriptors.link)?);
         let log = Reader::adopt(fd::inherited(descriptors.log)?);
-        let lines = |number: RawFd| if number < 0 { Ok(None) } else { fd::inherited(number).map(|end| Some(Lines::adopt(end))) };
+        let lines =
+            |number: RawFd| if number < 0 { Ok(None) } else { fd::inherited(number).map(|end| Some(Lines::adopt(end))) };
         let [stdout, stderr] = descriptors.output;
         let output = [lines(stdout)?, lines(stderr)?];
-        Ok(Self { id, started: Instant::now(), numbers: None, link, link_ended: false, reports: Reports::default(), log, output })
+        Ok(Self {
+            id,
+            started: Instant::now(),
+            numbers: None,
+            link,
+            link_ended: false,
+            reports: Reports::default(),
+            log,
+            output,
+        })
     }
 
     /// What [`Self::adopt`] takes.

@@ -16,7 +16,7 @@ use super::control::ControlSocket;
 use super::pool::RunningPool;
 use super::process::{Descriptors, Process};
 use super::sockets::{Passage, Sockets};
-use super::{HangUp, Phase, Program, Supervisor};
+use super::{Phase, Program, Supervisor, Surroundings};
 use crate::config::{Config, ListenAddress};
 use crate::listener::BindError;
 use crate::sys::fd;
@@ -130,10 +130,9 @@ impl<'a> Supervisor<'a> {
         program: &'a dyn Program,
         config: Config,
         inheritance: Inheritance,
-        control: Option<ControlSocket>,
-        hang_up: HangUp,
+        surroundings: Surroundings,
     ) -> Result<Self, BindError> {
-        let mut supervisor = Self::empty(program, config, control, hang_up)?;
+        let mut supervisor = Self::empty(program, config, surroundings)?;
         supervisor.phase = Phase::Running;
         let now = Instant::now();
         for legacy in inheritance.pools {
@@ -209,6 +208,7 @@ impl<'a> Supervisor<'a> {
         descriptors.iter().for_each(|number| fd::keep_at_exec(*number, fd::AtExec::Keep));
         let error = Command::new(&successor.binary)
             .args(&successor.arguments)
+            .envs(self.manager.environment())
             .env(Inheritance::VARIABLE, inheritance.to_text(std::process::id()))
             .exec();
         descriptors.iter().for_each(|number| fd::keep_at_exec(*number, fd::AtExec::Close));
@@ -260,7 +260,10 @@ mod tests {
     #[test]
     fn what_is_left_is_read_as_it_was_written() {
         let process = |number| ProcessId::new(number).unwrap();
-        let children = vec![(process(77), Descriptors { link: 8, log: 9, output: [10, -1] }), (process(78), Descriptors { link: 1, log: 2, output: [3, 4] })];
+        let children = vec![
+            (process(77), Descriptors { link: 8, log: 9, output: [10, -1] }),
+            (process(78), Descriptors { link: 1, log: 2, output: [3, 4] }),
+        ];
         let sockets = vec![("unix:/run/a b\n.sock".to_owned(), vec![5]), ("*:9000".to_owned(), vec![6, 7])];
         let pool = Legacy { name: "blog".to_owned(), passage: [3, 4], sockets, children };
         let empty = Legacy { name: "shop".to_owned(), passage: [11, 12], ..Legacy::default() };

@@ -11,7 +11,6 @@ use super::sockets::Sockets;
 use super::{Phase, Supervisor, passage};
 use crate::config::{self, Config};
 use crate::listener::BindError;
-use crate::notify;
 
 /// A reload that goes on.
 #[derive(Debug, Default)]
@@ -55,7 +54,7 @@ impl Supervisor<'_> {
 
     fn begin_reload(&mut self, clients: Vec<Client>) {
         log::info!("reloading");
-        notify::send(&notify::reloading());
+        self.manager.reloading("reloading");
         self.reload = Some(Reload { clients, ..Reload::default() });
         if let Err(failure) = self.prepare().and_then(|(config, pools)| self.commit(config, pools)) {
             self.note_failure("-", failure);
@@ -85,8 +84,6 @@ impl Supervisor<'_> {
         self.warn_of_what_stays(&config);
         let now = Instant::now();
         let mut open = BTreeSet::new();
-        let is_gone = |pool: &&mut RunningPool| bound.iter().all(|(settings, _)| settings.name != pool.name());
-        self.pools.iter_mut().filter(is_gone).for_each(|pool| pool.stop(Stop::Gracefully, now));
         for (settings, sockets) in bound {
             open.insert(settings.name.clone());
             match self.pools.iter_mut().find(|pool| pool.name() == settings.name && pool.children().is_steady()) {
@@ -128,14 +125,22 @@ impl Supervisor<'_> {
         };
         let (code, text) = reload.result();
         if code == 0 {
+            self.stop_pools_that_are_no_more();
             log::info!("reloaded");
-            notify::send("READY=1\nSTATUS=serving");
+            self.manager.ready("serving");
         } else {
             log::error!("not reloaded; what ran before runs on\n{text}");
-            notify::send("READY=1\nSTATUS=serving; the last reload failed");
+            self.manager.ready("serving; the last reload has failed");
         }
         let text = if code == 0 { String::new() } else { format!("pyfcgid: not reloaded\n{text}") };
         reload.clients.into_iter().for_each(|client| client.end(code, &text));
+    }
+
+    /// Only now, since what is to be in their place might not have come up.
+    fn stop_pools_that_are_no_more(&mut self) {
+        let (now, config) = (Instant::now(), &self.config);
+        let is_gone = |pool: &&mut RunningPool| config.pools.iter().all(|settings| settings.name != pool.name());
+        self.pools.iter_mut().filter(is_gone).for_each(|pool| pool.stop(Stop::Gracefully, now));
     }
 
     pub(super) fn end_reload_by_stop(&mut self) {

@@ -19,7 +19,8 @@ pub enum Interest {
 /// # Errors
 /// Those of poll(2) but `EINTR`.
 pub fn wait(descriptors: &[(RawFd, Interest)], limit: Option<Duration>) -> io::Result<Vec<usize>> {
-    let mut entries: Vec<libc::pollfd> = descriptors.iter().map(|(descriptor, interest)| entry(*descriptor, *interest)).collect();
+    let mut entries: Vec<libc::pollfd> =
+        descriptors.iter().map(|(descriptor, interest)| entry(*descriptor, *interest)).collect();
     // Rounded up: a deadline that has not quite passed must not make the caller spin.
     let millis = limit.map_or(-1, |limit| i32::try_from(limit.as_micros().div_ceil(1000)).unwrap_or(i32::MAX));
     // SAFETY: the pointer and the length are those of a vector that outlives the call.

@@ -254,6 +254,9 @@ fn an_elastic_pool_grows_by_need_and_shrinks_without() {
     pool.say(2, Said::Saturated);
     assert_eq!(pool.spawned(), [3]);
     pool.say(3, Said::Ready);
+    pool.wait(200 * SECOND);
+    assert_eq!(pool.actions(), [], "both that were there are as busy as ever");
+    pool.say(1, Said::Relieved);
     pool.say(2, Said::Relieved);
     pool.wait(59 * SECOND);
     assert_eq!(pool.actions(), []);
