@@ -72,7 +72,13 @@ impl Load {
     #[track_caller]
     pub fn stop_without_failure(self) -> Tally {
         let tally = self.stop();
-        assert!(tally.failures.is_empty(), "{} answered, {} failed: {:?}", tally.answered, tally.failures.len(), tally.failures);
+        assert!(
+            tally.failures.is_empty(),
+            "{} answered, {} failed: {:?}",
+            tally.answered,
+            tally.failures.len(),
+            tally.failures
+        );
         assert!(tally.answered > 0, "no request was sent");
         tally
     }

@@ -84,7 +84,8 @@ fn one_busy_child_of_two_holds_up_nothing() {
 #[test]
 fn the_same_through_tcp() {
     let port = free_port();
-    let text = format!("[pool.web]\napp = \"{}\"\nlisten = \"127.0.0.1:{port}\"\nprocesses = 2\nthreads = 1\n", app("sleeps.py"));
+    let text =
+        format!("[pool.web]\napp = \"{}\"\nlisten = \"127.0.0.1:{port}\"\nprocesses = 2\nthreads = 1\n", app("sleeps.py"));
     let launch: Launch = crate::site::site(&text);
     let site = Site::start(launch);
     one_busy_child_holds_up_nothing(&Address::Tcp(([127, 0, 0, 1], port).into()));
