@@ -100,7 +100,7 @@ fn a_root_directory_hides_what_is_outside() {
 }
 
 fn privileges_cannot_be_gained_any_more() {
-    identity::no_new_privs().unwrap();
+    process::no_new_privs().unwrap();
     assert_eq!(status("NoNewPrivs:"), ["1"]);
 }
 
@@ -108,7 +108,7 @@ fn a_daemon_is_detached_but_stays_where_it_was_started() {
     let directory = tempfile::tempdir().unwrap();
     let directory = directory.path().canonicalize().unwrap();
     std::env::set_current_dir(&directory).unwrap();
-    identity::umask(0o031);
+    process::umask(0o031);
     let launcher = ProcessId::current();
     let (kept, left) = (File::open("/dev/null").unwrap(), File::open("/dev/null").unwrap());
     let mut output = Vec::new();

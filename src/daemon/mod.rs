@@ -15,7 +15,7 @@ use std::os::unix::net::UnixStream;
 use daemonize::{Daemonize, Outcome};
 use thiserror::Error;
 
-use crate::sys::{identity, process};
+use crate::sys::process;
 
 /// Which of the two processes this is, after [`daemonize()`].
 #[derive(Debug)]
@@ -55,8 +55,8 @@ pub fn daemonize(kept: &[RawFd], output: &mut dyn Write) -> Result<Side, Daemoni
         return Err(DaemonizeError::Threads(threads));
     }
     let (reader, writer) = UnixStream::pair()?;
-    let umask = identity::umask(PRIVATE);
-    identity::umask(umask);
+    let umask = process::umask(PRIVATE);
+    process::umask(umask);
     let double_fork = Daemonize::new().working_directory(".").umask(umask);
     match double_fork.execute() {
         Outcome::Parent(result) => {

@@ -1,4 +1,4 @@
-//! Who a process is and what it may: users and groups by name or number, becoming one of them for good, the root directory.
+//! Who a process is: users and groups by name or number, and becoming one of them for good.
 
 use std::ffi::{CStr, CString};
 use std::io;
@@ -337,22 +337,6 @@ pub fn chroot(directory: &Path) -> io::Result<()> {
 /// Those of lchown(2).
 pub fn chown_path(path: &Path, uid: Option<u32>, gid: Option<u32>) -> io::Result<()> {
     unix::lchown(path, uid, gid)
-}
-
-/// From now on no program that this process or its children start can gain privileges: set-user-ID bits mean nothing.
-///
-/// # Errors
-/// When the kernel does not know it.
-pub fn no_new_privs() -> io::Result<()> {
-    // SAFETY: this prctl takes numbers only.
-    let result = unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) };
-    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
-}
-
-/// Sets which permissions new files do not get, and returns what it was.
-pub fn umask(mode: u32) -> u32 {
-    // SAFETY: umask(2) touches no memory and cannot fail.
-    unsafe { libc::umask(mode & 0o777) }
 }
 
 const ROOT: u32 = 0;

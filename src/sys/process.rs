@@ -196,6 +196,21 @@ pub fn unset_environment(name: &OsStr) {
     unsafe { std::env::remove_var(name) };
 }
 
+/// From now on no program that this process or its children start can gain privileges: set-user-ID bits mean nothing.
+///
+/// # Errors
+/// When the kernel does not know it.
+pub fn no_new_privs() -> io::Result<()> {
+    // SAFETY: this prctl takes numbers only.
+    check(unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) })
+}
+
+/// Sets which permissions new files do not get, and returns what it was.
+pub fn umask(mode: u32) -> u32 {
+    // SAFETY: umask(2) touches no memory and cannot fail.
+    unsafe { libc::umask(mode & 0o777) }
+}
+
 /// The monotonic clock of the system, which starts at boot. For what other processes are told; [`std::time::Instant`] is the
 /// same clock for everything else.
 pub fn monotonic_time() -> Duration {
