@@ -1,5 +1,8 @@
 //! The command line. Owns its grammar and help; what the options of a pool are, it takes from the table in [`config`].
 
+mod control;
+mod request;
+
 use std::error::Error;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -11,15 +14,19 @@ use clap::{Arg, ArgAction, ArgMatches, Command as Parser};
 use crate::client;
 use crate::config::{self, Config, EX_USAGE, Environment, Fallback, Item, Kind, Layer, Origin, SETTINGS, Setting, ValueError};
 
+pub use control::{Action, Control, Form};
+
 /// What to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
-    /// Serve the pool in the foreground.
+    /// Serve the pools.
     Serve(Config),
-    /// Validate everything, import the application, print the settings.
+    /// Validate everything, import the applications, print the settings.
     Check(Config),
     /// Send one request as a web server would.
     Request(client::Options),
+    /// Tell a running pyfcgid something.
+    Control(Control),
 }
 
 /// Nothing to do but to say something and exit: help, the version, or what is wrong.
@@ -42,8 +49,9 @@ pub fn parse(args: impl IntoIterator<Item = OsString>, environment: Environment<
     match matches.subcommand() {
         Some(("serve", matches)) => load(matches, environment).map(Command::Serve),
         Some(("check", matches)) => load(matches, environment).map(Command::Check),
-        Some(("request", matches)) => request(matches).map(Command::Request),
-        _ => Err(Exit::usage(&format!("say what to do: serve, check or request\n\n{}", parser().render_help()))),
+        Some(("request", matches)) => request::parse(matches).map(Command::Request),
+        Some((name, matches)) => control::parse(name, matches, environment).map(Command::Control),
+        None => Err(Exit::usage(&format!("say what to do: {COMMAND_LIST}\n\n{}", parser().render_help()))),
     }
 }
 
@@ -73,20 +81,19 @@ fn better_advice(error: &clap::Error) -> Option<String> {
             let typed = context(ContextKind::InvalidArg)?;
             let name = typed.trim_start_matches('-');
             // They know these themselves, so it was in front of them, or behind `request`.
-            let is_misplaced = typed == "-l" || name != APP && SETTINGS.iter().any(|setting| setting.name == name);
+            let is_misplaced = SETTINGS.iter().any(|setting| is_flag(setting, typed));
             let misplaced = || format!("{typed} is an option of serve and check: write it behind that word");
-            let foreign = config::foreign_option(name).map(|advice| format!("{typed}: {advice}"));
+            let foreign = config::foreign_option(name).map(|advice| format!("{typed} is not known: {advice}"));
             foreign.or_else(|| is_misplaced.then(misplaced))
         }
-        ErrorKind::InvalidSubcommand => {
-            let typed = context(ContextKind::InvalidSubcommand)?;
-            let is_app = typed.contains([':', '.', '/']) || config::nearest(typed, COMMANDS).is_none();
-            is_app.then(|| {
-                    format!("'{typed}' is no command, they are serve, check and request; to serve an application, `pyfcgid serve {typed}`")
-            })
-        }
+        ErrorKind::InvalidSubcommand => context(ContextKind::InvalidSubcommand).map(no_command),
         _ => None,
     }
+}
+
+fn no_command(typed: &str) -> String {
+    let meant = config::nearest(typed, COMMANDS).map(|name| format!("did you mean {name}? ")).unwrap_or_default();
+    format!("'{typed}' is no command, they are {COMMAND_LIST}; {meant}to serve an application, `pyfcgid serve {typed}`")
 }
 
 impl From<config::Error> for Exit {
@@ -105,23 +112,32 @@ fn parser() -> Parser {
         .arg_required_else_help(true)
         .disable_help_subcommand(true)
         .max_term_width(HELP_WIDTH)
-        .subcommand(pool_parser("serve", "Serve an application in the foreground, until a signal ends it"))
-        .subcommand(pool_parser("check", "Validate everything, import the application, print the effective settings, and exit"))
-        .subcommand(request_parser())
+        .subcommand(pool_parser("serve", "Serve applications, in the foreground or with -D in the background"))
+        .subcommand(pool_parser(
+            "check",
+            "Validate everything, import the applications, print the effective settings, and exit",
+        ))
+        .subcommands(control::parsers())
+        .subcommand(request::parser())
+}
+
+fn file_arg() -> Arg {
+    let arg = Arg::new("config").short('c').long("config").value_name("FILE").value_parser(OsStringValueParser::new());
+    arg.help("Read settings from this TOML file [env: PYFCGID_CONFIG]")
+}
+
+/// The configuration file that is named.
+fn file(matches: &ArgMatches, environment: Environment<'_>) -> Option<PathBuf> {
+    let from_environment = || environment("PYFCGID_CONFIG").filter(|value| !value.is_empty());
+    matches.get_one::<OsString>("config").cloned().or_else(from_environment).map(PathBuf::from)
 }
 
 fn pool_parser(name: &'static str, about: &'static str) -> Parser {
-    let config = Arg::new("config")
-        .short('c')
-        .long("config")
-        .value_name("FILE")
-        .value_parser(OsStringValueParser::new())
-        .help("Read settings from this TOML file [env: PYFCGID_CONFIG]");
     Parser::new(name)
         .about(about)
         .args_override_self(true)
         .after_help(POOL_NOTES)
-        .arg(config)
+        .arg(file_arg())
         .args(SETTINGS.iter().map(setting_arg))
 }
 
@@ -132,7 +148,7 @@ fn setting_arg(setting: &'static Setting) -> Arg {
         return arg;
     }
     let arg = arg.long(setting.name).help_heading(setting.group.heading());
-    let arg = if setting.name == LISTEN { arg.short('l') } else { arg };
+    let arg = if let Some(letter) = short(setting) { arg.short(letter) } else { arg };
     match setting.kind {
         Kind::One => arg.action(ArgAction::Set),
         Kind::Switch => arg.action(ArgAction::Set).num_args(0..=1).require_equals(true).default_missing_value("true"),
@@ -140,18 +156,29 @@ fn setting_arg(setting: &'static Setting) -> Arg {
     }
 }
 
+fn short(setting: &Setting) -> Option<char> {
+    SHORT.iter().find(|(name, _)| *name == setting.name).map(|(_, letter)| *letter)
+}
+
+/// Whether this text is the option as it is typed.
+fn is_flag(setting: &Setting, typed: &str) -> bool {
+    let letter = short(setting).is_some_and(|letter| typed.strip_prefix('-').is_some_and(|typed| typed == letter.to_string()));
+    letter || setting.name != APP && typed.strip_prefix("--") == Some(setting.name)
+}
+
 fn help(setting: &Setting) -> String {
     match setting.default {
-        Fallback::Value(default) if setting.kind != Kind::Switch => format!("{} [default: {default}]", setting.help),
+        // That a switch is off until it is typed goes without saying.
+        Fallback::Value(default) if setting.kind != Kind::Switch || default == "true" => {
+            format!("{} [default: {default}]", setting.help)
+        }
         Fallback::Variable(variable) => format!("{} [default: ${variable}]", setting.help),
         Fallback::Value(_) | Fallback::Nothing => setting.help.to_owned(),
     }
 }
 
 fn load(matches: &ArgMatches, environment: Environment<'_>) -> Result<Config, Exit> {
-    let from_environment = || environment("PYFCGID_CONFIG").filter(|value| !value.is_empty());
-    let file = matches.get_one::<OsString>("config").cloned().or_else(from_environment).map(PathBuf::from);
-    Ok(Config::load(flags(matches)?, environment, file.as_deref())?)
+    Ok(Config::load(&flags(matches)?, environment, file(matches, environment).as_deref())?)
 }
 
 fn flags(matches: &ArgMatches) -> Result<Layer, Exit> {
@@ -180,108 +207,28 @@ fn flag_items(setting: &'static Setting, value: &OsString) -> Result<Vec<Item>, 
     }
 }
 
-fn request_parser() -> Parser {
-    let value = |name: &'static str, value_name: &'static str, help: &'static str| {
-        Arg::new(name).value_name(value_name).value_parser(OsStringValueParser::new()).help(help)
-    };
-    Parser::new("request")
-        .about("Send one request as a web server would, and print the answer: curl for FastCGI")
-        .args_override_self(true)
-        .after_help(REQUEST_NOTES)
-        .arg(value("path", "PATH", "The path with its query, as in /search?q=x [default: /]"))
-        .arg(
-            value("connect", "ADDR", "Where the application listens: host:port, unix:/path or /path [default: 127.0.0.1:9000]")
-                .long("connect"),
-        )
-        .arg(
-            value("method", "METHOD", "The method [default: GET, with -d POST]")
-                .short('X')
-                .long("method")
-                .visible_alias("request"),
-        )
-        .arg(
-            value("header", "K: V", "Send a header; `K:` sends a usual one not at all")
-                .short('H')
-                .long("header")
-                .action(ArgAction::Append),
-        )
-        .arg(
-            value("data", "DATA", "Send this body; @FILE sends a file as it is, @- what comes in on stdin")
-                .short('d')
-                .long("data")
-                .allow_hyphen_values(true),
-        )
-        .arg(
-            value("param", "K=V", "Send this FCGI_PARAMS variable, instead of a usual one of that name")
-                .long("param")
-                .action(ArgAction::Append),
-        )
-        .arg(Arg::new("include").short('i').long("include").action(ArgAction::SetTrue).help("Print the answer's head too"))
-        .arg(
-            Arg::new("fail")
-                .short('f')
-                .long("fail")
-                .action(ArgAction::SetTrue)
-                .help("Exit with 22 when the status is 400 or more"),
-        )
-        .arg(
-            value("max-time", "TIME", "Give up after this time, as in 500ms or 10s; 0 is never [default: 0]")
-                .short('m')
-                .long("max-time"),
-        )
-}
-
-fn request(matches: &ArgMatches) -> Result<client::Options, Exit> {
-    let one = |name: &str| matches.get_one::<OsString>(name).map(OsString::as_os_str);
-    let many =
-        |name: &str| matches.get_many::<OsString>(name).into_iter().flatten().map(OsString::as_os_str).collect::<Vec<_>>();
-    let typed = client::Typed {
-        connect: one("connect"),
-        method: one("method"),
-        headers: many("header"),
-        data: one("data"),
-        params: many("param"),
-        max_time: one("max-time"),
-        path: one("path"),
-    };
-    let mut options = typed.parse().map_err(|error| Exit::usage(&error.to_string()))?;
-    options.include_head = matches.get_flag("include");
-    options.fail = matches.get_flag("fail");
-    Ok(options)
-}
-
-const COMMANDS: [&str; 3] = ["serve", "check", "request"];
+const COMMANDS: [&str; 6] = ["serve", "check", "reload", "stop", "status", "request"];
+const COMMAND_LIST: &str = "serve, check, reload, stop, status and request";
 const APP: &str = "app";
-const LISTEN: &str = "listen";
+/// The options that have a letter.
+const SHORT: [(&str, char); 2] = [("listen", 'l'), ("daemonize", 'D')];
 const HELP_WIDTH: usize = 110;
 const POOL_NOTES: &str = "\
-Every option is also a key of the file, below [pool.NAME] (log-level at the top), and an environment variable: --max-queue is max-queue \
-and PYFCGID_MAX_QUEUE. The command line wins over the environment, and that over the file.
+Every option is also a key of the file, below [pool.NAME] (daemon and log options at the top), and an environment variable: \
+--max-queue is max-queue and PYFCGID_MAX_QUEUE. The command line wins over the environment, and that over the file. A file may have \
+several pools, and include others; options on the command line are then for all of them, and APP and --listen are not allowed.
 
 Sizes are 4096, 64K, 10M or 1G; times 500ms, 30s, 5m, 1h or 1d, or a number of seconds. Relative paths start from the current \
 directory, in the file from the file's.
 
 Exit codes: 0, 64 wrong usage, 70 the application cannot be loaded, 71 a failure of the system, 78 wrong configuration.";
-const REQUEST_NOTES: &str = "\
-Exit codes, as curl's where it has one:
-   6  the host is unknown
-   7  cannot connect
-   8  the answer is not FastCGI or has no header block, or the request was refused
-  18  the answer is cut
-  22  the status is 400 or more, with --fail
-  23  cannot write the answer
-  26  cannot read the body
-  28  out of time
-  52  the connection was closed without an answer
-  56  the connection broke before an answer
-  64  wrong usage";
 
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::config::Group;
+    use crate::config::{Field, Group, Pool};
 
     fn run(args: &[&str]) -> Result<Command, Exit> {
         parse(std::iter::once("pyfcgid").chain(args.iter().copied()).map(OsString::from), &|_| None)
@@ -292,6 +239,12 @@ mod tests {
             Ok(Command::Serve(config)) => config,
             other => panic!("{other:?}"),
         }
+    }
+
+    /// The only pool.
+    fn pool(args: &[&str]) -> Pool {
+        let [pool] = serve(args).pools.try_into().unwrap();
+        pool
     }
 
     fn refused(args: &[&str]) -> Exit {
@@ -331,7 +284,7 @@ mod tests {
         assert_eq!((version.code, version.to_stdout), (0, true));
         assert_eq!(version.message, concat!("pyfcgid ", env!("CARGO_PKG_VERSION"), "\n"));
         let help = run(&["--help"]).unwrap_err();
-        assert!(help.code == 0 && ["serve", "check", "request"].iter().all(|name| help.message.contains(name)));
+        assert!(help.code == 0 && COMMANDS.iter().all(|name| help.message.contains(name)));
         let nothing = run(&[]).unwrap_err();
         assert_eq!((nothing.code, nothing.to_stdout), (64, false));
     }
@@ -341,12 +294,15 @@ mod tests {
         let values = [
             ("app", "shop:app", "shop:app"),
             ("listen", ":1", "*:1"),
+            ("processes", "2..8", "2..8"),
             ("threads", "8", "8"),
             ("mount", "/shop", "/shop"),
             ("remote-user", "never", "never"),
             ("errors", "peer", "peer"),
             ("backlog", "5", "5"),
             ("socket-mode", "600", "0600"),
+            ("socket-owner", "nginx", "nginx"),
+            ("socket-group", "33", "33"),
             ("max-connections", "7", "7"),
             ("venv", "/v", "/v"),
             ("python-path", "/p", "/p"),
@@ -358,24 +314,55 @@ mod tests {
             ("max-body-size", "2M", "2M"),
             ("body-memory", "0", "0"),
             ("max-queue", "3", "3"),
+            ("max-requests", "1000", "1000"),
+            ("max-requests-jitter", "0", "0"),
+            ("max-rss", "300M", "300M"),
+            ("startup-timeout", "90", "90s"),
             ("idle-timeout", "5m", "5m"),
             ("socket-timeout", "500ms", "500ms"),
             ("graceful-timeout", "1d", "1d"),
+            ("max-lifetime", "1d", "1d"),
+            ("user", "www-data", "www-data"),
+            ("group", "33", "33"),
+            ("supplementary-groups", "own", "own"),
+            ("umask", "27", "027"),
+            ("chroot", "/r", "/r"),
+            ("no-new-privs", "false", "false"),
+            ("daemonize", "true", "true"),
+            ("pid-file", "/run/p.pid", "/run/p.pid"),
+            ("control-socket", "/run/c", "/run/c"),
+            ("control-socket-mode", "660", "0660"),
+            ("log", "file:/l", "file:/l"),
             ("log-level", "trace", "trace"),
+            ("syslog-facility", "local7", "local7"),
+            ("syslog-ident", "site", "site"),
+            ("syslog-socket", "/s", "/s"),
+            ("access-log", "stderr", "stderr"),
+            ("access-log-format", "$status", "$status"),
         ];
         assert_eq!(values.map(|(name, ..)| name).to_vec(), SETTINGS.iter().map(|setting| setting.name).collect::<Vec<_>>());
         for (setting, (name, typed, shown)) in SETTINGS.iter().zip(values) {
             let config = if name == APP { serve(&[typed]) } else { serve(&["shop", &format!("--{name}={typed}")]) };
-            let expected = if name == "factory" { "true" } else { shown };
-            assert_eq!((setting.show)(&config), [expected], "{name}");
+            let values = match setting.field {
+                Field::Global { show, .. } => show(&config),
+                Field::Pool { show, .. } => show(&config.pools[0]),
+            };
+            assert_eq!(values, [shown], "{name}");
         }
     }
 
     #[test]
     fn flags_repeat_as_lists_and_otherwise_the_last_wins() {
-        let config = serve(&["-l", ":1", "shop", "--listen", ":2", "--threads", "2", "--threads", "3", "--factory"]);
+        let config = pool(&["-l", ":1", "shop", "--listen", ":2", "--threads", "2", "--threads", "3", "--factory"]);
         assert_eq!((config.listen.len(), config.threads, config.app.factory), (2, 3, true));
-        assert_eq!(serve(&["shop", "--python-path", "/a:/b", "--python-path=/c"]).python_path.len(), 3);
+        assert_eq!(pool(&["shop", "--python-path", "/a:/b", "--python-path=/c"]).python_path.len(), 3);
+    }
+
+    #[test]
+    fn a_switch_needs_no_value_and_has_its_letter() {
+        assert!(serve(&["-D", "shop"]).daemonize && serve(&["shop", "--daemonize"]).daemonize);
+        assert!(!serve(&["-D", "--daemonize=false", "shop"]).daemonize && !serve(&["shop"]).daemonize);
+        assert!(pool(&["shop", "--no-new-privs"]).no_new_privs && !pool(&["shop", "--no-new-privs=no"]).no_new_privs);
     }
 
     #[test]
@@ -384,10 +371,12 @@ mod tests {
         let path = directory.path().join("site.toml");
         std::fs::write(&path, "[pool.blog]\napp = \"blog\"\nthreads = 7\n").unwrap();
         let typed = path.to_str().unwrap();
-        assert_eq!((serve(&["-c", typed]).threads, serve(&["--config", typed, "--threads=2"]).threads), (7, 2));
+        assert_eq!((pool(&["-c", typed]).threads, pool(&["--config", typed, "--threads=2"]).threads), (7, 2));
         let variable = |name: &str| (name == "PYFCGID_CONFIG").then(|| path.clone().into_os_string());
         let args = ["pyfcgid", "check"].map(OsString::from);
-        assert!(matches!(parse(args, &variable), Ok(Command::Check(config)) if config.name == "blog" && config.threads == 7));
+        assert!(
+            matches!(parse(args, &variable), Ok(Command::Check(config)) if config.pools[0].name == "blog" && config.pools[0].threads == 7)
+        );
         std::fs::write(&path, "[pool.blog]\nthread = 7\n").unwrap();
         let exit = refused(&["serve", "-c", typed]);
         assert_eq!((exit.code, exit.message.contains("site.toml:2: unknown key `thread` = 7")), (78, true));
@@ -397,30 +386,34 @@ mod tests {
 
     #[test]
     fn a_wrong_command_line_is_64_and_says_what_is_right() {
-        let table: [(&[&str], &str); 18] = [
+        let table: [(&[&str], &str); 19] = [
             (&["serve", "shop", "--thread", "4"], "--threads"),
             (
-                &["serve", "shop", "--processes", "2"],
-                "pyfcgid: --processes: this version runs one process in the foreground; --threads sets its workers\n",
+                &["serve", "shop", "--workers", "2"],
+                "pyfcgid: --workers is not known: here it is --processes, and --threads sets the workers of each\n",
             ),
-            (&["check", "--workers=2", "shop"], "pyfcgid: --workers: this version runs one process"),
-            (&["serve", "-w", "2", "shop"], "pyfcgid: -w: this version runs one process"),
-            (&["serve", "shop", "-D"], "pyfcgid: -D: this version runs one process in the foreground;"),
-            (&["serve", "shop", "--daemonize"], "pyfcgid: --daemonize: this version runs one process in the foreground;"),
+            (&["serve", "-w", "2", "shop"], "pyfcgid: -w is not known: here it is --processes,"),
+            (&["serve", "shop", "--daemon"], "pyfcgid: --daemon is not known: here it is --daemonize\n"),
+            (&["check", "shop", "--uid=33"], "pyfcgid: --uid is not known: here it is --user\n"),
+            (&["-D", "serve", "shop"], "pyfcgid: -D is an option of serve and check"),
+            (&["reload", "--threads", "4"], "pyfcgid: --threads is an option of serve and check"),
             (
                 &["--listen", ":1", "serve", "shop"],
                 "pyfcgid: --listen is an option of serve and check: write it behind that word\n",
             ),
             (&["-l", ":1", "shop"], "pyfcgid: -l is an option of serve and check"),
             (&["shop:app"], "to serve an application, `pyfcgid serve shop:app`\n"),
-            (&["shop"], "pyfcgid: 'shop' is no command, they are serve, check and request; to serve"),
+            (
+                &["shop"],
+                "pyfcgid: 'shop' is no command, they are serve, check, reload, stop, status and request; did you mean stop? to serve",
+            ),
             (&["serve", "shop", "-l", "tmp.sock"], "--listen \"tmp.sock\": must start with ./ or unix:"),
             (&["serve", "shop", "extra"], "unexpected argument 'extra'"),
             (&["serve", "shop", "--threads"], "a value is required"),
             (&["serve", "shop", "--threads", "0"], "--threads \"0\": must be a whole number from 1 to 1024"),
             (&["serve"], "pyfcgid serve blog:app"),
             (&["serve", "my-shop"], "application \"my-shop\": must be a dotted module name"),
-            (&["serv"], "serve"),
+            (&["serv"], "did you mean serve?"),
             (&["request", "search"], "must start with a slash"),
         ];
         for (args, text) in table {

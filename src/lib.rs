@@ -12,6 +12,7 @@ pub mod daemon;
 pub mod event_loop;
 pub mod exchange;
 pub mod link;
+pub mod listener;
 pub mod logging;
 pub mod protocol;
 #[cfg(feature = "python")]

@@ -37,8 +37,10 @@ pub enum Report {
         /// What to print.
         text: String,
     },
-    /// Every worker has been busy for a moment while there was more to do.
+    /// Every worker has been busy for a moment.
     Saturated,
+    /// That is over.
+    Relieved,
     /// Enough requests were served: replace me.
     Worn,
     /// Since [`Command::Retire`]: no further request is begun here.
@@ -67,6 +69,7 @@ impl Report {
             Self::Ready => (b'R', Vec::new()),
             Self::Failed { code, text } => (b'F', [&[*code], text.as_bytes()].concat()),
             Self::Saturated => (b'S', Vec::new()),
+            Self::Relieved => (b'L', Vec::new()),
             Self::Worn => (b'W', Vec::new()),
             Self::Retired => (b'D', Vec::new()),
             Self::Numbers(Numbers { requests, busy, queued, connections }) => {
@@ -85,6 +88,7 @@ impl Report {
             (b'R', []) => Self::Ready,
             (b'F', [code, text @ ..]) => Self::Failed { code: *code, text: String::from_utf8_lossy(text).into_owned() },
             (b'S', []) => Self::Saturated,
+            (b'L', []) => Self::Relieved,
             (b'W', []) => Self::Worn,
             (b'D', []) => Self::Retired,
             (b'N', numbers) => {
@@ -138,6 +142,7 @@ mod tests {
             Report::Ready,
             Report::Failed { code: 70, text: "ä".to_owned() },
             Report::Saturated,
+            Report::Relieved,
             Report::Worn,
             Report::Retired,
             Report::Numbers(numbers),

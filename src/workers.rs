@@ -9,7 +9,7 @@
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use crossbeam_channel::{Receiver, Sender, TryRecvError, TrySendError};
@@ -61,9 +61,32 @@ impl Queue {
         let Some(sender) = &self.sender else {
             return Err(Box::new(exchange));
         };
-        sender.try_send(exchange).map_err(|error| match error {
+        // Before it is sent, because it may be answered at once.
+        self.bench.unanswered.fetch_add(1, Ordering::SeqCst);
+        let sent = sender.try_send(exchange).map_err(|error| match error {
             TrySendError::Full(exchange) | TrySendError::Disconnected(exchange) => Box::new(exchange),
-        })
+        });
+        match sent {
+            Ok(()) => self.bench.dispatched.fetch_add(1, Ordering::Relaxed),
+            Err(_) => self.bench.unanswered.fetch_sub(1, Ordering::SeqCst) as u64,
+        };
+        sent
+    }
+
+    /// Whether there are as many requests as workers, or more.
+    pub fn is_saturated(&self) -> bool {
+        self.bench.unanswered.load(Ordering::SeqCst) >= self.bench.workers.load(Ordering::SeqCst)
+    }
+
+    /// How many requests were dispatched so far.
+    pub fn dispatched(&self) -> u64 {
+        self.bench.dispatched.load(Ordering::Relaxed)
+    }
+
+    /// How many requests wait, and how many are being answered.
+    pub fn waiting_and_running(&self) -> (usize, usize) {
+        let waiting = self.sender.as_ref().map_or(0, Sender::len);
+        (waiting, self.bench.unanswered.load(Ordering::SeqCst).saturating_sub(waiting))
     }
 
     /// Calls a worker that sits, if there is something to do; says whether there was.
@@ -111,15 +134,8 @@ impl Worker {
     pub fn run(self, handler: &mut impl Handler) {
         self.bench.workers.fetch_add(1, Ordering::SeqCst);
         while let Some(exchange) = self.next(handler) {
-            if exchange.reply.is_aborted() {
-                let mut reply = exchange.reply;
-                reply.end_aborted();
-                continue;
-            }
-            let outcome = catch_unwind(AssertUnwindSafe(|| handler.handle(exchange)));
-            if outcome.is_err() {
-                log::error!("a request handler panicked; its request was answered 500 or cut");
-            }
+            answer(handler, exchange);
+            self.bench.unanswered.fetch_sub(1, Ordering::SeqCst);
         }
         self.bench.workers.fetch_sub(1, Ordering::SeqCst);
     }
@@ -166,10 +182,24 @@ impl Worker {
     }
 }
 
+fn answer(handler: &mut impl Handler, exchange: Exchange) {
+    if exchange.reply.is_aborted() {
+        let mut reply = exchange.reply;
+        return reply.end_aborted();
+    }
+    let outcome = catch_unwind(AssertUnwindSafe(|| handler.handle(exchange)));
+    if outcome.is_err() {
+        log::error!("a request handler panicked; its request was answered 500 or cut");
+    }
+}
+
 /// Where workers without a request wait.
 #[derive(Debug, Default)]
 struct Bench {
     workers: AtomicUsize,
+    /// Requests that are queued or being answered.
+    unanswered: AtomicUsize,
+    dispatched: AtomicU64,
     sitting: AtomicUsize,
     scouting: AtomicBool,
     calls: Mutex<Calls>,

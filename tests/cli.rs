@@ -154,9 +154,10 @@ fn the_version_is_on_stdout() {
 
 #[test]
 fn a_wrong_command_line_is_64_and_stdout_stays_empty() {
-    let table: [(&[&str], &str); 5] = [
+    let table: [(&[&str], &str); 6] = [
         (&["serve", "hello:app", "--thread", "4"], "'--threads'"),
-        (&["serve", "hello:app", "--processes", "2"], "--processes"),
+        (&["serve", "hello:app", "--workers", "2"], "--processes"),
+        (&["reload"], "pyfcgid: which pyfcgid? give what it was started with, --pid-file FILE or --control-socket FILE"),
         (&["check", "hello:app", "--threads", "0"], "pyfcgid: --threads \"0\": must be a whole number from 1 to 1024\n"),
         (&["serve"], "pyfcgid serve blog:app"),
         (&[], "Usage: pyfcgid"),
@@ -200,6 +201,32 @@ fn check_prints_the_effective_settings_and_where_they_come_from() {
     assert!(line("backlog = 7 ").ends_with("site.toml:4"));
     assert!(line("max-body-size = \"1G\" ").ends_with("# default"));
     assert!(ended.out.contains("\n[pool.blog]\n"));
+}
+
+#[test]
+fn check_prints_every_pool_of_the_file_and_of_those_it_includes() {
+    let (directory, _app) = site();
+    let file = directory.path().join("site.toml");
+    fs::write(&file, "include = \"pools/*.toml\"\npid-file = \"p.pid\"\n[pool.blog]\napp = \"hello.py\"\nlisten = \":1\"\n")
+        .unwrap();
+    fs::create_dir(directory.path().join("pools")).unwrap();
+    fs::write(directory.path().join("pools/shop.toml"), "[pool.shop]\napp = \"../hello.py\"\nlisten = \":2\"\n").unwrap();
+    let ended = run(&mut pyfcgid(&["check", "-c", path_text(&file), "--threads", "2"]));
+    assert_eq!(ended.code, 0, "{}", ended.err);
+    let (blog, shop) = (ended.out.find("\n[pool.blog]\n").unwrap(), ended.out.find("\n[pool.shop]\n").unwrap());
+    assert!(blog < shop && ended.out.matches("\nthreads = 2 ").count() == 2, "{}", ended.out);
+    let app = format!("\napp = \"{}/hello.py\"", directory.path().display());
+    assert_eq!(ended.out.matches(&app).count(), 2, "{}", ended.out);
+    assert!(
+        ended.out.contains(&format!("\ncontrol-socket = \"{}/p.pid.control\"", directory.path().display())),
+        "{}",
+        ended.out
+    );
+    fs::write(directory.path().join("pools/z.toml"), "\n[pool.blog]\napp = \"hello.py\"\n").unwrap();
+    let ended = run(&mut pyfcgid(&["check", "-c", path_text(&file)]));
+    assert_eq!((ended.code, ended.out.as_str()), (78, ""));
+    let expected = ["pools/z.toml:2: second pool `blog`, the first is at ", "site.toml:3: give each a name of its own\n"];
+    assert!(expected.iter().all(|part| ended.err.contains(part)), "{}", ended.err);
 }
 
 #[test]

@@ -2,7 +2,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-use super::{Origin, ValueError};
+use super::{ListenAddress, Origin, Pool, ValueError};
 
 /// Why there is no configuration. Every variant is the administrator's to mend; its text is one line that says where and how.
 #[derive(Debug, Error)]
@@ -12,6 +12,32 @@ pub enum Error {
     NoApp {
         /// The file that could have.
         file: Option<PathBuf>,
+    },
+    /// A pool in the file lacks an application.
+    #[error("{origin}: pool `{name}` has no application: add a line such as app = \"module:callable\"")]
+    PoolWithoutApp {
+        /// Its name.
+        name: String,
+        /// Where its table begins.
+        origin: Origin,
+    },
+    /// Two tables of the files have one name.
+    #[error("{second}: second pool `{name}`, the first is at {first}: give each a name of its own")]
+    SecondPool {
+        /// The name.
+        name: String,
+        /// Where the first table begins.
+        first: Origin,
+        /// Where the second one begins.
+        second: Origin,
+    },
+    /// Two pools listen on one address.
+    #[error("{} both listen on {address}: give each a `listen` of its own", both(.pools))]
+    SameAddress {
+        /// The address.
+        address: ListenAddress,
+        /// The names of the pools, and where their addresses were typed.
+        pools: Box<[(String, Origin); 2]>,
     },
     /// A value that its option does not take.
     #[error("{}: {reason}", typed(.origin, .key, .value))]
@@ -64,6 +90,11 @@ pub enum Error {
 }
 
 impl Error {
+    pub(super) fn same_address(address: &ListenAddress, first: &Pool, second: &Pool) -> Self {
+        let typed = |pool: &Pool| (pool.name.clone(), pool.origin("listen"));
+        Self::SameAddress { address: address.clone(), pools: Box::new([typed(first), typed(second)]) }
+    }
+
     /// The exit code, of sysexits: 64 for what was typed on the command line, 78 for the environment and the file.
     pub fn exit_code(&self) -> u8 {
         match self {
@@ -71,6 +102,10 @@ impl Error {
             _ => EX_CONFIG,
         }
     }
+}
+
+fn both(pools: &[(String, Origin); 2]) -> String {
+    pools.each_ref().map(|(name, origin)| format!("pool `{name}` ({origin})")).join(" and ")
 }
 
 fn no_app(file: Option<&std::path::Path>) -> String {

@@ -55,8 +55,43 @@ pub struct Item {
     pub origin: Origin,
 }
 
+impl Item {
+    /// The error that this is no value for the option `key`.
+    pub(super) fn refused(&self, key: &'static str, reason: ValueError) -> Error {
+        Error::BadValue { origin: self.origin.clone(), key, value: self.text.clone(), reason }
+    }
+}
+
 /// What one source says: the values of each setting it has.
 pub type Layer = BTreeMap<&'static str, Vec<Item>>;
+
+/// What all sources say about one pool or the whole process, the strongest first.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Layers<'a>(pub(super) [&'a Layer; 4]);
+
+impl<'a> Layers<'a> {
+    /// What the strongest source says that has this setting.
+    pub(super) fn strongest(&self, name: &str) -> &'a [Item] {
+        self.0.iter().find_map(|layer| layer.get(name)).map_or(&[], Vec::as_slice)
+    }
+
+    /// The first item of it.
+    pub(super) fn first(&self, name: &str) -> Option<&'a Item> {
+        self.strongest(name).first()
+    }
+
+    /// The items that count, in the order in which they are to be set.
+    pub(super) fn items(&self, setting: &Setting) -> Vec<&'a Item> {
+        let mut found: Vec<_> = self.0.iter().filter_map(|layer| layer.get(setting.name)).collect();
+        if setting.kind != Kind::Pairs {
+            found.truncate(1);
+        }
+        found.into_iter().rev().flatten().collect()
+    }
+}
+
+/// Where the values of a pool, or of the whole process, were typed.
+pub(super) type Origins = BTreeMap<&'static str, Origin>;
 
 /// Looks up an environment variable.
 pub type Environment<'a> = &'a dyn Fn(&str) -> Option<OsString>;

@@ -39,6 +39,16 @@ impl ListenAddress {
         parse_tcp(text)
     }
 
+    /// Whether something that listens here leaves no room for `other`: the same socket, or one of all addresses of the machine.
+    pub(super) fn is_taken_by(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Tcp { host, port }, Self::Tcp { host: other_host, port: other_port }) => {
+                port == other_port && *port != 0 && (host == other_host || host == EVERY_ADDRESS || other_host == EVERY_ADDRESS)
+            }
+            _ => self == other,
+        }
+    }
+
     /// The same with a relative socket path taken from `base`.
     pub(super) fn below(self, base: &Path) -> Result<Self, ValueError> {
         match self {

@@ -1,9 +1,9 @@
-//! What an administrator says about a pool, and what it means. Owns the table of options and their texts; refuses to know how any
-//! of them is carried out.
+//! What an administrator says about pyfcgid and its pools, and what it means. Owns the table of options and their texts; refuses to
+//! know how any of them is carried out.
 //!
-//! What was typed is a [`Layer`] per source, text with its [`Origin`]; what it means is one [`Config`]. Of the sources the command
-//! line is strongest, then `PYFCGID_*` variables, then the file, then the defaults. A stronger source replaces a list as a whole;
-//! only of `env` it replaces the names it has.
+//! What was typed is a [`Layer`] per source, text with its [`Origin`]; what it means is one [`Config`] with its [`Pool`]s. Of the
+//! sources the command line is strongest, then `PYFCGID_*` variables, then the file, then the defaults. A stronger source replaces
+//! a list as a whole; only of `env` it replaces the names it has. What the command line and the environment say is for every pool.
 //!
 //! Relative paths on the command line and in the environment start from the current directory; those in a file from the file's
 //! directory, so that a configuration works wherever it is started from. With `chdir`, a relative application file and
@@ -13,178 +13,184 @@ mod advice;
 mod app;
 mod error;
 mod errors_to;
+mod facility;
 mod file;
 mod layer;
 mod listen_address;
+mod log_target;
 mod mount;
+mod pool;
+mod processes;
 mod remote_user;
 mod setting;
 mod spelling;
 mod table;
 pub mod value;
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Component, Path, PathBuf};
-use std::time::Duration;
 
 use log::LevelFilter;
+
+use file::{File, Table};
+use layer::{Layers, Origins, default_layer, environment_layer};
 
 pub use advice::foreign_option;
 pub use app::{App, AppSource};
 pub use error::{EX_CONFIG, EX_USAGE, Error};
 pub use errors_to::ErrorsTo;
+pub use facility::Facility;
 pub use layer::{Environment, Item, Layer, Origin, split_text};
 pub use listen_address::ListenAddress;
+pub use log_target::LogTarget;
 pub use mount::Mount;
+pub use pool::Pool;
+pub use processes::Processes;
 pub use remote_user::RemoteUser;
-pub use setting::{Fallback, Group, Kind, Scope, Setting, Text};
+pub use setting::{Fallback, Field, Group, Kind, Scope, Setting, Text};
 pub use spelling::nearest;
 pub use table::SETTINGS;
 pub use value::ValueError;
 
-/// The settings of one pool, valid and complete.
+/// The settings of the whole process, valid and complete.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
-    /// The pool's name: that of its table in the file, else its application's.
-    pub name: String,
-    /// The application. Its file is absolute.
-    pub app: App,
-    /// Where to listen. Invariant: not empty, nothing twice, Unix paths absolute.
-    pub listen: Vec<ListenAddress>,
-    /// Workers, 1 to 1024.
-    pub threads: usize,
-    /// Where in the site's paths the application is.
-    pub mount: Mount,
-    /// When REMOTE_USER reaches the application.
-    pub remote_user: RemoteUser,
-    /// Where `wsgi.errors` and tracebacks go.
-    pub errors: ErrorsTo,
-    /// Connections that may wait to be accepted, 1 to 65,535.
-    pub backlog: u32,
-    /// Permission bits of Unix sockets, at most 0o777.
-    pub socket_mode: u32,
-    /// Connections open at once, at least 1.
-    pub max_connections: usize,
-    /// The virtual environment's directory.
-    pub venv: Option<PathBuf>,
-    /// Directories before all others on `sys.path`.
-    pub python_path: Vec<PathBuf>,
-    /// The directory the application runs in; `None` leaves it where it is.
-    pub chdir: Option<PathBuf>,
-    /// Environment variables for the application. Invariant: no name twice, none empty.
-    pub env: Vec<(String, String)>,
-    /// Bytes of FCGI_PARAMS of one request.
-    pub max_params_size: usize,
-    /// Pairs of FCGI_PARAMS of one request.
-    pub max_params: usize,
-    /// Bytes of one request's body; `u64::MAX` is no limit.
-    pub max_body_size: u64,
-    /// Bytes of a body kept in memory; more goes to a temporary file.
-    pub body_memory: usize,
-    /// Requests that may wait for a worker, at least 1.
-    pub max_queue: usize,
-    /// How long a kept connection may have no request; `None` is for ever.
-    pub idle_timeout: Option<Duration>,
-    /// How long a peer may send nothing inside a request or after connecting, or take nothing of an answer; `None` is for ever.
-    pub socket_timeout: Option<Duration>,
-    /// How long running requests may go on after a stop.
-    pub graceful_timeout: Duration,
+    /// What is served. Invariant: not empty, no name twice, no address twice.
+    pub pools: Vec<Pool>,
+    /// Whether to run in the background.
+    pub daemonize: bool,
+    /// The file for the process id.
+    pub pid_file: Option<PathBuf>,
+    /// The Unix socket of `pyfcgid reload`, `stop` and `status`; where only `pid_file` is set, it is that with `.control` behind it.
+    pub control_socket: Option<PathBuf>,
+    /// Permission bits of the control socket, at most 0o777.
+    pub control_socket_mode: u32,
+    /// Where the log goes.
+    pub log: LogTarget,
     /// What is logged.
     pub log_level: LevelFilter,
-    origins: BTreeMap<&'static str, Origin>,
+    /// The facility of syslog messages.
+    pub syslog_facility: Facility,
+    /// The name in front of syslog messages: 1 to 32 ASCII characters.
+    pub syslog_ident: String,
+    /// The socket of the syslog daemon.
+    pub syslog_socket: PathBuf,
+    /// Where a line for each request goes; `None` is nowhere.
+    pub access_log: Option<LogTarget>,
+    /// What such a line has, as it was typed: one line, not empty. Its variables are not checked.
+    pub access_log_format: String,
+    origins: Origins,
 }
 
 impl Config {
     /// Puts together what the command line, the environment and the file say. `flags` comes from the command line.
     ///
     /// # Errors
-    /// The first value or key that is wrong, an unreadable file, or no application.
-    pub fn load(flags: Layer, environment: Environment<'_>, file: Option<&Path>) -> Result<Self, Error> {
-        let in_file = file.map(file::read).transpose()?.unwrap_or_default();
-        let layers = [flags, layer::environment_layer(environment)?, in_file.settings, layer::default_layer(environment)?];
-        let app = layers.iter().find_map(|layer| layer.get("app")).and_then(|items| items.first());
-        let Some(app) = app else {
-            return Err(Error::NoApp { file: file.map(Path::to_owned) });
-        };
-        Self::resolve(app, in_file.pool, &layers)
+    /// The first value or key that is wrong, what cannot be used together, an unreadable file, or no application.
+    pub fn load(flags: &Layer, environment: Environment<'_>, file: Option<&Path>) -> Result<Self, Error> {
+        let in_file = file.map(File::read).transpose()?.unwrap_or_default();
+        let (variables, defaults) = (environment_layer(environment)?, default_layer(environment)?);
+        let layers = |layer| Layers([flags, &variables, layer, &defaults]);
+        let mut config = Self::resolve(layers(&in_file.settings))?;
+        if in_file.pools.len() > 1 {
+            refuse_for_several([flags, &variables], &in_file.pools)?;
+        }
+        let alone = [Table::default()];
+        let tables = if in_file.pools.is_empty() { &alone[..] } else { &in_file.pools };
+        for table in tables {
+            config.add(load_pool(table, layers(&table.settings), file)?)?;
+        }
+        config.check_control_socket()?;
+        Ok(config)
     }
 
-    /// A pool of this application where everything else is the default.
+    /// One pool of this application, where everything else is the default.
     ///
     /// # Errors
     /// When the text is no application.
     pub fn for_app(app: &str) -> Result<Self, Error> {
         let flags = Layer::from([("app", vec![Item { text: app.to_owned(), origin: Origin::Flag }])]);
-        Self::load(flags, &|_| None, None)
+        Self::load(&flags, &|_| None, None)
     }
 
-    /// Where the value of the option `key` was typed.
+    /// Where the value of the option `key`, one of the whole process, was typed.
     pub fn origin(&self, key: &str) -> Origin {
         self.origins.get(key).cloned().unwrap_or(Origin::Default)
     }
 
-    fn resolve(app: &Item, name: Option<String>, layers: &[Layer]) -> Result<Self, Error> {
-        let parsed = App::parse(&app.text).map_err(|reason| bad_value("app", app, reason))?;
-        let mut config = Self::unset(name.unwrap_or_else(|| parsed.pool_name()), parsed);
-        // What `chdir` says decides what relative paths of other settings mean.
-        let (first, rest): (Vec<_>, Vec<_>) = SETTINGS.iter().partition(|setting| setting.name == "chdir");
-        for setting in first.into_iter().chain(rest) {
+    fn resolve(layers: Layers<'_>) -> Result<Self, Error> {
+        let mut config = Self::unset();
+        for setting in SETTINGS {
             config.apply(setting, layers)?;
         }
+        if config.daemonize && config.origin("log") == Origin::Default {
+            config.log = LogTarget::Syslog;
+        }
+        config.derive_control_socket();
         Ok(config)
     }
 
-    fn apply(&mut self, setting: &'static Setting, layers: &[Layer]) -> Result<(), Error> {
-        let mut found: Vec<_> = layers.iter().filter_map(|layer| layer.get(setting.name)).collect();
-        let Some(strongest) = found.first() else {
+    fn apply(&mut self, setting: &'static Setting, layers: Layers<'_>) -> Result<(), Error> {
+        let Field::Global { set, .. } = setting.field else {
             return Ok(());
         };
-        if let Some(item) = strongest.first() {
-            self.origins.insert(setting.name, item.origin.clone());
-        }
-        if setting.kind != Kind::Pairs {
-            found.truncate(1);
-        }
-        for item in found.into_iter().rev().flatten() {
-            let text = Text { text: &item.text, base: item.origin.base() };
-            (setting.set)(self, text).map_err(|reason| bad_value(setting.name, item, reason))?;
+        self.origins.extend(layers.first(setting.name).map(|item| (setting.name, item.origin.clone())));
+        for item in layers.items(setting) {
+            set(self, Text::of(item)).map_err(|reason| item.refused(setting.name, reason))?;
         }
         Ok(())
     }
 
-    /// Where a relative path that Python sees starts from.
-    fn python_base<'a>(&'a self, base: &'a Path) -> &'a Path {
-        self.chdir.as_deref().unwrap_or(base)
+    fn derive_control_socket(&mut self) {
+        if self.control_socket.is_none() {
+            self.control_socket = self.pid_file.as_deref().map(control_socket_beside);
+        }
     }
 
-    /// Nothing set but the application; only for [`Self::resolve`], which sets every field from the defaults at least.
-    fn unset(name: String, app: App) -> Self {
+    fn add(&mut self, pool: Pool) -> Result<(), Error> {
+        for other in &self.pools {
+            let mut both = pool.listen.iter().filter(|address| other.listen.iter().any(|taken| taken.is_taken_by(address)));
+            if let Some(address) = both.next() {
+                return Err(Error::same_address(address, other, &pool));
+            }
+        }
+        self.pools.push(pool);
+        Ok(())
+    }
+
+    /// Nobody listens where commands come in.
+    fn check_control_socket(&self) -> Result<(), Error> {
+        let Some(path) = self.control_socket.as_ref() else {
+            return Ok(());
+        };
+        let is_it = |address: &ListenAddress| matches!(address, ListenAddress::Unix(taken) if taken == path);
+        match self.pools.iter().find(|pool| pool.listen.iter().any(is_it)) {
+            None => Ok(()),
+            Some(pool) => Err(Error::BadValue {
+                origin: self.origin("control-socket"),
+                key: "control-socket",
+                value: path.display().to_string(),
+                reason: ValueError::new(format!("is where pool `{}` listens ({})", pool.name, pool.origin("listen"))),
+            }),
+        }
+    }
+
+    /// Nothing set; only for [`Self::resolve`] and [`control_socket`], which set what they need from the defaults at least.
+    fn unset() -> Self {
         Self {
-            name,
-            app,
-            listen: Vec::new(),
-            threads: 0,
-            mount: Mount::Auto,
-            remote_user: RemoteUser::Authenticated,
-            errors: ErrorsTo::Log,
-            backlog: 0,
-            socket_mode: 0,
-            max_connections: 0,
-            venv: None,
-            python_path: Vec::new(),
-            chdir: None,
-            env: Vec::new(),
-            max_params_size: 0,
-            max_params: 0,
-            max_body_size: 0,
-            body_memory: 0,
-            max_queue: 0,
-            idle_timeout: None,
-            socket_timeout: None,
-            graceful_timeout: Duration::ZERO,
+            pools: Vec::new(),
+            daemonize: false,
+            pid_file: None,
+            control_socket: None,
+            control_socket_mode: 0,
+            log: LogTarget::Stderr,
             log_level: LevelFilter::Info,
-            origins: BTreeMap::new(),
+            syslog_facility: Facility::default(),
+            syslog_ident: String::new(),
+            syslog_socket: PathBuf::new(),
+            access_log: None,
+            access_log_format: String::new(),
+            origins: Origins::new(),
         }
     }
 }
@@ -192,26 +198,61 @@ impl Config {
 /// The effective settings as a file that [`Config::load`] reads as the same ones, each with where it comes from.
 impl fmt::Display for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.write_scope(f, Scope::Global)?;
-        writeln!(f, "\n[pool.{}]", file::quote_key(&self.name))?;
-        self.write_scope(f, Scope::Pool)
-    }
-}
-
-impl Config {
-    fn write_scope(&self, f: &mut fmt::Formatter<'_>, scope: Scope) -> fmt::Result {
-        for setting in SETTINGS.iter().filter(|setting| setting.scope == scope) {
-            match file::assignment(setting, &(setting.show)(self)) {
-                Some(line) => writeln!(f, "{line:COMMENT_COLUMN$} # {}", self.origin(setting.name))?,
-                None => writeln!(f, "{:COMMENT_COLUMN$} # not set", format!("# {}", setting.name))?,
+        for setting in SETTINGS {
+            if let Field::Global { show, .. } = setting.field {
+                file::write_line(f, setting, &show(self), &self.origin(setting.name))?;
             }
         }
-        Ok(())
+        self.pools.iter().try_for_each(|pool| write!(f, "\n{pool}"))
     }
 }
 
-fn bad_value(key: &'static str, item: &Item, reason: ValueError) -> Error {
-    Error::BadValue { origin: item.origin.clone(), key, value: item.text.clone(), reason }
+/// Where a running pyfcgid with this environment and file listens to commands, `None` if nowhere. Of the file only that is looked
+/// at: whatever else is wrong in it must not keep anybody from stopping what runs.
+///
+/// # Errors
+/// When the file cannot be read, one of the two values is wrong, or the file is no TOML and nothing is found.
+pub fn control_socket(environment: Environment<'_>, file: Option<&Path>) -> Result<Option<PathBuf>, Error> {
+    let (in_file, mistake) = file.map(|path| file::read_leniently(path, &CONTROL_KEYS)).transpose()?.unwrap_or_default();
+    let environment = |name: &str| CONTROL_VARIABLES.contains(&name).then(|| environment(name)).flatten();
+    let (nothing, variables) = (Layer::new(), environment_layer(&environment)?);
+    let mut config = Config::unset();
+    for setting in SETTINGS.iter().filter(|setting| CONTROL_KEYS.contains(&setting.name)) {
+        config.apply(setting, Layers([&nothing, &variables, &in_file, &nothing]))?;
+    }
+    config.derive_control_socket();
+    match (config.control_socket, mistake) {
+        (None, Some(mistake)) => Err(mistake),
+        (socket, _) => Ok(socket),
+    }
+}
+
+/// The control socket of a pyfcgid that has this PID file, and no other one named.
+pub fn control_socket_beside(pid_file: &Path) -> PathBuf {
+    let mut name = pid_file.as_os_str().to_owned();
+    name.push(".control");
+    name.into()
+}
+
+fn load_pool(table: &Table, layers: Layers<'_>, file: Option<&Path>) -> Result<Pool, Error> {
+    let no_app = || match (&table.name, &table.origin) {
+        (Some(name), Some(origin)) => Error::PoolWithoutApp { name: name.clone(), origin: origin.clone() },
+        _ => Error::NoApp { file: file.map(Path::to_owned) },
+    };
+    Pool::resolve(layers.first("app").ok_or_else(no_app)?, table.name.as_deref(), layers)
+}
+
+/// What tells pools apart cannot be said once for all.
+fn refuse_for_several(layers: [&Layer; 2], pools: &[Table]) -> Result<(), Error> {
+    let typed = |key| layers.iter().find_map(|layer| layer.get(key)?.first());
+    match ["app", "listen"].into_iter().find_map(|key| Some((key, typed(key)?))) {
+        None => Ok(()),
+        Some((key, item)) => {
+            let names: Vec<_> = pools.iter().filter_map(|table| table.name.as_deref()).collect();
+            let reason = format!("is for one pool, and the file has {} ({}): set it there", names.len(), names.join(", "));
+            Err(item.refused(key, ValueError::new(reason)))
+        }
+    }
 }
 
 fn absolute(base: &Path, path: &Path) -> Result<PathBuf, ValueError> {
@@ -233,13 +274,17 @@ fn without_dots(path: &Path) -> PathBuf {
     plain
 }
 
-/// Where the comments of [`Config`]'s text start, if the line is not longer.
-const COMMENT_COLUMN: usize = 36;
+/// What [`control_socket`] is made of.
+const CONTROL_KEYS: [&str; 2] = ["pid-file", "control-socket"];
+const CONTROL_VARIABLES: [&str; 2] = ["PYFCGID_PID_FILE", "PYFCGID_CONTROL_SOCKET"];
+/// The key of the file that is no option.
+const INCLUDE: &str = "include";
 
 #[cfg(test)]
 mod tests {
     use std::ffi::OsString;
     use std::fs;
+    use std::time::Duration;
 
     use super::*;
 
@@ -259,7 +304,14 @@ mod tests {
         }
         let variable =
             |name: &str| environment.iter().find(|(known, _)| *known == name).map(|(_, value)| OsString::from(value));
-        Config::load(flags, &variable, file.map(|_| path.as_path()))
+        Config::load(&flags, &variable, file.map(|_| path.as_path()))
+    }
+
+    /// The only pool.
+    fn pool(config: Result<Config, Error>) -> Pool {
+        let mut pools = config.unwrap().pools;
+        assert_eq!(pools.len(), 1);
+        pools.remove(0)
     }
 
     /// The error's text without the directory of the file.
@@ -274,7 +326,7 @@ mod tests {
 
     #[test]
     fn an_app_alone_gets_the_documented_defaults() {
-        let config = Config::for_app("blog.wsgi:app").unwrap();
+        let config = pool(Config::for_app("blog.wsgi:app"));
         assert_eq!(config.name, "blog.wsgi");
         assert_eq!(config.listen, [ListenAddress::Tcp { host: "127.0.0.1".to_owned(), port: 9000 }]);
         assert_eq!((config.threads, config.backlog, config.socket_mode, config.max_connections), (4, 1024, 0o660, 10_000));
@@ -285,14 +337,31 @@ mod tests {
         assert_eq!(config.idle_timeout, Some(Duration::from_secs(3600)));
         assert_eq!(config.socket_timeout, Some(Duration::from_secs(60)));
         assert_eq!(config.graceful_timeout, Duration::from_secs(30));
-        assert_eq!(config.log_level, LevelFilter::Info);
+        assert_eq!(config.processes, Processes { min: 1, max: 1 });
+        assert_eq!((config.socket_owner, config.socket_group, config.startup_timeout), (None, None, Duration::from_secs(60)));
+        assert_eq!(
+            (config.max_requests, config.max_requests_jitter, config.max_rss, config.max_lifetime),
+            (None, 0, None, None)
+        );
+        assert_eq!((config.user, config.group, config.supplementary_groups), (None, None, None));
+        assert_eq!((config.umask, config.chroot, config.no_new_privs), (0o022, None, true));
+        let config = Config::for_app("blog").unwrap();
+        assert_eq!((config.daemonize, config.pid_file, config.control_socket), (false, None, None));
+        assert_eq!((config.control_socket_mode, config.log, config.log_level), (0o600, LogTarget::Stderr, LevelFilter::Info));
+        assert_eq!((config.syslog_facility.code(), config.syslog_ident.as_str()), (3, "pyfcgid"));
+        assert_eq!((config.syslog_socket.as_path(), config.access_log), (Path::new("/dev/log"), None));
+        assert!(
+            config
+                .access_log_format
+                .ends_with("[$time_local] \"$request\" $status $body_bytes_sent \"$http_referer\" \"$http_user_agent\"")
+        );
     }
 
     #[test]
     fn flag_beats_environment_beats_file_beats_default() {
         let file = "[pool.blog]\napp = \"blog\"\nthreads = 2\nmax-queue = 20\nbacklog = 200\n";
         let environment = [("PYFCGID_THREADS", "3"), ("PYFCGID_MAX_QUEUE", "30")];
-        let config = load(flags(&[("threads", "5")]), &environment, Some(file)).unwrap();
+        let config = pool(load(flags(&[("threads", "5")]), &environment, Some(file)));
         assert_eq!((config.threads, config.max_queue, config.backlog, config.max_params), (5, 30, 200, 1000));
         assert_eq!(config.origin("threads"), Origin::Flag);
         assert_eq!(config.origin("max-queue"), Origin::Environment("PYFCGID_MAX_QUEUE".to_owned()));
@@ -306,7 +375,7 @@ mod tests {
         let environment = [("PYFCGID_ENV", "B=environment,C=environment")];
         let typed =
             flags(&[("listen", ":9003"), ("listen", "unix:/run/b.sock"), ("env", "C=flag,still"), ("env", "C=flag,last")]);
-        let config = load(typed, &environment, Some(file)).unwrap();
+        let config = pool(load(typed, &environment, Some(file)));
         assert_eq!(config.listen.iter().map(ToString::to_string).collect::<Vec<_>>(), ["*:9003", "unix:/run/b.sock"]);
         let env = |name: &str| config.env.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
         assert_eq!((env("A"), env("B"), env("C"), env("N")), (Some("file"), Some("environment"), Some("flag,last"), Some("1")));
@@ -324,7 +393,7 @@ mod tests {
             ("PYFCGID_PORT", "tcp://10.0.0.1:80"),
             ("VIRTUAL_ENV", "/srv/venv"),
         ];
-        let config = load(Layer::new(), &environment, None).unwrap();
+        let config = pool(load(Layer::new(), &environment, None));
         assert_eq!((config.name.as_str(), config.listen.len(), config.threads), ("shop", 2, 4));
         assert_eq!(config.python_path, ["/a", "/b", "/c"].map(PathBuf::from));
         assert_eq!(config.venv, Some(PathBuf::from("/srv/venv")));
@@ -334,7 +403,7 @@ mod tests {
 
     #[test]
     fn virtual_env_is_weaker_than_the_file() {
-        let config = load(Layer::new(), &[("VIRTUAL_ENV", "/v")], Some("[pool.b]\napp = \"b\"\nvenv = \"/file\"\n")).unwrap();
+        let config = pool(load(Layer::new(), &[("VIRTUAL_ENV", "/v")], Some("[pool.b]\napp = \"b\"\nvenv = \"/file\"\n")));
         assert_eq!(config.venv, Some(PathBuf::from("/file")));
     }
 
@@ -345,15 +414,15 @@ mod tests {
         let here = std::env::current_dir().unwrap();
         fs::write(&path, "[pool.b]\napp = \"wsgi.py\"\nvenv = \"venv\"\nlisten = \"unix:b.sock\"\npython-path = \"lib:/x\"\n")
             .unwrap();
-        let config = Config::load(Layer::new(), &|_| None, Some(&path)).unwrap();
+        let config = pool(Config::load(&Layer::new(), &|_| None, Some(&path)));
         let below = |name: &str| directory.path().join(name);
         assert_eq!(config.app.source, AppSource::File(below("wsgi.py")));
         assert_eq!(config.venv, Some(below("venv")));
         assert_eq!(config.listen, [ListenAddress::Unix(below("b.sock"))]);
         assert_eq!(config.python_path, [below("lib"), PathBuf::from("/x")]);
-        let config = Config::load(flags(&[("app", "./a.wsgi"), ("venv", "v")]), &|_| None, Some(&path)).unwrap();
+        let config = pool(Config::load(&flags(&[("app", "./a.wsgi"), ("venv", "v")]), &|_| None, Some(&path)));
         assert_eq!((config.app.source, config.venv), (AppSource::File(here.join("a.wsgi")), Some(here.join("v"))));
-        let config = Config::load(flags(&[("chdir", "/srv/shop"), ("venv", "v")]), &|_| None, Some(&path)).unwrap();
+        let config = pool(Config::load(&flags(&[("chdir", "/srv/shop"), ("venv", "v")]), &|_| None, Some(&path)));
         assert_eq!(config.app.source, AppSource::File(PathBuf::from("/srv/shop/wsgi.py")));
         assert_eq!(config.python_path, ["/srv/shop/lib", "/x"].map(PathBuf::from));
         assert_eq!((config.venv, config.listen), (Some(here.join("v")), vec![ListenAddress::Unix(below("b.sock"))]));
@@ -368,7 +437,7 @@ mod tests {
             ("max-body-size", "0"),
             ("graceful-timeout", "0"),
         ]);
-        let config = load(zeros, &[], None).unwrap();
+        let config = pool(load(zeros, &[], None));
         assert_eq!((config.idle_timeout, config.socket_timeout, config.max_body_size), (None, None, u64::MAX));
         assert_eq!(config.graceful_timeout, Duration::ZERO);
         for name in ["threads", "backlog", "max-connections", "max-queue", "max-params", "max-params-size"] {
@@ -379,23 +448,34 @@ mod tests {
     #[test]
     fn a_mode_is_octal_in_the_file_too() {
         for typed in ["\"0640\"", "640", "0o640", "\"0o640\""] {
-            let config = in_file(&format!("[pool.b]\napp = \"b\"\nsocket-mode = {typed}\n")).unwrap();
+            let config = pool(in_file(&format!("[pool.b]\napp = \"b\"\nsocket-mode = {typed}\n")));
             assert_eq!(config.socket_mode, 0o640, "{typed}");
         }
     }
 
     #[test]
     fn what_is_shown_is_a_file_that_means_the_same() {
-        let full = "log-level = \"debug\"\n[pool.\"b.c\"]\napp = \"/srv/a.py:make()\"\nlisten = [\"[::1]:1\", \"unix:/a b.sock\", \"fd:3\"]\n\
+        let full = "log-level = \"debug\"\ndaemonize = true\npid-file = \"/run/p.pid\"\ncontrol-socket-mode = 0o660\nlog = \"file:/l\"\n\
+                    syslog-facility = \"local3\"\nsyslog-ident = \"site\"\nsyslog-socket = \"/s\"\naccess-log = \"syslog\"\n\
+                    access-log-format = '\"$request\" its'\n\
+                    [pool.\"b.c\"]\napp = \"/srv/a.py:make()\"\nlisten = [\"[::1]:1\", \"unix:/a b.sock\", \"fd:3\"]\n\
                     threads = 8\nmount = \"/x\"\nremote-user = \"never\"\nerrors = \"peer\"\nsocket-mode = \"0600\"\nvenv = \"/v\"\n\
                     python-path = [\"/a:b\"]\nchdir = \"/c\"\nenv = [\"A=\\\"1\\\"\", \"B=\"]\nmax-body-size = 0\nidle-timeout = 0\n\
-                    socket-timeout = \"1m30s\"\nbody-memory = 1500\n";
+                    socket-timeout = \"1m30s\"\nbody-memory = 1500\nprocesses = \"0..8\"\nsocket-owner = 0\nsocket-group = \"007\"\n\
+                    max-requests = 1000\nmax-requests-jitter = 10\nmax-rss = \"300M\"\nmax-lifetime = \"1d\"\nstartup-timeout = \"10s\"\n\
+                    user = \"www-data\"\ngroup = 33\nsupplementary-groups = [\"ssl-cert\", 44]\numask = \"007\"\nchroot = \"/srv\"\n\
+                    no-new-privs = false\n\
+                    [pool.z]\napp = \"z\"\nlisten = \":1000\"\nuser = \"z\"\nsupplementary-groups = \"none\"\numask = 777\n\
+                    [pool.y]\napp = \"y\"\n";
         for text in [full, "[pool.b]\napp = \"b\"\nmount = \"\"\n"] {
-            let config = in_file(text).unwrap();
+            let mut config = in_file(text).unwrap();
             let shown = config.to_string();
             let mut again = in_file(&shown).unwrap_or_else(|error| panic!("{error}\n{shown}"));
-            again.origins = config.origins.clone();
-            assert_eq!(again, config);
+            for config in [&mut again, &mut config] {
+                config.origins.clear();
+                config.pools.iter_mut().for_each(Pool::forget_origins);
+            }
+            assert_eq!(again, config, "{shown}");
             assert!(SETTINGS.iter().all(|setting| shown.contains(setting.name)), "{shown}");
         }
     }
@@ -407,21 +487,16 @@ mod tests {
             ("[pool.b]\nbind = \":1\"\n", "site.toml:2: unknown key `bind` = \":1\": did you mean `listen`?"),
             ("[pool.b]\nmax_queue = 1\n", "site.toml:2: unknown key `max_queue` = 1: did you mean `max-queue`?"),
             ("[pool.b]\nfrobnicate = 1\n", "site.toml:2: unknown key `frobnicate` = 1: the keys here are app, listen,"),
-            ("\nfrobnicate = 1\n", "site.toml:2: unknown key `frobnicate` = 1: the keys here are log-level"),
+            ("\nfrobnicate = 1\n", "site.toml:2: unknown key `frobnicate` = 1: the keys here are daemonize, pid-file,"),
             ("[pools.b]\napp = \"b\"\n", "site.toml:1: unknown key `pools`: did you mean a line such as [pool.blog]?"),
             ("[a]\napp = \"b\"\n", "site.toml:1: unknown key `a`: a pool's settings stand below a line such as [pool.a]"),
             (
                 "[\"a/b\"]\napp = \"b\"\n",
                 "site.toml:1: unknown key `a/b`: a pool's settings stand below a line such as [pool.blog]",
             ),
-            (
-                "[pool.b]\nprocesses = 2\n",
-                "site.toml:2: unknown key `processes` = 2: this version runs one process in the foreground; threads sets its",
-            ),
-            (
-                "daemonize = true\n",
-                "site.toml:1: unknown key `daemonize` = true: this version runs one process in the foreground;",
-            ),
+            ("[pool.b]\nworkers = 2\n", "site.toml:2: unknown key `workers` = 2: did you mean `processes`?"),
+            ("daemon = true\n", "site.toml:1: unknown key `daemon` = true: did you mean `daemonize`?"),
+            ("[pool.b]\npid-file = \"x\"\n", "site.toml:2: misplaced key `pid-file` = \"x\": it is about the whole process"),
             ("threads = 4\n", "site.toml:1: misplaced key `threads` = 4: it belongs below a [pool.NAME] line"),
             (
                 "[pool.b]\nlog-level = \"info\"\n",
@@ -429,7 +504,6 @@ mod tests {
             ),
             ("[pool]\napp = \"b\"\n", "site.toml:2: misplaced key `app` = \"b\": a pool has a name"),
             ("pool = 1\n", "site.toml:1: misplaced key `pool` = 1: a pool has a name"),
-            ("[pool.a]\napp = \"a\"\n[pool.b]\napp = \"b\"\n", "site.toml:3: second pool `b`: this version serves one pool"),
             ("[pool.\"a/b\"]\n", "site.toml:1: bad pool name `a/b`: use up to 64 letters"),
             ("[pool.b]\napp = \"b\"\nthreads = 0\n", "site.toml:3: threads = \"0\": must be a whole number from 1 to 1024"),
             ("[pool.b]\napp = \"b\"\nthreads = 1.5\n", "site.toml:3: threads = \"1.5\": must be a whole number"),
@@ -447,7 +521,8 @@ mod tests {
             ("[pool.b]\napp = \"b\"\nenv = { A = [] }\n", "site.toml:3: env = \"[]\": must have a string for each name"),
             ("[pool.b]\napp = \n", "site.toml:2:"),
             ("[pool.b]\napp = \"b\"\napp = \"c\"\n", "site.toml:3:1: not valid TOML: duplicate key"),
-            ("[pool.b]\n", "no application given: add app = \"module:callable\" to the [pool.NAME] table of "),
+            ("[pool.b]\n", "site.toml:1: pool `b` has no application: add a line such as app = \"module:callable\""),
+            ("log-level = \"info\"\n", "no application given: add app = \"module:callable\" to the [pool.NAME] table of "),
         ];
         for (text, expected) in table {
             let result = in_file(text);
@@ -495,12 +570,12 @@ mod tests {
 
     #[test]
     fn a_file_that_cannot_be_read_or_is_no_text_is_told() {
-        let error = Config::load(Layer::new(), &|_| None, Some(Path::new("/nonexistent/site.toml"))).unwrap_err();
+        let error = Config::load(&Layer::new(), &|_| None, Some(Path::new("/nonexistent/site.toml"))).unwrap_err();
         assert_eq!(error.to_string(), "cannot read the configuration file /nonexistent/site.toml");
         assert_eq!(error.exit_code(), EX_CONFIG);
         let mut file = tempfile::NamedTempFile::new().unwrap();
         std::io::Write::write_all(&mut file, b"# ok\n# \xff\n").unwrap();
-        let error = Config::load(Layer::new(), &|_| None, Some(file.path())).unwrap_err();
+        let error = Config::load(&Layer::new(), &|_| None, Some(file.path())).unwrap_err();
         assert!(error.to_string().ends_with(":2:3: not valid TOML: not UTF-8 text"), "{error}");
     }
 
@@ -517,5 +592,136 @@ mod tests {
         let error = load(Layer::new(), &[], None).unwrap_err();
         assert_eq!(error.exit_code(), 64);
         assert!(error.to_string().contains("pyfcgid serve blog:app"));
+    }
+
+    #[test]
+    fn what_the_command_line_and_the_environment_say_is_for_every_pool() {
+        let file = "log-level = \"warn\"\n[pool.shop]\napp = \"shop\"\nlisten = \":1\"\nthreads = 2\n\
+                    [pool.blog]\napp = \"blog\"\nlisten = \":2\"\nmax-queue = 7\n";
+        let environment = [("PYFCGID_THREADS", "5"), ("PYFCGID_LOG", "syslog")];
+        let config = load(flags(&[("max-queue", "9"), ("log-level", "debug")]), &environment, Some(file)).unwrap();
+        let seen: Vec<_> = config.pools.iter().map(|pool| (pool.name.as_str(), pool.threads, pool.max_queue)).collect();
+        assert_eq!(seen, [("shop", 5, 9), ("blog", 5, 9)], "in the order of the file");
+        assert_eq!((config.log_level, config.log.clone()), (LevelFilter::Debug, LogTarget::Syslog));
+        assert_eq!((config.origin("log-level"), config.origin("log-facility")), (Origin::Flag, Origin::Default));
+        assert!(matches!(config.pools[1].origin("listen"), Origin::File { line: 8, .. }));
+    }
+
+    #[test]
+    fn what_tells_pools_apart_is_not_said_for_all_of_them() {
+        let two = "[pool.shop]\napp = \"shop\"\nlisten = \":1\"\n[pool.blog]\napp = \"blog\"\n";
+        let told = |typed, environment: &[(&str, &str)]| {
+            let error = load(flags(typed), environment, Some(two)).unwrap_err();
+            (error.exit_code(), error.to_string())
+        };
+        let rest = "is for one pool, and the file has 2 (shop, blog): set it there";
+        assert_eq!(told(&[("app", "x")], &[]), (EX_USAGE, format!("application \"x\": {rest}")));
+        assert_eq!(told(&[("listen", ":3")], &[]), (EX_USAGE, format!("--listen \":3\": {rest}")));
+        let variable = [("PYFCGID_LISTEN", ":3")];
+        assert_eq!(told(&[], &variable), (EX_CONFIG, format!("environment variable PYFCGID_LISTEN=\":3\": {rest}")));
+        let one = "[pool.shop]\napp = \"shop\"\nlisten = \":1\"\n";
+        let named = pool(load(flags(&[("app", "x"), ("listen", ":3")]), &[], Some(one)));
+        assert_eq!((named.name.as_str(), named.app.to_string().as_str()), ("shop", "x"));
+    }
+
+    #[test]
+    fn two_pools_on_one_address_are_refused_naming_both() {
+        let both = |first: &str, second: &str| {
+            let pool = |name, listen: &str| format!("[pool.{name}]\napp = \"{name}\"\nlisten = {listen}\n");
+            in_file(&(pool("shop", first) + &pool("blog", second)))
+        };
+        for (first, second, address) in [
+            ("\":1\"", "[\":2\", \"*:1\"]", "*:1"),
+            ("\":1\"", "\"127.0.0.1:1\"", "127.0.0.1:1"),
+            ("\"[::1]:1\"", "\":1\"", "*:1"),
+            ("\"unix:/run/a\"", "\"unix:/run/./a\"", "unix:/run/a"),
+            ("\"fd:3\"", "\"fd:3\"", "fd:3"),
+        ] {
+            let error = both(first, second).unwrap_err();
+            let (text, code) = (error.to_string(), error.exit_code());
+            assert!(text.starts_with("pool `shop` (") && text.contains("site.toml:3) and pool `blog` ("), "{text}");
+            assert!(
+                text.ends_with(&format!("site.toml:6) both listen on {address}: give each a `listen` of its own")),
+                "{text}"
+            );
+            assert_eq!(code, EX_CONFIG);
+        }
+        for (first, second) in
+            [("\":1\"", "\":2\""), ("\":0\"", "\":0\""), ("\"127.0.0.1:1\"", "\"[::1]:1\""), ("\"unix:/a\"", "\"unix:/b\"")]
+        {
+            assert!(both(first, second).is_ok(), "{first} {second}");
+        }
+        let error =
+            in_file("control-socket = \"/run/c\"\n[pool.b]\napp = \"b\"\nlisten = \"/run/c\"\n").unwrap_err().to_string();
+        assert!(error.contains("site.toml:1: control-socket = \"/run/c\": is where pool `b` listens ("), "{error}");
+        let silent = in_file("[pool.shop]\napp = \"shop\"\n[pool.blog]\napp = \"blog\"\n").unwrap_err();
+        assert!(
+            silent.to_string().starts_with("pool `shop` (default) and pool `blog` (default) both listen on 127.0.0.1:9000")
+        );
+    }
+
+    #[test]
+    fn a_daemon_logs_to_syslog_unless_it_is_told_otherwise() {
+        let log = |typed| load(flags(typed), &[], None).unwrap().log;
+        assert_eq!(log(&[("app", "b"), ("daemonize", "true")]), LogTarget::Syslog);
+        assert_eq!(log(&[("app", "b"), ("daemonize", "true"), ("log", "stderr")]), LogTarget::Stderr);
+        assert_eq!(log(&[("app", "b"), ("daemonize", "false")]), LogTarget::Stderr);
+    }
+
+    #[test]
+    fn files_of_the_process_start_from_the_file_and_the_control_socket_stands_beside_the_pid_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let (path, below) = (directory.path().join("site.toml"), |name: &str| directory.path().join(name));
+        let pools = "[pool.b]\napp = \"b\"\n";
+        fs::write(&path, format!("pid-file = \"p.pid\"\nlog = \"file:l\"\naccess-log = \"file:a\"\n{pools}")).unwrap();
+        let config = Config::load(&Layer::new(), &|_| None, Some(&path)).unwrap();
+        assert_eq!((config.pid_file, config.control_socket), (Some(below("p.pid")), Some(below("p.pid.control"))));
+        assert_eq!((config.log, config.access_log), (LogTarget::File(below("l")), Some(LogTarget::File(below("a")))));
+        let typed = flags(&[("control-socket", "/run/c"), ("access-log", "off")]);
+        let config = Config::load(&typed, &|_| None, Some(&path)).unwrap();
+        assert_eq!((config.control_socket, config.access_log), (Some(PathBuf::from("/run/c")), None));
+    }
+
+    #[test]
+    fn the_control_socket_is_found_whatever_else_is_wrong() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("site.toml");
+        let found = |text: &str, environment: &[(&str, &str)]| {
+            fs::write(&path, text).unwrap();
+            let variable =
+                |name: &str| environment.iter().find(|(known, _)| *known == name).map(|(_, value)| OsString::from(value));
+            control_socket(&variable, Some(&path)).map_err(|error| error.to_string())
+        };
+        let expected = Ok(Some(directory.path().join("p.control")));
+        for broken in [
+            "",
+            "frobnicate = 1\nlog-level = 7\n",
+            "include = \"missing.toml\"\n",
+            "[pool.b]\nthreads = many\n",
+            "[pool.b\napp = \"\n[pool.b]]\n",
+            "[pool.b]\n[pool.b]\n\u{1}",
+        ] {
+            assert_eq!(found(&format!("pid-file = \"p\"\n{broken}"), &[("PYFCGID_THREADS", "many")]), expected, "{broken}");
+        }
+        for broken in ["log = \n", "log = stderr\n", "log = \"a\n", "]\n"] {
+            assert_eq!(found(&format!("{broken}pid-file = \"p\"\n"), &[]), expected, "{broken}");
+        }
+        let swallowed = "log\npid-file = \"p\"\n";
+        assert!(
+            found(swallowed, &[]).unwrap_err().contains("site.toml:1:"),
+            "the mistake hides it: {:?}",
+            found(swallowed, &[])
+        );
+        assert_eq!(found(swallowed, &[("PYFCGID_CONTROL_SOCKET", "/run/c")]), Ok(Some("/run/c".into())));
+        assert_eq!(found("pid-file = \"p\"\n", &[("PYFCGID_CONTROL_SOCKET", "/run/c")]), Ok(Some("/run/c".into())));
+        assert_eq!(found("control-socket = \"/c\"\n", &[("PYFCGID_PID_FILE", "/run/p")]), Ok(Some("/c".into())));
+        assert_eq!(found("[pool.b]\npid-file = \"p\"\n", &[]), Ok(None));
+        assert!(
+            found("pid-file = [1]\n", &[])
+                .unwrap_err()
+                .ends_with("site.toml:1: pid-file = \"[1]\": must be one value, not a list")
+        );
+        let error = control_socket(&|_| None, Some(Path::new("/nonexistent/site.toml"))).unwrap_err();
+        assert_eq!((error.exit_code(), error.to_string().contains("cannot read")), (EX_CONFIG, true));
     }
 }

@@ -1,16 +1,15 @@
 use std::fmt;
 use std::path::Path;
 
-use super::{Config, ValueError};
+use super::{Config, Item, Pool, ValueError};
 
 /// One option: everything the command line, the environment, the file, the help and `check` need to know about it.
+#[derive(Clone, Copy)]
 pub struct Setting {
     /// Its name in kebab-case: the key in the file and, behind `--`, the flag.
     pub name: &'static str,
     /// Where it stands in the help.
     pub group: Group,
-    /// Where in the file it stands.
-    pub scope: Scope,
     /// How many values it takes and how they are separated.
     pub kind: Kind,
     /// What the help calls its value.
@@ -19,13 +18,38 @@ pub struct Setting {
     pub help: &'static str,
     /// What it is when nobody says anything.
     pub default: Fallback,
-    /// Puts one value into a configuration: replaces it, or adds to it if the kind is a list.
-    pub set: fn(&mut Config, Text<'_>) -> Result<(), ValueError>,
-    /// Its values in a configuration, in the form that `set` takes; none if it is not set.
-    pub show: fn(&Config) -> Vec<String>,
+    /// What it sets, and how.
+    pub field: Field,
+}
+
+/// What an option sets: a field of the configuration as a whole, or one of a pool.
+#[derive(Clone, Copy)]
+pub enum Field {
+    /// Of the whole process.
+    Global {
+        /// Puts one value in: replaces what is there, or adds to it if the kind is a list.
+        set: fn(&mut Config, Text<'_>) -> Result<(), ValueError>,
+        /// The values there are, in the form that `set` takes; none if it is not set.
+        show: fn(&Config) -> Vec<String>,
+    },
+    /// Of a pool.
+    Pool {
+        /// Puts one value in: replaces what is there, or adds to it if the kind is a list.
+        set: fn(&mut Pool, Text<'_>) -> Result<(), ValueError>,
+        /// The values there are, in the form that `set` takes; none if it is not set.
+        show: fn(&Pool) -> Vec<String>,
+    },
 }
 
 impl Setting {
+    /// Where in the file it stands.
+    pub fn scope(&self) -> Scope {
+        match self.field {
+            Field::Global { .. } => Scope::Global,
+            Field::Pool { .. } => Scope::Pool,
+        }
+    }
+
     /// The environment variable that sets it.
     pub fn variable(&self) -> String {
         format!("PYFCGID_{}", self.name.to_ascii_uppercase().replace('-', "_"))
@@ -39,6 +63,12 @@ pub struct Text<'a> {
     pub text: &'a str,
     /// The directory that relative paths start from.
     pub base: &'a Path,
+}
+
+impl<'a> Text<'a> {
+    pub(super) fn of(item: &'a Item) -> Self {
+        Self { text: &item.text, base: item.origin.base() }
+    }
 }
 
 /// What a setting is without being set.
@@ -99,13 +129,18 @@ pub enum Group {
     Limits,
     /// How long things may take.
     Time,
+    /// As whom the application runs, and what it may do.
+    Identity,
+    /// How pyfcgid runs in the background.
+    Daemon,
     /// The log.
     Log,
 }
 
 impl Group {
     /// Every group, in the order of the help.
-    pub const ALL: [Self; 6] = [Self::Pool, Self::Sockets, Self::Python, Self::Limits, Self::Time, Self::Log];
+    pub const ALL: [Self; 8] =
+        [Self::Pool, Self::Sockets, Self::Python, Self::Limits, Self::Time, Self::Identity, Self::Daemon, Self::Log];
 
     /// The heading in the help.
     pub const fn heading(self) -> &'static str {
@@ -115,6 +150,8 @@ impl Group {
             Self::Python => "Python options",
             Self::Limits => "Limits",
             Self::Time => "Time limits",
+            Self::Identity => "Identity options",
+            Self::Daemon => "Daemon options",
             Self::Log => "Log options",
         }
     }

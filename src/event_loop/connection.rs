@@ -11,7 +11,9 @@ use mio::Registry;
 use mio::unix::SourceFd;
 
 use super::Settings;
+use super::ledger::Ledger;
 use super::outbox::{Outbox, Phase, Status};
+use super::passage::Passage;
 use super::refusals::Refusals;
 use crate::exchange::assembler::{Assembled, Refused};
 use crate::exchange::reply::{Ending, Gone};
@@ -28,12 +30,15 @@ pub struct Connection {
     decoder: Decoder,
     session: Session,
     assembler: Assembler,
+    ledger: Ledger,
     last_read: Instant,
     has_read: bool,
     /// Whether reading has stopped because the peer does not read either.
     paused: bool,
     /// Whether a request has ended before its input, so that more may come.
     input_left: bool,
+    /// Whether it is on the list of those that are to be read later.
+    deferred: bool,
 }
 
 /// Who is at the other end, for messages.
@@ -97,11 +102,67 @@ impl Connection {
             decoder: Decoder::new(),
             session,
             assembler,
+            ledger: Ledger::new(settings.journal.clone()),
             last_read: now,
             has_read: false,
             paused: false,
             input_left: false,
+            deferred: false,
         }
+    }
+
+    /// What was read of it in another process comes first.
+    pub fn resume(&mut self, mut unread: &[u8], has_read: bool) {
+        self.has_read = has_read;
+        while !unread.is_empty() {
+            let space = self.decoder.space();
+            let (now, later) = unread.split_at(unread.len().min(space.len()));
+            space[..now.len()].copy_from_slice(now);
+            self.decoder.advance(now.len());
+            unread = later;
+            if now.is_empty() {
+                return;
+            }
+        }
+    }
+
+    /// Whether nothing is going on, so that it could as well be in another process.
+    pub fn is_between_requests(&self) -> bool {
+        let Status { phase, open, stalled_since, .. } = self.outbox.status();
+        self.assembler.is_empty() && !self.paused && phase == Phase::Open && open == 0 && stalled_since.is_none()
+    }
+
+    /// The same, and no byte of the next request was read.
+    pub fn is_untouched(&self) -> bool {
+        self.decoder.is_empty() && self.is_between_requests()
+    }
+
+    /// Whether every request that has begun is complete.
+    pub fn has_whole_requests(&self) -> bool {
+        self.assembler.is_empty() && !self.paused
+    }
+
+    /// Puts it on the list of those that are to be read later, or off; says whether it was on it.
+    pub fn set_deferred(&mut self, deferred: bool) -> bool {
+        std::mem::replace(&mut self.deferred, deferred)
+    }
+
+    /// Sends it through the passage. It is then to be forgotten here.
+    ///
+    /// # Errors
+    /// When the passage does not take it: it stays.
+    pub fn give(&self, passage: &Passage) -> io::Result<()> {
+        passage.give(self.outbox.stream(), self.decoder.unread(), self.has_read)
+    }
+
+    /// Forgets a connection that is in another process now. Must be watched no longer before: what is watched is the connection, and
+    /// that is still open there.
+    pub fn release(self, registry: &Registry) {
+        let result = registry.deregister(&mut SourceFd(&self.outbox.stream().as_raw_fd()));
+        if let Err(error) = result {
+            log::trace!("connection {} was not watched yet: {error}", self.id);
+        }
+        self.outbox.release();
     }
 
     /// The write side.
@@ -150,9 +211,8 @@ impl Connection {
             return Ok(Turn::Done);
         }
         let closing = closing || self.paused;
-        let mut phase = self.take_finished();
-        if self.paused && !phase.is_over() {
-            phase = self.handle_records(context)?;
+        if self.paused && !self.take_finished().is_over() {
+            self.handle_records(context)?;
         }
         for _ in 0..READS_A_TURN {
             if self.paused {
@@ -168,9 +228,10 @@ impl Connection {
                 Err(error) => return Err(End::Broken(error)),
             };
             (self.last_read, self.has_read) = (context.now, true);
-            if !phase.is_over() {
+            // Not before it was read: the answer that the peer had waited for may have gone out just then.
+            if !self.take_finished().is_over() {
                 self.decoder.advance(count);
-                phase = self.handle_records(context)?;
+                self.handle_records(context)?;
             }
             if count < room && !closing {
                 return Ok(Turn::Done);
@@ -179,9 +240,9 @@ impl Connection {
         Ok(Turn::Again)
     }
 
-    fn handle_records(&mut self, context: &mut Context<'_>) -> Result<Phase, End> {
-        let Self { decoder, session, assembler, outbox, input_left, .. } = self;
-        let mut handler = RecordHandler { id: self.id, session, assembler, outbox, input_left };
+    fn handle_records(&mut self, context: &mut Context<'_>) -> Result<(), End> {
+        let Self { id, decoder, session, assembler, ledger, outbox, input_left, .. } = self;
+        let mut handler = RecordHandler { id: *id, session, assembler, ledger, outbox, input_left };
         self.paused = loop {
             if outbox.is_full() {
                 break true;
@@ -191,7 +252,7 @@ impl Connection {
                 None => break false,
             }
         };
-        Ok(self.take_finished())
+        Ok(())
     }
 
     fn take_finished(&mut self) -> Phase {
@@ -279,6 +340,7 @@ struct RecordHandler<'a> {
     id: ConnectionId,
     session: &'a mut Session,
     assembler: &'a mut Assembler,
+    ledger: &'a mut Ledger,
     outbox: &'a Arc<Outbox>,
     input_left: &'a mut bool,
 }
@@ -286,8 +348,9 @@ struct RecordHandler<'a> {
 impl RecordHandler<'_> {
     fn handle(&mut self, record: Record<'_>, context: &mut Context<'_>) -> Result<(), End> {
         let event = self.session.handle_record(record).map_err(End::Misbehaved)?;
-        if let Event::Begin { .. } = event {
+        if let Event::Begin { id, .. } = event {
             self.outbox.begin();
+            self.ledger.begin(id, context.now);
         }
         match self.assembler.handle_event(event, self.session.open_requests()) {
             Outcome::Pending => {}
@@ -302,7 +365,8 @@ impl RecordHandler<'_> {
     fn dispatch(&mut self, assembled: Assembled, context: &mut Context<'_>) {
         let Assembled { id, request, keep_connection, head_only } = assembled;
         let sink: Arc<dyn Sink> = Arc::<Outbox>::clone(self.outbox);
-        let reply = Reply::new(sink, Ending { request: id, keep_connection }, head_only);
+        let account = self.ledger.open(id, &request);
+        let reply = Reply::new(sink, Ending { request: id, keep_connection }, head_only).with_account(account);
         if let Err(mut exchange) = context.queue.try_dispatch(Exchange { request, reply }) {
             exchange.reply.refuse(Refusal::Overloaded);
             self.refused(Refusal::Overloaded, context);
@@ -310,9 +374,10 @@ impl RecordHandler<'_> {
     }
 
     fn refuse(&mut self, refused: Refused, context: &mut Context<'_>) {
-        let Refused { id, refusal, keep_connection, head_only } = refused;
+        let Refused { id, refusal, keep_connection, head_only, params } = refused;
         let sink: Arc<dyn Sink> = Arc::<Outbox>::clone(self.outbox);
-        Reply::new(sink, Ending { request: id, keep_connection }, head_only).refuse(refusal);
+        let account = self.ledger.refuse(id, params);
+        Reply::new(sink, Ending { request: id, keep_connection }, head_only).with_account(account).refuse(refusal);
         self.refused(refusal, context);
     }
 

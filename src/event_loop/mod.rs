@@ -1,26 +1,32 @@
 //! Accepts, reads, dispatches, and flushes what workers could not send at once.
 //!
-//! Owns connections from accept to close. Blocks only in `poll`, and knows neither Python nor what a worker does. It learns to
-//! stop from bytes on a socket: [`STOP_GRACEFULLY`] and [`STOP_NOW`]. Which thread turns it is [`SharedLoop`]'s business.
+//! Owns connections from accept to close, or until another process of the pool takes them over. Blocks only in `poll`, and knows
+//! neither Python nor what a worker does. It hears [`Command`]s on sockets. Which thread turns it is [`SharedLoop`]'s business.
 
-use std::io::{self, Read};
+use std::collections::VecDeque;
+use std::io;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mio::event::Event;
 use mio::net::UnixStream;
-use mio::unix::SourceFd;
-use mio::{Events, Interest, Poll, Registry, Token};
+use mio::{Events, Poll, Registry, Token};
 use slab::Slab;
 
-use crate::exchange::{ConnectionId, Limits};
+use crate::exchange::{ConnectionId, Journal, Limits};
+use crate::link::{Command, Numbers, Report};
 use crate::protocol::SessionLimits;
 use crate::workers::Queue;
 
 mod connection;
-pub mod listener;
+mod controls;
+mod entrance;
+mod handover;
+mod ledger;
+mod listener;
 mod outbox;
+mod passage;
 mod refusals;
 mod shared;
 mod stream;
@@ -28,17 +34,16 @@ mod timers;
 mod unsent;
 
 use connection::{Connection, Context, PeerName, Turn};
-pub use listener::{BindError, Listener};
+use controls::{Controls, Heard};
+use entrance::{Door, Entrance};
+use handover::Saturation;
+pub use listener::Listener;
 use outbox::{HalfClosed, Outbox, Status};
+pub use passage::Passage;
 use refusals::Refusals;
 pub use shared::SharedLoop;
 use stream::Stream;
 use timers::Timers;
-
-/// Byte on the control socket: take no more connections, finish the requests that have begun, end.
-pub const STOP_GRACEFULLY: u8 = b'g';
-/// Byte on the control socket: end at once.
-pub const STOP_NOW: u8 = b'q';
 
 /// What the event loop is to keep to.
 #[derive(Clone, Debug)]
@@ -51,10 +56,16 @@ pub struct Settings {
     pub socket_timeout: Option<Duration>,
     /// How long a graceful stop may take.
     pub graceful_timeout: Duration,
+    /// After how many requests the supervisor is asked for a replacement; `None` is never.
+    pub max_requests: Option<u64>,
+    /// Whether other processes of the pool may have workers to spare when this one has none.
+    pub spread: bool,
     /// What a peer is told that asks for our limits.
     pub session: SessionLimits,
     /// Limits on each request.
     pub request: Limits,
+    /// Who is told of every answer, if anybody.
+    pub journal: Option<Arc<dyn Journal>>,
 }
 
 /// One child's event loop.
@@ -64,9 +75,9 @@ pub struct EventLoop {
     events: Events,
     registry: Arc<Registry>,
     settings: Settings,
-    control: UnixStream,
-    listeners: Vec<Listener>,
-    /// The first token of a connection; those before are the control socket's and the listeners'.
+    controls: Controls,
+    entrance: Entrance,
+    /// The first token of a connection; those before are the control sockets' and the entrance's.
     first_connection: usize,
     connections: Slab<Connection>,
     timers: Timers<(ConnectionId, usize)>,
@@ -75,12 +86,18 @@ pub struct EventLoop {
     half_closed: Arc<HalfClosed>,
     /// Connections that were opened in this turn.
     unwatched: Vec<(ConnectionId, usize)>,
+    /// Connections on which a request has come while no worker had time for it. They are untouched.
+    deferred: VecDeque<(ConnectionId, usize)>,
+    saturation: Saturation,
     spare: Option<Vec<u8>>,
     unfinished: Vec<usize>,
     next_id: u64,
     accept: Accept,
     limit_reported: bool,
     stop_at: Option<Instant>,
+    /// Whether others serve on, so that connections are handed over and not closed.
+    retiring: bool,
+    is_worn: bool,
     now: Instant,
 }
 
@@ -111,41 +128,46 @@ pub struct Stopped {
 }
 
 impl EventLoop {
-    /// Watches `listeners` and `control`, and puts requests into `queue`.
+    /// Watches `listeners` and `controls`, of which the first is the link to the supervisor, and puts requests into `queue`.
     ///
     /// # Errors
     /// Those of epoll.
-    pub fn new(listeners: Vec<Listener>, control: UnixStream, queue: Queue, settings: Settings) -> io::Result<Self> {
+    pub fn new(
+        listeners: Vec<Listener>,
+        controls: Vec<UnixStream>,
+        passage: Option<Passage>,
+        queue: Queue,
+        settings: Settings,
+    ) -> io::Result<Self> {
         let poll = Poll::new()?;
         let registry = Arc::new(poll.registry().try_clone()?);
-        registry.register(&mut SourceFd(&control.as_raw_fd()), CONTROL, Interest::READABLE)?;
-        for (index, listener) in listeners.iter().enumerate() {
-            registry.register(&mut SourceFd(&listener.as_raw_fd()), Token(FIRST_LISTENER + index), Interest::READABLE)?;
-        }
-        let first_connection = FIRST_LISTENER + listeners.len();
-        let (connections, timers) = (Slab::new(), Timers::new());
-        let (spare, unfinished, next_id, accept, stop_at) = (None, Vec::new(), 1, Accept::Ready, None);
+        let controls = Controls::new(controls, &registry)?;
+        let entrance = Entrance::new(poll.as_raw_fd(), controls.count(), listeners, passage);
         let now = Instant::now();
         Ok(Self {
+            saturation: Saturation::new(&registry, now)?,
             poll,
             events: Events::with_capacity(EVENTS_A_TURN),
             registry,
             settings,
-            control,
-            listeners,
-            first_connection,
-            connections,
-            timers,
+            controls,
+            first_connection: entrance.end_token(),
+            entrance,
+            connections: Slab::new(),
+            timers: Timers::new(),
             queue,
             refusals: Refusals::default(),
             half_closed: Arc::new(HalfClosed::default()),
             unwatched: Vec::new(),
-            spare,
-            unfinished,
-            next_id,
-            accept,
+            deferred: VecDeque::new(),
+            spare: None,
+            unfinished: Vec::new(),
+            next_id: 1,
+            accept: Accept::Ready,
             limit_reported: false,
-            stop_at,
+            stop_at: None,
+            retiring: false,
+            is_worn: false,
             now,
         })
     }
@@ -158,8 +180,10 @@ impl EventLoop {
     fn turn(&mut self, limit: Option<Duration>) -> io::Result<Turned> {
         self.close_half_closed();
         self.watch_opened();
+        let continued = self.open_or_shut()?;
         let mut events = std::mem::replace(&mut self.events, Events::with_capacity(0));
-        let timeout = limit.into_iter().chain(self.poll_timeout()).min();
+        let at_once = (continued > 0).then_some(Duration::ZERO);
+        let timeout = limit.into_iter().chain(self.poll_timeout()).chain(at_once).min();
         let polled = self.poll.poll(&mut events, timeout);
         if let Err(error) = polled
             && error.kind() != io::ErrorKind::Interrupted
@@ -167,36 +191,57 @@ impl EventLoop {
             return Err(error);
         }
         self.now = Instant::now();
-        let count = events.iter().count();
+        let count = continued + events.iter().count();
         let stopped = events.iter().find_map(|event| self.handle_event(event));
         self.events = events;
         self.continue_unfinished();
         self.continue_accepting();
         self.expire();
+        self.hand_over_idle();
         self.refusals.say_held_back(self.now);
+        self.report_wear();
         Ok(stopped.or_else(|| self.stopped()).map_or(Turned::Handled(count), Turned::Stopped))
     }
 
     fn handle_event(&mut self, event: &Event) -> Option<Stopped> {
-        match event.token() {
-            CONTROL => return self.handle_control(),
-            Token(token) if token < self.first_connection => self.accept_from(token - FIRST_LISTENER),
-            Token(token) => self.handle_ready(token - self.first_connection, event),
+        let Token(token) = event.token();
+        if token < self.controls.count() {
+            return self.handle_control(token);
+        }
+        match self.entrance.door(token) {
+            Some(Door::Listener(index)) => self.accept_from(index),
+            Some(Door::Passage) => self.take_from_passage(),
+            None if token == handover::WAKE_UP => {}
+            None => self.handle_ready(token - self.first_connection, event),
         }
         None
     }
 
-    fn handle_control(&mut self) -> Option<Stopped> {
-        let mut bytes = [0; 16];
-        while let Ok(count @ 1..) = self.control.read(&mut bytes) {
-            if bytes[..count].contains(&STOP_NOW) {
-                return Some(self.abandon());
-            }
-            if bytes[..count].contains(&STOP_GRACEFULLY) {
-                self.start_stopping();
+    fn handle_control(&mut self, index: usize) -> Option<Stopped> {
+        for heard in self.controls.read(index) {
+            match heard {
+                Heard::Command(Command::StopNow) => return Some(self.abandon()),
+                Heard::Command(Command::StopGracefully) | Heard::LinkEnded => self.start_stopping(),
+                Heard::Command(Command::Retire) => self.start_retiring(),
+                Heard::Command(Command::Count) => self.report_numbers(),
             }
         }
         None
+    }
+
+    fn report_numbers(&mut self) {
+        let (queued, busy) = self.queue.waiting_and_running();
+        let requests = self.queue.dispatched();
+        let (busy, queued, connections) = (busy as u64, queued as u64, self.connections.len() as u64);
+        self.controls.report(&Report::Numbers(Numbers { requests, busy, queued, connections }));
+    }
+
+    fn report_wear(&mut self) {
+        self.controls.flush();
+        if !self.is_worn && self.settings.max_requests.is_some_and(|most| self.queue.dispatched() >= most) {
+            self.is_worn = true;
+            self.controls.report(&Report::Worn);
+        }
     }
 
     fn handle_ready(&mut self, key: usize, event: &Event) {
@@ -215,6 +260,9 @@ impl EventLoop {
     }
 
     fn read(&mut self, key: usize, closing: bool) {
+        if self.leaves_unread(key, closing) {
+            return;
+        }
         let Some(connection) = self.connections.get_mut(key) else {
             return;
         };
@@ -249,12 +297,13 @@ impl EventLoop {
         }
     }
 
+    /// At least one, since others were not woken for it, and more as long as there are workers for them.
     fn accept_from(&mut self, index: usize) {
-        while self.accept == Accept::Ready && index < self.listeners.len() {
+        while self.accept == Accept::Ready {
             if self.connections.len() >= self.settings.max_connections && self.stop_at.is_none() {
                 return self.reach_limit();
             }
-            match self.listeners[index].accept() {
+            match self.entrance.accept(index) {
                 Ok((stream, peer)) => self.open(stream, peer),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 Err(error) if is_of_one_connection(&error) => {}
@@ -262,6 +311,9 @@ impl EventLoop {
                     log::error!("cannot accept connections: {error}; trying again in {} ms", ACCEPT_PAUSE.as_millis());
                     self.accept = Accept::After(self.now + ACCEPT_PAUSE);
                 }
+            }
+            if self.is_saturated() && self.stop_at.is_none() {
+                return;
             }
         }
     }
@@ -277,11 +329,26 @@ impl EventLoop {
     fn continue_accepting(&mut self) {
         if matches!(self.accept, Accept::After(when) if when <= self.now) {
             self.accept = Accept::Ready;
-            (0..self.listeners.len()).for_each(|index| self.accept_from(index));
+            self.enter_all();
+        }
+    }
+
+    fn enter_all(&mut self) {
+        for door in self.entrance.doors() {
+            match door {
+                Door::Listener(index) => self.accept_from(index),
+                Door::Passage => self.take_from_passage(),
+            }
         }
     }
 
     fn open(&mut self, stream: Stream, peer: PeerName) {
+        let key = self.insert(stream, peer);
+        // A web server sends its request right after it has connected, so it is there by now as a rule.
+        self.read(key, false);
+    }
+
+    fn insert(&mut self, stream: Stream, peer: PeerName) -> usize {
         let id = ConnectionId::new(self.next_id);
         self.next_id += 1;
         let entry = self.connections.vacant_entry();
@@ -290,8 +357,7 @@ impl EventLoop {
         let outbox = Arc::new(Outbox::new(stream, Arc::clone(&self.registry), token, Arc::clone(&self.half_closed), self.now));
         entry.insert(Connection::new(id, peer, outbox, &self.settings, self.now));
         self.unwatched.push((id, key));
-        // A web server sends its request right after it has connected, so it is there by now as a rule.
-        self.read(key, false);
+        key
     }
 
     /// Watches the connections that were opened in the turn before. One that has been answered and closed since, as one that is
@@ -342,24 +408,23 @@ impl EventLoop {
         };
         let stop = self.stop_at.map(|_| STOP_CHECK_INTERVAL);
         let unfinished = (!self.unfinished.is_empty()).then_some(Duration::ZERO);
-        [self.timers.next_in(now), self.refusals.next_in(now), accept, stop, unfinished].into_iter().flatten().min()
+        let deferred = (!self.deferred.is_empty()).then_some(handover::RETRY_INTERVAL);
+        let own = [self.timers.next_in(now), self.refusals.next_in(now), self.relief_in(now)];
+        own.into_iter().chain([accept, stop, unfinished, deferred]).flatten().min()
     }
 
-    /// What waits in the backlog and in the sockets was sent before the stop, so it is served.
+    /// What waits in the backlog, in the passage and in the sockets was sent before the stop, so it is served.
     fn start_stopping(&mut self) {
-        if self.stop_at.is_some() {
+        if self.stop_at.is_some() && !self.retiring {
             return;
         }
-        self.stop_at = Some(self.now + self.settings.graceful_timeout);
+        self.stop_at.get_or_insert(self.now + self.settings.graceful_timeout);
+        self.retiring = false;
         let running = self.abandon().abandoned;
         if running > 0 {
             log::info!("stopping; requests that are waited for: {running}");
         }
-        self.accept = Accept::Ready;
-        (0..self.listeners.len()).for_each(|index| self.accept_from(index));
-        for listener in self.listeners.drain(..) {
-            drop(self.registry.deregister(&mut SourceFd(&listener.as_raw_fd())));
-        }
+        self.shut_entrance();
         let keys: Vec<usize> = self.connections.iter().map(|(key, _)| key).collect();
         for key in keys {
             self.read(key, false);
@@ -369,11 +434,20 @@ impl EventLoop {
         }
     }
 
+    /// Takes what has come so far, and nothing more.
+    fn shut_entrance(&mut self) {
+        self.accept = Accept::Ready;
+        self.enter_all();
+        if let Err(error) = self.entrance.close() {
+            log::error!("the listening sockets are still watched: {error}");
+        }
+    }
+
     fn stopped(&self) -> Option<Stopped> {
         let deadline = self.stop_at?;
         let is_busy = |connection: &Connection| {
-            let status = connection.outbox().status();
-            status.open > 0 || status.stalled_since.is_some()
+            let Status { open, stalled_since, phase, .. } = connection.outbox().status();
+            open > 0 || stalled_since.is_some() || self.retiring && !phase.is_over()
         };
         match self.connections.iter().any(|(_, connection)| is_busy(connection)) {
             true if self.now < deadline => None,
@@ -400,8 +474,6 @@ fn is_of_one_connection(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted | io::ErrorKind::ConnectionReset)
 }
 
-const CONTROL: Token = Token(0);
-const FIRST_LISTENER: usize = 1;
 const EVENTS_A_TURN: usize = 256;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 const STOP_CHECK_INTERVAL: Duration = Duration::from_millis(5);

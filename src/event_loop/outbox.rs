@@ -165,6 +165,11 @@ impl Outbox {
         self.stream.shutdown(Shutdown::Both);
     }
 
+    /// Another process has the connection now: nothing is said on it any more, and it is not shut down.
+    pub fn release(&self) {
+        self.set_gone(&mut self.lock());
+    }
+
     /// No further request is to be answered: closes as soon as the open ones have ended.
     pub fn close_when_idle(&self) {
         let mut state = self.lock();

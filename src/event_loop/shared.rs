@@ -15,9 +15,10 @@
 
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
+use super::handover::Shut;
 use super::{EventLoop, Stopped, Turned};
 use crate::workers::{Looked, Source};
 
@@ -37,6 +38,7 @@ pub struct SharedLoop {
     asleep: AtomicBool,
     /// Whether the last turn by a worker handled several events, in no time.
     busy: AtomicBool,
+    shut: Arc<Shut>,
 }
 
 #[derive(Debug, Default)]
@@ -48,6 +50,7 @@ impl SharedLoop {
     /// Shares `event_loop`.
     pub fn new(event_loop: EventLoop) -> Self {
         Self {
+            shut: event_loop.saturation.shut(),
             event_loop: Mutex::new(Some(event_loop)),
             outcome: Mutex::new(None),
             standby: Mutex::new(Standby::default()),
@@ -146,6 +149,12 @@ impl SharedLoop {
         }
     }
 
+    /// Somebody else turns the loop. If it takes nothing in because no worker had time, that is over now.
+    fn taken(&self) -> Looked {
+        self.shut.open();
+        Looked::Taken
+    }
+
     fn wake_standby(&self) {
         lock(&self.standby).woken = true;
         self.alarm.notify_one();
@@ -166,12 +175,12 @@ impl Source for SharedLoop {
     }
 
     fn look(&self) -> Looked {
-        self.try_lock().map_or(Looked::Taken, |mut guard| self.turn(&mut guard, Some(Duration::ZERO)))
+        self.try_lock().map_or_else(|| self.taken(), |mut guard| self.turn(&mut guard, Some(Duration::ZERO)))
     }
 
     fn wait(&self) -> Looked {
         let Some(mut guard) = self.try_lock() else {
-            return Looked::Taken;
+            return self.taken();
         };
         self.waiting.store(true, Ordering::SeqCst);
         let looked = self.turn(&mut guard, None);

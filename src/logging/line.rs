@@ -23,11 +23,16 @@ impl Line<'_> {
     /// Appends the line as a file has it, with its line feed.
     pub fn encode(&self, out: &mut String) {
         let level = level_name(self.level);
-        let Self { time, pool, process, text, .. } = self;
-        // A `Display` of somebody else's may fail; what it wrote until then is kept.
-        let _ = write!(out, "{time} [{level}] {pool}[{process}]: ");
-        let _ = write!(Text { out, pending: Vec::new() }, "{text}");
+        let Self { time, pool, process, .. } = self;
+        let _ = write!(out, "{time} [{level}] {pool}[{process}]: "); // A string takes everything.
+        self.encode_text(out);
         out.push('\n');
+    }
+
+    /// Appends the message alone, in the same form.
+    pub(super) fn encode_text(&self, out: &mut String) {
+        // A `Display` of somebody else's may fail; what it wrote until then is kept.
+        let _ = write!(Text { out, pending: Vec::new() }, "{}", self.text);
     }
 }
 
@@ -99,7 +104,7 @@ mod tests {
 
     fn encode(text: &str) -> String {
         let mut out = String::new();
-        let time = Timestamp::from_unix_millis(1_795_200_374_123);
+        let time = Timestamp::from_unix_millis(1_795_200_374_123).with_offset(0);
         Line { time, level: Level::Warn, pool: "blog", process: 4711, text: format_args!("{text}") }.encode(&mut out);
         out
     }

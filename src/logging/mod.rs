@@ -1,97 +1,156 @@
-//! The back end of the `log` crate: one record, one line, one write. Owns the form of a line and where it goes; refuses to know
-//! who logs what.
+//! The log: the back end of the `log` crate, where its lines go, and the access log. Owns the form of a line and its way; refuses
+//! to know who logs what.
 //!
-//! A line is `2026-11-20 18:46:14.123 +0000 [warn] blog[4711]: text`, in UTC, so that the lines of several machines sort. Further
-//! lines of the same record are indented, so none of them can be taken for a record of its own, whatever an application or a
-//! peer gets into a message. Control characters are escaped.
+//! ```text
+//! child: log, access ──packets──→ Reader ┐
+//! child: fds 1 and 2 ──pipes────→ Lines  ├→ supervisor: write, write_access → stderr │ file │ syslog
+//! supervisor: log ───────────────────────┘
+//! ```
+//!
+//! Children own no target, so that opening one again, privileges and a changed root concern the supervisor only. The supervisor
+//! never waits for a target: lines that one does not take wait in memory, and then they are lost and counted.
+//!
+//! A line is `2026-11-20 18:46:14.123 +0000 [warn] blog[4711]: text`, in local time. Further lines of the same record are indented,
+//! so none of them can be taken for a record of its own, whatever an application or a peer gets into a message. Control characters
+//! are escaped.
 
+pub mod access;
+mod channel;
+mod error;
+mod file;
+mod front;
+mod hub;
 mod line;
-mod stderr;
-mod target;
+mod output;
+mod pieces;
+mod settings;
+mod sink;
+mod stray;
+mod stream;
+mod syslog;
 mod timestamp;
 
-use log::{LevelFilter, Log, Metadata, Record, SetLoggerError};
+use std::io;
+use std::os::fd::{OwnedFd, RawFd};
+use std::time::Duration;
 
-use crate::config::Config;
-use stderr::Stderr;
-use target::Target;
+use log::{Level, LevelFilter};
 
+use channel::Sender;
+use front::FRONT;
+use hub::Hub;
+
+pub use channel::{Message, Reader, channel};
+pub use error::Error;
 pub use line::Line;
+pub use settings::{Facility, Settings, Target, UnknownFacility};
+pub use stray::Lines;
 pub use timestamp::Timestamp;
 
-/// Sends everything that is logged from now on where `config` says.
+/// Opens the targets, and sends everything there that is logged from now on.
 ///
 /// # Errors
-/// When the process logs already: call it once.
-pub fn init(config: &Config) -> Result<(), SetLoggerError> {
-    let logger = Logger { pool: config.name.clone(), level: config.log_level, target: Box::new(Stderr::default()) };
-    log::set_logger(Box::leak(Box::new(logger)))?; // It lives as long as the process.
-    log::set_max_level(config.log_level);
+/// When a target cannot be opened, or the process logs already: call it once.
+pub fn start(settings: &Settings) -> Result<(), Error> {
+    let hub = Hub::open(settings)?;
+    log::set_logger(&FRONT).map_err(|_| Error::Started)?;
+    *FRONT.hub() = Some(hub);
+    log::set_max_level(settings.level);
     Ok(())
 }
 
-/// The one logger of a process.
-struct Logger {
-    pool: String,
-    level: LevelFilter,
-    target: Box<dyn Target>,
+/// Opens the targets of these settings, and goes on with them. Files are opened again also if nothing has changed. Lines that wait
+/// go where the new settings say if that is the same place, else they are lost.
+///
+/// # Errors
+/// When a target cannot be opened; then everything is as before.
+pub fn reconfigure(settings: &Settings) -> Result<(), Error> {
+    let mut hub = FRONT.hub();
+    match hub.as_mut() {
+        Some(hub) => hub.reconfigure(settings)?,
+        None => *hub = Some(Hub::open(settings)?),
+    }
+    log::set_max_level(settings.level);
+    Ok(())
 }
 
-impl Log for Logger {
-    /// Of other crates only what needs somebody's attention.
-    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        let own = metadata.target().split("::").next() == Some(env!("CARGO_CRATE_NAME"));
-        metadata.level() <= if own { self.level } else { self.level.min(LevelFilter::Warn) }
-    }
+/// Opens files again and connects to the syslog daemon anew, after a rotation. What fails is logged, to the old file.
+pub fn reopen() {
+    with_hub(Hub::reopen);
+}
 
-    fn log(&self, record: &Record<'_>) {
-        if self.enabled(record.metadata()) {
-            let line = Line {
-                time: Timestamp::now(),
-                level: record.level(),
-                pool: &self.pool,
-                process: std::process::id(),
-                text: *record.args(),
-            };
-            self.target.write(&line);
+/// Writes a line about a child of a pool.
+pub fn write(level: Level, pool: &str, process: u32, text: &str) {
+    with_hub(|hub| hub.write(level, pool, process, format_args!("{text}")));
+}
+
+/// Writes a line of the access log, which a child made.
+pub fn write_access(process: u32, line: &str) {
+    with_hub(|hub| hub.write_access(process, line));
+}
+
+/// Writes what a child of a pool says, as far as it is there, but only so much that others get their turn. Look whether the reader
+/// is at its end then.
+pub fn pass_on(reader: &mut Reader, pool: &str, process: u32) {
+    for message in std::iter::from_fn(|| reader.read()).take(MOST_AT_ONCE) {
+        match message {
+            Message::Record { level, text } => write(level, pool, process, &text),
+            Message::Access { line } => write_access(process, &line),
         }
     }
-
-    fn flush(&self) {}
 }
 
-#[cfg(test)]
-mod tests {
-    use std::sync::{Arc, Mutex};
+/// The same for a child's stray output.
+pub fn pass_on_lines(lines: &mut Lines, level: Level, pool: &str, process: u32) {
+    lines.read_some().for_each(|line| write(level, pool, process, &line));
+}
 
-    use log::Level;
+/// What to poll for writing, to [`flush`] then: targets for which lines wait.
+pub fn blocked() -> Vec<RawFd> {
+    FRONT.hub().as_ref().map_or_else(Vec::new, Hub::blocked)
+}
 
-    use super::*;
+/// When to [`flush`] although there is nothing to poll: lines wait for a syslog daemon that is away.
+pub fn retry_in() -> Option<Duration> {
+    FRONT.hub().as_ref().and_then(Hub::retry_in)
+}
 
-    #[derive(Clone, Default)]
-    struct Kept(Arc<Mutex<Vec<String>>>);
+/// Writes of the lines that wait what there is room for.
+pub fn flush() {
+    with_hub(Hub::flush);
+}
 
-    impl Target for Kept {
-        fn write(&self, line: &Line<'_>) {
-            self.0.lock().unwrap().push(format!("{} {}", line.level, line.text));
-        }
+/// Writes the lines that wait, and gives up after `limit`.
+pub fn flush_at_end(limit: Duration) {
+    with_hub(|hub| hub.flush_at_end(limit));
+}
+
+/// Sends everything that is logged from now on to the supervisor, which may have been this process before it forked. The
+/// supervisor's targets are used no more, but stay open until the caller closes them.
+///
+/// # Errors
+/// When it is no socket, or this was called before in this process.
+pub fn send_to(socket: OwnedFd, level: LevelFilter) -> io::Result<()> {
+    if !FRONT.set_sender(Sender::new(socket)?) {
+        return Err(io::Error::other("the log goes to the supervisor already"));
     }
+    let _ = log::set_logger(&FRONT); // It is the logger already in a process that was the supervisor.
+    log::set_max_level(level);
+    Ok(())
+}
 
-    fn log(logger: &Logger, target: &str, level: Level) {
-        logger.log(&Record::builder().target(target).level(level).args(format_args!("{target}")).build());
-    }
-
-    #[test]
-    fn the_level_filters_and_other_crates_only_warn() {
-        let kept = Kept::default();
-        let logger = Logger { pool: "blog".to_owned(), level: LevelFilter::Debug, target: Box::new(kept.clone()) };
-        log(&logger, "pyfcgid::wsgi", Level::Debug);
-        log(&logger, "pyfcgid::wsgi", Level::Trace);
-        log(&logger, "pyfcgid", Level::Error);
-        log(&logger, "pyfcgid_other", Level::Info);
-        log(&logger, "mio::poll", Level::Info);
-        log(&logger, "mio::poll", Level::Warn);
-        let expected = ["DEBUG pyfcgid::wsgi", "ERROR pyfcgid", "WARN mio::poll"];
-        assert_eq!(*kept.0.lock().unwrap(), expected);
+/// Adds a line to the access log, without a line feed, from a child or from a process without a supervisor.
+pub fn access(line: &str) {
+    match FRONT.sender() {
+        Some(sender) => sender.access(line),
+        None => write_access(std::process::id(), line),
     }
 }
+
+fn with_hub(action: impl FnOnce(&mut Hub)) {
+    if let Some(hub) = FRONT.hub().as_mut() {
+        action(hub);
+    }
+}
+
+const MOST_AT_ONCE: usize = 128;

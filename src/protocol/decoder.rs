@@ -68,6 +68,11 @@ impl Decoder {
         self.start == self.end
     }
 
+    /// What was read and not taken out.
+    pub fn unread(&self) -> &[u8] {
+        &self.buffer[self.start..self.end]
+    }
+
     /// Gives the buffer away if nothing is in it, so that it can serve another connection.
     pub fn take_buffer(&mut self) -> Option<Vec<u8>> {
         if !self.is_empty() || self.buffer.is_empty() {

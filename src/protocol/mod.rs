@@ -61,5 +61,5 @@ pub use decoder::Decoder;
 pub use error::Error;
 pub use message::{ProtocolStatus, Role};
 pub use params::{Pairs, ParamsError};
-pub use record::{Header, Record, RecordType, RequestId};
+pub use record::{Header, MAX_RECORD_LEN, Record, RecordType, RequestId};
 pub use session::{Event, Phase, Session, SessionLimits};

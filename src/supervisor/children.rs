@@ -108,8 +108,10 @@ pub enum Said {
     Retired,
     /// It wants to be replaced.
     Worn,
-    /// It, and its pool perhaps, has too much to do.
+    /// All its workers are busy.
     Saturated,
+    /// They are not any more.
+    Relieved,
     /// It has no connection, and had no request for the idle timeout.
     Unused,
     /// The process has ended; how, in words.
@@ -134,6 +136,7 @@ struct Child {
     /// When it came into this state.
     since: Instant,
     worn: bool,
+    saturated: bool,
     killed: bool,
 }
 
@@ -203,9 +206,19 @@ impl Children {
         std::mem::take(&mut self.actions)
     }
 
+    /// Whether there is something to be done.
+    pub fn has_actions(&self) -> bool {
+        !self.actions.is_empty()
+    }
+
     /// The children that serve.
     pub fn serving(&self) -> impl Iterator<Item = ChildId> + '_ {
         self.children.iter().filter(|child| child.state == State::Serving).map(|child| child.id)
+    }
+
+    /// Whether children of the newest generation serve, or it was not tried.
+    pub fn serves_newest(&self) -> bool {
+        self.generation == self.newest
     }
 
     /// Whether nobody serves nor is about to, so that a request has to be looked for by the supervisor.
@@ -253,17 +266,19 @@ impl Children {
                 self.children.remove(index);
             }
             (State::Serving, Said::Exited(how)) => {
-                self.actions.push(Action::Note(format!("child {} ended by itself: {how}; starting another", id.0)));
+                self.actions.push(Action::Note(format!("a child has ended by itself ({how}); starting another")));
                 self.backoff.note_end(now.duration_since(self.children[index].since), now);
                 self.children.remove(index);
             }
             (State::Retiring(_) | State::Ending, Said::Exited(_)) => drop(self.children.remove(index)),
             (State::Serving, Said::Worn) => self.children[index].worn = true,
-            (State::Serving, Said::Saturated) => self.grow_by_need(now),
+            (State::Serving, Said::Saturated) => self.children[index].saturated = true,
+            (State::Serving, Said::Relieved) => self.children[index].saturated = false,
             (State::Serving, Said::Unused) => self.sleep(),
             (State::Retiring(_), Said::Retired) => self.children[index].state = State::Retiring(true),
             _ => {}
         }
+        self.grow_by_need(now);
         self.plan(now);
     }
 
@@ -344,10 +359,25 @@ impl Children {
             }
         }
         if self.shrinks_at().is_some_and(|when| when <= now) {
-            self.last_need += SHRINK_INTERVAL;
-            self.wanted -= 1;
+            self.shrink(now);
         }
         self.plan(now);
+    }
+
+    /// A child says only once that it has too much to do, so it is still so until it says otherwise. Nor may the last one that has
+    /// time go, or there would soon have to be another.
+    fn shrink(&mut self, now: Instant) {
+        let saturated = self.saturated();
+        if saturated > 0 && saturated + 1 >= self.serving().count() {
+            self.last_need = now;
+            return;
+        }
+        self.last_need += SHRINK_INTERVAL;
+        self.wanted -= 1;
+    }
+
+    fn saturated(&self) -> usize {
+        self.count(|child| child.state == State::Serving && child.saturated)
     }
 
     /// When [`Self::handle_timeout`] is to be called at the latest.
@@ -386,7 +416,7 @@ impl Children {
                 self.fail(index, Failure { code: EX_SOFTWARE, text }, now);
             }
             State::Retiring(_) | State::Ending => {
-                self.actions.push(Action::Note(format!("child {} did not end in time and is killed", id.0)));
+                self.actions.push(Action::Note("a child did not end within graceful-timeout and is killed".to_owned()));
             }
         }
         let child = &mut self.children[index];
@@ -428,10 +458,14 @@ impl Children {
         self.actions.push(Action::Report(outcome));
     }
 
+    /// One that saturates all that serve is answered with another child, if there may be one.
     fn grow_by_need(&mut self, now: Instant) {
+        let (serving, saturated) = (self.serving().count(), self.saturated());
+        if serving == 0 || saturated < serving {
+            return;
+        }
         self.last_need = now;
-        let all_serve = self.serving().count() >= self.wanted;
-        if self.phase == Phase::Steady && all_serve && self.wanted < self.policy.max {
+        if self.phase == Phase::Steady && serving >= self.wanted && self.wanted < self.policy.max {
             self.wanted += 1;
         }
     }
@@ -480,7 +514,7 @@ impl Children {
     fn add(&mut self, state: State, generation: Generation, now: Instant) -> ChildId {
         let id = ChildId(self.next_id);
         self.next_id += 1;
-        self.children.push(Child { id, generation, state, since: now, worn: false, killed: false });
+        self.children.push(Child { id, generation, state, since: now, worn: false, saturated: false, killed: false });
         id
     }
 

@@ -1,3 +1,426 @@
-//! x
-#![allow(missing_docs)]
-pub mod children;
+//! The parent of all children: starts, replaces and ends them, and answers signals and the control socket.
+//!
+//! One thread, and never Python: a fork must not meet either. Owns the listening sockets, so that no reload closes one. Blocks only
+//! in `poll`. What a child does, and how the configuration is read, it leaves to a [`Program`].
+
+use std::io::{self, ErrorKind, Read};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
+
+use crate::config::{self, Config};
+use crate::listener::BindError;
+use crate::logging;
+use crate::service::notify::Notifier;
+use crate::sys::poll::{self, Interest};
+use crate::sys::{passing, signal};
+
+mod children;
+mod control;
+mod pool;
+mod process;
+mod reexec;
+mod reload;
+mod sockets;
+mod status;
+
+pub use children::{Failure, Stop};
+pub use control::{Client, ControlSocket, Wish};
+pub use process::ChildEnds;
+pub use reexec::{Inheritance, Successor};
+
+use children::{ChildId, Outcome};
+use pool::RunningPool;
+use process::Process;
+use reexec::Trial;
+use reload::Reload;
+use sockets::{Passage, Sockets};
+use status::Asked;
+
+/// What a child keeps of its parent: numbers of descriptors, and the ends of its own channels.
+#[derive(Debug)]
+pub struct Inherited {
+    /// The listening sockets.
+    pub listeners: Vec<RawFd>,
+    /// Where connections are handed over, and where they come from.
+    pub passage: [RawFd; 2],
+    /// Its channels to the supervisor.
+    pub ends: ChildEnds,
+}
+
+/// What the supervisor does not do itself.
+pub trait Program {
+    /// The life of a child, after the fork. It ends the process.
+    fn run_child(&self, settings: &config::Pool, config: &Config, inherited: Inherited) -> !;
+
+    /// Reads the configuration again.
+    ///
+    /// # Errors
+    /// Why it can't be used.
+    fn read_config(&self) -> Result<Config, Failure>;
+
+    /// Opens the log that the configuration names; if that fails the one before stays.
+    ///
+    /// # Errors
+    /// Why it can't be opened.
+    fn open_log(&self, config: &Config) -> Result<(), Failure>;
+
+    /// Every pool serves: whoever waits for the start can go.
+    fn announce_start(&self);
+
+    /// What a new binary is to be checked and executed with.
+    fn successor(&self) -> Successor;
+}
+
+/// How the supervisor has ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// The exit code.
+    pub code: u8,
+    /// What whoever waits for the start, or the terminal, is to be told.
+    pub text: Option<String>,
+    /// Who waits for the end.
+    pub clients: Vec<Client>,
+}
+
+/// The supervisor.
+pub struct Supervisor<'a> {
+    program: &'a dyn Program,
+    config: Config,
+    pools: Vec<RunningPool>,
+    /// Processes of pools that are no more.
+    leaving: Vec<Process>,
+    signals: UnixStream,
+    control: Option<ControlSocket>,
+    pid_file: Option<RawFd>,
+    started: Instant,
+    phase: Phase,
+    /// Why the start has failed, if it has.
+    failure: Option<Failure>,
+    reload: Option<Reload>,
+    /// Who wants a reload after the one that is running.
+    next_reload: Option<Vec<Client>>,
+    trial: Option<Trial>,
+    asked: Vec<Asked>,
+    stopping: Vec<Client>,
+    next_tick: Instant,
+    watchdog: Option<Duration>,
+    manager: Notifier,
+}
+
+/// What the process as a whole is at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Starting,
+    Running,
+    Stopping(Stop),
+}
+
+/// What was there before the supervisor.
+#[derive(Debug)]
+pub struct Surroundings {
+    /// The control socket, if there is to be one.
+    pub control: Option<ControlSocket>,
+    /// What SIGHUP means.
+    pub hang_up: HangUp,
+    /// Who wants to know how the service is.
+    pub manager: Notifier,
+}
+
+/// Which signals are heard, as they were at the start of the process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HangUp {
+    /// Reload, as daemons do.
+    Reloads,
+    /// Stop: the terminal has gone.
+    Stops,
+    /// Nothing: under nohup(1).
+    IsIgnored,
+}
+
+impl<'a> Supervisor<'a> {
+    /// Binds the sockets of all pools. Nothing is started yet.
+    ///
+    /// # Errors
+    /// [`BindError`]; what was bound is released.
+    pub fn bind(program: &'a dyn Program, config: Config, surroundings: Surroundings) -> Result<Self, BindError> {
+        let mut supervisor = Self::empty(program, config, surroundings)?;
+        let now = Instant::now();
+        for settings in supervisor.config.pools.clone() {
+            let sockets = Sockets::bind(&settings, &Sockets::default())?;
+            let pool = RunningPool::new(settings, sockets, passage()?, now);
+            supervisor.pools.push(pool);
+        }
+        Ok(supervisor)
+    }
+
+    fn empty(program: &'a dyn Program, config: Config, surroundings: Surroundings) -> Result<Self, BindError> {
+        let Surroundings { control, hang_up, manager } = surroundings;
+        let signals = listen_to_signals(hang_up).map_err(system)?;
+        let now = Instant::now();
+        Ok(Self {
+            program,
+            config,
+            pools: Vec::new(),
+            leaving: Vec::new(),
+            signals,
+            control,
+            pid_file: None,
+            started: now,
+            phase: Phase::Starting,
+            failure: None,
+            reload: None,
+            next_reload: None,
+            trial: None,
+            asked: Vec::new(),
+            stopping: Vec::new(),
+            next_tick: now,
+            watchdog: manager.watchdog_interval(),
+            manager,
+        })
+    }
+
+    /// The locked descriptor of the PID file, which the next program is to keep.
+    pub fn keep(&mut self, pid_file: RawFd) {
+        self.pid_file = Some(pid_file);
+    }
+
+    /// Starts the children, and looks after them until the end.
+    pub fn run(mut self) -> Ended {
+        loop {
+            self.perform();
+            if self.is_over() {
+                return self.end();
+            }
+            if let Err(error) = self.wait() {
+                log::error!("the supervisor cannot wait for events: {error}; stopping");
+                self.stop(Stop::Now);
+            }
+        }
+    }
+
+    fn end(mut self) -> Ended {
+        self.end_reload_by_stop();
+        // The files of the sockets go before anybody is told that all is over.
+        self.pools.clear();
+        self.control = None;
+        let (code, text) = self.failure.map_or((0, None), |failure| (failure.code, Some(failure.text)));
+        Ended { code, text, clients: self.stopping }
+    }
+
+    fn is_over(&self) -> bool {
+        matches!(self.phase, Phase::Stopping(_)) && self.pools.is_empty() && self.leaving.is_empty()
+    }
+
+    /// The end of a reload, and the begin of the next, give the pools more to do.
+    fn perform(&mut self) {
+        loop {
+            self.perform_actions();
+            self.finish_start();
+            self.finish_reload();
+            self.begin_next_reload();
+            if !self.pools.iter().any(|pool| pool.children().has_actions()) {
+                return;
+            }
+        }
+    }
+
+    fn perform_actions(&mut self) {
+        let now = Instant::now();
+        let mut index = 0;
+        while index < self.pools.len() {
+            let outcomes = self.pools[index].perform(self.program, &self.config, now);
+            let name = self.pools[index].name().to_owned();
+            let is_gone = outcomes.contains(&Outcome::Stopped);
+            outcomes.into_iter().for_each(|outcome| self.handle_outcome(&name, outcome));
+            if is_gone {
+                self.pools.remove(index);
+            } else {
+                index += 1;
+            }
+        }
+    }
+
+    fn handle_outcome(&mut self, pool: &str, outcome: Outcome) {
+        match outcome {
+            Outcome::Started | Outcome::Reloaded => self.conclude(pool, Ok(())),
+            Outcome::NotReloaded(failure) => self.conclude(pool, Err(failure)),
+            Outcome::NotStarted(failure) if self.phase == Phase::Starting => {
+                self.failure.get_or_insert_with(|| signed(pool, failure));
+                self.stop(Stop::Now);
+            }
+            Outcome::NotStarted(failure) => self.conclude(pool, Err(failure)),
+            Outcome::Stopped => {}
+        }
+    }
+
+    fn finish_start(&mut self) {
+        if self.phase == Phase::Starting && self.reload.is_none() && self.pools.iter().all(|pool| pool.children().is_steady()) {
+            self.phase = Phase::Running;
+            log::info!("ready");
+            self.manager.ready("serving");
+            self.program.announce_start();
+        }
+    }
+
+    fn stop(&mut self, stop: Stop) {
+        if self.phase == Phase::Stopping(stop) {
+            return;
+        }
+        self.phase = Phase::Stopping(stop);
+        log::info!("stopping {}", if stop == Stop::Now { "at once" } else { "gracefully" });
+        self.manager.stopping("stopping");
+        let now = Instant::now();
+        self.pools.iter_mut().for_each(|pool| pool.stop(stop, now));
+        self.end_reload_by_stop();
+        let signal = if stop == Stop::Now { signal::KILL } else { signal::TERM };
+        self.leaving.iter().for_each(|process| process.signal(signal));
+    }
+
+    fn wait(&mut self) -> io::Result<()> {
+        let mut watched = vec![(self.signals.as_raw_fd(), Interest::Readable)];
+        watched.extend(self.control.iter().flat_map(ControlSocket::readable).map(|fd| (fd, Interest::Readable)));
+        watched.extend(logging::blocked().into_iter().map(|fd| (fd, Interest::Writable)));
+        let first_of_pools = watched.len();
+        let sources: Vec<(usize, RawFd, Option<ChildId>)> = self
+            .pools
+            .iter()
+            .enumerate()
+            .flat_map(|(index, pool)| pool.readable().into_iter().map(move |(fd, child)| (index, fd, child)))
+            .collect();
+        watched.extend(sources.iter().map(|(_, fd, _)| (*fd, Interest::Readable)));
+        watched.extend(self.leaving.iter().flat_map(Process::readable).map(|fd| (fd, Interest::Readable)));
+        let ready = poll::wait(&watched, self.patience())?;
+        let now = Instant::now();
+        for place in ready.into_iter().filter_map(|place| place.checked_sub(first_of_pools)) {
+            match sources.get(place) {
+                Some((index, _, Some(child))) => self.pools[*index].listen_to(*child, now),
+                Some((index, _, None)) => self.pools[*index].wake(now),
+                None => {}
+            }
+        }
+        self.listen_to_leaving();
+        logging::flush();
+        self.handle_signals(now);
+        self.handle_clients();
+        self.handle_timeout(now);
+        Ok(())
+    }
+
+    fn listen_to_leaving(&mut self) {
+        self.leaving.retain_mut(|process| {
+            let is_over = process.reap().is_some();
+            process.copy_log("-");
+            !is_over
+        });
+    }
+
+    fn patience(&self) -> Option<Duration> {
+        let now = Instant::now();
+        let tick = (self.watchdog.is_some() || self.pools.iter().any(RunningPool::needs_ticks)).then_some(self.next_tick);
+        let asked = self.asked.iter().map(Asked::deadline);
+        let deadlines = self.pools.iter().filter_map(RunningPool::next_deadline).chain(tick).chain(asked);
+        let patience = deadlines.min().map(|deadline| deadline.saturating_duration_since(now));
+        patience.into_iter().chain(logging::retry_in()).min()
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        let tick = self.next_tick <= now;
+        if tick {
+            self.next_tick = now + self.watchdog.unwrap_or(TICK).min(TICK);
+            if self.watchdog.is_some() {
+                self.manager.watchdog();
+            }
+        }
+        self.pools.iter_mut().for_each(|pool| pool.handle_timeout(tick, now));
+        self.answer_asked(now);
+    }
+
+    fn handle_signals(&mut self, now: Instant) {
+        let mut bytes = [0; 64];
+        let count = match self.signals.read(&mut bytes) {
+            Ok(count) => count,
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => return,
+            Err(error) => return log::error!("signals are not heard any more: {error}"),
+        };
+        for byte in &bytes[..count] {
+            match *byte {
+                CHILD => self.pools.iter_mut().for_each(|pool| pool.listen(now)),
+                GRACEFUL => self.stop(Stop::Gracefully),
+                QUICK => self.stop(Stop::Now),
+                RELOAD => self.want_reload(None),
+                REOPEN => {
+                    log::info!("reopening the logs");
+                    logging::reopen();
+                }
+                SUCCEED => self.try_successor(),
+                MORE => self.pools.iter_mut().for_each(|pool| pool.grow(now)),
+                FEWER => self.pools.iter_mut().for_each(|pool| pool.shrink(now)),
+                _ => {}
+            }
+        }
+        self.conclude_trial();
+    }
+
+    fn handle_clients(&mut self) {
+        let wishes = self.control.as_mut().map(ControlSocket::handle).unwrap_or_default();
+        for (client, wish) in wishes {
+            match wish {
+                Wish::Reload => self.want_reload(Some(client)),
+                Wish::Stop => {
+                    self.stopping.push(client);
+                    if !matches!(self.phase, Phase::Stopping(_)) {
+                        self.stop(Stop::Gracefully);
+                    }
+                }
+                Wish::Status | Wish::StatusJson => self.ask(client, wish == Wish::StatusJson),
+            }
+        }
+    }
+}
+
+/// What a child has said of itself has the program's name in front already.
+fn signed(pool: &str, failure: Failure) -> Failure {
+    let is_signed = failure.text.lines().any(|line| line.starts_with("pyfcgid: "));
+    if is_signed { failure } else { Failure { text: format!("pyfcgid: pool {pool}: {}", failure.text), ..failure } }
+}
+
+fn listen_to_signals(hang_up: HangUp) -> io::Result<UnixStream> {
+    let (reader, writer) = UnixStream::pair()?;
+    reader.set_nonblocking(true)?;
+    let mut signals = vec![
+        (signal::CHLD, CHILD),
+        (signal::TERM, GRACEFUL),
+        (signal::QUIT, GRACEFUL),
+        (signal::INT, QUICK),
+        (signal::USR1, REOPEN),
+        (signal::USR2, SUCCEED),
+        (signal::TTIN, MORE),
+        (signal::TTOU, FEWER),
+    ];
+    match hang_up {
+        HangUp::Reloads => signals.push((signal::HUP, RELOAD)),
+        HangUp::Stops => signals.push((signal::HUP, GRACEFUL)),
+        HangUp::IsIgnored => {}
+    }
+    signal::forward(&signals, OwnedFd::from(writer))?;
+    Ok(reader)
+}
+
+fn passage() -> Result<Passage, BindError> {
+    passing::pair().map_err(system)
+}
+
+fn system(source: io::Error) -> BindError {
+    BindError::Other { address: "a socket of its own".to_owned(), source }
+}
+
+const CHILD: u8 = b'c';
+const GRACEFUL: u8 = b'g';
+const QUICK: u8 = b'q';
+const RELOAD: u8 = b'h';
+const REOPEN: u8 = b'l';
+const SUCCEED: u8 = b'x';
+const MORE: u8 = b'+';
+const FEWER: u8 = b'-';
+const TICK: Duration = Duration::from_secs(1);

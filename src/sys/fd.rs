@@ -55,6 +55,31 @@ pub fn keep_from_subprocesses() -> io::Result<()> {
     Ok(())
 }
 
+/// Whether a descriptor is there for the next program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AtExec {
+    /// It is.
+    Keep,
+    /// It is closed.
+    Close,
+}
+
+/// Says what becomes of the descriptor when the process executes another program. One that is not open is left alone.
+pub fn keep_at_exec(number: RawFd, what: AtExec) {
+    let flags = if what == AtExec::Keep { 0 } else { libc::FD_CLOEXEC };
+    // SAFETY: fcntl with F_SETFD touches no memory, and fails on a number that is not open.
+    unsafe { libc::fcntl(number, libc::F_SETFD, flags) };
+}
+
+/// Makes `descriptor` what the process has as `number`, 0, 1 or 2, and keeps it there for what the process executes.
+///
+/// # Errors
+/// Those of dup2(2).
+pub fn replace_standard(descriptor: BorrowedFd<'_>, number: RawFd) -> io::Result<()> {
+    // SAFETY: dup2 touches no memory; the standard descriptors belong to nobody.
+    check(unsafe { libc::dup2(descriptor.as_raw_fd(), number) })
+}
+
 /// Another descriptor for what `number` is open on, close-on-exec.
 ///
 /// # Errors

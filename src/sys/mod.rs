@@ -2,9 +2,14 @@
 
 #![allow(unsafe_code)]
 
+pub mod epoll;
 pub mod fd;
 pub mod file;
 pub mod identity;
 pub mod inheritance;
+pub mod local_time;
+pub mod log_io;
+pub mod passing;
+pub mod poll;
 pub mod process;
 pub mod signal;

@@ -91,10 +91,23 @@ impl fmt::Display for ExitReason {
 /// How this child has ended, if it has, without waiting. It asks for the one child only: others, which an application or a
 /// library may have started, are not reaped.
 pub fn reap(child: ProcessId) -> Option<ExitReason> {
+    wait_with(child, libc::WNOHANG)
+}
+
+/// Waits until this child has ended, and says how.
+pub fn wait(child: ProcessId) -> ExitReason {
+    loop {
+        if let Some(reason) = wait_with(child, 0) {
+            return reason;
+        }
+    }
+}
+
+fn wait_with(child: ProcessId, options: i32) -> Option<ExitReason> {
     let mut status = 0;
     loop {
         // SAFETY: `status` outlives the call.
-        match unsafe { libc::waitpid(child.0, &raw mut status, libc::WNOHANG) } {
+        match unsafe { libc::waitpid(child.0, &raw mut status, options) } {
             0 => return None,
             -1 if io::Error::last_os_error().kind() == io::ErrorKind::Interrupted => {}
             -1 => return Some(ExitReason::Unknown),
@@ -205,6 +218,15 @@ pub fn no_new_privs() -> io::Result<()> {
     check(unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) })
 }
 
+/// Has the kernel send this process a signal when its parent ends. Dropping privileges undoes it, and a fork does not hand it on.
+///
+/// # Errors
+/// When the number is that of no signal.
+pub fn signal_at_end_of_parent(number: i32) -> io::Result<()> {
+    // SAFETY: this prctl takes numbers only.
+    check(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, number, 0, 0, 0) })
+}
+
 /// Sets which permissions new files do not get, and returns what it was.
 pub fn umask(mode: u32) -> u32 {
     // SAFETY: umask(2) touches no memory and cannot fail.
@@ -224,6 +246,12 @@ pub fn monotonic_time() -> Duration {
 pub fn exit_now(code: u8) -> ! {
     // SAFETY: _exit touches no memory of this process.
     unsafe { libc::_exit(i32::from(code)) }
+}
+
+/// Bytes of a page of memory.
+pub fn page_size() -> u64 {
+    // SAFETY: sysconf touches no memory of ours.
+    u64::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4096)
 }
 
 /// How many threads this process has.

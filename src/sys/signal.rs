@@ -3,20 +3,31 @@
 //! A handler can reach nothing but statics, so the socket and the bytes are some. There is one user of them, the composition
 //! root.
 
-use std::ffi::CString;
 use std::io;
 use std::os::fd::{IntoRawFd, OwnedFd};
-use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicU8, Ordering};
 use std::{mem, ptr};
 
-/// Hang-up of the terminal.
+/// A child process has ended.
+pub const CHLD: i32 = libc::SIGCHLD;
+/// Hang-up of the terminal; reload.
 pub const HUP: i32 = libc::SIGHUP;
 /// Interrupt from the keyboard.
 pub const INT: i32 = libc::SIGINT;
 /// Graceful stop, as nginx and PHP-FPM have it.
 pub const QUIT: i32 = libc::SIGQUIT;
+/// The end that nobody can refuse.
+pub const KILL: i32 = libc::SIGKILL;
 /// Stop.
 pub const TERM: i32 = libc::SIGTERM;
+/// One child more.
+pub const TTIN: i32 = libc::SIGTTIN;
+/// One child less.
+pub const TTOU: i32 = libc::SIGTTOU;
+/// Reopen the logs.
+pub const USR1: i32 = libc::SIGUSR1;
+/// Reload with a new binary.
+pub const USR2: i32 = libc::SIGUSR2;
 
 /// Undoes what was inherited: signals that were ignored get their default again, and none is blocked, so that subprocesses of
 /// the application start like any others. SIGHUP stays ignored, because that is what nohup(1) is for, and SIGPIPE, because a
@@ -45,14 +56,55 @@ pub fn is_ignored(signal: i32) -> bool {
     }
 }
 
-/// Until [`forward`] is called for them, these signals remove `files` and end the process with `code`. Call it once, before
-/// anything else handles them.
+/// Blocks every signal until [`reset`], or until what is returned is dropped: around a fork, so that none comes while a child still
+/// has its parent's handlers.
+pub fn block_all() -> Blocked {
+    // SAFETY: both sets are initialised before they are read, and outlive the calls.
+    unsafe {
+        let (mut all, mut before) = (mem::zeroed(), mem::zeroed());
+        libc::sigfillset(&raw mut all);
+        libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all, &raw mut before);
+        Blocked(before)
+    }
+}
+
+/// The signals that were blocked before, restored when this is dropped.
+pub struct Blocked(libc::sigset_t);
+
+impl Drop for Blocked {
+    fn drop(&mut self) {
+        // SAFETY: the set was filled by pthread_sigmask.
+        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const self.0, ptr::null_mut()) };
+    }
+}
+
+/// These signals do what they do by default.
 ///
 /// # Errors
 /// Those of sigaction(2).
-pub fn end_on(signals: &[i32], files: Vec<CString>, code: u8) -> io::Result<()> {
-    let files = Box::leak(Box::new(files)); // A handler may look at it at any time.
-    FILES.store(files, Ordering::Release);
+pub fn restore(signals: &[i32]) -> io::Result<()> {
+    for signal in signals {
+        // SAFETY: SIG_DFL is no code of ours.
+        if unsafe { libc::signal(*signal, libc::SIG_DFL) } == libc::SIG_ERR {
+            return Err(io::Error::last_os_error());
+        }
+    }
+    Ok(())
+}
+
+/// These signals do nothing from now on. Unlike ignored ones, they have their default again in whatever the process executes.
+///
+/// # Errors
+/// Those of sigaction(2).
+pub fn disregard(signals: &[i32]) -> io::Result<()> {
+    signals.iter().try_for_each(|signal| handle(*signal, do_nothing))
+}
+
+/// Until [`forward`] is called for them, these signals end the process with `code`.
+///
+/// # Errors
+/// Those of sigaction(2).
+pub fn end_on(signals: &[i32], code: u8) -> io::Result<()> {
     CODE.store(code, Ordering::Release);
     signals.iter().try_for_each(|signal| handle(*signal, end))
 }
@@ -63,7 +115,8 @@ pub fn end_on(signals: &[i32], files: Vec<CString>, code: u8) -> io::Result<()> 
 /// # Errors
 /// Those of sigaction(2).
 pub fn forward(signals: &[(i32, u8)], to: OwnedFd) -> io::Result<()> {
-    SOCKET.store(to.into_raw_fd(), Ordering::Release); // Kept open for good.
+    // Kept open for good, since a handler may use it at any time. A forked child's first call leaves its parent's one alone.
+    SOCKET.store(to.into_raw_fd(), Ordering::Release);
     for (signal, byte) in signals {
         BYTES[*signal as usize % SIGNALS].store(*byte, Ordering::Release);
         handle(*signal, send)?;
@@ -115,20 +168,16 @@ extern "C" fn end(signal: i32) {
     if is_of_a_forked_child(signal) {
         return;
     }
-    // SAFETY: the pointer is null or to a leaked vector that nobody changes; unlink(2) and _exit(2) are async-signal-safe.
-    unsafe {
-        if let Some(files) = FILES.load(Ordering::Acquire).as_ref() {
-            for file in files {
-                libc::unlink(file.as_ptr());
-            }
-        }
-        libc::_exit(i32::from(CODE.load(Ordering::Acquire)));
-    }
+    // SAFETY: _exit(2) is async-signal-safe.
+    unsafe { libc::_exit(i32::from(CODE.load(Ordering::Acquire))) }
+}
+
+extern "C" fn do_nothing(signal: i32) {
+    is_of_a_forked_child(signal);
 }
 
 const SIGNALS: usize = 65;
 static OWNER: AtomicI32 = AtomicI32::new(0);
 static SOCKET: AtomicI32 = AtomicI32::new(-1);
 static BYTES: [AtomicU8; SIGNALS] = [const { AtomicU8::new(0) }; SIGNALS];
-static FILES: AtomicPtr<Vec<CString>> = AtomicPtr::new(ptr::null_mut());
 static CODE: AtomicU8 = AtomicU8::new(0);

@@ -7,8 +7,10 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use pyfcgid::event_loop::{EventLoop, Listener, STOP_GRACEFULLY, STOP_NOW, Settings, SharedLoop, Stopped};
+use pyfcgid::event_loop::{EventLoop, Settings, SharedLoop, Stopped};
 use pyfcgid::exchange::{Exchange, Limits, Pause};
+use pyfcgid::link::Command;
+use pyfcgid::listener::Listener;
 use pyfcgid::protocol::SessionLimits;
 use pyfcgid::workers::{self, Handler, Queue, Source, Worker};
 use tempfile::TempDir;
@@ -37,8 +39,11 @@ impl Default for Options {
             idle_timeout: None,
             socket_timeout: Some(DEADLINE),
             graceful_timeout: DEADLINE,
+            max_requests: None,
+            spread: false,
             session: SessionLimits { max_connections: 100, max_requests: 1024 },
             request,
+            journal: None,
         };
         Self { settings, workers: 2, max_queue: 1000 }
     }
@@ -142,7 +147,9 @@ impl Prepared {
 fn event_loop(listeners: Vec<Listener>, queue: Queue, settings: Settings) -> (EventLoop, UnixStream) {
     let (control, writer) = UnixStream::pair().unwrap();
     control.set_nonblocking(true).unwrap();
-    (EventLoop::new(listeners, mio::net::UnixStream::from_std(control), queue, settings).unwrap(), writer)
+    let listeners = listeners.into_iter().map(|listener| listener.try_into().unwrap()).collect();
+    let controls = vec![mio::net::UnixStream::from_std(control)];
+    (EventLoop::new(listeners, controls, None, queue, settings).unwrap(), writer)
 }
 
 fn start_workers(count: usize, worker: &Worker, handler: impl Fn(Exchange) + Send + Sync + 'static) -> Vec<JoinHandle<()>> {
@@ -183,11 +190,11 @@ impl Server {
     }
 
     pub fn stop_gracefully(&mut self) {
-        self.control.write_all(&[STOP_GRACEFULLY]).unwrap();
+        self.control.write_all(&[Command::StopGracefully as u8]).unwrap();
     }
 
     pub fn stop_now(&mut self) {
-        self.control.write_all(&[STOP_NOW]).unwrap();
+        self.control.write_all(&[Command::StopNow as u8]).unwrap();
     }
 
     /// Waits for the loop's own end.
@@ -211,7 +218,7 @@ impl Server {
 impl Drop for Server {
     /// A worker that never ends is a failure, but not a second one.
     fn drop(&mut self) {
-        let _ = self.control.write_all(&[STOP_NOW]);
+        let _ = self.control.write_all(&[Command::StopNow as u8]);
         if thread::panicking() {
             return;
         }

@@ -249,10 +249,15 @@ fn an_elastic_pool_grows_by_need_and_shrinks_without() {
     pool.say(1, Said::Saturated);
     assert_eq!(pool.actions(), [], "one that is coming may be enough");
     pool.say(2, Said::Ready);
+    pool.say(1, Said::Saturated);
+    assert_eq!(pool.actions(), [], "the other has time");
     pool.say(2, Said::Saturated);
-    pool.say(3, Said::Ready);
-    pool.say(3, Said::Saturated);
     assert_eq!(pool.spawned(), [3]);
+    pool.say(3, Said::Ready);
+    pool.wait(200 * SECOND);
+    assert_eq!(pool.actions(), [], "both that were there are as busy as ever");
+    pool.say(1, Said::Relieved);
+    pool.say(2, Said::Relieved);
     pool.wait(59 * SECOND);
     assert_eq!(pool.actions(), []);
     pool.wait(SECOND);

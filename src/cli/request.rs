@@ -1,0 +1,93 @@
+//! `pyfcgid request`.
+
+use std::ffi::OsString;
+
+use clap::builder::OsStringValueParser;
+use clap::{Arg, ArgAction, ArgMatches, Command as Parser};
+
+use super::Exit;
+use crate::client;
+
+pub(super) fn parser() -> Parser {
+    let value = |name: &'static str, value_name: &'static str, help: &'static str| {
+        Arg::new(name).value_name(value_name).value_parser(OsStringValueParser::new()).help(help)
+    };
+    Parser::new("request")
+        .about("Send one request as a web server would, and print the answer: curl for FastCGI")
+        .args_override_self(true)
+        .after_help(REQUEST_NOTES)
+        .arg(value("path", "PATH", "The path with its query, as in /search?q=x [default: /]"))
+        .arg(
+            value("connect", "ADDR", "Where the application listens: host:port, unix:/path or /path [default: 127.0.0.1:9000]")
+                .long("connect"),
+        )
+        .arg(
+            value("method", "METHOD", "The method [default: GET, with -d POST]")
+                .short('X')
+                .long("method")
+                .visible_alias("request"),
+        )
+        .arg(
+            value("header", "K: V", "Send a header; `K:` sends a usual one not at all")
+                .short('H')
+                .long("header")
+                .action(ArgAction::Append),
+        )
+        .arg(
+            value("data", "DATA", "Send this body; @FILE sends a file as it is, @- what comes in on stdin")
+                .short('d')
+                .long("data")
+                .allow_hyphen_values(true),
+        )
+        .arg(
+            value("param", "K=V", "Send this FCGI_PARAMS variable, instead of a usual one of that name")
+                .long("param")
+                .action(ArgAction::Append),
+        )
+        .arg(Arg::new("include").short('i').long("include").action(ArgAction::SetTrue).help("Print the answer's head too"))
+        .arg(
+            Arg::new("fail")
+                .short('f')
+                .long("fail")
+                .action(ArgAction::SetTrue)
+                .help("Exit with 22 when the status is 400 or more"),
+        )
+        .arg(
+            value("max-time", "TIME", "Give up after this time, as in 500ms or 10s; 0 is never [default: 0]")
+                .short('m')
+                .long("max-time"),
+        )
+}
+
+pub(super) fn parse(matches: &ArgMatches) -> Result<client::Options, Exit> {
+    let one = |name: &str| matches.get_one::<OsString>(name).map(OsString::as_os_str);
+    let many =
+        |name: &str| matches.get_many::<OsString>(name).into_iter().flatten().map(OsString::as_os_str).collect::<Vec<_>>();
+    let typed = client::Typed {
+        connect: one("connect"),
+        method: one("method"),
+        headers: many("header"),
+        data: one("data"),
+        params: many("param"),
+        max_time: one("max-time"),
+        path: one("path"),
+    };
+    let mut options = typed.parse().map_err(|error| Exit::usage(&error.to_string()))?;
+    options.include_head = matches.get_flag("include");
+    options.fail = matches.get_flag("fail");
+    Ok(options)
+}
+
+const REQUEST_NOTES: &str = "\
+Exit codes, as curl's where it has one:
+   6  the host is unknown
+   7  cannot connect
+   8  the answer is not FastCGI or has no header block, or the request was refused
+  18  the answer is cut
+  22  the status is 400 or more, with --fail
+  23  cannot write the answer
+  26  cannot read the body
+  28  out of time
+  52  the connection was closed without an answer
+  56  the connection broke before an answer
+  64  wrong usage";

@@ -1,0 +1,57 @@
+//! Which files an `include` names.
+
+use std::path::{Path, PathBuf};
+
+use glob::{MatchOptions, Pattern};
+
+use crate::config::layer::Item;
+use crate::config::{Error, INCLUDE, ValueError};
+
+/// The files that these patterns of the file `main` name: in the order of the patterns, those of one pattern by their names, none
+/// twice, and never the file itself.
+///
+/// # Errors
+/// For a pattern that makes no sense, a file without wildcards that is not there, and a directory that cannot be read.
+pub(super) fn files(main: &Path, patterns: &[Item]) -> Result<Vec<PathBuf>, Error> {
+    let mut files: Vec<PathBuf> = Vec::new();
+    let mut seen: Vec<PathBuf> = main.canonicalize().into_iter().collect();
+    for pattern in patterns {
+        for path in matches(pattern)? {
+            let real = path.canonicalize().unwrap_or_else(|_| path.clone());
+            if !seen.contains(&real) {
+                seen.push(real);
+                files.push(path);
+            }
+        }
+    }
+    Ok(files)
+}
+
+fn matches(pattern: &Item) -> Result<Vec<PathBuf>, Error> {
+    let refused = |reason: String| pattern.refused(INCLUDE, ValueError::new(reason));
+    let typed = pattern.origin.base().join(&pattern.text);
+    if !pattern.text.contains(['*', '?', '[']) {
+        return if typed.is_file() { Ok(vec![typed]) } else { Err(refused("there is no such file".to_owned())) };
+    }
+    let absolute = below(pattern).ok_or_else(|| refused("needs a directory whose name is UTF-8".to_owned()))?;
+    let found = glob::glob_with(&absolute, AS_A_SHELL).map_err(|error| refused(format!("is no pattern: {}", error.msg)))?;
+    let mut files = found
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| Error::Read { path: error.path().into(), source: error.into() })?;
+    files.retain(|path| !path.is_dir());
+    files.sort();
+    Ok(files)
+}
+
+/// The pattern from the file's directory, whose name is no pattern.
+fn below(pattern: &Item) -> Option<String> {
+    if Path::new(&pattern.text).is_absolute() {
+        return Some(pattern.text.clone());
+    }
+    let base = Pattern::escape(pattern.origin.base().to_str()?);
+    Path::new(&base).join(&pattern.text).to_str().map(str::to_owned)
+}
+
+/// Hidden files, which editors leave, are not meant by `*`, and neither are files of subdirectories.
+const AS_A_SHELL: MatchOptions =
+    MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: true };

@@ -1,0 +1,49 @@
+//! Values as a file has them.
+
+use std::fmt;
+
+use crate::config::{Kind, Origin, Setting};
+
+/// A line that is read as these values again, with where they come from; a comment for an option that is not set.
+///
+/// # Errors
+/// When the formatter refuses it.
+pub(crate) fn write_line(f: &mut fmt::Formatter<'_>, setting: &Setting, values: &[String], origin: &Origin) -> fmt::Result {
+    match assignment(setting, values) {
+        Some(line) => writeln!(f, "{line:COMMENT_COLUMN$} # {origin}"),
+        None => writeln!(f, "{:COMMENT_COLUMN$} # not set", format!("# {}", setting.name)),
+    }
+}
+
+fn assignment(setting: &Setting, values: &[String]) -> Option<String> {
+    let value = match (setting.kind, values) {
+        (Kind::Switch, [value]) => value.clone(),
+        (Kind::One, [value]) if is_plain_number(value) => value.clone(),
+        (Kind::One, [value]) => quote(value),
+        (Kind::List { .. } | Kind::Pairs, values) => {
+            format!("[{}]", values.iter().map(|value| quote(value)).collect::<Vec<_>>().join(", "))
+        }
+        _ => return None,
+    };
+    Some(format!("{} = {value}", setting.name))
+}
+
+/// A key as TOML wants it.
+pub(crate) fn quote_key(key: &str) -> String {
+    let bare = !key.is_empty() && key.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
+    if bare { key.to_owned() } else { quote(key) }
+}
+
+/// A text as TOML wants it.
+pub(super) fn quote(text: &str) -> String {
+    toml::Value::String(text.to_owned()).to_string()
+}
+
+fn is_plain_number(text: &str) -> bool {
+    text.len() < 19
+        && text.bytes().all(|b| b.is_ascii_digit())
+        && (text == "0" || text.bytes().next().is_some_and(|b| b != b'0'))
+}
+
+/// Where comments start, if the line is not longer.
+const COMMENT_COLUMN: usize = 36;

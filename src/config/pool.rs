@@ -1,0 +1,288 @@
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::layer::{Item, Layers, Origins};
+use super::setting::{Field, Text};
+use super::{App, Error, ErrorsTo, ListenAddress, Mount, Origin, Processes, RemoteUser, SETTINGS, Setting, ValueError, file};
+
+/// The settings of one pool, valid and complete.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pool {
+    /// The pool's name: that of its table in the file, else its application's.
+    pub name: String,
+    /// The application. Its file is absolute.
+    pub app: App,
+    /// Where to listen. Invariant: not empty, nothing twice, Unix paths absolute.
+    pub listen: Vec<ListenAddress>,
+    /// How many processes it has.
+    pub processes: Processes,
+    /// Workers of each process, 1 to 1024.
+    pub threads: usize,
+    /// Where in the site's paths the application is.
+    pub mount: Mount,
+    /// When REMOTE_USER reaches the application.
+    pub remote_user: RemoteUser,
+    /// Where `wsgi.errors` and tracebacks go.
+    pub errors: ErrorsTo,
+    /// Connections that may wait to be accepted, 1 to 65,535.
+    pub backlog: u32,
+    /// Permission bits of Unix sockets, at most 0o777.
+    pub socket_mode: u32,
+    /// The user that owns Unix sockets, by name or number; `None` leaves it to whom makes them.
+    pub socket_owner: Option<String>,
+    /// The group of Unix sockets, by name or number; `None` leaves it to whom makes them.
+    pub socket_group: Option<String>,
+    /// Connections open at once in a process, at least 1.
+    pub max_connections: usize,
+    /// The virtual environment's directory.
+    pub venv: Option<PathBuf>,
+    /// Directories before all others on `sys.path`.
+    pub python_path: Vec<PathBuf>,
+    /// The directory the application runs in; `None` leaves it where it is.
+    pub chdir: Option<PathBuf>,
+    /// Environment variables for the application. Invariant: no name twice, none empty.
+    pub env: Vec<(String, String)>,
+    /// Bytes of FCGI_PARAMS of one request.
+    pub max_params_size: usize,
+    /// Pairs of FCGI_PARAMS of one request.
+    pub max_params: usize,
+    /// Bytes of one request's body; `u64::MAX` is no limit.
+    pub max_body_size: u64,
+    /// Bytes of a body kept in memory; more goes to a temporary file.
+    pub body_memory: usize,
+    /// Requests that may wait for a worker of a process, at least 1.
+    pub max_queue: usize,
+    /// Requests after which a process is replaced, at least 1; `None` is never.
+    pub max_requests: Option<u64>,
+    /// At most so many requests are added to `max_requests` by chance. Invariant: less than `max_requests`, if that is set.
+    pub max_requests_jitter: u64,
+    /// Bytes of resident memory above which a process is replaced; `None` is no limit.
+    pub max_rss: Option<u64>,
+    /// How long a process may take until it is ready. Invariant: not zero.
+    pub startup_timeout: Duration,
+    /// How long a kept connection may have no request; `None` is for ever.
+    pub idle_timeout: Option<Duration>,
+    /// How long a peer may send nothing inside a request or after connecting, or take nothing of an answer; `None` is for ever.
+    pub socket_timeout: Option<Duration>,
+    /// How long running requests may go on after a stop, or in a process that is replaced.
+    pub graceful_timeout: Duration,
+    /// After how long a process is replaced; `None` is never.
+    pub max_lifetime: Option<Duration>,
+    /// The user the application runs as, by name or number; `None` is whoever starts pyfcgid.
+    pub user: Option<String>,
+    /// The group the application runs in, by name or number; `None` is that of the user.
+    pub group: Option<String>,
+    /// Further groups, by name or number, maybe none; `None` are those the user is in. Invariant: `None` without a user.
+    pub supplementary_groups: Option<Vec<String>>,
+    /// Permission bits that files of the application do not get, at most 0o777.
+    pub umask: u32,
+    /// What becomes the root of the application's file system. The other paths are then inside it.
+    pub chroot: Option<PathBuf>,
+    /// Whether the application is kept from gaining privileges, as by set-user-ID programs.
+    pub no_new_privs: bool,
+    origins: Origins,
+}
+
+impl Pool {
+    /// Where the value of the option `key` was typed.
+    pub fn origin(&self, key: &str) -> Origin {
+        self.origins.get(key).cloned().unwrap_or(Origin::Default)
+    }
+
+    /// Of this application, with these values. `name` is that of its table.
+    pub(super) fn resolve(app: &Item, name: Option<&str>, layers: Layers<'_>) -> Result<Self, Error> {
+        let parsed = App::parse(&app.text).map_err(|reason| app.refused("app", reason))?;
+        let mut pool = Self::unset(name.map_or_else(|| parsed.pool_name(), str::to_owned), parsed);
+        // What `chdir` says decides what relative paths of other settings mean.
+        let (first, rest): (Vec<_>, Vec<_>) = SETTINGS.iter().partition(|setting| setting.name == "chdir");
+        for setting in first.into_iter().chain(rest) {
+            pool.apply(setting, layers)?;
+        }
+        pool.check(layers)?;
+        Ok(pool)
+    }
+
+    fn apply(&mut self, setting: &'static Setting, layers: Layers<'_>) -> Result<(), Error> {
+        let Field::Pool { set, .. } = setting.field else {
+            return Ok(());
+        };
+        self.origins.extend(layers.first(setting.name).map(|item| (setting.name, item.origin.clone())));
+        for item in layers.items(setting) {
+            set(self, Text::of(item)).map_err(|reason| item.refused(setting.name, reason))?;
+        }
+        Ok(())
+    }
+
+    /// What single values cannot show.
+    fn check(&self, layers: Layers<'_>) -> Result<(), Error> {
+        self.check_jitter(layers)?;
+        self.check_groups(layers.strongest("supplementary-groups"))
+    }
+
+    fn check_jitter(&self, layers: Layers<'_>) -> Result<(), Error> {
+        let jitter = self.max_requests_jitter;
+        let reason = match self.max_requests {
+            Some(most) if jitter >= most => "must be less than max-requests",
+            // With a 0 that was typed the jitter may stay: it is set again some time.
+            None if jitter > 0 && self.origin("max-requests") == Origin::Default => {
+                "means nothing without max-requests: set that too"
+            }
+            _ => return Ok(()),
+        };
+        let item = layers.first("max-requests-jitter");
+        item.map_or(Ok(()), |item| Err(item.refused("max-requests-jitter", ValueError::new(reason))))
+    }
+
+    fn check_groups(&self, typed: &[Item]) -> Result<(), Error> {
+        let refuse = |item: &Item, reason| Err(item.refused("supplementary-groups", ValueError::new(reason)));
+        let alone = typed.iter().find(|item| matches!(item.text.as_str(), OWN_GROUPS | NO_GROUPS));
+        match (alone, typed) {
+            (Some(word), [_, _, ..]) => refuse(word, "must stand alone"),
+            (_, [item, ..]) if self.supplementary_groups.is_some() && self.user.is_none() => {
+                refuse(item, "means nothing without user: set that too")
+            }
+            _ => Ok(()),
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn forget_origins(&mut self) {
+        self.origins.clear();
+    }
+
+    /// Where a relative path that Python sees starts from.
+    pub(super) fn python_base<'a>(&'a self, base: &'a Path) -> &'a Path {
+        self.chdir.as_deref().unwrap_or(base)
+    }
+
+    /// Nothing set but the application; only for [`Self::resolve`], which sets every field from the defaults at least.
+    fn unset(name: String, app: App) -> Self {
+        Self {
+            name,
+            app,
+            listen: Vec::new(),
+            processes: Processes { min: 1, max: 1 },
+            threads: 0,
+            mount: Mount::Auto,
+            remote_user: RemoteUser::Authenticated,
+            errors: ErrorsTo::Log,
+            backlog: 0,
+            socket_mode: 0,
+            socket_owner: None,
+            socket_group: None,
+            max_connections: 0,
+            venv: None,
+            python_path: Vec::new(),
+            chdir: None,
+            env: Vec::new(),
+            max_params_size: 0,
+            max_params: 0,
+            max_body_size: 0,
+            body_memory: 0,
+            max_queue: 0,
+            max_requests: None,
+            max_requests_jitter: 0,
+            max_rss: None,
+            startup_timeout: Duration::ZERO,
+            idle_timeout: None,
+            socket_timeout: None,
+            graceful_timeout: Duration::ZERO,
+            max_lifetime: None,
+            user: None,
+            group: None,
+            supplementary_groups: None,
+            umask: 0,
+            chroot: None,
+            no_new_privs: true,
+            origins: Origins::new(),
+        }
+    }
+}
+
+/// Its table in a file, each value with where it comes from.
+impl fmt::Display for Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "[pool.{}]", file::quote_key(&self.name))?;
+        for setting in SETTINGS {
+            if let Field::Pool { show, .. } = setting.field {
+                file::write_line(f, setting, &show(self), &self.origin(setting.name))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Instead of groups: those that the user is in.
+pub(super) const OWN_GROUPS: &str = "own";
+/// Instead of groups: that there are none.
+pub(super) const NO_GROUPS: &str = "none";
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Config, Layer};
+    use super::*;
+
+    fn load(typed: &[(&'static str, &str)]) -> Result<Pool, String> {
+        let mut flags = Layer::new();
+        for (name, text) in [("app", "blog")].iter().chain(typed) {
+            flags.entry(*name).or_default().push(Item { text: (*text).to_owned(), origin: Origin::Flag });
+        }
+        Config::load(&flags, &|_| None, None).map(|mut config| config.pools.remove(0)).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn zero_is_never_where_a_process_would_be_replaced() {
+        let names = ["max-requests", "max-requests-jitter", "max-rss", "max-lifetime"];
+        let pool = load(&names.map(|name| (name, "0"))).unwrap();
+        assert_eq!((pool.max_requests, pool.max_requests_jitter, pool.max_rss, pool.max_lifetime), (None, 0, None, None));
+        let pool = load(&[("max-requests", "200"), ("max-requests-jitter", "199"), ("max-rss", "1G")]).unwrap();
+        assert_eq!((pool.max_requests, pool.max_requests_jitter, pool.max_rss), (Some(200), 199, Some(1 << 30)));
+    }
+
+    #[test]
+    fn values_that_make_no_sense_together_are_refused() {
+        for (typed, told) in [
+            (
+                &[("max-requests", "5"), ("max-requests-jitter", "5")][..],
+                "--max-requests-jitter \"5\": must be less than max-requests",
+            ),
+            (&[("max-requests-jitter", "5")], "--max-requests-jitter \"5\": means nothing without max-requests: set that too"),
+            (&[("supplementary-groups", "a")], "--supplementary-groups \"a\": means nothing without user: set that too"),
+            (&[("supplementary-groups", "none")], "--supplementary-groups \"none\": means nothing without user: set that too"),
+            (
+                &[("max-requests", "9"), ("max-requests-jitter", "2"), ("supplementary-groups", "a")],
+                "--supplementary-groups \"a\": means nothing without user: set that too",
+            ),
+            (&[("max-rss", "300")], "--max-rss \"300\": must be at least 1M, or 0: a number alone is bytes, 300M is megabytes"),
+            (&[("startup-timeout", "0")], "--startup-timeout \"0\": must be more than 0"),
+        ] {
+            assert_eq!(load(typed).unwrap_err(), told);
+        }
+        assert!(load(&[("max-requests", "0"), ("max-requests-jitter", "5")]).is_ok(), "switched off for once");
+    }
+
+    #[test]
+    fn supplementary_groups_are_the_users_own_or_none_or_those_named() {
+        let groups = |typed: &[&str]| {
+            let typed = typed.iter().map(|name| ("supplementary-groups", *name));
+            load(&[("user", "www-data")].into_iter().chain(typed).collect::<Vec<_>>()).map(|pool| pool.supplementary_groups)
+        };
+        assert_eq!((groups(&[]), groups(&["own"]), groups(&["none"])), (Ok(None), Ok(None), Ok(Some(vec![]))));
+        assert_eq!(groups(&["ssl-cert", "44"]), Ok(Some(vec!["ssl-cert".to_owned(), "44".to_owned()])));
+        assert_eq!(groups(&["a", "none"]).unwrap_err(), "--supplementary-groups \"none\": must stand alone");
+        for typed in [&["own", "a"][..], &["none", "a"], &["a", "own"], &["none", "none"]] {
+            assert!(groups(typed).unwrap_err().contains("must stand alone"), "{typed:?}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_an_account_is_refused() {
+        for name in ["user", "group", "socket-owner", "socket-group"] {
+            for text in ["", "a b", "www-data:www-data", "/bin/sh", "a\0"] {
+                assert!(load(&[(name, text)]).unwrap_err().contains("must be a name or a number"), "{name} {text}");
+            }
+            assert!(load(&[(name, "33")]).is_ok() && load(&[(name, "DOMAIN\\ada.b-c_d$")]).is_ok(), "{name}");
+        }
+    }
+}

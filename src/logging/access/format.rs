@@ -1,0 +1,280 @@
+use std::fmt::{self, Write};
+use std::str::FromStr;
+use std::time::Duration;
+
+use super::variable::{Variable, nearest};
+use crate::logging::Timestamp;
+
+/// What is known of a request that was answered.
+#[derive(Clone, Copy)]
+pub struct Entry<'a> {
+    /// The value that the peer sent by this name.
+    pub param: &'a dyn Fn(&[u8]) -> Option<&'a [u8]>,
+    /// When it was answered.
+    pub time: Timestamp,
+    /// The pool that answered it.
+    pub pool: &'a str,
+    /// The process that did.
+    pub process: u32,
+    /// Its name in the log.
+    pub request_id: &'a str,
+    /// The HTTP status of the answer.
+    pub status: u16,
+    /// How many bytes of a body were sent.
+    pub body_bytes_sent: u64,
+    /// How many bytes the parameters and the body of the request have.
+    pub request_length: u64,
+    /// From its first record to the end of the answer.
+    pub request_time: Duration,
+}
+
+impl fmt::Debug for Entry<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Entry").field("request_id", &self.request_id).field("status", &self.status).finish_non_exhaustive()
+    }
+}
+
+/// The form of a line: literal text and variables such as `$status` or `${status}`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Format {
+    pieces: Vec<Piece>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Piece {
+    Text(String),
+    Variable(Variable),
+}
+
+/// nginx's `combined` format.
+pub const COMBINED: &str = "$remote_addr - $remote_user [$time_local] \"$request\" $status $body_bytes_sent \"$http_referer\" \
+                            \"$http_user_agent\"";
+
+impl Default for Format {
+    /// [`COMBINED`].
+    fn default() -> Self {
+        Self::parse(COMBINED).unwrap_or(Self { pieces: Vec::new() }) // It parses, says a test.
+    }
+}
+
+impl FromStr for Format {
+    type Err = FormatError;
+
+    fn from_str(text: &str) -> Result<Self, FormatError> {
+        Self::parse(text)
+    }
+}
+
+impl Format {
+    /// Understands what the operator wrote.
+    ///
+    /// # Errors
+    /// When it names a variable that there is not, or could make several lines of one.
+    pub fn parse(text: &str) -> Result<Self, FormatError> {
+        if text.contains(char::is_control) {
+            return Err(FormatError::Control);
+        }
+        let (mut pieces, mut rest) = (Vec::new(), text);
+        while let Some((literal, after)) = rest.split_once('$') {
+            add_text(&mut pieces, literal);
+            let (name, after) = split_name(after)?;
+            let unknown = || FormatError::Unknown { name: name.to_owned(), nearest: nearest(name) };
+            pieces.push(Piece::Variable(Variable::parse(name).ok_or_else(unknown)?));
+            rest = after;
+        }
+        add_text(&mut pieces, rest);
+        Ok(Self { pieces })
+    }
+
+    /// The line of this request, without a line feed. Values are escaped as nginx does it, and `-` stands for what there is not.
+    pub fn line(&self, entry: &Entry<'_>) -> String {
+        let mut line = String::with_capacity(256);
+        for piece in &self.pieces {
+            match piece {
+                Piece::Text(text) => line.push_str(text),
+                Piece::Variable(variable) => encode(variable, entry, &mut line),
+            }
+        }
+        line
+    }
+}
+
+fn add_text(pieces: &mut Vec<Piece>, text: &str) {
+    if !text.is_empty() {
+        pieces.push(Piece::Text(text.to_owned()));
+    }
+}
+
+/// The name of a variable that begins here, and what follows.
+fn split_name(text: &str) -> Result<(&str, &str), FormatError> {
+    if let Some(braced) = text.strip_prefix('{') {
+        return braced.split_once('}').ok_or(FormatError::NotClosed);
+    }
+    let end = text.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(text.len());
+    if end == 0 { Err(FormatError::NoName) } else { Ok(text.split_at(end)) }
+}
+
+fn encode(variable: &Variable, entry: &Entry<'_>, line: &mut String) {
+    let param = |name: &[u8]| (entry.param)(name).filter(|value| !value.is_empty());
+    // A string takes everything.
+    let _ = match variable {
+        Variable::Param(name) => return encode_value(param(name).unwrap_or(b"-"), line),
+        Variable::Host => return encode_value(param(b"HTTP_HOST").or(param(b"SERVER_NAME")).unwrap_or(b"-"), line),
+        Variable::Request => return encode_request(entry, line),
+        Variable::RequestUri => return encode_uri(entry, line),
+        Variable::RequestId if entry.request_id.is_empty() => return line.push('-'),
+        Variable::RequestId => return encode_value(entry.request_id.as_bytes(), line),
+        Variable::Pool => return encode_value(entry.pool.as_bytes(), line),
+        Variable::TimeIso8601 => return entry.time.encode_iso8601(line),
+        Variable::TimeLocal => return entry.time.encode_common_log(line),
+        Variable::Msec => return entry.time.encode_seconds(line),
+        Variable::BodyBytesSent => write!(line, "{}", entry.body_bytes_sent),
+        Variable::Pid => write!(line, "{}", entry.process),
+        Variable::RequestLength => write!(line, "{}", entry.request_length),
+        Variable::RequestTime => {
+            write!(line, "{}.{:03}", entry.request_time.as_secs(), entry.request_time.subsec_millis())
+        }
+        Variable::Status => write!(line, "{:03}", entry.status),
+    };
+}
+
+/// The request line as the browser sent it, or as it could have.
+fn encode_request(entry: &Entry<'_>, line: &mut String) {
+    encode_value((entry.param)(b"REQUEST_METHOD").unwrap_or(b"-"), line);
+    line.push(' ');
+    encode_uri(entry, line);
+    if let Some(protocol) = (entry.param)(b"SERVER_PROTOCOL") {
+        line.push(' ');
+        encode_value(protocol, line);
+    }
+}
+
+fn encode_uri(entry: &Entry<'_>, line: &mut String) {
+    let param = |name: &[u8]| (entry.param)(name).filter(|value| !value.is_empty());
+    if let Some(uri) = param(b"REQUEST_URI") {
+        return encode_value(uri, line);
+    }
+    let path = [param(b"SCRIPT_NAME"), param(b"PATH_INFO")];
+    if path == [None, None] {
+        line.push('-');
+    }
+    path.into_iter().flatten().for_each(|path| encode_value(path, line));
+    if let Some(query) = param(b"QUERY_STRING") {
+        line.push('?');
+        encode_value(query, line);
+    }
+}
+
+/// Nothing in a value can end a line or a quoted field.
+fn encode_value(value: &[u8], line: &mut String) {
+    for byte in value {
+        match *byte {
+            b'"' | b'\\' | 0..0x20 | 0x7f.. => {
+                let _ = write!(line, "\\x{byte:02X}"); // A string takes everything.
+            }
+            byte => line.push(char::from(byte)),
+        }
+    }
+}
+
+/// What is wrong with a format.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FormatError {
+    /// There is no such variable.
+    #[error("unknown variable ${name}: did you mean ${nearest}?")]
+    Unknown {
+        /// What was written.
+        name: String,
+        /// The known one that is most like it.
+        nearest: &'static str,
+    },
+    /// Nothing that could be a name follows.
+    #[error("a `$` without a name: write $status or ${{status}}")]
+    NoName,
+    /// There is no closing brace.
+    #[error("a `${{` without `}}`")]
+    NotClosed,
+    /// A line feed or another control character.
+    #[error("a control character: a line of the access log is one line of text")]
+    Control,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PARAMS: &[(&[u8], &[u8])] = &[
+        (b"REMOTE_ADDR", b"192.0.2.7"),
+        (b"REMOTE_USER", b""),
+        (b"REQUEST_METHOD", b"GET"),
+        (b"REQUEST_URI", b"/a\"b\\c\n\xc3\xa4?x=1"),
+        (b"SERVER_PROTOCOL", b"HTTP/1.1"),
+        (b"HTTP_HOST", b"example.org"),
+        (b"HTTP_USER_AGENT", b"curl/8"),
+    ];
+
+    fn line_with(format: &str, params: &[(&[u8], &[u8])]) -> String {
+        let param = |name: &[u8]| params.iter().find(|(key, _)| *key == name).map(|(_, value)| *value);
+        let entry = Entry {
+            param: &param,
+            time: Timestamp::from_unix_millis(1_795_200_374_123).with_offset(0),
+            pool: "blog",
+            process: 4711,
+            request_id: "12-3",
+            status: 200,
+            body_bytes_sent: 1234,
+            request_length: 56,
+            request_time: Duration::from_micros(1_002_999),
+        };
+        Format::parse(format).unwrap().line(&entry)
+    }
+
+    fn line(format: &str) -> String {
+        line_with(format, PARAMS)
+    }
+
+    #[test]
+    fn the_usual_format_is_nginx_s_combined() {
+        let expected = "192.0.2.7 - - [20/Nov/2026:18:46:14 +0000] \"GET /a\\x22b\\x5Cc\\x0A\\xC3\\xA4?x=1 HTTP/1.1\" 200 1234 \"-\" \"curl/8\"";
+        assert_eq!(line(COMBINED), expected);
+        assert_eq!(Format::default(), Format::parse(COMBINED).unwrap());
+    }
+
+    #[test]
+    fn every_variable_has_a_value() {
+        assert_eq!(line("$pool $pid $request_id $status $request_time $request_length"), "blog 4711 12-3 200 1.002 56");
+        assert_eq!(line("$time_iso8601 $msec $host"), "2026-11-20T18:46:14+00:00 1795200374.123 example.org");
+        assert_eq!(line("${status}s ${http_user_agent}$pid."), "200s curl/84711.");
+        assert_eq!((line(""), line("no variable"), line("$query_string")), (String::new(), "no variable".into(), "-".into()));
+    }
+
+    #[test]
+    fn a_request_uri_that_was_not_sent_is_made_of_what_was() {
+        let params: &[(&[u8], &[u8])] = &[(b"SCRIPT_NAME", b"/app"), (b"PATH_INFO", b"/x"), (b"QUERY_STRING", b"a=1")];
+        assert_eq!(line_with("$request|$request_uri|$host", params), "- /app/x?a=1|/app/x?a=1|-");
+        assert_eq!(line_with("$request", &[]), "- -");
+    }
+
+    #[test]
+    fn no_byte_of_a_value_can_leave_its_field() {
+        let every_byte: Vec<u8> = (0..=255).collect();
+        let names: [&[u8]; 4] = [b"REQUEST_METHOD", b"REQUEST_URI", b"HTTP_HOST", b"REMOTE_USER"];
+        let params = names.map(|name| (name, every_byte.as_slice()));
+        let line = line_with("$request \"$host\" $remote_user $http_host", &params);
+        assert!(line.bytes().all(|byte| (b' '..=b'~').contains(&byte)), "{line}");
+        assert_eq!((line.matches('"').count(), line.matches("\\x0A").count(), line.matches("\\x22").count()), (2, 5, 5));
+    }
+
+    #[test]
+    fn mistakes_are_told_with_what_was_meant() {
+        let error = |text: &str| Format::parse(text).unwrap_err().to_string();
+        assert_eq!(error("a $statsu b"), "unknown variable $statsu: did you mean $status?");
+        assert_eq!(error("${remote_adr}"), "unknown variable $remote_adr: did you mean $remote_addr?");
+        assert_eq!(error("100 $"), "a `$` without a name: write $status or ${status}");
+        assert_eq!(error("$$status"), error("100 $"));
+        assert_eq!(error("${status"), "a `${` without `}`");
+        assert!(error("a\nb").contains("control character"));
+        Format::parse("${}").unwrap_err();
+        Format::parse("${$}").unwrap_err();
+    }
+}

@@ -1,0 +1,122 @@
+/// What the name of a variable stands for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Variable {
+    /// What the peer sent by this name.
+    Param(Vec<u8>),
+    BodyBytesSent,
+    Host,
+    Msec,
+    Pid,
+    Pool,
+    Request,
+    RequestId,
+    RequestLength,
+    RequestTime,
+    RequestUri,
+    Status,
+    TimeIso8601,
+    TimeLocal,
+}
+
+impl Variable {
+    pub(super) fn parse(name: &str) -> Option<Self> {
+        if let Some(header) = name.strip_prefix("http_").filter(|header| !header.is_empty()) {
+            return Some(Self::Param(format!("HTTP_{}", header.to_ascii_uppercase()).into_bytes()));
+        }
+        KNOWN.iter().find(|(known, _)| *known == name).map(|(_, variable)| variable.clone()).or_else(|| param(name))
+    }
+}
+
+fn param(name: &str) -> Option<Variable> {
+    let name = PARAMS.iter().find(|param| **param == name)?;
+    Some(Variable::Param(name.to_ascii_uppercase().into_bytes()))
+}
+
+/// The name that is most like this one: that begins with it, or has the same letters.
+pub(super) fn nearest(name: &str) -> &'static str {
+    let names = KNOWN.iter().map(|(known, _)| *known).chain(PARAMS.iter().copied());
+    let rank = |known: &&str| (name.is_empty() || !known.starts_with(name), distance(name.as_bytes(), known.as_bytes()));
+    names.min_by_key(rank).unwrap_or("request")
+}
+
+/// How many letters are to be added, taken away or changed to make one of the other.
+fn distance(one: &[u8], other: &[u8]) -> usize {
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    for (index, letter) in one.iter().enumerate() {
+        let mut left = index + 1;
+        let mut above_left = index;
+        for (cell, other_letter) in row.iter_mut().skip(1).zip(other) {
+            let changed = above_left + usize::from(letter != other_letter);
+            above_left = *cell;
+            left = changed.min(above_left + 1).min(left + 1);
+            *cell = left;
+        }
+        if let Some(first) = row.first_mut() {
+            *first = index + 1;
+        }
+    }
+    row.last().copied().unwrap_or(0)
+}
+
+const KNOWN: &[(&str, Variable)] = &[
+    ("body_bytes_sent", Variable::BodyBytesSent),
+    ("host", Variable::Host),
+    ("msec", Variable::Msec),
+    ("pid", Variable::Pid),
+    ("pool", Variable::Pool),
+    ("request", Variable::Request),
+    ("request_id", Variable::RequestId),
+    ("request_length", Variable::RequestLength),
+    ("request_time", Variable::RequestTime),
+    ("request_uri", Variable::RequestUri),
+    ("status", Variable::Status),
+    ("time_iso8601", Variable::TimeIso8601),
+    ("time_local", Variable::TimeLocal),
+];
+
+/// Those that the peer sends by the same name, in capitals.
+const PARAMS: &[&str] = &[
+    "auth_type",
+    "content_length",
+    "content_type",
+    "path_info",
+    "query_string",
+    "remote_addr",
+    "remote_port",
+    "remote_user",
+    "request_method",
+    "request_scheme",
+    "script_name",
+    "server_addr",
+    "server_name",
+    "server_port",
+    "server_protocol",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_those_of_params_in_small_letters() {
+        assert_eq!(Variable::parse("remote_addr"), Some(Variable::Param(b"REMOTE_ADDR".to_vec())));
+        assert_eq!(Variable::parse("http_x_forwarded_for"), Some(Variable::Param(b"HTTP_X_FORWARDED_FOR".to_vec())));
+        assert_eq!(Variable::parse("status"), Some(Variable::Status));
+        assert_eq!((Variable::parse("http_"), Variable::parse("Status"), Variable::parse("")), (None, None, None));
+    }
+
+    #[test]
+    fn the_nearest_name_is_one_that_was_meant() {
+        let table = [
+            ("requst", "request"),
+            ("remote_adr", "remote_addr"),
+            ("time", "time_local"),
+            ("remote", "remote_addr"),
+            ("statuss", "status"),
+        ];
+        for (name, expected) in table {
+            assert_eq!(nearest(name), expected, "{name}");
+        }
+        assert_eq!((distance(b"", b"abc"), distance(b"kitten", b"sitting"), distance(b"ab", b"ab")), (3, 3, 0));
+    }
+}

@@ -1,0 +1,288 @@
+//! The log of a child on its way to the supervisor: one message for each record, on a socket that keeps messages whole, so that
+//! threads and forked processes can send at once without a lock.
+
+use std::fmt::{self, Write};
+use std::io::{self, ErrorKind};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use log::Level;
+
+use super::pieces::pieces;
+use crate::sys::log_io::{self, NoRoom};
+
+/// The way from a child that is about to be forked: the supervisor keeps the reader, the child the socket. Both are
+/// close-on-exec. The supervisor closes its copy of the socket after the fork, or the reader never meets the end.
+///
+/// # Errors
+/// Those of socketpair(2).
+pub fn channel() -> io::Result<(Reader, OwnedFd)> {
+    let (socket, sender) = log_io::packet_pair()?;
+    Ok((Reader { socket, is_at_end: false }, sender))
+}
+
+/// What a child says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Message {
+    /// A record of its log.
+    Record {
+        /// How bad it is.
+        level: Level,
+        /// The message, of one line or several.
+        text: String,
+    },
+    /// A line of the access log, without its line feed.
+    Access {
+        /// The line.
+        line: String,
+    },
+}
+
+impl Message {
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        let (kind, text) = bytes.split_first()?;
+        let text = String::from_utf8_lossy(text).into_owned();
+        match *kind {
+            ACCESS => Some(Self::Access { line: text }),
+            kind => Some(Self::Record { level: LEVELS.into_iter().find(|level| level_kind(*level) == kind)?, text }),
+        }
+    }
+}
+
+/// The supervisor's end.
+#[derive(Debug)]
+pub struct Reader {
+    socket: OwnedFd,
+    is_at_end: bool,
+}
+
+impl Reader {
+    /// The supervisor's end, from the program that this process ran before.
+    pub fn adopt(socket: OwnedFd) -> Self {
+        Self { socket, is_at_end: false }
+    }
+
+    /// The next message, if one is there. Never waits. A child can write as quickly as this reads, so do not read from one until
+    /// there is nothing left while others wait.
+    pub fn read(&mut self) -> Option<Message> {
+        let mut buffer = [0; MAX_MESSAGE_LEN];
+        while !self.is_at_end {
+            match log_io::receive(self.socket.as_fd(), &mut buffer) {
+                Ok(0) => self.is_at_end = true,
+                Ok(length) => {
+                    // What is no message was sent by the application itself.
+                    if let Some(message) = buffer.get(..length).and_then(Message::decode) {
+                        return Some(message);
+                    }
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => {
+                    self.is_at_end = error.kind() != ErrorKind::WouldBlock;
+                    return None;
+                }
+            }
+        }
+        None
+    }
+
+    /// The child, and all that it forked, have closed the socket, and everything was read.
+    pub fn is_at_end(&self) -> bool {
+        self.is_at_end
+    }
+}
+
+impl AsFd for Reader {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+impl AsRawFd for Reader {
+    fn as_raw_fd(&self) -> RawFd {
+        self.socket.as_raw_fd()
+    }
+}
+
+/// The child's end. It has no lock: a process that the application forks while another thread logs can go on logging.
+#[derive(Debug)]
+pub(super) struct Sender {
+    socket: OwnedFd,
+    /// The supervisor has not taken anything for a whole [`PATIENCE`]; until it does, nobody waits for it again.
+    is_stuck: AtomicBool,
+    lost: AtomicU64,
+}
+
+impl Sender {
+    pub(super) fn new(socket: OwnedFd) -> io::Result<Self> {
+        log_io::limit_sending(socket.as_fd(), PATIENCE, ROOM)?;
+        Ok(Self { socket, is_stuck: AtomicBool::new(false), lost: AtomicU64::new(0) })
+    }
+
+    pub(super) fn record(&self, level: Level, text: fmt::Arguments<'_>) {
+        let mut whole = String::with_capacity(256);
+        let _ = write!(whole, "{text}"); // A `Display` of somebody else's may fail; what it wrote until then is kept.
+        let mut rest = MAX_RECORD_LEN;
+        for piece in pieces(&whole, MAX_MESSAGE_LEN - 1) {
+            if piece.len() > rest {
+                let left_out = whole.len() - (MAX_RECORD_LEN - rest);
+                return self.send(level_kind(level), &format!("({left_out} more bytes of this are left out)"));
+            }
+            rest -= piece.len();
+            self.send(level_kind(level), piece);
+        }
+    }
+
+    pub(super) fn access(&self, line: &str) {
+        if let Some(piece) = pieces(line, MAX_MESSAGE_LEN - 1).next() {
+            self.send(ACCESS, piece);
+        }
+    }
+
+    fn send(&self, kind: u8, text: &str) {
+        let lost = self.lost.swap(0, Ordering::Relaxed);
+        let is_told = lost == 0 || {
+            let text = format!("log lines of this process that were lost because the supervisor did not take them: {lost}");
+            self.try_send(level_kind(Level::Warn), &text)
+        };
+        if !is_told || !self.try_send(kind, text) {
+            self.lost.fetch_add(if is_told { 1 } else { lost + 1 }, Ordering::Relaxed);
+        }
+    }
+
+    fn try_send(&self, kind: u8, text: &str) -> bool {
+        let message = [&[kind], text.as_bytes()].concat();
+        loop {
+            let no_room = if self.is_stuck.load(Ordering::Relaxed) { NoRoom::GiveUp } else { NoRoom::Wait };
+            let result = log_io::send(self.socket.as_fd(), &message, no_room);
+            match result.map_err(|error| error.kind()) {
+                Err(ErrorKind::Interrupted) => {}
+                result => {
+                    self.is_stuck.store(result == Err(ErrorKind::WouldBlock), Ordering::Relaxed);
+                    return result.is_ok();
+                }
+            }
+        }
+    }
+}
+
+const fn level_kind(level: Level) -> u8 {
+    match level {
+        Level::Error => b'E',
+        Level::Warn => b'W',
+        Level::Info => b'I',
+        Level::Debug => b'D',
+        Level::Trace => b'T',
+    }
+}
+
+const LEVELS: [Level; 5] = [Level::Error, Level::Warn, Level::Info, Level::Debug, Level::Trace];
+/// The kind of a line of the access log; records have their level's.
+const ACCESS: u8 = b'A';
+/// The longest message; longer texts are several.
+const MAX_MESSAGE_LEN: usize = 32 * 1024;
+/// An application that prints more at once has a mistake.
+const MAX_RECORD_LEN: usize = 1 << 20;
+/// How long a thread of the application waits for the supervisor.
+const PATIENCE: Duration = Duration::from_millis(100);
+/// For what comes while the supervisor does something else. The system may give less.
+const ROOM: usize = 1 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pair() -> (Reader, Sender) {
+        let (reader, socket) = channel().unwrap();
+        (reader, Sender::new(socket).unwrap())
+    }
+
+    fn record(level: Level, text: &str) -> Message {
+        Message::Record { level, text: text.to_owned() }
+    }
+
+    #[test]
+    fn records_and_access_lines_arrive_in_order_and_then_the_end() {
+        let (mut reader, sender) = pair();
+        assert_eq!(reader.read(), None);
+        for level in LEVELS {
+            sender.record(level, format_args!("two\nlines"));
+        }
+        sender.record(Level::Info, format_args!(""));
+        sender.access("GET / 200");
+        for level in LEVELS {
+            assert_eq!(reader.read(), Some(record(level, "two\nlines")));
+        }
+        assert_eq!(reader.read(), Some(record(Level::Info, "")));
+        assert_eq!(reader.read(), Some(Message::Access { line: "GET / 200".to_owned() }));
+        assert_eq!((reader.read(), reader.is_at_end()), (None, false));
+        drop(sender);
+        assert_eq!((reader.read(), reader.is_at_end()), (None, true));
+    }
+
+    #[test]
+    fn a_long_record_comes_in_pieces_and_one_that_is_far_too_long_is_cut() {
+        let (mut reader, sender) = pair();
+        let text = "größe\n".repeat(MAX_MESSAGE_LEN / 4);
+        sender.record(Level::Info, format_args!("{text}"));
+        let mut received = String::new();
+        while let Some(Message::Record { text, .. }) = reader.read() {
+            assert!(text.ends_with('\n'));
+            received.push_str(&text);
+        }
+        assert_eq!(received, text);
+        let reading = std::thread::spawn(move || {
+            let (mut length, mut last) = (0, String::new());
+            while !reader.is_at_end() {
+                if let Some(Message::Record { text, .. }) = reader.read() {
+                    length += text.len();
+                    last = text;
+                }
+            }
+            (length, last)
+        });
+        sender.record(Level::Info, format_args!("{}", "x".repeat(3 * MAX_RECORD_LEN)));
+        drop(sender);
+        let (length, last) = reading.join().unwrap();
+        assert!(length <= MAX_RECORD_LEN + 100 && last.contains("more bytes of this are left out"), "{length} {last}");
+    }
+
+    #[test]
+    fn a_stuck_supervisor_costs_one_wait_and_lines_which_are_told() {
+        let (mut reader, sender) = pair();
+        let mut sent = 0_u64;
+        while sender.lost.load(Ordering::Relaxed) < 100 {
+            sender.record(Level::Info, format_args!("{}", "x".repeat(1000)));
+            sent += 1;
+        }
+        assert!(sender.is_stuck.load(Ordering::Relaxed));
+        let begin = std::time::Instant::now();
+        (0..1000).for_each(|_| sender.access("lost too"));
+        assert!(begin.elapsed() < 10 * PATIENCE, "each of them waited");
+        let received = std::iter::from_fn(|| reader.read()).count() as u64;
+        sender.record(Level::Info, format_args!("taken again"));
+        let lost = sent - received + 1000;
+        let told = format!("log lines of this process that were lost because the supervisor did not take them: {lost}");
+        assert_eq!(reader.read(), Some(record(Level::Warn, &told)));
+        assert_eq!(reader.read(), Some(record(Level::Info, "taken again")));
+        assert!(!sender.is_stuck.load(Ordering::Relaxed));
+    }
+
+    #[test]
+    fn a_supervisor_that_has_gone_does_no_harm() {
+        let (reader, sender) = pair();
+        drop(reader);
+        sender.record(Level::Error, format_args!("nobody hears"));
+        sender.access("nobody hears");
+    }
+
+    #[test]
+    fn what_is_no_message_is_skipped() {
+        let (mut reader, sender) = pair();
+        for bytes in [b"?x".as_slice(), b"\0", b"I\xff"] {
+            log_io::send(sender.socket.as_fd(), bytes, NoRoom::GiveUp).unwrap();
+        }
+        assert_eq!(reader.read(), Some(record(Level::Info, "\u{fffd}")));
+        assert_eq!(reader.read(), None);
+    }
+}

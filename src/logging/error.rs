@@ -1,0 +1,26 @@
+use std::io;
+use std::path::PathBuf;
+
+/// Why there is no log where the settings say. Whatever was logging goes on.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The file cannot be opened to append to.
+    #[error("can't open the log file {}: {source}: is there such a directory, and may this user write there?", path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The syslog daemon cannot be reached.
+    #[error("can't reach the syslog daemon at {}: {source}: is one running, and is syslog-socket right?", path.display())]
+    Syslog {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The process logs already.
+    #[error("the log was started before")]
+    Started,
+}

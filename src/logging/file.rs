@@ -1,0 +1,45 @@
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::{AsRawFd, RawFd};
+use std::path::{Path, PathBuf};
+
+use super::sink::Sink;
+use super::stream::encode_line;
+use super::{Error, Line};
+use crate::sys::log_io;
+
+/// A file that lines are appended to. Opening it again follows a rotation.
+pub(super) struct LogFile {
+    path: PathBuf,
+    file: File,
+}
+
+impl LogFile {
+    pub(super) fn open(path: &Path) -> Result<Self, Error> {
+        let file = log_io::open_log(path).map_err(|source| Error::File { path: path.to_owned(), source })?;
+        Ok(Self { path: path.to_owned(), file })
+    }
+}
+
+impl Sink for LogFile {
+    fn encode(&self, line: &Line<'_>, add: &mut dyn FnMut(Vec<u8>)) {
+        add(encode_line(line));
+    }
+
+    fn encode_access(&self, _process: u32, line: &str, add: &mut dyn FnMut(Vec<u8>)) {
+        add([line.as_bytes(), b"\n"].concat());
+    }
+
+    fn write(&mut self, piece: &[u8]) -> io::Result<usize> {
+        self.file.write(piece)
+    }
+
+    fn descriptor(&self) -> Option<RawFd> {
+        Some(self.file.as_raw_fd())
+    }
+
+    fn reopen(&mut self) -> Result<(), Error> {
+        *self = Self::open(&self.path)?;
+        Ok(())
+    }
+}

@@ -1,0 +1,28 @@
+use std::io;
+use std::os::fd::RawFd;
+
+use super::{Error, Line};
+
+/// One place that lines go to, in its own form: syslog, say, has its own time and level. Never waits.
+pub(super) trait Sink: Send {
+    /// Gives the pieces that the line is written in.
+    fn encode(&self, line: &Line<'_>, add: &mut dyn FnMut(Vec<u8>));
+
+    /// Gives the pieces that a line of the access log is written in. It has its form already.
+    fn encode_access(&self, process: u32, line: &str, add: &mut dyn FnMut(Vec<u8>));
+
+    /// Writes as much of a piece as there is room for.
+    ///
+    /// # Errors
+    /// `WouldBlock` when the piece should wait; after all others it is given up.
+    fn write(&mut self, piece: &[u8]) -> io::Result<usize>;
+
+    /// What to poll for writing while pieces wait; nothing if time has to pass.
+    fn descriptor(&self) -> Option<RawFd>;
+
+    /// Goes on with a new file or connection; with the old one if that fails.
+    ///
+    /// # Errors
+    /// When it fails.
+    fn reopen(&mut self) -> Result<(), Error>;
+}

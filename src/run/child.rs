@@ -1,0 +1,161 @@
+//! A child: what becomes of a process after the fork, until its end.
+
+use std::fs::File;
+use std::io::Write;
+use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::os::unix::net::UnixStream;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::error::{EX_SOFTWARE, Error};
+use super::{access_log, loading, settings};
+use crate::config::{self, Config};
+use crate::event_loop::{self, EventLoop, Passage, SharedLoop};
+use crate::link::{Command, Report};
+use crate::listener::{BindError, Listener};
+use crate::supervisor::Inherited;
+use crate::sys::poll::Interest;
+use crate::sys::{self, signal};
+use crate::workers::Source;
+use crate::wsgi::interpreter::LINKED_VERSION;
+use crate::{logging, workers};
+
+/// Lives the life of a child, and ends the process.
+pub fn run(pool: &config::Pool, config: &Config, inherited: Inherited) -> ! {
+    // No destructor of the supervisor's may run in a child: it would remove files that are not its own.
+    let lived = catch_unwind(AssertUnwindSafe(|| live(pool, config, inherited)));
+    sys::process::exit_now(lived.unwrap_or(EX_SOFTWARE))
+}
+
+fn live(pool: &config::Pool, config: &Config, inherited: Inherited) -> u8 {
+    let Inherited { listeners, passage, ends } = inherited;
+    let link = UnixStream::from(ends.link);
+    let prepared = keep_what_is_needed(&listeners, passage, &link, &ends.log, [&ends.stdout, &ends.stderr]);
+    drop((ends.stdout, ends.stderr));
+    let sent = logging::send_to(ends.log, config.log_level);
+    let served = prepared.and(sent).map_err(Error::from).and_then(|()| serve(pool, config, &listeners, passage, &link));
+    match served {
+        Ok(()) => 0,
+        Err(error) => {
+            let report = Report::Failed { code: error.exit_code(), text: error.text() };
+            // Without a supervisor there is nobody to tell.
+            drop((&link).write_all(&report.encode()));
+            error.exit_code()
+        }
+    }
+}
+
+fn keep_what_is_needed(
+    listeners: &[RawFd],
+    passage: [RawFd; 2],
+    link: &impl AsRawFd,
+    log: &impl AsRawFd,
+    output: [&impl AsFd; 2],
+) -> std::io::Result<()> {
+    sys::fd::replace_standard(File::open("/dev/null")?.as_fd(), 0)?;
+    sys::fd::replace_standard(output[0].as_fd(), 1)?;
+    sys::fd::replace_standard(output[1].as_fd(), 2)?;
+    let own = [passage[0], passage[1], link.as_raw_fd(), log.as_raw_fd()];
+    // Still open, and closed by their owner later.
+    let output = output.map(|end| end.as_fd().as_raw_fd());
+    sys::process::keep_only(&[listeners, &own, &output].concat())?;
+    signal::restore(&[signal::CHLD])?;
+    signal::disregard(&[signal::INT, signal::HUP, signal::USR1, signal::USR2, signal::TTIN, signal::TTOU])?;
+    // While the application is imported nobody listens to commands.
+    signal::end_on(&[signal::TERM, signal::QUIT], 0)?;
+    signal::reset();
+    Ok(())
+}
+
+fn serve(
+    pool: &config::Pool,
+    config: &Config,
+    listeners: &[RawFd],
+    passage: [RawFd; 2],
+    link: &UnixStream,
+) -> Result<(), Error> {
+    super::privileges::confine(pool)?;
+    end_with_the_supervisor(link)?;
+    loading::enter(pool)?;
+    let interpreter = loading::start(pool)?;
+    interpreter.capture_output()?;
+    let application = interpreter.load(&pool.app)?;
+    let (queue, worker) = workers::queue(pool.max_queue);
+    let (listeners, names) = adopt(pool, listeners)?;
+    let passage = Passage::new(sys::fd::inherited(passage[0])?, sys::fd::inherited(passage[1])?);
+    let (signals, signal_writer) = UnixStream::pair()?;
+    let controls = [link.try_clone()?, signals];
+    let controls = controls.map(|control| control.set_nonblocking(true).map(|()| mio::net::UnixStream::from_std(control)));
+    let controls = controls.into_iter().collect::<Result<Vec<_>, _>>()?;
+    let of_loop = settings::of_loop(pool, access_log::journal(config, &pool.name));
+    let event_loop = EventLoop::new(listeners, controls, Some(passage), queue, of_loop)?;
+    let event_loop = Arc::new(SharedLoop::new(event_loop));
+    let source: Arc<dyn Source> = Arc::<SharedLoop>::clone(&event_loop);
+    let worker = worker.with_source(source);
+    // After the import, so that an application that sets handlers while it is imported does not take the stop away.
+    let graceful = Command::StopGracefully as u8;
+    signal::forward(&[(signal::TERM, graceful), (signal::QUIT, graceful)], signal_writer.into())?;
+    signal::disregard(&[signal::INT, signal::HUP, signal::USR1, signal::USR2, signal::TTIN, signal::TTOU])?;
+    let workers = if pool.threads == 1 { "1 worker".to_owned() } else { format!("{} workers", pool.threads) };
+    log::info!("serving {} on {names} with {workers}, Python {LINKED_VERSION}", pool.app);
+    let threads = interpreter.start_workers(&application, &settings::of_bridge(pool), &worker, pool.threads);
+    let threads = threads.map_err(Error::Worker)?;
+    drop(worker);
+    (&*link).write_all(&Report::Ready.encode())?;
+    let stopped = event_loop.stand_by()?;
+    if stopped.abandoned > 0 {
+        log::warn!("stopping; requests that are not answered: {}", stopped.abandoned);
+    }
+    limit_the_end(pool.graceful_timeout);
+    let patience = if stopped.abandoned > 0 { Duration::ZERO } else { pool.graceful_timeout };
+    let running = interpreter.join_workers(&threads, Instant::now() + patience);
+    if running == 0 {
+        interpreter.finish();
+    }
+    // Threads of the application may still run, and Python cannot be taken down under them.
+    sys::process::exit_now(0)
+}
+
+/// An import may take long, and nobody looks at the link meanwhile. After the import the same signal is a graceful stop, as the end of
+/// the link is.
+fn end_with_the_supervisor(link: &UnixStream) -> std::io::Result<()> {
+    sys::process::signal_at_end_of_parent(signal::TERM)?;
+    // It may have ended before. There are no commands yet, so that the link is readable only at its end.
+    let ended = sys::poll::wait(&[(link.as_raw_fd(), Interest::Readable)], Some(Duration::ZERO))?;
+    if ended.is_empty() { Ok(()) } else { Err(std::io::ErrorKind::BrokenPipe.into()) }
+}
+
+/// The listening sockets, and their addresses as the configuration has them, but with the port that the system chose.
+fn adopt(pool: &config::Pool, numbers: &[RawFd]) -> Result<(Vec<event_loop::Listener>, String), Error> {
+    let mut names: Vec<String> = Vec::new();
+    let mut listeners = Vec::new();
+    for number in numbers {
+        let descriptor = sys::fd::inherited(*number).map_err(|_| BindError::NotListening(*number))?;
+        let listener = Listener::adopt(descriptor)?;
+        names.extend(listener.tcp_address().map(|address| address.to_string()));
+        listeners.push(event_loop::Listener::try_from(listener)?);
+    }
+    let is_tcp = |address: &&config::ListenAddress| matches!(address, config::ListenAddress::Tcp { .. });
+    names.extend(pool.listen.iter().filter(|address| !is_tcp(address)).map(ToString::to_string));
+    Ok((listeners, names.join(", ")))
+}
+
+/// The application's own threads and exit handlers may hang; the process ends all the same.
+fn limit_the_end(limit: Duration) {
+    let watchdog = thread::Builder::new().name("pyfcgid-end".to_owned());
+    let result = watchdog.spawn(move || {
+        thread::sleep(limit + END_SLACK);
+        // Said by another thread: a log that nobody reads must not hold up the end as well.
+        thread::spawn(|| log::warn!("the application's threads or exit handlers did not end within graceful-timeout"));
+        thread::sleep(LAST_WORDS);
+        sys::process::exit_now(0)
+    });
+    if let Err(error) = result {
+        log::warn!("the end has no time limit: {error}");
+    }
+}
+
+const LAST_WORDS: Duration = Duration::from_millis(100);
+const END_SLACK: Duration = Duration::from_secs(1);

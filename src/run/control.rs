@@ -1,0 +1,53 @@
+//! `pyfcgid reload`, `stop` and `status`: says one line to the control socket and prints what comes back.
+
+use std::io::{BufRead, BufReader, ErrorKind, Write};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+
+use super::error::EX_OSERR;
+use crate::supervisor::Wish;
+
+/// Returns the exit code: the one that is sent, 71 if the supervisor can't be reached or goes away, but 0 for a stop of what does not
+/// run, and 3 for the status of it, as init scripts have it.
+pub fn run(wish: Wish, socket: &Path, out: &mut impl Write, err: &mut impl Write) -> u8 {
+    let stream = UnixStream::connect(socket).and_then(|mut stream| {
+        stream.write_all(format!("{}\n", wish.as_str()).as_bytes())?;
+        Ok(stream)
+    });
+    let stream = match stream {
+        Ok(stream) => stream,
+        Err(error) => {
+            let is_down = matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused);
+            let reason = if is_down { "pyfcgid is not running".to_owned() } else { error.to_string() };
+            say(err, &format!("pyfcgid: {reason} (control socket {})", socket.display()));
+            return match wish {
+                Wish::Stop if is_down => 0,
+                Wish::Status | Wish::StatusJson if is_down => NOT_RUNNING,
+                _ => EX_OSERR,
+            };
+        }
+    };
+    let mut code = None;
+    for line in BufReader::new(stream).lines().map_while(Result::ok) {
+        match line.split_at_checked(1) {
+            Some(("+", text)) => say(out, text),
+            Some(("-", text)) => say(err, text),
+            Some(("=", text)) => code = text.parse().ok(),
+            _ => {}
+        }
+    }
+    code.unwrap_or_else(|| {
+        if wish == Wish::Stop {
+            return 0;
+        }
+        say(err, "pyfcgid: it ended before it answered");
+        EX_OSERR
+    })
+}
+
+fn say(to: &mut impl Write, line: &str) {
+    drop(writeln!(to, "{line}"));
+}
+
+/// As the Linux Standard Base has it for `status`.
+const NOT_RUNNING: u8 = 3;

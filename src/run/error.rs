@@ -1,0 +1,77 @@
+use std::error::Error as _;
+use std::io;
+
+use thiserror::Error;
+
+use crate::config;
+use crate::daemon::{DaemonizeError, PidFileError};
+use crate::listener::BindError;
+use crate::logging;
+use crate::service::activation;
+use crate::sys::identity;
+use crate::wsgi::interpreter::{LoadError, StartError};
+
+/// Why pyfcgid, or a child of it, does not start.
+#[derive(Debug, Error)]
+pub enum Error {
+    #[error(transparent)]
+    Config(#[from] config::Error),
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    #[error(transparent)]
+    Start(#[from] StartError),
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    #[error(transparent)]
+    Log(#[from] logging::Error),
+    #[error(transparent)]
+    Daemon(#[from] DaemonizeError),
+    #[error(transparent)]
+    Activation(#[from] activation::Error),
+    #[error(transparent)]
+    PidFile(#[from] PidFileError),
+    #[error(transparent)]
+    Identity(#[from] identity::Error),
+    #[error("cannot make {path} the root directory (chroot)")]
+    Chroot { path: String, source: io::Error },
+    #[error("cannot change to the directory {path} (chdir)")]
+    Chdir { path: String, source: io::Error },
+    #[error("the system refuses what every server needs")]
+    System(#[from] io::Error),
+    #[error("a worker could not be started: {0}")]
+    Worker(String),
+}
+
+impl Error {
+    /// Of sysexits.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Config(error) => error.exit_code(),
+            Self::Load(_) | Self::Worker(_) => EX_SOFTWARE,
+            Self::Bind(_) | Self::System(_) | Self::Daemon(_) | Self::PidFile(_) | Self::Activation(_) => EX_OSERR,
+            Self::Start(_) | Self::Chdir { .. } | Self::Log(_) | Self::Identity(_) | Self::Chroot { .. } => EX_CONFIG,
+        }
+    }
+
+    /// The traceback, if there is one, and the message with its causes.
+    pub fn text(&self) -> String {
+        let mut text = match self {
+            Self::Load(LoadError { traceback: Some(traceback), .. }) => traceback.clone(),
+            _ => String::new(),
+        };
+        text.push_str(&format!("pyfcgid: {self}"));
+        let mut source = self.source();
+        while let Some(cause) = source {
+            text.push_str(&format!(": {cause}"));
+            source = cause.source();
+        }
+        text
+    }
+}
+
+/// Something pyfcgid runs is broken: the application.
+pub const EX_SOFTWARE: u8 = 70;
+/// The system refuses something.
+pub const EX_OSERR: u8 = 71;
+/// A setting can't be used.
+pub const EX_CONFIG: u8 = 78;

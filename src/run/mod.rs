@@ -1,0 +1,59 @@
+//! The composition root: the order in which things are made and end. Alone knows every part.
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use crate::cli::{self, Action, Command, Control, Form};
+use crate::client;
+use crate::config::Config;
+use crate::supervisor::Wish;
+
+mod access_log;
+mod check;
+mod child;
+mod control;
+mod error;
+mod loading;
+mod privileges;
+mod serve;
+mod settings;
+
+/// Does what the command line says, and returns the process's exit code (sysexits.h).
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let code = match parse(&arguments) {
+        Ok(Command::Serve(config)) => serve::run(arguments, config),
+        Ok(Command::Check(config)) => check::run(&config),
+        Ok(Command::Request(options)) => client::run(&options, &mut io::stdout().lock(), &mut io::stderr().lock()),
+        Ok(Command::Control(control)) => speak(&control),
+        Err(exit) => print(&exit),
+    };
+    ExitCode::from(code)
+}
+
+fn parse(arguments: &[OsString]) -> Result<Command, cli::Exit> {
+    let environment = |name: &str| std::env::var_os(name);
+    cli::parse(arguments.iter().cloned(), &environment)
+}
+
+fn print(exit: &cli::Exit) -> u8 {
+    let result =
+        if exit.to_stdout { write!(io::stdout(), "{}", exit.message) } else { write!(io::stderr(), "{}", exit.message) };
+    drop(result);
+    exit.code
+}
+
+fn speak(control: &Control) -> u8 {
+    let wish = match control.action {
+        Action::Reload => Wish::Reload,
+        Action::Stop => Wish::Stop,
+        Action::Status(Form::Text) => Wish::Status,
+        Action::Status(Form::Json) => Wish::StatusJson,
+    };
+    control::run(wish, &control.socket, &mut io::stdout().lock(), &mut io::stderr().lock())
+}
+
+fn warnings(config: &Config) -> Vec<String> {
+    config.warnings(std::env::vars_os().map(|(name, _)| name))
+}

@@ -1,0 +1,36 @@
+//! Whose rights a pool's children have.
+
+use super::error::Error;
+use crate::config::{self, Config};
+use crate::sys::identity::{self, Identity};
+use crate::sys::process;
+
+/// Whether every user and group exists.
+pub fn validate(config: &Config) -> Result<(), Error> {
+    for pool in &config.pools {
+        identity_of(pool)?;
+        pool.socket_owner.as_deref().map(identity::user_id).transpose()?;
+        pool.socket_group.as_deref().map(identity::group_id).transpose()?;
+    }
+    Ok(())
+}
+
+/// Gives up what the pool's children must not have. There is no way back.
+pub fn confine(pool: &config::Pool) -> Result<(), Error> {
+    // Names are looked up before the root changes, since the files with them are outside.
+    let identity = identity_of(pool)?;
+    process::umask(pool.umask);
+    if let Some(root) = &pool.chroot {
+        let changed = identity::chroot(root);
+        changed.map_err(|source| Error::Chroot { path: root.display().to_string(), source })?;
+    }
+    identity::drop_to(&identity)?;
+    if pool.no_new_privs {
+        process::no_new_privs()?;
+    }
+    Ok(())
+}
+
+fn identity_of(pool: &config::Pool) -> Result<Identity, Error> {
+    Ok(Identity::resolve(pool.user.as_deref(), pool.group.as_deref(), pool.supplementary_groups.as_deref())?)
+}

@@ -1,0 +1,59 @@
+//! What the configuration says, in the terms of each part.
+
+use std::sync::Arc;
+
+use crate::config;
+use crate::event_loop;
+use crate::exchange::{Journal, Limits};
+use crate::protocol::SessionLimits;
+use crate::wsgi;
+
+/// For the event loop.
+pub fn of_loop(pool: &config::Pool, journal: Option<Arc<dyn Journal>>) -> event_loop::Settings {
+    let session = SessionLimits {
+        max_connections: u32::try_from(pool.max_connections).unwrap_or(u32::MAX),
+        max_requests: MAX_REQUESTS_A_CONNECTION as u32,
+    };
+    let request = Limits {
+        max_params_size: pool.max_params_size,
+        max_params: pool.max_params,
+        max_body_size: pool.max_body_size,
+        body_memory: pool.body_memory,
+        max_requests: MAX_REQUESTS_A_CONNECTION,
+    };
+    event_loop::Settings {
+        max_connections: pool.max_connections,
+        idle_timeout: pool.idle_timeout,
+        socket_timeout: pool.socket_timeout,
+        graceful_timeout: pool.graceful_timeout,
+        max_requests: max_requests(pool),
+        spread: pool.processes.max > 1,
+        session,
+        request,
+        journal,
+    }
+}
+
+/// A different number for each process, so that not all are replaced at the same time.
+fn max_requests(pool: &config::Pool) -> Option<u64> {
+    let jitter = match pool.max_requests_jitter {
+        0 => 0,
+        most => u64::from(std::process::id()).wrapping_mul(0x9E37_79B9_7F4A_7C15) % (most + 1),
+    };
+    pool.max_requests.map(|most| most + jitter)
+}
+
+/// For the WSGI bridge.
+pub fn of_bridge(pool: &config::Pool) -> wsgi::Settings {
+    wsgi::Settings {
+        mount: pool.mount.clone(),
+        remote_user: pool.remote_user,
+        errors: pool.errors,
+        multithread: pool.threads > 1,
+        multiprocess: pool.processes.max > 1,
+    }
+}
+
+/// Requests at once on one connection; what FCGI_MAX_REQS says. Bounds what answers that nobody reads can pile up.
+const MAX_REQUESTS_A_CONNECTION: usize = 256;
+pub const DESCRIPTORS_BESIDE_CONNECTIONS: u64 = 256;

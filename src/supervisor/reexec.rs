@@ -1,0 +1,277 @@
+//! A new binary in the place of this one (SIGUSR2): the process stays and with it its sockets, children and PID file.
+//!
+//! What the next program has to know goes through one environment variable, as lines of words. The new binary first has to check the
+//! configuration and import the applications in a process of its own; only then it gets the place, and reloads.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io::{self, Read, Seek};
+use std::os::fd::RawFd;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::Instant;
+
+use super::control::ControlSocket;
+use super::pool::RunningPool;
+use super::process::{Descriptors, Process};
+use super::sockets::{Passage, Sockets};
+use super::{Phase, Program, Supervisor, Surroundings};
+use crate::config::{Config, ListenAddress};
+use crate::listener::BindError;
+use crate::sys::fd;
+use crate::sys::process::ProcessId;
+
+/// How the next program is started.
+#[derive(Clone, Debug)]
+pub struct Successor {
+    /// The binary.
+    pub binary: PathBuf,
+    /// Its arguments, without its name.
+    pub arguments: Vec<OsString>,
+    /// The arguments that make it check all it would need.
+    pub check: Vec<OsString>,
+}
+
+/// A check of the new binary that is running.
+#[derive(Debug)]
+pub struct Trial {
+    child: Child,
+    messages: File,
+}
+
+/// What the program before this one has left to it.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Inheritance {
+    /// The locked PID file.
+    pub pid_file: Option<RawFd>,
+    /// The control socket.
+    pub control: Option<RawFd>,
+    pools: Vec<Legacy>,
+}
+
+/// One pool of it.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Legacy {
+    name: String,
+    passage: [RawFd; 2],
+    sockets: Vec<(String, Vec<RawFd>)>,
+    children: Vec<(ProcessId, Descriptors)>,
+}
+
+impl Inheritance {
+    /// The name of the variable.
+    pub const VARIABLE: &str = "PYFCGID_SUCCESSION";
+
+    /// What the variable says, if it was meant for the process of this number: one that a child inherits says nothing.
+    pub fn parse(text: &OsStr, process: u32) -> Option<Self> {
+        let mut lines = text.to_str()?.lines();
+        (lines.next()?.parse() == Ok(process)).then_some(())?;
+        let mut inheritance = Self::default();
+        for line in lines {
+            let (kind, rest) = line.split_once(' ')?;
+            let (word, numbers) = rest.split_once(' ').unwrap_or((rest, ""));
+            let numbers: Vec<RawFd> = numbers.split_whitespace().map(|number| number.parse().ok()).collect::<Option<_>>()?;
+            match (kind, &numbers[..]) {
+                ("pid-file", []) => inheritance.pid_file = word.parse().ok(),
+                ("control", []) => inheritance.control = word.parse().ok(),
+                ("pool", [near, far]) => {
+                    let name = from_hex(word)?;
+                    inheritance.pools.push(Legacy { name, passage: [*near, *far], ..Legacy::default() });
+                }
+                ("socket", descriptors) => {
+                    inheritance.pools.last_mut()?.sockets.push((from_hex(word)?, descriptors.to_vec()));
+                }
+                ("child", [link, log, stdout, stderr]) => {
+                    let descriptors = Descriptors { link: *link, log: *log, output: [*stdout, *stderr] };
+                    inheritance.pools.last_mut()?.children.push((ProcessId::new(word.parse().ok()?)?, descriptors));
+                }
+                _ => return None,
+            }
+        }
+        Some(inheritance)
+    }
+
+    fn to_text(&self, process: u32) -> String {
+        let mut lines = vec![process.to_string()];
+        lines.extend(self.pid_file.map(|number| format!("pid-file {number}")));
+        lines.extend(self.control.map(|number| format!("control {number}")));
+        for Legacy { name, passage: [near, far], sockets, children } in &self.pools {
+            lines.push(format!("pool {} {near} {far}", to_hex(name)));
+            for (address, descriptors) in sockets {
+                let numbers: Vec<String> = descriptors.iter().map(ToString::to_string).collect();
+                lines.push(format!("socket {} {}", to_hex(address), numbers.join(" ")));
+            }
+            for (id, Descriptors { link, log, output: [stdout, stderr] }) in children {
+                lines.push(format!("child {id} {link} {log} {stdout} {stderr}"));
+            }
+        }
+        lines.join("\n")
+    }
+
+    fn descriptors(&self) -> Vec<RawFd> {
+        let mut all: Vec<RawFd> = self.pid_file.into_iter().chain(self.control).collect();
+        for pool in &self.pools {
+            all.extend(pool.passage);
+            all.extend(pool.sockets.iter().flat_map(|(_, descriptors)| descriptors));
+            all.extend(pool.children.iter().flat_map(|(_, ends)| [ends.link, ends.log, ends.output[0], ends.output[1]]));
+        }
+        all.retain(|number| *number >= 0);
+        all
+    }
+}
+
+impl<'a> Supervisor<'a> {
+    /// Takes the place of the program before this one: its children serve until the new ones do.
+    ///
+    /// # Errors
+    /// [`BindError`] when what was left is not what it should be.
+    pub fn succeed(
+        program: &'a dyn Program,
+        config: Config,
+        inheritance: Inheritance,
+        surroundings: Surroundings,
+    ) -> Result<Self, BindError> {
+        let mut supervisor = Self::empty(program, config, surroundings)?;
+        supervisor.phase = Phase::Running;
+        let now = Instant::now();
+        for legacy in inheritance.pools {
+            supervisor.adopt(legacy, now)?;
+        }
+        log::info!("this is pyfcgid {}, in the place of the program before", env!("CARGO_PKG_VERSION"));
+        supervisor.want_reload(None);
+        Ok(supervisor)
+    }
+
+    fn adopt(&mut self, legacy: Legacy, now: Instant) -> Result<(), BindError> {
+        let mut sockets = Sockets::default();
+        for (address, descriptors) in &legacy.sockets {
+            if let Ok(address) = ListenAddress::parse(address) {
+                sockets.adopt(address, descriptors)?;
+            }
+        }
+        let inherited = |number: RawFd| fd::inherited(number).map_err(|_| BindError::NotListening(number));
+        let passage: Passage = (inherited(legacy.passage[0])?, inherited(legacy.passage[1])?);
+        let adopted = legacy.children.iter().map(|(id, ends)| Process::adopt(*id, *ends));
+        let processes: Vec<Process> = adopted.collect::<io::Result<_>>().map_err(super::system)?;
+        match self.config.pools.iter().find(|settings| settings.name == legacy.name) {
+            Some(settings) => {
+                let pool = RunningPool::adopt(settings.clone(), sockets, passage, processes, now);
+                self.pools.push(pool);
+            }
+            None => {
+                processes.iter().for_each(|process| process.signal(crate::sys::signal::TERM));
+                self.leaving.extend(processes);
+            }
+        }
+        Ok(())
+    }
+
+    /// SIGUSR2: begins the check of the new binary.
+    pub(super) fn try_successor(&mut self) {
+        let is_free = self.phase == Phase::Running && self.reload.is_none() && self.trial.is_none();
+        if !is_free {
+            return log::warn!("SIGUSR2 is ignored: a start, a reload or a stop is going on; send it again");
+        }
+        let successor = self.program.successor();
+        match Trial::begin(&successor) {
+            Ok(trial) => {
+                log::info!("checking {} before it takes over", successor.binary.display());
+                self.trial = Some(trial);
+            }
+            Err(error) => log::error!("{} cannot be run, this program runs on: {error}", successor.binary.display()),
+        }
+    }
+
+    /// If the check is over: the new binary takes over, or what it has said goes to the log.
+    pub(super) fn conclude_trial(&mut self) {
+        let Some(Ok(Some(status))) = self.trial.as_mut().map(|trial| trial.child.try_wait()) else {
+            return;
+        };
+        let messages = self.trial.take().map(Trial::messages).unwrap_or_default();
+        if !status.success() {
+            return log::error!("the new binary fails its check ({status}), this program runs on\n{}", messages.trim_end());
+        }
+        if self.phase != Phase::Running || self.reload.is_some() {
+            return log::warn!("the new binary does not take over: a reload or a stop has begun meanwhile");
+        }
+        let error = self.execute(&self.program.successor());
+        log::error!("the new binary cannot be executed, this program runs on: {error}");
+    }
+
+    /// Comes back only when it has failed.
+    fn execute(&self, successor: &Successor) -> io::Error {
+        let inheritance = self.inheritance();
+        let descriptors = inheritance.descriptors();
+        log::info!("executing {}", successor.binary.display());
+        crate::logging::flush();
+        descriptors.iter().for_each(|number| fd::keep_at_exec(*number, fd::AtExec::Keep));
+        let error = Command::new(&successor.binary)
+            .args(&successor.arguments)
+            .envs(self.manager.environment())
+            .env(Inheritance::VARIABLE, inheritance.to_text(std::process::id()))
+            .exec();
+        descriptors.iter().for_each(|number| fd::keep_at_exec(*number, fd::AtExec::Close));
+        error
+    }
+
+    fn inheritance(&self) -> Inheritance {
+        let pools = self.pools.iter().map(|pool| Legacy {
+            name: pool.name().to_owned(),
+            passage: pool.passage(),
+            sockets: pool.sockets().by_address().map(|(address, numbers)| (address.to_string(), numbers)).collect(),
+            children: pool.processes().map(|(_, process)| (process.id, process.descriptors())).collect(),
+        });
+        let control = self.control.as_ref().map(ControlSocket::descriptor);
+        Inheritance { pid_file: self.pid_file, control, pools: pools.collect() }
+    }
+}
+
+impl Trial {
+    fn begin(successor: &Successor) -> io::Result<Self> {
+        let messages = tempfile::tempfile()?;
+        let mut command = Command::new(&successor.binary);
+        command.args(&successor.check).stdin(Stdio::null()).stdout(Stdio::null()).stderr(messages.try_clone()?);
+        Ok(Self { child: command.spawn()?, messages })
+    }
+
+    fn messages(mut self) -> String {
+        let mut bytes = Vec::new();
+        let read = self.messages.rewind().and_then(|()| self.messages.take(MAX_MESSAGES).read_to_end(&mut bytes));
+        read.map_or_else(|error| error.to_string(), |_| String::from_utf8_lossy(&bytes).into_owned())
+    }
+}
+
+fn to_hex(text: &str) -> String {
+    text.bytes().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn from_hex(text: &str) -> Option<String> {
+    let digits = text.as_bytes().chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok());
+    String::from_utf8(digits.collect::<Option<_>>()?).ok()
+}
+
+const MAX_MESSAGES: u64 = 64 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_is_read_as_it_was_written() {
+        let process = |number| ProcessId::new(number).unwrap();
+        let children = vec![
+            (process(77), Descriptors { link: 8, log: 9, output: [10, -1] }),
+            (process(78), Descriptors { link: 1, log: 2, output: [3, 4] }),
+        ];
+        let sockets = vec![("unix:/run/a b\n.sock".to_owned(), vec![5]), ("*:9000".to_owned(), vec![6, 7])];
+        let pool = Legacy { name: "blog".to_owned(), passage: [3, 4], sockets, children };
+        let empty = Legacy { name: "shop".to_owned(), passage: [11, 12], ..Legacy::default() };
+        let inheritance = Inheritance { pid_file: Some(20), control: None, pools: vec![pool, empty] };
+        let text = OsString::from(inheritance.to_text(5));
+        assert_eq!(Inheritance::parse(&text, 5), Some(inheritance));
+        assert_eq!(Inheritance::parse(&text, 6), None);
+        assert_eq!(Inheritance::parse(OsStr::new("5\nchild 1 2 3"), 5), None);
+        assert_eq!(Inheritance::parse(OsStr::new("5\npool zz 1 2"), 5), None);
+    }
+}

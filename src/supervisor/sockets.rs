@@ -1,0 +1,119 @@
+//! The listening sockets of a pool, by address. A reload keeps those that stay, in whichever pool they were.
+
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::path::Path;
+use std::rc::Rc;
+
+use crate::config::{self, ListenAddress};
+use crate::listener::{BindError, Listener};
+use crate::sys::{self, identity};
+
+/// Listening sockets. One is closed, and its file removed, when nobody has it any more.
+#[derive(Clone, Debug, Default)]
+pub struct Sockets(Vec<(ListenAddress, Rc<Vec<Listener>>)>);
+
+impl Sockets {
+    /// What the pool is to listen on. Addresses that are in `known` are taken from there, the others bound.
+    ///
+    /// # Errors
+    /// [`BindError`], without any socket left behind.
+    pub fn bind(settings: &config::Pool, known: &Self) -> Result<Self, BindError> {
+        let mut sockets = Self::default();
+        for address in &settings.listen {
+            let listeners = match known.find(address) {
+                Some(listeners) => Rc::clone(listeners),
+                None => Rc::new(bind(address, settings)?),
+            };
+            sockets.0.push((address.clone(), listeners));
+        }
+        Ok(sockets)
+    }
+
+    /// Takes sockets over that were inherited by number.
+    ///
+    /// # Errors
+    /// [`BindError::NotListening`].
+    pub fn adopt(&mut self, address: ListenAddress, descriptors: &[RawFd]) -> Result<(), BindError> {
+        let adopted = descriptors.iter().map(|number| {
+            let descriptor = sys::fd::inherited(*number).map_err(|_| BindError::NotListening(*number))?;
+            match &address {
+                ListenAddress::Unix(path) => Listener::adopt_unix(descriptor, path),
+                _ => Listener::adopt(descriptor),
+            }
+        });
+        let listeners = adopted.collect::<Result<Vec<_>, _>>()?;
+        self.0.push((address, Rc::new(listeners)));
+        Ok(())
+    }
+
+    fn find(&self, wanted: &ListenAddress) -> Option<&Rc<Vec<Listener>>> {
+        self.0.iter().find(|(address, _)| address == wanted).map(|(_, listeners)| listeners)
+    }
+
+    /// Adds those that are not here yet.
+    pub fn add(&mut self, others: Self) {
+        for (address, listeners) in others.0 {
+            if self.find(&address).is_none() {
+                self.0.push((address, listeners));
+            }
+        }
+    }
+
+    /// Drops the sockets of other addresses.
+    pub fn keep_only(&mut self, addresses: &[ListenAddress]) {
+        self.0.retain(|(address, _)| addresses.contains(address));
+    }
+
+    /// The descriptors of these addresses.
+    pub fn descriptors_of(&self, addresses: &[ListenAddress]) -> Vec<RawFd> {
+        let found = addresses.iter().filter_map(|address| self.find(address));
+        found.flat_map(|listeners| listeners.iter().map(AsRawFd::as_raw_fd)).collect()
+    }
+
+    /// All descriptors.
+    pub fn descriptors(&self) -> impl Iterator<Item = RawFd> + '_ {
+        self.0.iter().flat_map(|(_, listeners)| listeners.iter().map(AsRawFd::as_raw_fd))
+    }
+
+    /// Each address with its descriptors.
+    pub fn by_address(&self) -> impl Iterator<Item = (&ListenAddress, Vec<RawFd>)> {
+        self.0.iter().map(|(address, listeners)| (address, listeners.iter().map(AsRawFd::as_raw_fd).collect()))
+    }
+
+    /// The addresses as they were written, but with the port that the system chose where 0 was.
+    pub fn names(&self) -> Vec<String> {
+        let name = |address: &ListenAddress, listener: &Listener| match listener.tcp_address() {
+            Some(bound) if matches!(address, ListenAddress::Tcp { .. }) => bound.to_string(),
+            _ => address.to_string(),
+        };
+        self.0.iter().flat_map(|(address, listeners)| listeners.iter().map(move |listener| name(address, listener))).collect()
+    }
+}
+
+fn bind(address: &ListenAddress, settings: &config::Pool) -> Result<Vec<Listener>, BindError> {
+    let backlog = settings.backlog;
+    match address {
+        ListenAddress::Tcp { host, port } => Listener::bind_tcp(host, *port, backlog),
+        ListenAddress::Unix(path) => {
+            let listener = Listener::bind_unix(path, settings.socket_mode, backlog)?;
+            give(path, settings).map_err(|reason| BindError::Owner { path: path.clone(), reason })?;
+            Ok(vec![listener])
+        }
+        ListenAddress::Fd(number) => {
+            let descriptor = sys::fd::inherited(*number).map_err(|_| BindError::NotListening(*number))?;
+            Ok(vec![Listener::adopt(descriptor)?])
+        }
+    }
+}
+
+fn give(path: &Path, settings: &config::Pool) -> Result<(), String> {
+    let user = settings.socket_owner.as_deref().map(identity::user_id).transpose().map_err(|error| error.to_string())?;
+    let group = settings.socket_group.as_deref().map(identity::group_id).transpose().map_err(|error| error.to_string())?;
+    if user.is_some() || group.is_some() {
+        return identity::chown_path(path, user, group).map_err(|error| error.to_string());
+    }
+    Ok(())
+}
+
+/// A pair of connected sockets through which the children of a pool hand connections over.
+pub type Passage = (OwnedFd, OwnedFd);

@@ -1,0 +1,163 @@
+//! What `pyfcgid status` tells.
+
+use std::fmt::Write;
+use std::time::{Duration, Instant};
+
+use super::Supervisor;
+use super::children::ChildId;
+use super::control::Client;
+use super::pool::RunningPool;
+use super::process::Process;
+use crate::link::Numbers;
+
+/// A client that waits until the children have said their numbers.
+#[derive(Debug)]
+pub struct Asked {
+    client: Client,
+    json: bool,
+    deadline: Instant,
+}
+
+impl Asked {
+    /// When it is answered at the latest: a child that is busy with something else may not say anything.
+    pub fn deadline(&self) -> Instant {
+        self.deadline
+    }
+}
+
+impl Supervisor<'_> {
+    pub(super) fn ask(&mut self, client: Client, json: bool) {
+        self.pools.iter_mut().for_each(RunningPool::count);
+        self.asked.push(Asked { client, json, deadline: Instant::now() + PATIENCE });
+    }
+
+    /// Answers when every child that serves has said its numbers since it was asked, or when they have had their time.
+    pub(super) fn answer_asked(&mut self, now: Instant) {
+        let all_known = self.pools.iter().all(RunningPool::is_counted);
+        if self.asked.is_empty() {
+            return;
+        }
+        let (ready, waiting): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.asked).into_iter().partition(|asked| all_known || asked.deadline <= now);
+        self.asked = waiting;
+        for Asked { mut client, json, .. } in ready {
+            client.say(&if json { self.json(now) } else { self.text(now) });
+            client.end(0, "");
+        }
+    }
+
+    fn text(&self, now: Instant) -> String {
+        let mut text = format!(
+            "pyfcgid {}, process {}, up {}\n",
+            env!("CARGO_PKG_VERSION"),
+            std::process::id(),
+            Span(now.duration_since(self.started))
+        );
+        for pool in &self.pools {
+            let listens = pool.sockets().names().join(", ");
+            let wanted = pool.children().wanted();
+            writeln!(text, "\npool {}: {wanted} {} on {listens}", pool.name(), if wanted == 1 { "child" } else { "children" })
+                .unwrap_or_default();
+            for (id, process) in pool.processes() {
+                writeln!(text, "  {}", child_line(pool, id, process, now)).unwrap_or_default();
+            }
+        }
+        text
+    }
+
+    fn json(&self, now: Instant) -> String {
+        let pools: Vec<String> = self.pools.iter().map(|pool| pool_json(pool, now)).collect();
+        format!(
+            "{{\"version\":\"{}\",\"pid\":{},\"uptime\":{},\"pools\":[{}]}}",
+            env!("CARGO_PKG_VERSION"),
+            std::process::id(),
+            now.duration_since(self.started).as_secs(),
+            pools.join(",")
+        )
+    }
+}
+
+fn child_line(pool: &RunningPool, id: ChildId, process: &Process, now: Instant) -> String {
+    let (word, generation) = pool.children().describe(id).unwrap_or(("ended", super::children::Generation(0)));
+    let age = Span(now.duration_since(process.started));
+    let threads = pool.settings().map_or(0, |settings| settings.threads);
+    let numbers = match process.numbers {
+        Some(Numbers { requests, busy, queued, connections }) => {
+            format!("{requests} requests, {busy} of {threads} workers busy, {queued} queued, {connections} connections")
+        }
+        None => "no numbers yet".to_owned(),
+    };
+    format!("process {}: {word}, generation {}, up {age}, {numbers}", process.id, generation.0)
+}
+
+fn pool_json(pool: &RunningPool, now: Instant) -> String {
+    let children: Vec<String> = pool
+        .processes()
+        .map(|(id, process)| {
+            let (word, generation) = pool.children().describe(id).unwrap_or(("ended", super::children::Generation(0)));
+            let Numbers { requests, busy, queued, connections } = process.numbers.unwrap_or_default();
+            format!(
+                "{{\"pid\":{},\"state\":\"{word}\",\"generation\":{},\"uptime\":{},\"requests\":{requests},\"busy\":{busy},\
+                 \"queued\":{queued},\"connections\":{connections}}}",
+                process.id,
+                generation.0,
+                now.duration_since(process.started).as_secs(),
+            )
+        })
+        .collect();
+    let listens: Vec<String> = pool.sockets().names().iter().map(|name| json_string(name)).collect();
+    format!(
+        "{{\"name\":{},\"listen\":[{}],\"wanted\":{},\"children\":[{}]}}",
+        json_string(pool.name()),
+        listens.join(","),
+        pool.children().wanted(),
+        children.join(",")
+    )
+}
+
+fn json_string(text: &str) -> String {
+    let mut quoted = String::from("\"");
+    for letter in text.chars() {
+        match letter {
+            '"' | '\\' => quoted.extend(['\\', letter]),
+            letter if letter < ' ' => quoted.push_str(&format!("\\u{:04x}", u32::from(letter))),
+            letter => quoted.push(letter),
+        }
+    }
+    quoted.push('"');
+    quoted
+}
+
+/// As `2d 3h`, `5m 7s` or `9s`.
+struct Span(Duration);
+
+impl std::fmt::Display for Span {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let seconds = self.0.as_secs();
+        let (days, hours, minutes) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60);
+        match (days, hours, minutes) {
+            (1.., ..) => write!(f, "{days}d {hours}h"),
+            (_, 1.., _) => write!(f, "{hours}h {minutes}m"),
+            (_, _, 1..) => write!(f, "{minutes}m {}s", seconds % 60),
+            _ => write!(f, "{seconds}s"),
+        }
+    }
+}
+
+const PATIENCE: Duration = Duration::from_millis(500);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_have_their_two_largest_parts() {
+        let text = |seconds| Span(Duration::from_secs(seconds)).to_string();
+        assert_eq!([text(9), text(307), text(7260), text(183_600)], ["9s", "5m 7s", "2h 1m", "2d 3h"]);
+    }
+
+    #[test]
+    fn text_in_json_is_quoted() {
+        assert_eq!(json_string("a\"\\\n\u{e4}"), "\"a\\\"\\\\\\u000a\u{e4}\"");
+    }
+}

@@ -1,0 +1,30 @@
+//! The supervisor with its children, as the real binary: what it survives, what it replaces, and what it says.
+
+#![cfg(feature = "python")]
+#![allow(clippy::unwrap_used, reason = "tests may panic")]
+
+#[path = "supervisor/deaths.rs"]
+mod deaths;
+#[path = "supervisor/elastic.rs"]
+mod elastic;
+#[path = "supervisor/load.rs"]
+mod load;
+#[path = "supervisor/output.rs"]
+mod output;
+#[path = "supervisor/recycling.rs"]
+mod recycling;
+#[path = "supervisor/reloading.rs"]
+mod reloading;
+#[path = "supervisor/site.rs"]
+mod site;
+#[path = "supervisor/size.rs"]
+mod size;
+#[path = "supervisor/spreading.rs"]
+mod spreading;
+#[path = "supervisor/starting.rs"]
+mod starting;
+#[path = "supervisor/stopping.rs"]
+mod stopping;
+mod support;
+#[path = "supervisor/users.rs"]
+mod users;

@@ -1,0 +1,251 @@
+//! Reloads: what a deploy may get wrong, and what changes in the configuration.
+
+use std::fs;
+use std::os::unix::net::UnixListener;
+use std::path::Path;
+
+use crate::load::{Connections, Load};
+use crate::site::{Ended, Site, connect_to, pss_kib, says, site, site_of, site_with, status_of};
+use crate::support::process::wait_until;
+use crate::support::{Params, Peer};
+
+fn body_at(path: &Path) -> String {
+    connect_to(path).last_request(&Params::get("/"), b"").expect_status(200).text()
+}
+
+/// A pool with an application of its own.
+fn pool(name: &str, socket: &str) -> String {
+    format!("[pool.{name}]\napp = \"{name}.py\"\nlisten = \"unix:{socket}\"\n")
+}
+
+const PID_FILE: &str = "pid-file = \"site.pid\"\n";
+
+/// A site of these pools, each of which says its name.
+fn pools(toml: &str, names: &[&str]) -> Site {
+    let launch = site(&format!("{PID_FILE}{toml}"));
+    names.iter().for_each(|name| fs::write(launch.directory().join(format!("{name}.py")), says(name)).unwrap());
+    Site::start(launch)
+}
+
+/// Fails unless the reload was refused with one message that has all these parts, and the log has them, too.
+#[track_caller]
+fn expect_refused(site: &Site, ended: &Ended, code: i32, parts: &[&str]) {
+    assert_eq!(ended.status.code(), Some(code), "{ended:?}");
+    for part in parts {
+        assert!(ended.err.contains(part), "no {part:?} in {ended:?}");
+        site.wait_for_log(part);
+    }
+    assert_eq!(ended.err.matches("not reloaded").count(), 1, "{ended:?}");
+}
+
+#[test]
+fn reloads_leave_nothing_behind() {
+    let count = std::env::var("PYFCGID_RELOADS").map_or(60, |count| count.parse().unwrap());
+    let site = Site::start(site_of("sleeps.py", "processes = 1\nthreads = 1\n"));
+    let mut kept = site.connect();
+    let mut reload = || {
+        site.control("reload").expect_code(0);
+        kept.request(&Params::get("/"), b"").expect_status(200);
+    };
+    (0..20).for_each(|_| reload());
+    let settled = || (site.wait_for_children(1), site.open_files());
+    let ((_, files), memory) = (settled(), own_kib(&site));
+    let pss = pss_kib(site.pid());
+    (0..count).for_each(|_| reload());
+    let (children, after) = (site.wait_for_children(1), own_kib(&site));
+    wait_until("the descriptors of the children before", || site.open_files() <= files);
+    eprintln!(
+        "after {count} reloads {files} files; own memory {memory} KiB, then {after}; PSS {pss} KiB, then {}",
+        pss_kib(site.pid())
+    );
+    assert_eq!(site.open_files(), files);
+    // Of all that the process has in memory. The proportional share of the rest depends on who else runs the same binary.
+    assert!(after.saturating_sub(memory) * 50 <= site.rss_kib(), "{memory} KiB before, {after} KiB after");
+    assert!(children.iter().all(|child| !status_of(*child, "State").contains('Z')));
+    site.end();
+}
+
+/// Memory that is no part of a file.
+fn own_kib(site: &Site) -> u64 {
+    status_of(site.pid(), "RssAnon").trim_end_matches(" kB").parse().unwrap()
+}
+
+#[test]
+fn a_broken_deploy_is_told_with_its_traceback_the_old_code_serves_and_the_next_deploy_works() {
+    let site = Site::start(site_with(&says("old"), "processes = 2\nthreads = 2\n"));
+    let before = site.wait_for_children(2);
+    let load = Load::start(&site.address(), Connections::Kept, 4, "/");
+    let broken = site.deploy("import a_module_that_does_not_exist\n");
+    expect_refused(&site, &broken, 70, &["Traceback (most recent call last)", "ModuleNotFoundError", "app.py\", line 1"]);
+    wait_until("the end of the child that was tried", || site.children() == before);
+    assert_eq!(site.text("/"), "old");
+    let count = site.log().matches("not reloaded").count();
+    site.signal("HUP");
+    site.wait_for_log_that("the second refusal", |log| log.matches("not reloaded").count() > count);
+    wait_until("the end of the child that was tried", || site.children() == before);
+    assert_eq!(site.text("/"), "old");
+    site.deploy(&says("new")).expect_code(0);
+    load.wait_for(20);
+    let tally = load.stop_without_failure();
+    assert_eq!(tally.first.keys().collect::<Vec<_>>(), ["new", "old"]);
+    assert_eq!(site.text("/"), "new");
+    site.end();
+}
+
+#[test]
+fn a_deploy_that_hangs_ends_with_startup_timeout_and_the_old_code_serves() {
+    let site = Site::start(site_with(&says("old"), "startup-timeout = \"1s\"\n"));
+    let broken = site.deploy("import time\ntime.sleep(60)\n");
+    expect_refused(&site, &broken, 70, &["startup-timeout"]);
+    site.wait_for_children(1);
+    assert_eq!(site.text("/"), "old");
+    site.deploy(&says("new")).expect_code(0);
+    assert_eq!(site.text("/"), "new");
+    site.end();
+}
+
+#[test]
+fn a_deploy_that_crashes_at_import_is_told_and_the_old_code_serves() {
+    let site = Site::start(site_with(&says("old"), ""));
+    let broken = site.deploy("import os\nos.abort()\n");
+    expect_refused(&site, &broken, 70, &["signal 6"]);
+    assert_eq!(site.text("/"), "old");
+    site.end();
+}
+
+#[test]
+fn a_configuration_that_is_wrong_is_told_in_one_message_and_what_ran_runs_on() {
+    let site = pools(&pool("web", "s.sock"), &["web"]);
+    let before = site.children();
+    let whole = format!("{PID_FILE}{}", pool("web", "s.sock"));
+    let cases = [
+        (format!("{whole}threads = \n"), 78, vec!["site.toml:"]),
+        (format!("{whole}threads = 0\n"), 78, vec!["site.toml:", "threads = \"0\"", "from 1 to 1024"]),
+        (format!("{whole}thread = 1\n"), 78, vec!["site.toml:", "unknown key `thread`", "did you mean `threads`"]),
+        (format!("{whole}user = \"nobody-of-this-name\"\n"), 78, vec!["user \"nobody-of-this-name\" does not exist"]),
+        (format!("{whole}group = \"no-group-of-this-name\"\n"), 78, vec!["group \"no-group-of-this-name\" does not exist"]),
+        (format!("{whole}chdir = \"/no/such/directory\"\n"), 78, vec!["/no/such/directory"]),
+        (format!("{whole}{}", pool("web", "t.sock")), 78, vec!["site.toml:"]),
+        (format!("{whole}{}", pool("other", "s.sock")), 78, vec!["s.sock"]),
+        (format!("{whole}{}", pool("other", "missing/o.sock")), 71, vec!["missing does not exist; create it"]),
+    ];
+    for (toml, code, parts) in cases {
+        let ended = site.configure(&toml);
+        expect_refused(&site, &ended, code, &parts);
+        wait_until("the end of the child that was tried", || site.children() == before);
+        assert_eq!(site.text("/"), "web");
+    }
+    site.configure(&whole).expect_code(0);
+    assert_eq!(site.text("/"), "web");
+    site.end();
+}
+
+#[test]
+fn a_socket_that_somebody_else_has_is_not_taken_by_a_reload() {
+    let site = pools(&pool("web", "s.sock"), &["web", "other"]);
+    let path = site.directory().join("taken.sock");
+    let other = UnixListener::bind(&path).unwrap();
+    let ended = site.configure(&format!("{PID_FILE}{}{}", pool("web", "s.sock"), pool("other", "taken.sock")));
+    expect_refused(&site, &ended, 71, &["taken.sock: a running server answers there"]);
+    assert!(path.exists());
+    assert_eq!(site.text("/"), "web");
+    drop(other);
+    site.control("reload").expect_code(0);
+    assert_eq!(body_at(&path), "other");
+    site.end();
+}
+
+#[test]
+fn pools_come_and_go_with_the_configuration() {
+    let site = pools(&pool("web", "s.sock"), &["web", "shop"]);
+    let shop = site.directory().join("shop.sock");
+    site.configure(&format!("{PID_FILE}{}{}", pool("web", "s.sock"), pool("shop", "shop.sock"))).expect_code(0);
+    assert_eq!((site.text("/"), body_at(&shop)), ("web".to_owned(), "shop".to_owned()));
+    site.configure(&format!("{PID_FILE}{}", pool("web", "s.sock"))).expect_code(0);
+    wait_until("the end of the pool", || !shop.exists());
+    site.wait_for_children(1);
+    assert_eq!(site.text("/"), "web");
+    site.end();
+}
+
+#[test]
+fn a_new_pool_that_does_not_start_is_told_and_the_others_serve() {
+    let site = pools(&pool("web", "s.sock"), &["web"]);
+    fs::write(site.directory().join("shop.py"), "import a_module_that_does_not_exist\n").unwrap();
+    let both = format!("{PID_FILE}{}{}", pool("web", "s.sock"), pool("shop", "shop.sock"));
+    let ended = site.configure(&both);
+    expect_refused(&site, &ended, 70, &["pool shop: ", "ModuleNotFoundError"]);
+    assert_eq!(site.text("/"), "web");
+    wait_until("the socket of the pool that is none", || !site.directory().join("shop.sock").exists());
+    fs::write(site.directory().join("shop.py"), says("shop")).unwrap();
+    site.control("reload").expect_code(0);
+    assert_eq!(body_at(&site.directory().join("shop.sock")), "shop");
+    site.end();
+}
+
+#[test]
+fn a_pool_that_is_renamed_keeps_its_socket_and_loses_no_request() {
+    let site = pools(&pool("web", "s.sock"), &["web", "blog"]);
+    let load = Load::start(&site.address(), Connections::New, 4, "/");
+    load.wait_for(20);
+    site.configure(&format!("{PID_FILE}{}", pool("blog", "s.sock"))).expect_code(0);
+    load.wait_for(20);
+    let tally = load.stop_without_failure();
+    assert_eq!(tally.first.keys().collect::<Vec<_>>(), ["blog", "web"]);
+    wait_until("the end of the old pool", || site.children().len() == 1);
+    assert_eq!(site.text("/"), "blog");
+    site.end();
+}
+
+#[test]
+fn a_pool_that_is_renamed_and_broken_serves_on_under_its_old_name() {
+    let site = pools(&pool("web", "s.sock"), &["web"]);
+    fs::write(site.directory().join("blog.py"), "import a_module_that_does_not_exist\n").unwrap();
+    let load = Load::start(&site.address(), Connections::New, 4, "/");
+    let ended = site.configure(&format!("{PID_FILE}{}", pool("blog", "s.sock")));
+    expect_refused(&site, &ended, 70, &["ModuleNotFoundError"]);
+    load.wait_for(20);
+    load.stop_without_failure();
+    fs::write(site.directory().join("blog.py"), says("blog")).unwrap();
+    site.control("reload").expect_code(0);
+    wait_until("the end of the old pool", || site.children().len() == 1);
+    assert_eq!(site.text("/"), "blog");
+    site.end();
+}
+
+#[test]
+fn a_changed_address_is_served_and_the_old_one_is_not_and_its_file_is_gone() {
+    let site = pools(&pool("web", "old.sock"), &["web"]);
+    let [old, new] = ["old.sock", "new.sock"].map(|name| site.directory().join(name));
+    let mut kept = connect_to(&old);
+    assert_eq!(kept.request(&Params::get("/"), b"").expect_status(200).text(), "web");
+    site.configure(&format!("{PID_FILE}{}", pool("web", "new.sock"))).expect_code(0);
+    assert_eq!(body_at(&new), "web");
+    wait_until("the end of the old address", || !old.exists());
+    assert!(Peer::try_connect(&old.as_path().into()).is_err());
+    assert_eq!(kept.request(&Params::get("/"), b"").expect_status(200).text(), "web", "kept connections go on");
+    site.end();
+}
+
+#[test]
+fn settings_of_a_pool_change_with_a_reload() {
+    let site = pools(&pool("web", "s.sock"), &["web"]);
+    site.configure(&format!("{PID_FILE}{}processes = 3\n", pool("web", "s.sock"))).expect_code(0);
+    site.wait_for_children(3);
+    site.configure(&format!("{PID_FILE}{}processes = 1\n", pool("web", "s.sock"))).expect_code(0);
+    site.wait_for_children(1);
+    assert_eq!(site.text("/"), "web");
+    site.end();
+}
+
+#[test]
+fn a_reload_while_another_runs_is_done_after_it() {
+    let site = Site::start(site_with(&says("old"), "").env("X", "1"));
+    fs::write(site.directory().join("app.py"), format!("import time\ntime.sleep(0.5)\n{}", says("first"))).unwrap();
+    site.signal("HUP");
+    wait_until("the first child of the first reload", || site.children().len() == 2);
+    site.deploy(&says("second")).expect_code(0);
+    assert_eq!(site.text("/"), "second");
+    assert_eq!(site.log().matches("]: reloaded\n").count(), 2);
+    site.end();
+}
