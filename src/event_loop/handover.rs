@@ -275,6 +275,7 @@ mod tests {
             spread: true,
             session: SessionLimits { max_connections: 10, max_requests: 10 },
             request,
+            journal: None,
         }
     }
 
