@@ -17,7 +17,7 @@ use thiserror::Error;
 
 use crate::sys::process;
 
-/// Which of the two processes this is, after [`daemonize`].
+/// Which of the two processes this is, after [`daemonize()`].
 #[derive(Debug)]
 pub enum Side {
     /// The command that was typed. The daemon has told how it went, and this is the exit code.

@@ -246,7 +246,7 @@ impl<'a> Supervisor<'a> {
             Outcome::Started | Outcome::Reloaded => self.conclude(pool, Ok(())),
             Outcome::NotReloaded(failure) => self.conclude(pool, Err(failure)),
             Outcome::NotStarted(failure) if self.phase == Phase::Starting => {
-                self.failure.get_or_insert(failure);
+                self.failure.get_or_insert_with(|| signed(pool, failure));
                 self.stop(Stop::Now);
             }
             Outcome::NotStarted(failure) => self.conclude(pool, Err(failure)),
@@ -377,6 +377,12 @@ impl<'a> Supervisor<'a> {
             }
         }
     }
+}
+
+/// What a child has said of itself has the program's name in front already.
+fn signed(pool: &str, failure: Failure) -> Failure {
+    let is_signed = failure.text.lines().any(|line| line.starts_with("pyfcgid: "));
+    if is_signed { failure } else { Failure { text: format!("pyfcgid: pool {pool}: {}", failure.text), ..failure } }
 }
 
 fn listen_to_signals(hang_up: HangUp) -> io::Result<UnixStream> {

@@ -1,1 +1,110 @@
-//! x
+//! Whose rights the children have.
+
+use crate::site::{Site, expect_refused, is_root, says, site, status_of};
+
+const SHOWS: &str = "\
+import os
+if 'ONLY' in os.environ: raise SystemExit
+def application(environ, start_response):
+    umask = os.umask(0)
+    os.umask(umask)
+    start_response('200 OK', [])
+    return [('%s %s %s %o %s' % (os.getresuid(), os.getresgid(), os.getgroups(), umask, os.getcwd())).encode()]
+";
+
+/// Whether there is no user to become here, and why.
+fn skipped() -> bool {
+    if !is_root() {
+        eprintln!("skipped: only root can change users");
+        return true;
+    }
+    let finished = launch("user = \"nobody\"\nstartup-timeout = \"10s\"\n").env("ONLY", "import").run();
+    let unreadable = finished.stderr.contains("Could not find platform independent libraries");
+    if unreadable {
+        eprintln!("skipped: the Python that pyfcgid is linked with can be read by root only");
+    }
+    unreadable
+}
+
+fn launch(settings: &str) -> crate::support::Launch {
+    let launch =
+        site(&format!("pid-file = \"site.pid\"\n[pool.web]\napp = \"shows.py\"\nlisten = \"unix:s.sock\"\n{settings}"));
+    let directory = launch.directory();
+    std::fs::write(directory.join("shows.py"), SHOWS).unwrap();
+    // For whoever the application becomes.
+    let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(directory, open).unwrap();
+    launch
+}
+
+#[test]
+fn privileges_are_dropped_in_children_and_only_there() {
+    if skipped() {
+        return;
+    }
+    let site = Site::start(launch("user = \"nobody\"\numask = \"027\"\nprocesses = 2\n"));
+    let (user, group) = (65534, 65534);
+    let text = site.text("/");
+    assert!(text.starts_with(&format!("({user}, {user}, {user}) ({group}, {group}, {group}) ")), "{text}");
+    assert!(text.contains("] 27 /"), "{text}");
+    for child in site.children() {
+        assert_eq!(status_of(child, "Uid"), [user; 4].map(|id| id.to_string()).join(" "));
+        assert_eq!(status_of(child, "Gid"), [group; 4].map(|id| id.to_string()).join(" "));
+        assert!(status_of(child, "Groups").split(' ').all(|number| number.is_empty() || number == "65534"));
+        assert_eq!(status_of(child, "NoNewPrivs"), "1");
+        assert_eq!(u64::from_str_radix(&status_of(child, "CapEff"), 16).unwrap(), 0);
+        assert_eq!(u64::from_str_radix(&status_of(child, "CapPrm"), 16).unwrap(), 0);
+    }
+    assert_eq!(status_of(site.pid(), "Uid"), "0 0 0 0");
+    site.control("reload").expect_code(0);
+    assert!(site.text("/").starts_with(&format!("({user}, ")));
+    site.end();
+}
+
+#[test]
+fn groups_are_those_that_are_set() {
+    if skipped() {
+        return;
+    }
+    let site = Site::start(launch("user = \"nobody\"\ngroup = \"daemon\"\nsupplementary-groups = [\"adm\", \"tty\"]\n"));
+    let child = *site.children().first().unwrap();
+    assert_eq!(status_of(child, "Gid"), "1 1 1 1");
+    assert_eq!(status_of(child, "Groups"), "4 5");
+    site.end();
+}
+
+#[test]
+fn root_without_a_user_is_refused_with_what_to_set() {
+    if !is_root() {
+        return eprintln!("skipped: it is about root");
+    }
+    // A comment, so that the test's configuration gets no user of its own.
+    let finished = expect_refused(launch("# user = none\n"), 78, &["refusing to run the application as root: set user = "]);
+    assert!(!finished.stderr.contains("Traceback"), "{}", finished.stderr);
+}
+
+#[test]
+fn a_user_who_may_not_read_the_module_is_told_so() {
+    if skipped() {
+        return;
+    }
+    let launch = launch("user = \"nobody\"\n");
+    let app = launch.directory().join("shows.py");
+    std::fs::write(&app, says("x")).unwrap();
+    std::fs::set_permissions(&app, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    let finished = expect_refused(launch, 70, &["shows.py"]);
+    assert!(finished.stderr.to_lowercase().contains("permission denied"), "{}", finished.stderr);
+}
+
+#[test]
+fn a_socket_gets_the_owner_and_mode_that_are_set() {
+    if skipped() {
+        return;
+    }
+    let settings = "user = \"nobody\"\nsocket-owner = \"daemon\"\nsocket-group = \"tty\"\nsocket-mode = \"0600\"\n";
+    let site = Site::start(launch(settings));
+    let found = std::fs::metadata(site.directory().join("s.sock")).unwrap();
+    use std::os::unix::fs::MetadataExt;
+    assert_eq!((found.uid(), found.gid(), found.mode() & 0o777), (1, 5, 0o600));
+    site.end();
+}
