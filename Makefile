@@ -6,6 +6,7 @@ SHELL := /bin/bash
 CARGO ?= cargo
 PREFIX ?= /usr/local
 DESTDIR ?=
+SYSCONFDIR ?=
 DEMO_PORT ?= 8080
 DEMO_ONCE ?=
 BENCH_OPTIONS ?=
@@ -44,11 +45,12 @@ bench: cargo ## measure against uWSGI and flup6 (BENCH_OPTIONS=--quick)
 
 # Builds nothing: root often has no cargo, and what root builds nobody else can build again.
 .PHONY: install
-install: ## install what `make build` built (PREFIX=/usr/local, DESTDIR=)
+install: ## install what `make build` built (PREFIX=/usr/local, DESTDIR=; SYSCONFDIR=/etc puts files for init there, too)
 	@test -x '$(TARGET_DIR)/release/pyfcgid' || { \
 	    echo "There is no $(TARGET_DIR)/release/pyfcgid: run \`make build\` first, as yourself, then \`make install\` again." >&2; exit 1; }
 	install -d '$(DESTDIR)$(PREFIX)/bin'
 	install -m 755 '$(TARGET_DIR)/release/pyfcgid' '$(DESTDIR)$(PREFIX)/bin/pyfcgid'
+	@init/install '$(PREFIX)' '$(DESTDIR)' '$(SYSCONFDIR)'
 
 .PHONY: clean
 clean: ## remove what was built, and .venv

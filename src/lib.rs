@@ -14,10 +14,10 @@ pub mod exchange;
 pub mod link;
 pub mod listener;
 pub mod logging;
-pub mod notify;
 pub mod protocol;
 #[cfg(feature = "python")]
 pub mod run;
+pub mod service;
 pub mod supervisor;
 pub mod sys;
 pub mod workers;

@@ -4,6 +4,8 @@
 
 #[path = "wsgi/abort.rs"]
 mod abort;
+#[path = "wsgi/access_log.rs"]
+mod access_log;
 #[path = "wsgi/environ.rs"]
 mod environ;
 #[path = "wsgi/file_wrapper.rs"]

@@ -10,13 +10,14 @@ pub use readiness::Readiness;
 
 use std::io::{self, Write};
 use std::os::fd::RawFd;
+use std::os::unix::net::UnixStream;
 
 use daemonize::{Daemonize, Outcome};
 use thiserror::Error;
 
 use crate::sys::process;
 
-/// Which of the two processes this is, after [`daemonize`].
+/// Which of the two processes this is, after [`daemonize()`].
 #[derive(Debug)]
 pub enum Side {
     /// The command that was typed. The daemon has told how it went, and this is the exit code.
@@ -31,7 +32,7 @@ pub enum DaemonizeError {
     /// What a fork would tear apart.
     #[error("a process with {0} threads cannot become a daemon")]
     Threads(usize),
-    /// The system has no room for another process or pipe.
+    /// The system has no room for another process or socket.
     #[error("the system refuses to start the daemon")]
     System(#[from] io::Error),
     /// The same, as the crate that forks puts it.
@@ -53,7 +54,7 @@ pub fn daemonize(kept: &[RawFd], output: &mut dyn Write) -> Result<Side, Daemoni
     if threads != 1 {
         return Err(DaemonizeError::Threads(threads));
     }
-    let (reader, writer) = io::pipe()?;
+    let (reader, writer) = UnixStream::pair()?;
     let umask = process::umask(PRIVATE);
     process::umask(umask);
     let double_fork = Daemonize::new().working_directory(".").umask(umask);
@@ -65,7 +66,7 @@ pub fn daemonize(kept: &[RawFd], output: &mut dyn Write) -> Result<Side, Daemoni
         }
         Outcome::Child(result) => {
             drop(reader);
-            Ok(Side::Daemon(settle(kept, Readiness::new(writer.into()), result.map(drop))))
+            Ok(Side::Daemon(settle(kept, Readiness::new(writer), result.map(drop))))
         }
     }
 }

@@ -1,10 +1,11 @@
-//! What a daemon tells the command that started it, over a pipe: lines to print, then the outcome.
+//! What a daemon tells the command that started it, over a pair of sockets: lines to print, then the outcome.
 //!
-//! A message is a kind, an exit code, a length and a text. The end of the pipe without an outcome means that the daemon died.
+//! A message is a kind, an exit code, a length and a text. The end of the stream without an outcome means that the daemon died.
 
-use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, RawFd};
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
 
 use super::EX_OSERR;
 
@@ -13,19 +14,21 @@ use super::EX_OSERR;
 #[derive(Debug)]
 pub struct Readiness {
     to: To,
-    /// Bytes that may still be said: so much fits in a pipe, and a launcher that was stopped (Ctrl-Z) must not stop the daemon.
+    /// Bytes that may still be said: no more than fits in a socket, since a launcher that was stopped (Ctrl-Z) must not stop the
+    /// daemon.
     room: usize,
 }
 
 #[derive(Debug)]
 enum To {
-    Launcher(OwnedFd),
+    Launcher(UnixStream),
     Terminal,
 }
 
 impl Readiness {
-    pub(super) fn new(pipe: OwnedFd) -> Self {
-        Self { to: To::Launcher(pipe), room: PIPE_SIZE - RESERVED_FOR_OUTCOME }
+    pub(super) fn new(socket: UnixStream) -> Self {
+        drop(socket.set_write_timeout(Some(PATIENCE))); // Only if the system gives a socket hardly any room.
+        Self { to: To::Launcher(socket), room: MAX_SAID }
     }
 
     /// For a process that is no daemon: what it says goes to its standard error output, and nobody waits for the outcome.
@@ -33,10 +36,10 @@ impl Readiness {
         Self { to: To::Terminal, room: usize::MAX }
     }
 
-    /// The descriptor of the pipe, if there is one.
+    /// The descriptor of the socket, if there is one.
     pub fn descriptor(&self) -> Option<RawFd> {
         match &self.to {
-            To::Launcher(pipe) => Some(pipe.as_raw_fd()),
+            To::Launcher(socket) => Some(socket.as_raw_fd()),
             To::Terminal => None,
         }
     }
@@ -58,13 +61,13 @@ impl Readiness {
 
     /// It never will: the launcher prints why, and ends with this exit code.
     pub fn failed(self, code: u8, text: &str) {
-        self.send(OUTCOME, code, cut(text, RESERVED_FOR_OUTCOME - HEAD_LEN));
+        self.send(OUTCOME, code, cut(text, MAX_REASON));
     }
 
     /// A launcher that has been killed is no trouble of the daemon's.
     fn send(&self, kind: u8, code: u8, text: &str) {
         let result = match &self.to {
-            To::Launcher(pipe) => pipe.try_clone().and_then(|pipe| File::from(pipe).write_all(&encode(kind, code, text))),
+            To::Launcher(socket) => (&mut &*socket).write_all(&encode(kind, code, text)),
             To::Terminal => print(&mut io::stderr(), text),
         };
         drop(result);
@@ -77,9 +80,9 @@ fn encode(kind: u8, code: u8, text: &str) -> Vec<u8> {
 }
 
 /// The launcher's side: prints what the daemon says until the outcome, and returns the exit code.
-pub(super) fn wait(mut pipe: impl Read, output: &mut dyn Write) -> u8 {
+pub(super) fn wait(mut stream: impl Read, output: &mut dyn Write) -> u8 {
     loop {
-        match receive(&mut pipe) {
+        match receive(&mut stream) {
             Ok((kind, code, text)) => {
                 drop(print(output, &text)); // A terminal that has gone does not change the outcome.
                 if kind == OUTCOME {
@@ -94,12 +97,12 @@ pub(super) fn wait(mut pipe: impl Read, output: &mut dyn Write) -> u8 {
     }
 }
 
-fn receive(pipe: &mut impl Read) -> io::Result<(u8, u8, String)> {
+fn receive(stream: &mut impl Read) -> io::Result<(u8, u8, String)> {
     let mut head = [0; HEAD_LEN];
-    pipe.read_exact(&mut head)?;
+    stream.read_exact(&mut head)?;
     let [kind, code, length @ ..] = head;
     let mut text = Vec::new();
-    pipe.take(u32::from_be_bytes(length).into()).read_to_end(&mut text)?;
+    stream.take(u32::from_be_bytes(length).into()).read_to_end(&mut text)?;
     Ok((kind, code, String::from_utf8_lossy(&text).into_owned()))
 }
 
@@ -118,10 +121,10 @@ fn cut(text: &str, length: usize) -> &str {
 const SAY: u8 = b's';
 const OUTCOME: u8 = b'o';
 const HEAD_LEN: usize = 6;
-/// Of Linux.
-const PIPE_SIZE: usize = 64 * 1024;
+const MAX_SAID: usize = 32 * 1024;
 /// A traceback that is longer is cut.
-const RESERVED_FOR_OUTCOME: usize = 32 * 1024;
+const MAX_REASON: usize = 32 * 1024;
+const PATIENCE: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {
@@ -129,8 +132,8 @@ mod tests {
 
     /// The exit code and the text of a launcher whose daemon does this.
     fn launcher(daemon: impl FnOnce(Readiness)) -> (u8, String) {
-        let (reader, writer) = io::pipe().unwrap();
-        daemon(Readiness::new(writer.into()));
+        let (reader, writer) = UnixStream::pair().unwrap();
+        daemon(Readiness::new(writer));
         let mut output = Vec::new();
         let code = wait(reader, &mut output);
         (code, String::from_utf8(output).unwrap())
@@ -179,14 +182,14 @@ mod tests {
             readiness.failed(70, &"ä".repeat(100_000));
         });
         assert_eq!(code, 70);
-        assert!(text.len() > 50_000 && text.len() < PIPE_SIZE, "{}", text.len());
+        assert!(text.len() > 50_000 && text.len() <= MAX_SAID + MAX_REASON, "{}", text.len());
     }
 
     #[test]
     fn a_launcher_that_has_gone_is_no_trouble() {
-        let (reader, writer) = io::pipe().unwrap();
+        let (reader, writer) = UnixStream::pair().unwrap();
         drop(reader);
-        Readiness::new(writer.into()).ready();
+        Readiness::new(writer).ready();
     }
 
     #[test]

@@ -11,6 +11,7 @@ use mio::Registry;
 use mio::unix::SourceFd;
 
 use super::Settings;
+use super::ledger::Ledger;
 use super::outbox::{Outbox, Phase, Status};
 use super::passage::Passage;
 use super::refusals::Refusals;
@@ -29,6 +30,7 @@ pub struct Connection {
     decoder: Decoder,
     session: Session,
     assembler: Assembler,
+    ledger: Ledger,
     last_read: Instant,
     has_read: bool,
     /// Whether reading has stopped because the peer does not read either.
@@ -100,6 +102,7 @@ impl Connection {
             decoder: Decoder::new(),
             session,
             assembler,
+            ledger: Ledger::new(settings.journal.clone()),
             last_read: now,
             has_read: false,
             paused: false,
@@ -208,9 +211,8 @@ impl Connection {
             return Ok(Turn::Done);
         }
         let closing = closing || self.paused;
-        let mut phase = self.take_finished();
-        if self.paused && !phase.is_over() {
-            phase = self.handle_records(context)?;
+        if self.paused && !self.take_finished().is_over() {
+            self.handle_records(context)?;
         }
         for _ in 0..READS_A_TURN {
             if self.paused {
@@ -226,9 +228,10 @@ impl Connection {
                 Err(error) => return Err(End::Broken(error)),
             };
             (self.last_read, self.has_read) = (context.now, true);
-            if !phase.is_over() {
+            // Not before it was read: the answer that the peer had waited for may have gone out just then.
+            if !self.take_finished().is_over() {
                 self.decoder.advance(count);
-                phase = self.handle_records(context)?;
+                self.handle_records(context)?;
             }
             if count < room && !closing {
                 return Ok(Turn::Done);
@@ -237,9 +240,9 @@ impl Connection {
         Ok(Turn::Again)
     }
 
-    fn handle_records(&mut self, context: &mut Context<'_>) -> Result<Phase, End> {
-        let Self { decoder, session, assembler, outbox, input_left, .. } = self;
-        let mut handler = RecordHandler { id: self.id, session, assembler, outbox, input_left };
+    fn handle_records(&mut self, context: &mut Context<'_>) -> Result<(), End> {
+        let Self { id, decoder, session, assembler, ledger, outbox, input_left, .. } = self;
+        let mut handler = RecordHandler { id: *id, session, assembler, ledger, outbox, input_left };
         self.paused = loop {
             if outbox.is_full() {
                 break true;
@@ -249,7 +252,7 @@ impl Connection {
                 None => break false,
             }
         };
-        Ok(self.take_finished())
+        Ok(())
     }
 
     fn take_finished(&mut self) -> Phase {
@@ -337,6 +340,7 @@ struct RecordHandler<'a> {
     id: ConnectionId,
     session: &'a mut Session,
     assembler: &'a mut Assembler,
+    ledger: &'a mut Ledger,
     outbox: &'a Arc<Outbox>,
     input_left: &'a mut bool,
 }
@@ -344,8 +348,9 @@ struct RecordHandler<'a> {
 impl RecordHandler<'_> {
     fn handle(&mut self, record: Record<'_>, context: &mut Context<'_>) -> Result<(), End> {
         let event = self.session.handle_record(record).map_err(End::Misbehaved)?;
-        if let Event::Begin { .. } = event {
+        if let Event::Begin { id, .. } = event {
             self.outbox.begin();
+            self.ledger.begin(id, context.now);
         }
         match self.assembler.handle_event(event, self.session.open_requests()) {
             Outcome::Pending => {}
@@ -360,7 +365,8 @@ impl RecordHandler<'_> {
     fn dispatch(&mut self, assembled: Assembled, context: &mut Context<'_>) {
         let Assembled { id, request, keep_connection, head_only } = assembled;
         let sink: Arc<dyn Sink> = Arc::<Outbox>::clone(self.outbox);
-        let reply = Reply::new(sink, Ending { request: id, keep_connection }, head_only);
+        let account = self.ledger.open(id, &request);
+        let reply = Reply::new(sink, Ending { request: id, keep_connection }, head_only).with_account(account);
         if let Err(mut exchange) = context.queue.try_dispatch(Exchange { request, reply }) {
             exchange.reply.refuse(Refusal::Overloaded);
             self.refused(Refusal::Overloaded, context);
@@ -368,9 +374,10 @@ impl RecordHandler<'_> {
     }
 
     fn refuse(&mut self, refused: Refused, context: &mut Context<'_>) {
-        let Refused { id, refusal, keep_connection, head_only } = refused;
+        let Refused { id, refusal, keep_connection, head_only, params } = refused;
         let sink: Arc<dyn Sink> = Arc::<Outbox>::clone(self.outbox);
-        Reply::new(sink, Ending { request: id, keep_connection }, head_only).refuse(refusal);
+        let account = self.ledger.refuse(id, params);
+        Reply::new(sink, Ending { request: id, keep_connection }, head_only).with_account(account).refuse(refusal);
         self.refused(refusal, context);
     }
 

@@ -56,6 +56,9 @@ impl Controls {
                     continue;
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                // A supervisor that was killed before it had read everything resets the link.
+                Err(_) if index == LINK => heard.push(Heard::LinkEnded),
                 _ => {}
             }
             return heard;
@@ -82,3 +85,33 @@ impl Controls {
 
 const LINK: usize = 0;
 const MAX_UNSENT: usize = 4096;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The controls of a child, and the supervisor's end of the link.
+    fn controls() -> (Controls, UnixStream) {
+        let (near, far) = UnixStream::pair().unwrap();
+        let poll = mio::Poll::new().unwrap();
+        (Controls::new(vec![near], poll.registry()).unwrap(), far)
+    }
+
+    #[test]
+    fn commands_are_heard_before_the_end_of_the_link() {
+        let (mut controls, mut far) = controls();
+        assert_eq!(controls.read(LINK), []);
+        far.write_all(&[Command::Count as u8, Command::Retire as u8]).unwrap();
+        assert_eq!(controls.read(LINK), [Heard::Command(Command::Count), Heard::Command(Command::Retire)]);
+        drop(far);
+        assert_eq!(controls.read(LINK), [Heard::LinkEnded]);
+    }
+
+    #[test]
+    fn a_link_that_is_reset_because_a_report_was_not_read_has_ended() {
+        let (mut controls, far) = controls();
+        controls.report(&Report::Worn);
+        drop(far);
+        assert_eq!(controls.read(LINK), [Heard::LinkEnded]);
+    }
+}

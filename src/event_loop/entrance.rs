@@ -55,10 +55,10 @@ impl Entrance {
     }
 
     /// The doors there are.
-    pub fn doors(&self) -> impl Iterator<Item = Door> + use<> {
+    pub fn doors(&self) -> Vec<Door> {
         let passage = (self.passage.is_some() && !self.closed).then_some(Door::Passage);
         let count = if self.closed { 0 } else { self.listeners.len() };
-        (0..count).map(Door::Listener).chain(passage)
+        (0..count).map(Door::Listener).chain(passage).collect()
     }
 
     /// Watches the doors, or does so no longer.

@@ -111,17 +111,15 @@ impl EventLoop {
     /// Whether this connection is not to be read now. What is in its socket waits there, for whoever reads it in the end.
     pub(super) fn leaves_unread(&mut self, key: usize, closing: bool) -> bool {
         let is_saturated = self.is_saturated() && self.stop_at.is_none();
-        if !self.retiring && !is_saturated {
-            return false;
-        }
         let Some(connection) = self.connections.get_mut(key) else {
             return true;
         };
         if self.retiring {
             return !closing && connection.has_whole_requests() && !connection.outbox().status().phase.is_over();
         }
-        let defers = connection.is_untouched();
-        if defers && !connection.set_deferred(true) {
+        let defers = is_saturated && connection.is_untouched();
+        // One that is read after all comes off the list: with a request on it, it must not be handed over.
+        if !connection.set_deferred(defers) && defers {
             self.deferred.push_back((connection.id(), key));
         }
         defers
@@ -232,3 +230,129 @@ pub const WAKE_UP: usize = usize::MAX;
 pub const RETRY_INTERVAL: Duration = Duration::from_millis(5);
 /// For how long the workers must have had time before that is said.
 const RELIEF: Duration = Duration::from_millis(50);
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::os::unix::net::UnixStream;
+    use std::sync::mpsc;
+    use std::thread;
+
+    use super::*;
+    use crate::event_loop::connection::PeerName;
+    use crate::event_loop::stream::Stream;
+    use crate::event_loop::{Passage, Settings};
+    use crate::exchange::{Exchange, Limits, NothingHeld, Pause};
+    use crate::protocol::{RecordType, RequestId, Role, SessionLimits, encoder};
+    use crate::sys::passing;
+    use crate::workers::{self, Handler, Worker};
+
+    /// Answers a request when the test says so.
+    struct Gated(mpsc::Receiver<()>);
+
+    impl Pause for Gated {
+        fn pause(&self, wait: &mut (dyn FnMut() + Send)) {
+            NothingHeld.pause(wait);
+        }
+    }
+
+    impl Handler for Gated {
+        fn handle(&mut self, exchange: Exchange) {
+            self.0.recv().unwrap();
+            drop(exchange);
+        }
+    }
+
+    fn settings() -> Settings {
+        let request =
+            Limits { max_params_size: 1000, max_params: 10, max_body_size: 1000, body_memory: 1000, max_requests: 10 };
+        Settings {
+            max_connections: 10,
+            idle_timeout: None,
+            socket_timeout: None,
+            graceful_timeout: Duration::from_secs(30),
+            max_requests: None,
+            spread: true,
+            session: SessionLimits { max_connections: 10, max_requests: 10 },
+            request,
+            journal: None,
+        }
+    }
+
+    /// An event loop with one worker, which is at a request, and the gate that lets it answer.
+    fn saturated() -> (EventLoop, mpsc::Sender<()>, UnixStream) {
+        let (queue, worker) = workers::queue(10);
+        let (give, take) = passing::pair().unwrap();
+        let control = mio::net::UnixStream::from_std(UnixStream::pair().unwrap().0);
+        let mut event_loop =
+            EventLoop::new(Vec::new(), vec![control], Some(Passage::new(give, take)), queue, settings()).unwrap();
+        let gate = start(worker);
+        wait_until(|| !event_loop.is_saturated());
+        let (key, busy) = connect(&mut event_loop);
+        event_loop.read(key, false);
+        event_loop.queue.call_worker();
+        assert!(event_loop.is_saturated());
+        (event_loop, gate, busy)
+    }
+
+    fn start(worker: Worker) -> mpsc::Sender<()> {
+        let (gate, gated) = mpsc::channel();
+        thread::spawn(move || worker.run(&mut Gated(gated)));
+        gate
+    }
+
+    /// A connection on which a request waits, and its other end.
+    fn connect(event_loop: &mut EventLoop) -> (usize, UnixStream) {
+        let (near, mut far) = UnixStream::pair().unwrap();
+        near.set_nonblocking(true).unwrap();
+        let key = event_loop.insert(Stream::Unix(mio::net::UnixStream::from_std(near)), PeerName::Unix);
+        far.write_all(&request()).unwrap();
+        (key, far)
+    }
+
+    fn request() -> Vec<u8> {
+        let mut bytes = Vec::new();
+        encoder::encode_begin_request(&mut bytes, RequestId::new(1), Role::Responder, true);
+        encoder::encode_params(&mut bytes, RequestId::new(1), [(&b"REQUEST_METHOD"[..], &b"GET"[..])]).unwrap();
+        encoder::encode_stream(&mut bytes, RecordType::Stdin, RequestId::new(1), b"");
+        bytes
+    }
+
+    fn wait_until(condition: impl Fn() -> bool) {
+        let started = Instant::now();
+        while !condition() {
+            assert!(started.elapsed() < Duration::from_secs(30));
+            thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn a_request_for_which_no_worker_has_time_is_handed_over_unread() {
+        let (mut event_loop, gate, _busy) = saturated();
+        let (key, mut far) = connect(&mut event_loop);
+        event_loop.read(key, false);
+        event_loop.hand_over_deferred();
+        assert!(!event_loop.connections.contains(key));
+        let traveller = event_loop.entrance.take().unwrap();
+        assert_eq!(traveller.stream.read(&mut [0; 1000]).unwrap(), request().len());
+        drop((traveller, gate));
+        assert_eq!(far.read(&mut [0]).unwrap(), 0, "no copy is left");
+    }
+
+    #[test]
+    fn a_deferred_request_that_is_read_after_all_stays() {
+        let (mut event_loop, gate, _busy) = saturated();
+        let (key, mut far) = connect(&mut event_loop);
+        event_loop.read(key, false);
+        gate.send(()).unwrap();
+        wait_until(|| !event_loop.is_saturated());
+        event_loop.read(key, false);
+        assert!(event_loop.is_saturated(), "it was not read");
+        event_loop.hand_over_deferred();
+        assert!(event_loop.connections.contains(key), "handed over with its request running");
+        event_loop.queue.call_worker();
+        gate.send(()).unwrap();
+        far.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        assert!(far.read(&mut [0; 1000]).unwrap() > 0);
+    }
+}

@@ -14,7 +14,7 @@ use mio::net::UnixStream;
 use mio::{Events, Poll, Registry, Token};
 use slab::Slab;
 
-use crate::exchange::{ConnectionId, Limits};
+use crate::exchange::{ConnectionId, Journal, Limits};
 use crate::link::{Command, Numbers, Report};
 use crate::protocol::SessionLimits;
 use crate::workers::Queue;
@@ -23,6 +23,7 @@ mod connection;
 mod controls;
 mod entrance;
 mod handover;
+mod ledger;
 mod listener;
 mod outbox;
 mod passage;
@@ -63,6 +64,8 @@ pub struct Settings {
     pub session: SessionLimits,
     /// Limits on each request.
     pub request: Limits,
+    /// Who is told of every answer, if anybody.
+    pub journal: Option<Arc<dyn Journal>>,
 }
 
 /// One child's event loop.

@@ -54,7 +54,7 @@ pub struct Assembled {
 }
 
 /// A request that the application will not see.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Refused {
     /// Its id.
     pub id: RequestId,
@@ -64,6 +64,8 @@ pub struct Refused {
     pub keep_connection: bool,
     /// Whether the method is HEAD, as far as that is known.
     pub head_only: bool,
+    /// Its parameters, as far as they could be read.
+    pub params: Params,
 }
 
 /// The requests of one connection that are not complete.
@@ -90,7 +92,19 @@ enum Stage {
         expected: Option<u64>,
     },
     /// Reads the rest of the body and throws it away, because the answer must not come before.
-    Draining(Refusal),
+    Draining {
+        params: Params,
+        refusal: Refusal,
+    },
+}
+
+impl Stage {
+    fn into_params(self) -> Params {
+        match self {
+            Self::Params(_) => Params::default(),
+            Self::Body { params, .. } | Self::Draining { params, .. } => params,
+        }
+    }
 }
 
 impl Assembler {
@@ -153,7 +167,10 @@ impl Assembler {
                 partial.head_only = head_only;
                 self.complete_if_full(id)
             }
-            Err(refusal) => self.refuse(id, refusal),
+            Err((refusal, params)) => {
+                partial.stage = Stage::Draining { params, refusal };
+                self.refuse(id, refusal)
+            }
         }
     }
 
@@ -162,16 +179,16 @@ impl Assembler {
         let Some(Partial { stage, .. }) = self.partial.get_mut(&id) else {
             return Outcome::Pending;
         };
-        let Stage::Body { body, expected, .. } = stage else {
+        let Stage::Body { params, body, expected } = stage else {
             return Outcome::Pending;
         };
         let wanted = expected.map_or(piece.len() as u64, |expected| expected - body.length());
         let piece = &piece[..wanted.min(piece.len() as u64) as usize];
         if body.length() + piece.len() as u64 > limits.max_body_size {
-            *stage = Stage::Draining(Refusal::BodyTooLarge);
+            *stage = Stage::Draining { params: std::mem::take(params), refusal: Refusal::BodyTooLarge };
         } else if let Err(error) = body.write(piece) {
             log::error!("cannot store a request body in {}: {error}", std::env::temp_dir().display());
-            *stage = Stage::Draining(Refusal::BodyNotStored);
+            *stage = Stage::Draining { params: std::mem::take(params), refusal: Refusal::BodyNotStored };
         }
         self.complete_if_full(id)
     }
@@ -185,7 +202,7 @@ impl Assembler {
 
     fn stdin_end(&mut self, id: RequestId) -> Outcome {
         match self.partial.get(&id).map(|partial| &partial.stage) {
-            Some(Stage::Draining(refusal)) => self.refuse(id, *refusal),
+            Some(Stage::Draining { refusal, .. }) => self.refuse(id, *refusal),
             Some(Stage::Body { body, expected: Some(expected), .. }) if body.length() < *expected => {
                 self.refuse(id, Refusal::BodyCutShort)
             }
@@ -204,15 +221,15 @@ impl Assembler {
             Ok(body) => Outcome::Ready(Assembled { id, request: Request { role, params, body }, keep_connection, head_only }),
             Err(error) => {
                 log::error!("cannot read a request body back: {error}");
-                Outcome::Refused(Refused { id, refusal: Refusal::BodyNotStored, keep_connection, head_only })
+                Outcome::Refused(Refused { id, refusal: Refusal::BodyNotStored, keep_connection, head_only, params })
             }
         }
     }
 
     fn refuse(&mut self, id: RequestId, refusal: Refusal) -> Outcome {
         match self.partial.remove(&id) {
-            Some(Partial { keep_connection, head_only, .. }) => {
-                Outcome::Refused(Refused { id, refusal, keep_connection, head_only })
+            Some(Partial { keep_connection, head_only, stage, .. }) => {
+                Outcome::Refused(Refused { id, refusal, keep_connection, head_only, params: stage.into_params() })
             }
             None => Outcome::Pending,
         }
@@ -220,19 +237,25 @@ impl Assembler {
 }
 
 /// What the parameters say of the body.
-fn open_body(bytes: Vec<u8>, limits: Limits) -> Result<(Stage, bool), Refusal> {
+fn open_body(bytes: Vec<u8>, limits: Limits) -> Result<(Stage, bool), (Refusal, Params)> {
     let params = Params::parse(bytes, limits.max_params).map_err(|fault| match fault {
-        ParamsFault::Malformed(_) => Refusal::MalformedParams,
-        ParamsFault::TooMany => Refusal::ParamsTooLarge,
+        ParamsFault::Malformed(_) => (Refusal::MalformedParams, Params::default()),
+        ParamsFault::TooMany => (Refusal::ParamsTooLarge, Params::default()),
     })?;
-    let method = params.get(b"REQUEST_METHOD").filter(|method| !method.is_empty()).ok_or(Refusal::NoMethod)?;
-    let head_only = method == b"HEAD";
-    let expected = content_length(params.get(b"CONTENT_LENGTH"))?;
+    let (head_only, expected) = match method_and_length(&params) {
+        Ok(found) => found,
+        Err(refusal) => return Err((refusal, params)),
+    };
     let stage = match expected {
-        Some(length) if length > limits.max_body_size => Stage::Draining(Refusal::BodyTooLarge),
+        Some(length) if length > limits.max_body_size => Stage::Draining { params, refusal: Refusal::BodyTooLarge },
         _ => Stage::Body { params, body: BodyWriter::new(limits.body_memory, expected.unwrap_or(0)), expected },
     };
     Ok((stage, head_only))
+}
+
+fn method_and_length(params: &Params) -> Result<(bool, Option<u64>), Refusal> {
+    let method = params.get(b"REQUEST_METHOD").filter(|method| !method.is_empty()).ok_or(Refusal::NoMethod)?;
+    Ok((method == b"HEAD", content_length(params.get(b"CONTENT_LENGTH"))?))
 }
 
 /// Absent, empty (nginx) and -1 (Caddy) all mean that only the end of STDIN tells.
@@ -366,8 +389,10 @@ mod tests {
         let mut assembler = begun(LIMITS);
         let bytes = pairs(&[("REQUEST_METHOD", "HEAD"), ("CONTENT_LENGTH", "5")]);
         expect_pending(params(&mut assembler, &bytes));
-        let expected = Refused { id: ID, refusal: Refusal::BodyCutShort, keep_connection: true, head_only: true };
-        assert!(matches!(stdin_end(&mut assembler), Outcome::Refused(refused) if refused == expected));
+        let Outcome::Refused(refused) = stdin_end(&mut assembler) else { panic!("not refused") };
+        let Refused { id, refusal, keep_connection, head_only, params } = refused;
+        assert_eq!((id, refusal, keep_connection, head_only), (ID, Refusal::BodyCutShort, true, true));
+        assert_eq!(params.get(b"CONTENT_LENGTH"), Some(&b"5"[..]), "whoever keeps a record wants to name the request");
     }
 
     /// HAProxy never ends the STDIN of an empty chunked body.

@@ -89,6 +89,11 @@ impl Head {
         Ok(())
     }
 
+    /// The number of the status.
+    pub fn code(&self) -> u16 {
+        self.code
+    }
+
     /// Whether the application said how long the body is.
     pub fn has_content_length(&self) -> bool {
         self.content_length.is_some()

@@ -6,6 +6,7 @@
 pub mod assembler;
 pub mod body;
 pub mod head;
+pub mod journal;
 pub mod refusal;
 pub mod reply;
 pub mod request;
@@ -13,6 +14,7 @@ pub mod request;
 pub use assembler::{Assembler, Limits, Outcome};
 pub use body::Body;
 pub use head::{Head, HeadError};
+pub use journal::{Account, Answered, Journal};
 pub use refusal::Refusal;
 pub use reply::{NothingHeld, Pause, Reply, ReplyError, Room, Sink};
 pub use request::{ConnectionId, Params, Request};

@@ -49,6 +49,11 @@ impl Refusal {
         }
     }
 
+    /// The number of the HTTP status.
+    pub fn code(self) -> u16 {
+        self.status().get(..3).and_then(|digits| digits.parse().ok()).unwrap_or(0)
+    }
+
     /// What the peer is told in END_REQUEST.
     pub const fn protocol_status(self) -> ProtocolStatus {
         match self {
@@ -78,9 +83,7 @@ impl Refusal {
 
     /// The CGI head and body; without the body for a HEAD request.
     pub fn document(self, head_only: bool) -> Vec<u8> {
-        let status = self.status();
-        let title = status.get(4..).unwrap_or(status);
-        let body = format!("<!DOCTYPE html>\n<title>{status}</title>\n<h1>{title}</h1>\n");
+        let (status, body) = (self.status(), self.body());
         let retry = if self == Self::Overloaded { "Retry-After: 1\r\n" } else { "" };
         let mut document = format!(
             "Content-Type: text/html; charset=utf-8\r\nContent-Length: {}\r\n{retry}Status: {status}\r\n\r\n",
@@ -90,6 +93,17 @@ impl Refusal {
             document.push_str(&body);
         }
         document.into_bytes()
+    }
+
+    /// How many bytes of [`Self::document`] are body.
+    pub fn body_length(self, head_only: bool) -> u64 {
+        if head_only { 0 } else { self.body().len() as u64 }
+    }
+
+    fn body(self) -> String {
+        let status = self.status();
+        let title = status.get(4..).unwrap_or(status);
+        format!("<!DOCTYPE html>\n<title>{status}</title>\n<h1>{title}</h1>\n")
     }
 }
 
@@ -105,10 +119,12 @@ mod tests {
         assert!(head.contains("Retry-After: 1"));
         assert!(head.contains(&format!("Content-Length: {}", body.len())));
         assert!(body.contains("Service Unavailable"));
+        assert_eq!((Refusal::Overloaded.code(), Refusal::Overloaded.body_length(false)), (503, body.len() as u64));
     }
 
     #[test]
     fn a_head_request_gets_no_body() {
         assert!(Refusal::ApplicationFailed.document(true).ends_with(b"\r\n\r\n"));
+        assert_eq!(Refusal::ApplicationFailed.body_length(true), 0);
     }
 }

@@ -12,7 +12,7 @@ use std::sync::{Arc, Weak};
 use thiserror::Error;
 
 use super::head::BodyRule;
-use super::{Head, HeadError, Refusal};
+use super::{Account, Head, HeadError, Refusal};
 use crate::protocol::record::MAX_CONTENT_LEN;
 use crate::protocol::{ProtocolStatus, RecordType, RequestId, encoder};
 
@@ -121,6 +121,16 @@ pub struct Reply {
     excess: u64,
     errors: Vec<u8>,
     errors_used: bool,
+    tally: Tally,
+    account: Option<Box<Account>>,
+}
+
+/// What has gone out on STDOUT.
+#[derive(Clone, Copy, Debug, Default)]
+struct Tally {
+    status: u16,
+    head_length: u64,
+    sent: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,8 +143,31 @@ enum State {
 impl Reply {
     /// The right to answer `ending.request` into `sink`; `head_only` for HEAD requests.
     pub fn new(sink: Arc<dyn Sink>, ending: Ending, head_only: bool) -> Self {
-        let (errors, errors_used) = (Vec::new(), false);
-        Self { sink, ending, head_only, head: None, state: State::HeadUnsent, excess: 0, errors, errors_used }
+        Self {
+            sink,
+            ending,
+            head_only,
+            head: None,
+            state: State::HeadUnsent,
+            excess: 0,
+            errors: Vec::new(),
+            errors_used: false,
+            tally: Tally::default(),
+            account: None,
+        }
+    }
+
+    /// The same, which tells what has become of it if there is somebody to tell.
+    pub fn with_account(mut self, account: Option<Account>) -> Self {
+        self.account = account.map(Box::new);
+        self
+    }
+
+    /// How the request is called in the log.
+    pub fn set_request_id(&mut self, id: &str) {
+        if let Some(account) = &mut self.account {
+            account.set_request_id(id);
+        }
     }
 
     /// Sets or, as long as it was not sent, replaces the head. It goes out with the first body bytes.
@@ -234,6 +267,7 @@ impl Reply {
             let length = (end - offset).min(FILE_RECORD_LEN) as usize;
             let header = encoder::header(RecordType::Stdout, self.ending.request, length);
             let room = self.sink.send_file(&header, &file, offset, length)?;
+            self.tally.sent += length as u64;
             self.wait(room, pause)?;
             offset += length as u64;
         }
@@ -252,6 +286,11 @@ impl Reply {
         let errors = self.take_errors(true);
         let header = encoder::header(RecordType::Stdout, self.ending.request, document.len());
         self.sink.end(self.ending, &[&errors[..], &header, &document, &end].map(IoSlice::new));
+        if let Some(account) = self.account.take() {
+            // What the peer has given up is thrown away there.
+            let body_sent = if refusal == Refusal::Aborted { 0 } else { refusal.body_length(self.head_only) };
+            account.settle(refusal.code(), body_sent);
+        }
     }
 
     /// On a kept connection an overload is said in HTTP only: HAProxy 2.6 resets a connection on which it sees OVERLOADED, and
@@ -270,6 +309,13 @@ impl Reply {
             self.state = State::Ended;
             let end = encoder::stdout_end(self.ending.request, 0, ProtocolStatus::RequestComplete);
             self.sink.end(self.ending, &[IoSlice::new(&end)]);
+            self.settle();
+        }
+    }
+
+    fn settle(&mut self) {
+        if let Some(account) = self.account.take() {
+            account.settle(self.tally.status, self.tally.sent.saturating_sub(self.tally.head_length));
         }
     }
 
@@ -279,7 +325,9 @@ impl Reply {
             return Ok(Vec::new());
         }
         let head = self.head.clone().ok_or(ReplyError::NoHead)?;
+        let status = head.code();
         let (bytes, rule) = head.encode(self.head_only)?;
+        self.tally = Tally { status, head_length: bytes.len() as u64, sent: 0 };
         self.state = State::Body { rule, sent: 0 };
         self.head = None;
         Ok(bytes)
@@ -319,6 +367,7 @@ impl Reply {
     fn cut(&mut self) {
         self.state = State::Ended;
         self.sink.cut(self.ending);
+        self.settle();
     }
 
     /// Sends the parts as STDOUT records, `SLAB_LEN` bytes a time, and `end` in the same write as the last of them.
@@ -330,7 +379,8 @@ impl Reply {
         let mut parts = Parts { parts, offset: 0 };
         let mut errors = self.take_errors(end.is_some());
         loop {
-            let headers = self.slab_headers(left.min(SLAB_LEN));
+            let slab = left.min(SLAB_LEN);
+            let headers = self.slab_headers(slab);
             let mut pieces = Vec::with_capacity(8);
             pieces.push(IoSlice::new(&errors));
             for (header, length) in &headers {
@@ -343,10 +393,13 @@ impl Reply {
                     pieces.push(IoSlice::new(end));
                     self.state = State::Ended;
                     self.sink.end(self.ending, &pieces);
+                    self.tally.sent += slab as u64;
+                    self.settle();
                     return Ok(());
                 }
                 _ => {
                     let room = self.sink.send(&pieces)?;
+                    self.tally.sent += slab as u64;
                     self.wait(room, pause)?;
                 }
             }

@@ -81,6 +81,11 @@ impl Params {
         self.pairs.iter().map(|pair| self.slices(*pair))
     }
 
+    /// Bytes of the stream they came in.
+    pub fn length(&self) -> u64 {
+        self.bytes.len() as u64
+    }
+
     /// The value of `name`; of several, the last.
     pub fn get(&self, name: &[u8]) -> Option<&[u8]> {
         let found = self.pairs.iter().rev().map(|pair| self.slices(*pair)).find(|(found, _)| *found == name);

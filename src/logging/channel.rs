@@ -187,3 +187,102 @@ const MAX_RECORD_LEN: usize = 1 << 20;
 const PATIENCE: Duration = Duration::from_millis(100);
 /// For what comes while the supervisor does something else. The system may give less.
 const ROOM: usize = 1 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pair() -> (Reader, Sender) {
+        let (reader, socket) = channel().unwrap();
+        (reader, Sender::new(socket).unwrap())
+    }
+
+    fn record(level: Level, text: &str) -> Message {
+        Message::Record { level, text: text.to_owned() }
+    }
+
+    #[test]
+    fn records_and_access_lines_arrive_in_order_and_then_the_end() {
+        let (mut reader, sender) = pair();
+        assert_eq!(reader.read(), None);
+        for level in LEVELS {
+            sender.record(level, format_args!("two\nlines"));
+        }
+        sender.record(Level::Info, format_args!(""));
+        sender.access("GET / 200");
+        for level in LEVELS {
+            assert_eq!(reader.read(), Some(record(level, "two\nlines")));
+        }
+        assert_eq!(reader.read(), Some(record(Level::Info, "")));
+        assert_eq!(reader.read(), Some(Message::Access { line: "GET / 200".to_owned() }));
+        assert_eq!((reader.read(), reader.is_at_end()), (None, false));
+        drop(sender);
+        assert_eq!((reader.read(), reader.is_at_end()), (None, true));
+    }
+
+    #[test]
+    fn a_long_record_comes_in_pieces_and_one_that_is_far_too_long_is_cut() {
+        let (mut reader, sender) = pair();
+        let text = "größe\n".repeat(MAX_MESSAGE_LEN / 4);
+        sender.record(Level::Info, format_args!("{text}"));
+        let mut received = String::new();
+        while let Some(Message::Record { text, .. }) = reader.read() {
+            assert!(text.ends_with('\n'));
+            received.push_str(&text);
+        }
+        assert_eq!(received, text);
+        let reading = std::thread::spawn(move || {
+            let (mut length, mut last) = (0, String::new());
+            while !reader.is_at_end() {
+                if let Some(Message::Record { text, .. }) = reader.read() {
+                    length += text.len();
+                    last = text;
+                }
+            }
+            (length, last)
+        });
+        sender.record(Level::Info, format_args!("{}", "x".repeat(3 * MAX_RECORD_LEN)));
+        drop(sender);
+        let (length, last) = reading.join().unwrap();
+        assert!(length <= MAX_RECORD_LEN + 100 && last.contains("more bytes of this are left out"), "{length} {last}");
+    }
+
+    #[test]
+    fn a_stuck_supervisor_costs_one_wait_and_lines_which_are_told() {
+        let (mut reader, sender) = pair();
+        let mut sent = 0_u64;
+        while sender.lost.load(Ordering::Relaxed) < 100 {
+            sender.record(Level::Info, format_args!("{}", "x".repeat(1000)));
+            sent += 1;
+        }
+        assert!(sender.is_stuck.load(Ordering::Relaxed));
+        let begin = std::time::Instant::now();
+        (0..1000).for_each(|_| sender.access("lost too"));
+        assert!(begin.elapsed() < 10 * PATIENCE, "each of them waited");
+        let received = std::iter::from_fn(|| reader.read()).count() as u64;
+        sender.record(Level::Info, format_args!("taken again"));
+        let lost = sent - received + 1000;
+        let told = format!("log lines of this process that were lost because the supervisor did not take them: {lost}");
+        assert_eq!(reader.read(), Some(record(Level::Warn, &told)));
+        assert_eq!(reader.read(), Some(record(Level::Info, "taken again")));
+        assert!(!sender.is_stuck.load(Ordering::Relaxed));
+    }
+
+    #[test]
+    fn a_supervisor_that_has_gone_does_no_harm() {
+        let (reader, sender) = pair();
+        drop(reader);
+        sender.record(Level::Error, format_args!("nobody hears"));
+        sender.access("nobody hears");
+    }
+
+    #[test]
+    fn what_is_no_message_is_skipped() {
+        let (mut reader, sender) = pair();
+        for bytes in [b"?x".as_slice(), b"\0", b"I\xff"] {
+            log_io::send(sender.socket.as_fd(), bytes, NoRoom::GiveUp).unwrap();
+        }
+        assert_eq!(reader.read(), Some(record(Level::Info, "\u{fffd}")));
+        assert_eq!(reader.read(), None);
+    }
+}

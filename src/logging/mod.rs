@@ -89,6 +89,22 @@ pub fn write_access(process: u32, line: &str) {
     with_hub(|hub| hub.write_access(process, line));
 }
 
+/// Writes what a child of a pool says, as far as it is there, but only so much that others get their turn. Look whether the reader
+/// is at its end then.
+pub fn pass_on(reader: &mut Reader, pool: &str, process: u32) {
+    for message in std::iter::from_fn(|| reader.read()).take(MOST_AT_ONCE) {
+        match message {
+            Message::Record { level, text } => write(level, pool, process, &text),
+            Message::Access { line } => write_access(process, &line),
+        }
+    }
+}
+
+/// The same for a child's stray output.
+pub fn pass_on_lines(lines: &mut Lines, level: Level, pool: &str, process: u32) {
+    lines.read_some().for_each(|line| write(level, pool, process, &line));
+}
+
 /// What to poll for writing, to [`flush`] then: targets for which lines wait.
 pub fn blocked() -> Vec<RawFd> {
     FRONT.hub().as_ref().map_or_else(Vec::new, Hub::blocked)
@@ -136,3 +152,5 @@ fn with_hub(action: impl FnOnce(&mut Hub)) {
         action(hub);
     }
 }
+
+const MOST_AT_ONCE: usize = 128;

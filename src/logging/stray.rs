@@ -42,6 +42,15 @@ impl Lines {
         }
     }
 
+    /// The lines that one more read of the pipe makes whole. None of them is left behind, so that polling the pipe tells when there
+    /// is more.
+    pub fn read_some(&mut self) -> impl Iterator<Item = String> {
+        if !self.is_ended {
+            self.fill();
+        }
+        std::iter::from_fn(|| self.take_line())
+    }
+
     /// Everybody has closed the other end, and everything was read.
     pub fn is_at_end(&self) -> bool {
         self.is_ended && self.buffer.is_empty()
@@ -122,6 +131,18 @@ mod tests {
         drop(writer);
         assert_eq!((lines.read(), lines.read()), (Some("last".to_owned()), None));
         assert!(lines.is_at_end());
+    }
+
+    #[test]
+    fn one_read_leaves_no_whole_line_behind() {
+        let (mut lines, mut writer) = pipe();
+        writer.write_all("x\n".repeat(3000).as_bytes()).unwrap();
+        assert_eq!(lines.read_some().count(), 2048);
+        writer.write_all(b"last").unwrap();
+        drop(writer);
+        assert_eq!((lines.read_some().count(), lines.is_at_end()), (3000 - 2048, false));
+        assert_eq!((lines.read_some().collect(), lines.is_at_end()), (vec!["last".to_owned()], true));
+        assert_eq!(lines.read_some().count(), 0);
     }
 
     #[test]

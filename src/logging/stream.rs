@@ -51,3 +51,42 @@ pub(super) fn encode_line(line: &Line<'_>) -> Vec<u8> {
 
 /// A pipe that is writable has room for so much.
 const PROMISED_ROOM: usize = 4096;
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use super::*;
+    use crate::logging::output::Output;
+
+    #[test]
+    fn a_full_pipe_never_blocks_and_gets_all_lines_later() {
+        let (mut reader, writer) = io::pipe().unwrap();
+        let mut output = Output::new(Box::new(Stream::new(writer)));
+        let lines: Vec<_> = (0..500).map(|number| format!("{number} {}\n", "x".repeat(number))).collect();
+        for line in &lines {
+            output.push(line.as_bytes().to_vec());
+            output.flush();
+        }
+        assert!(output.is_waiting(), "the pipe was larger than {} bytes", lines.concat().len());
+        let expected = lines.concat();
+        let mut read = vec![0; expected.len()];
+        for chunk in read.chunks_mut(5000) {
+            reader.read_exact(chunk).unwrap();
+            output.flush();
+        }
+        assert_eq!(String::from_utf8(read).unwrap(), expected);
+        assert!(!output.is_waiting());
+    }
+
+    #[test]
+    fn a_pipe_that_nobody_reads_loses_lines_and_nothing_else() {
+        let (reader, writer) = io::pipe().unwrap();
+        drop(reader);
+        let mut output = Output::new(Box::new(Stream::new(writer)));
+        output.push(b"one\n".to_vec());
+        output.flush();
+        assert!(!output.is_waiting());
+        assert_eq!(output.take_lost(), None, "it does not work again");
+    }
+}

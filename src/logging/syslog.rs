@@ -22,16 +22,21 @@ pub(super) struct Syslog {
 }
 
 impl Syslog {
-    /// A daemon that is only being restarted is no error: its socket is there.
+    /// Connects to the daemon. One that is only being restarted is no error: its socket is there.
     pub(super) fn open(path: &Path, ident: &str, facility: Facility) -> Result<Self, Error> {
-        let form = Form { ident: ident.to_owned(), facility };
-        let mut syslog = Self { form, path: path.to_owned(), connection: None, max_len: USUAL_MAX_LEN };
+        let mut syslog = Self::unconnected(path, ident, facility);
         match syslog.connect() {
             Err(source) if ![ErrorKind::ConnectionRefused, ErrorKind::WouldBlock].contains(&source.kind()) => {
                 Err(Error::Syslog { path: path.to_owned(), source })
             }
             _ => Ok(syslog),
         }
+    }
+
+    /// Connects with the first line: where a daemon has been before, one will be again.
+    pub(super) fn unconnected(path: &Path, ident: &str, facility: Facility) -> Self {
+        let form = Form { ident: ident.to_owned(), facility };
+        Self { form, path: path.to_owned(), connection: None, max_len: USUAL_MAX_LEN }
     }
 
     fn connect(&mut self) -> io::Result<()> {
@@ -166,3 +171,167 @@ const USUAL_MAX_LEN: usize = 8000;
 /// Names of programs and pools are short.
 const MAX_HEAD_LEN: usize = 512;
 const MIN_MAX_LEN: usize = 1024;
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::io::Read;
+    use std::os::unix::net::{UnixDatagram, UnixListener};
+
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::logging::output::Output;
+
+    struct Daemon {
+        directory: TempDir,
+        socket: Option<UnixDatagram>,
+    }
+
+    impl Daemon {
+        fn start() -> Self {
+            let mut daemon = Self { directory: TempDir::new().unwrap(), socket: None };
+            daemon.restart();
+            daemon
+        }
+
+        fn path(&self) -> PathBuf {
+            self.directory.path().join("log")
+        }
+
+        fn stop(&mut self) {
+            self.socket = None;
+            fs::remove_file(self.path()).unwrap();
+        }
+
+        fn restart(&mut self) {
+            let socket = UnixDatagram::bind(self.path()).unwrap();
+            socket.set_nonblocking(true).unwrap();
+            self.socket = Some(socket);
+        }
+
+        fn output(&self) -> Output {
+            Output::new(Box::new(Syslog::open(&self.path(), "pyfcgid", Facility::default()).unwrap()))
+        }
+
+        fn message(&self) -> Option<String> {
+            let mut buffer = vec![0; 65_536];
+            let length = self.socket.as_ref().unwrap().recv(&mut buffer).ok()?;
+            Some(String::from_utf8(buffer[..length].to_vec()).unwrap())
+        }
+
+        /// What stands behind priority and time.
+        fn texts(&self) -> Vec<String> {
+            std::iter::from_fn(|| self.message())
+                .map(|message| message[message.find(" pyf").unwrap() + 1..].to_owned())
+                .collect()
+        }
+    }
+
+    fn write(output: &mut Output, pool: &str, text: &str) {
+        let time = Timestamp::from_unix_millis(1_795_200_374_123).with_offset(60);
+        let line = Line { time, level: Level::Warn, pool, process: 4711, text: format_args!("{text}") };
+        let mut pieces = Vec::new();
+        output.sink.encode(&line, &mut |piece| pieces.push(piece));
+        pieces.into_iter().for_each(|piece| output.push(piece));
+        output.flush();
+    }
+
+    #[test]
+    fn a_message_has_priority_local_time_ident_process_and_pool() {
+        let daemon = Daemon::start();
+        let mut output = daemon.output();
+        write(&mut output, "blog", "it broke");
+        assert_eq!(daemon.message().unwrap(), "<28>Nov 20 19:46:14 pyfcgid[4711]: blog: it broke");
+        write(&mut output, "pyfcgid", "");
+        assert_eq!(daemon.texts(), ["pyfcgid[4711]: "]);
+    }
+
+    #[test]
+    fn each_line_is_a_message_and_a_long_one_several() {
+        let daemon = Daemon::start();
+        let mut output = daemon.output();
+        write(&mut output, "pyfcgid", "Traceback:\n  File\0\nError\x1b");
+        assert_eq!(
+            daemon.texts(),
+            ["pyfcgid[4711]: Traceback:", "pyfcgid[4711]:       File\\u{0}", "pyfcgid[4711]:     Error\\u{1b}"]
+        );
+        let long = "ä".repeat(20_000);
+        write(&mut output, "pyfcgid", &long);
+        let texts = daemon.texts();
+        assert_eq!(texts.iter().map(|text| text.strip_prefix("pyfcgid[4711]: ").unwrap()).collect::<String>(), long);
+        assert!(texts.len() > 1 && texts.iter().all(|text| text.len() < USUAL_MAX_LEN));
+    }
+
+    #[test]
+    fn lines_wait_while_the_daemon_is_being_restarted() {
+        let mut daemon = Daemon::start();
+        let mut output = daemon.output();
+        write(&mut output, "pyfcgid", "before");
+        assert_eq!(daemon.texts(), ["pyfcgid[4711]: before"]);
+        daemon.stop();
+        write(&mut output, "pyfcgid", "during");
+        assert!(output.is_waiting() && output.sink.descriptor().is_none());
+        daemon.restart();
+        write(&mut output, "pyfcgid", "after");
+        assert_eq!(daemon.texts(), ["pyfcgid[4711]: during", "pyfcgid[4711]: after"]);
+        daemon.stop();
+        daemon.restart();
+        write(&mut output, "pyfcgid", "unnoticed");
+        assert_eq!(daemon.texts(), ["pyfcgid[4711]: unnoticed"]);
+        assert!(!output.is_waiting());
+    }
+
+    #[test]
+    fn lines_wait_for_a_daemon_that_is_slow() {
+        let daemon = Daemon::start();
+        let mut output = daemon.output();
+        let mut sent = Vec::new();
+        while !output.is_waiting() {
+            sent.push(format!("pyfcgid[4711]: {}", sent.len()));
+            write(&mut output, "pyfcgid", &(sent.len() - 1).to_string());
+        }
+        assert!(output.sink.descriptor().is_some());
+        let mut received = daemon.texts();
+        output.flush();
+        received.extend(daemon.texts());
+        assert_eq!(received, sent);
+        assert!(!output.is_waiting());
+    }
+
+    #[test]
+    fn a_daemon_with_a_stream_socket_gets_messages_with_an_end() {
+        let directory = TempDir::new().unwrap();
+        let path = directory.path().join("log");
+        let listener = UnixListener::bind(&path).unwrap();
+        let mut output = Output::new(Box::new(Syslog::open(&path, "pyfcgid", Facility::default()).unwrap()));
+        let (mut stream, _) = listener.accept().unwrap();
+        write(&mut output, "pyfcgid", "one\ntwo");
+        drop(output);
+        let mut text = String::new();
+        stream.read_to_string(&mut text).unwrap();
+        let ends: Vec<_> = text.split_terminator('\0').map(|message| &message[message.find("]: ").unwrap()..]).collect();
+        assert_eq!((ends, text.ends_with('\0')), (vec!["]: one", "]:     two"], true));
+    }
+
+    #[test]
+    fn a_socket_that_is_not_there_is_an_error_and_one_that_nobody_listens_on_is_none() {
+        let mut daemon = Daemon::start();
+        daemon.socket = None;
+        Syslog::open(&daemon.path(), "pyfcgid", Facility::default()).map(drop).unwrap();
+        let missing = daemon.directory.path().join("missing");
+        let error = Syslog::open(&missing, "pyfcgid", Facility::default()).map(drop).unwrap_err().to_string();
+        assert!(error.contains("missing") && error.contains("syslog-socket"), "{error}");
+        Syslog::open(Path::new(&"x".repeat(200)), "pyfcgid", Facility::default()).map(drop).unwrap_err();
+    }
+
+    #[test]
+    fn a_limit_of_the_system_shortens_messages() {
+        let daemon = Daemon::start();
+        let mut syslog = Syslog::open(&daemon.path(), "pyfcgid", Facility::default()).unwrap();
+        assert_eq!(syslog.send_shorter(&[b'x'; 6000]).unwrap(), 6000);
+        assert_eq!((daemon.message().unwrap().len(), syslog.max_len), (3000, 3000));
+        syslog.send_shorter(b"too long already").unwrap_err();
+        assert_eq!(syslog.max_len, MIN_MAX_LEN);
+    }
+}

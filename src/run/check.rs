@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use super::error::Error;
-use super::{loading, privileges, warnings};
+use super::{access_log, loading, privileges, warnings};
 use crate::config::{self, Config};
 use crate::sys::process::{self, ExitReason, Fork};
 use crate::sys::{self, signal};
@@ -15,7 +15,7 @@ pub fn run(config: &Config) -> u8 {
     }
     signal::reset();
     let checked = sys::fd::keep_from_subprocesses().map_err(Error::from);
-    let checked = checked.and_then(|()| privileges::validate(config));
+    let checked = checked.and_then(|()| Ok(access_log::validate(config)?)).and_then(|()| privileges::validate(config));
     // All of them, so that one run shows all that is wrong.
     let checked = checked.and_then(|()| config.pools.iter().map(check_pool).collect::<Result<Vec<u8>, _>>());
     let code = match checked {

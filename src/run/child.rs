@@ -9,11 +9,9 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use log::LevelFilter;
-
 use super::error::{EX_SOFTWARE, Error};
-use super::{loading, settings};
-use crate::config;
+use super::{access_log, loading, settings};
+use crate::config::{self, Config};
 use crate::event_loop::{self, EventLoop, Passage, SharedLoop};
 use crate::link::{Command, Report};
 use crate::listener::{BindError, Listener};
@@ -25,19 +23,19 @@ use crate::wsgi::interpreter::LINKED_VERSION;
 use crate::{logging, workers};
 
 /// Lives the life of a child, and ends the process.
-pub fn run(pool: &config::Pool, level: LevelFilter, inherited: Inherited) -> ! {
+pub fn run(pool: &config::Pool, config: &Config, inherited: Inherited) -> ! {
     // No destructor of the supervisor's may run in a child: it would remove files that are not its own.
-    let lived = catch_unwind(AssertUnwindSafe(|| live(pool, level, inherited)));
+    let lived = catch_unwind(AssertUnwindSafe(|| live(pool, config, inherited)));
     sys::process::exit_now(lived.unwrap_or(EX_SOFTWARE))
 }
 
-fn live(pool: &config::Pool, level: LevelFilter, inherited: Inherited) -> u8 {
+fn live(pool: &config::Pool, config: &Config, inherited: Inherited) -> u8 {
     let Inherited { listeners, passage, ends } = inherited;
     let link = UnixStream::from(ends.link);
     let prepared = keep_what_is_needed(&listeners, passage, &link, &ends.log, [&ends.stdout, &ends.stderr]);
     drop((ends.stdout, ends.stderr));
-    let sent = logging::send_to(ends.log, level);
-    let served = prepared.and(sent).map_err(Error::from).and_then(|()| serve(pool, &listeners, passage, &link));
+    let sent = logging::send_to(ends.log, config.log_level);
+    let served = prepared.and(sent).map_err(Error::from).and_then(|()| serve(pool, config, &listeners, passage, &link));
     match served {
         Ok(()) => 0,
         Err(error) => {
@@ -71,7 +69,13 @@ fn keep_what_is_needed(
     Ok(())
 }
 
-fn serve(pool: &config::Pool, listeners: &[RawFd], passage: [RawFd; 2], link: &UnixStream) -> Result<(), Error> {
+fn serve(
+    pool: &config::Pool,
+    config: &Config,
+    listeners: &[RawFd],
+    passage: [RawFd; 2],
+    link: &UnixStream,
+) -> Result<(), Error> {
     super::privileges::confine(pool)?;
     end_with_the_supervisor(link)?;
     loading::enter(pool)?;
@@ -85,7 +89,8 @@ fn serve(pool: &config::Pool, listeners: &[RawFd], passage: [RawFd; 2], link: &U
     let controls = [link.try_clone()?, signals];
     let controls = controls.map(|control| control.set_nonblocking(true).map(|()| mio::net::UnixStream::from_std(control)));
     let controls = controls.into_iter().collect::<Result<Vec<_>, _>>()?;
-    let event_loop = EventLoop::new(listeners, controls, Some(passage), queue, settings::of_loop(pool))?;
+    let of_loop = settings::of_loop(pool, access_log::journal(config, &pool.name));
+    let event_loop = EventLoop::new(listeners, controls, Some(passage), queue, of_loop)?;
     let event_loop = Arc::new(SharedLoop::new(event_loop));
     let source: Arc<dyn Source> = Arc::<SharedLoop>::clone(&event_loop);
     let worker = worker.with_source(source);

@@ -3,15 +3,19 @@ use std::io;
 
 use thiserror::Error;
 
+use crate::config;
 use crate::daemon::{DaemonizeError, PidFileError};
 use crate::listener::BindError;
 use crate::logging;
+use crate::service::activation;
 use crate::sys::identity;
 use crate::wsgi::interpreter::{LoadError, StartError};
 
 /// Why pyfcgid, or a child of it, does not start.
 #[derive(Debug, Error)]
 pub enum Error {
+    #[error(transparent)]
+    Config(#[from] config::Error),
     #[error(transparent)]
     Bind(#[from] BindError),
     #[error(transparent)]
@@ -22,6 +26,8 @@ pub enum Error {
     Log(#[from] logging::Error),
     #[error(transparent)]
     Daemon(#[from] DaemonizeError),
+    #[error(transparent)]
+    Activation(#[from] activation::Error),
     #[error(transparent)]
     PidFile(#[from] PidFileError),
     #[error(transparent)]
@@ -40,8 +46,9 @@ impl Error {
     /// Of sysexits.
     pub fn exit_code(&self) -> u8 {
         match self {
+            Self::Config(error) => error.exit_code(),
             Self::Load(_) | Self::Worker(_) => EX_SOFTWARE,
-            Self::Bind(_) | Self::System(_) | Self::Daemon(_) | Self::PidFile(_) => EX_OSERR,
+            Self::Bind(_) | Self::System(_) | Self::Daemon(_) | Self::PidFile(_) | Self::Activation(_) => EX_OSERR,
             Self::Start(_) | Self::Chdir { .. } | Self::Log(_) | Self::Identity(_) | Self::Chroot { .. } => EX_CONFIG,
         }
     }

@@ -9,6 +9,7 @@ use crate::client;
 use crate::config::Config;
 use crate::supervisor::Wish;
 
+mod access_log;
 mod check;
 mod child;
 mod control;

@@ -8,12 +8,13 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::path::PathBuf;
 
 use super::error::Error;
-use super::{child, parse, privileges, warnings};
+use super::{access_log, child, parse, privileges, warnings};
 use crate::cli::Command;
 use crate::config::{self, Config};
 use crate::daemon::{self, PidFile, Readiness, Side};
 use crate::logging;
-use crate::supervisor::{ControlSocket, Failure, HangUp, Inheritance, Inherited, Program, Successor, Supervisor};
+use crate::service::{self, notify::Notifier};
+use crate::supervisor::{ControlSocket, Failure, HangUp, Inheritance, Inherited, Program, Successor, Supervisor, Surroundings};
 use crate::sys::process::ProcessId;
 use crate::sys::{self, signal};
 
@@ -26,17 +27,22 @@ pub fn run(arguments: Vec<OsString>, mut config: Config) -> u8 {
     let inheritance = take_inheritance();
     let hang_up = hang_up(&config, inheritance.is_some());
     signal::reset();
+    let sockets = match activation::Sockets::take() {
+        Ok(sockets) => sockets,
+        Err(error) => return report(&error, Readiness::in_foreground()),
+    };
+    let manager = Notifier::from_environment(&|name| std::env::var_os(name));
+    service::forget_environment();
     let readiness = match (config.daemonize, &inheritance) {
-        (true, None) => match daemon::daemonize(&[], &mut io::stderr()) {
+        (true, None) => match daemon::daemonize(&sockets.descriptors(), &mut io::stderr()) {
             Ok(Side::Daemon(readiness)) => readiness,
             Ok(Side::Launcher(code)) => return code,
             Err(error) => return report(&Error::from(error), Readiness::in_foreground()),
         },
         _ => Readiness::in_foreground(),
     };
-    let sockets = activation::Sockets::take();
     let server = Server { binary: std::env::current_exe(), arguments, sockets, readiness: RefCell::new(Some(readiness)) };
-    let ended = server.prepare(&mut config).and_then(|()| server.supervise(config, inheritance, hang_up));
+    let ended = server.prepare(&mut config).and_then(|()| server.supervise(config, inheritance, hang_up, manager));
     match ended {
         Ok(code) => code,
         Err(error) => report(&error, server.readiness.take().unwrap_or_else(Readiness::in_foreground)),
@@ -75,6 +81,7 @@ struct Server {
 
 impl Server {
     fn prepare(&self, config: &mut Config) -> Result<(), Error> {
+        access_log::validate(config)?;
         privileges::validate(config)?;
         self.sockets.assign(config);
         logging::start(&log_settings::of(config))?;
@@ -87,7 +94,13 @@ impl Server {
         Ok(sys::fd::keep_from_subprocesses()?)
     }
 
-    fn supervise(&self, config: Config, inheritance: Option<Inheritance>, hang_up: HangUp) -> Result<u8, Error> {
+    fn supervise(
+        &self,
+        config: Config,
+        inheritance: Option<Inheritance>,
+        hang_up: HangUp,
+        manager: Notifier,
+    ) -> Result<u8, Error> {
         let pid_file = self.pid_file(&config, inheritance.as_ref())?;
         let control = config.control_socket.as_deref().map(|path| {
             match inheritance.as_ref().and_then(|inheritance| inheritance.control) {
@@ -95,10 +108,10 @@ impl Server {
                 None => ControlSocket::bind(path, config.control_socket_mode),
             }
         });
-        let control = control.transpose()?;
+        let surroundings = Surroundings { control: control.transpose()?, hang_up, manager };
         let mut supervisor = match inheritance {
-            Some(inheritance) => Supervisor::succeed(self, config, inheritance, control, hang_up)?,
-            None => Supervisor::bind(self, config, control, hang_up)?,
+            Some(inheritance) => Supervisor::succeed(self, config, inheritance, surroundings)?,
+            None => Supervisor::bind(self, config, surroundings)?,
         };
         if let Some(pid_file) = &pid_file {
             supervisor.keep(pid_file.as_fd().as_raw_fd());
@@ -128,8 +141,8 @@ impl Server {
 }
 
 impl Program for Server {
-    fn run_child(&self, settings: &config::Pool, level: log::LevelFilter, inherited: Inherited) -> ! {
-        child::run(settings, level, inherited)
+    fn run_child(&self, settings: &config::Pool, config: &Config, inherited: Inherited) -> ! {
+        child::run(settings, config, inherited)
     }
 
     fn read_config(&self) -> Result<Config, Failure> {
@@ -138,6 +151,7 @@ impl Program for Server {
             Ok(_) => return Err(Failure { code: super::error::EX_CONFIG, text: "this is no `serve` any more".to_owned() }),
             Err(exit) => return Err(Failure { code: exit.code, text: exit.message }),
         };
+        access_log::validate(&config).map_err(|error| failure(error.into()))?;
         privileges::validate(&config).map_err(failure)?;
         self.sockets.assign(&mut config);
         Ok(config)

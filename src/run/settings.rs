@@ -1,13 +1,15 @@
 //! What the configuration says, in the terms of each part.
 
+use std::sync::Arc;
+
 use crate::config;
 use crate::event_loop;
-use crate::exchange::Limits;
+use crate::exchange::{Journal, Limits};
 use crate::protocol::SessionLimits;
 use crate::wsgi;
 
 /// For the event loop.
-pub fn of_loop(pool: &config::Pool) -> event_loop::Settings {
+pub fn of_loop(pool: &config::Pool, journal: Option<Arc<dyn Journal>>) -> event_loop::Settings {
     let session = SessionLimits {
         max_connections: u32::try_from(pool.max_connections).unwrap_or(u32::MAX),
         max_requests: MAX_REQUESTS_A_CONNECTION as u32,
@@ -28,6 +30,7 @@ pub fn of_loop(pool: &config::Pool) -> event_loop::Settings {
         spread: pool.processes.max > 1,
         session,
         request,
+        journal,
     }
 }
 

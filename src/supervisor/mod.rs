@@ -8,12 +8,10 @@ use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
-use log::LevelFilter;
-
 use crate::config::{self, Config};
 use crate::listener::BindError;
 use crate::logging;
-use crate::notify;
+use crate::service::notify::Notifier;
 use crate::sys::poll::{self, Interest};
 use crate::sys::{passing, signal};
 
@@ -53,7 +51,7 @@ pub struct Inherited {
 /// What the supervisor does not do itself.
 pub trait Program {
     /// The life of a child, after the fork. It ends the process.
-    fn run_child(&self, settings: &config::Pool, level: LevelFilter, inherited: Inherited) -> !;
+    fn run_child(&self, settings: &config::Pool, config: &Config, inherited: Inherited) -> !;
 
     /// Reads the configuration again.
     ///
@@ -107,6 +105,7 @@ pub struct Supervisor<'a> {
     stopping: Vec<Client>,
     next_tick: Instant,
     watchdog: Option<Duration>,
+    manager: Notifier,
 }
 
 /// What the process as a whole is at.
@@ -115,6 +114,17 @@ enum Phase {
     Starting,
     Running,
     Stopping(Stop),
+}
+
+/// What was there before the supervisor.
+#[derive(Debug)]
+pub struct Surroundings {
+    /// The control socket, if there is to be one.
+    pub control: Option<ControlSocket>,
+    /// What SIGHUP means.
+    pub hang_up: HangUp,
+    /// Who wants to know how the service is.
+    pub manager: Notifier,
 }
 
 /// Which signals are heard, as they were at the start of the process.
@@ -133,13 +143,8 @@ impl<'a> Supervisor<'a> {
     ///
     /// # Errors
     /// [`BindError`]; what was bound is released.
-    pub fn bind(
-        program: &'a dyn Program,
-        config: Config,
-        control: Option<ControlSocket>,
-        hang_up: HangUp,
-    ) -> Result<Self, BindError> {
-        let mut supervisor = Self::empty(program, config, control, hang_up)?;
+    pub fn bind(program: &'a dyn Program, config: Config, surroundings: Surroundings) -> Result<Self, BindError> {
+        let mut supervisor = Self::empty(program, config, surroundings)?;
         let now = Instant::now();
         for settings in supervisor.config.pools.clone() {
             let sockets = Sockets::bind(&settings, &Sockets::default())?;
@@ -149,12 +154,8 @@ impl<'a> Supervisor<'a> {
         Ok(supervisor)
     }
 
-    fn empty(
-        program: &'a dyn Program,
-        config: Config,
-        control: Option<ControlSocket>,
-        hang_up: HangUp,
-    ) -> Result<Self, BindError> {
+    fn empty(program: &'a dyn Program, config: Config, surroundings: Surroundings) -> Result<Self, BindError> {
+        let Surroundings { control, hang_up, manager } = surroundings;
         let signals = listen_to_signals(hang_up).map_err(system)?;
         let now = Instant::now();
         Ok(Self {
@@ -174,7 +175,8 @@ impl<'a> Supervisor<'a> {
             asked: Vec::new(),
             stopping: Vec::new(),
             next_tick: now,
-            watchdog: notify::watchdog_interval(),
+            watchdog: manager.watchdog_interval(),
+            manager,
         })
     }
 
@@ -227,7 +229,7 @@ impl<'a> Supervisor<'a> {
         let now = Instant::now();
         let mut index = 0;
         while index < self.pools.len() {
-            let outcomes = self.pools[index].perform(self.program, self.config.log_level, now);
+            let outcomes = self.pools[index].perform(self.program, &self.config, now);
             let name = self.pools[index].name().to_owned();
             let is_gone = outcomes.contains(&Outcome::Stopped);
             outcomes.into_iter().for_each(|outcome| self.handle_outcome(&name, outcome));
@@ -256,7 +258,7 @@ impl<'a> Supervisor<'a> {
         if self.phase == Phase::Starting && self.reload.is_none() && self.pools.iter().all(|pool| pool.children().is_steady()) {
             self.phase = Phase::Running;
             log::info!("ready");
-            notify::send("READY=1\nSTATUS=serving");
+            self.manager.ready("serving");
             self.program.announce_start();
         }
     }
@@ -267,7 +269,7 @@ impl<'a> Supervisor<'a> {
         }
         self.phase = Phase::Stopping(stop);
         log::info!("stopping {}", if stop == Stop::Now { "at once" } else { "gracefully" });
-        notify::send("STOPPING=1\nSTATUS=stopping");
+        self.manager.stopping("stopping");
         let now = Instant::now();
         self.pools.iter_mut().for_each(|pool| pool.stop(stop, now));
         self.end_reload_by_stop();
@@ -318,7 +320,8 @@ impl<'a> Supervisor<'a> {
         let tick = (self.watchdog.is_some() || self.pools.iter().any(RunningPool::needs_ticks)).then_some(self.next_tick);
         let asked = self.asked.iter().map(Asked::deadline);
         let deadlines = self.pools.iter().filter_map(RunningPool::next_deadline).chain(tick).chain(asked);
-        deadlines.min().map(|deadline| deadline.saturating_duration_since(now))
+        let patience = deadlines.min().map(|deadline| deadline.saturating_duration_since(now));
+        patience.into_iter().chain(logging::retry_in()).min()
     }
 
     fn handle_timeout(&mut self, now: Instant) {
@@ -326,7 +329,7 @@ impl<'a> Supervisor<'a> {
         if tick {
             self.next_tick = now + self.watchdog.unwrap_or(TICK).min(TICK);
             if self.watchdog.is_some() {
-                notify::send("WATCHDOG=1");
+                self.manager.watchdog();
             }
         }
         self.pools.iter_mut().for_each(|pool| pool.handle_timeout(tick, now));

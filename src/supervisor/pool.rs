@@ -5,13 +5,11 @@ use std::io;
 use std::os::fd::{AsRawFd, RawFd};
 use std::time::Instant;
 
-use log::LevelFilter;
-
 use super::children::{Action, ChildId, Children, Failure, Generation, Outcome, Policy, Said, Stop};
 use super::process::{ChildEnds, Process};
 use super::sockets::{Passage, Sockets};
 use super::{Inherited, Program};
-use crate::config;
+use crate::config::{self, Config};
 use crate::link::{Command, Numbers, Report};
 use crate::sys::signal;
 
@@ -118,8 +116,10 @@ impl RunningPool {
         }
     }
 
-    /// Ends its children.
+    /// Ends its children, and stops listening: who connects from now on is told so, and does not wait for nobody. What waits in the
+    /// backlog is still the children's, who have the sockets too.
     pub fn stop(&mut self, stop: Stop, now: Instant) {
+        self.sockets = Sockets::default();
         self.children.handle_stop(stop, now);
     }
 
@@ -166,7 +166,10 @@ impl RunningPool {
         };
         // In this order: what a child said before its end is read after its end is known.
         let exit = process.reap();
-        process.copy_log(&self.name);
+        match exit {
+            Some(_) => process.copy_last_words(&self.name),
+            None => process.copy_log(&self.name),
+        }
         for report in process.read_reports() {
             self.handle_report(id, report, now);
         }
@@ -240,7 +243,7 @@ impl RunningPool {
     }
 
     /// Does what the state of the children asks for, until there is nothing more; returns what has come of it all.
-    pub fn perform(&mut self, program: &dyn Program, level: LevelFilter, now: Instant) -> Vec<Outcome> {
+    pub fn perform(&mut self, program: &dyn Program, config: &Config, now: Instant) -> Vec<Outcome> {
         let mut outcomes = Vec::new();
         loop {
             let actions = self.children.take_actions();
@@ -249,7 +252,7 @@ impl RunningPool {
             }
             for action in actions {
                 match action {
-                    Action::Spawn(id, generation) => self.spawn(id, generation, (program, level), now),
+                    Action::Spawn(id, generation) => self.spawn(id, generation, (program, config), now),
                     Action::Tell(id, command) => self.tell(id, command),
                     Action::Terminate(id) => self.signal(id, signal::TERM),
                     Action::Kill(id) => self.signal(id, signal::KILL),
@@ -277,12 +280,12 @@ impl RunningPool {
         }
     }
 
-    fn spawn(&mut self, id: ChildId, generation: Generation, (program, level): (&dyn Program, LevelFilter), now: Instant) {
+    fn spawn(&mut self, id: ChildId, generation: Generation, (program, config): (&dyn Program, &Config), now: Instant) {
         let spawned = match self.settings.get(&generation) {
             Some(settings) => {
                 let listeners = self.sockets.descriptors_of(&settings.listen);
                 let passage = self.passage();
-                Process::spawn(|ends: ChildEnds| program.run_child(settings, level, Inherited { listeners, passage, ends }))
+                Process::spawn(|ends: ChildEnds| program.run_child(settings, config, Inherited { listeners, passage, ends }))
             }
             None => Err(io::Error::other("its settings are gone")),
         };

@@ -8,7 +8,7 @@ use std::time::Instant;
 use log::Level;
 
 use crate::link::{Command, Numbers, Report, Reports};
-use crate::logging::{self, Lines, Message, Reader};
+use crate::logging::{self, Lines, Reader};
 use crate::sys::process::{self, ExitReason, Fork, ProcessId};
 use crate::sys::{fd, signal};
 
@@ -134,24 +134,22 @@ impl Process {
         }
     }
 
-    /// Writes its log records and its stray output to the log.
+    /// Writes its log records and its stray output to the log, as far as they are there, but not so much that others have to wait.
     pub fn copy_log(&mut self, pool: &str) {
         let process = self.id.number().cast_unsigned();
-        for message in std::iter::from_fn(|| self.log.read()).take(MESSAGES_AT_ONCE) {
-            match message {
-                Message::Record { level, text } => logging::write(level, pool, process, &text),
-                Message::Access { line } => logging::write_access(process, &line),
-            }
-        }
+        logging::pass_on(&mut self.log, pool, process);
         for (output, level) in self.output.iter_mut().zip([Level::Info, Level::Warn]) {
             let Some(lines) = output else { continue };
-            for line in std::iter::from_fn(|| lines.read()).take(MESSAGES_AT_ONCE) {
-                logging::write(level, pool, process, &line);
-            }
+            logging::pass_on_lines(lines, level, pool, process);
             if lines.is_at_end() {
                 *output = None;
             }
         }
+    }
+
+    /// The same for a process that has ended: all that it has left.
+    pub fn copy_last_words(&mut self, pool: &str) {
+        (0..ROUNDS_AT_THE_END).for_each(|_| self.copy_log(pool));
     }
 
     /// What it has reported since the last time.
@@ -192,5 +190,5 @@ impl Process {
 }
 
 const EX_SOFTWARE: u8 = 70;
-/// So that one child that writes much does not keep the others waiting.
-const MESSAGES_AT_ONCE: usize = 256;
+/// What fits into a pipe and a socket is read in fewer. There may be no end, if the application has left processes behind.
+const ROUNDS_AT_THE_END: usize = 64;

@@ -16,7 +16,7 @@ use super::control::ControlSocket;
 use super::pool::RunningPool;
 use super::process::{Descriptors, Process};
 use super::sockets::{Passage, Sockets};
-use super::{HangUp, Phase, Program, Supervisor};
+use super::{Phase, Program, Supervisor, Surroundings};
 use crate::config::{Config, ListenAddress};
 use crate::listener::BindError;
 use crate::sys::fd;
@@ -130,10 +130,9 @@ impl<'a> Supervisor<'a> {
         program: &'a dyn Program,
         config: Config,
         inheritance: Inheritance,
-        control: Option<ControlSocket>,
-        hang_up: HangUp,
+        surroundings: Surroundings,
     ) -> Result<Self, BindError> {
-        let mut supervisor = Self::empty(program, config, control, hang_up)?;
+        let mut supervisor = Self::empty(program, config, surroundings)?;
         supervisor.phase = Phase::Running;
         let now = Instant::now();
         for legacy in inheritance.pools {
@@ -209,6 +208,7 @@ impl<'a> Supervisor<'a> {
         descriptors.iter().for_each(|number| fd::keep_at_exec(*number, fd::AtExec::Keep));
         let error = Command::new(&successor.binary)
             .args(&successor.arguments)
+            .envs(self.manager.environment())
             .env(Inheritance::VARIABLE, inheritance.to_text(std::process::id()))
             .exec();
         descriptors.iter().for_each(|number| fd::keep_at_exec(*number, fd::AtExec::Close));

@@ -11,7 +11,6 @@ use super::sockets::Sockets;
 use super::{Phase, Supervisor, passage};
 use crate::config::{self, Config};
 use crate::listener::BindError;
-use crate::notify;
 
 /// A reload that goes on.
 #[derive(Debug, Default)]
@@ -55,7 +54,7 @@ impl Supervisor<'_> {
 
     fn begin_reload(&mut self, clients: Vec<Client>) {
         log::info!("reloading");
-        notify::send(&notify::reloading());
+        self.manager.reloading("reloading");
         self.reload = Some(Reload { clients, ..Reload::default() });
         if let Err(failure) = self.prepare().and_then(|(config, pools)| self.commit(config, pools)) {
             self.note_failure("-", failure);
@@ -128,10 +127,10 @@ impl Supervisor<'_> {
         if code == 0 {
             self.stop_pools_that_are_no_more();
             log::info!("reloaded");
-            notify::send("READY=1\nSTATUS=serving");
+            self.manager.ready("serving");
         } else {
             log::error!("not reloaded; what ran before runs on\n{text}");
-            notify::send("READY=1\nSTATUS=serving; the last reload failed");
+            self.manager.ready("serving; the last reload has failed");
         }
         let text = if code == 0 { String::new() } else { format!("pyfcgid: not reloaded\n{text}") };
         reload.clients.into_iter().for_each(|client| client.end(code, &text));

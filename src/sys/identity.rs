@@ -371,20 +371,22 @@ mod tests {
 
     #[test]
     fn a_user_brings_its_groups_unless_others_are_typed() {
-        let identity = Identity::resolve(Some("nobody"), None, None).unwrap();
-        assert_eq!((identity.uid, identity.gid), (65534, 65534));
-        assert_eq!(identity.groups, [65534]);
-        let typed = Identity::resolve(Some("nobody"), Some("daemon"), Some(&["2".to_owned(), "1".to_owned(), "2".to_owned()]));
-        let typed = typed.unwrap();
-        assert_eq!((typed.uid, typed.gid, typed.groups), (65534, 1, vec![1, 2]));
-        let none = Identity::resolve(Some("nobody"), None, Some(&[])).unwrap();
-        assert_eq!(none.groups, Vec::<u32>::new());
+        let (uid, gid, daemon) = (user_id("bin").unwrap(), group_id("bin").unwrap(), group_id("daemon").unwrap());
+        let identity = Identity::resolve(Some("bin"), None, None).unwrap();
+        assert_eq!((identity.uid, identity.gid), (uid, gid));
+        assert!(identity.groups.contains(&gid));
+        let typed = ["9".to_owned(), "8".to_owned(), "9".to_owned()];
+        let typed = Identity::resolve(Some("bin"), Some("daemon"), Some(&typed)).unwrap();
+        assert_eq!((typed.uid, typed.gid, typed.groups), (uid, daemon, vec![8, 9]));
+        let none = Identity::resolve(Some("bin"), None, Some(&[])).unwrap();
+        assert!(none.groups.is_empty());
     }
 
     #[test]
     fn another_primary_group_takes_the_place_of_the_users_own() {
-        let identity = Identity::resolve(Some("nobody"), Some("daemon"), None).unwrap();
-        assert_eq!((identity.gid, identity.groups), (1, vec![1]));
+        let daemon = group_id("daemon").unwrap();
+        let identity = Identity::resolve(Some("bin"), Some("daemon"), None).unwrap();
+        assert_eq!((identity.gid, identity.groups), (daemon, vec![daemon]));
     }
 
     #[test]

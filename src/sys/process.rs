@@ -314,6 +314,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::zombie_processes, reason = "reap is what waits for it")]
     fn how_a_child_ended_is_told_once() {
         let child = std::process::Command::new("sh").args(["-c", "exit 3"]).spawn().unwrap();
         let child = ProcessId::new(child.id().cast_signed()).unwrap();

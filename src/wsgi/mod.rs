@@ -100,6 +100,7 @@ impl Handler for Gateway<'_> {
     fn handle(&mut self, exchange: Exchange) {
         let id = self.next_request_id();
         let Exchange { request, mut reply } = exchange;
+        reply.set_request_id(&id);
         let line = RequestLine { id: &id, params: &request.params };
         let environ = match self.environs.build(&request.params, request.body.length()) {
             Ok(Ok(environ)) => environ,

@@ -220,7 +220,7 @@ fn take_use_tree(tokens: &[&str], start: usize, prefix: &str, paths: &mut Vec<St
 
 fn take_group(tokens: &[&str], start: usize, prefix: &str, paths: &mut Vec<String>) -> usize {
     let mut at = start;
-    while at < tokens.len() && tokens[at] != "}" {
+    while at < tokens.len() && !["}", ";"].contains(&tokens[at]) {
         at = take_use_tree(tokens, at, prefix, paths);
         if tokens.get(at) == Some(&",") {
             at += 1;

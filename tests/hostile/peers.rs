@@ -199,7 +199,7 @@ fn running_out_of_file_descriptors_is_survived() {
     let mut first = server.connect();
     first.request(&post("first=1", 0), b"").expect_status(200);
     let limit = server.open_files() + 5;
-    let arguments = [format!("--pid={}", server.pid()), format!("--nofile={limit}:")];
+    let arguments = [format!("--pid={}", server.child_pid()), format!("--nofile={limit}:")];
     let status = Command::new("prlimit").args(arguments).status();
     assert!(status.expect("prlimit runs (Debian package: util-linux)").success());
     let before = server.log();

@@ -2,6 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -15,6 +16,7 @@ use super::peer::{Address, DEADLINE, Peer};
 /// How `pyfcgid` is to be started.
 #[derive(Debug)]
 pub struct Launch {
+    binary: OsString,
     wrapper: Vec<OsString>,
     arguments: Vec<OsString>,
     environment: Vec<(OsString, OsString)>,
@@ -39,7 +41,23 @@ impl Launch {
     /// `pyfcgid SUBCOMMAND`.
     pub fn new(subcommand: &str) -> Self {
         let directory = tempfile::Builder::new().prefix("pyfcgid-test-").tempdir().expect("a temporary directory");
-        Self { wrapper: Vec::new(), arguments: vec![subcommand.into()], environment: Vec::new(), directory, listen: None }
+        let binary = env!("CARGO_BIN_EXE_pyfcgid").into();
+        let mut arguments: Vec<OsString> = vec![subcommand.into()];
+        if is_root() && ["serve", "check"].contains(&subcommand) {
+            // Without being told so, it does not run applications as root.
+            arguments.extend(["--user", "root"].map(OsString::from));
+        }
+        Self { binary, wrapper: Vec::new(), arguments, environment: Vec::new(), directory, listen: None }
+    }
+
+    /// The same with another file than the one that was built.
+    pub fn binary(self, path: impl AsRef<OsStr>) -> Self {
+        Self { binary: path.as_ref().to_owned(), ..self }
+    }
+
+    /// The same with an address, named by its configuration, on which it has to answer before it counts as started.
+    pub fn awaiting(self, address: impl Into<Address>) -> Self {
+        Self { listen: Some(address.into()), ..self }
     }
 
     /// The same listening on this address too, which the process has to accept on before it counts as started.
@@ -85,8 +103,13 @@ impl Launch {
     #[track_caller]
     pub fn start(self) -> Pyfcgid {
         let address = self.listen.clone().expect("an address to wait for");
+        // With a level or a file of settings, it may be silent about itself.
+        let says_so = !self.arguments.iter().any(|argument| argument == "--log-level" || argument == "-c");
         let mut started = self.spawn(address);
         started.wait_until_it_serves();
+        if says_so {
+            started.wait_for_log("]: ready\n");
+        }
         started
     }
 
@@ -129,8 +152,7 @@ impl Launch {
 
     /// The binary with its arguments, behind the wrapper if there is one.
     fn command(&self) -> Command {
-        let binary = OsString::from(env!("CARGO_BIN_EXE_pyfcgid"));
-        let words: Vec<_> = self.wrapper.iter().chain([&binary]).chain(&self.arguments).collect();
+        let words: Vec<_> = self.wrapper.iter().chain([&self.binary]).chain(&self.arguments).collect();
         let mut command = Command::new(words[0]);
         command.args(&words[1..]);
         command
@@ -207,9 +229,23 @@ impl Pyfcgid {
         self.directory.path()
     }
 
-    /// The process id.
+    /// The process id of the supervisor.
     pub fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// The process ids of its children.
+    pub fn children(&self) -> Vec<u32> {
+        children_of(self.pid())
+    }
+
+    /// The process id of its only child.
+    #[track_caller]
+    pub fn child_pid(&self) -> u32 {
+        match self.children()[..] {
+            [child] => child,
+            ref children => panic!("{} children; log:\n{}", children.len(), self.log()),
+        }
     }
 
     /// Everything it wrote to stderr.
@@ -285,24 +321,24 @@ impl Pyfcgid {
         }
     }
 
-    /// Resident memory in KiB.
+    /// Resident memory of its only child in KiB.
     pub fn rss_kib(&self) -> u64 {
         self.status_value("VmRSS:")
     }
 
-    /// The most resident memory there ever was, in KiB.
+    /// The most resident memory its only child ever had, in KiB.
     pub fn peak_rss_kib(&self) -> u64 {
         self.status_value("VmHWM:")
     }
 
-    /// How many threads there are.
+    /// How many threads its only child has.
     pub fn threads(&self) -> u64 {
         self.status_value("Threads:")
     }
 
-    /// How many file descriptors are open.
+    /// How many file descriptors its only child has open.
     pub fn open_files(&self) -> usize {
-        fs::read_dir(format!("/proc/{}/fd", self.pid())).expect("the process lives").count()
+        fs::read_dir(format!("/proc/{}/fd", self.child_pid())).expect("the process lives").count()
     }
 
     /// Waits until at most `count` file descriptors are open.
@@ -312,7 +348,7 @@ impl Pyfcgid {
     }
 
     fn status_value(&self, name: &str) -> u64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("the process lives");
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child_pid())).expect("the process lives");
         let line = status.lines().find(|line| line.starts_with(name)).expect("a field of proc(5)");
         line.split_whitespace().nth(1).and_then(|value| value.parse().ok()).expect("a number")
     }
@@ -334,10 +370,36 @@ impl Drop for Pyfcgid {
             eprintln!("--- log of pyfcgid {} ---\n{}---", self.pid(), self.log());
         }
         if self.exit_status().is_none() {
+            let children = self.children();
             let _ = self.child.kill();
             let _ = self.child.wait();
+            // They would end by themselves, but not before the application does.
+            children.into_iter().for_each(kill);
         }
     }
+}
+
+/// The processes whose parent this is.
+pub fn children_of(parent: u32) -> Vec<u32> {
+    let processes = fs::read_dir("/proc").expect("there is a /proc").flatten();
+    let numbers = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    let parent_of = |process: u32| {
+        let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+        // Behind the name, which may have anything in it.
+        stat.rsplit(") ").next()?.split(' ').nth(1)?.parse().ok()
+    };
+    let mut children: Vec<u32> = numbers.filter(|process| parent_of(*process) == Some(parent)).collect();
+    children.sort_unstable();
+    children
+}
+
+/// Whether the tests run as root.
+pub fn is_root() -> bool {
+    fs::metadata("/proc/self").is_ok_and(|found| found.uid() == 0)
+}
+
+fn kill(process: u32) {
+    let _ = Command::new("kill").args(["-9", &process.to_string()]).stderr(Stdio::null()).status();
 }
 
 /// Waits until `condition` holds; fails after [`DEADLINE`].

@@ -49,7 +49,7 @@ fn expect_captured(text: &str) {
     let log = server.wait_for_log_that(text, |log| log.lines().any(|line| line.ends_with(text)));
     assert_eq!(server.stdout(), "", "the log is on stderr");
     let line = log.lines().find(|line| line.ends_with(text)).unwrap();
-    assert!(line.contains(&server.pid().to_string()), "{line:?} does not look like a line of the log");
+    assert!(line.contains(&server.child_pid().to_string()), "{line:?} does not look like a line of the log");
 }
 
 #[test]

@@ -198,3 +198,83 @@ pub enum FormatError {
     #[error("a control character: a line of the access log is one line of text")]
     Control,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PARAMS: &[(&[u8], &[u8])] = &[
+        (b"REMOTE_ADDR", b"192.0.2.7"),
+        (b"REMOTE_USER", b""),
+        (b"REQUEST_METHOD", b"GET"),
+        (b"REQUEST_URI", b"/a\"b\\c\n\xc3\xa4?x=1"),
+        (b"SERVER_PROTOCOL", b"HTTP/1.1"),
+        (b"HTTP_HOST", b"example.org"),
+        (b"HTTP_USER_AGENT", b"curl/8"),
+    ];
+
+    fn line_with(format: &str, params: &[(&[u8], &[u8])]) -> String {
+        let param = |name: &[u8]| params.iter().find(|(key, _)| *key == name).map(|(_, value)| *value);
+        let entry = Entry {
+            param: &param,
+            time: Timestamp::from_unix_millis(1_795_200_374_123).with_offset(0),
+            pool: "blog",
+            process: 4711,
+            request_id: "12-3",
+            status: 200,
+            body_bytes_sent: 1234,
+            request_length: 56,
+            request_time: Duration::from_micros(1_002_999),
+        };
+        Format::parse(format).unwrap().line(&entry)
+    }
+
+    fn line(format: &str) -> String {
+        line_with(format, PARAMS)
+    }
+
+    #[test]
+    fn the_usual_format_is_nginx_s_combined() {
+        let expected = "192.0.2.7 - - [20/Nov/2026:18:46:14 +0000] \"GET /a\\x22b\\x5Cc\\x0A\\xC3\\xA4?x=1 HTTP/1.1\" 200 1234 \"-\" \"curl/8\"";
+        assert_eq!(line(COMBINED), expected);
+        assert_eq!(Format::default(), Format::parse(COMBINED).unwrap());
+    }
+
+    #[test]
+    fn every_variable_has_a_value() {
+        assert_eq!(line("$pool $pid $request_id $status $request_time $request_length"), "blog 4711 12-3 200 1.002 56");
+        assert_eq!(line("$time_iso8601 $msec $host"), "2026-11-20T18:46:14+00:00 1795200374.123 example.org");
+        assert_eq!(line("${status}s ${http_user_agent}$pid."), "200s curl/84711.");
+        assert_eq!((line(""), line("no variable"), line("$query_string")), (String::new(), "no variable".into(), "-".into()));
+    }
+
+    #[test]
+    fn a_request_uri_that_was_not_sent_is_made_of_what_was() {
+        let params: &[(&[u8], &[u8])] = &[(b"SCRIPT_NAME", b"/app"), (b"PATH_INFO", b"/x"), (b"QUERY_STRING", b"a=1")];
+        assert_eq!(line_with("$request|$request_uri|$host", params), "- /app/x?a=1|/app/x?a=1|-");
+        assert_eq!(line_with("$request", &[]), "- -");
+    }
+
+    #[test]
+    fn no_byte_of_a_value_can_leave_its_field() {
+        let every_byte: Vec<u8> = (0..=255).collect();
+        let names: [&[u8]; 4] = [b"REQUEST_METHOD", b"REQUEST_URI", b"HTTP_HOST", b"REMOTE_USER"];
+        let params = names.map(|name| (name, every_byte.as_slice()));
+        let line = line_with("$request \"$host\" $remote_user $http_host", &params);
+        assert!(line.bytes().all(|byte| (b' '..=b'~').contains(&byte)), "{line}");
+        assert_eq!((line.matches('"').count(), line.matches("\\x0A").count(), line.matches("\\x22").count()), (2, 5, 5));
+    }
+
+    #[test]
+    fn mistakes_are_told_with_what_was_meant() {
+        let error = |text: &str| Format::parse(text).unwrap_err().to_string();
+        assert_eq!(error("a $statsu b"), "unknown variable $statsu: did you mean $status?");
+        assert_eq!(error("${remote_adr}"), "unknown variable $remote_adr: did you mean $remote_addr?");
+        assert_eq!(error("100 $"), "a `$` without a name: write $status or ${status}");
+        assert_eq!(error("$$status"), error("100 $"));
+        assert_eq!(error("${status"), "a `${` without `}`");
+        assert!(error("a\nb").contains("control character"));
+        Format::parse("${}").unwrap_err();
+        Format::parse("${$}").unwrap_err();
+    }
+}

@@ -1,17 +1,42 @@
 //! Listening sockets that were there before this process: of systemd, or as descriptor 0 of spawn-fcgi and mod_fcgid.
 
-use crate::config::Config;
+use std::os::fd::RawFd;
+
+use crate::config::{Config, ListenAddress, Origin};
+use crate::run::error::Error;
+use crate::service::activation::{self, Inherited, Listen};
+use crate::sys::{fd, inheritance};
 
 /// Sockets that were inherited.
 #[derive(Debug, Default)]
-pub struct Sockets;
+pub struct Sockets(Vec<Inherited>);
 
 impl Sockets {
     /// Takes what is there.
-    pub fn take() -> Self {
-        Self
+    pub fn take() -> Result<Self, Error> {
+        let mut sockets = activation::inherited(&|name| std::env::var_os(name))?;
+        for socket in &mut sockets {
+            socket.number = inheritance::move_off_standard(socket.number)?;
+            fd::keep_at_exec(socket.number, fd::AtExec::Close);
+        }
+        Ok(Self(sockets))
     }
 
-    /// Gives them to the pool.
-    pub fn assign(&self, _config: &mut Config) {}
+    /// Their descriptors.
+    pub fn descriptors(&self) -> Vec<RawFd> {
+        self.0.iter().map(|socket| socket.number).collect()
+    }
+
+    /// Gives them to the pools for which nobody has said where they listen.
+    pub fn assign(&self, config: &mut Config) {
+        let pools = config.pools.len();
+        for pool in &mut config.pools {
+            let listen = if pool.origin("listen") == Origin::Default { Listen::Default } else { Listen::Typed };
+            let sockets = activation::sockets_of(&pool.name, pools, listen, &self.0);
+            let addresses: Vec<_> = sockets.map(|socket| ListenAddress::Fd(socket.number)).collect();
+            if !addresses.is_empty() {
+                pool.listen = addresses;
+            }
+        }
+    }
 }

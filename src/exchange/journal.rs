@@ -1,0 +1,62 @@
+//! What is told of a request when it has been answered, whoever has answered it and however that has ended.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::{Params, Request};
+
+/// Is told of every answer, by the thread that has ended it.
+pub trait Journal: Send + Sync + fmt::Debug {
+    /// Called once for each request, after its last bytes were given to the connection.
+    fn note(&self, answered: &Answered<'_>);
+}
+
+/// What is known of a request that was answered.
+#[derive(Clone, Copy, Debug)]
+pub struct Answered<'a> {
+    /// Its parameters, as far as they could be read.
+    pub params: &'a Params,
+    /// Its name in the log; empty if nobody has named it.
+    pub request_id: &'a str,
+    /// The HTTP status of the answer.
+    pub status: u16,
+    /// Bytes of the body that the connection has taken.
+    pub body_sent: u64,
+    /// Bytes of the parameters, and of the body as far as it was kept.
+    pub request_length: u64,
+    /// From its first record to the end of the answer.
+    pub time: Duration,
+}
+
+/// What a [`Reply`](super::Reply) keeps of its request until it can be told.
+#[derive(Debug)]
+pub struct Account {
+    journal: Arc<dyn Journal>,
+    params: Params,
+    body_length: u64,
+    request_id: String,
+    begun: Instant,
+}
+
+impl Account {
+    /// Of a complete request, whose first record came at `begun`. Copies its parameters.
+    pub fn of(request: &Request, journal: Arc<dyn Journal>, begun: Instant) -> Self {
+        Self { body_length: request.body.length(), ..Self::of_params(request.params.clone(), journal, begun) }
+    }
+
+    /// Of a request that is refused.
+    pub fn of_params(params: Params, journal: Arc<dyn Journal>, begun: Instant) -> Self {
+        Self { journal, params, body_length: 0, request_id: String::new(), begun }
+    }
+
+    pub(super) fn set_request_id(&mut self, id: &str) {
+        id.clone_into(&mut self.request_id);
+    }
+
+    pub(super) fn settle(&self, status: u16, body_sent: u64) {
+        let Self { journal, params, body_length, request_id, begun } = self;
+        let request_length = params.length() + body_length;
+        journal.note(&Answered { params, request_id, status, body_sent, request_length, time: begun.elapsed() });
+    }
+}

@@ -1,0 +1,55 @@
+//! The access log of a child: a line for each answer.
+
+use std::sync::Arc;
+
+use crate::config::{self, Config, ValueError};
+use crate::exchange::{Answered, Journal};
+use crate::logging::access::{Entry, Format, FormatError};
+use crate::logging::{self, Timestamp};
+
+/// Whether there is every variable that the format names.
+pub fn validate(config: &Config) -> Result<(), config::Error> {
+    format_of(config).map(drop).map_err(|fault| config::Error::BadValue {
+        origin: config.origin(FORMAT),
+        key: FORMAT,
+        value: config.access_log_format.clone(),
+        reason: ValueError::new(fault.to_string()),
+    })
+}
+
+/// What is to be told of the answers of this process, if there is an access log.
+pub fn journal(config: &Config, pool: &str) -> Option<Arc<dyn Journal>> {
+    config.access_log.as_ref()?;
+    let format = format_of(config).unwrap_or_default(); // It was validated before anything was started.
+    Some(Arc::new(AccessLog { format, pool: pool.to_owned(), process: std::process::id() }))
+}
+
+fn format_of(config: &Config) -> Result<Format, FormatError> {
+    Format::parse(&config.access_log_format)
+}
+
+#[derive(Debug)]
+struct AccessLog {
+    format: Format,
+    pool: String,
+    process: u32,
+}
+
+impl Journal for AccessLog {
+    fn note(&self, answered: &Answered<'_>) {
+        let param = |name: &[u8]| answered.params.get(name);
+        logging::access(&self.format.line(&Entry {
+            param: &param,
+            time: Timestamp::now(),
+            pool: &self.pool,
+            process: self.process,
+            request_id: answered.request_id,
+            status: answered.status,
+            body_bytes_sent: answered.body_sent,
+            request_length: answered.request_length,
+            request_time: answered.time,
+        }));
+    }
+}
+
+const FORMAT: &str = "access-log-format";

@@ -1,0 +1,206 @@
+//! Telling systemd, or whoever speaks like it, how the service is (sd_notify(3)).
+
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::time::Duration;
+
+use super::{Variables, number};
+use crate::sys::process::{self, ProcessId};
+
+/// The way to the service manager, if there is one. What cannot be sent is lost, and no error: a service works without being
+/// watched.
+#[derive(Debug, Default)]
+pub struct Notifier {
+    way: Option<Way>,
+    watchdog_interval: Option<Duration>,
+}
+
+#[derive(Debug)]
+struct Way {
+    socket: UnixDatagram,
+    address: SocketAddr,
+    /// NOTIFY_SOCKET as it was, for a program that replaces this one.
+    typed: OsString,
+}
+
+impl Notifier {
+    /// What NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID say.
+    pub fn from_environment(variables: Variables<'_>) -> Self {
+        let way = variables("NOTIFY_SOCKET").filter(|typed| !typed.is_empty()).and_then(|typed| match Way::new(&typed) {
+            Ok(way) => Some(way),
+            Err(error) => {
+                log::warn!("NOTIFY_SOCKET {} cannot be used: {error}", typed.display());
+                None
+            }
+        });
+        Self { way, watchdog_interval: watchdog_interval(variables, ProcessId::current()) }
+    }
+
+    /// Every message ends up here: lines of NAME=VALUE.
+    pub fn send(&self, state: &str) {
+        if let Some(Err(error)) = self.way.as_ref().map(|way| way.socket.send_to_addr(state.as_bytes(), &way.address)) {
+            log::debug!("the service manager does not hear: {error}");
+        }
+    }
+
+    /// The service does its work, after a start or a reload.
+    pub fn ready(&self, status: &str) {
+        self.send(&format!("READY=1\n{}", status_line(status)));
+    }
+
+    /// A reload has begun; [`Self::ready`] ends it.
+    pub fn reloading(&self, status: &str) {
+        let now = process::monotonic_time().as_micros();
+        self.send(&format!("RELOADING=1\nMONOTONIC_USEC={now}\n{}", status_line(status)));
+    }
+
+    /// The service is about to end.
+    pub fn stopping(&self, status: &str) {
+        self.send(&format!("STOPPING=1\n{}", status_line(status)));
+    }
+
+    /// A line for `systemctl status`.
+    pub fn status(&self, text: &str) {
+        self.send(&status_line(text));
+    }
+
+    /// Which process is the service, when it is not the one that was started.
+    pub fn main_process(&self, process: ProcessId) {
+        self.send(&format!("MAINPID={process}"));
+    }
+
+    /// This process still turns.
+    pub fn watchdog(&self) {
+        self.send("WATCHDOG=1");
+    }
+
+    /// How often [`Self::watchdog`] is due: twice in the time after which this process would be killed. None when nobody watches.
+    pub fn watchdog_interval(&self) -> Option<Duration> {
+        self.watchdog_interval
+    }
+
+    /// What the environment of a program that replaces this one in the same process needs.
+    pub fn environment(&self) -> Vec<(OsString, OsString)> {
+        let way = self.way.iter().map(|way| ("NOTIFY_SOCKET".into(), way.typed.clone()));
+        let usec =
+            self.watchdog_interval.iter().map(|half| ("WATCHDOG_USEC".into(), (half.as_micros() * 2).to_string().into()));
+        way.chain(usec).collect()
+    }
+}
+
+impl Way {
+    fn new(typed: &OsStr) -> io::Result<Self> {
+        let socket = UnixDatagram::unbound()?;
+        // A manager that is busy is waited for, since a READY that is lost ends the service; but not for long.
+        socket.set_write_timeout(Some(PATIENCE))?;
+        Ok(Self { socket, address: address(typed)?, typed: typed.to_owned() })
+    }
+}
+
+/// A path, or with `@` in front a name in the abstract namespace.
+fn address(typed: &OsStr) -> io::Result<SocketAddr> {
+    match typed.as_bytes() {
+        [b'@', name @ ..] => SocketAddr::from_abstract_name(name),
+        [b'/', ..] => SocketAddr::from_pathname(typed),
+        _ => Err(io::Error::new(io::ErrorKind::Unsupported, "it is neither a path nor an abstract name")),
+    }
+}
+
+fn watchdog_interval(variables: Variables<'_>, current: ProcessId) -> Option<Duration> {
+    let is_meant = variables("WATCHDOG_PID").is_none() || number(variables, "WATCHDOG_PID") == Some(current.number());
+    let usec = number::<u64>(variables, "WATCHDOG_USEC").filter(|usec| *usec > 1 && is_meant)?;
+    Some(Duration::from_micros(usec / 2))
+}
+
+/// One line: a line feed would begin another variable.
+fn status_line(text: &str) -> String {
+    format!("STATUS={}", text.replace(['\n', '\r'], " "))
+}
+
+const PATIENCE: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn notifier(socket: &OsStr) -> Notifier {
+        Notifier::from_environment(&|name| (name == "NOTIFY_SOCKET").then(|| socket.to_owned()))
+    }
+
+    fn next(manager: &UnixDatagram) -> String {
+        manager.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        let mut bytes = [0; 4096];
+        let length = manager.recv(&mut bytes).unwrap();
+        String::from_utf8(bytes[..length].to_vec()).unwrap()
+    }
+
+    #[test]
+    fn a_manager_at_a_path_hears_everything() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("notify");
+        let manager = UnixDatagram::bind(&path).unwrap();
+        let notifier = notifier(path.as_os_str());
+        notifier.ready("serving\nMAINPID=1");
+        assert_eq!(next(&manager), "READY=1\nSTATUS=serving MAINPID=1");
+        notifier.stopping("bye");
+        assert_eq!(next(&manager), "STOPPING=1\nSTATUS=bye");
+        notifier.watchdog();
+        assert_eq!(next(&manager), "WATCHDOG=1");
+        notifier.main_process(ProcessId::new(7).unwrap());
+        assert_eq!(next(&manager), "MAINPID=7");
+        notifier.reloading("new code");
+        let message = next(&manager);
+        let usec = message.strip_prefix("RELOADING=1\nMONOTONIC_USEC=").and_then(|rest| rest.strip_suffix("\nSTATUS=new code"));
+        assert!(usec.is_some_and(|usec| usec.parse::<u64>().unwrap() > 0), "{message}");
+    }
+
+    #[test]
+    fn a_manager_may_have_an_abstract_name() {
+        let name = format!("pyfcgid-test-{}", std::process::id());
+        let manager = UnixDatagram::bind_addr(&SocketAddr::from_abstract_name(&name).unwrap()).unwrap();
+        notifier(OsStr::new(&format!("@{name}"))).status("fine");
+        assert_eq!(next(&manager), "STATUS=fine");
+    }
+
+    #[test]
+    fn without_a_manager_nothing_happens() {
+        for typed in ["", "vsock:2:1234", "relative", "/nowhere/at/all", "@"] {
+            notifier(OsStr::new(typed)).ready("fine");
+        }
+        Notifier::default().ready("fine");
+    }
+
+    #[test]
+    fn the_watchdog_is_fed_twice_in_its_time() {
+        let interval = |usec: &str, process: Option<&str>| {
+            let variables = |name: &str| match name {
+                "WATCHDOG_USEC" => Some(OsString::from(usec)),
+                "WATCHDOG_PID" => process.map(OsString::from),
+                _ => None,
+            };
+            watchdog_interval(&variables, ProcessId::new(7).unwrap())
+        };
+        assert_eq!(interval("3000000", None), Some(Duration::from_millis(1500)));
+        assert_eq!(interval("3000000", Some("7")), Some(Duration::from_millis(1500)));
+        assert_eq!(interval("3000000", Some("8")), None);
+        assert_eq!(interval("0", None), None);
+        assert_eq!(interval("soon", None), None);
+    }
+
+    #[test]
+    fn a_program_that_replaces_this_one_gets_the_variables_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("notify");
+        let typed = path.clone().into_os_string();
+        let variables = |name: &str| match name {
+            "NOTIFY_SOCKET" => Some(typed.clone()),
+            "WATCHDOG_USEC" => Some("3000000".into()),
+            _ => None,
+        };
+        let environment = Notifier::from_environment(&variables).environment();
+        assert_eq!(environment, [("NOTIFY_SOCKET".into(), typed.clone()), ("WATCHDOG_USEC".into(), "3000000".into())]);
+    }
+}

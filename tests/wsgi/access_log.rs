@@ -1,0 +1,302 @@
+//! The access log: one line for each answer, whoever gave it.
+
+use std::fs;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use crate::support::process::{Finished, Launch, wait_until};
+use crate::support::record::{abort, begin, record, role, stream};
+use crate::support::{Params, Pyfcgid, app, kind};
+
+/// The number at the end tells requests apart.
+const FORMAT: &str = "$status $body_bytes_sent $request_method $request_uri";
+
+/// A server that writes an access log in this form.
+#[track_caller]
+fn logging(file: &str, format: &str, arguments: &[&str]) -> Pyfcgid {
+    launch(file).args(["--access-log-format", format]).args(arguments).start()
+}
+
+fn launch(file: &str) -> Launch {
+    Launch::serve(app(file)).args(["--access-log", "file:access.log"])
+}
+
+fn path(server: &Pyfcgid) -> PathBuf {
+    server.directory().join("access.log")
+}
+
+fn lines(server: &Pyfcgid) -> Vec<String> {
+    let text = fs::read_to_string(path(server)).unwrap_or_default();
+    text.lines().map(str::to_owned).collect()
+}
+
+/// Waits until there are as many lines, and fails when they are others.
+#[track_caller]
+fn expect_lines(server: &Pyfcgid, expected: &[&str]) {
+    wait_until(&format!("{} lines", expected.len()), || lines(server).len() >= expected.len());
+    assert_eq!(lines(server), expected);
+}
+
+#[test]
+fn get_head_and_post_leave_a_line_each_with_the_bytes_of_their_bodies() {
+    let server = logging("echoes.py", FORMAT, &[]);
+    let mut peer = server.connect();
+    peer.request(&Params::get("/a?"), b"").expect_status(200);
+    peer.request(&Params::nginx("HEAD", "/b"), b"").expect_status(200);
+    peer.request(&Params::post("/c", 5), b"hello").expect_status(200);
+    expect_lines(&server, &["200 10 GET /a?", "200 0 HEAD /b", "200 15 POST /c"]);
+}
+
+#[test]
+fn the_usual_form_is_that_of_nginx() {
+    let server = launch("answers.py").start();
+    let params = Params::get("/x?y=1").set("HTTP_REFERER", "http://a/").set("HTTP_USER_AGENT", "it is \"quoted\"\n");
+    server.connect().request(&params, b"").expect_status(200);
+    wait_until("a line", || lines(&server).len() == 1);
+    let line = lines(&server).remove(0);
+    let (address, rest) = line.split_once(" - - [").unwrap();
+    let (time, rest) = rest.split_once("] ").unwrap();
+    assert_eq!(address, "127.0.0.1");
+    assert_eq!((time.len(), time.matches(['/', ':', ' ']).count()), ("21/Nov/2026:14:22:20 +0000".len(), 6), "{line}");
+    assert_eq!(rest, r#""GET /x?y=1 HTTP/1.1" 200 8 "http://a/" "it is \x22quoted\x22\x0A""#);
+}
+
+#[test]
+fn a_line_names_process_pool_and_request_as_the_log_does() {
+    let server = logging("not_aborted.py", "$pid $pool $request_id $request_length", &[]);
+    let params = Params::post("/", 7);
+    let answer = server.connect().request(&params, b"7 bytes").expect_status(200);
+    let (id, length) = (answer.header("X-Id").unwrap(), params.encode().len() + 7);
+    expect_lines(&server, &[&format!("{} not_aborted {id} {length}", server.child_pid())]);
+}
+
+#[test]
+fn the_time_of_a_request_is_that_from_its_first_record_to_its_answer() {
+    let server = logging("echoes.py", "$request_time", &[]);
+    let mut peer = server.connect();
+    peer.send(&begin(1, role::RESPONDER, true));
+    assert!(peer.is_silent_for(std::time::Duration::from_millis(300)));
+    peer.send(&[stream(kind::PARAMS, 1, &Params::get("/").encode()), record(kind::STDIN, 1, b"")].concat());
+    peer.answer(1).expect_status(200);
+    wait_until("a line", || lines(&server).len() == 1);
+    let time: f64 = lines(&server)[0].parse().unwrap();
+    assert!((0.3..30.0).contains(&time), "{time}");
+}
+
+#[test]
+fn what_the_application_gets_wrong_is_500_or_what_was_sent_until_then() {
+    let server = logging("raises.py", FORMAT, &[]);
+    let body = server.connect().request(&Params::get("/before-the-body"), b"").expect_status(500).body.len();
+    assert!(server.connect().request(&Params::get("/in-the-middle"), b"").closed);
+    assert!(server.connect().request(&Params::get("/after-write"), b"").closed);
+    let refused = format!("500 {body} GET /before-the-body");
+    expect_lines(&server, &[&refused, "200 10 GET /in-the-middle", "200 10 GET /after-write"]);
+}
+
+#[test]
+fn an_answer_that_is_shorter_than_it_says_leaves_what_was_sent() {
+    let server = logging("body_shorter_than_content_length.py", FORMAT, &[]);
+    assert!(server.connect().request(&Params::get("/"), b"").closed);
+    expect_lines(&server, &["200 17 GET /"]);
+}
+
+#[test]
+fn a_path_outside_the_mount_is_logged_as_404() {
+    let server = logging("echoes.py", "$status $request", &["--mount", "/shop"]);
+    server.connect().request(&Params::get("/blog/1"), b"").expect_status(404);
+    expect_lines(&server, &["404 GET /blog/1 HTTP/1.1"]);
+}
+
+#[test]
+fn what_the_application_never_sees_is_logged_too() {
+    let arguments = ["--max-body-size", "10", "--max-params", "30", "--mount", ""];
+    let server = logging("echoes.py", "$status $request_method $request_uri $request_id", &arguments);
+    let mut peer = server.connect();
+    peer.request(&Params::post("/large", 11), b"hello world").expect_status(413);
+    peer.send(&[begin(1, role::RESPONDER, true), stream(kind::PARAMS, 1, &Params::post("/short", 9).encode())].concat());
+    peer.send(&[record(kind::STDIN, 1, b"four"), record(kind::STDIN, 1, b"")].concat());
+    peer.answer(1).expect_status(400);
+    peer.request(&Params::get("/no-length").set("CONTENT_LENGTH", "x"), b"").expect_status(400);
+    peer.request(&Params::get("/no-method").remove("REQUEST_METHOD"), b"").expect_status(400);
+    let many = (0..31).fold(Params::get("/many"), |params, number| params.add(format!("P{number}"), ""));
+    peer.request(&many, b"").expect_status(431);
+    peer.send(&[begin(1, 9, true), stream(kind::PARAMS, 1, b""), record(kind::STDIN, 1, b"")].concat());
+    peer.answer(1).expect_status(403);
+    let expected =
+        ["413 POST /large -", "400 POST /short -", "400 GET /no-length -", "400 - /no-method -", "431 - - -", "403 - - -"];
+    expect_lines(&server, &expected);
+}
+
+#[test]
+fn a_request_that_finds_the_queue_full_is_logged_as_503() {
+    let server = logging("echoes.py", "$status $request_uri", &["--threads", "1", "--max-queue", "1"]);
+    let gate = server.directory().join("gate");
+    let running = format!("/?{}", gate.display());
+    let mut peer = server.connect();
+    peer.send_request(1, true, &Params::get(&running), b"");
+    server.wait_for_log("the app ran");
+    peer.send_request(2, true, &Params::get("/waits"), b"");
+    peer.send_request(3, true, &Params::get("/refused"), b"");
+    peer.answer(3).expect_status(503);
+    fs::write(gate, "").unwrap();
+    peer.answer(1).expect_status(200);
+    peer.answer(2).expect_status(200);
+    expect_lines(&server, &["503 /refused", &format!("200 {running}"), "200 /waits"]);
+}
+
+#[test]
+fn a_request_that_is_aborted_is_499_unless_its_status_was_sent() {
+    let server = logging("waits_for_abort.py", FORMAT, &["--threads", "1"]);
+    let mut peer = server.connect();
+    peer.send_request(1, true, &Params::get("/runs"), b"");
+    peer.wait_for_stdout(1, "running");
+    peer.send_request(2, true, &Params::get("/waits"), b"");
+    peer.send(&[begin(3, role::RESPONDER, true), stream(kind::PARAMS, 3, &Params::post("/uploads", 5).encode())].concat());
+    for id in [3, 2, 1] {
+        peer.send(&abort(id));
+    }
+    for id in [3, 1, 2] {
+        assert!(peer.answer(id).ended);
+    }
+    expect_lines(&server, &["499 0 POST /uploads", "200 7 GET /runs", "499 0 GET /waits"]);
+}
+
+#[test]
+fn a_connection_that_is_closed_leaves_a_line_of_what_ran_on_it() {
+    let server = logging("waits_for_abort.py", FORMAT, &[]);
+    let mut peer = server.connect();
+    peer.send_request(1, true, &Params::get("/left"), b"");
+    peer.wait_for_stdout(1, "running");
+    drop(peer);
+    expect_lines(&server, &["200 7 GET /left"]);
+}
+
+#[test]
+fn a_file_that_is_sent_counts_with_all_its_bytes() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    fs::write(file.path(), vec![b'x'; 300_000]).unwrap();
+    let variable = format!("FILE={}", file.path().display());
+    let server = logging("sends_files.py", FORMAT, &["--env", &variable]);
+    server.connect().request(&Params::get("/whole"), b"").expect_status(200);
+    server.connect().request(&Params::get("/bytesio"), b"").expect_status(200);
+    expect_lines(&server, &["200 300000 GET /whole", "200 299995 GET /bytesio"]);
+}
+
+#[test]
+fn there_is_no_access_log_unless_it_is_asked_for() {
+    let mut server = Launch::serve(app("echoes.py")).args(["--access-log-format", "seen $status"]).start();
+    server.connect().request(&Params::get("/"), b"").expect_status(200);
+    server.stop();
+    assert!(!server.log().contains("seen"), "{}", server.log());
+}
+
+#[test]
+fn it_can_go_where_the_log_goes() {
+    let server =
+        Launch::serve(app("echoes.py")).args(["--access-log", "stderr", "--access-log-format", "seen $status"]).start();
+    server.connect().request(&Params::get("/"), b"").expect_status(200);
+    server.wait_for_log_that("a bare line", |log| log.lines().any(|line| line == "seen 200"));
+}
+
+/// What `logrotate` does, while requests come in.
+#[test]
+fn no_line_is_lost_when_the_file_is_renamed_and_usr1_is_sent() {
+    let server = logging("echoes.py", "$request_uri", &[]);
+    let goes_on = AtomicBool::new(true);
+    let asked = thread::scope(|scope| {
+        let clients: Vec<_> = (0..4)
+            .map(|client| {
+                scope.spawn({
+                    let (server, goes_on) = (&server, &goes_on);
+                    move || ask(server, client, goes_on)
+                })
+            })
+            .collect();
+        for rotation in 1..=5 {
+            wait_until("lines in the new file", || lines(&server).len() > 20);
+            fs::rename(path(&server), server.directory().join(format!("access.log.{rotation}"))).unwrap();
+            server.signal("USR1");
+        }
+        wait_until("lines in the last file", || lines(&server).len() > 20);
+        goes_on.store(false, Ordering::Relaxed);
+        clients.into_iter().flat_map(|client| client.join().unwrap()).collect::<Vec<String>>()
+    });
+    let mut asked = asked;
+    asked.sort_unstable();
+    wait_until("all lines", || all_lines(&server).len() >= asked.len());
+    assert!(all_lines(&server) == asked, "{} lines for {} requests", all_lines(&server).len(), asked.len());
+}
+
+fn ask(server: &Pyfcgid, client: u32, goes_on: &AtomicBool) -> Vec<String> {
+    let mut peer = server.connect();
+    let mut asked = Vec::new();
+    while goes_on.load(Ordering::Relaxed) {
+        let target = format!("/{client}/{}", asked.len());
+        peer.request(&Params::get(&target), b"").expect_status(200);
+        asked.push(target);
+    }
+    asked
+}
+
+/// Of all files, in order of their text.
+fn all_lines(server: &Pyfcgid) -> Vec<String> {
+    let files = fs::read_dir(server.directory()).unwrap().map(|entry| entry.unwrap().path());
+    let files = files.filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("access.log")));
+    let mut lines: Vec<String> =
+        files.flat_map(|path| fs::read_to_string(path).unwrap().lines().map(str::to_owned).collect::<Vec<_>>()).collect();
+    lines.sort_unstable();
+    lines
+}
+
+/// The complaint of `subcommand` about this format.
+#[track_caller]
+fn expect_refused(subcommand: &str, format: &str, reason: &str) {
+    let launch = Launch::new(subcommand).arg(app("echoes.py")).args(["--access-log-format", format]);
+    let text = format!("--access-log-format {format:?}: {reason}");
+    let finished = launch.run().expect_code(64);
+    assert!(finished.stderr.contains(&text), "{}", finished.stderr);
+}
+
+#[test]
+fn a_format_with_an_unknown_variable_is_refused_before_anything_starts() {
+    expect_refused("serve", "$statsu", "unknown variable $statsu: did you mean $status?");
+    expect_refused("check", "$statsu", "unknown variable $statsu: did you mean $status?");
+    expect_refused("check", "${status", "a `${` without `}`");
+}
+
+/// A server whose format stands in `site.toml`.
+fn configured(format: &str) -> Pyfcgid {
+    let launch = launch("echoes.py").args(["--control-socket", "control", "-c", "site.toml"]);
+    fs::write(launch.directory().join("site.toml"), settings(format)).unwrap();
+    launch.start()
+}
+
+fn settings(format: &str) -> String {
+    format!("# two lines\naccess-log-format = \"{format}\"\n")
+}
+
+#[track_caller]
+fn reload(server: &Pyfcgid, format: &str, code: i32) -> Finished {
+    fs::write(server.directory().join("site.toml"), settings(format)).unwrap();
+    Launch::new("reload").arg("--control-socket").arg(server.directory().join("control")).run().expect_code(code)
+}
+
+#[test]
+fn a_reload_changes_the_format() {
+    let server = configured("before $status");
+    server.connect().request(&Params::get("/"), b"").expect_status(200);
+    reload(&server, "after $status", 0);
+    server.connect().request(&Params::get("/"), b"").expect_status(200);
+    expect_lines(&server, &["before 200", "after 200"]);
+}
+
+#[test]
+fn a_reload_with_a_wrong_format_says_where_it_stands_and_changes_nothing() {
+    let server = configured("before $status");
+    let told = reload(&server, "$remote_adr", 78).stderr;
+    let text = "site.toml:2: access-log-format = \"$remote_adr\": unknown variable $remote_adr: did you mean $remote_addr?";
+    assert!(told.contains(text), "{told}");
+    server.connect().request(&Params::get("/"), b"").expect_status(200);
+    expect_lines(&server, &["before 200"]);
+}
