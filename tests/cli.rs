@@ -6,6 +6,7 @@
 use std::fs::{self, File};
 use std::io::{Read, Seek, Write};
 use std::net::TcpListener;
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -41,6 +42,10 @@ fn pyfcgid(args: &[&str]) -> Command {
         command.env_remove(setting.variable());
     }
     command.env_remove("PYFCGID_CONFIG").env_remove("VIRTUAL_ENV").args(args);
+    if fs::metadata("/proc/self").is_ok_and(|found| found.uid() == 0) {
+        // Without being told so, it does not run applications as root.
+        command.env("PYFCGID_USER", "root");
+    }
     command
 }
 

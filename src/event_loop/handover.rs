@@ -275,6 +275,7 @@ mod tests {
             spread: true,
             session: SessionLimits { max_connections: 10, max_requests: 10 },
             request,
+            journal: None,
         }
     }
 
@@ -312,7 +313,7 @@ mod tests {
     fn request() -> Vec<u8> {
         let mut bytes = Vec::new();
         encoder::encode_begin_request(&mut bytes, RequestId::new(1), Role::Responder, true);
-        encoder::encode_params(&mut bytes, RequestId::new(1), [(&b"REQUEST_METHOD"[..], &b"GET"[..])].into_iter()).unwrap();
+        encoder::encode_params(&mut bytes, RequestId::new(1), [(&b"REQUEST_METHOD"[..], &b"GET"[..])]).unwrap();
         encoder::encode_stream(&mut bytes, RecordType::Stdin, RequestId::new(1), b"");
         bytes
     }

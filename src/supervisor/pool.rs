@@ -116,8 +116,10 @@ impl RunningPool {
         }
     }
 
-    /// Ends its children.
+    /// Ends its children, and stops listening: who connects from now on is told so, and does not wait for nobody. What waits in the
+    /// backlog is still the children's, who have the sockets too.
     pub fn stop(&mut self, stop: Stop, now: Instant) {
+        self.sockets = Sockets::default();
         self.children.handle_stop(stop, now);
     }
 

@@ -103,8 +103,13 @@ impl Launch {
     #[track_caller]
     pub fn start(self) -> Pyfcgid {
         let address = self.listen.clone().expect("an address to wait for");
+        // With a level or a file of settings, it may be silent about itself.
+        let says_so = !self.arguments.iter().any(|argument| argument == "--log-level" || argument == "-c");
         let mut started = self.spawn(address);
         started.wait_until_it_serves();
+        if says_so {
+            started.wait_for_log("]: ready\n");
+        }
         started
     }
 
