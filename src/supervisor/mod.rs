@@ -268,7 +268,9 @@ impl<'a> Supervisor<'a> {
             return;
         }
         self.phase = Phase::Stopping(stop);
-        log::info!("stopping {}", if stop == Stop::Now { "at once" } else { "gracefully" });
+        if self.failure.is_none() {
+            log::info!("stopping {}", if stop == Stop::Now { "at once" } else { "gracefully" });
+        }
         self.manager.stopping("stopping");
         let now = Instant::now();
         self.pools.iter_mut().for_each(|pool| pool.stop(stop, now));
