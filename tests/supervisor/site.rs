@@ -17,7 +17,7 @@ pub const FILE: &str = "site.toml";
 
 /// A site that is not running yet. `toml` is the configuration, in which a pool without a user gets one.
 pub fn site(toml: &str) -> Launch {
-    let launch = Launch::new("serve").args(["-c", FILE]);
+    let launch = Launch::new("serve").with_configured_user().args(["-c", FILE]);
     write_config(launch.directory(), toml);
     launch
 }
