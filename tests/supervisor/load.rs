@@ -64,8 +64,7 @@ impl Load {
     pub fn stop(self) -> Tally {
         self.stop.store(true, Ordering::SeqCst);
         self.threads.into_iter().for_each(|thread| thread.join().unwrap());
-        let tally = self.tally.lock().unwrap().clone();
-        tally
+        self.tally.lock().unwrap().clone()
     }
 
     /// Ends it; fails when a request has failed.

@@ -6,7 +6,7 @@ use std::ops::{Deref, DerefMut};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::support::peer::{Address, DEADLINE};
 use crate::support::process::{Finished, wait_until};
@@ -162,7 +162,6 @@ pub struct Ended {
     pub status: ExitStatus,
     pub out: String,
     pub err: String,
-    pub took: Duration,
 }
 
 impl Ended {
@@ -177,7 +176,6 @@ impl Ended {
 /// `pyfcgid COMMAND -c site.toml` in a directory.
 #[track_caller]
 pub fn control(directory: &Path, command: &str) -> Ended {
-    let started = Instant::now();
     let output = Command::new("timeout")
         .arg(DEADLINE.as_secs().to_string())
         .arg(env!("CARGO_BIN_EXE_pyfcgid"))
@@ -188,7 +186,7 @@ pub fn control(directory: &Path, command: &str) -> Ended {
         .output()
         .unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    Ended { status: output.status, out: text(&output.stdout), err: text(&output.stderr), took: started.elapsed() }
+    Ended { status: output.status, out: text(&output.stdout), err: text(&output.stderr) }
 }
 
 /// The processes that this one has started and not reaped.
