@@ -10,6 +10,7 @@ use crate::support::{Launch, Params};
 
 /// A site whose daemon is started by [`Detached::start`]. The directory is kept until the end.
 struct Detached {
+    /// Dropped before the directory, which has its PID file.
     daemon: Daemon,
     launcher: Finished,
 }

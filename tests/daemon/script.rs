@@ -13,8 +13,9 @@ use crate::support::peer::DEADLINE;
 
 /// A machine with a site, whose paths are in the script's file of settings.
 struct Machine {
-    directory: TempDir,
+    /// Dropped before the directory, which has its PID file.
     daemon: Daemon,
+    directory: TempDir,
 }
 
 impl Machine {

@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use crate::roles::Daemon;
 use crate::rsyslog::Rsyslog;
 use crate::site::{Site, children_of, is_root, site};
 use crate::support::{Launch, app};
@@ -125,8 +126,10 @@ fn a_daemon_writes_to_it_as_well() {
         rsyslog.socket().display()
     ));
     fs::write(launch.directory().join("app.py"), SPEAKS).unwrap();
-    let daemon = crate::roles::Daemon::of(&launch.directory().join("site.pid"));
+    let pid_file = launch.directory().join("site.pid");
     let finished = launch.arg("-D").run().expect_code(0);
+    // Dropped before the directory, which has its PID file.
+    let daemon = Daemon::of(&pid_file);
     let directory: &Path = finished.directory();
     let pid = daemon.pid();
     assert_eq!(line(&rsyslog, ": ready"), format!("daemon info pyfcgid[{pid}]: ready"));
