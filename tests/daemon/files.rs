@@ -2,12 +2,15 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::site::{Site, connect_to, site};
 use crate::support::{Params, Peer};
 use crate::wait_until;
+use crate::web_server::find_program;
 
 /// Prints the query, through Python and past it.
 const SPEAKS: &str = "\
@@ -142,5 +145,33 @@ fn a_log_that_is_rotated_under_load_loses_and_cuts_no_line() {
     let words: Vec<String> = (0..total).map(|number| number.to_string()).collect();
     wait_until("the last lines", || has_all(&all(), &words[total - 1..]));
     expect_each_once(&all(), &words);
+    site.end();
+}
+
+#[test]
+fn logrotate_rotates_it_with_the_file_that_we_ship() {
+    let site = start();
+    let path = |name: &str| site.directory().join(name);
+    let old = ask_both(&site, "before");
+    wait_until("the last lines", || has_all(&read(&path("site.log")), &old));
+    let shipped = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("init/logrotate")).unwrap();
+    let adapted = shipped
+        .replace("/var/log/pyfcgid/", &format!("{}/", site.directory().display()))
+        .replace("/run/pyfcgid/pyfcgid.pid", path("site.pid").to_str().unwrap());
+    assert_eq!(adapted.matches(site.directory().to_str().unwrap()).count(), shipped.matches("/pyfcgid/").count(), "{adapted}");
+    fs::write(path("rotate.conf"), adapted).unwrap();
+    fs::set_permissions(path("rotate.conf"), fs::Permissions::from_mode(0o644)).unwrap();
+    let output = Command::new(find_program("logrotate", "logrotate"))
+        .args(["--force", "--state"])
+        .args([path("state"), path("rotate.conf")])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    wait_until("the new files", || path("site.log").exists() && path("access.log").exists());
+    let new = ask_both(&site, "after");
+    wait_until("the last lines", || has_all(&read(&path("site.log")), &new));
+    expect_each_once(&read(&path("site.log.1")), &old);
+    expect_each_once(&read(&path("site.log")), &new);
+    assert!(path("access.log.1").exists());
     site.end();
 }
