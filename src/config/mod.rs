@@ -148,14 +148,23 @@ impl Config {
     }
 
     fn add(&mut self, pool: Pool) -> Result<(), Error> {
-        for other in &self.pools {
-            let mut both = pool.listen.iter().filter(|address| other.listen.iter().any(|taken| taken.is_taken_by(address)));
-            if let Some(address) = both.next() {
-                return Err(Error::same_address(address, other, &pool));
-            }
+        let is_default = |pool: &Pool| pool.origin("listen") == Origin::Default;
+        for other in self.pools.iter().filter(|other| !is_default(other) || !is_default(&pool)) {
+            other.refuse_address_of(&pool)?;
         }
         self.pools.push(pool);
         Ok(())
+    }
+
+    /// Of several pools at most one may keep the default address; it is not [`Self::load`] that says so, since sockets that were
+    /// inherited may take its place.
+    ///
+    /// # Errors
+    /// When two pools listen on one address.
+    pub fn check_addresses(&self) -> Result<(), Error> {
+        let pairs =
+            self.pools.iter().enumerate().flat_map(|(index, pool)| self.pools[..index].iter().map(move |other| (other, pool)));
+        pairs.into_iter().try_for_each(|(other, pool)| other.refuse_address_of(pool))
     }
 
     /// Nobody listens where commands come in.
@@ -654,7 +663,9 @@ mod tests {
         let error =
             in_file("control-socket = \"/run/c\"\n[pool.b]\napp = \"b\"\nlisten = \"/run/c\"\n").unwrap_err().to_string();
         assert!(error.contains("site.toml:1: control-socket = \"/run/c\": is where pool `b` listens ("), "{error}");
-        let silent = in_file("[pool.shop]\napp = \"shop\"\n[pool.blog]\napp = \"blog\"\n").unwrap_err();
+        // Sockets that are handed over may come in the place of the default.
+        let silent =
+            in_file("[pool.shop]\napp = \"shop\"\n[pool.blog]\napp = \"blog\"\n").unwrap().check_addresses().unwrap_err();
         assert!(
             silent.to_string().starts_with("pool `shop` (default) and pool `blog` (default) both listen on 127.0.0.1:9000")
         );

@@ -85,6 +85,12 @@ pub struct Pool {
 }
 
 impl Pool {
+    /// Fails when `other` listens where this pool does.
+    pub(super) fn refuse_address_of(&self, other: &Self) -> Result<(), Error> {
+        let is_taken = |address: &&ListenAddress| self.listen.iter().any(|taken| taken.is_taken_by(address));
+        other.listen.iter().find(is_taken).map_or(Ok(()), |address| Err(Error::same_address(address, self, other)))
+    }
+
     /// Where the value of the option `key` was typed.
     pub fn origin(&self, key: &str) -> Origin {
         self.origins.get(key).cloned().unwrap_or(Origin::Default)

@@ -13,6 +13,10 @@ pub fn run(config: &Config) -> u8 {
     for warning in warnings(config) {
         drop(writeln!(io::stderr(), "pyfcgid: warning: {warning}"));
     }
+    // A start with sockets of systemd's would not mind.
+    if let Err(error) = config.check_addresses() {
+        drop(writeln!(io::stderr(), "pyfcgid: warning: {error}"));
+    }
     signal::reset();
     let checked = sys::fd::keep_from_subprocesses().map_err(Error::from);
     let checked = checked.and_then(|()| Ok(access_log::validate(config)?)).and_then(|()| privileges::validate(config));

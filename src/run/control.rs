@@ -1,11 +1,15 @@
 //! `pyfcgid reload`, `stop` and `status`: says one line to the control socket and prints what comes back.
 
 use std::io::{BufRead, BufReader, ErrorKind, Write};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::time::Duration;
 
 use super::error::EX_OSERR;
 use crate::supervisor::Wish;
+use crate::sys::peer;
+use crate::sys::poll::{self, Interest};
 
 /// Returns the exit code: the one that is sent, 71 if the supervisor can't be reached or goes away, but 0 for a stop of what does not
 /// run, and 3 for the status of it, as init scripts have it.
@@ -27,6 +31,7 @@ pub fn run(wish: Wish, socket: &Path, out: &mut impl Write, err: &mut impl Write
             };
         }
     };
+    let end = peer::end_of_listener(stream.as_fd()).ok();
     let mut code = None;
     for line in BufReader::new(stream).lines().map_while(Result::ok) {
         match line.split_at_checked(1) {
@@ -36,13 +41,19 @@ pub fn run(wish: Wish, socket: &Path, out: &mut impl Write, err: &mut impl Write
             _ => {}
         }
     }
+    if wish == Wish::Stop && code.is_none_or(|code| code == 0) {
+        end.iter().for_each(wait_for);
+        return 0;
+    }
     code.unwrap_or_else(|| {
-        if wish == Wish::Stop {
-            return 0;
-        }
         say(err, "pyfcgid: it ended before it answered");
         EX_OSERR
     })
+}
+
+/// All has been done by then, but for the end of the process itself.
+fn wait_for(end: &OwnedFd) {
+    drop(poll::wait(&[(end.as_raw_fd(), Interest::Readable)], Some(PATIENCE)));
 }
 
 fn say(to: &mut impl Write, line: &str) {
@@ -51,3 +62,4 @@ fn say(to: &mut impl Write, line: &str) {
 
 /// As the Linux Standard Base has it for `status`.
 const NOT_RUNNING: u8 = 3;
+const PATIENCE: Duration = Duration::from_secs(5);

@@ -27,10 +27,11 @@ pub fn run(arguments: Vec<OsString>, mut config: Config) -> u8 {
     let inheritance = take_inheritance();
     let hang_up = hang_up(&config, inheritance.is_some());
     signal::reset();
-    let sockets = match activation::Sockets::take() {
-        Ok(sockets) => sockets,
-        Err(error) => return report(&error, Readiness::in_foreground()),
-    };
+    let sockets =
+        match inheritance.as_ref().map_or_else(activation::Sockets::take, |left| Ok(activation::Sockets::left_by(left))) {
+            Ok(sockets) => sockets,
+            Err(error) => return report(&error, Readiness::in_foreground()),
+        };
     let manager = Notifier::from_environment(&|name| std::env::var_os(name));
     service::forget_environment();
     let readiness = match (config.daemonize, &inheritance) {
@@ -83,7 +84,7 @@ impl Server {
     fn prepare(&self, config: &mut Config) -> Result<(), Error> {
         access_log::validate(config)?;
         privileges::validate(config)?;
-        self.sockets.assign(config);
+        self.sockets.assign(config)?;
         logging::start(&log_settings::of(config))?;
         for warning in warnings(config) {
             log::warn!("{warning}");
@@ -155,7 +156,7 @@ impl Program for Server {
         };
         access_log::validate(&config).map_err(|error| failure(error.into()))?;
         privileges::validate(&config).map_err(failure)?;
-        self.sockets.assign(&mut config);
+        self.sockets.assign(&mut config).map_err(|error| failure(error.into()))?;
         Ok(config)
     }
 
@@ -175,7 +176,7 @@ impl Program for Server {
         let to_check = |argument: &OsString| if argument == "serve" { "check".into() } else { argument.clone() };
         // The word is the first argument; one that is called the same comes later.
         let check = arguments.iter().take(1).map(to_check).chain(arguments.iter().skip(1).cloned()).collect();
-        Successor { binary, arguments, check }
+        Successor { binary, arguments, check, handed_over: self.sockets.to_hand_over() }
     }
 }
 

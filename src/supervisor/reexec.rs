@@ -31,6 +31,8 @@ pub struct Successor {
     pub arguments: Vec<OsString>,
     /// The arguments that make it check all it would need.
     pub check: Vec<OsString>,
+    /// Listening sockets that this program was given, and their names: nobody could give them to it again.
+    pub handed_over: Vec<(RawFd, String)>,
 }
 
 /// A check of the new binary that is running.
@@ -47,6 +49,8 @@ pub struct Inheritance {
     pub pid_file: Option<RawFd>,
     /// The control socket.
     pub control: Option<RawFd>,
+    /// The listening sockets that the program before was given, with their names.
+    pub handed_over: Vec<(RawFd, String)>,
     pools: Vec<Legacy>,
 }
 
@@ -75,6 +79,7 @@ impl Inheritance {
             match (kind, &numbers[..]) {
                 ("pid-file", []) => inheritance.pid_file = word.parse().ok(),
                 ("control", []) => inheritance.control = word.parse().ok(),
+                ("handed-over", [number]) => inheritance.handed_over.push((*number, from_hex(word)?)),
                 ("pool", [near, far]) => {
                     let name = from_hex(word)?;
                     inheritance.pools.push(Legacy { name, passage: [*near, *far], ..Legacy::default() });
@@ -96,6 +101,7 @@ impl Inheritance {
         let mut lines = vec![process.to_string()];
         lines.extend(self.pid_file.map(|number| format!("pid-file {number}")));
         lines.extend(self.control.map(|number| format!("control {number}")));
+        lines.extend(self.handed_over.iter().map(|(number, name)| format!("handed-over {} {number}", to_hex(name))));
         for Legacy { name, passage: [near, far], sockets, children } in &self.pools {
             lines.push(format!("pool {} {near} {far}", to_hex(name)));
             for (address, descriptors) in sockets {
@@ -111,6 +117,7 @@ impl Inheritance {
 
     fn descriptors(&self) -> Vec<RawFd> {
         let mut all: Vec<RawFd> = self.pid_file.into_iter().chain(self.control).collect();
+        all.extend(self.handed_over.iter().map(|(number, _)| *number));
         for pool in &self.pools {
             all.extend(pool.passage);
             all.extend(pool.sockets.iter().flat_map(|(_, descriptors)| descriptors));
@@ -201,7 +208,7 @@ impl<'a> Supervisor<'a> {
 
     /// Comes back only when it has failed.
     fn execute(&self, successor: &Successor) -> io::Error {
-        let inheritance = self.inheritance();
+        let inheritance = self.inheritance(successor);
         let descriptors = inheritance.descriptors();
         log::info!("executing {}", successor.binary.display());
         crate::logging::flush();
@@ -215,7 +222,7 @@ impl<'a> Supervisor<'a> {
         error
     }
 
-    fn inheritance(&self) -> Inheritance {
+    fn inheritance(&self, successor: &Successor) -> Inheritance {
         let pools = self.pools.iter().map(|pool| Legacy {
             name: pool.name().to_owned(),
             passage: pool.passage(),
@@ -223,7 +230,8 @@ impl<'a> Supervisor<'a> {
             children: pool.processes().map(|(_, process)| (process.id, process.descriptors())).collect(),
         });
         let control = self.control.as_ref().map(ControlSocket::descriptor);
-        Inheritance { pid_file: self.pid_file, control, pools: pools.collect() }
+        let handed_over = successor.handed_over.clone();
+        Inheritance { pid_file: self.pid_file, control, handed_over, pools: pools.collect() }
     }
 }
 
@@ -267,7 +275,12 @@ mod tests {
         let sockets = vec![("unix:/run/a b\n.sock".to_owned(), vec![5]), ("*:9000".to_owned(), vec![6, 7])];
         let pool = Legacy { name: "blog".to_owned(), passage: [3, 4], sockets, children };
         let empty = Legacy { name: "shop".to_owned(), passage: [11, 12], ..Legacy::default() };
-        let inheritance = Inheritance { pid_file: Some(20), control: None, pools: vec![pool, empty] };
+        let inheritance = Inheritance {
+            pid_file: Some(20),
+            control: None,
+            handed_over: vec![(6, String::new()), (21, "a b".to_owned())],
+            pools: vec![pool, empty],
+        };
         let text = OsString::from(inheritance.to_text(5));
         assert_eq!(Inheritance::parse(&text, 5), Some(inheritance));
         assert_eq!(Inheritance::parse(&text, 6), None);

@@ -50,6 +50,12 @@ impl Launch {
         Self { binary, wrapper: Vec::new(), arguments, environment: Vec::new(), directory, listen: None }
     }
 
+    /// The same with the user that its configuration names, if it names one, also for root.
+    pub fn with_configured_user(mut self) -> Self {
+        self.arguments.retain(|argument| argument != "--user" && argument != "root");
+        self
+    }
+
     /// The same with another file than the one that was built.
     pub fn binary(self, path: impl AsRef<OsStr>) -> Self {
         Self { binary: path.as_ref().to_owned(), ..self }

@@ -2,9 +2,10 @@
 
 use std::os::fd::RawFd;
 
-use crate::config::{Config, ListenAddress, Origin};
+use crate::config::{self, Config, ListenAddress, Origin};
 use crate::run::error::Error;
 use crate::service::activation::{self, Inherited, Listen};
+use crate::supervisor::Inheritance;
 use crate::sys::{fd, inheritance};
 
 /// Sockets that were inherited.
@@ -27,8 +28,22 @@ impl Sockets {
         self.0.iter().map(|socket| socket.number).collect()
     }
 
+    /// Takes what the program before this one was given.
+    pub fn left_by(inheritance: &Inheritance) -> Self {
+        let socket = |(number, name): &(RawFd, String)| Inherited { number: *number, name: name.clone() };
+        Self(inheritance.handed_over.iter().map(socket).collect())
+    }
+
+    /// What the program after this one takes by [`Self::left_by`].
+    pub fn to_hand_over(&self) -> Vec<(RawFd, String)> {
+        self.0.iter().map(|socket| (socket.number, socket.name.clone())).collect()
+    }
+
     /// Gives them to the pools for which nobody has said where they listen.
-    pub fn assign(&self, config: &mut Config) {
+    ///
+    /// # Errors
+    /// When two pools listen on one address after that.
+    pub fn assign(&self, config: &mut Config) -> Result<(), config::Error> {
         let pools = config.pools.len();
         for pool in &mut config.pools {
             let listen = if pool.origin("listen") == Origin::Default { Listen::Default } else { Listen::Typed };
@@ -38,5 +53,6 @@ impl Sockets {
                 pool.listen = addresses;
             }
         }
+        config.check_addresses()
     }
 }
