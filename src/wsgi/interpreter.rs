@@ -312,9 +312,9 @@ fn in_one_line(text: &str) -> String {
 
 /// Starts Python without signal handlers, and detaches this thread again.
 fn initialize(program: &Path, argument: &str) -> Result<(), StartError> {
-    let failed = |reason: String| StartError::Python { version: LINKED_VERSION, reason };
+    let failed = |reason: String| StartError::Python { version: LINKED_VERSION, reason: reason + &unreachable(program) };
     let c_string = |bytes: &[u8]| CString::new(bytes).map_err(|_| failed("a path has a NUL byte in it".to_owned()));
-    let program = c_string(program.as_os_str().as_bytes())?;
+    let program_name = c_string(program.as_os_str().as_bytes())?;
     let argument = c_string(argument.as_bytes())?;
     let mut config = MaybeUninit::<ffi::PyConfig>::uninit();
     let config = config.as_mut_ptr();
@@ -325,7 +325,7 @@ fn initialize(program: &Path, argument: &str) -> Result<(), StartError> {
         ffi::PyConfig_InitPythonConfig(config);
         (*config).install_signal_handlers = 0;
         (*config).parse_argv = 0;
-        let mut status = ffi::PyConfig_SetBytesString(config, &raw mut (*config).program_name, program.as_ptr());
+        let mut status = ffi::PyConfig_SetBytesString(config, &raw mut (*config).program_name, program_name.as_ptr());
         if ffi::PyStatus_Exception(status) == 0 {
             let mut arguments = [argument.as_ptr().cast_mut()];
             status = ffi::PyConfig_SetBytesArgv(config, 1, arguments.as_mut_ptr().cast());
@@ -340,6 +340,16 @@ fn initialize(program: &Path, argument: &str) -> Result<(), StartError> {
         ffi::PyEval_SaveThread();
     }
     Ok(())
+}
+
+/// Python finds its own modules from where its program is, and says nothing of use when it may not look there.
+fn unreachable(program: &Path) -> String {
+    match program.metadata() {
+        Err(error) => {
+            format!("; its files are at {}, which this user or root directory does not reach: {error}", program.display())
+        }
+        Ok(_) => String::new(),
+    }
 }
 
 fn status_text(message: *const std::ffi::c_char) -> String {

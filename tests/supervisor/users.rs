@@ -108,3 +108,59 @@ fn a_socket_gets_the_owner_and_mode_that_are_set() {
     assert_eq!((found.uid(), found.gid(), found.mode() & 0o777), (1, 5, 0o600));
     site.end();
 }
+
+#[test]
+fn a_user_who_may_not_read_python_is_told_so() {
+    if !is_root() {
+        return eprintln!("skipped: only root can change the root");
+    }
+    let launch = launch("user = \"nobody\"\nchroot = \"jail\"\n");
+    std::fs::create_dir(launch.directory().join("jail")).unwrap();
+    expect_refused(
+        launch,
+        78,
+        &["does not start: ", "; its files are at /", "which this user or root directory does not reach"],
+    );
+}
+
+const STDLIB: &str = "\
+import os
+def application(environ, start_response):
+    start_response('200 OK', [])
+    return [('%s %s %s' % (os.path.dirname(os.__file__), os.getcwd(), os.listdir('/'))).encode()]
+";
+
+/// With Python's own modules, a pool needs nothing else below its new root.
+#[test]
+fn a_pool_lives_in_a_root_of_its_own_and_is_reloaded_there() {
+    if !is_root() {
+        return eprintln!("skipped: only root can change the root");
+    }
+    let outside = Site::start(crate::site::site_with(STDLIB, ""));
+    let stdlib = outside.text("/").split(' ').next().unwrap().to_owned();
+    outside.end();
+    let launch = site(
+        "pid-file = \"site.pid\"\n[pool.web]\napp = \"/shows.py\"\nlisten = \"unix:s.sock\"\nchroot = \"jail\"\nuser = \"nobody\"\n",
+    );
+    let jail = launch.directory().join("jail");
+    let within = jail.join(stdlib.trim_start_matches('/'));
+    std::fs::create_dir_all(&within).unwrap();
+    std::fs::write(jail.join("shows.py"), STDLIB).unwrap();
+    let left_out =
+        ["test", "site-packages", "idlelib", "tkinter", "ensurepip", "__pycache__"].map(|name| format!("--exclude={name}"));
+    let copy = format!("tar c -C {stdlib} {} . | tar x -C {}", left_out.join(" "), within.display());
+    assert!(std::process::Command::new("sh").args(["-c", &copy]).status().unwrap().success(), "{copy}");
+    let site = Site::start(launch);
+    for _ in 0..2 {
+        let text = site.text("/");
+        assert!(
+            text.starts_with(&format!("{stdlib} / [")) && text.contains("'shows.py'") && !text.contains("'proc'"),
+            "{text}"
+        );
+        site.control("reload").expect_code(0);
+    }
+    for child in site.children() {
+        assert_eq!(status_of(child, "Uid"), "65534 65534 65534 65534");
+    }
+    site.end();
+}
