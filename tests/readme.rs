@@ -113,10 +113,19 @@ fn every_command_line_parses() {
 #[test]
 fn every_file_that_is_named_exists() {
     let targets: Vec<_> = README.split("](").skip(1).map(|rest| rest.split(')').next().unwrap()).collect();
-    let files: Vec<_> = targets.iter().filter(|target| !target.starts_with("https://")).collect();
+    let files: Vec<_> = targets.iter().filter(|target| !target.starts_with("https://") && !target.starts_with('#')).collect();
     assert!(files.len() > 10, "{targets:?}");
     for file in files {
         assert!(Path::new(env!("CARGO_MANIFEST_DIR")).join(file).exists(), "{file}");
+    }
+}
+
+#[test]
+fn every_heading_that_is_linked_to_exists() {
+    let headings: Vec<_> = README.lines().filter_map(|line| line.strip_prefix('#')).collect();
+    let anchors: Vec<_> = headings.iter().map(|text| text.trim_matches(['#', ' ']).to_lowercase().replace(' ', "-")).collect();
+    for link in README.split("](#").skip(1).filter_map(|rest| rest.split(')').next()) {
+        assert!(anchors.iter().any(|anchor| anchor == link), "#{link}");
     }
 }
 

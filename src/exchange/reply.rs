@@ -505,8 +505,10 @@ mod tests {
     use std::cell::Cell;
     use std::sync::Mutex;
     use std::sync::atomic::{AtomicBool, Ordering};
+    use std::time::Instant;
 
     use super::*;
+    use crate::exchange::{Answered, Journal, Params};
 
     const ID: RequestId = RequestId::new(258);
     const KEPT: Ending = Ending { request: ID, keep_connection: true };
@@ -974,6 +976,53 @@ mod tests {
         assert!(matches!(reply.write(b"x", &NothingHeld), Err(ReplyError::Gone(Gone))));
         let file = tempfile::tempfile().unwrap();
         assert!(matches!(reply.send_file(file, 0, 1, &NothingHeld), Err(ReplyError::Gone(Gone))));
+    }
+
+    #[derive(Debug, Default)]
+    struct Notes(Mutex<Vec<(u16, u64)>>);
+
+    impl Journal for Notes {
+        fn note(&self, answered: &Answered<'_>) {
+            self.0.lock().unwrap().push((answered.status, answered.body_sent));
+        }
+    }
+
+    /// What is told of a reply to which this was done before it was dropped.
+    #[track_caller]
+    fn expect_told(head_only: bool, action: impl FnOnce(&Recorder, &mut Reply), status: u16, body_sent: u64) {
+        let notes = Arc::new(Notes::default());
+        let journal: Arc<dyn Journal> = Arc::<Notes>::clone(&notes);
+        let (recorder, reply) = reply_with(KEPT, head_only);
+        let account = Account::of_params(Params::default(), journal, Instant::now());
+        let mut reply = reply.with_account(Some(account));
+        action(&recorder, &mut reply);
+        drop(reply);
+        assert_eq!(*notes.0.lock().unwrap(), [(status, body_sent)], "once, and right");
+    }
+
+    #[test]
+    fn what_has_become_of_an_answer_is_told_once_however_it_ends() {
+        let document = Refusal::ApplicationFailed.body_length(false);
+        let end = |headers: &'static [(&'static str, &'static str)]| {
+            move |_: &Recorder, reply: &mut Reply| {
+                reply.set_head(head("201 Created", headers)).unwrap();
+                // That it is too short is told by the count.
+                let _ = reply.end(&[b"abc"], &NothingHeld);
+            }
+        };
+        let write = |_: &Recorder, reply: &mut Reply| {
+            reply.set_head(head("201 Created", &[])).unwrap();
+            reply.write(b"half", &NothingHeld).unwrap();
+        };
+        expect_told(false, end(&[]), 201, 3);
+        expect_told(true, end(&[]), 201, 0);
+        expect_told(false, end(&[("Content-Length", "1")]), 201, 1);
+        expect_told(false, end(&[("Content-Length", "9")]), 201, 0);
+        expect_told(false, write, 201, 4);
+        expect_told(false, |_, _| (), 500, document);
+        expect_told(true, |_, _| (), 500, 0);
+        expect_told(false, |_, reply| reply.refuse(Refusal::Aborted), 499, 0);
+        expect_told(false, |recorder, _| recorder.aborted.store(true, Ordering::Relaxed), 499, 0);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The file cannot be opened to append to.
-    #[error("can't open the log file {}: {source}: is there such a directory, and may this user write there?", path.display())]
+    #[error("can't open the log file {}; does its directory exist, and may this user write there?", path.display())]
     File {
         /// Which.
         path: PathBuf,
@@ -13,7 +13,10 @@ pub enum Error {
         source: io::Error,
     },
     /// The syslog daemon cannot be reached.
-    #[error("can't reach the syslog daemon at {}: {source}: is one running, and is syslog-socket right?", path.display())]
+    #[error(
+        "can't reach the syslog daemon at {}; start it, set syslog-socket, or set log = \"file:PATH\"",
+        path.display()
+    )]
     Syslog {
         /// Where.
         path: PathBuf,

@@ -1,4 +1,4 @@
-/// Cuts a text into pieces of at most `max_len` bytes: behind a line feed if there is one, never inside a character. An empty
+/// Cuts a text into pieces of at most `max_len` bytes: behind a line feed if there is one, else behind a space, never inside a character. An empty
 /// text is one empty piece.
 ///
 /// `max_len` is at least 4, the length of the longest character.
@@ -17,7 +17,8 @@ fn piece_len(text: &str, max_len: usize) -> usize {
         return text.len();
     }
     let end = (0..=max_len).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
-    text.get(..end).and_then(|piece| piece.rfind('\n')).map_or(end, |line_feed| line_feed + 1)
+    let piece = text.get(..end).unwrap_or_default();
+    piece.rfind('\n').or_else(|| piece.rfind(' ')).map_or(end, |border| border + 1)
 }
 
 #[cfg(test)]
@@ -29,12 +30,12 @@ mod tests {
     }
 
     #[test]
-    fn pieces_end_behind_a_line_feed_or_a_character() {
+    fn pieces_end_behind_a_line_feed_a_space_or_a_character() {
         assert_eq!(cut(""), [""]);
         assert_eq!(cut("12345678"), ["12345678"]);
         assert_eq!(cut("123456789"), ["12345678", "9"]);
         assert_eq!(cut("1234567ä"), ["1234567", "ä"]);
-        assert_eq!(cut("a\nb\nlonger than that"), ["a\nb\n", "longer t", "han that"]);
+        assert_eq!(cut("a\nb\nlonger than that"), ["a\nb\n", "longer ", "than ", "that"]);
     }
 
     #[test]

@@ -119,7 +119,9 @@ impl Server {
         }
         let ended = supervisor.run();
         drop(pid_file);
-        log::info!("stopped");
+        if ended.text.is_none() {
+            log::info!("stopped");
+        }
         if let (Some(text), Some(readiness)) = (&ended.text, self.readiness.take()) {
             readiness.failed(ended.code, text);
         }

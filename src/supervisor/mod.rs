@@ -264,11 +264,13 @@ impl<'a> Supervisor<'a> {
     }
 
     fn stop(&mut self, stop: Stop) {
-        if self.phase == Phase::Stopping(stop) {
+        if [Phase::Stopping(stop), Phase::Stopping(Stop::Now)].contains(&self.phase) {
             return;
         }
         self.phase = Phase::Stopping(stop);
-        log::info!("stopping {}", if stop == Stop::Now { "at once" } else { "gracefully" });
+        if self.failure.is_none() {
+            log::info!("stopping {}", if stop == Stop::Now { "at once" } else { "gracefully" });
+        }
         self.manager.stopping("stopping");
         let now = Instant::now();
         self.pools.iter_mut().for_each(|pool| pool.stop(stop, now));
@@ -318,7 +320,7 @@ impl<'a> Supervisor<'a> {
     fn patience(&self) -> Option<Duration> {
         let now = Instant::now();
         let tick = (self.watchdog.is_some() || self.pools.iter().any(RunningPool::needs_ticks)).then_some(self.next_tick);
-        let asked = self.asked.iter().map(Asked::deadline);
+        let asked = self.asked.iter().map(Asked::deadline).chain(self.trial.iter().map(Trial::deadline));
         let deadlines = self.pools.iter().filter_map(RunningPool::next_deadline).chain(tick).chain(asked);
         let patience = deadlines.min().map(|deadline| deadline.saturating_duration_since(now));
         patience.into_iter().chain(logging::retry_in()).min()
@@ -334,6 +336,7 @@ impl<'a> Supervisor<'a> {
         }
         self.pools.iter_mut().for_each(|pool| pool.handle_timeout(tick, now));
         self.answer_asked(now);
+        self.limit_trial(now);
     }
 
     fn handle_signals(&mut self, now: Instant) {

@@ -10,7 +10,7 @@ use std::os::fd::RawFd;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::control::ControlSocket;
 use super::pool::RunningPool;
@@ -40,6 +40,7 @@ pub struct Successor {
 pub struct Trial {
     child: Child,
     messages: File,
+    deadline: Instant,
 }
 
 /// What the program before this one has left to it.
@@ -181,12 +182,21 @@ impl<'a> Supervisor<'a> {
             return log::warn!("SIGUSR2 is ignored: a start, a reload or a stop is going on; send it again");
         }
         let successor = self.program.successor();
-        match Trial::begin(&successor) {
+        let limit = self.config.pools.iter().map(|pool| pool.startup_timeout).sum();
+        match Trial::begin(&successor, limit) {
             Ok(trial) => {
                 log::info!("checking {} before it takes over", successor.binary.display());
                 self.trial = Some(trial);
             }
             Err(error) => log::error!("{} cannot be run, this program runs on: {error}", successor.binary.display()),
+        }
+    }
+
+    /// An application that hangs while it is imported must not keep every later binary out.
+    pub(super) fn limit_trial(&mut self, now: Instant) {
+        let late = self.trial.as_mut().filter(|trial| trial.deadline <= now);
+        if let Some(Err(error)) = late.map(|trial| trial.child.kill()) {
+            log::debug!("the check of the new binary cannot be killed: {error}");
         }
     }
 
@@ -236,11 +246,16 @@ impl<'a> Supervisor<'a> {
 }
 
 impl Trial {
-    fn begin(successor: &Successor) -> io::Result<Self> {
+    /// When it has taken too long.
+    pub fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    fn begin(successor: &Successor, limit: Duration) -> io::Result<Self> {
         let messages = tempfile::tempfile()?;
         let mut command = Command::new(&successor.binary);
         command.args(&successor.check).stdin(Stdio::null()).stdout(Stdio::null()).stderr(messages.try_clone()?);
-        Ok(Self { child: command.spawn()?, messages })
+        Ok(Self { child: command.spawn()?, messages, deadline: Instant::now() + limit })
     }
 
     fn messages(mut self) -> String {

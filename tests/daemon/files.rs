@@ -94,22 +94,25 @@ fn after_a_rename_and_usr1_all_lines_are_in_the_new_files_and_none_is_lost() {
     let path = |name: &str| site.directory().join(name);
     let mut old_words = ask_both(&site, "before");
     let last = |file: &str, words: &[String]| wait_until("the last lines", || has_all(&read(&path(file)), words));
+    // A line of the access log comes after its answer.
+    let accessed = |file: &str, words: &[String]| {
+        wait_until("the access log", || words.iter().all(|word| read(&path(file)).contains(&format!("/?{word} "))));
+    };
     last("site.log", &old_words);
+    accessed("access.log", &old_words);
     fs::rename(path("site.log"), path("site.log.1")).unwrap();
     fs::rename(path("access.log"), path("access.log.1")).unwrap();
     // Until the signal comes, the renamed file is the one that is written.
     old_words.extend(ask_both(&site, "renamed"));
     last("site.log.1", &old_words);
-    let is_accessed = |file: &str, words: &[String]| words.iter().all(|word| read(&path(file)).contains(&format!("/?{word} ")));
-    // Its lines come behind the answers.
-    wait_until("the access log", || is_accessed("access.log.1", &old_words));
+    accessed("access.log.1", &old_words);
     site.signal("USR1");
     wait_until("the new files", || path("site.log").exists() && path("access.log").exists());
     let new_words = ask_both(&site, "after");
     last("site.log", &new_words);
     for (file, access, words) in [("site.log.1", "access.log.1", &old_words), ("site.log", "access.log", &new_words)] {
         expect_each_once(&read(&path(file)), words);
-        wait_until("the access log", || is_accessed(access, words));
+        accessed(access, words);
         assert_eq!(read(&path(access)).lines().count(), words.len());
     }
     assert_eq!(site.log(), "", "stderr");

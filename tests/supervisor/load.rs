@@ -61,10 +61,12 @@ impl Load {
     }
 
     /// Ends it.
-    pub fn stop(self) -> Tally {
+    pub fn stop(mut self) -> Tally {
         self.stop.store(true, Ordering::SeqCst);
-        self.threads.into_iter().for_each(|thread| thread.join().unwrap());
-        self.tally.lock().unwrap().clone()
+        for thread in std::mem::take(&mut self.threads) {
+            thread.join().unwrap();
+        }
+        self.tally()
     }
 
     /// Ends it; fails when a request has failed.

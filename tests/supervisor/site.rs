@@ -17,7 +17,7 @@ pub const FILE: &str = "site.toml";
 
 /// A site that is not running yet. `toml` is the configuration, in which a pool without a user gets one.
 pub fn site(toml: &str) -> Launch {
-    let launch = Launch::new("serve").with_configured_user().args(["-c", FILE]);
+    let launch = Launch::new("serve").without_user().args(["-c", FILE]);
     write_config(launch.directory(), toml);
     launch
 }
@@ -249,6 +249,11 @@ pub fn status_of(pid: u32, field: &str) -> String {
     let text = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let line = text.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':')).unwrap();
     line.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// How many descriptors a process has open.
+pub fn open_files(pid: u32) -> usize {
+    fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count()
 }
 
 /// The memory that a process has for itself, with its share of what it shares, in KiB.

@@ -171,7 +171,8 @@ fn it_is_ready_soon_after_the_import() {
     let site = Site::start(launch);
     let over = started.elapsed().saturating_sub(Duration::from_millis(500));
     eprintln!("ready {over:?} after the import");
-    assert!(over <= limit(Duration::from_millis(50), Duration::from_secs(3)), "{over:?}");
+    // The interpreter takes some time before the import, too.
+    assert!(over <= limit(Duration::from_millis(100), Duration::from_secs(3)), "{over:?}");
     site.end();
 }
 

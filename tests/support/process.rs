@@ -100,6 +100,14 @@ impl Launch {
         self
     }
 
+    /// The same without being told whose rights it has, which is left to a configuration file.
+    pub fn without_user(mut self) -> Self {
+        if let Some(place) = self.arguments.iter().position(|argument| argument == "--user") {
+            self.arguments.drain(place..place + 2);
+        }
+        self
+    }
+
     /// The directory that the process works in, removed when it is stopped.
     pub fn directory(&self) -> &Path {
         self.directory.path()
