@@ -124,15 +124,16 @@ fn a_new_binary_goes_on_telling() {
 fn the_watchdog_is_fed_at_half_its_time_and_only_if_there_is_one() {
     let (manager, launch) = Manager::of(launch(""));
     fs::write(launch.directory().join("go"), "").unwrap();
-    let site = Site::start(launch.env("WATCHDOG_USEC", "400000"));
+    let site = Site::start(launch.env("WATCHDOG_USEC", "1000000"));
     manager.expect("READY=1");
+    assert_eq!(manager.any(DEADLINE).unwrap(), ["WATCHDOG=1"]);
     let started = Instant::now();
-    for _ in 0..10 {
+    for _ in 0..5 {
         assert_eq!(manager.any(DEADLINE).unwrap(), ["WATCHDOG=1"]);
     }
     let took = started.elapsed();
-    // Ten pings, 200 ms each; a busy machine is late, but nothing makes it early.
-    assert!(took > Duration::from_millis(1500) && took < Duration::from_millis(4000), "{took:?}");
+    // Half a second each. A busy machine may be late, the first time too, but the average has to be in time.
+    assert!(took > Duration::from_millis(2000) && took < Duration::from_millis(5000), "{took:?}");
     site.end();
 }
 
