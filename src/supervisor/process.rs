@@ -75,16 +75,7 @@ impl Process {
             }
         };
         drop(blocked);
-        Ok(Self {
-            id,
-            started: Instant::now(),
-            numbers: None,
-            link,
-            link_ended: false,
-            reports: Reports::default(),
-            log,
-            output,
-        })
+        Ok(Self::of(id, link, log, output))
     }
 
     /// Takes over a child that the program before this one has started.
@@ -98,16 +89,12 @@ impl Process {
             |number: RawFd| if number < 0 { Ok(None) } else { fd::inherited(number).map(|end| Some(Lines::adopt(end))) };
         let [stdout, stderr] = descriptors.output;
         let output = [lines(stdout)?, lines(stderr)?];
-        Ok(Self {
-            id,
-            started: Instant::now(),
-            numbers: None,
-            link,
-            link_ended: false,
-            reports: Reports::default(),
-            log,
-            output,
-        })
+        Ok(Self::of(id, link, log, output))
+    }
+
+    fn of(id: ProcessId, link: UnixStream, log: Reader, output: [Option<Lines>; 2]) -> Self {
+        let (started, reports) = (Instant::now(), Reports::default());
+        Self { id, started, numbers: None, link, link_ended: false, reports, log, output }
     }
 
     /// What [`Self::adopt`] takes.
