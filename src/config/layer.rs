@@ -80,6 +80,13 @@ impl<'a> Layers<'a> {
         self.strongest(name).first()
     }
 
+    /// What the command line, the environment or the file says in vain: it must be right all the same, since it counts on the day when
+    /// the stronger one goes.
+    pub(super) fn hidden_items(&self, setting: &Setting) -> Vec<&'a Item> {
+        let typed = self.0.iter().take(self.0.len() - 1).filter_map(|layer| layer.get(setting.name));
+        if setting.kind == Kind::Pairs { Vec::new() } else { typed.skip(1).flatten().collect() }
+    }
+
     /// The items that count, in the order in which they are to be set.
     pub(super) fn items(&self, setting: &Setting) -> Vec<&'a Item> {
         let mut found: Vec<_> = self.0.iter().filter_map(|layer| layer.get(setting.name)).collect();

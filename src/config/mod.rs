@@ -138,6 +138,9 @@ impl Config {
         for item in layers.items(setting) {
             set(self, Text::of(item)).map_err(|reason| item.refused(setting.name, reason))?;
         }
+        for item in layers.hidden_items(setting) {
+            set(&mut self.clone(), Text::of(item)).map_err(|reason| item.refused(setting.name, reason))?;
+        }
         Ok(())
     }
 
@@ -376,6 +379,16 @@ mod tests {
         assert_eq!(config.origin("max-queue"), Origin::Environment("PYFCGID_MAX_QUEUE".to_owned()));
         assert!(matches!(config.origin("backlog"), Origin::File { line: 5, .. }));
         assert_eq!(config.origin("max-params"), Origin::Default);
+    }
+
+    #[test]
+    fn a_bad_value_is_refused_also_where_a_stronger_source_hides_it() {
+        let file = "[pool.blog]\napp = \"blog\"\nthreads = \"many\"\n";
+        let text = message(load(flags(&[("threads", "5")]), &[("PYFCGID_THREADS", "3")], Some(file)));
+        assert!(text.starts_with("site.toml:3: threads = \"many\": must be"), "{text}");
+        let text =
+            message(load(flags(&[("log-level", "info")]), &[("PYFCGID_LOG_LEVEL", "loud")], Some("[pool.b]\napp = \"b\"\n")));
+        assert!(text.contains("PYFCGID_LOG_LEVEL=\"loud\""), "{text}");
     }
 
     #[test]

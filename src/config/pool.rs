@@ -117,6 +117,9 @@ impl Pool {
         for item in layers.items(setting) {
             set(self, Text::of(item)).map_err(|reason| item.refused(setting.name, reason))?;
         }
+        for item in layers.hidden_items(setting) {
+            set(&mut self.clone(), Text::of(item)).map_err(|reason| item.refused(setting.name, reason))?;
+        }
         Ok(())
     }
 

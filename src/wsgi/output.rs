@@ -2,8 +2,9 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use pyo3::buffer::PyBuffer;
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyBytes, PyDict};
 
 /// The bytes below one of the two text streams.
 #[pyclass(frozen, module = "pyfcgid")]
@@ -29,6 +30,21 @@ pub(super) fn capture(py: Python<'_>) -> PyResult<()> {
 }
 
 impl Output {
+    fn add(&self, bytes: &[u8]) -> usize {
+        let mut line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
+        line.extend_from_slice(bytes);
+        let end = match line.iter().rposition(|byte| *byte == b'\n') {
+            Some(newline) => newline + 1,
+            None if line.len() > MAX_LINE => line.len(),
+            None => 0,
+        };
+        let rest = line.split_off(end);
+        let lines = std::mem::replace(&mut *line, rest);
+        drop(line);
+        self.log(&lines);
+        bytes.len()
+    }
+
     fn log(&self, bytes: &[u8]) {
         for line in String::from_utf8_lossy(bytes).lines() {
             log::log!(self.level, "{line}");
@@ -53,19 +69,12 @@ impl Output {
         "wb"
     }
 
-    fn write(&self, bytes: &[u8]) -> usize {
-        let mut line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
-        line.extend_from_slice(bytes);
-        let end = match line.iter().rposition(|byte| *byte == b'\n') {
-            Some(newline) => newline + 1,
-            None if line.len() > MAX_LINE => line.len(),
-            None => 0,
-        };
-        let rest = line.split_off(end);
-        let lines = std::mem::replace(&mut *line, rest);
-        drop(line);
-        self.log(&lines);
-        bytes.len()
+    /// Takes whatever has bytes, as every raw stream does.
+    fn write(&self, data: &Bound<'_, PyAny>) -> PyResult<usize> {
+        match data.cast::<PyBytes>() {
+            Ok(bytes) => Ok(self.add(bytes.as_bytes())),
+            Err(_) => Ok(self.add(&PyBuffer::<u8>::get(data)?.to_vec(data.py())?)),
+        }
     }
 
     /// Nothing is held back but the beginning of a line, which waits for its end.

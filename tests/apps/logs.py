@@ -12,6 +12,8 @@ def application(environ, start_response):
     errors.write("pieces\n")
     errors.flush()
     print("by print")
+    sys.stdout.buffer.write(bytearray(b"by bytearray\n"))
+    sys.stdout.buffer.write(memoryview(b"by memoryview\n"))
     print("by print to wsgi.errors", file=errors)
     print("by print to stderr", file=sys.stderr)
     try:

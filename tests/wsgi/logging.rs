@@ -58,6 +58,12 @@ fn print_is_captured_line_by_line() {
 }
 
 #[test]
+fn bytes_of_any_kind_that_are_written_to_stdout_are_captured() {
+    expect_captured("by bytearray");
+    expect_captured("by memoryview");
+}
+
+#[test]
 fn stderr_of_the_app_is_captured_line_by_line() {
     expect_captured("by print to stderr");
 }
