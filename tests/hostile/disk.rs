@@ -17,9 +17,10 @@ fn expect_500_and_life(mut server: Pyfcgid) {
     let small = peer.request(&post("small=1", 100), &body[..100]).expect_status(200);
     assert_eq!(small.body.len(), "small=1|".len() + 100);
     expect_serves(&mut server);
-    let log = server.log();
+    let log = server.wait_for_log_that("a line about the body", |log| {
+        log.lines().any(|line| line.contains("body") || line.contains("temporary"))
+    });
     assert!(!log.contains("the app ran for large=1"), "{log}");
-    assert!(log.lines().any(|line| line.contains("body") || line.contains("temporary")), "{log}");
 }
 
 fn with_temporary_directory(directory: &Path) -> Pyfcgid {

@@ -299,6 +299,13 @@ impl Pyfcgid {
         assert!(status.success(), "{command} failed");
     }
 
+    /// Ends it and returns its log, to which nothing can come any more.
+    #[track_caller]
+    pub fn final_log(&mut self) -> String {
+        self.stop();
+        self.log()
+    }
+
     /// Ends it with TERM and returns how it ended.
     #[track_caller]
     pub fn stop(&mut self) -> ExitStatus {

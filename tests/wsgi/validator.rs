@@ -4,14 +4,14 @@ use crate::support::{Params, Pyfcgid, app};
 
 #[track_caller]
 fn expect_valid(params: &Params, body: &[u8], status: u16, expected: &str) {
-    let server = Pyfcgid::serve(app("validated.py"), &["--threads", "1"]);
+    let mut server = Pyfcgid::serve(app("validated.py"), &["--threads", "1"]);
     let mut peer = server.connect();
     for _ in 0..2 {
         let answer = peer.request(params, body);
         assert_eq!(answer.text(), expected, "{}", answer.summary());
         answer.expect_status(status);
     }
-    let log = server.log();
+    let log = server.final_log();
     assert!(!log.contains("Error") && !log.contains("Warning"), "{log}");
 }
 
