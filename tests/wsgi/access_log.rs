@@ -76,12 +76,13 @@ fn the_time_of_a_request_is_that_from_its_first_record_to_its_answer() {
     let server = logging("echoes.py", "$request_time", &[]);
     let mut peer = server.connect();
     peer.send(&begin(1, role::RESPONDER, true));
-    assert!(peer.is_silent_for(std::time::Duration::from_millis(300)));
+    assert!(peer.is_silent_for(std::time::Duration::from_millis(500)));
     peer.send(&[stream(kind::PARAMS, 1, &Params::get("/").encode()), record(kind::STDIN, 1, b"")].concat());
     peer.answer(1).expect_status(200);
     wait_until("a line", || lines(&server).len() == 1);
     let time: f64 = lines(&server)[0].parse().unwrap();
-    assert!((0.3..30.0).contains(&time), "{time}");
+    // Not from its last record: that would be next to nothing. A busy machine may read the first one late.
+    assert!((0.1..30.0).contains(&time), "{time}");
 }
 
 #[test]
