@@ -76,6 +76,7 @@ impl Controls {
         while !self.unsent.is_empty() {
             match self.streams.get_mut(LINK).map(|link| link.write(&self.unsent)) {
                 Some(Ok(count @ 1..)) => drop(self.unsent.drain(..count)),
+                Some(Err(error)) if error.kind() == ErrorKind::Interrupted => {}
                 Some(Err(error)) if error.kind() == ErrorKind::WouldBlock && self.unsent.len() < MAX_UNSENT => return,
                 _ => self.unsent.clear(),
             }

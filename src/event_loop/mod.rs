@@ -93,6 +93,7 @@ pub struct EventLoop {
     unfinished: Vec<usize>,
     next_id: u64,
     accept: Accept,
+    accept_error_said: Option<Instant>,
     limit_reported: bool,
     stop_at: Option<Instant>,
     /// Whether others serve on, so that connections are handed over and not closed.
@@ -164,6 +165,7 @@ impl EventLoop {
             unfinished: Vec::new(),
             next_id: 1,
             accept: Accept::Ready,
+            accept_error_said: None,
             limit_reported: false,
             stop_at: None,
             retiring: false,
@@ -308,13 +310,22 @@ impl EventLoop {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 Err(error) if is_of_one_connection(&error) => {}
                 Err(error) => {
-                    log::error!("cannot accept connections: {error}; trying again in {} ms", ACCEPT_PAUSE.as_millis());
+                    self.say_that_it_cannot_accept(&error);
                     self.accept = Accept::After(self.now + ACCEPT_PAUSE);
                 }
             }
             if self.is_saturated() && self.stop_at.is_none() {
                 return;
             }
+        }
+    }
+
+    /// Once a second, however often it is tried.
+    fn say_that_it_cannot_accept(&mut self, error: &io::Error) {
+        let is_news = self.accept_error_said.is_none_or(|said| self.now.duration_since(said) >= ACCEPT_ERROR_INTERVAL);
+        if is_news {
+            self.accept_error_said = Some(self.now);
+            log::error!("cannot accept connections: {error}; trying again every {} ms", ACCEPT_PAUSE.as_millis());
         }
     }
 
@@ -475,6 +486,7 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 }
 
 const EVENTS_A_TURN: usize = 256;
+const ACCEPT_ERROR_INTERVAL: Duration = Duration::from_secs(1);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 const STOP_CHECK_INTERVAL: Duration = Duration::from_millis(5);
 /// Not longer than a connection may linger.

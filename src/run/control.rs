@@ -7,9 +7,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::error::EX_OSERR;
+use crate::daemon::PidFile;
 use crate::supervisor::Wish;
 use crate::sys::peer;
 use crate::sys::poll::{self, Interest};
+use crate::sys::process::ProcessId;
 
 /// Returns the exit code: the one that is sent, 71 if the supervisor can't be reached or goes away, but 0 for a stop of what does not
 /// run, and 3 for the status of it, as init scripts have it.
@@ -22,6 +24,13 @@ pub fn run(wish: Wish, socket: &Path, out: &mut impl Write, err: &mut impl Write
         Ok(stream) => stream,
         Err(error) => {
             let is_down = matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused);
+            if let Some(process) = holder_of_pid_file(socket).filter(|_| is_down) {
+                let advice = format!(
+                    "process {process} runs: `kill -HUP {process}` makes it again and reloads, `kill {process}` stops it"
+                );
+                say(err, &format!("pyfcgid: the control socket {} is gone, but {advice}", socket.display()));
+                return EX_OSERR;
+            }
             let reason = if is_down { "pyfcgid is not running".to_owned() } else { error.to_string() };
             say(err, &format!("pyfcgid: {reason} (control socket {})", socket.display()));
             return match wish {
@@ -49,6 +58,12 @@ pub fn run(wish: Wish, socket: &Path, out: &mut impl Write, err: &mut impl Write
         say(err, "pyfcgid: it ended before it answered");
         EX_OSERR
     })
+}
+
+/// Who has locked the PID file beside which the control socket should be.
+fn holder_of_pid_file(socket: &Path) -> Option<ProcessId> {
+    let beside = socket.to_str()?.strip_suffix(".control")?;
+    PidFile::read(Path::new(beside)).ok()?
 }
 
 /// All has been done by then, but for the end of the process itself.

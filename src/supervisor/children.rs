@@ -60,8 +60,10 @@ pub enum Action {
     Kill(ChildId),
     /// For whoever waits for it.
     Report(Outcome),
-    /// For the log.
+    /// For the log: something is wrong.
     Note(String),
+    /// For the log: all is as it should be.
+    Inform(String),
 }
 
 /// What has come of a start, a reload or a stop.
@@ -238,6 +240,11 @@ impl Children {
         Some((word, child.generation))
     }
 
+    /// Whether a child is to be replaced.
+    pub fn is_worn(&self, id: ChildId) -> bool {
+        self.children.iter().any(|child| child.id == id && child.worn)
+    }
+
     /// How many children there should be now.
     pub fn wanted(&self) -> usize {
         self.wanted
@@ -271,7 +278,8 @@ impl Children {
                 self.children.remove(index);
             }
             (State::Retiring(_) | State::Ending, Said::Exited(_)) => drop(self.children.remove(index)),
-            (State::Serving, Said::Worn) => self.children[index].worn = true,
+            // It may have answered enough before its readiness was heard of.
+            (State::Booting | State::Serving, Said::Worn) => self.children[index].worn = true,
             (State::Serving, Said::Saturated) => self.children[index].saturated = true,
             (State::Serving, Said::Relieved) => self.children[index].saturated = false,
             (State::Serving, Said::Unused) => self.sleep(),
@@ -358,6 +366,12 @@ impl Children {
                 self.expire(index, now);
             }
         }
+        for child in &mut self.children {
+            if child.answer_due().is_some_and(|due| due <= now) {
+                child.state = State::Retiring(true);
+                self.actions.push(Action::Note("a retiring child does not answer; the others are not held up".to_owned()));
+            }
+        }
         if self.shrinks_at().is_some_and(|when| when <= now) {
             self.shrink(now);
         }
@@ -384,7 +398,8 @@ impl Children {
     pub fn next_deadline(&self) -> Option<Instant> {
         let of_children = self.children.iter().filter_map(|child| self.deadline(child));
         let retry = self.backoff.until().filter(|_| self.is_short());
-        of_children.chain(self.shrinks_at()).chain(retry).min()
+        let answers = self.children.iter().filter_map(Child::answer_due);
+        of_children.chain(answers).chain(self.shrinks_at()).chain(retry).min()
     }
 
     /// The last child never goes this way: see [`Said::Unused`].
@@ -409,7 +424,10 @@ impl Children {
     fn expire(&mut self, index: usize, now: Instant) {
         let (id, state) = (self.children[index].id, self.children[index].state);
         match state {
-            State::Serving => return self.children[index].worn = true,
+            State::Serving => {
+                self.actions.push(Action::Inform("a child has reached max-lifetime and is replaced".to_owned()));
+                return self.children[index].worn = true;
+            }
             State::Booting => {
                 let limit = self.policy.startup_timeout;
                 let text = format!("a child did not serve within startup-timeout ({} s)", limit.as_secs_f64());
@@ -518,12 +536,12 @@ impl Children {
         id
     }
 
-    /// The outdated and the worn go first, then the youngest, whose memory is the least warm.
+    /// The outdated and the worn go first, the oldest before the others, and then the youngest, whose memory is the least warm.
     fn retire_surplus(&mut self, now: Instant) {
         let generation = self.generation;
         while self.serving().count() > self.wanted {
             let serving = self.children.iter_mut().filter(|child| child.state == State::Serving);
-            let Some(child) = serving.min_by_key(|child| (child.is_fresh(generation), std::cmp::Reverse(child.id))) else {
+            let Some(child) = serving.min_by_key(|child| child.retirement_rank(generation)) else {
                 return;
             };
             child.enter(State::Retiring(false), now);
@@ -565,6 +583,18 @@ impl Child {
         (self.state, self.since) = (state, now);
     }
 
+    /// Who has the lowest goes first.
+    fn retirement_rank(&self, generation: Generation) -> (bool, i64) {
+        let is_fresh = self.is_fresh(generation);
+        let number = i64::from(self.id.0);
+        (is_fresh, if is_fresh { -number } else { number })
+    }
+
+    /// When a retiring child that has not said so counts as retired: it does not run, or not well.
+    fn answer_due(&self) -> Option<Instant> {
+        (self.state == State::Retiring(false)).then(|| self.since + ANSWER_PATIENCE)
+    }
+
     /// Whether it serves, or will, and need not be replaced.
     fn is_fresh(&self, generation: Generation) -> bool {
         matches!(self.state, State::Booting | State::Serving) && self.generation == generation && !self.worn
@@ -582,6 +612,8 @@ const EX_SOFTWARE: u8 = 70;
 const END_SLACK: Duration = Duration::from_secs(3);
 /// The same, when it was told to end at once.
 const QUICK_END: Duration = Duration::from_secs(2);
+/// How long a reload waits for a child to say that it begins no further request.
+const ANSWER_PATIENCE: Duration = Duration::from_secs(5);
 const SHRINK_INTERVAL: Duration = Duration::from_secs(1);
 /// As for the option.
 const MAX_CHILDREN: usize = 1024;

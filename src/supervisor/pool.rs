@@ -188,11 +188,20 @@ impl RunningPool {
             Report::Failed { code, text } => Said::Failed(Failure { code, text }),
             Report::Saturated => Said::Saturated,
             Report::Relieved => Said::Relieved,
-            Report::Worn => Said::Worn,
+            Report::Worn => {
+                self.say_why(id, "max-requests");
+                Said::Worn
+            }
             Report::Retired => Said::Retired,
             Report::Numbers(numbers) => return self.handle_numbers(id, numbers, now),
         };
         self.children.handle(id, said, now);
+    }
+
+    fn say_why(&self, id: ChildId, limit: &str) {
+        if let Some(process) = self.processes.get(&id) {
+            log::info!("pool {}: process {} has reached {limit} and is replaced", self.name, process.id);
+        }
     }
 
     fn handle_numbers(&mut self, id: ChildId, numbers: Numbers, now: Instant) {
@@ -231,7 +240,8 @@ impl RunningPool {
     fn weigh(&mut self, limit: u64, now: Instant) {
         for id in self.children.serving().collect::<Vec<_>>() {
             let memory = self.processes.get(&id).and_then(Process::resident_memory);
-            if memory.is_some_and(|memory| memory > limit) {
+            if memory.is_some_and(|memory| memory > limit) && !self.children.is_worn(id) {
+                self.say_why(id, "max-rss");
                 self.children.handle(id, Said::Worn, now);
             }
         }
@@ -257,6 +267,7 @@ impl RunningPool {
                     Action::Terminate(id) => self.signal(id, signal::TERM),
                     Action::Kill(id) => self.signal(id, signal::KILL),
                     Action::Note(text) => log::warn!("pool {}: {text}", self.name),
+                    Action::Inform(text) => log::info!("pool {}: {text}", self.name),
                     Action::Report(outcome) => outcomes.push(self.conclude(outcome)),
                 }
             }

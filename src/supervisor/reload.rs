@@ -5,7 +5,7 @@ use std::error::Error;
 use std::time::Instant;
 
 use super::children::{Failure, Stop};
-use super::control::Client;
+use super::control::{Client, ControlSocket};
 use super::pool::RunningPool;
 use super::sockets::Sockets;
 use super::{Phase, Supervisor, passage};
@@ -23,7 +23,8 @@ pub struct Reload {
 
 impl Reload {
     fn result(&self) -> (u8, String) {
-        let texts = self.failures.iter().map(|(pool, failure)| format!("pool {pool}: {}", failure.text.trim_end()));
+        let of_pool = |pool: &str| if pool == ALL { String::new() } else { format!("pool {pool}: ") };
+        let texts = self.failures.iter().map(|(pool, failure)| of_pool(pool) + failure.text.trim_end());
         let code = self.failures.first().map_or(0, |(_, failure)| failure.code);
         (code, texts.collect::<Vec<_>>().join("\n"))
     }
@@ -54,12 +55,27 @@ impl Supervisor<'_> {
 
     fn begin_reload(&mut self, clients: Vec<Client>) {
         log::info!("reloading");
+        self.restore_control();
         self.manager.reloading("reloading");
         self.reload = Some(Reload { clients, ..Reload::default() });
         if let Err(failure) = self.prepare().and_then(|(config, pools)| self.commit(config, pools)) {
-            self.note_failure("-", failure);
+            self.note_failure(ALL, failure);
         }
         self.finish_reload();
+    }
+
+    /// Somebody who cleans up may have taken the control socket's file.
+    fn restore_control(&mut self) {
+        let Some(path) = self.config.control_socket.as_deref().filter(|path| !path.exists()) else {
+            return;
+        };
+        match ControlSocket::bind(path, self.config.control_socket_mode) {
+            Ok(control) => {
+                log::warn!("the control socket {} was gone and is there again", path.display());
+                self.control = Some(control);
+            }
+            Err(error) => log::error!("the control socket is gone: {}", with_causes(&error)),
+        }
     }
 
     fn note_failure(&mut self, pool: &str, failure: Failure) {
@@ -160,5 +176,7 @@ fn with_causes(error: &dyn Error) -> String {
     text
 }
 
+/// What is no pool's fault has this for its name, which no pool can have.
+const ALL: &str = "";
 /// The system refuses something.
 const EX_OSERR: u8 = 71;

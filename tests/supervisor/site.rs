@@ -263,7 +263,7 @@ pub fn pss_kib(pid: u32) -> u64 {
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
-/// What the issue asks for, if the tests are run alone on a quiet machine with an optimised binary (`PYFCGID_STRICT=1`), and else
+/// What is promised, if the tests are run alone on a quiet machine with an optimised binary (`PYFCGID_STRICT=1`), and else
 /// what tells a working program from one that waits for something.
 pub fn limit(strict: Duration, lenient: Duration) -> Duration {
     if std::env::var_os("PYFCGID_STRICT").is_some() { strict } else { lenient }

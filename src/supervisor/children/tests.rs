@@ -36,11 +36,15 @@ impl Pool {
         self.children.take_actions()
     }
 
-    /// The children that are to be started; nothing else may be to be done.
+    /// The children that are to be started; nothing else may be to be done, but to say why.
     #[track_caller]
     fn spawned(&mut self) -> Vec<u32> {
-        let spawned = |action| if let Action::Spawn(id, _) = action { id.0 } else { panic!("{action:?}") };
-        self.actions().into_iter().map(spawned).collect()
+        let spawned = |action| match action {
+            Action::Spawn(id, _) => Some(id.0),
+            Action::Inform(_) => None,
+            action => panic!("{action:?}"),
+        };
+        self.actions().into_iter().filter_map(spawned).collect()
     }
 
     /// The children that are to be retired; nothing else may be to be done.
@@ -149,17 +153,17 @@ fn a_reload_tries_one_child_and_then_replaces_the_others_without_ever_having_few
     let actions = pool.actions();
     let spawned = [5, 6].map(|id| Action::Spawn(ChildId(id), Generation(1)));
     assert_eq!(actions[..2], spawned);
-    assert_eq!(actions[2..], [Action::Tell(ChildId(3), Command::Retire)]);
+    assert_eq!(actions[2..], [Action::Tell(ChildId(1), Command::Retire)]);
     pool.say(5, Said::Ready);
     assert_eq!(pool.retired(), [2]);
     pool.say(6, Said::Ready);
-    assert_eq!(pool.retired(), [1]);
-    pool.say(1, Said::Retired);
+    assert_eq!(pool.retired(), [3]);
+    pool.say(3, Said::Retired);
     pool.say(2, Said::Retired);
     assert_eq!(pool.actions(), []);
-    pool.exit(3);
-    assert_eq!(pool.actions(), [Action::Report(Outcome::Reloaded)]);
     pool.exit(1);
+    assert_eq!(pool.actions(), [Action::Report(Outcome::Reloaded)]);
+    pool.exit(3);
     pool.exit(2);
     assert_eq!((pool.actions(), pool.serving_ids()), (vec![], vec![4, 5, 6]));
 }
@@ -207,6 +211,45 @@ fn a_worn_child_serves_until_another_does() {
 }
 
 #[test]
+fn a_child_that_is_worn_before_it_is_ready_is_replaced_all_the_same() {
+    let mut pool = Pool::serving(1, 1);
+    pool.exit(1);
+    pool.actions();
+    pool.say(2, Said::Worn);
+    assert_eq!(pool.spawned(), [3]);
+    pool.say(2, Said::Ready);
+    assert_eq!(pool.actions(), []);
+    pool.say(3, Said::Ready);
+    assert_eq!(pool.retired(), [2]);
+}
+
+#[test]
+fn of_several_worn_children_the_oldest_goes_first() {
+    let mut pool = Pool::serving(2, 2);
+    pool.say(2, Said::Worn);
+    pool.say(1, Said::Worn);
+    assert_eq!(pool.spawned(), [3, 4]);
+    pool.say(4, Said::Ready);
+    assert_eq!(pool.retired(), [1]);
+    pool.say(3, Said::Ready);
+    assert_eq!(pool.retired(), [2]);
+}
+
+#[test]
+fn a_child_that_does_not_answer_holds_up_no_reload() {
+    let mut pool = Pool::serving(1, 1);
+    pool.reload();
+    pool.actions();
+    pool.say(2, Said::Ready);
+    assert_eq!(pool.retired(), [1]);
+    assert_eq!(pool.children.next_deadline(), Some(pool.now + ANSWER_PATIENCE));
+    pool.wait(ANSWER_PATIENCE);
+    assert!(matches!(pool.actions()[..], [Action::Note(_), Action::Report(Outcome::Reloaded)]));
+    pool.wait(28 * SECOND);
+    assert!(matches!(pool.actions()[..], [Action::Note(_), Action::Kill(ChildId(1))]));
+}
+
+#[test]
 fn children_grow_old_one_after_the_other() {
     let mut pool = Pool::new(Policy { max_lifetime: Some(100 * SECOND), ..policy(2, 2) });
     for id in pool.spawned() {
@@ -217,7 +260,9 @@ fn children_grow_old_one_after_the_other() {
     let first = pool.spawned();
     assert_eq!(first.len(), 1);
     pool.say(first[0], Said::Ready);
-    assert_eq!(pool.retired().len(), 1);
+    let retired = pool.retired();
+    assert_eq!(retired.len(), 1);
+    pool.exit(retired[0]);
     pool.wait(6 * SECOND);
     assert_eq!(pool.spawned().len(), 1);
 }
