@@ -19,8 +19,10 @@ use std::time::{Duration, Instant};
 use crate::link::Command;
 
 mod backoff;
+mod child;
 
 use backoff::Backoff;
+use child::{Child, State};
 
 /// A child's number within its pool. Counts up and is never used again, unlike a process id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -118,28 +120,6 @@ pub enum Said {
     Unused,
     /// The process has ended; how, in words.
     Exited(String),
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
-    Booting,
-    Serving,
-    /// Whether it has said that it begins no further request.
-    Retiring(bool),
-    /// Told to end, or failed; its exit is no surprise.
-    Ending,
-}
-
-#[derive(Debug)]
-struct Child {
-    id: ChildId,
-    generation: Generation,
-    state: State,
-    /// When it came into this state.
-    since: Instant,
-    worn: bool,
-    saturated: bool,
-    killed: bool,
 }
 
 /// What is going on beside keeping the number.
@@ -414,7 +394,7 @@ impl Children {
             _ if child.killed => return None,
             (State::Booting, _) => policy.startup_timeout,
             (State::Serving, _) if child.worn => return None,
-            (State::Serving, _) => policy.max_lifetime?.mul_f64(lifetime_share(child.id)),
+            (State::Serving, _) => policy.max_lifetime?.mul_f64(child.lifetime_share()),
             (State::Ending, Phase::Stopping(Stop::Now)) => QUICK_END,
             (State::Retiring(_) | State::Ending, _) => policy.graceful_timeout + END_SLACK,
         };
@@ -578,42 +558,12 @@ impl Children {
     }
 }
 
-impl Child {
-    fn enter(&mut self, state: State, now: Instant) {
-        (self.state, self.since) = (state, now);
-    }
-
-    /// Who has the lowest goes first.
-    fn retirement_rank(&self, generation: Generation) -> (bool, i64) {
-        let is_fresh = self.is_fresh(generation);
-        let number = i64::from(self.id.0);
-        (is_fresh, if is_fresh { -number } else { number })
-    }
-
-    /// When a retiring child that has not said so counts as retired: it does not run, or not well.
-    fn answer_due(&self) -> Option<Instant> {
-        (self.state == State::Retiring(false)).then(|| self.since + ANSWER_PATIENCE)
-    }
-
-    /// Whether it serves, or will, and need not be replaced.
-    fn is_fresh(&self, generation: Generation) -> bool {
-        matches!(self.state, State::Booting | State::Serving) && self.generation == generation && !self.worn
-    }
-}
-
-/// So that children that were started together are not all replaced together: from 0.9 to 1.
-fn lifetime_share(id: ChildId) -> f64 {
-    1.0 - f64::from(id.0.wrapping_mul(7) % 11) / 100.0
-}
-
 /// Something pyfcgid runs is broken: the application.
 const EX_SOFTWARE: u8 = 70;
 /// How long a child may take beyond `graceful-timeout` before it is killed. It has limits of its own, which come first.
 const END_SLACK: Duration = Duration::from_secs(3);
 /// The same, when it was told to end at once.
 const QUICK_END: Duration = Duration::from_secs(2);
-/// How long a reload waits for a child to say that it begins no further request.
-const ANSWER_PATIENCE: Duration = Duration::from_secs(5);
 const SHRINK_INTERVAL: Duration = Duration::from_secs(1);
 /// As for the option.
 const MAX_CHILDREN: usize = 1024;

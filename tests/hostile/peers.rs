@@ -206,7 +206,8 @@ fn running_out_of_file_descriptors_is_survived() {
     let many: Vec<Peer> = (0..50).map(|_| server.connect()).collect();
     first.request(&post("first=2", 0), b"").expect_status(200);
     let started = Instant::now();
-    let log = server.wait_for_log_that("two lines about the limit", |log| log.matches("cannot accept connections").count() == 2);
+    let log =
+        server.wait_for_log_that("two lines about the limit", |log| log.matches("cannot accept connections").count() == 2);
     assert!(started.elapsed() > Duration::from_millis(900), "more than one a second:\n{log}");
     drop(many);
     expect_serves(&mut server);
