@@ -134,11 +134,12 @@ impl Head {
         let digits = value.trim_ascii();
         let parsed = std::str::from_utf8(digits).ok().filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()));
         let length: u64 = parsed.and_then(|digits| digits.parse().ok()).ok_or_else(|| HeadError::ContentLength(text(value)))?;
-        match self.content_length.replace(length) {
-            None if self.code != 204 => self.append(b"Content-Length", digits),
+        match self.content_length {
             Some(before) if before != length => return Err(HeadError::ContentLength(format!("{before}, {length}"))),
+            None if self.code != 204 => self.append(b"Content-Length", digits),
             _ => {}
         }
+        self.content_length = Some(length);
         Ok(())
     }
 
@@ -256,6 +257,15 @@ mod tests {
         }
         let differing = [("Content-Length", "5"), ("Content-Length", "6")];
         assert!(matches!(encoded("200 OK", &differing, false), Err(HeadError::ContentLength(_))));
+    }
+
+    #[test]
+    fn a_refused_content_length_leaves_the_head_as_it_was() {
+        let mut head = Head::new(b"200 OK").unwrap();
+        head.push(b"Content-Length", b"5").unwrap();
+        head.push(b"Content-Length", b"6").unwrap_err();
+        let (block, rule) = head.encode(false).unwrap();
+        assert_eq!((&block[..], rule), (&b"Content-Length: 5\r\nStatus: 200 OK\r\n\r\n"[..], BodyRule::Exactly(5)));
     }
 
     #[test]

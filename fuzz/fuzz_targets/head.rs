@@ -1,0 +1,66 @@
+//! Whatever an application sets, a response head has the accepted fields in their order, each on a line of its own, and
+//! `Status` as its last; what may follow it is what Content-Length and the status say.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use pyfcgid::exchange::Head;
+use pyfcgid::exchange::head::BodyRule;
+use pyfcgid_fuzz::Response;
+
+fuzz_target!(|response: Response| {
+    let Response { status, fields, length, head_only } = response;
+    let Ok(mut head) = Head::new(&status) else {
+        return;
+    };
+    let (mut expected, mut content_length) = (Vec::new(), None);
+    for (name, value) in &fields {
+        if head.push(name, value).is_ok() {
+            extend_expected(&mut expected, &mut content_length, head.code(), (name, value));
+        }
+    }
+    let forbids_body = matches!(head.code(), 204 | 304);
+    if let Some(length) = length {
+        head.set_content_length(length.into());
+        if content_length.is_none() && !forbids_body {
+            content_length = Some(length.into());
+            expected.push(format!("Content-Length: {length}").into_bytes());
+        }
+    }
+    expected.push([&b"Status: "[..], &status].concat());
+    let rule = match content_length {
+        _ if head_only || forbids_body => BodyRule::Nothing,
+        Some(length) => BodyRule::Exactly(length),
+        None => BodyRule::Open,
+    };
+    check(head.encode(head_only), &expected, rule);
+});
+
+/// A second Content-Length is dropped if it is equal, and so is any on a 204.
+fn extend_expected(expected: &mut Vec<Vec<u8>>, content_length: &mut Option<u64>, code: u16, (name, value): (&[u8], &[u8])) {
+    assert!(!name.is_empty() && !value.iter().any(|byte| matches!(byte, b'\r' | b'\n' | 0)));
+    assert!(!FORBIDDEN.iter().any(|forbidden| name.eq_ignore_ascii_case(forbidden)));
+    if !name.eq_ignore_ascii_case(b"content-length") {
+        expected.push([name, b": ", value].concat());
+        return;
+    }
+    let digits = std::str::from_utf8(value.trim_ascii()).expect("it was accepted");
+    let length = digits.parse().expect("it was accepted");
+    let before = content_length.replace(length);
+    assert!(before.is_none_or(|before| before == length), "two that differ are refused");
+    if before.is_none() && code != 204 {
+        expected.push(format!("Content-Length: {digits}").into_bytes());
+    }
+}
+
+fn check(encoded: Result<(Vec<u8>, BodyRule), pyfcgid::exchange::HeadError>, expected: &[Vec<u8>], expected_rule: BodyRule) {
+    let block = expected.iter().flat_map(|line| [line, &b"\r\n"[..]].concat()).chain(*b"\r\n").collect::<Vec<u8>>();
+    match encoded {
+        Ok((bytes, rule)) => {
+            assert!(bytes.len() <= 65_535, "it fits in one record");
+            assert_eq!((bytes, rule), (block, expected_rule));
+        }
+        Err(error) => assert!(block.len() > 65_535, "{error}"),
+    }
+}
+
+const FORBIDDEN: [&[u8]; 5] = [b"status", b"connection", b"transfer-encoding", b"keep-alive", b"upgrade"];
