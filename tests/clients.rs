@@ -9,6 +9,8 @@
 
 #[path = "clients/caddy.rs"]
 mod caddy;
+#[path = "clients/cgi_fcgi.rs"]
+mod cgi_fcgi;
 #[path = "clients/checks.rs"]
 mod checks;
 #[path = "web_servers/digest.rs"]
