@@ -12,6 +12,7 @@ use crate::shipped::Shipped;
 use crate::site::{BackEnd, DOCUMENTED_SOCKET, app_path};
 use crate::support::Pyfcgid;
 use crate::support::answer::latin1;
+use crate::support::peer::Address;
 use crate::support::process::wait_until;
 use crate::web_server::{Place, find_program, permit};
 
@@ -31,9 +32,10 @@ impl Installed {
         let file = Shipped::read("docs/clients/cgi-fcgi.cgi");
         let socket = place.path().join("s.sock");
         let gate = place.path().join("gate");
-        let back_end = BackEnd { app: app_path(app), socket, options: file.serve_options(), gate };
+        let back_end =
+            BackEnd { app: app_path(app), address: Address::Unix(socket.clone()), options: file.serve_options(), gate };
         let served = back_end.start();
-        let socket = back_end.socket.to_str().expect("a temporary path is UTF-8");
+        let socket = socket.to_str().expect("a temporary path is UTF-8");
         let script = place.write("app", file.replace(DOCUMENTED_SOCKET, socket).text());
         permit(&script, 0o755);
         Self { script, served, back_end, _place: place }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::digest::{Digest, block};
 use crate::http::{Ending, Request, Response};
-use crate::site::{Client, Running, Site};
+use crate::site::{Client, Connections, Running, Site};
 use crate::support::answer::latin1;
 use crate::support::process::wait_until;
 
@@ -110,13 +110,14 @@ pub(crate) fn broken_response_with_a_length_is_cut(site: &Site) {
     running.expect_healthy();
 }
 
-/// Without a length only lighttpd, which misses END_REQUEST, shows it. Caddy and h2o take the end of the connection for the end
+/// Without a length most miss END_REQUEST and show it. Caddy and h2o take the end of the connection for the end
 /// of the response: `docs/clients.md` says so, and this test tells should one of them learn it.
 pub(crate) fn broken_response_without_a_length_ends_as_documented(site: &Site) {
     let running = site.start(ANSWERS);
-    let answer = running.get("/raises_in_body");
-    let ending = if site.client == Client::Lighttpd { Ending::Cut } else { Ending::Complete };
-    assert_eq!((answer.status, answer.ending), (200, ending), "{} bytes came", answer.body.len());
+    // nginx may send nothing at all: it collects the beginning of a response.
+    let answer = running.try_send(Request::get("/raises_in_body")).unwrap_or_default();
+    let ending = if matches!(site.client, Client::Caddy | Client::H2o) { Ending::Complete } else { Ending::Cut };
+    assert_eq!(answer.ending, ending, "{} with {} bytes came", answer.status, answer.body.len());
     assert!(answer.body.len() <= 100_000, "{} bytes came", answer.body.len());
     wait_until("a logged traceback", || running.served.log().contains("ValueError: in the body"));
     running.get("/hello").expect(200);
@@ -159,14 +160,14 @@ pub(crate) fn restart_between_requests_costs_none(site: &Site) {
     running.expect_healthy();
 }
 
-/// h2o keeps its connections; the others make one for each request.
+/// One connection for all requests, or one for each.
 pub(crate) fn connections_are_kept_or_closed_as_documented(site: &Site) {
     let (running, relay) = site.start_counted(ENVIRON);
     for number in 0..5 {
         running.get(format!("/{number}")).expect(200);
         running.send(Request::new("POST", "/").body(vec![b'x'; 50_000])).expect(200);
     }
-    let expected = if site.client == Client::H2o { 1 } else { 10 };
+    let expected = if site.connections == Connections::Kept { 1 } else { 10 };
     assert_eq!(relay.accepted(), expected, "connections for 10 requests");
     running.expect_healthy();
 }

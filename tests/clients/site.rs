@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use crate::http::{Exchange, Request, Response};
+use crate::ports::reserve_port;
 use crate::relay::Relay;
 use crate::shipped::Shipped;
 use crate::support::peer::Address;
 use crate::support::{Launch, Pyfcgid};
 use crate::web_server::{Place, WebServer, permit};
-use crate::{caddy, h2o, lighttpd};
+use crate::{apache, caddy, h2o, haproxy, lighttpd, nginx};
 
 /// What a test has to know about a configuration file.
 #[derive(Clone, Copy, Debug)]
@@ -20,13 +21,24 @@ pub(crate) struct Site {
     pub(crate) file: &'static str,
     /// Where the application is; empty for the whole site.
     pub(crate) prefix: &'static str,
+    pub(crate) connections: Connections,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Client {
+    Nginx,
+    Apache,
+    Haproxy,
     Lighttpd,
     Caddy,
     H2o,
+}
+
+/// Whether the web server uses a connection again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Connections {
+    OneShot,
+    Kept,
 }
 
 impl Site {
@@ -47,15 +59,21 @@ impl Site {
     #[track_caller]
     fn start_through(&self, app: &str, between: impl FnOnce(Address) -> Address) -> Running {
         let (public, sockets) = (Place::new(), Place::new());
-        let socket = sockets.path().join("s.sock");
         let file = Shipped::read(self.file);
-        let back_end = BackEnd { app: app_path(app), socket, options: file.serve_options(), gate: public.path().join("gate") };
+        let unix = file.text().contains("--listen unix:");
+        let address = if unix { Address::Unix(sockets.path().join("s.sock")) } else { tcp_address() };
+        let back_end = BackEnd { app: app_path(app), address, options: file.serve_options(), gate: public.path().join("gate") };
         let served = back_end.start();
-        let Address::Unix(front) = between(served.address()) else { unreachable!("the documented address is a socket") };
-        let file = file.replace(DOCUMENTED_SOCKET, front.to_str().expect("a temporary path is UTF-8"));
+        let file = match between(served.address()) {
+            Address::Unix(path) => file.replace(DOCUMENTED_SOCKET, path.to_str().expect("a temporary path is UTF-8")),
+            Address::Tcp(address) => file.replace(DOCUMENTED_ADDRESS, &address.to_string()),
+        };
         fill(&public);
         let root = public.path().to_str().expect("a temporary path is UTF-8");
         let web_server = match self.client {
+            Client::Nginx => nginx::start(file, root, None),
+            Client::Apache => apache::start(file, root, None),
+            Client::Haproxy => haproxy::start(file),
             Client::Lighttpd => lighttpd::start(file, root),
             Client::Caddy => caddy::start(file, root),
             Client::H2o => h2o::start(file, root),
@@ -68,7 +86,7 @@ impl Site {
 #[derive(Clone, Debug)]
 pub(crate) struct BackEnd {
     pub(crate) app: PathBuf,
-    pub(crate) socket: PathBuf,
+    pub(crate) address: Address,
     pub(crate) options: Vec<String>,
     pub(crate) gate: PathBuf,
 }
@@ -77,9 +95,11 @@ impl BackEnd {
     /// Starts it where a web server without privileges can reach it.
     #[track_caller]
     pub(crate) fn start(&self) -> Pyfcgid {
-        let launch = Launch::serve_unlistened(&self.app).listen(Address::Unix(self.socket.clone()));
+        let launch = Launch::serve_unlistened(&self.app).listen(self.address.clone());
         let served = launch.args(&self.options).env("TEST_GATE", &self.gate).start();
-        permit(&self.socket, 0o666);
+        if let Address::Unix(socket) = &self.address {
+            permit(socket, 0o666);
+        }
         served
     }
 }
@@ -167,5 +187,11 @@ fn fill(public: &Place) {
     }
 }
 
-/// As it stands in every file of `docs/clients`.
+fn tcp_address() -> Address {
+    Address::Tcp(std::net::SocketAddr::from(([127, 0, 0, 1], reserve_port())))
+}
+
+/// As it stands in the files that use a Unix socket.
 pub(crate) const DOCUMENTED_SOCKET: &str = "/run/pyfcgid/example.sock";
+/// As it stands in the others.
+const DOCUMENTED_ADDRESS: &str = "127.0.0.1:9000";
