@@ -38,6 +38,8 @@ mod shipped;
 #[path = "clients/site.rs"]
 mod site;
 mod support;
+#[path = "clients/table.rs"]
+mod table;
 #[path = "web_servers/tls.rs"]
 #[allow(dead_code, reason = "shared with other tests")]
 mod tls;
