@@ -29,7 +29,7 @@ fn main_configuration(place: &Place, port: u16) -> String {
     let user = if is_root() { "server.username = \"www-data\"\nserver.groupname = \"www-data\"\n" } else { "" };
     let own = format!(
         "{user}server.port = {port}\nserver.bind = \"127.0.0.1\"\nserver.errorlog = \"{directory}/error.log\"\n\
-         server.pid-file = \"{directory}/pid\"\nserver.upload-dirs = ( \"/tmp\" )\n"
+         server.pid-file = \"{directory}/pid\"\nserver.upload-dirs = ( \"{directory}\" )\n"
     );
     let site = format!("include \"{directory}/site.conf\"");
     own + &kept.map(|line| if line.starts_with(SITES) { &site } else { line }).collect::<Vec<_>>().join("\n") + "\n"
