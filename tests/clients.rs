@@ -1,0 +1,201 @@
+//! What all FastCGI clients have in common: the same checks with the real nginx, Apache, HAProxy, lighttpd, Caddy, h2o and
+//! cgi-fcgi in front of the real binary, configured with the files that we ship.
+//!
+//! A program that is missing fails the tests, with the name of its Debian package. `docs/clients.md` names these tests as the
+//! proof of what it says.
+
+#![cfg(feature = "python")]
+#![allow(clippy::unwrap_used, reason = "tests may panic")]
+
+#[path = "web_servers/apache.rs"]
+mod apache;
+#[path = "clients/caddy.rs"]
+mod caddy;
+#[path = "clients/cgi_fcgi.rs"]
+mod cgi_fcgi;
+#[path = "clients/checks.rs"]
+mod checks;
+#[path = "web_servers/digest.rs"]
+mod digest;
+#[path = "clients/h2o.rs"]
+mod h2o;
+#[path = "clients/haproxy.rs"]
+mod haproxy;
+#[path = "web_servers/http.rs"]
+#[allow(dead_code, reason = "shared with other tests")]
+mod http;
+#[path = "clients/lighttpd.rs"]
+mod lighttpd;
+#[path = "web_servers/nginx.rs"]
+mod nginx;
+#[path = "web_servers/ports.rs"]
+mod ports;
+#[path = "web_servers/relay.rs"]
+mod relay;
+#[path = "web_servers/shipped.rs"]
+#[allow(dead_code, reason = "shared with other tests")]
+mod shipped;
+#[path = "clients/site.rs"]
+mod site;
+mod support;
+#[path = "clients/table.rs"]
+mod table;
+#[path = "web_servers/tls.rs"]
+#[allow(dead_code, reason = "shared with other tests")]
+mod tls;
+#[path = "web_servers/web_server.rs"]
+#[allow(dead_code, reason = "shared with other tests")]
+mod web_server;
+
+use site::{Client, Connections, Site};
+
+/// A module of tests for one configuration file.
+macro_rules! site_tests {
+    ($name:ident, $site:expr $(, also $extra:ident)?) => {
+        mod $name {
+            use super::*;
+
+            const SITE: Site = $site;
+
+            site_tests!(@checks
+                paths_are_split_at_the_prefix,
+                encoded_slashes_are_decoded_once,
+                uploads_arrive_whole_with_their_length,
+                chunked_uploads_arrive_whole_with_their_length,
+                head_and_304_have_no_body,
+                each_cookie_has_its_own_line,
+                exception_is_a_plain_500,
+                broken_response_with_a_length_is_cut,
+                broken_response_without_a_length_ends_as_documented,
+                response_arrives_piece_by_piece,
+                slow_browser_gets_all_of_8_mib,
+                restart_between_requests_costs_none,
+                connections_are_kept_or_closed_as_documented,
+                $($extra,)?
+            );
+        }
+    };
+    (@checks $($check:ident,)*) => {
+        $(
+            #[test]
+            fn $check() {
+                checks::$check(&SITE);
+            }
+        )*
+    };
+}
+
+site_tests!(
+    nginx_root_site,
+    Site {
+        client: Client::Nginx,
+        file: "nginx/root-tcp.conf",
+        prefix: "",
+        connections: Connections::Kept,
+    },
+    also the_web_server_keeps_what_is_its_own
+);
+
+site_tests!(
+    nginx_site_under_a_prefix,
+    Site {
+        client: Client::Nginx,
+        file: "nginx/prefix.conf",
+        prefix: "/app",
+        connections: Connections::OneShot,
+    },
+    also the_web_server_keeps_what_is_its_own
+);
+
+site_tests!(
+    apache_root_site,
+    Site {
+        client: Client::Apache,
+        file: "apache/proxypass.conf",
+        prefix: "",
+        connections: Connections::Kept,
+    },
+    also the_web_server_keeps_what_is_its_own
+);
+
+site_tests!(
+    apache_site_under_a_prefix,
+    Site {
+        client: Client::Apache,
+        file: "apache/prefix-sethandler.conf",
+        prefix: "/app",
+        connections: Connections::Kept,
+    },
+    also the_web_server_keeps_what_is_its_own
+);
+
+site_tests!(
+    haproxy_root_site,
+    Site { client: Client::Haproxy, file: "docs/clients/haproxy.cfg", prefix: "", connections: Connections::Kept }
+);
+
+site_tests!(
+    lighttpd_root_site,
+    Site {
+        client: Client::Lighttpd,
+        file: "docs/clients/lighttpd.conf",
+        prefix: "",
+        connections: Connections::OneShot,
+    },
+    also the_web_server_keeps_what_is_its_own
+);
+
+site_tests!(
+    lighttpd_site_under_a_prefix,
+    Site {
+        client: Client::Lighttpd,
+        file: "docs/clients/lighttpd-prefix.conf",
+        prefix: "/app",
+        connections: Connections::OneShot,
+    },
+    also the_web_server_keeps_what_is_its_own
+);
+
+site_tests!(
+    caddy_root_site,
+    Site {
+        client: Client::Caddy,
+        file: "docs/clients/Caddyfile",
+        prefix: "",
+        connections: Connections::OneShot,
+    },
+    also the_web_server_keeps_what_is_its_own
+);
+
+site_tests!(
+    caddy_site_under_a_prefix,
+    Site {
+        client: Client::Caddy,
+        file: "docs/clients/Caddyfile-prefix",
+        prefix: "/app",
+        connections: Connections::OneShot,
+    },
+    also the_web_server_keeps_what_is_its_own
+);
+
+site_tests!(
+    h2o_root_site,
+    Site {
+        client: Client::H2o,
+        file: "docs/clients/h2o.conf",
+        prefix: "",
+        connections: Connections::Kept,
+    },
+    also the_web_server_keeps_what_is_its_own
+);
+
+site_tests!(
+    h2o_site_under_a_prefix,
+    Site {
+        client: Client::H2o,
+        file: "docs/clients/h2o-prefix.conf",
+        prefix: "/app",
+        connections: Connections::Kept,
+    },
+    also the_web_server_keeps_what_is_its_own
+);

@@ -1,0 +1,227 @@
+//! What every web server of `docs/clients.md` is tested for.
+
+use std::collections::BTreeSet;
+use std::thread;
+use std::time::Duration;
+
+use crate::digest::{Digest, block};
+use crate::http::{Ending, Request, Response};
+use crate::site::{Client, Connections, Running, Site};
+use crate::support::answer::latin1;
+use crate::support::process::wait_until;
+
+/// SCRIPT_NAME is where the application is, PATH_INFO the rest, decoded once; what a browser claims about its connection is not
+/// believed.
+pub(crate) fn paths_are_split_at_the_prefix(site: &Site) {
+    let running = site.start(ENVIRON);
+    let cases: [(&str, &[u8]); 7] = [
+        ("/", b"/"),
+        ("/a/b", b"/a/b"),
+        ("/a%20b/", b"/a b/"),
+        ("/caf%C3%A9/%e2%82%ac", "/café/€".as_bytes()),
+        ("/100%25%20sure%2541", b"/100% sure%41"),
+        ("/a+b;c=1,d&e", b"/a+b;c=1,d&e"),
+        ("/plain/more", b"/plain/more"),
+    ];
+    for (target, path) in cases {
+        let environ = running.environ(Request::get(format!("{target}?x=1%202")).header("Https", "on").header("Proxy", "x"));
+        let split = (&environ["SCRIPT_NAME"], &environ["PATH_INFO"], &environ["QUERY_STRING"]);
+        assert_eq!(split, (&site.prefix.into(), &latin1(path).into(), &"x=1%202".into()), "{target}: {environ:#}");
+        let server = (&environ["wsgi.url_scheme"], &environ["REMOTE_ADDR"], &environ["SERVER_NAME"]);
+        assert_eq!(server, (&"http".into(), &"127.0.0.1".into(), &"example.com".into()), "{environ:#}");
+        assert!(environ.get("HTTP_PROXY").is_none(), "{environ:#}");
+    }
+    running.expect_healthy();
+}
+
+/// `%2F` is a slash in PATH_INFO and stays as it is in REQUEST_URI.
+pub(crate) fn encoded_slashes_are_decoded_once(site: &Site) {
+    let running = site.start(ENVIRON);
+    let environ = running.environ(Request::get("/x%2Fy/z"));
+    assert_eq!((&environ["SCRIPT_NAME"], &environ["PATH_INFO"]), (&site.prefix.into(), &"/x/y/z".into()), "{environ:#}");
+    assert_eq!(environ["REQUEST_URI"], format!("{}/x%2Fy/z", site.prefix));
+    running.expect_healthy();
+}
+
+/// An upload with a Content-Length, small, large and empty.
+pub(crate) fn uploads_arrive_whole_with_their_length(site: &Site) {
+    let running = site.start(ENVIRON);
+    let big = block(7);
+    expect_upload(&running, Request::new("POST", "/").body("abc"), b"abc");
+    expect_upload(&running, Request::new("PUT", "/").body(&big[..]), &big);
+    expect_upload(&running, Request::new("POST", "/").header("Expect", "100-continue").body("abc"), b"abc");
+    assert_eq!(running.environ(Request::new("POST", "/").body(""))["test.body_length"], 0);
+    running.expect_healthy();
+}
+
+/// A chunked upload has the length that it turned out to have. HAProxy wants all of it in one buffer, of 16 KiB.
+pub(crate) fn chunked_uploads_arrive_whole_with_their_length(site: &Site) {
+    let running = site.start(ENVIRON);
+    let big = block(8);
+    expect_upload(&running, Request::new("POST", "/").chunked(&[b"a", b"bc"]), b"abc");
+    expect_upload(&running, Request::new("POST", "/").chunked(&[&big[..6_000], &big[..6_000]]), &big[..6_000].repeat(2));
+    let request = Request::new("POST", "/").chunked(&big.chunks(10_000).collect::<Vec<_>>());
+    match site.client {
+        Client::Haproxy => drop(running.send(request).expect(400)),
+        _ => expect_upload(&running, request, &big),
+    }
+    let empty = running.environ(Request::new("POST", "/").chunked(&[]));
+    assert_eq!(empty["test.body_length"], 0);
+    running.expect_healthy();
+}
+
+/// HEAD keeps the length of what it does not send.
+pub(crate) fn head_and_304_have_no_body(site: &Site) {
+    let running = site.start(ANSWERS);
+    let head = running.send(Request::new("HEAD", "/hello")).expect(200);
+    assert_eq!((head.header("Content-Length").as_deref(), head.text().as_str()), (Some("6"), ""));
+    for path in ["/not_modified", "/not_modified_with_body"] {
+        let not_modified = running.get(path).expect(304);
+        assert_eq!((not_modified.header("ETag").as_deref(), not_modified.text().as_str()), (Some("\"v1\""), ""));
+    }
+    assert_eq!(running.get("/hello").expect(200).text(), "hello\n");
+    running.expect_healthy();
+}
+
+/// Cookies are not joined, and the Status line stays with the web server.
+pub(crate) fn each_cookie_has_its_own_line(site: &Site) {
+    let running = site.start(ANSWERS);
+    let answer = running.get("/cookies").expect(200);
+    let cookies: BTreeSet<String> = answer.headers_named("Set-Cookie").into_iter().collect();
+    assert_eq!(cookies, ["a=1; Path=/", "b=2; Path=/", "c=3"].map(str::to_owned).into());
+    assert_eq!(answer.headers_named("Status"), [""; 0]);
+    running.expect_healthy();
+}
+
+/// An exception before the head is a complete 500, and the next request is served.
+pub(crate) fn exception_is_a_plain_500(site: &Site) {
+    let running = site.start(ANSWERS);
+    for path in ["/raises_before", "/raises_first"] {
+        let answer = running.get(path).expect(500);
+        assert!(!answer.text().contains("Traceback") && !answer.text().contains("ValueError"), "{}", answer.text());
+    }
+    running.get("/hello").expect(200);
+    running.expect_healthy();
+}
+
+/// What broke in the middle must not look complete.
+pub(crate) fn broken_response_with_a_length_is_cut(site: &Site) {
+    let running = site.start(ANSWERS);
+    if let Some(answer) = running.try_send(Request::get("/raises_in_measured_body")) {
+        expect_cut_or_failure(&answer);
+    }
+    wait_until("a logged traceback", || running.served.log().contains("ValueError: in the body"));
+    running.get("/hello").expect(200);
+    running.expect_healthy();
+}
+
+/// Without a length most miss END_REQUEST and show it. Caddy and h2o take the end of the connection for the end
+/// of the response: `docs/clients.md` says so, and this test tells should one of them learn it.
+pub(crate) fn broken_response_without_a_length_ends_as_documented(site: &Site) {
+    let running = site.start(ANSWERS);
+    // nginx may send nothing at all: it collects the beginning of a response.
+    let answer = running.try_send(Request::get("/raises_in_body")).unwrap_or_default();
+    let ending = if matches!(site.client, Client::Caddy | Client::H2o) { Ending::Complete } else { Ending::Cut };
+    assert_eq!(answer.ending, ending, "{} with {} bytes came", answer.status, answer.body.len());
+    assert!(answer.body.len() <= 100_000, "{} bytes came", answer.body.len());
+    wait_until("a logged traceback", || running.served.log().contains("ValueError: in the body"));
+    running.get("/hello").expect(200);
+    running.expect_healthy();
+}
+
+/// The first piece is at the browser while the application still waits to make the second.
+pub(crate) fn response_arrives_piece_by_piece(site: &Site) {
+    let running = site.start(ANSWERS);
+    let mut exchange = running.open(Request::get("/stream"));
+    exchange.read_until(b"first\n");
+    running.open_gate();
+    assert_eq!(exchange.finish().expect(200).text(), "first\nlast\n");
+    running.expect_healthy();
+}
+
+/// A browser that takes its time gets every byte, and others are served meanwhile.
+pub(crate) fn slow_browser_gets_all_of_8_mib(site: &Site) {
+    let running = site.start("clients/apps/eight_mebibytes.py");
+    let slow = running.open(Request::get("/"));
+    for number in 0..5 {
+        assert_eq!(running.get(format!("/short/{number}")).expect(200).text(), "short\n");
+    }
+    let mut received = Slow(Vec::new());
+    assert_eq!(slow.copy_to(&mut received), Ending::Complete);
+    let expected: Vec<u8> = (0..1 << 7).flat_map(|number: u64| number.to_be_bytes().repeat(8_192)).collect();
+    assert_eq!(received.0.len(), expected.len());
+    assert!(received.0 == expected, "other bytes than were sent");
+    running.expect_healthy();
+}
+
+/// A stop and a start between two requests costs neither of them, also where the web server keeps its connection.
+pub(crate) fn restart_between_requests_costs_none(site: &Site) {
+    let mut running = site.start(ENVIRON);
+    for number in 0..3 {
+        running.get(format!("/{number}")).expect(200);
+        running.restart();
+        running.send(Request::new("POST", "/").body("abc")).expect(200);
+    }
+    running.expect_healthy();
+}
+
+/// One connection for all requests, or one for each.
+pub(crate) fn connections_are_kept_or_closed_as_documented(site: &Site) {
+    let (running, relay) = site.start_counted(ENVIRON);
+    for number in 0..5 {
+        running.get(format!("/{number}")).expect(200);
+        running.send(Request::new("POST", "/").body(vec![b'x'; 50_000])).expect(200);
+    }
+    let expected = if site.connections == Connections::Kept { 1 } else { 10 };
+    assert_eq!(relay.accepted(), expected, "connections for 10 requests");
+    running.expect_healthy();
+}
+
+/// Static files, the rest of a site with a prefix, and the prefix without its slash are not the application's.
+pub(crate) fn the_web_server_keeps_what_is_its_own(site: &Site) {
+    let running = site.start(ENVIRON);
+    let fetch = |target: &str| Request::get(target).send(running.port());
+    assert_eq!(fetch("/static/x.css").expect(200).text(), "static file static/x.css\n");
+    if site.prefix.is_empty() {
+        assert_eq!(running.get("/index.html").expect(200).json()["PATH_INFO"], "/index.html");
+    } else {
+        assert_eq!(fetch("/plain").expect(200).text(), "static file plain\n");
+        let redirect = fetch("/app?x=1");
+        assert_eq!(redirect.status, 308, "{redirect:?}");
+        assert!(redirect.header("Location").is_some_and(|target| target.ends_with("/app/?x=1")), "{redirect:?}");
+        fetch("/apple/x").expect(404);
+    }
+    running.expect_healthy();
+}
+
+/// A browser that needs a moment for every piece.
+struct Slow(Vec<u8>);
+
+impl std::io::Write for Slow {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        thread::sleep(Duration::from_millis(1));
+        self.0.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[track_caller]
+fn expect_cut_or_failure(answer: &Response) {
+    let honest = answer.status >= 500 || answer.ending == Ending::Cut;
+    assert!(honest, "{} with {} bytes looks complete", answer.status, answer.body.len());
+}
+
+#[track_caller]
+fn expect_upload(running: &Running, request: Request, body: &[u8]) {
+    let environ = running.environ(request);
+    let (length, digest) = (&environ["test.body_length"], &environ["test.body_sha256"]);
+    assert_eq!((length, digest), (&body.len().into(), &Digest::of(body).into()), "{environ:#}");
+    assert_eq!(environ["CONTENT_LENGTH"], body.len().to_string(), "{environ:#}");
+}
+
+const ENVIRON: &str = "web_servers/apps/environ.py";
+const ANSWERS: &str = "web_servers/apps/answers.py";
