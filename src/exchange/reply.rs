@@ -852,11 +852,12 @@ mod tests {
     #[test]
     fn every_refusal_is_one_write_with_a_head_a_body_and_an_end() {
         use Refusal::{
-            Aborted, ApplicationFailed, BadContentLength, BodyCutShort, BodyNotStored, BodyTooLarge, MalformedParams, NoMethod,
-            OutsideMount, Overloaded, ParamsTooLarge, UnknownRole,
+            Aborted, ApplicationFailed, BadContentLength, BadDataLength, BodyCutShort, BodyNotStored, BodyTooLarge,
+            DataCutShort, MalformedParams, NoMethod, OutsideMount, Overloaded, ParamsTooLarge, UnknownRole,
         };
         let all = [MalformedParams, ParamsTooLarge, BadContentLength, NoMethod, BodyCutShort, BodyTooLarge, BodyNotStored];
-        for refusal in all.into_iter().chain([OutsideMount, UnknownRole, Aborted, Overloaded, ApplicationFailed]) {
+        let data = [BadDataLength, DataCutShort];
+        for refusal in all.into_iter().chain(data).chain([OutsideMount, UnknownRole, Aborted, Overloaded, ApplicationFailed]) {
             let (recorder, mut reply) = opened("200 OK", &[("X-Not", "sent")]);
             reply.refuse(refusal);
             let [Call::End(KEPT, bytes)] = &recorder.take()[..] else { panic!("one end") };
