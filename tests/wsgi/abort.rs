@@ -54,6 +54,7 @@ fn an_abort_of_one_request_is_not_seen_by_another() {
     }
     peer.send(&abort(1));
     assert!(peer.answer(1).ended);
+    server.wait_for_log("aborted is");
     assert_eq!(server.log().matches("aborted is").count(), 1, "{}", server.log());
     peer.send(&abort(2));
     assert!(peer.answer(2).ended);
