@@ -299,6 +299,7 @@ mod tests {
             ("mount", "/shop", "/shop"),
             ("remote-user", "never", "never"),
             ("errors", "peer", "peer"),
+            ("roles", "authorizer", "authorizer"),
             ("backlog", "5", "5"),
             ("socket-mode", "600", "0600"),
             ("socket-owner", "nginx", "nginx"),

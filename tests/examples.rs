@@ -11,6 +11,7 @@ use std::process::{Child, Command, Stdio};
 
 use support::peer::Address;
 use support::process::wait_until;
+use support::record::{begin, kind, role, stream};
 use support::{Answer, Launch, Params, Peer, Pyfcgid};
 
 #[test]
@@ -74,6 +75,27 @@ fn upload_tells_length_and_digest() {
     let digest = sha256(&body);
     assert_eq!(answer.text(), format!("1000000 bytes, SHA-256 {digest}\n"));
     assert!(example.get("/").expect_status(200).text().contains("<form"));
+}
+
+#[test]
+fn authorizer_lets_in_whom_the_file_knows() {
+    let example = Example::start("authorizer.py");
+    let ask = |params: &Params| {
+        let mut peer = example.connect();
+        let params = stream(kind::PARAMS, 1, &params.encode());
+        peer.send(&[begin(1, role::AUTHORIZER, false), params].concat());
+        peer.answer(1)
+    };
+    let by_apache = |password: &str| {
+        let known = Params::get("/").add("AUTH_TYPE", "Basic").set("REMOTE_USER", "ada");
+        ask(&known.add("REMOTE_PASSWD", password).add("FCGI_APACHE_ROLE", "AUTHENTICATOR"))
+    };
+    assert_eq!(by_apache("lovelace").expect_status(200).header("Variable-AUTH_GROUP").as_deref(), Some("staff"));
+    by_apache("lovelacE").expect_status(401);
+    by_apache("").expect_status(401);
+    ask(&Params::get("/").add("HTTP_AUTHORIZATION", "Basic YWRhOmxvdmVsYWNl")).expect_status(200);
+    ask(&Params::get("/")).expect_status(401);
+    example.get("/").expect_status(403);
 }
 
 #[test]

@@ -20,6 +20,8 @@ mod multiplexing;
 mod params;
 #[path = "requests/refused.rs"]
 mod refused;
+#[path = "requests/roles.rs"]
+mod roles;
 #[path = "requests/stopping.rs"]
 mod stopping;
 mod support;

@@ -22,6 +22,7 @@ mod mount;
 mod pool;
 mod processes;
 mod remote_user;
+mod role;
 mod setting;
 mod spelling;
 mod table;
@@ -47,6 +48,7 @@ pub use mount::Mount;
 pub use pool::Pool;
 pub use processes::Processes;
 pub use remote_user::RemoteUser;
+pub use role::Role;
 pub use setting::{Fallback, Field, Group, Kind, Scope, Setting, Text};
 pub use spelling::nearest;
 pub use table::SETTINGS;
@@ -343,6 +345,7 @@ mod tests {
         assert_eq!(config.listen, [ListenAddress::Tcp { host: "127.0.0.1".to_owned(), port: 9000 }]);
         assert_eq!((config.threads, config.backlog, config.socket_mode, config.max_connections), (4, 1024, 0o660, 10_000));
         assert_eq!((config.mount, config.remote_user, config.errors), (Mount::Auto, RemoteUser::Authenticated, ErrorsTo::Log));
+        assert_eq!(config.roles, [Role::Responder]);
         assert_eq!((config.venv, config.python_path, config.chdir, config.env), (None, vec![], None, vec![]));
         assert_eq!((config.max_params_size, config.max_params, config.max_queue), (128 << 10, 1000, 1024));
         assert_eq!((config.max_body_size, config.body_memory), (1 << 30, 128 << 10));
@@ -481,7 +484,7 @@ mod tests {
                     syslog-facility = \"local3\"\nsyslog-ident = \"site\"\nsyslog-socket = \"/s\"\naccess-log = \"syslog\"\n\
                     access-log-format = '\"$request\" its'\n\
                     [pool.\"b.c\"]\napp = \"/srv/a.py:make()\"\nlisten = [\"[::1]:1\", \"unix:/a b.sock\", \"fd:3\"]\n\
-                    threads = 8\nmount = \"/x\"\nremote-user = \"never\"\nerrors = \"peer\"\nsocket-mode = \"0600\"\nvenv = \"/v\"\n\
+                    threads = 8\nmount = \"/x\"\nremote-user = \"never\"\nerrors = \"peer\"\nroles = [\"authorizer\", \"filter\"]\nsocket-mode = \"0600\"\nvenv = \"/v\"\n\
                     python-path = [\"/a:b\"]\nchdir = \"/c\"\nenv = [\"A=\\\"1\\\"\", \"B=\"]\nmax-body-size = 0\nidle-timeout = 0\n\
                     socket-timeout = \"1m30s\"\nbody-memory = 1500\nprocesses = \"0..8\"\nsocket-owner = 0\nsocket-group = \"007\"\n\
                     max-requests = 1000\nmax-requests-jitter = 10\nmax-rss = \"300M\"\nmax-lifetime = \"1d\"\nstartup-timeout = \"10s\"\n\
@@ -538,6 +541,12 @@ mod tests {
             ("[pool.b]\napp = \"b\"\nlisten = [[]]\n", "site.toml:3: listen = \"[]\": must be a list of strings"),
             ("[pool.b]\napp = \"b\"\nlisten = []\n", "site.toml:3: listen = \"[]\": must have at least one value"),
             ("[pool.b]\napp = \"b\"\nlisten = [\":1\", \"*:1\"]\n", "site.toml:3: listen = \"*:1\": is listed twice"),
+            (
+                "[pool.b]\napp = \"b\"\nroles = [\"authoriser\"]\n",
+                "site.toml:3: roles = \"authoriser\": must be responder, authorizer or filter",
+            ),
+            ("[pool.b]\napp = \"b\"\nroles = []\n", "site.toml:3: roles = \"[]\": must have at least one value"),
+            ("[pool.b]\napp = \"b\"\nroles = \"filter,filter\"\n", "site.toml:3: roles = \"filter\": is listed twice"),
             ("[pool.b]\napp = \"b\"\nvenv = 2020-01-01\n", "site.toml:3: venv = \"2020-01-01\": must be a string"),
             ("[pool.b]\napp = \"b\"\nenv = [\"=x\"]\n", "site.toml:3: env = \"=x\": must be NAME=VALUE"),
             ("[pool.b]\napp = \"b\"\nenv = { A = [] }\n", "site.toml:3: env = \"[]\": must have a string for each name"),

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use super::layer::{Item, Layers, Origins};
 use super::setting::{Field, Text};
-use super::{App, Error, ErrorsTo, ListenAddress, Mount, Origin, Processes, RemoteUser, SETTINGS, Setting, ValueError, file};
+use super::{
+    App, Error, ErrorsTo, ListenAddress, Mount, Origin, Processes, RemoteUser, Role, SETTINGS, Setting, ValueError, file,
+};
 
 /// The settings of one pool, valid and complete.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +27,8 @@ pub struct Pool {
     pub remote_user: RemoteUser,
     /// Where `wsgi.errors` and tracebacks go.
     pub errors: ErrorsTo,
+    /// What the application may be asked to be. Invariant: not empty, none twice.
+    pub roles: Vec<Role>,
     /// Connections that may wait to be accepted, 1 to 65,535.
     pub backlog: u32,
     /// Permission bits of Unix sockets, at most 0o777.
@@ -176,6 +180,7 @@ impl Pool {
             mount: Mount::Auto,
             remote_user: RemoteUser::Authenticated,
             errors: ErrorsTo::Log,
+            roles: Vec::new(),
             backlog: 0,
             socket_mode: 0,
             socket_owner: None,

@@ -366,7 +366,8 @@ impl RecordHandler<'_> {
         let Assembled { id, request, keep_connection, head_only } = assembled;
         let sink: Arc<dyn Sink> = Arc::<Outbox>::clone(self.outbox);
         let account = self.ledger.open(id, &request);
-        let reply = Reply::new(sink, Ending { request: id, keep_connection }, head_only).with_account(account);
+        let ending = Ending { request: id, keep_connection };
+        let reply = Reply::new(sink, ending, head_only).in_role(request.role).with_account(account);
         if let Err(mut exchange) = context.queue.try_dispatch(Exchange { request, reply }) {
             exchange.reply.refuse(Refusal::Overloaded);
             self.refused(Refusal::Overloaded, context);

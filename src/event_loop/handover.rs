@@ -242,7 +242,7 @@ mod tests {
     use crate::event_loop::connection::PeerName;
     use crate::event_loop::stream::Stream;
     use crate::event_loop::{Passage, Settings};
-    use crate::exchange::{Exchange, Limits, NothingHeld, Pause};
+    use crate::exchange::{Exchange, Limits, NothingHeld, Pause, Roles};
     use crate::protocol::{RecordType, RequestId, Role, SessionLimits, encoder};
     use crate::sys::passing;
     use crate::workers::{self, Handler, Worker};
@@ -264,8 +264,14 @@ mod tests {
     }
 
     fn settings() -> Settings {
-        let request =
-            Limits { max_params_size: 1000, max_params: 10, max_body_size: 1000, body_memory: 1000, max_requests: 10 };
+        let request = Limits {
+            max_params_size: 1000,
+            max_params: 10,
+            max_body_size: 1000,
+            body_memory: 1000,
+            max_requests: 10,
+            roles: Roles::RESPONDER,
+        };
         Settings {
             max_connections: 10,
             idle_timeout: None,

@@ -1,13 +1,14 @@
 //! Events of one connection become complete requests.
 //!
-//! Owns the limits on what a peer may send for one request, and the rules when a request is complete: CONTENT_LENGTH bytes are
-//! there, or STDIN has ended.
+//! Owns the limits on what a peer may send for one request, and the rules when a request is complete. A responder's is with
+//! CONTENT_LENGTH bytes, or the end of STDIN; an authorizer's with its parameters, for it has no body; a filter's with
+//! FCGI_DATA_LENGTH bytes behind the end of STDIN, or the end of DATA.
 
 use std::collections::BTreeMap;
 
-use super::body::BodyWriter;
+use super::incoming::Incoming;
 use super::request::ParamsFault;
-use super::{Params, Refusal, Request};
+use super::{Params, Refusal, Request, Roles};
 use crate::protocol::{Event, RequestId, Role};
 
 /// What a peer may send for one request.
@@ -23,6 +24,8 @@ pub struct Limits {
     pub body_memory: usize,
     /// Requests begun but not complete, and running, on one connection.
     pub max_requests: usize,
+    /// The roles that are offered; a request for another is refused.
+    pub roles: Roles,
 }
 
 /// What an event led to.
@@ -86,10 +89,11 @@ struct Partial {
 #[derive(Debug)]
 enum Stage {
     Params(Vec<u8>),
-    Body {
+    Input {
         params: Params,
-        body: BodyWriter,
-        expected: Option<u64>,
+        stdin: Incoming,
+        /// A filter's.
+        data: Option<Incoming>,
     },
     /// Reads the rest of the body and throws it away, because the answer must not come before.
     Draining {
@@ -102,7 +106,7 @@ impl Stage {
     fn into_params(self) -> Params {
         match self {
             Self::Params(_) => Params::default(),
-            Self::Body { params, .. } | Self::Draining { params, .. } => params,
+            Self::Input { params, .. } | Self::Draining { params, .. } => params,
         }
     }
 }
@@ -129,7 +133,9 @@ impl Assembler {
             Event::Abort(id) if self.partial.contains_key(&id) => self.refuse(id, Refusal::Aborted),
             Event::Abort(id) => Outcome::Aborted(id),
             Event::Answer(bytes) => Outcome::Answer(bytes),
-            Event::Data(..) | Event::DataEnd(_) | Event::Ignored => Outcome::Pending,
+            Event::Data(id, piece) => self.data(id, piece),
+            Event::DataEnd(id) => self.data_end(id),
+            Event::Ignored => Outcome::Pending,
         }
     }
 
@@ -138,7 +144,7 @@ impl Assembler {
         self.partial.insert(id, Partial { role, keep_connection, head_only: false, stage });
         match role {
             _ if open_requests > self.limits.max_requests => self.refuse(id, Refusal::Overloaded),
-            Role::Responder => Outcome::Pending,
+            _ if self.limits.roles.offers(role) => Outcome::Pending,
             _ => self.refuse(id, Refusal::UnknownRole),
         }
     }
@@ -161,11 +167,11 @@ impl Assembler {
         let Stage::Params(bytes) = &mut partial.stage else {
             return Outcome::Pending;
         };
-        match open_body(std::mem::take(bytes), limits) {
+        match open_input(std::mem::take(bytes), partial.role, &limits) {
             Ok((stage, head_only)) => {
                 partial.stage = stage;
                 partial.head_only = head_only;
-                self.complete_if_full(id)
+                self.complete_if(id, |stdin, data| data.is_none() && stdin.is_full())
             }
             Err((refusal, params)) => {
                 partial.stage = Stage::Draining { params, refusal };
@@ -176,53 +182,84 @@ impl Assembler {
 
     fn stdin(&mut self, id: RequestId, piece: &[u8]) -> Outcome {
         let limits = self.limits;
-        let Some(Partial { stage, .. }) = self.partial.get_mut(&id) else {
-            return Outcome::Pending;
-        };
-        let Stage::Body { params, body, expected } = stage else {
-            return Outcome::Pending;
-        };
-        let wanted = expected.map_or(piece.len() as u64, |expected| expected - body.length());
-        let piece = &piece[..wanted.min(piece.len() as u64) as usize];
-        if body.length() + piece.len() as u64 > limits.max_body_size {
-            *stage = Stage::Draining { params: std::mem::take(params), refusal: Refusal::BodyTooLarge };
-        } else if let Err(error) = body.write(piece) {
-            log::error!("cannot store a request body in {}: {error}", std::env::temp_dir().display());
-            *stage = Stage::Draining { params: std::mem::take(params), refusal: Refusal::BodyNotStored };
-        }
-        self.complete_if_full(id)
+        self.take(id, |stdin, _| stdin.take(piece, &limits));
+        self.complete_if(id, |stdin, data| data.is_none() && stdin.is_full())
     }
 
-    fn complete_if_full(&mut self, id: RequestId) -> Outcome {
+    fn data(&mut self, id: RequestId, piece: &[u8]) -> Outcome {
+        let limits = self.limits;
+        self.take(id, |_, data| data.map_or(Ok(()), |data| data.take(piece, &limits)));
+        self.complete_if(id, |_, data| data.is_some_and(Incoming::is_full))
+    }
+
+    /// Lets a piece be kept; if that fails, nothing more of this request will be.
+    fn take(&mut self, id: RequestId, keep: impl FnOnce(&mut Incoming, Option<&mut Incoming>) -> Result<(), Refusal>) {
+        let Some(Partial { stage, .. }) = self.partial.get_mut(&id) else {
+            return;
+        };
+        if let Stage::Input { params, stdin, data } = stage
+            && let Err(refusal) = keep(stdin, data.as_mut())
+        {
+            *stage = Stage::Draining { params: std::mem::take(params), refusal };
+        }
+    }
+
+    fn complete_if(&mut self, id: RequestId, is_all: impl FnOnce(&Incoming, Option<&Incoming>) -> bool) -> Outcome {
         match self.partial.get(&id).map(|partial| &partial.stage) {
-            Some(Stage::Body { body, expected: Some(expected), .. }) if body.length() == *expected => self.complete(id),
+            Some(Stage::Input { stdin, data, .. }) if is_all(stdin, data.as_ref()) => self.complete(id),
             _ => Outcome::Pending,
         }
     }
 
     fn stdin_end(&mut self, id: RequestId) -> Outcome {
+        let Some(Partial { role, stage, .. }) = self.partial.get_mut(&id) else {
+            return Outcome::Pending;
+        };
+        let is_filter = *role == Role::Filter;
+        match stage {
+            // DATA follows, and is read to its end as well.
+            Stage::Draining { .. } if is_filter => Outcome::Pending,
+            Stage::Input { params, stdin, .. } if is_filter && stdin.is_short() => {
+                *stage = Stage::Draining { params: std::mem::take(params), refusal: Refusal::BodyCutShort };
+                Outcome::Pending
+            }
+            Stage::Input { .. } if is_filter => self.complete_if(id, |_, data| data.is_some_and(Incoming::is_full)),
+            _ => self.input_end(id, Refusal::BodyCutShort, |stdin, _| stdin.is_short()),
+        }
+    }
+
+    fn data_end(&mut self, id: RequestId) -> Outcome {
+        self.input_end(id, Refusal::DataCutShort, |_, data| data.is_some_and(Incoming::is_short))
+    }
+
+    /// Nothing more comes.
+    fn input_end(
+        &mut self,
+        id: RequestId,
+        cut_short: Refusal,
+        is_short: impl FnOnce(&Incoming, Option<&Incoming>) -> bool,
+    ) -> Outcome {
         match self.partial.get(&id).map(|partial| &partial.stage) {
             Some(Stage::Draining { refusal, .. }) => self.refuse(id, *refusal),
-            Some(Stage::Body { body, expected: Some(expected), .. }) if body.length() < *expected => {
-                self.refuse(id, Refusal::BodyCutShort)
-            }
-            Some(Stage::Body { .. }) => self.complete(id),
+            Some(Stage::Input { stdin, data, .. }) if is_short(stdin, data.as_ref()) => self.refuse(id, cut_short),
+            Some(Stage::Input { .. }) => self.complete(id),
             _ => Outcome::Pending,
         }
     }
 
     fn complete(&mut self, id: RequestId) -> Outcome {
-        let Some(Partial { role, keep_connection, head_only, stage: Stage::Body { params, body, .. } }) =
+        let Some(Partial { role, keep_connection, head_only, stage: Stage::Input { params, stdin, data } }) =
             self.partial.remove(&id)
         else {
             return Outcome::Pending;
         };
-        match body.finish() {
-            Ok(body) => Outcome::Ready(Assembled { id, request: Request { role, params, body }, keep_connection, head_only }),
-            Err(error) => {
-                log::error!("cannot read a request body back: {error}");
-                Outcome::Refused(Refused { id, refusal: Refusal::BodyNotStored, keep_connection, head_only, params })
+        let bodies = stdin.finish().and_then(|body| Ok((body, data.map(Incoming::finish).transpose()?)));
+        match bodies {
+            Ok((body, data)) => {
+                let request = Request { role, params, body, data };
+                Outcome::Ready(Assembled { id, request, keep_connection, head_only })
             }
+            Err(refusal) => Outcome::Refused(Refused { id, refusal, keep_connection, head_only, params }),
         }
     }
 
@@ -236,37 +273,52 @@ impl Assembler {
     }
 }
 
-/// What the parameters say of the body.
-fn open_body(bytes: Vec<u8>, limits: Limits) -> Result<(Stage, bool), (Refusal, Params)> {
+/// What the parameters say of the input.
+fn open_input(bytes: Vec<u8>, role: Role, limits: &Limits) -> Result<(Stage, bool), (Refusal, Params)> {
     let params = Params::parse(bytes, limits.max_params).map_err(|fault| match fault {
         ParamsFault::Malformed(_) => (Refusal::MalformedParams, Params::default()),
         ParamsFault::TooMany => (Refusal::ParamsTooLarge, Params::default()),
     })?;
-    let (head_only, expected) = match method_and_length(&params) {
-        Ok(found) => found,
+    let Announced { head_only, stdin, data } = match announced(&params, role) {
+        Ok(announced) => announced,
         Err(refusal) => return Err((refusal, params)),
     };
-    let stage = match expected {
-        Some(length) if length > limits.max_body_size => Stage::Draining { params, refusal: Refusal::BodyTooLarge },
-        _ => Stage::Body { params, body: BodyWriter::new(limits.body_memory, expected.unwrap_or(0)), expected },
+    let stdin = Incoming::new(stdin, limits);
+    let data = data.map(|length| Incoming::new(length, limits)).transpose();
+    let stage = match stdin.and_then(|stdin| Ok((stdin, data?))) {
+        Ok((stdin, data)) => Stage::Input { params, stdin, data },
+        Err(refusal) => Stage::Draining { params, refusal },
     };
     Ok((stage, head_only))
 }
 
-fn method_and_length(params: &Params) -> Result<(bool, Option<u64>), Refusal> {
-    let method = params.get(b"REQUEST_METHOD").filter(|method| !method.is_empty()).ok_or(Refusal::NoMethod)?;
-    Ok((method == b"HEAD", content_length(params.get(b"CONTENT_LENGTH"))?))
+/// What is to come behind the parameters: the lengths of STDIN and of a filter's DATA, as far as they are known.
+struct Announced {
+    head_only: bool,
+    stdin: Option<u64>,
+    data: Option<Option<u64>>,
 }
 
-/// Absent, empty (nginx) and -1 (Caddy) all mean that only the end of STDIN tells.
-fn content_length(value: Option<&[u8]>) -> Result<Option<u64>, Refusal> {
+fn announced(params: &Params, role: Role) -> Result<Announced, Refusal> {
+    let method = params.get(b"REQUEST_METHOD").filter(|method| !method.is_empty()).ok_or(Refusal::NoMethod)?;
+    let stdin = match role {
+        // FastCGI 1.0 §6.3: it has no body, whatever CONTENT_LENGTH says of the browser's request.
+        Role::Authorizer => Some(0),
+        _ => length_of(params.get(b"CONTENT_LENGTH")).ok_or(Refusal::BadContentLength)?,
+    };
+    let data = match role {
+        Role::Filter => Some(length_of(params.get(b"FCGI_DATA_LENGTH")).ok_or(Refusal::BadDataLength)?),
+        _ => None,
+    };
+    Ok(Announced { head_only: method == b"HEAD", stdin, data })
+}
+
+/// Absent, empty (nginx) and -1 (Caddy) all mean that only the end of the stream tells. `None` for what is no length.
+fn length_of(value: Option<&[u8]>) -> Option<Option<u64>> {
     match value {
-        None | Some(b"" | b"-1") => Ok(None),
-        Some(digits) if digits.iter().all(u8::is_ascii_digit) => {
-            let digits = std::str::from_utf8(digits).map_err(|_| Refusal::BadContentLength)?;
-            digits.parse().map(Some).map_err(|_| Refusal::BadContentLength)
-        }
-        Some(_) => Err(Refusal::BadContentLength),
+        None | Some(b"" | b"-1") => Some(None),
+        Some(digits) if digits.iter().all(u8::is_ascii_digit) => std::str::from_utf8(digits).ok()?.parse().ok().map(Some),
+        Some(_) => None,
     }
 }
 
@@ -276,8 +328,14 @@ mod tests {
     use crate::protocol::params::encode_pair;
 
     const ID: RequestId = RequestId::new(7);
-    const LIMITS: Limits =
-        Limits { max_params_size: 1000, max_params: 5, max_body_size: 100, body_memory: 10, max_requests: 3 };
+    const LIMITS: Limits = Limits {
+        max_params_size: 1000,
+        max_params: 5,
+        max_body_size: 100,
+        body_memory: 10,
+        max_requests: 3,
+        roles: Roles::RESPONDER,
+    };
 
     fn pairs(pairs: &[(&str, &str)]) -> Vec<u8> {
         let mut out = Vec::new();
@@ -429,7 +487,7 @@ mod tests {
     #[test]
     fn content_length_is_digits() {
         for (good, value) in [("0", 0), ("007", 7), ("18446744073709551615", u64::MAX)] {
-            assert_eq!(content_length(Some(good.as_bytes())), Ok(Some(value)));
+            assert_eq!(length_of(Some(good.as_bytes())), Some(Some(value)));
         }
         for bad in ["x", "1x", "+1", "-2", "--1", " 1", "1 ", "1.0", "0x1", "1,1", "18446744073709551616", "\u{0661}"] {
             expect_refused(params(&mut begun(LIMITS), &post(Some(bad))), Refusal::BadContentLength);
@@ -525,7 +583,7 @@ mod tests {
     }
 
     #[test]
-    fn only_responders_are_served() {
+    fn a_role_that_is_not_named_is_refused() {
         for role in [Role::Authorizer, Role::Filter, Role::Other(0), Role::Other(4)] {
             let mut assembler = Assembler::new(LIMITS);
             expect_refused(begin_as(&mut assembler, role, true, 1), Refusal::UnknownRole);
@@ -592,5 +650,140 @@ mod tests {
             expect_pending(assembler.handle_event(event, 0));
         }
         assert!(assembler.is_empty());
+    }
+
+    fn begun_as(role: Role) -> Assembler {
+        let mut assembler = Assembler::new(Limits { roles: Roles::NONE.with(role), ..LIMITS });
+        expect_pending(begin_as(&mut assembler, role, true, 1));
+        assembler
+    }
+
+    #[test]
+    fn each_role_is_served_only_where_it_is_named() {
+        for role in [Role::Responder, Role::Authorizer, Role::Filter] {
+            for named in [Role::Responder, Role::Authorizer, Role::Filter] {
+                let mut assembler = Assembler::new(Limits { roles: Roles::NONE.with(named), ..LIMITS });
+                match begin_as(&mut assembler, role, true, 1) {
+                    outcome if role == named => expect_pending(outcome),
+                    outcome => expect_refused(outcome, Refusal::UnknownRole),
+                }
+            }
+        }
+    }
+
+    /// Apache and lighttpd announce the browser's body in no way, but a peer may.
+    #[test]
+    fn an_authorizer_is_ready_with_its_params_and_has_no_body() {
+        for content_length in [None, Some(""), Some("0"), Some("5"), Some("1000000"), Some("x")] {
+            let mut assembler = begun_as(Role::Authorizer);
+            let Assembled { mut request, .. } = expect_ready(params(&mut assembler, &post(content_length)));
+            assert_eq!(
+                (request.role, request.body.read(u64::MAX).unwrap(), request.data.is_none()),
+                (Role::Authorizer, vec![], true)
+            );
+            expect_pending(stdin(&mut assembler, b"body"));
+            expect_pending(stdin_end(&mut assembler));
+        }
+    }
+
+    /// A filter's request whose params are complete.
+    fn filter(content_length: Option<&str>, data_length: Option<&str>) -> Assembler {
+        let mut assembler = begun_as(Role::Filter);
+        expect_pending(params(&mut assembler, &filter_params(content_length, data_length)));
+        assembler
+    }
+
+    fn filter_params(content_length: Option<&str>, data_length: Option<&str>) -> Vec<u8> {
+        let data_length = data_length.map(|length| pairs(&[("FCGI_DATA_LENGTH", length)]));
+        [post(content_length), data_length.unwrap_or_default()].concat()
+    }
+
+    fn data(assembler: &mut Assembler, piece: &[u8]) -> Outcome {
+        assembler.handle_event(Event::Data(ID, piece), 1)
+    }
+
+    fn data_end(assembler: &mut Assembler) -> Outcome {
+        assembler.handle_event(Event::DataEnd(ID), 1)
+    }
+
+    #[track_caller]
+    fn expect_both(outcome: Outcome, body: &[u8], data: &[u8]) {
+        let mut request = expect_ready(outcome).request;
+        assert_eq!((request.role, request.body.read(u64::MAX).unwrap()), (Role::Filter, body.to_vec()));
+        assert_eq!(request.data.unwrap().read(u64::MAX).unwrap(), data);
+    }
+
+    #[test]
+    fn a_filter_is_ready_with_the_end_of_its_data() {
+        for content_length in [None, Some("4")] {
+            let mut assembler = filter(content_length, None);
+            expect_pending(stdin(&mut assembler, b"bo"));
+            expect_pending(stdin(&mut assembler, b"dy"));
+            expect_pending(stdin_end(&mut assembler));
+            expect_pending(data(&mut assembler, b"the "));
+            expect_pending(data(&mut assembler, b"file"));
+            expect_both(data_end(&mut assembler), b"body", b"the file");
+        }
+    }
+
+    #[test]
+    fn a_filter_is_ready_with_the_last_announced_byte_of_its_data_and_the_rest_is_swallowed() {
+        let mut assembler = filter(Some("0"), Some("4"));
+        expect_pending(stdin_end(&mut assembler));
+        expect_pending(data(&mut assembler, b"fi"));
+        expect_both(data(&mut assembler, b"lemore"), b"", b"file");
+        expect_pending(data(&mut assembler, b"late"));
+        expect_pending(data_end(&mut assembler));
+        let mut assembler = filter(None, Some("0"));
+        expect_both(stdin_end(&mut assembler), b"", b"");
+    }
+
+    #[test]
+    fn data_that_ends_short_of_its_length_is_refused() {
+        let mut assembler = filter(None, Some("4"));
+        expect_pending(stdin_end(&mut assembler));
+        expect_pending(data(&mut assembler, b"fil"));
+        expect_refused(data_end(&mut assembler), Refusal::DataCutShort);
+    }
+
+    #[test]
+    fn a_body_of_a_filter_that_is_refused_is_answered_when_its_data_has_ended() {
+        let long = [b'x'; 101];
+        for (content_length, body, refusal) in
+            [(Some("3"), &b"ab"[..], Refusal::BodyCutShort), (None, &long, Refusal::BodyTooLarge)]
+        {
+            let mut assembler = filter(content_length, Some("4"));
+            expect_pending(stdin(&mut assembler, body));
+            expect_pending(stdin_end(&mut assembler));
+            expect_pending(data(&mut assembler, b"file"));
+            expect_refused(data_end(&mut assembler), refusal);
+        }
+    }
+
+    #[test]
+    fn data_has_the_limits_of_a_body() {
+        for (length, in_a_file) in [(10, false), (11, true)] {
+            let mut assembler = filter(None, None);
+            expect_pending(stdin_end(&mut assembler));
+            expect_pending(data(&mut assembler, &vec![b'x'; length]));
+            assert_eq!(
+                expect_ready(data_end(&mut assembler)).request.data.unwrap().is_in_a_file(),
+                in_a_file,
+                "{length} bytes"
+            );
+        }
+        for data_length in [Some("101"), None] {
+            let mut assembler = filter(None, data_length);
+            expect_pending(stdin_end(&mut assembler));
+            expect_pending(data(&mut assembler, &[b'x'; 101]));
+            expect_refused(data_end(&mut assembler), Refusal::BodyTooLarge);
+        }
+    }
+
+    #[test]
+    fn a_data_length_that_is_none_is_refused() {
+        for bad in ["x", "-2", "1.0", "18446744073709551616"] {
+            expect_refused(params(&mut begun_as(Role::Filter), &filter_params(None, Some(bad))), Refusal::BadDataLength);
+        }
     }
 }

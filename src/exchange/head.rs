@@ -9,6 +9,17 @@ pub struct Head {
     status: Vec<u8>,
     code: u16,
     content_length: Option<u64>,
+    status_place: StatusPlace,
+}
+
+/// Where `Status` stands among the headers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum StatusPlace {
+    /// Behind them: HAProxy 2.6 turns 201 with a later Location into 302.
+    #[default]
+    Last,
+    /// Before them: lighttpd drops what an authorizer's answer has before a status that denies, WWW-Authenticate as well.
+    First,
 }
 
 /// How many body bytes may follow a head.
@@ -68,7 +79,13 @@ impl Head {
         if code < 200 {
             return Err(HeadError::Interim(code));
         }
-        Ok(Self { fields: Vec::with_capacity(TYPICAL_LEN), status: status.to_vec(), code, content_length: None })
+        Ok(Self {
+            fields: Vec::with_capacity(TYPICAL_LEN),
+            status: status.to_vec(),
+            code,
+            content_length: None,
+            status_place: StatusPlace::Last,
+        })
     }
 
     /// Checks and appends a header.
@@ -89,6 +106,13 @@ impl Head {
         Ok(())
     }
 
+    /// Puts `Status` where it is to stand.
+    #[must_use]
+    pub fn with_status(mut self, place: StatusPlace) -> Self {
+        self.status_place = place;
+        self
+    }
+
     /// The number of the status.
     pub fn code(&self) -> u16 {
         self.code
@@ -107,7 +131,7 @@ impl Head {
         }
     }
 
-    /// The CGI header block, `Status` last (HAProxy 2.6 turns 201 with a later Location into 302), and what may follow it.
+    /// The CGI header block, and what may follow it.
     ///
     /// # Errors
     /// [`HeadError::TooLong`] if it does not fit in one record.
@@ -117,7 +141,12 @@ impl Head {
             Some(length) => BodyRule::Exactly(length),
             None => BodyRule::Open,
         };
+        let headers = match self.status_place {
+            StatusPlace::Last => Vec::new(),
+            StatusPlace::First => std::mem::take(&mut self.fields),
+        };
         self.append(b"Status", &self.status.clone());
+        self.fields.extend_from_slice(&headers);
         self.fields.extend_from_slice(b"\r\n");
         if self.fields.len() > usize::from(u16::MAX) {
             return Err(HeadError::TooLong(self.fields.len()));
@@ -213,6 +242,14 @@ mod tests {
         let (block, rule) = encoded("201 Created", &[("Location", "/x"), ("X-A", "1")], false).unwrap();
         assert_eq!(block, "Location: /x\r\nX-A: 1\r\nStatus: 201 Created\r\n\r\n");
         assert_eq!(rule, BodyRule::Open);
+    }
+
+    #[test]
+    fn status_comes_first_where_that_is_asked() {
+        let mut head = Head::new(b"401 Unauthorized").unwrap();
+        head.push(b"WWW-Authenticate", b"Basic").unwrap();
+        let (bytes, _) = head.with_status(StatusPlace::First).encode(false).unwrap();
+        assert_eq!(bytes, b"Status: 401 Unauthorized\r\nWWW-Authenticate: Basic\r\n\r\n");
     }
 
     #[test]

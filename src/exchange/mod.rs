@@ -6,11 +6,14 @@
 pub mod assembler;
 pub mod body;
 pub mod head;
+mod incoming;
 pub mod journal;
 pub mod refusal;
 pub mod reply;
 pub mod request;
+pub mod roles;
 
+pub use crate::protocol::Role;
 pub use assembler::{Assembler, Limits, Outcome};
 pub use body::Body;
 pub use head::{Head, HeadError};
@@ -18,6 +21,7 @@ pub use journal::{Account, Answered, Journal};
 pub use refusal::Refusal;
 pub use reply::{NothingHeld, Pause, Reply, ReplyError, Room, Sink};
 pub use request::{ConnectionId, Params, Request};
+pub use roles::Roles;
 
 /// A complete request and the right to answer it, once.
 #[derive(Debug)]

@@ -18,9 +18,13 @@ pub enum Refusal {
     NoMethod,
     /// FCGI_STDIN ended before CONTENT_LENGTH bytes.
     BodyCutShort,
-    /// The body is larger than allowed.
+    /// FCGI_DATA_LENGTH is not a length.
+    BadDataLength,
+    /// FCGI_DATA ended before FCGI_DATA_LENGTH bytes.
+    DataCutShort,
+    /// The body, or a filter's file, is larger than allowed.
     BodyTooLarge,
-    /// The body could not be kept.
+    /// The body, or a filter's file, could not be kept.
     BodyNotStored,
     /// The path lies outside the mount.
     OutsideMount,
@@ -38,7 +42,12 @@ impl Refusal {
     /// The HTTP status and reason.
     pub const fn status(self) -> &'static str {
         match self {
-            Self::MalformedParams | Self::BadContentLength | Self::NoMethod | Self::BodyCutShort => "400 Bad Request",
+            Self::MalformedParams
+            | Self::BadContentLength
+            | Self::NoMethod
+            | Self::BodyCutShort
+            | Self::BadDataLength
+            | Self::DataCutShort => "400 Bad Request",
             Self::UnknownRole => "403 Forbidden",
             Self::OutsideMount => "404 Not Found",
             Self::BodyTooLarge => "413 Content Too Large",
@@ -71,6 +80,8 @@ impl Refusal {
             Self::BadContentLength => "its CONTENT_LENGTH is not a number",
             Self::NoMethod => "it has no REQUEST_METHOD: does the web server's site include fastcgi_params?",
             Self::BodyCutShort => "its body ended before CONTENT_LENGTH bytes",
+            Self::BadDataLength => "its FCGI_DATA_LENGTH is not a number",
+            Self::DataCutShort => "its FCGI_DATA ended before FCGI_DATA_LENGTH bytes",
             Self::BodyTooLarge => "its body exceeds max-body-size",
             Self::BodyNotStored => "its body could not be stored in the temp directory",
             Self::OutsideMount => "its path lies outside the mount",

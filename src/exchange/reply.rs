@@ -11,10 +11,10 @@ use std::sync::{Arc, Weak};
 
 use thiserror::Error;
 
-use super::head::BodyRule;
+use super::head::{BodyRule, StatusPlace};
 use super::{Account, Head, HeadError, Refusal};
 use crate::protocol::record::MAX_CONTENT_LEN;
-use crate::protocol::{ProtocolStatus, RecordType, RequestId, encoder};
+use crate::protocol::{ProtocolStatus, RecordType, RequestId, Role, encoder};
 
 /// Where answers go: the write side of a connection, shared by the requests on it.
 ///
@@ -116,6 +116,7 @@ pub struct Reply {
     sink: Arc<dyn Sink>,
     ending: Ending,
     head_only: bool,
+    status_place: StatusPlace,
     head: Option<Head>,
     state: State,
     excess: u64,
@@ -147,6 +148,7 @@ impl Reply {
             sink,
             ending,
             head_only,
+            status_place: StatusPlace::Last,
             head: None,
             state: State::HeadUnsent,
             excess: 0,
@@ -155,6 +157,13 @@ impl Reply {
             tally: Tally::default(),
             account: None,
         }
+    }
+
+    /// The same, for a request in this role.
+    #[must_use]
+    pub fn in_role(mut self, role: Role) -> Self {
+        self.status_place = if role == Role::Authorizer { StatusPlace::First } else { StatusPlace::Last };
+        self
     }
 
     /// The same, which tells what has become of it if there is somebody to tell.
@@ -178,7 +187,7 @@ impl Reply {
         if self.is_head_sent() {
             return Err(head);
         }
-        self.head = Some(head);
+        self.head = Some(head.with_status(self.status_place));
         Ok(())
     }
 
@@ -852,11 +861,12 @@ mod tests {
     #[test]
     fn every_refusal_is_one_write_with_a_head_a_body_and_an_end() {
         use Refusal::{
-            Aborted, ApplicationFailed, BadContentLength, BodyCutShort, BodyNotStored, BodyTooLarge, MalformedParams, NoMethod,
-            OutsideMount, Overloaded, ParamsTooLarge, UnknownRole,
+            Aborted, ApplicationFailed, BadContentLength, BadDataLength, BodyCutShort, BodyNotStored, BodyTooLarge,
+            DataCutShort, MalformedParams, NoMethod, OutsideMount, Overloaded, ParamsTooLarge, UnknownRole,
         };
         let all = [MalformedParams, ParamsTooLarge, BadContentLength, NoMethod, BodyCutShort, BodyTooLarge, BodyNotStored];
-        for refusal in all.into_iter().chain([OutsideMount, UnknownRole, Aborted, Overloaded, ApplicationFailed]) {
+        let data = [BadDataLength, DataCutShort];
+        for refusal in all.into_iter().chain(data).chain([OutsideMount, UnknownRole, Aborted, Overloaded, ApplicationFailed]) {
             let (recorder, mut reply) = opened("200 OK", &[("X-Not", "sent")]);
             reply.refuse(refusal);
             let [Call::End(KEPT, bytes)] = &recorder.take()[..] else { panic!("one end") };

@@ -31,6 +31,8 @@ pub struct Request {
     pub params: Params,
     /// The FCGI_STDIN, up to CONTENT_LENGTH.
     pub body: Body,
+    /// The FCGI_DATA of a filter, up to FCGI_DATA_LENGTH.
+    pub data: Option<Body>,
 }
 
 /// Name-value pairs in the order they came; names may repeat.

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use crate::config;
 use crate::event_loop;
-use crate::exchange::{Journal, Limits};
-use crate::protocol::SessionLimits;
+use crate::exchange::{Journal, Limits, Roles};
+use crate::protocol::{Role, SessionLimits};
 use crate::wsgi;
 
 /// For the event loop.
@@ -20,6 +20,7 @@ pub fn of_loop(pool: &config::Pool, journal: Option<Arc<dyn Journal>>) -> event_
         max_body_size: pool.max_body_size,
         body_memory: pool.body_memory,
         max_requests: MAX_REQUESTS_A_CONNECTION,
+        roles: pool.roles.iter().fold(Roles::NONE, |roles, role| roles.with(protocol_role(*role))),
     };
     event_loop::Settings {
         max_connections: pool.max_connections,
@@ -31,6 +32,14 @@ pub fn of_loop(pool: &config::Pool, journal: Option<Arc<dyn Journal>>) -> event_
         session,
         request,
         journal,
+    }
+}
+
+const fn protocol_role(role: config::Role) -> Role {
+    match role {
+        config::Role::Responder => Role::Responder,
+        config::Role::Authorizer => Role::Authorizer,
+        config::Role::Filter => Role::Filter,
     }
 }
 

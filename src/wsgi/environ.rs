@@ -12,8 +12,8 @@ use pyo3::types::{PyDict, PyString};
 
 use super::path::{self, Sent};
 use super::{Settings, latin1};
-use crate::config::RemoteUser;
-use crate::exchange::{Params, Refusal};
+use crate::config::{Mount, RemoteUser};
+use crate::exchange::{Refusal, Request, Role};
 
 /// Makes environs on one worker.
 pub(super) struct EnvironBuilder<'py> {
@@ -69,11 +69,11 @@ impl<'py> EnvironBuilder<'py> {
     }
 
     /// The environ of a request, without the objects that belong to it alone.
-    pub(super) fn build(&mut self, params: &Params, body_length: u64) -> PyResult<Result<Bound<'py, PyDict>, Refusal>> {
+    pub(super) fn build(&mut self, request: &Request) -> PyResult<Result<Bound<'py, PyDict>, Refusal>> {
         self.serial += 1;
         let environ = self.base.copy()?;
         let mut notes: Notes<'_> = [None; NOTED.len()];
-        for (name, value) in params.iter() {
+        for (name, value) in request.params.iter() {
             self.add(&environ, name, value, &mut notes)?;
         }
         let sent = Sent {
@@ -82,7 +82,8 @@ impl<'py> EnvironBuilder<'py> {
             request_uri: notes[REQUEST_URI].unwrap_or_default(),
             from_apache: notes[SERVER_SOFTWARE].is_some_and(|software| software.starts_with(b"Apache")),
         };
-        let mount = self.settings.mount.clone();
+        // An authorizer is asked about any path of the site, and most web servers do not split it for one.
+        let mount = if request.role == Role::Authorizer { Mount::Auto } else { self.settings.mount.clone() };
         let Some(split) = path::split(&mount, sent) else {
             return Ok(Err(Refusal::OutsideMount));
         };
@@ -92,7 +93,8 @@ impl<'py> EnvironBuilder<'py> {
         self.set_noted(&environ, SCRIPT_NAME, &split.script_name)?;
         self.set_noted(&environ, PATH_INFO, &split.path_info)?;
         self.set_server(&environ, &notes)?;
-        self.set_rest(&environ, &notes, body_length)?;
+        self.set_rest(&environ, &notes, request.body.length())?;
+        self.set_role(&environ, request.role)?;
         Ok(Ok(environ))
     }
 
@@ -161,6 +163,15 @@ impl<'py> EnvironBuilder<'py> {
             self.set_noted(environ, CONTENT_LENGTH, length.to_string().as_bytes())?;
         }
         Ok(())
+    }
+
+    fn set_role(&self, environ: &Bound<'py, PyDict>, role: Role) -> PyResult<()> {
+        let name = match role {
+            Role::Authorizer => intern!(self.py, "authorizer"),
+            Role::Filter => intern!(self.py, "filter"),
+            Role::Responder | Role::Other(_) => intern!(self.py, "responder"),
+        };
+        environ.set_item(intern!(self.py, "fcgi.role"), name)
     }
 
     fn trusts_user(&self, notes: &Notes<'_>) -> bool {

@@ -1,4 +1,4 @@
-//! `wsgi.input`: the complete body as a file.
+//! `wsgi.input`, the complete body as a file, and `fcgi.data`, the file that a filter is to transform.
 
 use pyo3::exceptions::{PyOSError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
@@ -7,15 +7,17 @@ use pyo3::types::{PyBytes, PyList};
 use super::slot::{Denied, Slot};
 use crate::exchange::Body;
 
-/// PEP 3333's input stream.
+/// PEP 3333's input stream, and another of its kind.
 #[pyclass(frozen, module = "pyfcgid")]
 pub(super) struct Input {
+    /// Its key in the environ.
+    key: &'static str,
     body: Slot<Body>,
 }
 
 impl Input {
-    pub(super) fn new(body: Body) -> Self {
-        Self { body: Slot::new(body) }
+    pub(super) fn new(key: &'static str, body: Body) -> Self {
+        Self { key, body: Slot::new(body) }
     }
 
     /// The request has ended: reading is an error from now on.
@@ -26,8 +28,8 @@ impl Input {
     fn with_body<T: Send>(&self, py: Python<'_>, read: impl FnOnce(&mut Body) -> std::io::Result<T> + Send) -> PyResult<T> {
         let result = self.body.with(|body| if body.is_in_a_file() { py.detach(|| read(body)) } else { read(body) });
         let result = result.map_err(|denied| match denied {
-            Denied::InUse => PyRuntimeError::new_err("wsgi.input is being read by another thread"),
-            Denied::Over => PyValueError::new_err("wsgi.input was used after its request had ended"),
+            Denied::InUse => PyRuntimeError::new_err(format!("{} is being read by another thread", self.key)),
+            Denied::Over => PyValueError::new_err(format!("{} was used after its request had ended", self.key)),
         })?;
         result.map_err(|error| PyOSError::new_err(format!("cannot read the request body back: {error}")))
     }

@@ -69,6 +69,8 @@ struct Gateway<'py> {
 struct Objects<'py> {
     start_response: Bound<'py, StartResponse>,
     input: Bound<'py, Input>,
+    /// A filter's.
+    data: Option<Bound<'py, Input>>,
     errors: Bound<'py, Errors>,
 }
 
@@ -102,7 +104,7 @@ impl Handler for Gateway<'_> {
         let Exchange { request, mut reply } = exchange;
         reply.set_request_id(&id);
         let line = RequestLine { id: &id, params: &request.params };
-        let environ = match self.environs.build(&request.params, request.body.length()) {
+        let environ = match self.environs.build(&request) {
             Ok(Ok(environ)) => environ,
             Ok(Err(refusal)) => {
                 log::warn!("{line} was answered {}: {}", refusal.status(), self.path_fault());
@@ -113,7 +115,7 @@ impl Handler for Gateway<'_> {
                 return;
             }
         };
-        match self.objects(id.clone(), &environ, request.body, reply) {
+        match self.objects(id.clone(), &environ, (request.body, request.data), reply) {
             Ok(objects) => self.serve(&line, &environ, objects),
             Err(error) => drop(self.log_traceback(&line, &error)),
         }
@@ -142,27 +144,40 @@ impl<'py> Gateway<'py> {
         }
     }
 
-    fn objects(&self, id: String, environ: &Bound<'py, PyDict>, body: Body, reply: Reply) -> PyResult<Objects<'py>> {
+    fn objects(
+        &self,
+        id: String,
+        environ: &Bound<'py, PyDict>,
+        bodies: (Body, Option<Body>),
+        reply: Reply,
+    ) -> PyResult<Objects<'py>> {
         let py = self.gil.0;
+        let (body, data) = bodies;
         environ.set_item(intern!(py, "pyfcgid.request_id"), &id)?;
         environ.set_item(intern!(py, "pyfcgid.aborted"), Bound::new(py, Aborted(reply.abort_probe()))?)?;
         let start_response = Bound::new(py, StartResponse::new(reply))?;
         let peer = (self.errors == ErrorsTo::Peer).then(|| start_response.clone().unbind());
         let errors = Bound::new(py, Errors::new(id, peer))?;
         environ.set_item(intern!(py, "wsgi.errors"), &errors)?;
-        let input = Bound::new(py, Input::new(body))?;
+        let input = Bound::new(py, Input::new("wsgi.input", body))?;
         environ.set_item(intern!(py, "wsgi.input"), &input)?;
-        Ok(Objects { start_response, input, errors })
+        let data = data.map(|data| Bound::new(py, Input::new("fcgi.data", data))).transpose()?;
+        if let Some(data) = &data {
+            environ.set_item(intern!(py, "fcgi.data"), data)?;
+        }
+        Ok(Objects { start_response, input, data, errors })
     }
 
     fn serve(&self, line: &RequestLine<'_>, environ: &Bound<'py, PyDict>, objects: Objects<'py>) {
-        let Objects { start_response, input, errors } = objects;
+        let Objects { start_response, input, data, errors } = objects;
         let outcome = self.call(line, environ, &start_response);
         errors.get().finish();
         if let Err(failure) = outcome {
             self.report(line, &failure, start_response.get());
         }
-        input.get().close();
+        for input in [Some(input), data].into_iter().flatten() {
+            input.get().close();
+        }
         if let Some(reply) = start_response.get().take()
             && reply.excess() > 0
         {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pyfcgid::exchange::{Exchange, NothingHeld};
+use pyfcgid::exchange::{Exchange, NothingHeld, Role, Roles};
 
 use crate::handlers::{self, cookie, gated_echo, open};
 use crate::random::pattern;
@@ -147,4 +147,48 @@ fn queued_requests_are_run_in_the_order_they_came() {
     }
     peer.answer(50).expect_status(200);
     assert_eq!(peer.end_order, (1..=50).collect::<Vec<u16>>());
+}
+
+/// A server whose handler says what it was given.
+#[track_caller]
+fn with_roles(roles: Roles) -> Server {
+    let options = Options::default().with(|settings| settings.request.roles = roles);
+    Server::start(options, |exchange| {
+        let Exchange { mut request, mut reply } = exchange;
+        let body = request.body.read(u64::MAX).unwrap();
+        let data = request.data.map(|mut data| data.read(u64::MAX).unwrap());
+        handlers::answer(&mut reply, format!("{:?} {} {:?}", request.role, body.len(), data.map(|data| data.len())).as_bytes())
+            .unwrap();
+    })
+}
+
+#[test]
+fn an_authorizer_is_answered_at_the_end_of_its_params_and_a_late_stdin_harms_nothing() {
+    let server = with_roles(Roles::RESPONDER.with(Role::Authorizer));
+    let mut peer = server.connect();
+    for id in [1, 3] {
+        peer.send(&[begin(id, role::AUTHORIZER, true), stream(kind::PARAMS, id, &post("a=1", 5).encode())].concat());
+        expect_body(peer.answer(id), b"Authorizer 0 None");
+        peer.send(&record(kind::STDIN, id, b""));
+    }
+    expect_body(peer.request(&post("a=1", 2), b"ab"), b"Responder 2 None");
+    peer.send(&[begin(1, role::FILTER, true), stream(kind::PARAMS, 1, &Params::get("/").encode())].concat());
+    assert_eq!(peer.answer(1).expect_status(403).protocol_status, Some(protocol_status::UNKNOWN_ROLE));
+}
+
+#[test]
+fn a_filter_waits_for_its_data_while_others_are_answered() {
+    let server = with_roles(Roles::RESPONDER.with(Role::Filter));
+    let mut peer = server.connect();
+    let params = Params::get("/").add("FCGI_DATA_LENGTH", "100000").encode();
+    let start = [begin(1, role::FILTER, true), stream(kind::PARAMS, 1, &params), stream(kind::STDIN, 1, b"body")].concat();
+    peer.send(&start);
+    peer.send(&record(kind::DATA, 1, &[b'x'; 60_000]));
+    peer.send_request(2, true, &post("a=1", 2), b"ab");
+    expect_body(peer.answer(2), b"Responder 2 None");
+    // The announced bytes are enough; what follows, the stream's end included, is swallowed.
+    peer.send(&record(kind::DATA, 1, &[b'x'; 50_000]));
+    expect_body(peer.answer(1), b"Filter 4 Some(100000)");
+    peer.send(&record(kind::DATA, 1, b""));
+    expect_body(peer.request(&post("a=1", 2), b"ab"), b"Responder 2 None");
 }

@@ -8,7 +8,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use pyfcgid::event_loop::{EventLoop, Settings, SharedLoop, Stopped};
-use pyfcgid::exchange::{Exchange, Limits, Pause};
+use pyfcgid::exchange::{Exchange, Limits, Pause, Roles};
 use pyfcgid::link::Command;
 use pyfcgid::listener::Listener;
 use pyfcgid::protocol::SessionLimits;
@@ -33,6 +33,7 @@ impl Default for Options {
             max_body_size: 1024 * 1024,
             body_memory: 1000,
             max_requests: 1024,
+            roles: Roles::RESPONDER,
         };
         let settings = Settings {
             max_connections: 100,

@@ -21,10 +21,12 @@ mod support;
 
 mod answers;
 mod apache;
+mod authorizers;
 mod back_ends;
 mod digest;
 mod haproxy;
 mod http;
+mod lighttpd;
 mod multiplexed;
 mod nginx;
 mod ports;

@@ -57,7 +57,7 @@ fn the_wsgi_keys_are_all_there() {
     assert_eq!(environ["wsgi.run_once"], false);
     assert_eq!(environ["wsgi.multiprocess"], false);
     assert_eq!(environ["wsgi.input_terminated"], true);
-    for name in ["wsgi.input", "wsgi.errors", "wsgi.file_wrapper", "pyfcgid.aborted", "pyfcgid.request_id"] {
+    for name in ["wsgi.input", "wsgi.errors", "wsgi.file_wrapper", "fcgi.role", "pyfcgid.aborted", "pyfcgid.request_id"] {
         assert!(environ.contains_key(name), "no {name}");
     }
 }
@@ -116,7 +116,7 @@ fn names_with_other_characters_are_dropped() {
     let params = names.iter().fold(Params::get("/"), |params, name| params.add(name, "1"));
     let environ = environ_of(&params.add(b"HTTP_X_\xff\0", "1").add("HTTP_X_KEPT_9", "yes"));
     assert_eq!(variable(&environ, "HTTP_X_KEPT_9"), Some("yes"));
-    let odd = environ.keys().filter(|name| !name.starts_with("wsgi.") && !name.starts_with("pyfcgid."));
+    let odd = environ.keys().filter(|name| !["wsgi.", "fcgi.", "pyfcgid."].iter().any(|prefix| name.starts_with(prefix)));
     let odd: Vec<_> = odd.filter(|name| name.bytes().any(|byte| !matches!(byte, b'A'..=b'Z' | b'0'..=b'9' | b'_'))).collect();
     assert!(odd.is_empty(), "{odd:?}");
 }

@@ -2,7 +2,7 @@
 
 use super::super::setting::{Fallback, Field, Group, Kind, Setting, Text};
 use super::super::value::{ValueError, parse_mode, parse_switch};
-use super::super::{App, ErrorsTo, ListenAddress, Mount, Pool, Processes, RemoteUser};
+use super::super::{App, ErrorsTo, ListenAddress, Mount, Pool, Processes, RemoteUser, Role};
 use super::text::{account, directory, number, paths, texts};
 
 /// The groups Pool, Sockets and Python.
@@ -100,6 +100,26 @@ pub(super) const APPLICATION: &[Setting] = &[
         field: Field::Pool {
             set: |pool, value| ErrorsTo::parse(value.text).map(|errors| pool.errors = errors),
             show: |pool| vec![pool.errors.to_string()],
+        },
+    },
+    Setting {
+        name: "roles",
+        group: Group::Pool,
+        kind: Kind::List { in_environment: &[','], in_text: &[','] },
+        value_name: "ROLE",
+        help: "What the web server may ask the application to be: responder, authorizer (its 200 lets a request in) or filter; \
+               several with , between them, or repeated",
+        default: Fallback::Value("responder"),
+        field: Field::Pool {
+            set: |pool, value| {
+                let role = Role::parse(value.text)?;
+                if pool.roles.contains(&role) {
+                    return Err(ValueError::new("is listed twice"));
+                }
+                pool.roles.push(role);
+                Ok(())
+            },
+            show: |pool| texts(&pool.roles),
         },
     },
     Setting {

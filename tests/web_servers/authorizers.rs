@@ -1,0 +1,167 @@
+//! Web servers that ask an authorizer: `examples/authorizer.py` behind Apache, with the file that we ship, and lighttpd.
+
+use std::path::PathBuf;
+
+use crate::http::{Request, Response};
+use crate::ports::reserve_port;
+use crate::shipped::Shipped;
+use crate::site::start_back_end;
+use crate::support::peer::Address;
+use crate::support::{Launch, Pyfcgid};
+use crate::web_server::{Place, WebServer, permit};
+use crate::{apache, lighttpd};
+
+const ADA: &str = "Basic YWRhOmxvdmVsYWNl";
+const GRACE: &str = "Basic Z3JhY2U6aG9wcGVy";
+const ADA_WITH_A_WRONG_PASSWORD: &str = "Basic YWRhOmxvdmVsYWNF";
+const LINUS: &str = "Basic bGludXM6eA==";
+/// What Apache knows: ada with her password, and linus, whom the application does not know. Made by `htpasswd -s`.
+const HTPASSWD: &str = "ada:{SHA}MJgvYgf2tRctgBqviyzN0HpBdyY=\nlinus:{SHA}EfatjsUqKYSrqv18O1FlA3hcIHI=\n";
+
+/// A web server, the authorizer behind it, and the pages.
+struct Guarded {
+    front: WebServer,
+    back_end: Pyfcgid,
+    _pages: Place,
+}
+
+impl Guarded {
+    /// `--roles` as the file says, or none.
+    #[track_caller]
+    fn by_apache(app: PathBuf, options: &[&str]) -> Self {
+        let listen = std::net::SocketAddr::from(([127, 0, 0, 1], reserve_port()));
+        let launch = Launch::serve_unlistened(app).listen(listen).args(options).env("PASSWORDS", example("passwords"));
+        let (back_end, pages) = (start_back_end(launch), pages());
+        let htpasswd = pages.write("htpasswd", HTPASSWD);
+        permit(&htpasswd, 0o644);
+        let file = Shipped::read("apache/authorizer.conf").replace("127.0.0.1:9000", &listen.to_string());
+        let file = file.replace("/etc/apache2/example.htpasswd", text(&htpasswd));
+        let front = apache::start(file, text(pages.path()), None);
+        Self { front, back_end, _pages: pages }
+    }
+
+    #[track_caller]
+    fn by_lighttpd(options: &[&str]) -> Self {
+        let launch = Launch::serve(example("authorizer.py")).args(options).env("PASSWORDS", example("passwords"));
+        let (back_end, pages) = (start_back_end(launch), pages());
+        let Address::Unix(socket) = back_end.address() else { panic!("a Unix socket") };
+        let front = lighttpd::start(&socket, pages.path());
+        Self { front, back_end, _pages: pages }
+    }
+
+    #[track_caller]
+    fn get(&self, target: &str, authorization: Option<&str>) -> Response {
+        self.send(Request::get(target), authorization)
+    }
+
+    #[track_caller]
+    fn send(&self, request: Request, authorization: Option<&str>) -> Response {
+        let request = authorization.iter().fold(request, |request, value| request.header("Authorization", value));
+        request.send(self.front.port)
+    }
+
+    /// Fails unless this one sees the page, with the group that the application told if any.
+    #[track_caller]
+    fn expect_allowed(&self, target: &str, authorization: &str, group: Option<&str>) {
+        let page = self.get(target, Some(authorization)).expect(200);
+        assert_eq!((page.text().as_str(), page.header("X-Group").as_deref()), ("a page\n", group), "{target}");
+        self.send(Request::new("HEAD", target), Some(authorization)).expect(200);
+    }
+
+    /// Fails unless these get this status, and not the page.
+    #[track_caller]
+    fn expect_denied(&self, target: &str, authorizations: &[Option<&str>], status: u16) {
+        for authorization in authorizations {
+            let answer = self.get(target, *authorization).expect(status);
+            assert!(!answer.text().contains("a page"), "{target} with {authorization:?}");
+        }
+    }
+
+    #[track_caller]
+    fn expect_healthy(mut self) {
+        self.front.expect_running();
+        self.back_end.expect_running();
+    }
+}
+
+#[track_caller]
+fn pages() -> Place {
+    let pages = Place::new();
+    for directory in ["both", "password", "permission"] {
+        permit(&pages.write(&format!("{directory}/page.txt"), "a page\n"), 0o644);
+        permit(&pages.path().join(directory), 0o755);
+    }
+    pages
+}
+
+fn example(file: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("examples").join(file)
+}
+
+fn text(path: &std::path::Path) -> &str {
+    path.to_str().expect("a path in UTF-8")
+}
+
+const AUTHORIZER: &[&str] = &["--roles", "authorizer"];
+
+#[test]
+fn apache_asks_for_password_and_permission_at_once() {
+    let site = Guarded::by_apache(example("authorizer.py"), AUTHORIZER);
+    site.expect_allowed("/both/page.txt", ADA, Some("staff"));
+    site.expect_allowed("/both/page.txt", GRACE, Some("navy"));
+    site.expect_denied("/both/page.txt", &[None, Some(ADA_WITH_A_WRONG_PASSWORD), Some(LINUS), Some("Basic !")], 401);
+    site.expect_healthy();
+}
+
+#[test]
+fn apache_asks_for_the_password_alone() {
+    let site = Guarded::by_apache(example("authorizer.py"), AUTHORIZER);
+    site.expect_allowed("/password/page.txt", ADA, Some("staff"));
+    site.expect_denied("/password/page.txt", &[None, Some(ADA_WITH_A_WRONG_PASSWORD), Some(LINUS), Some(GRACE)], 401);
+    site.expect_healthy();
+}
+
+#[test]
+fn apache_asks_for_permission_alone() {
+    let site = Guarded::by_apache(example("authorizer.py"), AUTHORIZER);
+    site.expect_allowed("/permission/page.txt", ADA, Some("staff"));
+    site.expect_denied("/permission/page.txt", &[None, Some(ADA_WITH_A_WRONG_PASSWORD), Some(LINUS), Some(GRACE)], 401);
+    site.expect_healthy();
+}
+
+#[test]
+fn apache_lets_a_post_in_whose_body_the_authorizer_never_sees() {
+    let site = Guarded::by_apache(example("authorizer.py"), AUTHORIZER);
+    let answer = site.send(Request::new("POST", "/both/page.txt").body("x".repeat(100_000)), Some(ADA));
+    assert_ne!((answer.status, answer.status >= 500), (401, true));
+    site.send(Request::new("POST", "/both/page.txt").body("x"), Some(LINUS)).expect(401);
+    site.expect_healthy();
+}
+
+#[test]
+fn apache_lets_nobody_in_when_the_application_is_no_authorizer() {
+    let plain = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/apps/answers.py");
+    let site = Guarded::by_apache(plain, &[]);
+    for page in ["/both/page.txt", "/password/page.txt", "/permission/page.txt"] {
+        site.expect_denied(page, &[None, Some(ADA)], 401);
+    }
+    site.expect_healthy();
+}
+
+#[test]
+fn lighttpd_asks_and_passes_on_how_to_log_in() {
+    let site = Guarded::by_lighttpd(AUTHORIZER);
+    site.expect_allowed("/both/page.txt", ADA, None);
+    let denied = [None, Some(ADA_WITH_A_WRONG_PASSWORD), Some(LINUS), Some("Basic !"), Some("Bearer x")];
+    site.expect_denied("/both/page.txt", &denied, 401);
+    let login = site.get("/both/page.txt", None).header("WWW-Authenticate");
+    assert!(login.as_ref().is_some_and(|login| login.starts_with("Basic realm=")), "{login:?}");
+    site.expect_healthy();
+}
+
+#[test]
+fn lighttpd_lets_nobody_in_when_the_application_is_no_authorizer() {
+    let site = Guarded::by_lighttpd(&[]);
+    site.expect_denied("/both/page.txt", &[None, Some(ADA)], 403);
+    site.expect_healthy();
+}
