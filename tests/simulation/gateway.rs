@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use pyfcgid::exchange::assembler::Assembled;
 use pyfcgid::exchange::reply::Ending;
-use pyfcgid::exchange::{Assembler, Head, Limits, NothingHeld, Outcome, Refusal, Reply, ReplyError, Request, Sink};
+use pyfcgid::exchange::{Assembler, Head, Limits, NothingHeld, Outcome, Refusal, Reply, ReplyError, Request, Roles, Sink};
 use pyfcgid::protocol::{Decoder, Event, RequestId, Session, SessionLimits};
 
 use crate::plan::{BODY_LIMIT, CONDUCT, MAX_OPEN};
@@ -197,4 +197,5 @@ const LIMITS: Limits = Limits {
     max_body_size: BODY_LIMIT as u64,
     body_memory: BODY_LIMIT / 2,
     max_requests: MAX_OPEN,
+    roles: Roles::RESPONDER,
 };
