@@ -69,6 +69,8 @@ macro_rules! site_tests {
                 broken_response_without_a_length_ends_as_documented,
                 response_arrives_piece_by_piece,
                 slow_browser_gets_all_of_8_mib,
+                browser_that_leaves_in_its_upload_is_not_served,
+                browser_that_leaves_in_its_answer_harms_nobody,
                 restart_between_requests_costs_none,
                 connections_are_kept_or_closed_as_documented,
                 $($extra,)?

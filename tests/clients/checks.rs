@@ -1,6 +1,8 @@
 //! What every web server of `docs/clients.md` is tested for.
 
 use std::collections::BTreeSet;
+use std::io::Write;
+use std::net::TcpStream;
 use std::thread;
 use std::time::Duration;
 
@@ -154,6 +156,31 @@ pub(crate) fn slow_browser_gets_all_of_8_mib(site: &Site) {
     running.expect_healthy();
 }
 
+/// The application never runs with a part of an upload.
+pub(crate) fn browser_that_leaves_in_its_upload_is_not_served(site: &Site) {
+    let running = site.start("clients/apps/counts_uploads.py");
+    for _ in 0..5 {
+        let mut browser = TcpStream::connect(("127.0.0.1", running.port())).expect("the web server accepts");
+        let head = format!("POST {}/ HTTP/1.1\r\nHost: example.com\r\nContent-Length: 100000\r\n\r\n", site.prefix);
+        browser.write_all(head.as_bytes()).expect("the web server takes a request head");
+        browser.write_all(&[b'x'; 40_000]).expect("the web server takes a part of a body");
+    }
+    assert_eq!(running.send(Request::new("POST", "/").body("abc")).expect(200).text(), "3");
+    assert_eq!(running.send(Request::new("POST", "/").body("abcd")).expect(200).text(), "3 4");
+    running.expect_healthy();
+}
+
+/// A browser that has had enough of an answer leaves the worker to the next.
+pub(crate) fn browser_that_leaves_in_its_answer_harms_nobody(site: &Site) {
+    let running = site.start("clients/apps/eight_mebibytes.py");
+    for number in 0..20 {
+        drop(running.open(Request::get("/")));
+        assert_eq!(running.get(format!("/short/{number}")).expect(200).text(), "short\n");
+    }
+    assert_eq!(running.get("/").expect(200).body.len(), 8 << 20);
+    running.expect_healthy();
+}
+
 /// A stop and a start between two requests costs neither of them, also where the web server keeps its connection.
 pub(crate) fn restart_between_requests_costs_none(site: &Site) {
     let mut running = site.start(ENVIRON);
@@ -197,7 +224,7 @@ pub(crate) fn the_web_server_keeps_what_is_its_own(site: &Site) {
 /// A browser that needs a moment for every piece.
 struct Slow(Vec<u8>);
 
-impl std::io::Write for Slow {
+impl Write for Slow {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         thread::sleep(Duration::from_millis(1));
         self.0.extend_from_slice(bytes);
