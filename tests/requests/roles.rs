@@ -137,3 +137,21 @@ fn a_responder_is_told_that_it_is_one() {
     let seen = seen(server.connect().request(&Params::post("/", 2), b"hi"));
     assert_eq!((&seen["role"], &seen["body"], &seen["data"]), (&"responder".into(), &"hi".into(), &Value::Null));
 }
+
+/// What Apache's mod_authnz_fcgi and lighttpd really send.
+#[test]
+fn the_questions_of_real_web_servers_are_answered() {
+    let server = serve("authorizer", &["--mount", "/app"]);
+    let captures: [(&str, &[u8]); 4] = [
+        ("apache-authnz-get", include_bytes!("../records/captures/apache-authnz-get.bin")),
+        ("apache-authnz-post", include_bytes!("../records/captures/apache-authnz-post.bin")),
+        ("lighttpd-authorizer-get", include_bytes!("../records/captures/lighttpd-authorizer-get.bin")),
+        ("lighttpd-authorizer-post", include_bytes!("../records/captures/lighttpd-authorizer-post.bin")),
+    ];
+    for (name, bytes) in captures {
+        let mut peer = server.connect();
+        peer.send(bytes);
+        let seen = seen(peer.answer(1));
+        assert_eq!((&seen["role"], &seen["body"]), (&"authorizer".into(), &"".into()), "{name}");
+    }
+}

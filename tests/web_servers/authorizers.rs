@@ -98,6 +98,10 @@ fn example(file: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("examples").join(file)
 }
 
+fn app(file: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/apps").join(file)
+}
+
 fn text(path: &std::path::Path) -> &str {
     path.to_str().expect("a path in UTF-8")
 }
@@ -140,10 +144,18 @@ fn apache_lets_a_post_in_whose_body_the_authorizer_never_sees() {
 
 #[test]
 fn apache_lets_nobody_in_when_the_application_is_no_authorizer() {
-    let plain = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/apps/answers.py");
-    let site = Guarded::by_apache(plain, &[]);
+    let site = Guarded::by_apache(app("answers.py"), &[]);
     for page in ["/both/page.txt", "/password/page.txt", "/permission/page.txt"] {
         site.expect_denied(page, &[None, Some(ADA)], 401);
+    }
+    site.expect_healthy();
+}
+
+#[test]
+fn apache_lets_nobody_in_when_the_answer_breaks_in_the_middle() {
+    let site = Guarded::by_apache(app("body_shorter_than_content_length.py"), AUTHORIZER);
+    for page in ["/both/page.txt", "/password/page.txt", "/permission/page.txt"] {
+        site.expect_denied(page, &[Some(ADA)], 500);
     }
     site.expect_healthy();
 }
