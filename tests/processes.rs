@@ -3,11 +3,12 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::Read;
 use std::net::TcpListener;
 use std::os::fd::{AsFd, AsRawFd, IntoRawFd, OwnedFd};
+use std::os::unix::process::CommandExt;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -17,8 +18,9 @@ use std::time::{Duration, Instant};
 use pyfcgid::daemon::{self, PidFile, PidFileError, Side};
 use pyfcgid::service;
 use pyfcgid::service::activation::{self, Inherited};
+use pyfcgid::sys::fd;
 use pyfcgid::sys::identity::{self, Identity};
-use pyfcgid::sys::inheritance::{self, KeptOverExec};
+use pyfcgid::sys::inheritance;
 use pyfcgid::sys::process::{self, ExitReason, Fork, ProcessId};
 
 fn a_child_has_its_own_number_and_its_end_is_told() {
@@ -225,11 +227,10 @@ fn a_program_that_replaces_this_one_keeps_the_lock() {
     let child = fork(|| {
         let mut file = PidFile::lock(&path).unwrap();
         file.write(ProcessId::current()).unwrap();
-        inheritance::set_kept_over_exec(file.as_fd(), KeptOverExec::Yes).unwrap();
+        fd::keep_at_exec(file.as_fd().as_raw_fd(), fd::AtExec::Keep);
         let test = format!("test \"$PPID,$$\" = \"$WAS\" && ! flock -n {0} true && test -s {0}", path.display());
-        let arguments: [OsString; 3] = ["sh".into(), "-c".into(), test.into()];
         let parent_and_own = format!("{},{}", std::os::unix::process::parent_id(), ProcessId::current());
-        let error = process::exec(Path::new("/bin/sh"), &arguments, &[("WAS".into(), parent_and_own.into())]);
+        let error = Command::new("/bin/sh").args(["-c", &test]).env("WAS", parent_and_own).exec();
         panic!("{error}");
     });
     assert_eq!(end_of(child), ExitReason::Code(0));

@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use super::setting::Text;
 use super::{Error, Fallback, Kind, SETTINGS, Setting, ValueError};
 
 /// Where a value was typed.
@@ -80,15 +81,34 @@ impl<'a> Layers<'a> {
         self.strongest(name).first()
     }
 
+    /// Puts what counts of this setting into `target`, and where it was typed into what `origins_of` finds there.
+    pub(super) fn apply<T: Clone>(
+        self,
+        setting: &Setting,
+        set: fn(&mut T, Text<'_>) -> Result<(), ValueError>,
+        target: &mut T,
+        origins_of: fn(&mut T) -> &mut Origins,
+    ) -> Result<(), Error> {
+        origins_of(target).extend(self.first(setting.name).map(|item| (setting.name, item.origin.clone())));
+        let refused = |item: &Item, reason| item.refused(setting.name, reason);
+        for item in self.items(setting) {
+            set(target, Text::of(item)).map_err(|reason| refused(item, reason))?;
+        }
+        for item in self.hidden_items(setting) {
+            set(&mut target.clone(), Text::of(item)).map_err(|reason| refused(item, reason))?;
+        }
+        Ok(())
+    }
+
     /// What the command line, the environment or the file says in vain: it must be right all the same, since it counts on the day when
     /// the stronger one goes.
-    pub(super) fn hidden_items(&self, setting: &Setting) -> Vec<&'a Item> {
+    fn hidden_items(&self, setting: &Setting) -> Vec<&'a Item> {
         let typed = self.0.iter().take(self.0.len() - 1).filter_map(|layer| layer.get(setting.name));
         if setting.kind == Kind::Pairs { Vec::new() } else { typed.skip(1).flatten().collect() }
     }
 
     /// The items that count, in the order in which they are to be set.
-    pub(super) fn items(&self, setting: &Setting) -> Vec<&'a Item> {
+    fn items(&self, setting: &Setting) -> Vec<&'a Item> {
         let mut found: Vec<_> = self.0.iter().filter_map(|layer| layer.get(setting.name)).collect();
         if setting.kind != Kind::Pairs {
             found.truncate(1);

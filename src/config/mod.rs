@@ -136,14 +136,7 @@ impl Config {
         let Field::Global { set, .. } = setting.field else {
             return Ok(());
         };
-        self.origins.extend(layers.first(setting.name).map(|item| (setting.name, item.origin.clone())));
-        for item in layers.items(setting) {
-            set(self, Text::of(item)).map_err(|reason| item.refused(setting.name, reason))?;
-        }
-        for item in layers.hidden_items(setting) {
-            set(&mut self.clone(), Text::of(item)).map_err(|reason| item.refused(setting.name, reason))?;
-        }
-        Ok(())
+        layers.apply(setting, set, self, |target| &mut target.origins)
     }
 
     fn derive_control_socket(&mut self) {

@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::layer::{Item, Layers, Origins};
-use super::setting::{Field, Text};
+use super::setting::Field;
 use super::{
     App, Error, ErrorsTo, ListenAddress, Mount, Origin, Processes, RemoteUser, Role, SETTINGS, Setting, ValueError, file,
 };
@@ -117,14 +117,7 @@ impl Pool {
         let Field::Pool { set, .. } = setting.field else {
             return Ok(());
         };
-        self.origins.extend(layers.first(setting.name).map(|item| (setting.name, item.origin.clone())));
-        for item in layers.items(setting) {
-            set(self, Text::of(item)).map_err(|reason| item.refused(setting.name, reason))?;
-        }
-        for item in layers.hidden_items(setting) {
-            set(&mut self.clone(), Text::of(item)).map_err(|reason| item.refused(setting.name, reason))?;
-        }
-        Ok(())
+        layers.apply(setting, set, self, |target| &mut target.origins)
     }
 
     /// What single values cannot show.

@@ -11,6 +11,7 @@ use log::Level;
 
 use super::pieces::pieces;
 use crate::sys::log_io::{self, NoRoom};
+use crate::sys::passing;
 
 /// The way from a child that is about to be forked: the supervisor keeps the reader, the child the socket. Both are
 /// close-on-exec. The supervisor closes its copy of the socket after the fork, or the reader never meets the end.
@@ -18,7 +19,7 @@ use crate::sys::log_io::{self, NoRoom};
 /// # Errors
 /// Those of socketpair(2).
 pub fn channel() -> io::Result<(Reader, OwnedFd)> {
-    let (socket, sender) = log_io::packet_pair()?;
+    let (socket, sender) = passing::pair()?;
     Ok((Reader { socket, is_at_end: false }, sender))
 }
 

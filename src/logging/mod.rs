@@ -147,6 +147,12 @@ pub fn access(line: &str) {
     }
 }
 
+/// An error with all its causes, in one line.
+pub fn with_causes(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
 fn with_hub(action: impl FnOnce(&mut Hub)) {
     if let Some(hub) = FRONT.hub().as_mut() {
         action(hub);

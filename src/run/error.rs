@@ -1,4 +1,3 @@
-use std::error::Error as _;
 use std::io;
 
 use thiserror::Error;
@@ -59,12 +58,7 @@ impl Error {
             Self::Load(LoadError { traceback: Some(traceback), .. }) => traceback.clone(),
             _ => String::new(),
         };
-        text.push_str(&format!("pyfcgid: {self}"));
-        let mut source = self.source();
-        while let Some(cause) = source {
-            text.push_str(&format!(": {cause}"));
-            source = cause.source();
-        }
+        text.push_str(&format!("pyfcgid: {}", logging::with_causes(self)));
         text
     }
 }

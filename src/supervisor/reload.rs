@@ -1,7 +1,6 @@
 //! A reload, over all pools: the configuration is read, everything it needs is opened, and only then is anything changed.
 
 use std::collections::BTreeSet;
-use std::error::Error;
 use std::time::Instant;
 
 use super::children::{Failure, Stop};
@@ -11,6 +10,7 @@ use super::sockets::Sockets;
 use super::{Phase, Supervisor, passage};
 use crate::config::{self, Config};
 use crate::listener::BindError;
+use crate::logging::with_causes;
 
 /// A reload that goes on.
 #[derive(Debug, Default)]
@@ -164,16 +164,6 @@ impl Supervisor<'_> {
         let waiting = self.next_reload.take().unwrap_or_default();
         running.into_iter().chain(waiting).for_each(|client| client.end(EX_OSERR, "pyfcgid was stopped meanwhile"));
     }
-}
-
-fn with_causes(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(&format!(": {cause}"));
-        source = cause.source();
-    }
-    text
 }
 
 /// What is no pool's fault has this for its name, which no pool can have.

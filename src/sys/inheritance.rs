@@ -1,10 +1,8 @@
-//! Descriptors that come from the program that started this one, or go to the one that this one becomes.
+//! Descriptors that come from the program that started this one.
 
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
-
-use socket2::SockRef;
+use std::os::fd::{AsRawFd, RawFd};
 
 /// Whether `number` is an open stream socket that accepts connections.
 pub fn is_listening(number: RawFd) -> bool {
@@ -35,23 +33,6 @@ pub fn move_off_standard(number: RawFd) -> io::Result<RawFd> {
         check(libc::dup2(null.as_raw_fd(), number))?;
         Ok(moved)
     }
-}
-
-/// Lets the program that replaces this one have the descriptor (it is not close-on-exec any more), or not.
-///
-/// # Errors
-/// Those of fcntl(2).
-pub fn set_kept_over_exec(descriptor: BorrowedFd<'_>, kept: KeptOverExec) -> io::Result<()> {
-    SockRef::from(&descriptor.as_fd()).set_cloexec(kept == KeptOverExec::No)
-}
-
-/// Whether a descriptor outlives exec(2).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum KeptOverExec {
-    /// It does.
-    Yes,
-    /// It is closed.
-    No,
 }
 
 fn check(result: libc::c_int) -> io::Result<libc::c_int> {

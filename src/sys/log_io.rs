@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use socket2::{Domain, SockAddr, SockRef, Socket, Type};
 
+use super::poll::{self, Interest};
+
 /// Whether a write of up to 4096 bytes would not block now: there is room, or it fails at once.
 pub fn is_writable(descriptor: BorrowedFd<'_>) -> bool {
     wait_until_writable(&[descriptor.as_raw_fd()], Duration::ZERO)
@@ -17,19 +19,8 @@ pub fn is_writable(descriptor: BorrowedFd<'_>) -> bool {
 /// Waits until one of the descriptors takes a write, or the time is over. Returns whether one does. A number that is not open
 /// counts as one, since writing to it does not block either.
 pub fn wait_until_writable(descriptors: &[RawFd], limit: Duration) -> bool {
-    let mut polled: Vec<_> = descriptors.iter().map(|&fd| libc::pollfd { fd, events: libc::POLLOUT, revents: 0 }).collect();
-    let limit = libc::c_int::try_from(limit.as_millis()).unwrap_or(libc::c_int::MAX);
-    // SAFETY: `polled` has as many entries as are said, and outlives the call.
-    unsafe { libc::poll(polled.as_mut_ptr(), polled.len() as libc::nfds_t, limit) > 0 }
-}
-
-/// Two connected sockets, close-on-exec, that keep the borders of messages and tell when the other one has been closed.
-///
-/// # Errors
-/// Those of socketpair(2).
-pub fn packet_pair() -> io::Result<(OwnedFd, OwnedFd)> {
-    let (one, other) = Socket::pair(Domain::UNIX, Type::SEQPACKET, None)?;
-    Ok((one.into(), other.into()))
+    let polled: Vec<_> = descriptors.iter().map(|fd| (*fd, Interest::Writable)).collect();
+    poll::wait(&polled, Some(limit)).is_ok_and(|ready| !ready.is_empty())
 }
 
 /// Limits how long a send may wait for room, and asks for so much room.
@@ -133,6 +124,7 @@ mod tests {
     use std::os::fd::AsFd;
 
     use super::*;
+    use crate::sys::passing;
 
     #[test]
     fn a_pipe_is_writable_until_it_is_full_and_again_when_nobody_reads_it() {
@@ -150,7 +142,7 @@ mod tests {
 
     #[test]
     fn a_packet_pair_keeps_messages_apart_and_tells_the_end() {
-        let (one, other) = packet_pair().unwrap();
+        let (one, other) = passing::pair().unwrap();
         let mut buffer = [0; 16];
         assert_eq!(receive(other.as_fd(), &mut buffer).unwrap_err().kind(), io::ErrorKind::WouldBlock);
         send(one.as_fd(), b"ab", NoRoom::GiveUp).unwrap();

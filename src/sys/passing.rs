@@ -7,18 +7,16 @@ use std::ptr;
 
 use socket2::{Domain, Socket, Type};
 
-/// A connected pair that keeps messages apart and does not block (SOCK_SEQPACKET).
+/// A connected pair that keeps messages apart, close-on-exec (SOCK_SEQPACKET).
 ///
 /// # Errors
 /// Those of socketpair(2).
 pub fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
     let (near, far) = Socket::pair(Domain::UNIX, Type::SEQPACKET, None)?;
-    near.set_nonblocking(true)?;
-    far.set_nonblocking(true)?;
     Ok((near.into(), far.into()))
 }
 
-/// Sends one message with a copy of `descriptor`. All of it or nothing is sent.
+/// Sends one message with a copy of `descriptor`, without waiting. All of it or nothing is sent.
 ///
 /// # Errors
 /// `WouldBlock` when too many wait to be received, and those of sendmsg(2).
@@ -44,7 +42,7 @@ pub fn send(socket: BorrowedFd<'_>, bytes: &[u8], descriptor: BorrowedFd<'_>) ->
     if sent == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
-/// Receives one message: how many bytes of `buffer` it fills, and the descriptor, close-on-exec. A message without one has lost it
+/// Receives one message, without waiting: how many bytes of `buffer` it fills, and the descriptor, close-on-exec. A message without one has lost it
 /// because this process may open no more.
 ///
 /// # Errors

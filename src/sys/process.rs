@@ -1,13 +1,10 @@
 //! The process as a whole: its environment, its children and its end.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::fmt;
 use std::fs;
 use std::io;
 use std::os::fd::RawFd;
-use std::os::unix::process::CommandExt;
-use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
 /// The number of one process. Invariant: positive, so that no signal ever goes to a process group by mistake.
@@ -175,16 +172,6 @@ fn close_range(first: u32, last: u32) -> io::Result<()> {
     // SAFETY: the caller of keep_only has said that nobody uses these descriptors.
     let result = unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
     if result == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
-}
-
-/// Replaces this program by another in the same process, with these variables added to its environment. Returns only when that
-/// fails. Descriptors that are not close-on-exec stay open.
-pub fn exec(program: &Path, arguments: &[OsString], variables: &[(OsString, OsString)]) -> io::Error {
-    let mut command = Command::new(program);
-    if let Some((name, arguments)) = arguments.split_first() {
-        command.arg0(name).args(arguments);
-    }
-    command.envs(variables.iter().map(|(name, value)| (name, value))).exec()
 }
 
 /// Sets an environment variable, before there is a second thread.
