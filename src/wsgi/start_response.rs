@@ -2,7 +2,7 @@
 
 use pyo3::exceptions::{PyAssertionError, PyBrokenPipeError, PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::PyBytes;
+use pyo3::types::{PyBytes, PyTuple};
 
 use super::slot::{Denied, Slot};
 use super::{Gil, latin1};
@@ -103,10 +103,15 @@ fn checked_head(status: &Bound<'_, PyAny>, headers: &Bound<'_, PyAny>) -> PyResu
     let mut head = Head::new(&latin1::encode("status", status)?).map_err(refused)?;
     for header in headers.try_iter()? {
         let header = header?;
-        let Ok((name, value)) = header.extract::<(Bound<'_, PyAny>, Bound<'_, PyAny>)>() else {
+        let Some((name, value)) = pair(&header) else {
             return Err(PyTypeError::new_err("each header must be a (name, value) tuple"));
         };
         head.push(&latin1::encode("header name", &name)?, &latin1::encode("header value", &value)?).map_err(refused)?;
     }
     Ok(head)
+}
+
+fn pair<'py>(header: &Bound<'py, PyAny>) -> Option<(Bound<'py, PyAny>, Bound<'py, PyAny>)> {
+    let tuple = header.cast::<PyTuple>().ok().filter(|tuple| tuple.len() == 2)?;
+    Some((tuple.get_item(0).ok()?, tuple.get_item(1).ok()?))
 }

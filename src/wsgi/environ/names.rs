@@ -62,7 +62,8 @@ mod tests {
     fn names_are_found_whichever_came_before() {
         let mut names = Names::new(&["", "A", "B"]);
         let c = names.add(b"C");
-        for (name, before, number) in [("A", 0, 1), ("B", 1, 2), ("C", 2, c), ("A", 2, 1), ("A", c, 1), ("C", 1, c), ("", 0, 0)] {
+        for (name, before, number) in [("A", 0, 1), ("B", 1, 2), ("C", 2, c), ("A", 2, 1), ("A", c, 1), ("C", 1, c), ("", 0, 0)]
+        {
             assert_eq!(names.find(name.as_bytes(), before), Some(number), "{name} after {before}");
         }
         assert_eq!(names.find(b"D", 0), None);
