@@ -8,7 +8,6 @@
 use std::ffi::c_long;
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{self, ThreadId};
 
 use pyo3::create_exception;
 use pyo3::exceptions::PyBaseException;
@@ -54,21 +53,14 @@ impl Aborted {
 /// What raises in one worker's thread.
 #[derive(Debug)]
 pub(super) struct Interrupter {
-    thread: WorkerThread,
+    thread: c_long,
     aborts: Sender<Arc<Interruption>>,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct WorkerThread {
-    python: c_long,
-    rust: ThreadId,
 }
 
 impl Interrupter {
     /// For the thread that calls; `aborts` leads to the thread that raises.
-    pub(super) fn new(py: Python<'_>, aborts: Sender<Arc<Interruption>>) -> PyResult<Self> {
-        let python = py.import("threading")?.call_method0("get_ident")?.extract()?;
-        Ok(Self { thread: WorkerThread { python, rust: thread::current().id() }, aborts })
+    pub(super) fn new(aborts: Sender<Arc<Interruption>>) -> Self {
+        Self { thread: interpreter::this_thread(), aborts }
     }
 
     /// Listens for the abort of the request that is to be answered now.
@@ -97,7 +89,8 @@ impl AbortListener for Notice {
 /// The abort of one request, in the thread of its worker. Each request has its own, so that none can hit the next.
 #[derive(Debug)]
 pub(super) struct Interruption {
-    thread: WorkerThread,
+    /// The worker's, as Python counts them.
+    thread: c_long,
     state: Mutex<State>,
 }
 
@@ -163,14 +156,14 @@ impl Interruption {
         let exception = py.get_type::<RequestAborted>();
         self.with_state(|state| {
             if state.abort() {
-                interpreter::raise_in_thread(&exception, self.thread.python);
+                interpreter::raise_in_thread(&exception, self.thread);
             }
         });
     }
 
     /// The same, found out by the application itself, which failed to write: whether it is to see the exception at once.
     pub(super) fn abort_here(&self, py: Python<'_>) -> bool {
-        if thread::current().id() != self.thread.rust {
+        if interpreter::this_thread() != self.thread {
             return false;
         }
         let (raise, was_raised) = self.with_state(|state| (state.abort(), *state == State::Raised));

@@ -253,6 +253,12 @@ fn start_thread(py: Python<'_>, run: RunWorker, number: usize) -> PyResult<Py<Py
     Ok(thread.unbind())
 }
 
+/// Python's number of the thread that calls. `threading.get_ident` may have been replaced by the application, as gevent does.
+pub(super) fn this_thread() -> c_long {
+    // SAFETY: it takes nothing, and may be called by any thread.
+    unsafe { ffi::PyThread_get_thread_ident() }.cast_signed()
+}
+
 /// Has Python raise `exception` in another thread, between two bytecodes of what runs there.
 pub(super) fn raise_in_thread(exception: &Bound<'_, PyType>, thread: c_long) {
     // SAFETY: this thread is attached, as `exception` shows; Python takes a reference of its own, and looks the number up among

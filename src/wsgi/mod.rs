@@ -140,7 +140,7 @@ impl<'py> Gateway<'py> {
     ) -> PyResult<Self> {
         let environs = EnvironBuilder::new(py, settings, py.get_type::<FileWrapper>().as_any())?;
         let (errors, mount, process) = (settings.errors, settings.mount.clone(), std::process::id());
-        let interrupter = aborts.map(|aborts| Interrupter::new(py, aborts)).transpose()?;
+        let interrupter = aborts.map(Interrupter::new);
         Ok(Self { gil: Gil(py), app, environs, errors, mount, process, interrupter })
     }
 
