@@ -71,6 +71,8 @@ macro_rules! site_tests {
                 slow_browser_gets_all_of_8_mib,
                 browser_that_leaves_in_its_upload_is_not_served,
                 browser_that_leaves_in_its_answer_harms_nobody,
+                browser_that_leaves_a_silent_app_interrupts_it_as_documented,
+                browser_that_leaves_a_stream_interrupts_it,
                 restart_between_requests_costs_none,
                 connections_are_kept_or_closed_as_documented,
                 $($extra,)?

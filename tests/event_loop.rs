@@ -15,6 +15,8 @@ mod connections;
 mod handlers;
 #[path = "event_loop/limits.rs"]
 mod limits;
+#[path = "event_loop/listeners.rs"]
+mod listeners;
 #[path = "event_loop/multiplexing.rs"]
 mod multiplexing;
 #[path = "event_loop/random.rs"]

@@ -5,7 +5,8 @@ use std::time::Duration;
 use super::layer::{Item, Layers, Origins};
 use super::setting::Field;
 use super::{
-    App, Error, ErrorsTo, ListenAddress, Mount, Origin, Processes, RemoteUser, Role, SETTINGS, Setting, ValueError, file,
+    App, Error, ErrorsTo, ListenAddress, Mount, OnAbort, Origin, Processes, RemoteUser, Role, SETTINGS, Setting, ValueError,
+    file,
 };
 
 /// The settings of one pool, valid and complete.
@@ -27,6 +28,8 @@ pub struct Pool {
     pub remote_user: RemoteUser,
     /// Where `wsgi.errors` and tracebacks go.
     pub errors: ErrorsTo,
+    /// What becomes of a running application when the web server gives its request up.
+    pub abort: OnAbort,
     /// What the application may be asked to be. Invariant: not empty, none twice.
     pub roles: Vec<Role>,
     /// Connections that may wait to be accepted, 1 to 65,535.
@@ -173,6 +176,7 @@ impl Pool {
             mount: Mount::Auto,
             remote_user: RemoteUser::Authenticated,
             errors: ErrorsTo::Log,
+            abort: OnAbort::Continue,
             roles: Vec::new(),
             backlog: 0,
             socket_mode: 0,

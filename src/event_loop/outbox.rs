@@ -18,7 +18,7 @@ use mio::{Interest, Registry, Token};
 use super::stream::Stream;
 use super::unsent::{Unsent, write_now};
 use crate::exchange::reply::{Ending, Gone};
-use crate::exchange::{Room, Sink};
+use crate::exchange::{AbortListener, Room, Sink};
 use crate::protocol::RequestId;
 
 /// The write side of one connection.
@@ -49,6 +49,25 @@ struct State {
     ended: Instant,
     finished: Vec<RequestId>,
     aborted: Vec<RequestId>,
+    /// Who is to be told of aborts. Invariant: of open requests only.
+    listeners: Vec<(RequestId, Arc<dyn AbortListener>)>,
+}
+
+impl State {
+    fn is_aborted(&self, request: RequestId) -> bool {
+        self.phase.is_over() || self.aborted.contains(&request)
+    }
+
+    /// Tells those listeners that listen for one of these requests, for the last time.
+    fn tell_aborted(&mut self, is_aborted: impl Fn(RequestId) -> bool) {
+        self.listeners.retain(|(request, listener)| {
+            let told = is_aborted(*request);
+            if told {
+                listener.aborted();
+            }
+            !told
+        });
+    }
 }
 
 /// Where the connection's end is.
@@ -114,6 +133,7 @@ impl Outbox {
             ended: now,
             finished,
             aborted,
+            listeners: Vec::new(),
         };
         let (state, room) = (Mutex::new(state), Condvar::new());
         let (any_aborted, full) = (AtomicBool::new(false), AtomicBool::new(false));
@@ -156,6 +176,7 @@ impl Outbox {
         if !state.finished.contains(&request) {
             state.aborted.push(request);
             self.any_aborted.store(true, Ordering::Release);
+            state.tell_aborted(|listened| listened == request);
         }
     }
 
@@ -226,6 +247,7 @@ impl Outbox {
         state.ended = Instant::now();
         state.finished.push(ending.request);
         state.aborted.retain(|aborted| *aborted != ending.request);
+        state.listeners.retain(|(request, _)| *request != ending.request);
         if !ending.keep_connection && state.phase == Phase::Open {
             state.phase = Phase::LastRequests;
         }
@@ -283,6 +305,7 @@ impl Outbox {
         state.unsent.clear();
         self.full.store(false, Ordering::Release);
         self.any_aborted.store(true, Ordering::Release);
+        state.tell_aborted(|_| true);
         self.room.notify_all();
     }
 
@@ -356,6 +379,7 @@ impl Sink for Outbox {
         if self.write(&mut state, &[IoSlice::new(poison)]).is_ok() {
             state.phase = Phase::Flushing;
             self.any_aborted.store(true, Ordering::Release);
+            state.tell_aborted(|_| true);
             self.advance(&mut state);
         }
     }
@@ -365,7 +389,16 @@ impl Sink for Outbox {
             return false;
         }
         let state = self.lock();
-        state.phase.is_over() || state.aborted.contains(&request)
+        state.is_aborted(request)
+    }
+
+    fn on_abort(&self, request: RequestId, listener: Arc<dyn AbortListener>) {
+        let mut state = self.lock();
+        if state.is_aborted(request) {
+            listener.aborted();
+        } else {
+            state.listeners.push((request, listener));
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use std::sync::{Arc, Weak};
 use thiserror::Error;
 
 use super::head::{BodyRule, StatusPlace};
-use super::{Account, Head, HeadError, Refusal};
+use super::{AbortListener, Account, Head, HeadError, Refusal};
 use crate::protocol::record::MAX_CONTENT_LEN;
 use crate::protocol::{ProtocolStatus, RecordType, RequestId, Role, encoder};
 
@@ -43,6 +43,10 @@ pub trait Sink: Send + Sync + fmt::Debug {
 
     /// Whether the peer has given the request up.
     fn is_aborted(&self, request: RequestId) -> bool;
+
+    /// Tells `listener` when the peer gives this open request up, at once if it has, and not any more when the request has ended.
+    /// A sink whose peer never gives up has nothing to tell.
+    fn on_abort(&self, _request: RequestId, _listener: Arc<dyn AbortListener>) {}
 }
 
 /// Which request ends, and whether its connection stays.
@@ -214,6 +218,11 @@ impl Reply {
     /// Whether the peer has given the request up.
     pub fn is_aborted(&self) -> bool {
         self.sink.is_aborted(self.ending.request)
+    }
+
+    /// Tells `listener` when the peer gives the request up, at once if it has.
+    pub fn on_abort(&self, listener: Arc<dyn AbortListener>) {
+        self.sink.on_abort(self.ending.request, listener);
     }
 
     /// A question for [`is_aborted`](Self::is_aborted) that outlives the reply.

@@ -3,16 +3,19 @@
 //! Owns everything that knows Python; no other module does. Knows no socket and no record: a request comes in complete, and
 //! an answer goes into its [`Reply`].
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::Sender;
 
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
 
-use crate::config::{ErrorsTo, Mount, RemoteUser};
+use crate::config::{ErrorsTo, Mount, OnAbort, RemoteUser};
 use crate::exchange::{Body, Exchange, Params, Pause, Reply, ReplyError};
 use crate::workers::Handler;
 
+mod abort;
 mod environ;
 mod errors;
 mod file_wrapper;
@@ -24,6 +27,7 @@ mod path;
 mod slot;
 mod start_response;
 
+use abort::{Aborted, Interrupter, Interruption};
 use environ::EnvironBuilder;
 use errors::Errors;
 use file_wrapper::FileWrapper;
@@ -39,6 +43,8 @@ pub struct Settings {
     pub remote_user: RemoteUser,
     /// Where `wsgi.errors` and tracebacks go.
     pub errors: ErrorsTo,
+    /// What becomes of a running application when the web server gives its request up.
+    pub abort: OnAbort,
     /// Whether there is a second worker in this process.
     pub multithread: bool,
     /// Whether there is a second process.
@@ -63,6 +69,8 @@ struct Gateway<'py> {
     errors: ErrorsTo,
     mount: Mount,
     process: u32,
+    /// If aborts are to be raised.
+    interrupter: Option<Interrupter>,
 }
 
 /// The objects an application gets for one request.
@@ -123,10 +131,17 @@ impl Handler for Gateway<'_> {
 }
 
 impl<'py> Gateway<'py> {
-    fn new(py: Python<'py>, app: Bound<'py, PyAny>, settings: &Settings) -> PyResult<Self> {
+    /// On the worker's thread. `aborts` leads to the thread that raises, if there is one.
+    fn new(
+        py: Python<'py>,
+        app: Bound<'py, PyAny>,
+        settings: &Settings,
+        aborts: Option<Sender<Arc<Interruption>>>,
+    ) -> PyResult<Self> {
         let environs = EnvironBuilder::new(py, settings, py.get_type::<FileWrapper>().as_any())?;
         let (errors, mount, process) = (settings.errors, settings.mount.clone(), std::process::id());
-        Ok(Self { gil: Gil(py), app, environs, errors, mount, process })
+        let interrupter = aborts.map(Interrupter::new);
+        Ok(Self { gil: Gil(py), app, environs, errors, mount, process, interrupter })
     }
 
     /// Unique among the processes of this machine as long as they live.
@@ -154,8 +169,9 @@ impl<'py> Gateway<'py> {
         let py = self.gil.0;
         let (body, data) = bodies;
         environ.set_item(intern!(py, "pyfcgid.request_id"), &id)?;
-        environ.set_item(intern!(py, "pyfcgid.aborted"), Bound::new(py, Aborted(reply.abort_probe()))?)?;
-        let start_response = Bound::new(py, StartResponse::new(reply))?;
+        environ.set_item(intern!(py, "pyfcgid.aborted"), Bound::new(py, Aborted::new(&reply))?)?;
+        let interruption = self.interrupter.as_ref().map(|interrupter| interrupter.listen(&reply));
+        let start_response = Bound::new(py, StartResponse::new(reply, interruption))?;
         let peer = (self.errors == ErrorsTo::Peer).then(|| start_response.clone().unbind());
         let errors = Bound::new(py, Errors::new(id, peer))?;
         environ.set_item(intern!(py, "wsgi.errors"), &errors)?;
@@ -171,6 +187,9 @@ impl<'py> Gateway<'py> {
     fn serve(&self, line: &RequestLine<'_>, environ: &Bound<'py, PyDict>, objects: Objects<'py>) {
         let Objects { start_response, input, data, errors } = objects;
         let outcome = self.call(line, environ, &start_response);
+        if start_response.get().was_interrupted() {
+            log::info!("{line}: the web server gave it up, so RequestAborted was raised in the application");
+        }
         errors.get().finish();
         if let Err(failure) = outcome {
             self.report(line, &failure, start_response.get());
@@ -193,7 +212,7 @@ impl<'py> Gateway<'py> {
         start: &Bound<'py, StartResponse>,
     ) -> Result<(), Failure> {
         let py = self.gil.0;
-        let response = self.app.call1((environ, start))?;
+        let response = start.get().run_application(py, || self.app.call1((environ, start)))?;
         let outcome = self.send(&response, start.get());
         if let Some(close) = response.getattr_opt(intern!(py, "close"))?
             && let Err(error) = close.call0()
@@ -236,8 +255,8 @@ impl<'py> Gateway<'py> {
 
     /// Each piece is sent before the next is asked for, as PEP 3333 wants.
     fn send_pieces(&self, response: &Bound<'py, PyAny>, start: &StartResponse) -> Result<(), Failure> {
-        for piece in response.try_iter()? {
-            let piece = piece?;
+        let mut pieces = start.run_application(self.gil.0, || response.try_iter())?;
+        while let Some(piece) = start.run_application(self.gil.0, || pieces.next().transpose())? {
             let piece = bytes("an item of the response", &piece)?.as_bytes();
             start.with_reply(|reply| match reply.has_head() {
                 true => reply.write(piece, &self.gil),
@@ -279,17 +298,6 @@ impl<'py> Gateway<'py> {
         let text = interpreter::traceback(self.gil.0, error);
         log::error!("{line} failed:\n{}", text.trim_end());
         text
-    }
-}
-
-/// `environ["pyfcgid.aborted"]`: a callable that is true once the web server has given the request up.
-#[pyclass(frozen, module = "pyfcgid")]
-struct Aborted(crate::exchange::reply::AbortProbe);
-
-#[pymethods]
-impl Aborted {
-    fn __call__(&self) -> bool {
-        self.0.is_aborted()
     }
 }
 

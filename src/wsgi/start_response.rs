@@ -1,22 +1,49 @@
 //! `start_response` and `write`, and the reply they share with the worker that iterates over the response.
 
+use std::sync::Arc;
+
 use pyo3::exceptions::{PyAssertionError, PyBrokenPipeError, PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
 
+use super::abort::{Interruption, RequestAborted};
 use super::slot::{Denied, Slot};
-use super::{Gil, latin1};
+use super::{Failure, Gil, latin1};
 use crate::exchange::{Head, HeadError, Reply, ReplyError};
 
 /// PEP 3333's `start_response` of one request.
 #[pyclass(frozen, module = "pyfcgid")]
 pub(super) struct StartResponse {
     reply: Slot<Reply>,
+    /// If an abort is to be raised.
+    interruption: Option<Arc<Interruption>>,
 }
 
 impl StartResponse {
-    pub(super) fn new(reply: Reply) -> Self {
-        Self { reply: Slot::new(reply) }
+    pub(super) fn new(reply: Reply, interruption: Option<Arc<Interruption>>) -> Self {
+        Self { reply: Slot::new(reply), interruption }
+    }
+
+    /// Runs code of the application, the only code that an abort may interrupt.
+    pub(super) fn run_application<T>(&self, py: Python<'_>, code: impl FnOnce() -> PyResult<T>) -> Result<T, Failure> {
+        match &self.interruption {
+            Some(interruption) => interruption.run(py, code),
+            None => Ok(code()?),
+        }
+    }
+
+    /// Whether an abort has interrupted the application.
+    pub(super) fn was_interrupted(&self) -> bool {
+        self.interruption.as_ref().is_some_and(|interruption| interruption.was_raised())
+    }
+
+    /// What an application sees when it cannot send.
+    fn write_error(&self, py: Python<'_>, error: &ReplyError) -> PyErr {
+        let is_aborted = matches!(error, ReplyError::Gone(_) | ReplyError::Aborted);
+        match &self.interruption {
+            Some(interruption) if is_aborted && interruption.abort_here(py) => RequestAborted::new_err(error.to_string()),
+            _ => to_python(error),
+        }
     }
 
     /// The request has ended. Dropping the reply ends the answer if nothing else has.
@@ -76,7 +103,8 @@ impl Write {
     #[pyo3(signature = (data, /))]
     fn __call__(&self, py: Python<'_>, data: &Bound<'_, PyAny>) -> PyResult<()> {
         let data = bytes("write() argument", data)?;
-        self.start_response.get().with_reply(|reply| reply.write(data.as_bytes(), &Gil(py)))?.map_err(|error| to_python(&error))
+        let start = self.start_response.get();
+        start.with_reply(|reply| reply.write(data.as_bytes(), &Gil(py)))?.map_err(|error| start.write_error(py, &error))
     }
 }
 

@@ -181,6 +181,43 @@ pub(crate) fn browser_that_leaves_in_its_answer_harms_nobody(site: &Site) {
     running.expect_healthy();
 }
 
+/// An application that has sent nothing when its browser leaves is interrupted at once, or when it sends something:
+/// `docs/clients.md` says which.
+pub(crate) fn browser_that_leaves_a_silent_app_interrupts_it_as_documented(site: &Site) {
+    let running = site.start_raising("clients/apps/interrupted.py");
+    let browser = running.ask("/silent");
+    running.served.wait_for_log("running");
+    drop(browser);
+    if hears_of_a_browser_that_leaves(site.client) {
+        running.served.wait_for_log("it ended while it was silent");
+    } else {
+        // Time to find out, should the web server have learned it.
+        thread::sleep(Duration::from_millis(500));
+        assert!(!running.served.log().contains("it ended"), "{}", running.served.log());
+        running.open_gate();
+        running.served.wait_for_log("it ended while it streamed");
+    }
+    assert_eq!(running.get("/short").expect(200).text(), "short\n");
+    running.expect_healthy();
+}
+
+/// A stream ends soon after its browser has left.
+pub(crate) fn browser_that_leaves_a_stream_interrupts_it(site: &Site) {
+    let running = site.start_raising("clients/apps/interrupted.py");
+    let mut browser = running.open(Request::get("/stream"));
+    browser.read_until(b"on and on\n");
+    drop(browser);
+    running.served.wait_for_log("it ended while it streamed");
+    assert_eq!(running.get("/short").expect(200).text(), "short\n");
+    running.expect_healthy();
+}
+
+/// Whether the web server looks for the end of its browser while it has nothing to pass on. HAProxy 2.6 does not, not even with
+/// `option abortonclose`.
+fn hears_of_a_browser_that_leaves(client: Client) -> bool {
+    client == Client::Nginx
+}
+
 /// A stop and a start between two requests costs neither of them, also where the web server keeps its connection.
 pub(crate) fn restart_between_requests_costs_none(site: &Site) {
     let mut running = site.start(ENVIRON);

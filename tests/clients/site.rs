@@ -1,5 +1,7 @@
 //! A file of `docs/clients` with everything around it running: the web server in front, pyfcgid behind.
 
+use std::io::Write;
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -45,24 +47,32 @@ impl Site {
     /// Starts it with an application, whose path is relative to `tests`.
     #[track_caller]
     pub(crate) fn start(&self, app: &str) -> Running {
-        self.start_through(app, |address| address)
+        self.start_through(app, &[], |address| address)
+    }
+
+    /// Starts it with `abort = "raise"`.
+    #[track_caller]
+    pub(crate) fn start_raising(&self, app: &str) -> Running {
+        self.start_through(app, &["--abort", "raise"], |address| address)
     }
 
     /// Starts it with a relay in between that counts connections.
     #[track_caller]
     pub(crate) fn start_counted(&self, app: &str) -> (Running, Relay) {
         let mut relay = None;
-        let running = self.start_through(app, |address| relay.insert(Relay::start(&address)).address());
+        let running = self.start_through(app, &[], |address| relay.insert(Relay::start(&address)).address());
         (running, relay.expect("it was started"))
     }
 
     #[track_caller]
-    fn start_through(&self, app: &str, between: impl FnOnce(Address) -> Address) -> Running {
+    fn start_through(&self, app: &str, options: &[&str], between: impl FnOnce(Address) -> Address) -> Running {
         let (public, sockets) = (Place::new(), Place::new());
         let file = Shipped::read(self.file);
         let unix = file.text().contains("--listen unix:");
         let address = if unix { Address::Unix(sockets.path().join("s.sock")) } else { tcp_address() };
-        let back_end = BackEnd { app: app_path(app), address, options: file.serve_options(), gate: public.path().join("gate") };
+        let mut serve_options = file.serve_options();
+        serve_options.extend(options.iter().map(ToString::to_string));
+        let back_end = BackEnd { app: app_path(app), address, options: serve_options, gate: public.path().join("gate") };
         let served = back_end.start();
         let file = match between(served.address()) {
             Address::Unix(path) => file.replace(DOCUMENTED_SOCKET, path.to_str().expect("a temporary path is UTF-8")),
@@ -136,6 +146,15 @@ impl Running {
     #[track_caller]
     pub(crate) fn open(&self, request: Request) -> Exchange {
         request.under(self.prefix).open(self.port())
+    }
+
+    /// Sends a GET request and does not wait for its answer.
+    #[track_caller]
+    pub(crate) fn ask(&self, target: &str) -> TcpStream {
+        let mut browser = TcpStream::connect(("127.0.0.1", self.port())).expect("the web server accepts");
+        let head = format!("GET {}{target} HTTP/1.1\r\nHost: example.com\r\n\r\n", self.prefix);
+        browser.write_all(head.as_bytes()).expect("the web server takes a request head");
+        browser
     }
 
     #[track_caller]

@@ -2,7 +2,7 @@
 
 use super::super::setting::{Fallback, Field, Group, Kind, Setting, Text};
 use super::super::value::{ValueError, parse_mode, parse_switch};
-use super::super::{App, ErrorsTo, ListenAddress, Mount, Pool, Processes, RemoteUser, Role};
+use super::super::{App, ErrorsTo, ListenAddress, Mount, OnAbort, Pool, Processes, RemoteUser, Role};
 use super::text::{account, directory, number, paths, texts};
 
 /// The groups Pool, Sockets and Python.
@@ -100,6 +100,19 @@ pub(super) const APPLICATION: &[Setting] = &[
         field: Field::Pool {
             set: |pool, value| ErrorsTo::parse(value.text).map(|errors| pool.errors = errors),
             show: |pool| vec![pool.errors.to_string()],
+        },
+    },
+    Setting {
+        name: "abort",
+        group: Group::Pool,
+        kind: Kind::One,
+        value_name: "HOW",
+        help: "What becomes of the application when the web server gives its request up: continue, or raise for \
+               pyfcgid.RequestAborted in its thread",
+        default: Fallback::Value("continue"),
+        field: Field::Pool {
+            set: |pool, value| OnAbort::parse(value.text).map(|abort| pool.abort = abort),
+            show: |pool| vec![pool.abort.to_string()],
         },
     },
     Setting {
