@@ -310,3 +310,144 @@ fn rest<'a>(pieces: &'a [IoSlice<'_>], mut skip: usize) -> Vec<&'a [u8]> {
 const JOINED_LEN: usize = 64 * 1024;
 /// Units that go into one system call.
 const MAX_PIECES: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+
+    use mio::net::UnixStream;
+
+    use super::*;
+
+    const A: RequestId = RequestId::new(1);
+    const B: RequestId = RequestId::new(2);
+    const LARGE: usize = JOINED_LEN;
+
+    fn pair() -> (Stream, UnixStream) {
+        let (near, far) = UnixStream::pair().unwrap();
+        (Stream::Unix(near), far)
+    }
+
+    fn unit(byte: u8, length: usize) -> Unit {
+        Message::Bytes(&[IoSlice::new(&vec![byte; length])]).to_unit()
+    }
+
+    fn file(content: &[u8]) -> Arc<File> {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(content).unwrap();
+        Arc::new(file)
+    }
+
+    /// Writes and reads in turn until everything has come.
+    fn pass(unsent: &mut Unsent, near: &Stream, far: &mut UnixStream) -> Vec<u8> {
+        let (mut received, mut buffer) = (Vec::new(), vec![0; 10_000]);
+        while !unsent.is_empty() {
+            unsent.write_to(near).unwrap();
+            while let Ok(count @ 1..) = far.read(&mut buffer) {
+                received.extend_from_slice(&buffer[..count]);
+            }
+        }
+        received
+    }
+
+    /// (byte, how many of it) in order.
+    fn runs(bytes: &[u8]) -> Vec<(u8, usize)> {
+        bytes.chunk_by(|one, next| one == next).map(|run| (run[0], run.len())).collect()
+    }
+
+    #[test]
+    fn requests_take_turns_a_unit_each() {
+        let (near, mut far) = pair();
+        let mut unsent = Unsent::default();
+        for byte in [b'1', b'2', b'3'] {
+            unsent.push(A, unit(byte, LARGE));
+        }
+        unsent.push(B, unit(b'b', 5));
+        assert_eq!((unsent.length(), unsent.length_of(A), unsent.length_of(B)), (3 * LARGE + 5, 3 * LARGE, 5));
+        let received = pass(&mut unsent, &near, &mut far);
+        assert_eq!(runs(&received), [(b'1', LARGE), (b'b', 5), (b'2', LARGE), (b'3', LARGE)]);
+        assert_eq!((unsent.length(), unsent.length_of(A)), (0, 0));
+    }
+
+    #[test]
+    fn the_rest_of_what_has_begun_comes_before_everything() {
+        let (near, mut far) = pair();
+        let mut unsent = Unsent::default();
+        unsent.push(B, unit(b'b', 5));
+        unsent.push(A, unit(b'2', 5));
+        unsent.put_back(A, unit(b'1', 5));
+        assert_eq!(runs(&pass(&mut unsent, &near, &mut far)), [(b'1', 5), (b'b', 5), (b'2', 5)]);
+    }
+
+    #[test]
+    fn small_units_of_a_request_are_joined_and_large_ones_are_not() {
+        let mut unsent = Unsent::default();
+        for _ in 0..1000 {
+            unsent.push(A, unit(b'a', 100));
+        }
+        unsent.push(A, Message::Bytes(&[]).to_unit());
+        assert_eq!(unsent.lanes[0].units.len(), 100_000usize.div_ceil(JOINED_LEN));
+        assert_eq!(unsent.length_of(A), 100_000);
+    }
+
+    #[test]
+    fn a_file_follows_its_header_and_others_follow_it() {
+        let (near, mut far) = pair();
+        let mut unsent = Unsent::default();
+        let content = vec![b'f'; 300_000];
+        let part = Part { file: file(&content), offset: 100_000, length: 200_000 };
+        unsent.push(A, Message::File(b"hhh", part).to_unit());
+        unsent.push(A, unit(b'a', 3));
+        unsent.push(B, unit(b'b', 4));
+        let received = pass(&mut unsent, &near, &mut far);
+        assert_eq!(runs(&received), [(b'h', 3), (b'f', 200_000), (b'b', 4), (b'a', 3)]);
+    }
+
+    #[test]
+    fn a_file_that_has_become_shorter_is_an_error() {
+        let (near, _far) = pair();
+        let part = Part { file: file(b"short"), offset: 0, length: 10 };
+        let written = Message::File(b"h", part).write_now(&near);
+        assert_eq!(written.map(drop).unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
+    }
+
+    #[test]
+    fn what_is_withdrawn_is_not_sent_but_for_the_rest_of_what_has_begun() {
+        let (near, mut far) = pair();
+        let mut unsent = Unsent::default();
+        for byte in b'1'..=b'9' {
+            unsent.push(A, unit(byte, LARGE));
+        }
+        assert!(!unsent.write_to(&near).unwrap(), "the socket refuses");
+        unsent.push(B, unit(b'b', 5));
+        unsent.withdraw(A);
+        assert!(unsent.length_of(A) <= LARGE);
+        let mut received = vec![0; 10_000_000];
+        let mut count = 0;
+        loop {
+            match far.read(&mut received[count..]) {
+                Ok(more) => count += more,
+                Err(_) if unsent.is_empty() => break,
+                Err(_) => drop(unsent.write_to(&near).unwrap()),
+            }
+        }
+        let runs = runs(&received[..count]);
+        assert_eq!(runs.last(), Some(&(b'b', 5)));
+        assert!(runs[..runs.len() - 1].iter().all(|(_, length)| *length == LARGE), "whole units: {runs:?}");
+        assert!(runs.len() < 9, "not all of them");
+    }
+
+    #[test]
+    fn an_ended_request_is_not_withdrawn_and_counts_as_ended() {
+        let mut unsent = Unsent::default();
+        unsent.push(A, unit(b'a', 5));
+        unsent.push(B, unit(b'b', 7));
+        unsent.push(RequestId::MANAGEMENT, unit(b'm', 1));
+        unsent.end(A);
+        unsent.withdraw(A);
+        unsent.withdraw(RequestId::new(99));
+        assert_eq!((unsent.length_of(A), unsent.length_of_ended(), unsent.length()), (5, 6, 13));
+        unsent.withdraw(B);
+        assert_eq!(unsent.length(), 6);
+    }
+}

@@ -74,6 +74,11 @@ pub struct Gone;
 pub trait Pause {
     /// Calls `wait` once, which may take long.
     fn pause(&self, wait: &mut (dyn FnMut() + Send));
+
+    /// The same with work that keeps the thread busy. Whoever else wants what was put down has it first.
+    fn step_aside(&self, work: &mut (dyn FnMut() + Send)) {
+        self.pause(work);
+    }
 }
 
 /// For handlers that hold nothing while they run.
@@ -278,7 +283,7 @@ impl Reply {
         let head = self.start()?;
         let end = offset + self.admit(length);
         let mut result = Ok(());
-        pause.pause(&mut || {
+        pause.step_aside(&mut || {
             result = self.transmit(&[&head], None, &NothingHeld).and_then(|()| self.transmit_file(&file, offset, end))
         });
         result
@@ -404,7 +409,7 @@ impl Reply {
         }
         self.held = 0;
         let mut result = Ok(());
-        pause.pause(&mut || result = self.transmit_records(parts, length, end, &NothingHeld));
+        pause.step_aside(&mut || result = self.transmit_records(parts, length, end, &NothingHeld));
         result
     }
 

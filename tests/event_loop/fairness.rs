@@ -146,7 +146,9 @@ fn an_upload_does_not_hold_up_the_requests_beside_it() {
     const PIECES: usize = 100;
     let server = echo(Options::default().with(|settings| settings.request.max_body_size = 9_000_000));
     let mut peer = server.connect();
-    peer.send(&[begin(7, role::RESPONDER, true), stream(kind::PARAMS, 7, &post("upload=1", PIECES * 65_000).encode())].concat());
+    peer.send(
+        &[begin(7, role::RESPONDER, true), stream(kind::PARAMS, 7, &post("upload=1", PIECES * 65_000).encode())].concat(),
+    );
     for _ in 0..PIECES {
         peer.send(&record(kind::STDIN, 7, &vec![b'u'; 65_000]));
         expect_usable(&mut peer);
