@@ -26,6 +26,8 @@ mod haproxy;
 mod http;
 #[path = "clients/lighttpd.rs"]
 mod lighttpd;
+#[path = "clients/multiplexing.rs"]
+mod multiplexing;
 #[path = "web_servers/nginx.rs"]
 mod nginx;
 #[path = "web_servers/ports.rs"]

@@ -11,6 +11,8 @@ mod answers;
 mod backlog;
 #[path = "event_loop/connections.rs"]
 mod connections;
+#[path = "event_loop/fairness.rs"]
+mod fairness;
 #[path = "event_loop/handlers.rs"]
 mod handlers;
 #[path = "event_loop/limits.rs"]

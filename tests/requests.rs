@@ -10,6 +10,8 @@ mod abort;
 mod body;
 #[path = "requests/closing.rs"]
 mod closing;
+#[path = "requests/fairness.rs"]
+mod fairness;
 #[path = "requests/large.rs"]
 mod large;
 #[path = "requests/management.rs"]

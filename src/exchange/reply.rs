@@ -18,22 +18,24 @@ use crate::protocol::{ProtocolStatus, RecordType, RequestId, Role, encoder};
 
 /// Where answers go: the write side of a connection, shared by the requests on it.
 ///
-/// Calls from several threads do not mix: the pieces of one call are on the wire one after another.
+/// Calls from several threads do not mix: the pieces of one call are on the wire one after another. Requests take turns when the
+/// peer reads slower than they send, so that one with little to say does not wait for one with much.
 pub trait Sink: Send + Sync + fmt::Debug {
     /// Takes bytes of records; what the socket refuses is kept and sent later.
     ///
     /// # Errors
     /// [`Gone`] when the connection is no more.
-    fn send(&self, pieces: &[IoSlice<'_>]) -> Result<Room, Gone>;
+    fn send(&self, request: RequestId, pieces: &[IoSlice<'_>]) -> Result<Room, Gone>;
 
     /// Takes one record whose content is a part of a file.
     ///
     /// # Errors
     /// [`Gone`] when the connection is no more.
-    fn send_file(&self, header: &[u8], file: &Arc<File>, offset: u64, length: usize) -> Result<Room, Gone>;
+    fn send_file(&self, request: RequestId, header: &[u8], file: &Arc<File>, offset: u64, length: usize) -> Result<Room, Gone>;
 
-    /// Waits until what was kept has become less, or the connection is no more. Bounded by the event loop's timeouts.
-    fn wait_for_room(&self);
+    /// Waits until what was kept of this request has become less, or it was given up, or the connection is no more. Bounded by the
+    /// event loop's timeouts.
+    fn wait_for_room(&self, request: RequestId);
 
     /// Takes the last bytes of a request, END_REQUEST among them, and closes the connection if it is not to be kept.
     fn end(&self, ending: Ending, pieces: &[IoSlice<'_>]);
@@ -58,7 +60,7 @@ pub struct Ending {
     pub keep_connection: bool,
 }
 
-/// Whether a sink can take more at once.
+/// Whether a sink can take more of a request at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Room {
     /// It can.
@@ -76,6 +78,11 @@ pub struct Gone;
 pub trait Pause {
     /// Calls `wait` once, which may take long.
     fn pause(&self, wait: &mut (dyn FnMut() + Send));
+
+    /// The same with work that keeps the thread busy. Whoever else wants what was put down has it first.
+    fn step_aside(&self, work: &mut (dyn FnMut() + Send)) {
+        self.pause(work);
+    }
 }
 
 /// For handlers that hold nothing while they run.
@@ -127,6 +134,8 @@ pub struct Reply {
     errors: Vec<u8>,
     errors_used: bool,
     tally: Tally,
+    /// What was sent since the last pause, see [`LONGEST_HOLD`].
+    held: usize,
     account: Option<Box<Account>>,
 }
 
@@ -159,6 +168,7 @@ impl Reply {
             errors: Vec::new(),
             errors_used: false,
             tally: Tally::default(),
+            held: 0,
             account: None,
         }
     }
@@ -240,7 +250,8 @@ impl Reply {
         self.errors.extend_from_slice(text);
     }
 
-    /// Sends a piece of the body, and the head before the first. Waits, in `pause`, while the sink is full.
+    /// Sends a piece of the body, and the head before the first. Waits, in `pause`, while the sink is full, and sends what is long
+    /// there, too.
     ///
     /// # Errors
     /// [`ReplyError`]; the reply can still be refused if the head was not sent.
@@ -276,17 +287,24 @@ impl Reply {
     /// # Errors
     /// [`ReplyError`]. A file that turns out shorter than `length` makes the connection be cut.
     pub fn send_file(&mut self, file: File, offset: u64, length: u64, pause: &dyn Pause) -> Result<(), ReplyError> {
+        let file = Arc::new(file);
         self.check_abort()?;
         let head = self.start()?;
-        self.transmit(&[&head], None, pause)?;
-        let (file, end) = (Arc::new(file), offset + self.admit(length));
-        let mut offset = offset;
+        let end = offset + self.admit(length);
+        let mut result = Ok(());
+        pause.step_aside(&mut || {
+            result = self.transmit(&[&head], None, &NothingHeld).and_then(|()| self.transmit_file(&file, offset, end))
+        });
+        result
+    }
+
+    fn transmit_file(&mut self, file: &Arc<File>, mut offset: u64, end: u64) -> Result<(), ReplyError> {
         while offset < end {
             let length = (end - offset).min(FILE_RECORD_LEN) as usize;
             let header = encoder::header(RecordType::Stdout, self.ending.request, length);
-            let room = self.sink.send_file(&header, &file, offset, length)?;
+            let room = self.sink.send_file(self.ending.request, &header, file, offset, length)?;
             self.tally.sent += length as u64;
-            self.wait(room, pause)?;
+            self.wait(room, &NothingHeld)?;
             offset += length as u64;
         }
         Ok(())
@@ -388,36 +406,59 @@ impl Reply {
         self.settle();
     }
 
-    /// Sends the parts as STDOUT records, `SLAB_LEN` bytes a time, and `end` in the same write as the last of them.
+    /// Sends the parts as STDOUT records; in `pause` if that may take long.
     fn transmit(&mut self, parts: &[&[u8]], end: Option<&[u8]>, pause: &dyn Pause) -> Result<(), ReplyError> {
-        let mut left: usize = parts.iter().map(|part| part.len()).sum();
-        if left == 0 && end.is_none() {
+        let length: usize = parts.iter().map(|part| part.len()).sum();
+        if length == 0 && end.is_none() {
             return Ok(());
         }
+        self.held += length + SEND_COST;
+        if self.held < LONGEST_HOLD {
+            return self.transmit_records(parts, length, end, pause);
+        }
+        self.held = 0;
+        let mut result = Ok(());
+        pause.step_aside(&mut || result = self.transmit_records(parts, length, end, &NothingHeld));
+        result
+    }
+
+    /// Sends a record at a time, and `end` in the same write as the last of them.
+    fn transmit_records(
+        &mut self,
+        parts: &[&[u8]],
+        mut left: usize,
+        end: Option<&[u8]>,
+        pause: &dyn Pause,
+    ) -> Result<(), ReplyError> {
         let mut parts = Parts { parts, offset: 0 };
         let mut errors = self.take_errors(end.is_some());
         loop {
-            let slab = left.min(SLAB_LEN);
-            let headers = self.slab_headers(slab);
+            let length = left.min(MAX_CONTENT_LEN);
+            let header = encoder::header(RecordType::Stdout, self.ending.request, length);
+            let joined;
             let mut pieces = Vec::with_capacity(8);
             pieces.push(IoSlice::new(&errors));
-            for (header, length) in &headers {
-                pieces.push(IoSlice::new(header));
-                parts.take(*length, &mut pieces);
-                left -= length;
+            if length > 0 {
+                pieces.push(IoSlice::new(&header));
+                parts.take(length, &mut pieces);
             }
+            if pieces.len() > MAX_PIECES {
+                joined = pieces.iter().map(|piece| &piece[..]).collect::<Vec<_>>().concat();
+                pieces = vec![IoSlice::new(&joined)];
+            }
+            left -= length;
             match end {
                 Some(end) if left == 0 => {
                     pieces.push(IoSlice::new(end));
                     self.state = State::Ended;
                     self.sink.end(self.ending, &pieces);
-                    self.tally.sent += slab as u64;
+                    self.tally.sent += length as u64;
                     self.settle();
                     return Ok(());
                 }
                 _ => {
-                    let room = self.sink.send(&pieces)?;
-                    self.tally.sent += slab as u64;
+                    let room = self.sink.send(self.ending.request, &pieces)?;
+                    self.tally.sent += length as u64;
                     self.wait(room, pause)?;
                 }
             }
@@ -428,20 +469,9 @@ impl Reply {
         }
     }
 
-    fn slab_headers(&self, length: usize) -> Vec<([u8; 8], usize)> {
-        let mut headers = Vec::with_capacity(length.div_ceil(MAX_CONTENT_LEN));
-        let mut left = length;
-        while left > 0 {
-            let content = left.min(MAX_CONTENT_LEN);
-            headers.push((encoder::header(RecordType::Stdout, self.ending.request, content), content));
-            left -= content;
-        }
-        headers
-    }
-
     fn wait(&self, room: Room, pause: &dyn Pause) -> Result<(), ReplyError> {
         if room == Room::Full {
-            pause.pause(&mut || self.sink.wait_for_room());
+            pause.pause(&mut || self.sink.wait_for_room(self.ending.request));
             self.check_abort()?;
         }
         Ok(())
@@ -513,8 +543,12 @@ impl<'a> Parts<'a> {
     }
 }
 
-/// The most that is given to the sink at once, so that what it must keep is bounded.
-const SLAB_LEN: usize = 4 * MAX_CONTENT_LEN;
+/// About so many bytes may be sent with everything held: some 30 µs.
+const LONGEST_HOLD: usize = 64 * 1024;
+/// What sending nothing would cost, in bytes.
+const SEND_COST: usize = 1024;
+/// Pieces of a record beyond this many are copied together: a system call takes 1024.
+const MAX_PIECES: usize = 64;
 /// Content of a record of file bytes: as much as one record takes, in a multiple of eight as the specification recommends.
 const FILE_RECORD_LEN: u64 = 65_528;
 
@@ -549,6 +583,7 @@ mod tests {
         full: AtomicBool,
         gone: AtomicBool,
         aborted: AtomicBool,
+        aborted_in_wait: AtomicBool,
         waits: Mutex<usize>,
     }
 
@@ -576,16 +611,19 @@ mod tests {
     }
 
     impl Sink for Recorder {
-        fn send(&self, pieces: &[IoSlice<'_>]) -> Result<Room, Gone> {
+        fn send(&self, request: RequestId, pieces: &[IoSlice<'_>]) -> Result<Room, Gone> {
+            assert_eq!(request, ID);
             self.record(Call::Send(joined(pieces)))
         }
 
-        fn send_file(&self, header: &[u8], _: &Arc<File>, offset: u64, length: usize) -> Result<Room, Gone> {
+        fn send_file(&self, _: RequestId, header: &[u8], _: &Arc<File>, offset: u64, length: usize) -> Result<Room, Gone> {
             self.record(Call::File { header: header.to_vec(), offset, length })
         }
 
-        fn wait_for_room(&self) {
+        fn wait_for_room(&self, request: RequestId) {
+            assert_eq!(request, ID);
             *self.waits.lock().unwrap() += 1;
+            self.aborted.fetch_or(self.aborted_in_wait.load(Ordering::Relaxed), Ordering::Relaxed);
         }
 
         fn end(&self, ending: Ending, pieces: &[IoSlice<'_>]) {
@@ -603,6 +641,7 @@ mod tests {
     }
 
     fn joined(pieces: &[IoSlice<'_>]) -> Vec<u8> {
+        assert!(pieces.len() <= MAX_PIECES + 1, "a system call takes 1024, and fewer are faster");
         pieces.iter().flat_map(|piece| piece.iter().copied()).collect()
     }
 
@@ -726,36 +765,78 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_body_in_very_many_pieces_goes_in_few() {
+        let body: Vec<u8> = (0..150_000u32).map(|number| (number % 251) as u8).collect();
+        for piece in [1, 7, 900] {
+            let (recorder, mut reply) = opened("200 OK", &[]);
+            reply.end(&body.chunks(piece).collect::<Vec<_>>(), &NothingHeld).unwrap();
+            assert_eq!(body_of(&records(&recorder.bytes())), body);
+        }
+    }
+
+    /// Counts pauses, and the waits for room in them.
+    struct Pauses<'a> {
+        recorder: &'a Recorder,
+        pauses: Cell<usize>,
+        waits: Cell<usize>,
+    }
+
+    impl<'a> Pauses<'a> {
+        fn of(recorder: &'a Recorder) -> Self {
+            Self { recorder, pauses: Cell::new(0), waits: Cell::new(0) }
+        }
+    }
+
+    impl Pause for Pauses<'_> {
+        fn pause(&self, wait: &mut (dyn FnMut() + Send)) {
+            let before = *self.recorder.waits.lock().unwrap();
+            wait();
+            self.pauses.set(self.pauses.get() + 1);
+            self.waits.set(self.waits.get() + *self.recorder.waits.lock().unwrap() - before);
+        }
+    }
+
     /// What the sink has to keep for a peer that does not read is bounded by what it is given at once.
     #[test]
-    fn a_large_body_goes_in_slabs_with_a_wait_after_each_that_fills_the_sink() {
-        struct Waits(Cell<usize>);
-        impl Pause for Waits {
-            fn pause(&self, wait: &mut (dyn FnMut() + Send)) {
-                self.0.set(self.0.get() + 1);
-                wait();
-            }
-        }
+    fn a_large_body_goes_a_record_a_time_with_a_wait_after_each_that_fills_the_sink() {
         let (recorder, mut reply) = opened("200 OK", &[]);
         reply.write(b"!", &NothingHeld).unwrap();
         recorder.take();
         recorder.full.store(true, Ordering::Relaxed);
-        let waits = Waits(Cell::new(0));
-        reply.write(&vec![b'x'; 3 * SLAB_LEN], &waits).unwrap();
-        let calls = recorder.take();
-        assert_eq!(calls.len(), 3);
-        for call in &calls {
-            assert!(matches!(call, Call::Send(bytes) if bytes.len() == SLAB_LEN + 4 * 8), "four records");
-        }
-        assert!(waits.0.get() >= 3, "{} waits", waits.0.get());
-        assert_eq!(*recorder.waits.lock().unwrap(), waits.0.get(), "each wait was inside a pause");
+        let pauses = Pauses::of(&recorder);
+        reply.write(&vec![b'x'; 3 * MAX_CONTENT_LEN - 8], &pauses).unwrap();
+        let lengths: Vec<usize> =
+            recorder.take().iter().map(|call| if let Call::Send(bytes) = call { bytes.len() } else { 0 }).collect();
+        assert_eq!(lengths, [MAX_CONTENT_LEN + 8, MAX_CONTENT_LEN + 8, MAX_CONTENT_LEN]);
+        assert_eq!((*recorder.waits.lock().unwrap(), pauses.waits.get()), (3, 3), "each wait was inside a pause");
+        reply.write(b"short", &pauses).unwrap();
+        assert_eq!((*recorder.waits.lock().unwrap(), pauses.waits.get()), (4, 4), "each wait was inside a pause");
         reply.end(&[], &NothingHeld).unwrap();
     }
 
     #[test]
-    fn the_end_of_a_large_body_goes_with_its_last_slab() {
+    fn what_takes_long_to_send_is_sent_in_a_pause_and_what_does_not_is_not() {
         let (recorder, mut reply) = opened("200 OK", &[]);
-        reply.end(&[&vec![b'x'; 2 * SLAB_LEN]], &NothingHeld).unwrap();
+        let pauses = Pauses::of(&recorder);
+        reply.write(b"short", &pauses).unwrap();
+        assert_eq!(pauses.pauses.get(), 0);
+        reply.write(&[b'x'; LONGEST_HOLD], &pauses).unwrap();
+        assert_eq!(pauses.pauses.get(), 1);
+        for _ in 0..LONGEST_HOLD / 8192 {
+            reply.write(&[b'x'; 8192], &pauses).unwrap();
+        }
+        assert_eq!(pauses.pauses.get(), 2, "small pieces add up");
+        reply.send_file(tempfile::tempfile().unwrap(), 0, 10, &pauses).unwrap();
+        assert_eq!(pauses.pauses.get(), 3, "a file may be on a slow disk");
+        reply.end(&[], &pauses).unwrap();
+        assert_eq!(pauses.pauses.get(), 3);
+    }
+
+    #[test]
+    fn the_end_of_a_large_body_goes_with_its_last_record() {
+        let (recorder, mut reply) = opened("200 OK", &[]);
+        reply.end(&[&vec![b'x'; 2 * MAX_CONTENT_LEN]], &NothingHeld).unwrap();
         let calls = recorder.take();
         assert_eq!(calls.len(), 3);
         assert!(matches!(&calls[2], Call::End(KEPT, bytes) if bytes.ends_with(&[STDOUT_END, END_REQUEST].concat())));
@@ -972,18 +1053,12 @@ mod tests {
 
     #[test]
     fn an_abort_during_a_wait_ends_the_write() {
-        struct Aborts<'a>(&'a Recorder);
-        impl Pause for Aborts<'_> {
-            fn pause(&self, wait: &mut (dyn FnMut() + Send)) {
-                wait();
-                self.0.aborted.store(true, Ordering::Relaxed);
-            }
-        }
         let (recorder, mut reply) = opened("200 OK", &[]);
         reply.write(b"!", &NothingHeld).unwrap();
         recorder.take();
         recorder.full.store(true, Ordering::Relaxed);
-        let result = reply.write(&vec![b'x'; 3 * SLAB_LEN], &Aborts(&recorder));
+        recorder.aborted_in_wait.store(true, Ordering::Relaxed);
+        let result = reply.write(&vec![b'x'; 3 * MAX_CONTENT_LEN], &NothingHeld);
         assert!(matches!(result, Err(ReplyError::Aborted)), "{result:?}");
         assert!(recorder.take().len() <= 1, "nothing behind the abort");
     }
@@ -1083,10 +1158,10 @@ mod tests {
     }
 
     #[test]
-    fn text_for_stderr_goes_once_although_the_body_is_several_slabs() {
+    fn text_for_stderr_goes_once_although_the_body_is_several_records() {
         let (recorder, mut reply) = opened("200 OK", &[]);
         reply.write_errors(&[b'e'; 70_000]);
-        reply.end(&[&vec![b'x'; 3 * SLAB_LEN]], &NothingHeld).unwrap();
+        reply.end(&[&vec![b'x'; 3 * MAX_CONTENT_LEN]], &NothingHeld).unwrap();
         let lengths: Vec<usize> =
             records(&recorder.bytes()).iter().filter(|(kind, _)| *kind == 7).map(|(_, content)| content.len()).collect();
         assert_eq!(lengths, [65_535, 4465, 0]);

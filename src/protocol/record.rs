@@ -2,8 +2,7 @@
 
 use std::fmt;
 
-use nom::Parser;
-use nom::number::complete::{be_u8, be_u16};
+use nom::bytes::complete::take;
 
 use super::Error;
 

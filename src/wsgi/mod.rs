@@ -26,6 +26,7 @@ mod output;
 mod path;
 mod slot;
 mod start_response;
+mod turns;
 
 use abort::{Aborted, Interrupter, Interruption};
 use environ::EnvironBuilder;
@@ -33,6 +34,7 @@ use errors::Errors;
 use file_wrapper::FileWrapper;
 use input::Input;
 use start_response::{StartResponse, bytes, to_python};
+use turns::Turns;
 
 /// What the bridge is to keep to.
 #[derive(Clone, Debug)]
@@ -57,7 +59,18 @@ struct Gil<'py>(Python<'py>);
 
 impl Pause for Gil<'_> {
     fn pause(&self, wait: &mut (dyn FnMut() + Send)) {
-        self.0.detach(wait);
+        self.0.detach(|| {
+            wait();
+            TURNS.ask();
+        });
+        TURNS.got();
+    }
+
+    fn step_aside(&self, work: &mut (dyn FnMut() + Send)) {
+        self.pause(&mut || {
+            work();
+            TURNS.step_aside();
+        });
     }
 }
 
@@ -313,6 +326,9 @@ impl std::fmt::Display for RequestLine<'_> {
         write!(f, "request {} ({} {})", self.id, text(b"REQUEST_METHOD"), text(b"REQUEST_URI"))
     }
 }
+
+/// Of the one GIL.
+static TURNS: Turns = Turns::new();
 
 /// Numbers of requests in this process, for all its workers.
 static REQUESTS: AtomicU64 = AtomicU64::new(1);
