@@ -22,6 +22,8 @@ mod logging;
 mod path;
 #[path = "wsgi/response.rs"]
 mod response;
+#[path = "wsgi/sendfile_header.rs"]
+mod sendfile_header;
 mod support;
 #[path = "wsgi/validator.rs"]
 mod validator;

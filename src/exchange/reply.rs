@@ -11,7 +11,7 @@ use std::sync::{Arc, Weak};
 
 use thiserror::Error;
 
-use super::head::{BodyRule, StatusPlace};
+use super::head::{BodyRule, BodySource, StatusPlace};
 use super::{Account, Head, HeadError, Refusal};
 use crate::protocol::record::MAX_CONTENT_LEN;
 use crate::protocol::{ProtocolStatus, RecordType, RequestId, Role, encoder};
@@ -211,6 +211,14 @@ impl Reply {
         self.head_only
     }
 
+    /// Who makes the body; the application as long as there is no head.
+    pub fn body_source(&self) -> BodySource {
+        match self.state {
+            State::Body { rule: BodyRule::Replaced, .. } => BodySource::WebServer,
+            _ => self.head.as_ref().map_or(BodySource::Application, Head::body_source),
+        }
+    }
+
     /// Whether the peer has given the request up.
     pub fn is_aborted(&self) -> bool {
         self.sink.is_aborted(self.ending.request)
@@ -348,12 +356,12 @@ impl Reply {
             return 0;
         };
         let allowed = match rule {
-            BodyRule::Nothing => 0,
+            BodyRule::Nothing | BodyRule::Replaced => 0,
             BodyRule::Exactly(expected) => length.min(*expected - *sent),
             BodyRule::Open => length,
         };
         *sent += allowed;
-        if !self.head_only {
+        if !self.head_only && *rule != BodyRule::Replaced {
             self.excess += length - allowed;
         }
         allowed

@@ -58,6 +58,7 @@ pub fn of_bridge(pool: &config::Pool) -> wsgi::Settings {
         mount: pool.mount.clone(),
         remote_user: pool.remote_user,
         errors: pool.errors,
+        sendfile_header: pool.sendfile_header.clone(),
         multithread: pool.threads > 1,
         multiprocess: pool.processes.max > 1,
     }

@@ -3,6 +3,7 @@
 //! Owns everything that knows Python; no other module does. Knows no socket and no record: a request comes in complete, and
 //! an answer goes into its [`Reply`].
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use pyo3::intern;
@@ -10,7 +11,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
 
 use crate::config::{ErrorsTo, Mount, RemoteUser};
-use crate::exchange::{Body, Exchange, Params, Pause, Reply, ReplyError};
+use crate::exchange::{Body, BodySource, Exchange, Params, Pause, Reply, ReplyError};
 use crate::workers::Handler;
 
 mod environ;
@@ -39,6 +40,8 @@ pub struct Settings {
     pub remote_user: RemoteUser,
     /// Where `wsgi.errors` and tracebacks go.
     pub errors: ErrorsTo,
+    /// The header that makes the web server send a file instead of a body.
+    pub sendfile_header: Option<String>,
     /// Whether there is a second worker in this process.
     pub multithread: bool,
     /// Whether there is a second process.
@@ -62,6 +65,7 @@ struct Gateway<'py> {
     environs: EnvironBuilder<'py>,
     errors: ErrorsTo,
     mount: Mount,
+    sendfile_header: Option<Arc<str>>,
     process: u32,
 }
 
@@ -126,7 +130,8 @@ impl<'py> Gateway<'py> {
     fn new(py: Python<'py>, app: Bound<'py, PyAny>, settings: &Settings) -> PyResult<Self> {
         let environs = EnvironBuilder::new(py, settings, py.get_type::<FileWrapper>().as_any())?;
         let (errors, mount, process) = (settings.errors, settings.mount.clone(), std::process::id());
-        Ok(Self { gil: Gil(py), app, environs, errors, mount, process })
+        let sendfile_header = settings.sendfile_header.as_deref().map(Arc::from);
+        Ok(Self { gil: Gil(py), app, environs, errors, mount, sendfile_header, process })
     }
 
     /// Unique among the processes of this machine as long as they live.
@@ -155,7 +160,7 @@ impl<'py> Gateway<'py> {
         let (body, data) = bodies;
         environ.set_item(intern!(py, "pyfcgid.request_id"), &id)?;
         environ.set_item(intern!(py, "pyfcgid.aborted"), Bound::new(py, Aborted(reply.abort_probe()))?)?;
-        let start_response = Bound::new(py, StartResponse::new(reply))?;
+        let start_response = Bound::new(py, StartResponse::new(reply, self.sendfile_header.clone()))?;
         let peer = (self.errors == ErrorsTo::Peer).then(|| start_response.clone().unbind());
         let errors = Bound::new(py, Errors::new(id, peer))?;
         environ.set_item(intern!(py, "wsgi.errors"), &errors)?;
@@ -204,6 +209,9 @@ impl<'py> Gateway<'py> {
     }
 
     fn send(&self, response: &Bound<'py, PyAny>, start: &StartResponse) -> Result<(), Failure> {
+        if self.is_body_replaced(start)? {
+            return self.end(start);
+        }
         if let Ok(list) = response.cast_exact::<PyList>() {
             return self.send_whole(list.iter(), start);
         }
@@ -238,12 +246,24 @@ impl<'py> Gateway<'py> {
     fn send_pieces(&self, response: &Bound<'py, PyAny>, start: &StartResponse) -> Result<(), Failure> {
         for piece in response.try_iter()? {
             let piece = piece?;
+            if self.is_body_replaced(start)? {
+                break;
+            }
             let piece = bytes("an item of the response", &piece)?.as_bytes();
             start.with_reply(|reply| match reply.has_head() {
                 true => reply.write(piece, &self.gil),
                 false => Err(ReplyError::NoHead),
             })??;
         }
+        self.end(start)
+    }
+
+    /// Whether the web server sends a file, so that the application's response is not to be read.
+    fn is_body_replaced(&self, start: &StartResponse) -> PyResult<bool> {
+        Ok(self.sendfile_header.is_some() && start.with_reply(|reply| reply.body_source())? == BodySource::WebServer)
+    }
+
+    fn end(&self, start: &StartResponse) -> Result<(), Failure> {
         start.with_reply(|reply| reply.end(&[], &self.gil))??;
         Ok(())
     }

@@ -1,5 +1,7 @@
 //! `start_response` and `write`, and the reply they share with the worker that iterates over the response.
 
+use std::sync::Arc;
+
 use pyo3::exceptions::{PyAssertionError, PyBrokenPipeError, PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
@@ -12,11 +14,13 @@ use crate::exchange::{Head, HeadError, Reply, ReplyError};
 #[pyclass(frozen, module = "pyfcgid")]
 pub(super) struct StartResponse {
     reply: Slot<Reply>,
+    sendfile_header: Option<Arc<str>>,
 }
 
 impl StartResponse {
-    pub(super) fn new(reply: Reply) -> Self {
-        Self { reply: Slot::new(reply) }
+    /// With this header the web server makes the body.
+    pub(super) fn new(reply: Reply, sendfile_header: Option<Arc<str>>) -> Self {
+        Self { reply: Slot::new(reply), sendfile_header }
     }
 
     /// The request has ended. Dropping the reply ends the answer if nothing else has.
@@ -53,7 +57,7 @@ impl StartResponse {
         {
             return Err(PyErr::from_value(exc_info.get_item(1)?));
         }
-        let head = checked_head(status, headers)?;
+        let head = checked_head(status, headers, this.sendfile_header.as_deref())?;
         let is_first = this.with_reply(|reply| {
             let is_first = exc_info.is_some() || !reply.has_head();
             is_first && reply.set_head(head).is_ok()
@@ -98,7 +102,7 @@ pub(super) fn to_python(error: &ReplyError) -> PyErr {
     }
 }
 
-fn checked_head(status: &Bound<'_, PyAny>, headers: &Bound<'_, PyAny>) -> PyResult<Head> {
+fn checked_head(status: &Bound<'_, PyAny>, headers: &Bound<'_, PyAny>, sendfile: Option<&str>) -> PyResult<Head> {
     let refused = |error: HeadError| PyValueError::new_err(error.to_string());
     let mut head = Head::new(&latin1::encode("status", status)?).map_err(refused)?;
     for header in headers.try_iter()? {
@@ -106,7 +110,11 @@ fn checked_head(status: &Bound<'_, PyAny>, headers: &Bound<'_, PyAny>) -> PyResu
         let Ok((name, value)) = header.extract::<(Bound<'_, PyAny>, Bound<'_, PyAny>)>() else {
             return Err(PyTypeError::new_err("each header must be a (name, value) tuple"));
         };
-        head.push(&latin1::encode("header name", &name)?, &latin1::encode("header value", &value)?).map_err(refused)?;
+        let (name, value) = (latin1::encode("header name", &name)?, latin1::encode("header value", &value)?);
+        head.push(&name, &value).map_err(refused)?;
+        if sendfile.is_some_and(|sendfile| name.eq_ignore_ascii_case(sendfile.as_bytes())) && !value.is_empty() {
+            head.replace_body();
+        }
     }
     Ok(head)
 }

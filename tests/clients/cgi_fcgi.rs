@@ -33,7 +33,7 @@ impl Installed {
         let socket = place.path().join("s.sock");
         let gate = place.path().join("gate");
         let back_end =
-            BackEnd { app: app_path(app), address: Address::Unix(socket.clone()), options: file.serve_options(), gate };
+            BackEnd { app: app_path(app), addresses: vec![Address::Unix(socket.clone())], options: file.serve_options(), gate };
         let served = back_end.start();
         let socket = socket.to_str().expect("a temporary path is UTF-8");
         let script = place.write("app", file.replace(DOCUMENTED_SOCKET, socket).text());
