@@ -1,5 +1,7 @@
 """Names a file in the header that its query gives, and has another body as well, in the form that its path says."""
 
+from urllib.parse import unquote
+
 
 class Body:
     """A file and an iterable that log what is done with them."""
@@ -23,7 +25,7 @@ def application(environ, start_response):
     headers = [("Content-Type", "text/plain")]
     if environ["QUERY_STRING"]:
         name, _, value = environ["QUERY_STRING"].partition("=")
-        headers.append((name, value))
+        headers.append((name, unquote(value)))
     path = environ["PATH_INFO"]
     if path == "/measured":
         headers.append(("Content-Length", "6"))

@@ -49,7 +49,8 @@ impl Guarded {
         let program = installed.script(&format!("serve {} {}", text(&installed.copy(&app)), options.join(" ")));
         let htpasswd = pages.write("htpasswd", HTPASSWD);
         permit(&htpasswd, 0o644);
-        let file = Shipped::read("apache/mod_fcgid-authorizer.conf").replace("/usr/local/lib/example/authorizer", text(&program));
+        let file =
+            Shipped::read("apache/mod_fcgid-authorizer.conf").replace("/usr/local/lib/example/authorizer", text(&program));
         let file = installed.site(file.replace("/etc/apache2/example.htpasswd", text(&htpasswd)), "PASSWORDS", &passwords);
         let front = apache::start(file, text(pages.path()), None);
         Self { front, back_ends: Vec::new(), _started_by_apache: Some(installed), _pages: pages }
