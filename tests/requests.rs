@@ -24,6 +24,8 @@ mod params;
 mod refused;
 #[path = "requests/roles.rs"]
 mod roles;
+#[path = "requests/statuses.rs"]
+mod statuses;
 #[path = "requests/stopping.rs"]
 mod stopping;
 mod support;

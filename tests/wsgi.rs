@@ -27,6 +27,8 @@ mod path;
 mod random;
 #[path = "wsgi/response.rs"]
 mod response;
+#[path = "wsgi/sendfile_header.rs"]
+mod sendfile_header;
 mod support;
 #[path = "wsgi/validator.rs"]
 mod validator;

@@ -485,6 +485,7 @@ mod tests {
                     max-requests = 1000\nmax-requests-jitter = 10\nmax-rss = \"300M\"\nmax-lifetime = \"1d\"\nstartup-timeout = \"10s\"\n\
                     user = \"www-data\"\ngroup = 33\nsupplementary-groups = [\"ssl-cert\", 44]\numask = \"007\"\nchroot = \"/srv\"\n\
                     no-new-privs = false\n\
+                    sendfile-header = \"X-Accel-Redirect\"\n\
                     [pool.z]\napp = \"z\"\nlisten = \":1000\"\nuser = \"z\"\nsupplementary-groups = \"none\"\numask = 777\n\
                     [pool.y]\napp = \"y\"\n";
         for text in [full, "[pool.b]\napp = \"b\"\nmount = \"\"\n"] {

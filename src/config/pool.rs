@@ -32,6 +32,8 @@ pub struct Pool {
     pub abort: OnAbort,
     /// What the application may be asked to be. Invariant: not empty, none twice.
     pub roles: Vec<Role>,
+    /// The header of a response that makes the web server send a file instead of its body; `None` if it knows none.
+    pub sendfile_header: Option<String>,
     /// Connections that may wait to be accepted, 1 to 65,535.
     pub backlog: u32,
     /// Permission bits of Unix sockets, at most 0o777.
@@ -178,6 +180,7 @@ impl Pool {
             errors: ErrorsTo::Log,
             abort: OnAbort::Continue,
             roles: Vec::new(),
+            sendfile_header: None,
             backlog: 0,
             socket_mode: 0,
             socket_owner: None,

@@ -18,7 +18,7 @@ pub use crate::protocol::Role;
 pub use abort::AbortListener;
 pub use assembler::{Assembler, Limits, Outcome};
 pub use body::Body;
-pub use head::{Head, HeadError};
+pub use head::{BodySource, Head, HeadError};
 pub use journal::{Account, Answered, Journal};
 pub use refusal::Refusal;
 pub use reply::{NothingHeld, Pause, Reply, ReplyError, Room, Sink};

@@ -11,7 +11,7 @@ use std::sync::{Arc, Weak};
 
 use thiserror::Error;
 
-use super::head::{BodyRule, StatusPlace};
+use super::head::{BodyRule, BodySource, StatusPlace};
 use super::{AbortListener, Account, Head, HeadError, Refusal};
 use crate::protocol::record::MAX_CONTENT_LEN;
 use crate::protocol::{ProtocolStatus, RecordType, RequestId, Role, encoder};
@@ -135,7 +135,10 @@ pub struct Reply {
     errors_used: bool,
     tally: Tally,
     /// What was sent since the last pause, see [`LONGEST_HOLD`].
-    held: usize,
+    unpaused: usize,
+    /// The beginning of an authorizer's body. mod_fcgid and lighttpd let a request in at a head that says 200, whether
+    /// END_REQUEST comes or not, so that head waits until the answer is known to be whole.
+    held: Option<Vec<u8>>,
     account: Option<Box<Account>>,
 }
 
@@ -168,7 +171,8 @@ impl Reply {
             errors: Vec::new(),
             errors_used: false,
             tally: Tally::default(),
-            held: 0,
+            unpaused: 0,
+            held: None,
             account: None,
         }
     }
@@ -176,7 +180,10 @@ impl Reply {
     /// The same, for a request in this role.
     #[must_use]
     pub fn in_role(mut self, role: Role) -> Self {
-        self.status_place = if role == Role::Authorizer { StatusPlace::First } else { StatusPlace::Last };
+        if role == Role::Authorizer {
+            self.status_place = StatusPlace::First;
+            self.held = Some(Vec::new());
+        }
         self
     }
 
@@ -202,6 +209,9 @@ impl Reply {
             return Err(head);
         }
         self.head = Some(head.with_status(self.status_place));
+        if let Some(held) = &mut self.held {
+            held.clear();
+        }
         Ok(())
     }
 
@@ -223,6 +233,14 @@ impl Reply {
     /// Whether this answers a HEAD request.
     pub fn is_head_only(&self) -> bool {
         self.head_only
+    }
+
+    /// Who makes the body; the application as long as there is no head.
+    pub fn body_source(&self) -> BodySource {
+        match self.state {
+            State::Body { rule: BodyRule::Replaced, .. } => BodySource::WebServer,
+            _ => self.head.as_ref().map_or(BodySource::Application, Head::body_source),
+        }
     }
 
     /// Whether the peer has given the request up.
@@ -260,9 +278,12 @@ impl Reply {
             return Ok(());
         }
         self.check_abort()?;
-        let head = self.start()?;
+        if self.hold(piece) {
+            return Ok(());
+        }
+        let (head, held) = self.start()?;
         let piece = &piece[..self.admit(piece.len() as u64) as usize];
-        self.transmit(&[&head, piece], None, pause)
+        self.transmit(&[&head, &held, piece], None, pause)
     }
 
     /// Sends the rest of the body, and the head if that is still to be sent, and ends the answer.
@@ -271,9 +292,9 @@ impl Reply {
     /// [`ReplyError`]; the reply can still be refused if the head was not sent.
     pub fn end(&mut self, pieces: &[&[u8]], pause: &dyn Pause) -> Result<(), ReplyError> {
         self.check_abort()?;
-        let head = self.start()?;
-        let mut parts = Vec::with_capacity(pieces.len() + 1);
-        parts.push(&head[..]);
+        let (head, held) = self.start()?;
+        let mut parts = Vec::with_capacity(pieces.len() + 2);
+        parts.extend([&head[..], &held]);
         for piece in pieces {
             parts.push(&piece[..self.admit(piece.len() as u64) as usize]);
         }
@@ -289,11 +310,11 @@ impl Reply {
     pub fn send_file(&mut self, file: File, offset: u64, length: u64, pause: &dyn Pause) -> Result<(), ReplyError> {
         let file = Arc::new(file);
         self.check_abort()?;
-        let head = self.start()?;
+        let (head, held) = self.start()?;
         let end = offset + self.admit(length);
         let mut result = Ok(());
         pause.step_aside(&mut || {
-            result = self.transmit(&[&head], None, &NothingHeld).and_then(|()| self.transmit_file(&file, offset, end))
+            result = self.transmit(&[&head, &held], None, &NothingHeld).and_then(|()| self.transmit_file(&file, offset, end))
         });
         result
     }
@@ -355,10 +376,21 @@ impl Reply {
         }
     }
 
-    /// The head's bytes if they are to be sent now; from here on they count as sent.
-    fn start(&mut self) -> Result<Vec<u8>, ReplyError> {
+    /// Whether a piece waits for the end of the answer.
+    fn hold(&mut self, piece: &[u8]) -> bool {
+        match &mut self.held {
+            Some(held) if self.head.is_some() && held.len() + piece.len() <= MAX_HELD => {
+                held.extend_from_slice(piece);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// The head's bytes, and those of a body that waited, if they are to be sent now; from here on they count as sent.
+    fn start(&mut self) -> Result<(Vec<u8>, Vec<u8>), ReplyError> {
         if self.is_head_sent() {
-            return Ok(Vec::new());
+            return Ok((Vec::new(), Vec::new()));
         }
         let head = self.head.clone().ok_or(ReplyError::NoHead)?;
         let status = head.code();
@@ -366,7 +398,9 @@ impl Reply {
         self.tally = Tally { status, head_length: bytes.len() as u64, sent: 0 };
         self.state = State::Body { rule, sent: 0 };
         self.head = None;
-        Ok(bytes)
+        let mut held = self.held.take().unwrap_or_default();
+        held.truncate(self.admit(held.len() as u64) as usize);
+        Ok((bytes, held))
     }
 
     /// How many of `length` more body bytes may be sent.
@@ -375,12 +409,12 @@ impl Reply {
             return 0;
         };
         let allowed = match rule {
-            BodyRule::Nothing => 0,
+            BodyRule::Nothing | BodyRule::Replaced => 0,
             BodyRule::Exactly(expected) => length.min(*expected - *sent),
             BodyRule::Open => length,
         };
         *sent += allowed;
-        if !self.head_only {
+        if !self.head_only && *rule != BodyRule::Replaced {
             self.excess += length - allowed;
         }
         allowed
@@ -393,11 +427,18 @@ impl Reply {
     fn check_complete(&mut self) -> Result<(), ReplyError> {
         match self.state {
             State::Body { rule: BodyRule::Exactly(expected), sent } if sent < expected => {
-                self.cut();
+                match self.is_authorizers() && self.tally.sent == 0 {
+                    true => self.state = State::HeadUnsent,
+                    false => self.cut(),
+                }
                 Err(ReplyError::BodyShort { expected, sent })
             }
             _ => Ok(()),
         }
+    }
+
+    fn is_authorizers(&self) -> bool {
+        self.status_place == StatusPlace::First
     }
 
     fn cut(&mut self) {
@@ -412,11 +453,11 @@ impl Reply {
         if length == 0 && end.is_none() {
             return Ok(());
         }
-        self.held += length + SEND_COST;
-        if self.held < LONGEST_HOLD {
+        self.unpaused += length + SEND_COST;
+        if self.unpaused < LONGEST_HOLD {
             return self.transmit_records(parts, length, end, pause);
         }
-        self.held = 0;
+        self.unpaused = 0;
         let mut result = Ok(());
         pause.step_aside(&mut || result = self.transmit_records(parts, length, end, &NothingHeld));
         result
@@ -549,6 +590,8 @@ const LONGEST_HOLD: usize = 64 * 1024;
 const SEND_COST: usize = 1024;
 /// Pieces of a record beyond this many are copied together: a system call takes 1024.
 const MAX_PIECES: usize = 64;
+/// How much of an authorizer's body waits for its end. Longer ones are streamed as everybody's.
+const MAX_HELD: usize = MAX_CONTENT_LEN;
 /// Content of a record of file bytes: as much as one record takes, in a multiple of eight as the specification recommends.
 const FILE_RECORD_LEN: u64 = 65_528;
 
@@ -897,6 +940,64 @@ mod tests {
         assert!(matches!(result, Err(ReplyError::BodyShort { expected: 5, sent: 4 })), "{result:?}");
         drop(reply);
         assert_eq!(recorder.take(), [Call::Cut(KEPT)], "once");
+    }
+
+    /// An authorizer's reply with a head that lets the request in.
+    fn allowing(headers: &[(&str, &str)]) -> (Arc<Recorder>, Reply) {
+        let (recorder, reply) = reply();
+        let mut reply = reply.in_role(Role::Authorizer);
+        reply.set_head(head("200 OK", headers)).unwrap();
+        (recorder, reply)
+    }
+
+    #[test]
+    fn an_authorizers_answer_goes_out_whole() {
+        let (recorder, mut reply) = allowing(&[]);
+        for piece in [b"one", b"two"] {
+            reply.write(piece, &NothingHeld).unwrap();
+            assert_eq!(recorder.take(), []);
+        }
+        reply.end(&[b"three"], &NothingHeld).unwrap();
+        let [Call::End(KEPT, bytes)] = &recorder.take()[..] else { panic!("one end") };
+        assert_eq!(records(bytes)[0], (6, b"Status: 200 OK\r\n\r\nonetwothree".to_vec()));
+    }
+
+    #[test]
+    fn an_authorizers_answer_that_breaks_is_a_500() {
+        let (dropped_early, mut reply) = allowing(&[]);
+        reply.write(b"part", &NothingHeld).unwrap();
+        drop(reply);
+        let (short, mut reply) = allowing(&[("Content-Length", "5")]);
+        reply.write(b"part", &NothingHeld).unwrap();
+        let result = reply.end(&[], &NothingHeld);
+        assert!(matches!(result, Err(ReplyError::BodyShort { expected: 5, sent: 4 })), "{result:?}");
+        drop(reply);
+        for recorder in [dropped_early, short] {
+            let [Call::End(KEPT, bytes)] = &recorder.take()[..] else { panic!("one end") };
+            let text = String::from_utf8(records(bytes)[0].1.clone()).unwrap();
+            assert!(text.contains("Status: 500 ") && !text.contains("200 OK") && !text.contains("part"), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_authorizers_long_body_is_streamed_in_order() {
+        let (recorder, mut reply) = allowing(&[]);
+        let long = vec![b'x'; MAX_HELD];
+        for piece in [&b"first"[..], &long, b"last"] {
+            reply.write(piece, &NothingHeld).unwrap();
+        }
+        reply.end(&[], &NothingHeld).unwrap();
+        let body = body_of(&records(&recorder.bytes()));
+        assert!(body.starts_with(b"firstx") && body.ends_with(b"xlast") && body.len() == MAX_HELD + 9, "{}", body.len());
+    }
+
+    #[test]
+    fn an_authorizers_second_head_drops_what_waited_behind_the_first() {
+        let (recorder, mut reply) = allowing(&[]);
+        reply.write(b"welcome", &NothingHeld).unwrap();
+        reply.set_head(head("403 Forbidden", &[])).unwrap();
+        reply.end(&[b"no"], &NothingHeld).unwrap();
+        assert_eq!(body_of(&records(&recorder.bytes())), b"no");
     }
 
     #[test]

@@ -156,7 +156,8 @@ impl Header {
 
     fn parse_fields(input: &[u8]) -> Option<Self> {
         let (_, fields) = take::<_, _, ()>(HEADER_LEN)(input).ok()?;
-        let [_version, record_type, id_high, id_low, length_high, length_low, padding_length, _reserved] = *fields.first_chunk()?;
+        let [_version, record_type, id_high, id_low, length_high, length_low, padding_length, _reserved] =
+            *fields.first_chunk()?;
         let request_id = RequestId(u16::from_be_bytes([id_high, id_low]));
         let content_length = u16::from_be_bytes([length_high, length_low]);
         Some(Self { record_type: record_type.into(), request_id, content_length, padding_length })

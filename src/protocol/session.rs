@@ -484,7 +484,9 @@ mod tests {
         [RecordType::AbortRequest, RecordType::Params, RecordType::Stdin, RecordType::Data];
 
     fn in_phase(phase: Phase) -> Session {
-        Session { limits: LIMITS, open: BTreeMap::from([(ID, phase)]) }
+        let mut session = Session::new(LIMITS);
+        session.open.insert(ID, phase);
+        session
     }
 
     fn record(record_type: RecordType, request_id: RequestId, content: &[u8]) -> Record<'_> {

@@ -65,6 +65,7 @@ pub fn of_bridge(pool: &config::Pool) -> wsgi::Settings {
         remote_user: pool.remote_user,
         errors: pool.errors,
         abort: pool.abort,
+        sendfile_header: pool.sendfile_header.clone(),
         multithread: pool.threads > 1,
         multiprocess: pool.processes.max > 1,
     }

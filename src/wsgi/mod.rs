@@ -12,7 +12,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
 
 use crate::config::{ErrorsTo, Mount, OnAbort, RemoteUser};
-use crate::exchange::{Body, Exchange, Params, Pause, Reply, ReplyError};
+use crate::exchange::{Body, BodySource, Exchange, Params, Pause, Reply, ReplyError};
 use crate::workers::Handler;
 
 mod abort;
@@ -47,6 +47,8 @@ pub struct Settings {
     pub errors: ErrorsTo,
     /// What becomes of a running application when the web server gives its request up.
     pub abort: OnAbort,
+    /// The header that makes the web server send a file instead of a body.
+    pub sendfile_header: Option<String>,
     /// Whether there is a second worker in this process.
     pub multithread: bool,
     /// Whether there is a second process.
@@ -81,6 +83,7 @@ struct Gateway<'py> {
     environs: EnvironBuilder<'py>,
     errors: ErrorsTo,
     mount: Mount,
+    sendfile_header: Option<Arc<str>>,
     process: u32,
     /// If aborts are to be raised.
     interrupter: Option<Interrupter>,
@@ -154,7 +157,8 @@ impl<'py> Gateway<'py> {
         let environs = EnvironBuilder::new(py, settings, py.get_type::<FileWrapper>().as_any())?;
         let (errors, mount, process) = (settings.errors, settings.mount.clone(), std::process::id());
         let interrupter = aborts.map(Interrupter::new);
-        Ok(Self { gil: Gil(py), app, environs, errors, mount, process, interrupter })
+        let sendfile_header = settings.sendfile_header.as_deref().map(Arc::from);
+        Ok(Self { gil: Gil(py), app, environs, errors, mount, sendfile_header, process, interrupter })
     }
 
     /// Unique among the processes of this machine as long as they live.
@@ -184,7 +188,7 @@ impl<'py> Gateway<'py> {
         environ.set_item(intern!(py, "pyfcgid.request_id"), &id)?;
         environ.set_item(intern!(py, "pyfcgid.aborted"), Bound::new(py, Aborted::new(&reply))?)?;
         let interruption = self.interrupter.as_ref().map(|interrupter| interrupter.listen(&reply));
-        let start_response = Bound::new(py, StartResponse::new(reply, interruption))?;
+        let start_response = Bound::new(py, StartResponse::new(reply, interruption, self.sendfile_header.clone()))?;
         let peer = (self.errors == ErrorsTo::Peer).then(|| start_response.clone().unbind());
         let errors = Bound::new(py, Errors::new(id, peer))?;
         environ.set_item(intern!(py, "wsgi.errors"), &errors)?;
@@ -236,6 +240,9 @@ impl<'py> Gateway<'py> {
     }
 
     fn send(&self, response: &Bound<'py, PyAny>, start: &StartResponse) -> Result<(), Failure> {
+        if self.is_body_replaced(start)? {
+            return self.end(start);
+        }
         if let Ok(list) = response.cast_exact::<PyList>() {
             return self.send_whole(list.iter(), start);
         }
@@ -270,12 +277,24 @@ impl<'py> Gateway<'py> {
     fn send_pieces(&self, response: &Bound<'py, PyAny>, start: &StartResponse) -> Result<(), Failure> {
         let mut pieces = start.run_application(self.gil.0, || response.try_iter())?;
         while let Some(piece) = start.run_application(self.gil.0, || pieces.next().transpose())? {
+            if self.is_body_replaced(start)? {
+                break;
+            }
             let piece = bytes("an item of the response", &piece)?.as_bytes();
             start.with_reply(|reply| match reply.has_head() {
                 true => reply.write(piece, &self.gil),
                 false => Err(ReplyError::NoHead),
             })??;
         }
+        self.end(start)
+    }
+
+    /// Whether the web server sends a file, so that the application's response is not to be read.
+    fn is_body_replaced(&self, start: &StartResponse) -> PyResult<bool> {
+        Ok(self.sendfile_header.is_some() && start.with_reply(|reply| reply.body_source())? == BodySource::WebServer)
+    }
+
+    fn end(&self, start: &StartResponse) -> Result<(), Failure> {
         start.with_reply(|reply| reply.end(&[], &self.gil))??;
         Ok(())
     }

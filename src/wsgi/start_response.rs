@@ -17,11 +17,13 @@ pub(super) struct StartResponse {
     reply: Slot<Reply>,
     /// If an abort is to be raised.
     interruption: Option<Arc<Interruption>>,
+    sendfile_header: Option<Arc<str>>,
 }
 
 impl StartResponse {
-    pub(super) fn new(reply: Reply, interruption: Option<Arc<Interruption>>) -> Self {
-        Self { reply: Slot::new(reply), interruption }
+    /// With the header of this name the web server makes the body.
+    pub(super) fn new(reply: Reply, interruption: Option<Arc<Interruption>>, sendfile_header: Option<Arc<str>>) -> Self {
+        Self { reply: Slot::new(reply), interruption, sendfile_header }
     }
 
     /// Runs code of the application, the only code that an abort may interrupt.
@@ -80,7 +82,7 @@ impl StartResponse {
         {
             return Err(PyErr::from_value(exc_info.get_item(1)?));
         }
-        let head = checked_head(status, headers)?;
+        let head = checked_head(status, headers, this.sendfile_header.as_deref())?;
         let is_first = this.with_reply(|reply| {
             let is_first = exc_info.is_some() || !reply.has_head();
             is_first && reply.set_head(head).is_ok()
@@ -126,7 +128,7 @@ pub(super) fn to_python(error: &ReplyError) -> PyErr {
     }
 }
 
-fn checked_head(status: &Bound<'_, PyAny>, headers: &Bound<'_, PyAny>) -> PyResult<Head> {
+fn checked_head(status: &Bound<'_, PyAny>, headers: &Bound<'_, PyAny>, sendfile: Option<&str>) -> PyResult<Head> {
     let refused = |error: HeadError| PyValueError::new_err(error.to_string());
     let mut head = Head::new(&latin1::encode("status", status)?).map_err(refused)?;
     for header in headers.try_iter()? {
@@ -134,7 +136,11 @@ fn checked_head(status: &Bound<'_, PyAny>, headers: &Bound<'_, PyAny>) -> PyResu
         let Some((name, value)) = pair(&header) else {
             return Err(PyTypeError::new_err("each header must be a (name, value) tuple"));
         };
-        head.push(&latin1::encode("header name", &name)?, &latin1::encode("header value", &value)?).map_err(refused)?;
+        let (name, value) = (latin1::encode("header name", &name)?, latin1::encode("header value", &value)?);
+        head.push(&name, &value).map_err(refused)?;
+        if sendfile.is_some_and(|sendfile| name.eq_ignore_ascii_case(sendfile.as_bytes())) && !value.is_empty() {
+            head.replace_body();
+        }
     }
     Ok(head)
 }

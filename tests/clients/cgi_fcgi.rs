@@ -39,7 +39,8 @@ impl Installed {
         let gate = place.path().join("gate");
         let mut serve_options = file.serve_options();
         serve_options.extend(options.iter().map(ToString::to_string));
-        let back_end = BackEnd { app: app_path(app), address: Address::Unix(socket.clone()), options: serve_options, gate };
+        let back_end =
+            BackEnd { app: app_path(app), addresses: vec![Address::Unix(socket.clone())], options: serve_options, gate };
         let served = back_end.start();
         let socket = socket.to_str().expect("a temporary path is UTF-8");
         let script = place.write("app", file.replace(DOCUMENTED_SOCKET, socket).text());
