@@ -44,6 +44,8 @@ UPSTREAM = """
         {keepalive}
     }}
 """
+# nginx keeps more connections than it uses at once, and these answer on no other one while a kept one is open.
+ONE_CONNECTION_AT_A_TIME = {"flup6", "PHP-FPM"}
 KEEPALIVE = "keepalive 64; keepalive_requests 1000000;"
 LOCATION = """
         location /{name}/ {{
@@ -95,7 +97,11 @@ def path_of(peer):
 def upstream(peer, server):
     address = server.address
     where = f"{address[0]}:{address[1]}" if isinstance(address, tuple) else f"unix:{address}"
-    return UPSTREAM.format(name=safe(peer.name), address=where, keepalive=KEEPALIVE if peer.kind.keeps else "")
+    return UPSTREAM.format(name=safe(peer.name), address=where, keepalive=KEEPALIVE if is_kept(peer) else "")
+
+
+def is_kept(peer):
+    return peer.kind.keeps and peer.kind.peer not in ONE_CONNECTION_AT_A_TIME
 
 
 def location(peer, place):
@@ -105,7 +111,7 @@ def location(peer, place):
 
 def directives(peer, name, place):
     if peer.kind.speaks == FASTCGI:
-        keep = ["fastcgi_keep_conn on"] if peer.kind.keeps else []
+        keep = ["fastcgi_keep_conn on"] if is_kept(peer) else []
         script = [f"fastcgi_param SCRIPT_FILENAME {place}/hello.php"] if peer.kind.peer == "PHP-FPM" else []
         return [f"fastcgi_pass {name}", *keep, *script, *(f"fastcgi_param {key} {value}" for key, value in PARAMS)]
     if peer.kind.speaks == UWSGI:

@@ -9,7 +9,7 @@ from processes import children, pss
 from rounds import Running, record
 
 IDLE = 10000
-WAIT = "import {module}; print(flush=True); input()"
+WAIT = "import sys, {module}; print(flush=True); sys.stdin.read()"
 
 
 def run_memory(bench):

@@ -1,5 +1,6 @@
 """Measuring: every server of a section in turn, round by round, so that whatever else the machine does hits them all alike."""
 
+import os
 import shutil
 import statistics
 import sys
@@ -13,6 +14,7 @@ from peers import HTTP
 from processes import NotRunning
 
 LARGE_FILE = "large.bin"
+SHARED_MEMORY, ENOUGH_ROOM = "/dev/shm", 1 << 30
 
 
 class Bench:
@@ -26,9 +28,9 @@ class Bench:
         self.share = share
         self.large = large
 
-    def requests(self, case, peer):
+    def requests(self, case, peer, part=1):
         slower = SLOW.get(peer.kind.name, 1)
-        return max(int(case.requests * self.share / slower), min(case.requests, 2))
+        return max(int(case.requests * self.share * part / slower), 1)
 
 
 class Running:
@@ -36,7 +38,7 @@ class Running:
 
     def __init__(self, bench, section):
         self.bench, self.section = bench, section
-        self.place = Path(tempfile.mkdtemp(prefix="pyfcgid-compare-"))
+        self.place = Path(tempfile.mkdtemp(prefix="pyfcgid-compare-", dir=in_memory()))
         self.place.chmod(0o755)
         self.servers, self.faults, self.front = {}, {}, None
 
@@ -69,7 +71,7 @@ class Running:
         if missing:
             self.faults[peer.name] = f"not installed: {missing[0]}: {bench.tools.missing[missing[0]]}"
             return
-        environment = {"LARGE_FILE": str(bench.large), "HOME": str(self.place)}
+        environment = {"LARGE_FILE": str(bench.large), "HOME": str(self.place), "TMPDIR": str(self.place)}
         server = peer.start(bench.tools, bench.pyfcgid, self.place, self.section.module, environment)
         self.servers[peer.name] = server
         try:
@@ -88,9 +90,18 @@ class Running:
         self.front = Front(self.bench.tools, self.place, pairs)
         self.front.wait_until_it_listens()
 
-    def measure(self, case, peer):
+    def warm_up(self):
+        """The first requests are slower: imports, caches, memory that comes for the first time."""
+        for peer in self.section.peers:
+            if self.section.cases and peer.name not in self.faults:
+                try:
+                    self.measure(self.section.cases[0], peer, 0.05)
+                except Fault as fault:
+                    self.faults[peer.name] = f"FAILED: {fault}"
+
+    def measure(self, case, peer, part=1):
         server = self.servers[peer.name]
-        arguments = ["--requests", self.bench.requests(case, peer), "--parallel", case.parallel, "--patience", 30]
+        arguments = ["--requests", self.bench.requests(case, peer, part), "--parallel", case.parallel, "--patience", 30]
         arguments += case.arguments
         if self.section.through == NGINX:
             arguments += ["--http", "--path", path_of(peer)]
@@ -101,10 +112,19 @@ class Running:
         return load(self.bench.generator, address, server.pid, arguments)
 
 
+def in_memory():
+    """A directory for sockets and bodies that is no disk, whose speed is not what is measured. None if there is none with room."""
+    if not os.access(SHARED_MEMORY, os.W_OK):
+        return None
+    room = os.statvfs(SHARED_MEMORY)
+    return SHARED_MEMORY if room.f_bavail * room.f_frsize > ENOUGH_ROOM else None
+
+
 def run_section(bench, section):
     """What was measured, by case and server: {"rounds": [...]} with the figures of each round, or {"fault": why}."""
     results = {case.key: {} for case in section.cases}
     with Running(bench, section) as running:
+        running.warm_up()
         for number in range(bench.rounds):
             print(f"{section.title}: round {number + 1} of {bench.rounds}", file=sys.stderr)
             for case in section.cases:

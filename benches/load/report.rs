@@ -22,7 +22,7 @@ impl Report {
         self.add(&format!("{prefix}errors"), tally.errors as f64, 0);
         self.add(&format!("{prefix}connections"), tally.opened as f64, 0);
         self.add(&format!("{prefix}seconds"), seconds, 4);
-        self.add(&format!("{prefix}rps"), done / seconds, 1);
+        self.add(&format!("{prefix}rps"), done / seconds, 4);
         for (name, share) in [("p50_us", 0.5), ("p99_us", 0.99), ("p999_us", 0.999)] {
             self.add(&format!("{prefix}{name}"), percentile(&tally.latencies, share).as_secs_f64() * 1e6, 1);
         }
