@@ -10,6 +10,7 @@ SYSCONFDIR ?=
 DEMO_PORT ?= 8080
 DEMO_ONCE ?=
 BENCH_OPTIONS ?=
+QUICK ?=
 TARGET_DIR = $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
@@ -39,9 +40,10 @@ check-fast: cargo fmt ## format, lints and the tests that need no Python and no 
 	$(CARGO) test --locked --quiet --no-default-features
 
 .PHONY: bench
-bench: cargo ## measure against uWSGI and flup6 (BENCH_OPTIONS=--quick)
+bench: cargo ## measure against other servers (QUICK=1: rough, but soon done; BENCH_OPTIONS='--only alone')
 	@.ci/install-packages build
-	benches/compare $(BENCH_OPTIONS)
+	@.ci/install-packages bench || echo 'Some servers are missing, and will be listed as such.' >&2
+	python3 benches/compare $(if $(QUICK),--quick) $(BENCH_OPTIONS)
 
 # Builds nothing: root often has no cargo, and what root builds nobody else can build again.
 .PHONY: install
