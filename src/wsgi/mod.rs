@@ -231,12 +231,21 @@ impl<'py> Gateway<'py> {
         let py = self.gil.0;
         let response = start.get().run_application(py, || self.app.call1((environ, start)))?;
         let outcome = self.send(&response, start.get());
-        if let Some(close) = response.getattr_opt(intern!(py, "close"))?
+        self.close(line, &response)?;
+        outcome
+    }
+
+    /// Lists and tuples have no `close`, and to find that out takes longer than to send them.
+    fn close(&self, line: &RequestLine<'_>, response: &Bound<'py, PyAny>) -> PyResult<()> {
+        if response.is_exact_instance_of::<PyList>() || response.is_exact_instance_of::<PyTuple>() {
+            return Ok(());
+        }
+        if let Some(close) = response.getattr_opt(intern!(self.gil.0, "close"))?
             && let Err(error) = close.call0()
         {
             self.log_traceback(line, &error);
         }
-        outcome
+        Ok(())
     }
 
     fn send(&self, response: &Bound<'py, PyAny>, start: &StartResponse) -> Result<(), Failure> {

@@ -193,16 +193,16 @@ pub(crate) fn browser_that_leaves_in_its_answer_harms_nobody(site: &Site) {
 pub(crate) fn browser_that_leaves_a_silent_app_interrupts_it_as_documented(site: &Site) {
     let running = site.start_raising("clients/apps/interrupted.py");
     let browser = running.ask("/silent");
-    running.served.wait_for_log("running");
+    running.wait_for_log("running");
     drop(browser);
     if hears_of_a_browser_that_leaves(site.client) {
-        running.served.wait_for_log("it ended while it was silent");
+        running.wait_for_log("it ended while it was silent");
     } else {
         // Time to find out, should the web server have learned it.
         thread::sleep(Duration::from_millis(500));
-        assert!(!running.served.log().contains("it ended"), "{}", running.served.log());
+        assert!(!running.log().contains("it ended"), "{}", running.log());
         running.open_gate();
-        running.served.wait_for_log("it ended while it streamed");
+        running.wait_for_log("it ended while it streamed");
     }
     assert_eq!(running.get("/short").expect(200).text(), "short\n");
     running.expect_healthy();
@@ -214,7 +214,7 @@ pub(crate) fn browser_that_leaves_a_stream_interrupts_it(site: &Site) {
     let mut browser = running.open(Request::get("/stream"));
     browser.read_until(b"on and on\n");
     drop(browser);
-    running.served.wait_for_log("it ended while it streamed");
+    running.wait_for_log("it ended while it streamed");
     assert_eq!(running.get("/short").expect(200).text(), "short\n");
     running.expect_healthy();
 }

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Instant;
 
+use crate::relay::Relay;
 use crate::site::{Client, Connections, Site};
 use crate::support::latency::{Latencies, expect_ratio};
 use crate::support::peer::DEADLINE;
@@ -77,7 +78,7 @@ fn count_of_requests() -> usize {
 
 #[test]
 fn every_one_of_64_browsers_gets_its_own_answers_over_at_most_4_connections() {
-    let (running, relay) = SITE.start_counted("web_servers/apps/answers.py");
+    let (running, relays) = SITE.start_counted("web_servers/apps/answers.py");
     let (port, count, started) = (running.port(), count_of_requests(), Instant::now());
     thread::scope(|scope| {
         for browser in 0..BROWSERS {
@@ -92,10 +93,14 @@ fn every_one_of_64_browsers_gets_its_own_answers_over_at_most_4_connections() {
             });
         }
     });
-    let (connections, rate) = (relay.accepted(), count as f64 / started.elapsed().as_secs_f64());
+    let (connections, rate) = (accepted(&relays), count as f64 / started.elapsed().as_secs_f64());
     println!("{count} requests, {BROWSERS} at once: {connections} connections, {rate:.0} requests a second");
     assert!(connections <= MOST_CONNECTIONS, "{connections} connections");
     running.expect_healthy();
+}
+
+fn accepted(relays: &[Relay]) -> usize {
+    relays.iter().map(Relay::accepted).sum()
 }
 
 fn measure_small(port: u16) -> Latencies {
@@ -131,13 +136,13 @@ fn measure_beside_download(port: u16, target: &str) -> Latencies {
 
 #[test]
 fn small_requests_are_quick_beside_a_download_through_the_same_haproxy() {
-    let (running, relay) = SITE.start_counted("apps/downloads.py");
+    let (running, relays) = SITE.start_counted("apps/downloads.py");
     let port = running.port();
     measure_small(port);
     for target in ["/pieces-of-64k", "/file"] {
         expect_ratio(target, MOST_TIMES, || (measure_small(port), measure_beside_download(port, target)));
     }
     // HAProxy opens another when a browser leaves in the middle of its answer, as this one does.
-    assert!(relay.accepted() <= MOST_CONNECTIONS, "{} connections", relay.accepted());
+    assert!(accepted(&relays) <= MOST_CONNECTIONS, "{} connections", accepted(&relays));
     running.expect_healthy();
 }

@@ -11,6 +11,7 @@ use crate::ports::reserve_port;
 use crate::relay::Relay;
 use crate::shipped::Shipped;
 use crate::support::peer::Address;
+use crate::support::process::wait_until;
 use crate::support::{Launch, Pyfcgid};
 use crate::web_server::{Place, WebServer, permit};
 use crate::{apache, caddy, h2o, haproxy, lighttpd, mod_fcgid, nginx};
@@ -91,7 +92,7 @@ impl Site {
             file = file.replace(documented, &text_of(&between(address)));
         }
         let web_server = self.front(file, &public);
-        let back = Back::Own { served, back_end, _sockets: sockets };
+        let back = Back::Own { served: Box::new(served), back_end, _sockets: sockets };
         Running { web_server, back, public, prefix: self.prefix }
     }
 
@@ -126,7 +127,7 @@ impl Site {
 /// Who started pyfcgid.
 #[derive(Debug)]
 enum Back {
-    Own { served: Pyfcgid, back_end: BackEnd, _sockets: Place },
+    Own { served: Box<Pyfcgid>, back_end: BackEnd, _sockets: Place },
     Apaches { _installed: mod_fcgid::Installed },
 }
 
@@ -218,7 +219,7 @@ impl Running {
         let Back::Own { served, back_end, .. } = &mut self.back else { panic!("Apache started it") };
         let stopped = served.stop();
         assert!(stopped.success(), "{stopped}: {}", served.log());
-        *served = back_end.start();
+        **served = back_end.start();
     }
 
     /// What pyfcgid logged; Apache's log has that of what it started.
@@ -227,6 +228,12 @@ impl Running {
             Back::Own { served, .. } => served.log(),
             Back::Apaches { .. } => self.web_server.log(),
         }
+    }
+
+    /// Waits until this is in what pyfcgid logged.
+    #[track_caller]
+    pub(crate) fn wait_for_log(&self, text: &str) {
+        wait_until(text, || self.log().contains(text));
     }
 
     /// Fails when one of them has ended or panicked.

@@ -85,7 +85,7 @@ fn aborted_requests_end_at_once_if_they_are_interrupted_and_the_others_run_on() 
     let gate = server.directory().join("gate");
     let mut peer = server.connect();
     for id in 1..=4 {
-        let params = Params::get(&format!("/?{}", gate.display())).add("HTTP_COOKIE", &format!("id={id}"));
+        let params = Params::get(&format!("/?{}", gate.display())).add("HTTP_COOKIE", format!("id={id}"));
         peer.send_request(id, true, &params, b"");
         server.wait_for_log(&format!("the app ran for id={id}"));
     }
