@@ -31,7 +31,7 @@ demo: cargo ## build, and show a page through a real nginx (DEMO_PORT=8080; DEMO
 	@DEMO_PORT='$(DEMO_PORT)' DEMO_ONCE='$(DEMO_ONCE)' .ci/demo
 
 .PHONY: test
-test: cargo test-packages venv fmt clippy doc test-no-python test-all ## set up what is missing, then check and test everything
+test: cargo test-packages venv fmt clippy doc test-no-python test-all guard ## set up what is missing, then check and test everything
 	@.ci/list-servers
 
 .PHONY: check-fast
@@ -44,6 +44,11 @@ bench: cargo ## measure against other servers (QUICK=1: rough, but soon done; BE
 	@.ci/install-packages build
 	@.ci/install-packages bench || echo 'Some servers are missing, and will be listed as such.' >&2
 	python3 benches/compare $(if $(QUICK),--quick) $(BENCH_OPTIONS)
+
+.PHONY: guard
+guard: cargo ## count the instructions of a request and compare them with the committed figures
+	@.ci/install-packages build guard
+	benches/instructions
 
 # Builds nothing: root often has no cargo, and what root builds nobody else can build again.
 .PHONY: install
