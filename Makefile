@@ -18,6 +18,7 @@ FUZZ_LENGTH ?= 80000
 # Only the bodies that do not fit in memory use files.
 MIRI_OPTIONS ?= -Zmiri-disable-isolation
 HOST = $(shell rustc -vV | sed -n 's/^host: //p')
+QUICK ?=
 TARGET_DIR = $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
@@ -47,9 +48,10 @@ check-fast: cargo fmt ## format, lints and the tests that need no Python and no 
 	$(CARGO) test --locked --quiet --no-default-features
 
 .PHONY: bench
-bench: cargo ## measure against uWSGI and flup6 (BENCH_OPTIONS=--quick)
+bench: cargo ## measure against other servers (QUICK=1: rough, but soon done; BENCH_OPTIONS='--only alone')
 	@.ci/install-packages build
-	benches/compare $(BENCH_OPTIONS)
+	@.ci/install-packages bench || echo 'Some servers are missing, and will be listed as such.' >&2
+	python3 benches/compare $(if $(QUICK),--quick) $(BENCH_OPTIONS)
 
 .PHONY: fuzz
 fuzz: nightly ## fuzz every parser, the session and the response head (FUZZ_SECONDS=60 each)

@@ -300,6 +300,7 @@ mod tests {
             ("remote-user", "never", "never"),
             ("errors", "peer", "peer"),
             ("roles", "authorizer", "authorizer"),
+            ("sendfile-header", "X-Sendfile", "X-Sendfile"),
             ("backlog", "5", "5"),
             ("socket-mode", "600", "0600"),
             ("socket-owner", "nginx", "nginx"),

@@ -26,12 +26,21 @@ mod haproxy;
 mod http;
 #[path = "clients/lighttpd.rs"]
 mod lighttpd;
+#[path = "web_servers/mod_fcgid.rs"]
+#[allow(dead_code, reason = "shared with other tests")]
+mod mod_fcgid;
+#[path = "clients/multiplexing.rs"]
+mod multiplexing;
 #[path = "web_servers/nginx.rs"]
 mod nginx;
+#[path = "clients/overload.rs"]
+mod overload;
 #[path = "web_servers/ports.rs"]
 mod ports;
 #[path = "web_servers/relay.rs"]
 mod relay;
+#[path = "clients/sendfile.rs"]
+mod sendfile;
 #[path = "web_servers/shipped.rs"]
 #[allow(dead_code, reason = "shared with other tests")]
 mod shipped;
@@ -71,6 +80,8 @@ macro_rules! site_tests {
                 slow_browser_gets_all_of_8_mib,
                 browser_that_leaves_in_its_upload_is_not_served,
                 browser_that_leaves_in_its_answer_harms_nobody,
+                browser_that_leaves_a_silent_app_interrupts_it_as_documented,
+                browser_that_leaves_a_stream_interrupts_it,
                 restart_between_requests_costs_none,
                 connections_are_kept_or_closed_as_documented,
                 $($extra,)?
@@ -130,6 +141,64 @@ site_tests!(
     },
     also the_web_server_keeps_what_is_its_own
 );
+
+site_tests!(
+    apache_sethandler_root_site,
+    Site {
+        client: Client::Apache,
+        file: "apache/sethandler.conf",
+        prefix: "",
+        connections: Connections::Kept,
+    },
+    also the_web_server_keeps_what_is_its_own
+);
+
+site_tests!(
+    apache_proxypass_site_under_a_prefix,
+    Site {
+        client: Client::Apache,
+        file: "apache/prefix-proxypass.conf",
+        prefix: "/app",
+        connections: Connections::Kept,
+    },
+    also the_web_server_keeps_what_is_its_own
+);
+
+site_tests!(
+    apache_balancer_site,
+    Site {
+        client: Client::Apache,
+        file: "apache/balancer.conf",
+        prefix: "",
+        connections: Connections::Kept,
+    },
+    also the_web_server_keeps_what_is_its_own
+);
+
+/// Apache starts pyfcgid, so it is not restarted here, and there is no address to count connections on.
+mod mod_fcgid_root_site {
+    use super::*;
+
+    const SITE: Site =
+        Site { client: Client::ModFcgid, file: "apache/mod_fcgid.conf", prefix: "", connections: Connections::OneShot };
+
+    site_tests!(@checks
+        paths_are_split_at_the_prefix,
+        encoded_slashes_are_decoded_once,
+        uploads_arrive_whole_with_their_length,
+        chunked_uploads_arrive_whole_with_their_length,
+        head_and_304_have_no_body,
+        each_cookie_has_its_own_line,
+        exception_is_a_plain_500,
+        broken_response_with_a_length_is_cut,
+        broken_response_without_a_length_ends_as_documented,
+        response_arrives_piece_by_piece,
+        slow_browser_gets_all_of_8_mib,
+        browser_that_leaves_in_its_upload_is_not_served,
+        browser_that_leaves_in_its_answer_harms_nobody,
+        the_web_server_keeps_what_is_its_own,
+    );
+}
 
 site_tests!(
     haproxy_root_site,

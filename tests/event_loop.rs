@@ -11,10 +11,14 @@ mod answers;
 mod backlog;
 #[path = "event_loop/connections.rs"]
 mod connections;
+#[path = "event_loop/fairness.rs"]
+mod fairness;
 #[path = "event_loop/handlers.rs"]
 mod handlers;
 #[path = "event_loop/limits.rs"]
 mod limits;
+#[path = "event_loop/listeners.rs"]
+mod listeners;
 #[path = "event_loop/multiplexing.rs"]
 mod multiplexing;
 #[path = "event_loop/random.rs"]

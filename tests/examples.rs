@@ -107,6 +107,28 @@ fn download_sends_the_file() {
     assert_eq!(answer.header("Content-Length"), Some(answer.body.len().to_string()));
 }
 
+/// By the header alone: the file is nginx's to send.
+#[test]
+fn protected_flask_names_the_file_to_whom_may_have_it() {
+    expect_protected(&Example::start("protected_flask.py"));
+}
+
+#[test]
+fn protected_django_names_the_file_to_whom_may_have_it() {
+    expect_protected(&Example::start("protected_django.py"));
+}
+
+#[track_caller]
+fn expect_protected(example: &Example) {
+    std::fs::write(example.0.directory().join("a b.txt"), "a file\n").expect("a file in the temporary directory");
+    let answer = example.get("/files/a%20b.txt?token=lovelace").expect_status(200);
+    assert_eq!(answer.header("X-Accel-Redirect").as_deref(), Some("/protected/a%20b.txt"));
+    assert_eq!((answer.text().as_str(), answer.header("Content-Type").as_deref()), ("", Some("text/plain; charset=utf-8")));
+    example.get("/files/a%20b.txt").expect_status(403);
+    example.get("/files/absent?token=lovelace").expect_status(404);
+    example.get("/files/..%2F..%2Fetc%2Fpasswd?token=lovelace").expect_status(404);
+}
+
 /// The codec alone, built and run without Python.
 #[test]
 fn responder_answers_interleaved_and_kept_requests() {
@@ -148,8 +170,9 @@ impl Example {
         let launch = Launch::new(words.next().expect("a subcommand")).args(words);
         let socket = launch.directory().join("s.sock");
         let listen = format!("unix:{}", socket.display());
-        let launch =
-            launch.env("PYFCGID_LISTEN", listen).env("PYFCGID_CHDIR", repository()).env("VIRTUAL_ENV", virtual_environment());
+        let files = launch.directory().to_owned();
+        let launch = launch.env("PYFCGID_LISTEN", listen).env("PYFCGID_CHDIR", repository()).env("FILES", files);
+        let launch = launch.env("VIRTUAL_ENV", virtual_environment());
         let mut example = Self(launch.start_unawaited());
         wait_until(&format!("{file} to accept"), || {
             example.0.expect_running();

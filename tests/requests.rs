@@ -10,6 +10,8 @@ mod abort;
 mod body;
 #[path = "requests/closing.rs"]
 mod closing;
+#[path = "requests/fairness.rs"]
+mod fairness;
 #[path = "requests/large.rs"]
 mod large;
 #[path = "requests/management.rs"]
@@ -22,6 +24,8 @@ mod params;
 mod refused;
 #[path = "requests/roles.rs"]
 mod roles;
+#[path = "requests/statuses.rs"]
+mod statuses;
 #[path = "requests/stopping.rs"]
 mod stopping;
 mod support;

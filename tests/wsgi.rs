@@ -14,14 +14,21 @@ mod file_wrapper;
 mod input;
 #[path = "wsgi/interpreter.rs"]
 mod interpreter;
+#[path = "wsgi/interrupted.rs"]
+mod interrupted;
 #[path = "wsgi/loading.rs"]
 mod loading;
 #[path = "wsgi/logging.rs"]
 mod logging;
 #[path = "wsgi/path.rs"]
 mod path;
+#[path = "event_loop/random.rs"]
+#[allow(dead_code, reason = "shared with other tests")]
+mod random;
 #[path = "wsgi/response.rs"]
 mod response;
+#[path = "wsgi/sendfile_header.rs"]
+mod sendfile_header;
 mod support;
 #[path = "wsgi/validator.rs"]
 mod validator;

@@ -19,6 +19,7 @@ mod layer;
 mod listen_address;
 mod log_target;
 mod mount;
+mod on_abort;
 mod pool;
 mod processes;
 mod remote_user;
@@ -45,6 +46,7 @@ pub use layer::{Environment, Item, Layer, Origin, split_text};
 pub use listen_address::ListenAddress;
 pub use log_target::LogTarget;
 pub use mount::Mount;
+pub use on_abort::OnAbort;
 pub use pool::Pool;
 pub use processes::Processes;
 pub use remote_user::RemoteUser;
@@ -338,7 +340,7 @@ mod tests {
         assert_eq!(config.listen, [ListenAddress::Tcp { host: "127.0.0.1".to_owned(), port: 9000 }]);
         assert_eq!((config.threads, config.backlog, config.socket_mode, config.max_connections), (4, 1024, 0o660, 10_000));
         assert_eq!((config.mount, config.remote_user, config.errors), (Mount::Auto, RemoteUser::Authenticated, ErrorsTo::Log));
-        assert_eq!(config.roles, [Role::Responder]);
+        assert_eq!((config.abort, config.roles), (OnAbort::Continue, vec![Role::Responder]));
         assert_eq!((config.venv, config.python_path, config.chdir, config.env), (None, vec![], None, vec![]));
         assert_eq!((config.max_params_size, config.max_params, config.max_queue), (128 << 10, 1000, 1024));
         assert_eq!((config.max_body_size, config.body_memory), (1 << 30, 128 << 10));
@@ -477,12 +479,13 @@ mod tests {
                     syslog-facility = \"local3\"\nsyslog-ident = \"site\"\nsyslog-socket = \"/s\"\naccess-log = \"syslog\"\n\
                     access-log-format = '\"$request\" its'\n\
                     [pool.\"b.c\"]\napp = \"/srv/a.py:make()\"\nlisten = [\"[::1]:1\", \"unix:/a b.sock\", \"fd:3\"]\n\
-                    threads = 8\nmount = \"/x\"\nremote-user = \"never\"\nerrors = \"peer\"\nroles = [\"authorizer\", \"filter\"]\nsocket-mode = \"0600\"\nvenv = \"/v\"\n\
+                    threads = 8\nmount = \"/x\"\nremote-user = \"never\"\nerrors = \"peer\"\nabort = \"raise\"\nroles = [\"authorizer\", \"filter\"]\nsocket-mode = \"0600\"\nvenv = \"/v\"\n\
                     python-path = [\"/a:b\"]\nchdir = \"/c\"\nenv = [\"A=\\\"1\\\"\", \"B=\"]\nmax-body-size = 0\nidle-timeout = 0\n\
                     socket-timeout = \"1m30s\"\nbody-memory = 1500\nprocesses = \"0..8\"\nsocket-owner = 0\nsocket-group = \"007\"\n\
                     max-requests = 1000\nmax-requests-jitter = 10\nmax-rss = \"300M\"\nmax-lifetime = \"1d\"\nstartup-timeout = \"10s\"\n\
                     user = \"www-data\"\ngroup = 33\nsupplementary-groups = [\"ssl-cert\", 44]\numask = \"007\"\nchroot = \"/srv\"\n\
                     no-new-privs = false\n\
+                    sendfile-header = \"X-Accel-Redirect\"\n\
                     [pool.z]\napp = \"z\"\nlisten = \":1000\"\nuser = \"z\"\nsupplementary-groups = \"none\"\numask = 777\n\
                     [pool.y]\napp = \"y\"\n";
         for text in [full, "[pool.b]\napp = \"b\"\nmount = \"\"\n"] {

@@ -5,7 +5,8 @@ use std::time::Duration;
 use super::layer::{Item, Layers, Origins};
 use super::setting::Field;
 use super::{
-    App, Error, ErrorsTo, ListenAddress, Mount, Origin, Processes, RemoteUser, Role, SETTINGS, Setting, ValueError, file,
+    App, Error, ErrorsTo, ListenAddress, Mount, OnAbort, Origin, Processes, RemoteUser, Role, SETTINGS, Setting, ValueError,
+    file,
 };
 
 /// The settings of one pool, valid and complete.
@@ -27,8 +28,12 @@ pub struct Pool {
     pub remote_user: RemoteUser,
     /// Where `wsgi.errors` and tracebacks go.
     pub errors: ErrorsTo,
+    /// What becomes of a running application when the web server gives its request up.
+    pub abort: OnAbort,
     /// What the application may be asked to be. Invariant: not empty, none twice.
     pub roles: Vec<Role>,
+    /// The header of a response that makes the web server send a file instead of its body; `None` if it knows none.
+    pub sendfile_header: Option<String>,
     /// Connections that may wait to be accepted, 1 to 65,535.
     pub backlog: u32,
     /// Permission bits of Unix sockets, at most 0o777.
@@ -173,7 +178,9 @@ impl Pool {
             mount: Mount::Auto,
             remote_user: RemoteUser::Authenticated,
             errors: ErrorsTo::Log,
+            abort: OnAbort::Continue,
             roles: Vec::new(),
+            sendfile_header: None,
             backlog: 0,
             socket_mode: 0,
             socket_owner: None,

@@ -1,23 +1,22 @@
 //! When the requests of one connection have begun, where somebody wants to be told how long they took.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
 use crate::exchange::{Account, Journal, Params, Request};
-use crate::protocol::RequestId;
+use crate::protocol::{RequestId, Requests};
 
 /// Costs nothing when nobody is to be told.
 #[derive(Debug)]
 pub struct Ledger {
     journal: Option<Arc<dyn Journal>>,
-    begun: BTreeMap<RequestId, Instant>,
+    begun: Requests<Instant>,
 }
 
 impl Ledger {
     /// A connection without requests.
     pub fn new(journal: Option<Arc<dyn Journal>>) -> Self {
-        Self { journal, begun: BTreeMap::new() }
+        Self { journal, begun: Requests::new() }
     }
 
     /// Its first record has come.
@@ -41,6 +40,6 @@ impl Ledger {
 
     fn take(&mut self, id: RequestId) -> Option<(Arc<dyn Journal>, Instant)> {
         let journal = self.journal.as_ref()?;
-        Some((Arc::clone(journal), self.begun.remove(&id)?))
+        Some((Arc::clone(journal), self.begun.remove(id)?))
     }
 }

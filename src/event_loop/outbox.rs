@@ -3,6 +3,9 @@
 //! A worker writes to the socket itself. What the socket refuses is queued, and only then is the event loop asked (through
 //! epoll) to go on when there is room. Asking for both directions from the start would be simpler, but a Unix socket reports
 //! itself writable each time its peer reads, which would wake the loop once more for every answer.
+//!
+//! One thread at a time writes, and no lock is held meanwhile: who comes in between leaves what it has to say to the writer. So
+//! nobody with a small answer, nor the event loop, ever waits for somebody else's long one.
 
 use std::fs::File;
 use std::io::{self, IoSlice};
@@ -16,9 +19,9 @@ use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
 
 use super::stream::Stream;
-use super::unsent::{Unsent, write_now};
+use super::unsent::{Message, Part, Unit, Unsent};
 use crate::exchange::reply::{Ending, Gone};
-use crate::exchange::{Room, Sink};
+use crate::exchange::{AbortListener, Room, Sink};
 use crate::protocol::RequestId;
 
 /// The write side of one connection.
@@ -32,7 +35,7 @@ pub struct Outbox {
     room: Condvar,
     /// Set with the state's lock held; read without it, so that a running application can ask often.
     any_aborted: AtomicBool,
-    /// Whether more is queued than [`HIGH_WATER`]; likewise.
+    /// Whether more is queued of ended requests than [`HIGH_WATER`]; likewise.
     full: AtomicBool,
 }
 
@@ -41,7 +44,11 @@ struct State {
     phase: Phase,
     /// Whether the event loop watches the socket.
     watched: bool,
+    /// Whether a thread writes to the socket. It sends what is queued meanwhile, or has the event loop do so.
+    writing: bool,
     unsent: Unsent,
+    /// Workers that wait until less of their requests is queued.
+    waiting: Vec<RequestId>,
     /// When the socket last took something while there was a queue.
     progress: Instant,
     open: usize,
@@ -49,6 +56,30 @@ struct State {
     ended: Instant,
     finished: Vec<RequestId>,
     aborted: Vec<RequestId>,
+    /// Who is to be told of aborts. Invariant: of open requests only.
+    listeners: Vec<(RequestId, Arc<dyn AbortListener>)>,
+}
+
+impl State {
+    fn is_aborted(&self, request: RequestId) -> bool {
+        self.phase.is_over() || self.aborted.contains(&request)
+    }
+
+    /// Tells those listeners that listen for one of these requests, for the last time.
+    fn tell_aborted(&mut self, is_aborted: impl Fn(RequestId) -> bool) {
+        self.listeners.retain(|(request, listener)| {
+            let told = is_aborted(*request);
+            if told {
+                listener.aborted();
+            }
+            !told
+        });
+    }
+
+    /// Whether the worker of this request need not wait.
+    fn may_go_on(&self, request: RequestId) -> bool {
+        self.aborted.contains(&request) || self.unsent.length_of(request) <= LOW_WATER
+    }
 }
 
 /// Where the connection's end is.
@@ -93,7 +124,7 @@ impl HalfClosed {
 pub struct Status {
     /// Where the connection's end is.
     pub phase: Phase,
-    /// Requests begun and not ended.
+    /// Requests begun and not ended, or whose end is being written.
     pub open: usize,
     /// When the last request ended, or the connection was accepted.
     pub ended: Instant,
@@ -108,12 +139,15 @@ impl Outbox {
         let state = State {
             phase: Phase::Open,
             watched: false,
+            writing: false,
             unsent: Unsent::default(),
+            waiting: Vec::new(),
             progress: now,
             open: 0,
             ended: now,
             finished,
             aborted,
+            listeners: Vec::new(),
         };
         let (state, room) = (Mutex::new(state), Condvar::new());
         let (any_aborted, full) = (AtomicBool::new(false), AtomicBool::new(false));
@@ -125,16 +159,29 @@ impl Outbox {
         &self.stream
     }
 
-    /// Whether much is queued, so that no further request should be read.
+    /// Whether many answers are queued, so that no further request should be read. One that is still being made does not count: its
+    /// worker waits.
     pub fn is_full(&self) -> bool {
         self.full.load(Ordering::Acquire)
+    }
+
+    /// What was queued of `request` waits for nobody any more but the peer.
+    fn note_ended(&self, state: &mut State, request: RequestId) {
+        if state.unsent.is_empty() {
+            return;
+        }
+        state.unsent.end(request);
+        if state.unsent.length_of_ended() > HIGH_WATER {
+            self.full.store(true, Ordering::Release);
+        }
     }
 
     /// Where things stand.
     pub fn status(&self) -> Status {
         let state = self.lock();
-        let stalled_since = (!state.unsent.is_empty()).then_some(state.progress);
-        Status { phase: state.phase, open: state.open, ended: state.ended, stalled_since }
+        let stalled_since = (!state.unsent.is_empty() && !state.writing).then_some(state.progress);
+        let open = state.open + usize::from(state.writing);
+        Status { phase: state.phase, open, ended: state.ended, stalled_since }
     }
 
     /// A request has begun.
@@ -150,12 +197,16 @@ impl Outbox {
         state.phase
     }
 
-    /// The peer has given one request up.
+    /// The peer has given one request up. Nobody reads what is queued for it.
     pub fn abort(&self, request: RequestId) {
         let mut state = self.lock();
         if !state.finished.contains(&request) {
             state.aborted.push(request);
             self.any_aborted.store(true, Ordering::Release);
+            state.tell_aborted(|listened| listened == request);
+            state.unsent.withdraw(request);
+            self.wake_waiting(&state);
+            self.advance(&mut state);
         }
     }
 
@@ -184,7 +235,9 @@ impl Outbox {
     /// # Errors
     /// [`Gone`] when the connection is no more.
     pub fn answer(&self, bytes: &[u8]) -> Result<(), Gone> {
-        self.write(&mut self.lock(), &[IoSlice::new(bytes)]).map(drop)
+        let (mut state, sent) = self.write(self.lock(), RequestId::MANAGEMENT, &Message::Bytes(&[IoSlice::new(bytes)]));
+        self.note_ended(&mut state, RequestId::MANAGEMENT);
+        sent
     }
 
     /// The socket has room again.
@@ -193,14 +246,13 @@ impl Outbox {
     /// [`Gone`] when it turns out to be broken.
     pub fn flush(&self, now: Instant) -> Result<(), Gone> {
         let mut state = self.lock();
+        if state.writing {
+            return Ok(());
+        }
         let before = state.unsent.length();
         let flushed = self.write_unsent(&mut state);
         if state.unsent.length() < before {
             state.progress = now;
-        }
-        if state.unsent.length() <= LOW_WATER {
-            self.full.store(false, Ordering::Release);
-            self.room.notify_all();
         }
         if flushed? {
             self.interest(&state, Interest::READABLE);
@@ -214,7 +266,7 @@ impl Outbox {
         if state.phase == Phase::LastRequests && state.open == 0 {
             state.phase = Phase::Flushing;
         }
-        if state.phase == Phase::Flushing && state.unsent.is_empty() {
+        if state.phase == Phase::Flushing && state.unsent.is_empty() && !state.writing {
             state.phase = Phase::Lingering;
             self.stream.shutdown(Shutdown::Write);
             self.half_closed.push(self.token);
@@ -226,26 +278,57 @@ impl Outbox {
         state.ended = Instant::now();
         state.finished.push(ending.request);
         state.aborted.retain(|aborted| *aborted != ending.request);
+        state.listeners.retain(|(request, _)| *request != ending.request);
         if !ending.keep_connection && state.phase == Phase::Open {
             state.phase = Phase::LastRequests;
         }
     }
 
-    /// Writes `pieces`, or queues them behind what is queued already.
-    fn write(&self, state: &mut State, pieces: &[IoSlice<'_>]) -> Result<Room, Gone> {
+    fn send_message(&self, request: RequestId, message: &Message<'_>) -> Result<Room, Gone> {
+        let (state, sent) = self.write(self.lock(), request, message);
+        sent.map(|()| self.room_for(request, &state))
+    }
+
+    /// Writes `message`, or queues it if others are before it.
+    fn write<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, State>,
+        request: RequestId,
+        message: &Message<'_>,
+    ) -> (MutexGuard<'a, State>, Result<(), Gone>) {
         if state.phase.is_over() {
+            return (state, Err(Gone));
+        }
+        if state.writing || !state.unsent.is_empty() {
+            state.unsent.push(request, message.to_unit());
+            return (state, Ok(()));
+        }
+        state.writing = true;
+        drop(state);
+        let written = message.write_now(&self.stream);
+        let mut state = self.lock();
+        state.writing = false;
+        let sent = self.finish_writing(&mut state, request, written);
+        (state, sent)
+    }
+
+    /// Queues what the socket has refused, or sends what others have queued meanwhile.
+    fn finish_writing(&self, state: &mut State, request: RequestId, written: io::Result<Option<Unit>>) -> Result<(), Gone> {
+        let refused = written.map_err(|error| self.broken(state, &error))?;
+        if state.phase == Phase::Gone {
             return Err(Gone);
         }
-        if !state.unsent.is_empty() {
-            state.unsent.push_rest(pieces, 0);
-            return Ok(self.room_in(state));
+        let is_refused = refused.is_some();
+        if let Some(rest) = refused {
+            state.unsent.put_back(request, rest);
         }
-        let sent = write_now(&self.stream, pieces).map_err(|error| self.broken(state, &error))?;
-        state.unsent.push_rest(pieces, sent);
-        if !state.unsent.is_empty() {
+        // When it has stopped reading meanwhile, only an event makes the event loop go on.
+        let was_full = self.is_full();
+        if is_refused || !self.write_unsent(state)? || was_full {
             self.wait_for_socket(state);
         }
-        Ok(self.room_in(state))
+        self.advance(state);
+        Ok(())
     }
 
     /// The socket has refused: the event loop goes on when it has room.
@@ -254,16 +337,26 @@ impl Outbox {
         self.interest(state, Interest::READABLE | Interest::WRITABLE);
     }
 
-    fn room_in(&self, state: &State) -> Room {
-        if state.unsent.length() <= HIGH_WATER {
-            return Room::Plenty;
-        }
-        self.full.store(true, Ordering::Release);
-        Room::Full
+    fn room_for(&self, request: RequestId, state: &State) -> Room {
+        if state.unsent.is_empty() || state.unsent.length_of(request) <= HIGH_WATER { Room::Plenty } else { Room::Full }
     }
 
     fn write_unsent(&self, state: &mut State) -> Result<bool, Gone> {
-        state.unsent.write_to(&self.stream).map_err(|error| self.broken(state, &error))
+        if state.unsent.is_empty() {
+            return Ok(true);
+        }
+        let written = state.unsent.write_to(&self.stream);
+        if state.unsent.length_of_ended() <= LOW_WATER {
+            self.full.store(false, Ordering::Release);
+        }
+        self.wake_waiting(state);
+        written.map_err(|error| self.broken(state, &error))
+    }
+
+    fn wake_waiting(&self, state: &State) {
+        if state.waiting.iter().any(|request| state.may_go_on(*request)) {
+            self.room.notify_all();
+        }
     }
 
     /// A broken connection is closed by the event loop, which hears of it because the socket is shut down here.
@@ -283,6 +376,7 @@ impl Outbox {
         state.unsent.clear();
         self.full.store(false, Ordering::Release);
         self.any_aborted.store(true, Ordering::Release);
+        state.tell_aborted(|_| true);
         self.room.notify_all();
     }
 
@@ -315,37 +409,29 @@ impl Outbox {
 }
 
 impl Sink for Outbox {
-    fn send(&self, pieces: &[IoSlice<'_>]) -> Result<Room, Gone> {
-        self.write(&mut self.lock(), pieces)
+    fn send(&self, request: RequestId, pieces: &[IoSlice<'_>]) -> Result<Room, Gone> {
+        self.send_message(request, &Message::Bytes(pieces))
     }
 
-    fn send_file(&self, header: &[u8], file: &Arc<File>, offset: u64, length: usize) -> Result<Room, Gone> {
-        let mut state = self.lock();
-        if state.phase.is_over() {
-            return Err(Gone);
-        }
-        let was_empty = state.unsent.is_empty();
-        state.unsent.push_rest(&[IoSlice::new(header)], 0);
-        state.unsent.push_file(file, offset, length);
-        if was_empty && !self.write_unsent(&mut state)? {
-            self.wait_for_socket(&mut state);
-        }
-        Ok(self.room_in(&state))
+    fn send_file(&self, request: RequestId, header: &[u8], file: &Arc<File>, offset: u64, length: usize) -> Result<Room, Gone> {
+        self.send_message(request, &Message::File(header, Part { file: Arc::clone(file), offset, length }))
     }
 
-    fn wait_for_room(&self) {
+    fn wait_for_room(&self, request: RequestId) {
         let mut state = self.lock();
-        while state.unsent.length() > LOW_WATER {
+        state.waiting.push(request);
+        while !state.may_go_on(request) {
             state = self.room.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
+        state.waiting.retain(|waiting| *waiting != request);
     }
 
     fn end(&self, ending: Ending, pieces: &[IoSlice<'_>]) {
         let mut state = self.lock();
         self.finish(&mut state, ending);
-        if self.write(&mut state, pieces).is_ok() {
-            self.advance(&mut state);
-        }
+        let (mut state, _) = self.write(state, ending.request, &Message::Bytes(pieces));
+        self.note_ended(&mut state, ending.request);
+        self.advance(&mut state);
     }
 
     fn cut(&self, ending: Ending) {
@@ -353,9 +439,11 @@ impl Sink for Outbox {
         self.finish(&mut state, ending);
         // nginx without fastcgi_keep_conn takes a bare close as a regular end, but not bytes that are no record.
         let poison: &[u8] = if ending.keep_connection { &[] } else { &[0xff; 16] };
-        if self.write(&mut state, &[IoSlice::new(poison)]).is_ok() {
+        let (mut state, sent) = self.write(state, ending.request, &Message::Bytes(&[IoSlice::new(poison)]));
+        if sent.is_ok() {
             state.phase = Phase::Flushing;
             self.any_aborted.store(true, Ordering::Release);
+            state.tell_aborted(|_| true);
             self.advance(&mut state);
         }
     }
@@ -365,11 +453,21 @@ impl Sink for Outbox {
             return false;
         }
         let state = self.lock();
-        state.phase.is_over() || state.aborted.contains(&request)
+        state.is_aborted(request)
+    }
+
+    fn on_abort(&self, request: RequestId, listener: Arc<dyn AbortListener>) {
+        let mut state = self.lock();
+        if state.is_aborted(request) {
+            listener.aborted();
+        } else {
+            state.listeners.push((request, listener));
+        }
     }
 }
 
-/// Above this many queued bytes a worker waits, and the event loop reads no further request.
+/// Above this many queued bytes of its request a worker waits, and above this many of ended ones the event loop reads no further
+/// request.
 const HIGH_WATER: usize = 256 * 1024;
 /// It goes on below this.
 const LOW_WATER: usize = 64 * 1024;

@@ -4,12 +4,10 @@
 //! CONTENT_LENGTH bytes, or the end of STDIN; an authorizer's with its parameters, for it has no body; a filter's with
 //! FCGI_DATA_LENGTH bytes behind the end of STDIN, or the end of DATA.
 
-use std::collections::BTreeMap;
-
 use super::incoming::Incoming;
 use super::request::ParamsFault;
 use super::{Params, Refusal, Request, Roles};
-use crate::protocol::{Event, RequestId, Role};
+use crate::protocol::{Event, RequestId, Requests, Role};
 
 /// What a peer may send for one request.
 #[derive(Clone, Copy, Debug)]
@@ -75,7 +73,7 @@ pub struct Refused {
 #[derive(Debug)]
 pub struct Assembler {
     limits: Limits,
-    partial: BTreeMap<RequestId, Partial>,
+    partial: Requests<Partial>,
 }
 
 #[derive(Debug)]
@@ -114,7 +112,7 @@ impl Stage {
 impl Assembler {
     /// A connection without requests.
     pub const fn new(limits: Limits) -> Self {
-        Self { limits, partial: BTreeMap::new() }
+        Self { limits, partial: Requests::new() }
     }
 
     /// Whether no request is incomplete.
@@ -130,7 +128,7 @@ impl Assembler {
             Event::ParamsEnd(id) => self.params_end(id),
             Event::Stdin(id, piece) => self.stdin(id, piece),
             Event::StdinEnd(id) => self.stdin_end(id),
-            Event::Abort(id) if self.partial.contains_key(&id) => self.refuse(id, Refusal::Aborted),
+            Event::Abort(id) if self.partial.contains(id) => self.refuse(id, Refusal::Aborted),
             Event::Abort(id) => Outcome::Aborted(id),
             Event::Answer(bytes) => Outcome::Answer(bytes),
             Event::Data(id, piece) => self.data(id, piece),
@@ -151,7 +149,7 @@ impl Assembler {
 
     fn params(&mut self, id: RequestId, piece: &[u8]) -> Outcome {
         let limit = self.limits.max_params_size;
-        match self.partial.get_mut(&id).map(|partial| &mut partial.stage) {
+        match self.partial.get_mut(id).map(|partial| &mut partial.stage) {
             Some(Stage::Params(bytes)) if bytes.len() + piece.len() <= limit => bytes.extend_from_slice(piece),
             Some(Stage::Params(_)) => return self.refuse(id, Refusal::ParamsTooLarge),
             _ => {}
@@ -161,7 +159,7 @@ impl Assembler {
 
     fn params_end(&mut self, id: RequestId) -> Outcome {
         let limits = self.limits;
-        let Some(partial) = self.partial.get_mut(&id) else {
+        let Some(partial) = self.partial.get_mut(id) else {
             return Outcome::Pending;
         };
         let Stage::Params(bytes) = &mut partial.stage else {
@@ -194,7 +192,7 @@ impl Assembler {
 
     /// Lets a piece be kept; if that fails, nothing more of this request will be.
     fn take(&mut self, id: RequestId, keep: impl FnOnce(&mut Incoming, Option<&mut Incoming>) -> Result<(), Refusal>) {
-        let Some(Partial { stage, .. }) = self.partial.get_mut(&id) else {
+        let Some(Partial { stage, .. }) = self.partial.get_mut(id) else {
             return;
         };
         if let Stage::Input { params, stdin, data } = stage
@@ -205,14 +203,14 @@ impl Assembler {
     }
 
     fn complete_if(&mut self, id: RequestId, is_all: impl FnOnce(&Incoming, Option<&Incoming>) -> bool) -> Outcome {
-        match self.partial.get(&id).map(|partial| &partial.stage) {
+        match self.partial.get(id).map(|partial| &partial.stage) {
             Some(Stage::Input { stdin, data, .. }) if is_all(stdin, data.as_ref()) => self.complete(id),
             _ => Outcome::Pending,
         }
     }
 
     fn stdin_end(&mut self, id: RequestId) -> Outcome {
-        let Some(Partial { role, stage, .. }) = self.partial.get_mut(&id) else {
+        let Some(Partial { role, stage, .. }) = self.partial.get_mut(id) else {
             return Outcome::Pending;
         };
         let is_filter = *role == Role::Filter;
@@ -239,7 +237,7 @@ impl Assembler {
         cut_short: Refusal,
         is_short: impl FnOnce(&Incoming, Option<&Incoming>) -> bool,
     ) -> Outcome {
-        match self.partial.get(&id).map(|partial| &partial.stage) {
+        match self.partial.get(id).map(|partial| &partial.stage) {
             Some(Stage::Draining { refusal, .. }) => self.refuse(id, *refusal),
             Some(Stage::Input { stdin, data, .. }) if is_short(stdin, data.as_ref()) => self.refuse(id, cut_short),
             Some(Stage::Input { .. }) => self.complete(id),
@@ -249,7 +247,7 @@ impl Assembler {
 
     fn complete(&mut self, id: RequestId) -> Outcome {
         let Some(Partial { role, keep_connection, head_only, stage: Stage::Input { params, stdin, data } }) =
-            self.partial.remove(&id)
+            self.partial.remove(id)
         else {
             return Outcome::Pending;
         };
@@ -264,7 +262,7 @@ impl Assembler {
     }
 
     fn refuse(&mut self, id: RequestId, refusal: Refusal) -> Outcome {
-        match self.partial.remove(&id) {
+        match self.partial.remove(id) {
             Some(Partial { keep_connection, head_only, stage, .. }) => {
                 Outcome::Refused(Refused { id, refusal, keep_connection, head_only, params: stage.into_params() })
             }

@@ -44,11 +44,19 @@ impl Body {
     /// # Errors
     /// Those of reading the temp file; `UnexpectedEof` if somebody has cut it.
     pub fn read(&mut self, count: u64) -> io::Result<Vec<u8>> {
-        let count = count.min(self.left) as usize;
-        let mut bytes = vec![0; count];
-        self.reader().read_exact(&mut bytes)?;
-        self.left -= count as u64;
+        let mut bytes = vec![0; count.min(self.left) as usize];
+        self.read_into(&mut bytes)?;
         Ok(bytes)
+    }
+
+    /// Fills `bytes`, of which there may not be more than are left.
+    ///
+    /// # Errors
+    /// Those of reading the temp file; `UnexpectedEof` if somebody has cut it, or fewer are left.
+    pub fn read_into(&mut self, bytes: &mut [u8]) -> io::Result<()> {
+        self.reader().read_exact(bytes)?;
+        self.left -= bytes.len() as u64;
+        Ok(())
     }
 
     /// Reads one line, its newline included, or `limit` bytes of it if it is longer.

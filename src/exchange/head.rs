@@ -10,6 +10,17 @@ pub struct Head {
     code: u16,
     content_length: Option<u64>,
     status_place: StatusPlace,
+    body_source: BodySource,
+}
+
+/// Who makes the body.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum BodySource {
+    /// The application.
+    #[default]
+    Application,
+    /// The web server, which sends a file that a header names.
+    WebServer,
 }
 
 /// Where `Status` stands among the headers.
@@ -27,6 +38,8 @@ pub enum StatusPlace {
 pub enum BodyRule {
     /// None: HEAD, 204 and 304.
     Nothing,
+    /// None: the web server sends a file, and what the application has for a body is dropped without a word.
+    Replaced,
     /// As many as Content-Length says.
     Exactly(u64),
     /// As many as come.
@@ -85,6 +98,7 @@ impl Head {
             code,
             content_length: None,
             status_place: StatusPlace::Last,
+            body_source: BodySource::Application,
         })
     }
 
@@ -113,6 +127,16 @@ impl Head {
         self
     }
 
+    /// Says that a header of this head makes the web server send a file.
+    pub fn replace_body(&mut self) {
+        self.body_source = BodySource::WebServer;
+    }
+
+    /// Who makes the body.
+    pub fn body_source(&self) -> BodySource {
+        self.body_source
+    }
+
     /// The number of the status.
     pub fn code(&self) -> u16 {
         self.code
@@ -123,9 +147,9 @@ impl Head {
         self.content_length.is_some()
     }
 
-    /// Says how long the body is, if the application did not and the status allows a body.
+    /// Says how long the body is, if the application did not, and it is the application that makes one.
     pub fn set_content_length(&mut self, length: u64) {
-        if self.content_length.is_none() && !self.forbids_body() {
+        if self.content_length.is_none() && !self.forbids_body() && self.body_source == BodySource::Application {
             self.content_length = Some(length);
             self.append(b"Content-Length", length.to_string().as_bytes());
         }
@@ -137,6 +161,7 @@ impl Head {
     /// [`HeadError::TooLong`] if it does not fit in one record.
     pub fn encode(mut self, head_only: bool) -> Result<(Vec<u8>, BodyRule), HeadError> {
         let rule = match self.content_length {
+            _ if self.body_source == BodySource::WebServer => BodyRule::Replaced,
             _ if head_only || self.forbids_body() => BodyRule::Nothing,
             Some(length) => BodyRule::Exactly(length),
             None => BodyRule::Open,
@@ -215,8 +240,22 @@ fn check_control(bytes: &[u8]) -> Result<(), HeadError> {
 
 /// RFC 9110 §5.6.2.
 fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+    TOKEN_BYTES[usize::from(byte)]
 }
+
+const TOKEN_BYTES: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0_u8;
+    while byte < 128 {
+        table[byte as usize] = byte.is_ascii_alphanumeric()
+            || matches!(
+                byte,
+                b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'_' | b'`' | b'|' | b'~'
+            );
+        byte += 1;
+    }
+    table
+};
 
 /// For messages: latin-1, as the application gave it, and not longer than a line.
 fn text(bytes: &[u8]) -> String {
@@ -312,6 +351,17 @@ mod tests {
         let (block, rule) = encoded("204 No Content", &[("Content-Length", "0")], false).unwrap();
         assert_eq!(rule, BodyRule::Nothing);
         assert_eq!(block, "Status: 204 No Content\r\n\r\n");
+    }
+
+    #[test]
+    fn a_replaced_body_has_no_length_but_the_one_that_was_said() {
+        let mut head = Head::new(b"200 OK").unwrap();
+        head.push(b"X-Accel-Redirect", b"/files/x").unwrap();
+        head.replace_body();
+        head.set_content_length(3);
+        assert_eq!(head.clone().encode(false).unwrap().1, BodyRule::Replaced);
+        let (block, rule) = head.encode(true).unwrap();
+        assert_eq!((&block[..], rule), (&b"X-Accel-Redirect: /files/x\r\nStatus: 200 OK\r\n\r\n"[..], BodyRule::Replaced));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! Owns the assembly of requests from events, their bodies, the response head and the answer's framing. Knows no socket (an
 //! answer goes into a [`Sink`]), no thread and no Python.
 
+pub mod abort;
 pub mod assembler;
 pub mod body;
 pub mod head;
@@ -14,9 +15,10 @@ pub mod request;
 pub mod roles;
 
 pub use crate::protocol::Role;
+pub use abort::AbortListener;
 pub use assembler::{Assembler, Limits, Outcome};
 pub use body::Body;
-pub use head::{Head, HeadError};
+pub use head::{BodySource, Head, HeadError};
 pub use journal::{Account, Answered, Journal};
 pub use refusal::Refusal;
 pub use reply::{NothingHeld, Pause, Reply, ReplyError, Room, Sink};

@@ -11,29 +11,31 @@ use std::sync::{Arc, Weak};
 
 use thiserror::Error;
 
-use super::head::{BodyRule, StatusPlace};
-use super::{Account, Head, HeadError, Refusal};
+use super::head::{BodyRule, BodySource, StatusPlace};
+use super::{AbortListener, Account, Head, HeadError, Refusal};
 use crate::protocol::record::MAX_CONTENT_LEN;
 use crate::protocol::{ProtocolStatus, RecordType, RequestId, Role, encoder};
 
 /// Where answers go: the write side of a connection, shared by the requests on it.
 ///
-/// Calls from several threads do not mix: the pieces of one call are on the wire one after another.
+/// Calls from several threads do not mix: the pieces of one call are on the wire one after another. Requests take turns when the
+/// peer reads slower than they send, so that one with little to say does not wait for one with much.
 pub trait Sink: Send + Sync + fmt::Debug {
     /// Takes bytes of records; what the socket refuses is kept and sent later.
     ///
     /// # Errors
     /// [`Gone`] when the connection is no more.
-    fn send(&self, pieces: &[IoSlice<'_>]) -> Result<Room, Gone>;
+    fn send(&self, request: RequestId, pieces: &[IoSlice<'_>]) -> Result<Room, Gone>;
 
     /// Takes one record whose content is a part of a file.
     ///
     /// # Errors
     /// [`Gone`] when the connection is no more.
-    fn send_file(&self, header: &[u8], file: &Arc<File>, offset: u64, length: usize) -> Result<Room, Gone>;
+    fn send_file(&self, request: RequestId, header: &[u8], file: &Arc<File>, offset: u64, length: usize) -> Result<Room, Gone>;
 
-    /// Waits until what was kept has become less, or the connection is no more. Bounded by the event loop's timeouts.
-    fn wait_for_room(&self);
+    /// Waits until what was kept of this request has become less, or it was given up, or the connection is no more. Bounded by the
+    /// event loop's timeouts.
+    fn wait_for_room(&self, request: RequestId);
 
     /// Takes the last bytes of a request, END_REQUEST among them, and closes the connection if it is not to be kept.
     fn end(&self, ending: Ending, pieces: &[IoSlice<'_>]);
@@ -43,6 +45,10 @@ pub trait Sink: Send + Sync + fmt::Debug {
 
     /// Whether the peer has given the request up.
     fn is_aborted(&self, request: RequestId) -> bool;
+
+    /// Tells `listener` when the peer gives this open request up, at once if it has, and not any more when the request has ended.
+    /// A sink whose peer never gives up has nothing to tell.
+    fn on_abort(&self, _request: RequestId, _listener: Arc<dyn AbortListener>) {}
 }
 
 /// Which request ends, and whether its connection stays.
@@ -54,7 +60,7 @@ pub struct Ending {
     pub keep_connection: bool,
 }
 
-/// Whether a sink can take more at once.
+/// Whether a sink can take more of a request at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Room {
     /// It can.
@@ -72,6 +78,11 @@ pub struct Gone;
 pub trait Pause {
     /// Calls `wait` once, which may take long.
     fn pause(&self, wait: &mut (dyn FnMut() + Send));
+
+    /// The same with work that keeps the thread busy. Whoever else wants what was put down has it first.
+    fn step_aside(&self, work: &mut (dyn FnMut() + Send)) {
+        self.pause(work);
+    }
 }
 
 /// For handlers that hold nothing while they run.
@@ -123,6 +134,11 @@ pub struct Reply {
     errors: Vec<u8>,
     errors_used: bool,
     tally: Tally,
+    /// What was sent since the last pause, see [`LONGEST_HOLD`].
+    unpaused: usize,
+    /// The beginning of an authorizer's body. mod_fcgid and lighttpd let a request in at a head that says 200, whether
+    /// END_REQUEST comes or not, so that head waits until the answer is known to be whole.
+    held: Option<Vec<u8>>,
     account: Option<Box<Account>>,
 }
 
@@ -155,6 +171,8 @@ impl Reply {
             errors: Vec::new(),
             errors_used: false,
             tally: Tally::default(),
+            unpaused: 0,
+            held: None,
             account: None,
         }
     }
@@ -162,7 +180,10 @@ impl Reply {
     /// The same, for a request in this role.
     #[must_use]
     pub fn in_role(mut self, role: Role) -> Self {
-        self.status_place = if role == Role::Authorizer { StatusPlace::First } else { StatusPlace::Last };
+        if role == Role::Authorizer {
+            self.status_place = StatusPlace::First;
+            self.held = Some(Vec::new());
+        }
         self
     }
 
@@ -188,6 +209,9 @@ impl Reply {
             return Err(head);
         }
         self.head = Some(head.with_status(self.status_place));
+        if let Some(held) = &mut self.held {
+            held.clear();
+        }
         Ok(())
     }
 
@@ -211,9 +235,22 @@ impl Reply {
         self.head_only
     }
 
+    /// Who makes the body; the application as long as there is no head.
+    pub fn body_source(&self) -> BodySource {
+        match self.state {
+            State::Body { rule: BodyRule::Replaced, .. } => BodySource::WebServer,
+            _ => self.head.as_ref().map_or(BodySource::Application, Head::body_source),
+        }
+    }
+
     /// Whether the peer has given the request up.
     pub fn is_aborted(&self) -> bool {
         self.sink.is_aborted(self.ending.request)
+    }
+
+    /// Tells `listener` when the peer gives the request up, at once if it has.
+    pub fn on_abort(&self, listener: Arc<dyn AbortListener>) {
+        self.sink.on_abort(self.ending.request, listener);
     }
 
     /// A question for [`is_aborted`](Self::is_aborted) that outlives the reply.
@@ -231,7 +268,8 @@ impl Reply {
         self.errors.extend_from_slice(text);
     }
 
-    /// Sends a piece of the body, and the head before the first. Waits, in `pause`, while the sink is full.
+    /// Sends a piece of the body, and the head before the first. Waits, in `pause`, while the sink is full, and sends what is long
+    /// there, too.
     ///
     /// # Errors
     /// [`ReplyError`]; the reply can still be refused if the head was not sent.
@@ -240,9 +278,12 @@ impl Reply {
             return Ok(());
         }
         self.check_abort()?;
-        let head = self.start()?;
+        if self.hold(piece) {
+            return Ok(());
+        }
+        let (head, held) = self.start()?;
         let piece = &piece[..self.admit(piece.len() as u64) as usize];
-        self.transmit(&[&head, piece], None, pause)
+        self.transmit(&[&head, &held, piece], None, pause)
     }
 
     /// Sends the rest of the body, and the head if that is still to be sent, and ends the answer.
@@ -251,9 +292,9 @@ impl Reply {
     /// [`ReplyError`]; the reply can still be refused if the head was not sent.
     pub fn end(&mut self, pieces: &[&[u8]], pause: &dyn Pause) -> Result<(), ReplyError> {
         self.check_abort()?;
-        let head = self.start()?;
-        let mut parts = Vec::with_capacity(pieces.len() + 1);
-        parts.push(&head[..]);
+        let (head, held) = self.start()?;
+        let mut parts = Vec::with_capacity(pieces.len() + 2);
+        parts.extend([&head[..], &held]);
         for piece in pieces {
             parts.push(&piece[..self.admit(piece.len() as u64) as usize]);
         }
@@ -267,17 +308,24 @@ impl Reply {
     /// # Errors
     /// [`ReplyError`]. A file that turns out shorter than `length` makes the connection be cut.
     pub fn send_file(&mut self, file: File, offset: u64, length: u64, pause: &dyn Pause) -> Result<(), ReplyError> {
+        let file = Arc::new(file);
         self.check_abort()?;
-        let head = self.start()?;
-        self.transmit(&[&head], None, pause)?;
-        let (file, end) = (Arc::new(file), offset + self.admit(length));
-        let mut offset = offset;
+        let (head, held) = self.start()?;
+        let end = offset + self.admit(length);
+        let mut result = Ok(());
+        pause.step_aside(&mut || {
+            result = self.transmit(&[&head, &held], None, &NothingHeld).and_then(|()| self.transmit_file(&file, offset, end))
+        });
+        result
+    }
+
+    fn transmit_file(&mut self, file: &Arc<File>, mut offset: u64, end: u64) -> Result<(), ReplyError> {
         while offset < end {
             let length = (end - offset).min(FILE_RECORD_LEN) as usize;
             let header = encoder::header(RecordType::Stdout, self.ending.request, length);
-            let room = self.sink.send_file(&header, &file, offset, length)?;
+            let room = self.sink.send_file(self.ending.request, &header, file, offset, length)?;
             self.tally.sent += length as u64;
-            self.wait(room, pause)?;
+            self.wait(room, &NothingHeld)?;
             offset += length as u64;
         }
         Ok(())
@@ -328,10 +376,21 @@ impl Reply {
         }
     }
 
-    /// The head's bytes if they are to be sent now; from here on they count as sent.
-    fn start(&mut self) -> Result<Vec<u8>, ReplyError> {
+    /// Whether a piece waits for the end of the answer.
+    fn hold(&mut self, piece: &[u8]) -> bool {
+        match &mut self.held {
+            Some(held) if self.head.is_some() && held.len() + piece.len() <= MAX_HELD => {
+                held.extend_from_slice(piece);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// The head's bytes, and those of a body that waited, if they are to be sent now; from here on they count as sent.
+    fn start(&mut self) -> Result<(Vec<u8>, Vec<u8>), ReplyError> {
         if self.is_head_sent() {
-            return Ok(Vec::new());
+            return Ok((Vec::new(), Vec::new()));
         }
         let head = self.head.clone().ok_or(ReplyError::NoHead)?;
         let status = head.code();
@@ -339,7 +398,9 @@ impl Reply {
         self.tally = Tally { status, head_length: bytes.len() as u64, sent: 0 };
         self.state = State::Body { rule, sent: 0 };
         self.head = None;
-        Ok(bytes)
+        let mut held = self.held.take().unwrap_or_default();
+        held.truncate(self.admit(held.len() as u64) as usize);
+        Ok((bytes, held))
     }
 
     /// How many of `length` more body bytes may be sent.
@@ -348,12 +409,12 @@ impl Reply {
             return 0;
         };
         let allowed = match rule {
-            BodyRule::Nothing => 0,
+            BodyRule::Nothing | BodyRule::Replaced => 0,
             BodyRule::Exactly(expected) => length.min(*expected - *sent),
             BodyRule::Open => length,
         };
         *sent += allowed;
-        if !self.head_only {
+        if !self.head_only && *rule != BodyRule::Replaced {
             self.excess += length - allowed;
         }
         allowed
@@ -366,11 +427,18 @@ impl Reply {
     fn check_complete(&mut self) -> Result<(), ReplyError> {
         match self.state {
             State::Body { rule: BodyRule::Exactly(expected), sent } if sent < expected => {
-                self.cut();
+                match self.is_authorizers() && self.tally.sent == 0 {
+                    true => self.state = State::HeadUnsent,
+                    false => self.cut(),
+                }
                 Err(ReplyError::BodyShort { expected, sent })
             }
             _ => Ok(()),
         }
+    }
+
+    fn is_authorizers(&self) -> bool {
+        self.status_place == StatusPlace::First
     }
 
     fn cut(&mut self) {
@@ -379,36 +447,59 @@ impl Reply {
         self.settle();
     }
 
-    /// Sends the parts as STDOUT records, `SLAB_LEN` bytes a time, and `end` in the same write as the last of them.
+    /// Sends the parts as STDOUT records; in `pause` if that may take long.
     fn transmit(&mut self, parts: &[&[u8]], end: Option<&[u8]>, pause: &dyn Pause) -> Result<(), ReplyError> {
-        let mut left: usize = parts.iter().map(|part| part.len()).sum();
-        if left == 0 && end.is_none() {
+        let length: usize = parts.iter().map(|part| part.len()).sum();
+        if length == 0 && end.is_none() {
             return Ok(());
         }
+        self.unpaused += length + SEND_COST;
+        if self.unpaused < LONGEST_HOLD {
+            return self.transmit_records(parts, length, end, pause);
+        }
+        self.unpaused = 0;
+        let mut result = Ok(());
+        pause.step_aside(&mut || result = self.transmit_records(parts, length, end, &NothingHeld));
+        result
+    }
+
+    /// Sends a record at a time, and `end` in the same write as the last of them.
+    fn transmit_records(
+        &mut self,
+        parts: &[&[u8]],
+        mut left: usize,
+        end: Option<&[u8]>,
+        pause: &dyn Pause,
+    ) -> Result<(), ReplyError> {
         let mut parts = Parts { parts, offset: 0 };
         let mut errors = self.take_errors(end.is_some());
         loop {
-            let slab = left.min(SLAB_LEN);
-            let headers = self.slab_headers(slab);
+            let length = left.min(MAX_CONTENT_LEN);
+            let header = encoder::header(RecordType::Stdout, self.ending.request, length);
+            let joined;
             let mut pieces = Vec::with_capacity(8);
             pieces.push(IoSlice::new(&errors));
-            for (header, length) in &headers {
-                pieces.push(IoSlice::new(header));
-                parts.take(*length, &mut pieces);
-                left -= length;
+            if length > 0 {
+                pieces.push(IoSlice::new(&header));
+                parts.take(length, &mut pieces);
             }
+            if pieces.len() > MAX_PIECES {
+                joined = pieces.iter().map(|piece| &piece[..]).collect::<Vec<_>>().concat();
+                pieces = vec![IoSlice::new(&joined)];
+            }
+            left -= length;
             match end {
                 Some(end) if left == 0 => {
                     pieces.push(IoSlice::new(end));
                     self.state = State::Ended;
                     self.sink.end(self.ending, &pieces);
-                    self.tally.sent += slab as u64;
+                    self.tally.sent += length as u64;
                     self.settle();
                     return Ok(());
                 }
                 _ => {
-                    let room = self.sink.send(&pieces)?;
-                    self.tally.sent += slab as u64;
+                    let room = self.sink.send(self.ending.request, &pieces)?;
+                    self.tally.sent += length as u64;
                     self.wait(room, pause)?;
                 }
             }
@@ -419,20 +510,9 @@ impl Reply {
         }
     }
 
-    fn slab_headers(&self, length: usize) -> Vec<([u8; 8], usize)> {
-        let mut headers = Vec::with_capacity(length.div_ceil(MAX_CONTENT_LEN));
-        let mut left = length;
-        while left > 0 {
-            let content = left.min(MAX_CONTENT_LEN);
-            headers.push((encoder::header(RecordType::Stdout, self.ending.request, content), content));
-            left -= content;
-        }
-        headers
-    }
-
     fn wait(&self, room: Room, pause: &dyn Pause) -> Result<(), ReplyError> {
         if room == Room::Full {
-            pause.pause(&mut || self.sink.wait_for_room());
+            pause.pause(&mut || self.sink.wait_for_room(self.ending.request));
             self.check_abort()?;
         }
         Ok(())
@@ -504,8 +584,14 @@ impl<'a> Parts<'a> {
     }
 }
 
-/// The most that is given to the sink at once, so that what it must keep is bounded.
-const SLAB_LEN: usize = 4 * MAX_CONTENT_LEN;
+/// About so many bytes may be sent with everything held: some 30 µs.
+const LONGEST_HOLD: usize = 64 * 1024;
+/// What sending nothing would cost, in bytes.
+const SEND_COST: usize = 1024;
+/// Pieces of a record beyond this many are copied together: a system call takes 1024.
+const MAX_PIECES: usize = 64;
+/// How much of an authorizer's body waits for its end. Longer ones are streamed as everybody's.
+const MAX_HELD: usize = MAX_CONTENT_LEN;
 /// Content of a record of file bytes: as much as one record takes, in a multiple of eight as the specification recommends.
 const FILE_RECORD_LEN: u64 = 65_528;
 
@@ -540,6 +626,7 @@ mod tests {
         full: AtomicBool,
         gone: AtomicBool,
         aborted: AtomicBool,
+        aborted_in_wait: AtomicBool,
         waits: Mutex<usize>,
     }
 
@@ -567,16 +654,19 @@ mod tests {
     }
 
     impl Sink for Recorder {
-        fn send(&self, pieces: &[IoSlice<'_>]) -> Result<Room, Gone> {
+        fn send(&self, request: RequestId, pieces: &[IoSlice<'_>]) -> Result<Room, Gone> {
+            assert_eq!(request, ID);
             self.record(Call::Send(joined(pieces)))
         }
 
-        fn send_file(&self, header: &[u8], _: &Arc<File>, offset: u64, length: usize) -> Result<Room, Gone> {
+        fn send_file(&self, _: RequestId, header: &[u8], _: &Arc<File>, offset: u64, length: usize) -> Result<Room, Gone> {
             self.record(Call::File { header: header.to_vec(), offset, length })
         }
 
-        fn wait_for_room(&self) {
+        fn wait_for_room(&self, request: RequestId) {
+            assert_eq!(request, ID);
             *self.waits.lock().unwrap() += 1;
+            self.aborted.fetch_or(self.aborted_in_wait.load(Ordering::Relaxed), Ordering::Relaxed);
         }
 
         fn end(&self, ending: Ending, pieces: &[IoSlice<'_>]) {
@@ -594,6 +684,7 @@ mod tests {
     }
 
     fn joined(pieces: &[IoSlice<'_>]) -> Vec<u8> {
+        assert!(pieces.len() <= MAX_PIECES + 1, "a system call takes 1024, and fewer are faster");
         pieces.iter().flat_map(|piece| piece.iter().copied()).collect()
     }
 
@@ -717,36 +808,78 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_body_in_very_many_pieces_goes_in_few() {
+        let body: Vec<u8> = (0..150_000u32).map(|number| (number % 251) as u8).collect();
+        for piece in [1, 7, 900] {
+            let (recorder, mut reply) = opened("200 OK", &[]);
+            reply.end(&body.chunks(piece).collect::<Vec<_>>(), &NothingHeld).unwrap();
+            assert_eq!(body_of(&records(&recorder.bytes())), body);
+        }
+    }
+
+    /// Counts pauses, and the waits for room in them.
+    struct Pauses<'a> {
+        recorder: &'a Recorder,
+        pauses: Cell<usize>,
+        waits: Cell<usize>,
+    }
+
+    impl<'a> Pauses<'a> {
+        fn of(recorder: &'a Recorder) -> Self {
+            Self { recorder, pauses: Cell::new(0), waits: Cell::new(0) }
+        }
+    }
+
+    impl Pause for Pauses<'_> {
+        fn pause(&self, wait: &mut (dyn FnMut() + Send)) {
+            let before = *self.recorder.waits.lock().unwrap();
+            wait();
+            self.pauses.set(self.pauses.get() + 1);
+            self.waits.set(self.waits.get() + *self.recorder.waits.lock().unwrap() - before);
+        }
+    }
+
     /// What the sink has to keep for a peer that does not read is bounded by what it is given at once.
     #[test]
-    fn a_large_body_goes_in_slabs_with_a_wait_after_each_that_fills_the_sink() {
-        struct Waits(Cell<usize>);
-        impl Pause for Waits {
-            fn pause(&self, wait: &mut (dyn FnMut() + Send)) {
-                self.0.set(self.0.get() + 1);
-                wait();
-            }
-        }
+    fn a_large_body_goes_a_record_a_time_with_a_wait_after_each_that_fills_the_sink() {
         let (recorder, mut reply) = opened("200 OK", &[]);
         reply.write(b"!", &NothingHeld).unwrap();
         recorder.take();
         recorder.full.store(true, Ordering::Relaxed);
-        let waits = Waits(Cell::new(0));
-        reply.write(&vec![b'x'; 3 * SLAB_LEN], &waits).unwrap();
-        let calls = recorder.take();
-        assert_eq!(calls.len(), 3);
-        for call in &calls {
-            assert!(matches!(call, Call::Send(bytes) if bytes.len() == SLAB_LEN + 4 * 8), "four records");
-        }
-        assert!(waits.0.get() >= 3, "{} waits", waits.0.get());
-        assert_eq!(*recorder.waits.lock().unwrap(), waits.0.get(), "each wait was inside a pause");
+        let pauses = Pauses::of(&recorder);
+        reply.write(&vec![b'x'; 3 * MAX_CONTENT_LEN - 8], &pauses).unwrap();
+        let lengths: Vec<usize> =
+            recorder.take().iter().map(|call| if let Call::Send(bytes) = call { bytes.len() } else { 0 }).collect();
+        assert_eq!(lengths, [MAX_CONTENT_LEN + 8, MAX_CONTENT_LEN + 8, MAX_CONTENT_LEN]);
+        assert_eq!((*recorder.waits.lock().unwrap(), pauses.waits.get()), (3, 3), "each wait was inside a pause");
+        reply.write(b"short", &pauses).unwrap();
+        assert_eq!((*recorder.waits.lock().unwrap(), pauses.waits.get()), (4, 4), "each wait was inside a pause");
         reply.end(&[], &NothingHeld).unwrap();
     }
 
     #[test]
-    fn the_end_of_a_large_body_goes_with_its_last_slab() {
+    fn what_takes_long_to_send_is_sent_in_a_pause_and_what_does_not_is_not() {
         let (recorder, mut reply) = opened("200 OK", &[]);
-        reply.end(&[&vec![b'x'; 2 * SLAB_LEN]], &NothingHeld).unwrap();
+        let pauses = Pauses::of(&recorder);
+        reply.write(b"short", &pauses).unwrap();
+        assert_eq!(pauses.pauses.get(), 0);
+        reply.write(&[b'x'; LONGEST_HOLD], &pauses).unwrap();
+        assert_eq!(pauses.pauses.get(), 1);
+        for _ in 0..LONGEST_HOLD / 8192 {
+            reply.write(&[b'x'; 8192], &pauses).unwrap();
+        }
+        assert_eq!(pauses.pauses.get(), 2, "small pieces add up");
+        reply.send_file(tempfile::tempfile().unwrap(), 0, 10, &pauses).unwrap();
+        assert_eq!(pauses.pauses.get(), 3, "a file may be on a slow disk");
+        reply.end(&[], &pauses).unwrap();
+        assert_eq!(pauses.pauses.get(), 3);
+    }
+
+    #[test]
+    fn the_end_of_a_large_body_goes_with_its_last_record() {
+        let (recorder, mut reply) = opened("200 OK", &[]);
+        reply.end(&[&vec![b'x'; 2 * MAX_CONTENT_LEN]], &NothingHeld).unwrap();
         let calls = recorder.take();
         assert_eq!(calls.len(), 3);
         assert!(matches!(&calls[2], Call::End(KEPT, bytes) if bytes.ends_with(&[STDOUT_END, END_REQUEST].concat())));
@@ -807,6 +940,64 @@ mod tests {
         assert!(matches!(result, Err(ReplyError::BodyShort { expected: 5, sent: 4 })), "{result:?}");
         drop(reply);
         assert_eq!(recorder.take(), [Call::Cut(KEPT)], "once");
+    }
+
+    /// An authorizer's reply with a head that lets the request in.
+    fn allowing(headers: &[(&str, &str)]) -> (Arc<Recorder>, Reply) {
+        let (recorder, reply) = reply();
+        let mut reply = reply.in_role(Role::Authorizer);
+        reply.set_head(head("200 OK", headers)).unwrap();
+        (recorder, reply)
+    }
+
+    #[test]
+    fn an_authorizers_answer_goes_out_whole() {
+        let (recorder, mut reply) = allowing(&[]);
+        for piece in [b"one", b"two"] {
+            reply.write(piece, &NothingHeld).unwrap();
+            assert!(recorder.take().is_empty());
+        }
+        reply.end(&[b"three"], &NothingHeld).unwrap();
+        let [Call::End(KEPT, bytes)] = &recorder.take()[..] else { panic!("one end") };
+        assert_eq!(records(bytes)[0], (6, b"Status: 200 OK\r\n\r\nonetwothree".to_vec()));
+    }
+
+    #[test]
+    fn an_authorizers_answer_that_breaks_is_a_500() {
+        let (dropped_early, mut reply) = allowing(&[]);
+        reply.write(b"part", &NothingHeld).unwrap();
+        drop(reply);
+        let (short, mut reply) = allowing(&[("Content-Length", "5")]);
+        reply.write(b"part", &NothingHeld).unwrap();
+        let result = reply.end(&[], &NothingHeld);
+        assert!(matches!(result, Err(ReplyError::BodyShort { expected: 5, sent: 4 })), "{result:?}");
+        drop(reply);
+        for recorder in [dropped_early, short] {
+            let [Call::End(KEPT, bytes)] = &recorder.take()[..] else { panic!("one end") };
+            let text = String::from_utf8(records(bytes)[0].1.clone()).unwrap();
+            assert!(text.contains("Status: 500 ") && !text.contains("200 OK") && !text.contains("part"), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_authorizers_long_body_is_streamed_in_order() {
+        let (recorder, mut reply) = allowing(&[]);
+        let long = vec![b'x'; MAX_HELD];
+        for piece in [&b"first"[..], &long, b"last"] {
+            reply.write(piece, &NothingHeld).unwrap();
+        }
+        reply.end(&[], &NothingHeld).unwrap();
+        let body = body_of(&records(&recorder.bytes()));
+        assert!(body.starts_with(b"firstx") && body.ends_with(b"xlast") && body.len() == MAX_HELD + 9, "{}", body.len());
+    }
+
+    #[test]
+    fn an_authorizers_second_head_drops_what_waited_behind_the_first() {
+        let (recorder, mut reply) = allowing(&[]);
+        reply.write(b"welcome", &NothingHeld).unwrap();
+        reply.set_head(head("403 Forbidden", &[])).unwrap();
+        reply.end(&[b"no"], &NothingHeld).unwrap();
+        assert_eq!(body_of(&records(&recorder.bytes())), b"no");
     }
 
     #[test]
@@ -963,18 +1154,12 @@ mod tests {
 
     #[test]
     fn an_abort_during_a_wait_ends_the_write() {
-        struct Aborts<'a>(&'a Recorder);
-        impl Pause for Aborts<'_> {
-            fn pause(&self, wait: &mut (dyn FnMut() + Send)) {
-                wait();
-                self.0.aborted.store(true, Ordering::Relaxed);
-            }
-        }
         let (recorder, mut reply) = opened("200 OK", &[]);
         reply.write(b"!", &NothingHeld).unwrap();
         recorder.take();
         recorder.full.store(true, Ordering::Relaxed);
-        let result = reply.write(&vec![b'x'; 3 * SLAB_LEN], &Aborts(&recorder));
+        recorder.aborted_in_wait.store(true, Ordering::Relaxed);
+        let result = reply.write(&vec![b'x'; 3 * MAX_CONTENT_LEN], &NothingHeld);
         assert!(matches!(result, Err(ReplyError::Aborted)), "{result:?}");
         assert!(recorder.take().len() <= 1, "nothing behind the abort");
     }
@@ -1074,10 +1259,10 @@ mod tests {
     }
 
     #[test]
-    fn text_for_stderr_goes_once_although_the_body_is_several_slabs() {
+    fn text_for_stderr_goes_once_although_the_body_is_several_records() {
         let (recorder, mut reply) = opened("200 OK", &[]);
         reply.write_errors(&[b'e'; 70_000]);
-        reply.end(&[&vec![b'x'; 3 * SLAB_LEN]], &NothingHeld).unwrap();
+        reply.end(&[&vec![b'x'; 3 * MAX_CONTENT_LEN]], &NothingHeld).unwrap();
         let lengths: Vec<usize> =
             records(&recorder.bytes()).iter().filter(|(kind, _)| *kind == 7).map(|(_, content)| content.len()).collect();
         assert_eq!(lengths, [65_535, 4465, 0]);

@@ -55,6 +55,7 @@ pub mod record;
 
 mod decoder;
 mod error;
+mod requests;
 mod session;
 
 pub use decoder::Decoder;
@@ -62,4 +63,5 @@ pub use error::Error;
 pub use message::{ProtocolStatus, Role};
 pub use params::{Pairs, ParamsError};
 pub use record::{Header, MAX_RECORD_LEN, Record, RecordType, RequestId};
+pub use requests::Requests;
 pub use session::{Event, Phase, Session, SessionLimits};

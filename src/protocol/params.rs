@@ -74,7 +74,7 @@ type Pair<'a> = (&'a [u8], &'a [u8]);
 
 fn parse_pair(input: &[u8]) -> Result<(Pair<'_>, &[u8]), ParamsError> {
     let left = input.len();
-    let Ok((body, (name_length, value_length))) = (parse_length, parse_length).parse(input) else {
+    let Ok((body, (name_length, value_length))) = parse_lengths(input) else {
         return Err(ParamsError::Truncated { claimed: left as u64 + 1, left });
     };
     let claimed = (left - body.len()) as u64 + u64::from(name_length) + u64::from(value_length);
@@ -84,6 +84,14 @@ fn parse_pair(input: &[u8]) -> Result<(Pair<'_>, &[u8]), ParamsError> {
     let (name, rest) = body.split_at(name_length as usize);
     let (value, rest) = rest.split_at(value_length as usize);
     Ok(((name, value), rest))
+}
+
+/// Nearly all are short, so that is looked at first.
+fn parse_lengths(input: &[u8]) -> IResult<&[u8], (u32, u32), ()> {
+    match input {
+        [name, value, body @ ..] if (name | value) & LONG_LENGTH == 0 => Ok((body, (u32::from(*name), u32::from(*value)))),
+        _ => (parse_length, parse_length).parse(input),
+    }
 }
 
 fn parse_length(input: &[u8]) -> IResult<&[u8], u32, ()> {

@@ -2,8 +2,7 @@
 
 use std::fmt;
 
-use nom::Parser;
-use nom::number::complete::{be_u8, be_u16};
+use nom::bytes::complete::take;
 
 use super::Error;
 
@@ -156,9 +155,12 @@ impl Header {
     }
 
     fn parse_fields(input: &[u8]) -> Option<Self> {
-        let mut fields = (be_u8::<_, ()>, be_u8, be_u16, be_u16, be_u8, be_u8);
-        let (_, (_version, record_type, request_id, content_length, padding_length, _reserved)) = fields.parse(input).ok()?;
-        Some(Self { record_type: record_type.into(), request_id: RequestId(request_id), content_length, padding_length })
+        let (_, fields) = take::<_, _, ()>(HEADER_LEN)(input).ok()?;
+        let [_version, record_type, id_high, id_low, length_high, length_low, padding_length, _reserved] =
+            *fields.first_chunk()?;
+        let request_id = RequestId(u16::from_be_bytes([id_high, id_low]));
+        let content_length = u16::from_be_bytes([length_high, length_low]);
+        Some(Self { record_type: record_type.into(), request_id, content_length, padding_length })
     }
 
     /// The eight bytes on the wire.

@@ -14,13 +14,11 @@
 //! is left of a request that was answered early. So is STDIN or DATA behind its end (lighttpd ends the STDIN of an authorizer,
 //! which has none) and a second end of PARAMS; more PARAMS behind the end would change the request, and is an error.
 
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 use std::fmt;
 
 use super::message::{BeginRequest, Role, Variable};
 use super::record::{Record, RecordType, RequestId};
-use super::{Error, encoder};
+use super::{Error, Requests, encoder};
 
 /// How far the input of a request has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,13 +91,13 @@ pub struct SessionLimits {
 #[derive(Clone, Debug)]
 pub struct Session {
     limits: SessionLimits,
-    open: BTreeMap<RequestId, Phase>,
+    open: Requests<Phase>,
 }
 
 impl Session {
     /// A connection without requests.
     pub const fn new(limits: SessionLimits) -> Self {
-        Self { limits, open: BTreeMap::new() }
+        Self { limits, open: Requests::new() }
     }
 
     /// Takes one record and says what it means.
@@ -123,7 +121,7 @@ impl Session {
             | RecordType::UnknownType => Err(Error::Direction(record_type)),
             _ if id == RequestId::MANAGEMENT => Err(Error::NullRequestId(record_type)),
             RecordType::BeginRequest => self.begin(id, content),
-            RecordType::AbortRequest if self.open.contains_key(&id) => Ok(Event::Abort(id)),
+            RecordType::AbortRequest if self.open.contains(id) => Ok(Event::Abort(id)),
             RecordType::AbortRequest => Ok(Event::Ignored),
             RecordType::Params | RecordType::Stdin | RecordType::Data => self.continue_stream(record),
         }
@@ -133,7 +131,7 @@ impl Session {
     ///
     /// Returns how far its input had come: unless that was its end, more of it may follow and will be ignored.
     pub fn finish(&mut self, id: RequestId) -> Option<Phase> {
-        self.open.remove(&id)
+        self.open.remove(id)
     }
 
     /// Whether any request is open.
@@ -148,18 +146,16 @@ impl Session {
 
     fn begin<'a>(&mut self, id: RequestId, content: &'a [u8]) -> Result<Event<'a>, Error> {
         let BeginRequest { role, keep_connection } = BeginRequest::parse(content)?;
-        match self.open.entry(id) {
-            Entry::Occupied(_) => Err(Error::RequestIdInUse(id)),
-            Entry::Vacant(unused) => {
-                unused.insert(Phase::Params(role));
-                Ok(Event::Begin { id, role, keep_connection })
-            }
+        if self.open.contains(id) {
+            return Err(Error::RequestIdInUse(id));
         }
+        self.open.insert(id, Phase::Params(role));
+        Ok(Event::Begin { id, role, keep_connection })
     }
 
     fn continue_stream<'a>(&mut self, record: Record<'a>) -> Result<Event<'a>, Error> {
         let Record { record_type, request_id: id, content } = record;
-        let Some(phase) = self.open.get_mut(&id) else {
+        let Some(phase) = self.open.get_mut(id) else {
             return Ok(Event::Ignored);
         };
         let ends = content.is_empty();
@@ -223,14 +219,14 @@ mod tests {
         assert_eq!(handle(&mut session, RecordType::Stdin, b"de"), Ok(Event::Stdin(ID, b"de")));
         assert_eq!(handle(&mut session, RecordType::Stdin, b"f"), Ok(Event::Stdin(ID, b"f")));
         assert_eq!(handle(&mut session, RecordType::Stdin, b""), Ok(Event::StdinEnd(ID)));
-        assert_eq!(session.open.get(&ID), Some(&Phase::Ended));
+        assert_eq!(session.open.get(ID), Some(&Phase::Ended));
     }
 
     #[test]
     fn an_authorizer_is_complete_with_its_params() {
         let mut session = in_phase(Phase::Params(Role::Authorizer));
         assert_eq!(handle(&mut session, RecordType::Params, b""), Ok(Event::ParamsEnd(ID)));
-        assert_eq!(session.open.get(&ID), Some(&Phase::Ended));
+        assert_eq!(session.open.get(ID), Some(&Phase::Ended));
         assert_eq!(handle(&mut session, RecordType::Stdin, b""), Ok(Event::Ignored), "lighttpd ends the STDIN it has not");
         assert_eq!(handle(&mut session, RecordType::Stdin, b"body"), Ok(Event::Ignored));
     }
@@ -243,7 +239,7 @@ mod tests {
         assert_eq!(handle(&mut session, RecordType::Data, b"file"), Ok(Event::Data(ID, b"file")));
         assert_eq!(handle(&mut session, RecordType::Stdin, b"late"), Ok(Event::Ignored));
         assert_eq!(handle(&mut session, RecordType::Data, b""), Ok(Event::DataEnd(ID)));
-        assert_eq!(session.open.get(&ID), Some(&Phase::Ended));
+        assert_eq!(session.open.get(ID), Some(&Phase::Ended));
     }
 
     #[test]
@@ -283,7 +279,7 @@ mod tests {
                 let error = Error::Order { record_type, request_id: ID, phase };
                 assert_eq!(found, expected.ok_or(error), "{record_type} of {} bytes while {phase}", content.len());
                 if matches!(found, Err(_) | Ok(Event::Ignored)) {
-                    assert_eq!(session.open.get(&ID), Some(&phase), "nothing changes");
+                    assert_eq!(session.open.get(ID), Some(&phase), "nothing changes");
                 }
             }
         }
@@ -295,7 +291,7 @@ mod tests {
             let mut session = in_phase(phase);
             for _ in 0..2 {
                 assert_eq!(handle(&mut session, RecordType::AbortRequest, b""), Ok(Event::Abort(ID)));
-                assert_eq!(session.open.get(&ID), Some(&phase));
+                assert_eq!(session.open.get(ID), Some(&phase));
             }
         }
     }
@@ -328,7 +324,7 @@ mod tests {
             let mut session = in_phase(phase);
             session.finish(ID);
             assert!(session.handle_record(begin(ID, Role::Responder)).is_ok());
-            assert_eq!(session.open.get(&ID), Some(&Phase::Params(Role::Responder)));
+            assert_eq!(session.open.get(ID), Some(&Phase::Params(Role::Responder)));
         }
     }
 
@@ -337,7 +333,7 @@ mod tests {
         for phase in PHASES {
             let mut session = in_phase(phase);
             assert_eq!(session.handle_record(begin(ID, Role::Filter)), Err(Error::RequestIdInUse(ID)));
-            assert_eq!(session.open.get(&ID), Some(&phase));
+            assert_eq!(session.open.get(ID), Some(&phase));
             assert_eq!(session.open_requests(), 1);
         }
     }
@@ -488,7 +484,9 @@ mod tests {
         [RecordType::AbortRequest, RecordType::Params, RecordType::Stdin, RecordType::Data];
 
     fn in_phase(phase: Phase) -> Session {
-        Session { limits: LIMITS, open: BTreeMap::from([(ID, phase)]) }
+        let mut session = Session::new(LIMITS);
+        session.open.insert(ID, phase);
+        session
     }
 
     fn record(record_type: RecordType, request_id: RequestId, content: &[u8]) -> Record<'_> {

@@ -10,10 +10,7 @@ use crate::wsgi;
 
 /// For the event loop.
 pub fn of_loop(pool: &config::Pool, journal: Option<Arc<dyn Journal>>) -> event_loop::Settings {
-    let session = SessionLimits {
-        max_connections: u32::try_from(pool.max_connections).unwrap_or(u32::MAX),
-        max_requests: MAX_REQUESTS_A_CONNECTION as u32,
-    };
+    let session = told_limits(pool);
     let request = Limits {
         max_params_size: pool.max_params_size,
         max_params: pool.max_params,
@@ -33,6 +30,15 @@ pub fn of_loop(pool: &config::Pool, journal: Option<Arc<dyn Journal>>) -> event_
         request,
         journal,
     }
+}
+
+/// What a peer may do at once without being refused or left to wait: connections to all processes together, and requests on one of
+/// them, which is in one process.
+fn told_limits(pool: &config::Pool) -> SessionLimits {
+    let connections = pool.max_connections.saturating_mul(pool.processes.max.max(1));
+    let requests = pool.threads.saturating_add(pool.max_queue).min(MAX_REQUESTS_A_CONNECTION);
+    let told = |count| u32::try_from(count).unwrap_or(u32::MAX);
+    SessionLimits { max_connections: told(connections), max_requests: told(requests) }
 }
 
 const fn protocol_role(role: config::Role) -> Role {
@@ -58,6 +64,8 @@ pub fn of_bridge(pool: &config::Pool) -> wsgi::Settings {
         mount: pool.mount.clone(),
         remote_user: pool.remote_user,
         errors: pool.errors,
+        abort: pool.abort,
+        sendfile_header: pool.sendfile_header.clone(),
         multithread: pool.threads > 1,
         multiprocess: pool.processes.max > 1,
     }

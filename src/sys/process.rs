@@ -223,10 +223,22 @@ pub fn umask(mode: u32) -> u32 {
 /// The monotonic clock of the system, which starts at boot. For what other processes are told; [`std::time::Instant`] is the
 /// same clock for everything else.
 pub fn monotonic_time() -> Duration {
+    clock_time(libc::CLOCK_MONOTONIC).unwrap_or_default()
+}
+
+/// CPU time of a process so far: of all its threads, those that have ended included. `None` once it has been waited for.
+pub fn cpu_time(process: u32) -> Option<Duration> {
+    // What clock_getcpuclockid(3) makes of a process id: bits 3 and up are its complement, bits 0 to 2 say "scheduler's clock".
+    let clock = i32::try_from(process).ok().filter(|id| *id > 0)?;
+    clock_time((!clock << 3) | 2)
+}
+
+/// What a clock says; `None` if there is no such clock.
+fn clock_time(clock: libc::clockid_t) -> Option<Duration> {
     let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: `now` outlives the call, which cannot fail for this clock.
-    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut now) };
-    Duration::new(now.tv_sec.unsigned_abs(), u32::try_from(now.tv_nsec).unwrap_or(0))
+    // SAFETY: `now` outlives the call.
+    let result = unsafe { libc::clock_gettime(clock, &raw mut now) };
+    (result == 0).then(|| Duration::new(now.tv_sec.unsigned_abs(), u32::try_from(now.tv_nsec).unwrap_or(0)))
 }
 
 /// Ends the process at once: no destructor, no `atexit` handler of the C library, nothing that another thread could disturb.
@@ -322,6 +334,14 @@ mod tests {
         assert_eq!(ExitReason::Code(3).to_string(), "exit code 3");
         assert_eq!(ExitReason::Signal(libc::SIGSEGV).to_string(), "signal 11 (SIGSEGV)");
         assert_eq!(ExitReason::Signal(40).to_string(), "signal 40");
+    }
+
+    #[test]
+    fn the_cpu_time_of_a_process_goes_on_and_a_wrong_process_has_none() {
+        let before = cpu_time(std::process::id()).expect("this process has a clock");
+        while cpu_time(std::process::id()) <= Some(before) {}
+        assert_eq!(cpu_time(0), None);
+        assert_eq!(cpu_time(u32::MAX), None);
     }
 
     #[test]

@@ -1,19 +1,20 @@
-//! FCGI_PARAMS become a PEP 3333 environ.
-//!
-//! Values are latin-1. Each worker remembers the names it has seen and the last value of each, because a web server sends the
-//! same ones again and again.
+//! FCGI_PARAMS become a PEP 3333 environ. Values are latin-1.
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
 use super::path::{self, Sent};
 use super::{Settings, latin1};
 use crate::config::{Mount, RemoteUser};
-use crate::exchange::{Refusal, Request, Role};
+use crate::exchange::{Params, Refusal, Request, Role};
+
+mod names;
+mod prototype;
+
+use names::Names;
+use prototype::Prototype;
 
 /// Makes environs on one worker.
 pub(super) struct EnvironBuilder<'py> {
@@ -21,22 +22,10 @@ pub(super) struct EnvironBuilder<'py> {
     settings: Settings,
     /// What is the same in every environ.
     base: Bound<'py, PyDict>,
-    names: HashMap<Vec<u8>, Name<'py>>,
-    noted: [Value<'py>; NOTED.len()],
-    serial: u64,
-}
-
-struct Name<'py> {
-    kind: Kind,
-    value: Value<'py>,
-    /// The environ it was last set in, to notice repeated names.
-    serial: u64,
-}
-
-/// A key and the last value it had.
-struct Value<'py> {
-    key: Bound<'py, PyString>,
-    last: Option<(Vec<u8>, Bound<'py, PyString>)>,
+    names: Names,
+    /// What becomes of each name.
+    kinds: Vec<Kind>,
+    prototype: Prototype<'py>,
 }
 
 /// What becomes of a variable.
@@ -49,11 +38,11 @@ enum Kind {
     /// A header of the browser: several are joined.
     Header(&'static str),
     /// It is looked at before it is set.
-    Noted(usize),
+    Noted,
 }
 
-/// The values of the variables that are looked at, in the order of [`NOTED`].
-type Notes<'a> = [Option<&'a [u8]>; NOTED.len()];
+/// The values of the variables that are looked at, in the order of [`FIXED`].
+type Notes<'a> = [Option<&'a [u8]>; FIXED.len()];
 
 impl<'py> EnvironBuilder<'py> {
     pub(super) fn new(py: Python<'py>, settings: &Settings, file_wrapper: &Bound<'py, PyAny>) -> PyResult<Self> {
@@ -64,18 +53,35 @@ impl<'py> EnvironBuilder<'py> {
         base.set_item("wsgi.run_once", false)?;
         base.set_item("wsgi.input_terminated", true)?;
         base.set_item("wsgi.file_wrapper", file_wrapper)?;
-        let noted = NOTED.map(|name| Value { key: PyString::intern(py, name), last: None });
-        Ok(Self { py, settings: settings.clone(), base, names: HashMap::new(), noted, serial: 0 })
+        // What belongs to one request alone has its place, so that setting it makes no dict grow.
+        for name in ["wsgi.input", "wsgi.errors", "pyfcgid.request_id", "pyfcgid.aborted"] {
+            base.set_item(PyString::intern(py, name), py.None())?;
+        }
+        let prototype = Prototype::new(&base)?;
+        let (settings, names, kinds) = (settings.clone(), Names::new(&[]), Vec::new());
+        let mut builder = Self { py, settings, base, names, kinds, prototype };
+        builder.reset()?;
+        Ok(builder)
+    }
+
+    /// Forgets all names but the fixed ones.
+    fn reset(&mut self) -> PyResult<()> {
+        (self.names, self.kinds) = (Names::new(&FIXED), FIXED.map(|name| Kind::of(name.as_bytes())).to_vec());
+        self.prototype = Prototype::new(&self.base)?;
+        for name in FIXED {
+            self.prototype.add(PyString::intern(self.py, name));
+        }
+        Ok(())
     }
 
     /// The environ of a request, without the objects that belong to it alone.
     pub(super) fn build(&mut self, request: &Request) -> PyResult<Result<Bound<'py, PyDict>, Refusal>> {
-        self.serial += 1;
-        let environ = self.base.copy()?;
-        let mut notes: Notes<'_> = [None; NOTED.len()];
-        for (name, value) in request.params.iter() {
-            self.add(&environ, name, value, &mut notes)?;
+        // A peer that makes up names without end makes this start over, not grow.
+        if self.names.count() > MAX_NAMES {
+            self.reset()?;
         }
+        self.prototype.begin();
+        let notes = self.take(&request.params)?;
         let sent = Sent {
             script_name: notes[SCRIPT_NAME].unwrap_or_default(),
             path_info: notes[PATH_INFO],
@@ -83,95 +89,73 @@ impl<'py> EnvironBuilder<'py> {
             from_apache: notes[SERVER_SOFTWARE].is_some_and(|software| software.starts_with(b"Apache")),
         };
         // An authorizer is asked about any path of the site, and most web servers do not split it for one.
-        let mount = if request.role == Role::Authorizer { Mount::Auto } else { self.settings.mount.clone() };
-        let Some(split) = path::split(&mount, sent) else {
+        let mount = if request.role == Role::Authorizer { &Mount::Auto } else { &self.settings.mount };
+        let Some(split) = path::split(mount, sent) else {
             return Ok(Err(Refusal::OutsideMount));
         };
         if split.joined {
             advise_mount();
         }
-        self.set_noted(&environ, SCRIPT_NAME, &split.script_name)?;
-        self.set_noted(&environ, PATH_INFO, &split.path_info)?;
-        self.set_server(&environ, &notes)?;
-        self.set_rest(&environ, &notes, request.body.length())?;
-        self.set_role(&environ, request.role)?;
-        Ok(Ok(environ))
+        self.prototype.set(SCRIPT_NAME, &split.script_name)?;
+        self.prototype.set(PATH_INFO, &split.path_info)?;
+        self.set_server(&notes)?;
+        self.set_rest(&notes, request.body.length())?;
+        self.prototype.set(ROLE, role_name(request.role))?;
+        self.prototype.finish().map(Ok)
     }
 
-    fn add<'a>(&mut self, environ: &Bound<'py, PyDict>, name: &[u8], value: &'a [u8], notes: &mut Notes<'a>) -> PyResult<()> {
-        if !self.names.contains_key(name) {
-            self.learn(name);
-        }
-        let (py, serial) = (self.py, self.serial);
-        let Some(known) = self.names.get_mut(name) else {
-            return Ok(());
-        };
-        match known.kind {
-            Kind::Dropped => Ok(()),
-            Kind::Plain if value.is_empty() => Ok(()),
-            Kind::Plain => known.value.set(py, environ, value),
-            Kind::Header(separator) if known.serial == serial => join(environ, &known.value.key, separator, value),
-            Kind::Header(_) => {
-                known.serial = serial;
-                known.value.set(py, environ, value)
-            }
-            Kind::Noted(index) => {
-                notes[index] = Some(value);
-                Ok(())
+    /// Sets the variables that need no look at others, and notes those that do.
+    fn take<'a>(&mut self, params: &'a Params) -> PyResult<Notes<'a>> {
+        let mut notes: Notes<'a> = [None; FIXED.len()];
+        let mut number = START;
+        for (name, value) in params.iter() {
+            number = self.number(name, number);
+            match self.kinds[number] {
+                Kind::Dropped => {}
+                Kind::Plain if value.is_empty() => {}
+                Kind::Header(separator) if self.prototype.has(number) => self.prototype.append(number, separator, value)?,
+                Kind::Plain | Kind::Header(_) => self.prototype.set(number, value)?,
+                Kind::Noted => notes[number] = Some(value),
             }
         }
+        Ok(notes)
     }
 
-    /// Remembers a name. A peer that makes up names without end makes this start over, not grow.
-    fn learn(&mut self, name: &[u8]) {
-        if self.names.len() >= MAX_NAMES {
-            self.names.clear();
-        }
-        let value = Value { key: latin1::to_str(self.py, name), last: None };
-        self.names.insert(name.to_vec(), Name { kind: Kind::of(name), value, serial: 0 });
-    }
-
-    fn set_noted(&mut self, environ: &Bound<'py, PyDict>, index: usize, value: &[u8]) -> PyResult<()> {
-        self.noted[index].set(self.py, environ, value)
+    fn number(&mut self, name: &[u8], before: usize) -> usize {
+        self.names.find(name, before).unwrap_or_else(|| {
+            self.kinds.push(Kind::of(name));
+            self.prototype.add(latin1::to_str(self.py, name));
+            self.names.add(name)
+        })
     }
 
     /// Scheme, SERVER_NAME without its port, SERVER_PORT and SERVER_PROTOCOL: never empty.
-    fn set_server(&mut self, environ: &Bound<'py, PyDict>, notes: &Notes<'_>) -> PyResult<()> {
+    fn set_server(&mut self, notes: &Notes<'_>) -> PyResult<()> {
         let given = |index: usize| notes[index].filter(|value| !value.is_empty());
         let https = given(HTTPS).is_some_and(|value| value.eq_ignore_ascii_case(b"on") || value == b"1");
         let secure = https || given(REQUEST_SCHEME).is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"https"));
-        let scheme = if secure { intern!(self.py, "https") } else { intern!(self.py, "http") };
-        environ.set_item(intern!(self.py, "wsgi.url_scheme"), scheme)?;
+        self.prototype.set(URL_SCHEME, if secure { b"https" } else { b"http" })?;
         let host = given(SERVER_NAME).or(given(HTTP_HOST)).or(given(SERVER_ADDR)).unwrap_or(b"localhost");
-        self.set_noted(environ, SERVER_NAME, without_port(host))?;
+        self.prototype.set(SERVER_NAME, without_port(host))?;
         let default_port: &[u8] = if secure { b"443" } else { b"80" };
-        self.set_noted(environ, SERVER_PORT, given(SERVER_PORT).unwrap_or(default_port))?;
-        self.set_noted(environ, SERVER_PROTOCOL, given(SERVER_PROTOCOL).unwrap_or(b"HTTP/1.0"))
+        self.prototype.set(SERVER_PORT, given(SERVER_PORT).unwrap_or(default_port))?;
+        self.prototype.set(SERVER_PROTOCOL, given(SERVER_PROTOCOL).unwrap_or(b"HTTP/1.0"))
     }
 
-    fn set_rest(&mut self, environ: &Bound<'py, PyDict>, notes: &Notes<'_>, length: u64) -> PyResult<()> {
-        self.set_noted(environ, QUERY_STRING, notes[QUERY_STRING].unwrap_or_default())?;
+    fn set_rest(&mut self, notes: &Notes<'_>, length: u64) -> PyResult<()> {
+        self.prototype.set(QUERY_STRING, notes[QUERY_STRING].unwrap_or_default())?;
         for index in [REQUEST_URI, SERVER_SOFTWARE, SERVER_ADDR, HTTPS, REQUEST_SCHEME, HTTP_HOST, AUTH_TYPE] {
             if let Some(value) = notes[index].filter(|value| !value.is_empty()) {
-                self.set_noted(environ, index, value)?;
+                self.prototype.set(index, value)?;
             }
         }
         if let Some(user) = notes[REMOTE_USER].filter(|user| !user.is_empty() && self.trusts_user(notes)) {
-            self.set_noted(environ, REMOTE_USER, user)?;
+            self.prototype.set(REMOTE_USER, user)?;
         }
         if length > 0 || notes[CONTENT_LENGTH].is_some_and(|value| !value.is_empty()) {
-            self.set_noted(environ, CONTENT_LENGTH, length.to_string().as_bytes())?;
+            self.prototype.set(CONTENT_LENGTH, length.to_string().as_bytes())?;
         }
         Ok(())
-    }
-
-    fn set_role(&self, environ: &Bound<'py, PyDict>, role: Role) -> PyResult<()> {
-        let name = match role {
-            Role::Authorizer => intern!(self.py, "authorizer"),
-            Role::Filter => intern!(self.py, "filter"),
-            Role::Responder | Role::Other(_) => intern!(self.py, "responder"),
-        };
-        environ.set_item(intern!(self.py, "fcgi.role"), name)
     }
 
     fn trusts_user(&self, notes: &Notes<'_>) -> bool {
@@ -187,28 +171,14 @@ impl<'py> EnvironBuilder<'py> {
     }
 }
 
-impl<'py> Value<'py> {
-    fn set(&mut self, py: Python<'py>, environ: &Bound<'py, PyDict>, bytes: &[u8]) -> PyResult<()> {
-        if let Some((_, value)) = self.last.as_ref().filter(|(last, _)| last == bytes) {
-            return environ.set_item(&self.key, value);
-        }
-        let value = latin1::to_str(py, bytes);
-        environ.set_item(&self.key, &value)?;
-        if bytes.len() <= MAX_REMEMBERED {
-            self.last = Some((bytes.to_vec(), value));
-        }
-        Ok(())
-    }
-}
-
 impl Kind {
     fn of(name: &[u8]) -> Self {
         let is_cgi = |byte: &u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || *byte == b'_';
         if name.is_empty() || !name.iter().all(is_cgi) || DROPPED.contains(&name) {
             return Self::Dropped;
         }
-        if let Some(index) = NOTED.iter().position(|noted| noted.as_bytes() == name) {
-            return Self::Noted(index);
+        if FIXED.iter().any(|noted| noted.as_bytes() == name) {
+            return Self::Noted;
         }
         match name {
             b"HTTP_COOKIE" => Self::Header("; "),
@@ -218,11 +188,12 @@ impl Kind {
     }
 }
 
-fn join(environ: &Bound<'_, PyDict>, key: &Bound<'_, PyString>, separator: &str, value: &[u8]) -> PyResult<()> {
-    let py = environ.py();
-    let before = environ.get_item(key)?.map_or_else(|| Ok(String::new()), |before| before.extract::<String>())?;
-    let joined = [&before, separator, &latin1::decode(value)].concat();
-    environ.set_item(key, PyString::new(py, &joined))
+fn role_name(role: Role) -> &'static [u8] {
+    match role {
+        Role::Authorizer => b"authorizer",
+        Role::Filter => b"filter",
+        Role::Responder | Role::Other(_) => b"responder",
+    }
 }
 
 fn without_port(host: &[u8]) -> &[u8] {
@@ -247,23 +218,28 @@ fn advise_mount() {
     }
 }
 
-const SCRIPT_NAME: usize = 0;
-const PATH_INFO: usize = 1;
-const REQUEST_URI: usize = 2;
-const QUERY_STRING: usize = 3;
-const SERVER_NAME: usize = 4;
-const SERVER_PORT: usize = 5;
-const SERVER_ADDR: usize = 6;
-const SERVER_PROTOCOL: usize = 7;
-const SERVER_SOFTWARE: usize = 8;
-const HTTPS: usize = 9;
-const REQUEST_SCHEME: usize = 10;
-const HTTP_HOST: usize = 11;
-const REMOTE_USER: usize = 12;
-const AUTH_TYPE: usize = 13;
-const CONTENT_LENGTH: usize = 14;
-/// Variables that are looked at, at the indices above.
-const NOTED: [&str; 15] = [
+/// Before the first variable; also a variable without a name, which is dropped.
+const START: usize = 0;
+const SCRIPT_NAME: usize = 1;
+const PATH_INFO: usize = 2;
+const REQUEST_URI: usize = 3;
+const QUERY_STRING: usize = 4;
+const SERVER_NAME: usize = 5;
+const SERVER_PORT: usize = 6;
+const SERVER_ADDR: usize = 7;
+const SERVER_PROTOCOL: usize = 8;
+const SERVER_SOFTWARE: usize = 9;
+const HTTPS: usize = 10;
+const REQUEST_SCHEME: usize = 11;
+const HTTP_HOST: usize = 12;
+const REMOTE_USER: usize = 13;
+const AUTH_TYPE: usize = 14;
+const CONTENT_LENGTH: usize = 15;
+const URL_SCHEME: usize = 16;
+const ROLE: usize = 17;
+/// Variables at the indices above: those that are looked at, and two that come of it.
+const FIXED: [&str; 18] = [
+    "",
     "SCRIPT_NAME",
     "PATH_INFO",
     "REQUEST_URI",
@@ -279,6 +255,8 @@ const NOTED: [&str; 15] = [
     "REMOTE_USER",
     "AUTH_TYPE",
     "CONTENT_LENGTH",
+    "wsgi.url_scheme",
+    "fcgi.role",
 ];
 /// Headers that would lie (CONTENT_LENGTH and CONTENT_TYPE have their own variables, the body is de-chunked), that belong to
 /// the connection between browser and web server, or that programs mistake for the environment's (httpoxy).
@@ -296,7 +274,6 @@ const DROPPED: &[&[u8]] = &[
     b"HTTP_UPGRADE",
 ];
 const MAX_NAMES: usize = 1024;
-const MAX_REMEMBERED: usize = 256;
 
 #[cfg(test)]
 mod tests {

@@ -1,5 +1,7 @@
 //! `wsgi.input`, the complete body as a file, and `fcgi.data`, the file that a filter is to transform.
 
+use std::io;
+
 use pyo3::exceptions::{PyOSError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
@@ -25,13 +27,16 @@ impl Input {
         self.body.close();
     }
 
-    fn with_body<T: Send>(&self, py: Python<'_>, read: impl FnOnce(&mut Body) -> std::io::Result<T> + Send) -> PyResult<T> {
+    fn with_body<T: Send>(&self, py: Python<'_>, read: impl FnOnce(&mut Body) -> io::Result<T> + Send) -> PyResult<T> {
         let result = self.body.with(|body| if body.is_in_a_file() { py.detach(|| read(body)) } else { read(body) });
-        let result = result.map_err(|denied| match denied {
+        result.map_err(|denied| self.denied(denied))?.map_err(|error| failed(&error))
+    }
+
+    fn denied(&self, denied: Denied) -> PyErr {
+        match denied {
             Denied::InUse => PyRuntimeError::new_err(format!("{} is being read by another thread", self.key)),
             Denied::Over => PyValueError::new_err(format!("{} was used after its request had ended", self.key)),
-        })?;
-        result.map_err(|error| PyOSError::new_err(format!("cannot read the request body back: {error}")))
+        }
     }
 
     fn line(&self, py: Python<'_>, size: Option<i64>) -> PyResult<Vec<u8>> {
@@ -44,9 +49,7 @@ impl Input {
 impl Input {
     #[pyo3(signature = (size = None, /))]
     fn read<'py>(&self, py: Python<'py>, size: Option<i64>) -> PyResult<Bound<'py, PyBytes>> {
-        let limit = limit(size);
-        let bytes = self.with_body(py, move |body| body.read(limit))?;
-        Ok(PyBytes::new(py, &bytes))
+        self.body.with(|body| read(py, body, limit(size))).map_err(|denied| self.denied(denied))?
     }
 
     #[pyo3(signature = (size = None, /))]
@@ -79,6 +82,19 @@ impl Input {
         let line = self.line(py, None)?;
         Ok((!line.is_empty()).then(|| PyBytes::new(py, &line)))
     }
+}
+
+/// Reads into the bytes object itself. Nobody else knows it yet, so the GIL is not needed for that.
+fn read<'py>(py: Python<'py>, body: &mut Body, limit: u64) -> PyResult<Bound<'py, PyBytes>> {
+    let length = limit.min(body.left()) as usize;
+    PyBytes::new_with(py, length, |bytes| {
+        let result = if body.is_in_a_file() { py.detach(|| body.read_into(bytes)) } else { body.read_into(bytes) };
+        result.map_err(|error| failed(&error))
+    })
+}
+
+fn failed(error: &io::Error) -> PyErr {
+    PyOSError::new_err(format!("cannot read the request body back: {error}"))
 }
 
 /// `None` and negative sizes mean everything.

@@ -4,24 +4,27 @@
 
 #![allow(unsafe_code)]
 
-use std::ffi::{CStr, CString};
+use std::ffi::{CStr, CString, c_long};
 use std::mem::MaybeUninit;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::mpsc::Sender;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyDict, PyType};
 use thiserror::Error;
 
 mod absence;
+mod raiser;
 mod venv;
 
+use super::abort::{self, Interruption};
 use super::{Gateway, Settings, output};
-use crate::config::{App, AppSource, Origin};
+use crate::config::{App, AppSource, OnAbort, Origin};
 use crate::workers::Worker;
 use absence::Places;
 
@@ -89,6 +92,8 @@ impl Interpreter {
         let program = program.transpose()?;
         let program = program.as_deref().unwrap_or(Path::new(BUILD_PYTHON));
         initialize(program, argument)?;
+        attach(abort::add_module)
+            .map_err(|error| StartError::Python { version: LINKED_VERSION, reason: format!("no module pyfcgid: {error}") })?;
         let places = Places { venv: venv.map(Path::to_owned), ..Places::default() };
         Ok(Self { places: Mutex::new(places) })
     }
@@ -148,9 +153,14 @@ impl Interpreter {
         worker: &Worker,
         count: usize,
     ) -> Result<Threads, String> {
+        let aborts = (settings.abort == OnAbort::Raise).then(raiser::start).transpose().map_err(|error| error.to_string())?;
         attach(|py| {
-            let run =
-                || RunWorker { once: Mutex::new(Some(worker.clone())), app: app.0.clone_ref(py), settings: settings.clone() };
+            let run = || RunWorker {
+                once: Mutex::new(Some(worker.clone())),
+                app: app.0.clone_ref(py),
+                settings: settings.clone(),
+                aborts: aborts.clone(),
+            };
             let started = (1..=count).map(|number| start_thread(py, run(), number));
             started.collect::<PyResult<Vec<_>>>().map(Threads).map_err(|error| traceback(py, &error))
         })
@@ -219,6 +229,8 @@ struct RunWorker {
     once: Mutex<Option<Worker>>,
     app: Py<PyAny>,
     settings: Settings,
+    /// To the thread that raises, if there is one.
+    aborts: Option<Sender<Arc<Interruption>>>,
 }
 
 #[pymethods]
@@ -226,7 +238,7 @@ impl RunWorker {
     fn __call__(&self, py: Python<'_>) -> PyResult<()> {
         let worker = self.once.lock().unwrap_or_else(PoisonError::into_inner).take();
         let worker = worker.ok_or_else(|| PyRuntimeError::new_err("a worker runs once"))?;
-        worker.run(&mut Gateway::new(py, self.app.bind(py).clone(), &self.settings)?);
+        worker.run(&mut Gateway::new(py, self.app.bind(py).clone(), &self.settings, self.aborts.clone())?);
         Ok(())
     }
 }
@@ -239,6 +251,19 @@ fn start_thread(py: Python<'_>, run: RunWorker, number: usize) -> PyResult<Py<Py
     let thread = py.import("threading")?.getattr("Thread")?.call((), Some(&keywords))?;
     thread.call_method0("start")?;
     Ok(thread.unbind())
+}
+
+/// Python's number of the thread that calls. `threading.get_ident` may have been replaced by the application, as gevent does.
+pub(super) fn this_thread() -> c_long {
+    // SAFETY: it takes nothing, and may be called by any thread.
+    unsafe { ffi::PyThread_get_thread_ident() }.cast_signed()
+}
+
+/// Has Python raise `exception` in another thread, between two bytecodes of what runs there.
+pub(super) fn raise_in_thread(exception: &Bound<'_, PyType>, thread: c_long) {
+    // SAFETY: this thread is attached, as `exception` shows; Python takes a reference of its own, and looks the number up among
+    // its threads.
+    unsafe { ffi::PyThreadState_SetAsyncExc(thread, exception.as_ptr()) };
 }
 
 /// An exception as Python prints it.

@@ -1,5 +1,7 @@
 //! Bytes as PEP 3333's native strings: one code point is one byte.
 
+use std::borrow::Cow;
+
 use pyo3::exceptions::{PyTypeError, PyUnicodeEncodeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyString;
@@ -18,7 +20,7 @@ pub(super) fn decode(bytes: &[u8]) -> String {
 }
 
 /// The bytes of a `str`; `what` names it in the error.
-pub(super) fn encode(what: &str, text: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
+pub(super) fn encode<'a>(what: &str, text: &'a Bound<'_, PyAny>) -> PyResult<Cow<'a, [u8]>> {
     let Ok(text) = text.cast::<PyString>() else {
         let kind = text.get_type().name()?;
         return Err(PyTypeError::new_err(format!("{what} must be a str, not {kind}")));
@@ -27,10 +29,10 @@ pub(super) fn encode(what: &str, text: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
         return Err(PyValueError::new_err(format!("{what} has a lone surrogate in it")));
     };
     if utf8.is_ascii() {
-        return Ok(utf8.as_bytes().to_vec());
+        return Ok(Cow::Borrowed(utf8.as_bytes()));
     }
     let bytes: Option<Vec<u8>> = utf8.chars().map(|char| u8::try_from(char).ok()).collect();
-    bytes.ok_or_else(|| not_latin1(what, text))
+    bytes.map(Cow::Owned).ok_or_else(|| not_latin1(what, text))
 }
 
 fn not_latin1(what: &str, text: &Bound<'_, PyString>) -> PyErr {

@@ -3,16 +3,19 @@
 //! Owns everything that knows Python; no other module does. Knows no socket and no record: a request comes in complete, and
 //! an answer goes into its [`Reply`].
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::Sender;
 
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
 
-use crate::config::{ErrorsTo, Mount, RemoteUser};
-use crate::exchange::{Body, Exchange, Params, Pause, Reply, ReplyError};
+use crate::config::{ErrorsTo, Mount, OnAbort, RemoteUser};
+use crate::exchange::{Body, BodySource, Exchange, Params, Pause, Reply, ReplyError};
 use crate::workers::Handler;
 
+mod abort;
 mod environ;
 mod errors;
 mod file_wrapper;
@@ -23,12 +26,15 @@ mod output;
 mod path;
 mod slot;
 mod start_response;
+mod turns;
 
+use abort::{Aborted, Interrupter, Interruption};
 use environ::EnvironBuilder;
 use errors::Errors;
 use file_wrapper::FileWrapper;
 use input::Input;
 use start_response::{StartResponse, bytes, to_python};
+use turns::Turns;
 
 /// What the bridge is to keep to.
 #[derive(Clone, Debug)]
@@ -39,6 +45,10 @@ pub struct Settings {
     pub remote_user: RemoteUser,
     /// Where `wsgi.errors` and tracebacks go.
     pub errors: ErrorsTo,
+    /// What becomes of a running application when the web server gives its request up.
+    pub abort: OnAbort,
+    /// The header that makes the web server send a file instead of a body.
+    pub sendfile_header: Option<String>,
     /// Whether there is a second worker in this process.
     pub multithread: bool,
     /// Whether there is a second process.
@@ -51,7 +61,18 @@ struct Gil<'py>(Python<'py>);
 
 impl Pause for Gil<'_> {
     fn pause(&self, wait: &mut (dyn FnMut() + Send)) {
-        self.0.detach(wait);
+        self.0.detach(|| {
+            wait();
+            TURNS.ask();
+        });
+        TURNS.got();
+    }
+
+    fn step_aside(&self, work: &mut (dyn FnMut() + Send)) {
+        self.pause(&mut || {
+            work();
+            TURNS.step_aside();
+        });
     }
 }
 
@@ -62,7 +83,10 @@ struct Gateway<'py> {
     environs: EnvironBuilder<'py>,
     errors: ErrorsTo,
     mount: Mount,
+    sendfile_header: Option<Arc<str>>,
     process: u32,
+    /// If aborts are to be raised.
+    interrupter: Option<Interrupter>,
 }
 
 /// The objects an application gets for one request.
@@ -123,10 +147,18 @@ impl Handler for Gateway<'_> {
 }
 
 impl<'py> Gateway<'py> {
-    fn new(py: Python<'py>, app: Bound<'py, PyAny>, settings: &Settings) -> PyResult<Self> {
+    /// On the worker's thread. `aborts` leads to the thread that raises, if there is one.
+    fn new(
+        py: Python<'py>,
+        app: Bound<'py, PyAny>,
+        settings: &Settings,
+        aborts: Option<Sender<Arc<Interruption>>>,
+    ) -> PyResult<Self> {
         let environs = EnvironBuilder::new(py, settings, py.get_type::<FileWrapper>().as_any())?;
         let (errors, mount, process) = (settings.errors, settings.mount.clone(), std::process::id());
-        Ok(Self { gil: Gil(py), app, environs, errors, mount, process })
+        let interrupter = aborts.map(Interrupter::new);
+        let sendfile_header = settings.sendfile_header.as_deref().map(Arc::from);
+        Ok(Self { gil: Gil(py), app, environs, errors, mount, sendfile_header, process, interrupter })
     }
 
     /// Unique among the processes of this machine as long as they live.
@@ -154,8 +186,9 @@ impl<'py> Gateway<'py> {
         let py = self.gil.0;
         let (body, data) = bodies;
         environ.set_item(intern!(py, "pyfcgid.request_id"), &id)?;
-        environ.set_item(intern!(py, "pyfcgid.aborted"), Bound::new(py, Aborted(reply.abort_probe()))?)?;
-        let start_response = Bound::new(py, StartResponse::new(reply))?;
+        environ.set_item(intern!(py, "pyfcgid.aborted"), Bound::new(py, Aborted::new(&reply))?)?;
+        let interruption = self.interrupter.as_ref().map(|interrupter| interrupter.listen(&reply));
+        let start_response = Bound::new(py, StartResponse::new(reply, interruption, self.sendfile_header.clone()))?;
         let peer = (self.errors == ErrorsTo::Peer).then(|| start_response.clone().unbind());
         let errors = Bound::new(py, Errors::new(id, peer))?;
         environ.set_item(intern!(py, "wsgi.errors"), &errors)?;
@@ -171,6 +204,9 @@ impl<'py> Gateway<'py> {
     fn serve(&self, line: &RequestLine<'_>, environ: &Bound<'py, PyDict>, objects: Objects<'py>) {
         let Objects { start_response, input, data, errors } = objects;
         let outcome = self.call(line, environ, &start_response);
+        if start_response.get().was_interrupted() {
+            log::info!("{line}: the web server gave it up, so RequestAborted was raised in the application");
+        }
         errors.get().finish();
         if let Err(failure) = outcome {
             self.report(line, &failure, start_response.get());
@@ -193,17 +229,29 @@ impl<'py> Gateway<'py> {
         start: &Bound<'py, StartResponse>,
     ) -> Result<(), Failure> {
         let py = self.gil.0;
-        let response = self.app.call1((environ, start))?;
+        let response = start.get().run_application(py, || self.app.call1((environ, start)))?;
         let outcome = self.send(&response, start.get());
-        if let Some(close) = response.getattr_opt(intern!(py, "close"))?
+        self.close(line, &response)?;
+        outcome
+    }
+
+    /// Lists and tuples have no `close`, and to find that out takes longer than to send them.
+    fn close(&self, line: &RequestLine<'_>, response: &Bound<'py, PyAny>) -> PyResult<()> {
+        if response.is_exact_instance_of::<PyList>() || response.is_exact_instance_of::<PyTuple>() {
+            return Ok(());
+        }
+        if let Some(close) = response.getattr_opt(intern!(self.gil.0, "close"))?
             && let Err(error) = close.call0()
         {
             self.log_traceback(line, &error);
         }
-        outcome
+        Ok(())
     }
 
     fn send(&self, response: &Bound<'py, PyAny>, start: &StartResponse) -> Result<(), Failure> {
+        if self.is_body_replaced(start)? {
+            return self.end(start);
+        }
         if let Ok(list) = response.cast_exact::<PyList>() {
             return self.send_whole(list.iter(), start);
         }
@@ -236,14 +284,26 @@ impl<'py> Gateway<'py> {
 
     /// Each piece is sent before the next is asked for, as PEP 3333 wants.
     fn send_pieces(&self, response: &Bound<'py, PyAny>, start: &StartResponse) -> Result<(), Failure> {
-        for piece in response.try_iter()? {
-            let piece = piece?;
+        let mut pieces = start.run_application(self.gil.0, || response.try_iter())?;
+        while let Some(piece) = start.run_application(self.gil.0, || pieces.next().transpose())? {
+            if self.is_body_replaced(start)? {
+                break;
+            }
             let piece = bytes("an item of the response", &piece)?.as_bytes();
             start.with_reply(|reply| match reply.has_head() {
                 true => reply.write(piece, &self.gil),
                 false => Err(ReplyError::NoHead),
             })??;
         }
+        self.end(start)
+    }
+
+    /// Whether the web server sends a file, so that the application's response is not to be read.
+    fn is_body_replaced(&self, start: &StartResponse) -> PyResult<bool> {
+        Ok(self.sendfile_header.is_some() && start.with_reply(|reply| reply.body_source())? == BodySource::WebServer)
+    }
+
+    fn end(&self, start: &StartResponse) -> Result<(), Failure> {
         start.with_reply(|reply| reply.end(&[], &self.gil))??;
         Ok(())
     }
@@ -282,17 +342,6 @@ impl<'py> Gateway<'py> {
     }
 }
 
-/// `environ["pyfcgid.aborted"]`: a callable that is true once the web server has given the request up.
-#[pyclass(frozen, module = "pyfcgid")]
-struct Aborted(crate::exchange::reply::AbortProbe);
-
-#[pymethods]
-impl Aborted {
-    fn __call__(&self) -> bool {
-        self.0.is_aborted()
-    }
-}
-
 /// How a request is named in the log.
 struct RequestLine<'a> {
     id: &'a str,
@@ -305,6 +354,9 @@ impl std::fmt::Display for RequestLine<'_> {
         write!(f, "request {} ({} {})", self.id, text(b"REQUEST_METHOD"), text(b"REQUEST_URI"))
     }
 }
+
+/// Of the one GIL.
+static TURNS: Turns = Turns::new();
 
 /// Numbers of requests in this process, for all its workers.
 static REQUESTS: AtomicU64 = AtomicU64::new(1);

@@ -1,22 +1,51 @@
 //! `start_response` and `write`, and the reply they share with the worker that iterates over the response.
 
+use std::sync::Arc;
+
 use pyo3::exceptions::{PyAssertionError, PyBrokenPipeError, PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::PyBytes;
+use pyo3::types::{PyBytes, PyTuple};
 
+use super::abort::{Interruption, RequestAborted};
 use super::slot::{Denied, Slot};
-use super::{Gil, latin1};
+use super::{Failure, Gil, latin1};
 use crate::exchange::{Head, HeadError, Reply, ReplyError};
 
 /// PEP 3333's `start_response` of one request.
 #[pyclass(frozen, module = "pyfcgid")]
 pub(super) struct StartResponse {
     reply: Slot<Reply>,
+    /// If an abort is to be raised.
+    interruption: Option<Arc<Interruption>>,
+    sendfile_header: Option<Arc<str>>,
 }
 
 impl StartResponse {
-    pub(super) fn new(reply: Reply) -> Self {
-        Self { reply: Slot::new(reply) }
+    /// With the header of this name the web server makes the body.
+    pub(super) fn new(reply: Reply, interruption: Option<Arc<Interruption>>, sendfile_header: Option<Arc<str>>) -> Self {
+        Self { reply: Slot::new(reply), interruption, sendfile_header }
+    }
+
+    /// Runs code of the application, the only code that an abort may interrupt.
+    pub(super) fn run_application<T>(&self, py: Python<'_>, code: impl FnOnce() -> PyResult<T>) -> Result<T, Failure> {
+        match &self.interruption {
+            Some(interruption) => interruption.run(py, code),
+            None => Ok(code()?),
+        }
+    }
+
+    /// Whether an abort has interrupted the application.
+    pub(super) fn was_interrupted(&self) -> bool {
+        self.interruption.as_ref().is_some_and(|interruption| interruption.was_raised())
+    }
+
+    /// What an application sees when it cannot send.
+    fn write_error(&self, py: Python<'_>, error: &ReplyError) -> PyErr {
+        let is_aborted = matches!(error, ReplyError::Gone(_) | ReplyError::Aborted);
+        match &self.interruption {
+            Some(interruption) if is_aborted && interruption.abort_here(py) => RequestAborted::new_err(error.to_string()),
+            _ => to_python(error),
+        }
     }
 
     /// The request has ended. Dropping the reply ends the answer if nothing else has.
@@ -53,7 +82,7 @@ impl StartResponse {
         {
             return Err(PyErr::from_value(exc_info.get_item(1)?));
         }
-        let head = checked_head(status, headers)?;
+        let head = checked_head(status, headers, this.sendfile_header.as_deref())?;
         let is_first = this.with_reply(|reply| {
             let is_first = exc_info.is_some() || !reply.has_head();
             is_first && reply.set_head(head).is_ok()
@@ -76,7 +105,8 @@ impl Write {
     #[pyo3(signature = (data, /))]
     fn __call__(&self, py: Python<'_>, data: &Bound<'_, PyAny>) -> PyResult<()> {
         let data = bytes("write() argument", data)?;
-        self.start_response.get().with_reply(|reply| reply.write(data.as_bytes(), &Gil(py)))?.map_err(|error| to_python(&error))
+        let start = self.start_response.get();
+        start.with_reply(|reply| reply.write(data.as_bytes(), &Gil(py)))?.map_err(|error| start.write_error(py, &error))
     }
 }
 
@@ -98,15 +128,24 @@ pub(super) fn to_python(error: &ReplyError) -> PyErr {
     }
 }
 
-fn checked_head(status: &Bound<'_, PyAny>, headers: &Bound<'_, PyAny>) -> PyResult<Head> {
+fn checked_head(status: &Bound<'_, PyAny>, headers: &Bound<'_, PyAny>, sendfile: Option<&str>) -> PyResult<Head> {
     let refused = |error: HeadError| PyValueError::new_err(error.to_string());
     let mut head = Head::new(&latin1::encode("status", status)?).map_err(refused)?;
     for header in headers.try_iter()? {
         let header = header?;
-        let Ok((name, value)) = header.extract::<(Bound<'_, PyAny>, Bound<'_, PyAny>)>() else {
+        let Some((name, value)) = pair(&header) else {
             return Err(PyTypeError::new_err("each header must be a (name, value) tuple"));
         };
-        head.push(&latin1::encode("header name", &name)?, &latin1::encode("header value", &value)?).map_err(refused)?;
+        let (name, value) = (latin1::encode("header name", &name)?, latin1::encode("header value", &value)?);
+        head.push(&name, &value).map_err(refused)?;
+        if sendfile.is_some_and(|sendfile| name.eq_ignore_ascii_case(sendfile.as_bytes())) && !value.is_empty() {
+            head.replace_body();
+        }
     }
     Ok(head)
+}
+
+fn pair<'py>(header: &Bound<'py, PyAny>) -> Option<(Bound<'py, PyAny>, Bound<'py, PyAny>)> {
+    let tuple = header.cast::<PyTuple>().ok().filter(|tuple| tuple.len() == 2)?;
+    Some((tuple.get_item(0).ok()?, tuple.get_item(1).ok()?))
 }

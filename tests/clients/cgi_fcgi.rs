@@ -27,13 +27,20 @@ struct Installed {
 impl Installed {
     #[track_caller]
     fn new(app: &str) -> Self {
+        Self::with_options(app, &[])
+    }
+
+    #[track_caller]
+    fn with_options(app: &str, options: &[&str]) -> Self {
         find_program("cgi-fcgi", "libfcgi-bin");
         let place = Place::new();
         let file = Shipped::read("docs/clients/cgi-fcgi.cgi");
         let socket = place.path().join("s.sock");
         let gate = place.path().join("gate");
+        let mut serve_options = file.serve_options();
+        serve_options.extend(options.iter().map(ToString::to_string));
         let back_end =
-            BackEnd { app: app_path(app), address: Address::Unix(socket.clone()), options: file.serve_options(), gate };
+            BackEnd { app: app_path(app), addresses: vec![Address::Unix(socket.clone())], options: serve_options, gate };
         let served = back_end.start();
         let socket = socket.to_str().expect("a temporary path is UTF-8");
         let script = place.write("app", file.replace(DOCUMENTED_SOCKET, socket).text());
@@ -212,6 +219,32 @@ fn slow_browser_gets_all_of_8_mib() {
     let answer = Answer::parse(&output, slow.wait().expect("the child is ours")).expect("200 OK");
     let expected: Vec<u8> = (0..1 << 7).flat_map(|number: u64| number.to_be_bytes().repeat(8_192)).collect();
     assert!(answer.body == expected, "{} bytes came", answer.body.len());
+}
+
+/// A web server kills a CGI program whose browser has left.
+#[test]
+fn browser_that_leaves_a_silent_app_interrupts_it_as_documented() {
+    expect_interrupted("/silent", "it ended while it was silent", |_| ());
+}
+
+#[test]
+fn browser_that_leaves_a_stream_interrupts_it() {
+    expect_interrupted("/stream", "it ended while it streamed", |child| {
+        let mut head = [0; 16];
+        child.stdout.as_mut().expect("it is piped").read_exact(&mut head).expect("a response begins");
+    });
+}
+
+#[track_caller]
+fn expect_interrupted(path: &str, told: &str, read: impl FnOnce(&mut Child)) {
+    let installed = Installed::with_options("clients/apps/interrupted.py", &["--abort", "raise"]);
+    let mut child = installed.spawn("GET", path.as_bytes(), b"");
+    installed.served.wait_for_log("running");
+    read(&mut child);
+    child.kill().expect("the child is ours");
+    child.wait().expect("the child is ours");
+    installed.served.wait_for_log(told);
+    installed.get("/short").expect("200 OK");
 }
 
 #[test]

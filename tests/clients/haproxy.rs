@@ -12,7 +12,7 @@ pub(crate) fn start(site: Shipped) -> WebServer {
     let port = reserve_port();
     let user = if is_root() { "    user www-data\n    group www-data\n" } else { "" };
     let site = site.replace("bind :80", &format!("bind 127.0.0.1:{port}"));
-    let own = "defaults\n    mode http\n    timeout connect 5s\n    timeout client 50s\n    timeout server 50s\n";
+    let own = "    log stdout format raw local0\ndefaults\n    log global\n    mode http\n    option httplog\n    timeout connect 5s\n    timeout client 50s\n    timeout server 50s\n";
     let main = place.write("haproxy.cfg", &format!("global\n    nbthread 1\n{user}{own}{}", site.text()));
     let arguments = ["-db".as_ref(), "-f".as_ref(), main.as_os_str()].map(ToOwned::to_owned);
     WebServer::start(&find_program("haproxy", "haproxy"), arguments, place, port)

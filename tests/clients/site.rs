@@ -1,5 +1,7 @@
 //! A file of `docs/clients` with everything around it running: the web server in front, pyfcgid behind.
 
+use std::io::Write;
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -9,9 +11,10 @@ use crate::ports::reserve_port;
 use crate::relay::Relay;
 use crate::shipped::Shipped;
 use crate::support::peer::Address;
+use crate::support::process::wait_until;
 use crate::support::{Launch, Pyfcgid};
 use crate::web_server::{Place, WebServer, permit};
-use crate::{apache, caddy, h2o, haproxy, lighttpd, nginx};
+use crate::{apache, caddy, h2o, haproxy, lighttpd, mod_fcgid, nginx};
 
 /// What a test has to know about a configuration file.
 #[derive(Clone, Copy, Debug)]
@@ -28,6 +31,8 @@ pub(crate) struct Site {
 pub(crate) enum Client {
     Nginx,
     Apache,
+    /// Apache with mod_fcgid, which starts pyfcgid itself.
+    ModFcgid,
     Haproxy,
     Lighttpd,
     Caddy,
@@ -45,48 +50,93 @@ impl Site {
     /// Starts it with an application, whose path is relative to `tests`.
     #[track_caller]
     pub(crate) fn start(&self, app: &str) -> Running {
-        self.start_through(app, |address| address)
+        self.start_through(app, &[], Address::clone)
     }
 
-    /// Starts it with a relay in between that counts connections.
+    /// Starts it with `abort = "raise"`.
     #[track_caller]
-    pub(crate) fn start_counted(&self, app: &str) -> (Running, Relay) {
-        let mut relay = None;
-        let running = self.start_through(app, |address| relay.insert(Relay::start(&address)).address());
-        (running, relay.expect("it was started"))
+    pub(crate) fn start_raising(&self, app: &str) -> Running {
+        self.start_through(app, &["--abort", "raise"], Address::clone)
+    }
+
+    /// Starts it with a relay before each of its addresses that counts connections.
+    #[track_caller]
+    pub(crate) fn start_counted(&self, app: &str) -> (Running, Vec<Relay>) {
+        let mut relays = Vec::new();
+        let running = self.start_through(app, &[], |address| {
+            relays.push(Relay::start(address));
+            relays.last().expect("it was added").address()
+        });
+        (running, relays)
     }
 
     #[track_caller]
-    fn start_through(&self, app: &str, between: impl FnOnce(Address) -> Address) -> Running {
+    fn start_through(&self, app: &str, options: &[&str], mut between: impl FnMut(&Address) -> Address) -> Running {
+        if self.client == Client::ModFcgid {
+            return self.start_by_apache(app, options);
+        }
         let (public, sockets) = (Place::new(), Place::new());
-        let file = Shipped::read(self.file);
-        let unix = file.text().contains("--listen unix:");
-        let address = if unix { Address::Unix(sockets.path().join("s.sock")) } else { tcp_address() };
-        let back_end = BackEnd { app: app_path(app), address, options: file.serve_options(), gate: public.path().join("gate") };
-        let served = back_end.start();
-        let file = match between(served.address()) {
-            Address::Unix(path) => file.replace(DOCUMENTED_SOCKET, path.to_str().expect("a temporary path is UTF-8")),
-            Address::Tcp(address) => file.replace(DOCUMENTED_ADDRESS, &address.to_string()),
+        let mut file = Shipped::read(self.file);
+        let documented = DOCUMENTED.iter().filter(|address| file.uses(address));
+        let addresses: Vec<_> = documented.map(|address| (*address, address_like(address, &sockets))).collect();
+        let mut serve_options = file.serve_options();
+        serve_options.extend(options.iter().map(ToString::to_string));
+        let back_end = BackEnd {
+            app: app_path(app),
+            addresses: addresses.iter().map(|(_, address)| address.clone()).collect(),
+            options: serve_options,
+            gate: public.path().join("gate"),
         };
-        fill(&public);
+        let served = back_end.start();
+        for (documented, address) in &addresses {
+            file = file.replace(documented, &text_of(&between(address)));
+        }
+        let web_server = self.front(file, &public);
+        let back = Back::Own { served: Box::new(served), back_end, _sockets: sockets };
+        Running { web_server, back, public, prefix: self.prefix }
+    }
+
+    /// pyfcgid is started when the first request comes.
+    #[track_caller]
+    fn start_by_apache(&self, app: &str, options: &[&str]) -> Running {
+        let (public, installed) = (Place::new(), mod_fcgid::Installed::new());
+        let (program, app) = (installed.program(), installed.copy(&app_path(app)));
+        let file = Shipped::read(self.file).replace("/usr/local/bin/pyfcgid", program.to_str().expect("UTF-8"));
+        let arguments = [&[app.to_str().expect("UTF-8")], options].concat().join(" ");
+        let file = file.replace("myproject.wsgi", &arguments);
+        let file = installed.site(file, "TEST_GATE", &public.path().join("gate"));
+        let web_server = self.front(file, &public);
+        Running { web_server, back: Back::Apaches { _installed: installed }, public, prefix: self.prefix }
+    }
+
+    #[track_caller]
+    fn front(&self, file: Shipped, public: &Place) -> WebServer {
+        fill(public);
         let root = public.path().to_str().expect("a temporary path is UTF-8");
-        let web_server = match self.client {
+        match self.client {
             Client::Nginx => nginx::start(file, root, None),
-            Client::Apache => apache::start(file, root, None),
+            Client::Apache | Client::ModFcgid => apache::start(file, root, None),
             Client::Haproxy => haproxy::start(file),
             Client::Lighttpd => lighttpd::start(file, root),
             Client::Caddy => caddy::start(file, root),
             Client::H2o => h2o::start(file, root),
-        };
-        Running { web_server, served, back_end, public, _sockets: sockets, prefix: self.prefix }
+        }
     }
+}
+
+/// Who started pyfcgid.
+#[derive(Debug)]
+enum Back {
+    Own { served: Box<Pyfcgid>, back_end: BackEnd, _sockets: Place },
+    Apaches { _installed: mod_fcgid::Installed },
 }
 
 /// How pyfcgid is started, the first time and again.
 #[derive(Clone, Debug)]
 pub(crate) struct BackEnd {
     pub(crate) app: PathBuf,
-    pub(crate) address: Address,
+    /// On all of which it listens.
+    pub(crate) addresses: Vec<Address>,
     pub(crate) options: Vec<String>,
     pub(crate) gate: PathBuf,
 }
@@ -95,10 +145,12 @@ impl BackEnd {
     /// Starts it where a web server without privileges can reach it.
     #[track_caller]
     pub(crate) fn start(&self) -> Pyfcgid {
-        let launch = Launch::serve_unlistened(&self.app).listen(self.address.clone());
-        let served = launch.args(&self.options).env("TEST_GATE", &self.gate).start();
-        if let Address::Unix(socket) = &self.address {
-            permit(socket, 0o666);
+        let launch = Launch::serve_unlistened(&self.app).args(&self.options).env("TEST_GATE", &self.gate);
+        let served = self.addresses.iter().cloned().fold(launch, Launch::listen).start();
+        for address in &self.addresses {
+            if let Address::Unix(socket) = address {
+                permit(socket, 0o666);
+            }
         }
         served
     }
@@ -108,10 +160,8 @@ impl BackEnd {
 #[derive(Debug)]
 pub(crate) struct Running {
     pub(crate) web_server: WebServer,
-    pub(crate) served: Pyfcgid,
-    back_end: BackEnd,
+    back: Back,
     public: Place,
-    _sockets: Place,
     prefix: &'static str,
 }
 
@@ -138,6 +188,15 @@ impl Running {
         request.under(self.prefix).open(self.port())
     }
 
+    /// Sends a GET request and does not wait for its answer.
+    #[track_caller]
+    pub(crate) fn ask(&self, target: &str) -> TcpStream {
+        let mut browser = TcpStream::connect(("127.0.0.1", self.port())).expect("the web server accepts");
+        let head = format!("GET {}{target} HTTP/1.1\r\nHost: example.com\r\n\r\n", self.prefix);
+        browser.write_all(head.as_bytes()).expect("the web server takes a request head");
+        browser
+    }
+
     #[track_caller]
     pub(crate) fn get(&self, target: impl AsRef<[u8]>) -> Response {
         self.send(Request::get(target))
@@ -157,17 +216,34 @@ impl Running {
     /// Ends pyfcgid gracefully and starts another one on the same socket.
     #[track_caller]
     pub(crate) fn restart(&mut self) {
-        let stopped = self.served.stop();
-        assert!(stopped.success(), "{stopped}: {}", self.served.log());
-        self.served = self.back_end.start();
+        let Back::Own { served, back_end, .. } = &mut self.back else { panic!("Apache started it") };
+        let stopped = served.stop();
+        assert!(stopped.success(), "{stopped}: {}", served.log());
+        **served = back_end.start();
+    }
+
+    /// What pyfcgid logged; Apache's log has that of what it started.
+    pub(crate) fn log(&self) -> String {
+        match &self.back {
+            Back::Own { served, .. } => served.log(),
+            Back::Apaches { .. } => self.web_server.log(),
+        }
+    }
+
+    /// Waits until this is in what pyfcgid logged.
+    #[track_caller]
+    pub(crate) fn wait_for_log(&self, text: &str) {
+        wait_until(text, || self.log().contains(text));
     }
 
     /// Fails when one of them has ended or panicked.
     #[track_caller]
     pub(crate) fn expect_healthy(mut self) {
         self.web_server.expect_running();
-        self.served.expect_running();
-        let log = self.served.log();
+        if let Back::Own { served, .. } = &mut self.back {
+            served.expect_running();
+        }
+        let log = self.log();
         assert!(!log.contains("panicked"), "{log}");
     }
 }
@@ -187,11 +263,24 @@ fn fill(public: &Place) {
     }
 }
 
-fn tcp_address() -> Address {
-    Address::Tcp(std::net::SocketAddr::from(([127, 0, 0, 1], reserve_port())))
+/// As it stands in the files that use one Unix socket.
+pub(crate) const DOCUMENTED_SOCKET: &str = "/run/pyfcgid/example.sock";
+/// All that stand in the files.
+const DOCUMENTED: [&str; 4] = [DOCUMENTED_SOCKET, "127.0.0.1:9000", "127.0.0.1:9001", "127.0.0.1:9002"];
+
+/// An address of the same kind for a test.
+#[track_caller]
+pub(crate) fn address_like(documented: &str, sockets: &Place) -> Address {
+    match documented.rsplit_once('/') {
+        Some((_, name)) => Address::Unix(sockets.path().join(name)),
+        None => Address::Tcp(([127, 0, 0, 1], reserve_port()).into()),
+    }
 }
 
-/// As it stands in the files that use a Unix socket.
-pub(crate) const DOCUMENTED_SOCKET: &str = "/run/pyfcgid/example.sock";
-/// As it stands in the others.
-const DOCUMENTED_ADDRESS: &str = "127.0.0.1:9000";
+/// An address as it stands in configuration files.
+pub(crate) fn text_of(address: &Address) -> String {
+    match address {
+        Address::Unix(path) => path.to_str().expect("a temporary path is UTF-8").to_owned(),
+        Address::Tcp(address) => address.to_string(),
+    }
+}

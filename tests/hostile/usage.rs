@@ -40,6 +40,7 @@ fn a_value_out_of_range_is_refused_with_its_option() {
         ("--max-params", "-1"),
         ("--remote-user", "sometimes"),
         ("--errors", "nowhere"),
+        ("--sendfile-header", "on"),
         ("--log-level", "loud"),
         ("--mount", "/a//b"),
     ];

@@ -80,6 +80,27 @@ fn abort_while_the_app_runs_still_ends_with_end_request() {
 }
 
 #[test]
+fn aborted_requests_end_at_once_if_they_are_interrupted_and_the_others_run_on() {
+    let server = echo(&["--threads", "4", "--abort", "raise"]);
+    let gate = server.directory().join("gate");
+    let mut peer = server.connect();
+    for id in 1..=4 {
+        let params = Params::get(&format!("/?{}", gate.display())).add("HTTP_COOKIE", format!("id={id}"));
+        peer.send_request(id, true, &params, b"");
+        server.wait_for_log(&format!("the app ran for id={id}"));
+    }
+    peer.send(&[abort(1), abort(3)].concat());
+    for id in [1, 3] {
+        expect_complete(peer.answer(id), 499);
+    }
+    expect_usable(&mut peer);
+    fs::write(gate, "").unwrap();
+    for id in [2, 4] {
+        assert_eq!(peer.answer(id).expect_status(200).text(), format!("id={id}|"));
+    }
+}
+
+#[test]
 fn abort_of_a_request_that_does_not_exist_is_ignored() {
     let server = echo(&[]);
     let mut peer = server.connect();

@@ -34,8 +34,18 @@ fn get_values_as_the_first_record_is_answered() {
     let values = values_of(&mut peer, &["FCGI_MAX_CONNS", "FCGI_MAX_REQS", "FCGI_MPXS_CONNS"]);
     assert_eq!(values["FCGI_MPXS_CONNS"], "1");
     assert_eq!(values["FCGI_MAX_CONNS"], "77");
-    assert!(values["FCGI_MAX_REQS"].parse::<u32>().unwrap() > 0);
+    assert_eq!(values["FCGI_MAX_REQS"], "256", "as many as one connection may carry");
     expect_usable(&mut peer);
+}
+
+/// More connections would wait, and more requests would get 503.
+#[test]
+fn get_values_tells_what_the_configuration_lets_in() {
+    let server = echo(&["--max-connections", "77", "--processes", "2", "--threads", "3", "--max-queue", "20"]);
+    let values = values_of(&mut server.connect(), &["FCGI_MAX_CONNS", "FCGI_MAX_REQS", "FCGI_MPXS_CONNS"]);
+    assert_eq!(values["FCGI_MAX_CONNS"], "154", "in both processes");
+    assert_eq!(values["FCGI_MAX_REQS"], "23", "at the workers of a process and in its queue");
+    assert_eq!(values["FCGI_MPXS_CONNS"], "1");
 }
 
 #[test]

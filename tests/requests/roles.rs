@@ -76,6 +76,21 @@ fn an_authorizer_that_fails_denies() {
     expect_verdict(peer.answer(1), 403);
 }
 
+/// mod_fcgid and lighttpd let a request in at a head that says 200, whatever comes behind it.
+#[test]
+fn an_authorizer_that_breaks_in_the_middle_denies() {
+    for (file, path) in
+        [("raises.py", "/after-write"), ("raises.py", "/in-the-middle"), ("body_shorter_than_content_length.py", "/")]
+    {
+        let server = Pyfcgid::serve(app(file), &["--roles", "authorizer"]);
+        let mut peer = server.connect();
+        peer.send(&ask(role::AUTHORIZER, &Params::get(path)));
+        let answer = expect_complete(peer.answer(1), 500);
+        assert!(!answer.text().contains("first half"), "{path}: {}", answer.text());
+        assert_eq!(answer.app_status, Some(1), "{path}");
+    }
+}
+
 /// The path that it guards is not the application's.
 #[test]
 fn a_mount_does_not_bind_an_authorizer() {

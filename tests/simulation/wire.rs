@@ -61,7 +61,7 @@ impl Wire {
 }
 
 impl Sink for Wire {
-    fn send(&self, pieces: &[IoSlice<'_>]) -> Result<Room, Gone> {
+    fn send(&self, _: RequestId, pieces: &[IoSlice<'_>]) -> Result<Room, Gone> {
         let mut state = self.lock();
         if state.is_over {
             return Err(Gone);
@@ -71,11 +71,11 @@ impl Sink for Wire {
         Ok(if state.sends.is_multiple_of(3) { Room::Full } else { Room::Plenty })
     }
 
-    fn send_file(&self, _: &[u8], _: &Arc<File>, _: u64, _: usize) -> Result<Room, Gone> {
+    fn send_file(&self, _: RequestId, _: &[u8], _: &Arc<File>, _: u64, _: usize) -> Result<Room, Gone> {
         unreachable!("no answer here is a file")
     }
 
-    fn wait_for_room(&self) {}
+    fn wait_for_room(&self, _: RequestId) {}
 
     fn end(&self, ending: Ending, pieces: &[IoSlice<'_>]) {
         let mut state = self.lock();

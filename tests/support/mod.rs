@@ -5,6 +5,7 @@
 #![allow(dead_code, unused_imports, unreachable_pub, clippy::unwrap_used)]
 
 pub mod answer;
+pub mod latency;
 pub mod params;
 pub mod peer;
 pub mod place;

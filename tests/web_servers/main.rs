@@ -26,7 +26,9 @@ mod back_ends;
 mod digest;
 mod haproxy;
 mod http;
+#[path = "../clients/lighttpd.rs"]
 mod lighttpd;
+mod mod_fcgid;
 mod multiplexed;
 mod nginx;
 mod ports;

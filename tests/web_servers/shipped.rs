@@ -19,11 +19,15 @@ impl Shipped {
         Self { name, text }
     }
 
+    /// Whether a documented value is there outside the comments.
+    pub(crate) fn uses(&self, documented: &str) -> bool {
+        self.text.lines().filter(|line| !is_comment(line)).any(|line| line.contains(documented))
+    }
+
     /// Replaces every occurrence of a documented value. It has to be there outside the comments, or the file has changed.
     #[track_caller]
     pub(crate) fn replace(mut self, documented: &str, actual: &str) -> Self {
-        let used = self.text.lines().filter(|line| !is_comment(line)).any(|line| line.contains(documented));
-        assert!(used, "{} no longer says {documented:?}", self.name);
+        assert!(self.uses(documented), "{} no longer says {documented:?}", self.name);
         self.text = self.text.replace(documented, actual);
         self
     }

@@ -2,8 +2,8 @@
 
 use super::super::setting::{Fallback, Field, Group, Kind, Setting, Text};
 use super::super::value::{ValueError, parse_mode, parse_switch};
-use super::super::{App, ErrorsTo, ListenAddress, Mount, Pool, Processes, RemoteUser, Role};
-use super::text::{account, directory, number, paths, texts};
+use super::super::{App, ErrorsTo, ListenAddress, Mount, OnAbort, Pool, Processes, RemoteUser, Role};
+use super::text::{account, directory, header_name, number, paths, texts};
 
 /// The groups Pool, Sockets and Python.
 pub(super) const APPLICATION: &[Setting] = &[
@@ -103,6 +103,19 @@ pub(super) const APPLICATION: &[Setting] = &[
         },
     },
     Setting {
+        name: "abort",
+        group: Group::Pool,
+        kind: Kind::One,
+        value_name: "HOW",
+        help: "What becomes of the application when the web server gives its request up: continue, or raise for \
+               pyfcgid.RequestAborted in its thread",
+        default: Fallback::Value("continue"),
+        field: Field::Pool {
+            set: |pool, value| OnAbort::parse(value.text).map(|abort| pool.abort = abort),
+            show: |pool| vec![pool.abort.to_string()],
+        },
+    },
+    Setting {
         name: "roles",
         group: Group::Pool,
         kind: Kind::List { in_environment: &[','], in_text: &[','] },
@@ -120,6 +133,19 @@ pub(super) const APPLICATION: &[Setting] = &[
                 Ok(())
             },
             show: |pool| texts(&pool.roles),
+        },
+    },
+    Setting {
+        name: "sendfile-header",
+        group: Group::Pool,
+        kind: Kind::One,
+        value_name: "NAME",
+        help: "The response header that makes the web server send a file, such as X-Accel-Redirect: a response that has it \
+               goes out without its body; or none",
+        default: Fallback::Value("none"),
+        field: Field::Pool {
+            set: |pool, value| header_name(value).map(|name| pool.sendfile_header = name),
+            show: |pool| vec![pool.sendfile_header.clone().unwrap_or_else(|| "none".to_owned())],
         },
     },
     Setting {

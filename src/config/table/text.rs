@@ -34,6 +34,17 @@ pub(super) fn memory(value: Text<'_>) -> Result<Option<u64>, ValueError> {
     }
 }
 
+/// A header that some web server follows; all of these begin alike.
+pub(super) fn header_name(value: Text<'_>) -> Result<Option<String>, ValueError> {
+    let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    let is_name = value.text.len() > 2 && value.text.bytes().all(is_letter);
+    match value.text {
+        "none" => Ok(None),
+        name if is_name && name.get(..2).is_some_and(|start| start.eq_ignore_ascii_case("x-")) => Ok(Some(name.to_owned())),
+        _ => Err(ValueError::new("must be a header's name, such as X-Accel-Redirect or X-Sendfile, or none")),
+    }
+}
+
 fn fit<T: TryFrom<u64>>(number: u64) -> Result<T, ValueError> {
     T::try_from(number).map_err(|_| ValueError::new("is more than this machine can count"))
 }

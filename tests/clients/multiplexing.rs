@@ -1,0 +1,148 @@
+//! HAProxy with several requests at once on each of few connections, as `docs/clients/haproxy.cfg` has it.
+//!
+//! `PYFCGID_MPXS_REQUESTS=10000 cargo test --release --test clients multiplexing -- --nocapture --test-threads 1` is the long run,
+//! with figures.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Instant;
+
+use crate::relay::Relay;
+use crate::site::{Client, Connections, Site};
+use crate::support::latency::{Latencies, expect_ratio};
+use crate::support::peer::DEADLINE;
+
+const SITE: Site =
+    Site { client: Client::Haproxy, file: "docs/clients/haproxy.cfg", prefix: "", connections: Connections::Kept };
+const BROWSERS: usize = 64;
+const MOST_CONNECTIONS: usize = 4;
+const SMALL_REQUESTS: usize = 300;
+const MOST_TIMES: f64 = 5.0;
+
+/// A browser that keeps its connection.
+struct Browser(BufReader<TcpStream>);
+
+impl Browser {
+    fn connect(port: u16) -> Self {
+        let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        stream.set_nodelay(true).unwrap();
+        stream.set_read_timeout(Some(DEADLINE)).unwrap();
+        Self(BufReader::with_capacity(256 * 1024, stream))
+    }
+
+    fn send(&mut self, target: &str) {
+        write!(self.0.get_mut(), "GET {target} HTTP/1.1\r\nHost: example.com\r\n\r\n").unwrap();
+    }
+
+    /// The head of a 200.
+    fn head(&mut self) -> String {
+        let mut head = String::new();
+        while !head.ends_with("\r\n\r\n") {
+            assert!(self.0.read_line(&mut head).unwrap() > 0, "the connection ended: {head:?}");
+        }
+        assert!(head.starts_with("HTTP/1.1 200 "), "{head:?}");
+        head
+    }
+
+    /// An answer with a Content-Length: head and body.
+    fn get(&mut self, target: &str) -> (String, String) {
+        self.send(target);
+        let head = self.head();
+        let lower = head.to_lowercase();
+        let length = lower.split("content-length: ").nth(1).and_then(|rest| rest.lines().next()).expect("a length");
+        let mut body = vec![0; length.parse().unwrap()];
+        self.0.read_exact(&mut body).unwrap();
+        (head, String::from_utf8(body).unwrap())
+    }
+
+    /// Reads and throws away until there is no more, or until `stop`; returns how much.
+    fn skip_body(&mut self, stop: &AtomicBool) -> usize {
+        let mut skipped = 0;
+        while !stop.load(Ordering::Relaxed) {
+            let count = self.0.fill_buf().map_or(0, <[u8]>::len);
+            if count == 0 {
+                break;
+            }
+            self.0.consume(count);
+            skipped += count;
+        }
+        skipped
+    }
+}
+
+fn count_of_requests() -> usize {
+    std::env::var("PYFCGID_MPXS_REQUESTS").map_or(2_000, |count| count.parse().expect("a number"))
+}
+
+#[test]
+fn every_one_of_64_browsers_gets_its_own_answers_over_at_most_4_connections() {
+    let (running, relays) = SITE.start_counted("web_servers/apps/answers.py");
+    let (port, count, started) = (running.port(), count_of_requests(), Instant::now());
+    thread::scope(|scope| {
+        for browser in 0..BROWSERS {
+            scope.spawn(move || {
+                let mut connection = Browser::connect(port);
+                for number in (browser..count).step_by(BROWSERS) {
+                    let token = format!("browser-{browser}-request-{number}");
+                    let (head, body) = connection.get(&format!("/token?{token}"));
+                    assert_eq!(body, format!("{token} {token}"));
+                    assert!(head.to_lowercase().contains(&format!("\r\nset-cookie: token={token}\r\n")), "{head}");
+                }
+            });
+        }
+    });
+    let (connections, rate) = (accepted(&relays), count as f64 / started.elapsed().as_secs_f64());
+    println!("{count} requests, {BROWSERS} at once: {connections} connections, {rate:.0} requests a second");
+    assert!(connections <= MOST_CONNECTIONS, "{connections} connections");
+    running.expect_healthy();
+}
+
+fn accepted(relays: &[Relay]) -> usize {
+    relays.iter().map(Relay::accepted).sum()
+}
+
+fn measure_small(port: u16) -> Latencies {
+    let (mut browser, mut latencies) = (Browser::connect(port), Latencies::default());
+    while latencies.count() < SMALL_REQUESTS {
+        let started = Instant::now();
+        browser.get("/small?x");
+        latencies.add(started);
+    }
+    latencies
+}
+
+fn measure_beside_download(port: u16, target: &str) -> Latencies {
+    let stop = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let download = scope.spawn(|| {
+            let started = Instant::now();
+            let mut skipped = 0;
+            while !stop.load(Ordering::Relaxed) {
+                let mut browser = Browser::connect(port);
+                write!(browser.0.get_mut(), "GET {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+                browser.head();
+                skipped += browser.skip_body(&stop);
+            }
+            skipped as f64 / started.elapsed().as_secs_f64() / 1e6
+        });
+        let latencies = measure_small(port);
+        stop.store(true, Ordering::Relaxed);
+        println!("{target}: {:.0} MB/s", download.join().unwrap());
+        latencies
+    })
+}
+
+#[test]
+fn small_requests_are_quick_beside_a_download_through_the_same_haproxy() {
+    let (running, relays) = SITE.start_counted("apps/downloads.py");
+    let port = running.port();
+    measure_small(port);
+    for target in ["/pieces-of-64k", "/file"] {
+        expect_ratio(target, MOST_TIMES, || (measure_small(port), measure_beside_download(port, target)));
+    }
+    // HAProxy opens another when a browser leaves in the middle of its answer, as this one does.
+    assert!(accepted(&relays) <= MOST_CONNECTIONS, "{} connections", accepted(&relays));
+    running.expect_healthy();
+}

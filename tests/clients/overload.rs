@@ -1,0 +1,205 @@
+//! A back end whose queue is full beside one that has time, behind the web servers that can choose: nobody gets to see its 503.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::time::Duration;
+
+use crate::http::Request;
+use crate::shipped::Shipped;
+use crate::site::{address_like, app_path, text_of};
+use crate::support::params::Params;
+use crate::support::peer::{Address, Peer};
+use crate::support::process::wait_until;
+use crate::support::{Launch, Pyfcgid};
+use crate::web_server::{Place, WebServer, permit};
+use crate::{apache, haproxy, nginx};
+
+/// A web server with two pyfcgid, the first of which is busy until the gate is opened.
+struct Pair {
+    front: WebServer,
+    busy: Pyfcgid,
+    _free: Pyfcgid,
+    occupants: Vec<Peer>,
+    place: Place,
+}
+
+impl Pair {
+    /// With the documented addresses of the file's two back ends.
+    #[track_caller]
+    fn start(file: Shipped, documented: [&str; 2], front: impl FnOnce(Shipped) -> WebServer) -> Self {
+        let place = Place::new();
+        let addresses = documented.map(|address| address_like(address, &place));
+        let busy = back_end(&file, &addresses[0], &place, "busy");
+        let free = back_end(&file, &addresses[1], &place, "free");
+        let occupants = occupy(&busy.address());
+        let file = file.replace(documented[0], &text_of(&addresses[0])).replace(documented[1], &text_of(&addresses[1]));
+        Self { front: front(file), busy, _free: free, occupants, place }
+    }
+
+    #[track_caller]
+    fn nginx(file: Shipped) -> Self {
+        Self::start(file, SOCKETS, |file| nginx::start(file, "/srv/example/public", None))
+    }
+
+    #[track_caller]
+    fn haproxy(file: Shipped) -> Self {
+        Self::start(file, SOCKETS, haproxy::start)
+    }
+
+    #[track_caller]
+    fn apache(file: Shipped) -> Self {
+        Self::start(file, PORTS, |file| apache::start(file, "/srv/example/public", None))
+    }
+
+    /// How many answers each status had.
+    #[track_caller]
+    fn statuses(&self, request: &Request, count: usize) -> BTreeMap<u16, usize> {
+        let mut statuses = BTreeMap::new();
+        for _ in 0..count {
+            *statuses.entry(request.send(self.front.port).status).or_default() += 1;
+        }
+        statuses
+    }
+
+    /// The same, of several browsers at once.
+    fn statuses_at_once(&self, request: &Request, browsers: usize, count: usize) -> BTreeMap<u16, usize> {
+        let mut all = BTreeMap::new();
+        std::thread::scope(|scope| {
+            let running: Vec<_> = (0..browsers).map(|_| scope.spawn(|| self.statuses(request, count))).collect();
+            for (status, count) in running.into_iter().flat_map(|browser| browser.join().expect("answers")) {
+                *all.entry(status).or_default() += count;
+            }
+        });
+        all
+    }
+
+    /// How often the busy one has said so to the web server.
+    fn refused(&self) -> usize {
+        let log = fs::read_to_string(self.place.path().join("busy/access.log")).unwrap_or_default();
+        log.lines().filter(|line| line.contains("/hello") && line.contains(" 503 ")).count()
+    }
+
+    /// Lets the busy one finish; what it had accepted is answered.
+    #[track_caller]
+    fn release(mut self) {
+        self.place.write("gate", "");
+        for occupant in &mut self.occupants {
+            occupant.answer(1).expect_status(200);
+        }
+        self.busy.expect_running();
+        self.front.expect_running();
+        assert!(!self.busy.log().contains("panicked"), "{}", self.busy.log());
+    }
+}
+
+/// One worker, and room for one more request.
+#[track_caller]
+fn back_end(file: &Shipped, address: &Address, place: &Place, name: &str) -> Pyfcgid {
+    let log = place.write(&format!("{name}/access.log"), "");
+    let launch = Launch::serve_unlistened(app_path("web_servers/apps/answers.py")).listen(address.clone());
+    let options = file.serve_options().into_iter().filter(|option| option != "--threads" && option != "8");
+    let launch = launch.args(options).args(["--access-log", &format!("file:{}", log.display())]);
+    let room = if name == "busy" { ["--threads", "1", "--max-queue", "1"] } else { ["--threads", "4", "--max-queue", "64"] };
+    let started = launch.args(room).env("TEST_GATE", place.path().join("gate")).start();
+    if let Address::Unix(socket) = address {
+        permit(socket, 0o666);
+    }
+    started
+}
+
+/// Slow requests, until there is room for no more.
+#[track_caller]
+fn occupy(address: &Address) -> Vec<Peer> {
+    let mut occupants = Vec::new();
+    wait_until("a full queue", || {
+        let mut peer = Peer::connect(address.clone());
+        peer.send_request(1, true, &Params::get("/gated"), b"");
+        // Answered at once: by a 503.
+        let is_full = !peer.is_silent_for(Duration::from_millis(300));
+        if !is_full {
+            occupants.push(peer);
+        }
+        is_full
+    });
+    occupants
+}
+
+#[test]
+fn nginx_asks_the_next_one() {
+    let pair = Pair::nginx(Shipped::read("nginx/upstream.conf"));
+    assert_eq!(pair.statuses(&Request::get("/hello"), 40), [(200, 40)].into());
+    assert_eq!(pair.statuses_at_once(&Request::get("/hello"), 4, 10), [(200, 40)].into());
+    wait_until("the busy one to have been asked", || pair.refused() > 0);
+    pair.release();
+}
+
+#[test]
+fn nginx_sends_a_post_to_one_only() {
+    let pair = Pair::nginx(Shipped::read("nginx/upstream.conf"));
+    let statuses = pair.statuses(&Request::new("POST", "/hello").body("abc"), 20);
+    let lost = statuses.get(&503).copied().unwrap_or_default();
+    assert!(lost > 0 && statuses.get(&200) == Some(&(20 - lost)), "{statuses:?}");
+    wait_until("as many refusals", || pair.refused() == lost);
+    pair.release();
+}
+
+#[test]
+fn nginx_asks_the_next_one_about_a_post_with_non_idempotent() {
+    let asked = "fastcgi_next_upstream error timeout http_503";
+    let pair = Pair::nginx(Shipped::read("nginx/upstream.conf").replace(asked, &format!("{asked} non_idempotent")));
+    assert_eq!(pair.statuses(&Request::new("POST", "/hello").body("abc"), 20), [(200, 20)].into());
+    wait_until("the busy one to have been asked", || pair.refused() > 0);
+    pair.release();
+}
+
+#[test]
+fn haproxy_asks_the_next_one() {
+    let pair = Pair::haproxy(Shipped::read("docs/clients/haproxy-balanced.cfg"));
+    assert_eq!(pair.statuses(&Request::get("/hello"), 40), [(200, 40)].into());
+    assert_eq!(pair.statuses_at_once(&Request::get("/hello"), 4, 10), [(200, 40)].into());
+    wait_until("the busy one to have been asked", || pair.refused() > 0);
+    pair.release();
+}
+
+#[test]
+fn haproxy_sends_a_post_to_one_only() {
+    let pair = Pair::haproxy(Shipped::read("docs/clients/haproxy-balanced.cfg"));
+    let statuses = pair.statuses(&Request::new("POST", "/hello").body("abc"), 20);
+    let lost = statuses.get(&503).copied().unwrap_or_default();
+    assert!(lost > 0 && statuses.get(&200) == Some(&(20 - lost)), "{statuses:?}");
+    wait_until("as many refusals", || pair.refused() == lost);
+    pair.release();
+}
+
+#[test]
+fn haproxy_asks_the_next_one_about_a_post_where_the_file_is_told_so() {
+    let line = "http-request disable-l7-retry if { method POST PATCH }";
+    let pair = Pair::haproxy(Shipped::read("docs/clients/haproxy-balanced.cfg").replace(line, ""));
+    assert_eq!(pair.statuses(&Request::new("POST", "/hello").body("abc"), 20), [(200, 20)].into());
+    wait_until("the busy one to have been asked", || pair.refused() > 0);
+    pair.release();
+}
+
+#[test]
+fn apache_passes_each_503_on() {
+    let pair = Pair::apache(Shipped::read("apache/balancer.conf"));
+    let statuses = pair.statuses(&Request::get("/hello"), 20);
+    let lost = statuses.get(&503).copied().unwrap_or_default();
+    assert!(lost > 0 && statuses.get(&200) == Some(&(20 - lost)), "{statuses:?}");
+    wait_until("as many refusals", || pair.refused() == lost);
+    assert!(lost > 1, "the busy one was asked {lost} times");
+    pair.release();
+}
+
+/// The request that gets the 503 is lost, those after it are not.
+#[test]
+fn apache_leaves_the_busy_one_alone_after_one_503_with_failonstatus() {
+    let method = "ProxySet lbmethod=bybusyness";
+    let pair = Pair::apache(Shipped::read("apache/balancer.conf").replace(method, &format!("{method} failonstatus=503")));
+    assert_eq!(pair.statuses(&Request::get("/hello"), 20), [(200, 19), (503, 1)].into());
+    wait_until("one refusal", || pair.refused() == 1);
+    pair.release();
+}
+
+const SOCKETS: [&str; 2] = ["/run/pyfcgid/example-1.sock", "/run/pyfcgid/example-2.sock"];
+const PORTS: [&str; 2] = ["127.0.0.1:9001", "127.0.0.1:9002"];
