@@ -10,6 +10,14 @@ SYSCONFDIR ?=
 DEMO_PORT ?= 8080
 DEMO_ONCE ?=
 BENCH_OPTIONS ?=
+NIGHTLY ?= nightly
+FUZZ_SECONDS ?= 60
+FUZZ_TARGETS ?= records params session head
+# More than a record can hold, so that long ones and several are tried.
+FUZZ_LENGTH ?= 80000
+# Only the bodies that do not fit in memory use files.
+MIRI_OPTIONS ?= -Zmiri-disable-isolation
+HOST = $(shell rustc -vV | sed -n 's/^host: //p')
 QUICK ?=
 TARGET_DIR = $(or $(CARGO_TARGET_DIR),target)
 
@@ -49,6 +57,30 @@ bench: cargo ## measure against other servers (QUICK=1: rough, but soon done; BE
 guard: cargo ## count the instructions of a request and compare them with the committed figures
 	@.ci/install-packages build guard
 	benches/instructions
+
+.PHONY: fuzz
+fuzz: nightly ## fuzz every parser, the session and the response head (FUZZ_SECONDS=60 each)
+	@command -v cargo-fuzz >/dev/null || $(CARGO) install --locked cargo-fuzz
+	$(CARGO) run --manifest-path fuzz/Cargo.toml --example seed
+	@for target in $(FUZZ_TARGETS); do \
+	    $(CARGO) +$(NIGHTLY) fuzz run $$target -- -max_len=$(FUZZ_LENGTH) -timeout=10 -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 \
+	        || exit 1; done
+
+.PHONY: miri
+miri: nightly ## run the tests of the codec and of what crosses to the workers under Miri
+	@rustup +$(NIGHTLY) component add miri rust-src
+	MIRIFLAGS='$(MIRI_OPTIONS)' $(CARGO) +$(NIGHTLY) miri test --locked --no-default-features --lib -- protocol:: exchange::
+
+.PHONY: tsan
+tsan: nightly ## run the event loop's tests, its threads, under ThreadSanitizer
+	@rustup +$(NIGHTLY) component add rust-src
+	RUSTFLAGS=-Zsanitizer=thread $(CARGO) +$(NIGHTLY) test --locked -Zbuild-std --target $(HOST) --no-default-features \
+	    --lib --test event_loop --test simulation
+
+.PHONY: nightly
+nightly: cargo
+	@$(CARGO) +$(NIGHTLY) --version >/dev/null || { \
+	    echo "This takes a nightly toolchain: rustup toolchain install nightly" >&2; exit 1; }
 
 # Builds nothing: root often has no cargo, and what root builds nobody else can build again.
 .PHONY: install

@@ -299,6 +299,7 @@ mod tests {
             ("mount", "/shop", "/shop"),
             ("remote-user", "never", "never"),
             ("errors", "peer", "peer"),
+            ("abort", "raise", "raise"),
             ("roles", "authorizer", "authorizer"),
             ("sendfile-header", "X-Sendfile", "X-Sendfile"),
             ("backlog", "5", "5"),

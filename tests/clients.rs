@@ -196,6 +196,8 @@ mod mod_fcgid_root_site {
         slow_browser_gets_all_of_8_mib,
         browser_that_leaves_in_its_upload_is_not_served,
         browser_that_leaves_in_its_answer_harms_nobody,
+        browser_that_leaves_a_silent_app_interrupts_it_as_documented,
+        browser_that_leaves_a_stream_interrupts_it,
         the_web_server_keeps_what_is_its_own,
     );
 }

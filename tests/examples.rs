@@ -123,7 +123,9 @@ fn expect_protected(example: &Example) {
     std::fs::write(example.0.directory().join("a b.txt"), "a file\n").expect("a file in the temporary directory");
     let answer = example.get("/files/a%20b.txt?token=lovelace").expect_status(200);
     assert_eq!(answer.header("X-Accel-Redirect").as_deref(), Some("/protected/a%20b.txt"));
-    assert_eq!((answer.text().as_str(), answer.header("Content-Type").as_deref()), ("", Some("text/plain; charset=utf-8")));
+    assert_eq!(answer.text(), "");
+    let content_type = answer.header("Content-Type").expect("a type");
+    assert_eq!(content_type.split(';').next(), Some("text/plain"), "the framework's own idea, with or without a charset");
     example.get("/files/a%20b.txt").expect_status(403);
     example.get("/files/absent?token=lovelace").expect_status(404);
     example.get("/files/..%2F..%2Fetc%2Fpasswd?token=lovelace").expect_status(404);

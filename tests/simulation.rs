@@ -24,7 +24,7 @@ use std::env;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use gateway::Gateway;
-use peer::{Peer, Tally};
+use peer::{End, Peer, Tally};
 use random::Random;
 
 #[test]
@@ -44,23 +44,32 @@ fn every_request_is_answered_once_with_its_own_answer_and_an_aborted_one_never_i
 fn simulate(seed: u64) -> Tally {
     let mut random = Random::from_seed(seed.wrapping_mul(0x2545_f491_4f6c_dd1d));
     let (mut peer, mut gateway) = (Peer::new(&mut random), Gateway::default());
+    let end = converse(&mut peer, &mut gateway, &mut random);
+    let wire = gateway.close();
+    assert!(wire.take_sent().is_empty(), "something was said on a closed connection");
+    peer.into_tally(end)
+}
+
+fn converse(peer: &mut Peer, gateway: &mut Gateway, random: &mut Random) -> End {
     let (read_weight, work_weight) = (1 + random.below(8), 1 + random.below(8));
+    let mut patience = if random.below(20) == 0 { random.length(1_000) } else { usize::MAX };
     while !peer.has_sent_all() || !gateway.is_idle() {
         match random.below(8 + read_weight + work_weight) {
-            choice if choice < 8 => peer.send(&mut random),
-            choice if choice < 8 + read_weight => gateway.read(peer.take(random.length(100_000)), &mut random),
-            _ => gateway.work(&mut random),
+            choice if choice < 8 => peer.send(random),
+            choice if choice < 8 + read_weight => gateway.read(peer.take(random.length(100_000)), random),
+            _ => gateway.work(random),
         }
         peer.receive(&gateway.wire.take_sent(), gateway.bytes_read());
         gateway.check_open_requests();
         if gateway.wire.is_over() {
-            break;
+            return End::Cut;
+        }
+        patience -= 1;
+        if patience == 0 {
+            return End::Left;
         }
     }
-    let is_over = gateway.wire.is_over();
-    let wire = gateway.close();
-    assert!(wire.take_sent().is_empty(), "something was said on a closed connection");
-    peer.into_tally(is_over)
+    End::Done
 }
 
 fn seeds() -> std::ops::Range<u64> {

@@ -82,15 +82,20 @@ fn encode(operation: &Operation) -> Vec<u8> {
         Operation::Data { id, length } => (3, vec![*id, *length]),
         Operation::Abort { id } => (4, vec![*id]),
         Operation::Finish { id } => (5, vec![*id]),
+        Operation::GetValues { names } => (6, list(names).collect()),
         Operation::Raw { record_type, id, padding, content } => {
-            let content = content.iter().flat_map(|byte| [1, *byte]);
-            (6, [*record_type, *id, *padding].into_iter().chain(content).chain([0]).collect())
+            (7, [*record_type, *id, *padding].into_iter().chain(list(content)).collect())
         }
     };
     let scaled = u32::try_from((variant << 32).div_ceil(VARIANTS)).expect("the variant is below their number");
     [&[1][..], &scaled.to_le_bytes(), &fields].concat()
 }
 
-const VARIANTS: u64 = 7;
+/// Each byte behind the word that it follows.
+fn list(bytes: &[u8]) -> impl Iterator<Item = u8> {
+    bytes.iter().flat_map(|byte| [1, *byte]).chain([0])
+}
+
+const VARIANTS: u64 = 8;
 /// How the `records` target splits a seed: pieces of 50, 2, 1025 and 26 bytes in turn.
 const PIECES: [u8; 4] = [7, 1, 32, 5];

@@ -1,6 +1,7 @@
 //! One thing that happens on a connection.
 
 use arbitrary::Arbitrary;
+use pyfcgid::protocol::params::encode_pair;
 use pyfcgid::protocol::{Header, RecordType, RequestId, Role, encoder};
 
 /// A record from the peer, or an answer to it. Ids of one byte, so that they meet often; 0 among them.
@@ -18,6 +19,8 @@ pub enum Operation {
     Abort { id: u8 },
     /// The request has been answered.
     Finish { id: u8 },
+    /// GET_VALUES for these variables, those of the specification and others.
+    GetValues { names: Vec<u8> },
     /// Any record.
     Raw { record_type: u8, id: u8, padding: u8, content: Vec<u8> },
 }
@@ -39,10 +42,21 @@ impl Operation {
             Self::Data { id, length } => stream(&mut out, RecordType::Data, *id, *length),
             Self::Abort { id } => encoder::encode_abort_request(&mut out, RequestId::new((*id).into())),
             Self::Finish { .. } => (),
+            Self::GetValues { names } => encode_raw(&mut out, RecordType::GetValues.value(), 0, 0, &variables(names)),
             Self::Raw { record_type, id, padding, content } => encode_raw(&mut out, *record_type, *id, *padding, content),
         }
         out
     }
+}
+
+/// Name-value pairs without values.
+fn variables(choices: &[u8]) -> Vec<u8> {
+    let mut pairs = Vec::new();
+    for choice in choices {
+        let name = NAMES[usize::from(*choice) % NAMES.len()];
+        encode_pair(&mut pairs, name, b"").expect("the names are short");
+    }
+    pairs
 }
 
 fn encode_raw(out: &mut Vec<u8>, record_type: u8, id: u8, padding_length: u8, content: &[u8]) {
@@ -57,3 +71,5 @@ fn encode_raw(out: &mut Vec<u8>, record_type: u8, id: u8, padding_length: u8, co
     out.extend_from_slice(content);
     out.resize(out.len() + usize::from(padding_length), 0xff);
 }
+
+const NAMES: [&[u8]; 5] = [b"FCGI_MAX_CONNS", b"FCGI_MAX_REQS", b"FCGI_MPXS_CONNS", b"FCGI_OTHER", b""];

@@ -284,8 +284,13 @@ impl Outbox {
         }
     }
 
+    /// Nothing more of a request that was given up: a worker that waits for room hears of it.
     fn send_message(&self, request: RequestId, message: &Message<'_>) -> Result<Room, Gone> {
-        let (state, sent) = self.write(self.lock(), request, message);
+        let state = self.lock();
+        if state.aborted.contains(&request) {
+            return Ok(Room::Full);
+        }
+        let (state, sent) = self.write(state, request, message);
         sent.map(|()| self.room_for(request, &state))
     }
 

@@ -1,4 +1,4 @@
-//! HAProxy with several requests at once on each of few connections, as `docs/clients/haproxy.cfg` has it.
+//! HAProxy with several requests at once on each of few connections, as `docs/clients/haproxy-multiplexed.cfg` has it.
 //!
 //! `PYFCGID_MPXS_REQUESTS=10000 cargo test --release --test clients multiplexing -- --nocapture --test-threads 1` is the long run,
 //! with figures.
@@ -15,7 +15,7 @@ use crate::support::latency::{Latencies, expect_ratio};
 use crate::support::peer::DEADLINE;
 
 const SITE: Site =
-    Site { client: Client::Haproxy, file: "docs/clients/haproxy.cfg", prefix: "", connections: Connections::Kept };
+    Site { client: Client::Haproxy, file: "docs/clients/haproxy-multiplexed.cfg", prefix: "", connections: Connections::Kept };
 const BROWSERS: usize = 64;
 const MOST_CONNECTIONS: usize = 4;
 const SMALL_REQUESTS: usize = 300;

@@ -66,6 +66,7 @@ fn a_listener_is_told_once_and_of_its_own_request() {
     assert_eq!(told.next(), "a=1", "closing gives up what is left");
     settle(&mut server.connect());
     assert!(told.is_empty());
+    drop(gate);
 }
 
 #[test]
@@ -114,4 +115,5 @@ fn a_connection_that_is_cut_gives_up_the_other_requests_on_it() {
     assert_eq!(told.next(), "beside=1");
     peer.drain();
     assert!(told.is_empty(), "who broke off is not told");
+    drop(gate);
 }

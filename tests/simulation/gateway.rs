@@ -5,7 +5,7 @@ use std::sync::Arc;
 use pyfcgid::exchange::assembler::Assembled;
 use pyfcgid::exchange::reply::Ending;
 use pyfcgid::exchange::{Assembler, Head, Limits, NothingHeld, Outcome, Refusal, Reply, ReplyError, Request, Roles, Sink};
-use pyfcgid::protocol::{Decoder, Event, RequestId, Session, SessionLimits};
+use pyfcgid::protocol::{Decoder, Event, RequestId, Role, Session, SessionLimits};
 
 use crate::plan::{BODY_LIMIT, CONDUCT, MAX_OPEN};
 use crate::random::Random;
@@ -139,7 +139,7 @@ enum Progress {
 impl Work {
     fn new(assembled: Assembled, wire: Arc<Wire>) -> Self {
         let Assembled { id, request, keep_connection, head_only } = assembled;
-        let mut reply = Reply::new(wire, Ending { request: id, keep_connection }, head_only);
+        let mut reply = Reply::new(wire, Ending { request: id, keep_connection }, head_only).in_role(request.role);
         reply.set_head(Head::new(b"200 OK").unwrap()).unwrap();
         let conduct = request.params.get(CONDUCT).unwrap_or_default().to_vec();
         Self { reply: Some(reply), conduct, answer: echo(request), sent: 0 }
@@ -182,11 +182,13 @@ impl Work {
 }
 
 /// What the handler saw of its request, and never less than two bytes.
-fn echo(mut request: Request) -> Vec<u8> {
+fn echo(request: Request) -> Vec<u8> {
     let pairs = request.params.iter().flat_map(|(name, value)| record::pair(name, value));
     let mut answer: Vec<u8> = pairs.collect();
     answer.push(b'\n');
-    answer.extend(request.body.read(u64::MAX).unwrap());
+    for mut stream in [Some(request.body), request.data].into_iter().flatten() {
+        answer.extend(stream.read(u64::MAX).unwrap());
+    }
     answer
 }
 
@@ -197,5 +199,5 @@ const LIMITS: Limits = Limits {
     max_body_size: BODY_LIMIT as u64,
     body_memory: BODY_LIMIT / 2,
     max_requests: MAX_OPEN,
-    roles: Roles::RESPONDER,
+    roles: Roles::RESPONDER.with(Role::Authorizer).with(Role::Filter),
 };

@@ -5,7 +5,7 @@ use std::ops::AddAssign;
 
 use crate::plan::{Answer, Fate, MAX_OPEN, Plan};
 use crate::random::Random;
-use crate::record::{self, kind};
+use crate::record::{self, kind, protocol_status};
 
 /// The peer of one connection.
 #[derive(Debug)]
@@ -24,6 +24,7 @@ pub(crate) struct Peer {
 /// A request on its way.
 #[derive(Debug)]
 struct Asked {
+    role: u16,
     to_send: VecDeque<Vec<u8>>,
     fate: Fate,
     answer: Answer,
@@ -34,17 +35,30 @@ struct Asked {
     ended: bool,
 }
 
+/// How a connection ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// All that can be answered has been.
+    Done,
+    /// The gateway has cut it.
+    Cut,
+    /// The peer has closed it.
+    Left,
+}
+
 /// How often what has happened.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Tally {
     begun: usize,
-    echoed: usize,
+    /// To responders, authorizers and filters.
+    echoed: [usize; 3],
     refused: usize,
     gave_up: usize,
     answered_before_abort: usize,
     cut_in_the_middle: usize,
     stalled: usize,
     lost_to_a_cut: usize,
+    lost_to_leaving: usize,
     questions: usize,
     most_at_once: usize,
 }
@@ -111,25 +125,32 @@ impl Peer {
         assert!(rest.is_empty(), "only whole records are sent at once");
     }
 
-    /// Checks what was not answered, and sums up.
-    pub(crate) fn into_tally(mut self, is_over: bool) -> Tally {
-        if is_over {
-            self.tally.lost_to_a_cut += self.asked.values().filter(|asked| !asked.ended).count();
-        } else {
-            assert_eq!(self.questions, 0, "every management record is answered");
-            let owed = |(id, asked): (u16, Asked)| {
-                assert!(asked.fate == Fate::Stalled && asked.stdout.is_empty(), "request {id} was not answered: {asked:?}");
-            };
-            self.tally.stalled += self.asked.len();
-            std::mem::take(&mut self.asked).into_iter().for_each(owed);
+    /// Checks what was not answered, and sums up: of each request there is one outcome.
+    pub(crate) fn into_tally(mut self, end: End) -> Tally {
+        let unanswered: Vec<Asked> = std::mem::take(&mut self.asked).into_values().filter(|asked| !asked.ended).collect();
+        match end {
+            End::Done => {
+                assert_eq!(self.questions, 0, "every management record is answered");
+                let lost = unanswered.iter().find(|asked| asked.fate != Fate::Stalled || !asked.stdout.is_empty());
+                assert!(lost.is_none(), "this request was not answered: {lost:?}");
+                self.tally.stalled += unanswered.len();
+            }
+            End::Cut => {
+                let is_broken = |asked: &Asked| matches!(asked.answer, Answer::Cut) && !asked.stdout.is_empty();
+                assert!(unanswered.iter().any(is_broken), "the connection was cut, and no answer broke");
+                self.tally.lost_to_a_cut += unanswered.len();
+            }
+            End::Left => self.tally.lost_to_leaving += unanswered.len(),
         }
+        self.tally.check_sum();
         self.tally
     }
 
     fn begin(&mut self, random: &mut Random) {
         let id = self.ids.swap_remove(random.below(self.ids.len()));
-        let Plan { records, fate, answer } = Plan::new(id, self.tally.begun, random);
+        let Plan { role, records, fate, answer } = Plan::new(id, self.tally.begun, random);
         let asked = Asked {
+            role,
             to_send: records.into(),
             fate,
             answer,
@@ -196,10 +217,11 @@ impl Peer {
 
 impl Asked {
     fn check_end(&mut self, content: &[u8], read: u64, tally: &mut Tally) {
-        assert!(self.stdout_ended && content.len() == 8, "the answer is whole");
+        assert!(self.stdout_ended, "the answer is whole");
         assert!(self.fate != Fate::Stalled, "it was not complete: {self:?}");
         self.ended = true;
         let aborted = self.aborted_at.is_some_and(|behind| behind <= read);
+        let (mut app_status, mut protocol_status) = (0, protocol_status::REQUEST_COMPLETE);
         match &self.answer {
             _ if aborted && self.status() == Some(499) => tally.gave_up += 1,
             Answer::Echo(expected) if aborted => {
@@ -209,15 +231,21 @@ impl Asked {
             }
             Answer::Echo(expected) => {
                 assert!(*expected == self.stdout, "the answer is its own");
-                tally.echoed += 1;
+                tally.echoed[usize::from(self.role) - 1] += 1;
                 tally.answered_before_abort += usize::from(self.fate == Fate::Aborted);
             }
             Answer::Status(expected) => {
                 assert_eq!(self.status(), Some(*expected), "{self:?}");
+                app_status = u8::from(*expected == 500);
+                protocol_status = if *expected == 403 { protocol_status::UNKNOWN_ROLE } else { protocol_status };
                 tally.refused += 1;
             }
-            Answer::Cut => assert!(aborted, "a broken answer was ended"),
+            Answer::Cut => {
+                assert!(aborted, "a broken answer was ended");
+                tally.cut_in_the_middle += 1;
+            }
         }
+        assert_eq!(content, [0, 0, 0, app_status, protocol_status, 0, 0, 0]);
     }
 
     /// The number in the Status line.
@@ -228,25 +256,36 @@ impl Asked {
 }
 
 impl Tally {
+    /// Nothing is lost, and nothing is answered twice.
+    fn check_sum(&self) {
+        let answered = self.echoed.iter().sum::<usize>() + self.refused + self.gave_up + self.cut_in_the_middle;
+        let unanswered = self.stalled + self.lost_to_a_cut + self.lost_to_leaving;
+        assert_eq!(answered + unanswered, self.begun, "{self:?}");
+    }
+
     /// Whether all that can happen has.
     pub(crate) fn is_everything(&self) -> bool {
-        let Self { begun: _, echoed, refused, gave_up, answered_before_abort, .. } = *self;
-        let Self { cut_in_the_middle, stalled, lost_to_a_cut, questions, most_at_once, .. } = *self;
-        let counts = [echoed, refused, gave_up, answered_before_abort, cut_in_the_middle, stalled, lost_to_a_cut, questions];
-        counts.iter().all(|count| *count > 0) && most_at_once == MAX_OPEN
+        let Self { begun: _, echoed, refused, gave_up, answered_before_abort, cut_in_the_middle, .. } = *self;
+        let Self { stalled, lost_to_a_cut, lost_to_leaving, questions, most_at_once, .. } = *self;
+        let answered = [refused, gave_up, answered_before_abort, cut_in_the_middle];
+        let unanswered = [stalled, lost_to_a_cut, lost_to_leaving, questions];
+        echoed.iter().chain(&answered).chain(&unanswered).all(|count| *count > 0) && most_at_once == MAX_OPEN
     }
 }
 
 impl AddAssign for Tally {
     fn add_assign(&mut self, other: Self) {
         self.begun += other.begun;
-        self.echoed += other.echoed;
+        for (sum, echoed) in self.echoed.iter_mut().zip(other.echoed) {
+            *sum += echoed;
+        }
         self.refused += other.refused;
         self.gave_up += other.gave_up;
         self.answered_before_abort += other.answered_before_abort;
         self.cut_in_the_middle += other.cut_in_the_middle;
         self.stalled += other.stalled;
         self.lost_to_a_cut += other.lost_to_a_cut;
+        self.lost_to_leaving += other.lost_to_leaving;
         self.questions += other.questions;
         self.most_at_once = self.most_at_once.max(other.most_at_once);
     }

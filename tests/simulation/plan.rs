@@ -7,12 +7,15 @@ use crate::record::{self, kind, role};
 pub(crate) const MAX_OPEN: usize = 64;
 /// Bodies longer than this are refused.
 pub(crate) const BODY_LIMIT: usize = 4_000;
+/// So many records of a request for an unknown role are enough for the answer.
+const BEGUN: usize = 1;
 /// The parameter that tells the handler what to do.
 pub(crate) const CONDUCT: &[u8] = b"X_CONDUCT";
 
 /// What the peer will send of a request, record by record.
 #[derive(Debug)]
 pub(crate) struct Plan {
+    pub(crate) role: u16,
     pub(crate) records: Vec<Vec<u8>>,
     pub(crate) fate: Fate,
     pub(crate) answer: Answer,
@@ -43,18 +46,73 @@ pub(crate) enum Answer {
 impl Plan {
     /// A request with parameters and a body that no other has.
     pub(crate) fn new(id: u16, number: usize, random: &mut Random) -> Self {
-        let body_length = body_length(random);
-        let body = random.bytes(body_length);
-        let (length, conduct) = (stated_length(body.len(), random), conduct(random));
-        let params = params(number, length, conduct, random);
-        let mut input = vec![begin(id, random)];
+        let (role, conduct) = (role(random), conduct(random));
+        let (stdin, data) = (Stream::new(random), Stream::new(random));
+        let params = params(number, &stdin, &data, conduct, random);
+        let mut input = vec![begin(id, role, random)];
         extend_stream(&mut input, kind::PARAMS, id, &params, random);
         let params_end = input.len();
-        extend_stream(&mut input, kind::STDIN, id, &body, random);
-        let complete = if length == Some(0) { params_end } else { complete_behind(&input, params_end, length) };
-        let answer = answer(&params, body, length, conduct);
+        match role {
+            role::AUTHORIZER if random.below(2) == 0 => {}
+            // lighttpd ends the stream that an authorizer does not have.
+            role::AUTHORIZER => input.push(padded(kind::STDIN, id, b"", random)),
+            _ => extend_stream(&mut input, kind::STDIN, id, &stdin.content, random),
+        }
+        let stdin_end = input.len();
+        if role == role::FILTER {
+            extend_stream(&mut input, kind::DATA, id, &data.content, random);
+        }
+        let complete = match role {
+            role::AUTHORIZER => params_end,
+            role::RESPONDER => stdin.complete_behind(&input, params_end),
+            role::FILTER => data.complete_behind(&input, stdin_end),
+            _ => BEGUN,
+        };
+        let answer = answer(role, &params, &stdin, &data, conduct);
         let fate = cut_short(&mut input, id, complete, random);
-        Self { records: input, fate, answer }
+        Self { role, records: input, fate, answer }
+    }
+}
+
+/// STDIN, or the DATA of a filter.
+#[derive(Debug)]
+struct Stream {
+    content: Vec<u8>,
+    /// What the parameters say of it: the truth, nothing, or more than there is.
+    stated: Option<usize>,
+}
+
+impl Stream {
+    fn new(random: &mut Random) -> Self {
+        let length = body_length(random);
+        let stated = match random.below(12) {
+            0..3 => None,
+            3 => Some(length + 1 + random.below(9)),
+            _ => Some(length),
+        };
+        Self { content: random.bytes(length), stated }
+    }
+
+    /// How many records make the stream complete, which begins behind `start` of them: those up to what is stated, or all.
+    fn complete_behind(&self, input: &[Vec<u8>], start: usize) -> usize {
+        let mut seen = 0;
+        for (index, record) in input.iter().enumerate().skip(start) {
+            if self.stated == Some(seen) {
+                return index;
+            }
+            seen += usize::from(u16::from_be_bytes([record[4], record[5]]));
+        }
+        input.len()
+    }
+}
+
+/// Responders mostly, and now and then what nobody offers.
+fn role(random: &mut Random) -> u16 {
+    match random.below(40) {
+        0 => 4 + u16::from(random.bytes(1)[0]),
+        1..6 => role::AUTHORIZER,
+        6..12 => role::FILTER,
+        _ => role::RESPONDER,
     }
 }
 
@@ -68,15 +126,6 @@ fn body_length(random: &mut Random) -> usize {
     }
 }
 
-/// What CONTENT_LENGTH says: the truth, nothing, or more than there is.
-fn stated_length(length: usize, random: &mut Random) -> Option<usize> {
-    match random.below(12) {
-        0..3 => None,
-        3 => Some(length + 1 + random.below(9)),
-        _ => Some(length),
-    }
-}
-
 /// A break ends the whole connection, so it is rare.
 fn conduct(random: &mut Random) -> &'static [u8] {
     match random.below(600) {
@@ -87,12 +136,13 @@ fn conduct(random: &mut Random) -> &'static [u8] {
     }
 }
 
-fn params(number: usize, length: Option<usize>, conduct: &[u8], random: &mut Random) -> Vec<u8> {
+fn params(number: usize, stdin: &Stream, data: &Stream, conduct: &[u8], random: &mut Random) -> Vec<u8> {
     let mut pairs = record::pair(b"REQUEST_METHOD", b"POST");
     pairs.extend(record::pair(b"X_NUMBER", number.to_string().as_bytes()));
     pairs.extend(record::pair(CONDUCT, conduct));
-    if let Some(length) = length {
-        pairs.extend(record::pair(b"CONTENT_LENGTH", length.to_string().as_bytes()));
+    for (name, stream) in [(&b"CONTENT_LENGTH"[..], stdin), (b"FCGI_DATA_LENGTH", data)] {
+        let stated = stream.stated.map(|stated| record::pair(name, stated.to_string().as_bytes()));
+        pairs.extend(stated.into_iter().flatten());
     }
     for _ in 0..random.below(4) {
         let length = random.length(200);
@@ -101,9 +151,9 @@ fn params(number: usize, length: Option<usize>, conduct: &[u8], random: &mut Ran
     pairs
 }
 
-fn begin(id: u16, random: &mut Random) -> Vec<u8> {
-    let [_, role] = role::RESPONDER.to_be_bytes();
-    padded(kind::BEGIN_REQUEST, id, &[0, role, 1, 0, 0, 0, 0, 0], random)
+fn begin(id: u16, role: u16, random: &mut Random) -> Vec<u8> {
+    let [high, low] = role.to_be_bytes();
+    padded(kind::BEGIN_REQUEST, id, &[high, low, 1, 0, 0, 0, 0, 0], random)
 }
 
 /// The stream in records of random length and its end.
@@ -121,36 +171,39 @@ fn padded(kind: u8, id: u16, content: &[u8], random: &mut Random) -> Vec<u8> {
     record::padded_record(kind, id, content, padding)
 }
 
-/// How many records make the request complete: those up to CONTENT_LENGTH bytes, or all.
-fn complete_behind(input: &[Vec<u8>], params_end: usize, length: Option<usize>) -> usize {
-    let mut seen = 0;
-    for (index, record) in input.iter().enumerate().skip(params_end) {
-        seen += usize::from(u16::from_be_bytes([record[4], record[5]]));
-        if length.is_some_and(|length| length == seen) {
-            return index + 1;
-        }
+fn answer(role: u16, params: &[u8], stdin: &Stream, data: &Stream, conduct: &[u8]) -> Answer {
+    let streams: &[&Stream] = match role {
+        role::AUTHORIZER => &[],
+        role::RESPONDER => &[stdin],
+        role::FILTER => &[stdin, data],
+        _ => return Answer::Status(403),
+    };
+    if let Some(status) = refusal(streams) {
+        return Answer::Status(status);
     }
-    input.len()
-}
-
-fn answer(params: &[u8], body: Vec<u8>, length: Option<usize>, conduct: &[u8]) -> Answer {
-    if body.len() > BODY_LIMIT || length.is_some_and(|length| length > BODY_LIMIT) {
-        return Answer::Status(413);
-    }
-    if length.is_some_and(|length| length > body.len()) {
-        return Answer::Status(400);
-    }
+    let contents: Vec<u8> = streams.iter().flat_map(|stream| stream.content.iter().copied()).collect();
     match conduct {
         b"break" => Answer::Cut,
-        b"answer" => Answer::Echo([b"Status: 200 OK\r\n\r\n", params, b"\n", &body].concat()),
+        b"answer" => Answer::Echo([b"Status: 200 OK\r\n\r\n", params, b"\n", &contents].concat()),
         _ => Answer::Status(500),
     }
+}
+
+/// What is announced is seen first, then one stream after the other.
+fn refusal(streams: &[&Stream]) -> Option<u16> {
+    if streams.iter().any(|stream| stream.stated.is_some_and(|stated| stated > BODY_LIMIT)) {
+        return Some(413);
+    }
+    streams.iter().find_map(|stream| match stream.stated {
+        None => (stream.content.len() > BODY_LIMIT).then_some(413),
+        Some(stated) => (stated > stream.content.len()).then_some(400),
+    })
 }
 
 /// Takes records away, or puts ABORT_REQUEST somewhere.
 fn cut_short(input: &mut Vec<Vec<u8>>, id: u16, complete: usize, random: &mut Random) -> Fate {
     match random.below(10) {
-        0 => {
+        0 if complete > BEGUN => {
             input.truncate(1 + random.below(complete - 1));
             Fate::Stalled
         }
