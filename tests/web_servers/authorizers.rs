@@ -228,7 +228,7 @@ fn mod_fcgid_lets_nobody_in_when_the_application_is_no_authorizer() {
 fn mod_fcgid_lets_nobody_in_when_the_answer_breaks_in_the_middle() {
     let site = Guarded::by_mod_fcgid(app("body_shorter_than_content_length.py"), AUTHORIZER);
     for page in ["/both/page.txt", "/password/page.txt", "/permission/page.txt"] {
-        site.expect_denied(page, &[Some(ADA)], 500);
+        site.expect_denied(page, &[Some(ADA)], 401);
     }
     site.expect_healthy();
 }
