@@ -183,6 +183,8 @@ fn answer(role: u16, params: &[u8], stdin: &Stream, data: &Stream, conduct: &[u8
     }
     let contents: Vec<u8> = streams.iter().flat_map(|stream| stream.content.iter().copied()).collect();
     match conduct {
+        // An authorizer's is held back until it is whole.
+        b"break" if role == role::AUTHORIZER => Answer::Status(500),
         b"break" => Answer::Cut,
         b"answer" => Answer::Echo([b"Status: 200 OK\r\n\r\n", params, b"\n", &contents].concat()),
         _ => Answer::Status(500),
