@@ -10,6 +10,7 @@ SYSCONFDIR ?=
 DEMO_PORT ?= 8080
 DEMO_ONCE ?=
 BENCH_OPTIONS ?=
+GUARD_OPTIONS ?= --only walk
 NIGHTLY ?= nightly
 FUZZ_SECONDS ?= 60
 FUZZ_TARGETS ?= records params session head
@@ -54,9 +55,9 @@ bench: cargo ## measure against other servers (QUICK=1: rough, but soon done; BE
 	python3 benches/compare $(if $(QUICK),--quick) $(BENCH_OPTIONS)
 
 .PHONY: guard
-guard: cargo ## count the instructions of a request and compare them with the committed figures
+guard: cargo ## count the instructions of a request and compare them with the committed figure (GUARD_OPTIONS= for Python's too)
 	@.ci/install-packages build guard
-	benches/instructions
+	benches/instructions $(GUARD_OPTIONS)
 
 .PHONY: fuzz
 fuzz: nightly ## fuzz every parser, the session and the response head (FUZZ_SECONDS=60 each)
