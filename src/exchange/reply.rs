@@ -799,6 +799,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "takes a quarter of an hour there")]
     fn a_body_in_many_pieces_is_the_same_bytes() {
         let body: Vec<u8> = (0..400_000u32).map(|number| (number % 251) as u8).collect();
         for piece in [1000, 65_535, 65_536, 300_000] {
@@ -809,6 +810,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "takes a quarter of an hour there")]
     fn a_body_in_very_many_pieces_goes_in_few() {
         let body: Vec<u8> = (0..150_000u32).map(|number| (number % 251) as u8).collect();
         for piece in [1, 7, 900] {

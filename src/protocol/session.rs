@@ -390,6 +390,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "takes a quarter of an hour there")]
     fn every_id_there_is_can_be_open_at_once() {
         let mut session = Session::new(LIMITS);
         for id in 1..=u16::MAX {
