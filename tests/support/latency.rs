@@ -38,8 +38,8 @@ impl fmt::Display for Latencies {
     }
 }
 
-/// Fails unless `beside`, in one of a few rounds, is less than `factor` times `alone`. Other processes disturb both, so one round in
-/// which they do not is enough.
+/// Fails unless 99 of 100 requests `beside` something, in one of a few rounds, take less than `factor` times as long as `alone`, or
+/// less than [`PROMPT`]. Other processes disturb both, so one round in which they do not is enough.
 #[track_caller]
 pub fn expect_ratio(what: &str, factor: f64, mut round: impl FnMut() -> (Latencies, Latencies)) {
     let mut ratios = Vec::new();
@@ -47,7 +47,7 @@ pub fn expect_ratio(what: &str, factor: f64, mut round: impl FnMut() -> (Latenci
         let (alone, beside) = round();
         let ratio = beside.p99().as_secs_f64() / alone.p99().as_secs_f64();
         println!("{what}: alone {alone}; beside {beside}; ratio {ratio:.2}");
-        if ratio < factor {
+        if ratio < factor || beside.p99() < PROMPT {
             return;
         }
         ratios.push(ratio);
@@ -56,3 +56,5 @@ pub fn expect_ratio(what: &str, factor: f64, mut round: impl FnMut() -> (Latenci
 }
 
 const ROUNDS: usize = 6;
+/// A few turns of the GIL, of 5 ms each: alone, small requests may take so little that waiting for one such turn is many times that.
+const PROMPT: Duration = Duration::from_millis(20);
