@@ -300,7 +300,7 @@ fn expect_worker_survives(path: &str) {
     let late = server.connect().request(&Params::get(&format!("{path}?late")), b"");
     expect_broken(&late);
     expect_alive(&mut server, "/");
-    let log = server.wait_for_log("ends_the_interpreter.py");
+    let log = server.wait_for_log("ends_the_interpreter.py\", line ");
     assert!(log.contains("Traceback"), "{log}");
 }
 
