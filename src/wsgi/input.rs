@@ -29,7 +29,9 @@ impl Input {
 
     fn with_body<T: Send>(&self, py: Python<'_>, read: impl FnOnce(&mut Body) -> io::Result<T> + Send) -> PyResult<T> {
         let result = self.body.with(|body| if body.is_in_a_file() { py.detach(|| read(body)) } else { read(body) });
-        result.map_err(|denied| self.denied(denied))?.map_err(|error| failed(&error))
+        result
+            .map_err(|denied| self.denied(denied))?
+            .map_err(|error| PyOSError::new_err(format!("cannot read the request body back: {error}")))
     }
 
     fn denied(&self, denied: Denied) -> PyErr {
@@ -49,7 +51,9 @@ impl Input {
 impl Input {
     #[pyo3(signature = (size = None, /))]
     fn read<'py>(&self, py: Python<'py>, size: Option<i64>) -> PyResult<Bound<'py, PyBytes>> {
-        self.body.with(|body| read(py, body, limit(size))).map_err(|denied| self.denied(denied))?
+        let length = self.body.with(|body| limit(size).min(body.left())).map_err(|denied| self.denied(denied))?;
+        // Nobody else knows these bytes yet, so the GIL is not needed to fill them.
+        PyBytes::new_with(py, length as usize, |bytes| self.with_body(py, |body| body.read_into(bytes)))
     }
 
     #[pyo3(signature = (size = None, /))]
@@ -82,19 +86,6 @@ impl Input {
         let line = self.line(py, None)?;
         Ok((!line.is_empty()).then(|| PyBytes::new(py, &line)))
     }
-}
-
-/// Reads into the bytes object itself. Nobody else knows it yet, so the GIL is not needed for that.
-fn read<'py>(py: Python<'py>, body: &mut Body, limit: u64) -> PyResult<Bound<'py, PyBytes>> {
-    let length = limit.min(body.left()) as usize;
-    PyBytes::new_with(py, length, |bytes| {
-        let result = if body.is_in_a_file() { py.detach(|| body.read_into(bytes)) } else { body.read_into(bytes) };
-        result.map_err(|error| failed(&error))
-    })
-}
-
-fn failed(error: &io::Error) -> PyErr {
-    PyOSError::new_err(format!("cannot read the request body back: {error}"))
 }
 
 /// `None` and negative sizes mean everything.

@@ -124,22 +124,43 @@ fn occupy(address: &Address) -> Vec<Peer> {
     occupants
 }
 
-#[test]
-fn nginx_asks_the_next_one() {
-    let pair = Pair::nginx(Shipped::read("nginx/upstream.conf"));
+/// The busy one is asked, and the other one answers.
+#[track_caller]
+fn expect_asks_the_next_one(pair: Pair) {
     assert_eq!(pair.statuses(&Request::get("/hello"), 40), [(200, 40)].into());
     assert_eq!(pair.statuses_at_once(&Request::get("/hello"), 4, 10), [(200, 40)].into());
     wait_until("the busy one to have been asked", || pair.refused() > 0);
     pair.release();
 }
 
-#[test]
-fn nginx_sends_a_post_to_one_only() {
-    let pair = Pair::nginx(Shipped::read("nginx/upstream.conf"));
-    let statuses = pair.statuses(&Request::new("POST", "/hello").body("abc"), 20);
+/// The same for a POST.
+#[track_caller]
+fn expect_asks_the_next_one_about_a_post(pair: Pair) {
+    assert_eq!(pair.statuses(&Request::new("POST", "/hello").body("abc"), 20), [(200, 20)].into());
+    wait_until("the busy one to have been asked", || pair.refused() > 0);
+    pair.release();
+}
+
+/// Each 503 of the busy one reaches the browser; returns how many.
+#[track_caller]
+fn expect_passes_each_503_on(pair: &Pair, request: &Request) -> usize {
+    let statuses = pair.statuses(request, 20);
     let lost = statuses.get(&503).copied().unwrap_or_default();
     assert!(lost > 0 && statuses.get(&200) == Some(&(20 - lost)), "{statuses:?}");
     wait_until("as many refusals", || pair.refused() == lost);
+    lost
+}
+
+#[test]
+fn nginx_asks_the_next_one() {
+    let pair = Pair::nginx(Shipped::read("nginx/upstream.conf"));
+    expect_asks_the_next_one(pair);
+}
+
+#[test]
+fn nginx_sends_a_post_to_one_only() {
+    let pair = Pair::nginx(Shipped::read("nginx/upstream.conf"));
+    expect_passes_each_503_on(&pair, &Request::new("POST", "/hello").body("abc"));
     pair.release();
 }
 
@@ -147,27 +168,19 @@ fn nginx_sends_a_post_to_one_only() {
 fn nginx_asks_the_next_one_about_a_post_with_non_idempotent() {
     let asked = "fastcgi_next_upstream error timeout http_503";
     let pair = Pair::nginx(Shipped::read("nginx/upstream.conf").replace(asked, &format!("{asked} non_idempotent")));
-    assert_eq!(pair.statuses(&Request::new("POST", "/hello").body("abc"), 20), [(200, 20)].into());
-    wait_until("the busy one to have been asked", || pair.refused() > 0);
-    pair.release();
+    expect_asks_the_next_one_about_a_post(pair);
 }
 
 #[test]
 fn haproxy_asks_the_next_one() {
     let pair = Pair::haproxy(Shipped::read("docs/clients/haproxy-balanced.cfg"));
-    assert_eq!(pair.statuses(&Request::get("/hello"), 40), [(200, 40)].into());
-    assert_eq!(pair.statuses_at_once(&Request::get("/hello"), 4, 10), [(200, 40)].into());
-    wait_until("the busy one to have been asked", || pair.refused() > 0);
-    pair.release();
+    expect_asks_the_next_one(pair);
 }
 
 #[test]
 fn haproxy_sends_a_post_to_one_only() {
     let pair = Pair::haproxy(Shipped::read("docs/clients/haproxy-balanced.cfg"));
-    let statuses = pair.statuses(&Request::new("POST", "/hello").body("abc"), 20);
-    let lost = statuses.get(&503).copied().unwrap_or_default();
-    assert!(lost > 0 && statuses.get(&200) == Some(&(20 - lost)), "{statuses:?}");
-    wait_until("as many refusals", || pair.refused() == lost);
+    expect_passes_each_503_on(&pair, &Request::new("POST", "/hello").body("abc"));
     pair.release();
 }
 
@@ -175,18 +188,13 @@ fn haproxy_sends_a_post_to_one_only() {
 fn haproxy_asks_the_next_one_about_a_post_where_the_file_is_told_so() {
     let line = "http-request disable-l7-retry if { method POST PATCH }";
     let pair = Pair::haproxy(Shipped::read("docs/clients/haproxy-balanced.cfg").replace(line, ""));
-    assert_eq!(pair.statuses(&Request::new("POST", "/hello").body("abc"), 20), [(200, 20)].into());
-    wait_until("the busy one to have been asked", || pair.refused() > 0);
-    pair.release();
+    expect_asks_the_next_one_about_a_post(pair);
 }
 
 #[test]
 fn apache_passes_each_503_on() {
     let pair = Pair::apache(Shipped::read("apache/balancer.conf"));
-    let statuses = pair.statuses(&Request::get("/hello"), 20);
-    let lost = statuses.get(&503).copied().unwrap_or_default();
-    assert!(lost > 0 && statuses.get(&200) == Some(&(20 - lost)), "{statuses:?}");
-    wait_until("as many refusals", || pair.refused() == lost);
+    let lost = expect_passes_each_503_on(&pair, &Request::get("/hello"));
     assert!(lost > 1, "the busy one was asked {lost} times");
     pair.release();
 }

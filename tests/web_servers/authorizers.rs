@@ -127,6 +127,22 @@ fn text(path: &std::path::Path) -> &str {
 
 const AUTHORIZER: &[&str] = &["--roles", "authorizer"];
 
+/// One in the group is let in, nobody else.
+#[track_caller]
+fn expect_asks_for_staff(site: Guarded, page: &str) {
+    site.expect_allowed(page, ADA, Some("staff"));
+    site.expect_denied(page, &[None, Some(ADA_WITH_A_WRONG_PASSWORD), Some(LINUS), Some(GRACE)], 401);
+    site.expect_healthy();
+}
+
+#[track_caller]
+fn expect_lets_nobody_in(site: Guarded, credentials: &[Option<&str>], status: u16) {
+    for page in ["/both/page.txt", "/password/page.txt", "/permission/page.txt"] {
+        site.expect_denied(page, credentials, status);
+    }
+    site.expect_healthy();
+}
+
 #[test]
 fn apache_asks_for_password_and_permission_at_once() {
     let site = Guarded::by_apache(example("authorizer.py"), AUTHORIZER);
@@ -139,17 +155,13 @@ fn apache_asks_for_password_and_permission_at_once() {
 #[test]
 fn apache_asks_for_the_password_alone() {
     let site = Guarded::by_apache(example("authorizer.py"), AUTHORIZER);
-    site.expect_allowed("/password/page.txt", ADA, Some("staff"));
-    site.expect_denied("/password/page.txt", &[None, Some(ADA_WITH_A_WRONG_PASSWORD), Some(LINUS), Some(GRACE)], 401);
-    site.expect_healthy();
+    expect_asks_for_staff(site, "/password/page.txt");
 }
 
 #[test]
 fn apache_asks_for_permission_alone() {
     let site = Guarded::by_apache(example("authorizer.py"), AUTHORIZER);
-    site.expect_allowed("/permission/page.txt", ADA, Some("staff"));
-    site.expect_denied("/permission/page.txt", &[None, Some(ADA_WITH_A_WRONG_PASSWORD), Some(LINUS), Some(GRACE)], 401);
-    site.expect_healthy();
+    expect_asks_for_staff(site, "/permission/page.txt");
 }
 
 #[test]
@@ -164,19 +176,13 @@ fn apache_lets_a_post_in_whose_body_the_authorizer_never_sees() {
 #[test]
 fn apache_lets_nobody_in_when_the_application_is_no_authorizer() {
     let site = Guarded::by_apache(app("answers.py"), &[]);
-    for page in ["/both/page.txt", "/password/page.txt", "/permission/page.txt"] {
-        site.expect_denied(page, &[None, Some(ADA)], 401);
-    }
-    site.expect_healthy();
+    expect_lets_nobody_in(site, &[None, Some(ADA)], 401);
 }
 
 #[test]
 fn apache_lets_nobody_in_when_the_answer_breaks_in_the_middle() {
     let site = Guarded::by_apache(app("body_shorter_than_content_length.py"), AUTHORIZER);
-    for page in ["/both/page.txt", "/password/page.txt", "/permission/page.txt"] {
-        site.expect_denied(page, &[Some(ADA)], 500);
-    }
-    site.expect_healthy();
+    expect_lets_nobody_in(site, &[Some(ADA)], 500);
 }
 
 /// What the application told is in the environment twice, and not in the answer.
@@ -193,17 +199,13 @@ fn mod_fcgid_asks_for_password_and_permission() {
 #[test]
 fn mod_fcgid_asks_for_the_password_alone() {
     let site = Guarded::by_mod_fcgid(example("authorizer.py"), AUTHORIZER);
-    site.expect_allowed("/password/page.txt", ADA, Some("staff"));
-    site.expect_denied("/password/page.txt", &[None, Some(ADA_WITH_A_WRONG_PASSWORD), Some(LINUS), Some(GRACE)], 401);
-    site.expect_healthy();
+    expect_asks_for_staff(site, "/password/page.txt");
 }
 
 #[test]
 fn mod_fcgid_asks_for_permission_alone() {
     let site = Guarded::by_mod_fcgid(example("authorizer.py"), AUTHORIZER);
-    site.expect_allowed("/permission/page.txt", ADA, Some("staff"));
-    site.expect_denied("/permission/page.txt", &[None, Some(ADA_WITH_A_WRONG_PASSWORD), Some(LINUS), Some(GRACE)], 401);
-    site.expect_healthy();
+    expect_asks_for_staff(site, "/permission/page.txt");
 }
 
 #[test]
@@ -218,19 +220,13 @@ fn mod_fcgid_lets_a_post_in_whose_body_the_authorizer_never_sees() {
 #[test]
 fn mod_fcgid_lets_nobody_in_when_the_application_is_no_authorizer() {
     let site = Guarded::by_mod_fcgid(app("answers.py"), &[]);
-    for page in ["/both/page.txt", "/password/page.txt", "/permission/page.txt"] {
-        site.expect_denied(page, &[None, Some(ADA)], 401);
-    }
-    site.expect_healthy();
+    expect_lets_nobody_in(site, &[None, Some(ADA)], 401);
 }
 
 #[test]
 fn mod_fcgid_lets_nobody_in_when_the_answer_breaks_in_the_middle() {
     let site = Guarded::by_mod_fcgid(app("body_shorter_than_content_length.py"), AUTHORIZER);
-    for page in ["/both/page.txt", "/password/page.txt", "/permission/page.txt"] {
-        site.expect_denied(page, &[Some(ADA)], 401);
-    }
-    site.expect_healthy();
+    expect_lets_nobody_in(site, &[Some(ADA)], 401);
 }
 
 #[test]
