@@ -127,8 +127,8 @@ def interrupted_in_close(environ, start_response):
 def writes(environ, start_response):
     """Writes until that fails, and then once more."""
     write = start_response("200 OK", [])
-    write(b"running")
     try:
+        write(b"running")
         while True:
             write(b"more")
     except BaseException as error:
@@ -144,11 +144,10 @@ def writes(environ, start_response):
 def writes_in_a_thread(environ, start_response):
     """A thread of its own writes; the worker waits for it."""
     write = start_response("200 OK", [])
-    failed = []
+    failed, begun = [], threading.Event()
 
     def write_on():
-        while not begun:
-            time.sleep(0.001)
+        begun.wait(BUSY)
         try:
             while True:
                 write(b"more")
@@ -156,16 +155,16 @@ def writes_in_a_thread(environ, start_response):
             log(environ, f"the thread has {type(error).__name__}")
             failed.append(True)
 
-    begun = []
     threading.Thread(target=write_on).start()
     try:
         write(b"running")
-        begun.append(True)
+        begun.set()
         while not failed:
             time.sleep(0.001)
         compute(0.1)
     except pyfcgid.RequestAborted:
         log(environ, "the worker has RequestAborted")
+        begun.set()
         while not failed:
             time.sleep(0.001)
     return []
