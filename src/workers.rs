@@ -98,6 +98,11 @@ impl Queue {
         is_work
     }
 
+    /// For workers that are busy for long.
+    pub fn relief(&self) -> Relief {
+        Relief(Arc::clone(&self.bench))
+    }
+
     /// Whether requests are queued.
     pub fn has_work(&self) -> bool {
         self.sender.as_ref().is_some_and(|sender| !sender.is_empty())
@@ -106,6 +111,17 @@ impl Queue {
     /// Whether every worker sits and waits to be called.
     pub fn is_idle(&self) -> bool {
         self.bench.sitting.load(Ordering::SeqCst) == self.bench.workers.load(Ordering::SeqCst)
+    }
+}
+
+/// Calls a worker that sits to where requests come from, when one that was there will not be back soon.
+#[derive(Clone, Debug)]
+pub struct Relief(Arc<Bench>);
+
+impl Relief {
+    /// Calls one, if there is one.
+    pub fn call(&self) {
+        self.0.send_scout();
     }
 }
 

@@ -204,7 +204,12 @@ mod mod_fcgid_root_site {
 
 site_tests!(
     haproxy_root_site,
-    Site { client: Client::Haproxy, file: "docs/clients/haproxy.cfg", prefix: "", connections: Connections::Kept }
+    Site {
+        client: Client::Haproxy { threads: 1 },
+        file: "docs/clients/haproxy.cfg",
+        prefix: "",
+        connections: Connections::Kept
+    }
 );
 
 site_tests!(

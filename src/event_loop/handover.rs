@@ -195,7 +195,7 @@ impl EventLoop {
             log::debug!("connection {} stays for now: {error}", connection.id());
             return false;
         }
-        self.connections.remove(key).release(&self.registry);
+        self.connections.remove(key).release(&self.desk.registry);
         true
     }
 

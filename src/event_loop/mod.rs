@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use mio::event::Event;
 use mio::net::UnixStream;
-use mio::{Events, Poll, Registry, Token};
+use mio::{Events, Poll, Token};
 use slab::Slab;
 
 use crate::exchange::{ConnectionId, Journal, Limits};
@@ -21,6 +21,7 @@ use crate::workers::Queue;
 
 mod connection;
 mod controls;
+mod desk;
 mod entrance;
 mod handover;
 mod ledger;
@@ -35,10 +36,11 @@ mod unsent;
 
 use connection::{Connection, Context, PeerName, Turn};
 use controls::{Controls, Heard};
+use desk::Desk;
 use entrance::{Door, Entrance};
 use handover::Saturation;
 pub use listener::Listener;
-use outbox::{HalfClosed, Outbox, Status};
+use outbox::{Outbox, Status};
 pub use passage::Passage;
 use refusals::Refusals;
 pub use shared::SharedLoop;
@@ -73,7 +75,6 @@ pub struct Settings {
 pub struct EventLoop {
     poll: Poll,
     events: Events,
-    registry: Arc<Registry>,
     settings: Settings,
     controls: Controls,
     entrance: Entrance,
@@ -83,7 +84,7 @@ pub struct EventLoop {
     timers: Timers<(ConnectionId, usize)>,
     queue: Queue,
     refusals: Refusals,
-    half_closed: Arc<HalfClosed>,
+    desk: Arc<Desk>,
     /// Connections that were opened in this turn.
     unwatched: Vec<(ConnectionId, usize)>,
     /// Connections on which a request has come while no worker had time for it. They are untouched.
@@ -141,15 +142,15 @@ impl EventLoop {
         settings: Settings,
     ) -> io::Result<Self> {
         let poll = Poll::new()?;
-        let registry = Arc::new(poll.registry().try_clone()?);
+        let registry = poll.registry().try_clone()?;
         let controls = Controls::new(controls, &registry)?;
         let entrance = Entrance::new(poll.as_raw_fd(), controls.count(), listeners, passage);
         let now = Instant::now();
         Ok(Self {
             saturation: Saturation::new(&registry, now)?,
+            desk: Arc::new(Desk::new(registry, queue.relief())),
             poll,
             events: Events::with_capacity(EVENTS_A_TURN),
-            registry,
             settings,
             controls,
             first_connection: entrance.end_token(),
@@ -158,7 +159,6 @@ impl EventLoop {
             timers: Timers::new(),
             queue,
             refusals: Refusals::default(),
-            half_closed: Arc::new(HalfClosed::default()),
             unwatched: Vec::new(),
             deferred: VecDeque::new(),
             spare: None,
@@ -278,7 +278,7 @@ impl EventLoop {
 
     /// Saves waiting for peers to close too, where nothing can come from them any more.
     fn close_half_closed(&mut self) {
-        while let Some(Token(token)) = self.half_closed.pop() {
+        while let Some(Token(token)) = self.desk.pop_half_closed() {
             let key = token - self.first_connection;
             if self.connections.get_mut(key).is_some_and(Connection::is_over) {
                 self.close(key);
@@ -293,7 +293,7 @@ impl EventLoop {
     }
 
     fn close(&mut self, key: usize) {
-        self.connections.remove(key).close(&self.registry);
+        self.connections.remove(key).close(&self.desk.registry);
         if self.accept == Accept::AtLimit {
             self.accept = Accept::After(self.now);
         }
@@ -365,7 +365,7 @@ impl EventLoop {
         let entry = self.connections.vacant_entry();
         let key = entry.key();
         let token = Token(self.first_connection + key);
-        let outbox = Arc::new(Outbox::new(stream, Arc::clone(&self.registry), token, Arc::clone(&self.half_closed), self.now));
+        let outbox = Arc::new(Outbox::new(stream, token, Arc::clone(&self.desk), self.now));
         entry.insert(Connection::new(id, peer, outbox, &self.settings, self.now));
         self.unwatched.push((id, key));
         key

@@ -16,8 +16,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use mio::unix::SourceFd;
-use mio::{Interest, Registry, Token};
+use mio::{Interest, Token};
 
+use super::desk::Desk;
 use super::stream::Stream;
 use super::unsent::{Message, Part, Unit, Unsent};
 use crate::exchange::reply::{Ending, Gone};
@@ -28,9 +29,8 @@ use crate::protocol::RequestId;
 #[derive(Debug)]
 pub struct Outbox {
     stream: Stream,
-    registry: Arc<Registry>,
     token: Token,
-    half_closed: Arc<HalfClosed>,
+    desk: Arc<Desk>,
     state: Mutex<State>,
     room: Condvar,
     /// Set with the state's lock held; read without it, so that a running application can ask often.
@@ -104,21 +104,6 @@ impl Phase {
     }
 }
 
-/// Connections that have become half-closed, for the event loop to look at in its next turn.
-#[derive(Debug, Default)]
-pub struct HalfClosed(Mutex<Vec<Token>>);
-
-impl HalfClosed {
-    fn push(&self, token: Token) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(token);
-    }
-
-    /// Takes one out.
-    pub fn pop(&self) -> Option<Token> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop()
-    }
-}
-
 /// What the event loop needs to know of the write side before it reads.
 #[derive(Clone, Copy, Debug)]
 pub struct Status {
@@ -134,7 +119,7 @@ pub struct Status {
 
 impl Outbox {
     /// The write side of `stream`, which is to be watched as `token`.
-    pub fn new(stream: Stream, registry: Arc<Registry>, token: Token, half_closed: Arc<HalfClosed>, now: Instant) -> Self {
+    pub fn new(stream: Stream, token: Token, desk: Arc<Desk>, now: Instant) -> Self {
         let (finished, aborted) = (Vec::new(), Vec::new());
         let state = State {
             phase: Phase::Open,
@@ -151,7 +136,7 @@ impl Outbox {
         };
         let (state, room) = (Mutex::new(state), Condvar::new());
         let (any_aborted, full) = (AtomicBool::new(false), AtomicBool::new(false));
-        Self { stream, registry, token, half_closed, state, room, any_aborted, full }
+        Self { stream, token, desk, state, room, any_aborted, full }
     }
 
     /// The socket, for reading.
@@ -269,7 +254,7 @@ impl Outbox {
         if state.phase == Phase::Flushing && state.unsent.is_empty() && !state.writing {
             state.phase = Phase::Lingering;
             self.stream.shutdown(Shutdown::Write);
-            self.half_closed.push(self.token);
+            self.desk.push_half_closed(self.token);
         }
     }
 
@@ -393,7 +378,7 @@ impl Outbox {
         let mut state = self.lock();
         let both = Interest::READABLE | Interest::WRITABLE;
         let interest = if state.unsent.is_empty() { Interest::READABLE } else { both };
-        self.registry.register(&mut SourceFd(&self.stream.as_raw_fd()), self.token, interest)?;
+        self.desk.registry.register(&mut SourceFd(&self.stream.as_raw_fd()), self.token, interest)?;
         state.watched = true;
         Ok(())
     }
@@ -402,7 +387,7 @@ impl Outbox {
         if !state.watched {
             return;
         }
-        let result = self.registry.reregister(&mut SourceFd(&self.stream.as_raw_fd()), self.token, interest);
+        let result = self.desk.registry.reregister(&mut SourceFd(&self.stream.as_raw_fd()), self.token, interest);
         if let Err(error) = result {
             log::debug!("a connection that is being closed was not watched again: {error}");
         }
@@ -429,6 +414,10 @@ impl Sink for Outbox {
             state = self.room.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         state.waiting.retain(|waiting| *waiting != request);
+    }
+
+    fn takes_long(&self) {
+        self.desk.relief.call();
     }
 
     fn end(&self, ending: Ending, pieces: &[IoSlice<'_>]) {

@@ -37,6 +37,9 @@ pub trait Sink: Send + Sync + fmt::Debug {
     /// event loop's timeouts.
     fn wait_for_room(&self, request: RequestId);
 
+    /// Sending the answer takes the calling thread long, so it can do nothing else meanwhile.
+    fn takes_long(&self) {}
+
     /// Takes the last bytes of a request, END_REQUEST among them, and closes the connection if it is not to be kept.
     fn end(&self, ending: Ending, pieces: &[IoSlice<'_>]);
 
@@ -136,6 +139,8 @@ pub struct Reply {
     tally: Tally,
     /// What was sent since the last pause, see [`LONGEST_HOLD`].
     unpaused: usize,
+    /// Whether that is known to the sink, see [`LONG`].
+    takes_long: bool,
     /// The beginning of an authorizer's body. mod_fcgid and lighttpd let a request in at a head that says 200, whether
     /// END_REQUEST comes or not, so that head waits until the answer is known to be whole.
     held: Option<Vec<u8>>,
@@ -172,6 +177,7 @@ impl Reply {
             errors_used: false,
             tally: Tally::default(),
             unpaused: 0,
+            takes_long: false,
             held: None,
             account: None,
         }
@@ -312,6 +318,7 @@ impl Reply {
         self.check_abort()?;
         let (head, held) = self.start()?;
         let end = offset + self.admit(length);
+        self.note_length(end - offset);
         let mut result = Ok(());
         pause.step_aside(&mut || {
             result = self.transmit(&[&head, &held], None, &NothingHeld).and_then(|()| self.transmit_file(&file, offset, end))
@@ -458,9 +465,18 @@ impl Reply {
             return self.transmit_records(parts, length, end, pause);
         }
         self.unpaused = 0;
+        self.note_length(length as u64);
         let mut result = Ok(());
         pause.step_aside(&mut || result = self.transmit_records(parts, length, end, &NothingHeld));
         result
+    }
+
+    /// That so many bytes are to be sent.
+    fn note_length(&mut self, length: u64) {
+        if !self.takes_long && self.tally.sent + length >= LONG {
+            self.takes_long = true;
+            self.sink.takes_long();
+        }
     }
 
     /// Sends a record at a time, and `end` in the same write as the last of them.
@@ -588,6 +604,8 @@ impl<'a> Parts<'a> {
 const LONGEST_HOLD: usize = 64 * 1024;
 /// What sending nothing would cost, in bytes.
 const SEND_COST: usize = 1024;
+/// To send an answer of this many bytes takes long: some 100 µs.
+const LONG: u64 = 256 * 1024;
 /// Pieces of a record beyond this many are copied together: a system call takes 1024.
 const MAX_PIECES: usize = 64;
 /// How much of an authorizer's body waits for its end. Longer ones are streamed as everybody's.
@@ -628,6 +646,7 @@ mod tests {
         aborted: AtomicBool,
         aborted_in_wait: AtomicBool,
         waits: Mutex<usize>,
+        long: Mutex<usize>,
     }
 
     impl Recorder {
@@ -667,6 +686,10 @@ mod tests {
             assert_eq!(request, ID);
             *self.waits.lock().unwrap() += 1;
             self.aborted.fetch_or(self.aborted_in_wait.load(Ordering::Relaxed), Ordering::Relaxed);
+        }
+
+        fn takes_long(&self) {
+            *self.long.lock().unwrap() += 1;
         }
 
         fn end(&self, ending: Ending, pieces: &[IoSlice<'_>]) {
@@ -876,6 +899,26 @@ mod tests {
         assert_eq!(pauses.pauses.get(), 3, "a file may be on a slow disk");
         reply.end(&[], &pauses).unwrap();
         assert_eq!(pauses.pauses.get(), 3);
+    }
+
+    #[test]
+    fn an_answer_that_takes_long_is_said_to_once() {
+        const PIECE: &[u8] = &[b'x'; 8192];
+        let long_ones = |reply: &mut Reply, recorder: &Recorder, count: usize| {
+            (0..count).for_each(|_| reply.write(PIECE, &NothingHeld).unwrap());
+            *recorder.long.lock().unwrap()
+        };
+        let (recorder, mut reply) = opened("200 OK", &[]);
+        assert_eq!(long_ones(&mut reply, &recorder, LONG as usize / PIECE.len() - 8), 0);
+        assert_eq!(long_ones(&mut reply, &recorder, 100), 1);
+        reply.end(&[], &NothingHeld).unwrap();
+        let (recorder, mut reply) = opened("200 OK", &[("Content-Length", "10")]);
+        reply.send_file(tempfile::tempfile().unwrap(), 0, LONG, &NothingHeld).unwrap();
+        assert_eq!(*recorder.long.lock().unwrap(), 0, "only as much as there is to be sent");
+        drop(reply);
+        let (recorder, mut reply) = opened("200 OK", &[]);
+        reply.end(&[&vec![b'x'; LONG as usize]], &NothingHeld).unwrap();
+        assert_eq!(*recorder.long.lock().unwrap(), 1);
     }
 
     #[test]

@@ -65,7 +65,7 @@ pub(crate) fn chunked_uploads_arrive_whole_with_their_length(site: &Site) {
     expect_upload(&running, Request::new("POST", "/").chunked(&[&big[..6_000], &big[..6_000]]), &big[..6_000].repeat(2));
     let request = Request::new("POST", "/").chunked(&big.chunks(10_000).collect::<Vec<_>>());
     match site.client {
-        Client::Haproxy => drop(running.send(request).expect(400)),
+        Client::Haproxy { .. } => drop(running.send(request).expect(400)),
         _ => expect_upload(&running, request, &big),
     }
     let empty = running.environ(Request::new("POST", "/").chunked(&[]));
@@ -297,7 +297,7 @@ fn expect_logged(running: &Running, site: &Site) {
         }
         (Client::Apache, _) => "AH01067: Failed to read FastCGI header",
         (Client::ModFcgid, _) => "mod_fcgid: error reading data, FastCGI server closed connection",
-        (Client::Haproxy, _) => " SD",
+        (Client::Haproxy { .. }, _) => " SD",
         (Client::Caddy, _) => "aborting with incomplete response",
         (Client::Lighttpd | Client::H2o, _) => return,
     };

@@ -43,7 +43,7 @@ impl Pair {
 
     #[track_caller]
     fn haproxy(file: Shipped) -> Self {
-        Self::start(file, SOCKETS, haproxy::start)
+        Self::start(file, SOCKETS, |file| haproxy::start(file, 1))
     }
 
     #[track_caller]

@@ -1,5 +1,6 @@
 //! A file of `docs/clients` with everything around it running: the web server in front, pyfcgid behind.
 
+use std::fs;
 use std::io::Write;
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
@@ -33,7 +34,9 @@ pub(crate) enum Client {
     Apache,
     /// Apache with mod_fcgid, which starts pyfcgid itself.
     ModFcgid,
-    Haproxy,
+    Haproxy {
+        threads: usize,
+    },
     Lighttpd,
     Caddy,
     H2o,
@@ -116,7 +119,7 @@ impl Site {
         match self.client {
             Client::Nginx => nginx::start(file, root, None),
             Client::Apache | Client::ModFcgid => apache::start(file, root, None),
-            Client::Haproxy => haproxy::start(file),
+            Client::Haproxy { threads } => haproxy::start(file, threads),
             Client::Lighttpd => lighttpd::start(file, root),
             Client::Caddy => caddy::start(file, root),
             Client::H2o => h2o::start(file, root),
@@ -211,6 +214,19 @@ impl Running {
     /// Lets the application go on that waits for the test.
     pub(crate) fn open_gate(&self) {
         self.public.write("gate", "");
+    }
+
+    /// Connections that are open now to its Unix sockets, as the kernel lists them.
+    pub(crate) fn open_connections(&self) -> usize {
+        let Back::Own { back_end, .. } = &self.back else { panic!("Apache started it") };
+        let table = fs::read_to_string("/proc/net/unix").expect("a table of sockets");
+        let connected = table.lines().filter(|line| line.split_whitespace().nth(5) == Some("03"));
+        let to_address = |line: &&str| {
+            let is_its =
+                |address: &Address| matches!(address, Address::Unix(socket) if line.ends_with(&*socket.to_string_lossy()));
+            back_end.addresses.iter().any(is_its)
+        };
+        connected.filter(to_address).count()
     }
 
     /// Ends pyfcgid gracefully and starts another one on the same socket.

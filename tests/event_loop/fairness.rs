@@ -3,10 +3,11 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
+use crossbeam_channel::bounded;
 use pyfcgid::exchange::{Exchange, NothingHeld};
 
 use crate::handlers::{Reports, answer, cookie, echo as echo_handler, open, param, reports};
-use crate::server::{Options, Server};
+use crate::server::{Options, Prepared, Server};
 use crate::support::params::Params;
 use crate::support::peer::Peer;
 use crate::support::record::{begin, kind, record, role, stream};
@@ -89,6 +90,28 @@ fn small_answers_beside_a_long_one_are_read_while_it_goes_on() {
         assert_eq!([reported.next(), reported.next()].iter().filter(|text| *text == "sent").count(), 1);
         expect_usable(&mut peer);
         reported.next();
+    }
+}
+
+/// Whoever found the request for it has turned the event loop before.
+#[test]
+fn a_long_answer_does_not_keep_the_event_loop_from_being_turned() {
+    for pieces in [1, 10_000] {
+        let (open_gate, gate) = bounded(0);
+        let handler = move |exchange: Exchange| {
+            if cookie(&exchange.request) != "long=1" {
+                return echo_handler(exchange);
+            }
+            let mut reply = exchange.reply;
+            open(&mut reply);
+            let piece = vec![b'x'; LONG / pieces];
+            let _ = (0..pieces).try_for_each(|_| reply.write(&piece, &NothingHeld));
+        };
+        let server = Prepared::new(&Options::default().workers(2), handler).serve_without_standby(gate);
+        let mut stalled = stalled(&server, &[1]);
+        stalled.wait_for_stdout(1, "xxxx");
+        expect_usable(&mut server.connect());
+        drop((open_gate, stalled));
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use crossbeam_channel::{Receiver, bounded};
 use pyfcgid::event_loop::{EventLoop, Settings, SharedLoop, Stopped};
 use pyfcgid::exchange::{Exchange, Limits, Pause, Roles};
 use pyfcgid::link::Command;
@@ -138,9 +139,19 @@ impl Prepared {
 
     /// Starts to serve.
     pub fn serve(self) -> Server {
+        let (_, gate) = bounded(0);
+        self.serve_without_standby(gate)
+    }
+
+    /// Starts to serve; there is no standby before something comes from `gate` or its sender is dropped.
+    pub fn serve_without_standby(self, gate: Receiver<()>) -> Server {
         let Self { event_loop, start_workers, mut server } = self;
         server.workers = start_workers();
-        server.event_loop = Some(thread::spawn(move || event_loop.stand_by().unwrap()));
+        let stand_by = move || {
+            let _ = gate.recv();
+            event_loop.stand_by().unwrap()
+        };
+        server.event_loop = Some(thread::spawn(stand_by));
         server
     }
 }
