@@ -30,7 +30,7 @@ fn request_once(server: &Pyfcgid, params: &Params) -> Answer {
 fn second_start_response_without_exc_info_is_an_error() {
     let server = Pyfcgid::serve(app("start_response_twice.py"), &[]);
     expect_plain_500(server.connect().request(&Params::get("/"), b""));
-    server.wait_for_log("start_response_twice.py");
+    server.wait_for_log("start_response_twice.py\", line 6, in application");
 }
 
 #[test]
