@@ -10,7 +10,7 @@ SYSCONFDIR ?=
 DEMO_PORT ?= 8080
 DEMO_ONCE ?=
 BENCH_OPTIONS ?=
-GUARD_OPTIONS ?= --only walk
+GUARD_OPTIONS ?=
 NIGHTLY ?= nightly
 FUZZ_SECONDS ?= 60
 FUZZ_TARGETS ?= records params session head
@@ -55,7 +55,7 @@ bench: cargo ## measure against other servers (QUICK=1: rough, but soon done; BE
 	python3 benches/compare $(if $(QUICK),--quick) $(BENCH_OPTIONS)
 
 .PHONY: guard
-guard: cargo ## count the instructions of a request and compare them with the committed figure (GUARD_OPTIONS= for Python's too)
+guard: cargo ## count the instructions of a request and compare them with the committed figure (GUARD_OPTIONS='--only walk')
 	@.ci/install-packages build guard
 	benches/instructions $(GUARD_OPTIONS)
 
