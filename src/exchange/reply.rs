@@ -903,22 +903,22 @@ mod tests {
 
     #[test]
     fn an_answer_that_takes_long_is_said_to_once() {
-        const PIECE: &[u8] = &[b'x'; 8192];
-        let long_ones = |reply: &mut Reply, recorder: &Recorder, count: usize| {
-            (0..count).for_each(|_| reply.write(PIECE, &NothingHeld).unwrap());
-            *recorder.long.lock().unwrap()
-        };
+        let said = |recorder: &Recorder| *recorder.long.lock().unwrap();
+        let file = || tempfile::tempfile().unwrap();
         let (recorder, mut reply) = opened("200 OK", &[]);
-        assert_eq!(long_ones(&mut reply, &recorder, LONG as usize / PIECE.len() - 8), 0);
-        assert_eq!(long_ones(&mut reply, &recorder, 100), 1);
-        reply.end(&[], &NothingHeld).unwrap();
+        reply.send_file(file(), 0, LONG - 100_000, &NothingHeld).unwrap();
+        assert_eq!(said(&recorder), 0);
+        reply.send_file(file(), 0, 100_000, &NothingHeld).unwrap();
+        assert_eq!(said(&recorder), 1);
+        reply.send_file(file(), 0, LONG, &NothingHeld).unwrap();
+        assert_eq!(said(&recorder), 1);
         let (recorder, mut reply) = opened("200 OK", &[("Content-Length", "10")]);
-        reply.send_file(tempfile::tempfile().unwrap(), 0, LONG, &NothingHeld).unwrap();
-        assert_eq!(*recorder.long.lock().unwrap(), 0, "only as much as there is to be sent");
-        drop(reply);
+        reply.send_file(file(), 0, LONG, &NothingHeld).unwrap();
+        assert_eq!(said(&recorder), 0, "only as much as there is to be sent");
         let (recorder, mut reply) = opened("200 OK", &[]);
-        reply.end(&[&vec![b'x'; LONG as usize]], &NothingHeld).unwrap();
-        assert_eq!(*recorder.long.lock().unwrap(), 1);
+        reply.send_file(file(), 0, LONG - LONGEST_HOLD as u64, &NothingHeld).unwrap();
+        reply.write(&[b'x'; LONGEST_HOLD], &NothingHeld).unwrap();
+        assert_eq!(said(&recorder), 1, "memory counts as well");
     }
 
     #[test]
