@@ -66,4 +66,5 @@ def main():
     print(json.dumps({"cpu_us_per_request": cpu * 1e6 / times, "rps": times / seconds}))
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -87,11 +87,10 @@ def sleep(found):
 
 
 def django(found):
-    whole = found.of("django", "django", P1, CPU)
-    own = found.of("django", "django", "called in a plain loop", CPU)
-    share = None if whole is None or own is None else (whole - own) / whole * 100
-    aim = at_most("Django page: the gateway's share of the CPU", share, 5, " %", 1)
-    yield aim._replace(figure=f"{aim.figure} ({number(whole, 0, '')} us, of which Django {number(own, 0, ' us')})")
+    whole, own = found.of("django", "django", P1, CPU), found.of("sent", "sent", P1, CPU)
+    share = divide(own, whole)
+    aim = at_most("Django page: the gateway's share of the CPU", share and share * 100, 5, " %", 1)
+    yield aim._replace(figure=f"{aim.figure} ({number(own, 1, '')} of {number(whole, 0, ' us')})")
 
 
 def transfers(found):

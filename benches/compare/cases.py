@@ -71,6 +71,15 @@ DJANGO = Section(
     U1.name,
     [("called in a plain loop", ["in_process.py", "django_page", 1500])],
 )
+DJANGO_SENT = Section(
+    "sent",
+    "the same page, rendered once beforehand",
+    "django_sent",
+    ALONE,
+    [P1, P8, U1, GRANIAN, SYNC],
+    [Case("sent", "4 at once", 6000, 4)],
+    U1.name,
+)
 JSON = Section(
     "json",
     "1 KB of JSON, behind the same nginx",
@@ -108,4 +117,4 @@ CHUNKS = Section(
     UW1.name,
 )
 
-SECTIONS = [FASTCGI_ALONE, BEHIND_NGINX, SLEEP, DJANGO, JSON, UPLOAD, DOWNLOAD, CHUNKS]
+SECTIONS = [FASTCGI_ALONE, BEHIND_NGINX, SLEEP, DJANGO, DJANGO_SENT, JSON, UPLOAD, DOWNLOAD, CHUNKS]

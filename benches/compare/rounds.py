@@ -80,7 +80,7 @@ class Running:
             self.faults[peer.name] = str(fault)
 
     def needs(self):
-        return ["Django"] if self.section.module == "django_page" else []
+        return ["Django"] if self.section.module.startswith("django") else []
 
     def start_front(self):
         if "nginx" in self.bench.tools.missing:

@@ -1,0 +1,35 @@
+"""The Django page as it was rendered once. What it takes to send it is the server's own share of the page."""
+
+import io
+
+from django_page import application as page
+from in_process import ENVIRON
+
+
+class Rendered:
+    """An iterable with `close`, as Django's responses are."""
+
+    def __init__(self, pieces):
+        self.pieces = pieces
+
+    def __iter__(self):
+        return iter(self.pieces)
+
+    def close(self):
+        pass
+
+
+def render():
+    said = []
+    response = page(dict(ENVIRON, **{"wsgi.input": io.BytesIO()}), lambda *arguments: said.append(arguments))
+    pieces = list(response)
+    response.close()
+    return said[0], pieces
+
+
+HEAD, PIECES = render()
+
+
+def application(environ, start_response):
+    start_response(*HEAD)
+    return Rendered(PIECES)
