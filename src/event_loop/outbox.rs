@@ -78,7 +78,7 @@ impl State {
 
     /// Whether the worker of this request need not wait.
     fn may_go_on(&self, request: RequestId) -> bool {
-        self.aborted.contains(&request) || self.unsent.length_of(request) <= LOW_WATER
+        self.aborted.contains(&request) || self.unsent.weight_of(request) <= LOW_WATER
     }
 }
 
@@ -156,7 +156,7 @@ impl Outbox {
             return;
         }
         state.unsent.end(request);
-        if state.unsent.length_of_ended() > HIGH_WATER {
+        if state.unsent.weight_of_ended() > HIGH_WATER {
             self.full.store(true, Ordering::Release);
         }
     }
@@ -328,7 +328,7 @@ impl Outbox {
     }
 
     fn room_for(&self, request: RequestId, state: &State) -> Room {
-        if state.unsent.is_empty() || state.unsent.length_of(request) <= HIGH_WATER { Room::Plenty } else { Room::Full }
+        if state.unsent.is_empty() || state.unsent.weight_of(request) <= HIGH_WATER { Room::Plenty } else { Room::Full }
     }
 
     fn write_unsent(&self, state: &mut State) -> Result<bool, Gone> {
@@ -336,7 +336,7 @@ impl Outbox {
             return Ok(true);
         }
         let written = state.unsent.write_to(&self.stream);
-        if state.unsent.length_of_ended() <= LOW_WATER {
+        if state.unsent.weight_of_ended() <= LOW_WATER {
             self.full.store(false, Ordering::Release);
         }
         self.wake_waiting(state);
@@ -460,7 +460,7 @@ impl Sink for Outbox {
     }
 }
 
-/// Above this many queued bytes of its request a worker waits, and above this many of ended ones the event loop reads no further
+/// Above this many queued bytes of its request, or sixteen times as many of a file, a worker waits, and above this many of ended ones the event loop reads no further
 /// request.
 const HIGH_WATER: usize = 256 * 1024;
 /// It goes on below this.

@@ -99,6 +99,11 @@ impl Unit {
         self.bytes.len() - self.sent + self.file.as_ref().map_or(0, |part| part.length)
     }
 
+    /// What it counts for those who wait until less is queued: of a file only a share, since that takes no memory.
+    fn weight(&self) -> usize {
+        self.bytes.len() - self.sent + self.file.as_ref().map_or(0, |part| part.length / FILE_LIGHTER)
+    }
+
     fn is_sent(&self) -> bool {
         self.length() == 0
     }
@@ -145,14 +150,14 @@ impl Unsent {
         self.lanes.iter().map(|lane| lane.length).sum()
     }
 
-    /// The same, of one request.
-    pub fn length_of(&self, request: RequestId) -> usize {
-        self.position(request).map_or(0, |index| self.lanes[index].length)
+    /// Bytes of one request; those in files count less.
+    pub fn weight_of(&self, request: RequestId) -> usize {
+        self.position(request).map_or(0, |index| self.lanes[index].weight())
     }
 
     /// The same, of those that have ended: nobody waits before making more of these.
-    pub fn length_of_ended(&self) -> usize {
-        self.lanes.iter().filter(|lane| lane.has_ended).map(|lane| lane.length).sum()
+    pub fn weight_of_ended(&self) -> usize {
+        self.lanes.iter().filter(|lane| lane.has_ended).map(Lane::weight).sum()
     }
 
     /// Appends `unit` to what `request` has to send.
@@ -267,6 +272,10 @@ impl Lane {
         Self { request, units: VecDeque::new(), length: 0, has_ended: request == RequestId::MANAGEMENT }
     }
 
+    fn weight(&self) -> usize {
+        self.units.iter().map(Unit::weight).sum()
+    }
+
     fn push(&mut self, unit: Unit) {
         self.length += unit.length();
         let left = match self.units.back_mut() {
@@ -311,6 +320,8 @@ fn rest<'a>(pieces: &'a [IoSlice<'_>], mut skip: usize) -> Vec<&'a [u8]> {
 
 /// Small units of one request become one of up to this many bytes.
 const JOINED_LEN: usize = 64 * 1024;
+/// Bytes of a file that count as one. As much of it is queued at once as is sent in a few milliseconds.
+const FILE_LIGHTER: usize = 16;
 /// Units that go into one system call.
 const MAX_PIECES: usize = 64;
 
@@ -366,10 +377,10 @@ mod tests {
             unsent.push(A, unit(byte, LARGE));
         }
         unsent.push(B, unit(b'b', 5));
-        assert_eq!((unsent.length(), unsent.length_of(A), unsent.length_of(B)), (3 * LARGE + 5, 3 * LARGE, 5));
+        assert_eq!((unsent.length(), unsent.weight_of(A), unsent.weight_of(B)), (3 * LARGE + 5, 3 * LARGE, 5));
         let received = pass(&mut unsent, &near, &mut far);
         assert_eq!(runs(&received), [(b'1', LARGE), (b'b', 5), (b'2', LARGE), (b'3', LARGE)]);
-        assert_eq!((unsent.length(), unsent.length_of(A)), (0, 0));
+        assert_eq!((unsent.length(), unsent.weight_of(A)), (0, 0));
     }
 
     #[test]
@@ -390,7 +401,7 @@ mod tests {
         }
         unsent.push(A, Message::Bytes(&[]).to_unit());
         assert_eq!(unsent.lanes[0].units.len(), 100_000usize.div_ceil(JOINED_LEN));
-        assert_eq!(unsent.length_of(A), 100_000);
+        assert_eq!(unsent.weight_of(A), 100_000);
     }
 
     #[test]
@@ -404,6 +415,16 @@ mod tests {
         unsent.push(B, unit(b'b', 4));
         let received = pass(&mut unsent, &near, &mut far);
         assert_eq!(runs(&received), [(b'h', 3), (b'f', 200_000), (b'b', 4), (b'a', 3)]);
+    }
+
+    #[test]
+    fn a_file_weighs_less_than_memory() {
+        let mut unsent = Unsent::default();
+        let part = Part { file: file(b""), offset: 0, length: 1600 };
+        unsent.push(A, Message::File(b"hhh", part).to_unit());
+        unsent.push(B, unit(b'b', 7));
+        unsent.end(A);
+        assert_eq!((unsent.weight_of(A), unsent.weight_of_ended(), unsent.weight_of(B), unsent.length()), (103, 103, 7, 1610));
     }
 
     #[test]
@@ -424,7 +445,7 @@ mod tests {
         assert!(!unsent.write_to(&near).unwrap(), "the socket refuses");
         unsent.push(B, unit(b'b', 5));
         unsent.withdraw(A);
-        assert!(unsent.length_of(A) <= LARGE);
+        assert!(unsent.weight_of(A) <= LARGE);
         let mut received = vec![0; 10_000_000];
         let mut count = 0;
         loop {
@@ -451,7 +472,7 @@ mod tests {
         unsent.push(A, unit(b'2', 5));
         unsent.push(B, unit(b'b', 5));
         unsent.withdraw(A);
-        assert_eq!((unsent.length_of(A), unsent.length_of(B)), (length, 5));
+        assert_eq!((unsent.weight_of(A), unsent.weight_of(B)), (length, 5));
         assert!(unsent.lanes[0].request == A, "before everything");
     }
 
@@ -464,7 +485,7 @@ mod tests {
         unsent.end(A);
         unsent.withdraw(A);
         unsent.withdraw(RequestId::new(99));
-        assert_eq!((unsent.length_of(A), unsent.length_of_ended(), unsent.length()), (5, 6, 13));
+        assert_eq!((unsent.weight_of(A), unsent.weight_of_ended(), unsent.length()), (5, 6, 13));
         unsent.withdraw(B);
         assert_eq!(unsent.length(), 6);
     }

@@ -610,8 +610,8 @@ const LONG: u64 = 256 * 1024;
 const MAX_PIECES: usize = 64;
 /// How much of an authorizer's body waits for its end. Longer ones are streamed as everybody's.
 const MAX_HELD: usize = MAX_CONTENT_LEN;
-/// Content of a record of file bytes: as much as one record takes, in a multiple of eight as the specification recommends.
-const FILE_RECORD_LEN: u64 = 65_528;
+/// Content of a record of file bytes: as many whole pages as a record takes. Parts of pages cost sendfile(2) a second turn.
+const FILE_RECORD_LEN: u64 = 61_440;
 
 #[cfg(test)]
 mod tests {
@@ -1327,12 +1327,12 @@ mod tests {
     fn a_file_goes_as_records_behind_the_head() {
         let (recorder, mut reply) = opened("200 OK", &[]);
         let file = tempfile::tempfile().unwrap();
-        reply.send_file(file, 10, 65_528 * 2 + 5, &NothingHeld).unwrap();
+        reply.send_file(file, 10, FILE_RECORD_LEN * 2 + 5, &NothingHeld).unwrap();
         let part = |offset: u64, length: usize| {
             let [high, low] = u16::try_from(length).unwrap().to_be_bytes();
             Call::File { header: vec![1, 6, 1, 2, high, low, 0, 0], offset, length }
         };
-        let parts = [part(10, 65_528), part(65_538, 65_528), part(131_066, 5)];
+        let parts = [part(10, 61_440), part(61_450, 61_440), part(122_890, 5)];
         assert_eq!(recorder.take(), [&[Call::Send(stdout(HEAD))][..], &parts].concat());
         reply.end(&[b"behind"], &NothingHeld).unwrap();
         assert_eq!(recorder.take(), [ended(&stdout(b"behind"))]);
@@ -1368,7 +1368,7 @@ mod tests {
         let (recorder, mut reply) = opened("200 OK", &[]);
         reply.write(b"!", &NothingHeld).unwrap();
         recorder.full.store(true, Ordering::Relaxed);
-        reply.send_file(tempfile::tempfile().unwrap(), 0, 65_528 * 3, &NothingHeld).unwrap();
+        reply.send_file(tempfile::tempfile().unwrap(), 0, FILE_RECORD_LEN * 3, &NothingHeld).unwrap();
         assert!(*recorder.waits.lock().unwrap() >= 3);
         reply.end(&[], &NothingHeld).unwrap();
     }
