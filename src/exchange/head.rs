@@ -159,24 +159,26 @@ impl Head {
     ///
     /// # Errors
     /// [`HeadError::TooLong`] if it does not fit in one record.
-    pub fn encode(mut self, head_only: bool) -> Result<(Vec<u8>, BodyRule), HeadError> {
+    pub fn encode(&self, head_only: bool) -> Result<(Vec<u8>, BodyRule), HeadError> {
         let rule = match self.content_length {
             _ if self.body_source == BodySource::WebServer => BodyRule::Replaced,
             _ if head_only || self.forbids_body() => BodyRule::Nothing,
             Some(length) => BodyRule::Exactly(length),
             None => BodyRule::Open,
         };
-        let headers = match self.status_place {
-            StatusPlace::Last => Vec::new(),
-            StatusPlace::First => std::mem::take(&mut self.fields),
-        };
-        self.append(b"Status", &self.status.clone());
-        self.fields.extend_from_slice(&headers);
-        self.fields.extend_from_slice(b"\r\n");
-        if self.fields.len() > usize::from(u16::MAX) {
-            return Err(HeadError::TooLong(self.fields.len()));
+        let mut bytes = Vec::with_capacity(self.fields.len() + self.status.len() + "Status: \r\n\r\n".len());
+        if self.status_place == StatusPlace::First {
+            append(&mut bytes, b"Status", &self.status);
         }
-        Ok((self.fields, rule))
+        bytes.extend_from_slice(&self.fields);
+        if self.status_place == StatusPlace::Last {
+            append(&mut bytes, b"Status", &self.status);
+        }
+        bytes.extend_from_slice(b"\r\n");
+        match bytes.len() > usize::from(u16::MAX) {
+            true => Err(HeadError::TooLong(bytes.len())),
+            false => Ok((bytes, rule)),
+        }
     }
 
     fn forbids_body(&self) -> bool {
@@ -198,12 +200,16 @@ impl Head {
     }
 
     fn append(&mut self, name: &[u8], value: &[u8]) {
-        self.fields.reserve(name.len() + value.len() + 4);
-        self.fields.extend_from_slice(name);
-        self.fields.extend_from_slice(b": ");
-        self.fields.extend_from_slice(value);
-        self.fields.extend_from_slice(b"\r\n");
+        append(&mut self.fields, name, value);
     }
+}
+
+fn append(fields: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+    fields.reserve(name.len() + value.len() + 4);
+    fields.extend_from_slice(name);
+    fields.extend_from_slice(b": ");
+    fields.extend_from_slice(value);
+    fields.extend_from_slice(b"\r\n");
 }
 
 #[derive(Clone, Copy)]

@@ -399,10 +399,9 @@ impl Reply {
         if self.is_head_sent() {
             return Ok((Vec::new(), Vec::new()));
         }
-        let head = self.head.clone().ok_or(ReplyError::NoHead)?;
-        let status = head.code();
+        let head = self.head.as_ref().ok_or(ReplyError::NoHead)?;
         let (bytes, rule) = head.encode(self.head_only)?;
-        self.tally = Tally { status, head_length: bytes.len() as u64, sent: 0 };
+        self.tally = Tally { status: head.code(), head_length: bytes.len() as u64, sent: 0 };
         self.state = State::Body { rule, sent: 0 };
         self.head = None;
         let mut held = self.held.take().unwrap_or_default();
