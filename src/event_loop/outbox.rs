@@ -24,6 +24,7 @@ use super::unsent::{Message, Part, Unit, Unsent};
 use crate::exchange::reply::{Ending, Gone};
 use crate::exchange::{AbortListener, Room, Sink};
 use crate::protocol::RequestId;
+use crate::sys;
 
 /// The write side of one connection.
 #[derive(Debug)]
@@ -404,6 +405,8 @@ impl Sink for Outbox {
     }
 
     fn send_file(&self, request: RequestId, header: &[u8], file: &Arc<File>, offset: u64, length: usize) -> Result<Room, Gone> {
+        // The event loop sends what the socket refuses, and must not wait for a disk. If it can't be read, sending says so.
+        let _ = sys::fd::fetch(file, offset, length);
         self.send_message(request, &Message::File(header, Part { file: Arc::clone(file), offset, length }))
     }
 

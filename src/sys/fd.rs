@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::fs::FileExt;
 
 use socket2::{MsgHdr, SockRef};
 
@@ -17,6 +18,27 @@ pub fn send_file(socket: BorrowedFd<'_>, file: &File, offset: u64, count: usize)
     // SAFETY: both descriptors are open for the length of the borrows, and `offset` outlives the call.
     let sent = unsafe { libc::sendfile(socket.as_raw_fd(), file.as_raw_fd(), &raw mut offset, count) };
     usize::try_from(sent).map_err(|_| io::Error::last_os_error())
+}
+
+/// Waits until this part of a file is in the page cache, so that sending it soon waits for no disk. Where the file system can't tell
+/// whether it is (RWF_NOWAIT of preadv2(2)), it is taken to be.
+///
+/// # Errors
+/// Those of reading the file.
+pub fn fetch(file: &File, offset: u64, length: usize) -> io::Result<()> {
+    let last = offset.saturating_add(length.saturating_sub(1) as u64);
+    match is_cached(file, last) {
+        true => Ok(()),
+        false => file.read_at(&mut vec![0; length], offset).map(drop),
+    }
+}
+
+fn is_cached(file: &File, offset: u64) -> bool {
+    let (mut byte, Ok(offset)) = (0_u8, libc::off_t::try_from(offset)) else { return true };
+    let buffer = libc::iovec { iov_base: (&raw mut byte).cast(), iov_len: 1 };
+    // SAFETY: the buffer has room for its one byte, and both outlive the call.
+    let count = unsafe { libc::preadv2(file.as_raw_fd(), &raw const buffer, 1, offset, libc::RWF_NOWAIT) };
+    count != -1 || io::Error::last_os_error().kind() != io::ErrorKind::WouldBlock
 }
 
 /// Writes to a socket and says that more follows at once, so that TCP does not send a small packet (MSG_MORE).
@@ -112,4 +134,39 @@ pub fn raise_limit(wanted: u64) -> io::Result<u64> {
 
 fn check(result: libc::c_int) -> io::Result<()> {
     if result == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    const LENGTH: usize = 300_000;
+
+    /// Asks the kernel to forget what it has of a file. It need not: a file in memory has nowhere else to be.
+    fn forget(file: &File) {
+        file.sync_all().unwrap();
+        // SAFETY: posix_fadvise touches no memory.
+        unsafe { libc::posix_fadvise(file.as_raw_fd(), 0, 0, libc::POSIX_FADV_DONTNEED) };
+    }
+
+    #[test]
+    fn what_was_fetched_is_cached() {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(&vec![b'x'; LENGTH]).unwrap();
+        assert!(is_cached(&file, LENGTH as u64 - 1), "just written");
+        forget(&file);
+        fetch(&file, 0, LENGTH).unwrap();
+        assert!((0..LENGTH as u64).step_by(4096).all(|offset| is_cached(&file, offset)));
+    }
+
+    #[test]
+    fn there_is_nothing_to_fetch_behind_the_end_or_in_what_is_no_file() {
+        let file = tempfile::tempfile().unwrap();
+        fetch(&file, 0, 0).unwrap();
+        fetch(&file, 10, LENGTH).unwrap();
+        fetch(&file, u64::MAX, LENGTH).unwrap();
+        fetch(&File::open("/proc/self").unwrap(), 0, 1).unwrap();
+    }
 }

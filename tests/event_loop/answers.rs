@@ -89,7 +89,9 @@ fn a_part_of_a_file_arrives_whole_and_the_connection_goes_on() {
         Server::start(Options::default().with(|settings| settings.request.max_body_size = 9 << 20), unless_usable(special));
     for address in server.addresses() {
         let mut peer = Peer::connect(address);
-        for (offset, length) in [(0, 0), (0, 1), (7, 61_439), (7, 61_440), (7, 61_441), (7, 65_536), (1_999_999, 1), (0, 2_000_000)] {
+        for (offset, length) in
+            [(0, 0), (0, 1), (7, 61_439), (7, 61_440), (7, 61_441), (7, 65_536), (1_999_999, 1), (0, 2_000_000)]
+        {
             let answer = peer.request(&post(&offset.to_string(), length), &vec![0; length]);
             expect_body(answer, &[&content[offset..offset + length], b"behind"].concat());
         }
