@@ -667,7 +667,7 @@ mod tests {
                 Call::Send(bytes) | Call::End(_, bytes) => bytes,
                 _ => Vec::new(),
             };
-            self.take().into_iter().flat_map(bytes).collect()
+            self.take().into_iter().map(bytes).collect::<Vec<_>>().concat()
         }
     }
 
@@ -707,7 +707,7 @@ mod tests {
 
     fn joined(pieces: &[IoSlice<'_>]) -> Vec<u8> {
         assert!(pieces.len() <= MAX_PIECES + 1, "a system call takes 1024, and fewer are faster");
-        pieces.iter().flat_map(|piece| piece.iter().copied()).collect()
+        pieces.iter().map(|piece| &piece[..]).collect::<Vec<_>>().concat()
     }
 
     fn reply() -> (Arc<Recorder>, Reply) {
@@ -759,7 +759,8 @@ mod tests {
     }
 
     fn body_of(records: &[(u8, Vec<u8>)]) -> Vec<u8> {
-        let stdout: Vec<u8> = records.iter().filter(|(kind, _)| *kind == 6).flat_map(|(_, content)| content.clone()).collect();
+        let stdout =
+            records.iter().filter(|(kind, _)| *kind == 6).map(|(_, content)| &content[..]).collect::<Vec<_>>().concat();
         let end = stdout.windows(4).position(|window| window == b"\r\n\r\n").unwrap();
         stdout[end + 4..].to_vec()
     }
