@@ -463,8 +463,8 @@ impl Sink for Outbox {
     }
 }
 
-/// Above this many queued bytes of its request, or sixteen times as many of a file, a worker waits, and above this many of ended ones the event loop reads no further
-/// request.
+/// Above this many queued bytes of its request, or sixteen times as many of a file, a worker waits, and above this many of ended ones the
+/// event loop reads no further request.
 const HIGH_WATER: usize = 256 * 1024;
 /// It goes on below this.
 const LOW_WATER: usize = 64 * 1024;
