@@ -41,6 +41,13 @@ pub struct SharedLoop {
     shut: Arc<Shut>,
 }
 
+/// While it is there, no request is taken in.
+#[derive(Debug)]
+#[must_use]
+pub struct Hold<'a> {
+    _guard: MutexGuard<'a, Option<EventLoop>>,
+}
+
 #[derive(Debug, Default)]
 struct Standby {
     woken: bool,
@@ -60,6 +67,11 @@ impl SharedLoop {
             asleep: AtomicBool::new(false),
             busy: AtomicBool::new(false),
         }
+    }
+
+    /// Nobody takes a request in before what is returned is dropped.
+    pub fn hold(&self) -> Hold<'_> {
+        Hold { _guard: lock(&self.event_loop) }
     }
 
     /// Stands by until the event loop has ended, and says how. The loop, its connections and its queue are then gone.

@@ -100,10 +100,13 @@ fn serve(
     signal::disregard(&[signal::INT, signal::HUP, signal::USR1, signal::USR2, signal::TTIN, signal::TTOU])?;
     let workers = if pool.threads == 1 { "1 worker".to_owned() } else { format!("{} workers", pool.threads) };
     log::info!("serving {} on {names} with {workers}, Python {LINKED_VERSION}", pool.app);
+    // A request may end the process, and it must be known by then that it had come so far.
+    let not_yet = event_loop.hold();
     let threads = interpreter.start_workers(&application, &settings::of_bridge(pool), &worker, pool.threads);
     let threads = threads.map_err(Error::Worker)?;
     drop(worker);
     (&*link).write_all(&Report::Ready.encode())?;
+    drop(not_yet);
     let stopped = event_loop.stand_by()?;
     if stopped.abandoned > 0 {
         log::warn!("stopping; requests that are not answered: {}", stopped.abandoned);

@@ -10,25 +10,26 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// A child has ended that had served for `lived`. The first one that did not live is replaced at once.
+    /// A child has ended that had served for `lived`. The first one that did not live is replaced at once. What crashes it may be
+    /// one request among many good ones, so these never wait for long.
     pub fn note_end(&mut self, lived: Duration, now: Instant) {
         if lived >= LONG_ENOUGH {
             *self = Self::default();
             return;
         }
-        self.delay(now);
+        self.delay(MAX_DELAY_AFTER_SERVING, now);
     }
 
     /// A child did not come up: it is as if others had not before.
     pub fn note_failure(&mut self, now: Instant) {
         self.failures = self.failures.max(1);
-        self.delay(now);
+        self.delay(MAX_DELAY, now);
     }
 
-    fn delay(&mut self, now: Instant) {
+    fn delay(&mut self, most: Duration, now: Instant) {
         let delay = match self.failures {
             0 => Duration::ZERO,
-            failures => (FIRST_DELAY * 2u32.saturating_pow(failures - 1)).min(MAX_DELAY),
+            failures => (FIRST_DELAY * 2u32.saturating_pow(failures - 1)).min(most),
         };
         self.failures = (self.failures + 1).min(16);
         self.until = Some(now + delay);
@@ -49,22 +50,23 @@ impl Backoff {
 const LONG_ENOUGH: Duration = Duration::from_secs(1);
 const FIRST_DELAY: Duration = Duration::from_millis(500);
 const MAX_DELAY: Duration = Duration::from_secs(30);
+const MAX_DELAY_AFTER_SERVING: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn the_first_is_replaced_at_once_and_the_others_ever_later() {
+    fn the_first_is_replaced_at_once_and_the_others_a_little_later() {
         let now = Instant::now();
         let mut backoff = Backoff::default();
-        let delays: Vec<_> = (0..9)
+        let delays: Vec<_> = (0..5)
             .map(|_| {
                 backoff.note_end(Duration::ZERO, now);
                 (backoff.until().expect("it failed") - now).as_millis()
             })
             .collect();
-        assert_eq!(delays, [0, 500, 1000, 2000, 4000, 8000, 16_000, 30_000, 30_000]);
+        assert_eq!(delays, [0, 500, 1000, 1000, 1000]);
         backoff.note_success();
         assert_eq!(backoff.until(), None);
     }
@@ -75,8 +77,13 @@ mod tests {
         let mut backoff = Backoff::default();
         backoff.note_failure(now);
         assert_eq!(backoff.until(), Some(now + FIRST_DELAY));
-        backoff.note_failure(now);
-        assert_eq!(backoff.until(), Some(now + 2 * FIRST_DELAY));
+        let delays: Vec<_> = (0..7)
+            .map(|_| {
+                backoff.note_failure(now);
+                (backoff.until().expect("it failed") - now).as_millis()
+            })
+            .collect();
+        assert_eq!(delays, [1000, 2000, 4000, 8000, 16_000, 30_000, 30_000]);
     }
 
     #[test]
