@@ -142,6 +142,32 @@ impl Listener {
         Ok(Self { file, ..Self::adopt(descriptor)? })
     }
 
+    /// Whether the file of a Unix socket is still the one that was made; others have none.
+    pub fn is_in_place(&self) -> bool {
+        self.file.as_ref().is_none_or(SocketFile::is_in_place)
+    }
+
+    /// Changes the permission bits of a Unix socket's file.
+    ///
+    /// # Errors
+    /// [`BindError::Denied`] and [`BindError::Other`].
+    pub fn set_mode(&self, mode: u32) -> Result<(), BindError> {
+        let Some(SocketFile { path, .. }) = &self.file else {
+            return Ok(());
+        };
+        let set = fs::set_permissions(path, Permissions::from_mode(mode));
+        set.map_err(|error| refused(format!("unix:{}", path.display()), error))
+    }
+
+    /// Changes how many connections may wait.
+    ///
+    /// # Errors
+    /// [`BindError::Other`].
+    pub fn set_backlog(&self, backlog: u32) -> Result<(), BindError> {
+        let set = self.socket.listen(backlog.try_into().unwrap_or(i32::MAX));
+        set.map_err(|source| BindError::Other { address: format!("fd:{}", self.as_raw_fd()), source })
+    }
+
     /// The descriptor, and the file, which is removed when it is dropped.
     pub fn into_parts(self) -> (OwnedFd, Option<SocketFile>) {
         (self.socket.into(), self.file)
@@ -172,12 +198,16 @@ impl SocketFile {
         let found = fs::symlink_metadata(path)?;
         Ok(Self { path: path.to_owned(), device: found.dev(), inode: found.ino() })
     }
+
+    fn is_in_place(&self) -> bool {
+        let is_ours = |found: fs::Metadata| (found.dev(), found.ino()) == (self.device, self.inode);
+        fs::symlink_metadata(&self.path).is_ok_and(is_ours)
+    }
 }
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        let is_ours = |found: &fs::Metadata| (found.dev(), found.ino()) == (self.device, self.inode);
-        if fs::symlink_metadata(&self.path).as_ref().is_ok_and(is_ours)
+        if self.is_in_place()
             && let Err(error) = fs::remove_file(&self.path)
         {
             log::warn!("cannot remove the socket {}: {error}", self.path.display());

@@ -170,6 +170,12 @@ impl Connection {
         &self.outbox
     }
 
+    /// What has begun is finished, and nothing more: a peer that multiplexes may always have something more.
+    pub fn finish(&mut self) {
+        self.assembler.refuse_new();
+        self.outbox.close_when_idle();
+    }
+
     /// Ends the connection. If a worker still answers on it, the worker is told; else dropping the socket is all it takes.
     pub fn close(self, registry: &Registry) {
         if Arc::strong_count(&self.outbox) > 1 {

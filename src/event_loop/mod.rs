@@ -439,8 +439,8 @@ impl EventLoop {
         let keys: Vec<usize> = self.connections.iter().map(|(key, _)| key).collect();
         for key in keys {
             self.read(key, false);
-            if let Some(connection) = self.connections.get(key) {
-                connection.outbox().close_when_idle();
+            if let Some(connection) = self.connections.get_mut(key) {
+                connection.finish();
             }
         }
     }

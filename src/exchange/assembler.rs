@@ -74,6 +74,7 @@ pub struct Refused {
 pub struct Assembler {
     limits: Limits,
     partial: Requests<Partial>,
+    refuses_new: bool,
 }
 
 #[derive(Debug)]
@@ -112,7 +113,12 @@ impl Stage {
 impl Assembler {
     /// A connection without requests.
     pub const fn new(limits: Limits) -> Self {
-        Self { limits, partial: Requests::new() }
+        Self { limits, partial: Requests::new(), refuses_new: false }
+    }
+
+    /// Requests that begin from now on are refused.
+    pub fn refuse_new(&mut self) {
+        self.refuses_new = true;
     }
 
     /// Whether no request is incomplete.
@@ -141,6 +147,7 @@ impl Assembler {
         let stage = Stage::Params(Vec::new());
         self.partial.insert(id, Partial { role, keep_connection, head_only: false, stage });
         match role {
+            _ if self.refuses_new => self.refuse(id, Refusal::Stopping),
             _ if open_requests > self.limits.max_requests => self.refuse(id, Refusal::Overloaded),
             _ if self.limits.roles.offers(role) => Outcome::Pending,
             _ => self.refuse(id, Refusal::UnknownRole),

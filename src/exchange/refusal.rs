@@ -34,6 +34,8 @@ pub enum Refusal {
     Aborted,
     /// No room in the queue.
     Overloaded,
+    /// The process ends, and finishes only what has begun.
+    Stopping,
     /// The application failed, or gave an answer that cannot be sent.
     ApplicationFailed,
 }
@@ -54,7 +56,7 @@ impl Refusal {
             Self::ParamsTooLarge => "431 Request Header Fields Too Large",
             Self::Aborted => "499 Client Closed Request",
             Self::BodyNotStored | Self::ApplicationFailed => "500 Internal Server Error",
-            Self::Overloaded => "503 Service Unavailable",
+            Self::Overloaded | Self::Stopping => "503 Service Unavailable",
         }
     }
 
@@ -66,7 +68,7 @@ impl Refusal {
     /// What the peer is told in END_REQUEST.
     pub const fn protocol_status(self) -> ProtocolStatus {
         match self {
-            Self::Overloaded => ProtocolStatus::Overloaded,
+            Self::Overloaded | Self::Stopping => ProtocolStatus::Overloaded,
             Self::UnknownRole => ProtocolStatus::UnknownRole,
             _ => ProtocolStatus::RequestComplete,
         }
@@ -88,6 +90,7 @@ impl Refusal {
             Self::UnknownRole => "its role is not offered (see roles)",
             Self::Aborted => "the web server gave it up",
             Self::Overloaded => "the queue is full (see threads, max-queue)",
+            Self::Stopping => "pyfcgid was stopping already",
             Self::ApplicationFailed => "the application failed",
         }
     }
@@ -95,7 +98,7 @@ impl Refusal {
     /// The CGI head and body; without the body for a HEAD request.
     pub fn document(self, head_only: bool) -> Vec<u8> {
         let (status, body) = (self.status(), self.body());
-        let retry = if self == Self::Overloaded { "Retry-After: 1\r\n" } else { "" };
+        let retry = if matches!(self, Self::Overloaded | Self::Stopping) { "Retry-After: 1\r\n" } else { "" };
         let mut document = format!(
             "Content-Type: text/html; charset=utf-8\r\nContent-Length: {}\r\n{retry}Status: {status}\r\n\r\n",
             body.len()

@@ -97,7 +97,7 @@ impl RunningPool {
 
     /// Begins a reload with these settings, whose sockets are bound.
     pub fn reload(&mut self, settings: config::Pool, sockets: Sockets, now: Instant) {
-        self.sockets.add(sockets);
+        self.sockets.replace(sockets);
         let generation = self.children.handle_reload(policy(&settings), now);
         self.settings.insert(generation, settings);
     }
@@ -113,6 +113,9 @@ impl RunningPool {
         }
         if let Some((_, settings)) = self.settings.last_key_value() {
             self.sockets.keep_only(&settings.listen);
+            if succeeded {
+                self.sockets.follow(settings);
+            }
         }
     }
 

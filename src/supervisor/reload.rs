@@ -19,12 +19,15 @@ pub struct Reload {
     /// Pools that have not said what came of it.
     open: BTreeSet<String>,
     failures: Vec<(String, Failure)>,
+    /// Pools that run with what is new.
+    reloaded: Vec<String>,
 }
 
 impl Reload {
     fn result(&self) -> (u8, String) {
         let of_pool = |pool: &str| if pool == ALL { String::new() } else { format!("pool {pool}: ") };
         let texts = self.failures.iter().map(|(pool, failure)| of_pool(pool) + failure.text.trim_end());
+        let texts = texts.chain(self.reloaded.iter().map(|pool| format!("pool {pool}: reloaded all the same")));
         let code = self.failures.first().map_or(0, |(_, failure)| failure.code);
         (code, texts.collect::<Vec<_>>().join("\n"))
     }
@@ -130,8 +133,10 @@ impl Supervisor<'_> {
         if let Some(reload) = &mut self.reload {
             reload.open.remove(pool);
         }
-        if let Err(failure) = result {
-            self.note_failure(pool, failure);
+        match (result, &mut self.reload) {
+            (Err(failure), _) => self.note_failure(pool, failure),
+            (Ok(()), Some(reload)) => reload.reloaded.push(pool.to_owned()),
+            (Ok(()), None) => {}
         }
     }
 
@@ -145,7 +150,8 @@ impl Supervisor<'_> {
             log::info!("reloaded");
             self.manager.ready("serving");
         } else {
-            log::error!("not reloaded; what ran before runs on\n{text}");
+            let others = if reload.reloaded.is_empty() { "what ran before runs on" } else { "but in part" };
+            log::error!("not reloaded; {others}\n{text}");
             self.manager.ready("serving; the last reload has failed");
         }
         let text = if code == 0 { String::new() } else { format!("pyfcgid: not reloaded\n{text}") };

@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use crate::config::{self, ListenAddress};
 use crate::listener::{BindError, Listener};
+use crate::logging::with_causes;
 use crate::sys::{self, identity};
 
 /// Listening sockets. One is closed, and its file removed, when nobody has it any more.
@@ -13,20 +14,32 @@ use crate::sys::{self, identity};
 pub struct Sockets(Vec<(ListenAddress, Rc<Vec<Listener>>)>);
 
 impl Sockets {
-    /// What the pool is to listen on. Addresses that are in `known` are taken from there, the others bound.
+    /// What the pool is to listen on. Addresses that are in `known` are taken from there, the others bound, and those whose file
+    /// somebody has removed bound again.
     ///
     /// # Errors
     /// [`BindError`], without any socket left behind.
     pub fn bind(settings: &config::Pool, known: &Self) -> Result<Self, BindError> {
         let mut sockets = Self::default();
         for address in &settings.listen {
-            let listeners = match known.find(address) {
+            let listeners = match known.find(address).filter(|listeners| are_in_place(address, listeners)) {
                 Some(listeners) => Rc::clone(listeners),
                 None => Rc::new(bind(address, settings)?),
             };
             sockets.0.push((address.clone(), listeners));
         }
         Ok(sockets)
+    }
+
+    /// Has those that were there before follow the settings, too.
+    pub fn follow(&self, settings: &config::Pool) {
+        for (address, listeners) in &self.0 {
+            for listener in listeners.iter() {
+                if let Err(error) = follow(address, listener, settings) {
+                    log::error!("{address} stays as it was: {}", with_causes(&error));
+                }
+            }
+        }
     }
 
     /// Takes sockets over that were inherited by number.
@@ -48,6 +61,12 @@ impl Sockets {
 
     fn find(&self, wanted: &ListenAddress) -> Option<&Rc<Vec<Listener>>> {
         self.0.iter().find(|(address, _)| address == wanted).map(|(_, listeners)| listeners)
+    }
+
+    /// Takes these, and keeps those of other addresses.
+    pub fn replace(&mut self, others: Self) {
+        let before = std::mem::replace(self, others);
+        self.add(before);
     }
 
     /// Adds those that are not here yet.
@@ -96,7 +115,7 @@ fn bind(address: &ListenAddress, settings: &config::Pool) -> Result<Vec<Listener
         ListenAddress::Tcp { host, port } => Listener::bind_tcp(host, *port, backlog),
         ListenAddress::Unix(path) => {
             let listener = Listener::bind_unix(path, settings.socket_mode, backlog)?;
-            give(path, settings).map_err(|reason| BindError::Owner { path: path.clone(), reason })?;
+            give(path, settings)?;
             Ok(vec![listener])
         }
         ListenAddress::Fd(number) => {
@@ -106,13 +125,35 @@ fn bind(address: &ListenAddress, settings: &config::Pool) -> Result<Vec<Listener
     }
 }
 
-fn give(path: &Path, settings: &config::Pool) -> Result<(), String> {
-    let user = settings.socket_owner.as_deref().map(identity::user_id).transpose().map_err(|error| error.to_string())?;
-    let group = settings.socket_group.as_deref().map(identity::group_id).transpose().map_err(|error| error.to_string())?;
-    if user.is_some() || group.is_some() {
-        return identity::chown_path(path, user, group).map_err(|error| error.to_string());
+fn follow(address: &ListenAddress, listener: &Listener, settings: &config::Pool) -> Result<(), BindError> {
+    match address {
+        ListenAddress::Fd(_) => Ok(()),
+        ListenAddress::Tcp { .. } => listener.set_backlog(settings.backlog),
+        ListenAddress::Unix(path) => {
+            listener.set_backlog(settings.backlog)?;
+            listener.set_mode(settings.socket_mode)?;
+            give(path, settings)
+        }
     }
-    Ok(())
+}
+
+fn are_in_place(address: &ListenAddress, listeners: &[Listener]) -> bool {
+    let is_there = listeners.iter().all(Listener::is_in_place);
+    if !is_there {
+        log::warn!("the socket {address} was gone, and is made again");
+    }
+    is_there
+}
+
+fn give(path: &Path, settings: &config::Pool) -> Result<(), BindError> {
+    let refused = |reason| BindError::Owner { path: path.to_owned(), reason };
+    let id = |found: Result<Option<u32>, identity::Error>| found.map_err(|error| refused(error.to_string()));
+    let user = id(settings.socket_owner.as_deref().map(identity::user_id).transpose())?;
+    let group = id(settings.socket_group.as_deref().map(identity::group_id).transpose())?;
+    match (user, group) {
+        (None, None) => Ok(()),
+        _ => identity::chown_path(path, user, group).map_err(|error| refused(error.to_string())),
+    }
 }
 
 /// A pair of connected sockets through which the children of a pool hand connections over.

@@ -86,6 +86,30 @@ fn a_request_that_had_begun_is_taken_to_its_end_during_a_graceful_stop() {
     assert_eq!(server.wait_stopped().abandoned, 0);
 }
 
+/// Otherwise a web server that multiplexes could keep the process from ending.
+#[test]
+fn a_request_that_begins_beside_others_during_a_graceful_stop_is_refused() {
+    let (gate, handler) = gated_echo();
+    let mut server = Server::start(Options::default().workers(1), handler);
+    let mut peer = server.connect();
+    peer.send_request(1, true, &post("running=1", 0), b"");
+    gate.wait_started();
+    server.stop_gracefully();
+    wait_until("the stop", || Peer::try_connect(&server.unix()).is_err());
+    settle(&mut peer);
+    settle(&mut peer);
+    for id in 2..5 {
+        peer.send_request(id, true, &post("late=1", 4), b"body");
+        let refused = peer.answer(id).expect_status(503);
+        assert_eq!((refused.header("Retry-After").as_deref(), refused.ended), (Some("1"), true));
+    }
+    gate.pass_one();
+    expect_body(peer.answer(1), b"running=1|");
+    peer.expect_closed();
+    assert_eq!(server.wait_stopped().abandoned, 0);
+    server.wait_workers();
+}
+
 /// Whichever of the two the loop hears of first.
 #[test]
 fn requests_in_the_socket_of_an_idle_connection_are_answered_before_a_graceful_stop() {

@@ -1,11 +1,12 @@
 //! Reloads: what a deploy may get wrong, and what changes in the configuration.
 
 use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 
 use crate::load::{Connections, Load};
-use crate::site::{Ended, Site, connect_to, open_files, pss_kib, says, site, site_of, site_with, status_of};
+use crate::site::{Ended, Site, connect_to, is_root, open_files, pss_kib, says, site, site_of, site_with, status_of};
 use crate::support::process::wait_until;
 use crate::support::{Params, Peer};
 
@@ -156,6 +157,51 @@ fn a_socket_that_somebody_else_has_is_not_taken_by_a_reload() {
     site.end();
 }
 
+/// What is at the path, as ls shows it: mode and group.
+fn mode_and_group(path: &Path) -> (u32, u32) {
+    let found = fs::metadata(path).unwrap();
+    (found.mode() & 0o777, found.gid())
+}
+
+#[test]
+fn a_reload_gives_a_socket_that_stays_its_new_mode_and_group() {
+    let site = pools(&pool("web", "s.sock"), &["web"]);
+    let (path, with) = (site.directory().join("s.sock"), |lines: &str| format!("{PID_FILE}{}{lines}", pool("web", "s.sock")));
+    let (mode, own) = mode_and_group(&path);
+    assert_eq!(mode, 0o660);
+    site.configure(&with("socket-mode = \"0666\"\nbacklog = 7\n")).expect_code(0);
+    assert_eq!(mode_and_group(&path), (0o666, own));
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    site.control("reload").expect_code(0);
+    assert_eq!(mode_and_group(&path), (0o666, own), "somebody had changed it");
+    let ended = site.configure(&with("socket-mode = \"0600\"\nsocket-group = \"no-group-of-this-name\"\n"));
+    expect_refused(&site, &ended, 78, &["no-group-of-this-name"]);
+    assert_eq!(mode_and_group(&path), (0o666, own), "a reload that fails changes nothing");
+    if is_root() {
+        site.configure(&with("socket-group = \"daemon\"\n")).expect_code(0);
+        assert_eq!(mode_and_group(&path), (0o660, 1));
+    } else {
+        eprintln!("skipped: only root can give a file to any group");
+    }
+    assert_eq!(site.text("/"), "web");
+    site.end();
+}
+
+#[test]
+fn a_reload_makes_a_socket_again_that_somebody_has_removed() {
+    let site = pools(&pool("web", "s.sock"), &["web"]);
+    let path = site.directory().join("s.sock");
+    let mut kept = site.connect();
+    fs::remove_file(&path).unwrap();
+    site.control("reload").expect_code(0);
+    assert_eq!(site.text("/"), "web");
+    kept.request(&Params::get("/"), b"").expect_status(200);
+    site.wait_for_log("s.sock was gone, and is made again");
+    site.wait_for_children(1);
+    assert!(path.exists());
+    site.end();
+}
+
 #[test]
 fn pools_come_and_go_with_the_configuration() {
     let site = pools(&pool("web", "s.sock"), &["web", "shop"]);
@@ -175,7 +221,7 @@ fn a_new_pool_that_does_not_start_is_told_and_the_others_serve() {
     fs::write(site.directory().join("shop.py"), "import a_module_that_does_not_exist\n").unwrap();
     let both = format!("{PID_FILE}{}{}", pool("web", "s.sock"), pool("shop", "shop.sock"));
     let ended = site.configure(&both);
-    expect_refused(&site, &ended, 70, &["pool shop: ", "ModuleNotFoundError"]);
+    expect_refused(&site, &ended, 70, &["pool shop: ", "ModuleNotFoundError", "pool web: reloaded all the same"]);
     assert_eq!(site.text("/"), "web");
     wait_until("the socket of the pool that is none", || !site.directory().join("shop.sock").exists());
     fs::write(site.directory().join("shop.py"), says("shop")).unwrap();
