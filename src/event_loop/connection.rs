@@ -170,6 +170,11 @@ impl Connection {
         &self.outbox
     }
 
+    /// Whether nothing has come yet.
+    pub fn is_new(&self) -> bool {
+        !self.has_read
+    }
+
     /// What has begun is finished, and nothing more: a peer that multiplexes may always have something more.
     pub fn finish(&mut self) {
         self.assembler.refuse_new();

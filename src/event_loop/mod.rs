@@ -30,6 +30,7 @@ mod outbox;
 mod passage;
 mod refusals;
 mod shared;
+mod stopping;
 mod stream;
 mod timers;
 mod unsent;
@@ -40,7 +41,7 @@ use desk::Desk;
 use entrance::{Door, Entrance};
 use handover::Saturation;
 pub use listener::Listener;
-use outbox::{Outbox, Status};
+use outbox::Outbox;
 pub use passage::Passage;
 use refusals::Refusals;
 pub use shared::SharedLoop;
@@ -97,6 +98,8 @@ pub struct EventLoop {
     accept_error_said: Option<Instant>,
     limit_reported: bool,
     stop_at: Option<Instant>,
+    /// Connections on which nothing had come when the stop began.
+    new_at_stop: Vec<usize>,
     /// Whether others serve on, so that connections are handed over and not closed.
     retiring: bool,
     is_worn: bool,
@@ -168,6 +171,7 @@ impl EventLoop {
             accept_error_said: None,
             limit_reported: false,
             stop_at: None,
+            new_at_stop: Vec::new(),
             retiring: false,
             is_worn: false,
             now,
@@ -200,6 +204,7 @@ impl EventLoop {
         self.continue_accepting();
         self.expire();
         self.hand_over_idle();
+        self.finish_new();
         self.refusals.say_held_back(self.now);
         self.report_wear();
         Ok(stopped.or_else(|| self.stopped()).map_or(Turned::Handled(count), Turned::Stopped))
@@ -422,55 +427,6 @@ impl EventLoop {
         let deferred = (!self.deferred.is_empty()).then_some(handover::RETRY_INTERVAL);
         let own = [self.timers.next_in(now), self.refusals.next_in(now), self.relief_in(now)];
         own.into_iter().chain([accept, stop, unfinished, deferred]).flatten().min()
-    }
-
-    /// What waits in the backlog, in the passage and in the sockets was sent before the stop, so it is served.
-    fn start_stopping(&mut self) {
-        if self.stop_at.is_some() && !self.retiring {
-            return;
-        }
-        self.stop_at.get_or_insert(self.now + self.settings.graceful_timeout);
-        self.retiring = false;
-        let running = self.abandon().abandoned;
-        if running > 0 {
-            log::info!("stopping; requests that are waited for: {running}");
-        }
-        self.shut_entrance();
-        let keys: Vec<usize> = self.connections.iter().map(|(key, _)| key).collect();
-        for key in keys {
-            self.read(key, false);
-            if let Some(connection) = self.connections.get_mut(key) {
-                connection.finish();
-            }
-        }
-    }
-
-    /// Takes what has come so far, and nothing more.
-    fn shut_entrance(&mut self) {
-        self.accept = Accept::Ready;
-        self.enter_all();
-        if let Err(error) = self.entrance.close() {
-            log::error!("the listening sockets are still watched: {error}");
-        }
-    }
-
-    fn stopped(&self) -> Option<Stopped> {
-        let deadline = self.stop_at?;
-        let is_busy = |connection: &Connection| {
-            let Status { open, stalled_since, phase, .. } = connection.outbox().status();
-            open > 0 || stalled_since.is_some() || self.retiring && !phase.is_over()
-        };
-        match self.connections.iter().any(|(_, connection)| is_busy(connection)) {
-            true if self.now < deadline => None,
-            true => Some(self.abandon()),
-            false => Some(Stopped { abandoned: 0 }),
-        }
-    }
-
-    fn abandon(&self) -> Stopped {
-        let unanswered = |status: Status| status.open.max(usize::from(status.stalled_since.is_some()));
-        let connections = self.connections.iter();
-        Stopped { abandoned: connections.map(|(_, connection)| unanswered(connection.outbox().status())).sum() }
     }
 }
 

@@ -86,6 +86,20 @@ fn a_request_that_had_begun_is_taken_to_its_end_during_a_graceful_stop() {
     assert_eq!(server.wait_stopped().abandoned, 0);
 }
 
+/// It could not know of the stop.
+#[test]
+fn who_has_connected_before_a_graceful_stop_may_send_its_request_after_it() {
+    let mut server = echo(Options::default());
+    let mut late: Vec<_> = server.addresses().into_iter().map(|address| Peer::connect(address)).collect();
+    server.stop_gracefully();
+    wait_until("the stop", || Peer::try_connect(&server.unix()).is_err());
+    for peer in &mut late {
+        expect_body(peer.request(&post("late=1", 4), b"body"), b"late=1|body");
+    }
+    late.iter_mut().for_each(Peer::expect_closed);
+    assert_eq!(server.wait_stopped().abandoned, 0);
+}
+
 /// Otherwise a web server that multiplexes could keep the process from ending.
 #[test]
 fn a_request_that_begins_beside_others_during_a_graceful_stop_is_refused() {

@@ -1,0 +1,76 @@
+//! The graceful end: what was sent before it is answered, and nothing that comes later is begun.
+
+use std::time::Duration;
+
+use super::connection::Connection;
+use super::outbox::Status;
+use super::{Accept, EventLoop, Stopped};
+
+impl EventLoop {
+    /// What waits in the backlog, in the passage and in the sockets was sent before the stop, so it is served.
+    pub(super) fn start_stopping(&mut self) {
+        if self.stop_at.is_some() && !self.retiring {
+            return;
+        }
+        self.stop_at.get_or_insert(self.now + self.settings.graceful_timeout);
+        self.retiring = false;
+        let running = self.abandon().abandoned;
+        if running > 0 {
+            log::info!("stopping; requests that are waited for: {running}");
+        }
+        self.shut_entrance();
+        let keys: Vec<usize> = self.connections.iter().map(|(key, _)| key).collect();
+        for key in keys {
+            self.read(key, false);
+            match self.connections.get_mut(key) {
+                Some(connection) if connection.is_new() => self.new_at_stop.push(key),
+                Some(connection) => connection.finish(),
+                None => {}
+            }
+        }
+    }
+
+    /// Whoever has just connected is about to send a request, and could not know of the stop.
+    pub(super) fn finish_new(&mut self) {
+        let stopped_at = self.stop_at.map(|deadline| deadline - self.settings.graceful_timeout);
+        if stopped_at.is_some_and(|stopped_at| self.now >= stopped_at + FIRST_REQUEST) {
+            for key in std::mem::take(&mut self.new_at_stop) {
+                if let Some(connection) = self.connections.get_mut(key) {
+                    connection.finish();
+                }
+            }
+        }
+    }
+
+    /// Takes what has come so far, and nothing more.
+    pub(super) fn shut_entrance(&mut self) {
+        self.accept = Accept::Ready;
+        self.enter_all();
+        if let Err(error) = self.entrance.close() {
+            log::error!("the listening sockets are still watched: {error}");
+        }
+    }
+
+    pub(super) fn stopped(&self) -> Option<Stopped> {
+        let deadline = self.stop_at?;
+        let is_new = !self.new_at_stop.is_empty();
+        let is_busy = |connection: &Connection| {
+            let Status { open, stalled_since, phase, .. } = connection.outbox().status();
+            open > 0 || stalled_since.is_some() || self.retiring && !phase.is_over()
+        };
+        match is_new || self.connections.iter().any(|(_, connection)| is_busy(connection)) {
+            true if self.now < deadline => None,
+            true => Some(self.abandon()),
+            false => Some(Stopped { abandoned: 0 }),
+        }
+    }
+
+    pub(super) fn abandon(&self) -> Stopped {
+        let unanswered = |status: Status| status.open.max(usize::from(status.stalled_since.is_some()));
+        let connections = self.connections.iter();
+        Stopped { abandoned: connections.map(|(_, connection)| unanswered(connection.outbox().status())).sum() }
+    }
+}
+
+/// How soon after it has connected a web server sends its request.
+const FIRST_REQUEST: Duration = Duration::from_millis(100);
