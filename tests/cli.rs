@@ -317,9 +317,11 @@ fn request_talks_to_serve() {
 #[test]
 fn request_has_an_exit_code_for_everything_that_goes_wrong() {
     let head = record(6, b"Content-Type: text/plain\r\n\r\nhalf");
-    let table: [(&[u8], i32, &str); 6] = [
+    let table: [(&[u8], i32, &str); 8] = [
         (b"", 52, "closed before any answer came"),
         (&head, 18, "closed in the middle of the answer"),
+        (&[&head[..], &[0xff; 16]].concat(), 18, "was cut in the middle"),
+        (&[0xff; 16], 8, "not FastCGI"),
         (&end(0), 8, "no header block"),
         (&[&head[..], &end(2)].concat(), 8, "OVERLOADED"),
         (b"HTTP/1.0 400 Bad Request\r\n\r\n", 8, "HTTP"),

@@ -13,6 +13,8 @@ pub(super) struct Answer<'a, O, E> {
     out: &'a mut O,
     err: &'a mut E,
     received: Received,
+    /// Whether a record has come.
+    has_begun: bool,
     head: Head,
     /// The status that makes the answer an error, with its reason.
     failure: Option<String>,
@@ -27,14 +29,14 @@ enum Progress {
 
 impl<'a, O: Write, E: Write> Answer<'a, O, E> {
     pub(super) fn new(options: &'a Options, out: &'a mut O, err: &'a mut E) -> Self {
-        Self { options, out, err, received: Received::Nothing, head: Head::default(), failure: None }
+        Self { options, out, err, received: Received::Nothing, has_begun: false, head: Head::default(), failure: None }
     }
 
     /// Reads until END_REQUEST.
     pub(super) fn receive(&mut self, connection: &Connection) -> Result<(), Error> {
         let mut decoder = Decoder::new();
         loop {
-            while let Some(record) = decoder.next_record().map_err(not_fastcgi)? {
+            while let Some(record) = decoder.next_record().map_err(|error| self.not_a_record(error))? {
                 if self.handle_record(record)? == Progress::Over {
                     return self.failure.take().map_or(Ok(()), |status| Err(Error::Status(status)));
                 }
@@ -49,7 +51,16 @@ impl<'a, O: Write, E: Write> Answer<'a, O, E> {
         }
     }
 
+    /// pyfcgid ends an answer that broke in the middle with bytes that are no record.
+    fn not_a_record(&self, error: crate::protocol::Error) -> Error {
+        match error {
+            crate::protocol::Error::Version(0xff) if self.has_begun => Error::Cut,
+            error => not_fastcgi(error),
+        }
+    }
+
     fn handle_record(&mut self, record: Record<'_>) -> Result<Progress, Error> {
+        self.has_begun = true;
         if record.request_id != REQUEST_ID {
             return Ok(Progress::More);
         }

@@ -35,6 +35,9 @@ pub enum Error {
     /// The peer closed the connection before the answer was complete.
     #[error("the connection was closed {}: the application's log may say why", place(.0))]
     Closed(Received),
+    /// The answer broke in the middle.
+    #[error("the answer was cut in the middle: the application's log says why")]
+    Cut,
     /// What came is not FastCGI.
     #[error("the answer is not FastCGI: {0}")]
     NotFastCgi(&'static str, #[source] Option<crate::protocol::Error>),
@@ -70,7 +73,9 @@ impl Error {
             Self::Resolve(..) => 6,
             Self::Connect { .. } => 7,
             Self::NotFastCgi(..) | Self::NoHead(_) | Self::Refused(_) => 8,
-            Self::Closed(Received::NoHead | Received::Head) | Self::Receive(Received::NoHead | Received::Head, _) => 18,
+            Self::Cut
+            | Self::Closed(Received::NoHead | Received::Head)
+            | Self::Receive(Received::NoHead | Received::Head, _) => 18,
             Self::Status(_) => 22,
             Self::Write(_) => 23,
             Self::ReadBody(..) => 26,

@@ -17,7 +17,7 @@ use super::passage::Passage;
 use super::refusals::Refusals;
 use crate::exchange::assembler::{Assembled, Refused};
 use crate::exchange::reply::{Ending, Gone};
-use crate::exchange::{Assembler, ConnectionId, Exchange, Outcome, Refusal, Reply, Sink};
+use crate::exchange::{Assembler, ConnectionId, Exchange, Outcome, Params, Refusal, Reply, Sink};
 use crate::protocol::{self, Decoder, Error, Event, Record, Session};
 use crate::workers::Queue;
 
@@ -338,7 +338,7 @@ impl fmt::Display for Expiry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Silent => "nothing was sent on it within socket-timeout",
-            Self::Stalled => "a request stopped in the middle for socket-timeout",
+            Self::Stalled => "nothing more came of a request within socket-timeout",
             Self::Unread => "the web server did not read an answer for socket-timeout",
             Self::Idle => "no request came within idle-timeout",
             Self::Lingered => "the web server did not close it after the last answer",
@@ -381,22 +381,31 @@ impl RecordHandler<'_> {
         let reply = Reply::new(sink, ending, head_only).in_role(request.role).with_account(account);
         if let Err(mut exchange) = context.queue.try_dispatch(Exchange { request, reply }) {
             exchange.reply.refuse(Refusal::Overloaded);
-            self.refused(Refusal::Overloaded, context);
+            self.free_ended();
+            context.refusals.note(Refusal::Overloaded, context.now, || name_of(self.id, &exchange.request.params));
         }
     }
 
     fn refuse(&mut self, refused: Refused, context: &mut Context<'_>) {
         let Refused { id, refusal, keep_connection, head_only, params } = refused;
         let sink: Arc<dyn Sink> = Arc::<Outbox>::clone(self.outbox);
+        context.refusals.note(refusal, context.now, || name_of(self.id, &params));
         let account = self.ledger.refuse(id, params);
         Reply::new(sink, Ending { request: id, keep_connection }, head_only).with_account(account).refuse(refusal);
-        self.refused(refusal, context);
+        self.free_ended();
     }
 
     /// The id is free again before the next record is looked at.
-    fn refused(&mut self, refusal: Refusal, context: &mut Context<'_>) {
+    fn free_ended(&mut self) {
         take_finished(self.outbox, self.session, self.input_left);
-        context.refusals.note(refusal, self.id, context.now);
+    }
+}
+
+fn name_of(connection: ConnectionId, params: &Params) -> String {
+    let text = |name: &[u8]| params.get(name).map(String::from_utf8_lossy);
+    match (text(b"REQUEST_METHOD"), text(b"REQUEST_URI")) {
+        (Some(method), Some(target)) => format!("a request on connection {connection} ({method} {target})"),
+        _ => format!("a request on connection {connection}"),
     }
 }
 

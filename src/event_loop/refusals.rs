@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::exchange::{ConnectionId, Refusal};
+use crate::exchange::Refusal;
 
 /// Refusals of each kind that were said lately, and how many were not.
 #[derive(Debug, Default)]
@@ -19,15 +19,15 @@ struct Kind {
 }
 
 impl Refusals {
-    /// A request was refused.
-    pub fn note(&mut self, refusal: Refusal, connection: ConnectionId, now: Instant) {
+    /// A request was refused, `which` tells which one.
+    pub fn note(&mut self, refusal: Refusal, now: Instant, which: impl FnOnce() -> String) {
         if let Some(kind) = self.kinds.iter_mut().find(|kind| kind.refusal == refusal) {
             kind.unsaid += 1;
             return;
         }
         self.kinds.push(Kind { refusal, said: now, unsaid: 0 });
         let (status, reason) = (refusal.status(), refusal.reason());
-        log::log!(level(refusal), "a request on connection {connection} was answered {status}: {reason}");
+        log::log!(level(refusal), "{} was answered {status}: {reason}", which());
     }
 
     /// Says what has been held back for long enough.
@@ -37,8 +37,10 @@ impl Refusals {
                 return true;
             }
             let (count, status, reason) = (kind.unsaid, kind.refusal.status(), kind.refusal.reason());
-            if count > 0 {
-                log::log!(level(kind.refusal), "{count} more requests were answered {status}: {reason}");
+            match count {
+                0 => {}
+                1 => log::log!(level(kind.refusal), "1 more request was answered {status}: {reason}"),
+                _ => log::log!(level(kind.refusal), "{count} more requests were answered {status}: {reason}"),
             }
             (kind.said, kind.unsaid) = (now, 0);
             count > 0
@@ -68,7 +70,7 @@ mod tests {
         let mut refusals = Refusals::default();
         assert_eq!(refusals.next_in(start), None);
         for millis in [0, 10, 20] {
-            refusals.note(Refusal::Overloaded, ConnectionId::new(1), after(millis));
+            refusals.note(Refusal::Overloaded, after(millis), || format!("the request at {millis}"));
         }
         assert_eq!(refusals.kinds[0].unsaid, 2);
         assert_eq!(refusals.next_in(after(20)), Some(Duration::from_millis(980)));

@@ -90,7 +90,7 @@ fn a_request_that_had_begun_is_taken_to_its_end_during_a_graceful_stop() {
 #[test]
 fn who_has_connected_before_a_graceful_stop_may_send_its_request_after_it() {
     let mut server = echo(Options::default());
-    let mut late: Vec<_> = server.addresses().into_iter().map(|address| Peer::connect(address)).collect();
+    let mut late: Vec<_> = server.addresses().into_iter().map(Peer::connect).collect();
     server.stop_gracefully();
     wait_until("the stop", || Peer::try_connect(&server.unix()).is_err());
     for peer in &mut late {

@@ -41,7 +41,9 @@ pub(super) fn header_name(value: Text<'_>) -> Result<Option<String>, ValueError>
     match value.text {
         "none" => Ok(None),
         name if is_name && name.get(..2).is_some_and(|start| start.eq_ignore_ascii_case("x-")) => Ok(Some(name.to_owned())),
-        _ => Err(ValueError::new("must be a header's name, such as X-Accel-Redirect or X-Sendfile, or none")),
+        _ => {
+            Err(ValueError::new("must be none, or a header's name that begins with X-, such as X-Accel-Redirect or X-Sendfile"))
+        }
     }
 }
 
