@@ -73,6 +73,19 @@ pub(crate) fn chunked_uploads_arrive_whole_with_their_length(site: &Site) {
     running.expect_healthy();
 }
 
+/// The limit that the file documents, 10 MB or MiB, whosever it is. The application never runs with a part of an upload.
+pub(crate) fn upload_over_the_limit_of_the_file_gets_413(site: &Site) {
+    let running = site.start(COUNTS_UPLOADS);
+    let (most, more) = (vec![b'x'; 9 << 20], vec![b'x'; 11 << 20]);
+    assert_eq!(running.send(Request::new("POST", "/").body(&most[..])).expect(200).text(), "9437184");
+    let chunks = most.chunks(100_000).collect::<Vec<_>>();
+    assert_eq!(running.send(Request::new("POST", "/").chunked(&chunks)).expect(200).text(), "9437184 9437184");
+    running.send(Request::new("POST", "/").body(&more[..])).expect(413);
+    running.send(Request::new("POST", "/").chunked(&more.chunks(100_000).collect::<Vec<_>>())).expect(413);
+    assert_eq!(running.send(Request::new("POST", "/").body("abc")).expect(200).text(), "9437184 9437184 3");
+    running.expect_healthy();
+}
+
 /// HEAD keeps the length of what it does not send.
 pub(crate) fn head_and_304_have_no_body(site: &Site) {
     let running = site.start(ANSWERS);
@@ -165,7 +178,7 @@ pub(crate) fn slow_browser_gets_all_of_8_mib(site: &Site) {
 
 /// The application never runs with a part of an upload.
 pub(crate) fn browser_that_leaves_in_its_upload_is_not_served(site: &Site) {
-    let running = site.start("clients/apps/counts_uploads.py");
+    let running = site.start(COUNTS_UPLOADS);
     for _ in 0..5 {
         let mut browser = TcpStream::connect(("127.0.0.1", running.port())).expect("the web server accepts");
         let head = format!("POST {}/ HTTP/1.1\r\nHost: example.com\r\nContent-Length: 100000\r\n\r\n", site.prefix);
@@ -313,4 +326,5 @@ fn expect_upload(running: &Running, request: Request, body: &[u8]) {
 }
 
 const ENVIRON: &str = "web_servers/apps/environ.py";
+const COUNTS_UPLOADS: &str = "clients/apps/counts_uploads.py";
 const ANSWERS: &str = "web_servers/apps/answers.py";

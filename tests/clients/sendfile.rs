@@ -148,6 +148,19 @@ fn other_files_are_out_of_reach(kind: Kind, status: u16) {
     site.expect_healthy();
 }
 
+/// With what the file says, and nothing else.
+#[track_caller]
+fn upload_over_the_limit_of_the_file_gets_413(kind: Kind) {
+    let site = Site::start(kind);
+    let send = |request: Request| request.send(site.front.port);
+    let (most, more) = (vec![b'x'; 9 << 20], vec![b'x'; 11 << 20]);
+    assert_eq!(send(Request::new("POST", "/list").body(&most[..])).expect(200).text(), "onetwo");
+    send(Request::new("POST", "/list").body(&more[..])).expect(413);
+    send(Request::new("POST", "/list").chunked(&more.chunks(100_000).collect::<Vec<_>>())).expect(413);
+    expect_the_file(site.get("/list", FILE));
+    site.expect_healthy();
+}
+
 macro_rules! tests {
     ($name:ident, $kind:expr, $outside:expr) => {
         mod $name {
@@ -161,6 +174,11 @@ macro_rules! tests {
             #[test]
             fn a_part_of_the_file_and_its_head_are_the_web_servers() {
                 super::a_part_of_the_file_and_its_head_are_the_web_servers($kind);
+            }
+
+            #[test]
+            fn upload_over_the_limit_of_the_file_gets_413() {
+                super::upload_over_the_limit_of_the_file_gets_413($kind);
             }
 
             #[test]

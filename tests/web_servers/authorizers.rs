@@ -167,7 +167,7 @@ fn apache_asks_for_permission_alone() {
 #[test]
 fn apache_lets_a_post_in_whose_body_the_authorizer_never_sees() {
     let site = Guarded::by_apache(example("authorizer.py"), AUTHORIZER);
-    let answer = site.send(Request::new("POST", "/both/page.txt").body("x".repeat(100_000)), Some(ADA));
+    let answer = site.send(Request::new("POST", "/both/page.txt").body("x".repeat(1_000_000)), Some(ADA));
     assert_ne!((answer.status, answer.status >= 500), (401, true));
     site.send(Request::new("POST", "/both/page.txt").body("x"), Some(LINUS)).expect(401);
     site.expect_healthy();
@@ -211,7 +211,7 @@ fn mod_fcgid_asks_for_permission_alone() {
 #[test]
 fn mod_fcgid_lets_a_post_in_whose_body_the_authorizer_never_sees() {
     let site = Guarded::by_mod_fcgid(example("authorizer.py"), AUTHORIZER);
-    let answer = site.send(Request::new("POST", "/both/page.txt").body("x".repeat(100_000)), Some(ADA));
+    let answer = site.send(Request::new("POST", "/both/page.txt").body("x".repeat(1_000_000)), Some(ADA));
     assert!(answer.status != 401 && answer.status < 500, "{answer:?}");
     site.send(Request::new("POST", "/both/page.txt").body("x"), Some(LINUS)).expect(401);
     site.expect_healthy();
