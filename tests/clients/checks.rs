@@ -271,9 +271,12 @@ pub(crate) fn the_web_server_keeps_what_is_its_own(site: &Site) {
         assert_eq!(running.get("/index.html").expect(200).json()["PATH_INFO"], "/index.html");
     } else {
         assert_eq!(fetch("/plain").expect(200).text(), "static file plain\n");
-        let redirect = fetch("/app?x=1");
-        assert_eq!(redirect.status, 308, "{redirect:?}");
-        assert!(redirect.header("Location").is_some_and(|target| target.ends_with("/app/?x=1")), "{redirect:?}");
+        for query in ["", "?x=1", "?x=1%202&y"] {
+            let redirect = fetch(&format!("/app{query}"));
+            assert_eq!(redirect.status, 308, "{query:?}: {redirect:?}");
+            let expected = format!("/app/{query}");
+            assert!(redirect.header("Location").is_some_and(|target| target.ends_with(&expected)), "{query:?}: {redirect:?}");
+        }
         fetch("/apple/x").expect(404);
     }
     running.expect_healthy();

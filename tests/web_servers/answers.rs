@@ -104,17 +104,19 @@ pub(crate) fn the_web_server_keeps_what_is_its_own(site: &Site) {
         fetch("/static/absent").expect(404);
     } else {
         assert_eq!(fetch("/plain").expect(200).text(), "static file plain\n");
-        expect_redirect_to_slash(&fetch(&format!("{}?x=1", site.prefix)), site);
+        for query in ["", "?x=1", "?x=1%202&y"] {
+            expect_redirect_to_slash(&fetch(&format!("{}{query}", site.prefix)), site, query);
+        }
         fetch(&format!("{}le/x", site.prefix)).expect(404);
     }
     running.expect_healthy();
 }
 
 #[track_caller]
-fn expect_redirect_to_slash(answer: &Response, site: &Site) {
+fn expect_redirect_to_slash(answer: &Response, site: &Site, query: &str) {
     assert_eq!(answer.status, 308, "{:?}", answer.headers);
     let location = answer.header("Location").expect("a target");
-    assert!(location.ends_with(&format!("{}/?x=1", site.prefix)), "{location}");
+    assert!(location.ends_with(&format!("{}/{query}", site.prefix)), "{query:?}: {location}");
 }
 
 /// PEP 3333, as the standard library checks it.
