@@ -20,6 +20,7 @@
 mod support;
 
 mod answers;
+#[allow(dead_code, reason = "shared with other tests")]
 mod apache;
 mod authorizers;
 mod back_ends;
