@@ -216,6 +216,20 @@ fn nginx_sends_what_flask_and_django_name() {
     }
 }
 
+/// mod_xsendfile has no other ETag than "0", for every file and every content of it.
+#[test]
+fn apache_sends_a_changed_file_to_a_browser_that_has_the_old_one() {
+    let site = Site::start(Kind::Apache);
+    let old = site.get("/list", FILE).expect(200);
+    assert_eq!(old.header("ETag"), None);
+    let modified = old.header("Last-Modified").expect("a time");
+    site.naming("GET", "/list", FILE).header("If-Modified-Since", &modified).send(site.front.port).expect(304);
+    permit(&site.files.write("protected/a b.txt", "changed\n"), 0o644);
+    let asked = site.naming("GET", "/list", FILE).header("If-None-Match", "\"0\"");
+    assert_eq!(asked.send(site.front.port).expect(200).text(), "changed\n");
+    site.expect_healthy();
+}
+
 /// `.venv` at the top of the repository, or the active one.
 fn virtual_environment() -> String {
     std::env::var("VIRTUAL_ENV").unwrap_or_else(|_| format!("{}/.venv", env!("CARGO_MANIFEST_DIR")))
