@@ -206,6 +206,7 @@ mod mod_fcgid_root_site {
         browser_that_leaves_a_silent_app_interrupts_it_as_documented,
         browser_that_leaves_a_stream_interrupts_it,
         the_web_server_keeps_what_is_its_own,
+        upload_over_a_gibibyte_does_not_run_the_application,
         upload_over_the_limit_of_the_file_gets_413,
     );
 }

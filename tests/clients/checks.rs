@@ -1,8 +1,8 @@
 //! What every web server of `docs/clients.md` is tested for.
 
 use std::collections::BTreeSet;
-use std::io::Write;
-use std::net::TcpStream;
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpStream};
 use std::thread;
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use crate::http::{Ending, Request, Response};
 use crate::relay::Relay;
 use crate::site::{Client, Connections, Running, Site};
 use crate::support::answer::latin1;
+use crate::support::peer::DEADLINE;
 use crate::support::process::wait_until;
 
 /// SCRIPT_NAME is where the application is, PATH_INFO the rest, decoded once; what a browser claims about its connection is not
@@ -83,6 +84,22 @@ pub(crate) fn upload_over_the_limit_of_the_file_gets_413(site: &Site) {
     running.send(Request::new("POST", "/").body(&more[..])).expect(413);
     running.send(Request::new("POST", "/").chunked(&more.chunks(100_000).collect::<Vec<_>>())).expect(413);
     assert_eq!(running.send(Request::new("POST", "/").body("abc")).expect(200).text(), "9437184 9437184 3");
+    running.expect_healthy();
+}
+
+/// Apache itself refuses more than 1 GiB unless told otherwise, and mod_fcgid would make that an empty body.
+pub(crate) fn upload_over_a_gibibyte_does_not_run_the_application(site: &Site) {
+    let running = site.start(COUNTS_UPLOADS);
+    let mut browser = TcpStream::connect(("127.0.0.1", running.port())).expect("the web server accepts");
+    let length = (1 << 30) + 1;
+    let head = format!("POST {}/ HTTP/1.1\r\nHost: example.com\r\nContent-Length: {length}\r\n\r\n", site.prefix);
+    browser.write_all(head.as_bytes()).expect("the web server takes a request head");
+    browser.shutdown(Shutdown::Write).expect("it is open");
+    browser.set_read_timeout(Some(DEADLINE)).expect("a deadline");
+    let mut answer = Vec::new();
+    browser.read_to_end(&mut answer).expect("the web server closes the connection");
+    assert!(!answer.starts_with(b"HTTP/1.1 200"), "{}", latin1(&answer));
+    assert_eq!(running.send(Request::new("POST", "/").body("abc")).expect(200).text(), "3");
     running.expect_healthy();
 }
 
