@@ -60,7 +60,7 @@ use site::{Client, Connections, Site};
 
 /// A module of tests for one configuration file.
 macro_rules! site_tests {
-    ($name:ident, $site:expr $(, also $extra:ident)?) => {
+    ($name:ident, $site:expr $(, also $extra:ident)*) => {
         mod $name {
             use super::*;
 
@@ -84,7 +84,7 @@ macro_rules! site_tests {
                 browser_that_leaves_a_stream_interrupts_it,
                 restart_between_requests_costs_none,
                 connections_are_kept_or_closed_as_documented,
-                $($extra,)?
+                $($extra,)*
             );
         }
     };
@@ -106,7 +106,8 @@ site_tests!(
         prefix: "",
         connections: Connections::Kept,
     },
-    also the_web_server_keeps_what_is_its_own
+    also the_web_server_keeps_what_is_its_own,
+    also upload_over_the_limit_of_the_file_gets_413
 );
 
 site_tests!(
@@ -117,7 +118,8 @@ site_tests!(
         prefix: "/app",
         connections: Connections::OneShot,
     },
-    also the_web_server_keeps_what_is_its_own
+    also the_web_server_keeps_what_is_its_own,
+    also upload_over_the_limit_of_the_file_gets_413
 );
 
 site_tests!(
@@ -128,7 +130,8 @@ site_tests!(
         prefix: "",
         connections: Connections::Kept,
     },
-    also the_web_server_keeps_what_is_its_own
+    also the_web_server_keeps_what_is_its_own,
+    also upload_over_the_limit_of_the_file_gets_413
 );
 
 site_tests!(
@@ -139,7 +142,8 @@ site_tests!(
         prefix: "/app",
         connections: Connections::Kept,
     },
-    also the_web_server_keeps_what_is_its_own
+    also the_web_server_keeps_what_is_its_own,
+    also upload_over_the_limit_of_the_file_gets_413
 );
 
 site_tests!(
@@ -150,7 +154,8 @@ site_tests!(
         prefix: "",
         connections: Connections::Kept,
     },
-    also the_web_server_keeps_what_is_its_own
+    also the_web_server_keeps_what_is_its_own,
+    also upload_over_the_limit_of_the_file_gets_413
 );
 
 site_tests!(
@@ -161,7 +166,8 @@ site_tests!(
         prefix: "/app",
         connections: Connections::Kept,
     },
-    also the_web_server_keeps_what_is_its_own
+    also the_web_server_keeps_what_is_its_own,
+    also upload_over_the_limit_of_the_file_gets_413
 );
 
 site_tests!(
@@ -172,7 +178,8 @@ site_tests!(
         prefix: "",
         connections: Connections::Kept,
     },
-    also the_web_server_keeps_what_is_its_own
+    also the_web_server_keeps_what_is_its_own,
+    also upload_over_the_limit_of_the_file_gets_413
 );
 
 /// Apache starts pyfcgid, so it is not restarted here, and there is no address to count connections on.
@@ -199,6 +206,8 @@ mod mod_fcgid_root_site {
         browser_that_leaves_a_silent_app_interrupts_it_as_documented,
         browser_that_leaves_a_stream_interrupts_it,
         the_web_server_keeps_what_is_its_own,
+        upload_over_a_gibibyte_does_not_run_the_application,
+        upload_over_the_limit_of_the_file_gets_413,
     );
 }
 
@@ -220,7 +229,8 @@ site_tests!(
         prefix: "",
         connections: Connections::OneShot,
     },
-    also the_web_server_keeps_what_is_its_own
+    also the_web_server_keeps_what_is_its_own,
+    also upload_over_the_limit_of_the_file_gets_413
 );
 
 site_tests!(
@@ -231,7 +241,8 @@ site_tests!(
         prefix: "/app",
         connections: Connections::OneShot,
     },
-    also the_web_server_keeps_what_is_its_own
+    also the_web_server_keeps_what_is_its_own,
+    also upload_over_the_limit_of_the_file_gets_413
 );
 
 site_tests!(
@@ -242,7 +253,8 @@ site_tests!(
         prefix: "",
         connections: Connections::OneShot,
     },
-    also the_web_server_keeps_what_is_its_own
+    also the_web_server_keeps_what_is_its_own,
+    also upload_over_the_limit_of_the_file_gets_413
 );
 
 site_tests!(
@@ -253,7 +265,8 @@ site_tests!(
         prefix: "/app",
         connections: Connections::OneShot,
     },
-    also the_web_server_keeps_what_is_its_own
+    also the_web_server_keeps_what_is_its_own,
+    also upload_over_the_limit_of_the_file_gets_413
 );
 
 site_tests!(
@@ -264,7 +277,8 @@ site_tests!(
         prefix: "",
         connections: Connections::Kept,
     },
-    also the_web_server_keeps_what_is_its_own
+    also the_web_server_keeps_what_is_its_own,
+    also upload_over_the_limit_of_the_file_gets_413
 );
 
 site_tests!(
@@ -275,5 +289,6 @@ site_tests!(
         prefix: "/app",
         connections: Connections::Kept,
     },
-    also the_web_server_keeps_what_is_its_own
+    also the_web_server_keeps_what_is_its_own,
+    also upload_over_the_limit_of_the_file_gets_413
 );

@@ -3,18 +3,19 @@
 
 use std::fs;
 use std::io::{Read, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
+use crate::apache;
 use crate::digest::{Digest, block};
-use crate::http::Ending;
+use crate::http::{Ending, Request, Response};
 use crate::shipped::Shipped;
 use crate::site::{BackEnd, DOCUMENTED_SOCKET, app_path};
 use crate::support::Pyfcgid;
 use crate::support::answer::latin1;
 use crate::support::peer::Address;
 use crate::support::process::wait_until;
-use crate::web_server::{Place, find_program, permit};
+use crate::web_server::{Place, WebServer, find_program, permit};
 
 /// A pyfcgid with the script in front of it.
 struct Installed {
@@ -34,7 +35,7 @@ impl Installed {
     fn with_options(app: &str, options: &[&str]) -> Self {
         find_program("cgi-fcgi", "libfcgi-bin");
         let place = Place::new();
-        let file = Shipped::read("docs/clients/cgi-fcgi.cgi");
+        let file = Shipped::read(FILE);
         let socket = place.path().join("s.sock");
         let gate = place.path().join("gate");
         let mut serve_options = file.serve_options();
@@ -43,8 +44,9 @@ impl Installed {
             BackEnd { app: app_path(app), addresses: vec![Address::Unix(socket.clone())], options: serve_options, gate };
         let served = back_end.start();
         let socket = socket.to_str().expect("a temporary path is UTF-8");
-        let script = place.write("app", file.replace(DOCUMENTED_SOCKET, socket).text());
+        let script = place.write("cgi-bin/app", file.replace(DOCUMENTED_SOCKET, socket).text());
         permit(&script, 0o755);
+        permit(script.parent().expect("it is in a directory"), 0o755);
         Self { script, served, back_end, _place: place }
     }
 
@@ -269,3 +271,108 @@ fn each_process_leaves_pyfcgid_running() {
     installed.served.expect_running();
     assert!(!installed.served.log().contains("panicked"));
 }
+
+/// Apache with mod_cgid, which runs the script in its own /cgi-bin/.
+struct BehindApache {
+    front: WebServer,
+    installed: Installed,
+}
+
+impl BehindApache {
+    /// With the settings for Apache that the script's comment has, or without them.
+    #[track_caller]
+    fn start(app: &str, settings: Settings) -> Self {
+        let (installed, file) = (Installed::new(app), Shipped::read(FILE));
+        let settings = if settings == Settings::Documented { documented_settings(&file) } else { String::new() };
+        let directory = installed.script.parent().and_then(Path::to_str).expect("a temporary path is UTF-8");
+        Self { front: apache::start_cgi(&file, directory, &settings), installed }
+    }
+
+    #[track_caller]
+    fn send(&self, request: Request) -> Response {
+        request.under(PREFIX).send(self.front.port)
+    }
+
+    #[track_caller]
+    fn get(&self, target: &str) -> Response {
+        self.send(Request::get(target))
+    }
+
+    #[track_caller]
+    fn expect_healthy(mut self) {
+        self.front.expect_running();
+        self.installed.served.expect_running();
+        assert!(!self.installed.served.log().contains("panicked"));
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Settings {
+    Documented,
+    None,
+}
+
+/// What the script's comment has below "with this in the site's VirtualHost".
+#[track_caller]
+fn documented_settings(file: &Shipped) -> String {
+    let (_, rest) = file.text().split_once("VirtualHost:\n").expect("settings for Apache");
+    let lines = rest.lines().map_while(|line| line.strip_prefix("#     ")).collect::<Vec<_>>();
+    assert!(lines.len() > 5, "{lines:?}");
+    lines.join("\n")
+}
+
+#[test]
+fn behind_apache_the_path_is_split_at_the_script() {
+    let site = BehindApache::start("web_servers/apps/environ.py", Settings::Documented);
+    for (target, path) in [("", ""), ("/", "/"), ("/404", "/404"), ("/a%20b/c", "/a b/c"), ("/x%2Fy/z", "/x/y/z")] {
+        let request = Request::get(format!("{target}?x=1%202")).header("Authorization", "Basic YTpi");
+        let environ = site.send(request).expect(200).json();
+        let split = (&environ["SCRIPT_NAME"], &environ["PATH_INFO"], &environ["QUERY_STRING"]);
+        assert_eq!(split, (&PREFIX.into(), &path.into(), &"x=1%202".into()), "{target}: {environ:#}");
+        assert_eq!(environ["HTTP_AUTHORIZATION"], "Basic YTpi", "{environ:#}");
+    }
+    site.expect_healthy();
+}
+
+#[test]
+fn behind_apache_uploads_arrive_whole_unless_chunked() {
+    let site = BehindApache::start("web_servers/apps/environ.py", Settings::Documented);
+    for body in [b"abc".to_vec(), block(7)] {
+        let environ = site.send(Request::new("POST", "/").body(&body[..])).expect(200).json();
+        assert_eq!(environ["test.body_sha256"], Digest::of(&body));
+    }
+    for body in [&b"abc"[..], &block(8)] {
+        site.send(Request::new("POST", "/").chunked(&body.chunks(10_000).collect::<Vec<_>>())).expect(411);
+    }
+    site.expect_healthy();
+}
+
+#[test]
+fn behind_apache_head_keeps_its_length_with_the_documented_settings_only() {
+    for (settings, length) in [(Settings::Documented, Some("6")), (Settings::None, None)] {
+        let site = BehindApache::start("web_servers/apps/answers.py", settings);
+        let head = site.send(Request::new("HEAD", "/hello")).expect(200);
+        assert_eq!(head.header("Content-Length").as_deref(), length);
+        assert_eq!(site.get("/hello").expect(200).text(), "hello\n");
+        site.expect_healthy();
+    }
+}
+
+#[test]
+fn behind_apache_a_broken_response_is_cut_if_it_has_a_length_and_the_documented_settings() {
+    let (documented, none) = (Settings::Documented, Settings::None);
+    let (measured, other) = ("/raises_in_measured_body", "/raises_in_body");
+    for (settings, cut) in [(documented, &[measured][..]), (none, &[])] {
+        let site = BehindApache::start("web_servers/apps/answers.py", settings);
+        for path in [measured, other] {
+            let expected = if cut.contains(&path) { Ending::Cut } else { Ending::Complete };
+            let answer = site.get(path);
+            assert_eq!((answer.status, answer.ending), (200, expected), "{path}: {} bytes", answer.body.len());
+        }
+        site.expect_healthy();
+    }
+}
+
+const FILE: &str = "docs/clients/cgi-fcgi.cgi";
+/// Where the application is.
+const PREFIX: &str = "/cgi-bin/app";

@@ -1,8 +1,8 @@
 //! What every web server of `docs/clients.md` is tested for.
 
 use std::collections::BTreeSet;
-use std::io::Write;
-use std::net::TcpStream;
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpStream};
 use std::thread;
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use crate::http::{Ending, Request, Response};
 use crate::relay::Relay;
 use crate::site::{Client, Connections, Running, Site};
 use crate::support::answer::latin1;
+use crate::support::peer::DEADLINE;
 use crate::support::process::wait_until;
 
 /// SCRIPT_NAME is where the application is, PATH_INFO the rest, decoded once; what a browser claims about its connection is not
@@ -70,6 +71,35 @@ pub(crate) fn chunked_uploads_arrive_whole_with_their_length(site: &Site) {
     }
     let empty = running.environ(Request::new("POST", "/").chunked(&[]));
     assert_eq!(empty["test.body_length"], 0);
+    running.expect_healthy();
+}
+
+/// The limit that the file documents, 10 MB or MiB, whosever it is. The application never runs with a part of an upload.
+pub(crate) fn upload_over_the_limit_of_the_file_gets_413(site: &Site) {
+    let running = site.start(COUNTS_UPLOADS);
+    let (most, more) = (vec![b'x'; 9 << 20], vec![b'x'; 11 << 20]);
+    assert_eq!(running.send(Request::new("POST", "/").body(&most[..])).expect(200).text(), "9437184");
+    let chunks = most.chunks(100_000).collect::<Vec<_>>();
+    assert_eq!(running.send(Request::new("POST", "/").chunked(&chunks)).expect(200).text(), "9437184 9437184");
+    running.send(Request::new("POST", "/").body(&more[..])).expect(413);
+    running.send(Request::new("POST", "/").chunked(&more.chunks(100_000).collect::<Vec<_>>())).expect(413);
+    assert_eq!(running.send(Request::new("POST", "/").body("abc")).expect(200).text(), "9437184 9437184 3");
+    running.expect_healthy();
+}
+
+/// Apache itself refuses more than 1 GiB unless told otherwise, and mod_fcgid would make that an empty body.
+pub(crate) fn upload_over_a_gibibyte_does_not_run_the_application(site: &Site) {
+    let running = site.start(COUNTS_UPLOADS);
+    let mut browser = TcpStream::connect(("127.0.0.1", running.port())).expect("the web server accepts");
+    let length = (1 << 30) + 1;
+    let head = format!("POST {}/ HTTP/1.1\r\nHost: example.com\r\nContent-Length: {length}\r\n\r\n", site.prefix);
+    browser.write_all(head.as_bytes()).expect("the web server takes a request head");
+    browser.shutdown(Shutdown::Write).expect("it is open");
+    browser.set_read_timeout(Some(DEADLINE)).expect("a deadline");
+    let mut answer = Vec::new();
+    browser.read_to_end(&mut answer).expect("the web server closes the connection");
+    assert!(!answer.starts_with(b"HTTP/1.1 200"), "{}", latin1(&answer));
+    assert_eq!(running.send(Request::new("POST", "/").body("abc")).expect(200).text(), "3");
     running.expect_healthy();
 }
 
@@ -165,7 +195,7 @@ pub(crate) fn slow_browser_gets_all_of_8_mib(site: &Site) {
 
 /// The application never runs with a part of an upload.
 pub(crate) fn browser_that_leaves_in_its_upload_is_not_served(site: &Site) {
-    let running = site.start("clients/apps/counts_uploads.py");
+    let running = site.start(COUNTS_UPLOADS);
     for _ in 0..5 {
         let mut browser = TcpStream::connect(("127.0.0.1", running.port())).expect("the web server accepts");
         let head = format!("POST {}/ HTTP/1.1\r\nHost: example.com\r\nContent-Length: 100000\r\n\r\n", site.prefix);
@@ -258,9 +288,12 @@ pub(crate) fn the_web_server_keeps_what_is_its_own(site: &Site) {
         assert_eq!(running.get("/index.html").expect(200).json()["PATH_INFO"], "/index.html");
     } else {
         assert_eq!(fetch("/plain").expect(200).text(), "static file plain\n");
-        let redirect = fetch("/app?x=1");
-        assert_eq!(redirect.status, 308, "{redirect:?}");
-        assert!(redirect.header("Location").is_some_and(|target| target.ends_with("/app/?x=1")), "{redirect:?}");
+        for query in ["", "?x=1", "?x=1%202&y"] {
+            let redirect = fetch(&format!("/app{query}"));
+            assert_eq!(redirect.status, 308, "{query:?}: {redirect:?}");
+            let expected = format!("/app/{query}");
+            assert!(redirect.header("Location").is_some_and(|target| target.ends_with(&expected)), "{query:?}: {redirect:?}");
+        }
         fetch("/apple/x").expect(404);
     }
     running.expect_healthy();
@@ -313,4 +346,5 @@ fn expect_upload(running: &Running, request: Request, body: &[u8]) {
 }
 
 const ENVIRON: &str = "web_servers/apps/environ.py";
+const COUNTS_UPLOADS: &str = "clients/apps/counts_uploads.py";
 const ANSWERS: &str = "web_servers/apps/answers.py";

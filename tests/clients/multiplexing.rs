@@ -3,16 +3,22 @@
 //! `PYFCGID_MPXS_REQUESTS=10000 cargo test --release --test clients multiplexing -- --nocapture --test-threads 1` is the long run,
 //! with figures.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::haproxy;
+use crate::http::Request;
 use crate::relay::Relay;
-use crate::site::{Client, Connections, Running, Site};
+use crate::shipped::Shipped;
+use crate::site::{Client, Connections, DOCUMENTED_SOCKET, Running, Site, app_path};
+use crate::support::Launch;
 use crate::support::latency::{Latencies, expect_ratio};
 use crate::support::peer::DEADLINE;
+use crate::web_server::permit;
 
 /// One thread would be busy with the download, and keep small requests waiting longer than whatever is behind it.
 const SITE: Site = Site {
@@ -151,4 +157,27 @@ fn small_requests_are_quick_beside_a_download_through_the_same_haproxy() {
         expect_ratio(target, MOST_TIMES, Duration::ZERO, || (measure_small(port), measure_beside_download(&running, target)));
     }
     running.expect_healthy();
+}
+
+/// What to do where one process is not enough: a connection stays with one as long as requests run on it.
+#[test]
+fn requests_are_spread_over_several_server_lines() {
+    let file = Shipped::read(SITE.file);
+    let back_ends = ["one", "two", "three"].map(|name| {
+        let launch = Launch::serve(app_path("web_servers/apps/environ.py")).args(file.serve_options());
+        let started = launch.env("TEST_BACK_END", name).start();
+        permit(started.socket().parent().expect("a directory"), 0o755);
+        permit(&started.socket(), 0o666);
+        (name, started)
+    });
+    let line = |name: &str, socket: &str| format!("    server {name} unix@{socket} proto fcgi");
+    let lines = back_ends.iter().map(|(name, started)| line(name, &started.socket().to_string_lossy())).collect::<Vec<_>>();
+    let lines = format!("    balance leastconn\n{}", lines.join("\n"));
+    let front = haproxy::start(file.replace(&line("one", DOCUMENTED_SOCKET), &lines), 1);
+    let mut counts = BTreeMap::new();
+    for _ in 0..30 {
+        let served = Request::get("/").send(front.port).expect(200).json()["test.back_end"].to_string();
+        *counts.entry(served).or_insert(0) += 1;
+    }
+    assert!(counts.len() == 3 && counts.values().all(|count| *count >= 5), "{counts:?}");
 }

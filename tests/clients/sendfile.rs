@@ -148,6 +148,19 @@ fn other_files_are_out_of_reach(kind: Kind, status: u16) {
     site.expect_healthy();
 }
 
+/// With what the file says, and nothing else.
+#[track_caller]
+fn upload_over_the_limit_of_the_file_gets_413(kind: Kind) {
+    let site = Site::start(kind);
+    let send = |request: Request| request.send(site.front.port);
+    let (most, more) = (vec![b'x'; 9 << 20], vec![b'x'; 11 << 20]);
+    assert_eq!(send(Request::new("POST", "/list").body(&most[..])).expect(200).text(), "onetwo");
+    send(Request::new("POST", "/list").body(&more[..])).expect(413);
+    send(Request::new("POST", "/list").chunked(&more.chunks(100_000).collect::<Vec<_>>())).expect(413);
+    expect_the_file(site.get("/list", FILE));
+    site.expect_healthy();
+}
+
 macro_rules! tests {
     ($name:ident, $kind:expr, $outside:expr) => {
         mod $name {
@@ -161,6 +174,11 @@ macro_rules! tests {
             #[test]
             fn a_part_of_the_file_and_its_head_are_the_web_servers() {
                 super::a_part_of_the_file_and_its_head_are_the_web_servers($kind);
+            }
+
+            #[test]
+            fn upload_over_the_limit_of_the_file_gets_413() {
+                super::upload_over_the_limit_of_the_file_gets_413($kind);
             }
 
             #[test]
@@ -196,6 +214,20 @@ fn nginx_sends_what_flask_and_django_name() {
         get("/files/..%2Fsecret.txt?token=lovelace").expect(404);
         site.expect_healthy();
     }
+}
+
+/// mod_xsendfile has no other ETag than "0", for every file and every content of it.
+#[test]
+fn apache_sends_a_changed_file_to_a_browser_that_has_the_old_one() {
+    let site = Site::start(Kind::Apache);
+    let old = site.get("/list", FILE).expect(200);
+    assert_eq!(old.header("ETag"), None);
+    let modified = old.header("Last-Modified").expect("a time");
+    site.naming("GET", "/list", FILE).header("If-Modified-Since", &modified).send(site.front.port).expect(304);
+    permit(&site.files.write("protected/a b.txt", "changed\n"), 0o644);
+    let asked = site.naming("GET", "/list", FILE).header("If-None-Match", "\"0\"");
+    assert_eq!(asked.send(site.front.port).expect(200).text(), "changed\n");
+    site.expect_healthy();
 }
 
 /// `.venv` at the top of the repository, or the active one.

@@ -13,14 +13,28 @@ use crate::web_server::{Place, WebServer, find_program};
 /// connections it keeps can be counted.
 #[track_caller]
 pub(crate) fn start(site: Shipped, public: &str, tls: Option<&Certificate>) -> WebServer {
-    let program = find_program("apache2", "apache2");
-    let place = Place::new();
     let port = reserve_port();
     let asked = site.enabled_modules().into_iter().chain(tls.map(|_| "ssl".to_owned()));
     let modules = with_dependencies(asked.collect());
     let site = site.replace("<VirtualHost *:80>", &virtual_host(port, tls)).replace("/srv/example/public", public);
+    run(&site, &modules, port)
+}
+
+/// Runs Apache with Debian's own /cgi-bin/, whose programs are in this directory, and with these settings besides.
+#[track_caller]
+pub(crate) fn start_cgi(program: &Shipped, directory: &str, settings: &str) -> WebServer {
+    let modules = with_dependencies(program.enabled_modules());
+    let site = Shipped::read("/etc/apache2/conf-available/serve-cgi-bin.conf").replace("/usr/lib/cgi-bin", directory);
+    let site = site.replace("<IfModule mod_alias.c>", &format!("{settings}\n<IfModule mod_alias.c>"));
+    run(&site, &modules, reserve_port())
+}
+
+#[track_caller]
+fn run(site: &Shipped, modules: &BTreeSet<String>, port: u16) -> WebServer {
+    let program = find_program("apache2", "apache2");
+    let place = Place::new();
     place.write("site.conf", site.text());
-    let main = place.write("apache2.conf", &main_configuration(&place, port, &modules));
+    let main = place.write("apache2.conf", &main_configuration(&place, port, modules));
     let arguments = ["-f".as_ref(), main.as_os_str(), "-DFOREGROUND".as_ref()].map(ToOwned::to_owned);
     WebServer::start(&program, arguments, place, port)
 }

@@ -106,7 +106,8 @@ impl Guarded {
 #[track_caller]
 fn pages() -> Place {
     let pages = Place::new();
-    for directory in ["both", "password", "permission", "members"] {
+    permit(&pages.write("error.html", "an error\n"), 0o644);
+    for directory in ["both", "password", "permission", "members", "both/inner", "password/inner", "permission/inner"] {
         permit(&pages.write(&format!("{directory}/page.txt"), "a page\n"), 0o644);
         permit(&pages.path().join(directory), 0o755);
     }
@@ -167,7 +168,7 @@ fn apache_asks_for_permission_alone() {
 #[test]
 fn apache_lets_a_post_in_whose_body_the_authorizer_never_sees() {
     let site = Guarded::by_apache(example("authorizer.py"), AUTHORIZER);
-    let answer = site.send(Request::new("POST", "/both/page.txt").body("x".repeat(100_000)), Some(ADA));
+    let answer = site.send(Request::new("POST", "/both/page.txt").body("x".repeat(1_000_000)), Some(ADA));
     assert_ne!((answer.status, answer.status >= 500), (401, true));
     site.send(Request::new("POST", "/both/page.txt").body("x"), Some(LINUS)).expect(401);
     site.expect_healthy();
@@ -197,6 +198,37 @@ fn mod_fcgid_asks_for_password_and_permission() {
 }
 
 #[test]
+fn mod_fcgid_shows_what_the_application_told_to_no_browser() {
+    expect_browsers_learn_nothing(Guarded::by_mod_fcgid(example("authorizer.py"), AUTHORIZER));
+}
+
+#[test]
+fn apache_shows_what_the_application_told_to_no_browser() {
+    expect_browsers_learn_nothing(Guarded::by_apache(example("authorizer.py"), AUTHORIZER));
+}
+
+/// Not in answers that Apache makes itself, either: no such page, a page that is a directory, nothing to delete, wrong user.
+#[track_caller]
+fn expect_browsers_learn_nothing(site: Guarded) {
+    for place in ["/both/", "/password/", "/permission/"] {
+        let cases = [("GET", "page.txt", 200), ("GET", "absent", 404), ("GET", "inner", 301), ("GET", "", 403)];
+        for (method, page, status) in cases.into_iter().chain([("DELETE", "page.txt", 405)]) {
+            let answer = site.send(Request::new(method, format!("{place}{page}")), Some(ADA)).expect(status);
+            expect_no_variable(&answer);
+            assert_eq!(answer.header("Location").is_some(), status == 301, "{answer:?}");
+        }
+    }
+    expect_no_variable(&site.get("/password/page.txt", Some(GRACE)).expect(401));
+    site.expect_healthy();
+}
+
+#[track_caller]
+fn expect_no_variable(answer: &Response) {
+    let told = answer.headers.iter().find(|(name, _)| name.starts_with("Variable-"));
+    assert_eq!(told, None, "with {}", answer.status);
+}
+
+#[test]
 fn mod_fcgid_asks_for_the_password_alone() {
     let site = Guarded::by_mod_fcgid(example("authorizer.py"), AUTHORIZER);
     expect_asks_for_staff(site, "/password/page.txt");
@@ -211,7 +243,7 @@ fn mod_fcgid_asks_for_permission_alone() {
 #[test]
 fn mod_fcgid_lets_a_post_in_whose_body_the_authorizer_never_sees() {
     let site = Guarded::by_mod_fcgid(example("authorizer.py"), AUTHORIZER);
-    let answer = site.send(Request::new("POST", "/both/page.txt").body("x".repeat(100_000)), Some(ADA));
+    let answer = site.send(Request::new("POST", "/both/page.txt").body("x".repeat(1_000_000)), Some(ADA));
     assert!(answer.status != 401 && answer.status < 500, "{answer:?}");
     site.send(Request::new("POST", "/both/page.txt").body("x"), Some(LINUS)).expect(401);
     site.expect_healthy();

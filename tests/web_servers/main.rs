@@ -20,6 +20,7 @@
 mod support;
 
 mod answers;
+#[allow(dead_code, reason = "shared with other tests")]
 mod apache;
 mod authorizers;
 mod back_ends;
@@ -64,6 +65,7 @@ macro_rules! site_tests {
                 uploads::uploads_arrive_whole_with_their_length,
                 uploads::empty_uploads_are_answered_at_once,
                 uploads::upload_over_max_body_size_gets_413,
+                uploads::upload_over_the_limit_of_the_file_gets_413,
                 answers::statuses_and_headers_reach_the_browser,
                 answers::head_204_and_304_have_no_body,
                 answers::big_response_header_fits,
@@ -106,7 +108,9 @@ site_tests!(
     also {
         unbuffered_uploads_arrive_whole: uploads::unbuffered_uploads_arrive_whole;
         transfers_of_200_mib_take_no_memory: |site| {
-            uploads::transfers_of_200_mib_take_no_memory(site, ("client_max_body_size 10m;", "client_max_body_size 300m;"));
+            uploads::transfers_of_200_mib_take_no_memory(site, |file| {
+                file.replace("client_max_body_size 10m;", "client_max_body_size 300m;")
+            });
         };
     }
 );
@@ -123,7 +127,9 @@ site_tests!(
     also {
         unbuffered_uploads_arrive_whole: uploads::unbuffered_uploads_arrive_whole;
         transfers_of_200_mib_take_no_memory: |site| {
-            uploads::transfers_of_200_mib_take_no_memory(site, ("client_max_body_size 10m;", "client_max_body_size 300m;"));
+            uploads::transfers_of_200_mib_take_no_memory(site, |file| {
+                file.replace("client_max_body_size 10m;", "client_max_body_size 300m;")
+            });
         };
     }
 );
@@ -176,9 +182,7 @@ site_tests!(
         connections: Connections::Kept,
     },
     also {
-        transfers_of_200_mib_take_no_memory: |site| {
-            uploads::transfers_of_200_mib_take_no_memory(site, ("LimitRequestBody 10485760", "LimitRequestBody 0"));
-        };
+        transfers_of_200_mib_take_no_memory: |site| uploads::transfers_of_200_mib_take_no_memory(site, |file| file);
     }
 );
 

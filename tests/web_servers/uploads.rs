@@ -40,6 +40,19 @@ pub(crate) fn upload_over_max_body_size_gets_413(site: &Site) {
     running.expect_healthy();
 }
 
+/// The limit that each file documents, 10 MiB, holds with nothing but what the file says: the web server's or pyfcgid's own.
+pub(crate) fn upload_over_the_limit_of_the_file_gets_413(site: &Site) {
+    let running = site.start("environ.py");
+    let most = block(3).repeat(LIMIT_MIB);
+    let more = [&most[..], b"x"].concat();
+    expect_upload(&running, Request::new("POST", "/").body(&most[..]), &most);
+    expect_upload(&running, Request::new("POST", "/").chunked(&most.chunks(100_000).collect::<Vec<_>>()), &most);
+    running.send(Request::new("POST", "/").body(&more[..])).expect(413);
+    running.send(Request::new("POST", "/").chunked(&more.chunks(100_000).collect::<Vec<_>>())).expect(413);
+    expect_upload(&running, Request::new("POST", "/").body("abc"), b"abc");
+    running.expect_healthy();
+}
+
 /// Rules 2, 13 and 15: nginx that passes a body on as it comes says nothing of a chunked one's length, and stops sending when
 /// an answer comes early.
 pub(crate) fn unbuffered_uploads_arrive_whole(site: &Site) {
@@ -55,12 +68,11 @@ pub(crate) fn unbuffered_uploads_arrive_whole(site: &Site) {
     running.expect_healthy();
 }
 
-/// 200 MiB each way with the right digest, in memory that does not grow with them. `raised` is the site's limit on uploads and
-/// what it becomes here.
-pub(crate) fn transfers_of_200_mib_take_no_memory(site: &Site, raised: (&str, &str)) {
+/// 200 MiB each way with the right digest, in memory that does not grow with them. `raise` takes the web server's own limit on
+/// uploads away.
+pub(crate) fn transfers_of_200_mib_take_no_memory(site: &Site, raise: impl FnOnce(Shipped) -> Shipped) {
     let apps = vec!["large.py"; site.back_ends.len()];
-    let file = Shipped::read(site.file).replace(raised.0, raised.1);
-    let running = site.start_with(&apps, &["--max-body-size", "300M"], file);
+    let running = site.start_with(&apps, &["--max-body-size", "300M"], raise(Shipped::read(site.file)));
     running.send(Request::new("POST", "/").body(block(0))).expect(200);
     let back_end = &running.back_ends[0];
     let before = (back_end.rss_kib(), back_end.peak_rss_kib());
@@ -93,5 +105,7 @@ fn expected_digest() -> String {
     digest.finish()
 }
 
+/// What the files have for the largest upload.
+const LIMIT_MIB: usize = 10;
 /// As in `apps/large.py`.
 const BLOCKS: u64 = 200;
