@@ -167,6 +167,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "takes minutes there")]
     fn a_stream_is_split_where_a_record_is_full_and_never_ends_by_itself() {
         let cases = [
             (1, vec![1]),
@@ -187,6 +188,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "takes minutes there")]
     fn params_longer_than_a_record_span_records() {
         let value = vec![b'v'; 100_000];
         let pairs = [(&b"FIRST"[..], &value[..]), (b"SECOND", &value), (b"", b"")];

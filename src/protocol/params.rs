@@ -168,6 +168,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "takes minutes there")]
     fn pairs_of_every_interesting_length_survive_a_round_trip() {
         let lengths = [0, 1, 2, 126, 127, 128, 129, 255, 256, 16_384, 65_534, 65_535, 65_536, 70_000, 1 << 20];
         for name_length in lengths {
