@@ -185,7 +185,8 @@ fn a_million_empty_pairs_are_refused() {
 /// Every id there is, and not one request complete.
 #[test]
 fn requests_that_only_begin_cost_little_memory() {
-    let mut server = echo(&[]);
+    // Nobody reads the refusals.
+    let mut server = echo(&["--socket-timeout", "3s"]);
     let before = server.rss_kib();
     let mut peer = server.connect();
     let all: Vec<u8> = (1..=65_535).flat_map(|id| begin(id, role::RESPONDER, true)).collect();
@@ -259,7 +260,7 @@ fn with_id(request: &[u8], id: u16) -> Vec<u8> {
 /// Params up to the limit for every one of many requests at once.
 #[test]
 fn unfinished_params_of_many_requests_are_bounded_by_the_limit_of_a_connection() {
-    let mut server = echo(&["--max-params-size", "64K"]);
+    let mut server = echo(&["--max-params-size", "64K", "--socket-timeout", "3s"]);
     let before = server.rss_kib();
     let mut peer = server.connect();
     for id in 1..=4000 {
