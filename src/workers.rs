@@ -159,6 +159,7 @@ impl Worker {
     /// Takes what is queued without putting anything down, so that under load a worker keeps what it holds.
     fn next(&self, handler: &impl Handler) -> Option<Exchange> {
         let (mut is_scout, mut may_keep) = (false, true);
+        handler.give_way();
         loop {
             match self.receiver.try_recv() {
                 Ok(exchange) => {

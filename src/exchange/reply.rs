@@ -86,6 +86,9 @@ pub trait Pause {
     fn step_aside(&self, work: &mut (dyn FnMut() + Send)) {
         self.pause(work);
     }
+
+    /// Nothing is going on here: whoever has long wanted what is held may have it first.
+    fn give_way(&self) {}
 }
 
 /// For handlers that hold nothing while they run.

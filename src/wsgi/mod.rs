@@ -74,6 +74,12 @@ impl Pause for Gil<'_> {
             TURNS.step_aside();
         });
     }
+
+    fn give_way(&self) {
+        if TURNS.is_overdue() {
+            self.step_aside(&mut || ());
+        }
+    }
 }
 
 /// Runs an application on one worker.
@@ -119,6 +125,10 @@ impl From<ReplyError> for Failure {
 impl Pause for Gateway<'_> {
     fn pause(&self, wait: &mut (dyn FnMut() + Send)) {
         self.gil.pause(wait);
+    }
+
+    fn give_way(&self) {
+        self.gil.give_way();
     }
 }
 

@@ -4,6 +4,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::support::latency::{Latencies, expect_ratio};
@@ -66,6 +67,35 @@ impl Reader {
         println!("{:?}: {:.0} MB/s", download.unwrap_or("nothing"), bytes as f64 / begun.elapsed().as_secs_f64() / 1e6);
         latencies
     }
+}
+
+/// How long it takes to answer 50 requests on each of 4 connections.
+fn time_of_requests(threads: &str) -> Duration {
+    let server = Pyfcgid::serve(app("locks.py"), &["--threads", threads]);
+    server.connect().request(&Params::get("/"), b"").expect_status(200);
+    let begun = Instant::now();
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                let mut peer = server.connect();
+                (0..50).for_each(|_| drop(peer.request(&Params::get("/"), b"").expect_status(200)));
+            });
+        }
+    });
+    begun.elapsed()
+}
+
+/// CPython takes the GIL away after 5 ms. Whoever has a lock then makes all others wait for it, over and over.
+#[test]
+fn several_threads_are_not_much_slower_than_one_where_the_application_uses_a_lock() {
+    let ratio = |_| {
+        let (one, several) = (time_of_requests("1"), time_of_requests("4"));
+        println!("{one:?} with 1 thread, {several:?} with 4");
+        several.as_secs_f64() / one.as_secs_f64()
+    };
+    let ratios: Vec<f64> = (0..6).map(ratio).collect();
+    let slow = ratios.iter().filter(|ratio| **ratio > 2.0).count();
+    assert!(slow < 3, "{ratios:.1?} times as long");
 }
 
 fn small_requests_are_quick_beside(download: &str) {
