@@ -306,10 +306,11 @@ impl Outbox {
     /// Queues what the socket has refused, or sends what others have queued meanwhile.
     fn finish_writing(&self, state: &mut State, request: RequestId, written: io::Result<Option<Unit>>) -> Result<(), Gone> {
         let refused = written.map_err(|error| self.broken(state, &error))?;
-        if state.phase == Phase::Gone {
-            return Err(Gone);
-        }
         let is_refused = refused.is_some();
+        if state.phase == Phase::Gone {
+            // What went out before counts as sent; the next piece will not.
+            return if is_refused { Err(Gone) } else { Ok(()) };
+        }
         if let Some(rest) = refused {
             state.unsent.put_back(request, rest);
         }

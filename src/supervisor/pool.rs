@@ -104,6 +104,9 @@ impl RunningPool {
 
     /// Drops what only one side of a finished reload needs.
     fn forget(&mut self, succeeded: bool) {
+        if succeeded {
+            self.follow_settings();
+        }
         while self.settings.len() > 1 {
             if succeeded {
                 self.settings.pop_first()
@@ -113,9 +116,13 @@ impl RunningPool {
         }
         if let Some((_, settings)) = self.settings.last_key_value() {
             self.sockets.keep_only(&settings.listen);
-            if succeeded {
-                self.sockets.follow(settings);
-            }
+        }
+    }
+
+    /// Only what has changed: somebody may have changed something else by hand.
+    fn follow_settings(&self) {
+        if let (Some((_, old)), Some((_, new))) = (self.settings.first_key_value(), self.settings.last_key_value()) {
+            self.sockets.follow(old, new);
         }
     }
 

@@ -31,11 +31,11 @@ impl Sockets {
         Ok(sockets)
     }
 
-    /// Has those that were there before follow the settings, too.
-    pub fn follow(&self, settings: &config::Pool) {
+    /// Has those that were there before follow what has changed in the settings.
+    pub fn follow(&self, old: &config::Pool, new: &config::Pool) {
         for (address, listeners) in &self.0 {
             for listener in listeners.iter() {
-                if let Err(error) = follow(address, listener, settings) {
+                if let Err(error) = follow(address, listener, old, new) {
                     log::error!("{address} stays as it was: {}", with_causes(&error));
                 }
             }
@@ -125,15 +125,21 @@ fn bind(address: &ListenAddress, settings: &config::Pool) -> Result<Vec<Listener
     }
 }
 
-fn follow(address: &ListenAddress, listener: &Listener, settings: &config::Pool) -> Result<(), BindError> {
+fn follow(address: &ListenAddress, listener: &Listener, old: &config::Pool, new: &config::Pool) -> Result<(), BindError> {
+    if matches!(address, ListenAddress::Fd(_)) {
+        return Ok(());
+    }
+    if old.backlog != new.backlog {
+        listener.set_backlog(new.backlog)?;
+    }
+    if old.socket_mode != new.socket_mode {
+        listener.set_mode(new.socket_mode)?;
+    }
     match address {
-        ListenAddress::Fd(_) => Ok(()),
-        ListenAddress::Tcp { .. } => listener.set_backlog(settings.backlog),
-        ListenAddress::Unix(path) => {
-            listener.set_backlog(settings.backlog)?;
-            listener.set_mode(settings.socket_mode)?;
-            give(path, settings)
+        ListenAddress::Unix(path) if (&old.socket_owner, &old.socket_group) != (&new.socket_owner, &new.socket_group) => {
+            give(path, new)
         }
+        _ => Ok(()),
     }
 }
 

@@ -171,12 +171,14 @@ fn a_reload_gives_a_socket_that_stays_its_new_mode_and_group() {
     assert_eq!(mode, 0o660);
     site.configure(&with("socket-mode = \"0666\"\nbacklog = 7\n")).expect_code(0);
     assert_eq!(mode_and_group(&path), (0o666, own));
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o606)).unwrap();
     site.control("reload").expect_code(0);
-    assert_eq!(mode_and_group(&path), (0o666, own), "somebody had changed it");
-    let ended = site.configure(&with("socket-mode = \"0600\"\nsocket-group = \"no-group-of-this-name\"\n"));
-    expect_refused(&site, &ended, 78, &["no-group-of-this-name"]);
-    assert_eq!(mode_and_group(&path), (0o666, own), "a reload that fails changes nothing");
+    assert_eq!(mode_and_group(&path), (0o606, own), "somebody has changed it, and nothing else has changed");
+    fs::write(site.directory().join("web.py"), "import a_module_that_does_not_exist\n").unwrap();
+    let ended = site.configure(&with("socket-mode = \"0600\"\n"));
+    expect_refused(&site, &ended, 70, &["ModuleNotFoundError"]);
+    assert_eq!(mode_and_group(&path), (0o606, own), "a reload that fails changes nothing");
+    fs::write(site.directory().join("web.py"), says("web")).unwrap();
     if is_root() {
         site.configure(&with("socket-group = \"daemon\"\n")).expect_code(0);
         assert_eq!(mode_and_group(&path), (0o660, 1));

@@ -159,7 +159,7 @@ fn a_pool_lives_in_a_root_of_its_own_and_is_reloaded_there() {
         );
         site.control("reload").expect_code(0);
     }
-    for child in site.children() {
+    for child in site.wait_for_children(1) {
         assert_eq!(status_of(child, "Uid"), "65534 65534 65534 65534");
     }
     site.end();
