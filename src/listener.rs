@@ -164,8 +164,7 @@ impl Listener {
     /// # Errors
     /// [`BindError::Other`].
     pub fn set_backlog(&self, backlog: u32) -> Result<(), BindError> {
-        let set = self.socket.listen(backlog.try_into().unwrap_or(i32::MAX));
-        set.map_err(|source| BindError::Other { address: format!("fd:{}", self.as_raw_fd()), source })
+        listen(&self.socket, backlog).map_err(|source| BindError::Other { address: format!("fd:{}", self.as_raw_fd()), source })
     }
 
     /// The descriptor, and the file, which is removed when it is dropped.
@@ -234,7 +233,7 @@ fn bind_tcp(address: SocketAddr, backlog: u32, only_v6: bool) -> io::Result<List
     // Accepted sockets inherit it, which saves a call for each.
     socket.set_tcp_nodelay(true)?;
     socket.bind(&address.into())?;
-    socket.listen(backlog.try_into().unwrap_or(i32::MAX))?;
+    listen(&socket, backlog)?;
     Ok(Listener { socket, file: None })
 }
 
@@ -244,8 +243,13 @@ fn bind_unix(path: &Path, mode: u32, backlog: u32) -> io::Result<Listener> {
     socket.bind(&SockAddr::unix(path)?)?;
     let file = SocketFile::of(path)?;
     fs::set_permissions(path, Permissions::from_mode(mode))?;
-    socket.listen(backlog.try_into().unwrap_or(i32::MAX))?;
+    listen(&socket, backlog)?;
     Ok(Listener { socket, file: Some(file) })
+}
+
+/// More than the system can count is as many as it can.
+fn listen(socket: &Socket, backlog: u32) -> io::Result<()> {
+    socket.listen(backlog.try_into().unwrap_or(i32::MAX))
 }
 
 /// Removes the socket of a server that is gone. Only a connection tells whether it is: so one is tried.

@@ -1,9 +1,7 @@
 """The Django page as it was rendered once. What it takes to send it is the server's own share of the page."""
 
-import io
-
 from django_page import application as page
-from in_process import ENVIRON
+from in_process import begin
 
 
 class Rendered:
@@ -20,8 +18,7 @@ class Rendered:
 
 
 def render():
-    said = []
-    response = page(dict(ENVIRON, **{"wsgi.input": io.BytesIO()}), lambda *arguments: said.append(arguments))
+    response, said = begin(page)
     pieces = list(response)
     response.close()
     return said[0], pieces

@@ -42,9 +42,14 @@ ENVIRON = {
 }
 
 
-def call(application):
+def begin(application):
+    """The response, and the list of what the application tells start_response."""
     said = []
-    response = application(dict(ENVIRON, **{"wsgi.input": io.BytesIO()}), lambda *arguments: said.append(arguments))
+    return application(dict(ENVIRON, **{"wsgi.input": io.BytesIO()}), lambda *arguments: said.append(arguments)), said
+
+
+def call(application):
+    response, said = begin(application)
     try:
         length = sum(map(len, response))
     finally:

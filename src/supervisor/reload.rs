@@ -132,11 +132,10 @@ impl Supervisor<'_> {
     pub(super) fn conclude(&mut self, pool: &str, result: Result<(), Failure>) {
         if let Some(reload) = &mut self.reload {
             reload.open.remove(pool);
-        }
-        match (result, &mut self.reload) {
-            (Err(failure), _) => self.note_failure(pool, failure),
-            (Ok(()), Some(reload)) => reload.reloaded.push(pool.to_owned()),
-            (Ok(()), None) => {}
+            match result {
+                Ok(()) => reload.reloaded.push(pool.to_owned()),
+                Err(failure) => reload.failures.push((pool.to_owned(), failure)),
+            }
         }
     }
 

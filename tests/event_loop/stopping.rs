@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use pyfcgid::exchange::Exchange;
 
-use crate::handlers::{answer, gate, gated_echo, reports};
+use crate::handlers::{Gate, answer, gate, gated_echo, reports};
 use crate::random::pattern;
 use crate::server::{Options, Server, wait_until};
 use crate::support::peer::{Address, Peer};
@@ -13,13 +13,26 @@ use crate::{echo, expect_body, expect_cut, expect_usable, post, settle};
 
 const SHORT: Duration = Duration::from_millis(300);
 
-#[test]
-fn a_graceful_stop_answers_what_runs_and_what_is_queued() {
+/// A server with one worker, which answers request 1 of the peer when the gate lets it.
+fn running() -> (Server, Peer, Gate) {
     let (gate, handler) = gated_echo();
-    let mut server = Server::start(Options::default().workers(1), handler);
+    let server = Server::start(Options::default().workers(1), handler);
     let mut peer = server.connect();
     peer.send_request(1, true, &post("running=1", 0), b"");
     gate.wait_started();
+    (server, peer, gate)
+}
+
+/// Waits until new connections are refused.
+fn wait_until_it_stops(server: &Server) {
+    wait_until("new connections to be refused", || {
+        server.addresses().iter().all(|address| Peer::try_connect(address).is_err())
+    });
+}
+
+#[test]
+fn a_graceful_stop_answers_what_runs_and_what_is_queued() {
+    let (mut server, mut peer, gate) = running();
     let mut other = server.connect();
     other.send_request(1, true, &post("queued=1", 0), b"");
     settle(&mut other);
@@ -51,15 +64,9 @@ fn a_graceful_stop_closes_kept_connections_that_are_idle_and_returns_at_once() {
 
 #[test]
 fn a_graceful_stop_refuses_new_connections_while_it_finishes_the_old() {
-    let (gate, handler) = gated_echo();
-    let mut server = Server::start(Options::default().workers(1), handler);
-    let mut peer = server.connect();
-    peer.send_request(1, true, &post("running=1", 0), b"");
-    gate.wait_started();
+    let (mut server, mut peer, gate) = running();
     server.stop_gracefully();
-    wait_until("new connections to be refused", || {
-        server.addresses().iter().all(|address| Peer::try_connect(address).is_err())
-    });
+    wait_until_it_stops(&server);
     gate.pass_one();
     expect_body(peer.answer(1), b"running=1|");
     assert_eq!(server.wait_stopped().abandoned, 0);
@@ -67,11 +74,7 @@ fn a_graceful_stop_refuses_new_connections_while_it_finishes_the_old() {
 
 #[test]
 fn a_request_that_had_begun_is_taken_to_its_end_during_a_graceful_stop() {
-    let (gate, handler) = gated_echo();
-    let mut server = Server::start(Options::default().workers(1), handler);
-    let mut peer = server.connect();
-    peer.send_request(1, true, &post("running=1", 0), b"");
-    gate.wait_started();
+    let (mut server, mut peer, gate) = running();
     let whole = record::request(2, true, &post("begun=1", 4).encode(), b"body");
     let (first, rest) = whole.split_at(whole.len() - 20);
     peer.send(first);
@@ -92,7 +95,7 @@ fn who_has_connected_before_a_graceful_stop_may_send_its_request_after_it() {
     let mut server = echo(Options::default());
     let mut late: Vec<_> = server.addresses().into_iter().map(Peer::connect).collect();
     server.stop_gracefully();
-    wait_until("the stop", || Peer::try_connect(&server.unix()).is_err());
+    wait_until_it_stops(&server);
     for peer in &mut late {
         expect_body(peer.request(&post("late=1", 4), b"body"), b"late=1|body");
     }
@@ -103,13 +106,9 @@ fn who_has_connected_before_a_graceful_stop_may_send_its_request_after_it() {
 /// Otherwise a web server that multiplexes could keep the process from ending.
 #[test]
 fn a_request_that_begins_beside_others_during_a_graceful_stop_is_refused() {
-    let (gate, handler) = gated_echo();
-    let mut server = Server::start(Options::default().workers(1), handler);
-    let mut peer = server.connect();
-    peer.send_request(1, true, &post("running=1", 0), b"");
-    gate.wait_started();
+    let (mut server, mut peer, gate) = running();
     server.stop_gracefully();
-    wait_until("the stop", || Peer::try_connect(&server.unix()).is_err());
+    wait_until_it_stops(&server);
     settle(&mut peer);
     settle(&mut peer);
     for id in 2..5 {
@@ -205,11 +204,7 @@ fn a_graceful_stop_ends_at_its_deadline_and_counts_what_it_leaves() {
 
 #[test]
 fn a_stop_at_once_does_not_wait_for_what_runs() {
-    let (gate, handler) = gated_echo();
-    let mut server = Server::start(Options::default().workers(1), handler);
-    let mut peer = server.connect();
-    peer.send_request(1, true, &post("running=1", 0), b"");
-    gate.wait_started();
+    let (mut server, mut peer, gate) = running();
     let started = Instant::now();
     server.stop_now();
     assert_eq!(server.wait_stopped().abandoned, 1);
@@ -221,11 +216,7 @@ fn a_stop_at_once_does_not_wait_for_what_runs() {
 
 #[test]
 fn a_stop_at_once_cuts_a_graceful_stop_short() {
-    let (gate, handler) = gated_echo();
-    let mut server = Server::start(Options::default().workers(1), handler);
-    let mut peer = server.connect();
-    peer.send_request(1, true, &post("running=1", 0), b"");
-    gate.wait_started();
+    let (mut server, mut peer, gate) = running();
     server.stop_gracefully();
     server.stop_gracefully();
     server.stop_now();
