@@ -127,8 +127,8 @@ doc:
 .PHONY: test-no-python
 test-no-python:
 	$(CARGO) build --locked --no-default-features
-	$(CARGO) test --locked --no-default-features --no-fail-fast
+	.ci/leaving-nothing $(CARGO) test --locked --no-default-features --no-fail-fast
 
 .PHONY: test-all
 test-all:
-	$(CARGO) test --locked --no-fail-fast
+	.ci/leaving-nothing $(CARGO) test --locked --no-fail-fast

@@ -1,13 +1,20 @@
 """Sends MEBIBYTES (100) in the way that its path names; `/small` sends its query string."""
+import functools
 import os
 import tempfile
 
 MEBIBYTE = b"x" * (1 << 20)
 COUNT = int(os.environ.get("MEBIBYTES", "100"))
-FILE = tempfile.NamedTemporaryFile()
-for _ in range(COUNT):
-    FILE.write(MEBIBYTE)
-FILE.flush()
+
+
+@functools.cache
+def file():
+    """A file without a name: nothing is left of it when its process is killed."""
+    made = tempfile.TemporaryFile()
+    for _ in range(COUNT):
+        made.write(MEBIBYTE)
+    made.flush()
+    return made
 
 
 def application(environ, start_response):
@@ -27,7 +34,7 @@ def body(path, environ):
     if path == "/bytes":
         return [MEBIBYTE * COUNT]
     if path == "/file":
-        return environ["wsgi.file_wrapper"](open(FILE.name, "rb"))
+        return environ["wsgi.file_wrapper"](open(f"/proc/self/fd/{file().fileno()}", "rb"))
     if path == "/many-small-items":
         return [b"x"] * (COUNT * 10_000)
     raise KeyError(path)
