@@ -106,8 +106,10 @@ fn requests_that_kill_their_child_do_not_keep_good_ones_waiting_for_long() {
     site.text("/");
     let waited = begun.elapsed();
     assert!(waited < limit(Duration::from_secs(8), Duration::from_secs(20)), "{waited:?}");
+    // The good one may have been answered beside the last of them.
+    wait_until("six deaths", || site.log().matches("starting another").count() == 6);
     let log = site.log();
-    assert_eq!((log.matches("starting another").count(), log.matches("while it was starting").count()), (6, 0), "{log}");
+    assert!(!log.contains("while it was starting"), "{log}");
     drop(deadly);
     site.end();
 }

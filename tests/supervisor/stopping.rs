@@ -21,7 +21,7 @@ fn busy_site(seconds: &str, settings: &str) -> (Site, Peer) {
 #[test]
 fn term_and_quit_answer_what_runs() {
     for signal in ["TERM", "QUIT"] {
-        let (mut site, mut peer) = busy_site("1", "");
+        let (mut site, mut peer) = busy_site("3", "");
         let children = site.children();
         site.signal(signal);
         peer.answer(1).expect_status(200);
@@ -57,7 +57,7 @@ fn a_second_signal_makes_a_graceful_stop_quick() {
 
 #[test]
 fn the_stop_command_returns_when_everything_is_gone() {
-    let (mut site, mut peer) = busy_site("0.7", "");
+    let (mut site, mut peer) = busy_site("2", "");
     let children = site.children();
     let ended = site.control("stop").expect_code(0);
     assert!(ended.err.is_empty(), "{ended:?}");
