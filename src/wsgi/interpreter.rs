@@ -180,8 +180,8 @@ impl Interpreter {
         })
     }
 
-    /// Does what Python does at the end of a program: waits for its other threads, runs `atexit`, closes its output. Must be called on the
-    /// thread that started it; may take as long as the application's threads do.
+    /// Does what Python does at the end of a program: waits for its other threads, runs `atexit`, writes what files still hold. Must be
+    /// called on the thread that started it; may take as long as the application's threads do.
     pub fn finish(&self) {
         attach(|py| {
             for (module, function) in [("threading", "_shutdown"), ("atexit", "_run_exitfuncs")] {
@@ -191,12 +191,28 @@ impl Interpreter {
                 }
             }
             for stream in ["stdout", "stderr"] {
-                let result =
-                    py.import("sys").and_then(|sys| sys.getattr(stream)).and_then(|stream| stream.call_method0("flush"));
-                drop(result);
+                let stream = py.import("sys").and_then(|sys| sys.getattr(stream));
+                drop(stream.and_then(|stream| stream.call_method0("flush")));
+            }
+            if let Err(error) = flush_files(py) {
+                log::error!("the files left open cannot be found:\n{}", traceback(py, &error).trim_end());
             }
         });
     }
+}
+
+/// Writes what is still in the buffers of files that the application has left open: they are not taken down, as Python would.
+fn flush_files(py: Python<'_>) -> PyResult<()> {
+    // By its type, in C: objects that stand for others would be asked for their class, and wake up for that.
+    let file = py.import("_io")?.getattr("_IOBase")?;
+    for object in py.import("gc")?.call_method0("get_objects")?.try_iter()? {
+        let object = object?;
+        if object.get_type().is_subclass(&file)? {
+            // A file that is closed or only read has nothing to write, and says so.
+            drop(object.call_method0("flush"));
+        }
+    }
+    Ok(())
 }
 
 impl StartError {

@@ -16,6 +16,11 @@ def watch_main_thread():
     trace("joined", "joined")
 
 
+# Neither is closed, nor as much as a buffer holds written.
+text = open(os.path.join(os.environ["TRACES"], "text"), "w")
+text.write("text")
+binary = open(os.path.join(os.environ["TRACES"], "binary"), "wb")
+binary.write(b"binary")
 atexit.register(lambda: trace("atexit", threading.current_thread().name))
 threading.Thread(target=watch_main_thread).start()
 

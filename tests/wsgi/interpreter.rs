@@ -161,6 +161,16 @@ fn threads_of_the_app_are_joined_at_term() {
 }
 
 #[test]
+fn files_that_the_app_never_closed_are_written_at_term() {
+    let traces = tempfile::tempdir().unwrap();
+    let mut server = Launch::serve(app("runs_atexit.py")).env("TRACES", traces.path()).start();
+    assert_eq!(server.stop().code(), Some(0), "{}", server.log());
+    for name in ["text", "binary"] {
+        assert_eq!(fs::read_to_string(traces.path().join(name)).unwrap(), name);
+    }
+}
+
+#[test]
 fn a_hanging_atexit_handler_does_not_hold_up_the_stop() {
     let mut server = Pyfcgid::serve(app("hangs_in_atexit.py"), &["--graceful-timeout", "1s"]);
     server.signal("TERM");
