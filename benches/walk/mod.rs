@@ -6,8 +6,8 @@ use std::io::IoSlice;
 use std::sync::Arc;
 
 use pyfcgid::exchange::assembler::Assembled;
-use pyfcgid::exchange::reply::{Ending, Gone};
 use pyfcgid::exchange::{Assembler, Head, Limits, NothingHeld, Outcome, Reply, Roles, Room, Sink};
+use pyfcgid::exchange::{Ending, Gone};
 use pyfcgid::protocol::{Decoder, RequestId, Session, SessionLimits};
 
 use crate::options::Options;

@@ -21,8 +21,8 @@ use mio::{Interest, Token};
 use super::desk::Desk;
 use super::stream::Stream;
 use super::unsent::{Message, Part, Unit, Unsent};
-use crate::exchange::reply::{Ending, Gone};
 use crate::exchange::{AbortListener, Room, Sink};
+use crate::exchange::{Ending, Gone};
 use crate::protocol::RequestId;
 use crate::sys;
 

@@ -9,10 +9,13 @@ pub mod body;
 pub mod head;
 mod incoming;
 pub mod journal;
+pub mod pause;
 pub mod refusal;
 pub mod reply;
 pub mod request;
 pub mod roles;
+mod sending;
+pub mod sink;
 
 pub use crate::protocol::Role;
 pub use abort::AbortListener;
@@ -20,10 +23,13 @@ pub use assembler::{Assembler, Limits, Outcome};
 pub use body::Body;
 pub use head::{BodySource, Head, HeadError};
 pub use journal::{Account, Answered, Journal};
+pub use pause::{NothingHeld, Pause};
 pub use refusal::Refusal;
-pub use reply::{NothingHeld, Pause, Reply, ReplyError, Room, Sink};
+pub use reply::{Reply, ReplyError};
 pub use request::{ConnectionId, Params, Request};
 pub use roles::Roles;
+pub use sending::Lost;
+pub use sink::{AbortProbe, Ending, Gone, Room, Sink};
 
 /// A complete request and the right to answer it, once.
 #[derive(Debug)]

@@ -4,113 +4,25 @@
 //! before the head went out it answers 500; dropped in the middle of a body it cuts the connection, because nothing a FastCGI
 //! application can say makes a web server report half an answer as broken.
 
-use std::fmt;
 use std::fs::File;
-use std::io::IoSlice;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 
 use thiserror::Error;
 
 use super::head::{BodyRule, BodySource, StatusPlace};
-use super::{AbortListener, Account, Head, HeadError, Refusal};
+use super::sending::Sending;
+use super::sink::AbortProbe;
+use super::{AbortListener, Account, Ending, Head, HeadError, Lost, Pause, Refusal, Sink};
 use crate::protocol::record::MAX_CONTENT_LEN;
-use crate::protocol::{ProtocolStatus, RecordType, RequestId, Role, encoder};
-
-/// Where answers go: the write side of a connection, shared by the requests on it.
-///
-/// Calls from several threads do not mix: the pieces of one call are on the wire one after another. Requests take turns when the
-/// peer reads slower than they send, so that one with little to say does not wait for one with much.
-pub trait Sink: Send + Sync + fmt::Debug {
-    /// Takes bytes of records; what the socket refuses is kept and sent later.
-    ///
-    /// # Errors
-    /// [`Gone`] when the connection is no more.
-    fn send(&self, request: RequestId, pieces: &[IoSlice<'_>]) -> Result<Room, Gone>;
-
-    /// Takes one record whose content is a part of a file.
-    ///
-    /// # Errors
-    /// [`Gone`] when the connection is no more.
-    fn send_file(&self, request: RequestId, header: &[u8], file: &Arc<File>, offset: u64, length: usize) -> Result<Room, Gone>;
-
-    /// Waits until what was kept of this request has become less, or it was given up, or the connection is no more. Bounded by the
-    /// event loop's timeouts.
-    fn wait_for_room(&self, request: RequestId);
-
-    /// Sending the answer takes the calling thread long, so it can do nothing else meanwhile.
-    fn takes_long(&self) {}
-
-    /// Takes the last bytes of a request, END_REQUEST among them, and closes the connection if it is not to be kept.
-    fn end(&self, ending: Ending, pieces: &[IoSlice<'_>]);
-
-    /// Breaks the connection off so that the answer does not look complete.
-    fn cut(&self, ending: Ending);
-
-    /// Whether the peer has given the request up.
-    fn is_aborted(&self, request: RequestId) -> bool;
-
-    /// Tells `listener` when the peer gives this open request up, at once if it has, and not any more when the request has ended.
-    /// A sink whose peer never gives up has nothing to tell.
-    fn on_abort(&self, _request: RequestId, _listener: Arc<dyn AbortListener>) {}
-}
-
-/// Which request ends, and whether its connection stays.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ending {
-    /// The request.
-    pub request: RequestId,
-    /// FCGI_KEEP_CONN of the request.
-    pub keep_connection: bool,
-}
-
-/// Whether a sink can take more of a request at once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Room {
-    /// It can.
-    Plenty,
-    /// It has much to send; call [`Sink::wait_for_room`] before sending more.
-    Full,
-}
-
-/// The connection is no more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("the web server closed the connection")]
-pub struct Gone;
-
-/// Lets a handler put down what it must not hold while it waits, such as Python's GIL.
-pub trait Pause {
-    /// Calls `wait` once, which may take long.
-    fn pause(&self, wait: &mut (dyn FnMut() + Send));
-
-    /// The same with work that keeps the thread busy. Whoever else wants what was put down has it first.
-    fn step_aside(&self, work: &mut (dyn FnMut() + Send)) {
-        self.pause(work);
-    }
-
-    /// Nothing is going on here: whoever has long wanted what is held may have it first.
-    fn give_way(&self) {}
-}
-
-/// For handlers that hold nothing while they run.
-#[derive(Clone, Copy, Debug)]
-pub struct NothingHeld;
-
-impl Pause for NothingHeld {
-    fn pause(&self, wait: &mut (dyn FnMut() + Send)) {
-        wait();
-    }
-}
+use crate::protocol::{ProtocolStatus, Role};
 
 /// Why a piece of an answer could not be sent.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ReplyError {
-    /// The connection is no more. Nobody's fault here.
+    /// Nobody is there to be answered. Nobody's fault here.
     #[error(transparent)]
-    Gone(#[from] Gone),
-    /// The peer has given the request up. Nobody's fault here.
-    #[error("the web server gave the request up")]
-    Aborted,
+    Lost(#[from] Lost),
     /// Body bytes without a head: the application's fault.
     #[error("the response has a body but no head: start_response was not called")]
     NoHead,
@@ -130,32 +42,18 @@ pub enum ReplyError {
 /// The right to answer one request.
 #[derive(Debug)]
 pub struct Reply {
-    sink: Arc<dyn Sink>,
-    ending: Ending,
+    sending: Sending,
     head_only: bool,
     status_place: StatusPlace,
     head: Option<Head>,
     state: State,
     excess: u64,
-    errors: Vec<u8>,
-    errors_used: bool,
-    tally: Tally,
-    /// What was sent since the last pause, see [`LONGEST_HOLD`].
-    unpaused: usize,
-    /// Whether that is known to the sink, see [`LONG`].
-    takes_long: bool,
     /// The beginning of an authorizer's body. mod_fcgid and lighttpd let a request in at a head that says 200, whether
     /// END_REQUEST comes or not, so that head waits until the answer is known to be whole.
     held: Option<Vec<u8>>,
+    /// Status and length of the head that was sent.
+    sent_head: (u16, u64),
     account: Option<Box<Account>>,
-}
-
-/// What has gone out on STDOUT.
-#[derive(Clone, Copy, Debug, Default)]
-struct Tally {
-    status: u16,
-    head_length: u64,
-    sent: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -169,19 +67,14 @@ impl Reply {
     /// The right to answer `ending.request` into `sink`; `head_only` for HEAD requests.
     pub fn new(sink: Arc<dyn Sink>, ending: Ending, head_only: bool) -> Self {
         Self {
-            sink,
-            ending,
+            sending: Sending::new(sink, ending),
             head_only,
             status_place: StatusPlace::Last,
             head: None,
             state: State::HeadUnsent,
             excess: 0,
-            errors: Vec::new(),
-            errors_used: false,
-            tally: Tally::default(),
-            unpaused: 0,
-            takes_long: false,
             held: None,
+            sent_head: (0, 0),
             account: None,
         }
     }
@@ -254,17 +147,17 @@ impl Reply {
 
     /// Whether the peer has given the request up.
     pub fn is_aborted(&self) -> bool {
-        self.sink.is_aborted(self.ending.request)
+        self.sending.is_aborted()
     }
 
     /// Tells `listener` when the peer gives the request up, at once if it has.
     pub fn on_abort(&self, listener: Arc<dyn AbortListener>) {
-        self.sink.on_abort(self.ending.request, listener);
+        self.sending.on_abort(listener);
     }
 
     /// A question for [`is_aborted`](Self::is_aborted) that outlives the reply.
     pub fn abort_probe(&self) -> AbortProbe {
-        AbortProbe { sink: Arc::downgrade(&self.sink), request: self.ending.request }
+        self.sending.abort_probe()
     }
 
     /// Body bytes that were cut off because of Content-Length or a status without body.
@@ -274,7 +167,7 @@ impl Reply {
 
     /// Text for FCGI_STDERR. It is held back until there is something for STDOUT, because HAProxy 2.6 dies otherwise.
     pub fn write_errors(&mut self, text: &[u8]) {
-        self.errors.extend_from_slice(text);
+        self.sending.write_errors(text);
     }
 
     /// Sends a piece of the body, and the head before the first. Waits, in `pause`, while the sink is full, and sends what is long
@@ -286,13 +179,13 @@ impl Reply {
         if piece.is_empty() {
             return Ok(());
         }
-        self.check_abort()?;
+        self.sending.check_abort()?;
         if self.hold(piece) {
             return Ok(());
         }
         let (head, held) = self.start()?;
         let piece = &piece[..self.admit(piece.len() as u64) as usize];
-        self.transmit(&[&head, &held, piece], None, pause)
+        Ok(self.sending.send(&[&head, &held, piece], pause)?)
     }
 
     /// Sends the rest of the body, and the head if that is still to be sent, and ends the answer.
@@ -300,7 +193,7 @@ impl Reply {
     /// # Errors
     /// [`ReplyError`]; the reply can still be refused if the head was not sent.
     pub fn end(&mut self, pieces: &[&[u8]], pause: &dyn Pause) -> Result<(), ReplyError> {
-        self.check_abort()?;
+        self.sending.check_abort()?;
         let (head, held) = self.start()?;
         let mut parts = Vec::with_capacity(pieces.len() + 2);
         parts.extend([&head[..], &held]);
@@ -308,8 +201,10 @@ impl Reply {
             parts.push(&piece[..self.admit(piece.len() as u64) as usize]);
         }
         self.check_complete()?;
-        let end = encoder::stdout_end(self.ending.request, 0, ProtocolStatus::RequestComplete);
-        self.transmit(&parts, Some(&end), pause)
+        self.sending.end(&parts, pause)?;
+        self.state = State::Ended;
+        self.settle();
+        Ok(())
     }
 
     /// Sends `length` bytes of a file from `offset` as a piece of the body, without copying them through this process.
@@ -317,28 +212,10 @@ impl Reply {
     /// # Errors
     /// [`ReplyError`]. A file that turns out shorter than `length` makes the connection be cut.
     pub fn send_file(&mut self, file: File, offset: u64, length: u64, pause: &dyn Pause) -> Result<(), ReplyError> {
-        let file = Arc::new(file);
-        self.check_abort()?;
+        self.sending.check_abort()?;
         let (head, held) = self.start()?;
         let end = offset + self.admit(length);
-        self.note_length(end - offset);
-        let mut result = Ok(());
-        pause.step_aside(&mut || {
-            result = self.transmit(&[&head, &held], None, &NothingHeld).and_then(|()| self.transmit_file(&file, offset, end))
-        });
-        result
-    }
-
-    fn transmit_file(&mut self, file: &Arc<File>, mut offset: u64, end: u64) -> Result<(), ReplyError> {
-        while offset < end {
-            let length = (end - offset).min(FILE_RECORD_LEN) as usize;
-            let header = encoder::header(RecordType::Stdout, self.ending.request, length);
-            let room = self.sink.send_file(self.ending.request, &header, file, offset, length)?;
-            self.tally.sent += length as u64;
-            self.wait(room, &NothingHeld)?;
-            offset += length as u64;
-        }
-        Ok(())
+        Ok(self.sending.send_file(&[&head, &held], file, offset, end, pause)?)
     }
 
     /// Answers with a refusal instead. Does nothing if the head was sent: the answer is then cut when the reply is dropped.
@@ -349,10 +226,7 @@ impl Reply {
         self.state = State::Ended;
         let document = refusal.document(self.head_only);
         let app_status = u32::from(refusal == Refusal::ApplicationFailed);
-        let end = encoder::stdout_end(self.ending.request, app_status, self.protocol_status(refusal));
-        let errors = self.take_errors(true);
-        let header = encoder::header(RecordType::Stdout, self.ending.request, document.len());
-        self.sink.end(self.ending, &[&errors[..], &header, &document, &end].map(IoSlice::new));
+        self.sending.end_with(&document, app_status, self.protocol_status(refusal));
         if let Some(account) = self.account.take() {
             // What the peer has given up is thrown away there.
             let body_sent = if refusal == Refusal::Aborted { 0 } else { refusal.body_length(self.head_only) };
@@ -364,7 +238,7 @@ impl Reply {
     /// with it the requests beside this one. No web server does anything else with it.
     fn protocol_status(&self, refusal: Refusal) -> ProtocolStatus {
         match refusal.protocol_status() {
-            ProtocolStatus::Overloaded if self.ending.keep_connection => ProtocolStatus::RequestComplete,
+            ProtocolStatus::Overloaded if self.sending.keeps_connection() => ProtocolStatus::RequestComplete,
             status => status,
         }
     }
@@ -374,15 +248,15 @@ impl Reply {
         self.refuse(Refusal::Aborted);
         if self.state != State::Ended {
             self.state = State::Ended;
-            let end = encoder::stdout_end(self.ending.request, 0, ProtocolStatus::RequestComplete);
-            self.sink.end(self.ending, &[IoSlice::new(&end)]);
+            self.sending.end_here();
             self.settle();
         }
     }
 
     fn settle(&mut self) {
         if let Some(account) = self.account.take() {
-            account.settle(self.tally.status, self.tally.sent.saturating_sub(self.tally.head_length));
+            let (status, head_length) = self.sent_head;
+            account.settle(status, self.sending.sent().saturating_sub(head_length));
         }
     }
 
@@ -404,7 +278,7 @@ impl Reply {
         }
         let head = self.head.as_ref().ok_or(ReplyError::NoHead)?;
         let (bytes, rule) = head.encode(self.head_only)?;
-        self.tally = Tally { status: head.code(), head_length: bytes.len() as u64, sent: 0 };
+        self.sent_head = (head.code(), bytes.len() as u64);
         self.state = State::Body { rule, sent: 0 };
         self.head = None;
         let mut held = self.held.take().unwrap_or_default();
@@ -429,14 +303,10 @@ impl Reply {
         allowed
     }
 
-    fn check_abort(&self) -> Result<(), ReplyError> {
-        if self.is_aborted() { Err(ReplyError::Aborted) } else { Ok(()) }
-    }
-
     fn check_complete(&mut self) -> Result<(), ReplyError> {
         match self.state {
             State::Body { rule: BodyRule::Exactly(expected), sent } if sent < expected => {
-                match self.is_authorizers() && self.tally.sent == 0 {
+                match self.is_authorizers() && self.sending.sent() == 0 {
                     true => self.state = State::HeadUnsent,
                     false => self.cut(),
                 }
@@ -452,102 +322,8 @@ impl Reply {
 
     fn cut(&mut self) {
         self.state = State::Ended;
-        self.sink.cut(self.ending);
+        self.sending.cut();
         self.settle();
-    }
-
-    /// Sends the parts as STDOUT records; in `pause` if that may take long.
-    fn transmit(&mut self, parts: &[&[u8]], end: Option<&[u8]>, pause: &dyn Pause) -> Result<(), ReplyError> {
-        let length: usize = parts.iter().map(|part| part.len()).sum();
-        if length == 0 && end.is_none() {
-            return Ok(());
-        }
-        self.unpaused += length + SEND_COST;
-        if self.unpaused < LONGEST_HOLD {
-            return self.transmit_records(parts, length, end, pause);
-        }
-        self.unpaused = 0;
-        self.note_length(length as u64);
-        let mut result = Ok(());
-        pause.step_aside(&mut || result = self.transmit_records(parts, length, end, &NothingHeld));
-        result
-    }
-
-    /// That so many bytes are to be sent.
-    fn note_length(&mut self, length: u64) {
-        if !self.takes_long && self.tally.sent + length >= LONG {
-            self.takes_long = true;
-            self.sink.takes_long();
-        }
-    }
-
-    /// Sends a record at a time, and `end` in the same write as the last of them.
-    fn transmit_records(
-        &mut self,
-        parts: &[&[u8]],
-        mut left: usize,
-        end: Option<&[u8]>,
-        pause: &dyn Pause,
-    ) -> Result<(), ReplyError> {
-        let mut parts = Parts { parts, offset: 0 };
-        let mut errors = self.take_errors(end.is_some());
-        loop {
-            let length = left.min(MAX_CONTENT_LEN);
-            let header = encoder::header(RecordType::Stdout, self.ending.request, length);
-            let joined;
-            let mut pieces = Vec::with_capacity(8);
-            pieces.push(IoSlice::new(&errors));
-            if length > 0 {
-                pieces.push(IoSlice::new(&header));
-                parts.take(length, &mut pieces);
-            }
-            if pieces.len() > MAX_PIECES {
-                joined = pieces.iter().map(|piece| &piece[..]).collect::<Vec<_>>().concat();
-                pieces = vec![IoSlice::new(&joined)];
-            }
-            left -= length;
-            match end {
-                Some(end) if left == 0 => {
-                    pieces.push(IoSlice::new(end));
-                    self.state = State::Ended;
-                    self.sink.end(self.ending, &pieces);
-                    self.tally.sent += length as u64;
-                    self.settle();
-                    return Ok(());
-                }
-                _ => {
-                    let room = self.sink.send(self.ending.request, &pieces)?;
-                    self.tally.sent += length as u64;
-                    self.wait(room, pause)?;
-                }
-            }
-            if left == 0 {
-                return Ok(());
-            }
-            errors.clear();
-        }
-    }
-
-    fn wait(&self, room: Room, pause: &dyn Pause) -> Result<(), ReplyError> {
-        if room == Room::Full {
-            pause.pause(&mut || self.sink.wait_for_room(self.ending.request));
-            self.check_abort()?;
-        }
-        Ok(())
-    }
-
-    /// The held-back STDERR text as records; with the stream's end if the answer ends and the stream was ever used.
-    fn take_errors(&mut self, at_the_end: bool) -> Vec<u8> {
-        let mut records = Vec::new();
-        if !self.errors.is_empty() {
-            encoder::encode_stream(&mut records, RecordType::Stderr, self.ending.request, &self.errors);
-            self.errors.clear();
-            self.errors_used = true;
-        }
-        if at_the_end && self.errors_used {
-            encoder::encode_stream(&mut records, RecordType::Stderr, self.ending.request, b"");
-        }
-        records
     }
 }
 
@@ -562,68 +338,22 @@ impl Drop for Reply {
     }
 }
 
-/// Tells whether the peer has given a request up, also after the reply is gone. Does not keep the connection open.
-#[derive(Clone, Debug)]
-pub struct AbortProbe {
-    sink: Weak<dyn Sink>,
-    request: RequestId,
-}
-
-impl AbortProbe {
-    /// Whether the peer has given the request up, or the connection is no more.
-    pub fn is_aborted(&self) -> bool {
-        self.sink.upgrade().is_none_or(|sink| sink.is_aborted(self.request))
-    }
-}
-
-/// Slices taken one after another at any length.
-struct Parts<'a> {
-    parts: &'a [&'a [u8]],
-    offset: usize,
-}
-
-impl<'a> Parts<'a> {
-    fn take<'p>(&mut self, mut length: usize, pieces: &mut Vec<IoSlice<'p>>)
-    where
-        'a: 'p,
-    {
-        while let Some(part) = self.parts.first().filter(|_| length > 0) {
-            let rest = &part[self.offset..];
-            let taken = rest.len().min(length);
-            if taken > 0 {
-                pieces.push(IoSlice::new(&rest[..taken]));
-            }
-            length -= taken;
-            self.offset += taken;
-            if self.offset == part.len() {
-                (self.parts, self.offset) = (&self.parts[1..], 0);
-            }
-        }
-    }
-}
-
-/// About so many bytes may be sent with everything held: some 30 µs.
-const LONGEST_HOLD: usize = 64 * 1024;
-/// What sending nothing would cost, in bytes.
-const SEND_COST: usize = 1024;
-/// To send an answer of this many bytes takes long: some 100 µs.
-const LONG: u64 = 256 * 1024;
-/// Pieces of a record beyond this many are copied together: a system call takes 1024.
-const MAX_PIECES: usize = 64;
 /// How much of an authorizer's body waits for its end. Longer ones are streamed as everybody's.
 const MAX_HELD: usize = MAX_CONTENT_LEN;
-/// Content of a record of file bytes: as many whole pages as a record takes. Parts of pages cost sendfile(2) a second turn.
-const FILE_RECORD_LEN: u64 = 61_440;
 
 #[cfg(test)]
 mod tests {
     use std::cell::Cell;
+    use std::io::IoSlice;
     use std::sync::Mutex;
     use std::sync::atomic::{AtomicBool, Ordering};
     use std::time::Instant;
 
     use super::*;
-    use crate::exchange::{Answered, Journal, Params};
+    use crate::exchange::sending::{FILE_RECORD_LEN, LONG, LONGEST_HOLD, MAX_PIECES};
+    use crate::exchange::sink::{Gone, Room};
+    use crate::exchange::{Answered, Journal, NothingHeld, Params};
+    use crate::protocol::RequestId;
 
     const ID: RequestId = RequestId::new(258);
     const KEPT: Ending = Ending { request: ID, keep_connection: true };
@@ -1189,10 +919,10 @@ mod tests {
         assert!(!reply.is_aborted() && !probe.is_aborted());
         recorder.aborted.store(true, Ordering::Relaxed);
         assert!(reply.is_aborted() && probe.is_aborted());
-        assert!(matches!(reply.write(b"x", &NothingHeld), Err(ReplyError::Aborted)));
-        assert!(matches!(reply.end(&[b"x"], &NothingHeld), Err(ReplyError::Aborted)));
+        assert!(matches!(reply.write(b"x", &NothingHeld), Err(ReplyError::Lost(Lost::Aborted))));
+        assert!(matches!(reply.end(&[b"x"], &NothingHeld), Err(ReplyError::Lost(Lost::Aborted))));
         let file = tempfile::tempfile().unwrap();
-        assert!(matches!(reply.send_file(file, 0, 1, &NothingHeld), Err(ReplyError::Aborted)));
+        assert!(matches!(reply.send_file(file, 0, 1, &NothingHeld), Err(ReplyError::Lost(Lost::Aborted))));
         assert!(recorder.take().is_empty());
         reply.end_aborted();
         reply.end_aborted();
@@ -1208,7 +938,7 @@ mod tests {
         recorder.full.store(true, Ordering::Relaxed);
         recorder.aborted_in_wait.store(true, Ordering::Relaxed);
         let result = reply.write(&vec![b'x'; 3 * MAX_CONTENT_LEN], &NothingHeld);
-        assert!(matches!(result, Err(ReplyError::Aborted)), "{result:?}");
+        assert!(matches!(result, Err(ReplyError::Lost(Lost::Aborted))), "{result:?}");
         assert!(recorder.take().len() <= 1, "nothing behind the abort");
     }
 
@@ -1216,9 +946,9 @@ mod tests {
     fn a_connection_that_is_gone_fails_the_write() {
         let (recorder, mut reply) = opened("200 OK", &[]);
         recorder.gone.store(true, Ordering::Relaxed);
-        assert!(matches!(reply.write(b"x", &NothingHeld), Err(ReplyError::Gone(Gone))));
+        assert!(matches!(reply.write(b"x", &NothingHeld), Err(ReplyError::Lost(Lost::Gone(Gone)))));
         let file = tempfile::tempfile().unwrap();
-        assert!(matches!(reply.send_file(file, 0, 1, &NothingHeld), Err(ReplyError::Gone(Gone))));
+        assert!(matches!(reply.send_file(file, 0, 1, &NothingHeld), Err(ReplyError::Lost(Lost::Gone(Gone)))));
     }
 
     #[derive(Debug, Default)]

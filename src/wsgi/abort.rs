@@ -14,8 +14,7 @@ use pyo3::exceptions::PyBaseException;
 use pyo3::prelude::*;
 
 use super::{Failure, interpreter};
-use crate::exchange::reply::AbortProbe;
-use crate::exchange::{AbortListener, Reply, ReplyError};
+use crate::exchange::{AbortListener, AbortProbe, Lost, Reply, ReplyError};
 
 create_exception!(
     pyfcgid,
@@ -145,7 +144,7 @@ impl Interruption {
     /// Runs code of the application, which the abort may interrupt.
     pub(super) fn run<T>(&self, py: Python<'_>, code: impl FnOnce() -> PyResult<T>) -> Result<T, Failure> {
         if !self.with_state(State::enter) {
-            return Err(ReplyError::Aborted.into());
+            return Err(ReplyError::from(Lost::Aborted).into());
         }
         let _inside = Inside { interruption: self, py };
         Ok(code()?)

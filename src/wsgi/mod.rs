@@ -332,7 +332,7 @@ impl<'py> Gateway<'py> {
     /// What went wrong goes to the log; that the peer has left is nothing to report.
     fn report(&self, line: &RequestLine<'_>, failure: &Failure, start: &StartResponse) {
         let error = match failure {
-            Failure::Reply(error @ (ReplyError::Gone(_) | ReplyError::Aborted)) => return log::debug!("{line}: {error}"),
+            Failure::Reply(error @ ReplyError::Lost(_)) => return log::debug!("{line}: {error}"),
             Failure::Python(_) if start.with_reply(|reply| reply.is_aborted()).unwrap_or(false) => {
                 return log::debug!("{line}: the application ended because the web server gave the request up");
             }

@@ -41,7 +41,7 @@ impl StartResponse {
 
     /// What an application sees when it cannot send.
     fn write_error(&self, py: Python<'_>, error: &ReplyError) -> PyErr {
-        let is_aborted = matches!(error, ReplyError::Gone(_) | ReplyError::Aborted);
+        let is_aborted = matches!(error, ReplyError::Lost(_));
         match &self.interruption {
             Some(interruption) if is_aborted && interruption.abort_here(py) => RequestAborted::new_err(error.to_string()),
             _ => to_python(error),
@@ -121,7 +121,7 @@ pub(super) fn bytes<'a, 'py>(what: &str, object: &'a Bound<'py, PyAny>) -> PyRes
 /// What an application sees when it cannot send.
 pub(super) fn to_python(error: &ReplyError) -> PyErr {
     match error {
-        ReplyError::Gone(_) | ReplyError::Aborted => PyBrokenPipeError::new_err(error.to_string()),
+        ReplyError::Lost(_) => PyBrokenPipeError::new_err(error.to_string()),
         ReplyError::NoHead => PyAssertionError::new_err(error.to_string()),
         ReplyError::Head(_) => PyValueError::new_err(error.to_string()),
         _ => PyRuntimeError::new_err(error.to_string()),

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use pyfcgid::exchange::assembler::Assembled;
-use pyfcgid::exchange::reply::Ending;
-use pyfcgid::exchange::{Assembler, Head, Limits, NothingHeld, Outcome, Refusal, Reply, ReplyError, Request, Roles, Sink};
+use pyfcgid::exchange::{
+    Assembler, Ending, Head, Limits, Lost, NothingHeld, Outcome, Refusal, Reply, ReplyError, Request, Roles, Sink,
+};
 use pyfcgid::protocol::{Decoder, Event, RequestId, Role, Session, SessionLimits};
 
 use crate::plan::{BODY_LIMIT, CONDUCT, MAX_OPEN};
@@ -175,7 +176,7 @@ impl Work {
                 self.reply = Some(reply);
                 Progress::More
             }
-            Err(ReplyError::Aborted) => Progress::Over,
+            Err(ReplyError::Lost(Lost::Aborted)) => Progress::Over,
             Err(error) => panic!("nothing else goes wrong here: {error}"),
         }
     }
