@@ -6,8 +6,7 @@ use std::io::IoSlice;
 use std::sync::Arc;
 
 use pyfcgid::exchange::assembler::Assembled;
-use pyfcgid::exchange::{Assembler, Head, Limits, NothingHeld, Outcome, Reply, Roles, Room, Sink};
-use pyfcgid::exchange::{Ending, Gone};
+use pyfcgid::exchange::{Assembler, Ending, Gone, Head, Limits, NothingHeld, Outcome, Reply, Roles, Room, Sink};
 use pyfcgid::protocol::{Decoder, RequestId, Session, SessionLimits};
 
 use crate::options::Options;

@@ -16,8 +16,7 @@ use super::outbox::{Outbox, Phase, Status};
 use super::passage::Passage;
 use super::refusals::Refusals;
 use crate::exchange::assembler::{Assembled, Refused};
-use crate::exchange::{Assembler, ConnectionId, Exchange, Outcome, Params, Refusal, Reply, Sink};
-use crate::exchange::{Ending, Gone};
+use crate::exchange::{Assembler, ConnectionId, Ending, Exchange, Gone, Outcome, Params, Refusal, Reply, Sink};
 use crate::protocol::{self, Decoder, Error, Event, Record, Session};
 use crate::workers::Queue;
 

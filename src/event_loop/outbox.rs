@@ -20,11 +20,15 @@ use mio::{Interest, Token};
 
 use super::desk::Desk;
 use super::stream::Stream;
-use super::unsent::{Message, Part, Unit, Unsent};
-use crate::exchange::{AbortListener, Room, Sink};
-use crate::exchange::{Ending, Gone};
+use super::unsent::{Message, Part, Unit};
+use crate::exchange::{AbortListener, Ending, Gone, Room, Sink};
 use crate::protocol::RequestId;
 use crate::sys;
+
+mod state;
+
+use state::{HIGH_WATER, LOW_WATER, State};
+pub use state::{Phase, Status};
 
 /// The write side of one connection.
 #[derive(Debug)]
@@ -40,102 +44,10 @@ pub struct Outbox {
     full: AtomicBool,
 }
 
-#[derive(Debug)]
-struct State {
-    phase: Phase,
-    /// Whether the event loop watches the socket.
-    watched: bool,
-    /// Whether a thread writes to the socket. It sends what is queued meanwhile, or has the event loop do so.
-    writing: bool,
-    unsent: Unsent,
-    /// Workers that wait until less of their requests is queued.
-    waiting: Vec<RequestId>,
-    /// When the socket last took something while there was a queue.
-    progress: Instant,
-    open: usize,
-    /// When the last request ended.
-    ended: Instant,
-    finished: Vec<RequestId>,
-    aborted: Vec<RequestId>,
-    /// Who is to be told of aborts. Invariant: of open requests only.
-    listeners: Vec<(RequestId, Arc<dyn AbortListener>)>,
-}
-
-impl State {
-    fn is_aborted(&self, request: RequestId) -> bool {
-        self.phase.is_over() || self.aborted.contains(&request)
-    }
-
-    /// Tells those listeners that listen for one of these requests, for the last time.
-    fn tell_aborted(&mut self, is_aborted: impl Fn(RequestId) -> bool) {
-        self.listeners.retain(|(request, listener)| {
-            let told = is_aborted(*request);
-            if told {
-                listener.aborted();
-            }
-            !told
-        });
-    }
-
-    /// Whether the worker of this request need not wait.
-    fn may_go_on(&self, request: RequestId) -> bool {
-        self.aborted.contains(&request) || self.unsent.weight_of(request) <= LOW_WATER
-    }
-}
-
-/// Where the connection's end is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Phase {
-    /// Requests come and answers go.
-    Open,
-    /// No further request is taken; closes when the open ones have ended.
-    LastRequests,
-    /// Everything has been said; closes when the queue is empty.
-    Flushing,
-    /// Half-closed: what the peer still sends is thrown away until it closes too.
-    Lingering,
-    /// No more.
-    Gone,
-}
-
-impl Phase {
-    /// Whether nothing more may be said.
-    pub fn is_over(self) -> bool {
-        matches!(self, Self::Flushing | Self::Lingering | Self::Gone)
-    }
-}
-
-/// What the event loop needs to know of the write side before it reads.
-#[derive(Clone, Copy, Debug)]
-pub struct Status {
-    /// Where the connection's end is.
-    pub phase: Phase,
-    /// Requests begun and not ended, or whose end is being written.
-    pub open: usize,
-    /// When the last request ended, or the connection was accepted.
-    pub ended: Instant,
-    /// Since when the socket has refused to take anything, if it has.
-    pub stalled_since: Option<Instant>,
-}
-
 impl Outbox {
     /// The write side of `stream`, which is to be watched as `token`.
     pub fn new(stream: Stream, token: Token, desk: Arc<Desk>, now: Instant) -> Self {
-        let (finished, aborted) = (Vec::new(), Vec::new());
-        let state = State {
-            phase: Phase::Open,
-            watched: false,
-            writing: false,
-            unsent: Unsent::default(),
-            waiting: Vec::new(),
-            progress: now,
-            open: 0,
-            ended: now,
-            finished,
-            aborted,
-            listeners: Vec::new(),
-        };
-        let (state, room) = (Mutex::new(state), Condvar::new());
+        let (state, room) = (Mutex::new(State::new(now)), Condvar::new());
         let (any_aborted, full) = (AtomicBool::new(false), AtomicBool::new(false));
         Self { stream, token, desk, state, room, any_aborted, full }
     }
@@ -164,10 +76,7 @@ impl Outbox {
 
     /// Where things stand.
     pub fn status(&self) -> Status {
-        let state = self.lock();
-        let stalled_since = (!state.unsent.is_empty() && !state.writing).then_some(state.progress);
-        let open = state.open + usize::from(state.writing);
-        Status { phase: state.phase, open, ended: state.ended, stalled_since }
+        self.lock().status()
     }
 
     /// A request has begun.
@@ -259,17 +168,6 @@ impl Outbox {
         }
     }
 
-    fn finish(&self, state: &mut State, ending: Ending) {
-        state.open = state.open.saturating_sub(1);
-        state.ended = Instant::now();
-        state.finished.push(ending.request);
-        state.aborted.retain(|aborted| *aborted != ending.request);
-        state.listeners.retain(|(request, _)| *request != ending.request);
-        if !ending.keep_connection && state.phase == Phase::Open {
-            state.phase = Phase::LastRequests;
-        }
-    }
-
     /// Nothing more of a request that was given up: a worker that waits for room hears of it.
     fn send_message(&self, request: RequestId, message: &Message<'_>) -> Result<Room, Gone> {
         let state = self.lock();
@@ -277,7 +175,7 @@ impl Outbox {
             return Ok(Room::Full);
         }
         let (state, sent) = self.write(state, request, message);
-        sent.map(|()| self.room_for(request, &state))
+        sent.map(|()| state.room_for(request))
     }
 
     /// Writes `message`, or queues it if others are before it.
@@ -327,10 +225,6 @@ impl Outbox {
     fn wait_for_socket(&self, state: &mut State) {
         state.progress = Instant::now();
         self.interest(state, Interest::READABLE | Interest::WRITABLE);
-    }
-
-    fn room_for(&self, request: RequestId, state: &State) -> Room {
-        if state.unsent.is_empty() || state.unsent.weight_of(request) <= HIGH_WATER { Room::Plenty } else { Room::Full }
     }
 
     fn write_unsent(&self, state: &mut State) -> Result<bool, Gone> {
@@ -426,7 +320,7 @@ impl Sink for Outbox {
 
     fn end(&self, ending: Ending, pieces: &[IoSlice<'_>]) {
         let mut state = self.lock();
-        self.finish(&mut state, ending);
+        state.finish(ending);
         let (mut state, _) = self.write(state, ending.request, &Message::Bytes(pieces));
         self.note_ended(&mut state, ending.request);
         self.advance(&mut state);
@@ -434,7 +328,7 @@ impl Sink for Outbox {
 
     fn cut(&self, ending: Ending) {
         let mut state = self.lock();
-        self.finish(&mut state, ending);
+        state.finish(ending);
         // nginx without fastcgi_keep_conn takes a bare close as a regular end, but not bytes that are no record.
         let poison: &[u8] = if ending.keep_connection { &[] } else { &[0xff; 16] };
         let (mut state, sent) = self.write(state, ending.request, &Message::Bytes(&[IoSlice::new(poison)]));
@@ -463,9 +357,3 @@ impl Sink for Outbox {
         }
     }
 }
-
-/// Above this many queued bytes of its request, or sixteen times as many of a file, a worker waits, and above this many of ended ones the
-/// event loop reads no further request.
-const HIGH_WATER: usize = 256 * 1024;
-/// It goes on below this.
-const LOW_WATER: usize = 64 * 1024;

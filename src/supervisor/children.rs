@@ -20,107 +20,12 @@ use crate::link::Command;
 
 mod backoff;
 mod child;
+mod terms;
+mod time;
 
 use backoff::Backoff;
 use child::{Child, State};
-
-/// A child's number within its pool. Counts up and is never used again, unlike a process id.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ChildId(pub u32);
-
-/// Counts the reloads: what a child was started with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Generation(pub u32);
-
-/// What the pool's settings say of its children.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Policy {
-    /// Fewest children.
-    pub min: usize,
-    /// Most children.
-    pub max: usize,
-    /// How long a child may take until it serves.
-    pub startup_timeout: Duration,
-    /// How long running requests may go on after a stop or a retirement.
-    pub graceful_timeout: Duration,
-    /// After how long without need the pool shrinks; `None` is never.
-    pub idle_timeout: Option<Duration>,
-    /// After how long a child is replaced; `None` is never.
-    pub max_lifetime: Option<Duration>,
-}
-
-/// What is to be done.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Action {
-    /// Start a child.
-    Spawn(ChildId, Generation),
-    /// Send it a command.
-    Tell(ChildId, Command),
-    /// End it while it starts, when it does not listen to commands.
-    Terminate(ChildId),
-    /// Kill it.
-    Kill(ChildId),
-    /// For whoever waits for it.
-    Report(Outcome),
-    /// For the log: something is wrong.
-    Note(String),
-    /// For the log: all is as it should be.
-    Inform(String),
-}
-
-/// What has come of a start, a reload or a stop.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// The first children serve.
-    Started,
-    /// One of the first children does not.
-    NotStarted(Failure),
-    /// The children of the new generation serve, and no other begins a request.
-    Reloaded,
-    /// The new generation does not come up; the old one serves on if the first child failed.
-    NotReloaded(Failure),
-    /// No child is left.
-    Stopped,
-}
-
-/// Why a child does not serve.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failure {
-    /// The exit code that says whose fault it is, of sysexits.
-    pub code: u8,
-    /// What the operator is told.
-    pub text: String,
-}
-
-/// How fast to stop.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stop {
-    /// When the running requests have been answered.
-    Gracefully,
-    /// At once.
-    Now,
-}
-
-/// Something a child, or its end, has said.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Said {
-    /// It serves.
-    Ready,
-    /// It can't.
-    Failed(Failure),
-    /// It begins no further request.
-    Retired,
-    /// It wants to be replaced.
-    Worn,
-    /// All its workers are busy.
-    Saturated,
-    /// They are not any more.
-    Relieved,
-    /// It has no connection, and had no request for the idle timeout.
-    Unused,
-    /// The process has ended; how, in words.
-    Exited(String),
-}
+pub use terms::{Action, ChildId, Failure, Generation, Outcome, Policy, Said, Stop};
 
 /// What is going on beside keeping the number.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -339,87 +244,8 @@ impl Children {
         self.plan(now);
     }
 
-    /// Time has passed.
-    pub fn handle_timeout(&mut self, now: Instant) {
-        for index in 0..self.children.len() {
-            if self.deadline(&self.children[index]).is_some_and(|deadline| deadline <= now) {
-                self.expire(index, now);
-            }
-        }
-        for child in &mut self.children {
-            if child.answer_due().is_some_and(|due| due <= now) {
-                child.state = State::Retiring(true);
-                self.actions.push(Action::Note("a retiring child does not answer; the others are not held up".to_owned()));
-            }
-        }
-        if self.shrinks_at().is_some_and(|when| when <= now) {
-            self.shrink(now);
-        }
-        self.plan(now);
-    }
-
-    /// A child says only once that it has too much to do, so it is still so until it says otherwise. Nor may the last one that has
-    /// time go, or there would soon have to be another.
-    fn shrink(&mut self, now: Instant) {
-        let saturated = self.saturated();
-        if saturated > 0 && saturated + 1 >= self.serving().count() {
-            self.last_need = now;
-            return;
-        }
-        self.last_need += SHRINK_INTERVAL;
-        self.wanted -= 1;
-    }
-
     fn saturated(&self) -> usize {
         self.count(|child| child.state == State::Serving && child.saturated)
-    }
-
-    /// When [`Self::handle_timeout`] is to be called at the latest.
-    pub fn next_deadline(&self) -> Option<Instant> {
-        let of_children = self.children.iter().filter_map(|child| self.deadline(child));
-        let retry = self.backoff.until().filter(|_| self.is_short());
-        let answers = self.children.iter().filter_map(Child::answer_due);
-        of_children.chain(answers).chain(self.shrinks_at()).chain(retry).min()
-    }
-
-    /// The last child never goes this way: see [`Said::Unused`].
-    fn shrinks_at(&self) -> Option<Instant> {
-        let may = self.may_shrink() && self.wanted > 1 && self.serving().count() >= self.wanted;
-        self.policy.idle_timeout.filter(|_| may).map(|timeout| self.last_need + timeout)
-    }
-
-    fn deadline(&self, child: &Child) -> Option<Instant> {
-        let policy = &self.policy;
-        let patience = match (child.state, &self.phase) {
-            _ if child.killed => return None,
-            (State::Booting, _) => policy.startup_timeout,
-            (State::Serving, _) if child.worn => return None,
-            (State::Serving, _) => policy.max_lifetime?.mul_f64(child.lifetime_share()),
-            (State::Ending, Phase::Stopping(Stop::Now)) => QUICK_END,
-            (State::Retiring(_) | State::Ending, _) => policy.graceful_timeout + END_SLACK,
-        };
-        Some(child.since + patience)
-    }
-
-    fn expire(&mut self, index: usize, now: Instant) {
-        let (id, state) = (self.children[index].id, self.children[index].state);
-        match state {
-            State::Serving => {
-                self.actions.push(Action::Inform("a child has reached max-lifetime and is replaced".to_owned()));
-                return self.children[index].worn = true;
-            }
-            State::Booting => {
-                let limit = self.policy.startup_timeout;
-                let text = format!("a child did not serve within startup-timeout ({} s)", limit.as_secs_f64());
-                self.fail(index, Failure { code: EX_SOFTWARE, text }, now);
-            }
-            State::Retiring(_) | State::Ending => {
-                self.actions.push(Action::Note("a child did not end within graceful-timeout and is killed".to_owned()));
-            }
-        }
-        let child = &mut self.children[index];
-        (child.killed, child.state) = (true, State::Ending);
-        self.actions.push(Action::Kill(id));
     }
 
     fn serve(&mut self, index: usize, now: Instant) {
@@ -560,11 +386,6 @@ impl Children {
 
 /// Something pyfcgid runs is broken: the application.
 const EX_SOFTWARE: u8 = 70;
-/// How long a child may take beyond `graceful-timeout` before it is killed. It has limits of its own, which come first.
-const END_SLACK: Duration = Duration::from_secs(3);
-/// The same, when it was told to end at once.
-const QUICK_END: Duration = Duration::from_secs(2);
-const SHRINK_INTERVAL: Duration = Duration::from_secs(1);
 /// As for the option.
 const MAX_CHILDREN: usize = 1024;
 

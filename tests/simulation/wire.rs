@@ -5,8 +5,7 @@ use std::fs::File;
 use std::io::IoSlice;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use pyfcgid::exchange::{Ending, Gone};
-use pyfcgid::exchange::{Room, Sink};
+use pyfcgid::exchange::{Ending, Gone, Room, Sink};
 use pyfcgid::protocol::RequestId;
 
 #[derive(Debug, Default)]

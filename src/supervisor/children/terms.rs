@@ -1,0 +1,103 @@
+//! What goes in and out: what has happened to the children, and what is to be done.
+
+use std::time::Duration;
+
+use crate::link::Command;
+
+/// A child's number within its pool. Counts up and is never used again, unlike a process id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ChildId(pub u32);
+
+/// Counts the reloads: what a child was started with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Generation(pub u32);
+
+/// What the pool's settings say of its children.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// Fewest children.
+    pub min: usize,
+    /// Most children.
+    pub max: usize,
+    /// How long a child may take until it serves.
+    pub startup_timeout: Duration,
+    /// How long running requests may go on after a stop or a retirement.
+    pub graceful_timeout: Duration,
+    /// After how long without need the pool shrinks; `None` is never.
+    pub idle_timeout: Option<Duration>,
+    /// After how long a child is replaced; `None` is never.
+    pub max_lifetime: Option<Duration>,
+}
+
+/// What is to be done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Start a child.
+    Spawn(ChildId, Generation),
+    /// Send it a command.
+    Tell(ChildId, Command),
+    /// End it while it starts, when it does not listen to commands.
+    Terminate(ChildId),
+    /// Kill it.
+    Kill(ChildId),
+    /// For whoever waits for it.
+    Report(Outcome),
+    /// For the log: something is wrong.
+    Note(String),
+    /// For the log: all is as it should be.
+    Inform(String),
+}
+
+/// What has come of a start, a reload or a stop.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The first children serve.
+    Started,
+    /// One of the first children does not.
+    NotStarted(Failure),
+    /// The children of the new generation serve, and no other begins a request.
+    Reloaded,
+    /// The new generation does not come up; the old one serves on if the first child failed.
+    NotReloaded(Failure),
+    /// No child is left.
+    Stopped,
+}
+
+/// Why a child does not serve.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// The exit code that says whose fault it is, of sysexits.
+    pub code: u8,
+    /// What the operator is told.
+    pub text: String,
+}
+
+/// How fast to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// When the running requests have been answered.
+    Gracefully,
+    /// At once.
+    Now,
+}
+
+/// Something a child, or its end, has said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Said {
+    /// It serves.
+    Ready,
+    /// It can't.
+    Failed(Failure),
+    /// It begins no further request.
+    Retired,
+    /// It wants to be replaced.
+    Worn,
+    /// All its workers are busy.
+    Saturated,
+    /// They are not any more.
+    Relieved,
+    /// It has no connection, and had no request for the idle timeout.
+    Unused,
+    /// The process has ended; how, in words.
+    Exited(String),
+}

@@ -1,0 +1,93 @@
+//! What passing time does: children that take too long, or have lived long enough, and more of them than are needed.
+
+use std::time::{Duration, Instant};
+
+use super::child::{Child, State};
+use super::{Action, Children, EX_SOFTWARE, Failure, Phase, Stop};
+
+impl Children {
+    /// Time has passed.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        for index in 0..self.children.len() {
+            if self.deadline(&self.children[index]).is_some_and(|deadline| deadline <= now) {
+                self.expire(index, now);
+            }
+        }
+        for child in &mut self.children {
+            if child.answer_due().is_some_and(|due| due <= now) {
+                child.state = State::Retiring(true);
+                self.actions.push(Action::Note("a retiring child does not answer; the others are not held up".to_owned()));
+            }
+        }
+        if self.shrinks_at().is_some_and(|when| when <= now) {
+            self.shrink(now);
+        }
+        self.plan(now);
+    }
+
+    /// A child says only once that it has too much to do, so it is still so until it says otherwise. Nor may the last one that has
+    /// time go, or there would soon have to be another.
+    fn shrink(&mut self, now: Instant) {
+        let saturated = self.saturated();
+        if saturated > 0 && saturated + 1 >= self.serving().count() {
+            self.last_need = now;
+            return;
+        }
+        self.last_need += SHRINK_INTERVAL;
+        self.wanted -= 1;
+    }
+
+    /// When [`Self::handle_timeout`] is to be called at the latest.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        let of_children = self.children.iter().filter_map(|child| self.deadline(child));
+        let retry = self.backoff.until().filter(|_| self.is_short());
+        let answers = self.children.iter().filter_map(Child::answer_due);
+        of_children.chain(answers).chain(self.shrinks_at()).chain(retry).min()
+    }
+
+    /// The last child never goes this way: see [`Said::Unused`].
+    fn shrinks_at(&self) -> Option<Instant> {
+        let may = self.may_shrink() && self.wanted > 1 && self.serving().count() >= self.wanted;
+        self.policy.idle_timeout.filter(|_| may).map(|timeout| self.last_need + timeout)
+    }
+
+    fn deadline(&self, child: &Child) -> Option<Instant> {
+        let policy = &self.policy;
+        let patience = match (child.state, &self.phase) {
+            _ if child.killed => return None,
+            (State::Booting, _) => policy.startup_timeout,
+            (State::Serving, _) if child.worn => return None,
+            (State::Serving, _) => policy.max_lifetime?.mul_f64(child.lifetime_share()),
+            (State::Ending, Phase::Stopping(Stop::Now)) => QUICK_END,
+            (State::Retiring(_) | State::Ending, _) => policy.graceful_timeout + END_SLACK,
+        };
+        Some(child.since + patience)
+    }
+
+    fn expire(&mut self, index: usize, now: Instant) {
+        let (id, state) = (self.children[index].id, self.children[index].state);
+        match state {
+            State::Serving => {
+                self.actions.push(Action::Inform("a child has reached max-lifetime and is replaced".to_owned()));
+                return self.children[index].worn = true;
+            }
+            State::Booting => {
+                let limit = self.policy.startup_timeout;
+                let text = format!("a child did not serve within startup-timeout ({} s)", limit.as_secs_f64());
+                self.fail(index, Failure { code: EX_SOFTWARE, text }, now);
+            }
+            State::Retiring(_) | State::Ending => {
+                self.actions.push(Action::Note("a child did not end within graceful-timeout and is killed".to_owned()));
+            }
+        }
+        let child = &mut self.children[index];
+        (child.killed, child.state) = (true, State::Ending);
+        self.actions.push(Action::Kill(id));
+    }
+}
+
+/// How long a child may take beyond `graceful-timeout` before it is killed. It has limits of its own, which come first.
+const END_SLACK: Duration = Duration::from_secs(3);
+/// The same, when it was told to end at once.
+const QUICK_END: Duration = Duration::from_secs(2);
+const SHRINK_INTERVAL: Duration = Duration::from_secs(1);
