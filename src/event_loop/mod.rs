@@ -98,8 +98,8 @@ pub struct EventLoop {
     accept_error_said: Option<Instant>,
     limit_reported: bool,
     stop_at: Option<Instant>,
-    /// Connections on which nothing had come when the stop began.
-    new_at_stop: Vec<usize>,
+    /// Connections on which nothing had come when the stop began, and until when they may send a first request.
+    new_at_stop: Vec<(usize, Instant)>,
     /// Whether others serve on, so that connections are handed over and not closed.
     retiring: bool,
     is_worn: bool,

@@ -23,7 +23,7 @@ impl EventLoop {
         for key in keys {
             self.read(key, false);
             match self.connections.get_mut(key) {
-                Some(connection) if connection.is_new() => self.new_at_stop.push(key),
+                Some(connection) if connection.is_new() => self.new_at_stop.push((key, self.now + FIRST_REQUEST)),
                 Some(connection) => connection.finish(),
                 None => {}
             }
@@ -32,9 +32,8 @@ impl EventLoop {
 
     /// Whoever has just connected is about to send a request, and could not know of the stop.
     pub(super) fn finish_new(&mut self) {
-        let stopped_at = self.stop_at.map(|deadline| deadline - self.settings.graceful_timeout);
-        if stopped_at.is_some_and(|stopped_at| self.now >= stopped_at + FIRST_REQUEST) {
-            for key in std::mem::take(&mut self.new_at_stop) {
+        if self.new_at_stop.first().is_some_and(|(_, until)| self.now >= *until) {
+            for (key, _) in std::mem::take(&mut self.new_at_stop) {
                 if let Some(connection) = self.connections.get_mut(key) {
                     connection.finish();
                 }
