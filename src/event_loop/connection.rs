@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,6 +14,7 @@ use super::ledger::Ledger;
 use super::outbox::{Outbox, Phase, Status};
 use super::passage::Passage;
 use super::refusals::Refusals;
+use super::stream::PeerName;
 use crate::exchange::assembler::{Assembled, Refused};
 use crate::exchange::{Assembler, ConnectionId, Ending, Exchange, Gone, Outcome, Params, Refusal, Reply, Sink};
 use crate::protocol::{self, Decoder, Error, Event, Record, Session};
@@ -38,24 +38,6 @@ pub struct Connection {
     input_left: bool,
     /// Whether it is on the list of those that are to be read later.
     deferred: bool,
-}
-
-/// Who is at the other end, for messages.
-#[derive(Clone, Copy, Debug)]
-pub enum PeerName {
-    /// A TCP address.
-    Tcp(SocketAddr),
-    /// A Unix socket, which has no name at its other end.
-    Unix,
-}
-
-impl fmt::Display for PeerName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Tcp(address) => address.fmt(f),
-            Self::Unix => f.write_str("unix socket"),
-        }
-    }
 }
 
 /// What a connection borrows from the event loop while it reads.

@@ -4,10 +4,9 @@
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
 
-use super::connection::PeerName;
 use super::listener::Listener;
 use super::passage::{Passage, Traveller};
-use super::stream::Stream;
+use super::stream::{PeerName, Stream};
 use crate::sys::epoll;
 
 /// The listening sockets and the passage of one event loop.

@@ -239,7 +239,7 @@ mod tests {
     use std::thread;
 
     use super::*;
-    use crate::event_loop::connection::PeerName;
+    use crate::event_loop::stream::PeerName;
     use crate::event_loop::stream::Stream;
     use crate::event_loop::{Passage, Settings};
     use crate::exchange::{Exchange, Limits, NothingHeld, Pause, Roles};

@@ -5,8 +5,7 @@ use std::os::fd::{AsRawFd, RawFd};
 
 use socket2::{Domain, Socket};
 
-use super::connection::PeerName;
-use super::stream::Stream;
+use super::stream::{PeerName, Stream};
 use crate::listener::{self, SocketFile};
 
 /// A listening socket as the event loop holds it.

@@ -35,7 +35,7 @@ mod stream;
 mod timers;
 mod unsent;
 
-use connection::{Connection, Context, PeerName, Turn};
+use connection::{Connection, Context, Turn};
 use controls::{Controls, Heard};
 use desk::Desk;
 use entrance::{Door, Entrance};
@@ -45,7 +45,7 @@ use outbox::Outbox;
 pub use passage::Passage;
 use refusals::Refusals;
 pub use shared::SharedLoop;
-use stream::Stream;
+use stream::{PeerName, Stream};
 use timers::Timers;
 
 /// What the event loop is to keep to.

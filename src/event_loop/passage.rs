@@ -8,8 +8,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 
 use socket2::{Domain, Socket};
 
-use super::connection::PeerName;
-use super::stream::Stream;
+use super::stream::{PeerName, Stream};
 use crate::protocol::MAX_RECORD_LEN;
 use crate::sys::passing;
 

@@ -1,7 +1,8 @@
 //! A connected socket of either kind, readable and writable by reference.
 
+use std::fmt;
 use std::io::{self, IoSlice, Read, Write};
-use std::net::Shutdown;
+use std::net::{Shutdown, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
 use crate::sys;
@@ -13,6 +14,24 @@ pub enum Stream {
     Tcp(mio::net::TcpStream),
     /// Unix.
     Unix(mio::net::UnixStream),
+}
+
+/// Who is at the other end, for messages.
+#[derive(Clone, Copy, Debug)]
+pub enum PeerName {
+    /// A TCP address.
+    Tcp(SocketAddr),
+    /// A Unix socket, which has no name at its other end.
+    Unix,
+}
+
+impl fmt::Display for PeerName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            Self::Unix => f.write_str("unix socket"),
+        }
+    }
 }
 
 impl Stream {

@@ -13,7 +13,7 @@ use pyo3::create_exception;
 use pyo3::exceptions::PyBaseException;
 use pyo3::prelude::*;
 
-use super::{Failure, interpreter};
+use super::{Failure, thread};
 use crate::exchange::{AbortListener, AbortProbe, Lost, Reply, ReplyError};
 
 create_exception!(
@@ -59,7 +59,7 @@ pub(super) struct Interrupter {
 impl Interrupter {
     /// For the thread that calls; `aborts` leads to the thread that raises.
     pub(super) fn new(aborts: Sender<Arc<Interruption>>) -> Self {
-        Self { thread: interpreter::this_thread(), aborts }
+        Self { thread: thread::current(), aborts }
     }
 
     /// Listens for the abort of the request that is to be answered now.
@@ -155,14 +155,14 @@ impl Interruption {
         let exception = py.get_type::<RequestAborted>();
         self.with_state(|state| {
             if state.abort() {
-                interpreter::raise_in_thread(&exception, self.thread);
+                thread::raise_in(&exception, self.thread);
             }
         });
     }
 
     /// The same, found out by the application itself, which failed to write: whether it is to see the exception at once.
     pub(super) fn abort_here(&self, py: Python<'_>) -> bool {
-        if interpreter::this_thread() != self.thread {
+        if thread::current() != self.thread {
             return false;
         }
         let (raise, was_raised) = self.with_state(|state| (state.abort(), *state == State::Raised));

@@ -4,7 +4,7 @@
 
 #![allow(unsafe_code)]
 
-use std::ffi::{CStr, CString, c_long};
+use std::ffi::{CStr, CString};
 use std::mem::MaybeUninit;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyType};
+use pyo3::types::PyDict;
 use thiserror::Error;
 
 mod absence;
@@ -267,19 +267,6 @@ fn start_thread(py: Python<'_>, run: RunWorker, number: usize) -> PyResult<Py<Py
     let thread = py.import("threading")?.getattr("Thread")?.call((), Some(&keywords))?;
     thread.call_method0("start")?;
     Ok(thread.unbind())
-}
-
-/// Python's number of the thread that calls. `threading.get_ident` may have been replaced by the application, as gevent does.
-pub(super) fn this_thread() -> c_long {
-    // SAFETY: it takes nothing, and may be called by any thread.
-    unsafe { ffi::PyThread_get_thread_ident() }.cast_signed()
-}
-
-/// Has Python raise `exception` in another thread, between two bytecodes of what runs there.
-pub(super) fn raise_in_thread(exception: &Bound<'_, PyType>, thread: c_long) {
-    // SAFETY: this thread is attached, as `exception` shows; Python takes a reference of its own, and looks the number up among
-    // its threads.
-    unsafe { ffi::PyThreadState_SetAsyncExc(thread, exception.as_ptr()) };
 }
 
 /// An exception as Python prints it.

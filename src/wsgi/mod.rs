@@ -26,6 +26,7 @@ mod output;
 mod path;
 mod slot;
 mod start_response;
+mod thread;
 mod turns;
 
 use abort::{Aborted, Interrupter, Interruption};
