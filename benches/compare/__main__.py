@@ -78,12 +78,13 @@ def raise_limit_on_files():
 
 def prepare(options, target):
     tools = install(target)
-    pyfcgid = build("pyfcgid", "--bin", "pyfcgid")
+    programs = {"pyfcgid": build("pyfcgid", "--bin", "pyfcgid")}
+    programs["floor"] = build("floor", "--bench", "floor")
     generator = build("load", "--bench", "load", "--no-default-features")
     large = target / LARGE_FILE
     if not large.exists() or large.stat().st_size != LARGE:
         large.write_bytes(os.urandom(1024) * (LARGE // 1024))
-    return Bench(tools, pyfcgid, generator, options.rounds, options.share, large)
+    return Bench(tools, programs, generator, options.rounds, options.share, large)
 
 
 def measure(bench, options):

@@ -23,6 +23,7 @@ U1, U8, U64 = Peer(UWSGI, 1, "uWSGI fastcgi, 1 thread"), Peer(UWSGI, 8, "uWSGI f
 UW1, UW8 = Peer("uWSGI uwsgi", 1), Peer("uWSGI uwsgi", 8)
 BJOERN, GRANIAN, GRANIAN64 = Peer("bjoern", 1), Peer("Granian", 1), Peer("Granian", 64)
 SYNC, GTHREAD, GTHREAD64 = Peer("Gunicorn sync", 1), Peer("Gunicorn gthread", 8), Peer("Gunicorn gthread", 64)
+FLOOR = Peer("floor", 1)
 FLUP, WAITRESS, MOD_WSGI, PHP = Peer("flup6", 1), Peer("Waitress", 4), Peer("mod_wsgi", 8), Peer("PHP-FPM", 1)
 
 FASTCGI_ALONE = Section(
@@ -30,7 +31,7 @@ FASTCGI_ALONE = Section(
     "hello, alone over FastCGI on a Unix socket",
     "hello",
     ALONE,
-    [P1, P8, U1, U8, FLUP],
+    [FLOOR, P1, P8, U1, U8, FLUP],
     [
         Case("kept-1", "kept connections, 1 at once", 10000, 1, HELLO),
         Case("kept-16", "kept connections, 16 at once", 30000, 16, HELLO),
@@ -94,7 +95,7 @@ UPLOAD = Section(
     "an upload of 50 MB, behind the same nginx",
     "upload",
     NGINX,
-    [P1, P8, UW1, BJOERN, GRANIAN, GTHREAD],
+    [P1, P8, UW1, U1, BJOERN, GRANIAN, GTHREAD],
     [Case("upload", "1 at once", 4, 1, ("--body", LARGE, "--expect", f"{LARGE}\n"))],
     UW1.name,
 )
@@ -103,7 +104,7 @@ DOWNLOAD = Section(
     "a file of 50 MB by wsgi.file_wrapper, behind the same nginx",
     "download",
     NGINX,
-    [P1, P8, UW1, BJOERN, GRANIAN, GTHREAD],
+    [P1, P8, UW1, U1, BJOERN, GRANIAN, GTHREAD],
     [Case("download", "1 at once", 4, 1, ("--expect-length", LARGE))],
     UW1.name,
 )

@@ -13,13 +13,17 @@ FASTCGI, UWSGI, HTTP = "fastcgi", "uwsgi", "http"
 # `write`, if there is one, makes configuration files. `keeps`: whether connections can be kept open.
 Kind = namedtuple("Kind", "name peer speaks keeps command write stop_signal tcp", defaults=[None, signal.SIGINT, False])
 # A kind with an application, in a directory of its own.
-Start = namedtuple("Start", "tools pyfcgid place module threads address")
+Start = namedtuple("Start", "tools programs place module threads address")
 
 
 def pyfcgid(start):
-    command = [start.pyfcgid, "serve", start.module, "--listen", f"unix:{start.address}", "--log-level", "warn"]
+    command = [start.programs["pyfcgid"], "serve", start.module, "--listen", f"unix:{start.address}", "--log-level", "warn"]
     command += ["--threads", start.threads, "--venv", start.tools.bin.parent, "--max-connections", 20000]
     return command + (["--user", "root"] if os.geteuid() == 0 else [])
+
+
+def floor(start):
+    return [start.programs["floor"], start.address, start.module]
 
 
 def uwsgi_with(socket_option):
@@ -119,6 +123,7 @@ KINDS = {
     kind.name: kind
     for kind in [
         Kind("pyfcgid", "pyfcgid", FASTCGI, True, pyfcgid),
+        Kind("floor", "floor", FASTCGI, True, floor),
         Kind("uWSGI fastcgi", "uWSGI", FASTCGI, False, uwsgi_with("--fastcgi-socket")),
         Kind("uWSGI uwsgi", "uWSGI", UWSGI, False, uwsgi_with("--uwsgi-socket")),
         Kind("flup6", "flup6", FASTCGI, True, script("flup_server.py")),
@@ -141,10 +146,10 @@ class Peer:
         self.threads = threads
         self.name = label or kind
 
-    def start(self, tools, program, place, module, environment):
+    def start(self, tools, programs, place, module, environment):
         number = len(list(place.glob("*.log")))
         address = ("127.0.0.1", free_port()) if self.kind.tcp else place / f"s{number}.sock"
-        start = Start(tools, program, place, module, self.threads, address)
+        start = Start(tools, programs, place, module, self.threads, address)
         if self.kind.write:
             self.kind.write(start)
         return Server(self.name, self.kind.command(start), place, address, environment, self.kind.stop_signal)

@@ -20,9 +20,9 @@ SHARED_MEMORY, ENOUGH_ROOM = "/dev/shm", 1 << 30
 class Bench:
     """The tools, the programs and the measure of a run."""
 
-    def __init__(self, tools, pyfcgid, generator, rounds, share, large):
+    def __init__(self, tools, programs, generator, rounds, share, large):
         self.tools = tools
-        self.pyfcgid = pyfcgid
+        self.programs = programs
         self.generator = generator
         self.rounds = rounds
         self.share = share
@@ -72,7 +72,7 @@ class Running:
             self.faults[peer.name] = f"not installed: {missing[0]}: {bench.tools.missing[missing[0]]}"
             return
         environment = {"LARGE_FILE": str(bench.large), "HOME": str(self.place), "TMPDIR": str(self.place)}
-        server = peer.start(bench.tools, bench.pyfcgid, self.place, self.section.module, environment)
+        server = peer.start(bench.tools, bench.programs, self.place, self.section.module, environment)
         self.servers[peer.name] = server
         try:
             server.wait_until_it_listens()
