@@ -299,9 +299,12 @@ impl Sink for Outbox {
         self.send_message(request, &Message::Bytes(pieces))
     }
 
-    fn send_file(&self, request: RequestId, header: &[u8], file: &Arc<File>, offset: u64, length: usize) -> Result<Room, Gone> {
+    fn fetch(&self, file: &File, offset: u64, length: usize) {
         // The event loop sends what the socket refuses, and must not wait for a disk. If it can't be read, sending says so.
         let _ = sys::fd::fetch(file, offset, length);
+    }
+
+    fn send_file(&self, request: RequestId, header: &[u8], file: &Arc<File>, offset: u64, length: usize) -> Result<Room, Gone> {
         self.send_message(request, &Message::File(header, Part { file: Arc::clone(file), offset, length }))
     }
 

@@ -179,7 +179,13 @@ impl Sending {
     }
 
     fn transmit_file(&mut self, file: &Arc<File>, mut offset: u64, end: u64) -> Result<(), Lost> {
+        let mut fetched = offset;
         while offset < end {
+            if offset == fetched {
+                let length = (end - offset).min(FETCH_LEN);
+                self.sink.fetch(file, offset, length as usize);
+                fetched += length;
+            }
             let length = (end - offset).min(FILE_RECORD_LEN) as usize;
             let header = encoder::header(RecordType::Stdout, self.ending.request, length);
             let room = self.sink.send_file(self.ending.request, &header, file, offset, length)?;
@@ -253,3 +259,5 @@ pub(super) const LONG: u64 = 256 * 1024;
 pub(super) const MAX_PIECES: usize = 64;
 /// Content of a record of file bytes: as many whole pages as a record takes. Parts of pages cost sendfile(2) a second turn.
 pub(super) const FILE_RECORD_LEN: u64 = 61_440;
+/// So much of a file is fetched at once: whole records.
+const FETCH_LEN: u64 = 4 * FILE_RECORD_LEN;

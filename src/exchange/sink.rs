@@ -21,6 +21,9 @@ pub trait Sink: Send + Sync + fmt::Debug {
     /// [`Gone`] when the connection is no more.
     fn send(&self, request: RequestId, pieces: &[IoSlice<'_>]) -> Result<Room, Gone>;
 
+    /// A part of a file is about to be sent, and may be read now if that takes its time: nobody waits for a disk later.
+    fn fetch(&self, _file: &File, _offset: u64, _length: usize) {}
+
     /// Takes one record whose content is a part of a file.
     ///
     /// # Errors
