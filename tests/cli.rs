@@ -264,10 +264,11 @@ fn check_of_an_app_that_cannot_be_imported_is_70_with_the_traceback() {
 fn check_warns_of_what_is_probably_a_mistake() {
     let (directory, app) = site();
     let mut command = pyfcgid(&["check", path_text(&app), "--python-path", "/nonexistent"]);
-    let ended = run(command.env("PYFCGID_THREAD", "3").env("PYFCGID_PORT", "tcp://10.0.0.1:80"));
+    let ended = run(command.env("PYFCGID_ABROT", "raise").env("PYFCGID_THREAD", "3").env("PYFCGID_PORT", "tcp://10.0.0.1:80"));
     drop(directory);
     assert_eq!(ended.code, 0, "{}", ended.err);
     let expected = [
+        "pyfcgid: warning: the environment variable PYFCGID_ABROT is ignored: did you mean PYFCGID_ABORT?",
         "pyfcgid: warning: the environment variable PYFCGID_THREAD is ignored: did you mean PYFCGID_THREADS?",
         "pyfcgid: warning: python-path (command line): /nonexistent does not exist",
     ];
