@@ -415,6 +415,35 @@ mod tests {
         assert!(config.app.factory);
     }
 
+    /// It would mean the default, or nothing where something has to be.
+    #[test]
+    fn a_list_without_a_value_is_refused_wherever_it_is_typed() {
+        let roles = "must be responder, authorizer or filter";
+        let setting = SETTINGS.iter().find(|setting| setting.name == "roles").unwrap();
+        for text in ["", ",", " , "] {
+            let mut typed = flags(&[("app", "b")]);
+            typed.insert(setting.name, split_text(setting, text, &Origin::Flag));
+            assert_eq!(message(load(typed, &[], None)), format!("--roles {text:?}: {roles}"));
+            let refused = message(in_file(&format!("[pool.b]\napp = \"b\"\nroles = {text:?}\n")));
+            assert_eq!(refused, format!("site.toml:3: roles = {text:?}: {roles}"));
+        }
+        for (variable, reason) in [
+            ("PYFCGID_ROLES", roles),
+            ("PYFCGID_LISTEN", "must be an address such as"),
+            ("PYFCGID_SUPPLEMENTARY_GROUPS", "must be a name or a number"),
+        ] {
+            let refused = message(load(flags(&[("app", "b")]), &[(variable, ",")], None));
+            assert!(refused.starts_with(&format!("environment variable {variable}=\",\": {reason}")), "{refused}");
+        }
+    }
+
+    #[test]
+    fn a_list_that_may_be_empty_takes_the_place_of_a_weaker_one_when_it_is() {
+        let file = "[pool.b]\napp = \"b\"\npython-path = \"/file\"\n";
+        assert!(pool(load(Layer::from([("python-path", Vec::new())]), &[], Some(file))).python_path.is_empty());
+        assert!(pool(load(Layer::new(), &[("PYFCGID_PYTHON_PATH", ":")], Some(file))).python_path.is_empty());
+    }
+
     #[test]
     fn virtual_env_is_weaker_than_the_file() {
         let config = pool(load(Layer::new(), &[("VIRTUAL_ENV", "/v")], Some("[pool.b]\napp = \"b\"\nvenv = \"/file\"\n")));

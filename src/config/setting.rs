@@ -50,6 +50,11 @@ impl Setting {
         }
     }
 
+    /// Whether it is a list that may have no value at all.
+    pub fn may_be_empty(&self) -> bool {
+        self.kind.is_list() && self.default == Fallback::Nothing
+    }
+
     /// The environment variable that sets it.
     pub fn variable(&self) -> String {
         format!("PYFCGID_{}", self.name.to_ascii_uppercase().replace('-', "_"))
