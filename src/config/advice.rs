@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use super::setting::variable;
 use super::spelling::nearest;
 use super::{Config, INCLUDE, Pool, SETTINGS, Scope};
 
@@ -56,8 +57,7 @@ fn mistyped_variable(name: &str) -> Option<String> {
     let typed = name.strip_prefix("PYFCGID_")?;
     let typed = typed.to_ascii_lowercase().replace('_', "-");
     let meant = alias(&typed).or_else(|| nearest(&typed, names().chain(["config"]))).filter(|meant| *meant != typed)?;
-    let meant = meant.to_ascii_uppercase().replace('-', "_");
-    Some(format!("the environment variable {name} is ignored: did you mean PYFCGID_{meant}?"))
+    Some(format!("the environment variable {name} is ignored: did you mean {}?", variable(meant)))
 }
 
 fn names() -> impl Iterator<Item = &'static str> {

@@ -34,6 +34,15 @@ impl Origin {
             Self::Flag | Self::Environment(_) | Self::Default => Path::new(""),
         }
     }
+
+    /// The option `key` as who typed this would type it.
+    pub(super) fn spell(&self, key: &str) -> String {
+        match self {
+            Self::Flag => format!("--{key}"),
+            Self::Environment(_) => super::setting::variable(key),
+            Self::File { .. } | Self::Default => key.to_owned(),
+        }
+    }
 }
 
 impl fmt::Display for Origin {

@@ -57,8 +57,13 @@ impl Setting {
 
     /// The environment variable that sets it.
     pub fn variable(&self) -> String {
-        format!("PYFCGID_{}", self.name.to_ascii_uppercase().replace('-', "_"))
+        variable(self.name)
     }
+}
+
+/// The environment variable that sets the option `name`.
+pub(super) fn variable(name: &str) -> String {
+    format!("PYFCGID_{}", name.to_ascii_uppercase().replace('-', "_"))
 }
 
 /// A value as it was typed.
