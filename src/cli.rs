@@ -386,7 +386,7 @@ mod tests {
 
     #[test]
     fn a_wrong_command_line_is_64_and_says_what_is_right() {
-        let table: [(&[&str], &str); 22] = [
+        let table: [(&[&str], &str); 23] = [
             (&["serve", "shop", "--thread", "4"], "--threads"),
             (&["serve", "shop", "--roles", ""], "pyfcgid: --roles \"\": must be responder, authorizer or filter\n"),
             (&["serve", "shop", "--roles=,"], "pyfcgid: --roles \",\": must be responder, authorizer or filter\n"),
@@ -418,6 +418,7 @@ mod tests {
             (&["serve", "my-shop"], "application \"my-shop\": must be a dotted module name"),
             (&["serv"], "did you mean serve?"),
             (&["request", "search"], "must start with a slash"),
+            (&["request", "--connect", "127.0.0.1"], "--connect \"127.0.0.1\": must have a port, as in 127.0.0.1:9000\n"),
         ];
         for (args, text) in table {
             let exit = refused(args);

@@ -103,10 +103,7 @@ impl Typed<'_> {
 fn parse_connect(text: &OsStr) -> Result<ListenAddress, ValueError> {
     let named = |reason: &dyn std::fmt::Display| ValueError::new(format!("--connect {text:?}: {reason}"));
     let typed = text.to_str().ok_or_else(|| named(&"must be UTF-8"))?;
-    match ListenAddress::parse(typed).map_err(|error| named(&error))? {
-        ListenAddress::Fd(_) => Err(named(&"must be an address, not a descriptor")),
-        address => Ok(address),
-    }
+    ListenAddress::parse_to_connect(typed).map_err(|error| named(&error))
 }
 
 fn parse_method(text: &OsStr) -> Result<Vec<u8>, ValueError> {
