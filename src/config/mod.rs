@@ -116,6 +116,11 @@ impl Config {
         self.origins.get(key).cloned().unwrap_or(Origin::Default)
     }
 
+    /// The control socket, if it has a name of its own and not that of the PID file.
+    pub fn own_control_socket(&self) -> Option<&Path> {
+        self.control_socket.as_deref().filter(|_| self.origin("control-socket") != Origin::Default)
+    }
+
     fn resolve(layers: Layers<'_>) -> Result<Self, Error> {
         let mut config = Self::unset();
         for setting in SETTINGS {
