@@ -148,7 +148,12 @@ fn help_is_grouped_and_complete() {
         assert!(ended.out.contains("Usage: pyfcgid "));
     }
     let ended = run(&mut pyfcgid(&["request", "--help"]));
-    assert!(ended.code == 0 && ended.out.contains("--connect") && ended.out.contains("28  out of time"), "{}", ended.out);
+    assert!(
+        ended.code == 0
+            && ["--connect", "--role", "--data-file", "28  out of time"].iter().all(|part| ended.out.contains(part)),
+        "{}",
+        ended.out
+    );
 }
 
 #[test]
@@ -285,34 +290,76 @@ fn a_bad_venv_is_told_with_where_it_was_named() {
     assert!(ended.err.starts_with(&expected), "{}", ended.err);
 }
 
+/// `pyfcgid serve`, and how to ask it.
+struct Server {
+    address: String,
+    _process: Running,
+}
+
+impl Server {
+    /// Serves this application on a socket in this directory.
+    fn start(directory: &Path, app: &Path, args: &[&str]) -> Self {
+        let socket = directory.join("hello.sock");
+        let address = format!("unix:{}", socket.display());
+        let mut command = pyfcgid(&["serve", path_text(app), "--listen", &address]);
+        let log = temporary();
+        command.args(args).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log.try_clone().unwrap());
+        let mut process = Running(command.spawn().unwrap());
+        let begin = Instant::now();
+        while UnixStream::connect(&socket).is_err() {
+            let ended = process.0.try_wait().unwrap();
+            assert!(ended.is_none() && begin.elapsed() < DEADLINE, "no server: {}", text(&mut log.try_clone().unwrap()));
+            thread::sleep(Duration::from_millis(5));
+        }
+        Self { address, _process: process }
+    }
+
+    fn ask(&self, args: &[&str], input: &[u8]) -> Ended {
+        let connect = ["request", "--max-time", "20s", "--connect", &self.address];
+        run_with_input(&mut pyfcgid(&[&connect, args].concat()), input)
+    }
+}
+
 #[test]
 fn request_talks_to_serve() {
     let (directory, app) = site();
-    let socket = directory.path().join("hello.sock");
-    let address = format!("unix:{}", socket.display());
-    let mut command = pyfcgid(&["serve", path_text(&app), "--listen", &address]);
-    let log = temporary();
-    let mut server =
-        Running(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log.try_clone().unwrap()).spawn().unwrap());
-    let begin = Instant::now();
-    while UnixStream::connect(&socket).is_err() {
-        let ended = server.0.try_wait().unwrap();
-        assert!(ended.is_none() && begin.elapsed() < DEADLINE, "no server: {}", text(&mut log.try_clone().unwrap()));
-        thread::sleep(Duration::from_millis(5));
-    }
-    let ask = |args: &[&str], input: &[u8]| {
-        let connect = ["request", "--max-time", "20s", "--connect", &address];
-        run_with_input(&mut pyfcgid(&[&connect, args].concat()), input)
-    };
-    let ended = ask(&["/?a=b"], b"");
+    let server = Server::start(directory.path(), &app, &[]);
+    let ended = server.ask(&["/?a=b"], b"");
     assert_eq!((ended.code, ended.out.as_str(), ended.err.as_str()), (0, "GET a=b ", ""));
-    let ended = ask(&["-d", "@-"], b"from stdin\n");
+    let ended = server.ask(&["-d", "@-"], b"from stdin\n");
     assert_eq!((ended.code, ended.out.as_str()), (0, "POST  from stdin\n"));
-    let ended = ask(&["-i", "/missing"], b"");
+    let ended = server.ask(&["-i", "/missing"], b"");
     assert!(ended.code == 0 && ended.out.contains("Status: 404 Not Found\r\n"), "{}", ended.out);
-    let ended = ask(&["--fail", "/missing"], b"");
+    let ended = server.ask(&["--fail", "/missing"], b"");
     assert_eq!((ended.code, ended.out.as_str()), (22, ""));
     assert_eq!(ended.err, "pyfcgid: the answer's status is 404 Not Found\n");
+}
+
+#[test]
+fn request_asks_in_each_role() {
+    let directory = tempfile::tempdir().unwrap();
+    let app = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/apps/roles.py");
+    let server = Server::start(directory.path(), &app, &["--roles", "authorizer,filter"]);
+    let ended = server.ask(&["-i", "--role", "authorizer", "/"], b"");
+    assert_eq!((ended.code, ended.err.as_str()), (0, ""));
+    assert!(ended.out.contains("Variable-ROLE_SEEN: authorizer\r\n"), "{}", ended.out);
+    assert_eq!(server.ask(&["--role", "authorizer", "--fail", "/deny"], b"").code, 22);
+    let file = directory.path().join("file.txt");
+    fs::write(&file, "x".repeat(100_000)).unwrap();
+    let filter = ["--role", "filter", "--data-file", path_text(&file), "-d", "body"];
+    let seen: serde_json::Value = serde_json::from_str(&server.ask(&filter, b"").out).unwrap();
+    assert_eq!(
+        (seen["role"].as_str(), seen["body"].as_str(), seen["length"].as_str()),
+        (Some("filter"), Some("body"), Some("100000"))
+    );
+    assert_eq!(seen["data"].as_str().map(str::len), Some(100_000));
+    let ended = server.ask(&["/"], b"");
+    assert_eq!(
+        (ended.code, ended.err.contains("is not offered in this role (see its option roles)")),
+        (8, true),
+        "{}",
+        ended.err
+    );
 }
 
 #[test]
