@@ -6,7 +6,7 @@
 use std::fs::{self, File};
 use std::io::{Read, Seek, Write};
 use std::net::TcpListener;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -47,6 +47,19 @@ fn pyfcgid(args: &[&str]) -> Command {
         command.env("PYFCGID_USER", "root");
     }
     command
+}
+
+/// The same command, run by another one, which has to replace itself with what it is given.
+fn under(wrapper: &[&str], command: &Command) -> Command {
+    let mut wrapped = Command::new(wrapper[0]);
+    wrapped.args(&wrapper[1..]).arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => wrapped.env(name, value),
+            None => wrapped.env_remove(name),
+        };
+    }
+    wrapped
 }
 
 fn run(command: &mut Command) -> Ended {
@@ -242,8 +255,8 @@ fn check_prints_every_pool_of_the_file_and_of_those_it_includes() {
 #[test]
 fn what_check_prints_is_a_file_that_check_accepts() {
     let (directory, app) = site();
-    let args =
-        ["check", path_text(&app), "--listen", "unix:/run/a.sock", "--mount=/x", "--env", "A=\"b\" c", "--idle-timeout", "0"];
+    let listen = format!("unix:{}", directory.path().join("a.sock").display());
+    let args = ["check", path_text(&app), "--listen", &listen, "--mount=/x", "--env", "A=\"b\" c", "--idle-timeout", "0"];
     let first = run(&mut pyfcgid(&args));
     assert_eq!(first.code, 0, "{}", first.err);
     let file = directory.path().join("printed.toml");
@@ -253,6 +266,99 @@ fn what_check_prints_is_a_file_that_check_accepts() {
     let values =
         |text: &str| text.lines().map(|line| line.split(" #").next().unwrap().trim_end().to_owned()).collect::<Vec<_>>();
     assert_eq!(values(&first.out), values(&second.out));
+}
+
+/// The messages of `check` and of `serve` with these options, which are wrong, without tracebacks and the log.
+fn refusals(app: &Path, options: &[&str], code: i32) -> [Vec<String>; 2] {
+    ["check", "serve"].map(|command| {
+        let ended = run(&mut pyfcgid(&[&[command, path_text(app)], options].concat()));
+        assert_eq!((ended.code, ended.out.as_str()), (code, ""), "{command} {options:?}: {}", ended.err);
+        ended.err.lines().filter(|line| line.starts_with("pyfcgid: ")).map(str::to_owned).collect()
+    })
+}
+
+#[test]
+fn check_says_of_each_file_that_cannot_be_what_serve_says() {
+    let (directory, app) = site();
+    let place = |name: &str| directory.path().join(name).display().to_string();
+    fs::write(place("text"), "no process\n").unwrap();
+    fs::create_dir(place("directory")).unwrap();
+    for (name, file, code, told) in [
+        ("--log", "file:none/log", 78, "can't open the log file"),
+        ("--log", "file:directory", 78, "Is a directory"),
+        ("--access-log", "file:text/log", 78, "Not a directory"),
+        ("--syslog-socket", "none", 78, "can't reach the syslog daemon"),
+        ("--pid-file", "none/pid", 71, "the directory must exist and be writable: No such file or directory"),
+        ("--pid-file", "text", 71, "this is a file with other content"),
+        ("--control-socket", "none/control", 71, "none does not exist; create it"),
+        ("--control-socket", "text", 71, "there is something that is not a socket"),
+        ("--listen", "unix:none/sock", 71, "none does not exist; create it"),
+        ("--listen", "unix:directory", 71, "there is something that is not a socket"),
+    ] {
+        let typed = match file.split_once(':') {
+            Some((kind, name)) => format!("{kind}:{}", place(name)),
+            None => place(file),
+        };
+        let free = format!("unix:{}", place("free.sock"));
+        let mut options = vec!["--listen", &free, name, &typed];
+        if name == "--listen" {
+            options.drain(..2);
+        } else if name == "--syslog-socket" {
+            options.extend(["--log", "syslog"]);
+        }
+        let [checked, served] = refusals(&app, &options, code);
+        // A control socket that is beside the PID file is wrong as well.
+        assert_eq!((checked.first(), checked.len() <= 2), (served.first(), true), "{checked:?}");
+        assert!(served.len() == 1 && served[0].contains(told), "{served:?}");
+    }
+    let names: Vec<_> = fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert!(names.len() == 3 || names.len() == 4 && names.iter().any(|name| name == "__pycache__"), "{names:?}");
+}
+
+#[test]
+fn check_says_all_that_is_wrong_and_makes_nothing() {
+    let (directory, app) = site();
+    let place = |name: &str| directory.path().join(name).display().to_string();
+    fs::write(&app, "import a_module_that_is_not_there\n").unwrap();
+    let (pid, listen, log) = (place("none/pid"), format!("unix:{}", place("none/sock")), format!("file:{}", place("log")));
+    let ended = run(&mut pyfcgid(&["check", path_text(&app), "--pid-file", &pid, "--listen", &listen, "--log", &log]));
+    let told: Vec<_> = ended.err.lines().filter(|line| line.starts_with("pyfcgid: ")).collect();
+    // The control socket is beside the PID file.
+    assert!(ended.code == 71 && told.len() == 4 && told[3].contains("a_module_that_is_not_there"), "{}", ended.err);
+    assert!(!Path::new(&place("log")).exists());
+}
+
+#[test]
+fn check_of_what_runs_finds_nothing_wrong() {
+    let (directory, app) = site();
+    let place = |name: &str| directory.path().join(name).display().to_string();
+    let (pid, log) = (place("pid"), format!("file:{}", place("log")));
+    let options = ["--pid-file", &pid, "--log", &log];
+    let server = Server::start(directory.path(), &app, &options);
+    let ended = run(&mut pyfcgid(&[&["check", path_text(&app), "--listen", &server.address], &options[..]].concat()));
+    assert_eq!((ended.code, ended.err.as_str()), (0, ""));
+    assert_eq!(server.ask(&["/?still"], b"").out, "GET still ");
+}
+
+#[test]
+fn a_directory_that_this_user_may_not_write_to_is_told_by_check_as_by_serve() {
+    let (directory, app) = site();
+    let closed = directory.path().join("closed");
+    fs::create_dir(&closed).unwrap();
+    fs::set_permissions(&closed, fs::Permissions::from_mode(0o555)).unwrap();
+    let options = ["--listen", &format!("unix:{}/sock", closed.display()), "--log", &format!("file:{}/log", closed.display())];
+    // Root, whom permissions do not stop.
+    let is_root = File::create(closed.join("probe")).is_ok();
+    for command in ["check", "serve"] {
+        let mut pyfcgid = pyfcgid(&[&[command, path_text(&app)], &options[..]].concat());
+        if is_root {
+            pyfcgid = under(&["setpriv", "--bounding-set=-dac_override,-dac_read_search"], &pyfcgid);
+        }
+        let ended = run(&mut pyfcgid);
+        let told = format!("pyfcgid: can't open the log file {}/log;", closed.display());
+        assert!(ended.code == 78 && ended.err.starts_with(&told), "{command}: {} {}", ended.code, ended.err);
+        assert!(ended.err.contains("Permission denied"), "{}", ended.err);
+    }
 }
 
 #[test]

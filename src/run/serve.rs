@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::path::PathBuf;
 
 use super::error::Error;
-use super::{access_log, child, parse, privileges, warnings};
+use super::{access_log, child, log_settings, parse, privileges, warnings};
 use crate::cli::Command;
 use crate::config::{self, Config};
 use crate::daemon::{self, PidFile, Readiness, Side};
@@ -19,7 +19,6 @@ use crate::sys::process::ProcessId;
 use crate::sys::{self, signal};
 
 mod activation;
-mod log_settings;
 
 /// Serves until a signal or `pyfcgid stop` ends it; returns the exit code. With `daemonize` the launching process returns when all
 /// pools serve, or with what is wrong.
