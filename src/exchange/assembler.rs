@@ -102,6 +102,13 @@ enum Stage {
 }
 
 impl Stage {
+    fn params(&self) -> Option<&Params> {
+        match self {
+            Self::Params(_) => None,
+            Self::Input { params, .. } | Self::Draining { params, .. } => Some(params),
+        }
+    }
+
     fn into_params(self) -> Params {
         match self {
             Self::Params(_) => Params::default(),
@@ -124,6 +131,11 @@ impl Assembler {
     /// Whether no request is incomplete.
     pub fn is_empty(&self) -> bool {
         self.partial.is_empty()
+    }
+
+    /// The parameters of those that are, as far as they could be read.
+    pub fn incomplete(&self) -> impl Iterator<Item = Option<&Params>> {
+        self.partial.values().map(|partial| partial.stage.params())
     }
 
     /// Takes one event. `open_requests` counts those on this connection that have begun and not ended, this one included.

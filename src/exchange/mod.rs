@@ -22,7 +22,7 @@ pub use head::{BodySource, Head, HeadError};
 pub use journal::{Account, Answered, Journal};
 pub use refusal::Refusal;
 pub use reply::{NothingHeld, Pause, Reply, ReplyError, Room, Sink};
-pub use request::{ConnectionId, Params, Request};
+pub use request::{ConnectionId, Params, ParamsView, Request};
 pub use roles::Roles;
 
 /// A complete request and the right to answer it, once.

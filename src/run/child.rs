@@ -108,9 +108,6 @@ fn serve(
     (&*link).write_all(&Report::Ready.encode())?;
     drop(not_yet);
     let stopped = event_loop.stand_by()?;
-    if stopped.abandoned > 0 {
-        log::warn!("stopping; requests that are not answered: {}", stopped.abandoned);
-    }
     limit_the_end(pool.graceful_timeout);
     let patience = if stopped.abandoned > 0 { Duration::ZERO } else { pool.graceful_timeout };
     let running = interpreter.join_workers(&threads, Instant::now() + patience);
