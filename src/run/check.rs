@@ -61,7 +61,7 @@ fn check_pool(pool: &config::Pool) -> Result<u8, Error> {
             ExitReason::Code(code) => u8::try_from(code).unwrap_or(u8::MAX),
             reason => {
                 drop(writeln!(io::stderr(), "pyfcgid: the import of {} ended the process: {reason}", pool.app));
-                super::error::EX_SOFTWARE
+                process::EX_SOFTWARE
             }
         }),
     }

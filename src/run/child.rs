@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::error::{EX_SOFTWARE, Error};
+use super::error::Error;
 use super::{access_log, loading, settings};
 use crate::config::{self, Config};
 use crate::event_loop::{self, EventLoop, Passage, SharedLoop};
@@ -17,6 +17,7 @@ use crate::link::{Command, Report};
 use crate::listener::{BindError, Listener};
 use crate::supervisor::Inherited;
 use crate::sys::poll::Interest;
+use crate::sys::process::EX_SOFTWARE;
 use crate::sys::{self, signal};
 use crate::workers::Source;
 use crate::wsgi::interpreter::LINKED_VERSION;

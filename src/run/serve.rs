@@ -150,7 +150,7 @@ impl Program for Server {
     fn read_config(&self) -> Result<Config, Failure> {
         let mut config = match parse(&self.arguments) {
             Ok(Command::Serve(config)) => config,
-            Ok(_) => return Err(Failure { code: super::error::EX_CONFIG, text: "this is no `serve` any more".to_owned() }),
+            Ok(_) => return Err(Failure { code: config::EX_CONFIG, text: "this is no `serve` any more".to_owned() }),
             Err(exit) => return Err(Failure { code: exit.code, text: exit.message }),
         };
         access_log::validate(&config).map_err(|error| failure(error.into()))?;

@@ -17,6 +17,7 @@
 use std::time::{Duration, Instant};
 
 use crate::link::Command;
+use crate::sys::process::EX_SOFTWARE;
 
 mod backoff;
 mod child;
@@ -558,8 +559,6 @@ impl Children {
     }
 }
 
-/// Something pyfcgid runs is broken: the application.
-const EX_SOFTWARE: u8 = 70;
 /// How long a child may take beyond `graceful-timeout` before it is killed. It has limits of its own, which come first.
 const END_SLACK: Duration = Duration::from_secs(3);
 /// The same, when it was told to end at once.

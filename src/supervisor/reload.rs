@@ -11,6 +11,7 @@ use super::{Phase, Supervisor, passage};
 use crate::config::{self, Config};
 use crate::listener::BindError;
 use crate::logging::with_causes;
+use crate::sys::process::EX_OSERR;
 
 /// A reload that goes on.
 #[derive(Debug, Default)]
@@ -175,5 +176,3 @@ impl Supervisor<'_> {
 
 /// What is no pool's fault has this for its name, which no pool can have.
 const ALL: &str = "";
-/// The system refuses something.
-const EX_OSERR: u8 = 71;
