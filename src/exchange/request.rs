@@ -110,7 +110,9 @@ impl Params {
 
     /// The value of `name`; of several, the last.
     pub fn get(&self, name: &[u8]) -> Option<&[u8]> {
-        let found = self.0.pairs.iter().rev().map(|pair| self.slices(*pair)).find(|(found, _)| *found == name);
+        // Few names are as long as another, so that hardly any has to be looked at.
+        let as_long = self.0.pairs.iter().rev().filter(|pair| pair.name_length as usize == name.len());
+        let found = as_long.map(|pair| self.slices(*pair)).find(|(found, _)| *found == name);
         found.map(|(_, value)| value)
     }
 
