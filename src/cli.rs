@@ -184,12 +184,8 @@ fn load(matches: &ArgMatches, environment: Environment<'_>) -> Result<Config, Ex
 fn flags(matches: &ArgMatches) -> Result<Layer, Exit> {
     let mut layer = Layer::new();
     for setting in SETTINGS {
-        let mut items = Vec::new();
         for value in matches.get_many::<OsString>(setting.name).into_iter().flatten() {
-            items.extend(flag_items(setting, value)?);
-        }
-        if !items.is_empty() {
-            layer.insert(setting.name, items);
+            layer.entry(setting.name).or_default().extend(flag_items(setting, value)?);
         }
     }
     Ok(layer)
@@ -359,6 +355,7 @@ mod tests {
         let config = pool(&["-l", ":1", "shop", "--listen", ":2", "--threads", "2", "--threads", "3", "--factory"]);
         assert_eq!((config.listen.len(), config.threads, config.app.factory), (2, 3, true));
         assert_eq!(pool(&["shop", "--python-path", "/a:/b", "--python-path=/c"]).python_path.len(), 3);
+        assert_eq!(pool(&["shop", "--python-path", "", "--roles", "filter,"]).python_path.len(), 0);
     }
 
     #[test]
@@ -389,8 +386,11 @@ mod tests {
 
     #[test]
     fn a_wrong_command_line_is_64_and_says_what_is_right() {
-        let table: [(&[&str], &str); 19] = [
+        let table: [(&[&str], &str); 23] = [
             (&["serve", "shop", "--thread", "4"], "--threads"),
+            (&["serve", "shop", "--roles", ""], "pyfcgid: --roles \"\": must be responder, authorizer or filter\n"),
+            (&["serve", "shop", "--roles=,"], "pyfcgid: --roles \",\": must be responder, authorizer or filter\n"),
+            (&["serve", "shop", "--env", ""], "pyfcgid: --env \"\": must be NAME=VALUE\n"),
             (
                 &["serve", "shop", "--workers", "2"],
                 "pyfcgid: --workers is not known: here it is --processes, and --threads sets the workers of each\n",
@@ -418,6 +418,7 @@ mod tests {
             (&["serve", "my-shop"], "application \"my-shop\": must be a dotted module name"),
             (&["serv"], "did you mean serve?"),
             (&["request", "search"], "must start with a slash"),
+            (&["request", "--connect", "127.0.0.1"], "--connect \"127.0.0.1\": must have a port, as in 127.0.0.1:9000\n"),
         ];
         for (args, text) in table {
             let exit = refused(args);

@@ -16,11 +16,11 @@ use std::thread;
 use std::time::Duration;
 
 use crate::config::value::parse_duration;
-use crate::config::{ListenAddress, ValueError};
+use crate::config::{ListenAddress, Role, ValueError};
 use crate::protocol::record::{HEADER_LEN, MAX_CONTENT_LEN};
 use crate::protocol::{RecordType, encoder};
 use answer::Answer;
-use body::Body;
+use body::{Body, Input};
 use connection::{Connection, Deadline};
 
 pub use error::Error;
@@ -30,12 +30,16 @@ pub use error::Error;
 pub struct Options {
     /// Where the application listens; never an inherited descriptor. Every address stands for this machine.
     pub connect: ListenAddress,
+    /// What the application is asked to be.
+    pub role: Role,
     /// The method.
     pub method: Vec<u8>,
     /// Headers by the name that was typed; an empty value takes a usual header away.
     pub headers: Vec<(Vec<u8>, Vec<u8>)>,
-    /// The body.
+    /// The body; an authorizer has none.
     pub data: Option<Data>,
+    /// The file for a filter, and only for one.
+    pub filtered: Option<PathBuf>,
     /// Variables that replace the usual ones of their name.
     pub params: Vec<(Vec<u8>, Vec<u8>)>,
     /// Whether the answer's head is printed.
@@ -64,12 +68,16 @@ pub enum Data {
 pub struct Typed<'a> {
     /// `--connect`.
     pub connect: Option<&'a OsStr>,
+    /// `--role`.
+    pub role: Option<&'a OsStr>,
     /// `-X`.
     pub method: Option<&'a OsStr>,
     /// Every `-H`.
     pub headers: Vec<&'a OsStr>,
     /// `-d`.
     pub data: Option<&'a OsStr>,
+    /// `--data-file`.
+    pub data_file: Option<&'a OsStr>,
     /// Every `--param`.
     pub params: Vec<&'a OsStr>,
     /// `--max-time`.
@@ -84,13 +92,17 @@ impl Typed<'_> {
     /// # Errors
     /// A line that names the option and says what is allowed.
     pub fn parse(&self) -> Result<Options, ValueError> {
+        let role = self.role.map_or(Ok(Role::Responder), parse_role)?;
+        self.check_input_of(role)?;
         let data = self.data.map(parse_data);
         let method = self.method.unwrap_or(OsStr::new(if data.is_some() { "POST" } else { "GET" }));
         Ok(Options {
             connect: parse_connect(self.connect.unwrap_or(OsStr::new(DEFAULT_ADDRESS)))?,
+            role,
             method: parse_method(method)?,
             headers: self.headers.iter().map(|text| parse_header(text)).collect::<Result<_, _>>()?,
             data,
+            filtered: self.data_file.map(PathBuf::from),
             params: self.params.iter().map(|text| parse_param(text)).collect::<Result<_, _>>()?,
             include_head: false,
             fail: false,
@@ -98,15 +110,25 @@ impl Typed<'_> {
             path: parse_path(self.path.unwrap_or(OsStr::new("/")))?,
         })
     }
+
+    /// Each role has its streams.
+    fn check_input_of(&self, role: Role) -> Result<(), ValueError> {
+        match (role, self.data, self.data_file) {
+            (Role::Authorizer, Some(_), _) => Err(ValueError::new("-d is not for --role authorizer: it gets no body")),
+            (Role::Responder | Role::Authorizer, _, Some(_)) => Err(ValueError::new("--data-file is for --role filter only")),
+            _ => Ok(()),
+        }
+    }
 }
 
 fn parse_connect(text: &OsStr) -> Result<ListenAddress, ValueError> {
     let named = |reason: &dyn std::fmt::Display| ValueError::new(format!("--connect {text:?}: {reason}"));
     let typed = text.to_str().ok_or_else(|| named(&"must be UTF-8"))?;
-    match ListenAddress::parse(typed).map_err(|error| named(&error))? {
-        ListenAddress::Fd(_) => Err(named(&"must be an address, not a descriptor")),
-        address => Ok(address),
-    }
+    ListenAddress::parse_to_connect(typed).map_err(|error| named(&error))
+}
+
+fn parse_role(text: &OsStr) -> Result<Role, ValueError> {
+    Role::parse(&text.to_string_lossy()).map_err(|error| ValueError::new(format!("--role {text:?}: {error}")))
 }
 
 fn parse_method(text: &OsStr) -> Result<Vec<u8>, ValueError> {
@@ -180,13 +202,13 @@ pub fn run(options: &Options, out: &mut impl Write, err: &mut impl Write) -> u8 
 }
 
 fn exchange(options: &Options, out: &mut impl Write, err: &mut impl Write) -> Result<(), Error> {
-    let body = options.data.as_ref().map(Body::open).transpose()?;
+    let input = Input::open(options)?;
     let deadline = Deadline::after(options.max_time);
     let connection = Connection::open(&options.connect, deadline)?;
-    let head = request::encode_head(options, body.as_ref().map(|body| body.length), connection.local_port())?;
+    let head = request::encode_head(options, &input, connection.local_port())?;
     let mut answer = Answer::new(options, out, err);
     thread::scope(|scope| {
-        let sender = scope.spawn(|| send(&connection, &head, body));
+        let sender = scope.spawn(|| send(&connection, &head, input));
         let received = answer.receive(&connection);
         // A sender that still waits for room waits for nothing now.
         connection.shut_down();
@@ -198,8 +220,8 @@ fn exchange(options: &Options, out: &mut impl Write, err: &mut impl Write) -> Re
 }
 
 /// Sends everything. Fails only for a body that cannot be read: what a broken connection means, the answer says, or its absence.
-fn send(connection: &Connection, head: &[u8], body: Option<Body>) -> Result<(), Error> {
-    match send_records(connection, head, body) {
+fn send(connection: &Connection, head: &[u8], input: Input) -> Result<(), Error> {
+    match send_records(connection, head, input) {
         Err(SendError::Body(error)) => {
             connection.shut_down();
             Err(error)
@@ -208,9 +230,18 @@ fn send(connection: &Connection, head: &[u8], body: Option<Body>) -> Result<(), 
     }
 }
 
-fn send_records(connection: &Connection, head: &[u8], body: Option<Body>) -> Result<(), SendError> {
+fn send_records(connection: &Connection, head: &[u8], input: Input) -> Result<(), SendError> {
+    connection.send(head).map_err(|_| SendError::Connection)?;
+    send_stream(connection, RecordType::Stdin, input.stdin)?;
+    match input.data {
+        Some(data) => send_stream(connection, RecordType::Data, Some(data)),
+        None => Ok(()),
+    }
+}
+
+/// A whole stream, its end included.
+fn send_stream(connection: &Connection, stream: RecordType, body: Option<Body>) -> Result<(), SendError> {
     let send = |bytes: &[u8]| connection.send(bytes).map_err(|_| SendError::Connection);
-    send(head)?;
     if let Some(mut body) = body {
         let mut content = vec![0; MAX_CONTENT_LEN];
         loop {
@@ -219,11 +250,11 @@ fn send_records(connection: &Connection, head: &[u8], body: Option<Body>) -> Res
                 break;
             }
             let mut record = Vec::with_capacity(HEADER_LEN + count);
-            encoder::encode_stream(&mut record, RecordType::Stdin, request::REQUEST_ID, &content[..count]);
+            encoder::encode_stream(&mut record, stream, request::REQUEST_ID, &content[..count]);
             send(&record)?;
         }
     }
-    send(&encoder::header(RecordType::Stdin, request::REQUEST_ID, 0))
+    send(&encoder::header(stream, request::REQUEST_ID, 0))
 }
 
 /// Why not all of a request was sent.
@@ -546,6 +577,9 @@ mod tests {
             Typed { headers: vec![OsStr::new(": b")], ..typed() },
             Typed { params: vec![OsStr::new("NOTHING")], ..typed() },
             Typed { max_time: Some(OsStr::new("soon")), ..typed() },
+            Typed { role: Some(OsStr::new("server")), ..typed() },
+            Typed { role: Some(OsStr::new("authorizer")), data: Some(OsStr::new("a=1")), ..typed() },
+            Typed { data_file: Some(OsStr::new("file")), ..typed() },
             Typed { path: Some(OsStr::new("http://localhost/")), ..typed() },
             Typed { path: Some(OsStr::new("")), ..typed() },
         ];

@@ -12,6 +12,8 @@ use std::time::{Duration, Instant};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use thiserror::Error;
 
+use crate::sys::file;
+
 /// A listening socket that does not block.
 #[derive(Debug)]
 pub struct Listener {
@@ -102,19 +104,30 @@ impl Listener {
     /// # Errors
     /// [`BindError`]; what was at the path is still there.
     pub fn bind_unix(path: &Path, mode: u32, backlog: u32) -> Result<Self, BindError> {
-        if path.as_os_str().len() > MAX_PATH_LEN {
-            return Err(BindError::TooLong(path.to_owned()));
-        }
-        let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        if !directory.is_dir() {
-            return Err(BindError::NoDirectory { path: path.to_owned(), directory: directory.to_owned() });
-        }
+        Self::check_unix(path)?;
+        let directory = directory_of(path);
         // Two servers that start at once must not both take the file for stale.
         let lock = File::open(directory).and_then(|directory| directory.lock().map(|()| directory));
         patiently(|| remove_stale(path), |error| matches!(error, BindError::Live(_)))?;
         let bound = bind_unix(path, mode, backlog).map_err(|error| refused(format!("unix:{}", path.display()), error));
         drop(lock);
         bound
+    }
+
+    /// Whether [`Self::bind_unix`] would succeed, if no server answers there. Makes nothing.
+    ///
+    /// # Errors
+    /// [`BindError`].
+    pub fn check_unix(path: &Path) -> Result<(), BindError> {
+        if path.as_os_str().len() > MAX_PATH_LEN {
+            return Err(BindError::TooLong(path.to_owned()));
+        }
+        let directory = directory_of(path);
+        if !directory.is_dir() {
+            return Err(BindError::NoDirectory { path: path.to_owned(), directory: directory.to_owned() });
+        }
+        is_socket_there(path)?;
+        file::may_create(path).map_err(|error| refused(format!("unix:{}", path.display()), error))
     }
 
     /// Takes over an inherited listening socket.
@@ -254,11 +267,8 @@ fn listen(socket: &Socket, backlog: u32) -> io::Result<()> {
 
 /// Removes the socket of a server that is gone. Only a connection tells whether it is: so one is tried.
 fn remove_stale(path: &Path) -> Result<(), BindError> {
-    let Ok(found) = fs::symlink_metadata(path) else {
+    if !is_socket_there(path)? {
         return Ok(());
-    };
-    if !found.file_type().is_socket() {
-        return Err(BindError::NotASocket(path.to_owned()));
     }
     let refused_by_nobody = Socket::new(Domain::UNIX, Type::STREAM, None)
         .and_then(|socket| socket.set_nonblocking(true).map(|()| socket))
@@ -268,6 +278,18 @@ fn remove_stale(path: &Path) -> Result<(), BindError> {
         return Err(BindError::Live(path.to_owned()));
     }
     fs::remove_file(path).map_err(|error| refused(format!("unix:{}", path.display()), error))
+}
+
+/// Nothing but a socket may make way for one.
+fn is_socket_there(path: &Path) -> Result<bool, BindError> {
+    match fs::symlink_metadata(path) {
+        Ok(found) if !found.file_type().is_socket() => Err(BindError::NotASocket(path.to_owned())),
+        found => Ok(found.is_ok()),
+    }
+}
+
+fn directory_of(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 fn is_in_use(error: &io::Error) -> bool {

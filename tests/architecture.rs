@@ -40,7 +40,7 @@ const LAYERS: &[Layer] = &[
     layer("wsgi",       &["workers", "exchange", "config", "sys"],                              &["pyo3"]),
     layer("workers",    &["exchange"],                                                          &["crossbeam_channel"]),
     layer("exchange",   &["protocol"],                                                          &["tempfile"]),
-    layer("listener",   &[],                                                                    &["socket2"]),
+    layer("listener",   &["sys"],                                                               &["socket2"]),
     layer("logging",    &["config", "sys"],                                                     &["syslog"]),
     layer("config",     &[],                                                                    &["glob", "toml"]),
     layer("link",       &[],                                                                    &[]),

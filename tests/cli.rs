@@ -6,7 +6,7 @@
 use std::fs::{self, File};
 use std::io::{Read, Seek, Write};
 use std::net::TcpListener;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -47,6 +47,19 @@ fn pyfcgid(args: &[&str]) -> Command {
         command.env("PYFCGID_USER", "root");
     }
     command
+}
+
+/// The same command, run by another one, which has to replace itself with what it is given.
+fn under(wrapper: &[&str], command: &Command) -> Command {
+    let mut wrapped = Command::new(wrapper[0]);
+    wrapped.args(&wrapper[1..]).arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => wrapped.env(name, value),
+            None => wrapped.env_remove(name),
+        };
+    }
+    wrapped
 }
 
 fn run(command: &mut Command) -> Ended {
@@ -148,7 +161,12 @@ fn help_is_grouped_and_complete() {
         assert!(ended.out.contains("Usage: pyfcgid "));
     }
     let ended = run(&mut pyfcgid(&["request", "--help"]));
-    assert!(ended.code == 0 && ended.out.contains("--connect") && ended.out.contains("28  out of time"), "{}", ended.out);
+    assert!(
+        ended.code == 0
+            && ["--connect", "--role", "--data-file", "28  out of time"].iter().all(|part| ended.out.contains(part)),
+        "{}",
+        ended.out
+    );
 }
 
 #[test]
@@ -237,8 +255,8 @@ fn check_prints_every_pool_of_the_file_and_of_those_it_includes() {
 #[test]
 fn what_check_prints_is_a_file_that_check_accepts() {
     let (directory, app) = site();
-    let args =
-        ["check", path_text(&app), "--listen", "unix:/run/a.sock", "--mount=/x", "--env", "A=\"b\" c", "--idle-timeout", "0"];
+    let listen = format!("unix:{}", directory.path().join("a.sock").display());
+    let args = ["check", path_text(&app), "--listen", &listen, "--mount=/x", "--env", "A=\"b\" c", "--idle-timeout", "0"];
     let first = run(&mut pyfcgid(&args));
     assert_eq!(first.code, 0, "{}", first.err);
     let file = directory.path().join("printed.toml");
@@ -248,6 +266,99 @@ fn what_check_prints_is_a_file_that_check_accepts() {
     let values =
         |text: &str| text.lines().map(|line| line.split(" #").next().unwrap().trim_end().to_owned()).collect::<Vec<_>>();
     assert_eq!(values(&first.out), values(&second.out));
+}
+
+/// The messages of `check` and of `serve` with these options, which are wrong, without tracebacks and the log.
+fn refusals(app: &Path, options: &[&str], code: i32) -> [Vec<String>; 2] {
+    ["check", "serve"].map(|command| {
+        let ended = run(&mut pyfcgid(&[&[command, path_text(app)], options].concat()));
+        assert_eq!((ended.code, ended.out.as_str()), (code, ""), "{command} {options:?}: {}", ended.err);
+        ended.err.lines().filter(|line| line.starts_with("pyfcgid: ")).map(str::to_owned).collect()
+    })
+}
+
+#[test]
+fn check_says_of_each_file_that_cannot_be_what_serve_says() {
+    let (directory, app) = site();
+    let place = |name: &str| directory.path().join(name).display().to_string();
+    fs::write(place("text"), "no process\n").unwrap();
+    fs::create_dir(place("directory")).unwrap();
+    for (name, file, code, told) in [
+        ("--log", "file:none/log", 78, "can't open the log file"),
+        ("--log", "file:directory", 78, "Is a directory"),
+        ("--access-log", "file:text/log", 78, "Not a directory"),
+        ("--syslog-socket", "none", 78, "can't reach the syslog daemon"),
+        ("--pid-file", "none/pid", 71, "the directory must exist and be writable: No such file or directory"),
+        ("--pid-file", "text", 71, "this is a file with other content"),
+        ("--control-socket", "none/control", 71, "none does not exist; create it"),
+        ("--control-socket", "text", 71, "there is something that is not a socket"),
+        ("--listen", "unix:none/sock", 71, "none does not exist; create it"),
+        ("--listen", "unix:directory", 71, "there is something that is not a socket"),
+    ] {
+        let typed = match file.split_once(':') {
+            Some((kind, name)) => format!("{kind}:{}", place(name)),
+            None => place(file),
+        };
+        let free = format!("unix:{}", place("free.sock"));
+        let mut options = vec!["--listen", &free, name, &typed];
+        if name == "--listen" {
+            options.drain(..2);
+        } else if name == "--syslog-socket" {
+            options.extend(["--log", "syslog"]);
+        }
+        let [checked, served] = refusals(&app, &options, code);
+        // A control socket that is beside the PID file is wrong as well.
+        assert_eq!((checked.first(), checked.len() <= 2), (served.first(), true), "{checked:?}");
+        assert!(served.len() == 1 && served[0].contains(told), "{served:?}");
+    }
+    let names: Vec<_> = fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert!(names.len() == 3 || names.len() == 4 && names.iter().any(|name| name == "__pycache__"), "{names:?}");
+}
+
+#[test]
+fn check_says_all_that_is_wrong_and_makes_nothing() {
+    let (directory, app) = site();
+    let place = |name: &str| directory.path().join(name).display().to_string();
+    fs::write(&app, "import a_module_that_is_not_there\n").unwrap();
+    let (pid, listen, log) = (place("none/pid"), format!("unix:{}", place("none/sock")), format!("file:{}", place("log")));
+    let ended = run(&mut pyfcgid(&["check", path_text(&app), "--pid-file", &pid, "--listen", &listen, "--log", &log]));
+    let told: Vec<_> = ended.err.lines().filter(|line| line.starts_with("pyfcgid: ")).collect();
+    // The control socket is beside the PID file.
+    assert!(ended.code == 71 && told.len() == 4 && told[3].contains("a_module_that_is_not_there"), "{}", ended.err);
+    assert!(!Path::new(&place("log")).exists());
+}
+
+#[test]
+fn check_of_what_runs_finds_nothing_wrong() {
+    let (directory, app) = site();
+    let place = |name: &str| directory.path().join(name).display().to_string();
+    let (pid, log) = (place("pid"), format!("file:{}", place("log")));
+    let options = ["--pid-file", &pid, "--log", &log];
+    let server = Server::start(directory.path(), &app, &options);
+    let ended = run(&mut pyfcgid(&[&["check", path_text(&app), "--listen", &server.address], &options[..]].concat()));
+    assert_eq!((ended.code, ended.err.as_str()), (0, ""));
+    assert_eq!(server.ask(&["/?still"], b"").out, "GET still ");
+}
+
+#[test]
+fn a_directory_that_this_user_may_not_write_to_is_told_by_check_as_by_serve() {
+    let (directory, app) = site();
+    let closed = directory.path().join("closed");
+    fs::create_dir(&closed).unwrap();
+    fs::set_permissions(&closed, fs::Permissions::from_mode(0o555)).unwrap();
+    let options = ["--listen", &format!("unix:{}/sock", closed.display()), "--log", &format!("file:{}/log", closed.display())];
+    // Root, whom permissions do not stop.
+    let is_root = File::create(closed.join("probe")).is_ok();
+    for command in ["check", "serve"] {
+        let mut pyfcgid = pyfcgid(&[&[command, path_text(&app)], &options[..]].concat());
+        if is_root {
+            pyfcgid = under(&["setpriv", "--bounding-set=-dac_override,-dac_read_search"], &pyfcgid);
+        }
+        let ended = run(&mut pyfcgid);
+        let told = format!("pyfcgid: can't open the log file {}/log;", closed.display());
+        assert!(ended.code == 78 && ended.err.starts_with(&told), "{command}: {} {}", ended.code, ended.err);
+        assert!(ended.err.contains("Permission denied"), "{}", ended.err);
+    }
 }
 
 #[test]
@@ -264,10 +375,11 @@ fn check_of_an_app_that_cannot_be_imported_is_70_with_the_traceback() {
 fn check_warns_of_what_is_probably_a_mistake() {
     let (directory, app) = site();
     let mut command = pyfcgid(&["check", path_text(&app), "--python-path", "/nonexistent"]);
-    let ended = run(command.env("PYFCGID_THREAD", "3").env("PYFCGID_PORT", "tcp://10.0.0.1:80"));
+    let ended = run(command.env("PYFCGID_ABROT", "raise").env("PYFCGID_THREAD", "3").env("PYFCGID_PORT", "tcp://10.0.0.1:80"));
     drop(directory);
     assert_eq!(ended.code, 0, "{}", ended.err);
     let expected = [
+        "pyfcgid: warning: the environment variable PYFCGID_ABROT is ignored: did you mean PYFCGID_ABORT?",
         "pyfcgid: warning: the environment variable PYFCGID_THREAD is ignored: did you mean PYFCGID_THREADS?",
         "pyfcgid: warning: python-path (command line): /nonexistent does not exist",
     ];
@@ -284,34 +396,76 @@ fn a_bad_venv_is_told_with_where_it_was_named() {
     assert!(ended.err.starts_with(&expected), "{}", ended.err);
 }
 
+/// `pyfcgid serve`, and how to ask it.
+struct Server {
+    address: String,
+    _process: Running,
+}
+
+impl Server {
+    /// Serves this application on a socket in this directory.
+    fn start(directory: &Path, app: &Path, args: &[&str]) -> Self {
+        let socket = directory.join("hello.sock");
+        let address = format!("unix:{}", socket.display());
+        let mut command = pyfcgid(&["serve", path_text(app), "--listen", &address]);
+        let log = temporary();
+        command.args(args).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log.try_clone().unwrap());
+        let mut process = Running(command.spawn().unwrap());
+        let begin = Instant::now();
+        while UnixStream::connect(&socket).is_err() {
+            let ended = process.0.try_wait().unwrap();
+            assert!(ended.is_none() && begin.elapsed() < DEADLINE, "no server: {}", text(&mut log.try_clone().unwrap()));
+            thread::sleep(Duration::from_millis(5));
+        }
+        Self { address, _process: process }
+    }
+
+    fn ask(&self, args: &[&str], input: &[u8]) -> Ended {
+        let connect = ["request", "--max-time", "20s", "--connect", &self.address];
+        run_with_input(&mut pyfcgid(&[&connect, args].concat()), input)
+    }
+}
+
 #[test]
 fn request_talks_to_serve() {
     let (directory, app) = site();
-    let socket = directory.path().join("hello.sock");
-    let address = format!("unix:{}", socket.display());
-    let mut command = pyfcgid(&["serve", path_text(&app), "--listen", &address]);
-    let log = temporary();
-    let mut server =
-        Running(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log.try_clone().unwrap()).spawn().unwrap());
-    let begin = Instant::now();
-    while UnixStream::connect(&socket).is_err() {
-        let ended = server.0.try_wait().unwrap();
-        assert!(ended.is_none() && begin.elapsed() < DEADLINE, "no server: {}", text(&mut log.try_clone().unwrap()));
-        thread::sleep(Duration::from_millis(5));
-    }
-    let ask = |args: &[&str], input: &[u8]| {
-        let connect = ["request", "--max-time", "20s", "--connect", &address];
-        run_with_input(&mut pyfcgid(&[&connect, args].concat()), input)
-    };
-    let ended = ask(&["/?a=b"], b"");
+    let server = Server::start(directory.path(), &app, &[]);
+    let ended = server.ask(&["/?a=b"], b"");
     assert_eq!((ended.code, ended.out.as_str(), ended.err.as_str()), (0, "GET a=b ", ""));
-    let ended = ask(&["-d", "@-"], b"from stdin\n");
+    let ended = server.ask(&["-d", "@-"], b"from stdin\n");
     assert_eq!((ended.code, ended.out.as_str()), (0, "POST  from stdin\n"));
-    let ended = ask(&["-i", "/missing"], b"");
+    let ended = server.ask(&["-i", "/missing"], b"");
     assert!(ended.code == 0 && ended.out.contains("Status: 404 Not Found\r\n"), "{}", ended.out);
-    let ended = ask(&["--fail", "/missing"], b"");
+    let ended = server.ask(&["--fail", "/missing"], b"");
     assert_eq!((ended.code, ended.out.as_str()), (22, ""));
     assert_eq!(ended.err, "pyfcgid: the answer's status is 404 Not Found\n");
+}
+
+#[test]
+fn request_asks_in_each_role() {
+    let directory = tempfile::tempdir().unwrap();
+    let app = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/apps/roles.py");
+    let server = Server::start(directory.path(), &app, &["--roles", "authorizer,filter"]);
+    let ended = server.ask(&["-i", "--role", "authorizer", "/"], b"");
+    assert_eq!((ended.code, ended.err.as_str()), (0, ""));
+    assert!(ended.out.contains("Variable-ROLE_SEEN: authorizer\r\n"), "{}", ended.out);
+    assert_eq!(server.ask(&["--role", "authorizer", "--fail", "/deny"], b"").code, 22);
+    let file = directory.path().join("file.txt");
+    fs::write(&file, "x".repeat(100_000)).unwrap();
+    let filter = ["--role", "filter", "--data-file", path_text(&file), "-d", "body"];
+    let seen: serde_json::Value = serde_json::from_str(&server.ask(&filter, b"").out).unwrap();
+    assert_eq!(
+        (seen["role"].as_str(), seen["body"].as_str(), seen["length"].as_str()),
+        (Some("filter"), Some("body"), Some("100000"))
+    );
+    assert_eq!(seen["data"].as_str().map(str::len), Some(100_000));
+    let ended = server.ask(&["/"], b"");
+    assert_eq!(
+        (ended.code, ended.err.contains("is not offered in this role (see its option roles)")),
+        (8, true),
+        "{}",
+        ended.err
+    );
 }
 
 #[test]

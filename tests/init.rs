@@ -158,6 +158,15 @@ fn a_configuration_that_would_not_start_again_stops_nothing() {
     machine.expect("status", 0, "is running");
 }
 
+/// After a boot `/run` is empty.
+#[test]
+fn a_directory_that_a_start_makes_is_no_mistake_of_the_configuration() {
+    let machine = Machine::new();
+    machine.program("#!/bin/sh\n[ \"$1\" != check ] || [ -d \"${0%/*}/run\" ]\n");
+    assert!(!machine.path("run").exists());
+    machine.expect("configtest", 0, "");
+}
+
 #[test]
 fn systemd_understands_the_units() {
     if Command::new("systemd-analyze").arg("--version").output().is_err() {

@@ -22,6 +22,10 @@ pub(super) fn parser() -> Parser {
                 .long("connect"),
         )
         .arg(
+            value("role", "ROLE", "What to ask the application to be: responder, authorizer or filter [default: responder]")
+                .long("role"),
+        )
+        .arg(
             value("method", "METHOD", "The method [default: GET, with -d POST]")
                 .short('X')
                 .long("method")
@@ -39,6 +43,7 @@ pub(super) fn parser() -> Parser {
                 .long("data")
                 .allow_hyphen_values(true),
         )
+        .arg(value("data-file", "FILE", "The file that a filter is to transform").long("data-file"))
         .arg(
             value("param", "K=V", "Send this FCGI_PARAMS variable, instead of a usual one of that name")
                 .long("param")
@@ -65,9 +70,11 @@ pub(super) fn parse(matches: &ArgMatches) -> Result<client::Options, Exit> {
         |name: &str| matches.get_many::<OsString>(name).into_iter().flatten().map(OsString::as_os_str).collect::<Vec<_>>();
     let typed = client::Typed {
         connect: one("connect"),
+        role: one("role"),
         method: one("method"),
         headers: many("header"),
         data: one("data"),
+        data_file: one("data-file"),
         params: many("param"),
         max_time: one("max-time"),
         path: one("path"),

@@ -1,13 +1,37 @@
 use std::fs::File;
 use std::io::{self, Cursor, Read};
 use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
 
-use super::{Data, Error};
+use super::{Data, Error, Options};
+use crate::config::Role;
 
-/// The request's body, of a known length.
+/// What comes behind the variables.
+pub(super) struct Input {
+    /// The body, if there is one.
+    pub(super) stdin: Option<Body>,
+    /// The file that a filter transforms; an empty one if none was named.
+    pub(super) data: Option<Body>,
+}
+
+impl Input {
+    /// Opens all of it.
+    pub(super) fn open(options: &Options) -> Result<Self, Error> {
+        let data = match (&options.filtered, options.role) {
+            (Some(path), _) => Some(Body::open_file(path)?),
+            (None, Role::Filter) => Some(Body::from_bytes(Path::new("nothing"), Vec::new())),
+            (None, _) => None,
+        };
+        Ok(Self { stdin: options.data.as_ref().map(Body::open).transpose()?, data })
+    }
+}
+
+/// One stream of the request, of a known length.
 pub(super) struct Body {
-    /// How many bytes CONTENT_LENGTH announces.
+    /// How many bytes its variable announces.
     pub(super) length: u64,
+    /// When the file was changed, in seconds since 1970, if it is one.
+    pub(super) modified: Option<u64>,
     name: PathBuf,
     source: Box<dyn Read + Send>,
 }
@@ -40,7 +64,8 @@ impl Body {
             return Self::read_whole(path, &mut file);
         }
         let length = metadata.len();
-        Ok(Self { length, name: path.to_owned(), source: Box::new(file.take(length)) })
+        let modified = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok()).map(|age| age.as_secs());
+        Ok(Self { length, modified, name: path.to_owned(), source: Box::new(file.take(length)) })
     }
 
     fn read_whole(name: &Path, source: &mut impl Read) -> Result<Self, Error> {
@@ -51,6 +76,6 @@ impl Body {
 
     fn from_bytes(name: &Path, bytes: Vec<u8>) -> Self {
         let length = bytes.len().try_into().unwrap_or(u64::MAX);
-        Self { length, name: name.to_owned(), source: Box::new(Cursor::new(bytes)) }
+        Self { length, modified: None, name: name.to_owned(), source: Box::new(Cursor::new(bytes)) }
     }
 }

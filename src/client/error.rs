@@ -109,7 +109,9 @@ fn status_text(status: &ProtocolStatus) -> String {
         ProtocolStatus::RequestComplete => "REQUEST_COMPLETE".to_owned(),
         ProtocolStatus::CantMpxConn => "CANT_MPX_CONN, one request at a time on a connection".to_owned(),
         ProtocolStatus::Overloaded => "OVERLOADED, no room for another request".to_owned(),
-        ProtocolStatus::UnknownRole => "UNKNOWN_ROLE, the application is no responder".to_owned(),
+        ProtocolStatus::UnknownRole => {
+            "UNKNOWN_ROLE, the application is not offered in this role (see its option roles)".to_owned()
+        }
         ProtocolStatus::Other(value) => format!("{value}, which FastCGI does not define"),
     }
 }

@@ -1,29 +1,41 @@
 //! What is sent before the body: the variables that a stock nginx would send.
 
+use super::body::{Body, Input};
 use super::{Error, Options};
+use crate::config;
 use crate::protocol::{RequestId, Role, encoder};
 
 /// The one request of the connection.
 pub(super) const REQUEST_ID: RequestId = RequestId::new(1);
 
-/// BEGIN_REQUEST and FCGI_PARAMS. `body_length` is `None` without a body, `port` the port of this end.
-pub(super) fn encode_head(options: &Options, body_length: Option<u64>, port: Option<u16>) -> Result<Vec<u8>, Error> {
-    let variables = variables(options, body_length, port);
+/// BEGIN_REQUEST and FCGI_PARAMS. `port` is the port of this end.
+pub(super) fn encode_head(options: &Options, input: &Input, port: Option<u16>) -> Result<Vec<u8>, Error> {
+    let variables = variables(options, input, port);
     let pairs = variables.iter().map(|(name, value)| (name.as_slice(), value.as_slice()));
     let mut out = Vec::new();
-    encoder::encode_begin_request(&mut out, REQUEST_ID, Role::Responder, false);
+    encoder::encode_begin_request(&mut out, REQUEST_ID, Role::from(options.role.number()), false);
     encoder::encode_params(&mut out, REQUEST_ID, pairs).map_err(Error::Params)?;
     Ok(out)
 }
 
 type Pair = (Vec<u8>, Vec<u8>);
 
-fn variables(options: &Options, body_length: Option<u64>, port: Option<u16>) -> Vec<Pair> {
-    let mut variables = cgi_variables(options, body_length, port);
+fn variables(options: &Options, input: &Input, port: Option<u16>) -> Vec<Pair> {
+    let mut variables = cgi_variables(options, input.stdin.as_ref().map(|body| body.length), port);
+    if options.role == config::Role::Authorizer {
+        variables.retain(|(name, _)| !NOT_FOR_AUTHORIZERS.contains(&name.as_slice()));
+    }
+    variables.extend(input.data.as_ref().map(file_variables).into_iter().flatten());
     variables.extend(header_variables(options));
     variables.retain(|(name, _)| !options.params.iter().any(|(replaced, _)| replaced == name));
     variables.extend(options.params.iter().cloned());
     variables
+}
+
+/// What a filter is told of its file (FastCGI 1.0 §6.4).
+fn file_variables(file: &Body) -> impl Iterator<Item = Pair> {
+    let table = [("FCGI_DATA_LENGTH", Some(file.length)), ("FCGI_DATA_LAST_MOD", file.modified)];
+    table.into_iter().filter_map(|(name, value)| Some((name.as_bytes().to_owned(), value?.to_string().into_bytes())))
 }
 
 fn cgi_variables(options: &Options, body_length: Option<u64>, port: Option<u16>) -> Vec<Pair> {
@@ -100,6 +112,8 @@ fn hex_byte(digits: &[u8]) -> Option<u8> {
 
 const FORM: &str = "application/x-www-form-urlencoded";
 const SOFTWARE: &str = concat!("pyfcgid/", env!("CARGO_PKG_VERSION"));
+/// What an authorizer is not asked with (FastCGI 1.0 §6.3): it is not about a resource yet.
+const NOT_FOR_AUTHORIZERS: [&[u8]; 3] = [b"CONTENT_LENGTH", b"PATH_INFO", b"SCRIPT_NAME"];
 /// The headers that have variables of their own.
 const CONTENT: [&[u8]; 2] = [b"content-type", b"content-length"];
 
@@ -110,9 +124,10 @@ mod tests {
     use super::*;
     use crate::client::Typed;
 
-    fn sent(typed: &Typed<'_>, body_length: Option<u64>) -> Vec<(String, String)> {
+    fn sent(typed: &Typed<'_>) -> Vec<(String, String)> {
         let text = |bytes| String::from_utf8(bytes).unwrap();
-        let variables = variables(&typed.parse().unwrap(), body_length, Some(4711));
+        let options = typed.parse().unwrap();
+        let variables = variables(&options, &Input::open(&options).unwrap(), Some(4711));
         variables.into_iter().map(|(name, value)| (text(name), text(value))).collect()
     }
 
@@ -122,7 +137,7 @@ mod tests {
 
     #[test]
     fn a_path_is_decoded_once_and_the_uri_stays_as_typed() {
-        let sent = sent(&Typed { path: Some(OsStr::new("/a%20b%2525%zz%4?x=%20&y=?")), ..Typed::default() }, None);
+        let sent = sent(&Typed { path: Some(OsStr::new("/a%20b%2525%zz%4?x=%20&y=?")), ..Typed::default() });
         assert_eq!(values(&sent, "PATH_INFO"), ["/a b%25%zz%4"]);
         assert_eq!(values(&sent, "SCRIPT_NAME"), [""]);
         assert_eq!(values(&sent, "REQUEST_URI"), ["/a%20b%2525%zz%4?x=%20&y=?"]);
@@ -136,13 +151,13 @@ mod tests {
     #[test]
     fn a_body_is_a_form_that_is_posted_unless_headers_say_otherwise() {
         let typed = Typed { data: Some(OsStr::new("a=1")), ..Typed::default() };
-        let plain = sent(&typed, Some(3));
+        let plain = sent(&typed);
         assert_eq!(values(&plain, "REQUEST_METHOD"), ["POST"]);
         assert_eq!(values(&plain, "CONTENT_TYPE"), ["application/x-www-form-urlencoded"]);
         assert_eq!(values(&plain, "CONTENT_LENGTH"), ["3"]);
         let headers = ["content-type: text/plain", "Content-Length: 99"].map(OsStr::new).to_vec();
         let typed = Typed { method: Some(OsStr::new("PUT")), headers, ..typed };
-        let changed = sent(&typed, Some(3));
+        let changed = sent(&typed);
         assert_eq!(values(&changed, "REQUEST_METHOD"), ["PUT"]);
         assert_eq!(values(&changed, "CONTENT_TYPE"), ["text/plain"]);
         assert_eq!(values(&changed, "CONTENT_LENGTH"), ["99"]);
@@ -153,7 +168,7 @@ mod tests {
     fn headers_are_sent_once_each_and_params_win() {
         let headers = ["Host: example.org", "User-Agent:", "Cookie: a=1", "Cookie: b=2", "X-Two-Words:  y "].map(OsStr::new);
         let params = ["SERVER_NAME=example.org", "HTTPS=on", "EMPTY=", "TWICE=1", "TWICE=2"].map(OsStr::new);
-        let sent = sent(&Typed { headers: headers.to_vec(), params: params.to_vec(), ..Typed::default() }, None);
+        let sent = sent(&Typed { headers: headers.to_vec(), params: params.to_vec(), ..Typed::default() });
         assert_eq!(values(&sent, "HTTP_HOST"), ["example.org"]);
         assert!(values(&sent, "HTTP_USER_AGENT").is_empty());
         assert_eq!(values(&sent, "HTTP_COOKIE"), ["a=1", "b=2"]);
@@ -161,5 +176,28 @@ mod tests {
         assert_eq!(values(&sent, "SERVER_NAME"), ["example.org"]);
         assert_eq!((values(&sent, "HTTPS"), values(&sent, "EMPTY")), (vec!["on"], vec![""]));
         assert_eq!(values(&sent, "TWICE"), ["1", "2"]);
+    }
+
+    #[test]
+    fn an_authorizer_is_not_told_what_is_behind_it() {
+        let sent = sent(&Typed { role: Some(OsStr::new("authorizer")), ..Typed::default() });
+        for name in ["CONTENT_LENGTH", "PATH_INFO", "SCRIPT_NAME", "FCGI_DATA_LENGTH"] {
+            assert!(values(&sent, name).is_empty(), "{name}");
+        }
+        assert_eq!((values(&sent, "REQUEST_METHOD"), values(&sent, "REQUEST_URI")), (vec!["GET"], vec!["/"]));
+    }
+
+    #[test]
+    fn a_filter_is_told_of_its_file() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "text").unwrap();
+        let typed = Typed { role: Some(OsStr::new("filter")), ..Typed::default() };
+        let with_file = sent(&Typed { data_file: Some(file.path().as_os_str()), ..typed.clone() });
+        assert_eq!(values(&with_file, "FCGI_DATA_LENGTH"), ["4"]);
+        let modified: u64 = values(&with_file, "FCGI_DATA_LAST_MOD")[0].parse().unwrap();
+        assert!(modified > 1_600_000_000, "{modified}");
+        let without = sent(&typed);
+        assert_eq!(values(&without, "FCGI_DATA_LENGTH"), ["0"]);
+        assert!(values(&without, "FCGI_DATA_LAST_MOD").is_empty());
     }
 }

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use super::setting::variable;
 use super::spelling::nearest;
 use super::{Config, INCLUDE, Pool, SETTINGS, Scope};
 
@@ -30,8 +31,8 @@ fn alias(typed: &str) -> Option<&'static str> {
 
 impl Config {
     /// What lets the pools start but is probably a mistake, a line each: of the process's `variables`, names that are nearly one of an
-    /// option, and directories of `python-path` that are not there. Other unknown variables are fine: container platforms make
-    /// some up.
+    /// option or that of other servers for it, and directories of `python-path` that are not there. Other unknown variables are fine:
+    /// container platforms make some up.
     pub fn warnings(&self, variables: impl IntoIterator<Item = OsString>) -> Vec<String> {
         let mut variables: Vec<String> = variables.into_iter().filter_map(|name| mistyped_variable(name.to_str()?)).collect();
         variables.sort_unstable();
@@ -55,9 +56,8 @@ impl Pool {
 fn mistyped_variable(name: &str) -> Option<String> {
     let typed = name.strip_prefix("PYFCGID_")?;
     let typed = typed.to_ascii_lowercase().replace('_', "-");
-    let meant = nearest(&typed, names().chain(["config"])).filter(|meant| *meant != typed)?;
-    let meant = meant.to_ascii_uppercase().replace('-', "_");
-    Some(format!("the environment variable {name} is ignored: did you mean PYFCGID_{meant}?"))
+    let meant = alias(&typed).or_else(|| nearest(&typed, names().chain(["config"]))).filter(|meant| *meant != typed)?;
+    Some(format!("the environment variable {name} is ignored: did you mean {}?", variable(meant)))
 }
 
 fn names() -> impl Iterator<Item = &'static str> {
@@ -119,7 +119,10 @@ mod tests {
             told("PYFCGID_THREAD").as_deref(),
             Some("the environment variable PYFCGID_THREAD is ignored: did you mean PYFCGID_THREADS?")
         );
-        assert!(told("PYFCGID_MAX_BODYSIZE").is_some_and(|text| text.ends_with("PYFCGID_MAX_BODY_SIZE?")));
+        for (typed, meant) in [("MAX_BODYSIZE", "MAX_BODY_SIZE"), ("ABROT", "ABORT"), ("WORKERS", "PROCESSES")] {
+            let text = told(&format!("PYFCGID_{typed}")).unwrap_or_default();
+            assert!(text.ends_with(&format!(": did you mean PYFCGID_{meant}?")), "{typed}: {text}");
+        }
         for name in [
             "PYFCGID_THREADS",
             "PYFCGID_CONFIG",

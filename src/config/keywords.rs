@@ -79,6 +79,17 @@ keywords! {
     }
 }
 
+impl Role {
+    /// The number that FastCGI gives it (1.0 §8).
+    pub const fn number(self) -> u16 {
+        match self {
+            Self::Responder => 1,
+            Self::Authorizer => 2,
+            Self::Filter => 3,
+        }
+    }
+}
+
 fn find<T: Copy>(text: &str, words: &[(&str, T)]) -> Result<T, ValueError> {
     let found = words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
     found.ok_or_else(|| ValueError::new(reason(words)))

@@ -34,6 +34,15 @@ impl Origin {
             Self::Flag | Self::Environment(_) | Self::Default => Path::new(""),
         }
     }
+
+    /// The option `key` as who typed this would type it.
+    pub(super) fn spell(&self, key: &str) -> String {
+        match self {
+            Self::Flag => format!("--{key}"),
+            Self::Environment(_) => super::setting::variable(key),
+            Self::File { .. } | Self::Default => key.to_owned(),
+        }
+    }
 }
 
 impl fmt::Display for Origin {
@@ -137,7 +146,7 @@ pub(super) fn environment_layer(environment: Environment<'_>) -> Result<Layer, E
                 Kind::Pairs => &[','],
                 Kind::One | Kind::Switch => &[],
             };
-            layer.insert(setting.name, split(&text, separators, &origin));
+            layer.insert(setting.name, split(setting, &text, separators, &origin));
         }
     }
     Ok(layer)
@@ -164,10 +173,11 @@ pub(super) fn default_layer(environment: Environment<'_>) -> Result<Layer, Error
 
 /// The items of one flag or one string of a file.
 pub fn split_text(setting: &Setting, text: &str, origin: &Origin) -> Vec<Item> {
-    match setting.kind {
-        Kind::List { in_text, .. } => split(text, in_text, origin),
-        Kind::Pairs | Kind::One | Kind::Switch => split(text, &[], origin),
-    }
+    let separators = match setting.kind {
+        Kind::List { in_text, .. } => in_text,
+        Kind::Pairs | Kind::One | Kind::Switch => &[],
+    };
+    split(setting, text, separators, origin)
 }
 
 fn read_variable(
@@ -190,11 +200,11 @@ fn read_variable(
     }
 }
 
-/// Without separators all of it is one item, empty or not.
-fn split(text: &str, separators: &[char], origin: &Origin) -> Vec<Item> {
+/// Without separators all of it is one item, empty or not. So is a text in which no value of a list is that must have one: what is
+/// no value is told what would be.
+fn split(setting: &Setting, text: &str, separators: &[char], origin: &Origin) -> Vec<Item> {
     let item = |text: &str| Item { text: text.to_owned(), origin: origin.clone() };
-    if separators.is_empty() {
-        return vec![item(text)];
-    }
-    text.split(separators).map(str::trim).filter(|part| !part.is_empty()).map(item).collect()
+    let values: Vec<_> = text.split(separators).map(str::trim).filter(|part| !part.is_empty()).map(item).collect();
+    let is_whole = separators.is_empty() || values.is_empty() && !setting.may_be_empty();
+    if is_whole { vec![item(text)] } else { values }
 }

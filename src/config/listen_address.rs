@@ -27,16 +27,29 @@ impl ListenAddress {
     /// # Errors
     /// For any other text.
     pub fn parse(text: &str) -> Result<Self, ValueError> {
+        Self::parse_for(Purpose::Listen, text)
+    }
+
+    /// The same for somewhere to connect to: of the same forms, but that an inherited socket is none.
+    ///
+    /// # Errors
+    /// For any other text.
+    pub fn parse_to_connect(text: &str) -> Result<Self, ValueError> {
+        Self::parse_for(Purpose::Connect, text)
+    }
+
+    fn parse_for(purpose: Purpose, text: &str) -> Result<Self, ValueError> {
         if let Some(path) = text.strip_prefix("unix:") {
             return parse_path(path);
         }
         if text.starts_with('/') || text.starts_with("./") || text.starts_with("../") {
             return parse_path(text);
         }
-        if let Some(number) = text.strip_prefix("fd:") {
-            return parse_fd(number);
+        match text.strip_prefix("fd:") {
+            Some(number) if purpose == Purpose::Listen => parse_fd(number),
+            Some(_) => Err(purpose.no_address()),
+            None => parse_tcp(purpose, text),
         }
-        parse_tcp(text)
     }
 
     /// Whether something that listens here leaves no room for `other`: the same socket, or one of all addresses of the machine.
@@ -84,11 +97,11 @@ fn parse_fd(number: &str) -> Result<ListenAddress, ValueError> {
         .ok_or_else(|| ValueError::new("must be fd: and the number of an inherited socket, as in fd:3"))
 }
 
-fn parse_tcp(text: &str) -> Result<ListenAddress, ValueError> {
+fn parse_tcp(purpose: Purpose, text: &str) -> Result<ListenAddress, ValueError> {
     let Some((host, port)) = text.rsplit_once(':') else {
-        return Err(no_colon(text));
+        return Err(no_colon(purpose, text));
     };
-    let host = parse_host(host).ok_or_else(|| wrong_host(host))?;
+    let host = parse_host(host).ok_or_else(|| wrong_host(purpose, host))?;
     let digits = !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit());
     let port = port.parse().ok().filter(|_| digits).ok_or_else(|| ValueError::new("must end in a port from 0 to 65535"))?;
     Ok(ListenAddress::Tcp { host, port })
@@ -112,25 +125,49 @@ fn is_name(host: &str) -> bool {
     !host.is_empty() && host.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_'))
 }
 
-fn wrong_host(host: &str) -> ValueError {
+fn wrong_host(purpose: Purpose, host: &str) -> ValueError {
     match host.parse::<Ipv6Addr>() {
         Ok(address) => ValueError::new(format!("must have an IPv6 address in brackets, as in [{address}]:9000")),
-        Err(_) => ValueError::new(ADDRESS_FORMS),
+        Err(_) => purpose.no_address(),
     }
 }
 
-fn no_colon(text: &str) -> ValueError {
+fn no_colon(purpose: Purpose, text: &str) -> ValueError {
     if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
-        return ValueError::new(format!("must say where: 127.0.0.1:{text} for this machine only, :{text} for every address"));
+        return purpose.bare_port(text);
+    }
+    if text.parse::<Ipv4Addr>().is_ok() {
+        return ValueError::new(format!("must have a port, as in {text}:9000"));
     }
     if text.contains('/') || [".sock", ".socket"].iter().any(|end| text.ends_with(end)) {
         return ValueError::new(format!("must start with ./ or unix: to be a socket file, as in ./{text} or unix:{text}"));
     }
-    ValueError::new(ADDRESS_FORMS)
+    purpose.no_address()
+}
+
+/// What an address is for: advice names only what serves that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Purpose {
+    Listen,
+    Connect,
+}
+
+impl Purpose {
+    fn no_address(self) -> ValueError {
+        ValueError::new(match self {
+            Self::Listen => "must be an address such as 127.0.0.1:9000, [::1]:9000, :9000, unix:/run/app.sock or fd:3",
+            Self::Connect => "must be an address such as 127.0.0.1:9000, [::1]:9000 or unix:/run/app.sock",
+        })
+    }
+
+    fn bare_port(self, port: &str) -> ValueError {
+        let every_address =
+            if self == Self::Listen { format!(" for this machine only, :{port} for every address") } else { String::new() };
+        ValueError::new(format!("must say where: 127.0.0.1:{port}{every_address}"))
+    }
 }
 
 const EVERY_ADDRESS: &str = "*";
-const ADDRESS_FORMS: &str = "must be an address such as 127.0.0.1:9000, [::1]:9000, :9000, unix:/run/app.sock or fd:3";
 
 #[cfg(test)]
 mod tests {
@@ -170,6 +207,7 @@ mod tests {
             ("9000", "127.0.0.1:9000 for this machine only, :9000 for every address"),
             ("::1:9000", "in brackets, as in [::1]:9000"),
             ("localhost", "must be an address such as"),
+            ("127.0.0.1", "must have a port, as in 127.0.0.1:9000"),
             ("", "must be an address such as"),
             ("tmp.sock", "as in ./tmp.sock or unix:tmp.sock"),
             ("run/tmp", "as in ./run/tmp or unix:run/tmp"),
@@ -190,6 +228,23 @@ mod tests {
         for (text, advice) in table {
             let error = ListenAddress::parse(text).unwrap_err().to_string();
             assert!(error.contains(advice), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn where_to_connect_has_the_same_forms_but_no_descriptor_and_none_is_proposed() {
+        for text in ["127.0.0.1:9000", "[::1]:9000", ":9000", "/run/a.sock", "./a.sock", "unix:a.sock"] {
+            assert_eq!(ListenAddress::parse_to_connect(text), ListenAddress::parse(text), "{text}");
+        }
+        for (text, advice) in [
+            ("fd:3", "must be an address such as 127.0.0.1:9000, [::1]:9000 or unix:/run/app.sock"),
+            ("localhost", "must be an address such as 127.0.0.1:9000, [::1]:9000 or unix:/run/app.sock"),
+            ("a b:1", "must be an address such as 127.0.0.1:9000, [::1]:9000 or unix:/run/app.sock"),
+            ("127.0.0.1", "must have a port, as in 127.0.0.1:9000"),
+            ("9000", "must say where: 127.0.0.1:9000"),
+            ("::1:9000", "must have an IPv6 address in brackets, as in [::1]:9000"),
+        ] {
+            assert_eq!(ListenAddress::parse_to_connect(text).unwrap_err().to_string(), advice, "{text}");
         }
     }
 }

@@ -116,6 +116,11 @@ impl Config {
         self.origins.get(key).cloned().unwrap_or(Origin::Default)
     }
 
+    /// The control socket, if it has a name of its own and not that of the PID file.
+    pub fn own_control_socket(&self) -> Option<&Path> {
+        self.control_socket.as_deref().filter(|_| self.origin("control-socket") != Origin::Default)
+    }
+
     fn resolve(layers: Layers<'_>) -> Result<Self, Error> {
         let mut config = Self::unset();
         for setting in SETTINGS {
@@ -413,6 +418,35 @@ mod tests {
         assert_eq!(config.venv, Some(PathBuf::from("/srv/venv")));
         assert_eq!(config.origin("venv"), Origin::Environment("VIRTUAL_ENV".to_owned()));
         assert!(config.app.factory);
+    }
+
+    /// It would mean the default, or nothing where something has to be.
+    #[test]
+    fn a_list_without_a_value_is_refused_wherever_it_is_typed() {
+        let roles = "must be responder, authorizer or filter";
+        let setting = SETTINGS.iter().find(|setting| setting.name == "roles").unwrap();
+        for text in ["", ",", " , "] {
+            let mut typed = flags(&[("app", "b")]);
+            typed.insert(setting.name, split_text(setting, text, &Origin::Flag));
+            assert_eq!(message(load(typed, &[], None)), format!("--roles {text:?}: {roles}"));
+            let refused = message(in_file(&format!("[pool.b]\napp = \"b\"\nroles = {text:?}\n")));
+            assert_eq!(refused, format!("site.toml:3: roles = {text:?}: {roles}"));
+        }
+        for (variable, reason) in [
+            ("PYFCGID_ROLES", roles),
+            ("PYFCGID_LISTEN", "must be an address such as"),
+            ("PYFCGID_SUPPLEMENTARY_GROUPS", "must be a name or a number"),
+        ] {
+            let refused = message(load(flags(&[("app", "b")]), &[(variable, ",")], None));
+            assert!(refused.starts_with(&format!("environment variable {variable}=\",\": {reason}")), "{refused}");
+        }
+    }
+
+    #[test]
+    fn a_list_that_may_be_empty_takes_the_place_of_a_weaker_one_when_it_is() {
+        let file = "[pool.b]\napp = \"b\"\npython-path = \"/file\"\n";
+        assert!(pool(load(Layer::from([("python-path", Vec::new())]), &[], Some(file))).python_path.is_empty());
+        assert!(pool(load(Layer::new(), &[("PYFCGID_PYTHON_PATH", ":")], Some(file))).python_path.is_empty());
     }
 
     #[test]

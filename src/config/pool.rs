@@ -132,26 +132,26 @@ impl Pool {
     }
 
     fn check_jitter(&self, layers: Layers<'_>) -> Result<(), Error> {
-        let jitter = self.max_requests_jitter;
-        let reason = match self.max_requests {
-            Some(most) if jitter >= most => "must be less than max-requests",
-            // With a 0 that was typed the jitter may stay: it is set again some time.
-            None if jitter > 0 && self.origin("max-requests") == Origin::Default => {
-                "means nothing without max-requests: set that too"
-            }
-            _ => return Ok(()),
+        let Some(item) = layers.first("max-requests-jitter") else {
+            return Ok(());
         };
-        let item = layers.first("max-requests-jitter");
-        item.map_or(Ok(()), |item| Err(item.refused("max-requests-jitter", ValueError::new(reason))))
+        let refuse = |reason: String| Err(item.refused("max-requests-jitter", ValueError::new(reason)));
+        let jitter = self.max_requests_jitter;
+        match self.max_requests {
+            Some(most) if jitter >= most => refuse(format!("must be less than {}", item.origin.spell("max-requests"))),
+            // With a 0 that was typed the jitter may stay: it is set again some time.
+            None if jitter > 0 && self.origin("max-requests") == Origin::Default => refuse(without(item, "max-requests")),
+            _ => Ok(()),
+        }
     }
 
     fn check_groups(&self, typed: &[Item]) -> Result<(), Error> {
-        let refuse = |item: &Item, reason| Err(item.refused("supplementary-groups", ValueError::new(reason)));
+        let refuse = |item: &Item, reason: String| Err(item.refused("supplementary-groups", ValueError::new(reason)));
         let alone = typed.iter().find(|item| matches!(item.text.as_str(), OWN_GROUPS | NO_GROUPS));
         match (alone, typed) {
-            (Some(word), [_, _, ..]) => refuse(word, "must stand alone"),
+            (Some(word), [_, _, ..]) => refuse(word, "must stand alone".to_owned()),
             (_, [item, ..]) if self.supplementary_groups.is_some() && self.user.is_none() => {
-                refuse(item, "means nothing without user: set that too")
+                refuse(item, without(item, "user"))
             }
             _ => Ok(()),
         }
@@ -227,6 +227,11 @@ impl fmt::Display for Pool {
     }
 }
 
+/// Why an option that goes with the option `key` makes no sense.
+fn without(item: &Item, key: &str) -> String {
+    format!("means nothing without {}: set that too", item.origin.spell(key))
+}
+
 /// Instead of groups: those that the user is in.
 pub(super) const OWN_GROUPS: &str = "own";
 /// Instead of groups: that there are none.
@@ -259,14 +264,20 @@ mod tests {
         for (typed, told) in [
             (
                 &[("max-requests", "5"), ("max-requests-jitter", "5")][..],
-                "--max-requests-jitter \"5\": must be less than max-requests",
+                "--max-requests-jitter \"5\": must be less than --max-requests",
             ),
-            (&[("max-requests-jitter", "5")], "--max-requests-jitter \"5\": means nothing without max-requests: set that too"),
-            (&[("supplementary-groups", "a")], "--supplementary-groups \"a\": means nothing without user: set that too"),
-            (&[("supplementary-groups", "none")], "--supplementary-groups \"none\": means nothing without user: set that too"),
+            (
+                &[("max-requests-jitter", "5")],
+                "--max-requests-jitter \"5\": means nothing without --max-requests: set that too",
+            ),
+            (&[("supplementary-groups", "a")], "--supplementary-groups \"a\": means nothing without --user: set that too"),
+            (
+                &[("supplementary-groups", "none")],
+                "--supplementary-groups \"none\": means nothing without --user: set that too",
+            ),
             (
                 &[("max-requests", "9"), ("max-requests-jitter", "2"), ("supplementary-groups", "a")],
-                "--supplementary-groups \"a\": means nothing without user: set that too",
+                "--supplementary-groups \"a\": means nothing without --user: set that too",
             ),
             (&[("max-rss", "300")], "--max-rss \"300\": must be at least 1M, or 0: a number alone is bytes, 300M is megabytes"),
             (&[("startup-timeout", "0")], "--startup-timeout \"0\": must be more than 0"),
@@ -274,6 +285,21 @@ mod tests {
             assert_eq!(load(typed).unwrap_err(), told);
         }
         assert!(load(&[("max-requests", "0"), ("max-requests-jitter", "5")]).is_ok(), "switched off for once");
+    }
+
+    #[test]
+    fn the_other_option_is_named_as_it_is_typed_there() {
+        let jitter = |name: &str| (name == "PYFCGID_MAX_REQUESTS_JITTER").then(|| "5".into());
+        let flags = Layer::from([("app", vec![Item { text: "blog".to_owned(), origin: Origin::Flag }])]);
+        let error = Config::load(&flags, &jitter, None).unwrap_err().to_string();
+        assert!(error.ends_with(": means nothing without PYFCGID_MAX_REQUESTS: set that too"), "{error}");
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "[pool.blog]\nmax-requests-jitter = 5\n").unwrap();
+        let error = Config::load(&flags, &|_| None, Some(file.path())).unwrap_err().to_string();
+        assert!(
+            error.ends_with(":2: max-requests-jitter = \"5\": means nothing without max-requests: set that too"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -50,10 +50,20 @@ impl Setting {
         }
     }
 
+    /// Whether it is a list that may have no value at all.
+    pub fn may_be_empty(&self) -> bool {
+        self.kind.is_list() && self.default == Fallback::Nothing
+    }
+
     /// The environment variable that sets it.
     pub fn variable(&self) -> String {
-        format!("PYFCGID_{}", self.name.to_ascii_uppercase().replace('-', "_"))
+        variable(self.name)
     }
+}
+
+/// The environment variable that sets the option `name`.
+pub(super) fn variable(name: &str) -> String {
+    format!("PYFCGID_{}", name.to_ascii_uppercase().replace('-', "_"))
 }
 
 /// A value as it was typed.

@@ -6,18 +6,20 @@ pub fn nearest<'a>(typed: &str, names: impl IntoIterator<Item = &'a str>) -> Opt
     (distance <= (name.chars().count() / 3).max(1)).then_some(name)
 }
 
-/// How many characters must be put in, taken out or replaced.
+/// How many characters must be put in, taken out, replaced, or exchanged with the next one.
 fn distance(left: &str, right: &str) -> usize {
-    let right: Vec<char> = right.chars().collect();
+    let (left, right): (Vec<char>, Vec<char>) = (left.chars().collect(), right.chars().collect());
+    let mut before = Vec::new();
     let mut row: Vec<usize> = (0..=right.len()).collect();
-    for (line, l) in left.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = line + 1;
+    for (line, l) in left.iter().enumerate() {
+        let mut next = vec![line + 1];
         for (column, r) in right.iter().enumerate() {
-            let replaced = diagonal + usize::from(l != *r);
-            diagonal = row[column + 1];
-            row[column + 1] = replaced.min(diagonal + 1).min(row[column] + 1);
+            let replaced = row[column] + usize::from(l != r);
+            let is_exchanged = line > 0 && column > 0 && *l == right[column - 1] && left[line - 1] == *r;
+            let exchanged = if is_exchanged { before[column - 1] + 1 } else { usize::MAX };
+            next.push(replaced.min(exchanged).min(row[column + 1] + 1).min(next[column] + 1));
         }
+        before = std::mem::replace(&mut row, next);
     }
     row[right.len()]
 }
@@ -35,5 +37,12 @@ mod tests {
             assert_eq!(nearest(typed, names), meant, "{typed}");
         }
         assert_eq!(nearest("app", []), None);
+    }
+
+    #[test]
+    fn two_letters_the_wrong_way_round_are_one_mistake() {
+        for (typed, meant) in [("abrot", Some("abort")), ("baort", Some("abort")), ("abotr", Some("abort")), ("brota", None)] {
+            assert_eq!(nearest(typed, ["abort", "umask"]), meant, "{typed}");
+        }
     }
 }

@@ -15,7 +15,7 @@ use std::os::unix::net::UnixStream;
 use daemonize::{Daemonize, Outcome};
 use thiserror::Error;
 
-use crate::sys::process;
+use crate::sys::process::{self, EX_OSERR};
 
 /// Which of the two processes this is, after [`daemonize()`].
 #[derive(Debug)]
@@ -88,6 +88,4 @@ fn fail(readiness: Readiness, text: &str) -> ! {
     process::exit_now(EX_OSERR)
 }
 
-/// sysexits.h: the operating system is at fault.
-const EX_OSERR: u8 = 71;
 const PRIVATE: u32 = 0o077;

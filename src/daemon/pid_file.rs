@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use crate::sys::file::open_unfollowed;
+use crate::sys::file::{may_create, open_unfollowed};
 use crate::sys::process::ProcessId;
 
 /// Why there is no pid file. Each is the administrator's to mend.
@@ -80,7 +80,7 @@ impl PidFile {
 
     /// None when the file that is locked is not the one at `path` any more.
     fn try_lock(path: &Path) -> Result<Option<Self>, PidFileError> {
-        let file = open(path)?;
+        let file = open(path, OpenOptions::new().read(true).write(true).create(true).mode(0o644))?;
         match file.try_lock() {
             Err(TryLockError::WouldBlock) => {
                 return Err(PidFileError::Held { path: path.to_owned(), holder: number_in(&file) });
@@ -92,6 +92,20 @@ impl PidFile {
         }
         reject_other_content(&file, path)?;
         Ok(Some(Self { file, path: path.to_owned(), owner: ProcessId::current() }))
+    }
+
+    /// Whether [`Self::lock`] would succeed, if no other process has locked it. Makes nothing, and locks nothing.
+    ///
+    /// # Errors
+    /// When there is something else than a pid file, or there cannot be one.
+    pub fn check(path: &Path) -> Result<(), PidFileError> {
+        match open(path, OpenOptions::new().read(true).write(true)) {
+            Ok(file) => reject_other_content(&file, path),
+            Err(PidFileError::System { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                may_create(path).map_err(|source| refused(path, OPEN, source))
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Takes over the file from the program that this process ran before exec(2).
@@ -145,10 +159,8 @@ impl Drop for PidFile {
     }
 }
 
-fn open(path: &Path) -> Result<File, PidFileError> {
-    let mut options = OpenOptions::new();
-    let options = options.read(true).write(true).create(true).mode(0o644);
-    let file = open_unfollowed(options, path).map_err(|source| refused(path, "open", source))?;
+fn open(path: &Path, options: &mut OpenOptions) -> Result<File, PidFileError> {
+    let file = open_unfollowed(options, path).map_err(|source| refused(path, OPEN, source))?;
     match file.metadata() {
         Ok(found) if found.is_file() => Ok(file),
         _ => Err(not_one(path, "not a regular file")),
@@ -192,6 +204,7 @@ fn system(path: &Path, action: &'static str, source: io::Error) -> PidFileError 
     PidFileError::System { path: path.to_owned(), action, source }
 }
 
+const OPEN: &str = "open";
 /// Together a tenth of a second.
 const RETRIES: u32 = 5;
 const PAUSE: Duration = Duration::from_millis(20);

@@ -7,7 +7,7 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
-use super::EX_OSERR;
+use crate::sys::process::EX_OSERR;
 
 /// The daemon's end. It is close-on-exec, but a child that the daemon forks has to close it, or the launcher would wait for the
 /// child, too.

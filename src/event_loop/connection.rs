@@ -11,6 +11,7 @@ use mio::unix::SourceFd;
 
 use super::Settings;
 use super::ledger::Ledger;
+use super::names::Names;
 use super::outbox::{Outbox, Phase, Status};
 use super::passage::Passage;
 use super::refusals::Refusals;
@@ -30,6 +31,7 @@ pub struct Connection {
     session: Session,
     assembler: Assembler,
     ledger: Ledger,
+    names: Names,
     last_read: Instant,
     has_read: bool,
     /// Whether reading has stopped because the peer does not read either.
@@ -84,6 +86,7 @@ impl Connection {
             session,
             assembler,
             ledger: Ledger::new(settings.journal.clone()),
+            names: Names::new(id),
             last_read: now,
             has_read: false,
             paused: false,
@@ -233,8 +236,8 @@ impl Connection {
     }
 
     fn handle_records(&mut self, context: &mut Context<'_>) -> Result<(), End> {
-        let Self { id, decoder, session, assembler, ledger, outbox, input_left, .. } = self;
-        let mut handler = RecordHandler { id: *id, session, assembler, ledger, outbox, input_left };
+        let Self { decoder, session, assembler, ledger, names, outbox, input_left, .. } = self;
+        let mut handler = RecordHandler { session, assembler, ledger, names, outbox, input_left };
         self.paused = loop {
             if outbox.is_full() {
                 break true;
@@ -248,7 +251,24 @@ impl Connection {
     }
 
     fn take_finished(&mut self) -> Phase {
-        take_finished(&self.outbox, &mut self.session, &mut self.input_left)
+        take_finished(&self.outbox, &mut self.session, &mut self.names, &mut self.input_left)
+    }
+
+    /// How many requests are not answered, or not taken by the peer.
+    pub fn unanswered(&self) -> usize {
+        let Status { open, stalled_since, .. } = self.outbox.status();
+        open.max(usize::from(stalled_since.is_some()))
+    }
+
+    /// Their names for the log.
+    pub fn names_of_unanswered(&mut self) -> impl Iterator<Item = String> {
+        self.take_finished();
+        let nothing = Params::default();
+        let others = self.assembler.incomplete().map(|params| self.names.of(params.unwrap_or(&nothing)));
+        let known: Vec<_> = self.names.of_running().chain(others).collect();
+        // Of an answer that is only to be sent nothing is known any more.
+        let nameless = self.names.of(&nothing);
+        known.into_iter().chain(std::iter::repeat(nameless)).take(self.unanswered())
     }
 
     /// Whether everything has been said on both sides, so that closing can't lose the answer: unread input would.
@@ -329,10 +349,10 @@ impl fmt::Display for Expiry {
 
 /// The parts of a connection that a record goes through, borrowed apart from the decoder it comes from.
 struct RecordHandler<'a> {
-    id: ConnectionId,
     session: &'a mut Session,
     assembler: &'a mut Assembler,
     ledger: &'a mut Ledger,
+    names: &'a mut Names,
     outbox: &'a Arc<Outbox>,
     input_left: &'a mut bool,
 }
@@ -358,19 +378,20 @@ impl RecordHandler<'_> {
         let Assembled { id, request, keep_connection, head_only } = assembled;
         let sink: Arc<dyn Sink> = Arc::<Outbox>::clone(self.outbox);
         let account = self.ledger.open(id, &request);
+        self.names.insert(id, &request.params);
         let ending = Ending { request: id, keep_connection };
         let reply = Reply::new(sink, ending, head_only).in_role(request.role).with_account(account);
         if let Err(mut exchange) = context.queue.try_dispatch(Exchange { request, reply }) {
             exchange.reply.refuse(Refusal::Overloaded);
             self.free_ended();
-            context.refusals.note(Refusal::Overloaded, context.now, || name_of(self.id, &exchange.request.params));
+            context.refusals.note(Refusal::Overloaded, context.now, || self.names.of(&exchange.request.params));
         }
     }
 
     fn refuse(&mut self, refused: Refused, context: &mut Context<'_>) {
         let Refused { id, refusal, keep_connection, head_only, params } = refused;
         let sink: Arc<dyn Sink> = Arc::<Outbox>::clone(self.outbox);
-        context.refusals.note(refusal, context.now, || name_of(self.id, &params));
+        context.refusals.note(refusal, context.now, || self.names.of(&params));
         let account = self.ledger.refuse(id, params);
         Reply::new(sink, Ending { request: id, keep_connection }, head_only).with_account(account).refuse(refusal);
         self.free_ended();
@@ -378,21 +399,16 @@ impl RecordHandler<'_> {
 
     /// The id is free again before the next record is looked at.
     fn free_ended(&mut self) {
-        take_finished(self.outbox, self.session, self.input_left);
-    }
-}
-
-fn name_of(connection: ConnectionId, params: &Params) -> String {
-    let text = |name: &[u8]| params.get(name).map(String::from_utf8_lossy);
-    match (text(b"REQUEST_METHOD"), text(b"REQUEST_URI")) {
-        (Some(method), Some(target)) => format!("a request on connection {connection} ({method} {target})"),
-        _ => format!("a request on connection {connection}"),
+        take_finished(self.outbox, self.session, self.names, self.input_left);
     }
 }
 
 /// Frees the ids of requests that have ended, and notes whether one has before its input.
-fn take_finished(outbox: &Outbox, session: &mut Session, input_left: &mut bool) -> Phase {
-    outbox.take_finished(|id| *input_left |= session.finish(id) != Some(protocol::Phase::Ended))
+fn take_finished(outbox: &Outbox, session: &mut Session, names: &mut Names, input_left: &mut bool) -> Phase {
+    outbox.take_finished(|id| {
+        names.remove(id);
+        *input_left |= session.finish(id) != Some(protocol::Phase::Ended);
+    })
 }
 
 /// So that one busy connection does not keep the others waiting.

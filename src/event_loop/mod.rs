@@ -26,6 +26,7 @@ mod entrance;
 mod handover;
 mod ledger;
 mod listener;
+mod names;
 mod outbox;
 mod passage;
 mod refusals;
@@ -227,7 +228,7 @@ impl EventLoop {
     fn handle_control(&mut self, index: usize) -> Option<Stopped> {
         for heard in self.controls.read(index) {
             match heard {
-                Heard::Command(Command::StopNow) => return Some(self.abandon()),
+                Heard::Command(Command::StopNow) => return Some(self.abandon("pyfcgid was told to stop at once")),
                 Heard::Command(Command::StopGracefully) | Heard::LinkEnded => self.start_stopping(),
                 Heard::Command(Command::Retire) => self.start_retiring(),
                 Heard::Command(Command::Count) => self.report_numbers(),

@@ -21,7 +21,7 @@ struct Kind {
 impl Refusals {
     /// A request was refused, `which` tells which one.
     pub fn note(&mut self, refusal: Refusal, now: Instant, which: impl FnOnce() -> String) {
-        if let Some(kind) = self.kinds.iter_mut().find(|kind| kind.refusal == refusal) {
+        if let Some(kind) = self.kinds.iter_mut().find(|kind| kind.refusal.is_like(refusal)) {
             kind.unsaid += 1;
             return;
         }
@@ -80,5 +80,16 @@ mod tests {
         assert_eq!(refusals.kinds[0].unsaid, 0);
         refusals.say_held_back(after(2000));
         assert!(refusals.kinds.is_empty());
+    }
+
+    /// Each kind is kept until it has been quiet for a second.
+    #[test]
+    fn a_peer_cannot_make_up_kinds() {
+        let now = Instant::now();
+        let mut refusals = Refusals::default();
+        for role in 0..1000_u16 {
+            refusals.note(Refusal::UnknownRole(role.into()), now, || "a request".to_owned());
+        }
+        assert_eq!(refusals.kinds.len(), 4);
     }
 }

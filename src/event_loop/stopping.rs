@@ -14,7 +14,7 @@ impl EventLoop {
         }
         self.stop_at.get_or_insert(self.now + self.settings.graceful_timeout);
         self.retiring = false;
-        let running = self.abandon().abandoned;
+        let running = self.unanswered();
         if running > 0 {
             log::info!("stopping; requests that are waited for: {running}");
         }
@@ -50,7 +50,7 @@ impl EventLoop {
         }
     }
 
-    pub(super) fn stopped(&self) -> Option<Stopped> {
+    pub(super) fn stopped(&mut self) -> Option<Stopped> {
         let deadline = self.stop_at?;
         let is_new = !self.new_at_stop.is_empty();
         let is_busy = |connection: &Connection| {
@@ -59,17 +59,28 @@ impl EventLoop {
         };
         match is_new || self.connections.iter().any(|(_, connection)| is_busy(connection)) {
             true if self.now < deadline => None,
-            true => Some(self.abandon()),
+            true => Some(self.abandon("graceful-timeout is over")),
             false => Some(Stopped { abandoned: 0 }),
         }
     }
 
-    pub(super) fn abandon(&self) -> Stopped {
-        let unanswered = |status: Status| status.open.max(usize::from(status.stalled_since.is_some()));
-        let connections = self.connections.iter();
-        Stopped { abandoned: connections.map(|(_, connection)| unanswered(connection.outbox().status())).sum() }
+    fn unanswered(&self) -> usize {
+        self.connections.iter().map(|(_, connection)| connection.unanswered()).sum()
+    }
+
+    /// Tells which requests have no answer, and will have none.
+    pub(super) fn abandon(&mut self, why: &str) -> Stopped {
+        let abandoned = self.unanswered();
+        if abandoned > 0 {
+            log::warn!("stopping; requests that are not answered: {abandoned}");
+            let names = self.connections.iter_mut().flat_map(|(_, connection)| connection.names_of_unanswered());
+            names.take(MOST_NAMED).for_each(|name| log::warn!("{name} was not answered: {why}"));
+        }
+        Stopped { abandoned }
     }
 }
 
+/// More would say nothing more.
+const MOST_NAMED: usize = 8;
 /// How soon after it has connected a web server sends its request.
 const FIRST_REQUEST: Duration = Duration::from_millis(100);

@@ -102,6 +102,13 @@ enum Stage {
 }
 
 impl Stage {
+    fn params(&self) -> Option<&Params> {
+        match self {
+            Self::Params(_) => None,
+            Self::Input { params, .. } | Self::Draining { params, .. } => Some(params),
+        }
+    }
+
     fn into_params(self) -> Params {
         match self {
             Self::Params(_) => Params::default(),
@@ -124,6 +131,11 @@ impl Assembler {
     /// Whether no request is incomplete.
     pub fn is_empty(&self) -> bool {
         self.partial.is_empty()
+    }
+
+    /// The parameters of those that are, as far as they could be read.
+    pub fn incomplete(&self) -> impl Iterator<Item = Option<&Params>> {
+        self.partial.values().map(|partial| partial.stage.params())
     }
 
     /// Takes one event. `open_requests` counts those on this connection that have begun and not ended, this one included.
@@ -150,7 +162,7 @@ impl Assembler {
             _ if self.refuses_new => self.refuse(id, Refusal::Stopping),
             _ if open_requests > self.limits.max_requests => self.refuse(id, Refusal::Overloaded),
             _ if self.limits.roles.offers(role) => Outcome::Pending,
-            _ => self.refuse(id, Refusal::UnknownRole),
+            _ => self.refuse(id, Refusal::UnknownRole(role)),
         }
     }
 
@@ -591,7 +603,7 @@ mod tests {
     fn a_role_that_is_not_named_is_refused() {
         for role in [Role::Authorizer, Role::Filter, Role::Other(0), Role::Other(4)] {
             let mut assembler = Assembler::new(LIMITS);
-            expect_refused(begin_as(&mut assembler, role, true, 1), Refusal::UnknownRole);
+            expect_refused(begin_as(&mut assembler, role, true, 1), Refusal::UnknownRole(role));
             assert!(assembler.is_empty());
             expect_pending(assembler.handle_event(Event::Params(ID, b"x"), 1));
             expect_pending(assembler.handle_event(Event::ParamsEnd(ID), 1));
@@ -670,7 +682,7 @@ mod tests {
                 let mut assembler = Assembler::new(Limits { roles: Roles::NONE.with(named), ..LIMITS });
                 match begin_as(&mut assembler, role, true, 1) {
                     outcome if role == named => expect_pending(outcome),
-                    outcome => expect_refused(outcome, Refusal::UnknownRole),
+                    outcome => expect_refused(outcome, Refusal::UnknownRole(role)),
                 }
             }
         }

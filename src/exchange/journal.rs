@@ -40,7 +40,7 @@ pub struct Account {
 }
 
 impl Account {
-    /// Of a complete request, whose first record came at `begun`. Copies its parameters.
+    /// Of a complete request, whose first record came at `begun`.
     pub fn of(request: &Request, journal: Arc<dyn Journal>, begun: Instant) -> Self {
         Self { body_length: request.body.length(), ..Self::of_params(request.params.clone(), journal, begun) }
     }

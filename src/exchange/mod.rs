@@ -26,7 +26,7 @@ pub use journal::{Account, Answered, Journal};
 pub use pause::{NothingHeld, Pause};
 pub use refusal::Refusal;
 pub use reply::{Reply, ReplyError};
-pub use request::{ConnectionId, Params, Request};
+pub use request::{ConnectionId, Params, ParamsView, Request};
 pub use roles::Roles;
 pub use sending::Lost;
 pub use sink::{AbortProbe, Ending, Gone, Room, Sink};

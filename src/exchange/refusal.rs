@@ -3,7 +3,9 @@
 //! Web servers ignore protocolStatus and take END_REQUEST without STDOUT for success or hang, so every refusal is a whole
 //! CGI answer too.
 
-use crate::protocol::ProtocolStatus;
+use std::borrow::Cow;
+
+use crate::protocol::{ProtocolStatus, Role};
 
 /// Why a request is answered without, or instead of, the application.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,8 +30,8 @@ pub enum Refusal {
     BodyNotStored,
     /// The path lies outside the mount.
     OutsideMount,
-    /// The role is not offered.
-    UnknownRole,
+    /// This role is not offered.
+    UnknownRole(Role),
     /// The peer gave the request up before the application ran.
     Aborted,
     /// No room in the queue.
@@ -50,7 +52,7 @@ impl Refusal {
             | Self::BodyCutShort
             | Self::BadDataLength
             | Self::DataCutShort => "400 Bad Request",
-            Self::UnknownRole => "403 Forbidden",
+            Self::UnknownRole(_) => "403 Forbidden",
             Self::OutsideMount => "404 Not Found",
             Self::BodyTooLarge => "413 Content Too Large",
             Self::ParamsTooLarge => "431 Request Header Fields Too Large",
@@ -69,14 +71,14 @@ impl Refusal {
     pub const fn protocol_status(self) -> ProtocolStatus {
         match self {
             Self::Overloaded | Self::Stopping => ProtocolStatus::Overloaded,
-            Self::UnknownRole => ProtocolStatus::UnknownRole,
+            Self::UnknownRole(_) => ProtocolStatus::UnknownRole,
             _ => ProtocolStatus::RequestComplete,
         }
     }
 
     /// What the operator is told: the cause, and what to do where that can be said.
-    pub const fn reason(self) -> &'static str {
-        match self {
+    pub fn reason(self) -> Cow<'static, str> {
+        Cow::Borrowed(match self {
             Self::MalformedParams => "its FCGI_PARAMS do not decode",
             Self::ParamsTooLarge => "its FCGI_PARAMS exceed max-params-size or max-params",
             Self::BadContentLength => "its CONTENT_LENGTH is not a number",
@@ -87,12 +89,21 @@ impl Refusal {
             Self::BodyTooLarge => "its body exceeds max-body-size",
             Self::BodyNotStored => "its body could not be stored in the temp directory",
             Self::OutsideMount => "its path lies outside the mount",
-            Self::UnknownRole => "its role is not offered (see roles)",
+            Self::UnknownRole(Role::Responder) => "its role, responder, is not offered: add that to `roles` to let it in",
+            Self::UnknownRole(Role::Authorizer) => "its role, authorizer, is not offered: add that to `roles` to let it in",
+            Self::UnknownRole(Role::Filter) => "its role, filter, is not offered: add that to `roles` to let it in",
+            Self::UnknownRole(Role::Other(number)) => return Cow::Owned(format!("its role, {number}, is none of FastCGI's")),
             Self::Aborted => "the web server gave it up",
             Self::Overloaded => "the queue is full (see threads, max-queue)",
             Self::Stopping => "pyfcgid was stopping already",
             Self::ApplicationFailed => "the application failed",
-        }
+        })
+    }
+
+    /// Whether it is said together with `other`. A peer can make up thousands of roles.
+    pub fn is_like(self, other: Self) -> bool {
+        let is_made_up = |refusal| matches!(refusal, Self::UnknownRole(Role::Other(_)));
+        self == other || is_made_up(self) && is_made_up(other)
     }
 
     /// The CGI head and body; without the body for a HEAD request.
@@ -140,5 +151,21 @@ mod tests {
     fn a_head_request_gets_no_body() {
         assert!(Refusal::ApplicationFailed.document(true).ends_with(b"\r\n\r\n"));
         assert_eq!(Refusal::ApplicationFailed.body_length(true), 0);
+    }
+
+    #[test]
+    fn a_role_that_is_not_offered_is_named_with_what_would_let_it_in() {
+        for (role, name) in [(Role::Responder, "responder"), (Role::Authorizer, "authorizer"), (Role::Filter, "filter")] {
+            let told = format!("its role, {name}, is not offered: add that to `roles` to let it in");
+            assert_eq!(Refusal::UnknownRole(role).reason(), told);
+        }
+        assert_eq!(Refusal::UnknownRole(Role::Other(7)).reason(), "its role, 7, is none of FastCGI's");
+    }
+
+    #[test]
+    fn roles_that_are_made_up_are_one_kind() {
+        let of = |number: u16| Refusal::UnknownRole(Role::from(number));
+        assert!(of(7).is_like(of(7)) && of(7).is_like(of(8)) && of(2).is_like(of(2)));
+        assert!(!of(2).is_like(of(3)) && !of(7).is_like(of(2)) && !of(7).is_like(Refusal::Overloaded));
     }
 }

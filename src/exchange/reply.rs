@@ -835,7 +835,13 @@ mod tests {
         };
         let all = [MalformedParams, ParamsTooLarge, BadContentLength, NoMethod, BodyCutShort, BodyTooLarge, BodyNotStored];
         let data = [BadDataLength, DataCutShort];
-        for refusal in all.into_iter().chain(data).chain([OutsideMount, UnknownRole, Aborted, Overloaded, ApplicationFailed]) {
+        for refusal in all.into_iter().chain(data).chain([
+            OutsideMount,
+            UnknownRole(Role::Other(9)),
+            Aborted,
+            Overloaded,
+            ApplicationFailed,
+        ]) {
             let (recorder, mut reply) = opened("200 OK", &[("X-Not", "sent")]);
             reply.refuse(refusal);
             let [Call::End(KEPT, bytes)] = &recorder.take()[..] else { panic!("one end") };
@@ -858,7 +864,7 @@ mod tests {
     #[test]
     fn an_unknown_role_is_said_in_end_request_too() {
         let (recorder, mut reply) = reply();
-        reply.refuse(Refusal::UnknownRole);
+        reply.refuse(Refusal::UnknownRole(Role::Filter));
         assert_eq!(records(&recorder.bytes())[2].1[4], 3);
     }
 

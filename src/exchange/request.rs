@@ -1,6 +1,7 @@
 //! A complete request: its parameters as bytes, as the peer sent them, and its body.
 
 use std::fmt;
+use std::sync::{Arc, Weak};
 
 use super::Body;
 use crate::protocol::{Pairs, ParamsError, Role};
@@ -35,9 +36,23 @@ pub struct Request {
     pub data: Option<Body>,
 }
 
-/// Name-value pairs in the order they came; names may repeat.
+/// Name-value pairs in the order they came; names may repeat. Copies are one and the same.
 #[derive(Clone, Debug, Default)]
-pub struct Params {
+pub struct Params(Arc<Decoded>);
+
+/// A look at parameters that somebody else keeps.
+#[derive(Clone, Debug)]
+pub struct ParamsView(Weak<Decoded>);
+
+impl ParamsView {
+    /// The parameters, if anybody still has them.
+    pub fn params(&self) -> Option<Params> {
+        self.0.upgrade().map(Params)
+    }
+}
+
+#[derive(Debug, Default)]
+struct Decoded {
     bytes: Vec<u8>,
     pairs: Vec<Pair>,
 }
@@ -75,27 +90,34 @@ impl Params {
             let start = (name.as_ptr() as usize - base) as u32;
             pairs.push(Pair { start, name_length: name.len() as u32, value_length: value.len() as u32 });
         }
-        Ok(Self { bytes, pairs })
+        Ok(Self(Arc::new(Decoded { bytes, pairs })))
+    }
+
+    /// A look at these that does not keep them.
+    pub fn view(&self) -> ParamsView {
+        ParamsView(Arc::downgrade(&self.0))
     }
 
     /// The pairs, as (name, value), in the order they came.
     pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        self.pairs.iter().map(|pair| self.slices(*pair))
+        self.0.pairs.iter().map(|pair| self.slices(*pair))
     }
 
     /// Bytes of the stream they came in.
     pub fn length(&self) -> u64 {
-        self.bytes.len() as u64
+        self.0.bytes.len() as u64
     }
 
     /// The value of `name`; of several, the last.
     pub fn get(&self, name: &[u8]) -> Option<&[u8]> {
-        let found = self.pairs.iter().rev().map(|pair| self.slices(*pair)).find(|(found, _)| *found == name);
+        // Few names are as long as another, so that hardly any has to be looked at.
+        let as_long = self.0.pairs.iter().rev().filter(|pair| pair.name_length as usize == name.len());
+        let found = as_long.map(|pair| self.slices(*pair)).find(|(found, _)| *found == name);
         found.map(|(_, value)| value)
     }
 
     fn slices(&self, pair: Pair) -> (&[u8], &[u8]) {
-        let pair_bytes = &self.bytes[pair.start as usize..];
+        let pair_bytes = &self.0.bytes[pair.start as usize..];
         let (name, rest) = pair_bytes.split_at(pair.name_length as usize);
         (name, &rest[..pair.value_length as usize])
     }

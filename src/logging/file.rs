@@ -16,9 +16,18 @@ pub(super) struct LogFile {
 
 impl LogFile {
     pub(super) fn open(path: &Path) -> Result<Self, Error> {
-        let file = log_io::open_log(path).map_err(|source| Error::File { path: path.to_owned(), source })?;
+        let file = log_io::open_log(path).map_err(|source| cannot_open(path, source))?;
         Ok(Self { path: path.to_owned(), file })
     }
+
+    /// Whether [`Self::open`] would succeed. Makes nothing.
+    pub(super) fn check(path: &Path) -> Result<(), Error> {
+        log_io::check_log(path).map_err(|source| cannot_open(path, source))
+    }
+}
+
+fn cannot_open(path: &Path, source: io::Error) -> Error {
+    Error::File { path: path.to_owned(), source }
 }
 
 impl Sink for LogFile {

@@ -44,6 +44,15 @@ impl Hub {
         Ok(Self { settings: settings.clone(), log, access })
     }
 
+    /// Whether [`Self::open`] would succeed. Makes nothing.
+    pub(super) fn check(settings: &Settings) -> Result<(), Error> {
+        let targets = [Some(&settings.target), settings.access.as_ref()];
+        targets.into_iter().flatten().try_for_each(|target| match target {
+            Target::File(path) => LogFile::check(path),
+            Target::Stderr | Target::Syslog => open(target, settings, None).map(drop),
+        })
+    }
+
     /// Goes on as the settings say, or as before if that cannot be.
     pub(super) fn reconfigure(&mut self, settings: &Settings) -> Result<(), Error> {
         let mut new = Self::open_after(settings, self.known_syslog())?;

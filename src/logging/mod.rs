@@ -59,6 +59,14 @@ pub fn start(settings: &Settings) -> Result<(), Error> {
     Ok(())
 }
 
+/// Whether [`start`] could open the targets. Makes nothing.
+///
+/// # Errors
+/// When one cannot be opened.
+pub fn check(settings: &Settings) -> Result<(), Error> {
+    Hub::check(settings)
+}
+
 /// Opens the targets of these settings, and goes on with them. Files are opened again also if nothing has changed. Lines that wait
 /// go where the new settings say if that is the same place, else they are lost.
 ///

@@ -50,6 +50,11 @@ impl<T> Requests<T> {
         self.position(id).map(|position| &mut self.kept[position])
     }
 
+    /// What is kept of all of them.
+    pub fn values(&self) -> impl Iterator<Item = &T> {
+        self.kept.iter()
+    }
+
     /// Keeps this from now on, and returns what was kept before.
     pub fn insert(&mut self, id: RequestId, kept: T) -> Option<T> {
         if let Some(before) = self.get_mut(id) {
@@ -105,7 +110,7 @@ mod tests {
             assert!(!requests.contains(id(number)) && requests.contains(id(300)));
         }
         assert_eq!((requests.len(), requests.remove(id(300)), requests.remove(id(300))), (1, Some(300), None));
-        assert!(requests.is_empty());
+        assert!(requests.is_empty() && requests.values().next().is_none());
         assert_eq!(requests.ids.capacity(), 0, "an idle connection keeps the room of all that were open at once");
     }
 }

@@ -3,12 +3,15 @@
 use std::io::{self, Write};
 
 use super::error::Error;
-use super::{access_log, loading, privileges, warnings};
-use crate::config::{self, Config};
+use super::{access_log, loading, log_settings, privileges, warnings};
+use crate::config::{self, Config, ListenAddress};
+use crate::daemon::PidFile;
+use crate::listener::Listener;
+use crate::logging;
 use crate::sys::process::{self, ExitReason, Fork};
 use crate::sys::{self, signal};
 
-/// Imports the application of each pool, and prints the settings in effect. Returns the exit code: that of the first pool that fails.
+/// Imports the application of each pool, and prints the settings in effect. Returns the exit code: that of what is wrong first.
 pub fn run(config: &Config) -> u8 {
     for warning in warnings(config) {
         drop(writeln!(io::stderr(), "pyfcgid: warning: {warning}"));
@@ -21,11 +24,12 @@ pub fn run(config: &Config) -> u8 {
     let checked = sys::fd::keep_from_subprocesses().map_err(Error::from);
     let checked = checked.and_then(|()| Ok(access_log::validate(config)?)).and_then(|()| privileges::validate(config));
     // All of them, so that one run shows all that is wrong.
-    let checked = checked.and_then(|()| config.pools.iter().map(check_pool).collect::<Result<Vec<u8>, _>>());
-    let code = match checked {
-        Ok(codes) => codes.into_iter().find(|code| *code != 0).unwrap_or(0),
-        Err(error) => report(&error),
-    };
+    let checked = checked.and_then(|()| {
+        let places = check_places(config);
+        let pools = config.pools.iter().map(check_pool).collect::<Result<Vec<u8>, _>>()?;
+        Ok(places.into_iter().chain(pools).find(|code| *code != 0).unwrap_or(0))
+    });
+    let code = checked.unwrap_or_else(|error| report(&error));
     if code == 0 {
         drop(write!(io::stdout(), "{config}"));
     }
@@ -37,6 +41,18 @@ fn report(error: &Error) -> u8 {
     error.exit_code()
 }
 
+/// Whether there can be the files that a start makes, in its order. Returns an exit code for each that there cannot be.
+fn check_places(config: &Config) -> Vec<u8> {
+    let log = logging::check(&log_settings::of(config)).err().map(Error::from);
+    let pid_file = config.pid_file.as_deref().and_then(|path| PidFile::check(path).err()).map(Error::from);
+    let sockets = config.pools.iter().flat_map(|pool| &pool.listen).filter_map(|address| match address {
+        ListenAddress::Unix(path) => Some(path),
+        ListenAddress::Tcp { .. } | ListenAddress::Fd(_) => None,
+    });
+    let sockets = config.control_socket.iter().chain(sockets).filter_map(|path| Listener::check_unix(path).err());
+    log.into_iter().chain(pid_file).chain(sockets.map(Error::from)).map(|error| report(&error)).collect()
+}
+
 /// There is one interpreter in a process, so each application is imported in one of its own.
 fn check_pool(pool: &config::Pool) -> Result<u8, Error> {
     match process::fork()? {
@@ -45,7 +61,7 @@ fn check_pool(pool: &config::Pool) -> Result<u8, Error> {
             ExitReason::Code(code) => u8::try_from(code).unwrap_or(u8::MAX),
             reason => {
                 drop(writeln!(io::stderr(), "pyfcgid: the import of {} ended the process: {reason}", pool.app));
-                super::error::EX_SOFTWARE
+                process::EX_SOFTWARE
             }
         }),
     }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::error::{EX_SOFTWARE, Error};
+use super::error::Error;
 use super::{access_log, loading, settings};
 use crate::config::{self, Config};
 use crate::event_loop::{self, EventLoop, Passage, SharedLoop};
@@ -17,6 +17,7 @@ use crate::link::{Command, Report};
 use crate::listener::{BindError, Listener};
 use crate::supervisor::Inherited;
 use crate::sys::poll::Interest;
+use crate::sys::process::EX_SOFTWARE;
 use crate::sys::{self, signal};
 use crate::workers::Source;
 use crate::wsgi::interpreter::LINKED_VERSION;
@@ -108,9 +109,6 @@ fn serve(
     (&*link).write_all(&Report::Ready.encode())?;
     drop(not_yet);
     let stopped = event_loop.stand_by()?;
-    if stopped.abandoned > 0 {
-        log::warn!("stopping; requests that are not answered: {}", stopped.abandoned);
-    }
     limit_the_end(pool.graceful_timeout);
     let patience = if stopped.abandoned > 0 { Duration::ZERO } else { pool.graceful_timeout };
     let running = interpreter.join_workers(&threads, Instant::now() + patience);

@@ -6,12 +6,11 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
-use super::error::EX_OSERR;
 use crate::daemon::PidFile;
 use crate::supervisor::Wish;
 use crate::sys::peer;
 use crate::sys::poll::{self, Interest};
-use crate::sys::process::ProcessId;
+use crate::sys::process::{EX_OSERR, ProcessId};
 
 /// Returns the exit code: the one that is sent, 71 if the supervisor can't be reached or goes away, but 0 for a stop of what does not
 /// run, and 3 for the status of it, as init scripts have it.

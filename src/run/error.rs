@@ -2,12 +2,13 @@ use std::io;
 
 use thiserror::Error;
 
-use crate::config;
+use crate::config::{self, EX_CONFIG};
 use crate::daemon::{DaemonizeError, PidFileError};
 use crate::listener::BindError;
 use crate::logging;
 use crate::service::activation;
 use crate::sys::identity;
+use crate::sys::process::{EX_OSERR, EX_SOFTWARE};
 use crate::wsgi::interpreter::{LoadError, StartError};
 
 /// Why pyfcgid, or a child of it, does not start.
@@ -62,10 +63,3 @@ impl Error {
         text
     }
 }
-
-/// Something pyfcgid runs is broken: the application.
-pub const EX_SOFTWARE: u8 = 70;
-/// The system refuses something.
-pub const EX_OSERR: u8 = 71;
-/// A setting can't be used.
-pub const EX_CONFIG: u8 = 78;

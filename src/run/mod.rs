@@ -15,6 +15,7 @@ mod child;
 mod control;
 mod error;
 mod loading;
+mod log_settings;
 mod privileges;
 mod serve;
 mod settings;

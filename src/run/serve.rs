@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::path::PathBuf;
 
 use super::error::Error;
-use super::{access_log, child, parse, privileges, warnings};
+use super::{access_log, child, log_settings, parse, privileges, warnings};
 use crate::cli::Command;
 use crate::config::{self, Config};
 use crate::daemon::{self, PidFile, Readiness, Side};
@@ -19,7 +19,6 @@ use crate::sys::process::ProcessId;
 use crate::sys::{self, signal};
 
 mod activation;
-mod log_settings;
 
 /// Serves until a signal or `pyfcgid stop` ends it; returns the exit code. With `daemonize` the launching process returns when all
 /// pools serve, or with what is wrong.
@@ -151,7 +150,7 @@ impl Program for Server {
     fn read_config(&self) -> Result<Config, Failure> {
         let mut config = match parse(&self.arguments) {
             Ok(Command::Serve(config)) => config,
-            Ok(_) => return Err(Failure { code: super::error::EX_CONFIG, text: "this is no `serve` any more".to_owned() }),
+            Ok(_) => return Err(Failure { code: config::EX_CONFIG, text: "this is no `serve` any more".to_owned() }),
             Err(exit) => return Err(Failure { code: exit.code, text: exit.message }),
         };
         access_log::validate(&config).map_err(|error| failure(error.into()))?;

@@ -17,7 +17,7 @@ pub fn of_loop(pool: &config::Pool, journal: Option<Arc<dyn Journal>>) -> event_
         max_body_size: pool.max_body_size,
         body_memory: pool.body_memory,
         max_requests: MAX_REQUESTS_A_CONNECTION,
-        roles: pool.roles.iter().fold(Roles::NONE, |roles, role| roles.with(protocol_role(*role))),
+        roles: pool.roles.iter().fold(Roles::NONE, |roles, role| roles.with(Role::from(role.number()))),
     };
     event_loop::Settings {
         max_connections: pool.max_connections,
@@ -39,14 +39,6 @@ fn told_limits(pool: &config::Pool) -> SessionLimits {
     let requests = pool.threads.saturating_add(pool.max_queue).min(MAX_REQUESTS_A_CONNECTION);
     let told = |count| u32::try_from(count).unwrap_or(u32::MAX);
     SessionLimits { max_connections: told(connections), max_requests: told(requests) }
-}
-
-const fn protocol_role(role: config::Role) -> Role {
-    match role {
-        config::Role::Responder => Role::Responder,
-        config::Role::Authorizer => Role::Authorizer,
-        config::Role::Filter => Role::Filter,
-    }
 }
 
 /// A different number for each process, so that not all are replaced at the same time.

@@ -17,6 +17,7 @@
 use std::time::{Duration, Instant};
 
 use crate::link::Command;
+use crate::sys::process::EX_SOFTWARE;
 
 mod backoff;
 mod child;
@@ -384,8 +385,6 @@ impl Children {
     }
 }
 
-/// Something pyfcgid runs is broken: the application.
-const EX_SOFTWARE: u8 = 70;
 /// As for the option.
 const MAX_CHILDREN: usize = 1024;
 

@@ -8,6 +8,7 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 
+use crate::config::EX_USAGE;
 use crate::listener::{BindError, Listener};
 use crate::sys;
 
@@ -156,5 +157,3 @@ impl Client {
 const BACKLOG: u32 = 16;
 const MAX_CLIENTS: usize = 64;
 const MAX_LINE_LEN: usize = 64;
-/// The command line is used wrongly.
-const EX_USAGE: u8 = 64;

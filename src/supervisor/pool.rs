@@ -11,6 +11,7 @@ use super::sockets::{Passage, Sockets};
 use super::{Inherited, Program};
 use crate::config::{self, Config};
 use crate::link::{Command, Numbers, Report};
+use crate::sys::process::EX_OSERR;
 use crate::sys::signal;
 
 /// A pool that runs.
@@ -334,6 +335,3 @@ fn policy(settings: &config::Pool) -> Policy {
         max_lifetime: settings.max_lifetime,
     }
 }
-
-/// The system refuses something.
-const EX_OSERR: u8 = 71;

@@ -9,7 +9,7 @@ use log::Level;
 
 use crate::link::{Command, Numbers, Report, Reports};
 use crate::logging::{self, Lines, Reader};
-use crate::sys::process::{self, ExitReason, Fork, ProcessId};
+use crate::sys::process::{self, EX_SOFTWARE, ExitReason, Fork, ProcessId};
 use crate::sys::{fd, signal};
 
 /// The far ends, which the child keeps.
@@ -176,6 +176,5 @@ impl Process {
     }
 }
 
-const EX_SOFTWARE: u8 = 70;
 /// What fits into a pipe and a socket is read in fewer. There may be no end, if the application has left processes behind.
 const ROUNDS_AT_THE_END: usize = 64;

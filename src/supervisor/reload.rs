@@ -11,6 +11,7 @@ use super::{Phase, Supervisor, passage};
 use crate::config::{self, Config};
 use crate::listener::BindError;
 use crate::logging::with_causes;
+use crate::sys::process::EX_OSERR;
 
 /// A reload that goes on.
 #[derive(Debug, Default)]
@@ -122,7 +123,9 @@ impl Supervisor<'_> {
 
     fn warn_of_what_stays(&self, config: &Config) {
         let (old, new) = (&self.config, config);
-        let stays = [("pid-file", old.pid_file != new.pid_file), ("control-socket", old.control_socket != new.control_socket)];
+        // A control socket that is named after the PID file has not changed of itself.
+        let control = old.control_socket != new.control_socket && old.own_control_socket() != new.own_control_socket();
+        let stays = [("pid-file", old.pid_file != new.pid_file), ("control-socket", control)];
         for (key, _) in stays.into_iter().filter(|(_, changed)| *changed) {
             log::warn!("{key} has changed in the configuration: that needs a restart");
         }
@@ -173,5 +176,3 @@ impl Supervisor<'_> {
 
 /// What is no pool's fault has this for its name, which no pool can have.
 const ALL: &str = "";
-/// The system refuses something.
-const EX_OSERR: u8 = 71;

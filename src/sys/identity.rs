@@ -31,13 +31,16 @@ pub enum Error {
         source: io::Error,
     },
     /// A number without an entry in the user database has no group of its own.
-    #[error("user \"{0}\" is in no user database, so its group is not known: set group, too")]
+    #[error("user \"{0}\" is in no user database, so its group is not known: set group (--group), too")]
     NoPrimaryGroup(String),
     /// Nobody said that the application may be root.
-    #[error("refusing to run the application as root: set user = \"www-data\" (or another), or user = \"root\" if you mean it")]
+    #[error(
+        "refusing to run the application as root: set user = \"www-data\" (--user www-data) or another, \
+         or user = \"root\" (--user root) if you mean it"
+    )]
     Root,
     /// Becoming somebody else takes privileges.
-    #[error("only root can change user to \"{name}\": start as root or remove user, group and supplementary-groups")]
+    #[error("only root can change user to \"{name}\": start as root or remove user (--user), group and supplementary-groups")]
     NotRoot {
         /// Who was asked for.
         name: String,
@@ -392,7 +395,7 @@ mod tests {
     #[test]
     fn a_number_without_a_user_needs_a_group() {
         let error = Identity::resolve(Some("4000123"), None, None).unwrap_err().to_string();
-        assert!(error.contains("set group, too"), "{error}");
+        assert!(error.contains("set group (--group), too"), "{error}");
         let identity = Identity::resolve(Some("4000123"), Some("4000124"), None).unwrap();
         assert_eq!((identity.uid, identity.gid, identity.groups), (4_000_123, 4_000_124, vec![4_000_124]));
     }

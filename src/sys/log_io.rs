@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use socket2::{Domain, SockAddr, SockRef, Socket, Type};
 
+use super::file::may_create;
 use super::poll::{self, Interest};
 
 /// Whether a write of up to 4096 bytes would not block now: there is room, or it fails at once.
@@ -115,8 +116,24 @@ pub fn is_too_long(error: &io::Error) -> bool {
 /// # Errors
 /// Those of open(2); `ENXIO` for a named pipe that nobody reads.
 pub fn open_log(path: &Path) -> io::Result<File> {
-    let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
-    OpenOptions::new().append(true).create(true).mode(0o640).custom_flags(flags).open(path)
+    to_append().create(true).mode(0o640).open(path)
+}
+
+/// Whether [`open_log`] would succeed. Makes nothing.
+///
+/// # Errors
+/// The same.
+pub fn check_log(path: &Path) -> io::Result<()> {
+    match to_append().open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => may_create(path),
+        opened => opened.map(drop),
+    }
+}
+
+fn to_append() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.append(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY);
+    options
 }
 
 #[cfg(test)]

@@ -262,6 +262,10 @@ fn check(result: libc::c_int) -> io::Result<()> {
     if result == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
+/// How a process ends when something that pyfcgid runs is broken: the application (sysexits).
+pub const EX_SOFTWARE: u8 = 70;
+/// How it ends when the system refuses something (sysexits).
+pub const EX_OSERR: u8 = 71;
 /// What ends a process in practice.
 const SIGNAL_NAMES: [(i32, &str); 13] = [
     (libc::SIGHUP, "SIGHUP"),

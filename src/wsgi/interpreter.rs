@@ -20,6 +20,7 @@ use thiserror::Error;
 
 mod absence;
 mod raiser;
+mod signature;
 mod venv;
 
 use super::abort::{self, Interruption};
@@ -27,6 +28,7 @@ use super::{Gateway, Settings, output};
 use crate::config::{App, AppSource, OnAbort, Origin};
 use crate::workers::Worker;
 use absence::Places;
+use signature::Signature;
 
 pub use venv::VenvError;
 
@@ -123,7 +125,8 @@ impl Interpreter {
     /// Imports the application and finds its callable.
     ///
     /// # Errors
-    /// [`LoadError`] with the traceback when the import raises, when there is no such callable, or it can't be called.
+    /// [`LoadError`] with the traceback when the import raises, when there is no such callable, or it can't be called as an
+    /// application is.
     pub fn load(&self, app: &App) -> Result<Application, LoadError> {
         attach(|py| {
             let failed = |error: PyErr| LoadError::python(py, &app.to_string(), "its import failed", &error);
@@ -317,7 +320,21 @@ fn find_callable<'py>(module: &Bound<'py, PyModule>, app: &App) -> Result<Bound<
         let kind = callable.get_type().name().map_or_else(|_| "object".to_owned(), |kind| kind.to_string());
         return Err(LoadError::new(app, format!("{name} is {kind}, which cannot be called: a WSGI application can")));
     }
-    Ok(callable)
+    match Signature::of(&callable) {
+        Some(signature) if !signature.takes_a_request() => Err(LoadError::new(app, misfit(&signature, name, app))),
+        _ => Ok(callable),
+    }
+}
+
+/// What is wrong with a callable that does not take what an application is given.
+fn misfit(signature: &Signature<'_>, name: &str, app: &App) -> String {
+    let what = if app.factory { format!("what {name}() has made") } else { format!("{name}()") };
+    let advice = if !app.factory && signature.takes_nothing() {
+        format!("if it makes the application, name it with parentheses: {}:{name}()", absence::source(app))
+    } else {
+        "a WSGI application is called with these two".to_owned()
+    };
+    format!("{what} does not take (environ, start_response): {advice}")
 }
 
 /// What `name`, dotted for an attribute of an attribute, is in the module.

@@ -4,7 +4,7 @@ use std::fs;
 use std::time::Duration;
 
 use crate::support::process::wait_until;
-use crate::support::record::{begin, role};
+use crate::support::record::{begin, kind, record, role, stream};
 use crate::support::{Params, Peer, Pyfcgid, app};
 use crate::{echo, expect_usable, post};
 
@@ -66,6 +66,49 @@ fn a_peer_that_never_reads_holds_up_the_stop_for_graceful_timeout_at_most() {
     peer.wait_for_stdout(1, "0000000");
     server.signal("TERM");
     server.wait_for_exit(SOON);
+}
+
+/// Waits until everything has been read that was sent before.
+fn settle(peer: &mut Peer) {
+    peer.send(&record(kind::GET_VALUES, 0, b""));
+    peer.management_record();
+}
+
+/// What the log says of requests after a stop, without the number of their connection.
+fn unanswered(log: &str) -> Vec<&str> {
+    log.lines().filter_map(|line| Some(line.split_once("a request on connection ")?.1.split_once(' ')?.1)).collect()
+}
+
+#[test]
+fn requests_that_a_stop_leaves_unanswered_are_named() {
+    let mut server = echo(&["--threads", "1", "--graceful-timeout", "500ms"]);
+    let mut peer = waiting(&server, "endless=1");
+    peer.send_request(2, true, &post("queued=1", 0), b"");
+    peer.send(&[begin(3, role::RESPONDER, true), stream(kind::PARAMS, 3, &post("cut=1", 9).encode())].concat());
+    peer.send(&begin(4, role::RESPONDER, true));
+    settle(&mut peer);
+    server.signal("TERM");
+    server.wait_for_exit(SOON);
+    let log = server.log();
+    assert!(log.contains("stopping; requests that are not answered: 4\n"), "{log}");
+    let running = format!("(GET /?{}) was not answered: graceful-timeout is over", server.directory().join("gate").display());
+    let posted = "(POST /) was not answered: graceful-timeout is over";
+    assert_eq!(unanswered(&log), [running.as_str(), posted, posted, "was not answered: graceful-timeout is over"], "{log}");
+}
+
+#[test]
+fn of_many_requests_that_a_stop_leaves_unanswered_some_are_named() {
+    let mut server = echo(&["--threads", "1"]);
+    let mut peer = waiting(&server, "endless=1");
+    (2..=20).for_each(|id| peer.send_request(id, true, &post("queued=1", 0), b""));
+    settle(&mut peer);
+    server.signal("INT");
+    server.wait_for_exit(SOON);
+    let log = server.log();
+    assert!(log.contains("stopping; requests that are not answered: 20\n"), "{log}");
+    let named = unanswered(&log);
+    assert_eq!(named.len(), 8, "{log}");
+    assert!(named.iter().all(|line| line.ends_with(") was not answered: pyfcgid was told to stop at once")), "{named:?}");
 }
 
 #[test]

@@ -101,16 +101,15 @@ fn requests_that_kill_their_child_do_not_keep_good_ones_waiting_for_long() {
         peer.send_request(1, false, &Params::get("/?abort"), b"");
         peer
     };
-    // They wait in the backlog, so that each child meets one as soon as it serves.
-    let deadly: Vec<_> = (0..6).map(deadly).collect();
+    // They wait in the backlog, so that each child meets one as soon as it serves. It may have accepted another beside it.
+    let mut deadly: Vec<_> = (0..12).map(deadly).collect();
     site.text("/");
     let waited = begun.elapsed();
     assert!(waited < limit(Duration::from_secs(8), Duration::from_secs(20)), "{waited:?}");
-    // The good one may have been answered beside the last of them.
-    wait_until("six deaths", || site.log().matches("starting another").count() == 6);
+    assert!(deadly.iter_mut().all(|peer| !peer.answer(1).ended));
     let log = site.log();
-    assert!(!log.contains("while it was starting"), "{log}");
-    drop(deadly);
+    let deaths = log.matches("starting another").count();
+    assert!(deaths > 2 && !log.contains("while it was starting"), "{log}");
     site.end();
 }
 

@@ -6,7 +6,9 @@ use std::os::unix::net::UnixListener;
 use std::path::Path;
 
 use crate::load::{Connections, Load};
-use crate::site::{Ended, Site, connect_to, is_root, open_files, pss_kib, says, site, site_of, site_with, status_of};
+use crate::site::{
+    Ended, Site, connect_to, is_root, open_files, pss_kib, says, site, site_of, site_with, status_of, write_config,
+};
 use crate::support::process::wait_until;
 use crate::support::{Params, Peer};
 
@@ -285,6 +287,36 @@ fn settings_of_a_pool_change_with_a_reload() {
     site.wait_for_children(1);
     assert_eq!(site.text("/"), "web");
     site.end();
+}
+
+/// The options of which a reload says that they need a restart, when the second lines take the place of the first.
+#[track_caller]
+fn said_to_need_a_restart(before: &str, after: &str) -> Vec<String> {
+    let launch = site(&format!("{before}{}", pool("web", "s.sock")));
+    fs::write(launch.directory().join("web.py"), says("web")).unwrap();
+    let site = Site::start(launch);
+    write_config(site.directory(), &format!("{after}{}", pool("web", "s.sock")));
+    site.signal("HUP");
+    site.wait_for_log("]: reloaded\n");
+    let said = site.log();
+    site.end();
+    let names = said.lines().filter_map(|line| line.strip_suffix(" has changed in the configuration: that needs a restart"));
+    names.filter_map(|line| Some(line.rsplit_once(' ')?.1.to_owned())).collect()
+}
+
+#[test]
+fn of_the_files_that_need_a_restart_a_reload_names_the_one_that_has_changed() {
+    let (pid, control) = (PID_FILE, "control-socket = \"c.control\"\n");
+    let other = "pid-file = \"other.pid\"\n";
+    assert_eq!(said_to_need_a_restart(pid, other), ["pid-file"]);
+    assert_eq!(said_to_need_a_restart(pid, &format!("{pid}{control}")), ["control-socket"]);
+    assert_eq!(said_to_need_a_restart(&format!("{pid}{control}"), &format!("{other}{control}")), ["pid-file"]);
+    assert_eq!(
+        said_to_need_a_restart(control, &format!("{other}control-socket = \"d.control\"\n")),
+        ["pid-file", "control-socket"]
+    );
+    let same = "control-socket = \"site.pid.control\"\n";
+    assert!(said_to_need_a_restart(pid, &format!("{pid}{same}")).is_empty());
 }
 
 #[test]

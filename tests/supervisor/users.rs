@@ -79,7 +79,8 @@ fn root_without_a_user_is_refused_with_what_to_set() {
         return eprintln!("skipped: it is about root");
     }
     // A comment, so that the test's configuration gets no user of its own.
-    let finished = expect_refused(launch("# user = none\n"), 78, &["refusing to run the application as root: set user = "]);
+    let finished =
+        expect_refused(launch("# user = none\n"), 78, &["refusing to run the application as root: set user = ", "--user root"]);
     assert!(!finished.stderr.contains("Traceback"), "{}", finished.stderr);
 }
 

@@ -240,6 +240,57 @@ fn an_application_that_cannot_be_called_is_named() {
 }
 
 #[test]
+fn whatever_takes_two_arguments_is_an_application() {
+    for name in [
+        "decorated",
+        "adapted",
+        "partial",
+        "optional",
+        "anything",
+        "static",
+        "of_class",
+        "proxy",
+        "ByNew",
+        "ByMeta",
+        "secretive",
+    ] {
+        assert_eq!(answer_of(&format!("callables:{name}")), "answered", "{name}");
+    }
+    assert_eq!(answer_of("callables:create_app_of()"), "answered");
+    assert_eq!(answer_of("callables:Site()"), "answered");
+}
+
+#[test]
+fn a_factory_without_parentheses_is_told_before_the_first_request() {
+    for name in ["create_app", "create_app_of", "Site"] {
+        let file = format!("{}:{name}", app("callables.py"));
+        let told = format!(
+            "cannot load the application {file}: {name}() does not take (environ, start_response): \
+             if it makes the application, name it with parentheses: {file}()\n"
+        );
+        expect_one_line(&file, &[], &[], &[&told]);
+        let checked = Launch::new("check").args([&file]).run().expect_code(70);
+        assert!(checked.stderr.ends_with(&told), "{}", checked.stderr);
+    }
+    let default = [("shop.py", "def app(): pass\n")];
+    expect_one_line("shop", &default, &[], &["app() does not take (environ", "parentheses: shop:app()\n"]);
+}
+
+#[test]
+fn what_takes_other_arguments_is_no_application_and_no_factory() {
+    for (name, what) in [
+        ("of_three", "of_three()"),
+        ("of_one", "of_one()"),
+        ("asgi", "asgi()"),
+        ("keyword", "keyword()"),
+        ("make_three()", "what make_three() has made"),
+    ] {
+        let told = format!("{what} does not take (environ, start_response): a WSGI application is called with these two\n");
+        expect_one_line(&format!("{}:{name}", app("callables.py")), &[], &[], &[&told]);
+    }
+}
+
+#[test]
 fn a_module_without_an_application_is_told_what_was_looked_for() {
     let finished = failure_of(&app("no_application.py"), &[]).expect_code(70);
     assert!(finished.stderr.contains("application") && finished.stderr.contains("app"), "{}", finished.stderr);

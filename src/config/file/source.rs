@@ -9,7 +9,7 @@ use super::text::{quote, quote_key};
 use super::{Role, Table};
 use crate::config::layer::{Item, Layer, Origin, split_text};
 use crate::config::spelling::nearest;
-use crate::config::{Error, Fallback, INCLUDE, Kind, SETTINGS, Scope, Setting, ValueError, advice};
+use crate::config::{Error, INCLUDE, Kind, SETTINGS, Scope, Setting, ValueError, advice};
 
 /// What one file says by itself.
 #[derive(Debug, Default)]
@@ -118,7 +118,7 @@ impl Source<'_> {
     fn items(&self, setting: &'static Setting, value: &Value<'_>) -> Result<Vec<Item>, Error> {
         let refuse = |reason| Err(self.bad_value(setting.name, value, reason));
         match value.get_ref() {
-            DeValue::Array(array) if setting.kind.is_list() && array.is_empty() && setting.default != Fallback::Nothing => {
+            DeValue::Array(array) if setting.kind.is_list() && array.is_empty() && !setting.may_be_empty() => {
                 refuse("must have at least one value")
             }
             DeValue::Array(array) if setting.kind.is_list() => array

@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use super::child::{Child, State};
-use super::{Action, Children, EX_SOFTWARE, Failure, Phase, Stop};
+use super::{Action, Children, Failure, Phase, Stop};
+use crate::sys::process::EX_SOFTWARE;
 
 impl Children {
     /// Time has passed.

@@ -137,7 +137,8 @@ pub(super) fn of_callable(owner: &Bound<'_, PyAny>, name: &str, app: &App) -> St
     format!("{lacking}{advice}")
 }
 
-fn source(app: &App) -> String {
+/// The module or file that was named.
+pub(super) fn source(app: &App) -> String {
     match &app.source {
         AppSource::Module(name) => name.clone(),
         AppSource::File(path) => path.display().to_string(),
