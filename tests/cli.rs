@@ -329,6 +329,17 @@ fn check_says_all_that_is_wrong_and_makes_nothing() {
 }
 
 #[test]
+fn check_only_warns_of_directories_that_a_service_manager_makes() {
+    let (_directory, app) = site();
+    let (pid, listen) = ("/run/pyfcgid-none/pid", "unix:/run/pyfcgid-none/sock");
+    let ended = run(&mut pyfcgid(&["check", path_text(&app), "--pid-file", pid, "--listen", listen]));
+    let told: Vec<_> = ended.err.lines().collect();
+    assert!(told.iter().all(|line| line.starts_with("pyfcgid: warning: ") && line.contains("/run/pyfcgid-none")), "{told:?}");
+    // The control socket is beside the PID file.
+    assert_eq!((ended.code, told.len()), (0, 3), "{told:?}");
+}
+
+#[test]
 fn check_of_what_runs_finds_nothing_wrong() {
     let (directory, app) = site();
     let place = |name: &str| directory.path().join(name).display().to_string();

@@ -1,6 +1,7 @@
 //! `pyfcgid check`: everything that a start would do, but listening.
 
 use std::io::{self, Write};
+use std::path::Path;
 
 use super::error::Error;
 use super::{access_log, loading, log_settings, privileges, warnings};
@@ -43,14 +44,27 @@ fn report(error: &Error) -> u8 {
 
 /// Whether there can be the files that a start makes, in its order. Returns an exit code for each that there cannot be.
 fn check_places(config: &Config) -> Vec<u8> {
-    let log = logging::check(&log_settings::of(config)).err().map(Error::from);
-    let pid_file = config.pid_file.as_deref().and_then(|path| PidFile::check(path).err()).map(Error::from);
+    let log = logging::check(&log_settings::of(config)).err().map(|error| report(&error.into()));
+    let pid_file = config.pid_file.as_deref().and_then(|path| place(path, PidFile::check(path)));
     let sockets = config.pools.iter().flat_map(|pool| &pool.listen).filter_map(|address| match address {
         ListenAddress::Unix(path) => Some(path),
         ListenAddress::Tcp { .. } | ListenAddress::Fd(_) => None,
     });
-    let sockets = config.control_socket.iter().chain(sockets).filter_map(|path| Listener::check_unix(path).err());
-    log.into_iter().chain(pid_file).chain(sockets.map(Error::from)).map(|error| report(&error)).collect()
+    let sockets = config.control_socket.iter().chain(sockets).filter_map(|path| place(path, Listener::check_unix(path)));
+    log.into_iter().chain(pid_file).chain(sockets).collect()
+}
+
+/// What is wrong with the place of a file. A directory that is not there yet is nothing wrong in /run: that is empty after a boot, and
+/// whoever starts services makes it.
+fn place(path: &Path, checked: Result<(), impl Into<Error>>) -> Option<u8> {
+    let error = checked.err()?.into();
+    let is_missing = path.parent().is_some_and(|directory| !directory.exists());
+    if is_missing && ["/run", "/var/run"].iter().any(|run| path.starts_with(run)) {
+        let text = logging::with_causes(&error);
+        drop(writeln!(io::stderr(), "pyfcgid: warning: {text}; in /run, a service manager may do so before the start"));
+        return None;
+    }
+    Some(report(&error))
 }
 
 /// There is one interpreter in a process, so each application is imported in one of its own.
