@@ -6,7 +6,7 @@
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::config::EX_USAGE;
 use crate::listener::{BindError, Listener};
@@ -46,6 +46,7 @@ impl Wish {
 pub struct ControlSocket {
     /// Kept for the file, which goes with it.
     listener: Listener,
+    path: PathBuf,
     acceptor: UnixListener,
     clients: Vec<Client>,
 }
@@ -78,7 +79,12 @@ impl ControlSocket {
     fn of(listener: Listener, path: &Path) -> Result<Self, BindError> {
         let address = format!("unix:{}", path.display());
         let acceptor = sys::fd::duplicate(listener.as_raw_fd()).map_err(|source| BindError::Other { address, source })?;
-        Ok(Self { listener, acceptor: acceptor.into(), clients: Vec::new() })
+        Ok(Self { listener, path: path.to_owned(), acceptor: acceptor.into(), clients: Vec::new() })
+    }
+
+    /// Where it was bound.
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     /// The listening descriptor.

@@ -70,7 +70,8 @@ impl Supervisor<'_> {
 
     /// Somebody who cleans up may have taken the control socket's file.
     fn restore_control(&mut self) {
-        let Some(path) = self.config.control_socket.as_deref().filter(|path| !path.exists()) else {
+        // The configuration may name another one by now.
+        let Some(path) = self.control.as_ref().map(ControlSocket::path).filter(|path| !path.exists()) else {
             return;
         };
         match ControlSocket::bind(path, self.config.control_socket_mode) {

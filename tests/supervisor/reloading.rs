@@ -320,6 +320,25 @@ fn of_the_files_that_need_a_restart_a_reload_names_the_one_that_has_changed() {
 }
 
 #[test]
+fn a_control_socket_stays_where_it_is_until_a_restart() {
+    let launch = site(&format!("{PID_FILE}{}", pool("web", "s.sock")));
+    fs::write(launch.directory().join("web.py"), says("web")).unwrap();
+    let site = Site::start(launch);
+    let [old, new] = ["site.pid.control", "new.control"].map(|name| site.directory().join(name));
+    write_config(site.directory(), &format!("{PID_FILE}control-socket = \"new.control\"\n{}", pool("web", "s.sock")));
+    for number in 1..=2 {
+        site.signal("HUP");
+        wait_until("a reload", || site.log().matches("]: reloaded\n").count() == number);
+        assert!(old.exists() && !new.exists());
+    }
+    fs::remove_file(&old).unwrap();
+    site.signal("HUP");
+    wait_until("the third reload", || site.log().matches("]: reloaded\n").count() == 3);
+    assert!(old.exists() && !new.exists());
+    site.end();
+}
+
+#[test]
 fn a_reload_while_another_runs_is_done_after_it() {
     let site = Site::start(site_with(&says("old"), "").env("X", "1"));
     fs::write(site.directory().join("app.py"), format!("import time\ntime.sleep(0.5)\n{}", says("first"))).unwrap();
