@@ -4,11 +4,17 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Makes a virtual environment of the system's Python in `directory`. Needs no network.
+/// The Python that pyfcgid is linked with.
+pub const PYTHON: &str = match option_env!("PYFCGID_PYTHON") {
+    Some(python) => python,
+    None => "python3",
+};
+
+/// Makes a virtual environment of [`PYTHON`] in `directory`. Needs no network.
 pub fn create(directory: &Path) -> PathBuf {
     let venv = directory.join("venv");
-    let output = Command::new("python3").args(["-m", "venv", "--without-pip"]).arg(&venv).output();
-    let output = output.expect("python3 runs (Debian package: python3-venv)");
+    let output = Command::new(PYTHON).args(["-m", "venv", "--without-pip"]).arg(&venv).output();
+    let output = output.expect("Python runs (Debian package: python3-venv)");
     assert!(output.status.success(), "{} (Debian package: python3-venv)", String::from_utf8_lossy(&output.stderr));
     venv
 }

@@ -341,7 +341,8 @@ fn expect_both_versions_named(python: &str) {
     let venv = virtualenv::pretend(directory.path(), "3.7.16", Path::new(python));
     let finished = failure_of(&app("answers.py"), &["--venv", venv.to_str().unwrap()]);
     assert!([70, 78].contains(&finished.code()), "{finished:?}");
-    let output = Command::new("python3").args(["-c", "import sys; print('%d.%d' % sys.version_info[:2])"]).output().unwrap();
+    let output =
+        Command::new(virtualenv::PYTHON).args(["-c", "import sys; print('%d.%d' % sys.version_info[:2])"]).output().unwrap();
     let ours = String::from_utf8(output.stdout).unwrap();
     assert!(finished.stderr.contains("3.7") && finished.stderr.contains(ours.trim()), "{}", finished.stderr);
 }
