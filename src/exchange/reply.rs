@@ -350,7 +350,7 @@ mod tests {
     use std::time::Instant;
 
     use super::*;
-    use crate::exchange::sending::{FILE_RECORD_LEN, LONG, LONGEST_HOLD, MAX_PIECES};
+    use crate::exchange::sending::{FETCH_LEN, FILE_RECORD_LEN, LONG, LONGEST_HOLD, MAX_PIECES};
     use crate::exchange::sink::{Gone, Room};
     use crate::exchange::{Answered, Journal, NothingHeld, Params};
     use crate::protocol::RequestId;
@@ -379,6 +379,7 @@ mod tests {
         aborted_in_wait: AtomicBool,
         waits: Mutex<usize>,
         long: Mutex<usize>,
+        fetched: Mutex<Vec<(u64, u64)>>,
     }
 
     impl Recorder {
@@ -418,6 +419,10 @@ mod tests {
             assert_eq!(request, ID);
             *self.waits.lock().unwrap() += 1;
             self.aborted.fetch_or(self.aborted_in_wait.load(Ordering::Relaxed), Ordering::Relaxed);
+        }
+
+        fn fetch(&self, _: &File, offset: u64, length: usize) {
+            self.fetched.lock().unwrap().push((offset, length as u64));
         }
 
         fn takes_long(&self) {
@@ -1109,6 +1114,15 @@ mod tests {
         recorder.full.store(true, Ordering::Relaxed);
         reply.send_file(tempfile::tempfile().unwrap(), 0, FILE_RECORD_LEN * 3, &NothingHeld).unwrap();
         assert!(*recorder.waits.lock().unwrap() >= 3);
+        reply.end(&[], &NothingHeld).unwrap();
+    }
+
+    #[test]
+    fn a_file_is_fetched_some_records_at_a_time() {
+        let (recorder, mut reply) = opened("200 OK", &[]);
+        reply.send_file(tempfile::tempfile().unwrap(), 10, FETCH_LEN + FILE_RECORD_LEN + 7, &NothingHeld).unwrap();
+        let fetched = recorder.fetched.lock().unwrap().clone();
+        assert_eq!(fetched, [(10, FETCH_LEN), (10 + FETCH_LEN, FILE_RECORD_LEN + 7)]);
         reply.end(&[], &NothingHeld).unwrap();
     }
 }

@@ -260,4 +260,4 @@ pub(super) const MAX_PIECES: usize = 64;
 /// Content of a record of file bytes: as many whole pages as a record takes. Parts of pages cost sendfile(2) a second turn.
 pub(super) const FILE_RECORD_LEN: u64 = 61_440;
 /// So much of a file is fetched at once: whole records.
-const FETCH_LEN: u64 = 4 * FILE_RECORD_LEN;
+pub(super) const FETCH_LEN: u64 = 4 * FILE_RECORD_LEN;
