@@ -10,6 +10,8 @@ mod access_log;
 mod environ;
 #[path = "wsgi/file_wrapper.rs"]
 mod file_wrapper;
+#[path = "wsgi/forks.rs"]
+mod forks;
 #[path = "wsgi/input.rs"]
 mod input;
 #[path = "wsgi/interpreter.rs"]

@@ -82,7 +82,13 @@ fn serve(
     loading::enter(pool)?;
     let interpreter = loading::start(pool)?;
     interpreter.capture_output()?;
-    let application = interpreter.load(&pool.app)?;
+    // An application's own processes may live longer than this one, and must not keep the addresses from the next.
+    sys::fork::withhold([listeners, &passage].concat())?;
+    let application = interpreter.load(&pool.app);
+    if sys::fork::is_fork() {
+        sys::fork::end("a process that was forked during the import came back from it and is ended\n", 0);
+    }
+    let application = application?;
     let (queue, worker) = workers::queue(pool.max_queue);
     let (listeners, names) = adopt(pool, listeners)?;
     let passage = Passage::new(sys::fd::inherited(passage[0])?, sys::fd::inherited(passage[1])?);

@@ -5,6 +5,7 @@
 pub mod epoll;
 pub mod fd;
 pub mod file;
+pub mod fork;
 pub mod identity;
 pub mod inheritance;
 pub mod local_time;

@@ -183,6 +183,11 @@ impl Interpreter {
         })
     }
 
+    /// Writes what `sys.stdout` and `sys.stderr` still hold.
+    pub fn flush_output(&self) {
+        attach(flush_streams);
+    }
+
     /// Does what Python does at the end of a program: waits for its other threads, runs `atexit`, writes what files still hold. Must be
     /// called on the thread that started it; may take as long as the application's threads do.
     pub fn finish(&self) {
@@ -193,14 +198,18 @@ impl Interpreter {
                     log::error!("{module}.{function} failed at the end:\n{}", traceback(py, &error).trim_end());
                 }
             }
-            for stream in ["stdout", "stderr"] {
-                let stream = py.import("sys").and_then(|sys| sys.getattr(stream));
-                drop(stream.and_then(|stream| stream.call_method0("flush")));
-            }
+            flush_streams(py);
             if let Err(error) = flush_files(py) {
                 log::error!("the files left open cannot be found:\n{}", traceback(py, &error).trim_end());
             }
         });
+    }
+}
+
+fn flush_streams(py: Python<'_>) {
+    for stream in ["stdout", "stderr"] {
+        let stream = py.import("sys").and_then(|sys| sys.getattr(stream));
+        drop(stream.and_then(|stream| stream.call_method0("flush")));
     }
 }
 

@@ -19,6 +19,7 @@ mod abort;
 mod environ;
 mod errors;
 mod file_wrapper;
+mod fork;
 mod input;
 pub mod interpreter;
 mod latin1;
@@ -251,10 +252,12 @@ impl<'py> Gateway<'py> {
         if response.is_exact_instance_of::<PyList>() || response.is_exact_instance_of::<PyTuple>() {
             return Ok(());
         }
-        if let Some(close) = response.getattr_opt(intern!(self.gil.0, "close"))?
-            && let Err(error) = close.call0()
-        {
-            self.log_traceback(line, &error);
+        if let Some(close) = response.getattr_opt(intern!(self.gil.0, "close"))? {
+            let closed = close.call0().map_err(Failure::from);
+            fork::end_if_forked(self.gil.0, &closed);
+            if let Err(Failure::Python(error)) = closed {
+                self.log_traceback(line, &error);
+            }
         }
         Ok(())
     }

@@ -8,7 +8,7 @@ use pyo3::types::{PyBytes, PyTuple};
 
 use super::abort::{Interruption, RequestAborted};
 use super::slot::{Denied, Slot};
-use super::{Failure, Gil, latin1};
+use super::{Failure, Gil, fork, latin1};
 use crate::exchange::{Head, HeadError, Reply, ReplyError};
 
 /// PEP 3333's `start_response` of one request.
@@ -28,10 +28,12 @@ impl StartResponse {
 
     /// Runs code of the application, the only code that an abort may interrupt.
     pub(super) fn run_application<T>(&self, py: Python<'_>, code: impl FnOnce() -> PyResult<T>) -> Result<T, Failure> {
-        match &self.interruption {
+        let outcome = match &self.interruption {
             Some(interruption) => interruption.run(py, code),
-            None => Ok(code()?),
-        }
+            None => code().map_err(Failure::from),
+        };
+        fork::end_if_forked(py, &outcome);
+        outcome
     }
 
     /// Whether an abort has interrupted the application.

@@ -123,16 +123,6 @@ fn subprocesses_of_the_app_inherit_no_file_descriptor_that_the_starting_shell_le
 }
 
 #[test]
-fn an_app_may_work_in_forked_processes() {
-    let mut server = Pyfcgid::serve(app("forks.py"), &[]);
-    for _ in 0..3 {
-        let answer = server.connect().request(&Params::get("/"), b"").expect_status(200);
-        assert_eq!((answer.text().as_str(), answer.header("X-Exit-Code").as_deref()), ("from a child, True", Some("0")));
-    }
-    assert_eq!(server.stop().code(), Some(0), "{}", server.log());
-}
-
-#[test]
 fn threads_of_the_app_run_while_no_request_does() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("count");
