@@ -329,6 +329,29 @@ fn check_says_all_that_is_wrong_and_makes_nothing() {
 }
 
 #[test]
+fn check_ends_with_the_import_whatever_the_application_does_there() {
+    let (_directory, app) = site();
+    let check = |import: &str, options: &[&str]| {
+        fs::write(&app, format!("{import}\ndef application(environ, start_response):\n    pass\n")).unwrap();
+        run(&mut pyfcgid(&[&["check", path_text(&app), "--listen", ":0"], options].concat()))
+    };
+    for import in [
+        "import threading, time\nthreading.Thread(target=time.sleep, args=(600,)).start()",
+        "import atexit, time\natexit.register(time.sleep, 600)",
+    ] {
+        assert_eq!(check(import, &[]).code, 0, "{import}");
+    }
+    for (import, told) in [
+        ("import os\nos._exit(0)", "ended the process: exit code 0"),
+        ("import os\nos._exit(4)", "ended the process: exit code 4"),
+        ("import time\ntime.sleep(600)", "did not end within startup-timeout (1 s)"),
+    ] {
+        let ended = check(import, &["--startup-timeout", "1s"]);
+        assert!(ended.code == 70 && ended.err.contains(told), "{import}: {}", ended.err);
+    }
+}
+
+#[test]
 fn check_only_warns_of_directories_that_a_service_manager_makes() {
     let (_directory, app) = site();
     let (pid, listen) = ("/run/pyfcgid-none/pid", "unix:/run/pyfcgid-none/sock");

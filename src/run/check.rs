@@ -1,7 +1,9 @@
 //! `pyfcgid check`: everything that a start would do, but listening.
 
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
+use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::thread;
 
 use super::error::Error;
 use super::{access_log, loading, log_settings, privileges, warnings};
@@ -9,7 +11,7 @@ use crate::config::{self, Config, ListenAddress};
 use crate::daemon::PidFile;
 use crate::listener::Listener;
 use crate::logging;
-use crate::sys::process::{self, ExitReason, Fork};
+use crate::sys::process::{self, Fork};
 use crate::sys::{self, signal};
 
 /// Imports the application of each pool, and prints the settings in effect. Returns the exit code: that of what is wrong first.
@@ -69,23 +71,51 @@ fn place(path: &Path, checked: Result<(), impl Into<Error>>) -> Option<u8> {
 
 /// There is one interpreter in a process, so each application is imported in one of its own.
 fn check_pool(pool: &config::Pool) -> Result<u8, Error> {
+    let (verdict, teller) = UnixStream::pair()?;
     match process::fork()? {
-        Fork::Child => process::exit_now(import(pool).map_or_else(|error| report(&error), |()| 0)),
-        Fork::Parent(id) => Ok(match process::wait(id) {
-            ExitReason::Code(code) => u8::try_from(code).unwrap_or(u8::MAX),
-            reason => {
-                drop(writeln!(io::stderr(), "pyfcgid: the import of {} ended the process: {reason}", pool.app));
-                process::EX_SOFTWARE
+        Fork::Child => {
+            let code = import(pool, &teller).map_or_else(|error| report(&error), |()| 0);
+            conclude(&teller, code)
+        }
+        Fork::Parent(id) => {
+            let reason = process::wait(id);
+            // A process that the application has left behind may still have the other end.
+            verdict.set_nonblocking(true)?;
+            let mut code = [0];
+            if matches!((&verdict).read(&mut code), Ok(1)) {
+                return Ok(code[0]);
             }
-        }),
+            drop(writeln!(io::stderr(), "pyfcgid: the import of {} ended the process: {reason}", pool.app));
+            Ok(process::EX_SOFTWARE)
+        }
     }
 }
 
-fn import(pool: &config::Pool) -> Result<(), Error> {
+/// Its exit code alone would say nothing: an application may end the process with any.
+fn conclude(mut teller: &UnixStream, code: u8) -> ! {
+    drop(teller.write_all(&[code]));
+    process::exit_now(code)
+}
+
+/// Leaves the application's threads and exit handlers alone: they may take for ever, and nothing has been served.
+fn import(pool: &config::Pool, teller: &UnixStream) -> Result<(), Error> {
     privileges::confine(pool)?;
+    process::signal_at_end_of_parent(signal::KILL)?;
     loading::enter(pool)?;
+    limit_import(pool, teller.try_clone()?)?;
     let interpreter = loading::start(pool)?;
     interpreter.load(&pool.app)?;
-    interpreter.finish();
+    interpreter.flush_output();
     Ok(())
+}
+
+fn limit_import(pool: &config::Pool, teller: UnixStream) -> io::Result<()> {
+    let (app, limit) = (pool.app.to_string(), pool.startup_timeout);
+    let watchdog = thread::Builder::new().name("pyfcgid-limit".to_owned()).spawn(move || {
+        thread::sleep(limit);
+        let seconds = limit.as_secs_f64();
+        drop(writeln!(io::stderr(), "pyfcgid: the import of {app} did not end within startup-timeout ({seconds} s)"));
+        conclude(&teller, process::EX_SOFTWARE)
+    });
+    watchdog.map(drop)
 }
