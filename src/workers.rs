@@ -49,6 +49,10 @@ pub enum Looked {
 #[derive(Debug)]
 pub struct Queue {
     sender: Option<Sender<Exchange>>,
+    /// To take out again what nobody waits for any more.
+    receiver: Receiver<Exchange>,
+    /// Requests to be refused before that is tried again, after it has helped nothing.
+    in_vain: AtomicUsize,
     bench: Arc<Bench>,
 }
 
@@ -56,21 +60,41 @@ impl Queue {
     /// Hands a request to whichever worker looks next; never blocks. Those that sit have to be [called](Self::call_worker).
     ///
     /// # Errors
-    /// Gives the exchange back when the queue is full or no worker is left.
+    /// Gives the exchange back when the queue is full of requests that somebody waits for.
     pub fn try_dispatch(&self, exchange: Exchange) -> Result<(), Box<Exchange>> {
         let Some(sender) = &self.sender else {
             return Err(Box::new(exchange));
         };
         // Before it is sent, because it may be answered at once.
         self.bench.unanswered.fetch_add(1, Ordering::SeqCst);
-        let sent = sender.try_send(exchange).map_err(|error| match error {
-            TrySendError::Full(exchange) | TrySendError::Disconnected(exchange) => Box::new(exchange),
-        });
+        let sent = match sender.try_send(exchange) {
+            Err(TrySendError::Full(exchange)) if self.drop_aborted(sender) => sender.try_send(exchange),
+            sent => sent,
+        };
+        let sent = sent.map_err(|error| Box::new(error.into_inner()));
         match sent {
             Ok(()) => self.bench.dispatched.fetch_add(1, Ordering::Relaxed),
             Err(_) => self.bench.unanswered.fetch_sub(1, Ordering::SeqCst) as u64,
         };
         sent
+    }
+
+    /// Takes requests that were given up out of the queue; whether there were any. Nobody else puts requests in, so the others keep
+    /// their order. To look through a long queue for each request that is refused would make an overload worse.
+    fn drop_aborted(&self, sender: &Sender<Exchange>) -> bool {
+        if self.in_vain.load(Ordering::Relaxed) > 0 {
+            self.in_vain.fetch_sub(1, Ordering::Relaxed);
+            return false;
+        }
+        let queued = self.receiver.try_iter().take(self.receiver.len());
+        let (aborted, wanted): (Vec<_>, Vec<_>) = queued.partition(|exchange| exchange.reply.is_aborted());
+        for exchange in wanted {
+            // There is room: it was there before.
+            drop(sender.try_send(exchange));
+        }
+        self.in_vain.store(if aborted.is_empty() { self.receiver.len() / 16 } else { 0 }, Ordering::Relaxed);
+        self.bench.unanswered.fetch_sub(aborted.len(), Ordering::SeqCst);
+        !aborted.is_empty()
     }
 
     /// Whether there are as many requests as workers, or more.
@@ -280,5 +304,6 @@ impl Bench {
 pub fn queue(max_queue: usize) -> (Queue, Worker) {
     let (sender, receiver) = crossbeam_channel::bounded(max_queue.max(1));
     let bench = Arc::new(Bench::default());
-    (Queue { sender: Some(sender), bench: Arc::clone(&bench) }, Worker { receiver, bench, source: None })
+    let worker = Worker { receiver: receiver.clone(), bench: Arc::clone(&bench), source: None };
+    (Queue { sender: Some(sender), receiver, in_vain: AtomicUsize::new(0), bench }, worker)
 }

@@ -172,6 +172,22 @@ fn a_full_queue_is_a_whole_503_with_retry_after() {
 }
 
 #[test]
+fn requests_that_were_given_up_leave_their_places_in_a_full_queue() {
+    let server = echo(&["--threads", "1", "--max-queue", "1"]);
+    let mut peer = server.connect();
+    fill(&server, &mut peer);
+    peer.send(&record(kind::ABORT_REQUEST, 2, b""));
+    peer.send_request(3, true, &post("taken=1", 0), b"");
+    peer.send_request(4, true, &post("refused=1", 0), b"");
+    expect_complete(peer.answer(4), 503);
+    fs::write(server.directory().join("gate"), "").unwrap();
+    for (id, text) in [(1, "running=1|"), (3, "taken=1|")] {
+        assert_eq!(peer.answer(id).expect_status(200).text(), text);
+    }
+    expect_not_run(&server, "queued=1");
+}
+
+#[test]
 fn a_full_queue_without_keep_conn_ends_the_connection() {
     let server = echo(&["--threads", "1", "--max-queue", "1"]);
     let mut one_shot = server.connect();
