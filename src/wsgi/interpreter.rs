@@ -19,6 +19,7 @@ use pyo3::types::PyDict;
 use thiserror::Error;
 
 mod absence;
+mod greenlets;
 mod raiser;
 mod signature;
 mod venv;
@@ -141,7 +142,11 @@ impl Interpreter {
                     None => import_file(py, path).map_err(failed)?,
                 },
             };
-            find_callable(&module, app).map(|callable| Application(callable.unbind()))
+            let callable = find_callable(&module, app)?;
+            match greenlets::in_place_of_threads(py) {
+                Some(reason) => Err(LoadError::new(app, reason.to_owned())),
+                None => Ok(Application(callable.unbind())),
+            }
         })
     }
 

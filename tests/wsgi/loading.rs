@@ -304,6 +304,21 @@ fn a_callable_that_does_not_exist_is_named() {
 }
 
 #[test]
+fn greenlets_in_the_place_of_threads_are_refused_with_what_to_do() {
+    let launch =
+        |module: &str, patched: &str| Launch::serve(app("patches_threads.py")).env("MODULE", module).env("PATCHED", patched);
+    for (module, patched, told) in [
+        ("gevent.monkey", "threading", "gevent has put greenlets in the place of Python's threads"),
+        ("eventlet.patcher", "thread", "eventlet has put greenlets in the place of Python's threads"),
+    ] {
+        let finished = launch(module, patched).run().expect_code(70);
+        assert!(finished.stderr.contains(told) && finished.stderr.contains("(thread=False)"), "{}", finished.stderr);
+        let server = launch(module, "socket").start();
+        server.connect().request(&Params::get("/"), b"").expect_status(200);
+    }
+}
+
+#[test]
 fn a_virtual_environment_is_honoured() {
     let directory = tempfile::tempdir().unwrap();
     let venv = virtualenv::create(directory.path());
