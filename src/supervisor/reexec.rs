@@ -39,6 +39,7 @@ pub struct Successor {
 #[derive(Debug)]
 pub struct Trial {
     child: Child,
+    settings: File,
     messages: File,
     deadline: Instant,
 }
@@ -205,9 +206,12 @@ impl<'a> Supervisor<'a> {
         let Some(Ok(Some(status))) = self.trial.as_mut().map(|trial| trial.child.try_wait()) else {
             return;
         };
-        let messages = self.trial.take().map(Trial::messages).unwrap_or_default();
+        let (settings, messages) = self.trial.take().map(Trial::output).unwrap_or_default();
         if !status.success() {
             return log::error!("the new binary fails its check ({status}), this program runs on\n{}", messages.trim_end());
+        }
+        if !settings.lines().any(|line| line.starts_with(FIRST_SETTING)) {
+            return log::error!("the new binary does not answer as pyfcgid does, this program runs on");
         }
         if self.phase != Phase::Running || self.reload.is_some() {
             return log::warn!("the new binary does not take over: a reload or a stop has begun meanwhile");
@@ -252,17 +256,22 @@ impl Trial {
     }
 
     fn begin(successor: &Successor, limit: Duration) -> io::Result<Self> {
-        let messages = tempfile::tempfile()?;
+        let (settings, messages) = (tempfile::tempfile()?, tempfile::tempfile()?);
         let mut command = Command::new(&successor.binary);
-        command.args(&successor.check).stdin(Stdio::null()).stdout(Stdio::null()).stderr(messages.try_clone()?);
-        Ok(Self { child: command.spawn()?, messages, deadline: Instant::now() + limit })
+        command.args(&successor.check).stdin(Stdio::null()).stdout(settings.try_clone()?).stderr(messages.try_clone()?);
+        Ok(Self { child: command.spawn()?, settings, messages, deadline: Instant::now() + limit })
     }
 
-    fn messages(mut self) -> String {
-        let mut bytes = Vec::new();
-        let read = self.messages.rewind().and_then(|()| self.messages.take(MAX_MESSAGES).read_to_end(&mut bytes));
-        read.map_or_else(|error| error.to_string(), |_| String::from_utf8_lossy(&bytes).into_owned())
+    /// The settings that it has printed, and its messages.
+    fn output(self) -> (String, String) {
+        (text_of(self.settings), text_of(self.messages))
     }
+}
+
+fn text_of(mut file: File) -> String {
+    let mut bytes = Vec::new();
+    let read = file.rewind().and_then(|()| file.take(MAX_OUTPUT).read_to_end(&mut bytes));
+    read.map_or_else(|error| error.to_string(), |_| String::from_utf8_lossy(&bytes).into_owned())
 }
 
 fn to_hex(text: &str) -> String {
@@ -274,7 +283,9 @@ fn from_hex(text: &str) -> Option<String> {
     String::from_utf8(digits.collect::<Option<_>>()?).ok()
 }
 
-const MAX_MESSAGES: u64 = 64 * 1024;
+const MAX_OUTPUT: u64 = 64 * 1024;
+/// What every `pyfcgid check` prints.
+const FIRST_SETTING: &str = "daemonize =";
 
 #[cfg(test)]
 mod tests {

@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
+use std::process::Command;
 
 use crate::load::{Connections, Load};
 use crate::site::{
@@ -335,6 +336,23 @@ fn a_control_socket_stays_where_it_is_until_a_restart() {
     site.signal("HUP");
     wait_until("the third reload", || site.log().matches("]: reloaded\n").count() == 3);
     assert!(old.exists() && !new.exists());
+    site.end();
+}
+
+#[test]
+fn another_program_in_the_place_of_the_binary_does_not_take_over() {
+    let launch = site_with(&says("web"), "");
+    let place = |name: &str| launch.directory().join(name);
+    // By another process: a program that is open for writing anywhere cannot be run.
+    let copy = |from: &str, to: &Path| assert!(Command::new("cp").arg(from).arg(to).status().unwrap().success());
+    let (binary, other) = (place("copy"), place("other"));
+    copy(env!("CARGO_BIN_EXE_pyfcgid"), &binary);
+    copy("/bin/true", &other);
+    let site = Site::start(launch.binary(&binary));
+    fs::rename(&other, &binary).unwrap();
+    site.signal("USR2");
+    site.wait_for_log("the new binary does not answer as pyfcgid does, this program runs on");
+    assert_eq!(site.text("/"), "web");
     site.end();
 }
 
