@@ -24,6 +24,14 @@ impl Body {
         Self { source: Source::Memory(Cursor::new(bytes)), length, left: length }
     }
 
+    /// Whether a body that does not fit in memory could be stored.
+    ///
+    /// # Errors
+    /// Those of making a file in the temp directory.
+    pub fn try_storage() -> io::Result<()> {
+        tempfile::tempfile().map(drop)
+    }
+
     /// Bytes in all.
     pub fn length(&self) -> u64 {
         self.length

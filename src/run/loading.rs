@@ -5,6 +5,7 @@ use std::io;
 use super::error::Error;
 use super::settings::DESCRIPTORS_BESIDE_CONNECTIONS;
 use crate::config;
+use crate::exchange::Body;
 use crate::sys;
 use crate::wsgi::interpreter::Interpreter;
 
@@ -16,6 +17,12 @@ pub fn enter(pool: &config::Pool) -> Result<(), Error> {
     if let Some(path) = &pool.chdir {
         let changed = std::env::set_current_dir(path);
         changed.map_err(|source| Error::Chdir { path: path.display().to_string(), source })?;
+    }
+    if let Err(error) = Body::try_storage() {
+        log::warn!(
+            "request bodies of more than body-memory will be answered 500: no file can be made in {} (see TMPDIR): {error}",
+            std::env::temp_dir().display()
+        );
     }
     let wanted = pool.max_connections as u64 + DESCRIPTORS_BESIDE_CONNECTIONS;
     let limit = sys::fd::raise_limit(wanted)?;
