@@ -341,6 +341,10 @@ fn check_ends_with_the_import_whatever_the_application_does_there() {
     ] {
         assert_eq!(check(import, &[]).code, 0, "{import}");
     }
+    let prints = check("import os\nprint('printed')\nos.write(1, b'written\\n')", &[]);
+    for text in ["printed", "written"] {
+        assert!(prints.err.contains(text) && !prints.out.contains(text), "{}", prints.err);
+    }
     for (import, told) in [
         ("import os\nos._exit(0)", "ended the process: exit code 0"),
         ("import os\nos._exit(4)", "ended the process: exit code 4"),

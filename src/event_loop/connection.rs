@@ -309,12 +309,15 @@ impl Connection {
 
     fn report(&self, end: &End) {
         let Self { id, peer, .. } = self;
+        let is_inside = !self.assembler.is_empty() || !self.decoder.is_empty();
         match end {
-            End::PeerClosed if !self.assembler.is_empty() || !self.decoder.is_empty() => {
+            End::PeerClosed if is_inside => {
                 log::info!("connection {id} ({peer}) was closed by the web server inside a request");
             }
             End::PeerClosed => log::trace!("connection {id} ({peer}) was closed by the web server"),
-            End::Broken(error) => log::info!("connection {id} ({peer}) is broken: {error}"),
+            End::Broken(error) if is_inside => log::info!("connection {id} ({peer}) is broken: {error}"),
+            // As a rule somebody has left who did not read to the end.
+            End::Broken(error) => log::debug!("connection {id} ({peer}) is broken: {error}"),
             End::Misbehaved(error) => log::warn!("connection {id} ({peer}) closed: {error}"),
         }
     }

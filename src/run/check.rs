@@ -1,6 +1,7 @@
 //! `pyfcgid check`: everything that a start would do, but listening.
 
 use std::io::{self, Read, Write};
+use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::thread;
@@ -99,6 +100,8 @@ fn conclude(mut teller: &UnixStream, code: u8) -> ! {
 
 /// Leaves the application's threads and exit handlers alone: they may take for ever, and nothing has been served.
 fn import(pool: &config::Pool, teller: &UnixStream) -> Result<(), Error> {
+    // What the application prints is none of the settings.
+    sys::fd::replace_standard(io::stderr().as_fd(), 1)?;
     privileges::confine(pool)?;
     process::signal_at_end_of_parent(signal::KILL)?;
     loading::enter(pool)?;

@@ -120,6 +120,8 @@ fn serve(
     let running = interpreter.join_workers(&threads, Instant::now() + patience);
     if running == 0 {
         interpreter.finish();
+    } else {
+        log::warn!("requests that still run, perhaps for nobody: {running}; the application's exit handlers do not run");
     }
     // Threads of the application may still run, and Python cannot be taken down under them.
     sys::process::exit_now(0)

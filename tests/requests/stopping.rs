@@ -53,6 +53,9 @@ fn a_request_that_never_ends_holds_up_the_stop_for_graceful_timeout_at_most() {
     let mut peer = waiting(&server, "endless=1");
     server.signal("TERM");
     server.wait_for_exit(SOON);
+    assert!(
+        server.log().contains("requests that still run, perhaps for nobody: 1; the application's exit handlers do not run")
+    );
     assert!(!server.socket().exists());
     let answer = peer.answer(1);
     assert!(answer.closed || answer.status >= 500, "{}", answer.summary());
