@@ -1,8 +1,11 @@
 //! Whose rights a pool's children have.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+
 use super::error::Error;
 use crate::config::{self, Config};
-use crate::sys::identity::{self, Identity};
+use crate::sys::identity::{self, Entry, Identity};
 use crate::sys::process;
 
 /// Whether every user and group exists.
@@ -15,7 +18,7 @@ pub fn validate(config: &Config) -> Result<(), Error> {
     Ok(())
 }
 
-/// Gives up what the pool's children must not have. There is no way back.
+/// Gives up what the pool's children must not have. There is no way back. There must be no second thread.
 pub fn confine(pool: &config::Pool) -> Result<(), Error> {
     // Names are looked up before the root changes, since the files with them are outside.
     let identity = identity_of(pool)?;
@@ -25,10 +28,20 @@ pub fn confine(pool: &config::Pool) -> Result<(), Error> {
         changed.map_err(|source| Error::Chroot { path: root.display().to_string(), source })?;
     }
     identity::drop_to(&identity)?;
+    if let Some(entry) = &identity.entry {
+        set_login(entry);
+    }
     if pool.no_new_privs {
         process::no_new_privs()?;
     }
     Ok(())
+}
+
+/// As a login does: what an application finds of another user, its home above all, it cannot use.
+fn set_login(entry: &Entry) {
+    for (name, value) in [("USER", &entry.login), ("LOGNAME", &entry.login), ("HOME", &entry.home)] {
+        process::set_environment(name.as_ref(), OsStr::from_bytes(value.as_bytes()));
+    }
 }
 
 fn identity_of(pool: &config::Pool) -> Result<Identity, Error> {

@@ -76,6 +76,19 @@ pub struct Identity {
     pub groups: Vec<u32>,
     /// The user as it was typed, or its number: for messages.
     pub name: String,
+    /// What the user database says of the user whom a process becomes.
+    pub entry: Option<Entry>,
+}
+
+/// A user's line in the user database.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// The name.
+    pub login: CString,
+    /// The primary group.
+    pub gid: u32,
+    /// The home directory.
+    pub home: CString,
 }
 
 impl Identity {
@@ -83,7 +96,7 @@ impl Identity {
     pub fn current() -> Self {
         // SAFETY: these calls touch no memory and cannot fail.
         let (uid, gid) = unsafe { (libc::geteuid(), libc::getegid()) };
-        Self { uid, gid, groups: current_groups(), name: uid.to_string() }
+        Self { uid, gid, groups: current_groups(), name: uid.to_string(), entry: None }
     }
 
     /// Who an application's process is to be. Without `user` it is who this process is. Without `group` it has the user's
@@ -127,11 +140,11 @@ fn of_user(name: &str, gid: Option<u32>, current: Identity) -> Result<Identity, 
         return Ok(Identity { gid: gid.unwrap_or(current.gid), name, ..current });
     }
     match (user.entry, gid) {
-        (Some((login, own)), typed) => {
-            let gid = typed.unwrap_or(own);
-            Ok(Identity { uid: user.uid, gid, groups: groups_of(&login, gid), name })
+        (Some(entry), typed) => {
+            let gid = typed.unwrap_or(entry.gid);
+            Ok(Identity { uid: user.uid, gid, groups: groups_of(&entry.login, gid), name, entry: Some(entry) })
         }
-        (None, Some(gid)) => Ok(Identity { uid: user.uid, gid, groups: vec![gid], name }),
+        (None, Some(gid)) => Ok(Identity { uid: user.uid, gid, groups: vec![gid], name, entry: None }),
         (None, None) => Err(Error::NoPrimaryGroup(name)),
     }
 }
@@ -214,8 +227,8 @@ pub fn user_id(name: &str) -> Result<u32, Error> {
 
 struct User {
     uid: u32,
-    /// The name and the primary group that the user database has; a number may have none.
-    entry: Option<(CString, u32)>,
+    /// A number may have none.
+    entry: Option<Entry>,
 }
 
 fn user(name: &str) -> Result<User, Error> {
@@ -267,10 +280,14 @@ fn look_up_user(typed: &str, key: Key<'_>) -> Result<Option<User>, Error> {
                 Key::Number(uid) => libc::getpwuid_r(uid, entry.as_mut_ptr(), buffer, size, &raw mut found),
             }
         };
-        // SAFETY: `found` is null or points to `entry`, whose name is a string in the buffer, which lives on until the closure ends.
-        let user =
-            unsafe { found.as_ref().map(|entry| (entry.pw_uid, CStr::from_ptr(entry.pw_name).to_owned(), entry.pw_gid)) };
-        (code, user.map(|(uid, login, gid)| User { uid, entry: Some((login, gid)) }))
+        // SAFETY: `found` is null or points to `entry`, whose strings are in the buffer, which lives on until the closure ends.
+        let user = unsafe {
+            found.as_ref().map(|entry| {
+                let [login, home] = [entry.pw_name, entry.pw_dir].map(|text| CStr::from_ptr(text).to_owned());
+                User { uid: entry.pw_uid, entry: Some(Entry { login, gid: entry.pw_gid, home }) }
+            })
+        };
+        (code, user)
     })
 }
 

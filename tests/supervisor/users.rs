@@ -111,6 +111,26 @@ fn a_socket_gets_the_owner_and_mode_that_are_set() {
 }
 
 #[test]
+fn an_application_finds_its_users_home_unless_it_is_told_another() {
+    if skipped() {
+        return;
+    }
+    let shown = "\
+import os
+def application(environ, start_response):
+    start_response('200 OK', [])
+    return [' '.join(os.environ.get(name, '-') for name in ['USER', 'LOGNAME', 'HOME']).encode()]
+";
+    for (settings, told) in [("user = \"daemon\"\n", "/usr/sbin"), ("user = \"daemon\"\nenv = { HOME = \"/srv\" }\n", "/srv")] {
+        let launch = launch(settings);
+        std::fs::write(launch.directory().join("shows.py"), shown).unwrap();
+        let site = Site::start(launch);
+        assert_eq!(site.text("/"), format!("daemon daemon {told}"));
+        site.end();
+    }
+}
+
+#[test]
 fn a_user_who_may_not_read_python_is_told_so() {
     if !is_root() {
         return eprintln!("skipped: only root can change the root");
