@@ -8,11 +8,16 @@ use super::setting::variable;
 use super::spelling::nearest;
 use super::{Config, INCLUDE, ListenAddress, Pool, SETTINGS, Scope};
 
-/// What to say to an option, typed without dashes, that other servers have under another name.
-pub fn foreign_option(name: &str) -> Option<String> {
-    let name = alias(name)?;
-    let workers = if name == "processes" { ", and --threads sets the workers of each" } else { "" };
-    Some(format!("here it is --{name}{workers}"))
+/// What to say to an option, typed without dashes, that other servers have under another name; `None` where it is unknown, or not
+/// among those that there are in that place.
+pub fn foreign_option(name: &str, is_there: impl Fn(&str) -> bool) -> Option<String> {
+    let meant = alias(name).or_else(|| part_of_address(name)).filter(|meant| is_there(meant))?;
+    Some(match meant {
+        "app" => "here the application needs no option, as in `pyfcgid serve blog:app`".to_owned(),
+        "processes" => "here it is --processes, and --threads sets the workers of each".to_owned(),
+        "listen" => "here it is --listen, as in --listen 127.0.0.1:9000".to_owned(),
+        meant => format!("here it is --{meant}"),
+    })
 }
 
 /// What to do about a key that is no option.
@@ -20,7 +25,8 @@ pub(super) fn unknown_key(key: &str, scope: Scope) -> String {
     let typed = key.to_ascii_lowercase().replace('_', "-");
     let known = || SETTINGS.iter().filter(|setting| setting.scope() == scope).map(|setting| setting.name);
     let include = (scope == Scope::Global).then_some(INCLUDE);
-    if let Some(name) = alias(&typed).or_else(|| nearest(&typed, names().chain(include))) {
+    let foreign = alias(&typed).or_else(|| part_of_address(&typed));
+    if let Some(name) = foreign.or_else(|| nearest(&typed, names().chain(include))) {
         return format!("did you mean `{name}`?");
     }
     format!("the keys here are {}", known().chain(include).collect::<Vec<_>>().join(", "))
@@ -28,6 +34,11 @@ pub(super) fn unknown_key(key: &str, scope: Scope) -> String {
 
 fn alias(typed: &str) -> Option<&'static str> {
     ALIASES.iter().find(|(other, _)| *other == typed).map(|(_, name)| *name)
+}
+
+/// Others have options for what `listen` has in one. As variables, such names are made up by container platforms.
+fn part_of_address(typed: &str) -> Option<&'static str> {
+    ["port", "p", "host"].contains(&typed).then_some("listen")
 }
 
 impl Config {
@@ -177,9 +188,12 @@ mod tests {
         for (other, name) in ALIASES {
             assert!(names().any(|known| known == name), "{other}: {name}");
             assert!(names().all(|known| known != other), "{other} is an option itself");
-            assert!(foreign_option(other).is_some_and(|advice| advice.starts_with(&format!("here it is --{name}"))));
+            let expected =
+                if name == "app" { "here the application needs no option".to_owned() } else { format!("here it is --{name}") };
+            assert!(foreign_option(other, |_| true).is_some_and(|advice| advice.starts_with(&expected)), "{other}");
+            assert_eq!(foreign_option(other, |there| there != name), None);
         }
-        assert_eq!(foreign_option("threads"), None);
+        assert_eq!(foreign_option("threads", |_| true), None);
     }
 
     #[test]
