@@ -45,7 +45,8 @@ pub struct Exit {
 /// # Errors
 /// [`Exit`] for help, version and everything that is wrong.
 pub fn parse(args: impl IntoIterator<Item = OsString>, environment: Environment<'_>) -> Result<Command, Exit> {
-    let matches = parser().try_get_matches_from(args).map_err(|error| Exit::from_parser(&error))?;
+    let args: Vec<OsString> = args.into_iter().collect();
+    let matches = parser().try_get_matches_from(&args).map_err(|error| Exit::from_parser(&error, args.get(1)))?;
     match matches.subcommand() {
         Some(("serve", matches)) => load(matches, environment).map(Command::Serve),
         Some(("check", matches)) => load(matches, environment).map(Command::Check),
@@ -60,18 +61,22 @@ impl Exit {
         Self { code: EX_USAGE, message: format!("pyfcgid: {}\n", message.trim_end()), to_stdout: false }
     }
 
-    fn from_parser(error: &clap::Error) -> Self {
+    /// `command` is the word where a command is expected.
+    fn from_parser(error: &clap::Error, command: Option<&OsString>) -> Self {
         let text = error.render().to_string();
         match error.kind() {
             ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Self { code: 0, message: text, to_stdout: true },
             ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => Self { code: EX_USAGE, message: text, to_stdout: false },
-            _ => Self::usage(&better_advice(error).unwrap_or_else(|| text.strip_prefix("error: ").unwrap_or(&text).to_owned())),
+            _ => {
+                let advice = better_advice(error, command);
+                Self::usage(&advice.unwrap_or_else(|| text.strip_prefix("error: ").unwrap_or(&text).to_owned()))
+            }
         }
     }
 }
 
 /// Where the parser's tip would mislead.
-fn better_advice(error: &clap::Error) -> Option<String> {
+fn better_advice(error: &clap::Error, command: Option<&OsString>) -> Option<String> {
     let context = |kind| match error.get(kind) {
         Some(ContextValue::String(text)) => Some(text.as_str()),
         _ => None,
@@ -83,12 +88,21 @@ fn better_advice(error: &clap::Error) -> Option<String> {
             // They know these themselves, so it was in front of them, or behind `request`.
             let is_misplaced = SETTINGS.iter().any(|setting| is_flag(setting, typed));
             let misplaced = || format!("{typed} is an option of serve and check: write it behind that word");
-            let foreign = config::foreign_option(name).map(|advice| format!("{typed} is not known: {advice}"));
+            let foreign = config::foreign_option(name, |name| takes(command, name))
+                .map(|advice| format!("{typed} is not known: {advice}"));
             foreign.or_else(|| is_misplaced.then(misplaced))
         }
         ErrorKind::InvalidSubcommand => context(ContextKind::InvalidSubcommand).map(no_command),
         _ => None,
     }
+}
+
+/// Whether the command has this argument; in front of a command, whether any has.
+fn takes(command: Option<&OsString>, name: &str) -> bool {
+    let is_named = |parser: &&Parser| command.is_some_and(|command| command == parser.get_name());
+    let parser = parser();
+    let has = |parser: &Parser| parser.get_arguments().any(|argument| argument.get_id() == name);
+    parser.get_subcommands().find(is_named).map_or_else(|| parser.get_subcommands().any(has), has)
 }
 
 fn no_command(typed: &str) -> String {
@@ -386,7 +400,7 @@ mod tests {
 
     #[test]
     fn a_wrong_command_line_is_64_and_says_what_is_right() {
-        let table: [(&[&str], &str); 23] = [
+        let table: [(&[&str], &str); 28] = [
             (&["serve", "shop", "--thread", "4"], "--threads"),
             (&["serve", "shop", "--roles", ""], "pyfcgid: --roles \"\": must be responder, authorizer or filter\n"),
             (&["serve", "shop", "--roles=,"], "pyfcgid: --roles \",\": must be responder, authorizer or filter\n"),
@@ -397,6 +411,17 @@ mod tests {
             ),
             (&["serve", "-w", "2", "shop"], "pyfcgid: -w is not known: here it is --processes,"),
             (&["serve", "shop", "--daemon"], "pyfcgid: --daemon is not known: here it is --daemonize\n"),
+            (
+                &["serve", "shop", "--port", "9000"],
+                "pyfcgid: --port is not known: here it is --listen, as in --listen 127.0.0.1:9000\n",
+            ),
+            (
+                &["serve", "--module", "shop"],
+                "pyfcgid: --module is not known: here the application needs no option, as in `pyfcgid serve ",
+            ),
+            (&["-w", "2", "serve", "shop"], "pyfcgid: -w is not known: here it is --processes,"),
+            (&["status", "--pid", "p"], "pyfcgid: --pid is not known: here it is --pid-file\n"),
+            (&["request", "--user", "a:b"], "pyfcgid: --user is an option of serve and check"),
             (&["check", "shop", "--uid=33"], "pyfcgid: --uid is not known: here it is --user\n"),
             (&["-D", "serve", "shop"], "pyfcgid: -D is an option of serve and check"),
             (&["reload", "--threads", "4"], "pyfcgid: --threads is an option of serve and check"),
@@ -424,6 +449,18 @@ mod tests {
             let exit = refused(args);
             assert_eq!(exit.code, 64, "{args:?}");
             assert!(exit.message.contains(text), "{args:?}: {}", exit.message);
+        }
+    }
+
+    #[test]
+    fn advice_names_no_option_that_the_command_has_not() {
+        for args in
+            [&["request", "-u", "a:b", "/"][..], &["status", "-u", "x"], &["request", "--bind", ":1"], &["stop", "--port", "1"]]
+        {
+            let exit = refused(args);
+            assert_eq!(exit.code, 64, "{args:?}");
+            assert!(exit.message.contains("unexpected argument '-"), "{args:?}: {}", exit.message);
+            assert!(!["--user", "--listen"].iter().any(|flag| exit.message.contains(flag)), "{args:?}: {}", exit.message);
         }
     }
 

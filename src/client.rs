@@ -454,7 +454,7 @@ mod tests {
     #[test]
     fn every_incomplete_answer_has_its_exit_code_and_one_line() {
         let head = stdout("A: b\r\n\r\nhalf");
-        let table: [(&[&[u8]], u8, &str); 9] = [
+        let table: [(&[&[u8]], u8, &str); 13] = [
             (&[], 52, "closed before any answer came"),
             (&[&head], 18, "closed in the middle of the answer"),
             (&[&head[..4]], 18, "closed before the answer's head was complete"),
@@ -463,6 +463,10 @@ mod tests {
             (&[&end(0)], 8, "no header block"),
             (&[&stdout("Status: 503 Busy\n\nbusy"), &end(2)], 8, "END_REQUEST says OVERLOADED"),
             (&[&end(3)], 8, "END_REQUEST says UNKNOWN_ROLE"),
+            (&[&head, &[0xff; 16]], 18, "the answer was cut in the middle"),
+            (&[&stdout("A: b\r\n"), &[0xff; 16]], 18, "the answer was cut in the middle"),
+            (&[&head, b"HTTP/1.1 400 Bad Request\r\n\r\n"], 18, "the answer was cut in the middle"),
+            (&[&[0xff; 16]], 8, "not FastCGI"),
             (&[b"HTTP/1.1 400 Bad Request\r\n\r\n"], 8, "it looks like HTTP"),
         ];
         for (answer, code, text) in table {

@@ -43,8 +43,8 @@ fn pyfcgid(args: &[&str]) -> Command {
     }
     command.env_remove("PYFCGID_CONFIG").env_remove("VIRTUAL_ENV").args(args);
     if fs::metadata("/proc/self").is_ok_and(|found| found.uid() == 0) {
-        // Without being told so, it does not run applications as root.
-        command.env("PYFCGID_USER", "root");
+        // Without being told so, it does not run applications as root, and warns of sockets that only root can use.
+        command.env("PYFCGID_USER", "root").env("PYFCGID_SOCKET_MODE", "0666");
     }
     command
 }
@@ -422,6 +422,26 @@ fn check_warns_of_what_is_probably_a_mistake() {
         "pyfcgid: warning: python-path (command line): /nonexistent does not exist",
     ];
     assert_eq!(ended.err.lines().collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn check_and_serve_warn_of_a_socket_that_only_root_can_use() {
+    let (directory, app) = site();
+    if !fs::metadata(directory.path()).is_ok_and(|found| (found.uid(), found.gid()) == (0, 0)) {
+        return eprintln!("skipped: it is about what root makes");
+    }
+    let listen = format!("unix:{}", directory.path().join("sock").display());
+    // A PID file that cannot be ends the start, after the warnings.
+    for (command, options) in [("check", &[][..]), ("serve", &["--pid-file", "/proc/none/pid"])] {
+        let told = |more: &[&str]| {
+            let mut pyfcgid = pyfcgid(&[&[command, path_text(&app), "--listen", &listen], options, more].concat());
+            run(pyfcgid.env_remove("PYFCGID_SOCKET_MODE"))
+                .err
+                .contains("pool hello: only root will be able to connect to unix:/")
+        };
+        assert!(told(&[]), "{command}");
+        assert!(!told(&["--socket-group", "daemon"]) && !told(&["--socket-mode", "0666"]), "{command}");
+    }
 }
 
 #[test]

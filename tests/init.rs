@@ -167,6 +167,40 @@ fn a_directory_that_a_start_makes_is_no_mistake_of_the_configuration() {
     machine.expect("configtest", 0, "");
 }
 
+/// The rotation finds the process by its PID file, however that was started, and the service may write where it looks for logs.
+#[test]
+fn every_way_to_start_makes_the_pid_file_that_logrotate_reads() {
+    let text = |name: &str| fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("init").join(name)).unwrap();
+    let rotation = text("logrotate");
+    let path = rotation.split_once("</").and_then(|(_, rest)| rest.split_once(';')).unwrap().0;
+    let service = text("pyfcgid.service");
+    let start = service.lines().find(|line| line.starts_with("ExecStart=")).unwrap();
+    assert!(start.ends_with(&format!(" --pid-file /{path}")), "{start}");
+    for script in ["pyfcgid.init", "pyfcgid.openrc"] {
+        let named = text(script).lines().any(|line| line.to_lowercase().starts_with("pidfile=") && line.contains(path));
+        assert!(named, "{script} has another PID file than /{path}");
+    }
+    let directory = rotation.lines().find_map(|line| line.strip_suffix("/*.log {")).unwrap();
+    let writable = service.lines().find_map(|line| line.strip_prefix("LogsDirectory=")).unwrap();
+    assert_eq!(directory, format!("/var/log/{writable}"));
+}
+
+/// What the rotation runs, with the program's PID file elsewhere.
+#[test]
+fn the_rotation_asks_the_process_of_the_pid_file_for_new_logs() {
+    let machine = Machine::new();
+    let rotation = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("init/logrotate")).unwrap();
+    let command = rotation.split_once("postrotate\n").and_then(|(_, rest)| rest.split_once("endscript")).unwrap().0;
+    let command = command.replace("/run/pyfcgid/pyfcgid.pid", machine.path("pid").to_str().unwrap());
+    let rotate = || assert!(Command::new("sh").arg("-ec").arg(&command).status().unwrap().success());
+    rotate(); // Without a process that is nothing wrong.
+    let mut process = Command::new("sleep").arg("60").spawn().unwrap();
+    fs::write(machine.path("pid"), format!("{}\n", process.id())).unwrap();
+    rotate();
+    let status = process.wait().unwrap();
+    assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(10), "USR1: {status}");
+}
+
 #[test]
 fn systemd_understands_the_units() {
     if Command::new("systemd-analyze").arg("--version").output().is_err() {

@@ -51,12 +51,9 @@ impl<'a, O: Write, E: Write> Answer<'a, O, E> {
         }
     }
 
-    /// pyfcgid ends an answer that broke in the middle with bytes that are no record.
+    /// A peer that has sent a record speaks FastCGI: bytes that are none are how pyfcgid ends an answer that broke in the middle.
     fn not_a_record(&self, error: crate::protocol::Error) -> Error {
-        match error {
-            crate::protocol::Error::Version(0xff) if self.has_begun => Error::Cut,
-            error => not_fastcgi(error),
-        }
+        if self.has_begun { Error::Cut } else { not_fastcgi(error) }
     }
 
     fn handle_record(&mut self, record: Record<'_>) -> Result<Progress, Error> {

@@ -1,17 +1,23 @@
 //! What looks right but is not what was meant, and what other servers call things.
 
 use std::ffi::OsString;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::setting::variable;
 use super::spelling::nearest;
-use super::{Config, INCLUDE, Pool, SETTINGS, Scope};
+use super::{Config, INCLUDE, ListenAddress, Pool, SETTINGS, Scope};
 
-/// What to say to an option, typed without dashes, that other servers have under another name.
-pub fn foreign_option(name: &str) -> Option<String> {
-    let name = alias(name)?;
-    let workers = if name == "processes" { ", and --threads sets the workers of each" } else { "" };
-    Some(format!("here it is --{name}{workers}"))
+/// What to say to an option, typed without dashes, that other servers have under another name; `None` where it is unknown, or not
+/// among those that there are in that place.
+pub fn foreign_option(name: &str, is_there: impl Fn(&str) -> bool) -> Option<String> {
+    let meant = alias(name).or_else(|| part_of_address(name)).filter(|meant| is_there(meant))?;
+    Some(match meant {
+        "app" => "here the application needs no option, as in `pyfcgid serve blog:app`".to_owned(),
+        "processes" => "here it is --processes, and --threads sets the workers of each".to_owned(),
+        "listen" => "here it is --listen, as in --listen 127.0.0.1:9000".to_owned(),
+        meant => format!("here it is --{meant}"),
+    })
 }
 
 /// What to do about a key that is no option.
@@ -19,7 +25,8 @@ pub(super) fn unknown_key(key: &str, scope: Scope) -> String {
     let typed = key.to_ascii_lowercase().replace('_', "-");
     let known = || SETTINGS.iter().filter(|setting| setting.scope() == scope).map(|setting| setting.name);
     let include = (scope == Scope::Global).then_some(INCLUDE);
-    if let Some(name) = alias(&typed).or_else(|| nearest(&typed, names().chain(include))) {
+    let foreign = alias(&typed).or_else(|| part_of_address(&typed));
+    if let Some(name) = foreign.or_else(|| nearest(&typed, names().chain(include))) {
         return format!("did you mean `{name}`?");
     }
     format!("the keys here are {}", known().chain(include).collect::<Vec<_>>().join(", "))
@@ -27,6 +34,11 @@ pub(super) fn unknown_key(key: &str, scope: Scope) -> String {
 
 fn alias(typed: &str) -> Option<&'static str> {
     ALIASES.iter().find(|(other, _)| *other == typed).map(|(_, name)| *name)
+}
+
+/// Others have options for what `listen` has in one. As variables, such names are made up by container platforms.
+fn part_of_address(typed: &str) -> Option<&'static str> {
+    ["port", "p", "host"].contains(&typed).then_some("listen")
 }
 
 impl Config {
@@ -38,9 +50,34 @@ impl Config {
         variables.sort_unstable();
         variables.into_iter().chain(self.pools.iter().flat_map(Pool::missing_paths)).collect()
     }
+
+    /// A line for each Unix socket that nobody but root can connect to if root makes it in the group `gid`.
+    pub fn warnings_for_root(&self, gid: u32) -> Vec<String> {
+        self.pools.iter().flat_map(|pool| pool.sockets_of_root(gid)).collect()
+    }
 }
 
 impl Pool {
+    fn sockets_of_root(&self, gid: u32) -> Vec<String> {
+        let others = if gid == ROOT { 0o002 } else { 0o022 };
+        if self.socket_owner.is_some() || self.socket_group.is_some() || self.socket_mode & others != 0 {
+            return Vec::new();
+        }
+        let paths = self.listen.iter().filter_map(|address| match address {
+            ListenAddress::Unix(path) => Some(path),
+            ListenAddress::Tcp { .. } | ListenAddress::Fd(_) => None,
+        });
+        paths.filter(|path| self.socket_mode & 0o020 == 0 || !gives_its_group(path)).map(|path| self.only_root(path)).collect()
+    }
+
+    fn only_root(&self, path: &Path) -> String {
+        let (name, socket, mode) = (&self.name, path.display(), self.socket_mode);
+        format!(
+            "pool {name}: only root will be able to connect to unix:{socket}, which is root's with mode {mode:04o}: set \
+             socket-group to the web server's group, as in socket-group = \"www-data\" (--socket-group www-data), or socket-mode"
+        )
+    }
+
     fn missing_paths(&self) -> Vec<String> {
         let missing = self.python_path.iter().filter(|path| !self.outside(path).exists());
         missing.map(|path| format!("python-path ({}): {} does not exist", self.origin("python-path"), path.display())).collect()
@@ -51,6 +88,12 @@ impl Pool {
         let inside = path.strip_prefix("/").unwrap_or(path);
         self.chroot.as_ref().map_or_else(|| path.to_owned(), |root| root.join(inside))
     }
+}
+
+/// Whether what is made there gets the group of the directory, and that is not root's.
+fn gives_its_group(path: &Path) -> bool {
+    let directory = path.parent().and_then(|directory| directory.metadata().ok());
+    directory.is_some_and(|directory| directory.mode() & SET_GROUP_ID != 0 && directory.gid() != ROOT)
 }
 
 fn mistyped_variable(name: &str) -> Option<String> {
@@ -64,6 +107,9 @@ fn names() -> impl Iterator<Item = &'static str> {
     SETTINGS.iter().map(|setting| setting.name)
 }
 
+/// The number of root and of its group.
+const ROOT: u32 = 0;
+const SET_GROUP_ID: u32 = 0o2000;
 /// What other servers call it, the short flags of Gunicorn and uWSGI included where they agree.
 const ALIASES: [(&str, &str); 40] = [
     ("access-logfile", "access-log"),
@@ -142,9 +188,39 @@ mod tests {
         for (other, name) in ALIASES {
             assert!(names().any(|known| known == name), "{other}: {name}");
             assert!(names().all(|known| known != other), "{other} is an option itself");
-            assert!(foreign_option(other).is_some_and(|advice| advice.starts_with(&format!("here it is --{name}"))));
+            let expected =
+                if name == "app" { "here the application needs no option".to_owned() } else { format!("here it is --{name}") };
+            assert!(foreign_option(other, |_| true).is_some_and(|advice| advice.starts_with(&expected)), "{other}");
+            assert_eq!(foreign_option(other, |there| there != name), None);
         }
-        assert_eq!(foreign_option("threads"), None);
+        assert_eq!(foreign_option("threads", |_| true), None);
+    }
+
+    #[test]
+    fn a_socket_that_only_root_could_use_is_told_with_what_to_set() {
+        let mut config = Config::for_app("blog").unwrap();
+        assert_eq!(config.warnings_for_root(0), Vec::<String>::new(), "TCP is for everybody");
+        config.pools[0].listen = vec!["unix:/run/a.sock", "127.0.0.1:1", "unix:/run/b.sock"]
+            .into_iter()
+            .map(|text| ListenAddress::parse(text).unwrap())
+            .collect();
+        let warnings = config.warnings_for_root(0);
+        assert_eq!(warnings.len(), 2, "{warnings:?}");
+        for text in ["pool blog: only root ", "unix:/run/a.sock", "mode 0660", "--socket-group www-data", "or socket-mode"] {
+            assert!(warnings[0].contains(text), "{text}: {warnings:?}");
+        }
+        assert_eq!(config.warnings_for_root(33).len(), 0, "the group that it was started in");
+        config.pools[0].socket_mode = 0o600;
+        assert_eq!(config.warnings_for_root(33).len(), 2);
+        for change in [
+            |pool: &mut Pool| pool.socket_mode = 0o666,
+            |pool: &mut Pool| pool.socket_group = Some("www-data".to_owned()),
+            |pool: &mut Pool| pool.socket_owner = Some("www-data".to_owned()),
+        ] {
+            let mut config = config.clone();
+            change(&mut config.pools[0]);
+            assert_eq!(config.warnings_for_root(0), Vec::<String>::new());
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@ use crate::cli::{self, Action, Command, Control, Form};
 use crate::client;
 use crate::config::Config;
 use crate::supervisor::Wish;
+use crate::sys::identity::Identity;
 
 mod access_log;
 mod check;
@@ -56,5 +57,8 @@ fn speak(control: &Control) -> u8 {
 }
 
 fn warnings(config: &Config) -> Vec<String> {
-    config.warnings(std::env::vars_os().map(|(name, _)| name))
+    let warnings = config.warnings(std::env::vars_os().map(|(name, _)| name));
+    let process = Identity::current();
+    let for_root = if process.is_root() { config.warnings_for_root(process.gid) } else { Vec::new() };
+    warnings.into_iter().chain(for_root).collect()
 }

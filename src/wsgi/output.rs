@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 
 use pyo3::buffer::PyBuffer;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict};
+use pyo3::types::{PyBytes, PyCFunction, PyDict, PyTuple};
 
 /// The bytes below one of the two text streams.
 #[pyclass(frozen, module = "pyfcgid")]
@@ -24,9 +24,24 @@ pub(super) fn capture(py: Python<'_>) -> PyResult<()> {
         keywords.set_item("encoding", "utf-8")?;
         keywords.set_item("errors", "backslashreplace")?;
         keywords.set_item("line_buffering", true)?;
-        sys.setattr(name, io.getattr("TextIOWrapper")?.call((output,), Some(&keywords))?)?;
+        let stream = io.getattr("TextIOWrapper")?.call((&output,), Some(&keywords))?;
+        sys.setattr(name, &stream)?;
+        close_at_exit(name, stream.unbind(), output.unbind(), py)?;
     }
     Ok(())
+}
+
+/// Has the beginning of a line that nobody ends said when the program ends. Before the application is imported, this comes after
+/// whatever it does at its end itself.
+fn close_at_exit(name: &'static str, stream: Py<PyAny>, output: Py<Output>, py: Python<'_>) -> PyResult<()> {
+    let close = move |arguments: &Bound<'_, PyTuple>, _: Option<&Bound<'_, PyDict>>| {
+        let py = arguments.py();
+        // The application may have closed ours, or put another one above it.
+        drop(stream.call_method0(py, "flush"));
+        drop(py.import("sys").and_then(|sys| sys.getattr(name)?.call_method0("flush")));
+        output.get().close();
+    };
+    py.import("atexit")?.call_method1("register", (PyCFunction::new_closure(py, None, None, close)?,)).map(drop)
 }
 
 impl Output {

@@ -1,4 +1,5 @@
 """Writes where the query string says, past the log as far as it can."""
+import atexit
 import os
 import sys
 
@@ -18,5 +19,10 @@ def application(environ, start_response):
             print("line %d" % number, "x" * 100)
     elif how == "partly":
         os.write(1, b"no line end")
+    elif how == "partly-by-print":
+        print("a whole line, then")
+        print("no end of print", end="")
+        print("no end of print to stderr", end="", file=sys.stderr, flush=True)
+        atexit.register(lambda: print(", nor at exit", end=""))
     start_response("200 OK", [])
     return [b"spoken"]

@@ -53,6 +53,23 @@ fn output_without_a_line_end_is_not_lost_when_the_child_ends() {
 }
 
 #[test]
+fn what_was_printed_without_a_line_end_is_a_line_of_its_own_when_the_child_ends() {
+    for command in ["reload", "stop"] {
+        let site = Site::start(site_of("speaks.py", "threads = 1\n"));
+        let child = *site.children().first().unwrap();
+        site.text("/?partly-by-print");
+        site.control(command).expect_code(0);
+        for text in ["no end of print, nor at exit", "no end of print to stderr"] {
+            let log = site.wait_for_log_that(text, |log| !lines(log, text).is_empty());
+            assert!(lines(&log, text)[0].ends_with(&format!(" web[{child}]: {text}")), "{log}");
+        }
+        if command == "reload" {
+            site.end();
+        }
+    }
+}
+
+#[test]
 fn the_last_words_of_a_child_that_crashes_are_in_the_log() {
     let code =
         "import os\ndef application(environ, start_response):\n    os.write(2, b'Fatal: it is over\\n')\n    os.abort()\n";

@@ -168,7 +168,7 @@ fn mode_and_group(path: &Path) -> (u32, u32) {
 
 #[test]
 fn a_reload_gives_a_socket_that_stays_its_new_mode_and_group() {
-    let site = pools(&pool("web", "s.sock"), &["web"]);
+    let site = pools(&format!("{}socket-mode = \"0660\"\n", pool("web", "s.sock")), &["web"]);
     let (path, with) = (site.directory().join("s.sock"), |lines: &str| format!("{PID_FILE}{}{lines}", pool("web", "s.sock")));
     let (mode, own) = mode_and_group(&path);
     assert_eq!(mode, 0o660);

@@ -43,11 +43,14 @@ impl Launch {
         let directory = tempfile::Builder::new().prefix("pyfcgid-test-").tempdir().expect("a temporary directory");
         let binary = env!("CARGO_BIN_EXE_pyfcgid").into();
         let mut arguments: Vec<OsString> = vec![subcommand.into()];
+        let mut environment = Vec::new();
         if is_root() && ["serve", "check"].contains(&subcommand) {
             // Without being told so, it does not run applications as root.
             arguments.extend(["--user", "root"].map(OsString::from));
+            // Else it warns of sockets that only root can use.
+            environment.push((SOCKET_MODE.into(), "0666".into()));
         }
-        Self { binary, wrapper: Vec::new(), arguments, environment: Vec::new(), directory, listen: None }
+        Self { binary, wrapper: Vec::new(), arguments, environment, directory, listen: None }
     }
 
     /// The same with the user that its configuration names, if it names one, also for root.
@@ -104,6 +107,7 @@ impl Launch {
     pub fn without_user(mut self) -> Self {
         if let Some(place) = self.arguments.iter().position(|argument| argument == "--user") {
             self.arguments.drain(place..place + 2);
+            self.environment.retain(|(name, _)| name != SOCKET_MODE);
         }
         self
     }
@@ -437,3 +441,6 @@ pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
 fn pause() {
     thread::sleep(Duration::from_millis(5));
 }
+
+/// The variable of the option.
+const SOCKET_MODE: &str = "PYFCGID_SOCKET_MODE";

@@ -110,6 +110,10 @@ pub(crate) fn the_web_server_keeps_what_is_its_own(site: &Site) {
             expect_redirect_to_slash(&fetch(&format!("{}{query}", site.prefix)), site, query);
         }
         fetch(&format!("{}le/x", site.prefix)).expect(404);
+        let below = format!("{}/static/", site.prefix);
+        assert_eq!(fetch(&format!("{below}x.css")).expect(200).text(), "static file app/static/x.css\n");
+        let absent = fetch(&format!("{below}absent")).expect(404);
+        assert!(!absent.text().contains("PATH_INFO"), "the application was asked");
     }
     running.expect_healthy();
 }

@@ -251,10 +251,19 @@ fn text_of(address: &Address) -> String {
 
 /// Static files, some of them where they would mislead a web server about the application's paths.
 fn fill(public: &Place) {
-    for file in ["static/x.css", "index.html", "plain", "a b/index.html", "app/index.html", "app/plain", "app/a b/index.html"] {
+    for file in [
+        "static/x.css",
+        "app/static/x.css",
+        "index.html",
+        "plain",
+        "a b/index.html",
+        "app/index.html",
+        "app/plain",
+        "app/a b/index.html",
+    ] {
         permit(&public.write(file, &format!("static file {file}\n")), 0o644);
     }
-    for directory in ["static", "a b", "app", "app/a b"] {
+    for directory in ["static", "a b", "app", "app/static", "app/a b"] {
         permit(&public.path().join(Path::new(directory)), 0o755);
     }
 }
