@@ -156,6 +156,9 @@ const ALIASES: [(&str, &str); 40] = [
 
 #[cfg(test)]
 mod tests {
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     #[test]
@@ -221,6 +224,24 @@ mod tests {
             change(&mut config.pools[0]);
             assert_eq!(config.warnings_for_root(0), Vec::<String>::new());
         }
+    }
+
+    #[test]
+    fn a_directory_that_gives_its_group_to_sockets_is_as_good_as_socket_group() {
+        let directory = tempfile::tempdir().unwrap();
+        let given = std::os::unix::fs::chown(directory.path(), None, Some(1));
+        if given.is_err() {
+            return eprintln!("skipped: only root can give a directory to any group");
+        }
+        let permit = |mode| std::fs::set_permissions(directory.path(), Permissions::from_mode(mode)).unwrap();
+        let mut config = Config::for_app("blog").unwrap();
+        config.pools[0].listen = vec![ListenAddress::Unix(directory.path().join("sock"))];
+        permit(0o755);
+        assert_eq!(config.warnings_for_root(0).len(), 1);
+        permit(0o2755);
+        assert_eq!(config.warnings_for_root(0).len(), 0);
+        config.pools[0].socket_mode = 0o600;
+        assert_eq!(config.warnings_for_root(0).len(), 1);
     }
 
     #[test]
