@@ -175,7 +175,7 @@ pub(super) const LIMITS: &[Setting] = &[
         group: Group::Identity,
         kind: Kind::One,
         value_name: "USER",
-        help: "The user the application runs as, by name or number; needs a start as root",
+        help: "The user the application runs as, by name or number, with its HOME, USER and LOGNAME; needs a start as root",
         default: Fallback::Nothing,
         field: Field::Pool {
             set: |pool, value| account(value).map(|name| pool.user = Some(name)),
