@@ -35,7 +35,7 @@ def divide(value, by):
 
 def at_most(what, value, limit, unit="", digits=2, base=""):
     met = None if value is None else value <= limit
-    return Aim(what, f"<= {limit:.3g}{unit}{base}", number(value, digits, unit), met)
+    return Aim(what, f"<= {limit:.4g}{unit}{base}", number(value, digits, unit), met)
 
 
 def at_least(what, value, limit, unit="", digits=2, base=""):

@@ -334,6 +334,9 @@ fn find_callable<'py>(module: &Bound<'py, PyModule>, app: &App) -> Result<Bound<
         let kind = callable.get_type().name().map_or_else(|_| "object".to_owned(), |kind| kind.to_string());
         return Err(LoadError::new(app, format!("{name} is {kind}, which cannot be called: a WSGI application can")));
     }
+    if signature::is_plain(&callable) {
+        return Ok(callable);
+    }
     match Signature::of(&callable) {
         Some(signature) if !signature.takes_a_request() => Err(LoadError::new(app, misfit(&signature, name, app))),
         _ => Ok(callable),

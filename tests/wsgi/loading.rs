@@ -68,6 +68,16 @@ fn the_callable_may_be_anything_that_can_be_called() {
     assert_eq!(answer_of("many_callables:Class"), "class");
 }
 
+/// It takes 2 MB in every process.
+#[test]
+fn a_plain_application_costs_no_import_of_inspect() {
+    let launch = Launch::serve("plain.py:application");
+    let body = "start_response('200 OK', [])\n    return [str('inspect' in sys.modules).encode()]\n";
+    let source = format!("import sys\ndef application(environ, start_response):\n    {body}");
+    fs::write(launch.directory().join("plain.py"), source).unwrap();
+    assert_eq!(launch.start().connect().request(&Params::get("/"), b"").expect_status(200).text(), "False");
+}
+
 #[test]
 fn the_callable_may_be_an_attribute_of_an_attribute() {
     assert_eq!(answer_of("many_callables:instance.method"), "method");

@@ -2,7 +2,7 @@
 //! request.
 
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyType};
+use pyo3::types::{PyDict, PyFunction, PyType};
 
 /// What Python knows of the arguments of a callable.
 pub(super) struct Signature<'py>(Bound<'py, PyAny>);
@@ -32,6 +32,18 @@ impl<'py> Signature<'py> {
     pub(super) fn takes_nothing(&self) -> bool {
         self.0.call_method0("bind").is_ok()
     }
+}
+
+/// Whether this is what most applications are: a function of two arguments, or an object with such a method. For others `inspect` has to
+/// be imported, which takes 2 MB.
+pub(super) fn is_plain(callable: &Bound<'_, PyAny>) -> bool {
+    let takes = |function: &Bound<'_, PyAny>, count: usize| {
+        let code = function.cast_exact::<PyFunction>()?.getattr("__code__")?;
+        let number = |name| code.getattr(name)?.extract::<usize>();
+        PyResult::Ok(number("co_argcount")? == count && number("co_kwonlyargcount")? == 0)
+    };
+    let method = || takes(&callable.get_type().getattr("__call__")?, 3);
+    takes(callable, 2).or_else(|_| method()).unwrap_or(false)
 }
 
 /// What has the signature. Of an object it is the method that is called, as it is bound: `inspect` takes a static one for another.
