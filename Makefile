@@ -1,6 +1,6 @@
 # What to do with this repository. `make help` lists it.
 #
-# The Python that is linked: PYO3_PYTHON, else the active virtual environment, else python3.
+# The Python that is linked: PYO3_PYTHON, else the active virtual environment, else python3 (.ci/python).
 
 SHELL := /bin/bash
 CARGO ?= cargo
@@ -20,6 +20,9 @@ FUZZ_LENGTH ?= 80000
 MIRI_OPTIONS ?= -Zmiri-disable-isolation
 HOST = $(shell rustc -vV | sed -n 's/^host: //p')
 QUICK ?=
+FRESH_RELEASES ?= bookworm trixie
+# What tests and measures takes nothing of the caller's environment but the toolchain's.
+CLEANLY = .ci/environment
 TARGET_DIR = $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
@@ -33,11 +36,11 @@ help: ## list what can be made
 .PHONY: build
 build: cargo ## build the release binary, target/release/pyfcgid
 	@.ci/install-packages build
-	$(CARGO) build --release --locked
+	PYO3_PYTHON="$$(.ci/python)" $(CARGO) build --release --locked
 
 .PHONY: demo
 demo: cargo ## build, and show a page through a real nginx (DEMO_PORT=8080; DEMO_ONCE=1 ends by itself)
-	@DEMO_PORT='$(DEMO_PORT)' DEMO_ONCE='$(DEMO_ONCE)' .ci/demo
+	@DEMO_PORT='$(DEMO_PORT)' DEMO_ONCE='$(DEMO_ONCE)' $(CLEANLY) .ci/demo
 
 .PHONY: test
 test: cargo test-packages venv fmt clippy doc test-no-python test-all guard ## set up what is missing, then check and test everything
@@ -45,19 +48,23 @@ test: cargo test-packages venv fmt clippy doc test-no-python test-all guard ## s
 
 .PHONY: check-fast
 check-fast: cargo fmt ## format, lints and the tests that need no Python and no web server
-	$(CARGO) clippy --locked --all-targets -- -D warnings
-	$(CARGO) test --locked --quiet --no-default-features
+	$(CLEANLY) $(CARGO) clippy --locked --all-targets -- -D warnings
+	$(CLEANLY) $(CARGO) test --locked --quiet --no-default-features
+
+.PHONY: fresh
+fresh: ## run the README's two commands in new roots of Debian 12 and 13 (takes root; FRESH_RELEASES='bookworm trixie')
+	@.ci/fresh $(FRESH_RELEASES)
 
 .PHONY: bench
 bench: cargo ## measure against other servers (QUICK=1: rough, but soon done; BENCH_OPTIONS='--only alone')
 	@.ci/install-packages build
 	@.ci/install-packages bench || echo 'Some servers are missing, and will be listed as such.' >&2
-	python3 benches/compare $(if $(QUICK),--quick) $(BENCH_OPTIONS)
+	$(CLEANLY) python3 benches/compare $(if $(QUICK),--quick) $(BENCH_OPTIONS)
 
 .PHONY: guard
 guard: cargo ## count the instructions of a request and compare them with the committed figure (GUARD_OPTIONS='--only walk')
 	@.ci/install-packages build guard
-	benches/instructions $(GUARD_OPTIONS)
+	$(CLEANLY) benches/instructions $(GUARD_OPTIONS)
 
 .PHONY: fuzz
 fuzz: nightly ## fuzz every parser, the session and the response head (FUZZ_SECONDS=60 each)
@@ -113,22 +120,22 @@ venv: ## make .venv, with what the tests need from PyPI
 
 .PHONY: fmt
 fmt:
-	$(CARGO) fmt --check
+	$(CLEANLY) $(CARGO) fmt --check
 
 .PHONY: clippy
 clippy:
-	$(CARGO) clippy --locked --all-targets -- -D warnings
-	$(CARGO) clippy --locked --all-targets --no-default-features -- -D warnings
+	$(CLEANLY) $(CARGO) clippy --locked --all-targets -- -D warnings
+	$(CLEANLY) $(CARGO) clippy --locked --all-targets --no-default-features -- -D warnings
 
 .PHONY: doc
 doc:
-	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --no-deps
+	RUSTDOCFLAGS='-D warnings' $(CLEANLY) $(CARGO) doc --locked --no-deps
 
 .PHONY: test-no-python
 test-no-python:
-	$(CARGO) build --locked --no-default-features
-	.ci/leaving-nothing $(CARGO) test --locked --no-default-features --no-fail-fast
+	$(CLEANLY) $(CARGO) build --locked --no-default-features
+	$(CLEANLY) .ci/leaving-nothing $(CARGO) test --locked --no-default-features --no-fail-fast
 
 .PHONY: test-all
 test-all:
-	.ci/leaving-nothing $(CARGO) test --locked --no-fail-fast
+	$(CLEANLY) .ci/leaving-nothing $(CARGO) test --locked --no-fail-fast

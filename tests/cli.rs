@@ -13,8 +13,13 @@ use std::process::{Child, Command, Stdio};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use place::write_module;
 use pyfcgid::config::{Group, SETTINGS};
 use tempfile::TempDir;
+
+#[path = "support/place.rs"]
+#[allow(dead_code, unreachable_pub, reason = "shared with other tests")]
+mod place;
 
 const DEADLINE: Duration = Duration::from_secs(30);
 
@@ -332,7 +337,7 @@ fn check_says_all_that_is_wrong_and_makes_nothing() {
 fn check_ends_with_the_import_whatever_the_application_does_there() {
     let (_directory, app) = site();
     let check = |import: &str, options: &[&str]| {
-        fs::write(&app, format!("{import}\ndef application(environ, start_response):\n    pass\n")).unwrap();
+        write_module(&app, &format!("{import}\ndef application(environ, start_response):\n    pass\n"));
         run(&mut pyfcgid(&[&["check", path_text(&app), "--listen", ":0"], options].concat()))
     };
     for import in [

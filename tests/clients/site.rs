@@ -14,7 +14,7 @@ use crate::shipped::Shipped;
 use crate::support::peer::Address;
 use crate::support::process::wait_until;
 use crate::support::{Launch, Pyfcgid};
-use crate::web_server::{Place, WebServer, permit};
+use crate::web_server::{Place, WebServer, is_left_out, permit};
 use crate::{apache, caddy, h2o, haproxy, lighttpd, mod_fcgid, nginx};
 
 /// What a test has to know about a configuration file.
@@ -40,6 +40,13 @@ pub(crate) enum Client {
     Lighttpd,
     Caddy,
     H2o,
+}
+
+impl Client {
+    /// Whether there is no such web server here, which is said.
+    pub(crate) fn is_left_out(self) -> bool {
+        self == Self::H2o && is_left_out("h2o")
+    }
 }
 
 /// Whether the web server uses a connection again.

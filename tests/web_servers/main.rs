@@ -39,6 +39,7 @@ mod shipped;
 mod site;
 mod tls;
 mod uploads;
+#[allow(dead_code, reason = "shared with other tests")]
 mod web_server;
 
 use site::{Connections, Kind, Site};
