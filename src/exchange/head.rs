@@ -160,12 +160,6 @@ impl Head {
     /// # Errors
     /// [`HeadError::TooLong`] if it does not fit in one record.
     pub fn encode(&self, head_only: bool) -> Result<(Vec<u8>, BodyRule), HeadError> {
-        let rule = match self.content_length {
-            _ if self.body_source == BodySource::WebServer => BodyRule::Replaced,
-            _ if head_only || self.forbids_body() => BodyRule::Nothing,
-            Some(length) => BodyRule::Exactly(length),
-            None => BodyRule::Open,
-        };
         let mut bytes = Vec::with_capacity(self.fields.len() + self.status.len() + "Status: \r\n\r\n".len());
         if self.status_place == StatusPlace::First {
             append(&mut bytes, b"Status", &self.status);
@@ -177,7 +171,17 @@ impl Head {
         bytes.extend_from_slice(b"\r\n");
         match bytes.len() > usize::from(u16::MAX) {
             true => Err(HeadError::TooLong(bytes.len())),
-            false => Ok((bytes, rule)),
+            false => Ok((bytes, self.body_rule(head_only))),
+        }
+    }
+
+    /// How many body bytes may follow.
+    pub fn body_rule(&self, head_only: bool) -> BodyRule {
+        match self.content_length {
+            _ if self.body_source == BodySource::WebServer => BodyRule::Replaced,
+            _ if head_only || self.forbids_body() => BodyRule::Nothing,
+            Some(length) => BodyRule::Exactly(length),
+            None => BodyRule::Open,
         }
     }
 

@@ -25,7 +25,7 @@ pub use head::{BodySource, Head, HeadError};
 pub use journal::{Account, Answered, Journal};
 pub use pause::{NothingHeld, Pause};
 pub use refusal::Refusal;
-pub use reply::{Reply, ReplyError};
+pub use reply::{Demand, Reply, ReplyError};
 pub use request::{ConnectionId, Params, ParamsView, Request};
 pub use roles::Roles;
 pub use sending::Lost;

@@ -213,6 +213,87 @@ fn a_body_shorter_than_content_length_ends_in_0xff_without_keep_conn() {
     assert_eq!(answer.garbage, [0xff; 16]);
 }
 
+/// The web server would take a cut connection for a broken server, and lose what else is on it.
+#[test]
+fn a_body_shorter_than_content_length_is_a_500_while_nothing_was_sent() {
+    let server = Pyfcgid::serve(app("short_of_its_length.py"), &[]);
+    let mut peer = server.connect();
+    let paths = ["/list", "/empty-list", "/tuple", "/iterator", "/empty-items", "/written", "/generator", "/file"];
+    for path in paths {
+        expect_plain_500(peer.request(&Params::get(path), b""));
+        server.wait_for_log(&format!("GET {path}) failed"));
+    }
+    peer.request(&Params::get("/fine"), b"").expect_status(200);
+    peer.request(&Params::nginx("HEAD", "/list"), b"").expect_status(200);
+    let log = server.wait_for_log("RuntimeError: the response body has 17 bytes, but its Content-Length says 100\n");
+    assert!(!log.contains("connection cut"), "{log}");
+}
+
+#[test]
+fn an_iterable_that_never_ends_is_closed_at_its_content_length() {
+    for (query, asked) in [("", 3), ("empty", 3), ("lazy", 3)] {
+        let server = Pyfcgid::serve(app("never_ends.py"), &["--threads", "1"]);
+        let mut peer = server.connect();
+        let answer = peer.request(&Params::get(&format!("/200?{query}")), b"").expect_status(200);
+        assert_eq!(answer.text(), "item item ", "{query}");
+        server.wait_for_log(&format!("closed, asked {asked} times"));
+        peer.request(&Params::get("/200?tail"), b"").expect_status(200);
+        server.wait_for_log("came to its end");
+    }
+}
+
+#[test]
+fn an_iterable_that_never_ends_is_closed_at_once_where_no_body_is_sent() {
+    let asked = [("HEAD", "/200", 200, 0), ("GET", "/204", 204, 0), ("GET", "/304", 304, 0), ("HEAD", "/200?unknown", 200, 0)];
+    let asked_lazily = [("HEAD", "/200?lazy", 200, 1), ("GET", "/204?lazy", 204, 1), ("GET", "/304?lazy", 304, 1)];
+    for (method, target, status, asked) in asked.into_iter().chain(asked_lazily) {
+        let server = Pyfcgid::serve(app("never_ends.py"), &[]);
+        let answer = server.connect().request(&Params::nginx(method, target), b"").expect_status(status);
+        assert!(answer.body.is_empty(), "{method} {target}: {}", answer.summary());
+        server.wait_for_log(&format!("closed, asked {asked} times"));
+    }
+}
+
+#[test]
+fn an_application_that_writes_for_ever_is_stopped_where_its_body_ends() {
+    let server = Pyfcgid::serve(app("never_ends.py"), &["--threads", "1"]);
+    let mut peer = server.connect();
+    let answer = peer.request(&Params::get("/200?write"), b"").expect_status(200);
+    assert_eq!(answer.text(), "item item ");
+    server.wait_for_log("RuntimeError: the response is complete");
+    for (method, target, status) in [("HEAD", "/200?write", 200), ("GET", "/204?write", 204), ("GET", "/304?write", 304)] {
+        let answer = peer.request(&Params::nginx(method, target), b"").expect_status(status);
+        assert!(answer.body.is_empty(), "{method} {target}: {}", answer.summary());
+    }
+    server.wait_for_log_that("the end of all four", |log| log.matches("stopped writing").count() == 4);
+}
+
+#[test]
+fn an_application_that_fails_behind_the_end_of_its_body_has_answered() {
+    let server = Pyfcgid::serve(app("never_ends.py"), &[]);
+    let mut peer = server.connect();
+    for _ in 0..2 {
+        assert_eq!(peer.request(&Params::get("/200?fails"), b"").expect_status(200).text(), "item item ");
+    }
+    server.wait_for_log("ValueError: behind the end");
+}
+
+/// PEP 3333 lets it, and such an iterable of C code never gives the GIL up of itself.
+#[test]
+fn an_iterable_of_empty_strings_ends_when_the_peer_leaves_and_lets_others_run() {
+    for query in ["repeat", "unknown"] {
+        let server = Pyfcgid::serve(app("never_ends.py"), &["--threads", "2"]);
+        let mut endless = server.connect();
+        endless.send_request(1, true, &Params::get(&format!("/200?{query}")), b"");
+        for _ in 0..5 {
+            server.connect().request(&Params::get("/204"), b"").expect_status(204);
+        }
+        server.wait_for_log_that("the others", |log| log.matches("closed, asked 0 times").count() == 5);
+        drop(endless);
+        server.wait_for_log_that("the end of both", |log| log.matches("closed").count() >= 6);
+    }
+}
+
 #[test]
 fn a_head_request_gets_no_body() {
     let server = Pyfcgid::serve(app("body_where_none_may_be.py"), &[]);
