@@ -25,7 +25,7 @@ mod signature;
 mod venv;
 
 use super::abort::{self, Interruption};
-use super::{Gateway, Settings, output};
+use super::{Gateway, Settings, output, utf8};
 use crate::config::{App, AppSource, OnAbort, Origin};
 use crate::workers::Worker;
 use absence::Places;
@@ -249,7 +249,7 @@ impl LoadError {
     }
 
     fn python(py: Python<'_>, app: &str, reason: &str, error: &PyErr) -> Self {
-        let text = error.value(py).str().map_or_else(|_| String::new(), |text| text.to_string());
+        let text = error.value(py).str().map_or_else(|_| String::new(), |text| utf8::escape(&text).into_owned());
         let kind = error.get_type(py).name().map_or_else(|_| "an exception".to_owned(), |name| name.to_string());
         let reason = format!("{reason}: {kind}: {}", in_one_line(&text));
         Self { app: app.to_owned(), reason, traceback: Some(traceback(py, error)) }
@@ -288,11 +288,12 @@ fn start_thread(py: Python<'_>, run: RunWorker, number: usize) -> PyResult<Py<Py
 
 /// An exception as Python prints it.
 pub(super) fn traceback(py: Python<'_>, error: &PyErr) -> String {
-    let lines = py.import("traceback").and_then(|traceback| {
+    let format = || -> PyResult<String> {
         let arguments = (error.get_type(py), error.value(py), error.traceback(py));
-        traceback.call_method1("format_exception", arguments)?.extract::<Vec<String>>()
-    });
-    lines.map_or_else(|_| error.to_string(), |lines| lines.concat())
+        let lines = py.import("traceback")?.call_method1("format_exception", arguments)?;
+        lines.try_iter()?.map(|line| Ok(utf8::escape(line?.cast()?).into_owned())).collect()
+    };
+    format().unwrap_or_else(|why| format!("{error}\n(its traceback cannot be printed: {why})\n"))
 }
 
 /// Nothing but this module attaches, so that it can be seen who may wait for the GIL.
