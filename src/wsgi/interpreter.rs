@@ -21,6 +21,7 @@ use thiserror::Error;
 mod absence;
 mod greenlets;
 mod raiser;
+mod remaining;
 mod signature;
 mod venv;
 
@@ -280,7 +281,8 @@ fn start_thread(py: Python<'_>, run: RunWorker, number: usize) -> PyResult<Py<Py
     let keywords = PyDict::new(py);
     keywords.set_item("target", Bound::new(py, run)?)?;
     keywords.set_item("name", format!("pyfcgid-worker-{number}"))?;
-    keywords.set_item("daemon", true)?;
+    // What a request starts inherits it, and a program waits for what is no daemon.
+    keywords.set_item("daemon", false)?;
     let thread = py.import("threading")?.getattr("Thread")?.call((), Some(&keywords))?;
     thread.call_method0("start")?;
     Ok(thread.unbind())
