@@ -10,6 +10,7 @@ pub mod head;
 mod incoming;
 pub mod journal;
 pub mod pause;
+mod reason;
 pub mod refusal;
 pub mod reply;
 pub mod request;

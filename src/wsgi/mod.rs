@@ -29,6 +29,7 @@ mod slot;
 mod start_response;
 mod thread;
 mod turns;
+mod utf8;
 
 use abort::{Aborted, Interrupter, Interruption};
 use environ::EnvironBuilder;
