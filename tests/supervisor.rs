@@ -15,6 +15,8 @@ mod output;
 mod recycling;
 #[path = "supervisor/reloading.rs"]
 mod reloading;
+#[path = "supervisor/reports.rs"]
+mod reports;
 #[path = "supervisor/site.rs"]
 mod site;
 #[path = "supervisor/size.rs"]

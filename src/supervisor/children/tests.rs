@@ -144,6 +144,53 @@ fn a_crash_is_made_good_at_once_and_a_crash_loop_ever_later() {
     assert_eq!(pool.spawned(), [5]);
 }
 
+fn broken() -> Said {
+    Said::Broken("process 7: it writes nonsense".to_owned())
+}
+
+#[test]
+fn a_child_that_breaks_its_link_is_killed_and_replaced_with_one_line() {
+    let mut pool = Pool::serving(2, 2);
+    pool.say(1, broken());
+    pool.say(1, broken());
+    let actions = pool.actions();
+    assert!(matches!(&actions[1], Action::Note(text) if text.contains("process 7: it writes nonsense")), "{actions:?}");
+    assert_eq!([&actions[0], &actions[2]], [&Action::Kill(ChildId(1)), &Action::Spawn(ChildId(3), Generation(0))]);
+    assert_eq!(actions.len(), 3);
+    pool.exit(1);
+    assert_eq!(pool.actions(), []);
+}
+
+#[test]
+fn a_child_that_breaks_its_link_while_it_starts_has_failed() {
+    let mut pool = Pool::new(policy(1, 1));
+    pool.spawned();
+    pool.say(1, broken());
+    let actions = pool.actions();
+    assert_eq!(actions[0], Action::Kill(ChildId(1)));
+    assert!(
+        matches!(&actions[1], Action::Report(Outcome::NotStarted(failure)) if failure.text.contains("nonsense")),
+        "{actions:?}"
+    );
+    let mut pool = Pool::serving(1, 1);
+    pool.reload();
+    pool.actions();
+    pool.say(2, broken());
+    let actions = pool.actions();
+    assert!(matches!(actions[..], [Action::Kill(ChildId(2)), Action::Report(Outcome::NotReloaded(_))]), "{actions:?}");
+    pool.exit(2);
+    assert_eq!((pool.actions(), pool.serving_ids()), (vec![], vec![1]));
+}
+
+#[test]
+fn a_child_that_breaks_its_link_when_it_is_to_go_is_killed_and_not_replaced() {
+    let mut pool = Pool::serving(2, 2);
+    pool.children.handle_fewer(pool.now);
+    assert_eq!(pool.retired(), [2]);
+    pool.say(2, broken());
+    assert!(matches!(pool.actions()[..], [Action::Kill(ChildId(2)), Action::Note(_)]));
+}
+
 #[test]
 fn a_reload_tries_one_child_and_then_replaces_the_others_without_ever_having_fewer() {
     let mut pool = Pool::serving(3, 3);
