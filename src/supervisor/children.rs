@@ -349,9 +349,17 @@ impl Children {
     }
 
     fn refill(&mut self, now: Instant) {
-        while self.is_short() && self.backoff.until().is_none_or(|until| until <= now) {
+        while self.is_short() && self.may_boot() && self.backoff.until().is_none_or(|until| until <= now) {
             self.spawn(self.generation, now);
         }
+    }
+
+    /// What an import does once (it makes a database, say) several at a time would do against each other: while none serves, one
+    /// imports, and the others come after it.
+    fn may_boot(&self) -> bool {
+        let serves = |child: &Child| child.state == State::Serving && child.generation == self.generation;
+        let imports = |child: &Child| child.state == State::Booting && child.is_fresh(self.generation);
+        self.count(serves) > 0 || self.count(imports) == 0
     }
 
     fn spawn(&mut self, generation: Generation, now: Instant) {
