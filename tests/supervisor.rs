@@ -30,5 +30,7 @@ mod starting;
 #[path = "supervisor/stopping.rs"]
 mod stopping;
 mod support;
+#[path = "supervisor/unchanged.rs"]
+mod unchanged;
 #[path = "supervisor/users.rs"]
 mod users;
