@@ -6,8 +6,13 @@
 mod disk;
 #[path = "hostile/listening.rs"]
 mod listening;
+#[path = "hostile/passage.rs"]
+mod passage;
 #[path = "hostile/peers.rs"]
 mod peers;
+#[path = "supervisor/site.rs"]
+#[allow(dead_code, reason = "shared with other tests")]
+mod site;
 #[path = "hostile/streams.rs"]
 mod streams;
 mod support;
