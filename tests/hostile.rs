@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+#[path = "hostile/attack.rs"]
+mod attack;
 #[path = "hostile/disk.rs"]
 mod disk;
 #[path = "hostile/listening.rs"]
