@@ -19,6 +19,8 @@ mod recycling;
 mod reloading;
 #[path = "supervisor/reports.rs"]
 mod reports;
+#[path = "supervisor/sessions.rs"]
+mod sessions;
 #[path = "supervisor/site.rs"]
 mod site;
 #[path = "supervisor/size.rs"]

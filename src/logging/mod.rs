@@ -69,7 +69,7 @@ pub fn check(settings: &Settings) -> Result<(), Error> {
 }
 
 /// Targets that are open, and that nobody writes to before [`install`].
-pub struct Prepared(Hub);
+pub struct Prepared(Box<Hub>);
 
 impl Prepared {
     /// Opens files again, after a rotation, as [`reopen`] does with those that are in use.
@@ -93,7 +93,7 @@ pub fn prepare(settings: &Settings) -> Result<Prepared, Error> {
         Some(hub) => hub.prepare(settings),
         None => Hub::open(settings),
     };
-    opened.map(Prepared)
+    opened.map(|hub| Prepared(Box::new(hub)))
 }
 
 /// Goes on with what is prepared. Lines that wait go where the new settings say if that is the same place, else they are lost.
@@ -101,8 +101,8 @@ pub fn install(Prepared(new): Prepared) {
     log::set_max_level(new.level());
     let mut hub = FRONT.hub();
     match hub.as_mut() {
-        Some(hub) => hub.install(new),
-        None => *hub = Some(new),
+        Some(hub) => hub.install(*new),
+        None => *hub = Some(*new),
     }
 }
 

@@ -173,11 +173,10 @@ impl Supervisor<'_> {
         let Some(reload) = &mut self.reload else {
             return;
         };
-        let is_awaited = match (&reload.stage, &outcome) {
-            (Stage::Trying(_), Outcome::Tried | Outcome::Refused(_)) => true,
-            (Stage::Rolling, Outcome::Rolled | Outcome::Short(_)) => true,
-            _ => false,
-        };
+        let is_awaited = matches!(
+            (&reload.stage, &outcome),
+            (Stage::Trying(_), Outcome::Tried | Outcome::Refused(_)) | (Stage::Rolling, Outcome::Rolled | Outcome::Short(_))
+        );
         if is_awaited {
             reload.open.remove(pool);
         }
