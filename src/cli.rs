@@ -326,6 +326,7 @@ mod tests {
             ("max-params", "9", "9"),
             ("max-body-size", "2M", "2M"),
             ("body-memory", "0", "0"),
+            ("uploads-memory", "1048576", "1M"),
             ("max-queue", "3", "3"),
             ("max-requests", "1000", "1000"),
             ("max-requests-jitter", "0", "0"),

@@ -60,6 +60,8 @@ pub struct Pool {
     pub max_body_size: u64,
     /// Bytes of a body kept in memory; more goes to a temporary file.
     pub body_memory: usize,
+    /// Bytes of memory for all requests of a process that are not complete.
+    pub uploads_memory: usize,
     /// Requests that may wait for a worker of a process, at least 1.
     pub max_queue: usize,
     /// Requests after which a process is replaced, at least 1; `None` is never.
@@ -194,6 +196,7 @@ impl Pool {
             max_params: 0,
             max_body_size: 0,
             body_memory: 0,
+            uploads_memory: 0,
             max_queue: 0,
             max_requests: None,
             max_requests_jitter: 0,

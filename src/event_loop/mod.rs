@@ -37,6 +37,7 @@ mod stopping;
 mod stream;
 mod timers;
 mod unsent;
+mod uploads;
 
 use connection::{Connection, Context, Turn};
 use controls::{Controls, Heard};
@@ -50,6 +51,7 @@ use refusals::Refusals;
 pub use shared::SharedLoop;
 use stream::{PeerName, Stream};
 use timers::Timers;
+use uploads::Uploads;
 
 /// What the event loop is to keep to.
 #[derive(Clone, Debug)]
@@ -95,6 +97,7 @@ pub struct EventLoop {
     deferred: VecDeque<(ConnectionId, usize)>,
     saturation: Saturation,
     buffer: Option<Vec<u8>>,
+    uploads: Uploads,
     unfinished: Vec<usize>,
     next_id: u64,
     accept: Accept,
@@ -173,6 +176,7 @@ impl EventLoop {
             unwatched: Vec::new(),
             deferred: VecDeque::new(),
             buffer: None,
+            uploads: Uploads::new(DEFAULT_UPLOADS_MEMORY),
             unfinished: Vec::new(),
             next_id: 1,
             accept: Accept::Ready,
@@ -186,6 +190,13 @@ impl EventLoop {
             is_worn: false,
             now,
         })
+    }
+
+    /// The same with so many bytes of memory at most for requests that are not complete.
+    #[must_use]
+    pub fn with_uploads_memory(mut self, bytes: usize) -> Self {
+        self.uploads = Uploads::new(bytes);
+        self
     }
 
     /// Handles what has happened, after waiting for at most `limit` until something has. Requests are queued, but no worker is
@@ -213,6 +224,7 @@ impl EventLoop {
         self.continue_unfinished();
         self.continue_accepting();
         self.expire();
+        self.uploads.give_back(self.now);
         self.hand_over_idle();
         self.finish_new();
         self.refusals.say_held_back(self.now);
@@ -289,8 +301,9 @@ impl EventLoop {
         match connection.read(closing, &mut context) {
             Turn::Done => {}
             Turn::Again => self.unfinished.push(key),
-            Turn::Close => self.close(key),
+            Turn::Close => return self.close(key),
         }
+        self.count_uploads(key);
     }
 
     /// Saves waiting for peers to close too, where nothing can come from them any more.
@@ -310,7 +323,7 @@ impl EventLoop {
     }
 
     fn close(&mut self, key: usize) {
-        self.connections.remove(key).close(&self.desk.registry);
+        self.forget(key).close(&self.desk.registry);
         if self.accept == Accept::AtLimit {
             self.accept = Accept::After(self.now);
         }
@@ -426,7 +439,7 @@ impl EventLoop {
         let stop = self.stop_at.map(|_| STOP_CHECK_INTERVAL);
         let unfinished = (!self.unfinished.is_empty()).then_some(Duration::ZERO);
         let deferred = (!self.deferred.is_empty()).then_some(handover::RETRY_INTERVAL);
-        let own = [self.timers.next_in(now), self.refusals.next_in(now), self.relief_in(now)];
+        let own = [self.timers.next_in(now), self.refusals.next_in(now), self.relief_in(now), self.uploads.next_in(now)];
         own.into_iter().chain([accept, stop, unfinished, deferred]).flatten().min()
     }
 }
@@ -443,6 +456,7 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 }
 
 const EVENTS_A_TURN: usize = 256;
+const DEFAULT_UPLOADS_MEMORY: usize = 64 * 1024 * 1024;
 const STOP_CHECK_INTERVAL: Duration = Duration::from_millis(5);
 /// Not longer than a connection may linger.
 const MAX_CHECK_INTERVAL: Duration = Duration::from_secs(10);

@@ -98,7 +98,8 @@ fn serve(
     let controls = controls.map(|control| control.set_nonblocking(true).map(|()| mio::net::UnixStream::from_std(control)));
     let controls = controls.into_iter().collect::<Result<Vec<_>, _>>()?;
     let of_loop = settings::of_loop(pool, access_log::journal(config, &pool.name));
-    let event_loop = EventLoop::new(listeners, controls, Some(passage), queue, of_loop)?;
+    let event_loop =
+        EventLoop::new(listeners, controls, Some(passage), queue, of_loop)?.with_uploads_memory(pool.uploads_memory);
     let event_loop = Arc::new(SharedLoop::new(event_loop));
     let source: Arc<dyn Source> = Arc::<SharedLoop>::clone(&event_loop);
     let worker = worker.with_source(source);
