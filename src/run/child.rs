@@ -81,7 +81,7 @@ fn serve(
     end_with_the_supervisor(link)?;
     loading::enter(pool)?;
     let interpreter = loading::start(pool)?;
-    interpreter.capture_output()?;
+    interpreter.capture_output(pool.stdout_level, pool.stderr_level, pool.app_log)?;
     // An application's own processes may live longer than this one, and must not keep the addresses from the next.
     sys::fork::withhold([listeners, &passage].concat())?;
     let application = interpreter.load(&pool.app);

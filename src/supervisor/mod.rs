@@ -31,7 +31,7 @@ pub use reexec::{Inheritance, Successor};
 
 use children::{ChildId, Outcome};
 use pool::RunningPool;
-use process::Process;
+use process::{Process, USUAL_VOICES};
 use reexec::Trial;
 use reload::Reload;
 use sockets::{Passage, Sockets};
@@ -312,7 +312,7 @@ impl<'a> Supervisor<'a> {
     fn listen_to_leaving(&mut self) {
         self.leaving.retain_mut(|process| {
             let is_over = process.reap().is_some();
-            process.copy_log("-");
+            process.copy_log("-", USUAL_VOICES);
             !is_over
         });
     }

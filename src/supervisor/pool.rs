@@ -6,7 +6,7 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::time::Instant;
 
 use super::children::{Action, ChildId, Children, Failure, Generation, Outcome, Policy, Said, Stop};
-use super::process::{ChildEnds, Process};
+use super::process::{ChildEnds, Process, USUAL_VOICES, Voices};
 use super::sockets::{Passage, Sockets};
 use super::{Inherited, Program};
 use crate::config::{self, Config};
@@ -172,14 +172,15 @@ impl RunningPool {
 
     /// The same for one child.
     pub fn listen_to(&mut self, id: ChildId, now: Instant) {
+        let voices = self.settings().map_or(USUAL_VOICES, voices);
         let Some(process) = self.processes.get_mut(&id) else {
             return;
         };
         // In this order: what a child said before its end is read after its end is known.
         let exit = process.reap();
         match exit {
-            Some(_) => process.copy_last_words(&self.name),
-            None => process.copy_log(&self.name),
+            Some(_) => process.copy_last_words(&self.name, voices),
+            None => process.copy_log(&self.name, voices),
         }
         for report in process.read_reports() {
             self.handle_report(id, report, now);
@@ -323,6 +324,10 @@ impl RunningPool {
             }
         }
     }
+}
+
+fn voices(settings: &config::Pool) -> Voices {
+    [settings.stdout_level, settings.stderr_level].map(|level| (level, settings.app_log))
 }
 
 fn policy(settings: &config::Pool) -> Policy {

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use log::Level;
 
+use crate::config::AppLog;
 use crate::link::{Command, Numbers, Report, Reports};
 use crate::logging::{self, Lines, Reader};
 use crate::sys::process::{self, EX_SOFTWARE, ExitReason, Fork, ProcessId};
@@ -52,6 +53,12 @@ pub struct Descriptors {
     /// Stdout and stderr, -1 if it has ended.
     pub output: [RawFd; 2],
 }
+
+/// How stray output is written to the log, stdout's and stderr's.
+pub type Voices = [(Level, AppLog); 2];
+
+/// How it is for who has no settings.
+pub const USUAL_VOICES: Voices = [(Level::Info, AppLog::Decorated), (Level::Warn, AppLog::Decorated)];
 
 impl Process {
     /// Forks a child that runs `boot` with its ends and never comes back.
@@ -122,12 +129,12 @@ impl Process {
     }
 
     /// Writes its log records and its stray output to the log, as far as they are there, but not so much that others have to wait.
-    pub fn copy_log(&mut self, pool: &str) {
+    pub fn copy_log(&mut self, pool: &str, voices: Voices) {
         let process = self.id.number().cast_unsigned();
         logging::pass_on(&mut self.log, pool, process);
-        for (output, level) in self.output.iter_mut().zip([Level::Info, Level::Warn]) {
+        for (output, voice) in self.output.iter_mut().zip(voices) {
             let Some(lines) = output else { continue };
-            logging::pass_on_lines(lines, level, pool, process);
+            logging::pass_on_lines(lines, voice, pool, process);
             if lines.is_at_end() {
                 *output = None;
             }
@@ -135,8 +142,8 @@ impl Process {
     }
 
     /// The same for a process that has ended: all that it has left.
-    pub fn copy_last_words(&mut self, pool: &str) {
-        (0..ROUNDS_AT_THE_END).for_each(|_| self.copy_log(pool));
+    pub fn copy_last_words(&mut self, pool: &str, voices: Voices) {
+        (0..ROUNDS_AT_THE_END).for_each(|_| self.copy_log(pool, voices));
     }
 
     /// What it has reported since the last time.
