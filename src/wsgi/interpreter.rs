@@ -27,6 +27,7 @@ mod raiser;
 mod remaining;
 mod signature;
 mod spawning;
+mod stacks;
 mod venv;
 
 use super::abort::{self, Interruption};
