@@ -111,7 +111,7 @@ fn names() -> impl Iterator<Item = &'static str> {
 const ROOT: u32 = 0;
 const SET_GROUP_ID: u32 = 0o2000;
 /// What other servers call it, the short flags of Gunicorn and uWSGI included where they agree.
-const ALIASES: [(&str, &str); 40] = [
+const ALIASES: [(&str, &str); 41] = [
     ("access-logfile", "access-log"),
     ("access-logformat", "access-log-format"),
     ("b", "listen"),
@@ -119,6 +119,7 @@ const ALIASES: [(&str, &str); 40] = [
     ("chmod-socket", "socket-mode"),
     ("chown-socket", "socket-owner"),
     ("daemon", "daemonize"),
+    ("decorate-workers-output", "app-log"),
     ("error-logfile", "log"),
     ("fastcgi-socket", "listen"),
     ("g", "group"),

@@ -38,7 +38,7 @@ pub use advice::foreign_option;
 pub use app::{App, AppSource};
 pub use error::{EX_CONFIG, EX_USAGE, Error};
 pub use facility::Facility;
-pub use keywords::{ErrorsTo, OnAbort, RemoteUser, Role};
+pub use keywords::{AppLog, ErrorsTo, OnAbort, RemoteUser, Role};
 pub use layer::{Environment, Item, Layer, Origin, split_text};
 pub use listen_address::ListenAddress;
 pub use log_target::LogTarget;

@@ -2,11 +2,13 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use log::Level;
+
 use super::layer::{Item, Layers, Origins};
 use super::setting::Field;
 use super::{
-    App, Error, ErrorsTo, ListenAddress, Mount, OnAbort, Origin, Processes, RemoteUser, Role, SETTINGS, Setting, ValueError,
-    file,
+    App, AppLog, Error, ErrorsTo, ListenAddress, Mount, OnAbort, Origin, Processes, RemoteUser, Role, SETTINGS, Setting,
+    ValueError, file,
 };
 
 /// The settings of one pool, valid and complete.
@@ -28,6 +30,12 @@ pub struct Pool {
     pub remote_user: RemoteUser,
     /// Where `wsgi.errors` and tracebacks go.
     pub errors: ErrorsTo,
+    /// How what the application prints and writes to `wsgi.errors` is written to the log.
+    pub app_log: AppLog,
+    /// The level of what it writes to stdout.
+    pub stdout_level: Level,
+    /// The level of what it writes to stderr.
+    pub stderr_level: Level,
     /// What becomes of a running application when the web server gives its request up.
     pub abort: OnAbort,
     /// What the application may be asked to be. Invariant: not empty, none twice.
@@ -180,6 +188,9 @@ impl Pool {
             mount: Mount::Auto,
             remote_user: RemoteUser::Authenticated,
             errors: ErrorsTo::Log,
+            app_log: AppLog::Decorated,
+            stdout_level: Level::Info,
+            stderr_level: Level::Warn,
             abort: OnAbort::Continue,
             roles: Vec::new(),
             sendfile_header: None,

@@ -101,6 +101,16 @@ impl Hub {
         }
     }
 
+    pub(super) fn write_plain(&mut self, level: Level, pool: &str, process: u32, text: fmt::Arguments<'_>) {
+        if level <= self.settings.level {
+            let mut pieces = Vec::new();
+            let line = Line { time: Timestamp::now(), level, pool, process, text };
+            self.log.sink.encode_plain(&line, &mut |piece| pieces.push(piece));
+            pieces.into_iter().for_each(|piece| self.log.push(piece));
+            self.flush_log();
+        }
+    }
+
     fn write_line(&mut self, line: &Line<'_>) {
         let mut pieces = Vec::new();
         self.log.sink.encode(line, &mut |piece| pieces.push(piece));

@@ -12,7 +12,7 @@
 //!
 //! A line is `2026-11-20 18:46:14.123 +0000 [warn] blog[4711]: text`, in local time. Further lines of the same record are indented,
 //! so none of them can be taken for a record of its own, whatever an application or a peer gets into a message. Control characters
-//! are escaped.
+//! are escaped. Only where the pool's `app-log` is plain, what its application says is written as it is.
 
 pub mod access;
 mod channel;
@@ -37,6 +37,7 @@ use std::time::Duration;
 
 use log::{Level, LevelFilter};
 
+use crate::config::AppLog;
 use channel::Sender;
 use front::FRONT;
 use hub::Hub;
@@ -116,6 +117,11 @@ pub fn write(level: Level, pool: &str, process: u32, text: &str) {
     with_hub(|hub| hub.write(level, pool, process, format_args!("{text}")));
 }
 
+/// Writes what an application of a child has said, as it is.
+pub fn write_plain(level: Level, pool: &str, process: u32, text: &str) {
+    with_hub(|hub| hub.write_plain(level, pool, process, format_args!("{text}")));
+}
+
 /// Writes a line of the access log, which a child made.
 pub fn write_access(process: u32, line: &str) {
     with_hub(|hub| hub.write_access(process, line));
@@ -127,13 +133,15 @@ pub fn pass_on(reader: &mut Reader, pool: &str, process: u32, allowance: &mut Al
     while let Some(message) = reader.read(allowance) {
         match message {
             Message::Record { level, text } => write(level, pool, process, &text),
+            Message::Plain { level, text } => write_plain(level, pool, process, &text),
             Message::Access { line } => write_access(process, &line),
         }
     }
 }
 
 /// The same for a child's stray output.
-pub fn pass_on_lines(lines: &mut Lines, level: Level, pool: &str, process: u32, allowance: &mut Allowance) {
+pub fn pass_on_lines(lines: &mut Lines, (level, form): (Level, AppLog), pool: &str, process: u32, allowance: &mut Allowance) {
+    let write = if form == AppLog::Plain { write_plain } else { write };
     lines.read_some(allowance).iter().for_each(|line| write(level, pool, process, line));
 }
 

@@ -10,6 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::error::Error;
+use super::import_limit::ImportLimit;
 use super::{access_log, loading, settings};
 use crate::config::{self, Config};
 use crate::event_loop::{self, EventLoop, Passage, SharedLoop};
@@ -40,12 +41,16 @@ fn live(pool: &config::Pool, config: &Config, inherited: Inherited) -> u8 {
     match served {
         Ok(()) => 0,
         Err(error) => {
-            let report = Report::Failed { code: error.exit_code(), text: error.text() };
-            // Without a supervisor there is nobody to tell.
-            drop((&link).write_all(&report.encode()));
+            report_failure(&link, &error);
             error.exit_code()
         }
     }
+}
+
+fn report_failure(mut link: &UnixStream, error: &Error) {
+    let report = Report::Failed { code: error.exit_code(), text: error.text() };
+    // Without a supervisor there is nobody to tell.
+    drop(link.write_all(&report.encode()));
 }
 
 fn keep_what_is_needed(
@@ -80,11 +85,16 @@ fn serve(
     super::privileges::confine(pool)?;
     end_with_the_supervisor(link)?;
     loading::enter(pool)?;
+    let reports = link.try_clone()?;
+    let limit = ImportLimit::start(pool, move |error| {
+        report_failure(&reports, &error.into());
+        sys::process::exit_now(EX_SOFTWARE)
+    })?;
     let interpreter = loading::start(pool)?;
-    interpreter.capture_output()?;
+    interpreter.capture_output(pool.stdout_level, pool.stderr_level, pool.app_log)?;
     // An application's own processes may live longer than this one, and must not keep the addresses from the next.
     sys::fork::withhold([listeners, &passage].concat())?;
-    let application = interpreter.load(&pool.app);
+    let application = limit.load(&interpreter, pool);
     if sys::fork::is_fork() {
         sys::fork::end("a process that was forked during the import came back from it and is ended\n", 0);
     }

@@ -15,6 +15,7 @@ mod check;
 mod child;
 mod control;
 mod error;
+mod import_limit;
 mod loading;
 mod log_settings;
 mod privileges;

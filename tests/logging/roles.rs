@@ -8,6 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use log::{Level, LevelFilter};
+use pyfcgid::config::AppLog;
 use pyfcgid::logging::{self, Allowance, Lines, Settings, Target};
 use pyfcgid::sys::fd;
 
@@ -111,7 +112,7 @@ fn supervisor() {
     let mut child = Running::start(command(Role::Child).stdin(socket).stderr(output));
     wait_until("the end of the child's log", || {
         logging::pass_on(&mut reader, "blog", 7, &mut Allowance::of_a_turn());
-        logging::pass_on_lines(&mut lines, Level::Warn, "blog", 7, &mut Allowance::of_a_turn());
+        logging::pass_on_lines(&mut lines, (Level::Warn, AppLog::Decorated), "blog", 7, &mut Allowance::of_a_turn());
         reader.is_at_end() && lines.is_at_end()
     });
     child.expect_success();
