@@ -42,7 +42,7 @@ const LAYERS: &[Layer] = &[
     layer("exchange",   &["protocol"],                                                          &["tempfile"]),
     layer("listener",   &["sys"],                                                               &["socket2"]),
     layer("logging",    &["config", "sys"],                                                     &["syslog"]),
-    layer("config",     &[],                                                                    &["glob", "toml"]),
+    layer("config",     &["sys"],                                                               &["glob", "toml"]),
     layer("link",       &[],                                                                    &[]),
     layer("protocol",   &[],                                                                    &["nom"]),
     layer("sys",        &[],                                                                    &["libc", "socket2"]),

@@ -7,8 +7,12 @@
 mod deaths;
 #[path = "supervisor/elastic.rs"]
 mod elastic;
+#[path = "supervisor/file_size.rs"]
+mod file_size;
 #[path = "supervisor/load.rs"]
 mod load;
+#[path = "supervisor/locks.rs"]
+mod locks;
 #[path = "supervisor/output.rs"]
 mod output;
 #[path = "supervisor/recycling.rs"]

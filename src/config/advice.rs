@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use super::setting::variable;
 use super::spelling::nearest;
-use super::{Config, INCLUDE, ListenAddress, Pool, SETTINGS, Scope};
+use super::{Config, INCLUDE, ListenAddress, LogTarget, Pool, SETTINGS, Scope};
+use crate::sys::file::{Last, Place};
 
 /// What to say to an option, typed without dashes, that other servers have under another name; `None` where it is unknown, or not
 /// among those that there are in that place.
@@ -51,9 +52,29 @@ impl Config {
         variables.into_iter().chain(self.pools.iter().flat_map(Pool::missing_paths)).collect()
     }
 
-    /// A line for each Unix socket that nobody but root can connect to if root makes it in the group `gid`.
+    /// A line for each Unix socket that nobody but root can connect to if root makes it in the group `gid`, and for each directory in
+    /// which others could put something else in the place of what root makes.
     pub fn warnings_for_root(&self, gid: u32) -> Vec<String> {
-        self.pools.iter().flat_map(|pool| pool.sockets_of_root(gid)).collect()
+        let mut exposed: Vec<String> = Vec::new();
+        for line in self.places().filter_map(|(what, path)| exposed_place(what, path)) {
+            if !exposed.contains(&line) {
+                exposed.push(line);
+            }
+        }
+        self.pools.iter().flat_map(|pool| pool.sockets_of_root(gid)).chain(exposed).collect()
+    }
+
+    /// What root makes, and where.
+    fn places(&self) -> impl Iterator<Item = (&'static str, &Path)> {
+        let logs = [("log", Some(&self.log)), ("access-log", self.access_log.as_ref())];
+        let logs = logs.into_iter().filter_map(|(what, target)| match target? {
+            LogTarget::File(path) => Some((what, path.as_path())),
+            LogTarget::Stderr | LogTarget::Syslog => None,
+        });
+        let files = [("pid-file", &self.pid_file), ("control-socket", &self.control_socket)];
+        let files = files.into_iter().filter_map(|(what, path)| Some((what, path.as_deref()?)));
+        let sockets = self.pools.iter().flat_map(Pool::unix_sockets).map(|path| ("listen", path));
+        files.chain(logs).chain(sockets)
     }
 }
 
@@ -63,11 +84,17 @@ impl Pool {
         if self.socket_owner.is_some() || self.socket_group.is_some() || self.socket_mode & others != 0 {
             return Vec::new();
         }
-        let paths = self.listen.iter().filter_map(|address| match address {
-            ListenAddress::Unix(path) => Some(path),
+        self.unix_sockets()
+            .filter(|path| self.socket_mode & 0o020 == 0 || !gives_its_group(path))
+            .map(|path| self.only_root(path))
+            .collect()
+    }
+
+    fn unix_sockets(&self) -> impl Iterator<Item = &Path> {
+        self.listen.iter().filter_map(|address| match address {
+            ListenAddress::Unix(path) => Some(path.as_path()),
             ListenAddress::Tcp { .. } | ListenAddress::Fd(_) => None,
-        });
-        paths.filter(|path| self.socket_mode & 0o020 == 0 || !gives_its_group(path)).map(|path| self.only_root(path)).collect()
+        })
     }
 
     fn only_root(&self, path: &Path) -> String {
@@ -88,6 +115,16 @@ impl Pool {
         let inside = path.strip_prefix("/").unwrap_or(path);
         self.chroot.as_ref().map_or_else(|| path.to_owned(), |root| root.join(inside))
     }
+}
+
+fn exposed_place(what: &str, path: &Path) -> Option<String> {
+    let place = Place::find(path, Last::Follow).ok()?;
+    let directory = place.exposed()?.display();
+    Some(format!(
+        "{what} {}: others than root can exchange what is in {directory}, and so what root makes there: use a directory that only \
+         root can change, such as /run/pyfcgid or /var/log/pyfcgid",
+        path.display()
+    ))
 }
 
 /// Whether what is made there gets the group of the directory, and that is not root's.
