@@ -3,6 +3,8 @@
 #![cfg(feature = "python")]
 #![allow(clippy::unwrap_used, reason = "tests may panic")]
 
+#[path = "supervisor/allowed.rs"]
+mod allowed;
 #[path = "supervisor/deaths.rs"]
 mod deaths;
 #[path = "supervisor/elastic.rs"]

@@ -49,7 +49,21 @@ impl Config {
     pub fn warnings(&self, variables: impl IntoIterator<Item = OsString>) -> Vec<String> {
         let mut variables: Vec<String> = variables.into_iter().filter_map(|name| mistyped_variable(name.to_str()?)).collect();
         variables.sort_unstable();
-        variables.into_iter().chain(self.pools.iter().flat_map(Pool::missing_paths)).collect()
+        let paths = self.pools.iter().flat_map(Pool::missing_paths);
+        let open = self.pools.iter().filter_map(Pool::open_to_the_network);
+        variables.into_iter().chain(paths).chain(self.lines_of_no_pool()).chain(open).collect()
+    }
+
+    /// Of lines of the access log that do not say it, nobody knows whose they are.
+    fn lines_of_no_pool(&self) -> Option<String> {
+        let format = &self.access_log_format;
+        let is_told = ["$pool", "${pool}"].iter().any(|name| format.contains(name));
+        (self.access_log.is_some() && self.pools.len() > 1 && !is_told).then(|| {
+            let origin = self.origin("access-log-format");
+            format!(
+                "access-log-format ({origin}) has no $pool: an application can make lines that look like those of other pools"
+            )
+        })
     }
 
     /// A line for each Unix socket that nobody but root can connect to if root makes it in the group `gid`, and for each directory in
@@ -94,6 +108,18 @@ impl Pool {
         self.listen.iter().filter_map(|address| match address {
             ListenAddress::Unix(path) => Some(path.as_path()),
             ListenAddress::Tcp { .. } | ListenAddress::Fd(_) => None,
+        })
+    }
+
+    /// FastCGI trusts whoever connects.
+    fn open_to_the_network(&self) -> Option<String> {
+        let address = self.listen.iter().find(|address| address.is_beyond_this_machine())?;
+        self.allowed_clients.is_none().then(|| {
+            format!(
+                "pool {}: whoever can reach {address} can say to be the web server, and any user: set allowed-clients to its \
+                 addresses (--allowed-clients 192.0.2.1), or to 0.0.0.0/0 and ::/0 if a firewall sees to it",
+                self.name
+            )
         })
     }
 
@@ -148,7 +174,7 @@ fn names() -> impl Iterator<Item = &'static str> {
 const ROOT: u32 = 0;
 const SET_GROUP_ID: u32 = 0o2000;
 /// What other servers call it, the short flags of Gunicorn and uWSGI included where they agree.
-const ALIASES: [(&str, &str); 40] = [
+const ALIASES: [(&str, &str); 41] = [
     ("access-logfile", "access-log"),
     ("access-logformat", "access-log-format"),
     ("b", "listen"),
@@ -162,6 +188,7 @@ const ALIASES: [(&str, &str); 40] = [
     ("gid", "group"),
     ("home", "venv"),
     ("limit-post", "max-body-size"),
+    ("listen-allowed-clients", "allowed-clients"),
     ("listen-group", "socket-group"),
     ("listen-mode", "socket-mode"),
     ("listen-owner", "socket-owner"),
@@ -261,6 +288,34 @@ mod tests {
             change(&mut config.pools[0]);
             assert_eq!(config.warnings_for_root(0), Vec::<String>::new());
         }
+    }
+
+    #[test]
+    fn an_address_that_others_can_reach_is_told_unless_it_is_said_who_may_connect() {
+        let mut config = Config::for_app("blog").unwrap();
+        let mut warned = |address: &str| {
+            config.pools[0].listen = vec![ListenAddress::parse(address).unwrap()];
+            config.warnings([]).len()
+        };
+        for address in ["127.0.0.1:1", "127.9.9.9:1", "[::1]:1", "localhost:1", "unix:/run/s", "fd:3"] {
+            assert_eq!(warned(address), 0, "{address}");
+        }
+        for address in [":9000", "*:9000", "0.0.0.0:1", "[::]:1", "192.0.2.1:1", "app.example:1"] {
+            assert_eq!(warned(address), 1, "{address}");
+        }
+        config.pools[0].allowed_clients = Some(Vec::new());
+        assert_eq!(config.warnings([]), Vec::<String>::new());
+    }
+
+    #[test]
+    fn lines_of_the_access_log_say_whose_they_are_where_there_are_several_pools() {
+        let mut config = Config::for_app("blog").unwrap();
+        config.access_log = Some(LogTarget::Stderr);
+        assert_eq!(config.warnings([]).len(), 0);
+        config.pools.push(config.pools[0].clone());
+        assert!(config.warnings([])[0].contains("has no $pool"));
+        config.access_log_format.push_str(" ${pool}");
+        assert_eq!(config.warnings([]).len(), 0);
     }
 
     #[test]

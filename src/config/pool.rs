@@ -8,6 +8,7 @@ use super::{
     App, Error, ErrorsTo, ListenAddress, Mount, OnAbort, Origin, Processes, RemoteUser, Role, SETTINGS, Setting, ValueError,
     file,
 };
+use crate::network::Network;
 
 /// The settings of one pool, valid and complete.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,6 +45,8 @@ pub struct Pool {
     pub socket_group: Option<String>,
     /// Connections open at once in a process, at least 1.
     pub max_connections: usize,
+    /// Who may connect over TCP; `None` is everybody.
+    pub allowed_clients: Option<Vec<Network>>,
     /// The virtual environment's directory.
     pub venv: Option<PathBuf>,
     /// Directories before all others on `sys.path`.
@@ -186,6 +189,7 @@ impl Pool {
             socket_owner: None,
             socket_group: None,
             max_connections: 0,
+            allowed_clients: None,
             venv: None,
             python_path: Vec::new(),
             chdir: None,

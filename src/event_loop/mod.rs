@@ -97,6 +97,7 @@ pub struct EventLoop {
     next_id: u64,
     accept: Accept,
     accept_error_said: Option<Instant>,
+    refused_said: Option<Instant>,
     limit_reported: bool,
     stop_at: Option<Instant>,
     /// Connections on which nothing had come when the stop began, and until when they may send a first request.
@@ -170,6 +171,7 @@ impl EventLoop {
             next_id: 1,
             accept: Accept::Ready,
             accept_error_said: None,
+            refused_said: None,
             limit_reported: false,
             stop_at: None,
             new_at_stop: Vec::new(),
@@ -315,6 +317,7 @@ impl EventLoop {
                 Ok((stream, peer)) => self.open(stream, peer),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 Err(error) if is_of_one_connection(&error) => {}
+                Err(error) if listener::is_not_allowed(&error) => self.say_who_may_not_connect(&error),
                 Err(error) => {
                     self.say_that_it_cannot_accept(&error);
                     self.accept = Accept::After(self.now + ACCEPT_PAUSE);
@@ -323,6 +326,14 @@ impl EventLoop {
             if self.is_saturated() && self.stop_at.is_none() {
                 return;
             }
+        }
+    }
+
+    /// Once a second at most: it would be easy to fill a disk.
+    fn say_who_may_not_connect(&mut self, error: &io::Error) {
+        if self.refused_said.is_none_or(|said| self.now.duration_since(said) >= ACCEPT_ERROR_INTERVAL) {
+            self.refused_said = Some(self.now);
+            log::warn!("{error}");
         }
     }
 
