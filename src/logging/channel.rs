@@ -33,10 +33,10 @@ pub enum Message {
         /// The message, of one line or several.
         text: String,
     },
-    /// A line of the access log, without its line feed.
+    /// A line of the access log.
     Access {
-        /// The line.
-        line: String,
+        /// What [`Format::values`](super::access::Format::values) has made, if the application did not send it itself.
+        values: String,
     },
 }
 
@@ -45,7 +45,7 @@ impl Message {
         let (kind, text) = bytes.split_first()?;
         let text = String::from_utf8_lossy(text).into_owned();
         match *kind {
-            ACCESS => Some(Self::Access { line: text }),
+            ACCESS => Some(Self::Access { values: text }),
             kind => Some(Self::Record { level: LEVELS.into_iter().find(|level| level_kind(*level) == kind)?, text }),
         }
     }
@@ -134,8 +134,8 @@ impl Sender {
         }
     }
 
-    pub(super) fn access(&self, line: &str) {
-        if let Some(piece) = pieces(line, MAX_MESSAGE_LEN - 1).next() {
+    pub(super) fn access(&self, values: &str) {
+        if let Some(piece) = pieces(values, MAX_MESSAGE_LEN - 1).next() {
             self.send(ACCESS, piece);
         }
     }
@@ -215,7 +215,7 @@ mod tests {
             assert_eq!(reader.read(), Some(record(level, "two\nlines")));
         }
         assert_eq!(reader.read(), Some(record(Level::Info, "")));
-        assert_eq!(reader.read(), Some(Message::Access { line: "GET / 200".to_owned() }));
+        assert_eq!(reader.read(), Some(Message::Access { values: "GET / 200".to_owned() }));
         assert_eq!((reader.read(), reader.is_at_end()), (None, false));
         drop(sender);
         assert_eq!((reader.read(), reader.is_at_end()), (None, true));
