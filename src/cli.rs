@@ -320,6 +320,7 @@ mod tests {
             ("socket-owner", "nginx", "nginx"),
             ("socket-group", "33", "33"),
             ("max-connections", "7", "7"),
+            ("allowed-clients", "10.0.0.0/8", "10.0.0.0/8"),
             ("venv", "/v", "/v"),
             ("python-path", "/p", "/p"),
             ("chdir", "/c", "/c"),

@@ -98,6 +98,9 @@ impl Config {
         for table in tables {
             config.add(load_pool(table, layers(&table.settings), file)?)?;
         }
+        if config.pools.len() > 1 && config.origin("access-log-format") == Origin::Default {
+            config.access_log_format.push_str(" $pool");
+        }
         config.check_control_socket()?;
         Ok(config)
     }

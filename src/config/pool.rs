@@ -10,6 +10,7 @@ use super::{
     App, AppLog, Error, ErrorsTo, ListenAddress, Mount, OnAbort, Origin, Processes, RemoteUser, Role, SETTINGS, Setting,
     ValueError, file,
 };
+use crate::network::Network;
 
 /// The settings of one pool, valid and complete.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,6 +53,8 @@ pub struct Pool {
     pub socket_group: Option<String>,
     /// Connections open at once in a process, at least 1.
     pub max_connections: usize,
+    /// Who may connect over TCP; `None` is everybody.
+    pub allowed_clients: Option<Vec<Network>>,
     /// The virtual environment's directory.
     pub venv: Option<PathBuf>,
     /// Directories before all others on `sys.path`.
@@ -199,6 +202,7 @@ impl Pool {
             socket_owner: None,
             socket_group: None,
             max_connections: 0,
+            allowed_clients: None,
             venv: None,
             python_path: Vec::new(),
             chdir: None,

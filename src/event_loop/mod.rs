@@ -105,6 +105,7 @@ pub struct EventLoop {
     /// Has room for a connection when no descriptor is left.
     spare: Spare,
     stray_said: Option<Instant>,
+    refused_said: Option<Instant>,
     limit_reported: bool,
     stop_at: Option<Instant>,
     /// Connections on which nothing had come when the stop began, and until when they may send a first request.
@@ -183,6 +184,7 @@ impl EventLoop {
             accept_error_said: None,
             spare: Spare::default(),
             stray_said: None,
+            refused_said: None,
             limit_reported: false,
             stop_at: None,
             new_at_stop: Vec::new(),
@@ -344,6 +346,7 @@ impl EventLoop {
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 Err(error) if is_of_one_connection(&error) => {}
+                Err(error) if listener::is_not_allowed(&error) => self.say_who_may_not_connect(&error),
                 Err(error) if is_out_of_descriptors(&error) => return self.pass_on(index, &error),
                 Err(error) if error.kind() == io::ErrorKind::InvalidInput => return self.give_up(Door::Listener(index)),
                 Err(error) => self.pause_accepting(&error),

@@ -41,10 +41,10 @@ pub enum Message {
         /// One line or several.
         text: String,
     },
-    /// A line of the access log, without its line feed.
+    /// A line of the access log.
     Access {
-        /// The line.
-        line: String,
+        /// What [`Format::values`](super::access::Format::values) has made, if the application did not send it itself.
+        values: String,
     },
 }
 
@@ -53,7 +53,7 @@ impl Message {
         let (kind, text) = bytes.split_first()?;
         let text = String::from_utf8_lossy(text).into_owned();
         match *kind {
-            ACCESS => Some(Self::Access { line: text }),
+            ACCESS => Some(Self::Access { values: text }),
             kind => {
                 let level = LEVELS.into_iter().find(|level| level_kind(*level) == kind.to_ascii_uppercase())?;
                 Some(if kind.is_ascii_uppercase() { Self::Record { level, text } } else { Self::Plain { level, text } })
@@ -183,8 +183,8 @@ impl Sender {
         }
     }
 
-    pub(super) fn access(&self, line: &str) {
-        if let Some(piece) = pieces(line, MAX_MESSAGE_LEN - 1).next() {
+    pub(super) fn access(&self, values: &str) {
+        if let Some(piece) = pieces(values, MAX_MESSAGE_LEN - 1).next() {
             self.send(ACCESS, piece);
         }
     }
@@ -280,7 +280,7 @@ mod tests {
             assert_eq!(next(&mut reader), Some(record(level, "two\nlines")));
         }
         assert_eq!(next(&mut reader), Some(record(Level::Info, "")));
-        assert_eq!(next(&mut reader), Some(Message::Access { line: "GET / 200".to_owned() }));
+        assert_eq!(next(&mut reader), Some(Message::Access { values: "GET / 200".to_owned() }));
         assert_eq!((next(&mut reader), reader.is_at_end()), (None, false));
         drop(sender);
         assert_eq!((next(&mut reader), reader.is_at_end()), (None, true));

@@ -107,7 +107,7 @@ fn serve(
     let controls = [link.try_clone()?, signals];
     let controls = controls.map(|control| control.set_nonblocking(true).map(|()| mio::net::UnixStream::from_std(control)));
     let controls = controls.into_iter().collect::<Result<Vec<_>, _>>()?;
-    let of_loop = settings::of_loop(pool, access_log::journal(config, &pool.name));
+    let of_loop = settings::of_loop(pool, access_log::journal(config));
     let event_loop =
         EventLoop::new(listeners, controls, Some(passage), queue, of_loop)?.with_uploads_memory(pool.uploads_memory);
     let event_loop = Arc::new(SharedLoop::new(event_loop));
@@ -180,7 +180,7 @@ fn adopt(pool: &config::Pool, numbers: &[RawFd]) -> Result<(Vec<event_loop::List
         let descriptor = sys::fd::inherited(*number).map_err(|_| BindError::NotListening(*number))?;
         let listener = Listener::adopt(descriptor)?;
         names.extend(listener.tcp_address().map(|address| address.to_string()));
-        listeners.push(event_loop::Listener::try_from(listener)?);
+        listeners.push(event_loop::Listener::try_from(listener)?.allowing(pool.allowed_clients.clone()));
     }
     let is_tcp = |address: &&config::ListenAddress| matches!(address, config::ListenAddress::Tcp { .. });
     names.extend(pool.listen.iter().filter(|address| !is_tcp(address)).map(ToString::to_string));

@@ -9,6 +9,7 @@ pub mod fork;
 pub mod identity;
 pub mod inheritance;
 pub mod local_time;
+pub mod lock;
 pub mod log_io;
 pub mod memory;
 pub mod passing;

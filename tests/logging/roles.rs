@@ -98,14 +98,15 @@ fn child() {
     log::debug!(target: "pyfcgid::wsgi", "detail");
     log::trace!(target: "pyfcgid", "not wanted");
     log::info!(target: "somebody_else", "not wanted");
-    logging::access("GET / 200");
+    logging::access("request_uri=/\nstatus=200\n");
     let again = logging::send_to(fd::duplicate(0).unwrap(), LevelFilter::Trace).unwrap_err();
     log::error!(target: "pyfcgid", "{again}");
     io::stderr().write_all(b"said by C code\r\nwithout end").unwrap();
 }
 
 fn supervisor() {
-    let settings = Settings { access: Some(Target::Stderr), level: LevelFilter::Debug, ..Settings::default() };
+    let access_format = "GET $request_uri $status".parse().unwrap();
+    let settings = Settings { access: Some(Target::Stderr), access_format, level: LevelFilter::Debug, ..Settings::default() };
     logging::start(&settings).unwrap();
     let (mut reader, socket) = logging::channel().unwrap();
     let (mut lines, output) = Lines::pipe().unwrap();
