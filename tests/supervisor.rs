@@ -5,12 +5,16 @@
 
 #[path = "supervisor/commands.rs"]
 mod commands;
+#[path = "supervisor/control.rs"]
+mod control;
 #[path = "supervisor/deaths.rs"]
 mod deaths;
 #[path = "supervisor/elastic.rs"]
 mod elastic;
 #[path = "supervisor/load.rs"]
 mod load;
+#[path = "supervisor/orphans.rs"]
+mod orphans;
 #[path = "supervisor/output.rs"]
 mod output;
 #[path = "supervisor/recycling.rs"]

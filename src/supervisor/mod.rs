@@ -14,6 +14,7 @@ use crate::listener::BindError;
 use crate::logging;
 use crate::service::notify::Notifier;
 use crate::sys::poll::{self, Interest};
+use crate::sys::process as processes;
 use crate::sys::{passing, signal};
 
 mod children;
@@ -24,15 +25,17 @@ mod reexec;
 mod reload;
 mod sockets;
 mod status;
+mod strangers;
 
 pub use children::{Failure, Stop};
 pub use control::{Client, ControlSocket, Wish};
 pub use process::ChildEnds;
 pub use reexec::{Inheritance, Successor};
 
+use self::process::Process;
 use children::{ChildId, Outcome};
+use control::admit;
 use pool::{RunningPool, Service};
-use process::Process;
 use reexec::Trial;
 use reload::Reload;
 use sockets::{Passage, Sockets};
@@ -47,6 +50,8 @@ pub struct Inherited {
     pub passage: [RawFd; 2],
     /// Its channels to the supervisor.
     pub ends: ChildEnds,
+    /// The soft limit on open descriptors that it is to have, once it has closed what is the supervisor's.
+    pub open_files: u64,
 }
 
 /// What the supervisor does not do itself.
@@ -107,6 +112,10 @@ pub struct Supervisor<'a> {
     next_tick: Instant,
     watchdog: Option<Duration>,
     manager: Notifier,
+    /// The soft limit on open descriptors that this process was started with, and children are to have.
+    open_files: u64,
+    /// Whether there may be more processes to reap that others have left.
+    has_strangers: bool,
 }
 
 /// What the process as a whole is at.
@@ -160,6 +169,10 @@ impl<'a> Supervisor<'a> {
         let Surroundings { control, hang_up, manager } = surroundings;
         let signals = listen_to_signals(hang_up).map_err(system)?;
         let now = Instant::now();
+        let open_files = raise_open_files(&config).map_err(system)?;
+        if let Err(error) = processes::adopt_orphans() {
+            log::warn!("processes that applications leave behind are not looked after: {error}");
+        }
         Ok(Self {
             program,
             config: Rc::new(config),
@@ -179,6 +192,8 @@ impl<'a> Supervisor<'a> {
             next_tick: now,
             watchdog: manager.watchdog_interval(),
             manager,
+            open_files,
+            has_strangers: false,
         })
     }
 
@@ -203,6 +218,7 @@ impl<'a> Supervisor<'a> {
 
     fn end(mut self) -> Ended {
         self.end_reload_by_stop();
+        self.tell_of_strangers();
         // The files of the sockets go before anybody is told that all is over.
         self.pools.clear();
         self.control = None;
@@ -231,7 +247,7 @@ impl<'a> Supervisor<'a> {
         let now = Instant::now();
         let mut index = 0;
         while index < self.pools.len() {
-            let outcomes = self.pools[index].perform(self.program, now);
+            let outcomes = self.pools[index].perform(self.program, self.open_files, now);
             let is_gone = outcomes.contains(&Outcome::Stopped);
             outcomes.into_iter().for_each(|outcome| self.handle_outcome(index, outcome));
             if is_gone {
@@ -309,8 +325,9 @@ impl<'a> Supervisor<'a> {
         self.listen_to_leaving();
         logging::flush();
         self.handle_signals(now);
-        self.handle_clients();
+        self.handle_clients(now);
         self.handle_timeout(now);
+        self.reap_strangers();
         Ok(())
     }
 
@@ -326,6 +343,10 @@ impl<'a> Supervisor<'a> {
         let now = Instant::now();
         let tick = (self.watchdog.is_some() || self.pools.iter().any(RunningPool::needs_ticks)).then_some(self.next_tick);
         let asked = self.asked.iter().map(Asked::deadline).chain(self.trial.iter().map(Trial::deadline));
+        if self.has_strangers {
+            return Some(Duration::ZERO);
+        }
+        let asked = asked.chain(self.control.iter().filter_map(ControlSocket::next_deadline));
         let leaving = self.leaving.iter().filter_map(Process::next_deadline);
         let deadlines = self.pools.iter().filter_map(RunningPool::next_deadline).chain(leaving).chain(tick).chain(asked);
         let patience = deadlines.min().map(|deadline| deadline.saturating_duration_since(now));
@@ -372,13 +393,13 @@ impl<'a> Supervisor<'a> {
         self.conclude_trial();
     }
 
-    fn handle_clients(&mut self) {
-        let wishes = self.control.as_mut().map(ControlSocket::handle).unwrap_or_default();
+    fn handle_clients(&mut self, now: Instant) {
+        let wishes = self.control.as_mut().map(|control| control.handle(now)).unwrap_or_default();
         for (client, wish) in wishes {
             match wish {
                 Wish::Reload => self.want_reload(Some(client)),
                 Wish::Stop => {
-                    self.stopping.push(client);
+                    admit(client, &mut self.stopping);
                     if !matches!(self.phase, Phase::Stopping(_)) {
                         self.stop(Stop::Gracefully);
                     }
@@ -417,6 +438,11 @@ fn listen_to_signals(hang_up: HangUp) -> io::Result<UnixStream> {
     Ok(reader)
 }
 
+/// For as many children as there may ever be in so many pools. Returns the limit before.
+fn raise_open_files(config: &Config) -> io::Result<u64> {
+    processes::raise_open_files(config.pools.len() as u64 * FILES_OF_A_POOL + FILES_BESIDE)
+}
+
 fn passage() -> Result<Passage, BindError> {
     passing::pair().map_err(system)
 }
@@ -433,4 +459,8 @@ const REOPEN: u8 = b'l';
 const SUCCEED: u8 = b'x';
 const MORE: u8 = b'+';
 const FEWER: u8 = b'-';
+/// Four for each of 1024 children, and its sockets.
+const FILES_OF_A_POOL: u64 = 5000;
+/// Clients of the control socket, the log, and what a start or a reload opens for a moment.
+const FILES_BESIDE: u64 = 1000;
 const TICK: Duration = Duration::from_secs(1);

@@ -55,6 +55,8 @@ pub struct Inheritance {
     pub control: Option<RawFd>,
     /// The listening sockets that the program before was given, with their names.
     pub handed_over: Vec<(RawFd, String)>,
+    /// The soft limit on open descriptors that children are to have.
+    open_files: Option<u64>,
     /// The version of the link that the children speak.
     link: u32,
     pools: Vec<Legacy>,
@@ -85,6 +87,7 @@ impl Inheritance {
             match (kind, &numbers[..]) {
                 ("pid-file", []) => inheritance.pid_file = word.parse().ok(),
                 ("control", []) => inheritance.control = word.parse().ok(),
+                ("open-files", []) => inheritance.open_files = Some(word.parse().ok()?),
                 ("link", []) => inheritance.link = word.parse().ok()?,
                 ("handed-over", [number]) => inheritance.handed_over.push((*number, from_hex(word)?)),
                 ("pool", [near, far]) => {
@@ -107,6 +110,7 @@ impl Inheritance {
     fn to_text(&self, process: u32) -> String {
         let mut lines = vec![process.to_string()];
         lines.push(format!("link {}", self.link));
+        lines.extend(self.open_files.map(|number| format!("open-files {number}")));
         lines.extend(self.pid_file.map(|number| format!("pid-file {number}")));
         lines.extend(self.control.map(|number| format!("control {number}")));
         lines.extend(self.handed_over.iter().map(|(number, name)| format!("handed-over {} {number}", to_hex(name))));
@@ -149,6 +153,7 @@ impl<'a> Supervisor<'a> {
     ) -> Result<Self, BindError> {
         let mut supervisor = Self::empty(program, config, surroundings)?;
         supervisor.phase = Phase::Running;
+        supervisor.open_files = inheritance.open_files.unwrap_or(supervisor.open_files);
         let now = Instant::now();
         for legacy in inheritance.pools {
             supervisor.adopt(legacy, inheritance.link, now)?;
@@ -252,7 +257,8 @@ impl<'a> Supervisor<'a> {
         });
         let control = self.control.as_ref().map(ControlSocket::descriptor);
         let handed_over = successor.handed_over.clone();
-        Inheritance { pid_file: self.pid_file, control, handed_over, link: link::VERSION, pools: pools.collect() }
+        let open_files = Some(self.open_files);
+        Inheritance { pid_file: self.pid_file, control, handed_over, open_files, link: link::VERSION, pools: pools.collect() }
     }
 }
 
@@ -260,6 +266,11 @@ impl Trial {
     /// When it has taken too long.
     pub fn deadline(&self) -> Instant {
         self.deadline
+    }
+
+    /// Its process.
+    pub fn process(&self) -> Option<ProcessId> {
+        ProcessId::new(self.child.id().cast_signed())
     }
 
     fn begin(successor: &Successor, limit: Duration) -> io::Result<Self> {
@@ -312,6 +323,7 @@ mod tests {
             pid_file: Some(20),
             control: None,
             handed_over: vec![(6, String::new()), (21, "a b".to_owned())],
+            open_files: Some(1024),
             link: 7,
             pools: vec![pool, empty],
         };

@@ -19,10 +19,10 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use super::children::{Failure, Outcome, Stop};
-use super::control::{Client, ControlSocket};
+use super::control::{Client, ControlSocket, admit};
 use super::pool::{RunningPool, Service};
 use super::sockets::{Passage, Sockets};
-use super::{Phase, Supervisor, passage};
+use super::{Phase, Supervisor, passage, raise_open_files};
 use crate::config::{self, Config};
 use crate::listener::BindError;
 use crate::logging::{self, with_causes};
@@ -79,7 +79,8 @@ impl Supervisor<'_> {
             }
             return;
         }
-        self.next_reload.get_or_insert_default().extend(client);
+        let waiting = self.next_reload.get_or_insert_default();
+        client.into_iter().for_each(|client| admit(client, waiting));
         self.begin_next_reload();
     }
 
@@ -151,6 +152,9 @@ impl Supervisor<'_> {
     fn commit(&mut self, Prepared { config, log }: Prepared) {
         self.warn_of_what_stays(&config);
         logging::install(log);
+        if let Err(error) = raise_open_files(&config) {
+            log::warn!("the limit on open descriptors stays as it is: {error}");
+        }
         let now = Instant::now();
         self.config = config;
         for pool in &mut self.pools {
