@@ -22,6 +22,7 @@ mod control;
 mod pool;
 mod process;
 mod reexec;
+mod rehearsal;
 mod reload;
 mod sockets;
 mod status;
@@ -37,6 +38,7 @@ use children::{ChildId, Outcome};
 use control::admit;
 use pool::{RunningPool, Service};
 use reexec::Trial;
+use rehearsal::{Findings, Owner};
 use reload::Reload;
 use sockets::{Passage, Sockets};
 use status::Asked;
@@ -59,11 +61,17 @@ pub trait Program {
     /// The life of a child, after the fork. It ends the process.
     fn run_child(&self, settings: &config::Pool, config: &Config, inherited: Inherited) -> !;
 
-    /// Reads the configuration again.
+    /// Reads the configuration again. Looks up no user, group or host.
     ///
     /// # Errors
     /// Why it can't be used.
     fn read_config(&self) -> Result<Config, Failure>;
+
+    /// Whether there are the users and groups that it names.
+    ///
+    /// # Errors
+    /// Which one is not.
+    fn validate(&self, config: &Config) -> Result<(), Failure>;
 
     /// Opens the log that the configuration names, but does not use it yet.
     ///
@@ -158,8 +166,8 @@ impl<'a> Supervisor<'a> {
         let now = Instant::now();
         let config = Rc::clone(&supervisor.config);
         for settings in &config.pools {
-            let sockets = Sockets::bind(settings, &Sockets::default())?;
-            let service = Service { settings: settings.clone(), config: Rc::clone(&config) };
+            let sockets = Sockets::bind(settings, &Sockets::default(), &Findings::default())?;
+            let service = Service { settings: settings.clone(), config: Rc::clone(&config), owner: Owner::default() };
             supervisor.pools.push(RunningPool::new(service, sockets, passage()?, now));
         }
         Ok(supervisor)
@@ -300,6 +308,7 @@ impl<'a> Supervisor<'a> {
         let mut watched = vec![(self.signals.as_raw_fd(), Interest::Readable)];
         watched.extend(self.control.iter().flat_map(ControlSocket::readable).map(|fd| (fd, Interest::Readable)));
         watched.extend(logging::blocked().into_iter().map(|fd| (fd, Interest::Writable)));
+        watched.extend(self.reload.iter().filter_map(Reload::readable).map(|fd| (fd, Interest::Readable)));
         let first_of_pools = watched.len();
         let now = Instant::now();
         let mut sources: Vec<(usize, Option<ChildId>)> = Vec::new();
@@ -326,6 +335,7 @@ impl<'a> Supervisor<'a> {
         logging::flush();
         self.handle_signals(now);
         self.handle_clients(now);
+        self.listen_to_rehearsal(now);
         self.handle_timeout(now);
         self.reap_strangers();
         Ok(())
@@ -347,6 +357,7 @@ impl<'a> Supervisor<'a> {
             return Some(Duration::ZERO);
         }
         let asked = asked.chain(self.control.iter().filter_map(ControlSocket::next_deadline));
+        let asked = asked.chain(self.reload.iter().filter_map(Reload::deadline));
         let leaving = self.leaving.iter().filter_map(Process::next_deadline);
         let deadlines = self.pools.iter().filter_map(RunningPool::next_deadline).chain(leaving).chain(tick).chain(asked);
         let patience = deadlines.min().map(|deadline| deadline.saturating_duration_since(now));

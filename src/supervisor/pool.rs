@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use super::children::{Action, ChildId, Children, Failure, Generation, Outcome, Policy, Said, Stop};
 use super::process::{ChildEnds, Process};
+use super::rehearsal::Owner;
 use super::sockets::{Passage, Sockets};
 use super::{Inherited, Program};
 use crate::config::{self, Config};
@@ -40,6 +41,8 @@ pub struct Service {
     pub settings: config::Pool,
     /// Of the process.
     pub config: Rc<Config>,
+    /// Who is to own the sockets of a pool that is reloaded.
+    pub owner: Owner,
 }
 
 impl RunningPool {
@@ -121,7 +124,7 @@ impl RunningPool {
     pub fn commit(&mut self, now: Instant) {
         if let Some((service, sockets)) = self.tried.take() {
             // Only what has changed: somebody may have changed something else by hand.
-            self.sockets.follow(&self.serving.settings, &service.settings);
+            self.sockets.follow(&self.serving.settings, &service.settings, service.owner);
             self.sockets.replace(sockets);
             self.serving = service;
         }
@@ -322,7 +325,7 @@ impl RunningPool {
             Some((service, sockets)) if generation != self.children.generation() => (service, sockets),
             _ => (&self.serving, &self.sockets),
         };
-        let Service { settings, config } = service;
+        let Service { settings, config, .. } = service;
         let listeners = sockets.descriptors_of(&settings.listen);
         let passage = self.passage();
         let spawned = Process::spawn(|ends: ChildEnds| {

@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use super::control::ControlSocket;
 use super::pool::{RunningPool, Service};
 use super::process::{Descriptors, Process};
+use super::rehearsal::Owner;
 use super::sockets::{Passage, Sockets};
 use super::{Phase, Program, Supervisor, Surroundings};
 use crate::config::{Config, ListenAddress};
@@ -176,7 +177,7 @@ impl<'a> Supervisor<'a> {
         let processes: Vec<Process> = adopted.collect::<io::Result<_>>().map_err(super::system)?;
         match self.config.pools.iter().find(|settings| settings.name == legacy.name) {
             Some(settings) => {
-                let service = Service { settings: settings.clone(), config: Rc::clone(&self.config) };
+                let service = Service { settings: settings.clone(), config: Rc::clone(&self.config), owner: Owner::default() };
                 let pool = RunningPool::adopt(service, sockets, passage, processes, now);
                 self.pools.push(pool);
             }

@@ -1,9 +1,11 @@
 //! The listening sockets of a pool, by address. A reload keeps those that stay, in whichever pool they were.
 
+use std::net::{IpAddr, ToSocketAddrs};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::path::Path;
 use std::rc::Rc;
 
+use super::rehearsal::{Findings, Owner};
 use crate::config::{self, ListenAddress};
 use crate::listener::{BindError, Listener};
 use crate::logging::with_causes;
@@ -15,16 +17,16 @@ pub struct Sockets(Vec<(ListenAddress, Rc<Vec<Listener>>)>);
 
 impl Sockets {
     /// What the pool is to listen on. Addresses that are in `known` are taken from there, the others bound, and those whose file
-    /// somebody has removed bound again.
+    /// somebody has removed bound again. Nothing is looked up that was `found`.
     ///
     /// # Errors
     /// [`BindError`], without any socket left behind.
-    pub fn bind(settings: &config::Pool, known: &Self) -> Result<Self, BindError> {
+    pub fn bind(settings: &config::Pool, known: &Self, found: &Findings) -> Result<Self, BindError> {
         let mut sockets = Self::default();
         for address in &settings.listen {
             let listeners = match known.find(address).filter(|listeners| are_in_place(address, listeners)) {
                 Some(listeners) => Rc::clone(listeners),
-                None => Rc::new(bind(address, settings)?),
+                None => Rc::new(bind(address, settings, found)?),
             };
             sockets.0.push((address.clone(), listeners));
         }
@@ -32,10 +34,10 @@ impl Sockets {
     }
 
     /// Has those that were there before follow what has changed in the settings.
-    pub fn follow(&self, old: &config::Pool, new: &config::Pool) {
+    pub fn follow(&self, old: &config::Pool, new: &config::Pool, owner: Owner) {
         for (address, listeners) in &self.0 {
             for listener in listeners.iter() {
-                if let Err(error) = follow(address, listener, old, new) {
+                if let Err(error) = follow(address, listener, (old, new), owner) {
                     log::error!("{address} stays as it was: {}", with_causes(&error));
                 }
             }
@@ -57,6 +59,11 @@ impl Sockets {
         let listeners = adopted.collect::<Result<Vec<_>, _>>()?;
         self.0.push((address, Rc::new(listeners)));
         Ok(())
+    }
+
+    /// Whether there is this address.
+    pub fn has(&self, wanted: &ListenAddress) -> bool {
+        self.find(wanted).is_some()
     }
 
     fn find(&self, wanted: &ListenAddress) -> Option<&Rc<Vec<Listener>>> {
@@ -109,13 +116,19 @@ impl Sockets {
     }
 }
 
-fn bind(address: &ListenAddress, settings: &config::Pool) -> Result<Vec<Listener>, BindError> {
+fn bind(address: &ListenAddress, settings: &config::Pool, found: &Findings) -> Result<Vec<Listener>, BindError> {
     let backlog = settings.backlog;
     match address {
-        ListenAddress::Tcp { host, port } => Listener::bind_tcp(host, *port, backlog),
+        ListenAddress::Tcp { host, port } => match found.hosts.get(host) {
+            Some(addresses) => {
+                let bound = addresses.iter().map(|address| Listener::bind_tcp(&address.to_string(), *port, backlog));
+                Ok(bound.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
+            }
+            None => Listener::bind_tcp(host, *port, backlog),
+        },
         ListenAddress::Unix(path) => {
             let listener = Listener::bind_unix(path, settings.socket_mode, backlog)?;
-            give(path, settings)?;
+            give(path, found.owners.get(&settings.name).copied().map_or_else(|| owner_of(settings), Ok)?)?;
             Ok(vec![listener])
         }
         ListenAddress::Fd(number) => {
@@ -125,7 +138,12 @@ fn bind(address: &ListenAddress, settings: &config::Pool) -> Result<Vec<Listener
     }
 }
 
-fn follow(address: &ListenAddress, listener: &Listener, old: &config::Pool, new: &config::Pool) -> Result<(), BindError> {
+fn follow(
+    address: &ListenAddress,
+    listener: &Listener,
+    (old, new): (&config::Pool, &config::Pool),
+    owner: Owner,
+) -> Result<(), BindError> {
     if matches!(address, ListenAddress::Fd(_)) {
         return Ok(());
     }
@@ -137,7 +155,7 @@ fn follow(address: &ListenAddress, listener: &Listener, old: &config::Pool, new:
     }
     match address {
         ListenAddress::Unix(path) if (&old.socket_owner, &old.socket_group) != (&new.socket_owner, &new.socket_group) => {
-            give(path, new)
+            give(path, owner)
         }
         _ => Ok(()),
     }
@@ -151,15 +169,47 @@ fn are_in_place(address: &ListenAddress, listeners: &[Listener]) -> bool {
     is_there
 }
 
-fn give(path: &Path, settings: &config::Pool) -> Result<(), BindError> {
-    let refused = |reason| BindError::Owner { path: path.to_owned(), reason };
-    let id = |found: Result<Option<u32>, identity::Error>| found.map_err(|error| refused(error.to_string()));
-    let user = id(settings.socket_owner.as_deref().map(identity::user_id).transpose())?;
-    let group = id(settings.socket_group.as_deref().map(identity::group_id).transpose())?;
+fn give(path: &Path, Owner { user, group }: Owner) -> Result<(), BindError> {
     match (user, group) {
         (None, None) => Ok(()),
-        _ => identity::chown_path(path, user, group).map_err(|error| refused(error.to_string())),
+        _ => identity::chown_path(path, user, group).map_err(|error| no_owner(path, &error)),
     }
+}
+
+/// Who is to own the Unix sockets of a pool. Asks a directory service, perhaps.
+///
+/// # Errors
+/// [`BindError::Owner`].
+pub fn owner_of(settings: &config::Pool) -> Result<Owner, BindError> {
+    let id = |found: Result<Option<u32>, identity::Error>| found.map_err(|error| no_owner(first_path(settings), &error));
+    let user = id(settings.socket_owner.as_deref().map(identity::user_id).transpose())?;
+    let group = id(settings.socket_group.as_deref().map(identity::group_id).transpose())?;
+    Ok(Owner { user, group })
+}
+
+/// The addresses of this host name, unless it is none. Asks a name server, perhaps.
+///
+/// # Errors
+/// [`BindError::Resolve`].
+pub fn addresses_of(host: &str, port: u16) -> Result<Option<Vec<IpAddr>>, BindError> {
+    if host == "*" || host.parse::<IpAddr>().is_ok() {
+        return Ok(None);
+    }
+    let resolved = (host, port).to_socket_addrs();
+    let resolved = resolved.map_err(|source| BindError::Resolve { address: format!("{host}:{port}"), source })?;
+    Ok(Some(resolved.map(|address| address.ip()).collect()))
+}
+
+fn first_path(settings: &config::Pool) -> &Path {
+    let unix = settings.listen.iter().filter_map(|address| match address {
+        ListenAddress::Unix(path) => Some(path.as_path()),
+        ListenAddress::Tcp { .. } | ListenAddress::Fd(_) => None,
+    });
+    { unix }.next().unwrap_or(Path::new(""))
+}
+
+fn no_owner(path: &Path, error: &dyn std::error::Error) -> BindError {
+    BindError::Owner { path: path.to_owned(), reason: error.to_string() }
 }
 
 /// A pair of connected sockets through which the children of a pool hand connections over.
