@@ -309,8 +309,9 @@ impl<'a> Supervisor<'a> {
         watched.extend(self.control.iter().flat_map(ControlSocket::readable).map(|fd| (fd, Interest::Readable)));
         watched.extend(logging::blocked().into_iter().map(|fd| (fd, Interest::Writable)));
         watched.extend(self.reload.iter().filter_map(Reload::readable).map(|fd| (fd, Interest::Readable)));
-        let first_of_pools = watched.len();
         let now = Instant::now();
+        watched.extend(self.trial.iter().flat_map(|trial| trial.readable(now)).map(|fd| (fd, Interest::Readable)));
+        let first_of_pools = watched.len();
         let mut sources: Vec<(usize, Option<ChildId>)> = Vec::new();
         for (index, pool) in self.pools.iter().enumerate() {
             for (descriptor, interest, child) in pool.watched(now) {
@@ -352,7 +353,7 @@ impl<'a> Supervisor<'a> {
     fn patience(&self) -> Option<Duration> {
         let now = Instant::now();
         let tick = (self.watchdog.is_some() || self.pools.iter().any(RunningPool::needs_ticks)).then_some(self.next_tick);
-        let asked = self.asked.iter().map(Asked::deadline).chain(self.trial.iter().map(Trial::deadline));
+        let asked = self.asked.iter().map(Asked::deadline).chain(self.trial.iter().filter_map(Trial::deadline));
         if self.has_strangers {
             return Some(Duration::ZERO);
         }

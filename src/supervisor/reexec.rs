@@ -5,8 +5,8 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::io::{self, Read, Seek};
-use std::os::fd::RawFd;
+use std::io::{self, ErrorKind, Read};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -22,8 +22,8 @@ use super::{Phase, Program, Supervisor, Surroundings};
 use crate::config::{Config, ListenAddress};
 use crate::link;
 use crate::listener::BindError;
-use crate::sys::fd;
 use crate::sys::process::ProcessId;
+use crate::sys::{fd, log_io};
 
 /// How the next program is started.
 #[derive(Clone, Debug)]
@@ -42,9 +42,52 @@ pub struct Successor {
 #[derive(Debug)]
 pub struct Trial {
     child: Child,
-    settings: File,
-    messages: File,
-    deadline: Instant,
+    settings: Output,
+    messages: Output,
+    /// None after it was killed.
+    deadline: Option<Instant>,
+}
+
+/// What it prints, up to [`MAX_OUTPUT`]; the rest is read and left out, so that it is not held up by us.
+#[derive(Debug)]
+struct Output {
+    pipe: File,
+    bytes: Vec<u8>,
+    is_ended: bool,
+    /// It prints more than is wanted.
+    rests_until: Option<Instant>,
+}
+
+impl Output {
+    fn of(pipe: Option<impl Into<OwnedFd>>) -> io::Result<Self> {
+        let pipe: OwnedFd = pipe.ok_or(ErrorKind::BrokenPipe)?.into();
+        log_io::set_nonblocking(pipe.as_fd())?;
+        Ok(Self { pipe: File::from(pipe), bytes: Vec::new(), is_ended: false, rests_until: None })
+    }
+
+    fn readable(&self, now: Instant) -> Option<RawFd> {
+        (!self.is_ended && self.rests_until.is_none_or(|until| until <= now)).then(|| self.pipe.as_raw_fd())
+    }
+
+    /// As much as a pipe holds.
+    fn read(&mut self, now: Instant) {
+        self.rests_until = None;
+        let mut buffer = [0; PIPE_LEN];
+        match self.pipe.read(&mut buffer) {
+            Ok(0) => self.is_ended = true,
+            Ok(count) => {
+                let room = MAX_OUTPUT - self.bytes.len();
+                self.bytes.extend_from_slice(&buffer[..count.min(room)]);
+                self.rests_until = (count > room).then(|| now + REST);
+            }
+            Err(error) => self.is_ended = !matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted),
+        }
+    }
+
+    fn into_text(mut self) -> String {
+        self.read(Instant::now());
+        String::from_utf8_lossy(&self.bytes).into_owned()
+    }
 }
 
 /// What the program before this one has left to it.
@@ -208,8 +251,17 @@ impl<'a> Supervisor<'a> {
 
     /// An application that hangs while it is imported must not keep every later binary out.
     pub(super) fn limit_trial(&mut self, now: Instant) {
-        let late = self.trial.as_mut().filter(|trial| trial.deadline <= now);
-        if let Some(Err(error)) = late.map(|trial| trial.child.kill()) {
+        let Some(trial) = &mut self.trial else {
+            return;
+        };
+        [&mut trial.settings, &mut trial.messages].into_iter().for_each(|output| {
+            if output.readable(now).is_some() {
+                output.read(now);
+            }
+        });
+        if trial.deadline.take_if(|deadline| *deadline <= now).is_some()
+            && let Err(error) = trial.child.kill()
+        {
             log::debug!("the check of the new binary cannot be killed: {error}");
         }
     }
@@ -264,9 +316,14 @@ impl<'a> Supervisor<'a> {
 }
 
 impl Trial {
-    /// When it has taken too long.
-    pub fn deadline(&self) -> Instant {
-        self.deadline
+    /// What to wait for.
+    pub fn readable(&self, now: Instant) -> impl Iterator<Item = RawFd> {
+        [&self.settings, &self.messages].into_iter().filter_map(move |output| output.readable(now))
+    }
+
+    /// When it has taken too long, or is to be read again.
+    pub fn deadline(&self) -> Option<Instant> {
+        [self.deadline, self.settings.rests_until, self.messages.rests_until].into_iter().flatten().min()
     }
 
     /// Its process.
@@ -275,22 +332,17 @@ impl Trial {
     }
 
     fn begin(successor: &Successor, limit: Duration) -> io::Result<Self> {
-        let (settings, messages) = (tempfile::tempfile()?, tempfile::tempfile()?);
         let mut command = Command::new(&successor.binary);
-        command.args(&successor.check).stdin(Stdio::null()).stdout(settings.try_clone()?).stderr(messages.try_clone()?);
-        Ok(Self { child: command.spawn()?, settings, messages, deadline: Instant::now() + limit })
+        command.args(&successor.check).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn()?;
+        let (settings, messages) = (Output::of(child.stdout.take())?, Output::of(child.stderr.take())?);
+        Ok(Self { child, settings, messages, deadline: Some(Instant::now() + limit) })
     }
 
     /// The settings that it has printed, and its messages.
     fn output(self) -> (String, String) {
-        (text_of(self.settings), text_of(self.messages))
+        (self.settings.into_text(), self.messages.into_text())
     }
-}
-
-fn text_of(mut file: File) -> String {
-    let mut bytes = Vec::new();
-    let read = file.rewind().and_then(|()| file.take(MAX_OUTPUT).read_to_end(&mut bytes));
-    read.map_or_else(|error| error.to_string(), |_| String::from_utf8_lossy(&bytes).into_owned())
 }
 
 fn to_hex(text: &str) -> String {
@@ -302,7 +354,9 @@ fn from_hex(text: &str) -> Option<String> {
     String::from_utf8(digits.collect::<Option<_>>()?).ok()
 }
 
-const MAX_OUTPUT: u64 = 64 * 1024;
+const MAX_OUTPUT: usize = 64 * 1024;
+const PIPE_LEN: usize = 64 * 1024;
+const REST: Duration = Duration::from_millis(20);
 /// What every `pyfcgid check` prints.
 const FIRST_SETTING: &str = "daemonize =";
 
