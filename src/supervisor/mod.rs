@@ -334,6 +334,7 @@ impl<'a> Supervisor<'a> {
         }
         self.listen_to_leaving();
         logging::flush();
+        self.manager.flush();
         self.handle_signals(now);
         self.handle_clients(now);
         self.listen_to_rehearsal(now);
@@ -362,7 +363,7 @@ impl<'a> Supervisor<'a> {
         let leaving = self.leaving.iter().filter_map(Process::next_deadline);
         let deadlines = self.pools.iter().filter_map(RunningPool::next_deadline).chain(leaving).chain(tick).chain(asked);
         let patience = deadlines.min().map(|deadline| deadline.saturating_duration_since(now));
-        patience.into_iter().chain(logging::retry_in()).min()
+        patience.into_iter().chain(logging::retry_in()).chain(self.manager.retry_in()).min()
     }
 
     fn handle_timeout(&mut self, now: Instant) {
