@@ -33,7 +33,7 @@ const LAYERS: &[Layer] = &[
     layer("run",        &["cli", "client", "supervisor", "daemon", "service", "event_loop", "wsgi", "workers", "exchange", "listener", "logging", "config", "link", "protocol", "sys"], &["mio"]),
     layer("cli",        &["client", "config"],                                                  &["clap"]),
     layer("client",     &["config", "protocol"],                                                &["socket2"]),
-    layer("supervisor", &["service", "listener", "logging", "config", "link", "sys"],           &["tempfile"]),
+    layer("supervisor", &["service", "listener", "logging", "config", "link", "sys"],           &[]),
     layer("daemon",     &["sys"],                                                               &["daemonize"]),
     layer("service",    &["sys"],                                                               &[]),
     layer("event_loop", &["workers", "exchange", "listener", "link", "network", "protocol", "sys"], &["mio", "slab", "socket2"]),

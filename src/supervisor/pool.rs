@@ -8,12 +8,13 @@ use std::time::Instant;
 
 use super::children::{Action, ChildId, Children, Failure, Generation, Outcome, Policy, Said, Stop};
 use super::process::{ChildEnds, Process, Voices};
+use super::rehearsal::Owner;
 use super::sockets::{self, Passage, Sockets};
 use super::{Inherited, Program};
 use crate::config::{self, Config};
 use crate::link::{Command, Numbers, Report};
 use crate::sys::poll::Interest;
-use crate::sys::process::{EX_OSERR, EX_SOFTWARE};
+use crate::sys::process::{EX_OSERR, EX_SOFTWARE, is_out_of_files};
 use crate::sys::{passing, signal};
 
 /// A pool that runs.
@@ -41,6 +42,8 @@ pub struct Service {
     pub settings: config::Pool,
     /// Of the process.
     pub config: Rc<Config>,
+    /// Who is to own the sockets of a pool that is reloaded.
+    pub owner: Owner,
 }
 
 impl RunningPool {
@@ -133,7 +136,7 @@ impl RunningPool {
     pub fn commit(&mut self, now: Instant) {
         if let Some((service, sockets)) = self.tried.take() {
             // Only what has changed: somebody may have changed something else by hand.
-            self.sockets.follow(&self.serving.settings, &service.settings);
+            self.sockets.follow(&self.serving.settings, &service.settings, service.owner);
             self.sockets.replace(sockets);
             self.serving = service;
         }
@@ -294,8 +297,9 @@ impl RunningPool {
         self.processes.values().filter_map(Process::next_deadline).chain(self.children.next_deadline()).min()
     }
 
-    /// Does what the state of the children asks for, until there is nothing more; returns what has come of it all.
-    pub fn perform(&mut self, program: &dyn Program, now: Instant) -> Vec<Outcome> {
+    /// Does what the state of the children asks for, until there is nothing more; returns what has come of it all. Children may open so
+    /// many files at first.
+    pub fn perform(&mut self, program: &dyn Program, open_files: u64, now: Instant) -> Vec<Outcome> {
         let mut outcomes = Vec::new();
         loop {
             let actions = self.children.take_actions();
@@ -304,7 +308,7 @@ impl RunningPool {
             }
             for action in actions {
                 match action {
-                    Action::Spawn(id, generation) => self.spawn(id, generation, program, now),
+                    Action::Spawn(id, generation) => self.spawn(id, generation, (program, open_files), now),
                     Action::Tell(id, command) => self.tell(id, command),
                     Action::Terminate(id) => self.signal(id, signal::TERM),
                     Action::Kill(id) => self.signal(id, signal::KILL),
@@ -329,7 +333,7 @@ impl RunningPool {
         }
     }
 
-    fn spawn(&mut self, id: ChildId, generation: Generation, program: &dyn Program, now: Instant) {
+    fn spawn(&mut self, id: ChildId, generation: Generation, (program, open_files): (&dyn Program, u64), now: Instant) {
         if let Err(error) = self.renew_passage() {
             log::error!("pool {}: the passage between its processes is shut, and cannot be made again: {error}", self.name);
         }
@@ -337,18 +341,19 @@ impl RunningPool {
             Some((service, sockets)) if generation != self.children.generation() => (service, sockets),
             _ => (&self.serving, &self.sockets),
         };
-        let Service { settings, config } = service;
+        let Service { settings, config, .. } = service;
         let listeners = sockets.descriptors_of(&settings.listen);
         let passage = self.passage();
-        let spawned =
-            Process::spawn(|ends: ChildEnds| program.run_child(settings, config, Inherited { listeners, passage, ends }));
+        let spawned = Process::spawn(|ends: ChildEnds| {
+            program.run_child(settings, config, Inherited { listeners, passage, ends, open_files })
+        });
         match spawned {
             Ok(process) => {
                 log::debug!("pool {}: child {} is process {}", self.name, id.0, process.id);
                 self.processes.insert(id, process);
             }
             Err(error) => {
-                let failure = Failure { code: EX_OSERR, text: format!("cannot start a child: {error}") };
+                let failure = Failure { code: EX_OSERR, text: cannot_start(&error) };
                 self.children.handle(id, Said::Failed(failure), now);
                 self.children.handle(id, Said::Exited("it was never started".to_owned()), now);
             }
@@ -358,6 +363,11 @@ impl RunningPool {
 
 fn voices(settings: &config::Pool) -> Voices {
     [settings.stdout_level, settings.stderr_level].map(|level| (level, settings.app_log))
+}
+
+fn cannot_start(error: &std::io::Error) -> String {
+    let advice = if is_out_of_files(error) { "; raise the hard limit (ulimit -Hn, LimitNOFILE=)" } else { "" };
+    format!("cannot start a child: {error}{advice}")
 }
 
 fn policy(settings: &config::Pool) -> Policy {
