@@ -39,7 +39,7 @@ fn a_hostile_application_reaches_neither_the_supervisor_nor_another_pool() {
         return eprintln!("skipped: the Python that pyfcgid is linked with can be read by root only");
     };
     let mut logs = Logs::follow(&site);
-    let customers = Customers::of(site.shop());
+    let [customers, customers_of_twin] = [site.shop(), site.twin()].map(Customers::of);
 
     // What only comes with the first times belongs to neither phase.
     verdict.expect(site.reload().code == Some(0), "the first reload fails");
@@ -59,13 +59,13 @@ fn a_hostile_application_reaches_neither_the_supervisor_nor_another_pool() {
 
     site.begin_attack(&names.iter().copied().filter(|name| !name.starts_with("swap_")).collect::<Vec<_>>());
     pass_time(Duration::from_secs(2), &mut site, &mut logs, &mut verdict);
-    let account = customers.leave();
+    let [account, twin] = [customers, customers_of_twin].map(Customers::leave);
     let term = site.terminate();
     drop(crowd);
     logs.finish();
 
     println!("attack: {seconds} s, {} kinds", names.len());
-    account.judge(&quiet, &attack, &mut verdict);
+    account.judge(&twin, &quiet, &attack, &mut verdict);
     watch.judge(&mut verdict);
     site.judge_commands(&mut verdict);
     logs.judge(&account, &mut verdict);

@@ -18,10 +18,10 @@ use crate::support::{Launch, Params, Peer, Pyfcgid};
 /// It, and whatever it has left behind, is killed when dropped.
 pub struct Site {
     process: Pyfcgid,
+    twin: Pyfcgid,
     reloading: Option<JoinHandle<Ended>>,
     reloads: Vec<Ended>,
     statuses: Vec<Ended>,
-    mode: &'static str,
 }
 
 /// How a command ended.
@@ -35,27 +35,13 @@ pub struct Ended {
 impl Site {
     /// Starts it, while the hostile pool is at peace. There is none if the Python here is for root only.
     pub fn start() -> Option<Self> {
-        let launch = Launch::new("serve").without_user().args(["-c", FILE]);
-        let place = launch.directory().to_owned();
-        lay_out(&place);
-        write_config(&place, "0666");
-        let launch = launch.under([PYTHON, "-c", include_str!("in_a_terminal.py")]).env(MARK, &place);
-        let mut site = Self {
-            process: launch.start_unawaited(),
-            reloading: None,
-            reloads: Vec::new(),
-            statuses: Vec::new(),
-            mode: "0666",
-        };
-        wait_until("the start", || {
-            let is_ready = fs::read_to_string(site.log()).is_ok_and(|log| log.contains("]: ready\n"));
-            is_ready || site.process.exit_status().is_some()
-        });
-        if site.process.log().contains("which this user or root directory does not reach") {
+        let mut process = start_in_a_terminal(|place| hostile_pool(place, MODES[0]) + &shop_pool(place));
+        if process.log().contains("which this user or root directory does not reach") {
             return None;
         }
-        site.process.expect_running();
-        Some(site)
+        process.expect_running();
+        let twin = start_in_a_terminal(shop_pool);
+        Some(Self { process, twin, reloading: None, reloads: Vec::new(), statuses: Vec::new() })
     }
 
     pub fn supervisor(&self) -> u32 {
@@ -76,6 +62,11 @@ impl Site {
 
     pub fn shop(&self) -> PathBuf {
         self.place().join("shop/shop.sock")
+    }
+
+    /// A shop like that, whose supervisor has no other pool and is reloaded at the same times.
+    pub fn twin(&self) -> PathBuf {
+        self.twin.directory().join("shop/shop.sock")
     }
 
     pub fn hostile(&self) -> PathBuf {
@@ -106,10 +97,15 @@ impl Site {
             return;
         }
         self.finish_reload();
-        self.mode = if self.mode == "0666" { "0660" } else { "0666" };
-        write_config(self.place(), self.mode);
-        let place = self.place().to_owned();
-        self.reloading = Some(thread::spawn(move || command(&place, "reload")));
+        let mode = MODES[self.reloads.len() % MODES.len()];
+        write_config(self.place(), &(hostile_pool(self.place(), mode) + &shop_pool(self.place())));
+        let [place, twin] = [&self.process, &self.twin].map(|process| process.directory().to_owned());
+        self.reloading = Some(thread::spawn(move || {
+            let twin = thread::spawn(move || command(&twin, "reload"));
+            let ended = command(&place, "reload");
+            twin.join().unwrap();
+            ended
+        }));
     }
 
     pub fn finish_reload(&mut self) {
@@ -221,13 +217,15 @@ impl Drop for Site {
     fn drop(&mut self) {
         self.finish_reload();
         for _ in 0..100 {
-            let left: Vec<u32> = processes_of(self.place()).into_iter().collect();
+            let places = [self.process.directory(), self.twin.directory()];
+            let left: Vec<u32> = places.into_iter().flat_map(processes_of).collect();
             if left.is_empty() {
                 return;
             }
             signal("KILL", &left);
             // Whoever was reaped is gone.
             self.is_running();
+            self.twin.exit_status();
             thread::sleep(Duration::from_millis(20));
         }
     }
@@ -236,6 +234,21 @@ impl Drop for Site {
 /// Whether there is something in a text that a terminal would obey.
 pub fn has_escapes(text: &str) -> bool {
     text.chars().any(|letter| letter.is_control() && !['\n', '\t'].contains(&letter))
+}
+
+/// `pyfcgid serve` with pools for its directory, when it is ready or has ended.
+fn start_in_a_terminal(pools: impl Fn(&Path) -> String) -> Pyfcgid {
+    let launch = Launch::new("serve").without_user().args(["-c", FILE]);
+    let place = launch.directory().to_owned();
+    lay_out(&place);
+    write_config(&place, &pools(&place));
+    let launch = launch.under([PYTHON, "-c", include_str!("in_a_terminal.py")]).env(MARK, &place);
+    let mut process = launch.start_unawaited();
+    wait_until("the start", || {
+        let is_ready = fs::read_to_string(place.join("log/log")).is_ok_and(|log| log.contains("]: ready\n"));
+        is_ready || process.exit_status().is_some()
+    });
+    process
 }
 
 fn lay_out(place: &Path) {
@@ -258,37 +271,45 @@ fn lay_out(place: &Path) {
 }
 
 /// By another name first, so that nobody reads half of it.
-fn write_config(place: &Path, mode: &str) {
+fn write_config(place: &Path, pools: &str) {
     let new = place.join("new.toml");
     let text = format!(
         "pid-file = \"run/site.pid\"\n\
          log = \"file:log/log\"\n\
          access-log = \"file:log/access\"\n\
          access-log-format = \"$pool $pid $request_uri $status\"\n\
-         [pool.hostile]\n\
+         {pools}"
+    );
+    fs::write(&new, text).unwrap();
+    fs::rename(new, place.join(FILE)).unwrap();
+}
+
+fn hostile_pool(place: &Path, mode: &str) -> String {
+    format!(
+        "[pool.hostile]\n\
          app = \"{place}/apps/attacks.py\"\n\
          listen = \"unix:hostile/hostile.sock\"\n\
          socket-mode = \"{mode}\"\n\
          user = \"www-data\"\n\
          chdir = \"hostile\"\n\
-         env = {{ TMPDIR = \"{place}/hostile\", PYTHONDONTWRITEBYTECODE = \"1\" }}\n\
+         env = {{ TMPDIR = \"{place}/hostile\" }}\n\
          body-memory = \"64K\"\n\
-         processes = 2\n\
-         threads = 2\n\
          startup-timeout = \"2s\"\n\
-         graceful-timeout = \"3s\"\n\
-         [pool.shop]\n\
-         app = \"{place}/apps/keeps_shop.py\"\n\
+         {SIZE}",
+        place = place.display()
+    )
+}
+
+fn shop_pool(place: &Path) -> String {
+    format!(
+        "[pool.shop]\n\
+         app = \"{}/apps/keeps_shop.py\"\n\
          listen = \"unix:shop/shop.sock\"\n\
          socket-mode = \"0666\"\n\
          user = \"nobody\"\n\
-         processes = 2\n\
-         threads = 2\n\
-         graceful-timeout = \"3s\"\n",
-        place = place.display()
-    );
-    fs::write(&new, text).unwrap();
-    fs::rename(new, place.join(FILE)).unwrap();
+         {SIZE}",
+        place.display()
+    )
 }
 
 /// `pyfcgid COMMAND -c site.toml`, which is ended when it takes too long.
@@ -337,6 +358,9 @@ pub fn signal(name: &str, processes: &[u32]) {
 
 const FILE: &str = "site.toml";
 const MARK: &str = "HOSTILE_PLACE";
+const SIZE: &str = "processes = 2\nthreads = 2\ngraceful-timeout = \"3s\"\n";
+/// They change with each reload, so that it has something to do at the socket.
+const MODES: [&str; 2] = ["0666", "0660"];
 /// Debian's, and everybody's who follows it.
 const WWW_DATA: u32 = 33;
 const MOST_OF_STATUS: Duration = Duration::from_millis(300);
