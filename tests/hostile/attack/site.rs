@@ -10,6 +10,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use super::Verdict;
+use super::logs::{tells_of_file_limit, without_numbers};
 use crate::support::peer::Address;
 use crate::support::process::wait_until;
 use crate::support::virtualenv::PYTHON;
@@ -160,6 +161,14 @@ impl Site {
         self.reloads.iter().for_each(|ended| *codes.entry(ended.code).or_default() += 1);
         println!("status: {} times, at most {longest_status:.0?}; its twin's {longest_of_twin:.0?}", self.statuses.len());
         println!("reload: {} times, by exit code {codes:?}, at most {longest_reload:.1?}", self.reloads.len());
+        let mut reasons = BTreeMap::<String, usize>::new();
+        for line in self.reloads.iter().flat_map(|ended| ended.text.lines().find(|line| line.contains("hostile:"))) {
+            *reasons.entry(without_numbers(line)).or_default() += 1;
+        }
+        for (reason, count) in &reasons {
+            println!("    {count} × {reason}");
+            verdict.expect(!tells_of_file_limit(reason), format!("a file that may not grow is more than an error: {reason}"));
+        }
         // Where the twin's takes as long, the machine is busy.
         let is_slow = |(ended, twin): &&(Ended, Duration)| ended.time > MOST_OF_STATUS && ended.time > *twin * 3;
         let slow = self.statuses.iter().filter(is_slow).count();
