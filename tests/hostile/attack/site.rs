@@ -10,6 +10,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use super::Verdict;
+use super::crowd::STALLED_UPLOADS;
 use super::logs::{tells_of_file_limit, without_numbers};
 use crate::support::peer::Address;
 use crate::support::process::wait_until;
@@ -86,11 +87,14 @@ impl Site {
 
     /// Processes that are started from now on commit these attacks.
     pub fn begin_attack(&self, names: &[&str]) {
+        let names: Vec<_> = names.iter().copied().filter(|name| *name != STALLED_UPLOADS).collect();
         fs::write(self.place().join("attack"), names.join("\n")).unwrap();
     }
 
+    /// As an administrator does, who finds a socket beside its place.
     pub fn end_attack(&self) {
         fs::remove_file(self.place().join("attack")).unwrap();
+        let _ = fs::rename(self.hostile_file("hostile.kept"), self.hostile());
     }
 
     /// Begins a reload with a changed configuration, unless one is running, and does not wait for it.
@@ -308,7 +312,7 @@ fn hostile_pool(place: &Path, mode: &str) -> String {
          chdir = \"hostile\"\n\
          env = {{ TMPDIR = \"{place}/hostile\" }}\n\
          body-memory = \"64K\"\n\
-         startup-timeout = \"2s\"\n\
+         startup-timeout = \"3s\"\n\
          {SIZE}",
         place = place.display()
     )
