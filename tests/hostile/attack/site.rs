@@ -38,7 +38,7 @@ pub struct Ended {
 impl Site {
     /// Starts it, while the hostile pool is at peace. There is none if the Python here is for root only.
     pub fn start() -> Option<Self> {
-        let mut process = start_in_a_terminal(|place| hostile_pool(place, MODES[0]) + &shop_pool(place));
+        let mut process = start_in_a_terminal(|place| hostile_pool(place, SOCKETS[1]) + &shop_pool(place));
         if process.log().contains("which this user or root directory does not reach") {
             return None;
         }
@@ -103,8 +103,8 @@ impl Site {
             return;
         }
         self.finish_reload();
-        let mode = MODES[self.reloads.len() % MODES.len()];
-        write_config(self.place(), &(hostile_pool(self.place(), mode) + &shop_pool(self.place())));
+        let settings = SOCKETS[self.reloads.len() % SOCKETS.len()];
+        write_config(self.place(), &(hostile_pool(self.place(), settings) + &shop_pool(self.place())));
         let [place, twin] = [&self.process, &self.twin].map(|process| process.directory().to_owned());
         self.reloading = Some(thread::spawn(move || {
             let twin = thread::spawn(move || command(&twin, "reload"));
@@ -302,12 +302,11 @@ fn write_config(place: &Path, pools: &str) {
     fs::rename(new, place.join(FILE)).unwrap();
 }
 
-fn hostile_pool(place: &Path, mode: &str) -> String {
+fn hostile_pool(place: &Path, sockets: &str) -> String {
     format!(
         "[pool.hostile]\n\
          app = \"{place}/apps/attacks.py\"\n\
-         listen = \"unix:hostile/hostile.sock\"\n\
-         socket-mode = \"{mode}\"\n\
+         {sockets}\n\
          user = \"www-data\"\n\
          chdir = \"hostile\"\n\
          env = {{ TMPDIR = \"{place}/hostile\" }}\n\
@@ -377,8 +376,11 @@ pub fn signal(name: &str, processes: &[u32]) {
 const FILE: &str = "site.toml";
 const MARK: &str = "HOSTILE_PLACE";
 const SIZE: &str = "processes = 2\nthreads = 2\ngraceful-timeout = \"3s\"\n";
-/// They change with each reload, so that it has something to do at the socket.
-const MODES: [&str; 2] = ["0666", "0660"];
+/// They change with each reload, so that it has something to bind, to follow and to remove.
+const SOCKETS: [&str; 2] = [
+    "listen = [\"unix:hostile/hostile.sock\", \"unix:hostile/second.sock\"]\nsocket-mode = \"0660\"",
+    "listen = \"unix:hostile/hostile.sock\"\nsocket-mode = \"0666\"",
+];
 /// Debian's, and everybody's who follows it.
 const WWW_DATA: u32 = 33;
 const MOST_OF_STATUS: Duration = Duration::from_millis(300);
