@@ -170,7 +170,7 @@ const RECOVERY: Duration = Duration::from_secs(20);
 /// As the site has it.
 const GRACEFUL_TIMEOUT: Duration = Duration::from_secs(3);
 const SLACK: Duration = Duration::from_secs(1);
-const ENOUGH_FOR_ALL: u64 = 30;
+const ENOUGH_FOR_ALL: u64 = 60;
 
 /// What `tests/apps/attacks.py` knows, and the uploads, which are a peer's.
 const ATTACKS: &[&str] = &[
