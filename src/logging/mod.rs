@@ -93,23 +93,18 @@ pub fn write(level: Level, pool: &str, process: u32, text: &str) {
     with_hub(|hub| hub.write(level, pool, process, format_args!("{text}")));
 }
 
-/// Writes what an application of a child has said, as it is.
-pub fn write_plain(level: Level, pool: &str, process: u32, text: &str) {
-    with_hub(|hub| hub.write_plain(level, pool, process, format_args!("{text}")));
-}
-
 /// Writes a line of the access log, which a child made.
 pub fn write_access(process: u32, line: &str) {
     with_hub(|hub| hub.write_access(process, line));
 }
 
 /// Writes what a child of a pool says, as far as it is there, but only so much that others get their turn. Look whether the reader
-/// is at its end then.
-pub fn pass_on(reader: &mut Reader, pool: &str, process: u32) {
+/// is at its end then. Only where `form` allows it is anything written as it is, whatever the child sends.
+pub fn pass_on(reader: &mut Reader, form: AppLog, pool: &str, process: u32) {
     for message in std::iter::from_fn(|| reader.read()).take(MOST_AT_ONCE) {
         match message {
             Message::Record { level, text } => write(level, pool, process, &text),
-            Message::Plain { level, text } => write_plain(level, pool, process, &text),
+            Message::Plain { level, text } => write_in(form, level, pool, process, &text),
             Message::Access { line } => write_access(process, &line),
         }
     }
@@ -117,8 +112,7 @@ pub fn pass_on(reader: &mut Reader, pool: &str, process: u32) {
 
 /// The same for a child's stray output.
 pub fn pass_on_lines(lines: &mut Lines, (level, form): (Level, AppLog), pool: &str, process: u32) {
-    let write = if form == AppLog::Plain { write_plain } else { write };
-    lines.read_some().for_each(|line| write(level, pool, process, &line));
+    lines.read_some().for_each(|line| write_in(form, level, pool, process, &line));
 }
 
 /// What to poll for writing, to [`flush`] then: targets for which lines wait.
@@ -167,6 +161,14 @@ pub fn access(line: &str) {
 pub fn with_causes(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(Some(error), |error| error.source());
     causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+/// Writes what an application has said.
+fn write_in(form: AppLog, level: Level, pool: &str, process: u32, text: &str) {
+    match form {
+        AppLog::Decorated => write(level, pool, process, text),
+        AppLog::Plain => with_hub(|hub| hub.write_plain(level, pool, process, format_args!("{text}"))),
+    }
 }
 
 fn with_hub(action: impl FnOnce(&mut Hub)) {

@@ -54,11 +54,17 @@ pub struct Descriptors {
     pub output: [RawFd; 2],
 }
 
-/// How stray output is written to the log, stdout's and stderr's.
-pub type Voices = [(Level, AppLog); 2];
+/// How what an application says is written to the log.
+#[derive(Clone, Copy, Debug)]
+pub struct Voices {
+    /// Decorated or not.
+    pub form: AppLog,
+    /// Of stray output, stdout's and stderr's.
+    pub levels: [Level; 2],
+}
 
-/// How it is for who has no settings.
-pub const USUAL_VOICES: Voices = [(Level::Info, AppLog::Decorated), (Level::Warn, AppLog::Decorated)];
+/// Those of an application whose settings are gone.
+pub const USUAL_VOICES: Voices = Voices { form: AppLog::Decorated, levels: [Level::Info, Level::Warn] };
 
 impl Process {
     /// Forks a child that runs `boot` with its ends and never comes back.
@@ -129,12 +135,12 @@ impl Process {
     }
 
     /// Writes its log records and its stray output to the log, as far as they are there, but not so much that others have to wait.
-    pub fn copy_log(&mut self, pool: &str, voices: Voices) {
+    pub fn copy_log(&mut self, pool: &str, Voices { form, levels }: Voices) {
         let process = self.id.number().cast_unsigned();
-        logging::pass_on(&mut self.log, pool, process);
-        for (output, voice) in self.output.iter_mut().zip(voices) {
+        logging::pass_on(&mut self.log, form, pool, process);
+        for (output, level) in self.output.iter_mut().zip(levels) {
             let Some(lines) = output else { continue };
-            logging::pass_on_lines(lines, voice, pool, process);
+            logging::pass_on_lines(lines, (level, form), pool, process);
             if lines.is_at_end() {
                 *output = None;
             }

@@ -43,7 +43,7 @@ const SHOWN: &[(&str, &[&str])] = &[
     ("What one call of `print`", &["wsgi::logging::what_is_printed_in_one_call_is_one_record_with_the_number_of_its_request", "wsgi::logging::a_traceback_of_the_application_is_one_record_however_it_is_printed"]),
     ("A traceback is one message", &["wsgi::logging::a_traceback_of_the_application_is_one_record_however_it_is_printed", "wsgi::logging::the_traceback_of_a_thread_is_one_record"]),
     ("Threads that print at once", &["wsgi::logging::threads_that_print_at_once_do_not_get_into_each_others_lines"]),
-    ("The beginning of a line", &["wsgi::logging::the_beginning_of_a_line_is_said_when_its_request_ends", "wsgi::logging::a_thread_of_no_request_has_no_number_and_says_the_rest_at_its_end", "supervisor::output::what_was_printed_without_a_line_end_is_a_line_of_its_own_when_the_request_or_the_child_ends"]),
+    ("The beginning of a line", &["wsgi::logging::the_beginning_of_a_line_is_said_when_its_request_ends", "wsgi::logging::the_beginning_of_a_line_is_said_when_the_import_ends", "wsgi::logging::a_thread_of_no_request_has_no_number_and_says_the_rest_at_its_end", "supervisor::output::what_was_printed_without_a_line_end_is_a_line_of_its_own_when_the_request_or_the_child_ends"]),
     ("What subprocesses and libraries", &["supervisor::output::every_way_of_writing_ends_in_the_log_with_pool_and_process"]),
     ("`wsgi.input` is a file", &["wsgi::streams::wsgi_input_has_what_bytesio_has_for_reading", "wsgi::streams::a_body_can_be_read_twice"]),
     ("`wsgi.errors` and `sys.stdout.buffer`", &["wsgi::streams::wsgi_errors_has_what_a_text_file_has", "wsgi::streams::standard_output_has_what_a_binary_file_has"]),

@@ -107,6 +107,7 @@ fn a_thread_beside_a_request_that_hangs_is_named_as_well() {
     server.signal("TERM");
     server.wait_for_exit(DEADLINE);
     assert!(server.log().contains("(send_mail)"), "{}", server.log());
+    assert!(server.log().contains(": and has begun to say so\n"), "{}", server.log());
 }
 
 #[test]
