@@ -25,7 +25,7 @@ def hang():
 
 
 def start(**options):
-    thread = threading.Thread(target=send_mail, **options)
+    thread = threading.Thread(target=send_mail, name="mailer", **options)
     thread.start()
     return b"daemon %s" % str(thread.daemon).encode()
 
