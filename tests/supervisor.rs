@@ -32,5 +32,7 @@ mod starting;
 #[path = "supervisor/stopping.rs"]
 mod stopping;
 mod support;
+#[path = "supervisor/terminal.rs"]
+mod terminal;
 #[path = "supervisor/users.rs"]
 mod users;

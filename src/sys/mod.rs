@@ -16,3 +16,4 @@ pub mod peer;
 pub mod poll;
 pub mod process;
 pub mod signal;
+pub mod terminal;
