@@ -40,7 +40,7 @@ impl Place {
     /// # Errors
     /// Those of open(2); for a link that must not be followed, an error that says so.
     pub fn find(path: &Path, last: Last) -> io::Result<Self> {
-        Walk::along(path)?.to_the_end(last)
+        Walk::along(path)?.reach(last)
     }
 
     /// The directory in which others than root and this user can exchange names, the first one on the way.
@@ -238,7 +238,7 @@ impl Walk {
         Ok(walk)
     }
 
-    fn to_the_end(mut self, last: Last) -> io::Result<Place> {
+    fn reach(mut self, last: Last) -> io::Result<Place> {
         loop {
             let name = self.rest.pop_front().ok_or(ErrorKind::InvalidInput)?;
             let (is_last, c_name) = (self.rest.is_empty(), CString::new(name.as_bytes())?);
