@@ -205,7 +205,7 @@ pub fn read_regular(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     let file = open_at(None, &name, libc::O_RDONLY, 0)?;
     let found = file.metadata()?;
     if found.is_dir() {
-        return Err(ErrorKind::IsADirectory.into());
+        return Err(io::Error::from_raw_os_error(libc::EISDIR));
     }
     if !found.is_file() {
         return Err(io::Error::other("it is no regular file"));
@@ -277,7 +277,7 @@ impl Walk {
     fn look_around(&mut self) -> io::Result<()> {
         let found = self.at.metadata()?;
         if !found.is_dir() {
-            return Err(ErrorKind::NotADirectory.into());
+            return Err(io::Error::from_raw_os_error(libc::ENOTDIR));
         }
         self.is_shared = !is_trusted(found.uid()) || is_open_to_others(&found);
         let is_sticky = found.mode() & libc::S_ISVTX != 0;
