@@ -17,3 +17,4 @@ pub mod peer;
 pub mod poll;
 pub mod process;
 pub mod signal;
+pub mod terminal;
