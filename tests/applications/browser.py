@@ -83,7 +83,8 @@ class Browser:
 
     def ask(self, method, path, body=None, headers=None, expect=200, has=None, lacks=None, follow=True):
         """One request, and those it is redirected to; expect is a status or several, has a text or several."""
-        answer = self.exchange(method, self.url(path), body, headers or {})
+        headers = headers or {}
+        answer = self.exchange(method, self.url(path), body, headers)
         for _ in range(10):
             if not follow or answer.status not in (301, 302, 303, 307, 308):
                 break
