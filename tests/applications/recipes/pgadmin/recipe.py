@@ -48,7 +48,11 @@ def pages(browser):
         raise Fault(f"few static files: {static}")
     for link in static:
         browser.get(browser.site.origin + link)
-    browser.get("/browser/js/utils.js", has="pgAdmin")
+    script = browser.get("/browser/js/utils.js", has="pgAdmin").text
+    token = re.search(r"csrf_token'?\]?\s*[=:]\s*['\"]([^'\"]+)", script)
+    if not token:
+        raise Fault("the script has no CSRF token")
+    browser.headers["X-pgA-CSRFToken"] = token[1]
 
 
 def at_once(browser):
