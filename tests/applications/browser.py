@@ -140,7 +140,7 @@ class Browser:
 def check(method, answer, expect, has, lacks):
     expected = expect if isinstance(expect, (tuple, list)) else (expect,)
     if answer.status not in expected:
-        start = " ".join(answer.text.split())[:160]
+        start = " ".join(answer.text.split())[:160 if answer.status < 500 else 4000]
         raise Fault(f"{method} {answer.url} answers {answer.status}, not {' or '.join(map(str, expected))}: {start}")
     for text in [has] if isinstance(has, str) else has or []:
         if text not in answer.text:

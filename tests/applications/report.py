@@ -19,7 +19,14 @@ own lines about its start and stop.
 
 
 def is_well(result):
-    return "cannot" not in result and not any(seen["faults"] for seen in result["runs"].values())
+    """Whether nothing failed but what fails under Gunicorn, too."""
+    return "cannot" not in result and all(
+        is_its_own(seen, step) for seen in result["runs"].values() for step in seen["faults"])
+
+
+def is_its_own(seen, step):
+    """Whether this fault is the application's own: another server shows it, too."""
+    return step in seen.get("under Gunicorn", {})
 
 
 def in_short(result):
@@ -76,7 +83,9 @@ def count(seen):
     if "start" in seen["faults"]:
         return "**does not start**"
     passed, all_of_them = len(seen["passed"]), len(seen["passed"]) + len(seen["faults"])
-    return f"{passed} of {all_of_them}" if passed == all_of_them else f"**{passed} of {all_of_them}**"
+    if all(is_its_own(seen, step) for step in seen["faults"]):
+        return f"{passed} of {all_of_them}" + ("" if passed == all_of_them else ", the rest is its own")
+    return f"**{passed} of {all_of_them}**"
 
 
 def about_one(recipe, result):
@@ -100,6 +109,7 @@ def shortened(fault):
 def proof_in_words(seen, step):
     if "under Gunicorn" not in seen:
         return ""
-    under = seen["under Gunicorn"]
-    other = under.get(step) or under.get("start") or under.get("time")
-    return ". Under Gunicorn it passes" if not other else f". Under Gunicorn: `{shortened(other)}`"
+    if is_its_own(seen, step):
+        return f". Its own: under Gunicorn `{shortened(seen['under Gunicorn'][step])}`"
+    other = seen["under Gunicorn"].get("start") or seen["under Gunicorn"].get("time")
+    return f". Gunicorn tells nothing: `{shortened(other)}`" if other else ". Under Gunicorn it passes"

@@ -10,6 +10,8 @@ from browser import together
 from processes import Fault
 
 PACKAGE = "devpi-server"
+START_SECONDS = 180
+SECONDS = 500
 JSON = {"Accept": "application/json", "Content-Type": "application/json"}
 
 
@@ -38,7 +40,7 @@ def log_in(browser):
     answer = browser.ask("POST", "/+login", json.dumps({"user": "root", "password": "secret"}).encode(), JSON)
     token = json.loads(answer.text)["result"]["password"]
     browser.headers["X-Devpi-Auth"] = base64.b64encode(f"root:{token}".encode()).decode()
-    browser.ask("PUT", "/ada", b'{"username": "ada", "password": "secret"}', JSON, expect=(200, 201))
+    browser.ask("PUT", "/ada", b'{"password": "secret"}', JSON, expect=(200, 201))
     browser.ask("PUT", "/ada/dev", b'{"type": "stage", "volatile": true, "bases": [], "acl_upload": ["root", "ada"]}', JSON)
     browser.get("/ada/dev", has="ada/dev")
 

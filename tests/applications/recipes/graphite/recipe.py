@@ -20,8 +20,8 @@ GRAPHITE_ROOT = "{data}"
 CONF_DIR = STORAGE_DIR = LOG_DIR = "{data}"
 WHISPER_DIR = "{data}/whisper"
 INDEX_FILE = "{data}/index"
+WEBAPP_DIR = "{venv}/webapp"
 STATIC_ROOT = "{data}/static"
-URL_PREFIX = "{prefix}"
 STATIC_URL = "{prefix}/static/"
 DATABASES = {"default": {"NAME": "{data}/graphite.db", "ENGINE": "django.db.backends.sqlite3"}}
 """)
@@ -66,7 +66,7 @@ def pictures(browser):
 
     def draw(number):
         for width in range(400, 405):
-            answer = browser.another().get(f"/render/?target=site.load{number}&from=-1h&width={width}&height=300&title={time.time()}")
+            answer = browser.another().get(f"/render/?target=site.load{number}&from=-1h&width={width}&height=300&title=At+{time.time()}+s")
             if not answer.body.startswith(b"\x89PNG"):
                 raise Fault("the picture is no PNG")
 

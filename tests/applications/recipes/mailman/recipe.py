@@ -75,7 +75,7 @@ The text of letter {number}.
 
 
 def helpers(site):
-    master = [site.bin / "python", "-m", "mailman.bin.master", "-C", site.data / "mailman.cfg"]
+    master = [site.bin / "python", "-c", "from mailman.bin.master import main; main()", "-C", site.data / "mailman.cfg"]
     environment = {"MAILMAN_CONFIG_FILE": str(site.data / "mailman.cfg"), "PATH": f"{site.bin}:/usr/sbin:/usr/bin:/bin"}
     return [("mailman", master, environment, site.port("rest"))]
 
