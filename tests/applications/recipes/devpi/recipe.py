@@ -12,6 +12,8 @@ from processes import Fault
 PACKAGE = "devpi-server"
 START_SECONDS = 180
 SECONDS = 500
+NOTES = ["`devpi_server.main:make_application()`, which is there for WSGI servers, fails in 6.20 wherever it is called (`'Config'"
+         " object has no attribute 'storage_info'`); `application.py` of the recipe does what it means to."]
 JSON = {"Accept": "application/json", "Content-Type": "application/json"}
 
 
