@@ -144,7 +144,7 @@ class Application:
         if faults:
             seen["faults"]["stop"] = "; ".join(faults)
         noise = server.noise() if server.log.exists() else []
-        (self.place / f"noise-{front.name}.log").write_text("".join(line + "\n" for line in noise))
+        (self.place / f"noise-{server.name}-{front.name}.log").write_text("".join(line + "\n" for line in noise))
         seen |= {"noise": len(noise), "seconds": round(time.monotonic() - started)}
         return seen
 

@@ -13,8 +13,8 @@ Other people's applications, from PyPI, in pyfcgid with 2 processes of 4 threads
 
 Each begins with a fresh database. Its very first requests are eight at once, and after a reload it gets eight more; no request may fail,
 no redirect may leave the prefix, and at the stop no process may be left. *n of m* counts what is listed as tried, with these two;
-*the rest is its own* means that the same fails under Gunicorn, too. The lines of log are what the application writes at pyfcgid's default level, tracebacks of errors that a test provokes among them, but not pyfcgid's
-own lines about its start and stop.
+*the rest is its own* means that the same fails under Gunicorn, too. The lines of log are what the application writes at pyfcgid's default
+level, tracebacks of errors that a test provokes among them, but not pyfcgid's own lines about its start and stop.
 
 """
 

@@ -1,4 +1,4 @@
-"""Zope with ZEO: requests that conflict are run again."""
+"""Zope with ZEO."""
 
 from browser import together
 from processes import Fault
