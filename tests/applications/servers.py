@@ -81,7 +81,7 @@ class Gunicorn:
 
     def start(self):
         pool = self.recipe.filled_pool(self.site)
-        env = {**pool.get("env", {}), **self.recipe.wrapper_env(self.site), "SCRIPT_NAME": self.front.prefix,
+        env = {**pool.get("env", {}), **self.recipe.wrapper_env(self.site), "SCRIPT_NAME": pool.get("mount", self.front.prefix),
                "PYTHONPATH": f"{self.installed}:{HERE}", "APPLICATION": json.dumps([pool["app"], pool.get("python-path", [])])}
         python = self.site.venv / "bin/python"
         gunicorn = [python, "-m", "gunicorn", "-w", self.processes, "--threads", pool.get("threads", THREADS), "-k", "gthread",
