@@ -113,9 +113,9 @@ class Application:
             return self.under(Gunicorn, front_type)
         seen = self.under(Pyfcgid, front_type)
         if seen["faults"] and self.options.proof:
-            faults = self.under(Gunicorn, front_type)["faults"]
-            expected = {about(step) for step in self.recipe.steps() if step.__name__ in self.recipe.setting("MUST_PASS", ())}
-            seen["under Gunicorn"] = {step: fault for step, fault in faults.items() if step not in expected}
+            seen["under Gunicorn"] = self.under(Gunicorn, front_type)["faults"]
+            must_pass = self.recipe.setting("MUST_PASS", ())
+            seen["must pass"] = [about(step) for step in self.recipe.steps() if step.__name__ in must_pass]
         return seen
 
     def under(self, server_type, front_type):

@@ -27,7 +27,7 @@ def is_well(result):
 
 def is_its_own(seen, step):
     """Whether this fault is the application's own: another server shows it, too. That it starts is ours to see to."""
-    return step != "start" and step in seen.get("under Gunicorn", {})
+    return step in seen.get("under Gunicorn", {}) and step not in ["start", *seen["must pass"]]
 
 
 def in_short(result):
@@ -112,5 +112,5 @@ def proof_in_words(seen, step):
         return ""
     if is_its_own(seen, step):
         return f". Its own: under Gunicorn `{shortened(seen['under Gunicorn'][step])}`"
-    other = seen["under Gunicorn"].get("start") or seen["under Gunicorn"].get("time")
-    return f". Gunicorn tells nothing: `{shortened(other)}`" if other else ". Under Gunicorn it passes"
+    other = seen["under Gunicorn"].get(step) or seen["under Gunicorn"].get("start") or seen["under Gunicorn"].get("time")
+    return f". Under Gunicorn: `{shortened(other)}`" if other else ". Under Gunicorn it passes"
