@@ -32,14 +32,10 @@ SQLLAB_CTAS_NO_LIMIT = True
 
 
 def log_in(browser):
-    """a login by a form with CSRF token, the page with its scripts"""
+    """a login for a token, a CSRF token, a page with its scripts"""
     page = browser.get("/login/")
     token = json.loads(browser.ask("POST", "/api/v1/security/login", json.dumps(
         {"username": "ada", "password": "secret", "provider": "db", "refresh": True}).encode(), JSON).text)["access_token"]
-    try:
-        browser.submit(page, "csrf_token", username="ada", password="secret")
-    except Fault:  # the page draws its form with a script
-        pass
     browser.headers["Authorization"] = f"Bearer {token}"
     browser.headers["X-CSRFToken"] = json.loads(browser.get("/api/v1/security/csrf_token/").text)["result"]
     static = [link for link in page.links("src") + page.links("href") if "/static/assets/" in link]
