@@ -71,8 +71,8 @@ bench: cargo ## measure against other servers (QUICK=1: rough, but soon done; BE
 
 # The environments of the applications are made with the Python that is linked.
 .PHONY: applications
-applications: cargo ## run other people's applications from PyPI behind nginx and Apache (APPLICATIONS='trac zope'; hours and 10 GB for all)
-	@.ci/install-packages build test applications
+applications: cargo ## run other people's applications from PyPI behind nginx and Apache (APPLICATIONS='trac zope'; an hour and 4 GB for all)
+	@.ci/install-packages build applications
 	$(CLEANLY) bash -c '$(CARGO) build --release --locked && exec "$$PYO3_PYTHON" tests/applications --proof $(APPLICATIONS)'
 
 .PHONY: guard

@@ -1,7 +1,7 @@
 """Runs other people's applications in pyfcgid, behind nginx at / and Apache under /app, and says what it has seen.
 
     python3 tests/applications [--proof] [--pin] [--front nginx|Apache] [NAME...]
-    python3 tests/applications --table        prints docs/applications.md from the last results of all
+    python3 tests/applications --table        prints docs/applications-tested.md from the last results of all
     python3 tests/applications --list
 
 --proof runs those that fail once more under Gunicorn: what fails there, too, is the application's own.
@@ -114,6 +114,8 @@ class Application:
         seen = self.under(Pyfcgid, front_type)
         if seen["faults"] and self.options.proof:
             seen["under Gunicorn"] = self.under(Gunicorn, front_type)["faults"]
+            must_pass = self.recipe.setting("MUST_PASS", ())
+            seen["must pass"] = [about(step) for step in self.recipe.steps() if step.__name__ in must_pass]
         return seen
 
     def under(self, server_type, front_type):
@@ -142,7 +144,7 @@ class Application:
         if faults:
             seen["faults"]["stop"] = "; ".join(faults)
         noise = server.noise() if server.log.exists() else []
-        (self.place / f"noise-{front.name}.log").write_text("".join(line + "\n" for line in noise))
+        (self.place / f"noise-{server.name}-{front.name}.log").write_text("".join(line + "\n" for line in noise))
         seen |= {"noise": len(noise), "seconds": round(time.monotonic() - started)}
         return seen
 

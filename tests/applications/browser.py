@@ -89,8 +89,9 @@ class Browser:
             if not follow or answer.status not in (301, 302, 303, 307, 308):
                 break
             url = self.location(answer)
-            again = answer.status in (307, 308)
-            answer = self.exchange(method if again else "GET", url, body if again else None, headers if again else {})
+            if answer.status not in (307, 308):
+                method, body, headers = "GET", None, {}
+            answer = self.exchange(method, url, body, headers)
         check(method, answer, expect, has, lacks)
         return answer
 

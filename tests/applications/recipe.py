@@ -17,6 +17,8 @@ recipe.py has a docstring of one line, the application's name, and
     STATIC            what the web server serves itself: {path: directory}
     LOGIN_PATHS       what the web server asks for a name and a password for: a Basic login, REMOTE_USER
     WRAPPER, WRAPPER_ENV   a command before pyfcgid's own, and its environment
+    MUST_PASS         the names of steps that fail under Gunicorn, and are no fault of the application for all that
+    NOTES             sentences for the notes of the page
     FRONT_PAGE        asked eight times at once as the very first requests, and again after a reload; what it may answer
     START_SECONDS, SECONDS   how long an import may take, and all of it
 In pool.toml and these strings {data}, {venv}, {prefix}, {origin} and {port:NAME} stand for this run's.
@@ -60,8 +62,9 @@ class Recipe:
 
     def steps(self):
         functions = inspect.getmembers(self.module, inspect.isfunction)
-        steps = [f for _, f in functions if f.__module__ == self.module.__name__ and next(iter(inspect.signature(f).parameters), "") == "browser"]
-        return sorted((f for f in steps if not f.__name__.startswith("_")), key=lambda f: f.__code__.co_firstlineno)
+        own = [function for _, function in functions if function.__module__ == self.module.__name__]
+        steps = [function for function in own if next(iter(inspect.signature(function).parameters), "") == "browser"]
+        return sorted(steps, key=lambda function: function.__code__.co_firstlineno)
 
     def filled_pool(self, site):
         return next(iter(tomllib.loads(site.fill(self.pool_text))["pool"].values()))

@@ -6,14 +6,15 @@ import re
 INTRODUCTION = """\
 # Applications that were tested
 
-Other people's applications, from PyPI, in pyfcgid with 2 processes of 4 threads: behind nginx at `/`, and behind Apache under `/app`. `make applications`
-installs and runs them, `make applications APPLICATIONS='trac zope'` some of them; then `python3 tests/applications --table` prints this page anew.
-Each directory of [tests/applications/recipes](../tests/applications/recipes) says how one is set up, and has the pool file that you can start from.
+Other people's applications, from PyPI, in pyfcgid with 2 processes of 4 threads: behind nginx at `/`, and behind Apache under `/app`.
+`make applications` installs and runs them, `make applications APPLICATIONS='trac zope'` some of them; then
+`python3 tests/applications --table` prints this page anew. Each directory of
+[tests/applications/recipes](../tests/applications/recipes) says how one is set up, and has the pool file that you can start from.
 
 Each begins with a fresh database. Its very first requests are eight at once, and after a reload it gets eight more; no request may fail,
-no link or redirect may leave the prefix, and at the stop no process may be left. *n of m* counts what is listed as tried, with these two. The lines of
-log are what the application writes at pyfcgid's default level, tracebacks of errors that a test provokes among them, but not pyfcgid's
-own lines about its start and stop.
+no redirect may leave the prefix, and at the stop no process may be left. *n of m* counts what is listed as tried, with these two;
+*the rest is its own* means that the same fails under Gunicorn, too. The lines of log are what the application writes at pyfcgid's default
+level, tracebacks of errors that a test provokes among them, but not pyfcgid's own lines about its start and stop.
 
 """
 
@@ -25,8 +26,8 @@ def is_well(result):
 
 
 def is_its_own(seen, step):
-    """Whether this fault is the application's own: another server shows it, too."""
-    return step in seen.get("under Gunicorn", {})
+    """Whether this fault is the application's own: another server shows it, too. That it starts is ours to see to."""
+    return step in seen.get("under Gunicorn", {}) and step not in ["start", *seen["must pass"]]
 
 
 def in_short(result):
@@ -111,5 +112,5 @@ def proof_in_words(seen, step):
         return ""
     if is_its_own(seen, step):
         return f". Its own: under Gunicorn `{shortened(seen['under Gunicorn'][step])}`"
-    other = seen["under Gunicorn"].get("start") or seen["under Gunicorn"].get("time")
-    return f". Gunicorn tells nothing: `{shortened(other)}`" if other else ". Under Gunicorn it passes"
+    other = seen["under Gunicorn"].get(step) or seen["under Gunicorn"].get("start") or seen["under Gunicorn"].get("time")
+    return f". Under Gunicorn: `{shortened(other)}`" if other else ". Under Gunicorn it passes"

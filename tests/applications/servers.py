@@ -75,17 +75,19 @@ class Gunicorn:
     name, is_fastcgi = "Gunicorn", False
 
     def __init__(self, installed, recipe, site, front, processes):
-        self.installed, self.recipe, self.site, self.front, self.processes = installed, recipe, site, front, processes
+        self.installed, self.recipe, self.site, self.front = installed, recipe, site, front
+        self.processes = recipe.pool.get("processes", processes)
         self.port, self.log, self.process = free_port(), site.place / "gunicorn.log", None
 
     def start(self):
         pool = self.recipe.filled_pool(self.site)
-        env = {**pool.get("env", {}), **self.recipe.wrapper_env(self.site), "SCRIPT_NAME": self.front.prefix,
+        env = {**pool.get("env", {}), **self.recipe.wrapper_env(self.site), "SCRIPT_NAME": pool.get("mount", self.front.prefix),
                "PYTHONPATH": f"{self.installed}:{HERE}", "APPLICATION": json.dumps([pool["app"], pool.get("python-path", [])])}
         python = self.site.venv / "bin/python"
-        command = [*self.recipe.wrapper(self.site), python, "-m", "gunicorn", "-w", self.processes, "--threads", THREADS, "-k", "gthread",
-                   "-c", HERE / "gunicorn_settings.py", "-b", f"127.0.0.1:{self.port}", "-t", self.recipe.start_seconds, "--chdir", pool.get("chdir", self.site.data),
-                   "wsgi_by_name:application"]
+        gunicorn = [python, "-m", "gunicorn", "-w", self.processes, "--threads", pool.get("threads", THREADS), "-k", "gthread",
+                    "-c", HERE / "gunicorn_settings.py", "-b", f"127.0.0.1:{self.port}", "-t", self.recipe.start_seconds,
+                    "--chdir", pool.get("chdir", self.site.data), "wsgi_by_name:application"]
+        command = [*self.recipe.wrapper(self.site), *gunicorn]
         self.process = Process("Gunicorn", command, self.log, env, self.site.data, APPLICATION_USER)
         self.process.wait_until(lambda: is_open(self.port) and self.ready() >= self.processes, self.recipe.start_seconds)
 

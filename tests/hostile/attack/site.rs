@@ -309,6 +309,7 @@ fn hostile_pool(place: &Path, sockets: &str) -> String {
          {sockets}\n\
          user = \"www-data\"\n\
          chdir = \"hostile\"\n\
+         python-path = \"{place}/apps\"\n\
          env = {{ TMPDIR = \"{place}/hostile\" }}\n\
          body-memory = \"64K\"\n\
          startup-timeout = \"3s\"\n\

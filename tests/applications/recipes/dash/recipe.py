@@ -1,4 +1,4 @@
-"""Dash, from cold: the first requests of a process come at once."""
+"""Dash, from cold."""
 
 import base64
 import json

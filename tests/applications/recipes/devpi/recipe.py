@@ -12,6 +12,10 @@ from processes import Fault
 PACKAGE = "devpi-server"
 START_SECONDS = 180
 SECONDS = 500
+FRONT_PAGE = ("/+api", (200,))
+NOTES = ["`/app/` redirects to `/app`, under Gunicorn, too: a web server that redirects back makes a loop of it.",
+         "`devpi_server.main:make_application()`, which is there for WSGI servers, fails in 6.20 wherever it is called (`'Config'"
+         " object has no attribute 'storage_info'`); `application.py` of the recipe does what it means to."]
 JSON = {"Accept": "application/json", "Content-Type": "application/json"}
 
 
@@ -29,7 +33,7 @@ def helpers(site):
 
 def pages(browser):
     """pages, static files"""
-    page = browser.get("/", has="devpi")
+    page = browser.get("/+search?query=thing", has="devpi")
     for link in page.links("href") + page.links("src"):
         if "+static" in link:
             browser.get(link if link.startswith("http") else browser.site.origin + link)

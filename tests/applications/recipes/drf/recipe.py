@@ -8,13 +8,16 @@ from processes import Fault
 
 PACKAGE = "djangorestframework"
 STATIC = {"/static/": "{data}/static"}
+NOTES = ["A relative `STATIC_URL` (`\"static/\"`) gets the prefix only if nothing reads it before the first request. The debug toolbar"
+         " does, and so does Wagtail; under Gunicorn it is the same. Write the prefix out in the settings then: `/app/static/`."]
 BASIC = {"Authorization": "Basic YWRhOnNlY3JldA=="}  # ada:secret
 
 
 def set_up(site):
     environment = {"DJANGO_SUPERUSER_PASSWORD": "secret"}
-    site.run("python", "-m", "django", "makemigrations", "shelf", env={"PYTHONPATH": "{data}".format(data=site.data)})
-    for command in (["migrate"], ["createsuperuser", "--noinput", "--username=ada", "--email=ada@example.com"], ["collectstatic", "--noinput"]):
+    site.run("python", "-m", "django", "makemigrations", "shelf", env={"PYTHONPATH": str(site.data)})
+    for command in (["migrate"], ["createsuperuser", "--noinput", "--username=ada", "--email=ada@example.com"],
+                    ["collectstatic", "--noinput"]):
         site.run("python", "-m", "django", *command, env={**environment, "PYTHONPATH": str(site.data)})
 
 

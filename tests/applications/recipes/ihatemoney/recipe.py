@@ -1,4 +1,4 @@
-"""ihatemoney, from cold: two processes make the database at once."""
+"""ihatemoney, from cold (no database yet)."""
 
 import base64
 import json

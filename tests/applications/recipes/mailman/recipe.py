@@ -10,6 +10,7 @@ PACKAGES = {"sassc": "sassc"}
 STATIC = {"/static/": "{data}/static"}
 START_SECONDS = 120
 SECONDS = 600
+NOTES = ["Mailman 3.3.10 needs SQLAlchemy 2.0 and falcon 3, older than what pip installs for it."]
 FRONT_PAGE = ("/postorius/lists/", (200,))
 LIST = "journeys@example.com"
 
@@ -107,21 +108,27 @@ def lists(browser):
     page = browser.get("/postorius/lists/new/")
     browser.submit(page, "listname", listname="second", list_owner="ada@example.com", mail_host="example.com", has="second@example.com")
     page = browser.get("/postorius/lists/second.example.com/mass_subscribe/")
-    browser.submit(page, "emails", emails="grace@example.com\nalan@example.com", has="grace@example.com")
+    browser.submit(page, "emails", emails="grace@example.com\nalan@example.com", pre_confirmed="on",
+                   pre_approved="on", pre_verified="on", has="grace@example.com")
     browser.get("/postorius/lists/second.example.com/members/member/", has="alan@example.com")
 
 
 def archive(browser):
     """the archive: threads, a download as mbox, eight new letters at once by the archiver's interface"""
-    browser.get(f"/hyperkitty/list/{LIST}/2026/1/", has=["Letter 0", "Letter 9"])
+    browser.get(f"/hyperkitty/list/{LIST}/2026/1/?count=200", has=["Letter 0", "Letter 9"])
     answer = browser.get(f"/hyperkitty/list/{LIST}/export/letters.mbox.gz?start=2026-01-01&end=2026-02-01")
     if not answer.body.startswith(b"\x1f\x8b"):
         raise Fault("the download is no gzip")
 
     def post(number):
         message = MESSAGE.format(number=30 + number).split("\n", 1)[1]
-        browser.another().upload("/hyperkitty/api/mailman/archive?key=SecretArchiverAPIKey", {"mlist": LIST},
-                                 {"message": ("message.txt", "text/plain", message.encode())}, has="url")
+        archiver = browser.another()
+        archiver.headers["Authorization"] = "Token SecretArchiverAPIKey"
+        letter = {"message": ("message.txt", "text/plain", message.encode())}
+        # As Mailman's core: what HyperKitty does not take it gets again. It answers 500 to some of several at once, under Gunicorn, too.
+        for expect in [(200, 500)] * 9 + [200]:
+            if archiver.upload("/hyperkitty/api/mailman/archive", {"mlist": LIST}, letter, expect=expect).status == 200:
+                break
 
     together(8, post)
     found = set(re.findall(r"Letter 3\d", browser.get(f"/hyperkitty/list/{LIST}/2026/1/?count=200").text))

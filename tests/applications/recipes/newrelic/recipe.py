@@ -5,6 +5,7 @@ from browser import together
 
 PACKAGE = "newrelic"
 WRAPPER = ["{venv}/bin/newrelic-admin", "run-program"]
+NOTES = ["In developer mode, in which the agent sends nothing; what it would send is looked for in its audit log."]
 WRAPPER_ENV = {"NEW_RELIC_CONFIG_FILE": "{data}/newrelic.ini"}
 
 

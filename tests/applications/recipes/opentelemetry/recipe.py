@@ -5,6 +5,8 @@ from browser import together
 
 PACKAGE = "opentelemetry-distro"
 WRAPPER = ["{venv}/bin/opentelemetry-instrument"]
+NOTES = ["`opentelemetry-instrument` takes `--log` for an abbreviation of its own options, wherever on the line it stands: write"
+         " pyfcgid's options into a file, and start `opentelemetry-instrument pyfcgid serve -c FILE`."]
 WRAPPER_ENV = {
     "OTEL_SERVICE_NAME": "shop",
     "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:{port:collector}",

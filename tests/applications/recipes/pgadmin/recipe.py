@@ -9,6 +9,8 @@ from processes import Fault
 PACKAGE = "pgadmin4"
 START_SECONDS = 120
 SECONDS = 400
+NOTES = ["One process of 8 threads, as its documentation says: what one process knows of a login or a connection, another one does not."
+         " With two, a login fails under Gunicorn, too."]
 
 
 def set_up(site):
@@ -30,13 +32,13 @@ SERVER_MODE = True
 
 def log_in(browser):
     """a login by a form with CSRF token"""
-    page = browser.get("/login", has="pgAdmin")
-    token = re.search(r'"csrfToken":\s*"([^"]+)"|name="csrf_token"[^>]*value="([^"]+)"|csrf_token&#34;: &#34;([^&]+)', page.text)
-    if not token:
-        raise Fault("the login page has no CSRF token")
-    token = next(filter(None, token.groups()))
-    browser.post("/authenticate/login", {"email": "ada@example.com", "password": "wrong", "csrf_token": token}, expect=(200, 401))
-    page = browser.post("/authenticate/login", {"email": "ada@example.com", "password": "a long secret", "csrf_token": token})
+    for password in ("wrong", "a long secret"):
+        page = browser.get("/login", has="pgAdmin")
+        token = re.search(r'"csrfToken":\s*"([^"]+)"|name="csrf_token"[^>]*value="([^"]+)"|csrf_token&#34;: &#34;([^&]+)', page.text)
+        if not token:
+            raise Fault("the login page has no CSRF token")
+        fields = {"email": "ada@example.com", "password": password, "csrf_token": next(filter(None, token.groups()))}
+        browser.post("/authenticate/login", fields, expect=(200, 401))
     browser.get("/browser/", has="pgAdmin", lacks="/authenticate/login")
 
 

@@ -4,6 +4,7 @@ import collector
 from browser import together
 
 PACKAGE = "sentry-sdk"
+NOTES = ["There is no wrapper command: `sentry_sdk.init()` stands before the application's import."]
 
 
 def helpers(site):

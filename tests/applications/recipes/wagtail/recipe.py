@@ -1,4 +1,4 @@
-"""Wagtail, as `wagtail start` makes a project."""
+"""Wagtail."""
 
 import re
 import struct
