@@ -17,6 +17,7 @@ pub mod logging;
 pub mod protocol;
 #[cfg(feature = "python")]
 pub mod run;
+pub mod scoreboard;
 pub mod service;
 pub mod supervisor;
 pub mod sys;

@@ -10,6 +10,7 @@ pub mod identity;
 pub mod inheritance;
 pub mod local_time;
 pub mod log_io;
+pub mod memory;
 pub mod passing;
 pub mod peer;
 pub mod poll;
