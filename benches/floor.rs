@@ -43,7 +43,7 @@ fn main() -> ExitCode {
 #[allow(clippy::disallowed_methods, reason = "the rule is for servers whose threads wait for the GIL; this has one thread")]
 fn serve(socket: &str, module: &str) -> Result<(), Box<dyn Error>> {
     let interpreter = Interpreter::start(None, module)?;
-    interpreter.set_path(&[std::env::current_dir()?])?;
+    interpreter.set_path(&[std::env::current_dir()?], None)?;
     Python::attach(|py| turn(socket, &Application::import(py, module)?))
 }
 

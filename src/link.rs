@@ -3,6 +3,11 @@
 //! Downwards go [`Command`]s of one byte each, which are states and not counts: one that is sent twice means the same. Upwards go
 //! [`Report`]s, framed as a kind, a length and a text. The end of the stream means that the other process has gone. Pure: bytes
 //! in, values out.
+//!
+//! An application that finds its process's end of the link can write there what it likes, so the supervisor takes reports as an
+//! enemy's: see [`Reports`].
+
+use std::fmt;
 
 /// What the supervisor tells a child.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +68,12 @@ pub struct Numbers {
 }
 
 impl Report {
+    /// Whether this makes an earlier report useless that was not sent yet: like commands, reports are states.
+    pub fn supersedes(&self, earlier: &Self) -> bool {
+        let is_load = |report: &Self| matches!(report, Self::Saturated | Self::Relieved);
+        is_load(self) && is_load(earlier) || std::mem::discriminant(self) == std::mem::discriminant(earlier)
+    }
+
     /// As it goes over the socket.
     pub fn encode(&self) -> Vec<u8> {
         let (kind, payload) = match self {
@@ -101,39 +112,117 @@ impl Report {
     }
 }
 
-/// Puts reports together from what is read of the stream.
-#[derive(Debug, Default)]
+/// Puts reports together from what is read of the stream. Holds one report at most that is not whole yet, and no length that is
+/// announced is believed before the kind can have it.
+#[derive(Debug)]
 pub struct Reports {
     bytes: Vec<u8>,
+    unknown: Unknown,
+}
+
+/// What is made of a report of a kind that this program does not know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Unknown {
+    Breaks,
+    IsSkipped,
+}
+
+/// The stream is not what a child of ours writes. There is no way to find the next report in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Broken {
+    kind: u8,
+    length: u32,
+}
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "no report has kind {:#04x} and {} bytes", self.kind, self.length)
+    }
 }
 
 impl Reports {
-    /// Takes what was read.
-    pub fn add(&mut self, bytes: &[u8]) {
-        self.bytes.extend_from_slice(bytes);
+    /// Those of a child whose program speaks this [`VERSION`] of the link. What another one says beyond it is skipped.
+    pub fn of_version(version: u32) -> Self {
+        let unknown = if version == VERSION { Unknown::Breaks } else { Unknown::IsSkipped };
+        Self { bytes: Vec::new(), unknown }
     }
 
-    /// The next whole report, if it is there. What is none is skipped: the child is our own program, perhaps of another version.
-    pub fn next_report(&mut self) -> Option<Report> {
-        loop {
-            let (head, rest) = self.bytes.split_first_chunk::<5>()?;
-            let [kind, length @ ..] = *head;
-            let length = u32::from_be_bytes(length) as usize;
-            let report = Report::decode(kind, rest.get(..length)?);
-            self.bytes.drain(..5 + length);
-            if report.is_some() {
-                return report;
+    /// Takes what was read, and adds the reports that are whole by now to `whole`.
+    ///
+    /// # Errors
+    /// [`Broken`]; what was said before that is there.
+    pub fn add(&mut self, bytes: &[u8], whole: &mut Vec<Report>) -> Result<(), Broken> {
+        self.bytes.extend_from_slice(bytes);
+        let mut rest = self.bytes.as_slice();
+        let result = loop {
+            match self.unknown.split(rest) {
+                Ok(Some((report, after))) => {
+                    whole.extend(report);
+                    rest = after;
+                }
+                Ok(None) => break Ok(()),
+                Err(broken) => break Err(broken),
             }
+        };
+        let used = self.bytes.len() - rest.len();
+        self.bytes.drain(..used);
+        result
+    }
+}
+
+impl Unknown {
+    /// The first report, if it is whole.
+    fn split(self, bytes: &[u8]) -> Result<Option<First<'_>>, Broken> {
+        let Some((head, rest)) = bytes.split_first_chunk::<HEAD_LEN>() else {
+            return Ok(None);
+        };
+        let [kind, length @ ..] = *head;
+        let length = u32::from_be_bytes(length);
+        let broken = Broken { kind, length };
+        let payload_length = length as usize;
+        if payload_length > MAX_PAYLOAD_LEN || self == Self::Breaks && !may_have(kind, payload_length) {
+            return Err(broken);
+        }
+        match rest.split_at_checked(payload_length) {
+            None => Ok(None),
+            Some((payload, after)) => match Report::decode(kind, payload) {
+                None if self == Self::Breaks => Err(broken),
+                report => Ok(Some((report, after))),
+            },
         }
     }
 }
 
+/// A report, if it is one of ours, and what is behind it.
+type First<'a> = (Option<Report>, &'a [u8]);
+
+/// Whether a report of this kind can be so long.
+fn may_have(kind: u8, length: usize) -> bool {
+    match kind {
+        b'R' | b'S' | b'L' | b'W' | b'D' => length == 0,
+        b'N' => length == NUMBERS_LEN,
+        b'F' => length > 0,
+        _ => false,
+    }
+}
+
+/// Of what commands and reports there are and what they look like. A program that takes the place of another one (SIGUSR2) is told
+/// which one the children that it finds speak.
+pub const VERSION: u32 = 1;
+const HEAD_LEN: usize = 5;
+const NUMBERS_LEN: usize = 4 * 8;
 /// A traceback that is longer is cut.
 const MAX_PAYLOAD_LEN: usize = 64 * 1024;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn read(bytes: &[u8]) -> (Vec<Report>, Result<(), Broken>) {
+        let mut reports = Vec::new();
+        let result = Reports::of_version(VERSION).add(bytes, &mut reports);
+        (reports, result)
+    }
 
     #[test]
     fn reports_survive_being_cut_anywhere() {
@@ -148,31 +237,49 @@ mod tests {
             Report::Numbers(numbers),
         ];
         let bytes: Vec<u8> = reports.iter().flat_map(Report::encode).collect();
-        let mut decoder = Reports::default();
-        let mut decoded = Vec::new();
-        for byte in bytes {
-            decoder.add(&[byte]);
-            decoded.extend(decoder.next_report());
+        let (mut decoder, mut decoded) = (Reports::of_version(VERSION), Vec::new());
+        for byte in &bytes {
+            decoder.add(&[*byte], &mut decoded).unwrap();
         }
         assert_eq!(decoded, reports);
+        assert_eq!(read(&bytes), (reports.to_vec(), Ok(())));
     }
 
     #[test]
-    fn a_kind_that_is_not_known_is_skipped() {
-        let mut decoder = Reports::default();
-        decoder.add(b"x\0\0\0\x02hi");
-        decoder.add(&Report::Ready.encode());
-        assert_eq!(decoder.next_report(), Some(Report::Ready));
-        assert_eq!(decoder.next_report(), None);
+    fn what_no_child_of_ours_writes_breaks_the_link_as_soon_as_it_is_announced() {
+        let announced: [&[u8]; 8] = [
+            b"x\0\0\0\0",
+            b"x\0\0\0\x02hi",
+            b"N\xff\xff\xff\xff",
+            b"N\0\0\0\x21",
+            b"F\0\x01\0\x01",
+            b"F\0\0\0\0",
+            b"R\0\0\0\x01",
+            b"\0\0\0\0\0",
+        ];
+        for bytes in announced {
+            let (reports, result) = read(&[&Report::Worn.encode(), bytes].concat());
+            assert_eq!(reports, [Report::Worn], "{bytes:?}");
+            assert!(result.is_err(), "{bytes:?}");
+        }
+        assert_eq!(read(b"x\0\0\0\x02").1.unwrap_err().to_string(), "no report has kind 0x78 and 2 bytes");
+    }
+
+    #[test]
+    fn what_a_child_of_another_version_says_beyond_ours_is_skipped_up_to_a_length() {
+        let (mut decoder, mut reports) = (Reports::of_version(VERSION + 1), Vec::new());
+        decoder.add(b"x\0\0\0\x02hi", &mut reports).unwrap();
+        decoder.add(&Report::Worn.encode(), &mut reports).unwrap();
+        assert_eq!(reports, [Report::Worn]);
+        assert!(decoder.add(b"x\0\x01\0\x01", &mut reports).is_err());
     }
 
     #[test]
     fn a_text_that_is_too_long_is_cut() {
-        let mut decoder = Reports::default();
-        decoder.add(&Report::Failed { code: 1, text: "x".repeat(100_000) }.encode());
-        decoder.add(&Report::Ready.encode());
-        assert!(matches!(decoder.next_report(), Some(Report::Failed { text, .. }) if text.len() < MAX_PAYLOAD_LEN));
-        assert_eq!(decoder.next_report(), Some(Report::Ready));
+        let failed = Report::Failed { code: 1, text: "x".repeat(100_000) };
+        let (reports, result) = read(&[failed.encode(), Report::Ready.encode()].concat());
+        assert!(matches!(&reports[..], [Report::Failed { text, .. }, Report::Ready] if text.len() < MAX_PAYLOAD_LEN));
+        assert_eq!(result, Ok(()));
     }
 
     #[test]

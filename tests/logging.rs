@@ -16,7 +16,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use log::Level;
-use pyfcgid::logging::{self, Message, Reader, Settings, Target};
+use pyfcgid::logging::{self, Allowance, Message, Reader, Settings, Target};
 use roles::{Role, Running};
 use rsyslog::Rsyslog;
 
@@ -110,7 +110,7 @@ fn roles_are_played() {
 fn read_to_end(reader: &mut Reader) -> Vec<Message> {
     let mut messages = Vec::new();
     wait_until("the end of the log", || {
-        messages.extend(std::iter::from_fn(|| reader.read()));
+        messages.extend(std::iter::from_fn(|| reader.read(&mut Allowance::of_a_turn())));
         reader.is_at_end()
     });
     messages

@@ -3,6 +3,8 @@
 #![cfg(feature = "python")]
 #![allow(clippy::unwrap_used, reason = "tests may panic")]
 
+#[path = "supervisor/commands.rs"]
+mod commands;
 #[path = "supervisor/deaths.rs"]
 mod deaths;
 #[path = "supervisor/elastic.rs"]
@@ -15,6 +17,8 @@ mod output;
 mod recycling;
 #[path = "supervisor/reloading.rs"]
 mod reloading;
+#[path = "supervisor/reports.rs"]
+mod reports;
 #[path = "supervisor/site.rs"]
 mod site;
 #[path = "supervisor/size.rs"]

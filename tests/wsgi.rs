@@ -32,6 +32,8 @@ mod response;
 #[path = "wsgi/sendfile_header.rs"]
 mod sendfile_header;
 mod support;
+#[path = "wsgi/threads.rs"]
+mod threads;
 #[path = "wsgi/validator.rs"]
 mod validator;
 

@@ -12,6 +12,8 @@ pub struct App {
     pub callable: Option<String>,
     /// Whether the callable makes the application instead of being it.
     pub factory: bool,
+    /// What a factory is called with: Python's literals, as they stand between the parentheses. Not checked.
+    pub arguments: String,
 }
 
 /// What to import.
@@ -24,28 +26,30 @@ pub enum AppSource {
 }
 
 impl App {
-    /// Parses `module`, `module:callable`, `module:factory()` or `path/to/file.py[:callable]`. A file is what ends in `.py` or
-    /// has a slash.
+    /// Parses `module`, `module:callable`, `module:factory()`, `module:factory("literal", name=5)` or
+    /// `path/to/file.py[:callable]`. A file is what ends in `.py` or has a slash.
     ///
     /// # Errors
     /// When a part is missing, or a module or callable is not a dotted Python name.
     pub fn parse(text: &str) -> Result<Self, ValueError> {
+        if text.contains('\0') {
+            return Err(ValueError::new("must not contain NUL"));
+        }
+        if let Some((source, name, arguments)) = split_call(text) {
+            let (source, arguments) = (AppSource::parse(source)?, arguments.trim().to_owned());
+            return Ok(Self { source, callable: Some(name.to_owned()), factory: true, arguments });
+        }
         let (source, callable) = match text.rsplit_once(':') {
             Some((source, callable)) if !callable.contains('/') => (source, Some(callable)),
             _ => (text, None),
         };
         let source = AppSource::parse(source)?;
-        let Some(callable) = callable else {
-            return Ok(Self { source, callable: None, factory: false });
-        };
-        let (name, factory) = match callable.strip_suffix("()") {
-            Some(name) => (name, true),
-            None => (callable, false),
-        };
-        if !is_dotted_name(name) {
-            return Err(ValueError::new("must name a callable behind the colon, as in module:app or module:create_app()"));
+        match callable {
+            Some(name) if !is_dotted_name(name) => Err(ValueError::new(
+                "must name a callable behind the colon, as in module:app, module:create_app() or module:create_app(\"prod\")",
+            )),
+            callable => Ok(Self { source, callable: callable.map(str::to_owned), factory: false, arguments: String::new() }),
         }
-        Ok(Self { source, callable: Some(name.to_owned()), factory })
     }
 
     /// The name a pool gets from its app: the module's, or the file's without its extension.
@@ -71,9 +75,6 @@ impl AppSource {
         if text.is_empty() {
             return Err(ValueError::new("must name a module or a file, as in module:app or path/to/file.py"));
         }
-        if text.contains('\0') {
-            return Err(ValueError::new("must not contain NUL"));
-        }
         if text.ends_with('/') {
             return Err(ValueError::new("must name a file of Python code, not a directory"));
         }
@@ -94,10 +95,40 @@ impl fmt::Display for App {
             AppSource::File(path) => path.display().fmt(f)?,
         }
         match &self.callable {
-            Some(callable) => write!(f, ":{callable}{}", if self.factory { "()" } else { "" }),
+            Some(callable) if self.factory => write!(f, ":{callable}({})", self.arguments),
+            Some(callable) => write!(f, ":{callable}"),
             None => Ok(()),
         }
     }
+}
+
+/// `shop`, `create_app` and `"a:b"` of `shop:create_app("a:b")`. Of the colons it is the first behind which there is such a call.
+fn split_call(text: &str) -> Option<(&str, &str, &str)> {
+    let rest = text.strip_suffix(')')?;
+    let calls = rest.match_indices(':').filter_map(|(colon, _)| {
+        let (name, arguments) = rest[colon + 1..].split_once('(')?;
+        Some((&text[..colon], name, arguments))
+    });
+    calls.into_iter().find(|(_, name, arguments)| is_dotted_name(name) && is_balanced(arguments))
+}
+
+/// Whether every bracket and quotation mark is closed, and no bracket that was not opened.
+fn is_balanced(arguments: &str) -> bool {
+    let (mut depth, mut quote, mut is_escaped) = (0_usize, None, false);
+    for c in arguments.chars() {
+        match (quote, c) {
+            (Some(_), _) if is_escaped => is_escaped = false,
+            (Some(_), '\\') => is_escaped = true,
+            (Some(open), c) if c == open => quote = None,
+            (Some(_), _) => {}
+            (None, '\'' | '"') => quote = Some(c),
+            (None, '(' | '[' | '{') => depth += 1,
+            (None, ')' | ']' | '}') if depth == 0 => return false,
+            (None, ')' | ']' | '}') => depth -= 1,
+            (None, _) => {}
+        }
+    }
+    depth == 0 && quote.is_none()
 }
 
 fn is_dotted_name(text: &str) -> bool {
@@ -134,8 +165,26 @@ mod tests {
             ("./my-site.py:make()", file("./my-site.py"), Some("make"), true),
         ];
         for (text, source, callable, factory) in table {
-            let app = App { source, callable: callable.map(str::to_owned), factory };
+            let app = App { source, callable: callable.map(str::to_owned), factory, arguments: String::new() };
             assert_eq!(App::parse(text), Ok(app.clone()), "{text}");
+            assert_eq!(app.to_string(), text);
+        }
+    }
+
+    #[test]
+    fn a_factory_has_what_stands_between_its_parentheses() {
+        for (source, name, arguments) in [
+            ("shop", "create_app", r#""prod", debug=False"#),
+            ("shop", "create_app", r#""a:b(c", {"x:y": (1, ")")}"#),
+            ("shop", "site.make", r"'it\'s', b'\\'"),
+            ("/srv/a:b(c)/site.py", "make", "5"),
+            ("/srv/a:b(/site.py", "make", "':x(1)'"),
+        ] {
+            let text = format!("{source}:{name}({arguments})");
+            let app = App::parse(&text).unwrap();
+            assert_eq!(app.source, AppSource::parse(source).unwrap(), "{text}");
+            let parts = (app.callable.as_deref(), app.factory, app.arguments.as_str());
+            assert_eq!(parts, (Some(name), true, arguments), "{text}");
             assert_eq!(app.to_string(), text);
         }
     }
@@ -155,6 +204,10 @@ mod tests {
             "blog app",
             "blog:app(",
             "blog:app()()",
+            "blog:app(1)(2)",
+            "blog:app('x)",
+            "blog:app([1)",
+            "blog:a-b(1)",
             "dir/",
         ] {
             assert!(App::parse(text).is_err(), "{text}");

@@ -101,8 +101,12 @@ fn receive(stream: &mut impl Read) -> io::Result<(u8, u8, String)> {
     let mut head = [0; HEAD_LEN];
     stream.read_exact(&mut head)?;
     let [kind, code, length @ ..] = head;
-    let mut text = Vec::new();
-    stream.take(u32::from_be_bytes(length).into()).read_to_end(&mut text)?;
+    let length = u32::from_be_bytes(length) as usize;
+    if length > MAX_SAID.max(MAX_REASON) {
+        return Err(io::ErrorKind::InvalidData.into());
+    }
+    let mut text = vec![0; length];
+    stream.read_exact(&mut text)?;
     Ok((kind, code, String::from_utf8_lossy(&text).into_owned()))
 }
 
@@ -171,6 +175,13 @@ mod tests {
     fn a_message_cut_short_counts_as_a_death() {
         let mut output = Vec::new();
         assert_eq!(wait(&encode(SAY, 0, "whole")[..3], &mut output), 71);
+        assert_eq!(wait(&encode(OUTCOME, 0, "whole")[..8], &mut output), 71);
+    }
+
+    #[test]
+    fn a_length_that_no_daemon_announces_is_not_believed() {
+        let endless = io::repeat(OUTCOME);
+        assert_eq!(wait(endless, &mut Vec::new()), 71);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The sockets on which the event loop hears commands. The first one is the link to the supervisor: reports go out there, and its end
 //! means that the supervisor is no more.
 
+use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::AsRawFd;
 
@@ -14,8 +15,10 @@ use crate::link::{Command, Report};
 #[derive(Debug)]
 pub struct Controls {
     streams: Vec<UnixStream>,
-    /// Reports that the socket did not take.
-    unsent: Vec<u8>,
+    /// What is left of a report of which the socket has taken a part.
+    begun: Vec<u8>,
+    /// Reports that the socket did not take. Invariant: none supersedes another, so there are few.
+    unsent: VecDeque<Report>,
 }
 
 /// What was heard on one of them.
@@ -36,7 +39,7 @@ impl Controls {
         for (token, stream) in streams.iter().enumerate() {
             registry.register(&mut SourceFd(&stream.as_raw_fd()), Token(token), Interest::READABLE)?;
         }
-        Ok(Self { streams, unsent: Vec::new() })
+        Ok(Self { streams, begun: Vec::new(), unsent: VecDeque::new() })
     }
 
     /// How many there are.
@@ -67,29 +70,38 @@ impl Controls {
 
     /// Tells the supervisor.
     pub fn report(&mut self, report: &Report) {
-        self.unsent.extend(report.encode());
+        self.unsent.retain(|earlier| !report.supersedes(earlier));
+        self.unsent.push_back(report.clone());
         self.flush();
     }
 
-    /// Sends what the link did not take before. A supervisor that does not read for long has other worries than the rest.
+    /// Sends what the link did not take before. Reports go whole, however slowly the supervisor reads: it would end a child that
+    /// breaks off.
     pub fn flush(&mut self) {
-        while !self.unsent.is_empty() {
-            match self.streams.get_mut(LINK).map(|link| link.write(&self.unsent)) {
-                Some(Ok(count @ 1..)) => drop(self.unsent.drain(..count)),
+        loop {
+            if self.begun.is_empty() {
+                let Some(report) = self.unsent.pop_front() else { return };
+                self.begun = report.encode();
+            }
+            match self.streams.get_mut(LINK).map(|link| link.write(&self.begun)) {
+                Some(Ok(count @ 1..)) => drop(self.begun.drain(..count)),
                 Some(Err(error)) if error.kind() == ErrorKind::Interrupted => {}
-                Some(Err(error)) if error.kind() == ErrorKind::WouldBlock && self.unsent.len() < MAX_UNSENT => return,
-                _ => self.unsent.clear(),
+                Some(Err(error)) if error.kind() == ErrorKind::WouldBlock => return,
+                _ => {
+                    self.begun.clear();
+                    return self.unsent.clear();
+                }
             }
         }
     }
 }
 
 const LINK: usize = 0;
-const MAX_UNSENT: usize = 4096;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::link::{Reports, VERSION};
 
     /// The controls of a child, and the supervisor's end of the link.
     fn controls() -> (Controls, UnixStream) {
@@ -106,6 +118,25 @@ mod tests {
         assert_eq!(controls.read(LINK), [Heard::Command(Command::Count), Heard::Command(Command::Retire)]);
         drop(far);
         assert_eq!(controls.read(LINK), [Heard::LinkEnded]);
+    }
+
+    #[test]
+    fn a_supervisor_that_reads_late_gets_whole_reports_and_the_last_of_each() {
+        let (mut controls, mut far) = controls();
+        for _ in 0..200_000 {
+            controls.report(&Report::Saturated);
+            controls.report(&Report::Relieved);
+        }
+        controls.report(&Report::Worn);
+        controls.report(&Report::Retired);
+        assert!(controls.unsent.len() <= 3, "{}", controls.unsent.len());
+        let (mut decoder, mut reports) = (Reports::of_version(VERSION), Vec::new());
+        let mut buffer = [0; 4093];
+        while let Ok(count @ 1..) = far.read(&mut buffer) {
+            decoder.add(&buffer[..count], &mut reports).unwrap();
+            controls.flush();
+        }
+        assert!(reports.ends_with(&[Report::Relieved, Report::Worn, Report::Retired]));
     }
 
     #[test]

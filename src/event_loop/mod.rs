@@ -131,6 +131,8 @@ enum Turned {
 pub struct Stopped {
     /// Requests that had begun and were not answered.
     pub abandoned: usize,
+    /// When the time is over that what still runs was given.
+    pub deadline: Instant,
 }
 
 impl EventLoop {

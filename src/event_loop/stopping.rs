@@ -60,7 +60,7 @@ impl EventLoop {
         match is_new || self.connections.iter().any(|(_, connection)| is_busy(connection)) {
             true if self.now < deadline => None,
             true => Some(self.abandon("graceful-timeout is over")),
-            false => Some(Stopped { abandoned: 0 }),
+            false => Some(Stopped { abandoned: 0, deadline }),
         }
     }
 
@@ -76,7 +76,7 @@ impl EventLoop {
             let names = self.connections.iter_mut().flat_map(|(_, connection)| connection.names_of_unanswered());
             names.take(MOST_NAMED).for_each(|name| log::warn!("{name} was not answered: {why}"));
         }
-        Stopped { abandoned }
+        Stopped { abandoned, deadline: self.now }
     }
 }
 

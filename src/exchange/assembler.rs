@@ -321,21 +321,35 @@ fn announced(params: &Params, role: Role) -> Result<Announced, Refusal> {
     let stdin = match role {
         // FastCGI 1.0 §6.3: it has no body, whatever CONTENT_LENGTH says of the browser's request.
         Role::Authorizer => Some(0),
-        _ => length_of(params.get(b"CONTENT_LENGTH")).ok_or(Refusal::BadContentLength)?,
+        _ => length_in(params, b"CONTENT_LENGTH").ok_or(Refusal::BadContentLength)?,
     };
     let data = match role {
-        Role::Filter => Some(length_of(params.get(b"FCGI_DATA_LENGTH")).ok_or(Refusal::BadDataLength)?),
+        Role::Filter => Some(length_in(params, b"FCGI_DATA_LENGTH").ok_or(Refusal::BadDataLength)?),
         _ => None,
     };
     Ok(Announced { head_only: method == b"HEAD", stdin, data })
 }
 
-/// Absent, empty (nginx) and -1 (Caddy) all mean that only the end of the stream tells. `None` for what is no length.
-fn length_of(value: Option<&[u8]>) -> Option<Option<u64>> {
+/// What the params of this name say; `None` for what is no length, and for two that differ: whoever stands in front may have gone by
+/// the other one. A later one that says nothing takes back what was said before, as a web server's settings do.
+fn length_in(params: &Params, name: &[u8]) -> Option<Option<u64>> {
+    let (mut length, mut said) = (None, None);
+    for value in params.all(name) {
+        length = length_of(value)?;
+        if length.is_some() && said.is_some_and(|said| Some(said) != length) {
+            return None;
+        }
+        said = length.or(said);
+    }
+    Some(length)
+}
+
+/// Empty (nginx) and -1 (Caddy) mean that only the end of the stream tells, as does none at all. `None` for what is no length.
+fn length_of(value: &[u8]) -> Option<Option<u64>> {
     match value {
-        None | Some(b"" | b"-1") => Some(None),
-        Some(digits) if digits.iter().all(u8::is_ascii_digit) => std::str::from_utf8(digits).ok()?.parse().ok().map(Some),
-        Some(_) => None,
+        b"" | b"-1" => Some(None),
+        digits if digits.iter().all(u8::is_ascii_digit) => std::str::from_utf8(digits).ok()?.parse().ok().map(Some),
+        _ => None,
     }
 }
 
@@ -504,10 +518,41 @@ mod tests {
     #[test]
     fn content_length_is_digits() {
         for (good, value) in [("0", 0), ("007", 7), ("18446744073709551615", u64::MAX)] {
-            assert_eq!(length_of(Some(good.as_bytes())), Some(Some(value)));
+            assert_eq!(length_of(good.as_bytes()), Some(Some(value)));
         }
         for bad in ["x", "1x", "+1", "-2", "--1", " 1", "1 ", "1.0", "0x1", "1,1", "18446744073709551616", "\u{0661}"] {
             expect_refused(params(&mut begun(LIMITS), &post(Some(bad))), Refusal::BadContentLength);
+        }
+    }
+
+    /// A POST that says this of its length, one param each.
+    fn post_of(lengths: &[&str]) -> Vec<u8> {
+        let lengths = lengths.iter().map(|length| ("CONTENT_LENGTH", *length));
+        pairs(&[("REQUEST_METHOD", "POST")].into_iter().chain(lengths).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn two_content_lengths_that_differ_are_refused() {
+        for lengths in
+            [&["3", "4"][..], &["4", "3"], &["3", "3", "4"], &["3", "", "4"], &["3", "-1", "0"], &["x", "3"], &["3", "x"]]
+        {
+            expect_refused(params(&mut begun(LIMITS), &post_of(lengths)), Refusal::BadContentLength);
+        }
+    }
+
+    /// nginx sends what `fastcgi_params` says, and then what a location says instead.
+    #[test]
+    fn content_lengths_that_do_not_differ_are_one_and_the_last_may_say_nothing() {
+        for lengths in [&["3", "3"][..], &["3", "03", "3"], &["", "3"], &["-1", "3"]] {
+            let mut assembler = begun(LIMITS);
+            expect_pending(params(&mut assembler, &post_of(lengths)));
+            expect_body(stdin(&mut assembler, b"abcd"), b"abc");
+        }
+        for lengths in [&["3", ""][..], &["", ""], &["3", "-1"]] {
+            let mut assembler = begun(LIMITS);
+            expect_pending(params(&mut assembler, &post_of(lengths)));
+            expect_pending(stdin(&mut assembler, b"abcd"));
+            expect_body(stdin_end(&mut assembler), b"abcd");
         }
     }
 

@@ -2,6 +2,8 @@
 
 use thiserror::Error;
 
+use super::reason;
+
 /// A checked head that has not been sent.
 #[derive(Clone, Debug)]
 pub struct Head {
@@ -50,7 +52,7 @@ pub enum BodyRule {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum HeadError {
-    /// Not three digits, a space and a reason.
+    /// Not three digits, then perhaps a space and a reason.
     #[error("status must be three digits, a space and a reason, as in '200 OK', not {0:?}")]
     Status(String),
     /// 1xx is not a final answer.
@@ -77,24 +79,25 @@ pub enum HeadError {
 }
 
 impl Head {
-    /// Checks a status line such as `200 OK`.
+    /// Checks a status line such as `200 OK`. Where its reason is empty the standard one takes its place, if there is one.
     ///
     /// # Errors
     /// [`HeadError`] as its variants say.
     pub fn new(status: &[u8]) -> Result<Self, HeadError> {
         check_control(status)?;
-        let code = match status {
-            [a @ b'1'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9', b' ', _, ..] => {
-                u16::from(a - b'0') * 100 + u16::from(b - b'0') * 10 + u16::from(c - b'0')
+        let (code, reason) = match status {
+            [a @ b'1'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9', reason @ ..] if matches!(reason, [] | [b' ', ..]) => {
+                (u16::from(a - b'0') * 100 + u16::from(b - b'0') * 10 + u16::from(c - b'0'), reason)
             }
             _ => return Err(HeadError::Status(text(status))),
         };
         if code < 200 {
             return Err(HeadError::Interim(code));
         }
+        let is_empty = reason.iter().all(u8::is_ascii_whitespace);
         Ok(Self {
             fields: Vec::with_capacity(TYPICAL_LEN),
-            status: status.to_vec(),
+            status: if is_empty { reason::status(code) } else { status.to_vec() },
             code,
             content_length: None,
             status_place: StatusPlace::Last,
@@ -160,12 +163,6 @@ impl Head {
     /// # Errors
     /// [`HeadError::TooLong`] if it does not fit in one record.
     pub fn encode(&self, head_only: bool) -> Result<(Vec<u8>, BodyRule), HeadError> {
-        let rule = match self.content_length {
-            _ if self.body_source == BodySource::WebServer => BodyRule::Replaced,
-            _ if head_only || self.forbids_body() => BodyRule::Nothing,
-            Some(length) => BodyRule::Exactly(length),
-            None => BodyRule::Open,
-        };
         let mut bytes = Vec::with_capacity(self.fields.len() + self.status.len() + "Status: \r\n\r\n".len());
         if self.status_place == StatusPlace::First {
             append(&mut bytes, b"Status", &self.status);
@@ -177,7 +174,17 @@ impl Head {
         bytes.extend_from_slice(b"\r\n");
         match bytes.len() > usize::from(u16::MAX) {
             true => Err(HeadError::TooLong(bytes.len())),
-            false => Ok((bytes, rule)),
+            false => Ok((bytes, self.body_rule(head_only))),
+        }
+    }
+
+    /// How many body bytes may follow.
+    pub fn body_rule(&self, head_only: bool) -> BodyRule {
+        match self.content_length {
+            _ if self.body_source == BodySource::WebServer => BodyRule::Replaced,
+            _ if head_only || self.forbids_body() => BodyRule::Nothing,
+            Some(length) => BodyRule::Exactly(length),
+            None => BodyRule::Open,
         }
     }
 
@@ -298,8 +305,21 @@ mod tests {
     }
 
     #[test]
+    fn a_status_without_a_reason_has_the_standard_one_or_none() {
+        for (status, line) in [
+            ("404", "Status: 404 Not Found\r\n\r\n"),
+            ("404 ", "Status: 404 Not Found\r\n\r\n"),
+            ("404 \t ", "Status: 404 Not Found\r\n\r\n"),
+            ("299 ", "Status: 299\r\n\r\n"),
+            ("404 Nothing", "Status: 404 Nothing\r\n\r\n"),
+        ] {
+            assert_eq!(encoded(status, &[], false).unwrap().0, line);
+        }
+    }
+
+    #[test]
     fn a_status_line_is_checked() {
-        for bad in ["", "200", "200 ", "20 OK", "2000 OK", "OK 200", "abc def", "099 Low"] {
+        for bad in ["", "20 OK", "200OK", "200\tOK", "2000 OK", "OK 200", "abc def", "099 Low"] {
             assert!(matches!(Head::new(bad.as_bytes()), Err(HeadError::Status(_))), "{bad:?}");
         }
         assert_eq!(Head::new(b"103 Early Hints").unwrap_err(), HeadError::Interim(103));

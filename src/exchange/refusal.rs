@@ -14,13 +14,13 @@ pub enum Refusal {
     MalformedParams,
     /// The parameters have more bytes or pairs than allowed.
     ParamsTooLarge,
-    /// CONTENT_LENGTH is not a length.
+    /// CONTENT_LENGTH is not a length, or two of them differ.
     BadContentLength,
     /// No REQUEST_METHOD was sent.
     NoMethod,
     /// FCGI_STDIN ended before CONTENT_LENGTH bytes.
     BodyCutShort,
-    /// FCGI_DATA_LENGTH is not a length.
+    /// FCGI_DATA_LENGTH is not a length, or two of them differ.
     BadDataLength,
     /// FCGI_DATA ended before FCGI_DATA_LENGTH bytes.
     DataCutShort,
@@ -81,10 +81,10 @@ impl Refusal {
         Cow::Borrowed(match self {
             Self::MalformedParams => "its FCGI_PARAMS do not decode",
             Self::ParamsTooLarge => "its FCGI_PARAMS exceed max-params-size or max-params",
-            Self::BadContentLength => "its CONTENT_LENGTH is not a number",
+            Self::BadContentLength => "its CONTENT_LENGTH is not one number",
             Self::NoMethod => "it has no REQUEST_METHOD: does the web server's site include fastcgi_params?",
             Self::BodyCutShort => "its body ended before CONTENT_LENGTH bytes",
-            Self::BadDataLength => "its FCGI_DATA_LENGTH is not a number",
+            Self::BadDataLength => "its FCGI_DATA_LENGTH is not one number",
             Self::DataCutShort => "its FCGI_DATA ended before FCGI_DATA_LENGTH bytes",
             Self::BodyTooLarge => "its body exceeds max-body-size",
             Self::BodyNotStored => "its body could not be stored in the temp directory",

@@ -29,14 +29,36 @@ pub enum ReplyError {
     /// The head cannot be sent: the application's fault.
     #[error(transparent)]
     Head(#[from] HeadError),
-    /// The body is shorter than its Content-Length: the application's fault. The connection has been cut.
-    #[error("the response body has {sent} bytes, but its Content-Length says {expected}: connection cut")]
+    /// The body is shorter than its Content-Length: the application's fault. Nothing was sent, so the reply can still be refused.
+    #[error("the response body has {sent} bytes, but its Content-Length says {expected}")]
     BodyShort {
+        /// What Content-Length said.
+        expected: u64,
+        /// What there was to be sent.
+        sent: u64,
+    },
+    /// The same, and a part of it was sent. The connection has been cut.
+    #[error("the response body has {sent} bytes, but its Content-Length says {expected}: connection cut")]
+    BodyCutShort {
         /// What Content-Length said.
         expected: u64,
         /// What there was.
         sent: u64,
     },
+    /// The application writes on behind the end of the body: its fault. The answer is complete and has ended.
+    #[error("the response is complete: nothing can be written behind Content-Length bytes, or where there is no body")]
+    Complete,
+}
+
+/// What is still wanted of a body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Demand {
+    /// More of it, as far as is known.
+    More,
+    /// No more: all that Content-Length says is there.
+    Met,
+    /// Not a byte: the answer has no body, or the web server makes it.
+    Nothing,
 }
 
 /// The right to answer one request.
@@ -48,6 +70,8 @@ pub struct Reply {
     head: Option<Head>,
     state: State,
     excess: u64,
+    /// Bytes that were given for a body although the answer has none.
+    unwanted: u64,
     /// The beginning of an authorizer's body. mod_fcgid and lighttpd let a request in at a head that says 200, whether
     /// END_REQUEST comes or not, so that head waits until the answer is known to be whole.
     held: Option<Vec<u8>>,
@@ -73,6 +97,7 @@ impl Reply {
             head: None,
             state: State::HeadUnsent,
             excess: 0,
+            unwanted: 0,
             held: None,
             sent_head: (0, 0),
             account: None,
@@ -145,6 +170,21 @@ impl Reply {
         }
     }
 
+    /// What is still wanted of the body; more of it as long as there is no head.
+    pub fn demand(&self) -> Demand {
+        let (rule, there) = match (self.state, &self.head) {
+            (State::Body { rule, sent }, _) => (rule, sent),
+            (State::HeadUnsent, Some(head)) => (head.body_rule(self.head_only), self.held_length()),
+            (State::HeadUnsent, None) => return Demand::More,
+            (State::Ended, _) => return Demand::Met,
+        };
+        match rule {
+            BodyRule::Nothing | BodyRule::Replaced => Demand::Nothing,
+            BodyRule::Exactly(expected) if there >= expected => Demand::Met,
+            BodyRule::Exactly(_) | BodyRule::Open => Demand::More,
+        }
+    }
+
     /// Whether the peer has given the request up.
     pub fn is_aborted(&self) -> bool {
         self.sending.is_aborted()
@@ -170,16 +210,35 @@ impl Reply {
         self.sending.write_errors(text);
     }
 
+    /// Counts a piece behind the end of the body, which is not sent.
+    pub fn leave_out(&mut self, piece: &[u8]) {
+        let length = piece.len() as u64;
+        self.unwanted = self.unwanted.saturating_add(length);
+        if !self.head_only && self.body_source() == BodySource::Application {
+            self.excess = self.excess.saturating_add(length);
+        }
+    }
+
     /// Sends a piece of the body, and the head before the first. Waits, in `pause`, while the sink is full, and sends what is long
-    /// there, too.
+    /// there, too. Where there is no body, the head goes out with the end.
     ///
     /// # Errors
     /// [`ReplyError`]; the reply can still be refused if the head was not sent.
     pub fn write(&mut self, piece: &[u8], pause: &dyn Pause) -> Result<(), ReplyError> {
+        // Also for an empty piece: an application may have nothing else to give for ever.
+        self.sending.check_abort()?;
         if piece.is_empty() {
             return Ok(());
         }
-        self.sending.check_abort()?;
+        let demand = self.demand();
+        if demand != Demand::More {
+            self.leave_out(piece);
+            if demand == Demand::Nothing && self.unwanted <= MAX_UNWANTED {
+                return Ok(());
+            }
+            self.end(&[], pause)?;
+            return Err(ReplyError::Complete);
+        }
         if self.hold(piece) {
             return Ok(());
         }
@@ -193,6 +252,9 @@ impl Reply {
     /// # Errors
     /// [`ReplyError`]; the reply can still be refused if the head was not sent.
     pub fn end(&mut self, pieces: &[&[u8]], pause: &dyn Pause) -> Result<(), ReplyError> {
+        if self.state == State::Ended {
+            return Ok(());
+        }
         self.sending.check_abort()?;
         let (head, held) = self.start()?;
         let mut parts = Vec::with_capacity(pieces.len() + 2);
@@ -205,6 +267,19 @@ impl Reply {
         self.state = State::Ended;
         self.settle();
         Ok(())
+    }
+
+    /// Says how many bytes are left of the body, before the first of them is sent.
+    ///
+    /// # Errors
+    /// [`ReplyError::BodyShort`] if those are too few, and nothing was sent yet.
+    pub fn announce_rest(&self, length: u64) -> Result<(), ReplyError> {
+        let rule = self.head.as_ref().map(|head| head.body_rule(self.head_only));
+        let sent = self.held_length() + length;
+        match rule {
+            Some(BodyRule::Exactly(expected)) if sent < expected => Err(ReplyError::BodyShort { expected, sent }),
+            _ => Ok(()),
+        }
     }
 
     /// Sends `length` bytes of a file from `offset` as a piece of the body, without copying them through this process.
@@ -247,9 +322,7 @@ impl Reply {
     pub fn end_aborted(&mut self) {
         self.refuse(Refusal::Aborted);
         if self.state != State::Ended {
-            self.state = State::Ended;
-            self.sending.end_here();
-            self.settle();
+            self.end_here();
         }
     }
 
@@ -306,18 +379,26 @@ impl Reply {
     fn check_complete(&mut self) -> Result<(), ReplyError> {
         match self.state {
             State::Body { rule: BodyRule::Exactly(expected), sent } if sent < expected => {
-                match self.is_authorizers() && self.sending.sent() == 0 {
-                    true => self.state = State::HeadUnsent,
-                    false => self.cut(),
+                if self.sending.sent() == 0 {
+                    self.state = State::HeadUnsent;
+                    return Err(ReplyError::BodyShort { expected, sent });
                 }
-                Err(ReplyError::BodyShort { expected, sent })
+                self.cut();
+                Err(ReplyError::BodyCutShort { expected, sent })
             }
             _ => Ok(()),
         }
     }
 
-    fn is_authorizers(&self) -> bool {
-        self.status_place == StatusPlace::First
+    fn held_length(&self) -> u64 {
+        self.held.as_ref().map_or(0, |held| held.len() as u64)
+    }
+
+    /// Ends the answer where it is: by what was sent, nothing of it is missing.
+    fn end_here(&mut self) {
+        self.state = State::Ended;
+        self.sending.end_here();
+        self.settle();
     }
 
     fn cut(&mut self) {
@@ -332,7 +413,8 @@ impl Drop for Reply {
         match self.state {
             State::HeadUnsent | State::Body { .. } if self.is_aborted() => self.end_aborted(),
             State::HeadUnsent => self.refuse(Refusal::ApplicationFailed),
-            State::Body { .. } => self.cut(),
+            State::Body { .. } if self.demand() == Demand::More => self.cut(),
+            State::Body { .. } => self.end_here(),
             State::Ended => {}
         }
     }
@@ -340,6 +422,8 @@ impl Drop for Reply {
 
 /// How much of an authorizer's body waits for its end. Longer ones are streamed as everybody's.
 const MAX_HELD: usize = MAX_CONTENT_LEN;
+/// How much an application may write where there is no body: many answer HEAD as they answer GET. One that never stops must be stopped.
+const MAX_UNWANTED: u64 = 1024 * 1024;
 
 #[cfg(test)]
 mod tests {
@@ -696,8 +780,9 @@ mod tests {
         let (recorder, mut reply) = opened("200 OK", &[("Content-Length", "5")]);
         reply.write(b"abc", &NothingHeld).unwrap();
         reply.write(b"defg", &NothingHeld).unwrap();
-        reply.write(b"hi", &NothingHeld).unwrap();
-        reply.end(&[b"j", b"k"], &NothingHeld).unwrap();
+        assert!(matches!(reply.write(b"hi", &NothingHeld), Err(ReplyError::Complete)));
+        assert!(matches!(reply.write(b"jk", &NothingHeld), Err(ReplyError::Complete)));
+        reply.end(&[b"l"], &NothingHeld).unwrap();
         let records = records(&recorder.bytes());
         assert_eq!(body_of(&records), b"abcde");
         assert_eq!(records.iter().filter(|(kind, content)| *kind == 6 && content.is_empty()).count(), 1);
@@ -720,9 +805,70 @@ mod tests {
         reply.write(b"abc", &NothingHeld).unwrap();
         recorder.take();
         let result = reply.end(&[b"d"], &NothingHeld);
-        assert!(matches!(result, Err(ReplyError::BodyShort { expected: 5, sent: 4 })), "{result:?}");
+        assert!(matches!(result, Err(ReplyError::BodyCutShort { expected: 5, sent: 4 })), "{result:?}");
         drop(reply);
         assert_eq!(recorder.take(), [Call::Cut(KEPT)], "once");
+    }
+
+    #[test]
+    fn a_body_shorter_than_its_content_length_is_a_500_while_nothing_was_sent() {
+        let pieces: [&[&[u8]]; 3] = [&[], &[b"ab", b"cd"], &[b"", b""]];
+        for pieces in pieces {
+            let (recorder, mut reply) = opened("200 OK", &[("Content-Length", "5")]);
+            reply.write(b"", &NothingHeld).unwrap();
+            let result = reply.end(pieces, &NothingHeld);
+            assert!(matches!(result, Err(ReplyError::BodyShort { expected: 5, .. })), "{result:?}");
+            drop(reply);
+            let [Call::End(KEPT, bytes)] = &recorder.take()[..] else { panic!("one end") };
+            assert_eq!(records(bytes)[0].1, Refusal::ApplicationFailed.document(false));
+        }
+        let (recorder, reply) = opened("200 OK", &[("Content-Length", "5")]);
+        assert!(matches!(reply.announce_rest(4), Err(ReplyError::BodyShort { expected: 5, sent: 4 })));
+        reply.announce_rest(5).unwrap();
+        assert!(recorder.take().is_empty());
+    }
+
+    #[test]
+    fn what_is_wanted_of_a_body_is_told_as_it_goes() {
+        let (_, mut reply) = reply();
+        assert_eq!(reply.demand(), Demand::More, "there is no head");
+        reply.set_head(head("200 OK", &[("Content-Length", "3")])).unwrap();
+        for (piece, demand) in [(b"a", Demand::More), (b"b", Demand::More), (b"c", Demand::Met)] {
+            reply.write(piece, &NothingHeld).unwrap();
+            assert_eq!(reply.demand(), demand);
+        }
+        drop(reply);
+        let demand = |status: &str, headers: &[(&str, &str)]| opened(status, headers).1.demand();
+        assert_eq!(demand("200 OK", &[("Content-Length", "0")]), Demand::Met);
+        assert_eq!(demand("204 No Content", &[]), Demand::Nothing);
+        assert_eq!(demand("304 Not Modified", &[("Content-Length", "3")]), Demand::Nothing);
+        let (_, mut allowing) = allowing(&[("Content-Length", "3")]);
+        allowing.write(b"abc", &NothingHeld).unwrap();
+        assert_eq!(allowing.demand(), Demand::Met, "although it waits");
+    }
+
+    #[test]
+    fn dropped_behind_the_end_of_its_body_it_ends() {
+        let (recorder, mut reply) = opened("200 OK", &[("Content-Length", "3")]);
+        reply.write(b"abc", &NothingHeld).unwrap();
+        recorder.take();
+        drop(reply);
+        assert_eq!(recorder.take(), [ended(b"")]);
+    }
+
+    #[test]
+    fn much_is_written_where_there_is_no_body_and_not_for_ever() {
+        let (recorder, mut reply) = opened("304 Not Modified", &[]);
+        let piece = vec![b'x'; MAX_UNWANTED as usize / 4];
+        for _ in 0..4 {
+            reply.write(&piece, &NothingHeld).unwrap();
+        }
+        assert!(recorder.take().is_empty());
+        for _ in 0..2 {
+            assert!(matches!(reply.write(b"x", &NothingHeld), Err(ReplyError::Complete)));
+        }
+        drop(reply);
+        assert_eq!(recorder.take(), [ended(&stdout(b"Status: 304 Not Modified\r\n\r\n"))]);
     }
 
     /// An authorizer's reply with a head that lets the request in.
@@ -1001,7 +1147,7 @@ mod tests {
         expect_told(false, end(&[]), 201, 3);
         expect_told(true, end(&[]), 201, 0);
         expect_told(false, end(&[("Content-Length", "1")]), 201, 1);
-        expect_told(false, end(&[("Content-Length", "9")]), 201, 0);
+        expect_told(false, end(&[("Content-Length", "9")]), 500, document);
         expect_told(false, write, 201, 4);
         expect_told(false, |_, _| (), 500, document);
         expect_told(true, |_, _| (), 500, 0);

@@ -108,6 +108,12 @@ impl Params {
         self.0.bytes.len() as u64
     }
 
+    /// All values of `name`, in the order they came.
+    pub fn all<'a>(&'a self, name: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
+        let as_long = self.0.pairs.iter().filter(move |pair| pair.name_length as usize == name.len());
+        as_long.map(|pair| self.slices(*pair)).filter(move |(found, _)| *found == name).map(|(_, value)| value)
+    }
+
     /// The value of `name`; of several, the last.
     pub fn get(&self, name: &[u8]) -> Option<&[u8]> {
         // Few names are as long as another, so that hardly any has to be looked at.
@@ -145,6 +151,7 @@ mod tests {
         let all: Vec<_> = params.iter().collect();
         assert_eq!(all, [(&b"A"[..], &b"1"[..]), (b"B", b""), (b"A", b"2"), (b"", b"x")]);
         assert_eq!(params.get(b"A"), Some(&b"2"[..]));
+        assert_eq!(params.all(b"A").collect::<Vec<_>>(), [b"1", b"2"]);
         assert_eq!(params.get(b"B"), Some(&b""[..]));
         assert_eq!(params.get(b"C"), None);
     }

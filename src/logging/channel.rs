@@ -51,6 +51,32 @@ impl Message {
     }
 }
 
+/// How much is taken from one child before others have their turn, in bytes. A message costs something beside its length.
+#[derive(Debug)]
+pub struct Allowance(usize);
+
+impl Allowance {
+    /// What a child may say in a turn of the supervisor.
+    pub fn of_a_turn() -> Self {
+        Self(TURN)
+    }
+
+    /// For what a child has left behind at its end: more than its sockets and pipes hold. Processes that the application has left
+    /// behind may still write there, so that it has no end of itself.
+    pub fn of_last_words() -> Self {
+        Self(LAST_WORDS)
+    }
+
+    /// Whether there is nothing left of it: then there may be more to read.
+    pub fn is_used_up(&self) -> bool {
+        self.0 == 0
+    }
+
+    pub(super) fn take(&mut self, length: usize) {
+        self.0 = self.0.saturating_sub(length + MESSAGE_COST);
+    }
+}
+
 /// The supervisor's end.
 #[derive(Debug)]
 pub struct Reader {
@@ -64,15 +90,15 @@ impl Reader {
         Self { socket, is_at_end: false }
     }
 
-    /// The next message, if one is there. Never waits. A child can write as quickly as this reads, so do not read from one until
-    /// there is nothing left while others wait.
-    pub fn read(&mut self) -> Option<Message> {
+    /// The next message, if one is there and `allowance` is not used up. Never waits. A child can write as quickly as this reads, so
+    /// what is skipped counts, too: what is no message was sent by the application itself.
+    pub fn read(&mut self, allowance: &mut Allowance) -> Option<Message> {
         let mut buffer = [0; MAX_MESSAGE_LEN];
-        while !self.is_at_end {
+        while !self.is_at_end && !allowance.is_used_up() {
             match log_io::receive(self.socket.as_fd(), &mut buffer) {
                 Ok(0) => self.is_at_end = true,
                 Ok(length) => {
-                    // What is no message was sent by the application itself.
+                    allowance.take(length);
                     if let Some(message) = buffer.get(..length).and_then(Message::decode) {
                         return Some(message);
                     }
@@ -180,6 +206,11 @@ const fn level_kind(level: Level) -> u8 {
 const LEVELS: [Level; 5] = [Level::Error, Level::Warn, Level::Info, Level::Debug, Level::Trace];
 /// The kind of a line of the access log; records have their level's.
 const ACCESS: u8 = b'A';
+/// Fewer short messages than a socket holds, so that a child which writes as quickly as it can uses it up.
+const TURN: usize = 64 * 1024;
+const LAST_WORDS: usize = 4 << 20;
+/// A line of the log costs about as much work as copying so many bytes.
+const MESSAGE_COST: usize = 256;
 /// The longest message; longer texts are several.
 const MAX_MESSAGE_LEN: usize = 32 * 1024;
 /// An application that prints more at once has a mistake.
@@ -198,6 +229,10 @@ mod tests {
         (reader, Sender::new(socket).unwrap())
     }
 
+    fn next(reader: &mut Reader) -> Option<Message> {
+        reader.read(&mut Allowance::of_a_turn())
+    }
+
     fn record(level: Level, text: &str) -> Message {
         Message::Record { level, text: text.to_owned() }
     }
@@ -205,20 +240,20 @@ mod tests {
     #[test]
     fn records_and_access_lines_arrive_in_order_and_then_the_end() {
         let (mut reader, sender) = pair();
-        assert_eq!(reader.read(), None);
+        assert_eq!(next(&mut reader), None);
         for level in LEVELS {
             sender.record(level, format_args!("two\nlines"));
         }
         sender.record(Level::Info, format_args!(""));
         sender.access("GET / 200");
         for level in LEVELS {
-            assert_eq!(reader.read(), Some(record(level, "two\nlines")));
+            assert_eq!(next(&mut reader), Some(record(level, "two\nlines")));
         }
-        assert_eq!(reader.read(), Some(record(Level::Info, "")));
-        assert_eq!(reader.read(), Some(Message::Access { line: "GET / 200".to_owned() }));
-        assert_eq!((reader.read(), reader.is_at_end()), (None, false));
+        assert_eq!(next(&mut reader), Some(record(Level::Info, "")));
+        assert_eq!(next(&mut reader), Some(Message::Access { line: "GET / 200".to_owned() }));
+        assert_eq!((next(&mut reader), reader.is_at_end()), (None, false));
         drop(sender);
-        assert_eq!((reader.read(), reader.is_at_end()), (None, true));
+        assert_eq!((next(&mut reader), reader.is_at_end()), (None, true));
     }
 
     #[test]
@@ -227,7 +262,7 @@ mod tests {
         let text = "größe\n".repeat(MAX_MESSAGE_LEN / 4);
         sender.record(Level::Info, format_args!("{text}"));
         let mut received = String::new();
-        while let Some(Message::Record { text, .. }) = reader.read() {
+        while let Some(Message::Record { text, .. }) = next(&mut reader) {
             assert!(text.ends_with('\n'));
             received.push_str(&text);
         }
@@ -235,7 +270,7 @@ mod tests {
         let reading = std::thread::spawn(move || {
             let (mut length, mut last) = (0, String::new());
             while !reader.is_at_end() {
-                if let Some(Message::Record { text, .. }) = reader.read() {
+                if let Some(Message::Record { text, .. }) = next(&mut reader) {
                     length += text.len();
                     last = text;
                 }
@@ -260,12 +295,12 @@ mod tests {
         let begin = std::time::Instant::now();
         (0..1000).for_each(|_| sender.access("lost too"));
         assert!(begin.elapsed() < 10 * PATIENCE, "each of them waited");
-        let received = std::iter::from_fn(|| reader.read()).count() as u64;
+        let received = std::iter::from_fn(|| next(&mut reader)).count() as u64;
         sender.record(Level::Info, format_args!("taken again"));
         let lost = sent - received + 1000;
         let told = format!("log lines of this process that were lost because the supervisor did not take them: {lost}");
-        assert_eq!(reader.read(), Some(record(Level::Warn, &told)));
-        assert_eq!(reader.read(), Some(record(Level::Info, "taken again")));
+        assert_eq!(next(&mut reader), Some(record(Level::Warn, &told)));
+        assert_eq!(next(&mut reader), Some(record(Level::Info, "taken again")));
         assert!(!sender.is_stuck.load(Ordering::Relaxed));
     }
 
@@ -283,7 +318,30 @@ mod tests {
         for bytes in [b"?x".as_slice(), b"\0", b"I\xff"] {
             log_io::send(sender.socket.as_fd(), bytes, NoRoom::GiveUp).unwrap();
         }
-        assert_eq!(reader.read(), Some(record(Level::Info, "\u{fffd}")));
-        assert_eq!(reader.read(), None);
+        assert_eq!(next(&mut reader), Some(record(Level::Info, "\u{fffd}")));
+        assert_eq!(next(&mut reader), None);
+    }
+
+    #[test]
+    fn what_is_no_message_uses_up_the_allowance_as_well() {
+        let (mut reader, sender) = pair();
+        for _ in 0..100 {
+            log_io::send(sender.socket.as_fd(), b"?", NoRoom::GiveUp).unwrap();
+        }
+        sender.record(Level::Info, format_args!("behind them"));
+        let mut allowance = Allowance(50 * (MESSAGE_COST + 1));
+        assert_eq!((reader.read(&mut allowance), allowance.is_used_up()), (None, true));
+        assert_eq!(next(&mut reader), Some(record(Level::Info, "behind them")));
+    }
+
+    #[test]
+    fn a_message_that_is_too_long_is_cut_and_the_next_one_is_whole() {
+        let (mut reader, sender) = pair();
+        let mut huge = vec![b'x'; 3 * MAX_MESSAGE_LEN];
+        huge[0] = b'I';
+        log_io::send(sender.socket.as_fd(), &huge, NoRoom::GiveUp).unwrap();
+        sender.record(Level::Info, format_args!("whole"));
+        assert!(matches!(next(&mut reader), Some(Message::Record { text, .. }) if text.len() == MAX_MESSAGE_LEN - 1));
+        assert_eq!(next(&mut reader), Some(record(Level::Info, "whole")));
     }
 }

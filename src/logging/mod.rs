@@ -40,7 +40,7 @@ use channel::Sender;
 use front::FRONT;
 use hub::Hub;
 
-pub use channel::{Message, Reader, channel};
+pub use channel::{Allowance, Message, Reader, channel};
 pub use error::Error;
 pub use line::Line;
 pub use settings::{Facility, Settings, Target, UnknownFacility};
@@ -97,10 +97,10 @@ pub fn write_access(process: u32, line: &str) {
     with_hub(|hub| hub.write_access(process, line));
 }
 
-/// Writes what a child of a pool says, as far as it is there, but only so much that others get their turn. Look whether the reader
-/// is at its end then.
-pub fn pass_on(reader: &mut Reader, pool: &str, process: u32) {
-    for message in std::iter::from_fn(|| reader.read()).take(MOST_AT_ONCE) {
+/// Writes what a child of a pool says, as far as it is there, but no more than `allowance`, so that others get their turn. Look
+/// whether the reader is at its end then.
+pub fn pass_on(reader: &mut Reader, pool: &str, process: u32, allowance: &mut Allowance) {
+    while let Some(message) = reader.read(allowance) {
         match message {
             Message::Record { level, text } => write(level, pool, process, &text),
             Message::Access { line } => write_access(process, &line),
@@ -109,8 +109,8 @@ pub fn pass_on(reader: &mut Reader, pool: &str, process: u32) {
 }
 
 /// The same for a child's stray output.
-pub fn pass_on_lines(lines: &mut Lines, level: Level, pool: &str, process: u32) {
-    lines.read_some().for_each(|line| write(level, pool, process, &line));
+pub fn pass_on_lines(lines: &mut Lines, level: Level, pool: &str, process: u32, allowance: &mut Allowance) {
+    lines.read_some(allowance).iter().for_each(|line| write(level, pool, process, line));
 }
 
 /// What to poll for writing, to [`flush`] then: targets for which lines wait.
@@ -166,5 +166,3 @@ fn with_hub(action: impl FnOnce(&mut Hub)) {
         action(hub);
     }
 }
-
-const MOST_AT_ONCE: usize = 128;

@@ -2,6 +2,7 @@ use std::fs::File;
 use std::io::{self, ErrorKind, Read};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
+use super::channel::Allowance;
 use crate::sys::log_io;
 
 /// What comes out of a pipe, line by line: standard output and error of a child, for what neither Python nor we write there.
@@ -42,13 +43,19 @@ impl Lines {
         }
     }
 
-    /// The lines that one more read of the pipe makes whole. None of them is left behind, so that polling the pipe tells when there
-    /// is more.
-    pub fn read_some(&mut self) -> impl Iterator<Item = String> {
-        if !self.is_ended {
-            self.fill();
+    /// The lines that more reads of the pipe make whole, until `allowance` is used up. None of those is left behind, so that polling
+    /// the pipe tells when there is more. Empty lines cost as much as others.
+    pub fn read_some(&mut self, allowance: &mut Allowance) -> Vec<String> {
+        let mut lines = Vec::new();
+        loop {
+            while let Some(line) = self.take_line() {
+                allowance.take(line.len());
+                lines.push(line);
+            }
+            if self.is_ended || allowance.is_used_up() || !self.fill() {
+                return lines;
+            }
         }
-        std::iter::from_fn(|| self.take_line())
     }
 
     /// Everybody has closed the other end, and everything was read.
@@ -134,15 +141,17 @@ mod tests {
     }
 
     #[test]
-    fn one_read_leaves_no_whole_line_behind() {
+    fn a_turn_has_an_end_and_leaves_no_whole_line_behind() {
         let (mut lines, mut writer) = pipe();
         writer.write_all("x\n".repeat(3000).as_bytes()).unwrap();
-        assert_eq!(lines.read_some().count(), 2048);
+        let mut turn = Allowance::of_a_turn();
+        assert_eq!((lines.read_some(&mut turn).len(), turn.is_used_up()), (2048, true));
         writer.write_all(b"last").unwrap();
         drop(writer);
-        assert_eq!((lines.read_some().count(), lines.is_at_end()), (3000 - 2048, false));
-        assert_eq!((lines.read_some().collect(), lines.is_at_end()), (vec!["last".to_owned()], true));
-        assert_eq!(lines.read_some().count(), 0);
+        let rest = |lines: &mut Lines| lines.read_some(&mut Allowance::of_a_turn());
+        assert_eq!((rest(&mut lines).len(), lines.is_at_end()), (3000 - 2048, false));
+        assert_eq!((rest(&mut lines), lines.is_at_end()), (vec!["last".to_owned()], true));
+        assert!(rest(&mut lines).is_empty());
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -20,7 +20,7 @@ use crate::sys::poll::Interest;
 use crate::sys::process::EX_SOFTWARE;
 use crate::sys::{self, signal};
 use crate::workers::Source;
-use crate::wsgi::interpreter::LINKED_VERSION;
+use crate::wsgi::interpreter::{LINKED_VERSION, Threads};
 use crate::{logging, workers};
 
 /// Lives the life of a child, and ends the process.
@@ -114,14 +114,15 @@ fn serve(
     drop(worker);
     (&*link).write_all(&Report::Ready.encode())?;
     drop(not_yet);
-    let stopped = event_loop.stand_by()?;
-    limit_the_end(pool.graceful_timeout);
-    let patience = if stopped.abandoned > 0 { Duration::ZERO } else { pool.graceful_timeout };
-    let running = interpreter.join_workers(&threads, Instant::now() + patience);
+    let deadline = event_loop.stand_by()?.deadline;
+    let threads = Arc::new(threads);
+    limit_the_end(&threads, deadline);
+    let running = interpreter.join_workers(&threads, deadline);
     if running == 0 {
         interpreter.finish();
     } else {
         log::warn!("requests that still run, perhaps for nobody: {running}; the application's exit handlers do not run");
+        soon(move || name_the_unfinished(&threads));
     }
     // Threads of the application may still run, and Python cannot be taken down under them.
     sys::process::exit_now(0)
@@ -152,13 +153,17 @@ fn adopt(pool: &config::Pool, numbers: &[RawFd]) -> Result<(Vec<event_loop::List
 }
 
 /// The application's own threads and exit handlers may hang; the process ends all the same.
-fn limit_the_end(limit: Duration) {
+fn limit_the_end(threads: &Arc<Threads>, deadline: Instant) {
+    let threads = Arc::clone(threads);
+    // What ends at once still needs a moment to do so.
+    let deadline = deadline.max(Instant::now() + END_SLACK);
     let watchdog = thread::Builder::new().name("pyfcgid-end".to_owned());
     let result = watchdog.spawn(move || {
-        thread::sleep(limit + END_SLACK);
-        // Said by another thread: a log that nobody reads must not hold up the end as well.
-        thread::spawn(|| log::warn!("the application's threads or exit handlers did not end within graceful-timeout"));
-        thread::sleep(LAST_WORDS);
+        thread::sleep(deadline.saturating_duration_since(Instant::now()));
+        if soon(move || name_the_unfinished(&threads)) != Some(true) {
+            thread::sleep(END_SLACK);
+            soon(|| log::warn!("the application's threads or exit handlers did not end within graceful-timeout"));
+        }
         sys::process::exit_now(0)
     });
     if let Err(error) = result {
@@ -166,5 +171,29 @@ fn limit_the_end(limit: Duration) {
     }
 }
 
+/// Whether there were any.
+fn name_the_unfinished(threads: &Threads) -> bool {
+    let unfinished = threads.of_the_application();
+    let named = unfinished.iter().take(MOST_NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
+    let more =
+        if unfinished.len() > MOST_NAMED { format!(" and {} more", unfinished.len() - MOST_NAMED) } else { String::new() };
+    if !unfinished.is_empty() {
+        log::warn!(
+            "threads that were not done within graceful-timeout: {named}{more}; the application's exit handlers do not run"
+        );
+    }
+    !unfinished.is_empty()
+}
+
+/// Runs this on another thread and waits a moment for what it says: a log that nobody reads, or a GIL that nobody puts down, must not
+/// hold up the end as well.
+fn soon<T: Send + 'static>(run: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    let (sender, receiver) = mpsc::channel();
+    thread::Builder::new().spawn(move || sender.send(run())).ok()?;
+    receiver.recv_timeout(LAST_WORDS).ok()
+}
+
 const LAST_WORDS: Duration = Duration::from_millis(100);
+/// More would say nothing more.
+const MOST_NAMED: usize = 8;
 const END_SLACK: Duration = Duration::from_secs(1);

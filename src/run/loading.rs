@@ -1,10 +1,11 @@
 //! From a process to an interpreter that is ready to import: the same for serving and for checking.
 
 use std::io;
+use std::path::Path;
 
 use super::error::Error;
 use super::settings::DESCRIPTORS_BESIDE_CONNECTIONS;
-use crate::config;
+use crate::config::{self, AppSource};
 use crate::exchange::Body;
 use crate::sys;
 use crate::wsgi::interpreter::Interpreter;
@@ -41,8 +42,16 @@ pub fn start(pool: &config::Pool) -> Result<Interpreter, Error> {
     let interpreter = interpreter.map_err(|error| error.with_venv_origin(pool.origin("venv")))?;
     let mut path = pool.python_path.clone();
     path.push(std::env::current_dir().or_else(no_directory)?);
-    interpreter.set_path(&path)?;
+    interpreter.set_path(&path, beside_file(pool))?;
     Ok(interpreter)
+}
+
+/// Where modules beside an application's file are, unless it was said where modules are.
+fn beside_file(pool: &config::Pool) -> Option<&Path> {
+    match &pool.app.source {
+        AppSource::File(path) if pool.chdir.is_none() && pool.python_path.is_empty() => path.parent(),
+        AppSource::File(_) | AppSource::Module(_) => None,
+    }
 }
 
 /// The directory that the process was started in may be gone, or closed to the pool's user.

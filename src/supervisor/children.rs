@@ -164,6 +164,7 @@ impl Children {
                 self.children.remove(index);
             }
             (State::Retiring(_) | State::Ending, Said::Exited(_)) => drop(self.children.remove(index)),
+            (_, Said::Broken(what)) => self.kill_broken(index, what, now),
             // It may have answered enough before its readiness was heard of.
             (State::Booting | State::Serving, Said::Worn) => self.children[index].worn = true,
             (State::Serving, Said::Saturated) => self.children[index].saturated = true,
@@ -258,6 +259,28 @@ impl Children {
         }
     }
 
+    /// What it said is not to be believed, so that nothing but its end can be.
+    fn kill_broken(&mut self, index: usize, what: String, now: Instant) {
+        let child = &mut self.children[index];
+        if std::mem::replace(&mut child.killed, true) {
+            return;
+        }
+        let (id, state, since) = (child.id, child.state, child.since);
+        self.actions.push(Action::Kill(id));
+        let text = format!("a child is killed: {what}");
+        match state {
+            State::Booting => self.fail(index, Failure { code: EX_SOFTWARE, text }, now),
+            State::Serving => {
+                self.actions.push(Action::Note(format!("{text}; starting another")));
+                self.backoff.note_end(now.duration_since(since), now);
+            }
+            State::Retiring(_) | State::Ending => self.actions.push(Action::Note(text)),
+        }
+        if let Some(child) = self.children.get_mut(index) {
+            child.enter(State::Ending, now);
+        }
+    }
+
     /// A child does not come up. What that means depends on what it was started for.
     fn fail(&mut self, index: usize, failure: Failure, now: Instant) {
         let generation = self.children[index].generation;
@@ -326,9 +349,17 @@ impl Children {
     }
 
     fn refill(&mut self, now: Instant) {
-        while self.is_short() && self.backoff.until().is_none_or(|until| until <= now) {
+        while self.is_short() && self.may_boot() && self.backoff.until().is_none_or(|until| until <= now) {
             self.spawn(self.generation, now);
         }
+    }
+
+    /// What an import does once (it makes a database, say) several at a time would do against each other: while none serves, one
+    /// imports, and the others come after it.
+    fn may_boot(&self) -> bool {
+        let serves = |child: &Child| child.state == State::Serving && child.generation == self.generation;
+        let imports = |child: &Child| child.state == State::Booting && child.is_fresh(self.generation);
+        self.count(serves) > 0 || self.count(imports) == 0
     }
 
     fn spawn(&mut self, generation: Generation, now: Instant) {
@@ -339,7 +370,8 @@ impl Children {
     fn add(&mut self, state: State, generation: Generation, now: Instant) -> ChildId {
         let id = ChildId(self.next_id);
         self.next_id += 1;
-        self.children.push(Child { id, generation, state, since: now, worn: false, saturated: false, killed: false });
+        let (has_served, worn, saturated, killed) = (state == State::Serving, false, false, false);
+        self.children.push(Child { id, generation, state, since: now, worn, saturated, has_served, killed });
         id
     }
 

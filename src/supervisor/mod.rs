@@ -284,21 +284,25 @@ impl<'a> Supervisor<'a> {
         watched.extend(self.control.iter().flat_map(ControlSocket::readable).map(|fd| (fd, Interest::Readable)));
         watched.extend(logging::blocked().into_iter().map(|fd| (fd, Interest::Writable)));
         let first_of_pools = watched.len();
-        let sources: Vec<(usize, RawFd, Option<ChildId>)> = self
-            .pools
-            .iter()
-            .enumerate()
-            .flat_map(|(index, pool)| pool.readable().into_iter().map(move |(fd, child)| (index, fd, child)))
-            .collect();
-        watched.extend(sources.iter().map(|(_, fd, _)| (*fd, Interest::Readable)));
-        watched.extend(self.leaving.iter().flat_map(Process::readable).map(|fd| (fd, Interest::Readable)));
+        let now = Instant::now();
+        let mut sources: Vec<(usize, Option<ChildId>)> = Vec::new();
+        for (index, pool) in self.pools.iter().enumerate() {
+            for (descriptor, interest, child) in pool.watched(now) {
+                watched.push((descriptor, interest));
+                sources.push((index, child));
+            }
+        }
+        watched.extend(self.leaving.iter().flat_map(|process| process.watched(now)));
         let ready = poll::wait(&watched, self.patience())?;
         let now = Instant::now();
-        for place in ready.into_iter().filter_map(|place| place.checked_sub(first_of_pools)) {
-            match sources.get(place) {
-                Some((index, _, Some(child))) => self.pools[*index].listen_to(*child, now),
-                Some((index, _, None)) => self.pools[*index].wake(now),
-                None => {}
+        let mut speakers: Vec<_> =
+            ready.into_iter().filter_map(|place| sources.get(place.checked_sub(first_of_pools)?)).collect();
+        // One turn for each, however many of its channels are ready.
+        speakers.dedup();
+        for (index, child) in speakers {
+            match child {
+                Some(child) => self.pools[*index].listen_to(*child, now),
+                None => self.pools[*index].wake(now),
             }
         }
         self.listen_to_leaving();
@@ -312,7 +316,7 @@ impl<'a> Supervisor<'a> {
     fn listen_to_leaving(&mut self) {
         self.leaving.retain_mut(|process| {
             let is_over = process.reap().is_some();
-            process.copy_log("-");
+            drop(if is_over { process.listen_to_last_words("-") } else { process.listen("-", 1) });
             !is_over
         });
     }
@@ -321,7 +325,8 @@ impl<'a> Supervisor<'a> {
         let now = Instant::now();
         let tick = (self.watchdog.is_some() || self.pools.iter().any(RunningPool::needs_ticks)).then_some(self.next_tick);
         let asked = self.asked.iter().map(Asked::deadline).chain(self.trial.iter().map(Trial::deadline));
-        let deadlines = self.pools.iter().filter_map(RunningPool::next_deadline).chain(tick).chain(asked);
+        let leaving = self.leaving.iter().filter_map(Process::next_deadline);
+        let deadlines = self.pools.iter().filter_map(RunningPool::next_deadline).chain(leaving).chain(tick).chain(asked);
         let patience = deadlines.min().map(|deadline| deadline.saturating_duration_since(now));
         patience.into_iter().chain(logging::retry_in()).min()
     }

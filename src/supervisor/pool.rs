@@ -11,7 +11,8 @@ use super::sockets::{Passage, Sockets};
 use super::{Inherited, Program};
 use crate::config::{self, Config};
 use crate::link::{Command, Numbers, Report};
-use crate::sys::process::EX_OSERR;
+use crate::sys::poll::Interest;
+use crate::sys::process::{EX_OSERR, EX_SOFTWARE};
 use crate::sys::signal;
 
 /// A pool that runs.
@@ -80,13 +81,15 @@ impl RunningPool {
         self.settings.last_key_value().map(|(_, settings)| settings)
     }
 
-    /// What to wait for, and which child has something to say then; none means that a sleeping pool is wanted.
-    pub fn readable(&self) -> Vec<(RawFd, Option<ChildId>)> {
-        let of_child = |(id, process): (&ChildId, &Process)| process.readable().map(|fd| (fd, Some(*id))).collect::<Vec<_>>();
+    /// What to wait for, and which child has something to say or to hear then; none means that a sleeping pool is wanted.
+    pub fn watched(&self, now: Instant) -> Vec<(RawFd, Interest, Option<ChildId>)> {
+        let of_child = |(id, process): (&ChildId, &Process)| {
+            process.watched(now).map(|(fd, interest)| (fd, interest, Some(*id))).collect::<Vec<_>>()
+        };
         let mut descriptors: Vec<_> = self.processes.iter().flat_map(of_child).collect();
         if self.children.is_asleep() {
             let calls = self.sockets.descriptors().chain([self.passage.1.as_raw_fd()]);
-            descriptors.extend(calls.map(|descriptor| (descriptor, None)));
+            descriptors.extend(calls.map(|descriptor| (descriptor, Interest::Readable, None)));
         }
         descriptors
     }
@@ -144,11 +147,12 @@ impl RunningPool {
         self.children.handle_fewer(now);
     }
 
-    /// Asks the children that serve for their numbers.
+    /// Asks the children that serve for their numbers; not again those that have not answered yet.
     pub fn count(&mut self) {
         for id in self.children.serving().collect::<Vec<_>>() {
-            self.asked.insert(id);
-            self.tell(id, Command::Count);
+            if self.asked.insert(id) {
+                self.tell(id, Command::Count);
+            }
         }
     }
 
@@ -170,18 +174,20 @@ impl RunningPool {
         }
     }
 
-    /// The same for one child.
+    /// The same for one child, which may also take the commands that wait for it.
     pub fn listen_to(&mut self, id: ChildId, now: Instant) {
+        let share = self.processes.values().filter(|process| process.is_resting()).count().max(1);
         let Some(process) = self.processes.get_mut(&id) else {
             return;
         };
+        process.send_commands();
         // In this order: what a child said before its end is read after its end is known.
         let exit = process.reap();
-        match exit {
-            Some(_) => process.copy_last_words(&self.name),
-            None => process.copy_log(&self.name),
-        }
-        for report in process.read_reports() {
+        let heard = match exit {
+            Some(_) => process.listen_to_last_words(&self.name),
+            None => process.listen(&self.name, u32::try_from(share).unwrap_or(u32::MAX)),
+        };
+        for report in heard.reports {
             self.handle_report(id, report, now);
         }
         if let Some(reason) = exit {
@@ -190,15 +196,20 @@ impl RunningPool {
             self.unused.remove(&id);
             self.asked.remove(&id);
             self.children.handle(id, Said::Exited(how), now);
+        } else if let (Some(what), Some(process)) = (heard.broken, self.processes.get(&id)) {
+            let how = format!("process {}: {what}", process.id);
+            self.children.handle(id, Said::Broken(how), now);
         }
     }
 
     fn handle_report(&mut self, id: ChildId, report: Report, now: Instant) {
         let said = match report {
             Report::Ready => Said::Ready,
-            Report::Failed { code, text } => Said::Failed(Failure { code, text }),
+            // Failing is no success, whatever the application says.
+            Report::Failed { code, text } => Said::Failed(Failure { code: if code == 0 { EX_SOFTWARE } else { code }, text }),
             Report::Saturated => Said::Saturated,
             Report::Relieved => Said::Relieved,
+            Report::Worn if self.children.is_worn(id) => return,
             Report::Worn => {
                 self.say_why(id, "max-requests");
                 Said::Worn
@@ -221,7 +232,7 @@ impl RunningPool {
             process.numbers = Some(numbers);
         }
         let (since, requests) = *self.unused.entry(id).or_insert((now, numbers.requests));
-        if requests != numbers.requests || numbers.busy + numbers.queued > 0 {
+        if requests != numbers.requests || numbers.busy > 0 || numbers.queued > 0 {
             self.unused.insert(id, (now, numbers.requests));
             return;
         }
@@ -239,6 +250,9 @@ impl RunningPool {
         if tick && let Some(limit) = self.settings().and_then(|settings| settings.max_rss) {
             self.weigh(limit, now);
         }
+        let is_due = |(id, process): (&ChildId, &Process)| process.next_deadline().filter(|due| *due <= now).map(|_| *id);
+        let due: Vec<ChildId> = self.processes.iter().filter_map(is_due).collect();
+        due.into_iter().for_each(|id| self.listen_to(id, now));
         self.children.handle_timeout(now);
     }
 
@@ -260,7 +274,7 @@ impl RunningPool {
 
     /// When [`Self::handle_timeout`] is to be called.
     pub fn next_deadline(&self) -> Option<Instant> {
-        self.children.next_deadline()
+        self.processes.values().filter_map(Process::next_deadline).chain(self.children.next_deadline()).min()
     }
 
     /// Does what the state of the children asks for, until there is nothing more; returns what has come of it all.

@@ -3,12 +3,13 @@
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use log::Level;
 
-use crate::link::{Command, Numbers, Report, Reports};
-use crate::logging::{self, Lines, Reader};
+use crate::link::{self, Command, Numbers, Report, Reports};
+use crate::logging::{self, Allowance, Lines, Reader};
+use crate::sys::poll::Interest;
 use crate::sys::process::{self, EX_SOFTWARE, ExitReason, Fork, ProcessId};
 use crate::sys::{fd, signal};
 
@@ -35,11 +36,34 @@ pub struct Process {
     /// What it has last said of itself.
     pub numbers: Option<Numbers>,
     link: UnixStream,
-    link_ended: bool,
+    link_state: Link,
     reports: Reports,
+    /// Commands that the link did not take. Invariant: none twice.
+    unsent: Vec<Command>,
     log: Reader,
     /// Whether stdout and stderr have not ended, in this order.
     output: [Option<Lines>; 2],
+    /// It said more than fits a turn, and is not listened to until then.
+    rests_until: Option<Instant>,
+}
+
+/// What the link is good for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Link {
+    Open,
+    /// Its other end was closed: by the end of the process, or it is to be replaced a moment later.
+    Ended(Instant),
+    /// Nothing more is read.
+    GivenUp,
+}
+
+/// What a child has said in a turn.
+#[derive(Debug, Default)]
+pub struct Heard {
+    /// Its reports.
+    pub reports: Vec<Report>,
+    /// What is wrong with the link, once.
+    pub broken: Option<String>,
 }
 
 /// The descriptors of a [`Process`], by number, for handing it to the next program.
@@ -78,23 +102,24 @@ impl Process {
         Ok(Self::of(id, link, log, output))
     }
 
-    /// Takes over a child that the program before this one has started.
+    /// Takes over a child that the program before this one has started, and that speaks this version of the link.
     ///
     /// # Errors
     /// When a descriptor is not open.
-    pub fn adopt(id: ProcessId, descriptors: Descriptors) -> io::Result<Self> {
+    pub fn adopt(id: ProcessId, descriptors: Descriptors, version: u32) -> io::Result<Self> {
         let link = UnixStream::from(fd::inherited(descriptors.link)?);
         let log = Reader::adopt(fd::inherited(descriptors.log)?);
         let lines =
             |number: RawFd| if number < 0 { Ok(None) } else { fd::inherited(number).map(|end| Some(Lines::adopt(end))) };
         let [stdout, stderr] = descriptors.output;
         let output = [lines(stdout)?, lines(stderr)?];
-        Ok(Self::of(id, link, log, output))
+        Ok(Self { reports: Reports::of_version(version), ..Self::of(id, link, log, output) })
     }
 
     fn of(id: ProcessId, link: UnixStream, log: Reader, output: [Option<Lines>; 2]) -> Self {
-        let (started, reports) = (Instant::now(), Reports::default());
-        Self { id, started, numbers: None, link, link_ended: false, reports, log, output }
+        let (started, link_state) = (Instant::now(), Link::Open);
+        let reports = Reports::of_version(link::VERSION);
+        Self { id, started, numbers: None, link, link_state, reports, unsent: Vec::new(), log, output, rests_until: None }
     }
 
     /// What [`Self::adopt`] takes.
@@ -103,57 +128,125 @@ impl Process {
         Descriptors { link: self.link.as_raw_fd(), log: self.log.as_raw_fd(), output }
     }
 
-    /// What to wait for until this child has said something.
-    pub fn readable(&self) -> impl Iterator<Item = RawFd> + '_ {
-        let output = self.output.iter().flatten().map(AsRawFd::as_raw_fd);
-        let link = (!self.link_ended).then(|| self.link.as_raw_fd());
+    /// What to wait for until this child has said something, or takes a command. Nothing while it rests: how it ends is told by a
+    /// signal.
+    pub fn watched(&self, now: Instant) -> impl Iterator<Item = (RawFd, Interest)> + '_ {
+        let link = self.link.as_raw_fd();
+        let commands = (!self.unsent.is_empty()).then_some((link, Interest::Writable));
+        let speaks = self.rests_until.is_none_or(|until| until <= now);
+        let link = (self.link_state == Link::Open).then_some(link);
         let log = (!self.log.is_at_end()).then(|| self.log.as_raw_fd());
-        link.into_iter().chain(log).chain(output)
+        let output = self.output.iter().flatten().map(AsRawFd::as_raw_fd);
+        let readable = link.into_iter().chain(log).chain(output).filter(move |_| speaks);
+        readable.map(|descriptor| (descriptor, Interest::Readable)).chain(commands)
     }
 
-    /// Sends a command. A full socket has as many unread ones in it as there are states, so that nothing is lost with one more; a
-    /// closed one belongs to a child that is ending.
+    /// When it is to be listened to although nothing has happened.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        let end = if let Link::Ended(when) = self.link_state { Some(when + END_PATIENCE) } else { None };
+        self.rests_until.into_iter().chain(end).min()
+    }
+
+    /// Whether it has said more than fits a turn.
+    pub fn is_resting(&self) -> bool {
+        self.rests_until.is_some()
+    }
+
+    /// Sends a command, or keeps it until the link takes it: commands are states, so the last of each is enough.
     pub fn tell(&mut self, command: Command) {
-        if let Err(error) = self.link.write(&[command as u8])
-            && error.kind() != ErrorKind::BrokenPipe
-        {
-            log::debug!("child {} was not told {command:?}: {error}", self.id);
+        if !self.unsent.contains(&command) {
+            self.unsent.push(command);
+        }
+        self.send_commands();
+    }
+
+    /// Sends what the link did not take before. One that is closed belongs to a child that is ending, or will be killed.
+    pub fn send_commands(&mut self) {
+        while let Some(command) = self.unsent.first() {
+            match self.link.write(&[*command as u8]) {
+                Ok(1..) => drop(self.unsent.remove(0)),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
+                _ => self.unsent.clear(),
+            }
         }
     }
 
-    /// Writes its log records and its stray output to the log, as far as they are there, but not so much that others have to wait.
-    pub fn copy_log(&mut self, pool: &str) {
+    /// What it has to say, but not so much that others have to wait: a channel that has more is left alone for some time, `share`
+    /// times as long as for one such child. So those that write as quickly as they can take a part of a processor together.
+    pub fn listen(&mut self, pool: &str, share: u32) -> Heard {
+        let begin = Instant::now();
+        if self.rests_until.is_some_and(|until| until > begin) {
+            return Heard::default();
+        }
+        self.rests_until = None;
+        let (heard, link_has_more) = self.read_reports(begin);
+        if self.copy_log(pool, Allowance::of_a_turn) || link_has_more {
+            let end = Instant::now();
+            self.rests_until = Some(end + (end.duration_since(begin) * REST * share).min(LONGEST_REST));
+        }
+        heard
+    }
+
+    /// The same for a process that has ended: all that it has left.
+    pub fn listen_to_last_words(&mut self, pool: &str) -> Heard {
+        self.copy_log(pool, Allowance::of_last_words);
+        let mut last = Heard::default();
+        // As much as the link holds.
+        for _ in 0..ROUNDS_AT_THE_END {
+            let (heard, has_more) = self.read_reports(Instant::now());
+            last.reports.extend(heard.reports);
+            if !has_more {
+                break;
+            }
+        }
+        last
+    }
+
+    /// Writes its log records and its stray output to the log; whether there is more.
+    fn copy_log(&mut self, pool: &str, allowance: impl Fn() -> Allowance) -> bool {
         let process = self.id.number().cast_unsigned();
-        logging::pass_on(&mut self.log, pool, process);
+        let mut turn = allowance();
+        logging::pass_on(&mut self.log, pool, process, &mut turn);
+        let mut has_more = turn.is_used_up();
         for (output, level) in self.output.iter_mut().zip([Level::Info, Level::Warn]) {
             let Some(lines) = output else { continue };
-            logging::pass_on_lines(lines, level, pool, process);
+            let mut turn = allowance();
+            logging::pass_on_lines(lines, level, pool, process, &mut turn);
+            has_more |= turn.is_used_up();
             if lines.is_at_end() {
                 *output = None;
             }
         }
+        has_more
     }
 
-    /// The same for a process that has ended: all that it has left.
-    pub fn copy_last_words(&mut self, pool: &str) {
-        (0..ROUNDS_AT_THE_END).for_each(|_| self.copy_log(pool));
-    }
-
-    /// What it has reported since the last time.
-    pub fn read_reports(&mut self) -> Vec<Report> {
-        let mut buffer = [0; 4096];
-        loop {
-            match self.link.read(&mut buffer) {
-                Ok(0) => {
-                    self.link_ended = true;
-                    break;
-                }
-                Ok(count) => self.reports.add(&buffer[..count]),
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(_) => break,
+    /// Reads once; whether there is more.
+    fn read_reports(&mut self, now: Instant) -> (Heard, bool) {
+        let (mut heard, mut buffer) = (Heard::default(), [0; REPORTS_OF_A_TURN]);
+        match self.link_state {
+            Link::GivenUp => return (heard, false),
+            Link::Ended(when) if when + END_PATIENCE <= now => {
+                heard.broken = Some("it has closed its link to the supervisor and lives on".to_owned());
+                self.link_state = Link::GivenUp;
+                return (heard, false);
             }
+            Link::Ended(_) => return (heard, false),
+            Link::Open => {}
         }
-        std::iter::from_fn(|| self.reports.next_report()).collect()
+        let count = match self.link.read(&mut buffer) {
+            Ok(count @ 1..) => count,
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => 0,
+            _ => {
+                self.link_state = Link::Ended(now);
+                0
+            }
+        };
+        if let Err(broken) = self.reports.add(buffer.get(..count).unwrap_or_default(), &mut heard.reports) {
+            heard.broken = Some(format!("it writes to the supervisor what no process of pyfcgid does ({broken})"));
+            self.link_state = Link::GivenUp;
+        }
+        (heard, count == buffer.len())
     }
 
     /// How it has ended, if it has.
@@ -176,5 +269,12 @@ impl Process {
     }
 }
 
-/// What fits into a pipe and a socket is read in fewer. There may be no end, if the application has left processes behind.
-const ROUNDS_AT_THE_END: usize = 64;
+/// What is read of the link at once.
+const REPORTS_OF_A_TURN: usize = 4096;
+/// A link holds less.
+const ROUNDS_AT_THE_END: usize = 128;
+/// How often as long as its turn a child rests that has more to say: an eighth of a processor is enough for those that never end.
+const REST: u32 = 7;
+const LONGEST_REST: Duration = Duration::from_millis(200);
+/// A process that ends closes the link a moment before it can be reaped.
+const END_PATIENCE: Duration = Duration::from_secs(1);

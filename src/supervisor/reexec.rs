@@ -18,6 +18,7 @@ use super::process::{Descriptors, Process};
 use super::sockets::{Passage, Sockets};
 use super::{Phase, Program, Supervisor, Surroundings};
 use crate::config::{Config, ListenAddress};
+use crate::link;
 use crate::listener::BindError;
 use crate::sys::fd;
 use crate::sys::process::ProcessId;
@@ -53,6 +54,8 @@ pub struct Inheritance {
     pub control: Option<RawFd>,
     /// The listening sockets that the program before was given, with their names.
     pub handed_over: Vec<(RawFd, String)>,
+    /// The version of the link that the children speak.
+    link: u32,
     pools: Vec<Legacy>,
 }
 
@@ -81,6 +84,7 @@ impl Inheritance {
             match (kind, &numbers[..]) {
                 ("pid-file", []) => inheritance.pid_file = word.parse().ok(),
                 ("control", []) => inheritance.control = word.parse().ok(),
+                ("link", []) => inheritance.link = word.parse().ok()?,
                 ("handed-over", [number]) => inheritance.handed_over.push((*number, from_hex(word)?)),
                 ("pool", [near, far]) => {
                     let name = from_hex(word)?;
@@ -101,6 +105,7 @@ impl Inheritance {
 
     fn to_text(&self, process: u32) -> String {
         let mut lines = vec![process.to_string()];
+        lines.push(format!("link {}", self.link));
         lines.extend(self.pid_file.map(|number| format!("pid-file {number}")));
         lines.extend(self.control.map(|number| format!("control {number}")));
         lines.extend(self.handed_over.iter().map(|(number, name)| format!("handed-over {} {number}", to_hex(name))));
@@ -145,14 +150,14 @@ impl<'a> Supervisor<'a> {
         supervisor.phase = Phase::Running;
         let now = Instant::now();
         for legacy in inheritance.pools {
-            supervisor.adopt(legacy, now)?;
+            supervisor.adopt(legacy, inheritance.link, now)?;
         }
         log::info!("this is pyfcgid {}, in the place of the program before", env!("CARGO_PKG_VERSION"));
         supervisor.want_reload(None);
         Ok(supervisor)
     }
 
-    fn adopt(&mut self, legacy: Legacy, now: Instant) -> Result<(), BindError> {
+    fn adopt(&mut self, legacy: Legacy, link: u32, now: Instant) -> Result<(), BindError> {
         let mut sockets = Sockets::default();
         for (address, descriptors) in &legacy.sockets {
             if let Ok(address) = ListenAddress::parse(address) {
@@ -161,7 +166,7 @@ impl<'a> Supervisor<'a> {
         }
         let inherited = |number: RawFd| fd::inherited(number).map_err(|_| BindError::NotListening(number));
         let passage: Passage = (inherited(legacy.passage[0])?, inherited(legacy.passage[1])?);
-        let adopted = legacy.children.iter().map(|(id, ends)| Process::adopt(*id, *ends));
+        let adopted = legacy.children.iter().map(|(id, ends)| Process::adopt(*id, *ends, link));
         let processes: Vec<Process> = adopted.collect::<io::Result<_>>().map_err(super::system)?;
         match self.config.pools.iter().find(|settings| settings.name == legacy.name) {
             Some(settings) => {
@@ -245,7 +250,7 @@ impl<'a> Supervisor<'a> {
         });
         let control = self.control.as_ref().map(ControlSocket::descriptor);
         let handed_over = successor.handed_over.clone();
-        Inheritance { pid_file: self.pid_file, control, handed_over, pools: pools.collect() }
+        Inheritance { pid_file: self.pid_file, control, handed_over, link: link::VERSION, pools: pools.collect() }
     }
 }
 
@@ -305,6 +310,7 @@ mod tests {
             pid_file: Some(20),
             control: None,
             handed_over: vec![(6, String::new()), (21, "a b".to_owned())],
+            link: 7,
             pools: vec![pool, empty],
         };
         let text = OsString::from(inheritance.to_text(5));

@@ -144,7 +144,7 @@ impl std::fmt::Display for Span {
     }
 }
 
-const PATIENCE: Duration = Duration::from_millis(500);
+const PATIENCE: Duration = Duration::from_millis(150);
 
 #[cfg(test)]
 mod tests {

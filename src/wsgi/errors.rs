@@ -7,6 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyString;
 
 use super::start_response::StartResponse;
+use super::utf8;
 
 /// PEP 3333's error stream. It goes on working after its request has ended, for threads that outlive it.
 #[pyclass(frozen, module = "pyfcgid")]
@@ -58,14 +59,14 @@ impl Errors {
 impl Errors {
     #[pyo3(signature = (text, /))]
     fn write(&self, text: &Bound<'_, PyString>) -> PyResult<usize> {
-        self.add(&text.to_string_lossy());
+        self.add(&utf8::escape(text));
         text.len()
     }
 
     #[pyo3(signature = (lines, /))]
     fn writelines(&self, lines: &Bound<'_, PyAny>) -> PyResult<()> {
         for line in lines.try_iter()? {
-            self.add(&line?.cast::<PyString>()?.to_string_lossy());
+            self.add(&utf8::escape(line?.cast::<PyString>()?));
         }
         Ok(())
     }

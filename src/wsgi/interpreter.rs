@@ -19,16 +19,21 @@ use pyo3::types::PyDict;
 use thiserror::Error;
 
 mod absence;
+mod arguments;
+mod file;
 mod greenlets;
 mod raiser;
+mod remaining;
 mod signature;
+mod spawning;
 mod venv;
 
 use super::abort::{self, Interruption};
-use super::{Gateway, Settings, output};
+use super::{Gateway, Settings, output, utf8};
 use crate::config::{App, AppSource, OnAbort, Origin};
 use crate::workers::Worker;
 use absence::Places;
+use arguments::Arguments;
 use signature::Signature;
 
 pub use venv::VenvError;
@@ -101,18 +106,26 @@ impl Interpreter {
         Ok(Self { places: Mutex::new(places) })
     }
 
-    /// Puts `path` in front of `sys.path`, in its order. Its last directory is the current one.
+    /// Puts `path` in front of `sys.path`, in its order, and `last` behind everything, so that its modules stand for no others. The last
+    /// directory of `path` is the current one.
     ///
     /// # Errors
     /// [`LoadError`], which no ordinary Python gives.
-    pub fn set_path(&self, path: &[PathBuf]) -> Result<(), LoadError> {
+    pub fn set_path(&self, path: &[PathBuf], last: Option<&Path>) -> Result<(), LoadError> {
         path.clone_into(&mut self.places.lock().unwrap_or_else(PoisonError::into_inner).path);
-        let insert = |py: Python<'_>| -> PyResult<()> {
+        let set = |py: Python<'_>| -> PyResult<()> {
             let sys_path = py.import("sys")?.getattr("path")?;
-            let mut directories = path.iter().rev();
-            directories.try_for_each(|directory| sys_path.call_method1("insert", (0, directory.as_os_str())).map(drop))
+            for directory in path.iter().rev() {
+                sys_path.call_method1("insert", (0, directory.as_os_str()))?;
+            }
+            match last {
+                Some(last) if !sys_path.contains(last.as_os_str())? => {
+                    sys_path.call_method1("append", (last.as_os_str(),)).map(drop)
+                }
+                _ => Ok(()),
+            }
         };
-        attach(|py| insert(py).map_err(|error| LoadError::python(py, "sys.path", "it cannot be set", &error)))
+        attach(|py| set(py).map_err(|error| LoadError::python(py, "sys.path", "it cannot be set", &error)))
     }
 
     /// Sends what the application prints to the log.
@@ -134,12 +147,16 @@ impl Interpreter {
             let module = match &app.source {
                 AppSource::Module(name) => py.import(name.as_str()).map_err(|error| {
                     let places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
-                    let absent = places.without(py, name, &error);
+                    let absent = places.without(py, app, &error);
                     absent.map_or_else(|| failed(error), |reason| LoadError::new(app, reason))
                 })?,
                 AppSource::File(path) => match absence::of_file(path) {
                     Some(reason) => return Err(LoadError::new(app, reason)),
-                    None => import_file(py, path).map_err(failed)?,
+                    None => file::import(py, path).map_err(|error| {
+                        let advice = absence::beside_file(py, path, &error).unwrap_or_default();
+                        let failure = failed(error);
+                        LoadError { reason: failure.reason + &advice, ..failure }
+                    })?,
                 },
             };
             let callable = find_callable(&module, app)?;
@@ -249,7 +266,7 @@ impl LoadError {
     }
 
     fn python(py: Python<'_>, app: &str, reason: &str, error: &PyErr) -> Self {
-        let text = error.value(py).str().map_or_else(|_| String::new(), |text| text.to_string());
+        let text = error.value(py).str().map_or_else(|_| String::new(), |text| utf8::escape(&text).into_owned());
         let kind = error.get_type(py).name().map_or_else(|_| "an exception".to_owned(), |name| name.to_string());
         let reason = format!("{reason}: {kind}: {}", in_one_line(&text));
         Self { app: app.to_owned(), reason, traceback: Some(traceback(py, error)) }
@@ -280,7 +297,8 @@ fn start_thread(py: Python<'_>, run: RunWorker, number: usize) -> PyResult<Py<Py
     let keywords = PyDict::new(py);
     keywords.set_item("target", Bound::new(py, run)?)?;
     keywords.set_item("name", format!("pyfcgid-worker-{number}"))?;
-    keywords.set_item("daemon", true)?;
+    // What a request starts inherits it, and a program waits for what is no daemon.
+    keywords.set_item("daemon", false)?;
     let thread = py.import("threading")?.getattr("Thread")?.call((), Some(&keywords))?;
     thread.call_method0("start")?;
     Ok(thread.unbind())
@@ -288,32 +306,18 @@ fn start_thread(py: Python<'_>, run: RunWorker, number: usize) -> PyResult<Py<Py
 
 /// An exception as Python prints it.
 pub(super) fn traceback(py: Python<'_>, error: &PyErr) -> String {
-    let lines = py.import("traceback").and_then(|traceback| {
+    let format = || -> PyResult<String> {
         let arguments = (error.get_type(py), error.value(py), error.traceback(py));
-        traceback.call_method1("format_exception", arguments)?.extract::<Vec<String>>()
-    });
-    lines.map_or_else(|_| error.to_string(), |lines| lines.concat())
+        let lines = py.import("traceback")?.call_method1("format_exception", arguments)?;
+        lines.try_iter()?.map(|line| Ok(utf8::escape(line?.cast()?).into_owned())).collect()
+    };
+    format().unwrap_or_else(|why| format!("{error}\n(its traceback cannot be printed: {why})\n"))
 }
 
 /// Nothing but this module attaches, so that it can be seen who may wait for the GIL.
 #[expect(clippy::disallowed_methods, reason = "this is the one place")]
 fn attach<T>(run: impl FnOnce(Python<'_>) -> T) -> T {
     Python::attach(run)
-}
-
-fn import_file<'py>(py: Python<'py>, path: &Path) -> PyResult<Bound<'py, PyModule>> {
-    let name = path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().replace(['.', '-'], "_"));
-    let sys = py.import("sys")?;
-    if let Some(directory) = path.parent() {
-        sys.getattr("path")?.call_method1("insert", (0, directory.as_os_str()))?;
-    }
-    let util = py.import("importlib.util")?;
-    let loader = py.import("importlib.machinery")?.getattr("SourceFileLoader")?.call1((&name, path.as_os_str()))?;
-    let spec = util.call_method1("spec_from_loader", (&name, &loader))?;
-    let module = util.call_method1("module_from_spec", (&spec,))?;
-    sys.getattr("modules")?.set_item(&name, &module)?;
-    loader.call_method1("exec_module", (&module,))?;
-    Ok(module.cast_into()?)
 }
 
 fn find_callable<'py>(module: &Bound<'py, PyModule>, app: &App) -> Result<Bound<'py, PyAny>, LoadError> {
@@ -327,8 +331,10 @@ fn find_callable<'py>(module: &Bound<'py, PyModule>, app: &App) -> Result<Bound<
         }
     };
     if app.factory {
-        let made = callable.call0();
-        callable = made.map_err(|error| LoadError::python(py, &app.to_string(), &format!("{name}() failed"), &error))?;
+        let arguments =
+            Arguments::parse(py, &app.arguments).map_err(|reason| LoadError::new(app, format!("{name}() {reason}")))?;
+        let called = format!("{name}({}) failed", app.arguments);
+        callable = arguments.call(&callable).map_err(|error| LoadError::python(py, &app.to_string(), &called, &error))?;
     }
     if !callable.is_callable() {
         let kind = callable.get_type().name().map_or_else(|_| "object".to_owned(), |kind| kind.to_string());

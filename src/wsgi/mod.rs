@@ -12,7 +12,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
 
 use crate::config::{ErrorsTo, Mount, OnAbort, RemoteUser};
-use crate::exchange::{Body, BodySource, Exchange, Params, Pause, Reply, ReplyError};
+use crate::exchange::{Body, BodySource, Demand, Exchange, Params, Pause, Reply, ReplyError};
 use crate::workers::Handler;
 
 mod abort;
@@ -29,6 +29,7 @@ mod slot;
 mod start_response;
 mod thread;
 mod turns;
+mod utf8;
 
 use abort::{Aborted, Interrupter, Interruption};
 use environ::EnvironBuilder;
@@ -243,23 +244,21 @@ impl<'py> Gateway<'py> {
         let py = self.gil.0;
         let response = start.get().run_application(py, || self.app.call1((environ, start)))?;
         let outcome = self.send(&response, start.get());
-        self.close(line, &response)?;
+        self.close(line, &response);
         outcome
     }
 
     /// Lists and tuples have no `close`, and to find that out takes longer than to send them.
-    fn close(&self, line: &RequestLine<'_>, response: &Bound<'py, PyAny>) -> PyResult<()> {
+    fn close(&self, line: &RequestLine<'_>, response: &Bound<'py, PyAny>) {
         if response.is_exact_instance_of::<PyList>() || response.is_exact_instance_of::<PyTuple>() {
-            return Ok(());
+            return;
         }
-        if let Some(close) = response.getattr_opt(intern!(self.gil.0, "close"))? {
-            let closed = close.call0().map_err(Failure::from);
-            fork::end_if_forked(self.gil.0, &closed);
-            if let Err(Failure::Python(error)) = closed {
-                self.log_traceback(line, &error);
-            }
+        let close = response.getattr_opt(intern!(self.gil.0, "close"));
+        let closed = close.and_then(|close| close.map(|close| close.call0()).transpose()).map_err(Failure::from);
+        fork::end_if_forked(self.gil.0, &closed);
+        if let Err(Failure::Python(error)) = closed {
+            self.log_traceback(line, &error);
         }
-        Ok(())
     }
 
     fn send(&self, response: &Bound<'py, PyAny>, start: &StartResponse) -> Result<(), Failure> {
@@ -296,20 +295,38 @@ impl<'py> Gateway<'py> {
         Ok(())
     }
 
-    /// Each piece is sent before the next is asked for, as PEP 3333 wants.
+    /// Each piece is sent before the next is asked for, as PEP 3333 wants, and nothing is asked for where no body is sent. Whoever has
+    /// given all of its Content-Length is asked once more, so that one that ends there comes to its end, and then no longer.
     fn send_pieces(&self, response: &Bound<'py, PyAny>, start: &StartResponse) -> Result<(), Failure> {
+        let mut demand = start.with_reply(|reply| reply.demand())?;
+        if demand == Demand::Nothing {
+            return self.end(start);
+        }
         let mut pieces = start.run_application(self.gil.0, || response.try_iter())?;
         while let Some(piece) = start.run_application(self.gil.0, || pieces.next().transpose())? {
-            if self.is_body_replaced(start)? {
+            let piece = bytes("an item of the response", &piece)?.as_bytes();
+            let was_met = demand == Demand::Met;
+            demand = start.with_reply(|reply| self.send_piece(piece, was_met, reply))??;
+            if was_met || demand == Demand::Nothing {
                 break;
             }
-            let piece = bytes("an item of the response", &piece)?.as_bytes();
-            start.with_reply(|reply| match reply.has_head() {
-                true => reply.write(piece, &self.gil),
-                false => Err(ReplyError::NoHead),
-            })??;
         }
         self.end(start)
+    }
+
+    /// Sends what is wanted of a piece, and says what is after it.
+    fn send_piece(&self, piece: &[u8], was_met: bool, reply: &mut Reply) -> Result<Demand, ReplyError> {
+        match reply.demand() {
+            _ if !reply.has_head() => return Err(ReplyError::NoHead),
+            Demand::Nothing => reply.leave_out(piece),
+            Demand::Met if was_met => reply.leave_out(piece),
+            _ => reply.write(piece, &self.gil)?,
+        }
+        // An iterator that is not written in Python does not give way by itself, and here nothing is sent meanwhile.
+        if piece.is_empty() {
+            self.gil.pause(&mut || ());
+        }
+        Ok(reply.demand())
     }
 
     /// Whether the web server sends a file, so that the application's response is not to be read.
@@ -327,6 +344,7 @@ impl<'py> Gateway<'py> {
             if let Some(head) = reply.head_mut() {
                 head.set_content_length(part.length);
             }
+            reply.announce_rest(part.length)?;
             reply.send_file(part.file, part.offset, part.length, &self.gil)?;
             reply.end(&[], &self.gil)
         })??;

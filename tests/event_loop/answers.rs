@@ -10,7 +10,7 @@ use crate::random::{Random, pattern};
 use crate::server::{Options, Server};
 use crate::support::params::Params;
 use crate::support::peer::Peer;
-use crate::{expect_body, expect_cut, expect_usable, post};
+use crate::{Answer, expect_body, expect_cut, expect_usable, post};
 
 /// A handler that does `special` unless it is to echo.
 fn unless_usable(special: impl Fn(Exchange) + Send + Sync + 'static) -> impl Fn(Exchange) + Send + Sync + 'static {
@@ -243,17 +243,36 @@ fn a_cut_connection_is_seen_by_the_other_requests_on_it() {
     expect_usable(&mut server.connect());
 }
 
-#[test]
-fn a_body_shorter_than_its_content_length_cuts_the_connection() {
+/// Answers a request with more than was written before it, and tells the error of its end.
+#[track_caller]
+fn short_answer(written: &'static [u8]) -> (Answer, ReplyError) {
     let (report, result) = reports();
     let special = move |exchange: Exchange| {
         let mut reply = exchange.reply;
         open(&mut reply);
         reply.head_mut().unwrap().push(b"Content-Length", b"10").unwrap();
-        let _ =
-            report.send(matches!(reply.end(&[b"short"], &NothingHeld), Err(ReplyError::BodyShort { expected: 10, sent: 5 })));
+        reply.write(written, &NothingHeld).unwrap();
+        let _ = report.send(reply.end(&[b"rt"], &NothingHeld).unwrap_err());
     };
     let server = Server::start(Options::default(), unless_usable(special));
-    expect_cut(&server.connect().request(&post("short=1", 0), b""));
-    assert!(result.next());
+    let mut peer = server.connect();
+    let answer = peer.request(&post("short=1", 0), b"");
+    if answer.ended {
+        expect_usable(&mut peer);
+    }
+    (answer, result.next())
+}
+
+#[test]
+fn a_body_shorter_than_its_content_length_cuts_the_connection() {
+    let (answer, error) = short_answer(b"sho");
+    expect_cut(&answer);
+    assert!(matches!(error, ReplyError::BodyCutShort { expected: 10, sent: 5 }), "{error:?}");
+}
+
+#[test]
+fn a_body_shorter_than_its_content_length_is_a_500_while_nothing_was_sent() {
+    let (answer, error) = short_answer(b"");
+    answer.expect_status(500);
+    assert!(matches!(error, ReplyError::BodyShort { expected: 10, sent: 2 }), "{error:?}");
 }

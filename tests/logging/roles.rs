@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use log::{Level, LevelFilter};
-use pyfcgid::logging::{self, Lines, Settings, Target};
+use pyfcgid::logging::{self, Allowance, Lines, Settings, Target};
 use pyfcgid::sys::fd;
 
 use super::wait_until;
@@ -110,8 +110,8 @@ fn supervisor() {
     let (mut lines, output) = Lines::pipe().unwrap();
     let mut child = Running::start(command(Role::Child).stdin(socket).stderr(output));
     wait_until("the end of the child's log", || {
-        logging::pass_on(&mut reader, "blog", 7);
-        logging::pass_on_lines(&mut lines, Level::Warn, "blog", 7);
+        logging::pass_on(&mut reader, "blog", 7, &mut Allowance::of_a_turn());
+        logging::pass_on_lines(&mut lines, Level::Warn, "blog", 7, &mut Allowance::of_a_turn());
         reader.is_at_end() && lines.is_at_end()
     });
     child.expect_success();

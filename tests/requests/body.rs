@@ -108,6 +108,20 @@ fn a_content_length_that_is_no_number_is_a_400() {
     expect_not_run(&server, "odd=1");
 }
 
+/// Whoever stands in front may have gone by the other one.
+#[test]
+fn two_content_lengths_that_differ_are_a_400_and_the_app_is_not_run() {
+    let server = echo(&[]);
+    let mut peer = server.connect();
+    for other in ["0", "4", "6", "x"] {
+        expect_complete(peer.request(&post("two=1", 5).add("CONTENT_LENGTH", other), b"12345"), 400);
+        expect_usable(&mut peer);
+    }
+    expect_not_run(&server, "two=1");
+    let same = post("same=1", 5).add("CONTENT_LENGTH", "5");
+    assert_eq!(peer.request(&same, b"12345").expect_status(200).text(), "same=1|12345");
+}
+
 #[test]
 fn a_content_length_beyond_every_limit_is_refused() {
     let server = echo(&[]);

@@ -72,7 +72,7 @@ fn a_start_right_after_the_supervisor_was_killed_works_while_a_child_still_answe
 fn a_child_that_still_imports_ends_with_its_supervisor() {
     let site = site_of("sleeps.py", "processes = 2\nthreads = 1\n").env("IMPORT_SECONDS", "60");
     let mut site = Site::start_unawaited(site);
-    let children = site.wait_for_children(2);
+    let children = site.wait_for_children(1);
     site.signal("KILL");
     site.wait_for_exit(Duration::from_secs(5));
     wait_until_gone(&children);

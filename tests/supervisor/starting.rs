@@ -9,6 +9,7 @@ use crate::site::{
     Site, children_of, connect_to, control, expect_nothing_left, expect_refused, is_root, kill, limit, messages, says, site,
     site_of, site_with, wait_until_gone,
 };
+use crate::support::process::wait_until;
 use crate::support::{Launch, Params};
 
 const POOL: &str = "pid-file = \"site.pid\"\n[pool.web]\napp = \"app.py\"\nlisten = \"unix:s.sock\"\n";
@@ -185,4 +186,29 @@ impl Drop for Daemon {
         kill(self.0, "KILL");
         children.into_iter().for_each(|child| kill(child, "KILL"));
     }
+}
+
+/// Makes something at its first import, as an application does that migrates its database then.
+const MIGRATES: &str = "\
+import os, time
+if not os.path.exists(NAME + '.migrated'):
+    os.mkdir(NAME + '.migrating')
+    time.sleep(0.3)
+    open(NAME + '.migrated', 'w').close()
+";
+
+#[test]
+fn one_process_imports_before_the_others_at_every_start_of_a_pool() {
+    let pool = |name: &str| format!("[pool.{name}]\napp = \"{name}.py\"\nlisten = \"unix:{name}.sock\"\nprocesses = 3\n");
+    let migrates = |name: &str| format!("NAME = '{name}'\n{MIGRATES}{}", says(name));
+    let launch = site(&format!("pid-file = \"site.pid\"\n{}", pool("web")));
+    for name in ["web", "shop"] {
+        fs::write(launch.directory().join(format!("{name}.py")), migrates(name)).unwrap();
+    }
+    let site = Site::start(launch);
+    site.wait_for_children(3);
+    site.configure(&format!("pid-file = \"site.pid\"\n{}{}", pool("web"), pool("shop"))).expect_code(0);
+    wait_until("both pools", || site.control("status").out.matches(": serving").count() == 6);
+    assert!(!site.log().contains("FileExistsError"), "{}", site.log());
+    site.end();
 }

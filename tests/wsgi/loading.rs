@@ -398,3 +398,184 @@ fn a_virtual_environment_whose_python_may_not_be_looked_at_is_told_with_the_dire
     fs::set_permissions(&home, fs::Permissions::from_mode(0o700)).unwrap();
     assert!(finished.stderr.contains(&format!("permission denied at {}: ", home.display())), "{}", finished.stderr);
 }
+
+/// A directory with these files, from which `name` is to be served.
+#[track_caller]
+fn launch_in(files: &[(&str, &str)], name: &str) -> Launch {
+    let launch = Launch::serve(name);
+    for (file, text) in files {
+        let path = launch.directory().join(file);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+    launch
+}
+
+/// What the application answers to `path`.
+#[track_caller]
+fn answer_to(launch: Launch, path: &str) -> String {
+    launch.start().connect().request(&Params::get(path), b"").expect_status(200).text()
+}
+
+/// An application that answers with what `expression` is at the time of a request.
+fn telling(imports: &str, expression: &str) -> String {
+    let body = format!("    start_response('200 OK', [])\n    return [str({expression}).encode()]\n");
+    format!("{imports}\ndef application(environ, start_response):\n{body}")
+}
+
+/// As of a Django project with Celery, whose inner package has a `celery.py`.
+#[test]
+fn modules_beside_an_app_file_stand_for_none_of_pythons() {
+    let wsgi = telling("from shopsite.calendar import days", "days()");
+    let files = [
+        ("shopsite/__init__.py", ""),
+        ("shopsite/calendar.py", "from calendar import monthrange\ndef days(): return monthrange(2028, 2)[1]\n"),
+        ("shopsite/wsgi.py", &wsgi),
+    ];
+    assert_eq!(answer_to(launch_in(&files, "./shopsite/wsgi.py"), "/"), "29");
+    assert_eq!(answer_to(launch_in(&files, "./shopsite/wsgi.py").args(["--chdir", "."]), "/"), "29");
+}
+
+#[test]
+fn the_directory_of_an_app_file_is_searched_last_or_not_at_all() {
+    let wsgi = telling(
+        "import sys, os",
+        "(len(sys.path) - 1 - sys.path.index(HERE)) if (HERE := os.path.dirname(__file__)) in sys.path else 'not at all'",
+    );
+    let files = [("site/wsgi.py", wsgi.as_str()), ("lib/other.py", "")];
+    assert_eq!(answer_to(launch_in(&files, "site/wsgi.py"), "/"), "0");
+    assert_eq!(answer_to(launch_in(&files, "../site/wsgi.py").args(["--chdir", "lib"]), "/"), "not at all");
+    assert_eq!(answer_to(launch_in(&files, "site/wsgi.py").args(["--python-path", "lib"]), "/"), "not at all");
+    // It is where it was put.
+    assert_eq!(
+        answer_to(launch_in(&files, "wsgi.py").args(["--chdir", "site"]), "/").parse::<u32>().map(|behind| behind > 0),
+        Ok(true)
+    );
+}
+
+#[test]
+fn a_module_beside_an_app_file_that_is_not_searched_is_told_how_to_be() {
+    let files = [("site/wsgi.py", "import beside\n"), ("site/beside.py", ""), ("lib/x.py", "")];
+    let finished = launch_in(&files, "site/wsgi.py").args(["--python-path", "lib"]).run().expect_code(70);
+    let told = format!(": it is in {}/site: add that with --python-path\n", finished.directory().display());
+    assert!(finished.stderr.contains("No module named 'beside'") && finished.stderr.ends_with(&told), "{}", finished.stderr);
+}
+
+/// The form of mod_wsgi's and Flask's documentation.
+#[test]
+fn an_app_file_may_have_the_name_of_the_module_that_it_imports() {
+    let shop = telling("", "'the module shop'");
+    let files = [("shop.py", shop.as_str()), ("shop.wsgi", "from shop import application\n")];
+    assert_eq!(answer_to(launch_in(&files, "./shop.wsgi"), "/"), "the module shop");
+    let logging = telling("import logging.handlers", "logging.getLogger('x').name + logging.handlers.__name__");
+    assert_eq!(answer_to(launch_in(&[("logging.wsgi", &logging)], "./logging.wsgi"), "/"), "xlogging.handlers");
+    let calendar = telling("import calendar", "calendar.monthrange(2028, 2)[1]");
+    assert_eq!(answer_to(launch_in(&[("site/calendar.py", &calendar)], "site/calendar.py"), "/"), "29");
+}
+
+#[test]
+fn an_app_file_that_import_finds_is_that_module() {
+    let imports = "import helper, sys\nloaded = globals().get('loaded', 0) + 1\nclass Item: pass\n";
+    let shop = telling(imports, "(__name__, helper.shop is sys.modules[__name__], helper.shop.Item is Item)");
+    let files = [("shop.py", shop.as_str()), ("helper.py", "import shop\n")];
+    for name in ["./shop.py", "shop.py", "shop"] {
+        assert_eq!(answer_to(launch_in(&files, name), "/"), "('shop', True, True)", "{name}");
+    }
+    let below = [("src/shop.py", shop.as_str()), ("src/helper.py", "import shop\n")];
+    assert_eq!(answer_to(launch_in(&below, "src/shop.py"), "/"), "('shop', True, True)");
+}
+
+#[test]
+fn an_app_file_of_any_name_is_a_module_like_others() {
+    let directory = tempfile::tempdir().unwrap();
+    for file in ["my-site.wsgi", "shop.v2.py", "1st", "class.py", "größe.wsgi", "__init__.py", "json.py"] {
+        let path = directory.path().join(file);
+        fs::copy(app("module_of_any_name.py"), &path).unwrap();
+        assert_eq!(answer_to(Launch::serve(&path).args(["--chdir", "/"]), "/"), "", "{file}");
+    }
+}
+
+#[test]
+fn the_bytecode_of_an_app_file_is_not_that_of_a_module_of_its_name() {
+    let page = |what: &str| telling("", &format!("'{what}'"));
+    let files = [("page.py", page("from page.py")), ("page.wsgi", page("of page.wsgi"))];
+    let directory = tempfile::tempdir().unwrap();
+    // Python looks at the size and the time.
+    let time = std::time::SystemTime::now() - std::time::Duration::from_secs(3600);
+    for (name, text) in &files {
+        fs::write(directory.path().join(name), text).unwrap();
+        fs::File::options().write(true).open(directory.path().join(name)).unwrap().set_modified(time).unwrap();
+    }
+    let chdir = directory.path().to_str().unwrap();
+    let launch = |name: &str| Launch::serve(name).args(["--chdir", chdir]).env("PYTHONDONTWRITEBYTECODE", "");
+    for _ in 0..2 {
+        assert_eq!(answer_to(launch("page"), "/"), "from page.py");
+        assert_eq!(answer_to(launch("./page.wsgi"), "/"), "of page.wsgi");
+    }
+    let cached = directory.path().join("__pycache__");
+    assert_eq!(fs::read_dir(cached).unwrap().count(), 1);
+}
+
+#[test]
+fn a_file_that_was_named_as_a_module_is_told_how_it_is_named() {
+    let wsgi = [("other.wsgi", APP)];
+    expect_one_line("other.wsgi", &wsgi, &[], &["there is no module other", "did you mean the file ./other.wsgi?\n"]);
+    expect_one_line("other.wsgi:app", &wsgi, &[], &["did you mean the file ./other.wsgi, as in ./other.wsgi:app?\n"]);
+    let beside_a_package = [("other.wsgi", APP), ("other/__init__.py", "")];
+    expect_one_line("other.wsgi", &beside_a_package, &[], &["did you mean the file ./other.wsgi?\n"]);
+    let beside_a_module = [("other.wsgi", APP), ("other.py", "")];
+    expect_one_line("other.wsgi", &beside_a_module, &[], &["did you mean the file ./other.wsgi?\n"]);
+    let in_chdir = [("site/other.wsgi", APP)];
+    expect_one_line("other.wsgi", &in_chdir, &["--chdir", "site"], &["did you mean the file ./other.wsgi?\n"]);
+}
+
+#[test]
+fn a_factory_takes_literal_arguments() {
+    let factory = "def create_app(*arguments, **named):\n    def app(environ, start_response):\n        \
+                   start_response('200 OK', [])\n        return [repr((arguments, named)).encode()]\n    return app\n";
+    for (arguments, shown) in [
+        ("'prod', debug=False", "(('prod',), {'debug': False})"),
+        ("\"a:b\", {'c': [1, -2.5, None]}", "(('a:b', {'c': [1, -2.5, None]}), {})"),
+        ("b'\\x00)(', names=('x', 'y'),", "((b'\\x00)(',), {'names': ('x', 'y')})"),
+        (" ", "((), {})"),
+    ] {
+        for module in ["shop", "./shop.py"] {
+            let launch = launch_in(&[("shop.py", factory)], &format!("{module}:create_app({arguments})"));
+            assert_eq!(answer_to(launch, "/"), shown, "{arguments}");
+        }
+    }
+    for (arguments, told) in [
+        ("os.environ", "create_app() takes literals, such as \"text\", 5, True or [1, 2]: os.environ is none\n"),
+        ("1, key=open('x')", "takes literals, such as \"text\", 5, True or [1, 2]: open('x') is none\n"),
+        ("*[1, 2]", "takes literals, such as \"text\", 5, True or [1, 2]: *[1, 2] is none\n"),
+        ("**{'a': 1}", "takes literals, such as \"text\", 5, True or [1, 2]: **{'a': 1} is none\n"),
+        ("a=", "create_app() has arguments that are no Python: "),
+        ("a=1, a=2", "create_app() is given a twice\n"),
+        ("prod", "prod is none: did you mean \"prod\"?\n"),
+    ] {
+        expect_one_line(&format!("shop:create_app({arguments})"), &[("shop.py", factory)], &[], &[told]);
+    }
+    let finished = launch_in(&[("shop.py", "def create_app():\n    pass\n")], "shop:create_app(1)").run().expect_code(70);
+    assert!(finished.stderr.contains("create_app(1) failed: TypeError: create_app() takes 0"), "{}", finished.stderr);
+}
+
+#[test]
+fn an_app_file_that_spawned_processes_cannot_import_says_so_once() {
+    for (file, is_told) in [("my-site.wsgi", true), ("spawner.py", false)] {
+        let launch = Launch::serve(format!("./{file}"));
+        fs::copy(app("spawns.py"), launch.directory().join(file)).unwrap();
+        let server = launch.start();
+        for _ in 0..2 {
+            let expected = if is_told { "1" } else { "0" };
+            assert_eq!(
+                server.connect().request(&Params::get("/"), b"").expect_status(200).text(),
+                expected,
+                "{}",
+                server.log()
+            );
+        }
+        let told = "my-site.wsgi cannot be imported by the processes that multiprocessing starts";
+        let expected = usize::from(is_told);
+        assert_eq!(server.log().matches(told).count(), expected, "{}", server.log());
+    }
+}

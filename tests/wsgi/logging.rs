@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
-use crate::support::{Params, Pyfcgid, app};
+use crate::support::{Launch, Params, Pyfcgid, app};
 
 #[test]
 fn wsgi_errors_goes_to_the_log_and_not_to_the_peer() {
@@ -116,5 +116,37 @@ fn every_line_of_a_traceback_stands_in_the_log() {
     let log = server.wait_for_log("Secret: the hidden reason");
     for text in ["Traceback (most recent call last)", "raises.py", "in body"] {
         assert!(log.contains(text), "no {text:?} in {log}");
+    }
+}
+
+#[test]
+fn a_traceback_with_a_lone_surrogate_stands_in_the_log_whole() {
+    let server = Pyfcgid::serve(app("surrogates.py"), &[]);
+    server.connect().request(&Params::get("/"), b"").expect_status(500);
+    let log = server.wait_for_log("RuntimeError: cannot read caf");
+    for text in ["Traceback (most recent call last)", "No such file or directory: 'caf\\udce9.txt'", "in fail"] {
+        assert!(log.contains(text), "no {text:?} in {log}");
+    }
+    assert!(log.contains("RuntimeError: cannot read caf\\udce9.txt\n"), "{log}");
+    server.connect().request(&Params::get("/group"), b"").expect_status(500);
+    let log = server.wait_for_log("Unspeakable");
+    assert!(log.matches("Traceback (most recent call last)").count() >= 4, "{log}");
+}
+
+#[test]
+fn a_traceback_with_a_lone_surrogate_at_import_is_told_whole() {
+    let finished = Launch::serve(app("surrogates.py")).env("FAIL_AT_IMPORT", "1").run().expect_code(70);
+    for text in ["Traceback (most recent call last)", "in fail", "its import failed: RuntimeError: cannot read caf\\udce9.txt"]
+    {
+        assert!(finished.stderr.contains(text), "no {text:?} in {}", finished.stderr);
+    }
+}
+
+#[test]
+fn what_is_no_utf_8_is_escaped_alike_wherever_it_is_written() {
+    let server = Pyfcgid::serve(app("surrogates.py"), &[]);
+    server.connect().request(&Params::get("/errors"), b"").expect_status(200);
+    for way in ["wsgi.errors", "print", "stderr"] {
+        server.wait_for_log(&format!("{way}: caf\\udce9.txt\n"));
     }
 }

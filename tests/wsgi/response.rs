@@ -84,6 +84,21 @@ fn the_head_is_latin_1() {
     assert_eq!(answer.header("X-Name").as_deref(), Some("caf\u{e9}"));
 }
 
+/// Django's `HttpResponse(reason="")`, and proxies of HTTP/2, which has no reasons.
+#[test]
+fn an_empty_reason_is_the_standard_one_or_none() {
+    let server = Pyfcgid::serve(app("empty_reason.py"), &[]);
+    for how in ["none", "space", "spaces"] {
+        for (code, reason) in [(200, "OK"), (404, "Not Found"), (418, "I'm a Teapot"), (299, ""), (599, "")] {
+            let answer = server.connect().request(&Params::get(&format!("/{code}/{how}")), b"").expect_status(code);
+            assert_eq!((answer.reason.as_str(), answer.text().as_str()), (reason, "ok\n"), "{how}");
+            let line = if reason.is_empty() { format!("Status: {code}\r\n") } else { format!("Status: {code} {reason}\r\n") };
+            let head = String::from_utf8_lossy(&answer.stdout).into_owned();
+            assert!(head.contains(&line), "{head:?}");
+        }
+    }
+}
+
 /// Every one of these heads is refused in start_response, and uncaught it becomes a 500.
 #[track_caller]
 fn expect_refused(faults: &[&str]) {
@@ -142,7 +157,6 @@ fn headers_of_other_types_are_refused() {
 fn a_status_that_is_not_a_number_and_a_reason_is_refused() {
     expect_refused(&[
         "/status-without-number",
-        "/status-without-reason",
         "/status-of-two-digits",
         "/status-of-four-digits",
         "/status-without-space",
@@ -211,6 +225,87 @@ fn a_body_shorter_than_content_length_ends_in_0xff_without_keep_conn() {
     let answer = request_once(&server, &Params::get("/"));
     expect_broken(&answer);
     assert_eq!(answer.garbage, [0xff; 16]);
+}
+
+/// The web server would take a cut connection for a broken server, and lose what else is on it.
+#[test]
+fn a_body_shorter_than_content_length_is_a_500_while_nothing_was_sent() {
+    let server = Pyfcgid::serve(app("short_of_its_length.py"), &[]);
+    let mut peer = server.connect();
+    let paths = ["/list", "/empty-list", "/tuple", "/iterator", "/empty-items", "/written", "/generator", "/file"];
+    for path in paths {
+        expect_plain_500(peer.request(&Params::get(path), b""));
+        server.wait_for_log(&format!("GET {path}) failed"));
+    }
+    peer.request(&Params::get("/fine"), b"").expect_status(200);
+    peer.request(&Params::nginx("HEAD", "/list"), b"").expect_status(200);
+    let log = server.wait_for_log("RuntimeError: the response body has 17 bytes, but its Content-Length says 100\n");
+    assert!(!log.contains("connection cut"), "{log}");
+}
+
+#[test]
+fn an_iterable_that_never_ends_is_closed_at_its_content_length() {
+    for (query, asked) in [("", 3), ("empty", 3), ("lazy", 3)] {
+        let server = Pyfcgid::serve(app("never_ends.py"), &["--threads", "1"]);
+        let mut peer = server.connect();
+        let answer = peer.request(&Params::get(&format!("/200?{query}")), b"").expect_status(200);
+        assert_eq!(answer.text(), "item item ", "{query}");
+        server.wait_for_log(&format!("closed, asked {asked} times"));
+        peer.request(&Params::get("/200?tail"), b"").expect_status(200);
+        server.wait_for_log("came to its end");
+    }
+}
+
+#[test]
+fn an_iterable_that_never_ends_is_closed_at_once_where_no_body_is_sent() {
+    let asked = [("HEAD", "/200", 200, 0), ("GET", "/204", 204, 0), ("GET", "/304", 304, 0), ("HEAD", "/200?unknown", 200, 0)];
+    let asked_lazily = [("HEAD", "/200?lazy", 200, 1), ("GET", "/204?lazy", 204, 1), ("GET", "/304?lazy", 304, 1)];
+    for (method, target, status, asked) in asked.into_iter().chain(asked_lazily) {
+        let server = Pyfcgid::serve(app("never_ends.py"), &[]);
+        let answer = server.connect().request(&Params::nginx(method, target), b"").expect_status(status);
+        assert!(answer.body.is_empty(), "{method} {target}: {}", answer.summary());
+        server.wait_for_log(&format!("closed, asked {asked} times"));
+    }
+}
+
+#[test]
+fn an_application_that_writes_for_ever_is_stopped_where_its_body_ends() {
+    let server = Pyfcgid::serve(app("never_ends.py"), &["--threads", "1"]);
+    let mut peer = server.connect();
+    let answer = peer.request(&Params::get("/200?write"), b"").expect_status(200);
+    assert_eq!(answer.text(), "item item ");
+    server.wait_for_log("RuntimeError: the response is complete");
+    for (method, target, status) in [("HEAD", "/200?write", 200), ("GET", "/204?write", 204), ("GET", "/304?write", 304)] {
+        let answer = peer.request(&Params::nginx(method, target), b"").expect_status(status);
+        assert!(answer.body.is_empty(), "{method} {target}: {}", answer.summary());
+    }
+    server.wait_for_log_that("the end of all four", |log| log.matches("stopped writing").count() == 4);
+}
+
+#[test]
+fn an_application_that_fails_behind_the_end_of_its_body_has_answered() {
+    let server = Pyfcgid::serve(app("never_ends.py"), &[]);
+    let mut peer = server.connect();
+    for _ in 0..2 {
+        assert_eq!(peer.request(&Params::get("/200?fails"), b"").expect_status(200).text(), "item item ");
+    }
+    server.wait_for_log("ValueError: behind the end");
+}
+
+/// PEP 3333 lets it, and such an iterable of C code never gives the GIL up of itself.
+#[test]
+fn an_iterable_of_empty_strings_ends_when_the_peer_leaves_and_lets_others_run() {
+    for query in ["repeat", "unknown"] {
+        let server = Pyfcgid::serve(app("never_ends.py"), &["--threads", "2"]);
+        let mut endless = server.connect();
+        endless.send_request(1, true, &Params::get(&format!("/200?{query}")), b"");
+        for _ in 0..5 {
+            server.connect().request(&Params::get("/204"), b"").expect_status(204);
+        }
+        server.wait_for_log_that("the others", |log| log.matches("closed, asked 0 times").count() == 5);
+        drop(endless);
+        server.wait_for_log_that("the end of both", |log| log.matches("closed").count() >= 6);
+    }
 }
 
 #[test]

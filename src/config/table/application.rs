@@ -12,8 +12,8 @@ pub(super) const APPLICATION: &[Setting] = &[
         group: Group::Pool,
         kind: Kind::One,
         value_name: "APP",
-        help: "The application: module, module:callable, module:factory() or path/to/file.py[:callable]; without a callable, \
-               `application` is taken, then `app`",
+        help: "The application: module, module:callable, module:factory() with literal arguments or path/to/file.py[:callable]; \
+               without a callable, `application` is taken, then `app`",
         default: Fallback::Nothing,
         field: Field::Pool {
             set: |pool, value| {

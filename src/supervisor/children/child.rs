@@ -32,6 +32,8 @@ pub struct Child {
     pub worn: bool,
     /// Whether all its workers are busy.
     pub saturated: bool,
+    /// Whether it has ever served, so that requests may run.
+    pub has_served: bool,
     /// Whether it was sent SIGKILL.
     pub killed: bool,
 }
@@ -40,6 +42,7 @@ impl Child {
     /// Begins another state.
     pub fn enter(&mut self, state: State, now: Instant) {
         (self.state, self.since) = (state, now);
+        self.has_served |= state == State::Serving;
     }
 
     /// Who has the lowest goes first.

@@ -98,6 +98,8 @@ pub enum Said {
     Relieved,
     /// It has no connection, and had no request for the idle timeout.
     Unused,
+    /// It says what no child of ours does, or nothing any more; what, in words. It is to be killed.
+    Broken(String),
     /// The process has ended; how, in words.
     Exited(String),
 }

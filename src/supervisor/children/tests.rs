@@ -85,8 +85,9 @@ const SECOND: Duration = Duration::from_secs(1);
 #[test]
 fn a_pool_has_started_when_all_its_children_serve() {
     let mut pool = Pool::new(policy(3, 3));
-    assert_eq!(pool.spawned(), [1, 2, 3]);
+    assert_eq!(pool.spawned(), [1], "the others import after it");
     pool.say(1, Said::Ready);
+    assert_eq!(pool.spawned(), [2, 3]);
     pool.say(3, Said::Ready);
     assert_eq!(pool.actions(), []);
     pool.say(2, Said::Ready);
@@ -98,12 +99,45 @@ fn a_first_child_that_fails_ends_the_start() {
     let mut pool = Pool::new(policy(2, 2));
     pool.spawned();
     pool.say(1, Said::Failed(failure()));
-    let terminate = Action::Terminate(ChildId(2));
     let tell = Action::Tell(ChildId(1), Command::StopNow);
-    assert_eq!(pool.actions(), [Action::Report(Outcome::NotStarted(failure())), tell, terminate]);
+    assert_eq!(pool.actions(), [Action::Report(Outcome::NotStarted(failure())), tell]);
     pool.exit(1);
-    pool.exit(2);
     assert_eq!(pool.actions(), [Action::Report(Outcome::Stopped)]);
+}
+
+#[test]
+fn a_later_child_that_fails_ends_the_start_as_well() {
+    let mut pool = Pool::new(policy(3, 3));
+    pool.spawned();
+    pool.say(1, Said::Ready);
+    assert_eq!(pool.spawned(), [2, 3]);
+    pool.say(2, Said::Failed(failure()));
+    let tell = |id| Action::Tell(ChildId(id), Command::StopNow);
+    let ends = [Action::Report(Outcome::NotStarted(failure())), tell(1), tell(2), Action::Terminate(ChildId(3))];
+    assert_eq!(pool.actions(), ends);
+}
+
+#[test]
+fn of_children_that_have_all_died_one_comes_back_before_the_others() {
+    let mut pool = Pool::serving(3, 3);
+    pool.exit(1);
+    assert!(matches!(pool.actions()[..], [Action::Note(_), Action::Spawn(ChildId(4), _)]), "two serve");
+    pool.exit(4);
+    pool.exit(2);
+    pool.exit(3);
+    pool.actions();
+    pool.wait(SECOND);
+    assert_eq!(pool.spawned(), [5]);
+    pool.say(5, Said::Ready);
+    assert_eq!(pool.spawned(), [6, 7]);
+}
+
+#[test]
+fn a_first_child_that_hangs_lets_no_other_import_beside_it() {
+    let mut pool = Pool::new(policy(2, 2));
+    assert_eq!(pool.spawned(), [1]);
+    pool.wait(5 * SECOND);
+    assert_eq!(pool.actions(), []);
 }
 
 #[test]
@@ -142,6 +176,53 @@ fn a_crash_is_made_good_at_once_and_a_crash_loop_ever_later() {
     assert_eq!(pool.actions(), []);
     pool.wait(SECOND);
     assert_eq!(pool.spawned(), [5]);
+}
+
+fn broken() -> Said {
+    Said::Broken("process 7: it writes nonsense".to_owned())
+}
+
+#[test]
+fn a_child_that_breaks_its_link_is_killed_and_replaced_with_one_line() {
+    let mut pool = Pool::serving(2, 2);
+    pool.say(1, broken());
+    pool.say(1, broken());
+    let actions = pool.actions();
+    assert!(matches!(&actions[1], Action::Note(text) if text.contains("process 7: it writes nonsense")), "{actions:?}");
+    assert_eq!([&actions[0], &actions[2]], [&Action::Kill(ChildId(1)), &Action::Spawn(ChildId(3), Generation(0))]);
+    assert_eq!(actions.len(), 3);
+    pool.exit(1);
+    assert_eq!(pool.actions(), []);
+}
+
+#[test]
+fn a_child_that_breaks_its_link_while_it_starts_has_failed() {
+    let mut pool = Pool::new(policy(1, 1));
+    pool.spawned();
+    pool.say(1, broken());
+    let actions = pool.actions();
+    assert_eq!(actions[0], Action::Kill(ChildId(1)));
+    assert!(
+        matches!(&actions[1], Action::Report(Outcome::NotStarted(failure)) if failure.text.contains("nonsense")),
+        "{actions:?}"
+    );
+    let mut pool = Pool::serving(1, 1);
+    pool.reload();
+    pool.actions();
+    pool.say(2, broken());
+    let actions = pool.actions();
+    assert!(matches!(actions[..], [Action::Kill(ChildId(2)), Action::Report(Outcome::NotReloaded(_))]), "{actions:?}");
+    pool.exit(2);
+    assert_eq!((pool.actions(), pool.serving_ids()), (vec![], vec![1]));
+}
+
+#[test]
+fn a_child_that_breaks_its_link_when_it_is_to_go_is_killed_and_not_replaced() {
+    let mut pool = Pool::serving(2, 2);
+    pool.children.handle_fewer(pool.now);
+    assert_eq!(pool.retired(), [2]);
+    pool.say(2, broken());
+    assert!(matches!(pool.actions()[..], [Action::Kill(ChildId(2)), Action::Note(_)]));
 }
 
 #[test]
@@ -252,9 +333,8 @@ fn a_child_that_does_not_answer_holds_up_no_reload() {
 #[test]
 fn children_grow_old_one_after_the_other() {
     let mut pool = Pool::new(Policy { max_lifetime: Some(100 * SECOND), ..policy(2, 2) });
-    for id in pool.spawned() {
-        pool.say(id, Said::Ready);
-    }
+    pool.say(1, Said::Ready);
+    pool.say(2, Said::Ready);
     pool.actions();
     pool.wait(100 * SECOND - SECOND * 6);
     let first = pool.spawned();

@@ -60,6 +60,7 @@ impl Children {
             (State::Serving, _) if child.worn => return None,
             (State::Serving, _) => policy.max_lifetime?.mul_f64(child.lifetime_share()),
             (State::Ending, Phase::Stopping(Stop::Now)) => QUICK_END,
+            (State::Ending, _) if !child.has_served => QUICK_END,
             (State::Retiring(_) | State::Ending, _) => policy.graceful_timeout + END_SLACK,
         };
         Some(child.since + patience)
@@ -78,7 +79,8 @@ impl Children {
                 self.fail(index, Failure { code: EX_SOFTWARE, text }, now);
             }
             State::Retiring(_) | State::Ending => {
-                self.actions.push(Action::Note("a child did not end within graceful-timeout and is killed".to_owned()));
+                let limit = if self.children[index].has_served { "within graceful-timeout" } else { "when it was to" };
+                self.actions.push(Action::Note(format!("a child did not end {limit} and is killed")));
             }
         }
         let child = &mut self.children[index];
@@ -89,6 +91,6 @@ impl Children {
 
 /// How long a child may take beyond `graceful-timeout` before it is killed. It has limits of its own, which come first.
 const END_SLACK: Duration = Duration::from_secs(3);
-/// The same, when it was told to end at once.
+/// The same, when it was told to end at once, or runs no request.
 const QUICK_END: Duration = Duration::from_secs(2);
 const SHRINK_INTERVAL: Duration = Duration::from_secs(1);

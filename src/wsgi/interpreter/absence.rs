@@ -20,15 +20,16 @@ pub(super) struct Places {
 }
 
 impl Places {
-    /// What is wrong, in one line, when the failed import of `module` means that there is no such module. `None` when an import inside
-    /// of it failed.
-    pub(super) fn without(&self, py: Python<'_>, module: &str, error: &PyErr) -> Option<String> {
-        if !error.is_instance_of::<PyModuleNotFoundError>(py) {
+    /// What is wrong, in one line, when the failed import of the application's module means that there is no such module. `None` when an
+    /// import inside of it failed.
+    pub(super) fn without(&self, py: Python<'_>, app: &App, error: &PyErr) -> Option<String> {
+        let (module, missing) = (&source(app), missing_module(py, error)?);
+        if missing != *module && !module.starts_with(&format!("{missing}.")) {
             return None;
         }
-        let missing: String = error.value(py).getattr("name").ok()?.extract().ok()?;
-        if missing != module && !module.starts_with(&format!("{missing}.")) {
-            return None;
+        if self.path.last().is_some_and(|current| current.join(module).is_file()) {
+            let with_callable = app.callable.as_ref().map(|_| format!(", as in ./{app}")).unwrap_or_default();
+            return Some(format!("there is no module {module}: did you mean the file ./{module}{with_callable}?"));
         }
         match missing.rsplit_once('.') {
             Some((parent, name)) => Some(in_package(py, parent, name)),
@@ -61,6 +62,19 @@ impl fmt::Display for Places {
             None => write!(f, "{own} or Python {LINKED_VERSION}'s own packages (no venv is set)"),
         }
     }
+}
+
+/// The module that was not found, if that is why an import failed.
+fn missing_module(py: Python<'_>, error: &PyErr) -> Option<String> {
+    let is_that = error.is_instance_of::<PyModuleNotFoundError>(py);
+    is_that.then(|| error.value(py).getattr("name").ok()?.extract().ok()).flatten()
+}
+
+/// What to do when the import of an application's file failed because of a module that is beside it.
+pub(super) fn beside_file(py: Python<'_>, path: &Path, error: &PyErr) -> Option<String> {
+    let (directory, missing) = (path.parent()?, missing_module(py, error)?);
+    let is_there = modules_in(directory).contains(&missing);
+    is_there.then(|| format!(": it is in {}: add that with --python-path", directory.display()))
 }
 
 /// There is no `name` in `parent`, which is imported already.
