@@ -13,6 +13,8 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Command {
+    /// Answer requests, after [`Report::Ready`]: before it nothing is taken in.
+    Begin = b'b',
     /// Take no more connections, finish the requests that have begun, end.
     StopGracefully = b'g',
     /// End at once.
@@ -26,14 +28,16 @@ pub enum Command {
 impl Command {
     /// The command that this byte means.
     pub fn parse(byte: u8) -> Option<Self> {
-        [Self::StopGracefully, Self::StopNow, Self::Retire, Self::Count].into_iter().find(|command| *command as u8 == byte)
+        [Self::Begin, Self::StopGracefully, Self::StopNow, Self::Retire, Self::Count]
+            .into_iter()
+            .find(|command| *command as u8 == byte)
     }
 }
 
 /// What a child tells the supervisor.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Report {
-    /// The application is imported and requests are answered.
+    /// The application is imported, and requests are answered after [`Command::Begin`].
     Ready,
     /// It cannot be: the exit code that says whose fault it is, and why, with the traceback.
     Failed {
@@ -284,7 +288,7 @@ mod tests {
 
     #[test]
     fn commands_are_their_bytes() {
-        for command in [Command::StopGracefully, Command::StopNow, Command::Retire, Command::Count] {
+        for command in [Command::Begin, Command::StopGracefully, Command::StopNow, Command::Retire, Command::Count] {
             assert_eq!(Command::parse(command as u8), Some(command));
         }
         assert_eq!(Command::parse(0), None);

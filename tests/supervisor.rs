@@ -19,6 +19,8 @@ mod recycling;
 mod reloading;
 #[path = "supervisor/reports.rs"]
 mod reports;
+#[path = "supervisor/sessions.rs"]
+mod sessions;
 #[path = "supervisor/site.rs"]
 mod site;
 #[path = "supervisor/size.rs"]
@@ -30,5 +32,7 @@ mod starting;
 #[path = "supervisor/stopping.rs"]
 mod stopping;
 mod support;
+#[path = "supervisor/unchanged.rs"]
+mod unchanged;
 #[path = "supervisor/users.rs"]
 mod users;

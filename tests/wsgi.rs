@@ -31,6 +31,8 @@ mod random;
 mod response;
 #[path = "wsgi/sendfile_header.rs"]
 mod sendfile_header;
+#[path = "wsgi/streams.rs"]
+mod streams;
 mod support;
 #[path = "wsgi/threads.rs"]
 mod threads;

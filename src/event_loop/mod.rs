@@ -234,6 +234,8 @@ impl EventLoop {
                 Heard::Command(Command::StopGracefully) | Heard::LinkEnded => self.start_stopping(),
                 Heard::Command(Command::Retire) => self.start_retiring(),
                 Heard::Command(Command::Count) => self.report_numbers(),
+                // It has begun before.
+                Heard::Command(Command::Begin) => {}
             }
         }
         None

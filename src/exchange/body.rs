@@ -1,14 +1,15 @@
 //! A request's body: in memory while it is small, then in a temp file that has no name.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Cursor, Read, Seek, Write};
+use std::io::{self, BufRead, BufReader, Cursor, Read, Seek, SeekFrom, Write};
 
-/// A complete body, read from its start to its end once.
+/// A complete body.
 #[derive(Debug)]
 pub struct Body {
     source: Source,
     length: u64,
-    left: u64,
+    /// Where the next byte is read; may be behind the end.
+    position: u64,
 }
 
 #[derive(Debug)]
@@ -21,7 +22,7 @@ impl Body {
     /// A body of these bytes.
     pub fn from_memory(bytes: Vec<u8>) -> Self {
         let length = bytes.len() as u64;
-        Self { source: Source::Memory(Cursor::new(bytes)), length, left: length }
+        Self { source: Source::Memory(Cursor::new(bytes)), length, position: 0 }
     }
 
     /// Whether a body that does not fit in memory could be stored.
@@ -37,9 +38,27 @@ impl Body {
         self.length
     }
 
-    /// Bytes not read yet.
+    /// Where the next byte is read.
+    pub fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// Bytes from there to the end.
     pub fn left(&self) -> u64 {
-        self.left
+        self.length.saturating_sub(self.position)
+    }
+
+    /// Goes on reading at `position`, where nothing is if that is behind the end.
+    ///
+    /// # Errors
+    /// Those of seeking in the temp file.
+    pub fn seek(&mut self, position: u64) -> io::Result<()> {
+        match &mut self.source {
+            Source::Memory(cursor) => cursor.set_position(position),
+            Source::File(file) => drop(file.seek(SeekFrom::Start(position))?),
+        }
+        self.position = position;
+        Ok(())
     }
 
     /// Whether reading may have to wait for a disk.
@@ -52,7 +71,7 @@ impl Body {
     /// # Errors
     /// Those of reading the temp file; `UnexpectedEof` if somebody has cut it.
     pub fn read(&mut self, count: u64) -> io::Result<Vec<u8>> {
-        let mut bytes = vec![0; count.min(self.left) as usize];
+        let mut bytes = vec![0; count.min(self.left()) as usize];
         self.read_into(&mut bytes)?;
         Ok(bytes)
     }
@@ -63,7 +82,7 @@ impl Body {
     /// Those of reading the temp file; `UnexpectedEof` if somebody has cut it, or fewer are left.
     pub fn read_into(&mut self, bytes: &mut [u8]) -> io::Result<()> {
         self.reader().read_exact(bytes)?;
-        self.left -= bytes.len() as u64;
+        self.position += bytes.len() as u64;
         Ok(())
     }
 
@@ -74,7 +93,7 @@ impl Body {
     pub fn read_line(&mut self, limit: u64) -> io::Result<Vec<u8>> {
         let mut line = Vec::new();
         self.reader().take(limit).read_until(b'\n', &mut line)?;
-        self.left -= line.len() as u64;
+        self.position += line.len() as u64;
         Ok(line)
     }
 
@@ -138,7 +157,7 @@ impl BodyWriter {
         };
         file.rewind()?;
         let source = Source::File(BufReader::with_capacity(FILE_BUFFER_LEN, file));
-        Ok(Body { source, length: self.length, left: self.length })
+        Ok(Body { source, length: self.length, position: 0 })
     }
 }
 
@@ -166,6 +185,23 @@ mod tests {
             assert_eq!(body.left(), 7);
             assert_eq!(body.read(u64::MAX).unwrap(), b"o world");
             assert_eq!(body.read(1).unwrap(), b"");
+        }
+    }
+
+    #[test]
+    fn reading_goes_on_wherever_it_is_told_to() {
+        for limit in [0, 100] {
+            let mut body = body(limit, &[b"hello world"]);
+            for (position, rest) in [(6, &b"world"[..]), (0, b"hello world"), (11, b""), (100, b""), (10, b"d")] {
+                body.seek(position).unwrap();
+                assert_eq!((body.position(), body.left()), (position, rest.len() as u64));
+                assert_eq!(body.read(u64::MAX).unwrap(), rest);
+                assert_eq!(body.position(), position + rest.len() as u64);
+                assert_eq!(body.read_line(9).unwrap(), b"");
+            }
+            body.seek(4).unwrap();
+            assert_eq!(body.read_line(4).unwrap(), b"o wo");
+            assert_eq!(body.position(), 8);
         }
     }
 

@@ -3,7 +3,7 @@ use std::os::fd::RawFd;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use log::Level;
+use log::{Level, LevelFilter};
 
 use super::file::LogFile;
 use super::output::{Lost, Output};
@@ -53,9 +53,17 @@ impl Hub {
         })
     }
 
-    /// Goes on as the settings say, or as before if that cannot be.
-    pub(super) fn reconfigure(&mut self, settings: &Settings) -> Result<(), Error> {
-        let mut new = Self::open_after(settings, self.known_syslog())?;
+    /// One as these settings say, to be [installed](Self::install) in the place of this one.
+    pub(super) fn prepare(&self, settings: &Settings) -> Result<Self, Error> {
+        Self::open_after(settings, self.known_syslog())
+    }
+
+    pub(super) fn level(&self) -> LevelFilter {
+        self.settings.level
+    }
+
+    /// Goes on as another one.
+    pub(super) fn install(&mut self, mut new: Self) {
         self.flush();
         let lost = if place(&new.settings.target, &new.settings) == place(&self.settings.target, &self.settings) {
             new.log.take_over(&mut self.log);
@@ -67,7 +75,6 @@ impl Hub {
         let lost_access = self.take_over_access(old);
         self.tell_lost(LOG, lost);
         self.tell_lost(ACCESS_LOG, lost_access);
-        Ok(())
     }
 
     fn known_syslog(&self) -> Option<&Path> {
@@ -218,7 +225,6 @@ mod tests {
     use std::os::unix::fs::{PermissionsExt, symlink};
     use std::path::PathBuf;
 
-    use log::LevelFilter;
     use tempfile::TempDir;
 
     use super::*;
@@ -306,7 +312,7 @@ mod tests {
         let place = Place::new();
         let mut hub = Hub::open(&place.settings("log")).unwrap();
         let bad_access = Settings { access: Some(Target::File(place.path("no/such"))), ..place.settings("other") };
-        let error = hub.reconfigure(&bad_access).unwrap_err().to_string();
+        let error = hub.prepare(&bad_access).map(drop).unwrap_err().to_string();
         assert!(error.contains("no/such"), "{error}");
         say(&mut hub, "as before");
         assert_eq!(place.lines("log"), ["[info] blog[7]: as before"]);
@@ -316,10 +322,15 @@ mod tests {
     fn new_settings_take_effect_at_once() {
         let place = Place::new();
         let mut hub = Hub::open(&place.settings("log")).unwrap();
-        hub.reconfigure(&Settings { level: LevelFilter::Error, ..place.settings("other") }).unwrap();
+        let new = hub.prepare(&Settings { level: LevelFilter::Error, ..place.settings("other") }).unwrap();
+        say(&mut hub, "still here");
+        hub.install(new);
         say(&mut hub, "not wanted");
         hub.write(Level::Error, "blog", 7, format_args!("wanted"));
-        assert_eq!((place.text("log").as_str(), place.lines("other")), ("", vec!["[error] blog[7]: wanted".to_owned()]));
+        assert_eq!(
+            (place.lines("log"), place.lines("other")),
+            (vec!["[info] blog[7]: still here".to_owned()], vec!["[error] blog[7]: wanted".to_owned()])
+        );
     }
 
     #[test]
@@ -382,10 +393,11 @@ mod tests {
         drop(daemon);
         fs::remove_file(place.path("socket")).unwrap();
         say(&mut hub, "one");
-        hub.reconfigure(&settings).unwrap();
+        let new = hub.prepare(&settings).unwrap();
+        hub.install(new);
         say(&mut hub, "two");
         let elsewhere = Settings { syslog_socket: place.path("elsewhere"), ..settings };
-        assert!(matches!(hub.reconfigure(&elsewhere), Err(Error::Syslog { .. })));
+        assert!(matches!(hub.prepare(&elsewhere), Err(Error::Syslog { .. })));
         let daemon = bind();
         daemon.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
         hub.flush();

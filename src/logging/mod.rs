@@ -30,6 +30,7 @@ mod stream;
 mod syslog;
 mod timestamp;
 
+use std::fmt;
 use std::io;
 use std::os::fd::{OwnedFd, RawFd};
 use std::time::Duration;
@@ -67,19 +68,42 @@ pub fn check(settings: &Settings) -> Result<(), Error> {
     Hub::check(settings)
 }
 
-/// Opens the targets of these settings, and goes on with them. Files are opened again also if nothing has changed. Lines that wait
-/// go where the new settings say if that is the same place, else they are lost.
+/// Targets that are open, and that nobody writes to before [`install`].
+pub struct Prepared(Box<Hub>);
+
+impl Prepared {
+    /// Opens files again, after a rotation, as [`reopen`] does with those that are in use.
+    pub fn reopen(&mut self) {
+        self.0.reopen();
+    }
+}
+
+impl fmt::Debug for Prepared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Prepared")
+    }
+}
+
+/// Opens the targets of these settings, and changes nothing. Files are opened again also if nothing has changed.
 ///
 /// # Errors
-/// When a target cannot be opened; then everything is as before.
-pub fn reconfigure(settings: &Settings) -> Result<(), Error> {
+/// When a target cannot be opened.
+pub fn prepare(settings: &Settings) -> Result<Prepared, Error> {
+    let opened = match FRONT.hub().as_ref() {
+        Some(hub) => hub.prepare(settings),
+        None => Hub::open(settings),
+    };
+    opened.map(|hub| Prepared(Box::new(hub)))
+}
+
+/// Goes on with what is prepared. Lines that wait go where the new settings say if that is the same place, else they are lost.
+pub fn install(Prepared(new): Prepared) {
+    log::set_max_level(new.level());
     let mut hub = FRONT.hub();
     match hub.as_mut() {
-        Some(hub) => hub.reconfigure(settings)?,
-        None => *hub = Some(Hub::open(settings)?),
+        Some(hub) => hub.install(*new),
+        None => *hub = Some(*new),
     }
-    log::set_max_level(settings.level);
-    Ok(())
 }
 
 /// Opens files again and connects to the syslog daemon anew, after a rotation. What fails is logged, to the old file.

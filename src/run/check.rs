@@ -1,8 +1,10 @@
 //! `pyfcgid check`: everything that a start would do, but listening.
 
+use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::parent_id;
 use std::path::Path;
 use std::thread;
 
@@ -73,9 +75,10 @@ fn place(path: &Path, checked: Result<(), impl Into<Error>>) -> Option<u8> {
 /// There is one interpreter in a process, so each application is imported in one of its own.
 fn check_pool(pool: &config::Pool) -> Result<u8, Error> {
     let (verdict, teller) = UnixStream::pair()?;
+    let parent = std::process::id();
     match process::fork()? {
         Fork::Child => {
-            let code = import(pool, &teller).map_or_else(|error| report(&error), |()| 0);
+            let code = import(pool, parent, &teller).map_or_else(|error| report(&error), |()| 0);
             conclude(&teller, code)
         }
         Fork::Parent(id) => {
@@ -99,11 +102,18 @@ fn conclude(mut teller: &UnixStream, code: u8) -> ! {
 }
 
 /// Leaves the application's threads and exit handlers alone: they may take for ever, and nothing has been served.
-fn import(pool: &config::Pool, teller: &UnixStream) -> Result<(), Error> {
+fn import(pool: &config::Pool, parent: u32, teller: &UnixStream) -> Result<(), Error> {
+    // As in a start: the application must not reach the terminal, where root may be typing.
+    process::new_session()?;
+    sys::fd::replace_standard(File::open("/dev/null")?.as_fd(), 0)?;
     // What the application prints is none of the settings.
     sys::fd::replace_standard(io::stderr().as_fd(), 1)?;
     privileges::confine(pool)?;
+    // Ctrl-C reaches the parent alone.
     process::signal_at_end_of_parent(signal::KILL)?;
+    if parent_id() != parent {
+        process::exit_now(process::EX_OSERR);
+    }
     loading::enter(pool)?;
     limit_import(pool, teller.try_clone()?)?;
     let interpreter = loading::start(pool)?;

@@ -1,7 +1,7 @@
 //! A child: what becomes of a process after the fork, until its end.
 
 use std::fs::File;
-use std::io::Write;
+use std::io::{ErrorKind, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -93,6 +93,7 @@ fn serve(
     let (listeners, names) = adopt(pool, listeners)?;
     let passage = Passage::new(sys::fd::inherited(passage[0])?, sys::fd::inherited(passage[1])?);
     let (signals, signal_writer) = UnixStream::pair()?;
+    let signalled = signals.try_clone()?;
     let controls = [link.try_clone()?, signals];
     let controls = controls.map(|control| control.set_nonblocking(true).map(|()| mio::net::UnixStream::from_std(control)));
     let controls = controls.into_iter().collect::<Result<Vec<_>, _>>()?;
@@ -113,6 +114,10 @@ fn serve(
     let threads = threads.map_err(Error::Worker)?;
     drop(worker);
     (&*link).write_all(&Report::Ready.encode())?;
+    if !is_to_begin(link, &signalled)? {
+        // Nothing was taken in, and others serve.
+        sys::process::exit_now(0);
+    }
     drop(not_yet);
     let deadline = event_loop.stand_by()?.deadline;
     let threads = Arc::new(threads);
@@ -128,13 +133,32 @@ fn serve(
     sys::process::exit_now(0)
 }
 
+/// Waits until the supervisor has decided. A child of a reload waits until the first ones of other pools are ready, too.
+fn is_to_begin(mut link: &UnixStream, signalled: &UnixStream) -> std::io::Result<bool> {
+    loop {
+        let watched = [(link.as_raw_fd(), Interest::Readable), (signalled.as_raw_fd(), Interest::Readable)];
+        let ready = sys::poll::wait(&watched, None)?;
+        if ready.contains(&1) {
+            return Ok(false);
+        }
+        let mut command = [0];
+        match link.read(&mut command) {
+            Ok(1) if Command::parse(command[0]) == Some(Command::Count) => {}
+            Ok(count) => return Ok(count == 1 && Command::parse(command[0]) == Some(Command::Begin)),
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
+            // The supervisor has gone.
+            Err(_) => return Ok(false),
+        }
+    }
+}
+
 /// An import may take long, and nobody looks at the link meanwhile. After the import the same signal is a graceful stop, as the end of
 /// the link is.
 fn end_with_the_supervisor(link: &UnixStream) -> std::io::Result<()> {
     sys::process::signal_at_end_of_parent(signal::TERM)?;
-    // It may have ended before. There are no commands yet, so that the link is readable only at its end.
+    // It may have ended before. There are no commands before this child is ready, so that the link is readable only at its end.
     let ended = sys::poll::wait(&[(link.as_raw_fd(), Interest::Readable)], Some(Duration::ZERO))?;
-    if ended.is_empty() { Ok(()) } else { Err(std::io::ErrorKind::BrokenPipe.into()) }
+    if ended.is_empty() { Ok(()) } else { Err(ErrorKind::BrokenPipe.into()) }
 }
 
 /// The listening sockets, and their addresses as the configuration has them, but with the port that the system chose.

@@ -28,6 +28,9 @@ pub fn confine(pool: &config::Pool) -> Result<(), Error> {
         changed.map_err(|source| Error::Chroot { path: root.display().to_string(), source })?;
     }
     identity::drop_to(&identity)?;
+    if !identity.is_root() {
+        process::drop_capabilities()?;
+    }
     if let Some(entry) = &identity.entry {
         set_login(entry);
     }

@@ -159,8 +159,8 @@ impl Program for Server {
         Ok(config)
     }
 
-    fn open_log(&self, config: &Config) -> Result<(), Failure> {
-        logging::reconfigure(&log_settings::of(config)).map_err(|error| failure(error.into()))
+    fn open_log(&self, config: &Config) -> Result<logging::Prepared, Failure> {
+        logging::prepare(&log_settings::of(config)).map_err(|error| failure(error.into()))
     }
 
     fn announce_start(&self) {

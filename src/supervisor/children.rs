@@ -2,12 +2,23 @@
 //! [`Action`]s go out. Knows no process, only [`ChildId`]s.
 //!
 //! ```text
-//!           Spawn                Ready                  Tell(Retire)            exit
-//!   (none) ───────▶ Booting ───────────────▶ Serving ───────────────▶ Retiring ──────▶ (gone)
-//!                      │ failed, too slow,      │ exit: a crash          │ too slow
-//!                      ▼ not wanted any more    ▼                        ▼ Kill
-//!                   Ending ──────exit─────▶ (gone, another one        Ending
-//!                                            is started)
+//!           Spawn             Ready           Tell(Begin)          Tell(Retire)            exit
+//!   (none) ───────▶ Booting ─────────▶ Ready ────────────▶ Serving ────────────▶ Retiring ──────▶ (gone)
+//!                      │                 │ not wanted         │ exit: a crash       │ too slow
+//!                      │ failed, too     │ after all          ▼                     ▼ Kill
+//!                      ▼ slow            ▼                  (gone, another one    Ending
+//!                   Ending ◀─────────────┘                   is started)
+//!                      └────exit──▶ (gone)
+//! ```
+//!
+//! The pool as a whole, at a start and in a reload:
+//!
+//! ```text
+//!   start ────────▶ Trying ──────▶ Tried ────────▶ Rolling ─────────────▶ Steady
+//!   reload            │  its first    │   handle_commit    its others, too   ▲
+//!   (from Steady)     │  child is     │                                      │
+//!                     ▼  ready        ▼ handle_abandon                       │
+//!                  refused ───────────┴──────────────────────────────────────┘  a pool that is new: Refused, until it is stopped
 //! ```
 //!
 //! Everything else follows from three numbers: how many children are wanted, how many of the newest kind serve, and how many
@@ -31,12 +42,15 @@ pub use terms::{Action, ChildId, Failure, Generation, Outcome, Policy, Said, Sto
 /// What is going on beside keeping the number.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Phase {
-    Starting,
     Steady,
     /// The first child of this generation is tried.
     Trying(Generation),
+    /// It is ready, and does not begin before that is decided.
+    Tried(Generation),
     /// It serves; the others are replaced.
     Rolling,
+    /// The first child of a pool that is new does not come up: it waits for its stop.
+    Refused,
     Stopping(Stop),
     Stopped,
 }
@@ -45,6 +59,8 @@ enum Phase {
 #[derive(Debug)]
 pub struct Children {
     policy: Policy,
+    /// That of the generation that is tried. Invariant: only while one is.
+    tried: Option<Policy>,
     phase: Phase,
     wanted: usize,
     generation: Generation,
@@ -58,10 +74,13 @@ pub struct Children {
 }
 
 impl Children {
-    /// A pool that is to be started.
+    /// A pool that is to be started, with one child first. One that starts on demand has nothing to try.
     pub fn new(policy: Policy, now: Instant) -> Self {
-        let mut children = Self::of(policy, Phase::Starting, now);
+        let mut children = Self::of(policy, Phase::Trying(Generation(0)), now);
         children.wanted = policy.min;
+        if policy.min == 0 {
+            children.report(Outcome::Tried, Phase::Tried(Generation(0)));
+        }
         children.plan(now);
         children
     }
@@ -77,6 +96,7 @@ impl Children {
     fn of(policy: Policy, phase: Phase, now: Instant) -> Self {
         Self {
             policy,
+            tried: None,
             phase,
             wanted: 0,
             generation: Generation(0),
@@ -104,9 +124,9 @@ impl Children {
         self.children.iter().filter(|child| child.state == State::Serving).map(|child| child.id)
     }
 
-    /// Whether children of the newest generation serve, or it was not tried.
-    pub fn serves_newest(&self) -> bool {
-        self.generation == self.newest
+    /// The generation that serves, or is to in a pool that is new.
+    pub fn generation(&self) -> Generation {
+        self.generation
     }
 
     /// Whether nobody serves nor is about to, so that a request has to be looked for by the supervisor.
@@ -119,6 +139,7 @@ impl Children {
         let child = self.children.iter().find(|child| child.id == id)?;
         let word = match child.state {
             State::Booting => "starting",
+            State::Ready => "ready",
             State::Serving => "serving",
             State::Retiring(_) => "retiring",
             State::Ending => "ending",
@@ -148,13 +169,20 @@ impl Children {
         };
         let state = self.children[index].state;
         match (state, said) {
-            (State::Booting, Said::Ready) => self.serve(index, now),
+            (State::Booting, Said::Ready) => self.be_ready(index, now),
             (State::Booting, Said::Failed(failure)) => {
                 self.children[index].enter(State::Ending, now);
                 self.fail(index, failure, now);
             }
             (State::Booting, Said::Exited(how)) => {
                 let text = format!("a child ended while it was starting: {how}");
+                self.fail(index, Failure { code: EX_SOFTWARE, text }, now);
+                self.children.remove(index);
+            }
+            // It was adopted before it was ready.
+            (State::Serving, Said::Ready) => self.actions.push(Action::Tell(id, Command::Begin)),
+            (State::Ready, Said::Exited(how)) => {
+                let text = format!("a child ended before it began: {how}");
                 self.fail(index, Failure { code: EX_SOFTWARE, text }, now);
                 self.children.remove(index);
             }
@@ -166,7 +194,7 @@ impl Children {
             (State::Retiring(_) | State::Ending, Said::Exited(_)) => drop(self.children.remove(index)),
             (_, Said::Broken(what)) => self.kill_broken(index, what, now),
             // It may have answered enough before its readiness was heard of.
-            (State::Booting | State::Serving, Said::Worn) => self.children[index].worn = true,
+            (State::Booting | State::Ready | State::Serving, Said::Worn) => self.children[index].worn = true,
             (State::Serving, Said::Saturated) => self.children[index].saturated = true,
             (State::Serving, Said::Relieved) => self.children[index].saturated = false,
             (State::Serving, Said::Unused) => self.sleep(),
@@ -186,15 +214,45 @@ impl Children {
         }
     }
 
-    /// Loads the new code: in one child first.
-    pub fn handle_reload(&mut self, policy: Policy, now: Instant) -> Generation {
-        self.policy = policy;
-        self.wanted = self.wanted.clamp(policy.min, policy.max);
+    /// Loads the new code in one child. Nothing else changes before [`Self::handle_commit`].
+    pub fn handle_reload(&mut self, policy: Policy, now: Instant) {
+        self.tried = Some(policy);
         self.newest = Generation(self.newest.0 + 1);
         self.phase = Phase::Trying(self.newest);
-        self.backoff = Backoff::default();
         self.plan(now);
-        self.newest
+    }
+
+    /// The first child begins, if it is ready, and the others follow it.
+    pub fn handle_commit(&mut self, now: Instant) {
+        let Phase::Tried(generation) = self.phase else {
+            return;
+        };
+        if let Some(policy) = self.tried.take() {
+            self.policy = policy;
+            self.wanted = self.wanted.clamp(policy.min, policy.max);
+            self.backoff = Backoff::default();
+        }
+        self.generation = generation;
+        self.phase = Phase::Rolling;
+        if let Some(index) = self.children.iter().position(|child| child.state == State::Ready) {
+            self.begin(index, now);
+        }
+        self.plan(now);
+    }
+
+    /// The new code is not wanted after all: everything is as before it was tried.
+    pub fn handle_abandon(&mut self, now: Instant) {
+        let (Phase::Trying(generation) | Phase::Tried(generation)) = self.phase else {
+            return;
+        };
+        (self.tried, self.phase) = (None, Phase::Steady);
+        for child in self.children.iter_mut().filter(|child| child.generation == generation) {
+            if matches!(child.state, State::Booting | State::Ready) {
+                child.enter(State::Ending, now);
+                self.actions.push(Action::Terminate(child.id));
+            }
+        }
+        self.plan(now);
     }
 
     /// Whether a reload may begin.
@@ -236,7 +294,7 @@ impl Children {
         let command = if stop == Stop::Now { Command::StopNow } else { Command::StopGracefully };
         for child in &mut self.children {
             self.actions.push(match child.state {
-                State::Booting => Action::Terminate(child.id),
+                State::Booting | State::Ready => Action::Terminate(child.id),
                 _ => Action::Tell(child.id, command),
             });
             if child.state != State::Ending || stop == Stop::Now {
@@ -250,13 +308,20 @@ impl Children {
         self.count(|child| child.state == State::Serving && child.saturated)
     }
 
-    fn serve(&mut self, index: usize, now: Instant) {
-        self.children[index].enter(State::Serving, now);
+    fn be_ready(&mut self, index: usize, now: Instant) {
         self.backoff.note_success();
-        if self.phase == Phase::Trying(self.children[index].generation) {
-            self.generation = self.children[index].generation;
-            self.phase = Phase::Rolling;
+        match self.phase {
+            Phase::Trying(tried) if tried == self.children[index].generation => {
+                self.children[index].enter(State::Ready, now);
+                self.report(Outcome::Tried, Phase::Tried(tried));
+            }
+            _ => self.begin(index, now),
         }
+    }
+
+    fn begin(&mut self, index: usize, now: Instant) {
+        self.children[index].enter(State::Serving, now);
+        self.actions.push(Action::Tell(self.children[index].id, Command::Begin));
     }
 
     /// What it said is not to be believed, so that nothing but its end can be.
@@ -269,7 +334,7 @@ impl Children {
         self.actions.push(Action::Kill(id));
         let text = format!("a child is killed: {what}");
         match state {
-            State::Booting => self.fail(index, Failure { code: EX_SOFTWARE, text }, now),
+            State::Booting | State::Ready => self.fail(index, Failure { code: EX_SOFTWARE, text }, now),
             State::Serving => {
                 self.actions.push(Action::Note(format!("{text}; starting another")));
                 self.backoff.note_end(now.duration_since(since), now);
@@ -284,16 +349,18 @@ impl Children {
     /// A child does not come up. What that means depends on what it was started for.
     fn fail(&mut self, index: usize, failure: Failure, now: Instant) {
         let generation = self.children[index].generation;
-        self.backoff.note_failure(now);
         match self.phase {
-            Phase::Starting => {
-                self.report(Outcome::NotStarted(failure), Phase::Steady);
-                self.handle_stop(Stop::Now, now);
+            Phase::Trying(tried) | Phase::Tried(tried) if tried == generation => {
+                let is_new = self.tried.take().is_none();
+                self.report(Outcome::Refused(failure), if is_new { Phase::Refused } else { Phase::Steady });
             }
-            Phase::Trying(tried) if tried == generation => self.report(Outcome::NotReloaded(failure), Phase::Steady),
-            Phase::Rolling => self.report(Outcome::NotReloaded(failure), Phase::Steady),
-            Phase::Stopping(_) | Phase::Stopped => {}
-            Phase::Steady | Phase::Trying(_) => {
+            Phase::Rolling => {
+                self.backoff.note_failure(now);
+                self.report(Outcome::Short(failure), Phase::Steady);
+            }
+            Phase::Refused | Phase::Stopping(_) | Phase::Stopped => {}
+            Phase::Steady | Phase::Trying(_) | Phase::Tried(_) => {
+                self.backoff.note_failure(now);
                 let wait = self.backoff.until().map_or(Duration::ZERO, |until| until.saturating_duration_since(now));
                 let again = format!("trying again in {:.1} s", wait.as_secs_f64());
                 self.actions.push(Action::Note(format!("{}; {again}", failure.text)));
@@ -327,16 +394,19 @@ impl Children {
     /// Brings the number of children to what is wanted, and sees whether that is so.
     fn plan(&mut self, now: Instant) {
         match self.phase {
-            Phase::Stopped => {}
+            Phase::Stopped | Phase::Refused => {}
             Phase::Stopping(_) if self.children.is_empty() => self.report(Outcome::Stopped, Phase::Stopped),
             Phase::Stopping(_) => {}
-            Phase::Trying(generation) => {
-                if self.count(|child| child.generation == generation) == 0 {
+            Phase::Trying(generation) | Phase::Tried(generation) => {
+                let is_trying = self.phase == Phase::Trying(generation);
+                if is_trying && self.count(|child| child.generation == generation) == 0 {
                     self.spawn(generation, now);
                 }
-                self.refill(now);
+                if generation != self.generation {
+                    self.refill(now);
+                }
             }
-            Phase::Starting | Phase::Steady | Phase::Rolling => {
+            Phase::Steady | Phase::Rolling => {
                 self.refill(now);
                 self.retire_surplus(now);
                 self.conclude();
@@ -403,12 +473,10 @@ impl Children {
         let begins_requests = |child: &Child| match child.state {
             State::Serving => child.generation != generation,
             State::Retiring(retired) => !retired,
-            State::Booting | State::Ending => false,
+            State::Booting | State::Ready | State::Ending => false,
         };
-        match self.phase {
-            Phase::Starting => self.report(Outcome::Started, Phase::Steady),
-            Phase::Rolling if self.count(begins_requests) == 0 => self.report(Outcome::Reloaded, Phase::Steady),
-            _ => {}
+        if self.phase == Phase::Rolling && self.count(begins_requests) == 0 {
+            self.report(Outcome::Rolled, Phase::Steady);
         }
     }
 

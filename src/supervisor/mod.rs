@@ -6,6 +6,7 @@
 use std::io::{self, ErrorKind, Read};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use crate::config::{self, Config};
@@ -30,7 +31,7 @@ pub use process::ChildEnds;
 pub use reexec::{Inheritance, Successor};
 
 use children::{ChildId, Outcome};
-use pool::RunningPool;
+use pool::{RunningPool, Service};
 use process::Process;
 use reexec::Trial;
 use reload::Reload;
@@ -59,11 +60,11 @@ pub trait Program {
     /// Why it can't be used.
     fn read_config(&self) -> Result<Config, Failure>;
 
-    /// Opens the log that the configuration names; if that fails the one before stays.
+    /// Opens the log that the configuration names, but does not use it yet.
     ///
     /// # Errors
     /// Why it can't be opened.
-    fn open_log(&self, config: &Config) -> Result<(), Failure>;
+    fn open_log(&self, config: &Config) -> Result<logging::Prepared, Failure>;
 
     /// Every pool serves: whoever waits for the start can go.
     fn announce_start(&self);
@@ -86,7 +87,7 @@ pub struct Ended {
 /// The supervisor.
 pub struct Supervisor<'a> {
     program: &'a dyn Program,
-    config: Config,
+    config: Rc<Config>,
     pools: Vec<RunningPool>,
     /// Processes of pools that are no more.
     leaving: Vec<Process>,
@@ -146,10 +147,11 @@ impl<'a> Supervisor<'a> {
     pub fn bind(program: &'a dyn Program, config: Config, surroundings: Surroundings) -> Result<Self, BindError> {
         let mut supervisor = Self::empty(program, config, surroundings)?;
         let now = Instant::now();
-        for settings in supervisor.config.pools.clone() {
-            let sockets = Sockets::bind(&settings, &Sockets::default())?;
-            let pool = RunningPool::new(settings, sockets, passage()?, now);
-            supervisor.pools.push(pool);
+        let config = Rc::clone(&supervisor.config);
+        for settings in &config.pools {
+            let sockets = Sockets::bind(settings, &Sockets::default())?;
+            let service = Service { settings: settings.clone(), config: Rc::clone(&config) };
+            supervisor.pools.push(RunningPool::new(service, sockets, passage()?, now));
         }
         Ok(supervisor)
     }
@@ -160,7 +162,7 @@ impl<'a> Supervisor<'a> {
         let now = Instant::now();
         Ok(Self {
             program,
-            config,
+            config: Rc::new(config),
             pools: Vec::new(),
             leaving: Vec::new(),
             signals,
@@ -217,7 +219,7 @@ impl<'a> Supervisor<'a> {
         loop {
             self.perform_actions();
             self.finish_start();
-            self.finish_reload();
+            self.advance_reload();
             self.begin_next_reload();
             if !self.pools.iter().any(|pool| pool.children().has_actions()) {
                 return;
@@ -229,10 +231,9 @@ impl<'a> Supervisor<'a> {
         let now = Instant::now();
         let mut index = 0;
         while index < self.pools.len() {
-            let outcomes = self.pools[index].perform(self.program, &self.config, now);
-            let name = self.pools[index].name().to_owned();
+            let outcomes = self.pools[index].perform(self.program, now);
             let is_gone = outcomes.contains(&Outcome::Stopped);
-            outcomes.into_iter().for_each(|outcome| self.handle_outcome(&name, outcome));
+            outcomes.into_iter().for_each(|outcome| self.handle_outcome(index, outcome));
             if is_gone {
                 self.pools.remove(index);
             } else {
@@ -241,16 +242,16 @@ impl<'a> Supervisor<'a> {
         }
     }
 
-    fn handle_outcome(&mut self, pool: &str, outcome: Outcome) {
+    /// At a start every pool begins for itself, and one that can't ends them all.
+    fn handle_outcome(&mut self, index: usize, outcome: Outcome) {
+        let name = self.pools[index].name().to_owned();
         match outcome {
-            Outcome::Started | Outcome::Reloaded => self.conclude(pool, Ok(())),
-            Outcome::NotReloaded(failure) => self.conclude(pool, Err(failure)),
-            Outcome::NotStarted(failure) if self.phase == Phase::Starting => {
-                self.failure.get_or_insert_with(|| signed(pool, failure));
+            Outcome::Tried if self.reload.is_none() => self.pools[index].commit(Instant::now()),
+            Outcome::Refused(failure) | Outcome::Short(failure) if self.phase == Phase::Starting => {
+                self.failure.get_or_insert_with(|| signed(&name, failure));
                 self.stop(Stop::Now);
             }
-            Outcome::NotStarted(failure) => self.conclude(pool, Err(failure)),
-            Outcome::Stopped => {}
+            outcome => self.note_reloaded(&name, outcome),
         }
     }
 
@@ -360,6 +361,7 @@ impl<'a> Supervisor<'a> {
                 REOPEN => {
                     log::info!("reopening the logs");
                     logging::reopen();
+                    self.reload.iter_mut().for_each(Reload::reopen_log);
                 }
                 SUCCEED => self.try_successor(),
                 MORE => self.pools.iter_mut().for_each(|pool| pool.grow(now)),

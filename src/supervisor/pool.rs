@@ -1,8 +1,8 @@
 //! One pool at run time: its sockets, its settings by generation, its children and their processes.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io;
 use std::os::fd::{AsRawFd, RawFd};
+use std::rc::Rc;
 use std::time::Instant;
 
 use super::children::{Action, ChildId, Children, Failure, Generation, Outcome, Policy, Said, Stop};
@@ -19,7 +19,10 @@ use crate::sys::signal;
 #[derive(Debug)]
 pub struct RunningPool {
     name: String,
-    settings: BTreeMap<Generation, config::Pool>,
+    /// What children of the generation that serves are started with.
+    serving: Service,
+    /// What a reload tries, with the sockets of that.
+    tried: Option<(Service, Sockets)>,
     sockets: Sockets,
     passage: Passage,
     children: Children,
@@ -30,25 +33,34 @@ pub struct RunningPool {
     unused: BTreeMap<ChildId, (Instant, u64)>,
 }
 
+/// What a child is started with: the settings of its pool, and those of the whole process.
+#[derive(Clone, Debug)]
+pub struct Service {
+    /// Of the pool.
+    pub settings: config::Pool,
+    /// Of the process.
+    pub config: Rc<Config>,
+}
+
 impl RunningPool {
     /// A pool whose children are to be started, on sockets that are bound already.
-    pub fn new(settings: config::Pool, sockets: Sockets, passage: Passage, now: Instant) -> Self {
-        let children = Children::new(policy(&settings), now);
-        Self::with_children(settings, sockets, passage, children)
+    pub fn new(service: Service, sockets: Sockets, passage: Passage, now: Instant) -> Self {
+        let children = Children::new(policy(&service.settings), now);
+        Self::with_children(service, sockets, passage, children)
     }
 
     /// A pool whose children serve already.
-    pub fn adopt(settings: config::Pool, sockets: Sockets, passage: Passage, processes: Vec<Process>, now: Instant) -> Self {
-        let (children, ids) = Children::adopt(policy(&settings), processes.len(), now);
-        let mut pool = Self::with_children(settings, sockets, passage, children);
+    pub fn adopt(service: Service, sockets: Sockets, passage: Passage, processes: Vec<Process>, now: Instant) -> Self {
+        let (children, ids) = Children::adopt(policy(&service.settings), processes.len(), now);
+        let mut pool = Self::with_children(service, sockets, passage, children);
         pool.processes = ids.into_iter().zip(processes).collect();
         pool
     }
 
-    fn with_children(settings: config::Pool, sockets: Sockets, passage: Passage, children: Children) -> Self {
-        let (name, unused, processes, asked) = (settings.name.clone(), BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
-        let settings = BTreeMap::from([(Generation(0), settings)]);
-        Self { name, settings, sockets, passage, children, processes, asked, unused }
+    fn with_children(serving: Service, sockets: Sockets, passage: Passage, children: Children) -> Self {
+        let (name, unused, processes) = (serving.settings.name.clone(), BTreeMap::new(), BTreeMap::new());
+        let (tried, asked) = (None, BTreeSet::new());
+        Self { name, serving, tried, sockets, passage, children, processes, asked, unused }
     }
 
     /// Its name.
@@ -76,9 +88,9 @@ impl RunningPool {
         self.processes.iter().map(|(id, process)| (*id, process))
     }
 
-    /// The settings that the newest children were started with.
-    pub fn settings(&self) -> Option<&config::Pool> {
-        self.settings.last_key_value().map(|(_, settings)| settings)
+    /// The settings of the children that serve.
+    pub fn settings(&self) -> &config::Pool {
+        &self.serving.settings
     }
 
     /// What to wait for, and which child has something to say or to hear then; none means that a sleeping pool is wanted.
@@ -99,41 +111,33 @@ impl RunningPool {
         self.children.handle_demand(now);
     }
 
-    /// Begins a reload with these settings, whose sockets are bound.
-    pub fn reload(&mut self, settings: config::Pool, sockets: Sockets, now: Instant) {
-        self.sockets.replace(sockets);
-        let generation = self.children.handle_reload(policy(&settings), now);
-        self.settings.insert(generation, settings);
+    /// Tries one child with this, whose sockets are bound. What serves stays as it is.
+    pub fn reload(&mut self, service: Service, sockets: Sockets, now: Instant) {
+        self.children.handle_reload(policy(&service.settings), now);
+        self.tried = Some((service, sockets));
     }
 
-    /// Drops what only one side of a finished reload needs.
-    fn forget(&mut self, succeeded: bool) {
-        if succeeded {
-            self.follow_settings();
+    /// What was tried serves from now on. Old children listen where they did until they go.
+    pub fn commit(&mut self, now: Instant) {
+        if let Some((service, sockets)) = self.tried.take() {
+            // Only what has changed: somebody may have changed something else by hand.
+            self.sockets.follow(&self.serving.settings, &service.settings);
+            self.sockets.replace(sockets);
+            self.serving = service;
         }
-        while self.settings.len() > 1 {
-            if succeeded {
-                self.settings.pop_first()
-            } else {
-                self.settings.pop_last()
-            };
-        }
-        if let Some((_, settings)) = self.settings.last_key_value() {
-            self.sockets.keep_only(&settings.listen);
-        }
+        self.children.handle_commit(now);
     }
 
-    /// Only what has changed: somebody may have changed something else by hand.
-    fn follow_settings(&self) {
-        if let (Some((_, old)), Some((_, new))) = (self.settings.first_key_value(), self.settings.last_key_value()) {
-            self.sockets.follow(old, new);
-        }
+    /// What was tried is not wanted. Its own sockets go.
+    pub fn abandon(&mut self, now: Instant) {
+        self.tried = None;
+        self.children.handle_abandon(now);
     }
 
     /// Ends its children, and stops listening: who connects from now on is told so, and does not wait for nobody. What waits in the
     /// backlog is still the children's, who have the sockets too.
     pub fn stop(&mut self, stop: Stop, now: Instant) {
-        self.sockets = Sockets::default();
+        (self.sockets, self.tried) = (Sockets::default(), None);
         self.children.handle_stop(stop, now);
     }
 
@@ -236,7 +240,7 @@ impl RunningPool {
             self.unused.insert(id, (now, numbers.requests));
             return;
         }
-        let timeout = self.settings().and_then(|settings| settings.idle_timeout);
+        let timeout = self.settings().idle_timeout;
         if numbers.connections == 0 && timeout.is_some_and(|timeout| now.duration_since(since) >= timeout) {
             self.children.handle(id, Said::Unused, now);
         }
@@ -247,7 +251,7 @@ impl RunningPool {
         if tick && self.children.may_shrink() && self.children.wanted() == 1 {
             self.count();
         }
-        if tick && let Some(limit) = self.settings().and_then(|settings| settings.max_rss) {
+        if tick && let Some(limit) = self.settings().max_rss {
             self.weigh(limit, now);
         }
         let is_due = |(id, process): (&ChildId, &Process)| process.next_deadline().filter(|due| *due <= now).map(|_| *id);
@@ -259,7 +263,7 @@ impl RunningPool {
     /// Whether it needs to be looked after every second.
     pub fn needs_ticks(&self) -> bool {
         let asks = self.children.may_shrink() && self.children.wanted() == 1;
-        asks || self.settings().is_some_and(|settings| settings.max_rss.is_some())
+        asks || self.settings().max_rss.is_some()
     }
 
     fn weigh(&mut self, limit: u64, now: Instant) {
@@ -278,7 +282,7 @@ impl RunningPool {
     }
 
     /// Does what the state of the children asks for, until there is nothing more; returns what has come of it all.
-    pub fn perform(&mut self, program: &dyn Program, config: &Config, now: Instant) -> Vec<Outcome> {
+    pub fn perform(&mut self, program: &dyn Program, now: Instant) -> Vec<Outcome> {
         let mut outcomes = Vec::new();
         loop {
             let actions = self.children.take_actions();
@@ -287,7 +291,7 @@ impl RunningPool {
             }
             for action in actions {
                 match action {
-                    Action::Spawn(id, generation) => self.spawn(id, generation, (program, config), now),
+                    Action::Spawn(id, generation) => self.spawn(id, generation, program, now),
                     Action::Tell(id, command) => self.tell(id, command),
                     Action::Terminate(id) => self.signal(id, signal::TERM),
                     Action::Kill(id) => self.signal(id, signal::KILL),
@@ -300,12 +304,8 @@ impl RunningPool {
     }
 
     fn conclude(&mut self, outcome: Outcome) -> Outcome {
-        match &outcome {
-            Outcome::Reloaded => self.forget(true),
-            // The settings of children that serve must stay, so only what nobody was started with goes.
-            Outcome::NotReloaded(_) if self.children.serves_newest() => self.forget(true),
-            Outcome::NotReloaded(_) => self.forget(false),
-            Outcome::Started | Outcome::NotStarted(_) | Outcome::Stopped => {}
+        if matches!(outcome, Outcome::Rolled | Outcome::Short(_)) {
+            self.sockets.keep_only(&self.serving.settings.listen);
         }
         outcome
     }
@@ -316,15 +316,16 @@ impl RunningPool {
         }
     }
 
-    fn spawn(&mut self, id: ChildId, generation: Generation, (program, config): (&dyn Program, &Config), now: Instant) {
-        let spawned = match self.settings.get(&generation) {
-            Some(settings) => {
-                let listeners = self.sockets.descriptors_of(&settings.listen);
-                let passage = self.passage();
-                Process::spawn(|ends: ChildEnds| program.run_child(settings, config, Inherited { listeners, passage, ends }))
-            }
-            None => Err(io::Error::other("its settings are gone")),
+    fn spawn(&mut self, id: ChildId, generation: Generation, program: &dyn Program, now: Instant) {
+        let (service, sockets) = match &self.tried {
+            Some((service, sockets)) if generation != self.children.generation() => (service, sockets),
+            _ => (&self.serving, &self.sockets),
         };
+        let Service { settings, config } = service;
+        let listeners = sockets.descriptors_of(&settings.listen);
+        let passage = self.passage();
+        let spawned =
+            Process::spawn(|ends: ChildEnds| program.run_child(settings, config, Inherited { listeners, passage, ends }));
         match spawned {
             Ok(process) => {
                 log::debug!("pool {}: child {} is process {}", self.name, id.0, process.id);

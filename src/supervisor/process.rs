@@ -10,7 +10,7 @@ use log::Level;
 use crate::link::{self, Command, Numbers, Report, Reports};
 use crate::logging::{self, Allowance, Lines, Reader};
 use crate::sys::poll::Interest;
-use crate::sys::process::{self, EX_SOFTWARE, ExitReason, Fork, ProcessId};
+use crate::sys::process::{self, EX_OSERR, EX_SOFTWARE, ExitReason, Fork, ProcessId};
 use crate::sys::{fd, signal};
 
 /// The far ends, which the child keeps.
@@ -94,6 +94,10 @@ impl Process {
         let id = match process::fork()? {
             Fork::Parent(id) => id,
             Fork::Child => {
+                // Before anything of the application's runs, or it could signal the supervisor, or type into its terminal.
+                if process::new_session().is_err() {
+                    process::exit_now(EX_OSERR);
+                }
                 boot(ends);
                 process::exit_now(EX_SOFTWARE)
             }

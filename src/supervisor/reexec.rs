@@ -10,10 +10,11 @@ use std::os::fd::RawFd;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use super::control::ControlSocket;
-use super::pool::RunningPool;
+use super::pool::{RunningPool, Service};
 use super::process::{Descriptors, Process};
 use super::sockets::{Passage, Sockets};
 use super::{Phase, Program, Supervisor, Surroundings};
@@ -170,7 +171,8 @@ impl<'a> Supervisor<'a> {
         let processes: Vec<Process> = adopted.collect::<io::Result<_>>().map_err(super::system)?;
         match self.config.pools.iter().find(|settings| settings.name == legacy.name) {
             Some(settings) => {
-                let pool = RunningPool::adopt(settings.clone(), sockets, passage, processes, now);
+                let service = Service { settings: settings.clone(), config: Rc::clone(&self.config) };
+                let pool = RunningPool::adopt(service, sockets, passage, processes, now);
                 self.pools.push(pool);
             }
             None => {

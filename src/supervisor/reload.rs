@@ -1,36 +1,72 @@
-//! A reload, over all pools: the configuration is read, everything it needs is opened, and only then is anything changed.
+//! A reload, over all pools: everything is prepared and tried before anything is changed, and all pools change or none.
+//!
+//! ```text
+//!   begin ───▶ prepared ────────▶ Trying ───────────────────▶ Rolling ─────────────▶ (over)
+//!                 │                  │    each pool's first       │  each pool's others
+//!                 │ the settings,    │    child is ready:         │  serve
+//!                 │ a socket or the  │    log, settings and       │
+//!                 │ log are refused  │    sockets are installed   └─ a later child does not come up: told; it is tried again
+//!                 ▼                  ▼
+//!               (over: nothing is changed)
+//!                                    one pool's first child fails: those of the others go, new pools and sockets too
+//! ```
+//!
+//! What is prepared is open, but not used: sockets on which only the children that are tried listen, and which go with them, a log to
+//! which nobody writes. A child that is replaced meanwhile gets the settings that serve.
 
 use std::collections::BTreeSet;
+use std::rc::Rc;
 use std::time::Instant;
 
-use super::children::{Failure, Stop};
+use super::children::{Failure, Outcome, Stop};
 use super::control::{Client, ControlSocket};
-use super::pool::RunningPool;
-use super::sockets::Sockets;
+use super::pool::{RunningPool, Service};
+use super::sockets::{Passage, Sockets};
 use super::{Phase, Supervisor, passage};
 use crate::config::{self, Config};
 use crate::listener::BindError;
-use crate::logging::with_causes;
+use crate::logging::{self, with_causes};
 use crate::sys::process::EX_OSERR;
 
 /// A reload that goes on.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Reload {
     clients: Vec<Client>,
-    /// Pools that have not said what came of it.
+    stage: Stage,
+    /// Pools that have not said yet what came of the stage.
     open: BTreeSet<String>,
     failures: Vec<(String, Failure)>,
-    /// Pools that run with what is new.
-    reloaded: Vec<String>,
+}
+
+#[derive(Debug)]
+enum Stage {
+    Trying(Prepared),
+    Rolling,
+}
+
+/// What a reload needs, open and not used.
+#[derive(Debug)]
+struct Prepared {
+    config: Rc<Config>,
+    log: logging::Prepared,
 }
 
 impl Reload {
     fn result(&self) -> (u8, String) {
-        let of_pool = |pool: &str| if pool == ALL { String::new() } else { format!("pool {pool}: ") };
-        let texts = self.failures.iter().map(|(pool, failure)| of_pool(pool) + failure.text.trim_end());
-        let texts = texts.chain(self.reloaded.iter().map(|pool| format!("pool {pool}: reloaded all the same")));
+        let what = match self.stage {
+            Stage::Trying(_) => REFUSED,
+            Stage::Rolling => "reloaded, but not every process has come up",
+        };
+        let texts = self.failures.iter().map(|(pool, failure)| format!("pool {pool}: {}", failure.text.trim_end()));
         let code = self.failures.first().map_or(0, |(_, failure)| failure.code);
-        (code, texts.collect::<Vec<_>>().join("\n"))
+        (code, std::iter::once(what.to_owned()).chain(texts).collect::<Vec<_>>().join("\n"))
+    }
+
+    /// After a rotation.
+    pub fn reopen_log(&mut self) {
+        if let Stage::Trying(prepared) = &mut self.stage {
+            prepared.log.reopen();
+        }
     }
 }
 
@@ -61,11 +97,10 @@ impl Supervisor<'_> {
         log::info!("reloading");
         self.restore_control();
         self.manager.reloading("reloading");
-        self.reload = Some(Reload { clients, ..Reload::default() });
-        if let Err(failure) = self.prepare().and_then(|(config, pools)| self.commit(config, pools)) {
-            self.note_failure(ALL, failure);
+        match self.prepare() {
+            Ok((prepared, pools)) => self.try_pools(clients, prepared, pools),
+            Err(failure) => self.end_reload(clients, failure.code, &format!("{REFUSED}\n{}", failure.text.trim_end())),
         }
-        self.finish_reload();
     }
 
     /// Somebody who cleans up may have taken the control socket's file.
@@ -83,43 +118,44 @@ impl Supervisor<'_> {
         }
     }
 
-    fn note_failure(&mut self, pool: &str, failure: Failure) {
-        if let Some(reload) = &mut self.reload {
-            reload.failures.push((pool.to_owned(), failure));
-        }
-    }
-
     /// Everything that can fail, without changing anything.
-    fn prepare(&self) -> Result<(Config, Vec<(config::Pool, Sockets)>), Failure> {
-        let config = self.program.read_config()?;
+    fn prepare(&self) -> Result<(Prepared, Vec<PreparedPool>), Failure> {
+        let config = Rc::new(self.program.read_config()?);
         let mut known = Sockets::default();
         self.pools.iter().for_each(|pool| known.add(pool.sockets().clone()));
-        let bound = config.pools.iter().map(|settings| Ok((settings.clone(), Sockets::bind(settings, &known)?)));
-        let bound = bound.collect::<Result<Vec<_>, BindError>>();
-        let bound = bound.map_err(|error| Failure { code: EX_OSERR, text: with_causes(&error) })?;
-        self.program.open_log(&config)?;
-        Ok((config, bound))
+        let prepare_pool = |settings: &config::Pool| {
+            let sockets = Sockets::bind(settings, &known)?;
+            let is_new = self.pools.iter().all(|pool| pool.name() != settings.name);
+            let service = Service { settings: settings.clone(), config: Rc::clone(&config) };
+            Ok(PreparedPool { service, sockets, passage: is_new.then(passage).transpose()? })
+        };
+        let pools = config.pools.iter().map(prepare_pool).collect::<Result<Vec<_>, BindError>>();
+        let pools = pools.map_err(|error| Failure { code: EX_OSERR, text: with_causes(&error) })?;
+        let log = self.program.open_log(&config)?;
+        Ok((Prepared { config, log }, pools))
     }
 
-    fn commit(&mut self, config: Config, bound: Vec<(config::Pool, Sockets)>) -> Result<(), Failure> {
-        self.warn_of_what_stays(&config);
+    fn try_pools(&mut self, clients: Vec<Client>, prepared: Prepared, pools: Vec<PreparedPool>) {
         let now = Instant::now();
-        let mut open = BTreeSet::new();
-        for (settings, sockets) in bound {
-            open.insert(settings.name.clone());
-            match self.pools.iter_mut().find(|pool| pool.name() == settings.name && pool.children().is_steady()) {
-                Some(pool) => pool.reload(settings, sockets, now),
-                None => {
-                    let passage = passage().map_err(|error| Failure { code: EX_OSERR, text: with_causes(&error) })?;
-                    self.pools.push(RunningPool::new(settings, sockets, passage, now));
-                }
+        let open = names(&prepared.config);
+        for PreparedPool { service, sockets, passage } in pools {
+            match self.pools.iter_mut().find(|pool| pool.name() == service.settings.name) {
+                Some(pool) => pool.reload(service, sockets, now),
+                None => self.pools.extend(passage.map(|passage| RunningPool::new(service, sockets, passage, now))),
             }
         }
+        self.reload = Some(Reload { clients, stage: Stage::Trying(prepared), open, failures: Vec::new() });
+    }
+
+    /// Every pool's first child is ready: from here on it is the new configuration that serves.
+    fn commit(&mut self, Prepared { config, log }: Prepared) {
+        self.warn_of_what_stays(&config);
+        logging::install(log);
+        let now = Instant::now();
         self.config = config;
-        if let Some(reload) = &mut self.reload {
-            reload.open = open;
+        for pool in &mut self.pools {
+            pool.commit(now);
         }
-        Ok(())
     }
 
     fn warn_of_what_stays(&self, config: &Config) {
@@ -132,37 +168,70 @@ impl Supervisor<'_> {
         }
     }
 
-    /// What has come of the reload, or of the start, of one pool.
-    pub(super) fn conclude(&mut self, pool: &str, result: Result<(), Failure>) {
-        if let Some(reload) = &mut self.reload {
+    /// What has come of the reload of one pool.
+    pub(super) fn note_reloaded(&mut self, pool: &str, outcome: Outcome) {
+        let Some(reload) = &mut self.reload else {
+            return;
+        };
+        let is_awaited = matches!(
+            (&reload.stage, &outcome),
+            (Stage::Trying(_), Outcome::Tried | Outcome::Refused(_)) | (Stage::Rolling, Outcome::Rolled | Outcome::Short(_))
+        );
+        if is_awaited {
             reload.open.remove(pool);
-            match result {
-                Ok(()) => reload.reloaded.push(pool.to_owned()),
-                Err(failure) => reload.failures.push((pool.to_owned(), failure)),
-            }
+        }
+        if let Outcome::Refused(failure) | Outcome::Short(failure) = outcome {
+            reload.failures.push((pool.to_owned(), failure));
         }
     }
 
-    pub(super) fn finish_reload(&mut self) {
-        let Some(reload) = self.reload.take_if(|reload| reload.open.is_empty()) else {
+    /// Goes on when every pool has said what came of the stage, or ends when one has said that it can't be.
+    pub(super) fn advance_reload(&mut self) {
+        let Some(reload) = &mut self.reload else {
+            return;
+        };
+        match (std::mem::replace(&mut reload.stage, Stage::Rolling), reload.open.is_empty(), reload.failures.is_empty()) {
+            (Stage::Trying(prepared), true, true) => {
+                reload.open = names(&prepared.config);
+                self.commit(prepared);
+            }
+            (Stage::Trying(prepared), _, false) => {
+                reload.stage = Stage::Trying(prepared);
+                self.finish_reload();
+            }
+            (Stage::Rolling, true, _) => self.finish_reload(),
+            (stage, ..) => reload.stage = stage,
+        }
+    }
+
+    fn finish_reload(&mut self) {
+        let Some(reload) = self.reload.take() else {
             return;
         };
         let (code, text) = reload.result();
+        if let Stage::Trying(_) = reload.stage {
+            let now = Instant::now();
+            self.pools.iter_mut().for_each(|pool| pool.abandon(now));
+        }
+        self.stop_pools_of_no_configuration();
+        self.end_reload(reload.clients, code, &text);
+    }
+
+    fn end_reload(&mut self, clients: Vec<Client>, code: u8, text: &str) {
         if code == 0 {
-            self.stop_pools_that_are_no_more();
             log::info!("reloaded");
             self.manager.ready("serving");
         } else {
-            let others = if reload.reloaded.is_empty() { "what ran before runs on" } else { "but in part" };
-            log::error!("not reloaded; {others}\n{text}");
+            log::error!("{text}");
             self.manager.ready("serving; the last reload has failed");
         }
-        let text = if code == 0 { String::new() } else { format!("pyfcgid: not reloaded\n{text}") };
-        reload.clients.into_iter().for_each(|client| client.end(code, &text));
+        let text = if code == 0 { String::new() } else { format!("pyfcgid: {text}") };
+        clients.into_iter().for_each(|client| client.end(code, &text));
     }
 
-    /// Only now, since what is to be in their place might not have come up.
-    fn stop_pools_that_are_no_more(&mut self) {
+    /// Those that the new configuration has not: only now, since what is to be in their place might not have come up. And those that
+    /// were tried in vain, which the old one has not.
+    fn stop_pools_of_no_configuration(&mut self) {
         let (now, config) = (Instant::now(), &self.config);
         let is_gone = |pool: &&mut RunningPool| config.pools.iter().all(|settings| settings.name != pool.name());
         self.pools.iter_mut().filter(is_gone).for_each(|pool| pool.stop(Stop::Gracefully, now));
@@ -175,5 +244,16 @@ impl Supervisor<'_> {
     }
 }
 
-/// What is no pool's fault has this for its name, which no pool can have.
-const ALL: &str = "";
+/// What one pool needs, likewise.
+struct PreparedPool {
+    service: Service,
+    sockets: Sockets,
+    /// Of a pool that is new.
+    passage: Option<Passage>,
+}
+
+fn names(config: &Config) -> BTreeSet<String> {
+    config.pools.iter().map(|settings| settings.name.clone()).collect()
+}
+
+const REFUSED: &str = "not reloaded; what ran before runs on";

@@ -80,7 +80,7 @@ impl Supervisor<'_> {
 fn child_line(pool: &RunningPool, id: ChildId, process: &Process, now: Instant) -> String {
     let (word, generation) = pool.children().describe(id).unwrap_or(("ended", super::children::Generation(0)));
     let age = Span(now.duration_since(process.started));
-    let threads = pool.settings().map_or(0, |settings| settings.threads);
+    let threads = pool.settings().threads;
     let numbers = match process.numbers {
         Some(Numbers { requests, busy, queued, connections }) => {
             format!("{requests} requests, {busy} of {threads} workers busy, {queued} queued, {connections} connections")

@@ -61,6 +61,87 @@ pub fn fork() -> io::Result<Fork> {
     }
 }
 
+/// Makes this process, which was forked, the leader of a session of its own: it has no terminal that it could type into, and a
+/// signal to its process group is for it and its own children.
+///
+/// # Errors
+/// When it leads a process group already.
+pub fn new_session() -> io::Result<()> {
+    // SAFETY: setsid(2) touches no memory.
+    check(unsafe { libc::setsid() })
+}
+
+/// Gives up every capability, those that would survive another program (ambient, inheritable) among them. A process of root's that
+/// has become another user has none; one that was started with some as an ordinary user does.
+///
+/// # Errors
+/// When the kernel refuses, and when some are left.
+pub fn drop_capabilities() -> io::Result<()> {
+    // SAFETY: this prctl takes numbers only. A kernel before 4.3 has no ambient ones, and says EINVAL.
+    unsafe { libc::prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) };
+    let mut header = CapabilityHeader { version: CAPABILITY_VERSION, process: 0 };
+    let none = [CapabilitySets::default(); 2];
+    let mut left = none;
+    // SAFETY: header and sets are laid out as capset(2) has them for this version, which has two sets, and outlive the calls.
+    unsafe {
+        check_long(libc::syscall(libc::SYS_capset, &raw mut header, none.as_ptr()))?;
+        check_long(libc::syscall(libc::SYS_capget, &raw mut header, left.as_mut_ptr()))?;
+    }
+    if left == none { Ok(()) } else { Err(io::Error::other("capabilities are left")) }
+}
+
+#[repr(C)]
+struct CapabilityHeader {
+    version: u32,
+    process: libc::c_int,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct CapabilitySets {
+    effective: u32,
+    permitted: u32,
+    inheritable: u32,
+}
+
+/// _LINUX_CAPABILITY_VERSION_3.
+const CAPABILITY_VERSION: u32 = 0x2008_0522;
+
+fn check_long(result: libc::c_long) -> io::Result<()> {
+    if result == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// Processes whose parents have ended are this process's children from now on, as if it were process 1 to those that it and they have
+/// started. Stays so when another program is executed; a fork does not hand it on.
+///
+/// # Errors
+/// When the kernel does not know it.
+pub fn adopt_orphans() -> io::Result<()> {
+    // SAFETY: this prctl takes numbers only.
+    check(unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) })
+}
+
+/// The next child that has ended and was not reaped, whoever started it. It stays as it is. Never waits.
+pub fn ended_child() -> Option<ProcessId> {
+    // SAFETY: siginfo_t is plain data and outlives the call; its process number is 0 unless a child is reported.
+    let number = unsafe {
+        let mut found: libc::siginfo_t = std::mem::zeroed();
+        let options = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
+        if libc::waitid(libc::P_ALL, 0, &raw mut found, options) == -1 {
+            return None;
+        }
+        found.si_pid()
+    };
+    ProcessId::new(number)
+}
+
+/// This process's children that have not been reaped; none if the system does not say.
+pub fn children() -> Vec<ProcessId> {
+    let own = std::process::id();
+    let text = fs::read_to_string(format!("/proc/self/task/{own}/children")).unwrap_or_default();
+    text.split_whitespace().filter_map(|number| ProcessId::new(number.parse().ok()?)).collect()
+}
+
 /// How a process has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExitReason {
@@ -85,8 +166,7 @@ impl fmt::Display for ExitReason {
     }
 }
 
-/// How this child has ended, if it has, without waiting. It asks for the one child only: others, which an application or a
-/// library may have started, are not reaped.
+/// How this child has ended, if it has, without waiting. It asks for the one child only: for others see [`ended_child`].
 pub fn reap(child: ProcessId) -> Option<ExitReason> {
     wait_with(child, libc::WNOHANG)
 }

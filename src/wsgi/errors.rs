@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
+use super::files::UnsupportedOperation;
 use super::start_response::StartResponse;
 use super::utf8;
 
@@ -72,6 +73,111 @@ impl Errors {
     }
 
     fn flush(&self) {
+        self.finish();
+    }
+
+    /// What others still write is logged all the same.
+    fn close(&self) {
+        self.finish();
+    }
+
+    #[getter]
+    fn closed(&self) -> bool {
+        false
+    }
+
+    #[getter]
+    fn name(&self) -> &'static str {
+        "<wsgi.errors>"
+    }
+
+    #[getter]
+    fn mode(&self) -> &'static str {
+        "w"
+    }
+
+    #[getter]
+    fn encoding(&self) -> &'static str {
+        "utf-8"
+    }
+
+    #[getter]
+    fn errors(&self) -> &'static str {
+        "backslashreplace"
+    }
+
+    #[getter]
+    fn newlines(&self) -> Option<&'static str> {
+        None
+    }
+
+    fn readable(&self) -> bool {
+        false
+    }
+
+    fn writable(&self) -> bool {
+        true
+    }
+
+    fn seekable(&self) -> bool {
+        false
+    }
+
+    fn isatty(&self) -> bool {
+        false
+    }
+
+    fn fileno(&self) -> PyResult<i32> {
+        Err(UnsupportedOperation::new_err("fileno"))
+    }
+
+    fn detach(&self) -> PyResult<()> {
+        Err(UnsupportedOperation::new_err("detach"))
+    }
+
+    #[pyo3(signature = (_size = None, /))]
+    fn read(&self, _size: Option<i64>) -> PyResult<()> {
+        Err(UnsupportedOperation::new_err("not readable"))
+    }
+
+    #[pyo3(signature = (_size = None, /))]
+    fn readline(&self, _size: Option<i64>) -> PyResult<()> {
+        Err(UnsupportedOperation::new_err("not readable"))
+    }
+
+    #[pyo3(signature = (_hint = None, /))]
+    fn readlines(&self, _hint: Option<i64>) -> PyResult<()> {
+        Err(UnsupportedOperation::new_err("not readable"))
+    }
+
+    #[pyo3(signature = (_offset, _whence = 0, /))]
+    fn seek(&self, _offset: i64, _whence: i64) -> PyResult<u64> {
+        Err(UnsupportedOperation::new_err("underlying stream is not seekable"))
+    }
+
+    fn tell(&self) -> PyResult<u64> {
+        Err(UnsupportedOperation::new_err("underlying stream is not seekable"))
+    }
+
+    #[pyo3(signature = (_size = None, /))]
+    fn truncate(&self, _size: Option<i64>) -> PyResult<u64> {
+        Err(UnsupportedOperation::new_err("truncate"))
+    }
+
+    fn __iter__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    fn __next__(&self) -> PyResult<Option<()>> {
+        Err(UnsupportedOperation::new_err("not readable"))
+    }
+
+    fn __enter__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    #[pyo3(signature = (*_exc_info))]
+    fn __exit__(&self, _exc_info: &Bound<'_, PyAny>) {
         self.finish();
     }
 }

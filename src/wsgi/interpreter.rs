@@ -29,7 +29,7 @@ mod spawning;
 mod venv;
 
 use super::abort::{self, Interruption};
-use super::{Gateway, Settings, output, utf8};
+use super::{Gateway, Settings, files, output, utf8};
 use crate::config::{App, AppSource, OnAbort, Origin};
 use crate::workers::Worker;
 use absence::Places;
@@ -100,7 +100,7 @@ impl Interpreter {
         let program = program.transpose()?;
         let program = program.as_deref().unwrap_or(Path::new(BUILD_PYTHON));
         initialize(program, argument)?;
-        attach(abort::add_module)
+        attach(|py| abort::add_module(py).and_then(|()| files::register(py)))
             .map_err(|error| StartError::Python { version: LINKED_VERSION, reason: format!("no module pyfcgid: {error}") })?;
         let places = Places { venv: venv.map(Path::to_owned), ..Places::default() };
         Ok(Self { places: Mutex::new(places) })

@@ -19,6 +19,7 @@ mod abort;
 mod environ;
 mod errors;
 mod file_wrapper;
+mod files;
 mod fork;
 mod input;
 pub mod interpreter;

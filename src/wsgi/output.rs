@@ -2,9 +2,10 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use pyo3::buffer::PyBuffer;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyCFunction, PyDict, PyTuple};
+
+use super::files::{Bytes, UnsupportedOperation};
 
 /// The bytes below one of the two text streams.
 #[pyclass(frozen, module = "pyfcgid")]
@@ -85,11 +86,17 @@ impl Output {
     }
 
     /// Takes whatever has bytes, as every raw stream does.
+    #[pyo3(signature = (data, /))]
     fn write(&self, data: &Bound<'_, PyAny>) -> PyResult<usize> {
         match data.cast::<PyBytes>() {
             Ok(bytes) => Ok(self.add(bytes.as_bytes())),
-            Err(_) => Ok(self.add(&PyBuffer::<u8>::get(data)?.to_vec(data.py())?)),
+            Err(_) => Ok(self.add(Bytes::of(data)?.to_bytes()?.as_bytes())),
         }
+    }
+
+    #[pyo3(signature = (lines, /))]
+    fn writelines(&self, lines: &Bound<'_, PyAny>) -> PyResult<()> {
+        lines.try_iter()?.try_for_each(|line| self.write(&line?).map(drop))
     }
 
     /// Nothing is held back but the beginning of a line, which waits for its end.
@@ -119,6 +126,71 @@ impl Output {
 
     fn writable(&self) -> bool {
         true
+    }
+
+    fn detach(&self) -> PyResult<()> {
+        Err(UnsupportedOperation::new_err("detach"))
+    }
+
+    #[pyo3(signature = (_size = None, /))]
+    fn read(&self, _size: Option<i64>) -> PyResult<()> {
+        Err(UnsupportedOperation::new_err("read"))
+    }
+
+    #[pyo3(signature = (_size = None, /))]
+    fn read1(&self, _size: Option<i64>) -> PyResult<()> {
+        Err(UnsupportedOperation::new_err("read1"))
+    }
+
+    #[pyo3(signature = (_buffer, /))]
+    fn readinto(&self, _buffer: &Bound<'_, PyAny>) -> PyResult<usize> {
+        Err(UnsupportedOperation::new_err("read"))
+    }
+
+    #[pyo3(signature = (_buffer, /))]
+    fn readinto1(&self, _buffer: &Bound<'_, PyAny>) -> PyResult<usize> {
+        Err(UnsupportedOperation::new_err("read1"))
+    }
+
+    #[pyo3(signature = (_size = None, /))]
+    fn readline(&self, _size: Option<i64>) -> PyResult<()> {
+        Err(UnsupportedOperation::new_err("read"))
+    }
+
+    #[pyo3(signature = (_hint = None, /))]
+    fn readlines(&self, _hint: Option<i64>) -> PyResult<()> {
+        Err(UnsupportedOperation::new_err("read"))
+    }
+
+    #[pyo3(signature = (_offset, _whence = 0, /))]
+    fn seek(&self, _offset: i64, _whence: i64) -> PyResult<u64> {
+        Err(UnsupportedOperation::new_err("seek"))
+    }
+
+    fn tell(&self) -> PyResult<u64> {
+        Err(UnsupportedOperation::new_err("seek"))
+    }
+
+    #[pyo3(signature = (_size = None, /))]
+    fn truncate(&self, _size: Option<i64>) -> PyResult<u64> {
+        Err(UnsupportedOperation::new_err("truncate"))
+    }
+
+    fn __iter__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    fn __next__(&self) -> PyResult<Option<()>> {
+        Err(UnsupportedOperation::new_err("read"))
+    }
+
+    fn __enter__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    #[pyo3(signature = (*_exc_info))]
+    fn __exit__(&self, _exc_info: &Bound<'_, PyAny>) {
+        self.close();
     }
 }
 

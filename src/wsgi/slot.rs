@@ -45,6 +45,11 @@ impl<T> Slot<T> {
         taken.ok()
     }
 
+    /// Whether the request has ended.
+    pub(super) fn is_over(&self) -> bool {
+        matches!(*self.0.lock().unwrap_or_else(PoisonError::into_inner), State::Over)
+    }
+
     /// Takes the thing and leaves `instead`, or leaves everything as it is.
     fn take(&self, instead: State<T>) -> Result<T, Denied> {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -62,6 +62,26 @@ fn privileges_are_dropped_in_children_and_only_there() {
 }
 
 #[test]
+fn an_application_has_none_of_the_capabilities_that_an_ordinary_supervisor_was_started_with() {
+    if skipped() {
+        return;
+    }
+    let wrapper =
+        "setpriv --reuid 65534 --regid 65534 --clear-groups --inh-caps +net_bind_service --ambient-caps +net_bind_service";
+    let launch = launch("socket-mode = \"0660\"\nuser = \"nobody\"\nno-new-privs = false\n").under(wrapper.split(' '));
+    std::os::unix::fs::chown(launch.directory(), Some(65534), Some(65534)).unwrap();
+    let site = Site::start(launch);
+    assert_eq!(u64::from_str_radix(&status_of(site.pid(), "CapAmb"), 16).unwrap(), 1 << 10, "the supervisor may bind port 80");
+    for child in site.wait_for_children(1) {
+        for set in ["CapAmb", "CapInh", "CapPrm", "CapEff"] {
+            assert_eq!(u64::from_str_radix(&status_of(child, set), 16).unwrap(), 0, "{set}");
+        }
+    }
+    site.text("/");
+    site.end();
+}
+
+#[test]
 fn groups_are_those_that_are_set() {
     if skipped() {
         return;

@@ -7,8 +7,10 @@ use super::{ChildId, Generation};
 /// What a child is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
-    /// Starting, until it says that it serves.
+    /// Starting, until it says that it is ready.
     Booting,
+    /// It could serve, and waits until it is to begin.
+    Ready,
     /// Answering requests.
     Serving,
     /// Whether it has said that it begins no further request.
@@ -59,7 +61,7 @@ impl Child {
 
     /// Whether it serves, or will, and need not be replaced.
     pub fn is_fresh(&self, generation: Generation) -> bool {
-        matches!(self.state, State::Booting | State::Serving) && self.generation == generation && !self.worn
+        matches!(self.state, State::Booting | State::Ready | State::Serving) && self.generation == generation && !self.worn
     }
 
     /// So that children that were started together are not all replaced together: from 0.9 to 1.

@@ -51,14 +51,14 @@ pub enum Action {
 /// What has come of a start, a reload or a stop.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// The first children serve.
-    Started,
-    /// One of the first children does not.
-    NotStarted(Failure),
-    /// The children of the new generation serve, and no other begins a request.
-    Reloaded,
-    /// The new generation does not come up; the old one serves on if the first child failed.
-    NotReloaded(Failure),
+    /// The first child of the new generation is ready, and waits.
+    Tried,
+    /// It does not come up; whatever served serves on.
+    Refused(Failure),
+    /// All children of the new generation serve, and no other begins a request.
+    Rolled,
+    /// The first child serves, and a later one does not come up. Others are tried.
+    Short(Failure),
     /// No child is left.
     Stopped,
 }
@@ -84,7 +84,7 @@ pub enum Stop {
 /// Something a child, or its end, has said.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Said {
-    /// It serves.
+    /// It could serve.
     Ready,
     /// It can't.
     Failed(Failure),

@@ -26,14 +26,35 @@ impl Pool {
 
     /// One that has started.
     fn serving(min: usize, max: usize) -> Self {
-        let mut pool = Self::new(policy(min, max));
-        (1..=min as u32).for_each(|id| pool.say(id, Said::Ready));
-        assert_eq!(pool.actions().pop(), Some(Action::Report(Outcome::Started)));
+        Self::serving_with(policy(min, max))
+    }
+
+    fn serving_with(policy: Policy) -> Self {
+        let mut pool = Self::new(policy);
+        pool.say(1, Said::Ready);
+        pool.commit();
+        (2..=policy.min as u32).for_each(|id| pool.say(id, Said::Ready));
+        assert_eq!(pool.actions().pop(), Some(Action::Report(Outcome::Rolled)));
         pool
     }
 
+    /// What is to be done, but that those who are ready begin.
     fn actions(&mut self) -> Vec<Action> {
-        self.children.take_actions()
+        let mut actions = self.children.take_actions();
+        actions.retain(|action| !matches!(action, Action::Tell(_, Command::Begin)));
+        actions
+    }
+
+    /// The first child is ready, and so are those of the other pools.
+    #[track_caller]
+    fn tried(&mut self, id: u32) {
+        self.say(id, Said::Ready);
+        assert_eq!(self.actions(), [Action::Report(Outcome::Tried)]);
+        self.commit();
+    }
+
+    fn commit(&mut self) {
+        self.children.handle_commit(self.now);
     }
 
     /// The children that are to be started; nothing else may be to be done, but to say why.
@@ -86,35 +107,87 @@ const SECOND: Duration = Duration::from_secs(1);
 fn a_pool_has_started_when_all_its_children_serve() {
     let mut pool = Pool::new(policy(3, 3));
     assert_eq!(pool.spawned(), [1], "the others import after it");
-    pool.say(1, Said::Ready);
+    pool.tried(1);
     assert_eq!(pool.spawned(), [2, 3]);
     pool.say(3, Said::Ready);
     assert_eq!(pool.actions(), []);
     pool.say(2, Said::Ready);
-    assert_eq!(pool.actions(), [Action::Report(Outcome::Started)]);
+    assert_eq!(pool.actions(), [Action::Report(Outcome::Rolled)]);
 }
 
 #[test]
-fn a_first_child_that_fails_ends_the_start() {
+fn a_first_child_that_fails_is_told_and_no_other_is_started() {
     let mut pool = Pool::new(policy(2, 2));
     pool.spawned();
     pool.say(1, Said::Failed(failure()));
-    let tell = Action::Tell(ChildId(1), Command::StopNow);
-    assert_eq!(pool.actions(), [Action::Report(Outcome::NotStarted(failure())), tell]);
+    assert_eq!(pool.actions(), [Action::Report(Outcome::Refused(failure()))]);
     pool.exit(1);
+    pool.wait(100 * SECOND);
+    assert_eq!((pool.actions(), pool.children.is_steady()), (vec![], false));
+    pool.children.handle_stop(Stop::Now, pool.now);
     assert_eq!(pool.actions(), [Action::Report(Outcome::Stopped)]);
 }
 
 #[test]
-fn a_later_child_that_fails_ends_the_start_as_well() {
+fn a_later_child_that_fails_is_told_and_tried_again() {
     let mut pool = Pool::new(policy(3, 3));
     pool.spawned();
-    pool.say(1, Said::Ready);
+    pool.tried(1);
     assert_eq!(pool.spawned(), [2, 3]);
     pool.say(2, Said::Failed(failure()));
-    let tell = |id| Action::Tell(ChildId(id), Command::StopNow);
-    let ends = [Action::Report(Outcome::NotStarted(failure())), tell(1), tell(2), Action::Terminate(ChildId(3))];
-    assert_eq!(pool.actions(), ends);
+    assert_eq!(pool.actions(), [Action::Report(Outcome::Short(failure()))]);
+    pool.exit(2);
+    pool.wait(SECOND);
+    assert_eq!(pool.spawned(), [4]);
+}
+
+#[test]
+fn a_child_that_is_ready_begins_when_it_is_to() {
+    let mut pool = Pool::new(policy(1, 1));
+    pool.spawned();
+    pool.say(1, Said::Ready);
+    assert_eq!(pool.children.take_actions(), [Action::Report(Outcome::Tried)]);
+    assert_eq!((pool.serving_ids(), pool.children.next_deadline()), (vec![], None), "others may take their time");
+    pool.commit();
+    let begin = |id| Action::Tell(ChildId(id), Command::Begin);
+    assert_eq!(pool.children.take_actions(), [begin(1), Action::Report(Outcome::Rolled)]);
+    pool.exit(1);
+    pool.children.take_actions();
+    pool.say(2, Said::Ready);
+    assert_eq!(pool.children.take_actions(), [begin(2)], "nothing is to be decided");
+}
+
+#[test]
+fn a_child_that_ends_before_it_was_to_begin_has_failed() {
+    let mut pool = Pool::serving(1, 1);
+    pool.reload();
+    pool.actions();
+    pool.say(2, Said::Ready);
+    pool.exit(2);
+    let actions = pool.actions();
+    assert!(matches!(actions[..], [Action::Report(Outcome::Tried), Action::Report(Outcome::Refused(_))]), "{actions:?}");
+    pool.commit();
+    assert_eq!((pool.actions(), pool.serving_ids()), (vec![], vec![1]));
+}
+
+#[test]
+fn what_is_not_wanted_after_all_leaves_everything_as_it_was() {
+    for say in [None, Some(Said::Ready)] {
+        let mut pool = Pool::serving(2, 4);
+        let new = Policy { min: 3, max: 3, startup_timeout: 99 * SECOND, ..pool.children.policy };
+        pool.children.handle_reload(new, pool.now);
+        assert_eq!(pool.spawned(), [3]);
+        assert_eq!(pool.children.next_deadline(), Some(pool.now + 99 * SECOND), "of the new settings");
+        say.into_iter().for_each(|say| pool.say(3, say));
+        pool.actions();
+        pool.children.handle_abandon(pool.now);
+        assert_eq!(pool.actions(), [Action::Terminate(ChildId(3))]);
+        pool.exit(3);
+        assert_eq!((pool.children.policy, pool.children.wanted()), (policy(2, 4), 2));
+        assert_eq!((pool.actions(), pool.serving_ids(), pool.children.generation()), (vec![], vec![1, 2], Generation(0)));
+        pool.exit(1);
+        assert!(pool.actions().contains(&Action::Spawn(ChildId(4), Generation(0))));
+    }
 }
 
 #[test]
@@ -141,17 +214,17 @@ fn a_first_child_that_hangs_lets_no_other_import_beside_it() {
 }
 
 #[test]
-fn a_first_child_that_dies_or_hangs_ends_the_start() {
+fn a_first_child_that_dies_or_hangs_has_failed() {
     let mut pool = Pool::new(policy(1, 1));
     pool.spawned();
     pool.exit(1);
-    assert!(matches!(&pool.actions()[0], Action::Report(Outcome::NotStarted(failure)) if failure.text.contains("signal 9")));
+    assert!(matches!(&pool.actions()[0], Action::Report(Outcome::Refused(failure)) if failure.text.contains("signal 9")));
     let mut pool = Pool::new(policy(1, 1));
     pool.spawned();
     pool.wait(10 * SECOND);
     let actions = pool.actions();
     assert!(
-        matches!(&actions[0], Action::Report(Outcome::NotStarted(failure)) if failure.text.contains("startup-timeout (10 s)")),
+        matches!(&actions[0], Action::Report(Outcome::Refused(failure)) if failure.text.contains("startup-timeout (10 s)")),
         "{actions:?}"
     );
     assert!(actions.contains(&Action::Kill(ChildId(1))));
@@ -203,7 +276,7 @@ fn a_child_that_breaks_its_link_while_it_starts_has_failed() {
     let actions = pool.actions();
     assert_eq!(actions[0], Action::Kill(ChildId(1)));
     assert!(
-        matches!(&actions[1], Action::Report(Outcome::NotStarted(failure)) if failure.text.contains("nonsense")),
+        matches!(&actions[1], Action::Report(Outcome::Refused(failure)) if failure.text.contains("nonsense")),
         "{actions:?}"
     );
     let mut pool = Pool::serving(1, 1);
@@ -211,7 +284,7 @@ fn a_child_that_breaks_its_link_while_it_starts_has_failed() {
     pool.actions();
     pool.say(2, broken());
     let actions = pool.actions();
-    assert!(matches!(actions[..], [Action::Kill(ChildId(2)), Action::Report(Outcome::NotReloaded(_))]), "{actions:?}");
+    assert!(matches!(actions[..], [Action::Kill(ChildId(2)), Action::Report(Outcome::Refused(_))]), "{actions:?}");
     pool.exit(2);
     assert_eq!((pool.actions(), pool.serving_ids()), (vec![], vec![1]));
 }
@@ -230,7 +303,7 @@ fn a_reload_tries_one_child_and_then_replaces_the_others_without_ever_having_few
     let mut pool = Pool::serving(3, 3);
     pool.reload();
     assert_eq!(pool.actions(), [Action::Spawn(ChildId(4), Generation(1))]);
-    pool.say(4, Said::Ready);
+    pool.tried(4);
     let actions = pool.actions();
     let spawned = [5, 6].map(|id| Action::Spawn(ChildId(id), Generation(1)));
     assert_eq!(actions[..2], spawned);
@@ -243,7 +316,7 @@ fn a_reload_tries_one_child_and_then_replaces_the_others_without_ever_having_few
     pool.say(2, Said::Retired);
     assert_eq!(pool.actions(), []);
     pool.exit(1);
-    assert_eq!(pool.actions(), [Action::Report(Outcome::Reloaded)]);
+    assert_eq!(pool.actions(), [Action::Report(Outcome::Rolled)]);
     pool.exit(3);
     pool.exit(2);
     assert_eq!((pool.actions(), pool.serving_ids()), (vec![], vec![4, 5, 6]));
@@ -256,7 +329,7 @@ fn a_reload_that_fails_leaves_the_old_children_alone() {
         pool.reload();
         pool.actions();
         pool.say(3, fail);
-        assert!(matches!(pool.actions()[..], [Action::Report(Outcome::NotReloaded(_))]));
+        assert!(matches!(pool.actions()[..], [Action::Report(Outcome::Refused(_))]));
         pool.exit(3);
         assert_eq!((pool.actions(), pool.serving_ids()), (vec![], vec![1, 2]));
         pool.reload();
@@ -271,7 +344,7 @@ fn a_child_that_dies_during_a_trial_is_replaced_by_its_own_kind() {
     pool.actions();
     pool.exit(1);
     assert_eq!(pool.actions()[1..], [Action::Spawn(ChildId(4), Generation(0))]);
-    pool.say(3, Said::Ready);
+    pool.tried(3);
     let actions = pool.actions();
     assert!(actions.contains(&Action::Spawn(ChildId(5), Generation(1))), "{actions:?}");
 }
@@ -321,21 +394,18 @@ fn a_child_that_does_not_answer_holds_up_no_reload() {
     let mut pool = Pool::serving(1, 1);
     pool.reload();
     pool.actions();
-    pool.say(2, Said::Ready);
+    pool.tried(2);
     assert_eq!(pool.retired(), [1]);
     assert_eq!(pool.children.next_deadline(), Some(pool.now + 5 * SECOND));
     pool.wait(5 * SECOND);
-    assert!(matches!(pool.actions()[..], [Action::Note(_), Action::Report(Outcome::Reloaded)]));
+    assert!(matches!(pool.actions()[..], [Action::Note(_), Action::Report(Outcome::Rolled)]));
     pool.wait(28 * SECOND);
     assert!(matches!(pool.actions()[..], [Action::Note(_), Action::Kill(ChildId(1))]));
 }
 
 #[test]
 fn children_grow_old_one_after_the_other() {
-    let mut pool = Pool::new(Policy { max_lifetime: Some(100 * SECOND), ..policy(2, 2) });
-    pool.say(1, Said::Ready);
-    pool.say(2, Said::Ready);
-    pool.actions();
+    let mut pool = Pool::serving_with(Policy { max_lifetime: Some(100 * SECOND), ..policy(2, 2) });
     pool.wait(100 * SECOND - SECOND * 6);
     let first = pool.spawned();
     assert_eq!(first.len(), 1);
@@ -413,10 +483,10 @@ fn a_reload_of_a_sleeping_pool_tries_the_new_code_all_the_same() {
     let mut pool = Pool::serving(0, 2);
     pool.reload();
     assert_eq!(pool.spawned(), [1]);
-    pool.say(1, Said::Ready);
+    pool.tried(1);
     assert_eq!(pool.retired(), [1]);
     pool.say(1, Said::Retired);
-    assert_eq!(pool.actions(), [Action::Report(Outcome::Reloaded)]);
+    assert_eq!(pool.actions(), [Action::Report(Outcome::Rolled)]);
 }
 
 #[test]
@@ -456,4 +526,6 @@ fn adopted_children_serve_until_the_new_ones_do() {
     children.handle_reload(policy(2, 2), now);
     assert_eq!(children.take_actions(), [Action::Spawn(ChildId(3), Generation(1))]);
     assert_eq!(children.serving().count(), 2);
+    children.handle(ids[1], Said::Ready, now);
+    assert_eq!(children.take_actions(), [Action::Tell(ids[1], Command::Begin)], "it was not ready when it was adopted");
 }

@@ -56,7 +56,8 @@ impl Children {
         let policy = &self.policy;
         let patience = match (child.state, &self.phase) {
             _ if child.killed => return None,
-            (State::Booting, _) => policy.startup_timeout,
+            (State::Booting, _) => self.startup_timeout(child),
+            (State::Ready, _) => return None,
             (State::Serving, _) if child.worn => return None,
             (State::Serving, _) => policy.max_lifetime?.mul_f64(child.lifetime_share()),
             (State::Ending, Phase::Stopping(Stop::Now)) => QUICK_END,
@@ -66,6 +67,11 @@ impl Children {
         Some(child.since + patience)
     }
 
+    fn startup_timeout(&self, child: &Child) -> Duration {
+        let tried = self.tried.filter(|_| child.generation == self.newest);
+        tried.unwrap_or(self.policy).startup_timeout
+    }
+
     fn expire(&mut self, index: usize, now: Instant) {
         let (id, state) = (self.children[index].id, self.children[index].state);
         match state {
@@ -73,8 +79,8 @@ impl Children {
                 self.actions.push(Action::Inform("a child has reached max-lifetime and is replaced".to_owned()));
                 return self.children[index].worn = true;
             }
-            State::Booting => {
-                let limit = self.policy.startup_timeout;
+            State::Booting | State::Ready => {
+                let limit = self.startup_timeout(&self.children[index]);
                 let text = format!("a child did not serve within startup-timeout ({} s)", limit.as_secs_f64());
                 self.fail(index, Failure { code: EX_SOFTWARE, text }, now);
             }
