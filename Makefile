@@ -21,6 +21,8 @@ MIRI_OPTIONS ?= -Zmiri-disable-isolation
 HOST = $(shell rustc -vV | sed -n 's/^host: //p')
 QUICK ?=
 FRESH_RELEASES ?= bookworm trixie
+HOSTILE_SECONDS ?= 60
+HOSTILE_ONLY ?=
 # What tests and measures takes nothing of the caller's environment but the toolchain's.
 CLEANLY = .ci/environment
 TARGET_DIR = $(or $(CARGO_TARGET_DIR),target)
@@ -54,6 +56,11 @@ check-fast: cargo fmt ## format, lints and the tests that need no Python and no 
 .PHONY: fresh
 fresh: ## run the README's two commands in new roots of Debian 12 and 13 (takes root; FRESH_RELEASES='bookworm trixie')
 	@.ci/fresh $(FRESH_RELEASES)
+
+.PHONY: hostile
+hostile: cargo ## let one pool attack everything for a minute while another serves (takes root; HOSTILE_SECONDS=60, HOSTILE_ONLY=link)
+	PYFCGID_HOSTILE_SECONDS='$(HOSTILE_SECONDS)' $(if $(HOSTILE_ONLY),PYFCGID_HOSTILE_ONLY='$(HOSTILE_ONLY)') $(CLEANLY) .ci/leaving-nothing \
+	    $(CARGO) test --locked --release --test hostile -- --nocapture hostile_application
 
 .PHONY: bench
 bench: cargo ## measure against other servers (QUICK=1: rough, but soon done; BENCH_OPTIONS='--only alone')

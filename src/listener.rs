@@ -3,7 +3,7 @@
 use std::fs::{self, File, Permissions};
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use thiserror::Error;
 
-use crate::sys::file;
+use crate::sys::{self, file};
 
 /// A listening socket that does not block.
 #[derive(Debug)]
@@ -62,6 +62,11 @@ pub enum BindError {
     /// The inherited descriptor is not a listening stream socket.
     #[error("cannot listen on fd:{0}: the descriptor is not a listening stream socket")]
     NotListening(RawFd),
+    /// An application has shut down what cannot be bound again.
+    #[error(
+        "cannot listen on {0} any more: the socket was shut down, by the application perhaps; restart pyfcgid to get another one"
+    )]
+    Shut(String),
     /// The file of the socket can't be given to whom it is to belong.
     #[error("cannot give the socket unix:{} its owner: {reason}", .path.display())]
     Owner {
@@ -158,6 +163,11 @@ impl Listener {
     /// Whether the file of a Unix socket is still the one that was made; others have none.
     pub fn is_in_place(&self) -> bool {
         self.file.as_ref().is_none_or(SocketFile::is_in_place)
+    }
+
+    /// Whether anybody can still connect: an application has the socket, too, and may have shut it down.
+    pub fn is_open(&self) -> bool {
+        !sys::fd::is_shut(self.socket.as_fd())
     }
 
     /// Changes the permission bits of a Unix socket's file.

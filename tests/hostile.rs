@@ -2,12 +2,19 @@
 
 #![allow(clippy::unwrap_used)]
 
+#[path = "hostile/attack.rs"]
+mod attack;
 #[path = "hostile/disk.rs"]
 mod disk;
 #[path = "hostile/listening.rs"]
 mod listening;
+#[path = "hostile/passage.rs"]
+mod passage;
 #[path = "hostile/peers.rs"]
 mod peers;
+#[path = "supervisor/site.rs"]
+#[allow(dead_code, reason = "shared with other tests")]
+mod site;
 #[path = "hostile/streams.rs"]
 mod streams;
 mod support;

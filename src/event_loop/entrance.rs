@@ -2,12 +2,13 @@
 //! connection, so whoever is woken takes at least one, and who is busy does not wait there.
 
 use std::io;
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, RawFd};
 
 use super::listener::Listener;
 use super::passage::{Passage, Traveller};
 use super::stream::{PeerName, Stream};
-use crate::sys::epoll;
+use crate::sys::fd::Spare;
+use crate::sys::{self, epoll};
 
 /// The listening sockets and the passage of one event loop.
 #[derive(Debug)]
@@ -18,6 +19,8 @@ pub struct Entrance {
     end_token: usize,
     listeners: Vec<Listener>,
     passage: Option<Passage>,
+    /// Doors through which nothing comes any more: somebody has shut them down.
+    broken: Vec<Door>,
     /// Whether they are watched.
     open: bool,
     closed: bool,
@@ -36,7 +39,7 @@ impl Entrance {
     /// An entrance that is not watched yet. `epoll` outlives it.
     pub fn new(epoll: RawFd, first_token: usize, listeners: Vec<Listener>, passage: Option<Passage>) -> Self {
         let end_token = first_token + listeners.len() + 1;
-        Self { epoll, first_token, end_token, listeners, passage, open: false, closed: false }
+        Self { epoll, first_token, end_token, listeners, passage, broken: Vec::new(), open: false, closed: false }
     }
 
     /// The first token that is nobody's here.
@@ -55,9 +58,9 @@ impl Entrance {
 
     /// The doors there are.
     pub fn doors(&self) -> Vec<Door> {
-        let passage = (self.passage.is_some() && !self.closed).then_some(Door::Passage);
-        let count = if self.closed { 0 } else { self.listeners.len() };
-        (0..count).map(Door::Listener).chain(passage).collect()
+        let passage = self.passage.is_some().then_some(Door::Passage);
+        let doors = (0..self.listeners.len()).map(Door::Listener).chain(passage);
+        doors.filter(|door| !self.closed && !self.broken.contains(door)).collect()
     }
 
     /// Watches the doors, or does so no longer.
@@ -69,15 +72,41 @@ impl Entrance {
             return Ok(());
         }
         self.open = open;
-        let listeners = self.listeners.iter().enumerate().map(|(index, listener)| (listener.as_raw_fd(), index + 1));
-        let passage = self.passage.iter().map(|passage| (passage.as_raw_fd(), 0));
-        for (descriptor, number) in listeners.chain(passage) {
-            match open {
-                true => epoll::add_exclusive(self.epoll, descriptor, self.first_token + number)?,
-                false => epoll::remove(self.epoll, descriptor)?,
-            }
+        for door in self.doors() {
+            self.watch_door(door, open)?;
         }
         Ok(())
+    }
+
+    fn watch_door(&self, door: Door, open: bool) -> io::Result<()> {
+        let (descriptor, number) = match (door, &self.passage) {
+            (Door::Listener(index), _) => (self.listeners[index].as_raw_fd(), index + 1),
+            (Door::Passage, Some(passage)) => (passage.as_raw_fd(), 0),
+            (Door::Passage, None) => return Ok(()),
+        };
+        match open {
+            true => epoll::add_exclusive(self.epoll, descriptor, self.first_token + number),
+            false => epoll::remove(self.epoll, descriptor),
+        }
+    }
+
+    /// Nothing comes through this door any more. Watched on, it would say so for ever.
+    ///
+    /// # Errors
+    /// Those of epoll_ctl(2).
+    pub fn give_up(&mut self, door: Door) -> io::Result<()> {
+        let is_watched = self.open && self.doors().contains(&door);
+        let result = if is_watched { self.watch_door(door, false) } else { Ok(()) };
+        self.broken.push(door);
+        result
+    }
+
+    /// What a door is called in the log.
+    pub fn name(&self, door: Door) -> String {
+        match door {
+            Door::Listener(index) => self.listeners.get(index).map_or_else(|| "a listening socket".to_owned(), Listener::name),
+            Door::Passage => "the passage between the processes of the pool".to_owned(),
+        }
     }
 
     /// Nothing comes in any more. Connections can still be given away.
@@ -99,17 +128,22 @@ impl Entrance {
         self.listeners.get(index).map_or(Err(io::ErrorKind::WouldBlock.into()), Listener::accept)
     }
 
+    /// Whether a listening socket was shut down, so that none can come.
+    pub fn is_shut(&self, index: usize) -> bool {
+        self.listeners.get(index).is_some_and(|listener| sys::fd::is_shut(listener.as_fd()))
+    }
+
     /// Takes a connection out of the passage.
     ///
     /// # Errors
-    /// `WouldBlock` when none waits, and those of recvmsg(2).
-    pub fn take(&self) -> io::Result<Traveller> {
-        let passage = self.passage.as_ref().filter(|_| !self.closed);
-        passage.map_or(Err(io::ErrorKind::WouldBlock.into()), Passage::take)
+    /// As [`Passage::take`].
+    pub fn take(&self, spare: &mut Spare) -> io::Result<Traveller> {
+        let passage = self.passage().filter(|_| !self.closed);
+        passage.map_or(Err(io::ErrorKind::WouldBlock.into()), |passage| passage.take(spare))
     }
 
-    /// The passage, if there is one.
+    /// The passage, if there is one and it is not shut.
     pub fn passage(&self) -> Option<&Passage> {
-        self.passage.as_ref()
+        self.passage.as_ref().filter(|_| !self.broken.contains(&Door::Passage))
     }
 }

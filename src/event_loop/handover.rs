@@ -8,9 +8,11 @@ use std::time::{Duration, Instant};
 
 use mio::{Registry, Token, Waker};
 
+use super::entrance::Door;
 use super::passage::Traveller;
 use super::{Accept, EventLoop};
 use crate::link::Report;
+use crate::sys::fd::is_out_of_descriptors;
 
 /// Whether the workers have too much to do, and who was told.
 #[derive(Debug)]
@@ -171,7 +173,9 @@ impl EventLoop {
         self.shut_entrance();
         self.deferred.clear();
         self.hand_over_idle();
-        self.controls.report(&Report::Retired);
+        if self.retiring {
+            self.controls.report(&Report::Retired);
+        }
     }
 
     /// While retiring: hands over what has become idle.
@@ -187,12 +191,23 @@ impl EventLoop {
         }
     }
 
+    /// Connections stay from now on. Those that were to be given away end with what has begun on them.
+    fn lose_passage(&mut self) {
+        self.give_up(Door::Passage);
+        if self.retiring {
+            self.start_stopping();
+        }
+    }
+
     fn hand_over(&mut self, key: usize) -> bool {
         let (Some(passage), Some(connection)) = (self.entrance.passage(), self.connections.get(key)) else {
             return false;
         };
         if let Err(error) = connection.give(passage) {
             log::debug!("connection {} stays for now: {error}", connection.id());
+            if matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset) {
+                self.lose_passage();
+            }
             return false;
         }
         self.connections.remove(key).release(&self.desk.registry);
@@ -201,12 +216,25 @@ impl EventLoop {
 
     /// At least one, as with accepting.
     pub(super) fn take_from_passage(&mut self) {
-        while self.connections.len() < self.settings.max_connections {
-            match self.entrance.take() {
+        let mut strays = 0;
+        while strays < STRAYS_A_TURN && self.has_room() {
+            if self.connections.len() >= self.settings.max_connections {
+                return self.reach_limit();
+            }
+            match self.entrance.take(&mut self.spare) {
                 Ok(traveller) => self.resume(traveller),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return,
-                Err(error) => log::error!("a connection from another process is lost: {error}"),
+                Err(error) => match error.kind() {
+                    io::ErrorKind::WouldBlock => return,
+                    io::ErrorKind::Interrupted => {}
+                    // It has ended on the way.
+                    io::ErrorKind::NotConnected => strays += 1,
+                    io::ErrorKind::InvalidData => {
+                        self.note_stray();
+                        strays += 1;
+                    }
+                    _ if is_out_of_descriptors(&error) => log::error!("a connection from another process is lost: {error}"),
+                    _ => return self.lose_passage(),
+                },
             }
             if self.is_saturated() && self.stop_at.is_none() {
                 return;
@@ -228,6 +256,8 @@ impl EventLoop {
 pub const WAKE_UP: usize = usize::MAX;
 /// How soon to try again what the passage did not take.
 pub const RETRY_INTERVAL: Duration = Duration::from_millis(5);
+/// More that is no connection waits for the next turn.
+const STRAYS_A_TURN: usize = 64;
 /// For how long the workers must have had time before that is said.
 const RELIEF: Duration = Duration::from_millis(50);
 
@@ -339,7 +369,7 @@ mod tests {
         event_loop.read(key, false);
         event_loop.hand_over_deferred();
         assert!(!event_loop.connections.contains(key));
-        let traveller = event_loop.entrance.take().unwrap();
+        let traveller = event_loop.entrance.take(&mut event_loop.spare).unwrap();
         assert_eq!(traveller.stream.read(&mut [0; 1000]).unwrap(), request().len());
         drop((traveller, gate));
         assert_eq!(far.read(&mut [0]).unwrap(), 0, "no copy is left");

@@ -1,7 +1,7 @@
 //! Accepting from a listening socket.
 
 use std::io;
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
 use socket2::{Domain, Socket};
 
@@ -23,6 +23,20 @@ enum Acceptor {
 }
 
 impl Listener {
+    /// The address, for messages.
+    pub fn name(&self) -> String {
+        match &self.acceptor {
+            Acceptor::Tcp(listener) => {
+                listener.local_addr().map_or_else(|_| "a TCP socket".to_owned(), |address| address.to_string())
+            }
+            Acceptor::Unix(listener) => {
+                let path =
+                    listener.local_addr().ok().and_then(|address| address.as_pathname().map(|path| path.display().to_string()));
+                path.map_or_else(|| "a Unix socket".to_owned(), |path| format!("unix:{path}"))
+            }
+        }
+    }
+
     /// Accepts one connection.
     ///
     /// # Errors
@@ -49,11 +63,17 @@ impl TryFrom<listener::Listener> for Listener {
     }
 }
 
+impl AsFd for Listener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match &self.acceptor {
+            Acceptor::Tcp(listener) => listener.as_fd(),
+            Acceptor::Unix(listener) => listener.as_fd(),
+        }
+    }
+}
+
 impl AsRawFd for Listener {
     fn as_raw_fd(&self) -> RawFd {
-        match &self.acceptor {
-            Acceptor::Tcp(listener) => listener.as_raw_fd(),
-            Acceptor::Unix(listener) => listener.as_raw_fd(),
-        }
+        self.as_fd().as_raw_fd()
     }
 }

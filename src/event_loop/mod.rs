@@ -17,6 +17,7 @@ use slab::Slab;
 use crate::exchange::{ConnectionId, Journal, Limits};
 use crate::link::{Command, Numbers, Report};
 use crate::protocol::SessionLimits;
+use crate::sys::fd::{Spare, is_out_of_descriptors};
 use crate::workers::Queue;
 
 mod connection;
@@ -31,6 +32,7 @@ mod outbox;
 mod passage;
 mod refusals;
 mod shared;
+mod shortage;
 mod stopping;
 mod stream;
 mod timers;
@@ -92,11 +94,14 @@ pub struct EventLoop {
     /// Connections on which a request has come while no worker had time for it. They are untouched.
     deferred: VecDeque<(ConnectionId, usize)>,
     saturation: Saturation,
-    spare: Option<Vec<u8>>,
+    buffer: Option<Vec<u8>>,
     unfinished: Vec<usize>,
     next_id: u64,
     accept: Accept,
     accept_error_said: Option<Instant>,
+    /// Has room for a connection when no descriptor is left.
+    spare: Spare,
+    stray_said: Option<Instant>,
     limit_reported: bool,
     stop_at: Option<Instant>,
     /// Connections on which nothing had come when the stop began, and until when they may send a first request.
@@ -167,11 +172,13 @@ impl EventLoop {
             refusals: Refusals::default(),
             unwatched: Vec::new(),
             deferred: VecDeque::new(),
-            spare: None,
+            buffer: None,
             unfinished: Vec::new(),
             next_id: 1,
             accept: Accept::Ready,
             accept_error_said: None,
+            spare: Spare::default(),
+            stray_said: None,
             limit_reported: false,
             stop_at: None,
             new_at_stop: Vec::new(),
@@ -278,7 +285,7 @@ impl EventLoop {
         let Some(connection) = self.connections.get_mut(key) else {
             return;
         };
-        let mut context = Context { queue: &self.queue, refusals: &mut self.refusals, spare: &mut self.spare, now: self.now };
+        let mut context = Context { queue: &self.queue, refusals: &mut self.refusals, spare: &mut self.buffer, now: self.now };
         match connection.read(closing, &mut context) {
             Turn::Done => {}
             Turn::Again => self.unfinished.push(key),
@@ -311,31 +318,27 @@ impl EventLoop {
 
     /// At least one, since others were not woken for it, and more as long as there are workers for them.
     fn accept_from(&mut self, index: usize) {
+        let mut has_accepted = false;
         while self.accept == Accept::Ready {
             if self.connections.len() >= self.settings.max_connections && self.stop_at.is_none() {
                 return self.reach_limit();
             }
             match self.entrance.accept(index) {
                 Ok((stream, peer)) => self.open(stream, peer),
+                // A Unix socket that was shut down is ready for ever, and has nothing.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock && !has_accepted && self.entrance.is_shut(index) => {
+                    return self.give_up(Door::Listener(index));
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 Err(error) if is_of_one_connection(&error) => {}
-                Err(error) => {
-                    self.say_that_it_cannot_accept(&error);
-                    self.accept = Accept::After(self.now + ACCEPT_PAUSE);
-                }
+                Err(error) if is_out_of_descriptors(&error) => return self.pass_on(index, &error),
+                Err(error) if error.kind() == io::ErrorKind::InvalidInput => return self.give_up(Door::Listener(index)),
+                Err(error) => self.pause_accepting(&error),
             }
+            has_accepted = true;
             if self.is_saturated() && self.stop_at.is_none() {
                 return;
             }
-        }
-    }
-
-    /// Once a second, however often it is tried.
-    fn say_that_it_cannot_accept(&mut self, error: &io::Error) {
-        let is_news = self.accept_error_said.is_none_or(|said| self.now.duration_since(said) >= ACCEPT_ERROR_INTERVAL);
-        if is_news {
-            self.accept_error_said = Some(self.now);
-            log::error!("cannot accept connections: {error}; trying again every {} ms", ACCEPT_PAUSE.as_millis());
         }
     }
 
@@ -344,13 +347,6 @@ impl EventLoop {
         self.accept = Accept::AtLimit;
         if !std::mem::replace(&mut self.limit_reported, true) {
             log::warn!("max-connections ({}) are open: others wait until one closes", self.settings.max_connections);
-        }
-    }
-
-    fn continue_accepting(&mut self) {
-        if matches!(self.accept, Accept::After(when) if when <= self.now) {
-            self.accept = Accept::Ready;
-            self.enter_all();
         }
     }
 
@@ -447,8 +443,6 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 }
 
 const EVENTS_A_TURN: usize = 256;
-const ACCEPT_ERROR_INTERVAL: Duration = Duration::from_secs(1);
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 const STOP_CHECK_INTERVAL: Duration = Duration::from_millis(5);
 /// Not longer than a connection may linger.
 const MAX_CHECK_INTERVAL: Duration = Duration::from_secs(10);

@@ -6,10 +6,11 @@
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 
-use socket2::{Domain, Socket};
+use socket2::{Domain, Socket, Type};
 
 use super::stream::{PeerName, Stream};
 use crate::protocol::MAX_RECORD_LEN;
+use crate::sys::fd::Spare;
 use crate::sys::passing;
 
 /// Both ends. What is given into one comes out of the other, in whichever process takes it first.
@@ -48,29 +49,112 @@ impl Passage {
         passing::send(self.give.as_fd(), &message, stream.as_fd())
     }
 
-    /// Takes a connection that waits.
+    /// Takes a connection that waits, for which `spare` makes room. What comes is an enemy's until it was looked at: the application has
+    /// the passage, too.
     ///
     /// # Errors
-    /// `WouldBlock` when there is none, and those of recvmsg(2).
-    pub fn take(&self) -> io::Result<Traveller> {
+    /// `WouldBlock` when there is none, `UnexpectedEof` when none can come any more, `InvalidData` when what has come is no connection,
+    /// `NotConnected` when it is one that has ended, `EMFILE` when one is lost, and those of recvmsg(2).
+    pub fn take(&self, spare: &mut Spare) -> io::Result<Traveller> {
         let mut message = vec![0; 1 + MAX_RECORD_LEN];
-        let (count, descriptor) = passing::receive(self.take.as_fd(), &mut message)?;
-        let socket = Socket::from(descriptor);
-        let (stream, peer) = match socket.domain()? {
-            Domain::UNIX => (Stream::Unix(mio::net::UnixStream::from_std(socket.into())), PeerName::Unix),
-            _ => {
-                let address = socket.peer_addr().ok().and_then(|address| address.as_socket());
-                let peer = address.map_or(PeerName::Unix, PeerName::Tcp);
-                (Stream::Tcp(mio::net::TcpStream::from_std(socket.into())), peer)
-            }
+        spare.make_room();
+        let received = passing::receive(self.take.as_fd(), &mut message);
+        spare.is_kept();
+        let (count, descriptor) = received?;
+        let has_read = match message[..count] {
+            [first @ (0 | 1), ..] => first == 1,
+            _ => return Err(io::ErrorKind::InvalidData.into()),
         };
-        Ok(Traveller { stream, peer, unread: message[1..count.max(1)].to_vec(), has_read: message[0] != 0 })
+        let (stream, peer) = connection(descriptor)?;
+        Ok(Traveller { stream, peer, unread: message[1..count].to_vec(), has_read })
     }
+}
+
+/// The descriptor as a connection, if it is one. The flags of an open socket are everybody's who has it.
+fn connection(descriptor: OwnedFd) -> io::Result<(Stream, PeerName)> {
+    let socket = Socket::from(descriptor);
+    let no_connection = |_| io::Error::from(io::ErrorKind::InvalidData);
+    let domain = socket.domain().map_err(no_connection)?;
+    let is_stream = socket.r#type().map_err(no_connection)? == Type::STREAM && !socket.is_listener().map_err(no_connection)?;
+    if !is_stream || ![Domain::UNIX, Domain::IPV4, Domain::IPV6].contains(&domain) {
+        return Err(io::ErrorKind::InvalidData.into());
+    }
+    let peer = socket.peer_addr().map_err(|_| io::ErrorKind::NotConnected)?;
+    socket.set_nonblocking(true)?;
+    Ok(match peer.as_socket() {
+        Some(address) => (Stream::Tcp(mio::net::TcpStream::from_std(socket.into())), PeerName::Tcp(address)),
+        None => (Stream::Unix(mio::net::UnixStream::from_std(socket.into())), PeerName::Unix),
+    })
 }
 
 impl AsRawFd for Passage {
     /// The end that is watched.
     fn as_raw_fd(&self) -> RawFd {
         self.take.as_raw_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::net::{TcpListener, TcpStream, UdpSocket};
+    use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
+
+    use super::*;
+
+    fn passage() -> Passage {
+        let (give, take) = passing::pair().unwrap();
+        Passage::new(give, take)
+    }
+
+    fn fault(passage: &Passage, message: &[u8], descriptor: impl AsFd) -> io::ErrorKind {
+        passing::send(passage.give.as_fd(), message, descriptor.as_fd()).unwrap();
+        passage.take(&mut Spare::default()).unwrap_err().kind()
+    }
+
+    #[test]
+    fn nothing_but_a_connected_stream_is_taken() {
+        let passage = passage();
+        let directory = tempfile::tempdir().unwrap();
+        let no_connections: [OwnedFd; 8] = [
+            tempfile::tempfile().unwrap().into(),
+            File::open("/dev/null").unwrap().into(),
+            std::io::pipe().unwrap().0.into(),
+            passing::pair().unwrap().0,
+            UdpSocket::bind("127.0.0.1:0").unwrap().into(),
+            UnixDatagram::pair().unwrap().0.into(),
+            TcpListener::bind("127.0.0.1:0").unwrap().into(),
+            UnixListener::bind(directory.path().join("s")).unwrap().into(),
+        ];
+        for (index, descriptor) in no_connections.into_iter().enumerate() {
+            assert_eq!(fault(&passage, b"\0", descriptor), io::ErrorKind::InvalidData, "number {index}");
+        }
+        let unconnected = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        assert_eq!(fault(&passage, b"\0", unconnected), io::ErrorKind::NotConnected);
+    }
+
+    #[test]
+    fn a_message_that_says_nothing_known_is_not_taken() {
+        let passage = passage();
+        for message in [&b""[..], b"\x02", b"x\0"] {
+            assert_eq!(fault(&passage, message, UnixStream::pair().unwrap().0), io::ErrorKind::InvalidData, "{message:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_taken_does_not_block_and_has_its_bytes() {
+        let passage = passage();
+        let (near, _far) = UnixStream::pair().unwrap();
+        passing::send(passage.give.as_fd(), b"\x01bytes", near.as_fd()).unwrap();
+        let mut spare = Spare::default();
+        let traveller = passage.take(&mut spare).unwrap();
+        assert_eq!((&traveller.unread[..], traveller.has_read), (&b"bytes"[..], true));
+        assert_eq!(traveller.stream.read(&mut [0]).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        passing::send(passage.give.as_fd(), b"\0", stream.as_fd()).unwrap();
+        let traveller = passage.take(&mut spare).unwrap();
+        assert!(matches!(traveller.peer, PeerName::Tcp(address) if address == listener.local_addr().unwrap()));
+        assert!(!traveller.has_read && traveller.unread.is_empty());
     }
 }

@@ -1,19 +1,20 @@
 //! One pool at run time: its sockets, its settings by generation, its children and their processes.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::os::fd::{AsRawFd, RawFd};
 use std::rc::Rc;
 use std::time::Instant;
 
 use super::children::{Action, ChildId, Children, Failure, Generation, Outcome, Policy, Said, Stop};
 use super::process::{ChildEnds, Process};
-use super::sockets::{Passage, Sockets};
+use super::sockets::{self, Passage, Sockets};
 use super::{Inherited, Program};
 use crate::config::{self, Config};
 use crate::link::{Command, Numbers, Report};
 use crate::sys::poll::Interest;
 use crate::sys::process::{EX_OSERR, EX_SOFTWARE};
-use crate::sys::signal;
+use crate::sys::{passing, signal};
 
 /// A pool that runs.
 #[derive(Debug)]
@@ -78,6 +79,15 @@ impl RunningPool {
         [self.passage.0.as_raw_fd(), self.passage.1.as_raw_fd()]
     }
 
+    /// Children that have the one that was shut down keep their connections.
+    fn renew_passage(&mut self) -> io::Result<()> {
+        if !sockets::is_open(&self.passage) {
+            self.passage = passing::pair()?;
+            log::warn!("pool {}: the passage between its processes had been shut down, and is made again", self.name);
+        }
+        Ok(())
+    }
+
     /// The state of its children.
     pub fn children(&self) -> &Children {
         &self.children
@@ -100,7 +110,9 @@ impl RunningPool {
         };
         let mut descriptors: Vec<_> = self.processes.iter().flat_map(of_child).collect();
         if self.children.is_asleep() {
-            let calls = self.sockets.descriptors().chain([self.passage.1.as_raw_fd()]);
+            // What was shut down is ready for ever, and nothing comes from there.
+            let passage = sockets::is_open(&self.passage).then(|| self.passage.1.as_raw_fd());
+            let calls = self.sockets.open_descriptors().chain(passage);
             descriptors.extend(calls.map(|descriptor| (descriptor, Interest::Readable, None)));
         }
         descriptors
@@ -317,6 +329,9 @@ impl RunningPool {
     }
 
     fn spawn(&mut self, id: ChildId, generation: Generation, program: &dyn Program, now: Instant) {
+        if let Err(error) = self.renew_passage() {
+            log::error!("pool {}: the passage between its processes is shut, and cannot be made again: {error}", self.name);
+        }
         let (service, sockets) = match &self.tried {
             Some((service, sockets)) if generation != self.children.generation() => (service, sockets),
             _ => (&self.serving, &self.sockets),

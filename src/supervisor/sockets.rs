@@ -1,6 +1,6 @@
 //! The listening sockets of a pool, by address. A reload keeps those that stay, in whichever pool they were.
 
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::path::Path;
 use std::rc::Rc;
 
@@ -22,9 +22,9 @@ impl Sockets {
     pub fn bind(settings: &config::Pool, known: &Self) -> Result<Self, BindError> {
         let mut sockets = Self::default();
         for address in &settings.listen {
-            let listeners = match known.find(address).filter(|listeners| are_in_place(address, listeners)) {
-                Some(listeners) => Rc::clone(listeners),
-                None => Rc::new(bind(address, settings)?),
+            let listeners = match known.find(address) {
+                Some(listeners) if are_in_place(address, listeners)? => Rc::clone(listeners),
+                _ => Rc::new(bind(address, settings)?),
             };
             sockets.0.push((address.clone(), listeners));
         }
@@ -89,9 +89,9 @@ impl Sockets {
         found.flat_map(|listeners| listeners.iter().map(AsRawFd::as_raw_fd)).collect()
     }
 
-    /// All descriptors.
-    pub fn descriptors(&self) -> impl Iterator<Item = RawFd> + '_ {
-        self.0.iter().flat_map(|(_, listeners)| listeners.iter().map(AsRawFd::as_raw_fd))
+    /// Those of sockets that were not shut down.
+    pub fn open_descriptors(&self) -> impl Iterator<Item = RawFd> + '_ {
+        self.0.iter().flat_map(|(_, listeners)| listeners.iter().filter(|listener| listener.is_open()).map(AsRawFd::as_raw_fd))
     }
 
     /// Each address with its descriptors.
@@ -143,12 +143,17 @@ fn follow(address: &ListenAddress, listener: &Listener, old: &config::Pool, new:
     }
 }
 
-fn are_in_place(address: &ListenAddress, listeners: &[Listener]) -> bool {
-    let is_there = listeners.iter().all(Listener::is_in_place);
-    if !is_there {
-        log::warn!("the socket {address} was gone, and is made again");
+fn are_in_place(address: &ListenAddress, listeners: &[Listener]) -> Result<bool, BindError> {
+    let fault = match () {
+        () if !listeners.iter().all(Listener::is_open) => "had been shut down",
+        () if !listeners.iter().all(Listener::is_in_place) => "was gone",
+        () => return Ok(true),
+    };
+    if matches!(address, ListenAddress::Fd(_)) {
+        return Err(BindError::Shut(address.to_string()));
     }
-    is_there
+    log::warn!("the socket {address} {fault}, and is made again");
+    Ok(false)
 }
 
 fn give(path: &Path, settings: &config::Pool) -> Result<(), BindError> {
@@ -164,3 +169,8 @@ fn give(path: &Path, settings: &config::Pool) -> Result<(), BindError> {
 
 /// A pair of connected sockets through which the children of a pool hand connections over.
 pub type Passage = (OwnedFd, OwnedFd);
+
+/// Whether connections still come through: an application has both ends, too, and may have shut them down.
+pub fn is_open(passage: &Passage) -> bool {
+    !sys::fd::is_shut(passage.1.as_fd())
+}

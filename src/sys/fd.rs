@@ -114,6 +114,42 @@ pub fn duplicate(number: RawFd) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(duplicate) })
 }
 
+/// Whether nothing can come any more from a socket: its other end is gone, somebody has shut it down (shutdown(2)), or it is no socket.
+/// Says the same of a listening one.
+pub fn is_shut(socket: BorrowedFd<'_>) -> bool {
+    let mut entry = libc::pollfd { fd: socket.as_raw_fd(), events: libc::POLLRDHUP, revents: 0 };
+    // SAFETY: the entry outlives the call.
+    unsafe { libc::poll(&raw mut entry, 1, 0) };
+    entry.revents != 0
+}
+
+/// A descriptor that is kept for the moment when another one is to be opened and no more may be.
+#[derive(Debug, Default)]
+pub struct Spare(Option<OwnedFd>);
+
+impl Spare {
+    /// Whether it is there; it is made if it is not and can be.
+    pub fn is_kept(&mut self) -> bool {
+        if self.0.is_none() {
+            // SAFETY: eventfd touches no memory.
+            let number = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC) };
+            // SAFETY: the descriptor is new, so nobody else owns it.
+            self.0 = (number != -1).then(|| unsafe { OwnedFd::from_raw_fd(number) });
+        }
+        self.0.is_some()
+    }
+
+    /// Closes it, so that one can be opened.
+    pub fn make_room(&mut self) {
+        self.0 = None;
+    }
+}
+
+/// Whether an error says that this process, or the machine, has no descriptor left.
+pub fn is_out_of_descriptors(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
+}
+
 /// Raises the soft limit on open descriptors to `wanted`, or as far as the hard limit lets it. Returns the limit now.
 ///
 /// # Errors
@@ -159,6 +195,26 @@ mod tests {
         forget(&file);
         fetch(&file, 0, LENGTH).unwrap();
         assert!((0..LENGTH as u64).step_by(4096).all(|offset| is_cached(&file, offset)));
+    }
+
+    #[test]
+    fn a_socket_is_shut_when_nothing_can_come_any_more() {
+        use std::net::{Shutdown, TcpListener};
+        use std::os::fd::AsFd;
+        use std::os::unix::net::{UnixListener, UnixStream};
+
+        let directory = tempfile::tempdir().unwrap();
+        let unix = UnixListener::bind(directory.path().join("s")).unwrap();
+        let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
+        for listener in [unix.as_fd(), tcp.as_fd()] {
+            assert!(!is_shut(listener));
+            SockRef::from(&listener).shutdown(Shutdown::Read).unwrap();
+            assert!(is_shut(listener));
+        }
+        let (near, far) = UnixStream::pair().unwrap();
+        assert!(!is_shut(near.as_fd()));
+        drop(far);
+        assert!(is_shut(near.as_fd()));
     }
 
     #[test]

@@ -21,7 +21,7 @@ pub fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
 /// # Errors
 /// `WouldBlock` when too many wait to be received, and those of sendmsg(2).
 pub fn send(socket: BorrowedFd<'_>, bytes: &[u8], descriptor: BorrowedFd<'_>) -> io::Result<()> {
-    let mut control = Control::new();
+    let mut control = Control([MaybeUninit::zeroed(); 4096]);
     let mut pieces = [IoSlice::new(bytes)];
     let number = descriptor.as_raw_fd();
     // SAFETY: the header points at `pieces` and `control`, which outlive the call and are as long as it says; an IoSlice is laid out
@@ -42,55 +42,87 @@ pub fn send(socket: BorrowedFd<'_>, bytes: &[u8], descriptor: BorrowedFd<'_>) ->
     if sent == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
-/// Receives one message, without waiting: how many bytes of `buffer` it fills, and the descriptor, close-on-exec. A message without one has lost it
-/// because this process may open no more.
+/// Receives one message, without waiting: how many bytes of `buffer` it fills, and the one descriptor that it brings, close-on-exec.
+/// Whatever else it brings is closed: other processes send what they like, and decide by socket options what the kernel adds.
 ///
 /// # Errors
-/// `WouldBlock` when none waits, `UnexpectedEof` when the other end is gone, `InvalidData` when it has no descriptor or does not fit,
-/// and those of recvmsg(2).
+/// `WouldBlock` when none waits, `UnexpectedEof` when nothing can come any more, `InvalidData` when it does not fit or has not one
+/// descriptor, `EMFILE` when it has lost that because this process may open no more, and those of recvmsg(2).
 pub fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<(usize, OwnedFd)> {
-    let mut control = Control::new();
-    let mut pieces = [IoSliceMut::new(buffer)];
-    // SAFETY: as in `send`. A descriptor in the message is new in this process, so nobody else owns it.
-    unsafe {
-        let mut header: libc::msghdr = mem::zeroed();
-        header.msg_iov = pieces.as_mut_ptr().cast();
-        header.msg_iovlen = 1;
-        header.msg_control = control.0.as_mut_ptr().cast();
-        header.msg_controllen = libc::CMSG_SPACE(DESCRIPTOR_LEN) as usize;
-        let flags = libc::MSG_DONTWAIT | libc::MSG_CMSG_CLOEXEC;
-        let count = libc::recvmsg(socket.as_raw_fd(), &raw mut header, flags);
-        let count = usize::try_from(count).map_err(|_| io::Error::last_os_error())?;
-        let message = libc::CMSG_FIRSTHDR(&raw const header);
-        if message.is_null() {
-            let kind = if count == 0 { io::ErrorKind::UnexpectedEof } else { io::ErrorKind::InvalidData };
-            return Err(kind.into());
-        }
-        let number: i32 = ptr::read_unaligned(libc::CMSG_DATA(message).cast());
-        let descriptor = OwnedFd::from_raw_fd(number);
-        if header.msg_flags & libc::MSG_TRUNC != 0 {
-            return Err(io::ErrorKind::InvalidData.into());
-        }
-        Ok((count, descriptor))
+    let Received { count, flags, descriptors } = receive_any(socket, buffer)?;
+    let lost_some = flags & libc::MSG_CTRUNC != 0;
+    let mut descriptors = descriptors.into_iter();
+    match (descriptors.next(), descriptors.next()) {
+        _ if flags & libc::MSG_TRUNC != 0 => Err(io::ErrorKind::InvalidData.into()),
+        (Some(descriptor), None) => Ok((count, descriptor)),
+        (None, _) if lost_some => Err(io::Error::from_raw_os_error(libc::EMFILE)),
+        (None, _) if count == 0 && super::fd::is_shut(socket) => Err(io::ErrorKind::UnexpectedEof.into()),
+        _ => Err(io::ErrorKind::InvalidData.into()),
     }
 }
 
-/// Room for a control message with one descriptor, aligned as its header must be.
+/// All that a message brings.
+struct Received {
+    count: usize,
+    flags: libc::c_int,
+    descriptors: Vec<OwnedFd>,
+}
+
+fn receive_any(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<Received> {
+    let mut control = Control::new();
+    let mut pieces = [IoSliceMut::new(buffer)];
+    // SAFETY: a header without any part is valid.
+    let mut header: libc::msghdr = unsafe { mem::zeroed() };
+    header.msg_iov = pieces.as_mut_ptr().cast();
+    header.msg_iovlen = 1;
+    header.msg_control = control.0.as_mut_ptr().cast();
+    header.msg_controllen = mem::size_of::<Control>() as _;
+    let flags = libc::MSG_DONTWAIT | libc::MSG_CMSG_CLOEXEC;
+    // SAFETY: the header points at `pieces` and `control`, which outlive the call and are as long as it says; an IoSliceMut is laid
+    // out as an iovec.
+    let count = unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut header, flags) };
+    let count = usize::try_from(count).map_err(|_| io::Error::last_os_error())?;
+    let mut descriptors = Vec::new();
+    // SAFETY: the kernel has filled `control` as far as the header says now, and the walk stays in there. Numbers of these two kinds
+    // are new in this process, so nobody else owns them; of a process that has ended, the second is an error.
+    unsafe {
+        let mut message = libc::CMSG_FIRSTHDR(&raw const header);
+        while let Some(&libc::cmsghdr { cmsg_len, cmsg_level, cmsg_type, .. }) = message.as_ref() {
+            if cmsg_level == libc::SOL_SOCKET && matches!(cmsg_type, libc::SCM_RIGHTS | SCM_PIDFD) {
+                let length = cmsg_len.saturating_sub(libc::CMSG_LEN(0) as usize);
+                let numbers: *const i32 = libc::CMSG_DATA(message).cast();
+                let numbers = (0..length / mem::size_of::<i32>()).map(|index| ptr::read_unaligned(numbers.add(index)));
+                let opened = numbers.filter(|number| *number >= 0).map(|number| OwnedFd::from_raw_fd(number));
+                match cmsg_type {
+                    libc::SCM_RIGHTS => descriptors.extend(opened),
+                    _ => opened.for_each(drop),
+                }
+            }
+            message = libc::CMSG_NXTHDR(&raw const header, message);
+        }
+    }
+    Ok(Received { count, flags: header.msg_flags, descriptors })
+}
+
+/// Room for the control messages, aligned as their headers must be: as many descriptors as the kernel sends at once (253), and the sender's
+/// ids, its security label and the time, which it adds if somebody has asked for them.
 #[repr(C, align(8))]
-struct Control([MaybeUninit<u8>; 64]);
+struct Control([MaybeUninit<u8>; 4096]);
 
 impl Control {
     fn new() -> Self {
-        Self([MaybeUninit::zeroed(); 64])
+        Self([MaybeUninit::uninit(); 4096])
     }
 }
 
+/// A descriptor of the process that has sent the message (SO_PASSPIDFD, Linux 6.5).
+const SCM_PIDFD: libc::c_int = 4;
 const DESCRIPTOR_LEN: u32 = mem::size_of::<i32>() as u32;
 
 #[cfg(test)]
 mod tests {
     use std::io::{Read, Write};
-    use std::os::fd::AsFd;
+    use std::os::fd::{AsFd, RawFd};
     use std::os::unix::net::UnixStream;
 
     use super::*;
@@ -122,6 +154,93 @@ mod tests {
         drop(theirs);
         assert_eq!(receive(far.as_fd(), &mut [0; 3]).unwrap_err().kind(), io::ErrorKind::InvalidData);
         assert_eq!(ours.read(&mut [0]).unwrap(), 0);
+    }
+
+    /// Sends any number of descriptors, as an application could.
+    fn send_many(socket: &OwnedFd, bytes: &[u8], descriptors: &[RawFd]) {
+        let length = mem::size_of_val(descriptors) as u32;
+        let mut control = Control([MaybeUninit::zeroed(); 4096]);
+        let mut pieces = [IoSlice::new(bytes)];
+        // SAFETY: as in `send`.
+        let sent = unsafe {
+            let mut header: libc::msghdr = mem::zeroed();
+            header.msg_iov = pieces.as_mut_ptr().cast();
+            header.msg_iovlen = 1;
+            if !descriptors.is_empty() {
+                header.msg_control = control.0.as_mut_ptr().cast();
+                header.msg_controllen = libc::CMSG_SPACE(length) as _;
+                let message = libc::CMSG_FIRSTHDR(&raw const header);
+                (*message).cmsg_level = libc::SOL_SOCKET;
+                (*message).cmsg_type = libc::SCM_RIGHTS;
+                (*message).cmsg_len = libc::CMSG_LEN(length) as _;
+                ptr::copy_nonoverlapping(descriptors.as_ptr().cast(), libc::CMSG_DATA(message), length as usize);
+            }
+            libc::sendmsg(socket.as_raw_fd(), &raw const header, libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT)
+        };
+        assert_ne!(sent, -1, "{}", io::Error::last_os_error());
+    }
+
+    fn set(socket: &OwnedFd, option: libc::c_int) {
+        let on: libc::c_int = 1;
+        // SAFETY: the value outlives the call and is as long as it says.
+        let set = unsafe { libc::setsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, option, (&raw const on).cast(), 4) };
+        assert!(set == 0 || option == SO_PASSPIDFD, "{}", io::Error::last_os_error());
+    }
+
+    const SO_PASSPIDFD: libc::c_int = 76;
+
+    /// Ids, a label, the time and a process's descriptor then come beside, and were taken for what they are not.
+    #[test]
+    fn what_the_kernel_adds_is_no_descriptor() {
+        let (near, far) = pair().unwrap();
+        for option in [libc::SO_PASSCRED, libc::SO_PASSSEC, libc::SO_TIMESTAMP, SO_PASSPIDFD] {
+            set(&far, option);
+        }
+        let (mut ours, theirs) = UnixStream::pair().unwrap();
+        send_many(&near, b"none", &[]);
+        assert_eq!(receive(far.as_fd(), &mut [0; 16]).unwrap_err().kind(), io::ErrorKind::InvalidData);
+        send(near.as_fd(), b"one", theirs.as_fd()).unwrap();
+        drop(theirs);
+        let (count, received) = receive(far.as_fd(), &mut [0; 16]).unwrap();
+        assert_eq!(count, 3);
+        UnixStream::from(received).write_all(b"x").unwrap();
+        ours.read_exact(&mut [0]).unwrap();
+        assert_eq!(ours.read(&mut [0]).unwrap(), 0, "no copy is left");
+    }
+
+    #[test]
+    fn a_message_with_more_than_one_descriptor_is_refused_and_leaks_none() {
+        let (near, far) = pair().unwrap();
+        for count in [2, 10, 11, 12, 13, 100, 253] {
+            let (mut ours, theirs) = UnixStream::pair().unwrap();
+            send_many(&near, b"x", &vec![theirs.as_raw_fd(); count]);
+            drop(theirs);
+            let error = receive(far.as_fd(), &mut [0; 16]).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::InvalidData, "{count}");
+            assert_eq!(ours.read(&mut [0]).unwrap(), 0, "{count}: a copy is left");
+        }
+    }
+
+    #[test]
+    fn an_empty_message_is_not_the_end() {
+        let (near, far) = pair().unwrap();
+        let (_ours, theirs) = UnixStream::pair().unwrap();
+        send_many(&near, b"", &[]);
+        send_many(&near, b"", &[theirs.as_raw_fd()]);
+        assert_eq!(receive(far.as_fd(), &mut [0; 16]).unwrap_err().kind(), io::ErrorKind::InvalidData);
+        assert_eq!(receive(far.as_fd(), &mut [0; 16]).unwrap().0, 0);
+        assert_eq!(receive(far.as_fd(), &mut [0; 16]).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+    }
+
+    #[test]
+    fn a_passage_that_is_shut_at_either_end_is_over() {
+        for (shut, how) in [(0, libc::SHUT_WR), (1, libc::SHUT_RD), (0, libc::SHUT_RDWR), (1, libc::SHUT_RDWR)] {
+            let ends = pair().unwrap();
+            let ends = [ends.0, ends.1];
+            // SAFETY: shutdown touches no memory.
+            assert_eq!(unsafe { libc::shutdown(ends[shut].as_raw_fd(), how) }, 0);
+            assert_eq!(receive(ends[1].as_fd(), &mut [0; 16]).unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
+        }
     }
 
     #[test]

@@ -31,6 +31,14 @@ impl Latencies {
     }
 }
 
+impl FromIterator<Duration> for Latencies {
+    fn from_iter<T: IntoIterator<Item = Duration>>(durations: T) -> Self {
+        let mut durations: Vec<_> = durations.into_iter().collect();
+        durations.sort_unstable();
+        Self(durations)
+    }
+}
+
 impl fmt::Display for Latencies {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let micros = |share| self.quantile(share).as_micros();

@@ -1,0 +1,82 @@
+//! What the entrance does when something is missing there: descriptors for what comes in, or the door itself.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use super::entrance::Door;
+use super::{Accept, EventLoop};
+
+impl EventLoop {
+    /// No descriptor is left here. What waits goes to a process of the pool that has one, as far as the passage takes it: none of them was
+    /// woken for it.
+    pub(super) fn pass_on(&mut self, index: usize, error: &io::Error) {
+        self.pause_accepting(error);
+        if !self.settings.spread {
+            return;
+        }
+        self.spare.make_room();
+        while let Some(passage) = self.entrance.passage()
+            && let Ok((stream, peer)) = self.entrance.accept(index)
+        {
+            if passage.give(&stream, &[], false).is_err() {
+                return self.open(stream, peer);
+            }
+        }
+        self.spare.is_kept();
+    }
+
+    /// Takes nothing in for a moment. Others may.
+    pub(super) fn pause_accepting(&mut self, error: &io::Error) {
+        if is_due(&mut self.accept_error_said, self.now) {
+            log::error!("cannot accept connections: {error}; trying again every {} ms", ACCEPT_PAUSE.as_millis());
+        }
+        self.accept = Accept::After(self.now + ACCEPT_PAUSE);
+    }
+
+    /// Whether there is room for what comes through the passage: the kernel throws away what it finds no descriptor for.
+    pub(super) fn has_room(&mut self) -> bool {
+        let has_room = self.spare.is_kept();
+        if !has_room {
+            self.pause_accepting(&io::Error::last_os_error());
+        }
+        has_room
+    }
+
+    pub(super) fn continue_accepting(&mut self) {
+        if matches!(self.accept, Accept::After(when) if when <= self.now) && self.has_room() {
+            self.accept = Accept::Ready;
+            self.enter_all();
+        }
+    }
+
+    /// Somebody has shut it down, which a reload finds out and mends.
+    pub(super) fn give_up(&mut self, door: Door) {
+        let name = self.entrance.name(door);
+        log::error!("{name} was shut down, by the application perhaps: nothing comes from there before a reload");
+        if let Err(error) = self.entrance.give_up(door) {
+            log::debug!("{name} was not watched any more: {error}");
+        }
+    }
+
+    /// What has come through the passage is no connection.
+    pub(super) fn note_stray(&mut self) {
+        if is_due(&mut self.stray_said, self.now) {
+            log::error!(
+                "what came from another process of the pool is no connection and was thrown away: the application must have sent it"
+            );
+        }
+    }
+}
+
+/// Whether something may be said again, which is then taken to be said.
+fn is_due(said: &mut Option<Instant>, now: Instant) -> bool {
+    let is_due = said.is_none_or(|said| now.duration_since(said) >= SAID_AGAIN_AFTER);
+    if is_due {
+        *said = Some(now);
+    }
+    is_due
+}
+
+/// However often it happens meanwhile.
+const SAID_AGAIN_AFTER: Duration = Duration::from_secs(1);
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

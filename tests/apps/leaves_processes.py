@@ -1,0 +1,85 @@
+"""Leaves processes behind, which hold what they have inherited. Those that are left on purpose are noted in `own/daemons`."""
+import ctypes
+import os
+import signal
+import time
+
+SECONDS = 12
+
+
+def live_on():
+    """Ends by itself: nobody is to be left for long."""
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.alarm(SECONDS)
+    while True:
+        time.sleep(1)
+
+
+def fork_away(then):
+    """A grandchild, which has no parent."""
+    child = os.fork()
+    if child == 0:
+        try:
+            if os.fork() == 0:
+                then()
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+
+
+def note_daemon():
+    descriptor = os.open("own/daemons", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    os.write(descriptor, b"%d\n" % os.getpid())
+    os.close(descriptor)
+
+
+def orphan(until):
+    fork_away(live_on)
+
+
+def short_orphans(until):
+    for _ in range(20):
+        fork_away(lambda: os._exit(7))
+
+
+def deaf_orphan(until):
+    def then():
+        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
+            signal.signal(number, signal.SIG_IGN)
+        live_on()
+    fork_away(then)
+
+
+def daemon(until):
+    def then():
+        os.setsid()
+        note_daemon()
+        live_on()
+    fork_away(then)
+
+
+def daemon_behind_python(until):
+    """Past Python's and the C library's fork, so that nothing is closed in it."""
+    libc = ctypes.PyDLL(None)
+    if libc.syscall(57 if os.uname().machine == "x86_64" else 1079) == 0:
+        os.setsid()
+        note_daemon()
+        signal.alarm(SECONDS)
+        while True:
+            libc.usleep(100_000)
+
+
+def zombies(until):
+    for _ in range(20):
+        if os.fork() == 0:
+            os._exit(0)
+
+
+ATTACKS = {
+    "orphan": orphan,
+    "orphans_short": short_orphans,
+    "orphan_deaf": deaf_orphan,
+    "daemon": daemon,
+    "daemon_behind_python": daemon_behind_python,
+    "zombies": zombies,
+}

@@ -1,0 +1,76 @@
+"""Locks and swaps what it can open: the run directory, the PID file, the directory of its sockets."""
+import fcntl
+import os
+import time
+
+
+def lock(path, until):
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > until:
+                    return
+                time.sleep(0.001)
+        time.sleep(max(0, until - time.monotonic()))
+    finally:
+        os.close(descriptor)
+
+
+def run_directory(until):
+    lock("../run", until + 1)
+
+
+def pid_file(until):
+    lock("../run/site.pid", until + 1)
+
+
+def socket_directory(until):
+    lock(".", until + 1)
+
+
+def other_sockets(until):
+    lock("../shop", until + 1)
+
+
+def configuration(until):
+    lock("../site.toml", until + 1)
+
+
+def log_file(until):
+    lock("../log", until + 1)
+
+
+def swap(until, target):
+    """Again and again, and back at the end."""
+    while time.monotonic() < until:
+        os.rename("hostile.sock", "hostile.kept")
+        try:
+            os.symlink(target, "hostile.sock")
+            time.sleep(0.01)
+        finally:
+            os.rename("hostile.kept", "hostile.sock")
+        time.sleep(0.01)
+
+
+def socket_for_a_victim(until):
+    swap(until, "../victim")
+
+
+def socket_for_another(until):
+    swap(until, "../shop/shop.sock")
+
+
+ATTACKS = {
+    "lock_run_directory": run_directory,
+    "lock_pid_file": pid_file,
+    "lock_socket_directory": socket_directory,
+    "lock_other_sockets": other_sockets,
+    "lock_configuration": configuration,
+    "lock_log_directory": log_file,
+    "swap_for_a_victim": socket_for_a_victim,
+    "swap_for_another_socket": socket_for_another,
+}
