@@ -88,8 +88,10 @@ impl Scoreboard {
     /// Nothing is on the line. If nobody else keeps a request that waits, what is left of the count belongs to processes that were
     /// killed just while they changed it.
     pub fn line_is_empty(&self) {
-        if (0..self.taken()).all(|number| self.words_of(number)[1].load(Ordering::SeqCst) == 0) {
-            self.pool_waiting().store(0, Ordering::SeqCst);
+        let counted = self.pool_waiting().load(Ordering::SeqCst);
+        if counted > 0 && (0..self.taken()).all(|number| self.words_of(number)[1].load(Ordering::SeqCst) == 0) {
+            // Not if somebody has begun to wait meanwhile.
+            self.pool_waiting().compare_exchange(counted, 0, Ordering::SeqCst, Ordering::SeqCst).ok();
         }
     }
 
@@ -155,9 +157,9 @@ impl Seat {
         subtract(self.words()[1], 1);
     }
 
-    /// The other way round.
-    pub fn take_from_line(&self) {
-        self.words()[1].fetch_add(1, Ordering::SeqCst);
+    /// A request was taken off the line, and waits no more.
+    pub fn take_off_line(&self) {
+        subtract(self.scoreboard.pool_waiting(), 1);
     }
 
     /// A request that waited here is begun, or dropped.
@@ -211,8 +213,7 @@ mod tests {
         assert!(other.begin_to_wait(2));
         assert!(!one.begin_to_wait(2) && !other.begin_to_wait(2));
         assert_eq!(scoreboard.waiting(), 2);
-        other.take_from_line();
-        other.end_to_wait();
+        other.take_off_line();
         assert!(one.begin_to_wait(2));
         assert_eq!(one.waiting(), 2);
     }

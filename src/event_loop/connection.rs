@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,14 +11,16 @@ use mio::unix::SourceFd;
 
 use super::Settings;
 use super::ledger::Ledger;
+use super::line::Place;
 use super::names::Names;
 use super::outbox::{Outbox, Phase, Status};
 use super::passage::Passage;
 use super::refusals::Refusals;
-use super::stream::PeerName;
+use super::stream::{PeerName, Stream};
 use crate::exchange::assembler::{Assembled, Refused};
 use crate::exchange::{Assembler, ConnectionId, Ending, Exchange, Gone, Outcome, Params, Refusal, Reply, Sink};
 use crate::protocol::{self, Decoder, Error, Event, Record, Session};
+use crate::sys::fd;
 use crate::workers::Queue;
 
 /// One accepted socket.
@@ -40,6 +42,10 @@ pub struct Connection {
     input_left: bool,
     /// Whether it is on the list of those that are to be read later.
     deferred: bool,
+    /// That of its next request, if it is counted among those that wait.
+    place: Option<Place>,
+    /// Since when its next request has waited.
+    waits_since: Option<Instant>,
 }
 
 /// What a connection borrows from the event loop while it reads.
@@ -92,6 +98,8 @@ impl Connection {
             paused: false,
             input_left: false,
             deferred: false,
+            place: None,
+            waits_since: None,
         }
     }
 
@@ -129,6 +137,40 @@ impl Connection {
     /// Puts it on the list of those that are to be read later, or off; says whether it was on it.
     pub fn set_deferred(&mut self, deferred: bool) -> bool {
         std::mem::replace(&mut self.deferred, deferred)
+    }
+
+    /// Whether something has come that was not read, or has ended.
+    pub fn has_unread(&self) -> bool {
+        fd::is_readable(self.outbox.stream().as_fd())
+    }
+
+    /// Its place among those that wait, if it has one.
+    pub fn take_place(&mut self) -> Option<Place> {
+        self.place.take()
+    }
+
+    /// The line does not take it now.
+    pub fn keep_place(&mut self, place: Place) {
+        self.place = Some(place);
+    }
+
+    /// Its next request has come then, and had to wait.
+    pub fn has_waited(&mut self, since: Instant) {
+        self.waits_since = Some(since);
+    }
+
+    /// Sends it into the line with `give`. It is then to be forgotten here.
+    ///
+    /// # Errors
+    /// When the line does not take it: it stays.
+    pub fn give_to_line(&mut self, give: impl FnOnce(&Stream, &[u8], bool, Instant) -> io::Result<()>) -> io::Result<()> {
+        let since = *self.waits_since.get_or_insert_with(Instant::now);
+        give(self.outbox.stream(), self.decoder.unread(), self.has_read, since)
+    }
+
+    /// Requests whose parameters are complete from now on are refused, or no longer.
+    pub fn set_turning_away(&mut self, turns_away: bool) {
+        self.assembler.set_turning_away(turns_away);
     }
 
     /// Sends it through the passage. It is then to be forgotten here.
@@ -236,8 +278,8 @@ impl Connection {
     }
 
     fn handle_records(&mut self, context: &mut Context<'_>) -> Result<(), End> {
-        let Self { decoder, session, assembler, ledger, names, outbox, input_left, .. } = self;
-        let mut handler = RecordHandler { session, assembler, ledger, names, outbox, input_left };
+        let Self { decoder, session, assembler, ledger, names, outbox, input_left, waits_since, .. } = self;
+        let mut handler = RecordHandler { session, assembler, ledger, names, outbox, input_left, waits_since };
         self.paused = loop {
             if outbox.is_full() {
                 break true;
@@ -358,6 +400,7 @@ struct RecordHandler<'a> {
     names: &'a mut Names,
     outbox: &'a Arc<Outbox>,
     input_left: &'a mut bool,
+    waits_since: &'a mut Option<Instant>,
 }
 
 impl RecordHandler<'_> {
@@ -365,7 +408,7 @@ impl RecordHandler<'_> {
         let event = self.session.handle_record(record).map_err(End::Misbehaved)?;
         if let Event::Begin { id, .. } = event {
             self.outbox.begin();
-            self.ledger.begin(id, context.now);
+            self.ledger.begin(id, self.waits_since.take().unwrap_or(context.now));
         }
         match self.assembler.handle_event(event, self.session.open_requests()) {
             Outcome::Pending => {}

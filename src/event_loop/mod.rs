@@ -26,6 +26,7 @@ mod desk;
 mod entrance;
 mod handover;
 mod ledger;
+mod line;
 mod listener;
 mod names;
 mod outbox;
@@ -43,6 +44,7 @@ use controls::{Controls, Heard};
 use desk::Desk;
 use entrance::{Door, Entrance};
 use handover::Saturation;
+pub use line::{Duty, Line};
 pub use listener::Listener;
 use outbox::Outbox;
 pub use passage::Passage;
@@ -94,6 +96,10 @@ pub struct EventLoop {
     /// Connections on which a request has come while no worker had time for it. They are untouched.
     deferred: VecDeque<(ConnectionId, usize)>,
     saturation: Saturation,
+    duty: Duty,
+    line: Option<Line>,
+    /// Whether it does not accept, since others have time.
+    is_shut_out: bool,
     buffer: Option<Vec<u8>>,
     unfinished: Vec<usize>,
     next_id: u64,
@@ -172,6 +178,9 @@ impl EventLoop {
             refusals: Refusals::default(),
             unwatched: Vec::new(),
             deferred: VecDeque::new(),
+            duty: Duty::Serve,
+            line: None,
+            is_shut_out: false,
             buffer: None,
             unfinished: Vec::new(),
             next_id: 1,
@@ -186,6 +195,30 @@ impl EventLoop {
             is_worn: false,
             now,
         })
+    }
+
+    /// The same as one of several processes of a pool, which share this line.
+    pub fn with_line(mut self, line: Line) -> Self {
+        self.line = Some(line);
+        self
+    }
+
+    /// The same as the queue process, which has no worker.
+    pub fn with_duty(mut self, duty: Duty) -> Self {
+        self.duty = duty;
+        self
+    }
+
+    /// Turns it until it ends, where no worker does.
+    ///
+    /// # Errors
+    /// Those of epoll.
+    pub fn run(mut self) -> io::Result<Stopped> {
+        loop {
+            if let Turned::Stopped(stopped) = self.turn(None)? {
+                return Ok(stopped);
+            }
+        }
     }
 
     /// Handles what has happened, after waiting for at most `limit` until something has. Requests are queued, but no worker is
@@ -212,6 +245,9 @@ impl EventLoop {
         self.events = events;
         self.continue_unfinished();
         self.continue_accepting();
+        if self.saturation.is_noted() {
+            self.line_up();
+        }
         self.expire();
         self.hand_over_idle();
         self.finish_new();
@@ -229,6 +265,7 @@ impl EventLoop {
             Some(Door::Listener(index)) => self.accept_from(index),
             Some(Door::Passage) => self.take_from_passage(),
             None if token == handover::WAKE_UP => {}
+            None if token == line::TOKEN => drop(self.take_from_line()),
             None => self.handle_ready(token - self.first_connection, event),
         }
         None
@@ -241,6 +278,9 @@ impl EventLoop {
                 Heard::Command(Command::StopGracefully) | Heard::LinkEnded => self.start_stopping(),
                 Heard::Command(Command::Retire) => self.start_retiring(),
                 Heard::Command(Command::Count) => self.report_numbers(),
+                Heard::Command(Command::Hold) => self.set_duty(Duty::Hold),
+                Heard::Command(Command::Refuse) => self.set_duty(Duty::Refuse),
+                Heard::Command(Command::Rest) => self.set_duty(Duty::Rest),
                 // It has begun before.
                 Heard::Command(Command::Begin) => {}
             }
@@ -279,9 +319,21 @@ impl EventLoop {
     }
 
     fn read(&mut self, key: usize, closing: bool) {
-        if self.leaves_unread(key, closing) {
-            return;
+        if self.duty == Duty::Refuse {
+            self.turn_away(key);
+        } else if !self.leaves_unread(key, closing) {
+            self.read_now(key, closing);
         }
+    }
+
+    /// Reads a connection on which what begins now is refused.
+    fn turn_away(&mut self, key: usize) {
+        self.connections.get_mut(key).into_iter().for_each(|connection| connection.set_turning_away(true));
+        self.read_now(key, true);
+        self.connections.get_mut(key).into_iter().for_each(|connection| connection.set_turning_away(false));
+    }
+
+    fn read_now(&mut self, key: usize, closing: bool) {
         let Some(connection) = self.connections.get_mut(key) else {
             return;
         };
@@ -336,7 +388,7 @@ impl EventLoop {
                 Err(error) => self.pause_accepting(&error),
             }
             has_accepted = true;
-            if self.is_saturated() && self.stop_at.is_none() {
+            if self.is_saturated() && self.is_shut_out && self.stop_at.is_none() {
                 return;
             }
         }

@@ -123,6 +123,14 @@ pub fn is_shut(socket: BorrowedFd<'_>) -> bool {
     entry.revents != 0
 }
 
+/// Whether there is something to be read, or nothing can come any more.
+pub fn is_readable(socket: BorrowedFd<'_>) -> bool {
+    let mut entry = libc::pollfd { fd: socket.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+    // SAFETY: the entry outlives the call.
+    unsafe { libc::poll(&raw mut entry, 1, 0) };
+    entry.revents != 0
+}
+
 /// A descriptor that is kept for the moment when another one is to be opened and no more may be.
 #[derive(Debug, Default)]
 pub struct Spare(Option<OwnedFd>);
