@@ -1,0 +1,45 @@
+"""OpenTelemetry by opentelemetry-instrument, with Flask."""
+
+import collector
+from browser import together
+
+PACKAGE = "opentelemetry-distro"
+WRAPPER = ["{venv}/bin/opentelemetry-instrument"]
+WRAPPER_ENV = {
+    "OTEL_SERVICE_NAME": "shop",
+    "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:{port:collector}",
+    "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
+    "OTEL_TRACES_EXPORTER": "otlp",
+    "OTEL_METRICS_EXPORTER": "none",
+    "OTEL_LOGS_EXPORTER": "none",
+    "OTEL_BSP_SCHEDULE_DELAY": "1000",
+}
+
+
+def helpers(site):
+    return [collector.helper(site)]
+
+
+def spans(browser):
+    """the span of each of forty requests from eight visitors at once"""
+
+    def visit(visitor):
+        for turn in range(5):
+            browser.another().get(f"/items/{1000 + visitor * 5 + turn}", has="item 1")
+
+    together(8, visit)
+    collector.wait_for(browser.site, [f"/items/{number}" for number in range(1000, 1040)])
+
+
+def errors(browser):
+    """the exception of a request, a thread that a request starts"""
+    browser.get("/fails/7", expect=500)
+    browser.get("/thread", has="done by a thread")
+    collector.wait_for(browser.site, ["LookupError", "no item 7"])
+    for number in range(2000, 2008):
+        browser.get(f"/items/{number}")
+
+
+def afterwards(site):
+    """spans sent at the stop"""
+    collector.wait_for(site, [f"/items/{number}" for number in range(2000, 2008)], 1)
