@@ -14,6 +14,7 @@ pub mod exchange;
 pub mod link;
 pub mod listener;
 pub mod logging;
+pub mod network;
 pub mod protocol;
 #[cfg(feature = "python")]
 pub mod run;

@@ -1,10 +1,10 @@
 //! Listening sockets: bound here or inherited, and the file of a Unix socket.
 
-use std::fs::{self, File, Permissions};
+use std::fs::File;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
-use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use thiserror::Error;
 
-use crate::sys::{self, file};
+use crate::sys::fd;
+use crate::sys::file::{self, Last, Place};
 
 /// A listening socket that does not block.
 #[derive(Debug)]
@@ -67,11 +68,17 @@ pub enum BindError {
         "cannot listen on {0} any more: the socket was shut down, by the application perhaps; restart pyfcgid to get another one"
     )]
     Shut(String),
+    /// What was made is not what is there.
+    #[error(
+        "cannot listen on unix:{}: the socket was exchanged while it was made: use a directory in which only root can do that",
+        .0.display()
+    )]
+    Exchanged(PathBuf),
     /// The file of the socket can't be given to whom it is to belong.
-    #[error("cannot give the socket unix:{} its owner: {reason}", .path.display())]
+    #[error("cannot give the socket {address} its owner: {reason}")]
     Owner {
-        /// The socket's path.
-        path: PathBuf,
+        /// The socket.
+        address: String,
         /// Why not.
         reason: String,
     },
@@ -85,38 +92,53 @@ pub enum BindError {
     },
 }
 
+/// Who may connect to a Unix socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Access {
+    /// The permission bits.
+    pub mode: u32,
+    /// The user that owns it, if it is another than this process's.
+    pub user: Option<u32>,
+    /// Its group, if it is another than the one it gets by itself.
+    pub group: Option<u32>,
+}
+
+/// How long an address that is taken is waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Patience {
+    /// A moment. A supervisor that was killed leaves children behind, which close its sockets as soon as they notice.
+    AMoment,
+    /// Not at all: there are requests to serve.
+    None,
+}
+
 impl Listener {
     /// Binds every address that `host` has; `*` means all addresses of the machine, versions 4 and 6.
     ///
     /// # Errors
     /// [`BindError`], without any socket left behind.
-    pub fn bind_tcp(host: &str, port: u16, backlog: u32) -> Result<Vec<Self>, BindError> {
+    pub fn bind_tcp(host: &str, port: u16, backlog: u32, patience: Patience) -> Result<Vec<Self>, BindError> {
         let address = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
         if host == "*" {
-            return patiently(|| bind_all(port, backlog), is_in_use)
+            return patiently(patience, || bind_all(port, backlog), is_in_use)
                 .map(|listener| vec![listener])
                 .map_err(|error| refused(address, error));
         }
         let resolved = (host, port).to_socket_addrs();
         let resolved = resolved.map_err(|source| BindError::Resolve { address: address.clone(), source })?;
-        let bind = |resolved| patiently(|| bind_tcp(resolved, backlog, true), is_in_use);
+        let bind = |resolved| patiently(patience, || bind_tcp(resolved, backlog, true), is_in_use);
         resolved.map(|resolved| bind(resolved).map_err(|error| refused(address.clone(), error))).collect()
     }
 
-    /// Binds a Unix socket with these permission bits. A file left by a server that is gone is replaced; one that a server
-    /// answers on is not.
+    /// Binds a Unix socket. A file left by a server that is gone is replaced; one that a server answers on is not. Nobody can connect
+    /// before `access` is as it should be, and what has been exchanged for the socket meanwhile is not touched.
     ///
     /// # Errors
     /// [`BindError`]; what was at the path is still there.
-    pub fn bind_unix(path: &Path, mode: u32, backlog: u32) -> Result<Self, BindError> {
-        Self::check_unix(path)?;
-        let directory = directory_of(path);
-        // Two servers that start at once must not both take the file for stale.
-        let lock = File::open(directory).and_then(|directory| directory.lock().map(|()| directory));
-        patiently(|| remove_stale(path), |error| matches!(error, BindError::Live(_)))?;
-        let bound = bind_unix(path, mode, backlog).map_err(|error| refused(format!("unix:{}", path.display()), error));
-        drop(lock);
-        bound
+    pub fn bind_unix(path: &Path, access: Access, backlog: u32, patience: Patience) -> Result<Self, BindError> {
+        let place = place_of(path)?;
+        let is_taken = |error: &BindError| matches!(error, BindError::Live(_) | BindError::InUse(_));
+        patiently(patience, || make_way(&place, path).and_then(|()| bind_unix(&place, path, access, backlog)), is_taken)
     }
 
     /// Whether [`Self::bind_unix`] would succeed, if no server answers there. Makes nothing.
@@ -124,15 +146,9 @@ impl Listener {
     /// # Errors
     /// [`BindError`].
     pub fn check_unix(path: &Path) -> Result<(), BindError> {
-        if path.as_os_str().len() > MAX_PATH_LEN {
-            return Err(BindError::TooLong(path.to_owned()));
-        }
-        let directory = directory_of(path);
-        if !directory.is_dir() {
-            return Err(BindError::NoDirectory { path: path.to_owned(), directory: directory.to_owned() });
-        }
-        is_socket_there(path)?;
-        file::may_create(path).map_err(|error| refused(format!("unix:{}", path.display()), error))
+        let place = place_of(path)?;
+        is_socket_there(&place, path)?;
+        place.may_create().map_err(|error| refused_at(path, error))
     }
 
     /// Takes over an inherited listening socket.
@@ -151,13 +167,22 @@ impl Listener {
         Ok(Self { socket, file: None })
     }
 
-    /// The same for a Unix socket whose file is to go with it.
+    /// The same for a Unix socket whose file is to go with it: what is pinned by [`Self::pin`], else what is at the path, if that can be
+    /// this process's.
     ///
     /// # Errors
     /// As [`Self::adopt`].
-    pub fn adopt_unix(descriptor: OwnedFd, path: &Path) -> Result<Self, BindError> {
-        let file = SocketFile::of(path).ok();
+    pub fn adopt_unix(descriptor: OwnedFd, pinned: Option<OwnedFd>, path: &Path) -> Result<Self, BindError> {
+        let file = place_of(path).ok().and_then(|place| {
+            let pinned = pinned.map(File::from).or_else(|| place.pin().ok().filter(file::is_own_socket))?;
+            Some(SocketFile { place, pinned, path: path.to_owned() })
+        });
         Ok(Self { file, ..Self::adopt(descriptor)? })
+    }
+
+    /// The descriptor that holds the file of a Unix socket, whatever its name is now.
+    pub fn pin(&self) -> Option<RawFd> {
+        self.file.as_ref().map(|file| file.pinned.as_raw_fd())
     }
 
     /// Whether the file of a Unix socket is still the one that was made; others have none.
@@ -167,19 +192,23 @@ impl Listener {
 
     /// Whether anybody can still connect: an application has the socket, too, and may have shut it down.
     pub fn is_open(&self) -> bool {
-        !sys::fd::is_shut(self.socket.as_fd())
+        !fd::is_shut(self.socket.as_fd())
     }
 
-    /// Changes the permission bits of a Unix socket's file.
+    /// Changes the permission bits of a Unix socket's file: what has its name now, if that is another, is not touched.
     ///
     /// # Errors
     /// [`BindError::Denied`] and [`BindError::Other`].
     pub fn set_mode(&self, mode: u32) -> Result<(), BindError> {
-        let Some(SocketFile { path, .. }) = &self.file else {
-            return Ok(());
-        };
-        let set = fs::set_permissions(path, Permissions::from_mode(mode));
-        set.map_err(|error| refused(format!("unix:{}", path.display()), error))
+        self.file.as_ref().map_or(Ok(()), |file| file.set_mode(mode))
+    }
+
+    /// The same with its owner.
+    ///
+    /// # Errors
+    /// [`BindError::Owner`].
+    pub fn set_owner(&self, access: Access) -> Result<(), BindError> {
+        self.file.as_ref().map_or(Ok(()), |file| file.set_owner(access))
     }
 
     /// Changes how many connections may wait.
@@ -210,29 +239,37 @@ impl AsRawFd for Listener {
 /// The file of a Unix socket, removed with the listener if it is still the one that was made.
 #[derive(Debug)]
 pub struct SocketFile {
+    place: Place,
+    pinned: File,
     path: PathBuf,
-    device: u64,
-    inode: u64,
 }
 
 impl SocketFile {
-    fn of(path: &Path) -> io::Result<Self> {
-        let found = fs::symlink_metadata(path)?;
-        Ok(Self { path: path.to_owned(), device: found.dev(), inode: found.ino() })
+    /// A directory may have got another name meanwhile, so the whole way is gone again.
+    fn is_in_place(&self) -> bool {
+        Place::find(&self.path, Last::Keep).is_ok_and(|place| place.is_of(&self.pinned))
     }
 
-    fn is_in_place(&self) -> bool {
-        let is_ours = |found: fs::Metadata| (found.dev(), found.ino()) == (self.device, self.inode);
-        fs::symlink_metadata(&self.path).is_ok_and(is_ours)
+    fn set_owner(&self, Access { user, group, .. }: Access) -> Result<(), BindError> {
+        if (user, group) == (None, None) {
+            return Ok(());
+        }
+        let set = file::set_owner(&self.pinned, user, group);
+        set.map_err(|error| BindError::Owner { address: format!("unix:{}", self.path.display()), reason: error.to_string() })
+    }
+
+    fn set_mode(&self, mode: u32) -> Result<(), BindError> {
+        file::set_mode(&self.pinned, mode).map_err(|error| refused_at(&self.path, error))
     }
 }
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        if self.is_in_place()
-            && let Err(error) = fs::remove_file(&self.path)
-        {
-            log::warn!("cannot remove the socket {}: {error}", self.path.display());
+        match self.place.remove(&self.pinned) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                log::warn!("cannot remove the socket {}: {error}", self.path.display());
+            }
+            _ => {}
         }
     }
 }
@@ -260,14 +297,28 @@ fn bind_tcp(address: SocketAddr, backlog: u32, only_v6: bool) -> io::Result<List
     Ok(Listener { socket, file: None })
 }
 
-fn bind_unix(path: &Path, mode: u32, backlog: u32) -> io::Result<Listener> {
-    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
-    socket.set_nonblocking(true)?;
-    socket.bind(&SockAddr::unix(path)?)?;
-    let file = SocketFile::of(path)?;
-    fs::set_permissions(path, Permissions::from_mode(mode))?;
-    listen(&socket, backlog)?;
+fn bind_unix(place: &Place, path: &Path, access: Access, backlog: u32) -> Result<Listener, BindError> {
+    let failed = |error| refused_at(path, error);
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None).map_err(failed)?;
+    socket.set_nonblocking(true).map_err(failed)?;
+    // The file gets what the socket has of it: nobody can connect before all is as it should be, and no other file is like it.
+    fd::set_mode(&socket, IN_THE_MAKING).map_err(failed)?;
+    let name = if place.exposed().is_some() { place.by_descriptor() } else { path.to_owned() };
+    SockAddr::unix(name).and_then(|address| socket.bind(&address)).map_err(failed)?;
+    let pinned = place.pin().map_err(failed)?;
+    if !file::is_own_socket(&pinned) || mode_of(&pinned) != Some(IN_THE_MAKING) {
+        return Err(BindError::Exchanged(path.to_owned()));
+    }
+    let place = place.try_clone().map_err(failed)?;
+    let file = SocketFile { place, pinned, path: path.to_owned() };
+    file.set_owner(access)?;
+    listen(&socket, backlog).map_err(failed)?;
+    file.set_mode(access.mode)?;
     Ok(Listener { socket, file: Some(file) })
+}
+
+fn mode_of(file: &File) -> Option<u32> {
+    file.metadata().ok().map(|found| found.permissions().mode() & 0o777)
 }
 
 /// More than the system can count is as many as it can.
@@ -276,26 +327,55 @@ fn listen(socket: &Socket, backlog: u32) -> io::Result<()> {
 }
 
 /// Removes the socket of a server that is gone. Only a connection tells whether it is: so one is tried.
-fn remove_stale(path: &Path) -> Result<(), BindError> {
-    if !is_socket_there(path)? {
+fn make_way(place: &Place, path: &Path) -> Result<(), BindError> {
+    if !is_socket_there(place, path)? {
         return Ok(());
     }
-    let refused_by_nobody = Socket::new(Domain::UNIX, Type::STREAM, None)
-        .and_then(|socket| socket.set_nonblocking(true).map(|()| socket))
-        .and_then(|socket| SockAddr::unix(path).and_then(|address| socket.connect(&address)))
-        .is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused);
-    if !refused_by_nobody {
+    let Ok(found) = place.pin() else {
+        return Ok(());
+    };
+    if !is_stale(&found) {
         return Err(BindError::Live(path.to_owned()));
     }
-    fs::remove_file(path).map_err(|error| refused(format!("unix:{}", path.display()), error))
+    match place.remove(&found) {
+        // Another server that starts was quicker.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed.map_err(|error| refused_at(path, error)),
+    }
+}
+
+/// Nobody listens. Of one that is being made nobody does yet.
+fn is_stale(found: &File) -> bool {
+    let is_young = || {
+        let changed = found.metadata().and_then(|found| found.modified());
+        changed.is_ok_and(|changed| changed.elapsed().is_ok_and(|age| age < PATIENCE))
+    };
+    let connected = Socket::new(Domain::UNIX, Type::STREAM, None)
+        .and_then(|socket| socket.set_nonblocking(true).map(|()| socket))
+        .and_then(|socket| SockAddr::unix(file::descriptor_path(found)).and_then(|address| socket.connect(&address)));
+    let is_refused_by_nobody = connected.is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused);
+    is_refused_by_nobody && !(mode_of(found) == Some(IN_THE_MAKING) && is_young())
 }
 
 /// Nothing but a socket may make way for one.
-fn is_socket_there(path: &Path) -> Result<bool, BindError> {
-    match fs::symlink_metadata(path) {
+fn is_socket_there(place: &Place, path: &Path) -> Result<bool, BindError> {
+    match place.pin().and_then(|found| found.metadata()) {
         Ok(found) if !found.file_type().is_socket() => Err(BindError::NotASocket(path.to_owned())),
         found => Ok(found.is_ok()),
     }
+}
+
+/// The directory, held, and the name in it.
+fn place_of(path: &Path) -> Result<Place, BindError> {
+    if path.as_os_str().len() > MAX_PATH_LEN {
+        return Err(BindError::TooLong(path.to_owned()));
+    }
+    Place::find(path, Last::Keep).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
+            BindError::NoDirectory { path: path.to_owned(), directory: directory_of(path).to_owned() }
+        }
+        _ => refused_at(path, error),
+    })
 }
 
 fn directory_of(path: &Path) -> &Path {
@@ -306,15 +386,18 @@ fn is_in_use(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::AddrInUse
 }
 
-/// A supervisor that was killed leaves children behind, which close its sockets as soon as they notice: not worth an error.
-fn patiently<T, E>(bind: impl Fn() -> Result<T, E>, is_taken: impl Fn(&E) -> bool) -> Result<T, E> {
-    let deadline = Instant::now() + PATIENCE;
+fn patiently<T, E>(patience: Patience, bind: impl Fn() -> Result<T, E>, is_taken: impl Fn(&E) -> bool) -> Result<T, E> {
+    let deadline = Instant::now() + if patience == Patience::None { Duration::ZERO } else { PATIENCE };
     loop {
         match bind() {
             Err(error) if is_taken(&error) && Instant::now() < deadline => thread::sleep(PAUSE),
             result => return result,
         }
     }
+}
+
+fn refused_at(path: &Path, source: io::Error) -> BindError {
+    refused(format!("unix:{}", path.display()), source)
 }
 
 fn refused(address: String, source: io::Error) -> BindError {
@@ -328,5 +411,7 @@ fn refused(address: String, source: io::Error) -> BindError {
 
 /// `sun_path` has 108 bytes, one of them for the end.
 const MAX_PATH_LEN: usize = 107;
+/// The permission bits of a socket that is not ready: it would be of no use to anybody.
+const IN_THE_MAKING: u32 = 0;
 const PATIENCE: Duration = Duration::from_millis(500);
 const PAUSE: Duration = Duration::from_millis(10);

@@ -13,7 +13,7 @@ use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::sys::memory::SharedWords;
+use crate::sys::shared_memory::SharedWords;
 
 /// The shared memory of one pool.
 #[derive(Debug)]

@@ -18,6 +18,8 @@ mod site;
 #[path = "hostile/streams.rs"]
 mod streams;
 mod support;
+#[path = "hostile/uploads.rs"]
+mod uploads;
 #[path = "hostile/usage.rs"]
 mod usage;
 

@@ -194,7 +194,7 @@ fn a_pid_file_is_removed_by_the_process_that_wrote_it_only() {
         }
     };
     assert_eq!(end_of(child), ExitReason::Code(0));
-    assert_eq!(PidFile::read(&path).unwrap(), Some(ProcessId::current()));
+    assert_eq!(fs::read_to_string(&path).unwrap(), format!("{}\n", ProcessId::current()));
 }
 
 fn a_pid_file_of_a_killed_process_is_stale_though_its_children_live() {
@@ -224,16 +224,23 @@ fn a_pid_file_of_a_killed_process_is_stale_though_its_children_live() {
 
 fn a_program_that_replaces_this_one_keeps_the_lock() {
     let (_directory, path) = pid_file();
+    let ((mut ready, told), (stop, release)) = (std::io::pipe().unwrap(), std::io::pipe().unwrap());
     let child = fork(|| {
         let mut file = PidFile::lock(&path).unwrap();
         file.write(ProcessId::current()).unwrap();
         fd::keep_at_exec(file.as_fd().as_raw_fd(), fd::AtExec::Keep);
-        let test = format!("test \"$PPID,$$\" = \"$WAS\" && ! flock -n {0} true && test -s {0}", path.display());
+        let test = format!("test \"$PPID,$$\" = \"$WAS\" && echo; read x; test -s {}", path.display());
         let parent_and_own = format!("{},{}", std::os::unix::process::parent_id(), ProcessId::current());
-        let error = Command::new("/bin/sh").args(["-c", &test]).env("WAS", parent_and_own).exec();
+        let mut shell = Command::new("/bin/sh");
+        shell.args(["-c", &test]).env("WAS", parent_and_own);
+        let error = shell.stdin(stop.try_clone().unwrap()).stdout(told.try_clone().unwrap()).exec();
         panic!("{error}");
     });
+    ready.read_exact(&mut [0]).unwrap();
+    assert_eq!(PidFile::read(&path).unwrap(), Some(child));
+    drop((release, stop));
     assert_eq!(end_of(child), ExitReason::Code(0));
+    assert_eq!(PidFile::read(&path).unwrap(), None);
 }
 
 fn a_listening_socket_is_no_standard_input() {

@@ -3,14 +3,20 @@
 #![cfg(feature = "python")]
 #![allow(clippy::unwrap_used, reason = "tests may panic")]
 
+#[path = "supervisor/allowed.rs"]
+mod allowed;
 #[path = "supervisor/commands.rs"]
 mod commands;
 #[path = "supervisor/deaths.rs"]
 mod deaths;
 #[path = "supervisor/elastic.rs"]
 mod elastic;
+#[path = "supervisor/file_size.rs"]
+mod file_size;
 #[path = "supervisor/load.rs"]
 mod load;
+#[path = "supervisor/locks.rs"]
+mod locks;
 #[path = "supervisor/output.rs"]
 mod output;
 #[path = "supervisor/recycling.rs"]

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use super::setting::variable;
 use super::spelling::nearest;
-use super::{Config, INCLUDE, ListenAddress, Pool, SETTINGS, Scope};
+use super::{Config, INCLUDE, ListenAddress, LogTarget, Pool, SETTINGS, Scope};
+use crate::sys::file::{Last, Place};
 
 /// What to say to an option, typed without dashes, that other servers have under another name; `None` where it is unknown, or not
 /// among those that there are in that place.
@@ -48,12 +49,46 @@ impl Config {
     pub fn warnings(&self, variables: impl IntoIterator<Item = OsString>) -> Vec<String> {
         let mut variables: Vec<String> = variables.into_iter().filter_map(|name| mistyped_variable(name.to_str()?)).collect();
         variables.sort_unstable();
-        variables.into_iter().chain(self.pools.iter().flat_map(Pool::missing_paths)).collect()
+        let paths = self.pools.iter().flat_map(Pool::missing_paths);
+        let open = self.pools.iter().filter_map(Pool::open_to_the_network);
+        variables.into_iter().chain(paths).chain(self.lines_of_no_pool()).chain(open).collect()
     }
 
-    /// A line for each Unix socket that nobody but root can connect to if root makes it in the group `gid`.
+    /// Of lines of the access log that do not say it, nobody knows whose they are.
+    fn lines_of_no_pool(&self) -> Option<String> {
+        let format = &self.access_log_format;
+        let is_told = ["$pool", "${pool}"].iter().any(|name| format.contains(name));
+        (self.access_log.is_some() && self.pools.len() > 1 && !is_told).then(|| {
+            let origin = self.origin("access-log-format");
+            format!(
+                "access-log-format ({origin}) has no $pool: an application can make lines that look like those of other pools"
+            )
+        })
+    }
+
+    /// A line for each Unix socket that nobody but root can connect to if root makes it in the group `gid`, and for each directory in
+    /// which others could put something else in the place of what root makes.
     pub fn warnings_for_root(&self, gid: u32) -> Vec<String> {
-        self.pools.iter().flat_map(|pool| pool.sockets_of_root(gid)).collect()
+        let mut exposed: Vec<String> = Vec::new();
+        for line in self.places().filter_map(|(what, path)| exposed_place(what, path)) {
+            if !exposed.contains(&line) {
+                exposed.push(line);
+            }
+        }
+        self.pools.iter().flat_map(|pool| pool.sockets_of_root(gid)).chain(exposed).collect()
+    }
+
+    /// What root makes, and where.
+    fn places(&self) -> impl Iterator<Item = (&'static str, &Path)> {
+        let logs = [("log", Some(&self.log)), ("access-log", self.access_log.as_ref())];
+        let logs = logs.into_iter().filter_map(|(what, target)| match target? {
+            LogTarget::File(path) => Some((what, path.as_path())),
+            LogTarget::Stderr | LogTarget::Syslog => None,
+        });
+        let files = [("pid-file", &self.pid_file), ("control-socket", &self.control_socket)];
+        let files = files.into_iter().filter_map(|(what, path)| Some((what, path.as_deref()?)));
+        let sockets = self.pools.iter().flat_map(Pool::unix_sockets).map(|path| ("listen", path));
+        files.chain(logs).chain(sockets)
     }
 }
 
@@ -63,11 +98,29 @@ impl Pool {
         if self.socket_owner.is_some() || self.socket_group.is_some() || self.socket_mode & others != 0 {
             return Vec::new();
         }
-        let paths = self.listen.iter().filter_map(|address| match address {
-            ListenAddress::Unix(path) => Some(path),
+        self.unix_sockets()
+            .filter(|path| self.socket_mode & 0o020 == 0 || !gives_its_group(path))
+            .map(|path| self.only_root(path))
+            .collect()
+    }
+
+    fn unix_sockets(&self) -> impl Iterator<Item = &Path> {
+        self.listen.iter().filter_map(|address| match address {
+            ListenAddress::Unix(path) => Some(path.as_path()),
             ListenAddress::Tcp { .. } | ListenAddress::Fd(_) => None,
-        });
-        paths.filter(|path| self.socket_mode & 0o020 == 0 || !gives_its_group(path)).map(|path| self.only_root(path)).collect()
+        })
+    }
+
+    /// FastCGI trusts whoever connects.
+    fn open_to_the_network(&self) -> Option<String> {
+        let address = self.listen.iter().find(|address| address.is_beyond_this_machine())?;
+        self.allowed_clients.is_none().then(|| {
+            format!(
+                "pool {}: whoever can reach {address} can say to be the web server, and any user: set allowed-clients to its \
+                 addresses (--allowed-clients 192.0.2.1), or to 0.0.0.0/0 and ::/0 if a firewall sees to it",
+                self.name
+            )
+        })
     }
 
     fn only_root(&self, path: &Path) -> String {
@@ -88,6 +141,16 @@ impl Pool {
         let inside = path.strip_prefix("/").unwrap_or(path);
         self.chroot.as_ref().map_or_else(|| path.to_owned(), |root| root.join(inside))
     }
+}
+
+fn exposed_place(what: &str, path: &Path) -> Option<String> {
+    let place = Place::find(path, Last::Follow).ok()?;
+    let directory = place.exposed()?.display();
+    Some(format!(
+        "{what} {}: others than root can exchange what is in {directory}, and so what root makes there: use a directory that only \
+         root can change, such as /run/pyfcgid or /var/log/pyfcgid",
+        path.display()
+    ))
 }
 
 /// Whether what is made there gets the group of the directory, and that is not root's.
@@ -111,7 +174,7 @@ fn names() -> impl Iterator<Item = &'static str> {
 const ROOT: u32 = 0;
 const SET_GROUP_ID: u32 = 0o2000;
 /// What other servers call it, the short flags of Gunicorn and uWSGI included where they agree.
-const ALIASES: [(&str, &str); 40] = [
+const ALIASES: [(&str, &str); 42] = [
     ("access-logfile", "access-log"),
     ("access-logformat", "access-log-format"),
     ("b", "listen"),
@@ -119,12 +182,14 @@ const ALIASES: [(&str, &str); 40] = [
     ("chmod-socket", "socket-mode"),
     ("chown-socket", "socket-owner"),
     ("daemon", "daemonize"),
+    ("decorate-workers-output", "app-log"),
     ("error-logfile", "log"),
     ("fastcgi-socket", "listen"),
     ("g", "group"),
     ("gid", "group"),
     ("home", "venv"),
     ("limit-post", "max-body-size"),
+    ("listen-allowed-clients", "allowed-clients"),
     ("listen-group", "socket-group"),
     ("listen-mode", "socket-mode"),
     ("listen-owner", "socket-owner"),
@@ -224,6 +289,34 @@ mod tests {
             change(&mut config.pools[0]);
             assert_eq!(config.warnings_for_root(0), Vec::<String>::new());
         }
+    }
+
+    #[test]
+    fn an_address_that_others_can_reach_is_told_unless_it_is_said_who_may_connect() {
+        let mut config = Config::for_app("blog").unwrap();
+        let mut warned = |address: &str| {
+            config.pools[0].listen = vec![ListenAddress::parse(address).unwrap()];
+            config.warnings([]).len()
+        };
+        for address in ["127.0.0.1:1", "127.9.9.9:1", "[::1]:1", "localhost:1", "unix:/run/s", "fd:3"] {
+            assert_eq!(warned(address), 0, "{address}");
+        }
+        for address in [":9000", "*:9000", "0.0.0.0:1", "[::]:1", "192.0.2.1:1", "app.example:1"] {
+            assert_eq!(warned(address), 1, "{address}");
+        }
+        config.pools[0].allowed_clients = Some(Vec::new());
+        assert_eq!(config.warnings([]), Vec::<String>::new());
+    }
+
+    #[test]
+    fn lines_of_the_access_log_say_whose_they_are_where_there_are_several_pools() {
+        let mut config = Config::for_app("blog").unwrap();
+        config.access_log = Some(LogTarget::Stderr);
+        assert_eq!(config.warnings([]).len(), 0);
+        config.pools.push(config.pools[0].clone());
+        assert!(config.warnings([])[0].contains("has no $pool"));
+        config.access_log_format.push_str(" ${pool}");
+        assert_eq!(config.warnings([]).len(), 0);
     }
 
     #[test]

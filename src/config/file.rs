@@ -8,6 +8,7 @@ use std::path::Path;
 
 use super::Error;
 use super::layer::{Layer, Origin};
+use crate::sys::file::read_regular;
 use source::{Parsed, Source};
 
 pub(super) use text::{quote_key, write_line};
@@ -92,8 +93,11 @@ fn read(path: &Path, role: Role) -> Result<Parsed, Error> {
 }
 
 fn bytes(path: &Path) -> Result<Vec<u8>, Error> {
-    std::fs::read(path).map_err(|source| Error::Read { path: path.to_owned(), source })
+    read_regular(path, MOST_BYTES).map_err(|source| Error::Read { path: path.to_owned(), source })
 }
+
+/// Of one file.
+const MOST_BYTES: u64 = 4 << 20;
 
 #[cfg(test)]
 mod tests {
@@ -193,6 +197,31 @@ mod tests {
             assert!(error.starts_with(told), "{error}\nis not\n{told}");
             assert_eq!(error.lines().count(), 1, "{error}");
         }
+    }
+
+    #[test]
+    fn what_is_no_file_of_settings_is_not_waited_for_nor_read_to_its_end() {
+        let site = site(&[("site.toml", "include = \"*.conf\"\n")]);
+        let refused = |name: &str| {
+            let error = File::read(&site.path().join("site.toml")).unwrap_err();
+            fs::remove_file(site.path().join(name)).unwrap();
+            let cause = std::error::Error::source(&error).unwrap().to_string();
+            assert!(error.to_string().contains(name), "{error}");
+            cause
+        };
+        assert!(std::process::Command::new("mkfifo").arg(site.path().join("pipe.conf")).status().unwrap().success());
+        assert_eq!(refused("pipe.conf"), "it is no regular file");
+        symlink("/dev/zero", site.path().join("zero.conf")).unwrap();
+        assert_eq!(refused("zero.conf"), "it is no regular file");
+        fs::write(site.path().join("long.conf"), vec![b'#'; MOST_BYTES as usize + 1]).unwrap();
+        assert_eq!(refused("long.conf"), "it has more than 4194304 bytes");
+    }
+
+    #[test]
+    fn a_pattern_that_finds_far_too_many_files_is_refused() {
+        let site = site(&[("site.toml", "include = \"*.conf\"\n")]);
+        (0..=include::MOST_FILES).for_each(|number| fs::write(site.path().join(format!("{number}.conf")), "").unwrap());
+        assert_eq!(pools(site.path()).unwrap_err(), "site.toml:1: include = \"*.conf\": finds more than 4096 files");
     }
 
     #[test]

@@ -56,6 +56,21 @@ keywords! {
 }
 
 keywords! {
+    /// How what the application prints and writes to `wsgi.errors` is written to the log.
+    AppLog {
+        /// As messages of the log, with time, level, pool, process and request.
+        Decorated = "decorated",
+        /// As it is, in lines of its own.
+        Plain = "plain",
+    }
+}
+
+impl AppLog {
+    /// The target of log records whose text is written as it is.
+    pub const PLAIN_TARGET: &str = concat!(env!("CARGO_CRATE_NAME"), "::plain");
+}
+
+keywords! {
     /// When REMOTE_USER of the web server reaches the application.
     RemoteUser {
         /// Only with AUTH_TYPE beside it, which says that somebody checked the password.

@@ -1,5 +1,5 @@
 use std::fmt;
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
 
 use super::ValueError;
@@ -49,6 +49,17 @@ impl ListenAddress {
             Some(number) if purpose == Purpose::Listen => parse_fd(number),
             Some(_) => Err(purpose.no_address()),
             None => parse_tcp(purpose, text),
+        }
+    }
+
+    /// Whether others than this machine may reach it; of a name that is taken to be so, but for `localhost`.
+    pub(super) fn is_beyond_this_machine(&self) -> bool {
+        match self {
+            Self::Unix(_) | Self::Fd(_) => false,
+            Self::Tcp { host, .. } => {
+                let address = host.split('%').next().unwrap_or(host).parse::<IpAddr>();
+                address.map_or(host != "localhost", |address| !address.to_canonical().is_loopback())
+            }
         }
     }
 

@@ -38,7 +38,7 @@ pub use advice::foreign_option;
 pub use app::{App, AppSource};
 pub use error::{EX_CONFIG, EX_USAGE, Error};
 pub use facility::Facility;
-pub use keywords::{ErrorsTo, OnAbort, RemoteUser, Role};
+pub use keywords::{AppLog, ErrorsTo, OnAbort, RemoteUser, Role};
 pub use layer::{Environment, Item, Layer, Origin, split_text};
 pub use listen_address::ListenAddress;
 pub use log_target::LogTarget;
@@ -97,6 +97,9 @@ impl Config {
         let tables = if in_file.pools.is_empty() { &alone[..] } else { &in_file.pools };
         for table in tables {
             config.add(load_pool(table, layers(&table.settings), file)?)?;
+        }
+        if config.pools.len() > 1 && config.origin("access-log-format") == Origin::Default {
+            config.access_log_format.push_str(" $pool");
         }
         config.check_control_socket()?;
         Ok(config)

@@ -2,12 +2,15 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use log::Level;
+
 use super::layer::{Item, Layers, Origins};
 use super::setting::Field;
 use super::{
-    App, Error, ErrorsTo, ListenAddress, Mount, OnAbort, Origin, Processes, RemoteUser, Role, SETTINGS, Setting, ValueError,
-    file,
+    App, AppLog, Error, ErrorsTo, ListenAddress, Mount, OnAbort, Origin, Processes, RemoteUser, Role, SETTINGS, Setting,
+    ValueError, file,
 };
+use crate::network::Network;
 
 /// The settings of one pool, valid and complete.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +31,12 @@ pub struct Pool {
     pub remote_user: RemoteUser,
     /// Where `wsgi.errors` and tracebacks go.
     pub errors: ErrorsTo,
+    /// How what the application prints and writes to `wsgi.errors` is written to the log.
+    pub app_log: AppLog,
+    /// The level of what it writes to stdout.
+    pub stdout_level: Level,
+    /// The level of what it writes to stderr.
+    pub stderr_level: Level,
     /// What becomes of a running application when the web server gives its request up.
     pub abort: OnAbort,
     /// What the application may be asked to be. Invariant: not empty, none twice.
@@ -44,6 +53,8 @@ pub struct Pool {
     pub socket_group: Option<String>,
     /// Connections open at once in a process, at least 1.
     pub max_connections: usize,
+    /// Who may connect over TCP; `None` is everybody.
+    pub allowed_clients: Option<Vec<Network>>,
     /// The virtual environment's directory.
     pub venv: Option<PathBuf>,
     /// Directories before all others on `sys.path`.
@@ -60,6 +71,8 @@ pub struct Pool {
     pub max_body_size: u64,
     /// Bytes of a body kept in memory; more goes to a temporary file.
     pub body_memory: usize,
+    /// Bytes of memory for all requests of a process that are not complete.
+    pub uploads_memory: usize,
     /// Requests that may wait for a worker of a process, at least 1.
     pub max_queue: usize,
     /// Requests after which a process is replaced, at least 1; `None` is never.
@@ -178,6 +191,9 @@ impl Pool {
             mount: Mount::Auto,
             remote_user: RemoteUser::Authenticated,
             errors: ErrorsTo::Log,
+            app_log: AppLog::Decorated,
+            stdout_level: Level::Info,
+            stderr_level: Level::Warn,
             abort: OnAbort::Continue,
             roles: Vec::new(),
             sendfile_header: None,
@@ -186,6 +202,7 @@ impl Pool {
             socket_owner: None,
             socket_group: None,
             max_connections: 0,
+            allowed_clients: None,
             venv: None,
             python_path: Vec::new(),
             chdir: None,
@@ -194,6 +211,7 @@ impl Pool {
             max_params: 0,
             max_body_size: 0,
             body_memory: 0,
+            uploads_memory: 0,
             max_queue: 0,
             max_requests: None,
             max_requests_jitter: 0,

@@ -1,18 +1,20 @@
 //! The pid file: the daemon's number for scripts, and a lock that says whether there is a daemon at all.
 //!
-//! The number in a file that is not locked means nothing, whatever process has it now.
+//! The number in a file that is not locked means nothing, whatever process has it now, and of one that is locked the system says who
+//! holds it. Everybody may read the file, and so lock it for reading: that counts for nothing, and is in nobody's way.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io;
+use std::fs::{self, File, Permissions};
+use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
 use thiserror::Error;
 
-use crate::sys::file::{may_create, open_unfollowed};
+use crate::sys::file::{self, Last, Place};
+use crate::sys::lock::{self, Writer};
 use crate::sys::process::ProcessId;
 
 /// Why there is no pid file. Each is the administrator's to mend.
@@ -23,7 +25,7 @@ pub enum PidFileError {
     Held {
         /// The file.
         path: PathBuf,
-        /// Who says so; none while it has not written its number yet.
+        /// Which, if this process can see it.
         holder: Option<ProcessId>,
     },
     /// It is something that must not be overwritten.
@@ -51,47 +53,57 @@ pub enum PidFileError {
 #[derive(Debug)]
 pub struct PidFile {
     file: File,
+    place: Option<Place>,
     path: PathBuf,
     owner: ProcessId,
 }
 
 impl PidFile {
-    /// Creates the file, or takes over one whose process has gone, and locks it for as long as this value, or a descriptor that a
-    /// forked child has inherited, is open.
+    /// Creates the file, or takes over one whose process has gone, and locks it for as long as this process lives and this value does.
+    /// The process must not open the file otherwise.
     ///
     /// # Errors
     /// When a process has locked it, and when it is no pid file or cannot be one.
     pub fn lock(path: &Path) -> Result<Self, PidFileError> {
-        Self::lock_patiently(path, &mut || thread::sleep(PAUSE))
-    }
-
-    fn lock_patiently(path: &Path, pause: &mut dyn FnMut()) -> Result<Self, PidFileError> {
         let mut result = Self::try_lock(path);
         for _ in 0..RETRIES {
-            // Perhaps somebody only looks whether it is locked, or its process has just removed it.
+            // Its process may be about to end, or has just removed it.
             if !matches!(result, Ok(None) | Err(PidFileError::Held { .. })) {
                 break;
             }
-            pause();
+            thread::sleep(PAUSE);
             result = Self::try_lock(path);
         }
         result?.ok_or_else(|| system(path, "lock", io::Error::other("it is replaced again and again")))
     }
 
-    /// None when the file that is locked is not the one at `path` any more.
+    /// None when the file that was found is not, or should not be, the one at `path` any more.
     fn try_lock(path: &Path) -> Result<Option<Self>, PidFileError> {
-        let file = open(path, OpenOptions::new().read(true).write(true).create(true).mode(0o644))?;
-        match file.try_lock() {
-            Err(TryLockError::WouldBlock) => {
-                return Err(PidFileError::Held { path: path.to_owned(), holder: number_in(&file) });
+        let place = find(path)?;
+        let file = match place.open() {
+            Err(error) if error.kind() == ErrorKind::NotFound => match place.create(UNREADABLE) {
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => return Ok(None),
+                created => created.map_err(|source| refused(path, OPEN, source))?,
+            },
+            found => found.map_err(|source| refused(path, OPEN, source))?,
+        };
+        reject_other_things(&file, path)?;
+        let failed = |source| system(path, "lock", source);
+        if !lock::try_lock(&file).map_err(failed)? {
+            if let Some(Writer(holder)) = lock::writer(&file).map_err(failed)? {
+                return Err(PidFileError::Held { path: path.to_owned(), holder });
             }
-            result => result.map_err(|error| system(path, "lock", error.into()))?,
+            // Somebody who can only read it. Nobody can do that to one that is locked before it may be read.
+            return replace(&place, &file, path);
         }
-        if !is_at(&file, path) {
+        if !place.is_of(&file) {
             return Ok(None);
         }
-        reject_other_content(&file, path)?;
-        Ok(Some(Self { file, path: path.to_owned(), owner: ProcessId::current() }))
+        if !file::is_private(&file) {
+            return replace(&place, &file, path);
+        }
+        file.set_permissions(Permissions::from_mode(FOR_ALL_TO_READ)).map_err(failed)?;
+        Ok(Some(Self { file, place: Some(place), path: path.to_owned(), owner: ProcessId::current() }))
     }
 
     /// Whether [`Self::lock`] would succeed, if no other process has locked it. Makes nothing, and locks nothing.
@@ -99,18 +111,20 @@ impl PidFile {
     /// # Errors
     /// When there is something else than a pid file, or there cannot be one.
     pub fn check(path: &Path) -> Result<(), PidFileError> {
-        match open(path, OpenOptions::new().read(true).write(true)) {
-            Ok(file) => reject_other_content(&file, path),
-            Err(PidFileError::System { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
-                may_create(path).map_err(|source| refused(path, OPEN, source))
+        let place = find(path)?;
+        match place.open() {
+            Ok(file) => reject_other_things(&file, path),
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                place.may_create().map_err(|source| refused(path, OPEN, source))
             }
-            Err(error) => Err(error),
+            Err(source) => Err(refused(path, OPEN, source)),
         }
     }
 
     /// Takes over the file from the program that this process ran before exec(2).
     pub fn adopt(descriptor: OwnedFd, path: &Path) -> Self {
-        Self { file: File::from(descriptor), path: path.to_owned(), owner: ProcessId::current() }
+        let place = Place::find(path, Last::Keep).ok();
+        Self { file: File::from(descriptor), place, path: path.to_owned(), owner: ProcessId::current() }
     }
 
     /// Writes the number; from now on the file is this process's to remove.
@@ -123,20 +137,18 @@ impl PidFile {
         result.map_err(|source| system(&self.path, "write", source))
     }
 
-    /// The process that has locked the file now; none if there is no file, or a stale one.
+    /// The process that has locked the file now; none if there is no file, or a stale one. What the file says counts only if the system
+    /// does not see the process. Not for the process that has locked it.
     ///
     /// # Errors
     /// When the file cannot be read.
     pub fn read(path: &Path) -> Result<Option<ProcessId>, PidFileError> {
-        let file = match open_unfollowed(OpenOptions::new().read(true), path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        let file = match Place::find(path, Last::Keep).and_then(|place| place.open_to_read()) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             file => file.map_err(|source| refused(path, "read", source))?,
         };
-        match file.try_lock_shared() {
-            Ok(()) => Ok(None),
-            Err(TryLockError::WouldBlock) => Ok(number_in(&file)),
-            Err(TryLockError::Error(source)) => Err(system(path, "lock", source)),
-        }
+        let writer = lock::writer(&file).map_err(|source| system(path, "lock", source))?;
+        Ok(writer.and_then(|Writer(process)| process.or_else(|| number_in(&file))))
     }
 
     /// Where it is.
@@ -153,32 +165,33 @@ impl AsFd for PidFile {
 
 impl Drop for PidFile {
     fn drop(&mut self) {
-        if self.owner == ProcessId::current() && is_at(&self.file, &self.path) && fs::remove_file(&self.path).is_err() {
+        let place = self.place.as_ref().filter(|place| self.owner == ProcessId::current() && place.is_of(&self.file));
+        if place.is_some_and(|place| place.remove(&self.file).is_err()) {
             drop(self.file.set_len(0)); // Without privileges by now, perhaps. Without a number it misleads nobody.
         }
     }
 }
 
-fn open(path: &Path, options: &mut OpenOptions) -> Result<File, PidFileError> {
-    let file = open_unfollowed(options, path).map_err(|source| refused(path, OPEN, source))?;
-    match file.metadata() {
-        Ok(found) if found.is_file() => Ok(file),
-        _ => Err(not_one(path, "not a regular file")),
+fn find(path: &Path) -> Result<Place, PidFileError> {
+    Place::find(path, Last::Keep).map_err(|source| refused(path, OPEN, source))
+}
+
+/// Makes room for a new one.
+fn replace(place: &Place, file: &File, path: &Path) -> Result<Option<PidFile>, PidFileError> {
+    match place.remove(file) {
+        Err(source) if source.kind() != ErrorKind::NotFound => Err(system(path, "replace", source)),
+        _ => Ok(None),
     }
 }
 
-/// Whether `file` is what a process finds at `path`.
-fn is_at(file: &File, path: &Path) -> bool {
-    let (Ok(open), Ok(found)) = (file.metadata(), fs::symlink_metadata(path)) else {
-        return false;
-    };
-    (open.dev(), open.ino()) == (found.dev(), found.ino())
-}
-
 /// A path mistyped must not cost anybody a file: only what looks like a pid file is overwritten.
-fn reject_other_content(file: &File, path: &Path) -> Result<(), PidFileError> {
-    let is_empty = file.metadata().is_ok_and(|found| found.len() == 0);
-    if is_empty || number_in(file).is_some() { Ok(()) } else { Err(not_one(path, "a file with other content")) }
+fn reject_other_things(file: &File, path: &Path) -> Result<(), PidFileError> {
+    let found = file.metadata().map_err(|source| system(path, OPEN, source))?;
+    match () {
+        () if !found.is_file() => Err(not_one(path, "not a regular file")),
+        () if found.len() == 0 || number_in(file).is_some() => Ok(()),
+        () => Err(not_one(path, "a file with other content")),
+    }
 }
 
 fn number_in(file: &File) -> Option<ProcessId> {
@@ -208,6 +221,9 @@ const OPEN: &str = "open";
 /// Together a tenth of a second.
 const RETRIES: u32 = 5;
 const PAUSE: Duration = Duration::from_millis(20);
+/// Until it is locked.
+const UNREADABLE: u32 = 0o600;
+const FOR_ALL_TO_READ: u32 = 0o644;
 
 #[cfg(test)]
 mod tests {
@@ -228,14 +244,40 @@ mod tests {
         ProcessId::new(number).unwrap()
     }
 
-    /// Another process that holds the lock until its standard input ends.
-    fn holder(path: &Path) -> Child {
-        let mut command = Command::new("flock");
-        command.arg(path).args(["sh", "-c", "echo; read x"]).stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut [0]).unwrap();
+    /// Another process that has locked the file until its standard input ends: this test program, which does what [`holds`] does.
+    fn holder(path: &Path, how: &str) -> Child {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.args(["--exact", "daemon::pid_file::tests::holds", "--nocapture"]).env(HELD, path).env(HOW, how);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        io::Read::read_exact(child.stderr.as_mut().unwrap(), &mut [0]).unwrap();
         child
     }
+
+    fn end(mut holder: Child) {
+        drop(holder.stdin.take());
+        assert!(holder.wait().unwrap().success());
+    }
+
+    /// Nothing by itself.
+    #[test]
+    fn holds() {
+        let (Some(path), Some(how)) = (std::env::var_os(HELD), std::env::var_os(HOW)) else { return };
+        let mut own = (how == "pid-file").then(|| PidFile::lock(Path::new(&path)).unwrap());
+        if let Some(file) = &mut own {
+            file.write(process(7)).unwrap();
+        }
+        // What everybody can do who can read it.
+        let file = own.is_none().then(|| File::open(&path).unwrap());
+        if let Some(file) = &file {
+            file.lock().unwrap();
+            assert!(lock::try_lock_to_read(file).unwrap());
+        }
+        io::Write::write_all(&mut io::stderr(), b"x").unwrap();
+        io::Read::read_to_end(&mut io::stdin(), &mut Vec::new()).unwrap();
+    }
+
+    const HELD: &str = "PYFCGID_TEST_HELD";
+    const HOW: &str = "PYFCGID_TEST_HOW";
 
     fn error(path: &Path) -> String {
         let text = PidFile::lock(path).unwrap_err().to_string();
@@ -243,30 +285,30 @@ mod tests {
     }
 
     #[test]
-    fn a_locked_file_names_its_process_and_goes_with_it() {
+    fn a_locked_file_has_a_number_and_goes_with_its_process() {
         let (_directory, path) = place();
         let mut file = PidFile::lock(&path).unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "");
         file.write(process(1234)).unwrap();
         file.write(process(7)).unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "7\n");
-        assert_eq!(PidFile::read(&path).unwrap(), Some(process(7)));
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o644);
         drop(file);
         assert!(!path.exists());
         assert_eq!(PidFile::read(&path).unwrap(), None);
     }
 
     #[test]
-    fn a_second_instance_is_refused_with_the_number_of_the_first() {
+    fn a_second_instance_is_refused_with_the_number_of_the_first_whatever_the_file_says() {
         let (_directory, path) = place();
-        fs::write(&path, "4242\n").unwrap();
-        let mut other = holder(&path);
-        assert_eq!(error(&path), "pyfcgid already runs as process 4242");
-        assert_eq!(PidFile::read(&path).unwrap(), Some(process(4242)));
-        fs::write(&path, "").unwrap();
-        assert_eq!(error(&path), "pyfcgid already runs");
-        drop(other.stdin.take());
-        other.wait().unwrap();
+        let other = holder(&path, "pid-file");
+        let number = process(other.id().cast_signed());
+        for text in ["7\n", "4242\n", ""] {
+            fs::write(&path, text).unwrap();
+            assert_eq!(error(&path), format!("pyfcgid already runs as process {number}"));
+            assert_eq!(PidFile::read(&path).unwrap(), Some(number));
+        }
+        end(other);
         let mut file = PidFile::lock(&path).unwrap();
         file.write(process(1)).unwrap();
     }
@@ -280,12 +322,34 @@ mod tests {
     }
 
     #[test]
-    fn somebody_who_only_looks_refuses_nobody() {
+    fn whoever_can_only_read_a_stale_file_keeps_nobody_from_starting_and_is_no_pyfcgid() {
         let (_directory, path) = place();
-        fs::write(&path, "").unwrap();
-        let mut looker = Some(File::open(&path).unwrap());
-        looker.as_ref().unwrap().try_lock_shared().unwrap();
-        assert!(PidFile::lock_patiently(&path, &mut || drop(looker.take())).is_ok());
+        fs::write(&path, "1\n").unwrap();
+        let stranger = holder(&path, "as a reader");
+        assert_eq!(PidFile::read(&path).unwrap(), None);
+        let mut file = PidFile::lock(&path).unwrap();
+        file.write(process(7)).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "7\n");
+        end(stranger);
+        drop(file);
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_stale_file_that_others_can_write_to_is_replaced() {
+        let (directory, path) = place();
+        fs::write(&path, "1\n").unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(0o666)).unwrap();
+        let writer = File::options().write(true).open(&path).unwrap();
+        let mut file = PidFile::lock(&path).unwrap();
+        file.write(process(7)).unwrap();
+        assert_eq!(writer.metadata().unwrap().len(), 2);
+        drop(file);
+        let other = directory.path().join("other.pid");
+        fs::write(&other, "22\n").unwrap();
+        fs::hard_link(&other, &path).unwrap();
+        PidFile::lock(&path).unwrap().write(process(7)).unwrap();
+        assert_eq!(fs::read_to_string(&other).unwrap(), "22\n", "the file of another program");
     }
 
     #[test]
@@ -301,10 +365,11 @@ mod tests {
     #[test]
     fn a_lock_on_a_file_that_was_removed_counts_for_nothing() {
         let (_directory, path) = place();
-        let first = PidFile::lock(&path).unwrap();
+        let first = holder(&path, "pid-file");
         fs::remove_file(&path).unwrap();
         let second = PidFile::lock(&path).unwrap();
-        assert!(is_at(&second.file, &path) && !is_at(&first.file, &path));
+        end(first);
+        assert!(path.exists() && second.place.as_ref().unwrap().is_of(&second.file));
     }
 
     #[test]
@@ -341,7 +406,7 @@ mod tests {
     }
 
     #[test]
-    fn a_program_that_replaces_itself_keeps_the_lock() {
+    fn a_program_that_replaces_itself_keeps_the_file() {
         let (_directory, path) = place();
         let mut file = PidFile::lock(&path).unwrap();
         file.write(process(5)).unwrap();
@@ -349,8 +414,7 @@ mod tests {
         file.owner = process(1);
         drop(file);
         let adopted = PidFile::adopt(descriptor, &path);
-        assert_eq!(error(&path), "pyfcgid already runs as process 5");
-        assert_eq!(PidFile::read(&path).unwrap(), Some(process(5)));
+        assert_eq!(fs::read_to_string(&path).unwrap(), "5\n");
         drop(adopted);
         assert!(!path.exists());
     }

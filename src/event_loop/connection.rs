@@ -46,6 +46,10 @@ pub struct Connection {
     place: Option<Place>,
     /// Since when its next request has waited.
     waits_since: Option<Instant>,
+    /// What of its memory counts among that of all uploads.
+    counted: usize,
+    /// Whether no less of it can be kept.
+    is_stored: bool,
 }
 
 /// What a connection borrows from the event loop while it reads.
@@ -100,6 +104,8 @@ impl Connection {
             deferred: false,
             place: None,
             waits_since: None,
+            counted: 0,
+            is_stored: false,
         }
     }
 
@@ -171,6 +177,40 @@ impl Connection {
     /// Requests whose parameters are complete from now on are refused, or no longer.
     pub fn set_turning_away(&mut self, turns_away: bool) {
         self.assembler.set_turning_away(turns_away);
+    }
+
+    /// Bytes of memory that requests take which are not complete.
+    pub fn memory(&self) -> usize {
+        self.assembler.memory() + self.decoder.memory()
+    }
+
+    /// Counts that, and says what did before.
+    pub fn count(&mut self) -> usize {
+        let memory = self.memory();
+        self.is_stored &= memory <= self.counted;
+        std::mem::replace(&mut self.counted, memory)
+    }
+
+    /// What counts of it.
+    pub fn counted(&self) -> usize {
+        self.counted
+    }
+
+    /// When something came last.
+    pub fn last_read(&self) -> Instant {
+        self.last_read
+    }
+
+    /// Whether its bodies are in temp files, as far as they can be, and nothing has come since.
+    pub fn is_stored(&self) -> bool {
+        self.is_stored
+    }
+
+    /// Frees what memory it can: bodies go to temp files.
+    pub fn store_uploads(&mut self) {
+        self.is_stored = true;
+        self.assembler.store_bodies();
+        self.decoder.shrink();
     }
 
     /// Sends it through the passage. It is then to be forgotten here.
@@ -372,6 +412,8 @@ pub enum Expiry {
     Silent,
     /// A request stopped in the middle.
     Stalled,
+    /// The same, and its memory is needed.
+    Crowded,
     /// An answer is not read.
     Unread,
     /// Kept open for long enough without a request.
@@ -385,6 +427,7 @@ impl fmt::Display for Expiry {
         f.write_str(match self {
             Self::Silent => "nothing was sent on it within socket-timeout",
             Self::Stalled => "nothing more came of a request within socket-timeout",
+            Self::Crowded => "nothing more came of a request for longest, and uploads-memory is used up",
             Self::Unread => "the web server did not read an answer for socket-timeout",
             Self::Idle => "no request came within idle-timeout",
             Self::Lingered => "the web server did not close it after the last answer",

@@ -293,7 +293,7 @@ impl EventLoop {
             }
             return false;
         }
-        self.connections.remove(key).release(&self.desk.registry);
+        self.forget(key).release(&self.desk.registry);
         true
     }
 

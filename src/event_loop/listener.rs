@@ -1,17 +1,20 @@
 //! Accepting from a listening socket.
 
 use std::io;
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
 use socket2::{Domain, Socket};
 
 use super::stream::{PeerName, Stream};
 use crate::listener::{self, SocketFile};
+use crate::network::Network;
 
 /// A listening socket as the event loop holds it.
 #[derive(Debug)]
 pub struct Listener {
     acceptor: Acceptor,
+    allowed: Option<Vec<Network>>,
     /// Kept for its drop.
     _file: Option<SocketFile>,
 }
@@ -37,16 +40,40 @@ impl Listener {
         }
     }
 
+    /// The same for peers of these networks only, if it is a TCP socket; `None` is everybody.
+    pub fn allowing(self, allowed: Option<Vec<Network>>) -> Self {
+        Self { allowed, ..self }
+    }
+
     /// Accepts one connection.
     ///
     /// # Errors
-    /// `WouldBlock` when none waits, and those of accept(2).
+    /// `WouldBlock` when none waits, `PermissionDenied` when the peer may not connect, and those of accept(2).
     pub fn accept(&self) -> io::Result<(Stream, PeerName)> {
         match &self.acceptor {
-            Acceptor::Tcp(listener) => listener.accept().map(|(stream, peer)| (Stream::Tcp(stream), PeerName::Tcp(peer))),
+            Acceptor::Tcp(listener) => {
+                let (stream, peer) = listener.accept()?;
+                match &self.allowed {
+                    Some(allowed) if !allowed.iter().any(|network| network.contains(peer.ip())) => Err(not_allowed(peer)),
+                    _ => Ok((Stream::Tcp(stream), PeerName::Tcp(peer))),
+                }
+            }
             Acceptor::Unix(listener) => listener.accept().map(|(stream, _)| (Stream::Unix(stream), PeerName::Unix)),
         }
     }
+}
+
+/// What says so is not `io::Error::kind` alone: accept(2) fails with EPERM where a firewall forbids.
+fn not_allowed(peer: SocketAddr) -> io::Error {
+    io::Error::new(
+        io::ErrorKind::PermissionDenied,
+        format!("{peer} is not among allowed-clients, and its connection was closed"),
+    )
+}
+
+/// Whether the error is about a peer that may not connect.
+pub fn is_not_allowed(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::PermissionDenied && error.raw_os_error().is_none()
 }
 
 impl TryFrom<listener::Listener> for Listener {
@@ -59,7 +86,7 @@ impl TryFrom<listener::Listener> for Listener {
             Domain::UNIX => Acceptor::Unix(mio::net::UnixListener::from_std(socket.into())),
             _ => Acceptor::Tcp(mio::net::TcpListener::from_std(socket.into())),
         };
-        Ok(Self { acceptor, _file: file })
+        Ok(Self { acceptor, allowed: None, _file: file })
     }
 }
 

@@ -38,6 +38,7 @@ mod stopping;
 mod stream;
 mod timers;
 mod unsent;
+mod uploads;
 
 use connection::{Connection, Context, Turn};
 use controls::{Controls, Heard};
@@ -52,6 +53,7 @@ use refusals::Refusals;
 pub use shared::SharedLoop;
 use stream::{PeerName, Stream};
 use timers::Timers;
+use uploads::Uploads;
 
 /// What the event loop is to keep to.
 #[derive(Clone, Debug)]
@@ -101,6 +103,7 @@ pub struct EventLoop {
     /// Whether it does not accept, since others have time.
     is_shut_out: bool,
     buffer: Option<Vec<u8>>,
+    uploads: Uploads,
     unfinished: Vec<usize>,
     next_id: u64,
     accept: Accept,
@@ -108,6 +111,7 @@ pub struct EventLoop {
     /// Has room for a connection when no descriptor is left.
     spare: Spare,
     stray_said: Option<Instant>,
+    refused_said: Option<Instant>,
     limit_reported: bool,
     stop_at: Option<Instant>,
     /// Connections on which nothing had come when the stop began, and until when they may send a first request.
@@ -182,12 +186,14 @@ impl EventLoop {
             line: None,
             is_shut_out: false,
             buffer: None,
+            uploads: Uploads::new(DEFAULT_UPLOADS_MEMORY),
             unfinished: Vec::new(),
             next_id: 1,
             accept: Accept::Ready,
             accept_error_said: None,
             spare: Spare::default(),
             stray_said: None,
+            refused_said: None,
             limit_reported: false,
             stop_at: None,
             new_at_stop: Vec::new(),
@@ -221,6 +227,13 @@ impl EventLoop {
         }
     }
 
+    /// The same with so many bytes of memory at most for requests that are not complete.
+    #[must_use]
+    pub fn with_uploads_memory(mut self, bytes: usize) -> Self {
+        self.uploads = Uploads::new(bytes);
+        self
+    }
+
     /// Handles what has happened, after waiting for at most `limit` until something has. Requests are queued, but no worker is
     /// called for them.
     ///
@@ -249,6 +262,7 @@ impl EventLoop {
             self.line_up();
         }
         self.expire();
+        self.uploads.give_back(self.now);
         self.hand_over_idle();
         self.finish_new();
         self.refusals.say_held_back(self.now);
@@ -341,8 +355,9 @@ impl EventLoop {
         match connection.read(closing, &mut context) {
             Turn::Done => {}
             Turn::Again => self.unfinished.push(key),
-            Turn::Close => self.close(key),
+            Turn::Close => return self.close(key),
         }
+        self.count_uploads(key);
     }
 
     /// Saves waiting for peers to close too, where nothing can come from them any more.
@@ -362,7 +377,7 @@ impl EventLoop {
     }
 
     fn close(&mut self, key: usize) {
-        self.connections.remove(key).close(&self.desk.registry);
+        self.forget(key).close(&self.desk.registry);
         if self.accept == Accept::AtLimit {
             self.accept = Accept::After(self.now);
         }
@@ -383,6 +398,7 @@ impl EventLoop {
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 Err(error) if is_of_one_connection(&error) => {}
+                Err(error) if listener::is_not_allowed(&error) => self.say_who_may_not_connect(&error),
                 Err(error) if is_out_of_descriptors(&error) => return self.pass_on(index, &error),
                 Err(error) if error.kind() == io::ErrorKind::InvalidInput => return self.give_up(Door::Listener(index)),
                 Err(error) => self.pause_accepting(&error),
@@ -478,7 +494,7 @@ impl EventLoop {
         let stop = self.stop_at.map(|_| STOP_CHECK_INTERVAL);
         let unfinished = (!self.unfinished.is_empty()).then_some(Duration::ZERO);
         let deferred = (!self.deferred.is_empty()).then_some(handover::RETRY_INTERVAL);
-        let own = [self.timers.next_in(now), self.refusals.next_in(now), self.relief_in(now)];
+        let own = [self.timers.next_in(now), self.refusals.next_in(now), self.relief_in(now), self.uploads.next_in(now)];
         own.into_iter().chain([accept, stop, unfinished, deferred]).flatten().min()
     }
 }
@@ -495,6 +511,7 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 }
 
 const EVENTS_A_TURN: usize = 256;
+const DEFAULT_UPLOADS_MEMORY: usize = 64 * 1024 * 1024;
 const STOP_CHECK_INTERVAL: Duration = Duration::from_millis(5);
 /// Not longer than a connection may linger.
 const MAX_CHECK_INTERVAL: Duration = Duration::from_secs(10);

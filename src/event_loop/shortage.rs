@@ -33,6 +33,13 @@ impl EventLoop {
         self.accept = Accept::After(self.now + ACCEPT_PAUSE);
     }
 
+    /// Somebody has connected who may not. Not said each time: it would be easy to fill a disk.
+    pub(super) fn say_who_may_not_connect(&mut self, error: &io::Error) {
+        if is_due(&mut self.refused_said, self.now) {
+            log::warn!("{error}");
+        }
+    }
+
     /// Whether there is room for what comes through the passage: the kernel throws away what it finds no descriptor for.
     pub(super) fn has_room(&mut self) -> bool {
         let has_room = self.spare.is_kept();

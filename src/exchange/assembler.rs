@@ -110,6 +110,16 @@ impl Stage {
         }
     }
 
+    fn memory(&self) -> usize {
+        match self {
+            Self::Params(bytes) => bytes.len(),
+            Self::Input { params, stdin, data } => {
+                params.length() as usize + stdin.memory() + data.as_ref().map_or(0, Incoming::memory)
+            }
+            Self::Draining { params, .. } => params.length() as usize,
+        }
+    }
+
     fn into_params(self) -> Params {
         match self {
             Self::Params(_) => Params::default(),
@@ -142,6 +152,21 @@ impl Assembler {
     /// The parameters of those that are, as far as they could be read.
     pub fn incomplete(&self) -> impl Iterator<Item = Option<&Params>> {
         self.partial.values().map(|partial| partial.stage.params())
+    }
+
+    /// Bytes of memory that they take.
+    pub fn memory(&self) -> usize {
+        self.partial.values().map(|partial| partial.stage.memory()).sum()
+    }
+
+    /// Moves their bodies to temp files, as far as that is possible and worth it.
+    pub fn store_bodies(&mut self) {
+        for partial in self.partial.values_mut() {
+            if let Stage::Input { stdin, data, .. } = &mut partial.stage {
+                stdin.store();
+                data.iter_mut().for_each(Incoming::store);
+            }
+        }
     }
 
     /// Takes one event. `open_requests` counts those on this connection that have begun and not ended, this one included.
@@ -577,6 +602,23 @@ mod tests {
             expect_pending(stdin(&mut assembler, b"abcd"));
             expect_body(stdin_end(&mut assembler), b"abcd");
         }
+    }
+
+    #[test]
+    fn bodies_that_are_stored_free_their_memory_and_go_on() {
+        let mut assembler = begun(Limits { max_body_size: 100_000, body_memory: 100_000, ..LIMITS });
+        let bytes = post(Some("10000"));
+        expect_pending(assembler.handle_event(Event::Params(ID, &bytes), 1));
+        assert_eq!(assembler.memory(), bytes.len());
+        expect_pending(assembler.handle_event(Event::ParamsEnd(ID), 1));
+        expect_pending(stdin(&mut assembler, &[b'a'; 100]));
+        assembler.store_bodies();
+        assert_eq!(assembler.memory(), bytes.len() + 100, "not worth a file");
+        expect_pending(stdin(&mut assembler, &[b'a'; 8000]));
+        assembler.store_bodies();
+        assert_eq!(assembler.memory(), bytes.len());
+        expect_body(stdin(&mut assembler, &[b'a'; 2000]), &[b'a'; 10_000]);
+        assert_eq!(assembler.memory(), 0);
     }
 
     #[test]

@@ -141,10 +141,27 @@ impl BodyWriter {
             self.memory.extend_from_slice(piece);
             return Ok(());
         }
-        let file = self.file.insert(tempfile::tempfile()?);
-        file.write_all(&self.memory)?;
-        self.memory = Vec::new();
-        file.write_all(piece)
+        self.store()?;
+        self.file.as_mut().map_or(Ok(()), |file| file.write_all(piece))
+    }
+
+    /// Bytes that are in memory.
+    pub fn memory(&self) -> usize {
+        self.memory.len()
+    }
+
+    /// Moves what is in memory to a temp file, in which the rest then goes, too.
+    ///
+    /// # Errors
+    /// Those of creating and writing the temp file. The body then stays where it is.
+    pub fn store(&mut self) -> io::Result<()> {
+        if self.file.is_none() {
+            let mut file = tempfile::tempfile()?;
+            file.write_all(&self.memory)?;
+            self.file = Some(file);
+            self.memory = Vec::new();
+        }
+        Ok(())
     }
 
     /// The body, to be read from its start.
@@ -203,6 +220,20 @@ mod tests {
             assert_eq!(body.read_line(4).unwrap(), b"o wo");
             assert_eq!(body.position(), 8);
         }
+    }
+
+    #[test]
+    fn a_body_that_is_stored_before_it_must_be_reads_the_same() {
+        let mut writer = BodyWriter::new(100, 11);
+        writer.write(b"hello ").unwrap();
+        assert_eq!(writer.memory(), 6);
+        writer.store().unwrap();
+        writer.store().unwrap();
+        writer.write(b"world").unwrap();
+        assert_eq!((writer.memory(), writer.length()), (0, 11));
+        let mut body = writer.finish().unwrap();
+        assert!(body.is_in_a_file());
+        assert_eq!(body.read(100).unwrap(), b"hello world");
     }
 
     #[test]

@@ -33,6 +33,20 @@ impl Incoming {
         })
     }
 
+    /// Bytes that are in memory.
+    pub(super) fn memory(&self) -> usize {
+        self.body.memory()
+    }
+
+    /// Moves them to a temp file if that is worth a descriptor. What can't be moved stays.
+    pub(super) fn store(&mut self) {
+        if self.body.memory() >= WORTH_A_FILE
+            && let Err(error) = self.body.store()
+        {
+            log::debug!("a request body stays in memory: {error}");
+        }
+    }
+
     /// Whether all is there that was announced. Never when nothing was.
     pub(super) fn is_full(&self) -> bool {
         self.expected == Some(self.body.length())
@@ -51,3 +65,6 @@ impl Incoming {
         })
     }
 }
+
+/// Fewer bytes stay in memory: a page of it is what they take.
+const WORTH_A_FILE: usize = 4096;

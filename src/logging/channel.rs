@@ -1,6 +1,7 @@
 //! The log of a child on its way to the supervisor: one message for each record, on a socket that keeps messages whole, so that
 //! threads and forked processes can send at once without a lock.
 
+use std::cell::RefCell;
 use std::fmt::{self, Write};
 use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
@@ -33,10 +34,17 @@ pub enum Message {
         /// The message, of one line or several.
         text: String,
     },
-    /// A line of the access log, without its line feed.
+    /// What the application has said, to be written as it is.
+    Plain {
+        /// How bad it is.
+        level: Level,
+        /// One line or several.
+        text: String,
+    },
+    /// A line of the access log.
     Access {
-        /// The line.
-        line: String,
+        /// What [`Format::values`](super::access::Format::values) has made, if the application did not send it itself.
+        values: String,
     },
 }
 
@@ -45,8 +53,11 @@ impl Message {
         let (kind, text) = bytes.split_first()?;
         let text = String::from_utf8_lossy(text).into_owned();
         match *kind {
-            ACCESS => Some(Self::Access { line: text }),
-            kind => Some(Self::Record { level: LEVELS.into_iter().find(|level| level_kind(*level) == kind)?, text }),
+            ACCESS => Some(Self::Access { values: text }),
+            kind => {
+                let level = LEVELS.into_iter().find(|level| level_kind(*level) == kind.to_ascii_uppercase())?;
+                Some(if kind.is_ascii_uppercase() { Self::Record { level, text } } else { Self::Plain { level, text } })
+            }
         }
     }
 }
@@ -93,9 +104,12 @@ impl Reader {
     /// The next message, if one is there and `allowance` is not used up. Never waits. A child can write as quickly as this reads, so
     /// what is skipped counts, too: what is no message was sent by the application itself.
     pub fn read(&mut self, allowance: &mut Allowance) -> Option<Message> {
-        let mut buffer = [0; MAX_MESSAGE_LEN];
+        BUFFER.with_borrow_mut(|buffer| self.read_into(buffer, allowance))
+    }
+
+    fn read_into(&mut self, buffer: &mut [u8], allowance: &mut Allowance) -> Option<Message> {
         while !self.is_at_end && !allowance.is_used_up() {
-            match log_io::receive(self.socket.as_fd(), &mut buffer) {
+            match log_io::receive(self.socket.as_fd(), buffer) {
                 Ok(0) => self.is_at_end = true,
                 Ok(length) => {
                     allowance.take(length);
@@ -147,21 +161,30 @@ impl Sender {
     }
 
     pub(super) fn record(&self, level: Level, text: fmt::Arguments<'_>) {
+        self.send_all((level_kind(level), MAX_MESSAGE_LEN), text);
+    }
+
+    /// Lines that others read by machine are not cut, if they are not too long.
+    pub(super) fn plain(&self, level: Level, text: fmt::Arguments<'_>) {
+        self.send_all((level_kind(level).to_ascii_lowercase(), MAX_PLAIN_LEN), text);
+    }
+
+    fn send_all(&self, (kind, max_len): (u8, usize), text: fmt::Arguments<'_>) {
         let mut whole = String::with_capacity(256);
         let _ = write!(whole, "{text}"); // A `Display` of somebody else's may fail; what it wrote until then is kept.
         let mut rest = MAX_RECORD_LEN;
-        for piece in pieces(&whole, MAX_MESSAGE_LEN - 1) {
+        for piece in pieces(&whole, max_len - 1) {
             if piece.len() > rest {
                 let left_out = whole.len() - (MAX_RECORD_LEN - rest);
-                return self.send(level_kind(level), &format!("({left_out} more bytes of this are left out)"));
+                return self.send(kind, &format!("({left_out} more bytes of this are left out)"));
             }
             rest -= piece.len();
-            self.send(level_kind(level), piece);
+            self.send(kind, piece);
         }
     }
 
-    pub(super) fn access(&self, line: &str) {
-        if let Some(piece) = pieces(line, MAX_MESSAGE_LEN - 1).next() {
+    pub(super) fn access(&self, values: &str) {
+        if let Some(piece) = pieces(values, MAX_MESSAGE_LEN - 1).next() {
             self.send(ACCESS, piece);
         }
     }
@@ -203,6 +226,11 @@ const fn level_kind(level: Level) -> u8 {
     }
 }
 
+thread_local! {
+    /// The supervisor has one thread and many readers.
+    static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; MAX_PLAIN_LEN]);
+}
+
 const LEVELS: [Level; 5] = [Level::Error, Level::Warn, Level::Info, Level::Debug, Level::Trace];
 /// The kind of a line of the access log; records have their level's.
 const ACCESS: u8 = b'A';
@@ -211,8 +239,10 @@ const TURN: usize = 64 * 1024;
 const LAST_WORDS: usize = 4 << 20;
 /// A line of the log costs about as much work as copying so many bytes.
 const MESSAGE_COST: usize = 256;
-/// The longest message; longer texts are several.
+/// The longest message of ours; longer texts are several.
 const MAX_MESSAGE_LEN: usize = 32 * 1024;
+/// The longest message that is written as it is, which several would not be.
+const MAX_PLAIN_LEN: usize = 128 * 1024;
 /// An application that prints more at once has a mistake.
 const MAX_RECORD_LEN: usize = 1 << 20;
 /// How long a thread of the application waits for the supervisor.
@@ -250,7 +280,7 @@ mod tests {
             assert_eq!(next(&mut reader), Some(record(level, "two\nlines")));
         }
         assert_eq!(next(&mut reader), Some(record(Level::Info, "")));
-        assert_eq!(next(&mut reader), Some(Message::Access { line: "GET / 200".to_owned() }));
+        assert_eq!(next(&mut reader), Some(Message::Access { values: "GET / 200".to_owned() }));
         assert_eq!((next(&mut reader), reader.is_at_end()), (None, false));
         drop(sender);
         assert_eq!((next(&mut reader), reader.is_at_end()), (None, true));
@@ -281,6 +311,14 @@ mod tests {
         drop(sender);
         let (length, last) = reading.join().unwrap();
         assert!(length <= MAX_RECORD_LEN + 100 && last.contains("more bytes of this are left out"), "{length} {last}");
+    }
+
+    #[test]
+    fn what_is_written_as_it_is_comes_in_one_piece() {
+        let (mut reader, sender) = pair();
+        let text = format!("{{\"a\": \"{}\"}}", "x ".repeat(MAX_MESSAGE_LEN));
+        sender.plain(Level::Info, format_args!("{text}"));
+        assert_eq!(reader.read(&mut Allowance::of_last_words()), Some(Message::Plain { level: Level::Info, text }));
     }
 
     #[test]

@@ -35,6 +35,10 @@ impl Sink for LogFile {
         add(encode_line(line));
     }
 
+    fn encode_plain(&self, line: &Line<'_>, add: &mut dyn FnMut(Vec<u8>)) {
+        add(line.encode_plain());
+    }
+
     fn encode_access(&self, _process: u32, line: &str, add: &mut dyn FnMut(Vec<u8>)) {
         add([line.as_bytes(), b"\n"].concat());
     }

@@ -4,6 +4,7 @@ use log::{Level, LevelFilter, Log, Metadata, Record};
 
 use super::channel::Sender;
 use super::hub::Hub;
+use crate::config::AppLog;
 
 /// The one logger of a process. A child inherits the supervisor's hub, and no longer uses it once it has a sender.
 pub(super) struct Front {
@@ -39,7 +40,10 @@ impl Log for Front {
             return;
         }
         if let Some(sender) = self.sender() {
-            return sender.record(record.level(), *record.args());
+            return match record.target() {
+                AppLog::PLAIN_TARGET => sender.plain(record.level(), *record.args()),
+                _ => sender.record(record.level(), *record.args()),
+            };
         }
         // Made before the lock is taken, since a `Display` might log.
         let text = record.args().to_string();

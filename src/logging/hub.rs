@@ -101,6 +101,16 @@ impl Hub {
         }
     }
 
+    pub(super) fn write_plain(&mut self, level: Level, pool: &str, process: u32, text: fmt::Arguments<'_>) {
+        if level <= self.settings.level {
+            let mut pieces = Vec::new();
+            let line = Line { time: Timestamp::now(), level, pool, process, text };
+            self.log.sink.encode_plain(&line, &mut |piece| pieces.push(piece));
+            pieces.into_iter().for_each(|piece| self.log.push(piece));
+            self.flush_log();
+        }
+    }
+
     fn write_line(&mut self, line: &Line<'_>) {
         let mut pieces = Vec::new();
         self.log.sink.encode(line, &mut |piece| pieces.push(piece));
@@ -114,14 +124,15 @@ impl Hub {
         self.write(level, &ident, std::process::id(), format_args!("{text}"));
     }
 
-    pub(super) fn write_access(&mut self, process: u32, line: &str) {
+    pub(super) fn write_access(&mut self, pool: &str, process: u32, values: &str) {
         let output = match &mut self.access {
             Access::Nowhere => return,
             Access::Log => &mut self.log,
             Access::Own(output) => output,
         };
         let mut pieces = Vec::new();
-        output.sink.encode_access(process, &without_control(line), &mut |piece| pieces.push(piece));
+        let line = self.settings.access_format.line(pool, process, values);
+        output.sink.encode_access(process, &line, &mut |piece| pieces.push(piece));
         pieces.into_iter().for_each(|piece| output.push(piece));
         self.flush();
     }
@@ -209,11 +220,6 @@ fn access_place(settings: &Settings) -> Option<(&Target, Option<&Path>)> {
     settings.access.as_ref().map(|target| place(target, settings))
 }
 
-/// Lines of the access log come from the process of the application, which could send others than ours.
-fn without_control(line: &str) -> std::borrow::Cow<'_, str> {
-    if line.contains(char::is_control) { line.replace(char::is_control, "?").into() } else { line.into() }
-}
-
 const LOG: &str = "log";
 const ACCESS_LOG: &str = "access log";
 /// How long to wait for a syslog daemon that is not there.
@@ -241,7 +247,11 @@ mod tests {
         }
 
         fn settings(&self, name: &str) -> Settings {
-            Settings { target: Target::File(self.path(name)), ..Settings::default() }
+            Settings {
+                target: Target::File(self.path(name)),
+                access_format: "GET $request_uri".parse().unwrap(),
+                ..Settings::default()
+            }
         }
 
         fn text(&self, name: &str) -> String {
@@ -281,14 +291,14 @@ mod tests {
         let settings = Settings { access: Some(Target::File(place.path("access"))), ..place.settings("log") };
         let mut hub = Hub::open(&settings).unwrap();
         say(&mut hub, "one");
-        hub.write_access(7, "GET one");
+        hub.write_access("blog", 7, "request_uri=one\n");
         for name in ["log", "access"] {
             fs::rename(place.path(name), place.path(&format!("{name}.1"))).unwrap();
         }
         say(&mut hub, "still old");
         hub.reopen();
         say(&mut hub, "two");
-        hub.write_access(7, "GET two");
+        hub.write_access("blog", 7, "request_uri=two\n");
         assert_eq!(place.lines("log.1"), ["[info] blog[7]: one", "[info] blog[7]: still old"]);
         assert_eq!(place.lines("log"), ["[info] blog[7]: two"]);
         assert_eq!((place.text("access.1"), place.text("access")), ("GET one\n".to_owned(), "GET two\n".to_owned()));
@@ -356,10 +366,10 @@ mod tests {
         symlink("/dev/full", place.path("access")).unwrap();
         let settings = Settings { access: Some(Target::File(place.path("access"))), ..place.settings("log") };
         let mut hub = Hub::open(&settings).unwrap();
-        hub.write_access(7, "GET lost");
+        hub.write_access("blog", 7, "request_uri=lost\n");
         fs::remove_file(place.path("access")).unwrap();
         hub.reopen();
-        hub.write_access(7, "GET kept");
+        hub.write_access("blog", 7, "request_uri=kept\n");
         assert_eq!(place.text("access"), "GET kept\n");
         assert!(place.text("log").contains("lines of the access log that were lost: 1 ("));
     }
@@ -369,9 +379,9 @@ mod tests {
         let place = Place::new();
         let settings = Settings { access: Some(Target::File(place.path("log"))), ..place.settings("log") };
         let mut hub = Hub::open(&settings).unwrap();
-        hub.write_access(7, "GET /\nforged\0");
+        hub.write_access("blog", 7, "request_uri=/\x0bforged\0\n");
         say(&mut hub, "one");
-        assert_eq!(place.lines("log"), ["GET /?forged?", "[info] blog[7]: one"]);
+        assert_eq!(place.lines("log"), ["GET /\\x0Bforged\\x00", "[info] blog[7]: one"]);
     }
 
     #[test]

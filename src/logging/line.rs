@@ -29,6 +29,14 @@ impl Line<'_> {
         out.push('\n');
     }
 
+    /// The message alone and as it is, with one line feed at its end.
+    pub(super) fn encode_plain(&self) -> Vec<u8> {
+        let mut text = self.text.to_string();
+        text.truncate(text.trim_end_matches('\n').len());
+        text.push('\n');
+        text.into_bytes()
+    }
+
     /// Appends the message alone, in the same form.
     pub(super) fn encode_text(&self, out: &mut String) {
         // A `Display` of somebody else's may fail; what it wrote until then is kept.

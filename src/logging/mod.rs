@@ -10,9 +10,11 @@
 //! Children own no target, so that opening one again, privileges and a changed root concern the supervisor only. The supervisor
 //! never waits for a target: lines that one does not take wait in memory, and then they are lost and counted.
 //!
+//! Which pool and process a line is about is said by the supervisor, which knows whose channel it came on; what comes is data.
+//!
 //! A line is `2026-11-20 18:46:14.123 +0000 [warn] blog[4711]: text`, in local time. Further lines of the same record are indented,
 //! so none of them can be taken for a record of its own, whatever an application or a peer gets into a message. Control characters
-//! are escaped.
+//! are escaped. Only where the pool's `app-log` is plain, what its application says is written as it is.
 
 pub mod access;
 mod channel;
@@ -37,6 +39,7 @@ use std::time::Duration;
 
 use log::{Level, LevelFilter};
 
+use crate::config::AppLog;
 use channel::Sender;
 use front::FRONT;
 use hub::Hub;
@@ -116,9 +119,14 @@ pub fn write(level: Level, pool: &str, process: u32, text: &str) {
     with_hub(|hub| hub.write(level, pool, process, format_args!("{text}")));
 }
 
-/// Writes a line of the access log, which a child made.
-pub fn write_access(process: u32, line: &str) {
-    with_hub(|hub| hub.write_access(process, line));
+/// Writes what an application of a child has said, as it is.
+pub fn write_plain(level: Level, pool: &str, process: u32, text: &str) {
+    with_hub(|hub| hub.write_plain(level, pool, process, format_args!("{text}")));
+}
+
+/// Writes a line of the access log about a child of a pool, with the values that it has sent.
+pub fn write_access(pool: &str, process: u32, values: &str) {
+    with_hub(|hub| hub.write_access(pool, process, values));
 }
 
 /// Writes what a child of a pool says, as far as it is there, but no more than `allowance`, so that others get their turn. Look
@@ -127,13 +135,15 @@ pub fn pass_on(reader: &mut Reader, pool: &str, process: u32, allowance: &mut Al
     while let Some(message) = reader.read(allowance) {
         match message {
             Message::Record { level, text } => write(level, pool, process, &text),
-            Message::Access { line } => write_access(process, &line),
+            Message::Plain { level, text } => write_plain(level, pool, process, &text),
+            Message::Access { values } => write_access(pool, process, &values),
         }
     }
 }
 
 /// The same for a child's stray output.
-pub fn pass_on_lines(lines: &mut Lines, level: Level, pool: &str, process: u32, allowance: &mut Allowance) {
+pub fn pass_on_lines(lines: &mut Lines, (level, form): (Level, AppLog), pool: &str, process: u32, allowance: &mut Allowance) {
+    let write = if form == AppLog::Plain { write_plain } else { write };
     lines.read_some(allowance).iter().for_each(|line| write(level, pool, process, line));
 }
 
@@ -171,11 +181,11 @@ pub fn send_to(socket: OwnedFd, level: LevelFilter) -> io::Result<()> {
     Ok(())
 }
 
-/// Adds a line to the access log, without a line feed, from a child or from a process without a supervisor.
-pub fn access(line: &str) {
+/// Adds a line with these values ([`access::Format::values`]) to the access log, from a child or from a process without a supervisor.
+pub fn access(values: &str) {
     match FRONT.sender() {
-        Some(sender) => sender.access(line),
-        None => write_access(std::process::id(), line),
+        Some(sender) => sender.access(values),
+        None => write_access("-", std::process::id(), values),
     }
 }
 

@@ -164,6 +164,8 @@ mod tests {
     impl Sink for Script {
         fn encode(&self, _line: &Line<'_>, _add: &mut dyn FnMut(Vec<u8>)) {}
 
+        fn encode_plain(&self, _line: &Line<'_>, _add: &mut dyn FnMut(Vec<u8>)) {}
+
         fn encode_access(&self, _process: u32, _line: &str, _add: &mut dyn FnMut(Vec<u8>)) {}
 
         fn write(&mut self, piece: &[u8]) -> io::Result<usize> {

@@ -4,6 +4,8 @@ use std::str::FromStr;
 
 use log::LevelFilter;
 
+use super::access::Format;
+
 /// What is logged, and where it goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
@@ -19,6 +21,8 @@ pub struct Settings {
     pub syslog_socket: PathBuf,
     /// Where the access log goes, if there is one.
     pub access: Option<Target>,
+    /// What its lines have.
+    pub access_format: Format,
 }
 
 impl Default for Settings {
@@ -30,6 +34,7 @@ impl Default for Settings {
             facility: Facility::default(),
             syslog_socket: PathBuf::from("/dev/log"),
             access: None,
+            access_format: Format::default(),
         }
     }
 }

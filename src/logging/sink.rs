@@ -8,6 +8,9 @@ pub(super) trait Sink: Send {
     /// Gives the pieces that the line is written in.
     fn encode(&self, line: &Line<'_>, add: &mut dyn FnMut(Vec<u8>));
 
+    /// The same for a text that is written as it is.
+    fn encode_plain(&self, line: &Line<'_>, add: &mut dyn FnMut(Vec<u8>));
+
     /// Gives the pieces that a line of the access log is written in. It has its form already.
     fn encode_access(&self, process: u32, line: &str, add: &mut dyn FnMut(Vec<u8>));
 

@@ -22,6 +22,10 @@ impl<W: Write + AsFd + Send> Sink for Stream<W> {
         add(encode_line(line));
     }
 
+    fn encode_plain(&self, line: &Line<'_>, add: &mut dyn FnMut(Vec<u8>)) {
+        add(line.encode_plain());
+    }
+
     fn encode_access(&self, _process: u32, line: &str, add: &mut dyn FnMut(Vec<u8>)) {
         add([line.as_bytes(), b"\n"].concat());
     }

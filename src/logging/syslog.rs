@@ -89,6 +89,11 @@ impl Sink for Syslog {
         }
     }
 
+    /// A message has a head in any case, but not the pool's name.
+    fn encode_plain(&self, line: &Line<'_>, add: &mut dyn FnMut(Vec<u8>)) {
+        self.encode(&Line { pool: &self.form.ident, ..*line }, add);
+    }
+
     fn encode_access(&self, process: u32, line: &str, add: &mut dyn FnMut(Vec<u8>)) {
         let tag = Tag { time: Timestamp::now(), pool: None, process };
         for piece in pieces(line, self.max_len - MAX_HEAD_LEN) {

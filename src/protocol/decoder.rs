@@ -73,6 +73,19 @@ impl Decoder {
         &self.buffer[self.start..self.end]
     }
 
+    /// Bytes of memory that it keeps.
+    pub fn memory(&self) -> usize {
+        self.buffer.len()
+    }
+
+    /// Keeps no more memory than the record that is incomplete needs: the buffer may have been made for longer ones.
+    pub fn shrink(&mut self) {
+        let needed = if self.is_empty() { 0 } else { self.pending_len() };
+        if needed < self.buffer.len() {
+            self.grow(needed);
+        }
+    }
+
     /// Gives the buffer away if nothing is in it, so that it can serve another connection.
     pub fn take_buffer(&mut self) -> Option<Vec<u8>> {
         if !self.is_empty() || self.buffer.is_empty() {
@@ -188,6 +201,20 @@ mod tests {
             }
         }
         assert_eq!(decoder.buffer.len(), LARGE_BUFFER_LEN);
+    }
+
+    #[test]
+    fn a_buffer_that_shrinks_keeps_what_is_unread_and_goes_on() {
+        let (stream, expected) = mixed_stream();
+        for chunk in [1, 7, 1000, 70_000] {
+            let (mut decoder, mut records) = (Decoder::new(), Vec::new());
+            for piece in stream.chunks(chunk) {
+                feed_and_drain(&mut decoder, piece, |_, record| records.push(record));
+                decoder.shrink();
+                assert!(decoder.memory() <= MAX_RECORD_LEN && (decoder.memory() > 0 || decoder.is_empty()));
+            }
+            assert_eq!(records, expected, "chunks of {chunk}");
+        }
     }
 
     #[test]

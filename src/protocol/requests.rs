@@ -55,6 +55,11 @@ impl<T> Requests<T> {
         self.kept.iter()
     }
 
+    /// The same, to be changed.
+    pub fn values_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.kept.iter_mut()
+    }
+
     /// Keeps this from now on, and returns what was kept before.
     pub fn insert(&mut self, id: RequestId, kept: T) -> Option<T> {
         if let Some(before) = self.get_mut(id) {

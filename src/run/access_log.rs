@@ -18,10 +18,14 @@ pub fn validate(config: &Config) -> Result<(), config::Error> {
 }
 
 /// What is to be told of the answers of this process, if there is an access log.
-pub fn journal(config: &Config, pool: &str) -> Option<Arc<dyn Journal>> {
+pub fn journal(config: &Config) -> Option<Arc<dyn Journal>> {
     config.access_log.as_ref()?;
-    let format = format_of(config).unwrap_or_default(); // It was validated before anything was started.
-    Some(Arc::new(AccessLog { format, pool: pool.to_owned(), process: std::process::id() }))
+    Some(Arc::new(AccessLog { format: format(config) }))
+}
+
+/// The form of its lines.
+pub fn format(config: &Config) -> Format {
+    format_of(config).unwrap_or_default() // It was validated before anything was started.
 }
 
 fn format_of(config: &Config) -> Result<Format, FormatError> {
@@ -31,18 +35,14 @@ fn format_of(config: &Config) -> Result<Format, FormatError> {
 #[derive(Debug)]
 struct AccessLog {
     format: Format,
-    pool: String,
-    process: u32,
 }
 
 impl Journal for AccessLog {
     fn note(&self, answered: &Answered<'_>) {
         let param = |name: &[u8]| answered.params.get(name);
-        logging::access(&self.format.line(&Entry {
+        logging::access(&self.format.values(&Entry {
             param: &param,
             time: Timestamp::now(),
-            pool: &self.pool,
-            process: self.process,
             request_id: answered.request_id,
             status: answered.status,
             body_bytes_sent: answered.body_sent,

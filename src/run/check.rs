@@ -6,9 +6,9 @@ use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::parent_id;
 use std::path::Path;
-use std::thread;
 
 use super::error::Error;
+use super::import_limit::ImportLimit;
 use super::{access_log, loading, log_settings, privileges, warnings};
 use crate::config::{self, Config, ListenAddress};
 use crate::daemon::PidFile;
@@ -115,20 +115,10 @@ fn import(pool: &config::Pool, parent: u32, teller: &UnixStream) -> Result<(), E
         process::exit_now(process::EX_OSERR);
     }
     loading::enter(pool)?;
-    limit_import(pool, teller.try_clone()?)?;
+    let verdict = teller.try_clone()?;
+    let limit = ImportLimit::start(pool, move |error| conclude(&verdict, report(&error.into())))?;
     let interpreter = loading::start(pool)?;
-    interpreter.load(&pool.app)?;
+    limit.load(&interpreter, pool)?;
     interpreter.flush_output();
     Ok(())
-}
-
-fn limit_import(pool: &config::Pool, teller: UnixStream) -> io::Result<()> {
-    let (app, limit) = (pool.app.to_string(), pool.startup_timeout);
-    let watchdog = thread::Builder::new().name("pyfcgid-limit".to_owned()).spawn(move || {
-        thread::sleep(limit);
-        let seconds = limit.as_secs_f64();
-        drop(writeln!(io::stderr(), "pyfcgid: the import of {app} did not end within startup-timeout ({seconds} s)"));
-        conclude(&teller, process::EX_SOFTWARE)
-    });
-    watchdog.map(drop)
 }

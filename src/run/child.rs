@@ -10,6 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::error::Error;
+use super::import_limit::ImportLimit;
 use super::{access_log, loading, settings};
 use crate::config::{self, Config};
 use crate::event_loop::{self, EventLoop, Passage, SharedLoop};
@@ -40,12 +41,16 @@ fn live(pool: &config::Pool, config: &Config, inherited: Inherited) -> u8 {
     match served {
         Ok(()) => 0,
         Err(error) => {
-            let report = Report::Failed { code: error.exit_code(), text: error.text() };
-            // Without a supervisor there is nobody to tell.
-            drop((&link).write_all(&report.encode()));
+            report_failure(&link, &error);
             error.exit_code()
         }
     }
+}
+
+fn report_failure(mut link: &UnixStream, error: &Error) {
+    let report = Report::Failed { code: error.exit_code(), text: error.text() };
+    // Without a supervisor there is nobody to tell.
+    drop(link.write_all(&report.encode()));
 }
 
 fn keep_what_is_needed(
@@ -80,11 +85,16 @@ fn serve(
     super::privileges::confine(pool)?;
     end_with_the_supervisor(link)?;
     loading::enter(pool)?;
+    let reports = link.try_clone()?;
+    let limit = ImportLimit::start(pool, move |error| {
+        report_failure(&reports, &error.into());
+        sys::process::exit_now(EX_SOFTWARE)
+    })?;
     let interpreter = loading::start(pool)?;
-    interpreter.capture_output()?;
+    interpreter.capture_output(pool.stdout_level, pool.stderr_level, pool.app_log)?;
     // An application's own processes may live longer than this one, and must not keep the addresses from the next.
     sys::fork::withhold([listeners, &passage].concat())?;
-    let application = interpreter.load(&pool.app);
+    let application = limit.load(&interpreter, pool);
     if sys::fork::is_fork() {
         sys::fork::end("a process that was forked during the import came back from it and is ended\n", 0);
     }
@@ -97,8 +107,9 @@ fn serve(
     let controls = [link.try_clone()?, signals];
     let controls = controls.map(|control| control.set_nonblocking(true).map(|()| mio::net::UnixStream::from_std(control)));
     let controls = controls.into_iter().collect::<Result<Vec<_>, _>>()?;
-    let of_loop = settings::of_loop(pool, access_log::journal(config, &pool.name));
-    let event_loop = EventLoop::new(listeners, controls, Some(passage), queue, of_loop)?;
+    let of_loop = settings::of_loop(pool, access_log::journal(config));
+    let event_loop =
+        EventLoop::new(listeners, controls, Some(passage), queue, of_loop)?.with_uploads_memory(pool.uploads_memory);
     let event_loop = Arc::new(SharedLoop::new(event_loop));
     let source: Arc<dyn Source> = Arc::<SharedLoop>::clone(&event_loop);
     let worker = worker.with_source(source);
@@ -169,7 +180,7 @@ fn adopt(pool: &config::Pool, numbers: &[RawFd]) -> Result<(Vec<event_loop::List
         let descriptor = sys::fd::inherited(*number).map_err(|_| BindError::NotListening(*number))?;
         let listener = Listener::adopt(descriptor)?;
         names.extend(listener.tcp_address().map(|address| address.to_string()));
-        listeners.push(event_loop::Listener::try_from(listener)?);
+        listeners.push(event_loop::Listener::try_from(listener)?.allowing(pool.allowed_clients.clone()));
     }
     let is_tcp = |address: &&config::ListenAddress| matches!(address, config::ListenAddress::Tcp { .. });
     names.extend(pool.listen.iter().filter(|address| !is_tcp(address)).map(ToString::to_string));

@@ -26,7 +26,8 @@ pub fn enter(pool: &config::Pool) -> Result<(), Error> {
         );
     }
     let wanted = pool.max_connections as u64 + DESCRIPTORS_BESIDE_CONNECTIONS;
-    let limit = sys::fd::raise_limit(wanted)?;
+    // A body on each connection may be in a file; where those cannot be made it stays in memory, or is refused.
+    let limit = sys::fd::raise_limit(wanted + pool.max_connections as u64)?;
     if limit < wanted {
         log::warn!(
             "only {limit} descriptors are allowed, too few for max-connections = {} (see ulimit -n)",

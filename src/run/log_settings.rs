@@ -1,5 +1,6 @@
 //! What the configuration says of the log, in the log's own terms.
 
+use super::access_log;
 use crate::config::{Config, LogTarget};
 use crate::logging::{Settings, Target};
 
@@ -13,6 +14,7 @@ pub fn of(config: &Config) -> Settings {
         facility: config.syslog_facility.to_string().parse().unwrap_or_default(),
         syslog_socket: config.syslog_socket.clone(),
         access: config.access_log.as_ref().map(target),
+        access_format: access_log::format(config),
     }
 }
 

@@ -9,12 +9,14 @@ use crate::client;
 use crate::config::Config;
 use crate::supervisor::Wish;
 use crate::sys::identity::Identity;
+use crate::sys::signal;
 
 mod access_log;
 mod check;
 mod child;
 mod control;
 mod error;
+mod import_limit;
 mod loading;
 mod log_settings;
 mod privileges;
@@ -23,6 +25,7 @@ mod settings;
 
 /// Does what the command line says, and returns the process's exit code (sysexits.h).
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    signal::fail_instead();
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     let code = match parse(&arguments) {
         Ok(Command::Serve(config)) => serve::run(arguments, config),

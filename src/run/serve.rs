@@ -12,6 +12,7 @@ use super::{access_log, child, log_settings, parse, privileges, warnings};
 use crate::cli::Command;
 use crate::config::{self, Config};
 use crate::daemon::{self, PidFile, Readiness, Side};
+use crate::listener::Patience;
 use crate::logging;
 use crate::service::{self, notify::Notifier};
 use crate::supervisor::{ControlSocket, Failure, HangUp, Inheritance, Inherited, Program, Successor, Supervisor, Surroundings};
@@ -105,7 +106,7 @@ impl Server {
         let control = config.control_socket.as_deref().map(|path| {
             match inheritance.as_ref().and_then(|inheritance| inheritance.control) {
                 Some(number) => ControlSocket::adopt(number, path),
-                None => ControlSocket::bind(path, config.control_socket_mode),
+                None => ControlSocket::bind(path, config.control_socket_mode, Patience::AMoment),
             }
         });
         let surroundings = Surroundings { control: control.transpose()?, hang_up, manager };

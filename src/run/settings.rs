@@ -56,6 +56,7 @@ pub fn of_bridge(pool: &config::Pool) -> wsgi::Settings {
         mount: pool.mount.clone(),
         remote_user: pool.remote_user,
         errors: pool.errors,
+        app_log: pool.app_log,
         abort: pool.abort,
         sendfile_header: pool.sendfile_header.clone(),
         multithread: pool.threads > 1,

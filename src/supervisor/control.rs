@@ -9,7 +9,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
 use crate::config::EX_USAGE;
-use crate::listener::{BindError, Listener};
+use crate::listener::{Access, BindError, Listener, Patience};
 use crate::sys;
 
 /// What a client asks for.
@@ -63,8 +63,9 @@ impl ControlSocket {
     ///
     /// # Errors
     /// [`BindError`].
-    pub fn bind(path: &Path, mode: u32) -> Result<Self, BindError> {
-        Self::of(Listener::bind_unix(path, mode, BACKLOG)?, path)
+    pub fn bind(path: &Path, mode: u32, patience: Patience) -> Result<Self, BindError> {
+        let access = Access { mode, user: None, group: None };
+        Self::of(Listener::bind_unix(path, access, BACKLOG, patience)?, path)
     }
 
     /// Takes it over from the program before this one.
@@ -73,7 +74,7 @@ impl ControlSocket {
     /// [`BindError`].
     pub fn adopt(descriptor: RawFd, path: &Path) -> Result<Self, BindError> {
         let descriptor = sys::fd::inherited(descriptor).map_err(|_| BindError::NotListening(descriptor))?;
-        Self::of(Listener::adopt_unix(descriptor, path)?, path)
+        Self::of(Listener::adopt_unix(descriptor, None, path)?, path)
     }
 
     fn of(listener: Listener, path: &Path) -> Result<Self, BindError> {

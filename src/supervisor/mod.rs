@@ -32,7 +32,7 @@ pub use reexec::{Inheritance, Successor};
 
 use children::{ChildId, Outcome};
 use pool::{RunningPool, Service};
-use process::Process;
+use process::{Process, USUAL_VOICES};
 use reexec::Trial;
 use reload::Reload;
 use sockets::{Passage, Sockets};
@@ -317,7 +317,10 @@ impl<'a> Supervisor<'a> {
     fn listen_to_leaving(&mut self) {
         self.leaving.retain_mut(|process| {
             let is_over = process.reap().is_some();
-            drop(if is_over { process.listen_to_last_words("-") } else { process.listen("-", 1) });
+            drop(match is_over {
+                true => process.listen_to_last_words("-", USUAL_VOICES),
+                false => process.listen("-", USUAL_VOICES, 1),
+            });
             !is_over
         });
     }

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use super::children::{Action, ChildId, Children, Failure, Generation, Outcome, Policy, Said, Stop};
-use super::process::{ChildEnds, Process};
+use super::process::{ChildEnds, Process, Voices};
 use super::sockets::{self, Passage, Sockets};
 use super::{Inherited, Program};
 use crate::config::{self, Config};
@@ -193,6 +193,7 @@ impl RunningPool {
     /// The same for one child, which may also take the commands that wait for it.
     pub fn listen_to(&mut self, id: ChildId, now: Instant) {
         let share = self.processes.values().filter(|process| process.is_resting()).count().max(1);
+        let voices = voices(self.settings());
         let Some(process) = self.processes.get_mut(&id) else {
             return;
         };
@@ -200,8 +201,8 @@ impl RunningPool {
         // In this order: what a child said before its end is read after its end is known.
         let exit = process.reap();
         let heard = match exit {
-            Some(_) => process.listen_to_last_words(&self.name),
-            None => process.listen(&self.name, u32::try_from(share).unwrap_or(u32::MAX)),
+            Some(_) => process.listen_to_last_words(&self.name, voices),
+            None => process.listen(&self.name, voices, u32::try_from(share).unwrap_or(u32::MAX)),
         };
         for report in heard.reports {
             self.handle_report(id, report, now);
@@ -353,6 +354,10 @@ impl RunningPool {
             }
         }
     }
+}
+
+fn voices(settings: &config::Pool) -> Voices {
+    [settings.stdout_level, settings.stderr_level].map(|level| (level, settings.app_log))
 }
 
 fn policy(settings: &config::Pool) -> Policy {

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use log::Level;
 
+use crate::config::AppLog;
 use crate::link::{self, Command, Numbers, Report, Reports};
 use crate::logging::{self, Allowance, Lines, Reader};
 use crate::sys::poll::Interest;
@@ -76,6 +77,12 @@ pub struct Descriptors {
     /// Stdout and stderr, -1 if it has ended.
     pub output: [RawFd; 2],
 }
+
+/// How stray output is written to the log, stdout's and stderr's.
+pub type Voices = [(Level, AppLog); 2];
+
+/// How it is for who has no settings.
+pub const USUAL_VOICES: Voices = [(Level::Info, AppLog::Decorated), (Level::Warn, AppLog::Decorated)];
 
 impl Process {
     /// Forks a child that runs `boot` with its ends and never comes back.
@@ -177,14 +184,14 @@ impl Process {
 
     /// What it has to say, but not so much that others have to wait: a channel that has more is left alone for some time, `share`
     /// times as long as for one such child. So those that write as quickly as they can take a part of a processor together.
-    pub fn listen(&mut self, pool: &str, share: u32) -> Heard {
+    pub fn listen(&mut self, pool: &str, voices: Voices, share: u32) -> Heard {
         let begin = Instant::now();
         if self.rests_until.is_some_and(|until| until > begin) {
             return Heard::default();
         }
         self.rests_until = None;
         let (heard, link_has_more) = self.read_reports(begin);
-        if self.copy_log(pool, Allowance::of_a_turn) || link_has_more {
+        if self.copy_log(pool, voices, Allowance::of_a_turn) || link_has_more {
             let end = Instant::now();
             self.rests_until = Some(end + (end.duration_since(begin) * REST * share).min(LONGEST_REST));
         }
@@ -192,8 +199,8 @@ impl Process {
     }
 
     /// The same for a process that has ended: all that it has left.
-    pub fn listen_to_last_words(&mut self, pool: &str) -> Heard {
-        self.copy_log(pool, Allowance::of_last_words);
+    pub fn listen_to_last_words(&mut self, pool: &str, voices: Voices) -> Heard {
+        self.copy_log(pool, voices, Allowance::of_last_words);
         let mut last = Heard::default();
         // As much as the link holds.
         for _ in 0..ROUNDS_AT_THE_END {
@@ -207,15 +214,15 @@ impl Process {
     }
 
     /// Writes its log records and its stray output to the log; whether there is more.
-    fn copy_log(&mut self, pool: &str, allowance: impl Fn() -> Allowance) -> bool {
+    fn copy_log(&mut self, pool: &str, voices: Voices, allowance: impl Fn() -> Allowance) -> bool {
         let process = self.id.number().cast_unsigned();
         let mut turn = allowance();
         logging::pass_on(&mut self.log, pool, process, &mut turn);
         let mut has_more = turn.is_used_up();
-        for (output, level) in self.output.iter_mut().zip([Level::Info, Level::Warn]) {
+        for (output, voice) in self.output.iter_mut().zip(voices) {
             let Some(lines) = output else { continue };
             let mut turn = allowance();
-            logging::pass_on_lines(lines, level, pool, process, &mut turn);
+            logging::pass_on_lines(lines, voice, pool, process, &mut turn);
             has_more |= turn.is_used_up();
             if lines.is_at_end() {
                 *output = None;

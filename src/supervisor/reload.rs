@@ -24,7 +24,7 @@ use super::pool::{RunningPool, Service};
 use super::sockets::{Passage, Sockets};
 use super::{Phase, Supervisor, passage};
 use crate::config::{self, Config};
-use crate::listener::BindError;
+use crate::listener::{BindError, Patience};
 use crate::logging::{self, with_causes};
 use crate::sys::process::EX_OSERR;
 
@@ -109,7 +109,7 @@ impl Supervisor<'_> {
         let Some(path) = self.control.as_ref().map(ControlSocket::path).filter(|path| !path.exists()) else {
             return;
         };
-        match ControlSocket::bind(path, self.config.control_socket_mode) {
+        match ControlSocket::bind(path, self.config.control_socket_mode, Patience::None) {
             Ok(control) => {
                 log::warn!("the control socket {} was gone and is there again", path.display());
                 self.control = Some(control);

@@ -1,11 +1,10 @@
 //! The listening sockets of a pool, by address. A reload keeps those that stay, in whichever pool they were.
 
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
-use std::path::Path;
 use std::rc::Rc;
 
 use crate::config::{self, ListenAddress};
-use crate::listener::{BindError, Listener};
+use crate::listener::{Access, BindError, Listener, Patience};
 use crate::logging::with_causes;
 use crate::sys::{self, identity};
 
@@ -21,10 +20,11 @@ impl Sockets {
     /// [`BindError`], without any socket left behind.
     pub fn bind(settings: &config::Pool, known: &Self) -> Result<Self, BindError> {
         let mut sockets = Self::default();
+        let patience = if known.0.is_empty() { Patience::AMoment } else { Patience::None };
         for address in &settings.listen {
             let listeners = match known.find(address) {
                 Some(listeners) if are_in_place(address, listeners)? => Rc::clone(listeners),
-                _ => Rc::new(bind(address, settings)?),
+                _ => Rc::new(bind(address, settings, patience)?),
             };
             sockets.0.push((address.clone(), listeners));
         }
@@ -47,14 +47,14 @@ impl Sockets {
     /// # Errors
     /// [`BindError::NotListening`].
     pub fn adopt(&mut self, address: ListenAddress, descriptors: &[RawFd]) -> Result<(), BindError> {
-        let adopted = descriptors.iter().map(|number| {
-            let descriptor = sys::fd::inherited(*number).map_err(|_| BindError::NotListening(*number))?;
-            match &address {
-                ListenAddress::Unix(path) => Listener::adopt_unix(descriptor, path),
-                _ => Listener::adopt(descriptor),
+        let inherited = |number: &RawFd| sys::fd::inherited(*number).map_err(|_| BindError::NotListening(*number));
+        let listeners = match (&address, descriptors) {
+            (ListenAddress::Unix(path), [socket, pinned @ ..]) => {
+                let pinned = pinned.first().map(inherited).transpose()?;
+                vec![Listener::adopt_unix(inherited(socket)?, pinned, path)?]
             }
-        });
-        let listeners = adopted.collect::<Result<Vec<_>, _>>()?;
+            _ => descriptors.iter().map(|number| Listener::adopt(inherited(number)?)).collect::<Result<_, _>>()?,
+        };
         self.0.push((address, Rc::new(listeners)));
         Ok(())
     }
@@ -94,9 +94,10 @@ impl Sockets {
         self.0.iter().flat_map(|(_, listeners)| listeners.iter().filter(|listener| listener.is_open()).map(AsRawFd::as_raw_fd))
     }
 
-    /// Each address with its descriptors.
+    /// Each address with what [`Self::adopt`] takes of it.
     pub fn by_address(&self) -> impl Iterator<Item = (&ListenAddress, Vec<RawFd>)> {
-        self.0.iter().map(|(address, listeners)| (address, listeners.iter().map(AsRawFd::as_raw_fd).collect()))
+        let descriptors = |listener: &Listener| std::iter::once(listener.as_raw_fd()).chain(listener.pin());
+        self.0.iter().map(move |(address, listeners)| (address, listeners.iter().flat_map(descriptors).collect()))
     }
 
     /// The addresses as they were written, but with the port that the system chose where 0 was.
@@ -109,14 +110,13 @@ impl Sockets {
     }
 }
 
-fn bind(address: &ListenAddress, settings: &config::Pool) -> Result<Vec<Listener>, BindError> {
+fn bind(address: &ListenAddress, settings: &config::Pool, patience: Patience) -> Result<Vec<Listener>, BindError> {
     let backlog = settings.backlog;
     match address {
-        ListenAddress::Tcp { host, port } => Listener::bind_tcp(host, *port, backlog),
+        ListenAddress::Tcp { host, port } => Listener::bind_tcp(host, *port, backlog, patience),
         ListenAddress::Unix(path) => {
-            let listener = Listener::bind_unix(path, settings.socket_mode, backlog)?;
-            give(path, settings)?;
-            Ok(vec![listener])
+            let access = access_of(address, settings)?;
+            Ok(vec![Listener::bind_unix(path, access, backlog, patience)?])
         }
         ListenAddress::Fd(number) => {
             let descriptor = sys::fd::inherited(*number).map_err(|_| BindError::NotListening(*number))?;
@@ -135,12 +135,10 @@ fn follow(address: &ListenAddress, listener: &Listener, old: &config::Pool, new:
     if old.socket_mode != new.socket_mode {
         listener.set_mode(new.socket_mode)?;
     }
-    match address {
-        ListenAddress::Unix(path) if (&old.socket_owner, &old.socket_group) != (&new.socket_owner, &new.socket_group) => {
-            give(path, new)
-        }
-        _ => Ok(()),
+    if (&old.socket_owner, &old.socket_group) != (&new.socket_owner, &new.socket_group) {
+        listener.set_owner(access_of(address, new)?)?;
     }
+    Ok(())
 }
 
 fn are_in_place(address: &ListenAddress, listeners: &[Listener]) -> Result<bool, BindError> {
@@ -156,15 +154,11 @@ fn are_in_place(address: &ListenAddress, listeners: &[Listener]) -> Result<bool,
     Ok(false)
 }
 
-fn give(path: &Path, settings: &config::Pool) -> Result<(), BindError> {
-    let refused = |reason| BindError::Owner { path: path.to_owned(), reason };
-    let id = |found: Result<Option<u32>, identity::Error>| found.map_err(|error| refused(error.to_string()));
-    let user = id(settings.socket_owner.as_deref().map(identity::user_id).transpose())?;
-    let group = id(settings.socket_group.as_deref().map(identity::group_id).transpose())?;
-    match (user, group) {
-        (None, None) => Ok(()),
-        _ => identity::chown_path(path, user, group).map_err(|error| refused(error.to_string())),
-    }
+fn access_of(address: &ListenAddress, settings: &config::Pool) -> Result<Access, BindError> {
+    let refused = |error: identity::Error| BindError::Owner { address: address.to_string(), reason: error.to_string() };
+    let user = settings.socket_owner.as_deref().map(identity::user_id).transpose().map_err(refused)?;
+    let group = settings.socket_group.as_deref().map(identity::group_id).transpose().map_err(refused)?;
+    Ok(Access { mode: settings.socket_mode, user, group })
 }
 
 /// A pair of connected sockets through which the children of a pool hand connections over.

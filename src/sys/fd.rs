@@ -102,6 +102,15 @@ pub fn replace_standard(descriptor: BorrowedFd<'_>, number: RawFd) -> io::Result
     check(unsafe { libc::dup2(descriptor.as_raw_fd(), number) })
 }
 
+/// Sets the permission bits that the file of a Unix socket gets when the socket is bound, unless the umask takes some away.
+///
+/// # Errors
+/// Those of fchmod(2).
+pub fn set_mode(socket: &impl AsRawFd, mode: u32) -> io::Result<()> {
+    // SAFETY: fchmod touches no memory.
+    check(unsafe { libc::fchmod(socket.as_raw_fd(), mode) })
+}
+
 /// Another descriptor for what `number` is open on, close-on-exec.
 ///
 /// # Errors

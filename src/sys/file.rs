@@ -1,46 +1,513 @@
-//! Files that stand in directories where others may write, too.
+//! Files whose names others may change under our hands: each is reached once, and from then on by descriptor.
 
-use std::ffi::CString;
-use std::fs::{File, OpenOptions};
-use std::io;
-use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::collections::VecDeque;
+use std::ffi::{CString, OsStr, OsString};
+use std::fs::{File, Metadata};
+use std::io::{self, ErrorKind, Read};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::path::{Component, Path, PathBuf};
 
-/// Opens what is at `path` itself: not what a symbolic link there points to, and without waiting for the other end of a named pipe.
+/// A name in a directory that is held by descriptor: whoever swaps a directory on the way to it later moves nothing here.
 ///
-/// # Errors
-/// Those of open(2): `ELOOP` for a symbolic link.
-pub fn open_unfollowed(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
-    options.custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY).open(path)
+/// Root follows only symbolic links that are root's own (and those of /proc, which nobody can make): any other on the way was perhaps
+/// put there to have root open, change or remove a file of the choice of whoever did.
+#[derive(Debug)]
+pub struct Place {
+    directory: File,
+    name: CString,
+    /// The name is a link of /proc, which has no target to walk to.
+    is_of_proc: bool,
+    /// The first directory on the way in which somebody else can exchange names.
+    exposed: Option<PathBuf>,
+    /// Whether others can make names in the last directory.
+    is_shared: bool,
 }
 
-/// Whether this process could make a file at `path`, where none is. Makes nothing.
+/// What becomes of a symbolic link at the end of a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Last {
+    /// It is what is meant.
+    Keep,
+    /// What it points to is meant.
+    Follow,
+}
+
+impl Place {
+    /// Walks to the directory of `path`, which must be there; what has the name there need not.
+    ///
+    /// # Errors
+    /// Those of open(2); for a link that must not be followed, an error that says so.
+    pub fn find(path: &Path, last: Last) -> io::Result<Self> {
+        Walk::along(path)?.resolve(last)
+    }
+
+    /// The directory in which others than root and this user can exchange names, the first one on the way.
+    pub fn exposed(&self) -> Option<&Path> {
+        self.exposed.as_deref()
+    }
+
+    /// The same place again.
+    ///
+    /// # Errors
+    /// When there are too many descriptors.
+    pub fn try_clone(&self) -> io::Result<Self> {
+        let (directory, name) = (self.directory.try_clone()?, self.name.clone());
+        Ok(Self { directory, name, exposed: self.exposed.clone(), ..*self })
+    }
+
+    /// What has the name now, itself and not what it points to: a descriptor that is good for asking only.
+    ///
+    /// # Errors
+    /// Those of open(2).
+    pub fn pin(&self) -> io::Result<File> {
+        self.open_at(libc::O_PATH | libc::O_NOFOLLOW, 0)
+    }
+
+    /// Whether the name is still that of this open file.
+    pub fn is_of(&self, file: &File) -> bool {
+        let found = self.pin().and_then(|found| found.metadata());
+        matches!((found, file.metadata()), (Ok(found), Ok(open)) if is_same(&found, &open))
+    }
+
+    /// Opens what has the name for reading and writing, without waiting for anybody.
+    ///
+    /// # Errors
+    /// Those of open(2): `ELOOP` for a symbolic link.
+    pub fn open(&self) -> io::Result<File> {
+        self.open_at(libc::O_RDWR | libc::O_NOFOLLOW, 0)
+    }
+
+    /// The same for reading only.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn open_to_read(&self) -> io::Result<File> {
+        self.open_at(libc::O_RDONLY | libc::O_NOFOLLOW, 0)
+    }
+
+    /// Makes a file with these permission bits, where nothing is.
+    ///
+    /// # Errors
+    /// Those of open(2).
+    pub fn create(&self, mode: u32) -> io::Result<File> {
+        self.open_at(libc::O_RDWR | libc::O_CREAT | libc::O_EXCL, mode)
+    }
+
+    /// Opens a file to append to, and makes it if it is not there and `mode` is given. In a directory where others can make names it has
+    /// to be a file of one name: another one could be that of a file elsewhere.
+    ///
+    /// # Errors
+    /// Those of open(2), and when it could be somebody else's file.
+    pub fn open_to_append(&self, mode: Option<u32>) -> io::Result<File> {
+        let follow = if self.is_of_proc { 0 } else { libc::O_NOFOLLOW };
+        let create = if mode.is_some() { libc::O_CREAT } else { 0 };
+        let file = self.open_at(libc::O_WRONLY | libc::O_APPEND | create | follow, mode.unwrap_or(0))?;
+        let is_told_apart = !self.is_shared || !is_root() || self.is_of_proc || self.is_only_name_of(&file);
+        if is_told_apart { Ok(file) } else { Err(io::Error::other(OTHER_FILE)) }
+    }
+
+    fn is_only_name_of(&self, file: &File) -> bool {
+        let found = self.pin().and_then(|found| found.metadata());
+        let is_linked_once = |found: &Metadata| !found.is_file() || found.nlink() == 1;
+        matches!((found, file.metadata()), (Ok(found), Ok(open)) if is_same(&found, &open) && is_linked_once(&found))
+    }
+
+    /// Whether this process could make a file of this name, where none is. Makes nothing.
+    ///
+    /// # Errors
+    /// What making it would say of the directory.
+    pub fn may_create(&self) -> io::Result<()> {
+        let directory = self.directory.as_raw_fd();
+        // SAFETY: the literal ends in NUL and outlives the call.
+        check(unsafe { libc::faccessat(directory, c".".as_ptr(), libc::W_OK | libc::X_OK, libc::AT_EACCESS) }).map(drop)
+    }
+
+    /// Removes the name if it is that of this file. What somebody else has put there meanwhile stays.
+    ///
+    /// # Errors
+    /// Those of rename(2) and unlink(2); `NotFound` when there is something else or nothing.
+    pub fn remove(&self, file: &File) -> io::Result<()> {
+        if !self.is_of(file) {
+            return Err(ErrorKind::NotFound.into());
+        }
+        // The name may be another's by now, and unlink(2) knows only names: so it gets one that nobody else uses.
+        let aside = [b".", self.name.as_bytes(), format!(".{}.gone", std::process::id()).as_bytes()].concat();
+        let aside = Self { name: CString::new(aside)?, ..self.try_clone()? };
+        self.rename(&aside, 0)?;
+        if aside.is_of(file) {
+            let (directory, name) = (aside.directory.as_raw_fd(), &aside.name);
+            // SAFETY: the name ends in NUL and outlives the call.
+            return check(unsafe { libc::unlinkat(directory, name.as_ptr(), 0) }).map(drop);
+        }
+        aside.rename(self, libc::RENAME_NOREPLACE)?;
+        Err(ErrorKind::NotFound.into())
+    }
+
+    fn rename(&self, to: &Self, flags: libc::c_uint) -> io::Result<()> {
+        let [from, onto] = [self, to].map(|place| place.directory.as_raw_fd());
+        // SAFETY: both names end in NUL and outlive the call.
+        check(unsafe { libc::renameat2(from, self.name.as_ptr(), onto, to.name.as_ptr(), flags) }).map(drop)
+    }
+
+    /// A path of this name that leads nowhere else, whoever swaps what on the way, as long as this value lives.
+    pub fn by_descriptor(&self) -> PathBuf {
+        descriptor_path(&self.directory).join(OsStr::from_bytes(self.name.as_bytes()))
+    }
+
+    fn open_at(&self, flags: libc::c_int, mode: u32) -> io::Result<File> {
+        open_at(Some(&self.directory), &self.name, flags, mode)
+    }
+}
+
+/// A path of what this descriptor is open on, whatever its name is now.
+pub fn descriptor_path(file: &impl AsRawFd) -> PathBuf {
+    PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()))
+}
+
+/// Sets the permission bits of what is pinned.
 ///
 /// # Errors
-/// What making it would say of the directory: that there is none, or that this user may not write to it.
-pub fn may_create(path: &Path) -> io::Result<()> {
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    // With the dot nothing but a directory is one.
-    let directory = CString::new(parent.join(".").as_os_str().as_bytes())?;
-    // SAFETY: `directory` ends in NUL and outlives the call.
-    let result = unsafe { libc::faccessat(libc::AT_FDCWD, directory.as_ptr(), libc::W_OK | libc::X_OK, libc::AT_EACCESS) };
-    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+/// Those of chmod(2), and when /proc is not there.
+pub fn set_mode(pinned: &File, mode: u32) -> io::Result<()> {
+    // fchmod(2) refuses a descriptor for asking only.
+    std::fs::set_permissions(descriptor_path(pinned), std::fs::Permissions::from_mode(mode))
 }
+
+/// Gives what is pinned to a user, a group or both.
+///
+/// # Errors
+/// Those of chown(2).
+pub fn set_owner(pinned: &File, user: Option<u32>, group: Option<u32>) -> io::Result<()> {
+    let [user, group] = [user, group].map(|id| id.unwrap_or(u32::MAX));
+    // SAFETY: the literal ends in NUL and outlives the call.
+    check(unsafe { libc::fchownat(pinned.as_raw_fd(), c"".as_ptr(), user, group, libc::AT_EMPTY_PATH) }).map(drop)
+}
+
+/// Whether this is a socket of this process's user, by no other name.
+pub fn is_own_socket(pinned: &File) -> bool {
+    let found = pinned.metadata();
+    found.is_ok_and(|found| found.file_type().is_socket() && found.uid() == user() && found.nlink() == 1)
+}
+
+/// Whether this is a file of this process's user, by no other name, that nobody else can write to.
+pub fn is_private(file: &File) -> bool {
+    file.metadata().is_ok_and(|found| found.uid() == user() && found.nlink() == 1 && found.mode() & 0o022 == 0)
+}
+
+/// All of a regular file. What is none (a named pipe, a device) is not waited for, and one of more than `most` bytes is not read.
+///
+/// # Errors
+/// Those of open(2) and read(2), and what is wrong with the file.
+pub fn read_regular(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    let name = CString::new(path.as_os_str().as_bytes())?;
+    let file = open_at(None, &name, libc::O_RDONLY, 0)?;
+    let found = file.metadata()?;
+    if found.is_dir() {
+        return Err(ErrorKind::IsADirectory.into());
+    }
+    if !found.is_file() {
+        return Err(io::Error::other("it is no regular file"));
+    }
+    let mut bytes = Vec::new();
+    file.take(most + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > most {
+        return Err(io::Error::other(format!("it has more than {most} bytes")));
+    }
+    Ok(bytes)
+}
+
+/// On the way to a place.
+struct Walk {
+    at: File,
+    path: PathBuf,
+    rest: VecDeque<OsString>,
+    links: u32,
+    exposed: Option<PathBuf>,
+    is_shared: bool,
+}
+
+impl Walk {
+    fn along(path: &Path) -> io::Result<Self> {
+        let start = Path::new(if path.is_absolute() { "/" } else { "." });
+        let rest = names(path).collect();
+        let at = open_directory(start)?;
+        let mut walk = Self { at, path: start.to_owned(), rest, links: 0, exposed: None, is_shared: false };
+        walk.look_around()?;
+        Ok(walk)
+    }
+
+    fn resolve(mut self, last: Last) -> io::Result<Place> {
+        loop {
+            let name = self.rest.pop_front().ok_or(ErrorKind::InvalidInput)?;
+            let (is_last, c_name) = (self.rest.is_empty(), CString::new(name.as_bytes())?);
+            if is_last && last == Last::Keep {
+                return Ok(self.arrive(c_name, false));
+            }
+            let found = open_at(Some(&self.at), &c_name, libc::O_PATH | libc::O_NOFOLLOW, 0);
+            let found = match found {
+                Err(error) if is_last && error.kind() == ErrorKind::NotFound => return Ok(self.arrive(c_name, false)),
+                found => found?,
+            };
+            let kind = found.metadata()?;
+            match kind.is_symlink() {
+                true if is_proc(&self.at)? => match is_last {
+                    true => return Ok(self.arrive(c_name, true)),
+                    false => self.enter(open_at(Some(&self.at), &c_name, libc::O_PATH, 0)?, &name)?,
+                },
+                true => self.follow(&found, &kind, &name)?,
+                false if is_last => return Ok(self.arrive(c_name, false)),
+                false => self.enter(found, &name)?,
+            }
+        }
+    }
+
+    fn arrive(self, name: CString, is_of_proc: bool) -> Place {
+        let Self { at: directory, exposed, is_shared, .. } = self;
+        Place { directory, name, is_of_proc, exposed, is_shared }
+    }
+
+    fn enter(&mut self, directory: File, name: &OsStr) -> io::Result<()> {
+        self.at = directory;
+        self.path.push(name);
+        self.look_around()
+    }
+
+    fn look_around(&mut self) -> io::Result<()> {
+        let found = self.at.metadata()?;
+        if !found.is_dir() {
+            return Err(ErrorKind::NotADirectory.into());
+        }
+        self.is_shared = !is_trusted(found.uid()) || is_open_to_others(&found);
+        let is_sticky = found.mode() & libc::S_ISVTX != 0;
+        if self.is_shared && !(is_sticky && is_trusted(found.uid())) {
+            self.exposed.get_or_insert_with(|| self.path.clone());
+        }
+        Ok(())
+    }
+
+    fn follow(&mut self, link: &File, found: &Metadata, name: &OsStr) -> io::Result<()> {
+        self.links += 1;
+        if self.links > MAX_LINKS {
+            return Err(io::Error::from_raw_os_error(libc::ELOOP));
+        }
+        if is_root() && !(is_trusted(found.uid()) && found.nlink() == 1) {
+            let link = self.path.join(name);
+            return Err(io::Error::other(format!(
+                "{} is a symbolic link of another user's (number {}), which root does not follow: name what it points to",
+                link.display(),
+                found.uid()
+            )));
+        }
+        let target = read_link(link)?;
+        if target.is_absolute() {
+            self.at = open_directory(Path::new("/"))?;
+            self.path = PathBuf::from("/");
+            self.look_around()?;
+        }
+        let rest = std::mem::take(&mut self.rest);
+        self.rest = names(&target).chain(rest).collect();
+        Ok(())
+    }
+}
+
+fn names(path: &Path) -> impl Iterator<Item = OsString> {
+    let steps = path.components().filter(|component| matches!(component, Component::Normal(_) | Component::ParentDir));
+    steps.map(|component| component.as_os_str().to_owned())
+}
+
+fn open_directory(path: &Path) -> io::Result<File> {
+    open_at(None, &CString::new(path.as_os_str().as_bytes())?, libc::O_PATH | libc::O_DIRECTORY, 0)
+}
+
+fn open_at(directory: Option<&File>, name: &CString, flags: libc::c_int, mode: u32) -> io::Result<File> {
+    let directory = directory.map_or(libc::AT_FDCWD, AsRawFd::as_raw_fd);
+    let flags = flags | libc::O_CLOEXEC | libc::O_NONBLOCK | libc::O_NOCTTY;
+    // SAFETY: the name ends in NUL and outlives the call.
+    let number: RawFd = check(unsafe { libc::openat(directory, name.as_ptr(), flags, mode) })?;
+    // SAFETY: the descriptor is new, so nobody else owns it.
+    Ok(File::from(unsafe { OwnedFd::from_raw_fd(number) }))
+}
+
+fn read_link(link: &File) -> io::Result<PathBuf> {
+    let mut target = vec![0_u8; libc::PATH_MAX as usize];
+    // SAFETY: the literal ends in NUL, and the buffer has room for as many bytes as are said; both outlive the call.
+    let length = unsafe { libc::readlinkat(link.as_raw_fd(), c"".as_ptr(), target.as_mut_ptr().cast(), target.len()) };
+    target.truncate(usize::try_from(length).map_err(|_| io::Error::last_os_error())?);
+    Ok(PathBuf::from(OsString::from_vec(target)))
+}
+
+fn is_proc(directory: &File) -> io::Result<bool> {
+    let mut found = std::mem::MaybeUninit::<libc::statfs>::uninit();
+    // SAFETY: `found` has room for one statfs.
+    check(unsafe { libc::fstatfs(directory.as_raw_fd(), found.as_mut_ptr()) })?;
+    // SAFETY: fstatfs has filled it.
+    Ok(unsafe { found.assume_init() }.f_type == libc::PROC_SUPER_MAGIC)
+}
+
+fn is_same(one: &Metadata, other: &Metadata) -> bool {
+    (one.dev(), one.ino()) == (other.dev(), other.ino())
+}
+
+/// Whether others than its owner may make names in the directory; root's group is as good as root.
+fn is_open_to_others(directory: &Metadata) -> bool {
+    let mode = directory.mode();
+    mode & 0o002 != 0 || mode & 0o020 != 0 && directory.gid() != ROOT
+}
+
+fn is_trusted(uid: u32) -> bool {
+    uid == ROOT || uid == user()
+}
+
+fn is_root() -> bool {
+    user() == ROOT
+}
+
+fn user() -> u32 {
+    // SAFETY: geteuid touches no memory and cannot fail.
+    unsafe { libc::geteuid() }
+}
+
+fn check(result: libc::c_int) -> io::Result<libc::c_int> {
+    if result == -1 { Err(io::Error::last_os_error()) } else { Ok(result) }
+}
+
+const ROOT: u32 = 0;
+/// As many as the system follows.
+const MAX_LINKS: u32 = 40;
+const OTHER_FILE: &str =
+    "it has a second name (a hard link), or was exchanged while it was opened: remove it, or use a directory of root's";
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::os::unix::fs::{chown, symlink};
+
+    use tempfile::TempDir;
+
     use super::*;
+
+    fn place(directory: &TempDir, name: &str, last: Last) -> io::Result<Place> {
+        Place::find(&directory.path().join(name), last)
+    }
+
+    /// A directory of another user, with what this makes in it given to that user as well.
+    fn of_another_user(make: impl Fn(&Path)) -> Option<TempDir> {
+        let directory = tempfile::tempdir().unwrap();
+        make(directory.path());
+        let given = chown(directory.path(), Some(OTHER), None).is_ok();
+        for entry in fs::read_dir(directory.path()).unwrap() {
+            let _ = std::os::unix::fs::lchown(entry.unwrap().path(), Some(OTHER), None);
+        }
+        if !given {
+            eprintln!("skipped: only root can give a directory to another user");
+        }
+        given.then_some(directory)
+    }
 
     #[test]
     fn a_file_may_be_made_only_in_a_directory_that_is_there() {
         let directory = tempfile::tempdir().unwrap();
-        let kind = |path: &str| may_create(&directory.path().join(path)).map_err(|error| error.kind());
+        let kind =
+            |name: &str| place(&directory, name, Last::Keep).and_then(|place| place.may_create()).map_err(|error| error.kind());
         assert_eq!(kind("new"), Ok(()));
         assert!(!directory.path().join("new").exists());
-        assert_eq!(kind("none/new"), Err(io::ErrorKind::NotFound));
-        std::fs::write(directory.path().join("file"), "").unwrap();
-        assert_eq!(kind("file/new"), Err(io::ErrorKind::NotADirectory));
-        assert!(may_create(Path::new("here")).is_ok(), "the current directory");
+        assert_eq!(kind("none/new"), Err(ErrorKind::NotFound));
+        fs::write(directory.path().join("file"), "").unwrap();
+        assert_eq!(kind("file/new"), Err(ErrorKind::NotADirectory));
+        assert!(Place::find(Path::new("here"), Last::Keep).unwrap().may_create().is_ok(), "the current directory");
     }
+
+    #[test]
+    fn own_links_are_followed_and_those_of_proc_too() {
+        let directory = tempfile::tempdir().unwrap();
+        fs::create_dir(directory.path().join("real")).unwrap();
+        symlink("real", directory.path().join("way")).unwrap();
+        symlink("../real/log", directory.path().join("real/link")).unwrap();
+        symlink("/dev/stdout", directory.path().join("out")).unwrap();
+        place(&directory, "way/link", Last::Follow).unwrap().open_to_append(Some(0o640)).unwrap();
+        assert!(directory.path().join("real/log").is_file());
+        place(&directory, "way/link", Last::Keep).unwrap().open_to_append(Some(0o640)).unwrap_err();
+        place(&directory, "out", Last::Follow).unwrap().open_to_append(None).unwrap();
+        symlink("round", directory.path().join("round")).unwrap();
+        assert_eq!(place(&directory, "round", Last::Follow).unwrap_err().raw_os_error(), Some(libc::ELOOP));
+    }
+
+    #[test]
+    fn root_follows_no_link_of_another_user_at_the_end_or_on_the_way() {
+        let elsewhere = tempfile::tempdir().unwrap();
+        fs::write(elsewhere.path().join("secret"), "").unwrap();
+        let made = of_another_user(|path| {
+            symlink(elsewhere.path(), path.join("way")).unwrap();
+            symlink(elsewhere.path().join("secret"), path.join("end")).unwrap();
+            symlink(elsewhere.path().join("none"), path.join("dangling")).unwrap();
+        });
+        let Some(directory) = made else { return };
+        for name in ["way/secret", "end", "dangling"] {
+            let error = place(&directory, name, Last::Follow).unwrap_err().to_string();
+            assert!(error.contains("is a symbolic link of another user's"), "{error}");
+        }
+        assert!(!elsewhere.path().join("none").exists());
+    }
+
+    #[test]
+    fn root_appends_to_no_file_that_has_another_name_where_others_make_names() {
+        let elsewhere = tempfile::tempdir().unwrap();
+        let secret = elsewhere.path().join("secret");
+        fs::write(&secret, "").unwrap();
+        let Some(directory) = of_another_user(|_| {}) else { return };
+        fs::hard_link(&secret, directory.path().join("log")).unwrap();
+        let error = place(&directory, "log", Last::Follow).unwrap().open_to_append(Some(0o640)).unwrap_err().to_string();
+        assert!(error.contains("a second name (a hard link)"), "{error}");
+        fs::remove_file(&secret).unwrap();
+        place(&directory, "log", Last::Follow).unwrap().open_to_append(Some(0o640)).unwrap();
+    }
+
+    #[test]
+    fn a_directory_in_which_others_exchange_names_is_named() {
+        let Some(directory) = of_another_user(|path| fs::create_dir(path.join("deeper")).unwrap()) else { return };
+        for name in ["x", "deeper/x"] {
+            let found = place(&directory, name, Last::Keep).unwrap();
+            assert_eq!(found.exposed(), Some(directory.path()), "{name}");
+        }
+        let own = tempfile::tempdir().unwrap();
+        assert_eq!(place(&own, "x", Last::Keep).unwrap().exposed(), None);
+        for (mode, is_exposed) in [(0o777, true), (0o1777, false), (0o755, false)] {
+            fs::set_permissions(own.path(), fs::Permissions::from_mode(mode)).unwrap();
+            assert_eq!(place(&own, "x", Last::Keep).unwrap().exposed().is_some(), is_exposed, "{mode:o}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_is_another_file_s_by_now_is_not_removed() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("name");
+        let place = place(&directory, "name", Last::Keep).unwrap();
+        let file = place.create(0o600).unwrap();
+        fs::remove_file(&path).unwrap();
+        fs::write(&path, "another").unwrap();
+        assert_eq!(place.remove(&file).unwrap_err().kind(), ErrorKind::NotFound);
+        assert_eq!(fs::read_to_string(&path).unwrap(), "another");
+        let another = place.pin().unwrap();
+        place.remove(&another).unwrap();
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn only_regular_files_of_a_size_are_read() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("file");
+        fs::write(&path, "12345").unwrap();
+        assert_eq!(read_regular(&path, 5).unwrap(), b"12345");
+        assert!(read_regular(&path, 4).unwrap_err().to_string().contains("more than 4 bytes"));
+        assert_eq!(read_regular(directory.path(), 5).unwrap_err().kind(), ErrorKind::IsADirectory);
+        assert!(read_regular(Path::new("/dev/zero"), 5).unwrap_err().to_string().contains("no regular file"));
+        let pipe = directory.path().join("pipe");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        assert!(read_regular(&pipe, 5).unwrap_err().to_string().contains("no regular file"));
+    }
+
+    /// The number of nobody.
+    const OTHER: u32 = 65_534;
 }

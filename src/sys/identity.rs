@@ -351,14 +351,6 @@ pub fn chroot(directory: &Path) -> io::Result<()> {
     std::env::set_current_dir("/")
 }
 
-/// Gives a file to a user, a group or both. Of a symbolic link it is the link itself.
-///
-/// # Errors
-/// Those of lchown(2).
-pub fn chown_path(path: &Path, uid: Option<u32>, gid: Option<u32>) -> io::Result<()> {
-    unix::lchown(path, uid, gid)
-}
-
 const ROOT: u32 = 0;
 /// A group may have very many members.
 const MAX_ENTRY_SIZE: usize = 4 << 20;

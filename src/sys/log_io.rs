@@ -1,15 +1,14 @@
 //! Writing and reading that never waits longer than it may, for the log.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::Duration;
 
 use socket2::{Domain, SockAddr, SockRef, Socket, Type};
 
-use super::file::may_create;
+use super::file::{Last, Place};
 use super::poll::{self, Interest};
 
 /// Whether a write of up to 4096 bytes would not block now: there is room, or it fails at once.
@@ -114,9 +113,9 @@ pub fn is_too_long(error: &io::Error) -> bool {
 /// Opens a file to append to, and makes it if it is not there, readable for its group. A named pipe is not waited for.
 ///
 /// # Errors
-/// Those of open(2); `ENXIO` for a named pipe that nobody reads.
+/// Those of open(2); `ENXIO` for a named pipe that nobody reads; those of [`Place`].
 pub fn open_log(path: &Path) -> io::Result<File> {
-    to_append().create(true).mode(0o640).open(path)
+    Place::find(path, Last::Follow)?.open_to_append(Some(0o640))
 }
 
 /// Whether [`open_log`] would succeed. Makes nothing.
@@ -124,16 +123,11 @@ pub fn open_log(path: &Path) -> io::Result<File> {
 /// # Errors
 /// The same.
 pub fn check_log(path: &Path) -> io::Result<()> {
-    match to_append().open(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => may_create(path),
+    let place = Place::find(path, Last::Follow)?;
+    match place.open_to_append(None) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => place.may_create(),
         opened => opened.map(drop),
     }
-}
-
-fn to_append() -> OpenOptions {
-    let mut options = OpenOptions::new();
-    options.append(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY);
-    options
 }
 
 #[cfg(test)]

@@ -30,11 +30,11 @@ pub const USR1: i32 = libc::SIGUSR1;
 pub const USR2: i32 = libc::SIGUSR2;
 
 /// Undoes what was inherited: signals that were ignored get their default again, and none is blocked, so that subprocesses of
-/// the application start like any others. SIGHUP stays ignored, because that is what nohup(1) is for, and SIGPIPE, because a
-/// peer that leaves must not end the process.
+/// the application start like any others. SIGHUP stays ignored, because that is what nohup(1) is for, and what [`fail_instead`] has
+/// said.
 pub fn reset() {
     for signal in 1..SIGNALS as i32 {
-        if ![HUP, libc::SIGPIPE].contains(&signal) && is_ignored(signal) {
+        if ![HUP, libc::SIGPIPE, libc::SIGXFSZ].contains(&signal) && is_ignored(signal) {
             // SAFETY: SIG_DFL is no code of ours; for a signal that may not be changed the call fails, which is as well.
             unsafe { libc::signal(signal, libc::SIG_DFL) };
         }
@@ -44,6 +44,15 @@ pub fn reset() {
         let mut none = mem::zeroed();
         libc::sigemptyset(&raw mut none);
         libc::pthread_sigmask(libc::SIG_SETMASK, &raw const none, ptr::null_mut());
+    }
+}
+
+/// From now on a write to a peer that has left, or to a file that is as large as it may be, fails and does not end the process (SIGPIPE
+/// and SIGXFSZ). Python does the same, and gives what its subprocess module starts the default again.
+pub fn fail_instead() {
+    for signal in [libc::SIGPIPE, libc::SIGXFSZ] {
+        // SAFETY: SIG_IGN is no code of ours.
+        unsafe { libc::signal(signal, libc::SIG_IGN) };
     }
 }
 

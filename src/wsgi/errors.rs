@@ -1,4 +1,4 @@
-//! `wsgi.errors`: text to pyfcgid's log, in whole lines, and to the web server's if that is asked for. What one call writes stays
+//! `wsgi.errors`: text to pyfcgid's log, in whole messages, and to the web server's if that is asked for. What one call writes stays
 //! together, so that a traceback can be read.
 
 use std::sync::{Mutex, PoisonError};
@@ -6,53 +6,44 @@ use std::sync::{Mutex, PoisonError};
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
+use super::app_log::{RequestNumber, Voice};
 use super::files::UnsupportedOperation;
+use super::lines::Lines;
 use super::start_response::StartResponse;
 use super::utf8;
 
 /// PEP 3333's error stream. It goes on working after its request has ended, for threads that outlive it.
 #[pyclass(frozen, module = "pyfcgid")]
 pub(super) struct Errors {
-    request_id: String,
+    request: RequestNumber,
+    voice: Voice,
     /// Where FCGI_STDERR goes, if it is wanted.
     peer: Option<Py<StartResponse>>,
-    /// The beginning of a line.
-    line: Mutex<String>,
+    lines: Mutex<Lines>,
 }
 
 impl Errors {
-    pub(super) fn new(request_id: String, peer: Option<Py<StartResponse>>) -> Self {
-        Self { request_id, peer, line: Mutex::new(String::new()) }
+    pub(super) fn new(request: RequestNumber, voice: Voice, peer: Option<Py<StartResponse>>) -> Self {
+        Self { request, voice, peer, lines: Mutex::new(Lines::default()) }
     }
 
     fn add(&self, text: &str) {
-        let lines = {
-            let mut line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
-            line.push_str(text);
-            match line.rfind('\n') {
-                Some(end) => {
-                    let rest = line.split_off(end + 1);
-                    std::mem::replace(&mut *line, rest)
-                }
-                None => return,
-            }
-        };
-        self.log(&lines);
+        self.log(|lines| lines.add(text.as_bytes()));
     }
 
-    fn log(&self, lines: &str) {
-        log::error!("request {}: {}", self.request_id, lines.trim_end_matches('\n'));
-        if let Some(peer) = &self.peer {
-            peer.get().write_errors(lines.as_bytes());
+    fn log(&self, take: impl FnOnce(&mut Lines) -> Option<Vec<u8>>) {
+        let text = take(&mut self.lines.lock().unwrap_or_else(PoisonError::into_inner));
+        if let Some(text) = text {
+            self.voice.say(Some(self.request), &text);
+            if let Some(peer) = &self.peer {
+                peer.get().write_errors(&text);
+            }
         }
     }
 
     /// Logs the beginning of a line that was not ended.
     pub(super) fn finish(&self) {
-        let line = std::mem::take(&mut *self.line.lock().unwrap_or_else(PoisonError::into_inner));
-        if !line.is_empty() {
-            self.log(&line);
-        }
+        self.log(Lines::take);
     }
 }
 

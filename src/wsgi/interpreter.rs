@@ -12,6 +12,7 @@ use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use log::Level;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -26,11 +27,12 @@ mod raiser;
 mod remaining;
 mod signature;
 mod spawning;
+mod stacks;
 mod venv;
 
 use super::abort::{self, Interruption};
 use super::{Gateway, Settings, files, output, utf8};
-use crate::config::{App, AppSource, OnAbort, Origin};
+use crate::config::{App, AppLog, AppSource, OnAbort, Origin};
 use crate::workers::Worker;
 use absence::Places;
 use arguments::Arguments;
@@ -128,12 +130,15 @@ impl Interpreter {
         attach(|py| set(py).map_err(|error| LoadError::python(py, "sys.path", "it cannot be set", &error)))
     }
 
-    /// Sends what the application prints to the log.
+    /// Sends what the application prints to the log, at these levels.
     ///
     /// # Errors
     /// [`LoadError`], which no ordinary Python gives.
-    pub fn capture_output(&self) -> Result<(), LoadError> {
-        attach(|py| output::capture(py).map_err(|error| LoadError::python(py, "sys.stdout", "it cannot be replaced", &error)))
+    pub fn capture_output(&self, stdout: Level, stderr: Level, form: AppLog) -> Result<(), LoadError> {
+        attach(|py| {
+            output::capture(py, stdout, stderr, form)
+                .map_err(|error| LoadError::python(py, "sys.stdout", "it cannot be replaced", &error))
+        })
     }
 
     /// Imports the application and finds its callable.

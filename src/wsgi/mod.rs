@@ -7,15 +7,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
 
+use log::Level;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
 
-use crate::config::{ErrorsTo, Mount, OnAbort, RemoteUser};
+use crate::config::{AppLog, ErrorsTo, Mount, OnAbort, RemoteUser};
 use crate::exchange::{Body, BodySource, Demand, Exchange, Params, Pause, Reply, ReplyError};
 use crate::workers::Handler;
 
 mod abort;
+mod app_log;
 mod environ;
 mod errors;
 mod file_wrapper;
@@ -24,6 +26,7 @@ mod fork;
 mod input;
 pub mod interpreter;
 mod latin1;
+mod lines;
 mod output;
 mod path;
 mod slot;
@@ -33,6 +36,7 @@ mod turns;
 mod utf8;
 
 use abort::{Aborted, Interrupter, Interruption};
+use app_log::{RequestNumber, Voice};
 use environ::EnvironBuilder;
 use errors::Errors;
 use file_wrapper::FileWrapper;
@@ -49,6 +53,8 @@ pub struct Settings {
     pub remote_user: RemoteUser,
     /// Where `wsgi.errors` and tracebacks go.
     pub errors: ErrorsTo,
+    /// How the application's lines are written to the log.
+    pub app_log: AppLog,
     /// What becomes of a running application when the web server gives its request up.
     pub abort: OnAbort,
     /// The header that makes the web server send a file instead of a body.
@@ -92,6 +98,7 @@ struct Gateway<'py> {
     app: Bound<'py, PyAny>,
     environs: EnvironBuilder<'py>,
     errors: ErrorsTo,
+    app_log: AppLog,
     mount: Mount,
     sendfile_header: Option<Arc<str>>,
     process: u32,
@@ -138,7 +145,9 @@ impl Pause for Gateway<'_> {
 
 impl Handler for Gateway<'_> {
     fn handle(&mut self, exchange: Exchange) {
-        let id = self.next_request_id();
+        let number = self.next_request_number();
+        let _answering = number.begin();
+        let id = number.to_string();
         let Exchange { request, mut reply } = exchange;
         reply.set_request_id(&id);
         let line = RequestLine { id: &id, params: &request.params };
@@ -153,7 +162,7 @@ impl Handler for Gateway<'_> {
                 return;
             }
         };
-        match self.objects(id.clone(), &environ, (request.body, request.data), reply) {
+        match self.objects((number, &id), &environ, (request.body, request.data), reply) {
             Ok(objects) => self.serve(&line, &environ, objects),
             Err(error) => drop(self.log_traceback(&line, &error)),
         }
@@ -169,15 +178,15 @@ impl<'py> Gateway<'py> {
         aborts: Option<Sender<Arc<Interruption>>>,
     ) -> PyResult<Self> {
         let environs = EnvironBuilder::new(py, settings, py.get_type::<FileWrapper>().as_any())?;
-        let (errors, mount, process) = (settings.errors, settings.mount.clone(), std::process::id());
+        let (errors, app_log) = (settings.errors, settings.app_log);
+        let (mount, process) = (settings.mount.clone(), std::process::id());
         let interrupter = aborts.map(Interrupter::new);
         let sendfile_header = settings.sendfile_header.as_deref().map(Arc::from);
-        Ok(Self { gil: Gil(py), app, environs, errors, mount, sendfile_header, process, interrupter })
+        Ok(Self { gil: Gil(py), app, environs, errors, app_log, mount, sendfile_header, process, interrupter })
     }
 
-    /// Unique among the processes of this machine as long as they live.
-    fn next_request_id(&self) -> String {
-        format!("{}-{}", self.process, REQUESTS.fetch_add(1, Ordering::Relaxed))
+    fn next_request_number(&self) -> RequestNumber {
+        RequestNumber { process: self.process, count: REQUESTS.fetch_add(1, Ordering::Relaxed) }
     }
 
     /// Why a path does not belong to the application.
@@ -192,19 +201,20 @@ impl<'py> Gateway<'py> {
 
     fn objects(
         &self,
-        id: String,
+        (number, id): (RequestNumber, &str),
         environ: &Bound<'py, PyDict>,
         bodies: (Body, Option<Body>),
         reply: Reply,
     ) -> PyResult<Objects<'py>> {
         let py = self.gil.0;
         let (body, data) = bodies;
-        environ.set_item(intern!(py, "pyfcgid.request_id"), &id)?;
+        environ.set_item(intern!(py, "pyfcgid.request_id"), id)?;
         environ.set_item(intern!(py, "pyfcgid.aborted"), Bound::new(py, Aborted::new(&reply))?)?;
         let interruption = self.interrupter.as_ref().map(|interrupter| interrupter.listen(&reply));
         let start_response = Bound::new(py, StartResponse::new(reply, interruption, self.sendfile_header.clone()))?;
         let peer = (self.errors == ErrorsTo::Peer).then(|| start_response.clone().unbind());
-        let errors = Bound::new(py, Errors::new(id, peer))?;
+        let voice = Voice { level: Level::Error, form: self.app_log };
+        let errors = Bound::new(py, Errors::new(number, voice, peer))?;
         environ.set_item(intern!(py, "wsgi.errors"), &errors)?;
         let input = Bound::new(py, Input::new("wsgi.input", body))?;
         environ.set_item(intern!(py, "wsgi.input"), &input)?;
@@ -222,6 +232,7 @@ impl<'py> Gateway<'py> {
             log::info!("{line}: the web server gave it up, so RequestAborted was raised in the application");
         }
         errors.get().finish();
+        output::finish_request();
         if let Err(failure) = outcome {
             self.report(line, &failure, start_response.get());
         }

@@ -1,70 +1,157 @@
-//! `sys.stdout` and `sys.stderr`: what an application prints goes to pyfcgid's log, a line at a time.
+//! `sys.stdout` and `sys.stderr`: what an application prints goes to pyfcgid's log, a message for each call, with the number of the
+//! request that the thread answers.
+//!
+//! Each thread has the beginnings of its own lines, so that none gets into those of another. They are said when the request ends, or the
+//! thread, or the program.
 
-use std::sync::{Mutex, PoisonError};
+use std::cell::OnceCell;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
+use log::Level;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyCFunction, PyDict, PyTuple};
 
+use super::app_log::{RequestNumber, Voice};
 use super::files::{Bytes, UnsupportedOperation};
+use super::lines::Lines;
+use crate::config::AppLog;
 
 /// The bytes below one of the two text streams.
 #[pyclass(frozen, module = "pyfcgid")]
 pub(super) struct Output {
-    level: log::Level,
-    descriptor: i32,
-    /// The beginning of a line.
-    line: Mutex<Vec<u8>>,
+    voice: Voice,
+    stream: Stream,
 }
 
-/// Puts both streams into the log: stdout at level info, stderr at level warn.
-pub(super) fn capture(py: Python<'_>) -> PyResult<()> {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stream {
+    Stdout,
+    Stderr,
+}
+
+/// What one thread has begun to say on both streams.
+#[derive(Debug, Default)]
+struct Begun([Mutex<Option<Unfinished>>; 2]);
+
+#[derive(Debug)]
+struct Unfinished {
+    lines: Lines,
+    voice: Voice,
+    request: Option<RequestNumber>,
+}
+
+/// Puts both streams into the log, at these levels.
+pub(super) fn capture(py: Python<'_>, stdout: Level, stderr: Level, form: AppLog) -> PyResult<()> {
     let (io, sys) = (py.import("io")?, py.import("sys")?);
-    for (name, descriptor, level) in [("stdout", 1, log::Level::Info), ("stderr", 2, log::Level::Warn)] {
-        let output = Bound::new(py, Output { level, descriptor, line: Mutex::new(Vec::new()) })?;
+    for (stream, level) in [(Stream::Stdout, stdout), (Stream::Stderr, stderr)] {
+        let output = Bound::new(py, Output { voice: Voice { level, form }, stream })?;
         let keywords = PyDict::new(py);
         keywords.set_item("encoding", "utf-8")?;
         keywords.set_item("errors", "backslashreplace")?;
-        keywords.set_item("line_buffering", true)?;
-        let stream = io.getattr("TextIOWrapper")?.call((&output,), Some(&keywords))?;
-        sys.setattr(name, &stream)?;
-        close_at_exit(name, stream.unbind(), output.unbind(), py)?;
+        // It would mix what threads write at once.
+        keywords.set_item("write_through", true)?;
+        let text = io.getattr("TextIOWrapper")?.call((&output,), Some(&keywords))?;
+        sys.setattr(stream.name(), &text)?;
+        finish_at_exit(stream.name(), text.unbind(), py)?;
     }
     Ok(())
 }
 
-/// Has the beginning of a line that nobody ends said when the program ends. Before the application is imported, this comes after
-/// whatever it does at its end itself.
-fn close_at_exit(name: &'static str, stream: Py<PyAny>, output: Py<Output>, py: Python<'_>) -> PyResult<()> {
-    let close = move |arguments: &Bound<'_, PyTuple>, _: Option<&Bound<'_, PyDict>>| {
+/// Has what nobody ends said when the program ends. Before the application is imported, this comes after whatever it does at its end
+/// itself.
+fn finish_at_exit(name: &'static str, stream: Py<PyAny>, py: Python<'_>) -> PyResult<()> {
+    let finish = move |arguments: &Bound<'_, PyTuple>, _: Option<&Bound<'_, PyDict>>| {
         let py = arguments.py();
         // The application may have closed ours, or put another one above it.
         drop(stream.call_method0(py, "flush"));
         drop(py.import("sys").and_then(|sys| sys.getattr(name)?.call_method0("flush")));
-        output.get().close();
+        finish_all();
     };
-    py.import("atexit")?.call_method1("register", (PyCFunction::new_closure(py, None, None, close)?,)).map(drop)
+    py.import("atexit")?.call_method1("register", (PyCFunction::new_closure(py, None, None, finish)?,)).map(drop)
+}
+
+/// Says what this thread has begun: its request has ended.
+pub(super) fn finish_request() {
+    OF_THIS_THREAD.with(|begun| begun.get().into_iter().for_each(|begun| begun.finish()));
+}
+
+/// Says what all threads have begun.
+fn finish_all() {
+    let all: Vec<_> = OF_ALL_THREADS.lock().unwrap_or_else(PoisonError::into_inner).iter().filter_map(Weak::upgrade).collect();
+    all.iter().for_each(|begun| begun.finish());
+}
+
+impl Stream {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Stdout => "stdout",
+            Self::Stderr => "stderr",
+        }
+    }
+
+    fn descriptor(self) -> i32 {
+        match self {
+            Self::Stdout => 1,
+            Self::Stderr => 2,
+        }
+    }
+}
+
+impl Begun {
+    fn of_this_thread() -> Arc<Self> {
+        OF_THIS_THREAD.with(|begun| Arc::clone(begun.get_or_init(Self::register)))
+    }
+
+    fn register() -> Arc<Self> {
+        let new = Arc::new(Self::default());
+        let mut all = OF_ALL_THREADS.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|begun| begun.strong_count() > 0);
+        all.push(Arc::downgrade(&new));
+        new
+    }
+
+    fn use_stream<T>(&self, stream: Stream, use_it: impl FnOnce(&mut Option<Unfinished>) -> T) -> T {
+        use_it(&mut self.0[stream as usize].lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn finish(&self) {
+        for stream in [Stream::Stdout, Stream::Stderr] {
+            drop(self.use_stream(stream, Option::take));
+        }
+    }
+}
+
+impl Unfinished {
+    fn say(&self, text: Option<Vec<u8>>) {
+        if let Some(text) = text {
+            self.voice.say(self.request, &text);
+        }
+    }
+}
+
+/// Also at the end of a thread.
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        let rest = self.lines.take();
+        self.say(rest);
+    }
 }
 
 impl Output {
     fn add(&self, bytes: &[u8]) -> usize {
-        let mut line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
-        line.extend_from_slice(bytes);
-        let end = match line.iter().rposition(|byte| *byte == b'\n') {
-            Some(newline) => newline + 1,
-            None if line.len() > MAX_LINE => line.len(),
-            None => 0,
-        };
-        let rest = line.split_off(end);
-        let lines = std::mem::replace(&mut *line, rest);
-        drop(line);
-        self.log(&lines);
+        self.with_unfinished(|unfinished| {
+            if unfinished.lines.is_empty() {
+                unfinished.request = RequestNumber::current();
+            }
+            let text = unfinished.lines.add(bytes);
+            unfinished.say(text);
+        });
         bytes.len()
     }
 
-    fn log(&self, bytes: &[u8]) {
-        for line in String::from_utf8_lossy(bytes).lines() {
-            log::log!(self.level, "{line}");
-        }
+    fn with_unfinished(&self, use_it: impl FnOnce(&mut Unfinished)) {
+        let new = || Unfinished { lines: Lines::default(), voice: self.voice, request: None };
+        Begun::of_this_thread().use_stream(self.stream, |unfinished| use_it(unfinished.get_or_insert_with(new)));
     }
 }
 
@@ -77,7 +164,10 @@ impl Output {
 
     #[getter]
     fn name(&self) -> &'static str {
-        if self.descriptor == 1 { "<stdout>" } else { "<stderr>" }
+        match self.stream {
+            Stream::Stdout => "<stdout>",
+            Stream::Stderr => "<stderr>",
+        }
     }
 
     #[getter]
@@ -99,17 +189,21 @@ impl Output {
         lines.try_iter()?.try_for_each(|line| self.write(&line?).map(drop))
     }
 
-    /// Nothing is held back but the beginning of a line, which waits for its end.
-    fn flush(&self) {}
+    /// Says the lines that are whole. The beginning of one waits for its end.
+    fn flush(&self) {
+        self.with_unfinished(|unfinished| {
+            let text = unfinished.lines.flush();
+            unfinished.say(text);
+        });
+    }
 
-    /// Says the beginning of a line that will have no end.
+    /// Says the beginning of a line that will have no end. What others still write is logged all the same.
     fn close(&self) {
-        let line = std::mem::take(&mut *self.line.lock().unwrap_or_else(PoisonError::into_inner));
-        self.log(&line);
+        Begun::of_this_thread().use_stream(self.stream, |unfinished| drop(unfinished.take()));
     }
 
     fn fileno(&self) -> i32 {
-        self.descriptor
+        self.stream.descriptor()
     }
 
     fn isatty(&self) -> bool {
@@ -194,5 +288,8 @@ impl Output {
     }
 }
 
-/// A line that goes on without end is logged in pieces of about this many bytes.
-const MAX_LINE: usize = 64 * 1024;
+thread_local! {
+    static OF_THIS_THREAD: OnceCell<Arc<Begun>> = const { OnceCell::new() };
+}
+
+static OF_ALL_THREADS: Mutex<Vec<Weak<Begun>>> = Mutex::new(Vec::new());

@@ -23,6 +23,6 @@ def application(environ, start_response):
         print("a whole line, then")
         print("no end of print", end="")
         print("no end of print to stderr", end="", file=sys.stderr, flush=True)
-        atexit.register(lambda: print(", nor at exit", end=""))
+        atexit.register(lambda: print("nor any at exit", end=""))
     start_response("200 OK", [])
     return [b"spoken"]

@@ -11,7 +11,7 @@ use crossbeam_channel::{Receiver, bounded};
 use pyfcgid::event_loop::{EventLoop, Settings, SharedLoop, Stopped};
 use pyfcgid::exchange::{Exchange, Limits, Pause, Roles};
 use pyfcgid::link::Command;
-use pyfcgid::listener::Listener;
+use pyfcgid::listener::{Access, Listener, Patience};
 use pyfcgid::protocol::SessionLimits;
 use pyfcgid::workers::{self, Handler, Queue, Source, Worker};
 use tempfile::TempDir;
@@ -111,9 +111,10 @@ impl Prepared {
     pub fn new(options: &Options, handler: impl Fn(Exchange) + Send + Sync + 'static) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let unix = directory.path().join("socket");
-        let mut listeners = vec![Listener::bind_unix(&unix, 0o600, 1024).unwrap()];
+        let access = Access { mode: 0o600, user: None, group: None };
+        let mut listeners = vec![Listener::bind_unix(&unix, access, 1024, Patience::AMoment).unwrap()];
         for host in ["127.0.0.1", "::1"] {
-            listeners.extend(Listener::bind_tcp(host, 0, 1024).unwrap());
+            listeners.extend(Listener::bind_tcp(host, 0, 1024, Patience::AMoment).unwrap());
         }
         let tcp = listeners.iter().filter_map(Listener::tcp_address).map(Address::Tcp).collect();
         let (queue, worker) = workers::queue(options.max_queue);

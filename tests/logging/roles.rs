@@ -8,6 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use log::{Level, LevelFilter};
+use pyfcgid::config::AppLog;
 use pyfcgid::logging::{self, Allowance, Lines, Settings, Target};
 use pyfcgid::sys::fd;
 
@@ -97,21 +98,22 @@ fn child() {
     log::debug!(target: "pyfcgid::wsgi", "detail");
     log::trace!(target: "pyfcgid", "not wanted");
     log::info!(target: "somebody_else", "not wanted");
-    logging::access("GET / 200");
+    logging::access("request_uri=/\nstatus=200\n");
     let again = logging::send_to(fd::duplicate(0).unwrap(), LevelFilter::Trace).unwrap_err();
     log::error!(target: "pyfcgid", "{again}");
     io::stderr().write_all(b"said by C code\r\nwithout end").unwrap();
 }
 
 fn supervisor() {
-    let settings = Settings { access: Some(Target::Stderr), level: LevelFilter::Debug, ..Settings::default() };
+    let access_format = "GET $request_uri $status".parse().unwrap();
+    let settings = Settings { access: Some(Target::Stderr), access_format, level: LevelFilter::Debug, ..Settings::default() };
     logging::start(&settings).unwrap();
     let (mut reader, socket) = logging::channel().unwrap();
     let (mut lines, output) = Lines::pipe().unwrap();
     let mut child = Running::start(command(Role::Child).stdin(socket).stderr(output));
     wait_until("the end of the child's log", || {
         logging::pass_on(&mut reader, "blog", 7, &mut Allowance::of_a_turn());
-        logging::pass_on_lines(&mut lines, Level::Warn, "blog", 7, &mut Allowance::of_a_turn());
+        logging::pass_on_lines(&mut lines, (Level::Warn, AppLog::Decorated), "blog", 7, &mut Allowance::of_a_turn());
         reader.is_at_end() && lines.is_at_end()
     });
     child.expect_success();

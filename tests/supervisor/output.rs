@@ -38,7 +38,7 @@ fn much_output_is_complete_and_in_order() {
     let site = Site::start(site_of("speaks.py", "threads = 1\n"));
     site.text("/?much");
     let log = site.wait_for_log_that("the last line", |log| log.contains("line 1999 "));
-    let numbers = log.lines().filter_map(|line| line.split_once("]: line ")?.1.split(' ').next()?.parse::<u32>().ok());
+    let numbers = log.lines().filter_map(|line| line.split_once(": line ")?.1.split(' ').next()?.parse::<u32>().ok());
     assert!(numbers.eq(0..2000), "lines are missing, or not in order");
     site.end();
 }
@@ -53,16 +53,19 @@ fn output_without_a_line_end_is_not_lost_when_the_child_ends() {
 }
 
 #[test]
-fn what_was_printed_without_a_line_end_is_a_line_of_its_own_when_the_child_ends() {
+fn what_was_printed_without_a_line_end_is_a_line_of_its_own_when_the_request_or_the_child_ends() {
     for command in ["reload", "stop"] {
         let site = Site::start(site_of("speaks.py", "threads = 1\n"));
         let child = *site.children().first().unwrap();
         site.text("/?partly-by-print");
         site.control(command).expect_code(0);
-        for text in ["no end of print, nor at exit", "no end of print to stderr"] {
+        for text in ["no end of print", "no end of print to stderr"] {
             let log = site.wait_for_log_that(text, |log| !lines(log, text).is_empty());
-            assert!(lines(&log, text)[0].ends_with(&format!(" web[{child}]: {text}")), "{log}");
+            let head = format!(" web[{child}]: request {child}-");
+            assert!(lines(&log, text)[0].contains(&head), "{log}");
         }
+        let at_exit = format!(" web[{child}]: nor any at exit");
+        site.wait_for_log_that(&at_exit, |log| !lines(log, &at_exit).is_empty());
         if command == "reload" {
             site.end();
         }

@@ -140,7 +140,7 @@ fn a_second_instance_is_refused_and_the_first_one_serves_on() {
 fn an_app_that_sleeps_while_it_is_imported_ends_with_startup_timeout() {
     let make = || site_with("import time\ntime.sleep(60)\n", "startup-timeout = \"1s\"\nprocesses = 2\n");
     let started = Instant::now();
-    expect_both_refused(make, 70, &["did not serve within startup-timeout (1 s)"]);
+    expect_both_refused(make, 70, &["its import did not end within startup-timeout (1 s)", "app.py\", line 2 in <module>"]);
     assert!(started.elapsed() < Duration::from_secs(10));
 }
 

@@ -301,3 +301,33 @@ fn a_reload_with_a_wrong_format_says_where_it_stands_and_changes_nothing() {
     server.connect().request(&Params::get("/"), b"").expect_status(200);
     expect_lines(&server, &["before 200"]);
 }
+
+/// What an application can find: the channel of its log, and what a line of another pool looks like.
+const FORGES: &str = "\
+import os, socket
+def application(environ, start_response):
+    for name in os.listdir('/proc/self/fd'):
+        try:
+            channel = socket.socket(fileno=os.dup(int(name)))
+            if channel.type == socket.SOCK_SEQPACKET:
+                channel.send(b'Apool=shop\\npid=1\\nstatus=200\\nrequest_uri=/forged shop[1]\\x1b[2J\\nhttp_user_agent=x\\n')
+        except OSError:
+            pass
+    start_response('200 OK', [])
+    return []
+";
+
+#[test]
+fn an_application_cannot_write_a_line_in_the_name_of_another_pool_or_process() {
+    let launch = launch("echoes.py");
+    let file = launch.directory().join("forges.py");
+    fs::write(&file, FORGES).unwrap();
+    let server = Launch::serve(&file)
+        .args(["--access-log", "file:access.log", "--access-log-format", "$status $request_uri $pool[$pid]"])
+        .start();
+    server.connect().request(&Params::get("/own"), b"").expect_status(200);
+    wait_until("both lines", || lines(&server).iter().any(|line| line.starts_with("200 /own ")) && lines(&server).len() >= 2);
+    let who = format!(" forges[{}]", server.child_pid());
+    assert!(lines(&server).iter().all(|line| line.ends_with(&who) && line.matches(' ').count() == 2), "{:?}", lines(&server));
+    assert!(lines(&server).iter().any(|line| line.contains("/forged\\x20shop[1]\\x1B[2J")), "{:?}", lines(&server));
+}

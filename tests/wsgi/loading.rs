@@ -559,6 +559,41 @@ fn a_factory_takes_literal_arguments() {
     assert!(finished.stderr.contains("create_app(1) failed: TypeError: create_app() takes 0"), "{}", finished.stderr);
 }
 
+/// Whatever it waits in: Python, or C code that keeps the GIL.
+#[test]
+fn an_import_that_does_not_end_says_where_it_hangs() {
+    let waits = "import time\ndef connect():\n    time.sleep(600)\nconnect()\n";
+    let hogs = "import re\ndef connect():\n    re.match(r'(a+)+$', 'a' * 60 + 'b')\nconnect()\n";
+    for source in [waits, hogs] {
+        for file in ["./shop.py", "shop"] {
+            let launch = launch_in(&[("shop.py", source)], file).args(["--startup-timeout", "1s"]);
+            let finished = launch.run().expect_code(70);
+            expect_place(&finished);
+        }
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join("shop.py"), source).unwrap();
+        let path = directory.path().join("shop.py");
+        expect_place(&Launch::new("check").args([path.to_str().unwrap(), "--startup-timeout", "1s"]).run().expect_code(70));
+    }
+}
+
+/// Fails unless the message about a late import has the line that it hangs in.
+#[track_caller]
+fn expect_place(finished: &Finished) {
+    for text in ["did not end within startup-timeout (1 s)", "shop.py\", line 3 in connect", "shop.py\", line 4 in <module>"] {
+        assert!(finished.stderr.contains(text), "no {text:?} in {}", finished.stderr);
+    }
+    assert!(!finished.stderr.contains("importlib"), "more than is needed: {}", finished.stderr);
+}
+
+#[test]
+fn a_factory_that_does_not_end_says_where_it_hangs() {
+    let source = "import time\ndef connect():\n    time.sleep(600)\ndef create_app(): connect()\n";
+    let launch = launch_in(&[("shop.py", source)], "shop:create_app()").args(["--startup-timeout", "1s"]);
+    let finished = launch.run().expect_code(70);
+    assert!(finished.stderr.contains("shop.py\", line 3 in connect"), "{}", finished.stderr);
+}
+
 #[test]
 fn an_app_file_that_spawned_processes_cannot_import_says_so_once() {
     for (file, is_told) in [("my-site.wsgi", true), ("spawner.py", false)] {

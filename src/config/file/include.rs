@@ -31,13 +31,17 @@ fn matches(pattern: &Item) -> Result<Vec<PathBuf>, Error> {
     let refused = |reason: String| pattern.refused(INCLUDE, ValueError::new(reason));
     let typed = pattern.origin.base().join(&pattern.text);
     if !pattern.text.contains(['*', '?', '[']) {
-        return if typed.is_file() { Ok(vec![typed]) } else { Err(refused("there is no such file".to_owned())) };
+        return if typed.exists() { Ok(vec![typed]) } else { Err(refused("there is no such file".to_owned())) };
     }
     let absolute = below(pattern).ok_or_else(|| refused("needs a directory whose name is UTF-8".to_owned()))?;
     let found = glob::glob_with(&absolute, AS_A_SHELL).map_err(|error| refused(format!("is no pattern: {}", error.msg)))?;
     let mut files = found
+        .take(MOST_FILES + 1)
         .collect::<Result<Vec<_>, _>>()
         .map_err(|error| Error::Read { path: error.path().into(), source: error.into() })?;
+    if files.len() > MOST_FILES {
+        return Err(refused(format!("finds more than {MOST_FILES} files")));
+    }
     files.retain(|path| !path.is_dir());
     files.sort();
     Ok(files)
@@ -52,6 +56,8 @@ fn below(pattern: &Item) -> Option<String> {
     Path::new(&base).join(&pattern.text).to_str().map(str::to_owned)
 }
 
+/// Of one pattern.
+pub(super) const MOST_FILES: usize = 4096;
 /// Hidden files, which editors leave, are not meant by `*`, and neither are files of subdirectories.
 const AS_A_SHELL: MatchOptions =
     MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: true };

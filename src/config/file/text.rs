@@ -20,6 +20,7 @@ fn assignment(setting: &Setting, values: &[String]) -> Option<String> {
         (Kind::Switch, [value]) => value.clone(),
         (Kind::One, [value]) if is_plain_number(value) => value.clone(),
         (Kind::One, [value]) => quote(value),
+        (Kind::List { .. } | Kind::Pairs, []) if !setting.may_be_empty() => return None,
         (Kind::List { .. } | Kind::Pairs, values) => {
             format!("[{}]", values.iter().map(|value| quote(value)).collect::<Vec<_>>().join(", "))
         }

@@ -2,8 +2,9 @@
 
 use super::super::setting::{Fallback, Field, Group, Kind, Setting, Text};
 use super::super::value::{ValueError, parse_mode, parse_switch};
-use super::super::{App, ErrorsTo, ListenAddress, Mount, OnAbort, Pool, Processes, RemoteUser, Role};
-use super::text::{account, directory, header_name, number, paths, texts};
+use super::super::{App, AppLog, ErrorsTo, ListenAddress, Mount, OnAbort, Pool, Processes, RemoteUser, Role};
+use super::text::{account, directory, header_name, level, level_text, number, paths, texts};
+use crate::network::Network;
 
 /// The groups Pool, Sockets and Python.
 pub(super) const APPLICATION: &[Setting] = &[
@@ -100,6 +101,43 @@ pub(super) const APPLICATION: &[Setting] = &[
         field: Field::Pool {
             set: |pool, value| ErrorsTo::parse(value.text).map(|errors| pool.errors = errors),
             show: |pool| vec![pool.errors.to_string()],
+        },
+    },
+    Setting {
+        name: "app-log",
+        group: Group::Pool,
+        kind: Kind::One,
+        value_name: "HOW",
+        help: "How what the application prints and writes to wsgi.errors stands in the log: decorated, with time, level, process and \
+               request, or plain, as it is, for lines of JSON",
+        default: Fallback::Value("decorated"),
+        field: Field::Pool {
+            set: |pool, value| AppLog::parse(value.text).map(|how| pool.app_log = how),
+            show: |pool| vec![pool.app_log.to_string()],
+        },
+    },
+    Setting {
+        name: "stdout-level",
+        group: Group::Pool,
+        kind: Kind::One,
+        value_name: "LEVEL",
+        help: "The level of what the application prints: error, warn, info, debug or trace",
+        default: Fallback::Value("info"),
+        field: Field::Pool {
+            set: |pool, value| level(value.text).map(|level| pool.stdout_level = level),
+            show: |pool| vec![level_text(pool.stdout_level)],
+        },
+    },
+    Setting {
+        name: "stderr-level",
+        group: Group::Pool,
+        kind: Kind::One,
+        value_name: "LEVEL",
+        help: "The level of what the application writes to stderr, where Python's logging writes unless told otherwise",
+        default: Fallback::Value("warn"),
+        field: Field::Pool {
+            set: |pool, value| level(value.text).map(|level| pool.stderr_level = level),
+            show: |pool| vec![level_text(pool.stderr_level)],
         },
     },
     Setting {
@@ -206,6 +244,26 @@ pub(super) const APPLICATION: &[Setting] = &[
         field: Field::Pool {
             set: |pool, value| number(value, 1, 1_000_000).map(|count| pool.max_connections = count),
             show: |pool| vec![pool.max_connections.to_string()],
+        },
+    },
+    Setting {
+        name: "allowed-clients",
+        group: Group::Sockets,
+        kind: Kind::List { in_environment: &[','], in_text: &[','] },
+        value_name: "ADDR",
+        help: "Who may connect over TCP: IP addresses or networks such as 10.0.0.0/8, several with , between them, or repeated; \
+               without it, everybody who can reach the address",
+        default: Fallback::Variable("FCGI_WEB_SERVER_ADDRS"),
+        field: Field::Pool {
+            set: |pool, value| {
+                // Of the variable of another program, all of it is one text.
+                for text in value.text.split(',').map(str::trim) {
+                    let network = Network::parse(text).map_err(ValueError::new)?;
+                    pool.allowed_clients.get_or_insert_default().push(network);
+                }
+                Ok(())
+            },
+            show: |pool| pool.allowed_clients.as_deref().map(texts).unwrap_or_default(),
         },
     },
     Setting {

@@ -62,6 +62,18 @@ pub(super) const LIMITS: &[Setting] = &[
         },
     },
     Setting {
+        name: "uploads-memory",
+        group: Group::Limits,
+        kind: Kind::One,
+        value_name: "SIZE",
+        help: "Memory of a process for requests that are not complete, at least 1M; bodies beyond that go to temporary files",
+        default: Fallback::Value("64M"),
+        field: Field::Pool {
+            set: |pool, value| size(value, 1 << 20, 1 << 40).map(|bytes| pool.uploads_memory = bytes),
+            show: |pool| vec![size_text(pool.uploads_memory)],
+        },
+    },
+    Setting {
         name: "max-queue",
         group: Group::Limits,
         kind: Kind::One,

@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use log::LevelFilter;
+use log::{Level, LevelFilter};
 
 use super::super::LogTarget;
 use super::super::pool::{NO_GROUPS, OWN_GROUPS};
@@ -127,6 +127,15 @@ pub(super) fn log_level(text: &str) -> Result<LevelFilter, ValueError> {
         "trace" => Ok(LevelFilter::Trace),
         _ => Err(ValueError::new("must be error, warn, info, debug or trace")),
     }
+}
+
+/// The level of a message.
+pub(super) fn level(text: &str) -> Result<Level, ValueError> {
+    log_level(text)?.to_level().ok_or_else(|| ValueError::new("must be a level"))
+}
+
+pub(super) fn level_text(level: Level) -> String {
+    level.as_str().to_ascii_lowercase()
 }
 
 pub(super) fn syslog_ident(value: Text<'_>) -> Result<String, ValueError> {

@@ -12,10 +12,6 @@ pub struct Entry<'a> {
     pub param: &'a dyn Fn(&[u8]) -> Option<&'a [u8]>,
     /// When it was answered.
     pub time: Timestamp,
-    /// The pool that answered it.
-    pub pool: &'a str,
-    /// The process that did.
-    pub process: u32,
     /// Its name in the log.
     pub request_id: &'a str,
     /// The HTTP status of the answer.
@@ -43,7 +39,16 @@ pub struct Format {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Piece {
     Text(String),
-    Variable(Variable),
+    Variable(Slot),
+}
+
+/// Where a value goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Slot {
+    name: String,
+    variable: Variable,
+    /// Whether it stands in quotes: else a space would end it.
+    is_quoted: bool,
 }
 
 /// nginx's `combined` format.
@@ -79,23 +84,76 @@ impl Format {
             add_text(&mut pieces, literal);
             let (name, after) = split_name(after)?;
             let unknown = || FormatError::Unknown { name: name.to_owned(), nearest: nearest(name) };
-            pieces.push(Piece::Variable(Variable::parse(name).ok_or_else(unknown)?));
+            let variable = Variable::parse(name).ok_or_else(unknown)?;
+            let before = text.get(..text.len() - after.len()).unwrap_or_default();
+            let is_quoted = before.matches('"').count() % 2 == 1;
+            pieces.push(Piece::Variable(Slot { name: name.to_owned(), variable, is_quoted }));
             rest = after;
         }
         add_text(&mut pieces, rest);
         Ok(Self { pieces })
     }
 
-    /// The line of this request, without a line feed. Values are escaped as nginx does it, and `-` stands for what there is not.
-    pub fn line(&self, entry: &Entry<'_>) -> String {
+    /// The values of this request, as whoever answered it knows them: a line `name=value` for each variable. They are escaped as nginx
+    /// does it, and `-` stands for what there is not. Where there is no room for all, the longest are cut.
+    pub fn values(&self, entry: &Entry<'_>) -> String {
+        let mut values = String::with_capacity(512);
+        let mut rest = self.slots().count();
+        for Slot { name, variable, .. } in self.slots() {
+            rest -= 1;
+            if matches!(variable, Variable::Pool | Variable::Pid) {
+                continue;
+            }
+            values.push_str(name);
+            values.push('=');
+            let most = MAX_VALUES_LEN.saturating_sub(rest * USUAL_VALUE_LEN).max(values.len());
+            encode(variable, entry, &mut values);
+            values.truncate(most); // All of it is ASCII.
+            values.push('\n');
+        }
+        values
+    }
+
+    /// The line of a request, without a line feed. Pool and process are said by whoever writes the log. The values may be anything, since
+    /// the application could have sent them itself: none ends the line, or the field that it is in.
+    pub fn line(&self, pool: &str, process: u32, values: &str) -> String {
         let mut line = String::with_capacity(256);
+        let pairs = || values.lines().filter_map(|pair| pair.split_once('='));
+        let mut next = pairs();
         for piece in &self.pieces {
             match piece {
                 Piece::Text(text) => line.push_str(text),
-                Piece::Variable(variable) => encode(variable, entry, &mut line),
+                Piece::Variable(Slot { variable: Variable::Pool, .. }) => encode_value(pool.as_bytes(), &mut line),
+                Piece::Variable(Slot { variable: Variable::Pid, .. }) => line.push_str(&process.to_string()),
+                Piece::Variable(slot) => {
+                    // In this order, unless it comes from a child that was started with another format.
+                    let is_it = |(name, _): &(&str, &str)| *name == slot.name;
+                    let found = next.next().filter(is_it).or_else(|| pairs().find(is_it));
+                    slot.add(found.map_or("-", |(_, value)| value), &mut line);
+                }
             }
         }
         line
+    }
+
+    fn slots(&self) -> impl Iterator<Item = &Slot> {
+        self.pieces.iter().filter_map(|piece| if let Piece::Variable(slot) = piece { Some(slot) } else { None })
+    }
+}
+
+impl Slot {
+    /// Adds a value that should be escaped already.
+    fn add(&self, value: &str, line: &mut String) {
+        // The request line has spaces also where it stands without quotes, as the operator can see.
+        let ends_the_field =
+            |byte| byte == b' ' && !self.is_quoted && !matches!(self.variable, Variable::Request | Variable::TimeLocal);
+        for byte in value.bytes() {
+            match byte {
+                b'"' | 0..0x20 | 0x7f.. => encode_byte(byte, line),
+                byte if ends_the_field(byte) => encode_byte(byte, line),
+                byte => line.push(char::from(byte)),
+            }
+        }
     }
 }
 
@@ -124,12 +182,11 @@ fn encode(variable: &Variable, entry: &Entry<'_>, line: &mut String) {
         Variable::RequestUri => return encode_uri(entry, line),
         Variable::RequestId if entry.request_id.is_empty() => return line.push('-'),
         Variable::RequestId => return encode_value(entry.request_id.as_bytes(), line),
-        Variable::Pool => return encode_value(entry.pool.as_bytes(), line),
+        Variable::Pool | Variable::Pid => return,
         Variable::TimeIso8601 => return entry.time.encode_iso8601(line),
         Variable::TimeLocal => return entry.time.encode_common_log(line),
         Variable::Msec => return entry.time.encode_seconds(line),
         Variable::BodyBytesSent => write!(line, "{}", entry.body_bytes_sent),
-        Variable::Pid => write!(line, "{}", entry.process),
         Variable::RequestLength => write!(line, "{}", entry.request_length),
         Variable::RequestTime => {
             write!(line, "{}.{:03}", entry.request_time.as_secs(), entry.request_time.subsec_millis())
@@ -169,13 +226,20 @@ fn encode_uri(entry: &Entry<'_>, line: &mut String) {
 fn encode_value(value: &[u8], line: &mut String) {
     for byte in value {
         match *byte {
-            b'"' | b'\\' | 0..0x20 | 0x7f.. => {
-                let _ = write!(line, "\\x{byte:02X}"); // A string takes everything.
-            }
+            b'"' | b'\\' | 0..0x20 | 0x7f.. => encode_byte(*byte, line),
             byte => line.push(char::from(byte)),
         }
     }
 }
+
+fn encode_byte(byte: u8, line: &mut String) {
+    let _ = write!(line, "\\x{byte:02X}"); // A string takes everything.
+}
+
+/// Bytes of all values of a request: they cross to the supervisor in one message.
+const MAX_VALUES_LEN: usize = 31 * 1024;
+/// What each value has room for, however long those before it are.
+const USUAL_VALUE_LEN: usize = 64;
 
 /// What is wrong with a format.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -218,15 +282,14 @@ mod tests {
         let entry = Entry {
             param: &param,
             time: Timestamp::from_unix_millis(1_795_200_374_123).with_offset(0),
-            pool: "blog",
-            process: 4711,
             request_id: "12-3",
             status: 200,
             body_bytes_sent: 1234,
             request_length: 56,
             request_time: Duration::from_micros(1_002_999),
         };
-        Format::parse(format).unwrap().line(&entry)
+        let format = Format::parse(format).unwrap();
+        format.line("blog", 4711, &format.values(&entry))
     }
 
     fn line(format: &str) -> String {
@@ -263,6 +326,31 @@ mod tests {
         let line = line_with("$request \"$host\" $remote_user $http_host", &params);
         assert!(line.bytes().all(|byte| (b' '..=b'~').contains(&byte)), "{line}");
         assert_eq!((line.matches('"').count(), line.matches("\\x0A").count(), line.matches("\\x22").count()), (2, 5, 5));
+    }
+
+    #[test]
+    fn pool_and_process_are_never_what_the_values_say() {
+        let format = Format::parse("$remote_addr $pool $pid \"$http_user_agent\" $pool[$pid]").unwrap();
+        let lies = "pool=shop\npid=1\nremote_addr=192.0.2.1 shop 1\nhttp_user_agent=x\" shop[1]\x1b\r\u{2028}ä\n";
+        let line = format.line("blog", 4711, lies);
+        let expected = "192.0.2.1\\x20shop\\x201 blog 4711 \"x\\x22 shop[1]\\x1B\\x0D\\xE2\\x80\\xA8\\xC3\\xA4\" blog[4711]";
+        assert_eq!(line, expected);
+        assert_eq!(format.line("blog", 4711, "\0\n=\n"), "- blog 4711 \"-\" blog[4711]");
+    }
+
+    #[test]
+    fn values_for_another_format_go_where_their_names_are() {
+        let format = Format::parse("$status $host $status $request_uri").unwrap();
+        assert_eq!(format.line("blog", 1, "host=a\nmsec=7\nstatus=200\n"), "200 a 200 -");
+    }
+
+    #[test]
+    fn long_values_leave_room_for_those_behind_them() {
+        let long = vec![b'x'; 1 << 20];
+        let params: &[(&[u8], &[u8])] = &[(b"REQUEST_URI", &long), (b"HTTP_HOST", &long)];
+        let line = line_with("$request_uri $host $status", params);
+        assert!(line.len() <= MAX_VALUES_LEN && line.ends_with(" 200"), "{}", line.len());
+        assert!(line.split(' ').nth(1).unwrap().len() >= 32);
     }
 
     #[test]

@@ -56,7 +56,7 @@ impl Children {
         let policy = &self.policy;
         let patience = match (child.state, &self.phase) {
             _ if child.killed => return None,
-            (State::Booting, _) => self.startup_timeout(child),
+            (State::Booting, _) => self.startup_timeout(child) + BOOT_SLACK,
             (State::Ready, _) => return None,
             (State::Serving, _) if child.worn => return None,
             (State::Serving, _) => policy.max_lifetime?.mul_f64(child.lifetime_share()),
@@ -95,6 +95,8 @@ impl Children {
     }
 }
 
+/// How long a child may take beyond `startup-timeout` to say itself where it hangs.
+const BOOT_SLACK: Duration = Duration::from_secs(1);
 /// How long a child may take beyond `graceful-timeout` before it is killed. It has limits of its own, which come first.
 const END_SLACK: Duration = Duration::from_secs(3);
 /// The same, when it was told to end at once, or runs no request.
