@@ -12,6 +12,7 @@ use std::num::NonZeroUsize;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use crate::sys::shared_memory::SharedWords;
 
@@ -95,6 +96,11 @@ impl Scoreboard {
         }
     }
 
+    /// How many requests were refused because as many waited as may. The count goes round.
+    pub fn refused(&self) -> u32 {
+        self.memory.words()[REFUSED].load(Ordering::Relaxed)
+    }
+
     /// What the process on this seat says.
     pub fn presence(&self, number: usize) -> Presence {
         match self.words_of(number)[0].load(Ordering::SeqCst) {
@@ -152,6 +158,11 @@ impl Seat {
         true
     }
 
+    /// A request is refused because as many wait as may.
+    pub fn note_refusal(&self) {
+        self.scoreboard.memory.words()[REFUSED].fetch_add(1, Ordering::Relaxed);
+    }
+
     /// A request that has waited here waits on the line now.
     pub fn put_on_line(&self) {
         subtract(self.words()[1], 1);
@@ -184,6 +195,20 @@ fn subtract(word: &AtomicU32, count: u32) {
     word.fetch_update(Ordering::SeqCst, Ordering::SeqCst, fewer).ok();
 }
 
+/// How a message on the line begins, behind its flag: since when its request waits, by the system's monotonic clock.
+pub fn encode_since(since: Duration) -> [u8; SINCE_LEN] {
+    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX).to_be_bytes()
+}
+
+/// The other way round, and what is behind it.
+pub fn parse_since(bytes: &[u8]) -> Option<(Duration, &[u8])> {
+    let (nanoseconds, rest) = bytes.split_first_chunk::<SINCE_LEN>()?;
+    Some((Duration::from_nanos(u64::from_be_bytes(*nanoseconds)), rest))
+}
+
+/// Bytes of that.
+pub const SINCE_LEN: usize = 8;
+
 /// Processes of a pool at one time: the most children there may be, as many that retire, and the queue process.
 pub const SEATS: usize = 2 * 1024 + 1;
 
@@ -191,6 +216,7 @@ const VERSION_WORD: usize = 0;
 const WAITING: usize = 1;
 /// Seats from this number on have never been taken.
 const TAKEN: usize = 2;
+const REFUSED: usize = 3;
 const HEADER: usize = 16;
 const WORDS: NonZeroUsize = NonZeroUsize::new(HEADER + 2 * SEATS).unwrap();
 const VERSION: u32 = 1;

@@ -98,6 +98,11 @@ impl Queue {
         self.bench.seat.as_ref().map_or_else(|| self.receiver.len() < self.most, |seat| seat.begin_to_wait(self.most))
     }
 
+    /// A request is refused because as many wait as may.
+    pub fn note_refusal(&self) {
+        self.bench.seat.iter().for_each(Seat::note_refusal);
+    }
+
     /// How many requests workers have taken so far.
     pub fn taken(&self) -> u64 {
         self.bench.taken.load(Ordering::Relaxed)

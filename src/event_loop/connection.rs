@@ -15,6 +15,7 @@ use super::line::Place;
 use super::names::Names;
 use super::outbox::{Outbox, Phase, Status};
 use super::passage::Passage;
+use super::ping::Ping;
 use super::refusals::Refusals;
 use super::stream::{PeerName, Stream};
 use crate::exchange::assembler::{Assembled, Refused};
@@ -57,6 +58,8 @@ pub struct Connection {
 pub struct Context<'a> {
     /// Where complete requests go.
     pub queue: &'a Queue,
+    /// Which requests are probes, if any.
+    pub ping: Option<&'a Ping>,
     /// What is said of requests that are refused.
     pub refusals: &'a mut Refusals,
     /// A read buffer for whoever needs one.
@@ -150,6 +153,12 @@ impl Connection {
         fd::is_readable(self.outbox.stream().as_fd())
     }
 
+    /// Whether what was not read begins with a probe. It stays unread.
+    pub fn begins_with(&self, ping: &Ping) -> bool {
+        let mut bytes = [0; PROBE_LEN];
+        self.outbox.stream().peek(&mut bytes).is_ok_and(|count| ping.begins(&bytes[..count]))
+    }
+
     /// Its place among those that wait, if it has one.
     pub fn take_place(&mut self) -> Option<Place> {
         self.place.take()
@@ -175,7 +184,7 @@ impl Connection {
     }
 
     /// Requests whose parameters are complete from now on are refused, or no longer.
-    pub fn set_turning_away(&mut self, turns_away: bool) {
+    pub fn set_turning_away(&mut self, turns_away: Option<Refusal>) {
         self.assembler.set_turning_away(turns_away);
     }
 
@@ -469,9 +478,14 @@ impl RecordHandler<'_> {
         let account = self.ledger.open(id, &request);
         self.names.insert(id, &request.params);
         let ending = Ending { request: id, keep_connection };
-        let reply = Reply::new(sink, ending, head_only).in_role(request.role).with_account(account);
+        let mut reply = Reply::new(sink, ending, head_only).in_role(request.role).with_account(account);
+        if context.ping.is_some_and(|ping| ping.is_asked_by(&request.params)) {
+            reply.refuse(Refusal::Ping);
+            return self.free_ended();
+        }
         if let Err(mut exchange) = context.queue.try_dispatch(Exchange { request, reply }) {
             exchange.reply.refuse(Refusal::Overloaded);
+            context.queue.note_refusal();
             self.free_ended();
             context.refusals.note(Refusal::Overloaded, context.now, || self.names.of(&exchange.request.params));
         }
@@ -481,6 +495,9 @@ impl RecordHandler<'_> {
         let Refused { id, refusal, keep_connection, head_only, params } = refused;
         let sink: Arc<dyn Sink> = Arc::<Outbox>::clone(self.outbox);
         context.refusals.note(refusal, context.now, || self.names.of(&params));
+        if refusal == Refusal::Overloaded {
+            context.queue.note_refusal();
+        }
         let account = self.ledger.refuse(id, params);
         Reply::new(sink, Ending { request: id, keep_connection }, head_only).with_account(account).refuse(refusal);
         self.free_ended();
@@ -500,6 +517,8 @@ fn take_finished(outbox: &Outbox, session: &mut Session, names: &mut Names, inpu
     })
 }
 
+/// A probe is shorter.
+const PROBE_LEN: usize = 4096;
 /// So that one busy connection does not keep the others waiting.
 const READS_A_TURN: usize = 16;
 /// How long a peer may take to close after the last answer.

@@ -205,7 +205,8 @@ impl EventLoop {
         if self.retiring {
             return !closing && connection.has_whole_requests() && !connection.outbox().status().phase.is_over();
         }
-        let defers = is_saturated && connection.is_untouched() && connection.has_unread();
+        let is_probe = |connection: &Connection| self.settings.ping.as_ref().is_some_and(|ping| connection.begins_with(ping));
+        let defers = is_saturated && connection.is_untouched() && connection.has_unread() && !is_probe(connection);
         // One that is read after all comes off the list: with a request on it, it must not be handed over.
         if !connection.set_deferred(defers) && defers {
             self.deferred.push_back((connection.id(), key));

@@ -20,7 +20,7 @@ use super::EventLoop;
 use super::handover::Missing;
 use super::passage::{Passage, Traveller};
 use super::stream::Stream;
-use crate::scoreboard::{Presence, Seat};
+use crate::scoreboard::{Presence, Seat, encode_since, parse_since};
 use crate::sys::epoll;
 use crate::sys::fd::Spare;
 use crate::sys::process::monotonic_time;
@@ -121,15 +121,12 @@ impl Line {
 
     fn give(&self, stream: &Stream, unread: &[u8], has_read: bool, since: Instant) -> io::Result<()> {
         let since = monotonic_time().saturating_sub(since.elapsed());
-        let nanoseconds = u64::try_from(since.as_nanos()).unwrap_or(u64::MAX);
-        self.passage.give(stream, &[&nanoseconds.to_be_bytes(), unread].concat(), has_read)
+        self.passage.give(stream, &[&encode_since(since), unread].concat(), has_read)
     }
 
     pub(super) fn take(&self, spare: &mut Spare) -> io::Result<(Traveller, Instant)> {
         let mut traveller = self.passage.take(spare)?;
-        let (nanoseconds, unread) =
-            traveller.unread.split_first_chunk().ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))?;
-        let since = Duration::from_nanos(u64::from_be_bytes(*nanoseconds));
+        let (since, unread) = parse_since(&traveller.unread).ok_or(io::ErrorKind::InvalidData)?;
         traveller.unread = unread.to_vec();
         let waited = monotonic_time().saturating_sub(since).min(LONGEST_WAIT);
         Ok((traveller, Instant::now().checked_sub(waited).unwrap_or_else(Instant::now)))

@@ -14,7 +14,7 @@ use mio::net::UnixStream;
 use mio::{Events, Poll, Token};
 use slab::Slab;
 
-use crate::exchange::{ConnectionId, Journal, Limits};
+use crate::exchange::{ConnectionId, Journal, Limits, Refusal};
 use crate::link::{Command, Numbers, Report};
 use crate::protocol::SessionLimits;
 use crate::sys::fd::{Spare, is_out_of_descriptors};
@@ -31,6 +31,7 @@ mod listener;
 mod names;
 mod outbox;
 mod passage;
+mod ping;
 mod refusals;
 mod shared;
 mod shortage;
@@ -49,6 +50,7 @@ pub use line::{Duty, Line};
 pub use listener::Listener;
 use outbox::Outbox;
 pub use passage::Passage;
+pub use ping::Ping;
 use refusals::Refusals;
 pub use shared::SharedLoop;
 use stream::{PeerName, Stream};
@@ -76,6 +78,8 @@ pub struct Settings {
     pub request: Limits,
     /// Who is told of every answer, if anybody.
     pub journal: Option<Arc<dyn Journal>>,
+    /// Which requests are probes, if any: they are answered here, and wait for no worker.
+    pub ping: Option<Ping>,
 }
 
 /// One child's event loop.
@@ -342,16 +346,23 @@ impl EventLoop {
 
     /// Reads a connection on which what begins now is refused.
     fn turn_away(&mut self, key: usize) {
-        self.connections.get_mut(key).into_iter().for_each(|connection| connection.set_turning_away(true));
+        let refusal = if self.duty == Duty::Refuse { Refusal::NotServing } else { Refusal::Overloaded };
+        self.connections.get_mut(key).into_iter().for_each(|connection| connection.set_turning_away(Some(refusal)));
         self.read_now(key, true);
-        self.connections.get_mut(key).into_iter().for_each(|connection| connection.set_turning_away(false));
+        self.connections.get_mut(key).into_iter().for_each(|connection| connection.set_turning_away(None));
     }
 
     fn read_now(&mut self, key: usize, closing: bool) {
         let Some(connection) = self.connections.get_mut(key) else {
             return;
         };
-        let mut context = Context { queue: &self.queue, refusals: &mut self.refusals, spare: &mut self.buffer, now: self.now };
+        let mut context = Context {
+            queue: &self.queue,
+            ping: self.settings.ping.as_ref(),
+            refusals: &mut self.refusals,
+            spare: &mut self.buffer,
+            now: self.now,
+        };
         match connection.read(closing, &mut context) {
             Turn::Done => {}
             Turn::Again => self.unfinished.push(key),

@@ -10,6 +10,7 @@ use socket2::{Domain, Socket, Type};
 
 use super::stream::{PeerName, Stream};
 use crate::protocol::MAX_RECORD_LEN;
+use crate::scoreboard::SINCE_LEN;
 use crate::sys::fd::{self, Spare};
 use crate::sys::passing;
 
@@ -71,7 +72,7 @@ impl Passage {
 }
 
 /// A flag, the time that [`Line`](super::line::Line) says, and what was read.
-const MAX_MESSAGE_LEN: usize = 1 + 8 + MAX_RECORD_LEN;
+const MAX_MESSAGE_LEN: usize = 1 + SINCE_LEN + MAX_RECORD_LEN;
 
 /// The descriptor as a connection, if it is one. The flags of an open socket are everybody's who has it.
 fn connection(descriptor: OwnedFd) -> io::Result<(Stream, PeerName)> {

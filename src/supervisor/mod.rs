@@ -12,16 +12,19 @@ use std::time::{Duration, Instant};
 use crate::config::{self, Config};
 use crate::listener::BindError;
 use crate::logging;
+use crate::scoreboard::Seat;
 use crate::service::notify::Notifier;
 use crate::sys::poll::{self, Interest};
-use crate::sys::{passing, signal};
+use crate::sys::signal;
 
 mod children;
 mod control;
 mod pool;
 mod process;
+mod queue;
 mod reexec;
 mod reload;
+mod saturation;
 mod sockets;
 mod status;
 
@@ -35,7 +38,7 @@ use pool::{RunningPool, Service};
 use process::{Process, USUAL_VOICES};
 use reexec::Trial;
 use reload::Reload;
-use sockets::{Passage, Sockets};
+use sockets::{Sockets, Ties};
 use status::Asked;
 
 /// What a child keeps of its parent: numbers of descriptors, and the ends of its own channels.
@@ -45,6 +48,10 @@ pub struct Inherited {
     pub listeners: Vec<RawFd>,
     /// Where connections are handed over, and where they come from.
     pub passage: [RawFd; 2],
+    /// Both ends of the line of requests that wait.
+    pub line: [RawFd; 2],
+    /// Its place among the processes of its pool.
+    pub seat: Seat,
     /// Its channels to the supervisor.
     pub ends: ChildEnds,
 }
@@ -53,6 +60,9 @@ pub struct Inherited {
 pub trait Program {
     /// The life of a child, after the fork. It ends the process.
     fn run_child(&self, settings: &config::Pool, config: &Config, inherited: Inherited) -> !;
+
+    /// The life of a pool's queue process, likewise.
+    fn run_queue(&self, settings: &config::Pool, config: &Config, inherited: Inherited) -> !;
 
     /// Reads the configuration again.
     ///
@@ -151,7 +161,7 @@ impl<'a> Supervisor<'a> {
         for settings in &config.pools {
             let sockets = Sockets::bind(settings, &Sockets::default())?;
             let service = Service { settings: settings.clone(), config: Rc::clone(&config) };
-            supervisor.pools.push(RunningPool::new(service, sockets, passage()?, now));
+            supervisor.pools.push(RunningPool::new(service, sockets, ties()?, now));
         }
         Ok(supervisor)
     }
@@ -420,8 +430,8 @@ fn listen_to_signals(hang_up: HangUp) -> io::Result<UnixStream> {
     Ok(reader)
 }
 
-fn passage() -> Result<Passage, BindError> {
-    passing::pair().map_err(system)
+fn ties() -> Result<Ties, BindError> {
+    Ties::new().map_err(system)
 }
 
 fn system(source: io::Error) -> BindError {

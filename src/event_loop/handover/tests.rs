@@ -50,6 +50,7 @@ fn settings() -> Settings {
         session: SessionLimits { max_connections: 10, max_requests: 10 },
         request,
         journal: None,
+        ping: None,
     }
 }
 
