@@ -33,7 +33,7 @@ const LAYERS: &[Layer] = &[
     layer("run",        &["cli", "client", "supervisor", "daemon", "service", "event_loop", "wsgi", "workers", "exchange", "scoreboard", "listener", "logging", "config", "link", "protocol", "sys"], &["mio"]),
     layer("cli",        &["client", "config"],                                                  &["clap"]),
     layer("client",     &["config", "protocol"],                                                &["socket2"]),
-    layer("supervisor", &["service", "scoreboard", "listener", "logging", "config", "link", "sys"],           &["tempfile"]),
+    layer("supervisor", &["service", "scoreboard", "listener", "logging", "config", "link", "sys"], &[]),
     layer("daemon",     &["sys"],                                                               &["daemonize"]),
     layer("service",    &["sys"],                                                               &[]),
     layer("event_loop", &["workers", "scoreboard", "exchange", "listener", "link", "network", "protocol", "sys"], &["mio", "slab", "socket2"]),

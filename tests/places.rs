@@ -5,7 +5,7 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::os::unix::net::UnixListener;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
 
@@ -144,7 +144,7 @@ fn of_servers_that_start_at_once_one_listens() {
     }
 }
 
-fn bind(path: &PathBuf) -> Listener {
+fn bind(path: &std::path::Path) -> Listener {
     Listener::bind_unix(path, Access { mode: 0o600, user: None, group: None }, 64, Patience::None).unwrap()
 }
 

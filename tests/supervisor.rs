@@ -7,6 +7,8 @@
 mod allowed;
 #[path = "supervisor/commands.rs"]
 mod commands;
+#[path = "supervisor/control.rs"]
+mod control;
 #[path = "supervisor/deaths.rs"]
 mod deaths;
 #[path = "supervisor/elastic.rs"]
@@ -17,6 +19,8 @@ mod file_size;
 mod load;
 #[path = "supervisor/locks.rs"]
 mod locks;
+#[path = "supervisor/orphans.rs"]
+mod orphans;
 #[path = "supervisor/output.rs"]
 mod output;
 #[path = "supervisor/recycling.rs"]

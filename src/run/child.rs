@@ -32,9 +32,10 @@ pub fn run(pool: &config::Pool, config: &Config, inherited: Inherited) -> ! {
 }
 
 fn live(pool: &config::Pool, config: &Config, inherited: Inherited) -> u8 {
-    let Inherited { listeners, passage, ends } = inherited;
+    let Inherited { listeners, passage, ends, open_files } = inherited;
     let link = UnixStream::from(ends.link);
     let prepared = keep_what_is_needed(&listeners, passage, &link, &ends.log, [&ends.stdout, &ends.stderr]);
+    let prepared = prepared.and_then(|()| sys::process::restore_open_files(open_files));
     drop((ends.stdout, ends.stderr));
     let sent = logging::send_to(ends.log, config.log_level);
     let served = prepared.and(sent).map_err(Error::from).and_then(|()| serve(pool, config, &listeners, passage, &link));

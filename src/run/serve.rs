@@ -155,9 +155,12 @@ impl Program for Server {
             Err(exit) => return Err(Failure { code: exit.code, text: exit.message }),
         };
         access_log::validate(&config).map_err(|error| failure(error.into()))?;
-        privileges::validate(&config).map_err(failure)?;
         self.sockets.assign(&mut config).map_err(|error| failure(error.into()))?;
         Ok(config)
+    }
+
+    fn validate(&self, config: &Config) -> Result<(), Failure> {
+        privileges::validate(config).map_err(failure)
     }
 
     fn open_log(&self, config: &Config) -> Result<logging::Prepared, Failure> {

@@ -1,7 +1,9 @@
 //! Telling systemd, or whoever speaks like it, how the service is (sd_notify(3)).
 
+use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
-use std::io;
+use std::io::{self, ErrorKind};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
@@ -16,6 +18,8 @@ use crate::sys::process::{self, ProcessId};
 pub struct Notifier {
     way: Option<Way>,
     watchdog_interval: Option<Duration>,
+    /// What the manager has not taken yet: it is not waited for, but a READY that is lost would end the service.
+    waiting: RefCell<VecDeque<String>>,
 }
 
 #[derive(Debug)]
@@ -36,14 +40,42 @@ impl Notifier {
                 None
             }
         });
-        Self { way, watchdog_interval: watchdog_interval(variables, ProcessId::current()) }
+        Self { way, watchdog_interval: watchdog_interval(variables, ProcessId::current()), ..Self::default() }
     }
 
-    /// Every message ends up here: lines of NAME=VALUE.
+    /// Every message ends up here: lines of NAME=VALUE. Never waits.
     pub fn send(&self, state: &str) {
-        if let Some(Err(error)) = self.way.as_ref().map(|way| way.socket.send_to_addr(state.as_bytes(), &way.address)) {
-            log::debug!("the service manager does not hear: {error}");
+        if self.way.is_some() {
+            let mut waiting = self.waiting.borrow_mut();
+            waiting.retain(|earlier| earlier != state);
+            if waiting.len() == MOST_WAITING {
+                waiting.pop_front();
+            }
+            waiting.push_back(state.to_owned());
+            drop(waiting);
+            self.flush();
         }
+    }
+
+    /// Sends what the manager did not take before.
+    pub fn flush(&self) {
+        let (Some(way), mut waiting) = (&self.way, self.waiting.borrow_mut()) else {
+            return;
+        };
+        while let Some(state) = waiting.front() {
+            match way.socket.send_to_addr(state.as_bytes(), &way.address) {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) => log::debug!("the service manager does not hear: {error}"),
+                Ok(_) => {}
+            }
+            waiting.pop_front();
+        }
+    }
+
+    /// When to [`Self::flush`], if something waits.
+    pub fn retry_in(&self) -> Option<Duration> {
+        (!self.waiting.borrow().is_empty()).then_some(RETRY)
     }
 
     /// The service does its work, after a start or a reload.
@@ -94,8 +126,7 @@ impl Notifier {
 impl Way {
     fn new(typed: &OsStr) -> io::Result<Self> {
         let socket = UnixDatagram::unbound()?;
-        // A manager that is busy is waited for, since a READY that is lost ends the service; but not for long.
-        socket.set_write_timeout(Some(PATIENCE))?;
+        socket.set_nonblocking(true)?;
         Ok(Self { socket, address: address(typed)?, typed: typed.to_owned() })
     }
 }
@@ -120,7 +151,8 @@ fn status_line(text: &str) -> String {
     format!("STATUS={}", text.replace(['\n', '\r'], " "))
 }
 
-const PATIENCE: Duration = Duration::from_secs(1);
+const RETRY: Duration = Duration::from_millis(100);
+const MOST_WAITING: usize = 64;
 
 #[cfg(test)]
 mod tests {
@@ -163,6 +195,27 @@ mod tests {
         let manager = UnixDatagram::bind_addr(&SocketAddr::from_abstract_name(&name).unwrap()).unwrap();
         notifier(OsStr::new(&format!("@{name}"))).status("fine");
         assert_eq!(next(&manager), "STATUS=fine");
+    }
+
+    #[test]
+    fn a_manager_that_does_not_listen_is_not_waited_for_and_hears_the_last_of_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("notify");
+        let manager = UnixDatagram::bind(&path).unwrap();
+        let notifier = notifier(path.as_os_str());
+        let begun = std::time::Instant::now();
+        (0..5000).for_each(|number| notifier.status(&number.to_string()));
+        notifier.ready("fine");
+        assert!(begun.elapsed() < Duration::from_secs(5), "it waited for {:?}", begun.elapsed());
+        assert!(notifier.retry_in().is_some());
+        manager.set_nonblocking(true).unwrap();
+        let mut last = String::new();
+        let mut bytes = [0; 4096];
+        while let Ok(length) = manager.recv(&mut bytes) {
+            last = String::from_utf8(bytes[..length].to_vec()).unwrap();
+            notifier.flush();
+        }
+        assert_eq!((last.as_str(), notifier.retry_in()), ("READY=1\nSTATUS=fine", None));
     }
 
     #[test]

@@ -7,10 +7,12 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use crate::config::EX_USAGE;
 use crate::listener::{Access, BindError, Listener, Patience};
 use crate::sys;
+use crate::sys::process::{EX_OSERR, is_out_of_files};
 
 /// What a client asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +50,10 @@ pub struct ControlSocket {
     listener: Listener,
     path: PathBuf,
     acceptor: UnixListener,
+    /// The oldest first. Invariant: none has said what it wants.
     clients: Vec<Client>,
+    /// There is no descriptor for another client; nobody is let in before that.
+    shut_until: Option<Instant>,
 }
 
 /// Somebody who waits for an answer.
@@ -56,6 +61,7 @@ pub struct ControlSocket {
 pub struct Client {
     stream: UnixStream,
     line: Vec<u8>,
+    since: Instant,
 }
 
 impl ControlSocket {
@@ -80,7 +86,7 @@ impl ControlSocket {
     fn of(listener: Listener, path: &Path) -> Result<Self, BindError> {
         let address = format!("unix:{}", path.display());
         let acceptor = sys::fd::duplicate(listener.as_raw_fd()).map_err(|source| BindError::Other { address, source })?;
-        Ok(Self { listener, path: path.to_owned(), acceptor: acceptor.into(), clients: Vec::new() })
+        Ok(Self { listener, path: path.to_owned(), acceptor: acceptor.into(), clients: Vec::new(), shut_until: None })
     }
 
     /// Where it was bound.
@@ -95,15 +101,23 @@ impl ControlSocket {
 
     /// What to wait for.
     pub fn readable(&self) -> impl Iterator<Item = RawFd> + '_ {
-        std::iter::once(self.listener.as_raw_fd()).chain(self.clients.iter().map(|client| client.stream.as_raw_fd()))
+        let door = self.shut_until.is_none().then(|| self.listener.as_raw_fd());
+        door.into_iter().chain(self.clients.iter().map(|client| client.stream.as_raw_fd()))
     }
 
-    /// Accepts and reads; returns the clients that have said what they want.
-    pub fn handle(&mut self) -> Vec<(Client, Wish)> {
-        while let Ok((stream, _)) = self.acceptor.accept() {
-            if stream.set_nonblocking(true).is_ok() && self.clients.len() < MAX_CLIENTS {
-                self.clients.push(Client { stream, line: Vec::new() });
-            }
+    /// When to [`Self::handle`] although nothing has happened.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        let silent = self.clients.first().map(|client| client.since + PATIENCE);
+        silent.into_iter().chain(self.shut_until).min()
+    }
+
+    /// Accepts and reads; returns the clients that have said what they want. One that takes long to say so is not waited for, nor
+    /// are there so many of them that others could not say anything.
+    pub fn handle(&mut self, now: Instant) -> Vec<(Client, Wish)> {
+        self.clients.retain(|client| client.since + PATIENCE > now);
+        self.shut_until = self.shut_until.filter(|until| *until > now);
+        if self.shut_until.is_none() {
+            self.accept(now);
         }
         let mut wishes = Vec::new();
         for mut client in std::mem::take(&mut self.clients) {
@@ -116,22 +130,47 @@ impl ControlSocket {
                 Err(_) => {}
             }
         }
+        let surplus = self.clients.len().saturating_sub(MAX_CLIENTS);
+        self.clients.drain(..surplus);
         wishes
+    }
+
+    fn accept(&mut self, now: Instant) {
+        for _ in 0..MOST_AT_ONCE {
+            match self.acceptor.accept() {
+                Ok((stream, _)) if stream.set_nonblocking(true).is_ok() => {
+                    self.clients.push(Client { stream, line: Vec::new(), since: now });
+                }
+                Ok(_) => {}
+                // Whoever has said nothing yet makes room.
+                Err(error) if is_out_of_files(&error) && !self.clients.is_empty() => drop(self.clients.remove(0)),
+                Err(error) if is_out_of_files(&error) => {
+                    log::error!("the control socket lets nobody in for a second: {error}");
+                    return self.shut_until = Some(now + PAUSE);
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
+                Err(_) => {}
+            }
+        }
+    }
+}
+
+/// Lets a client wait for what others wait for already, if they are not too many.
+pub fn admit(client: Client, waiting: &mut Vec<Client>) {
+    if waiting.len() < MAX_CLIENTS {
+        waiting.push(client);
+    } else {
+        client.end(EX_OSERR, "pyfcgid: too many wait for the same already");
     }
 }
 
 impl Client {
-    /// Takes over a client whose connection was inherited.
-    pub fn adopt(stream: UnixStream) -> Self {
-        Self { stream, line: Vec::new() }
-    }
-
     fn read(&mut self) -> io::Result<Option<String>> {
         let mut buffer = [0; MAX_LINE_LEN];
         match self.stream.read(&mut buffer) {
             Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
             Ok(count) => self.line.extend_from_slice(&buffer[..count]),
-            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(None),
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => return Ok(None),
             Err(error) => return Err(error),
         }
         if self.line.len() > MAX_LINE_LEN {
@@ -161,6 +200,11 @@ impl Client {
     }
 }
 
-const BACKLOG: u32 = 16;
+const BACKLOG: u32 = 64;
 const MAX_CLIENTS: usize = 64;
+/// Clients that are let in in a turn.
+const MOST_AT_ONCE: usize = 32;
+/// How long a client may take for its line.
+const PATIENCE: Duration = Duration::from_secs(5);
+const PAUSE: Duration = Duration::from_secs(1);
 const MAX_LINE_LEN: usize = 64;

@@ -15,6 +15,7 @@ use crate::logging;
 use crate::scoreboard::Seat;
 use crate::service::notify::Notifier;
 use crate::sys::poll::{self, Interest};
+use crate::sys::process as processes;
 use crate::sys::signal;
 
 mod children;
@@ -23,20 +24,24 @@ mod pool;
 mod process;
 mod queue;
 mod reexec;
+mod rehearsal;
 mod reload;
 mod saturation;
 mod sockets;
 mod status;
+mod strangers;
 
 pub use children::{Failure, Stop};
 pub use control::{Client, ControlSocket, Wish};
 pub use process::ChildEnds;
 pub use reexec::{Inheritance, Successor};
 
+use self::process::{Process, USUAL_VOICES};
 use children::{ChildId, Outcome};
+use control::admit;
 use pool::{RunningPool, Service};
-use process::{Process, USUAL_VOICES};
 use reexec::Trial;
+use rehearsal::{Findings, Owner};
 use reload::Reload;
 use sockets::{Sockets, Ties};
 use status::Asked;
@@ -54,6 +59,8 @@ pub struct Inherited {
     pub seat: Seat,
     /// Its channels to the supervisor.
     pub ends: ChildEnds,
+    /// The soft limit on open descriptors that it is to have, once it has closed what is the supervisor's.
+    pub open_files: u64,
 }
 
 /// What the supervisor does not do itself.
@@ -64,11 +71,17 @@ pub trait Program {
     /// The life of a pool's queue process, likewise.
     fn run_queue(&self, settings: &config::Pool, config: &Config, inherited: Inherited) -> !;
 
-    /// Reads the configuration again.
+    /// Reads the configuration again. Looks up no user, group or host.
     ///
     /// # Errors
     /// Why it can't be used.
     fn read_config(&self) -> Result<Config, Failure>;
+
+    /// Whether there are the users and groups that it names.
+    ///
+    /// # Errors
+    /// Which one is not.
+    fn validate(&self, config: &Config) -> Result<(), Failure>;
 
     /// Opens the log that the configuration names, but does not use it yet.
     ///
@@ -117,6 +130,10 @@ pub struct Supervisor<'a> {
     next_tick: Instant,
     watchdog: Option<Duration>,
     manager: Notifier,
+    /// The soft limit on open descriptors that this process was started with, and children are to have.
+    open_files: u64,
+    /// Whether there may be more processes to reap that others have left.
+    has_strangers: bool,
 }
 
 /// What the process as a whole is at.
@@ -159,8 +176,8 @@ impl<'a> Supervisor<'a> {
         let now = Instant::now();
         let config = Rc::clone(&supervisor.config);
         for settings in &config.pools {
-            let sockets = Sockets::bind(settings, &Sockets::default())?;
-            let service = Service { settings: settings.clone(), config: Rc::clone(&config) };
+            let sockets = Sockets::bind(settings, &Sockets::default(), &Findings::default())?;
+            let service = Service { settings: settings.clone(), config: Rc::clone(&config), owner: Owner::default() };
             supervisor.pools.push(RunningPool::new(service, sockets, ties()?, now));
         }
         Ok(supervisor)
@@ -170,6 +187,10 @@ impl<'a> Supervisor<'a> {
         let Surroundings { control, hang_up, manager } = surroundings;
         let signals = listen_to_signals(hang_up).map_err(system)?;
         let now = Instant::now();
+        let open_files = raise_open_files(&config).map_err(system)?;
+        if let Err(error) = processes::adopt_orphans() {
+            log::warn!("processes that applications leave behind are not looked after: {error}");
+        }
         Ok(Self {
             program,
             config: Rc::new(config),
@@ -189,6 +210,8 @@ impl<'a> Supervisor<'a> {
             next_tick: now,
             watchdog: manager.watchdog_interval(),
             manager,
+            open_files,
+            has_strangers: false,
         })
     }
 
@@ -213,6 +236,7 @@ impl<'a> Supervisor<'a> {
 
     fn end(mut self) -> Ended {
         self.end_reload_by_stop();
+        self.tell_of_strangers();
         // The files of the sockets go before anybody is told that all is over.
         self.pools.clear();
         self.control = None;
@@ -241,7 +265,7 @@ impl<'a> Supervisor<'a> {
         let now = Instant::now();
         let mut index = 0;
         while index < self.pools.len() {
-            let outcomes = self.pools[index].perform(self.program, now);
+            let outcomes = self.pools[index].perform(self.program, self.open_files, now);
             let is_gone = outcomes.contains(&Outcome::Stopped);
             outcomes.into_iter().for_each(|outcome| self.handle_outcome(index, outcome));
             if is_gone {
@@ -294,8 +318,10 @@ impl<'a> Supervisor<'a> {
         let mut watched = vec![(self.signals.as_raw_fd(), Interest::Readable)];
         watched.extend(self.control.iter().flat_map(ControlSocket::readable).map(|fd| (fd, Interest::Readable)));
         watched.extend(logging::blocked().into_iter().map(|fd| (fd, Interest::Writable)));
-        let first_of_pools = watched.len();
+        watched.extend(self.reload.iter().filter_map(Reload::readable).map(|fd| (fd, Interest::Readable)));
         let now = Instant::now();
+        watched.extend(self.trial.iter().flat_map(|trial| trial.readable(now)).map(|fd| (fd, Interest::Readable)));
+        let first_of_pools = watched.len();
         let mut sources: Vec<(usize, Option<ChildId>)> = Vec::new();
         for (index, pool) in self.pools.iter().enumerate() {
             for (descriptor, interest, child) in pool.watched(now) {
@@ -318,9 +344,12 @@ impl<'a> Supervisor<'a> {
         }
         self.listen_to_leaving();
         logging::flush();
+        self.manager.flush();
         self.handle_signals(now);
-        self.handle_clients();
+        self.handle_clients(now);
+        self.listen_to_rehearsal(now);
         self.handle_timeout(now);
+        self.reap_strangers();
         Ok(())
     }
 
@@ -338,11 +367,16 @@ impl<'a> Supervisor<'a> {
     fn patience(&self) -> Option<Duration> {
         let now = Instant::now();
         let tick = (self.watchdog.is_some() || self.pools.iter().any(RunningPool::needs_ticks)).then_some(self.next_tick);
-        let asked = self.asked.iter().map(Asked::deadline).chain(self.trial.iter().map(Trial::deadline));
+        let asked = self.asked.iter().map(Asked::deadline).chain(self.trial.iter().filter_map(Trial::deadline));
+        if self.has_strangers {
+            return Some(Duration::ZERO);
+        }
+        let asked = asked.chain(self.control.iter().filter_map(ControlSocket::next_deadline));
+        let asked = asked.chain(self.reload.iter().filter_map(Reload::deadline));
         let leaving = self.leaving.iter().filter_map(Process::next_deadline);
         let deadlines = self.pools.iter().filter_map(RunningPool::next_deadline).chain(leaving).chain(tick).chain(asked);
         let patience = deadlines.min().map(|deadline| deadline.saturating_duration_since(now));
-        patience.into_iter().chain(logging::retry_in()).min()
+        patience.into_iter().chain(logging::retry_in()).chain(self.manager.retry_in()).min()
     }
 
     fn handle_timeout(&mut self, now: Instant) {
@@ -385,13 +419,13 @@ impl<'a> Supervisor<'a> {
         self.conclude_trial();
     }
 
-    fn handle_clients(&mut self) {
-        let wishes = self.control.as_mut().map(ControlSocket::handle).unwrap_or_default();
+    fn handle_clients(&mut self, now: Instant) {
+        let wishes = self.control.as_mut().map(|control| control.handle(now)).unwrap_or_default();
         for (client, wish) in wishes {
             match wish {
                 Wish::Reload => self.want_reload(Some(client)),
                 Wish::Stop => {
-                    self.stopping.push(client);
+                    admit(client, &mut self.stopping);
                     if !matches!(self.phase, Phase::Stopping(_)) {
                         self.stop(Stop::Gracefully);
                     }
@@ -430,6 +464,11 @@ fn listen_to_signals(hang_up: HangUp) -> io::Result<UnixStream> {
     Ok(reader)
 }
 
+/// For as many children as there may ever be in so many pools. Returns the limit before.
+fn raise_open_files(config: &Config) -> io::Result<u64> {
+    processes::raise_open_files(config.pools.len() as u64 * FILES_OF_A_POOL + FILES_BESIDE)
+}
+
 fn ties() -> Result<Ties, BindError> {
     Ties::new().map_err(system)
 }
@@ -446,4 +485,8 @@ const REOPEN: u8 = b'l';
 const SUCCEED: u8 = b'x';
 const MORE: u8 = b'+';
 const FEWER: u8 = b'-';
+/// Four for each of 1024 children, and its sockets.
+const FILES_OF_A_POOL: u64 = 5000;
+/// Clients of the control socket, the log, and what a start or a reload opens for a moment.
+const FILES_BESIDE: u64 = 1000;
 const TICK: Duration = Duration::from_secs(1);

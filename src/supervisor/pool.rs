@@ -9,13 +9,14 @@ use std::time::{Duration, Instant};
 use super::children::{Action, ChildId, Children, Failure, Generation, Outcome, Policy, Said, Stop};
 use super::process::{ChildEnds, Process, Voices};
 use super::queue::{self, QUEUE, Queue};
+use super::rehearsal::Owner;
 use super::saturation::{Load, News, Saturation};
 use super::sockets::{self, Sockets, Ties};
 use super::{Inherited, Program};
 use crate::config::{self, Config};
 use crate::link::{Command, Numbers, Report};
 use crate::sys::poll::Interest;
-use crate::sys::process::{EX_OSERR, EX_SOFTWARE};
+use crate::sys::process::{EX_OSERR, EX_SOFTWARE, is_out_of_files};
 use crate::sys::signal;
 
 /// A pool that runs.
@@ -49,6 +50,8 @@ pub struct Service {
     pub settings: config::Pool,
     /// Of the process.
     pub config: Rc<Config>,
+    /// Who is to own the sockets of a pool that is reloaded.
+    pub owner: Owner,
 }
 
 impl RunningPool {
@@ -169,7 +172,7 @@ impl RunningPool {
     pub fn commit(&mut self, now: Instant) {
         if let Some((service, sockets)) = self.tried.take() {
             // Only what has changed: somebody may have changed something else by hand.
-            self.sockets.follow(&self.serving.settings, &service.settings);
+            self.sockets.follow(&self.serving.settings, &service.settings, service.owner);
             self.sockets.replace(sockets);
             self.serving = service;
             self.renew_queue(now);
@@ -377,19 +380,20 @@ impl RunningPool {
         self.processes.values().filter_map(Process::next_deadline).chain(own.into_iter().flatten()).min()
     }
 
-    /// Does what the state of the children asks for, until there is nothing more; returns what has come of it all.
-    pub fn perform(&mut self, program: &dyn Program, now: Instant) -> Vec<Outcome> {
+    /// Does what the state of the children asks for, until there is nothing more; returns what has come of it all. Children may open so
+    /// many files at first.
+    pub fn perform(&mut self, program: &dyn Program, open_files: u64, now: Instant) -> Vec<Outcome> {
         let mut outcomes = Vec::new();
         loop {
             let actions = self.children.take_actions();
             if actions.is_empty() {
-                self.look_after_queue(program, now);
+                self.look_after_queue((program, open_files), now);
                 outcomes.extend((self.has_stopped && !self.queue.is_there()).then_some(Outcome::Stopped));
                 return outcomes;
             }
             for action in actions {
                 match action {
-                    Action::Spawn(id, generation) => self.spawn(id, generation, program, now),
+                    Action::Spawn(id, generation) => self.spawn(id, generation, (program, open_files), now),
                     Action::Tell(id, command) => self.tell(id, command),
                     Action::Terminate(id) => self.signal(id, signal::TERM),
                     Action::Kill(id) => self.signal(id, signal::KILL),
@@ -417,10 +421,10 @@ impl RunningPool {
     }
 
     /// Starts the queue process if there is none, and tells it what has changed for it.
-    fn look_after_queue(&mut self, program: &dyn Program, now: Instant) {
+    fn look_after_queue(&mut self, (program, open_files): (&dyn Program, u64), now: Instant) {
         if self.queue.is_due(now) {
             self.renew_ties();
-            let started = self.spawn_process(QUEUE, &self.serving, &self.sockets, |service, inherited| {
+            let started = self.spawn_process(QUEUE, (&self.serving, &self.sockets), open_files, |service, inherited| {
                 program.run_queue(&service.settings, &service.config, inherited)
             });
             self.queue.note_start(started.is_ok(), now);
@@ -448,14 +452,14 @@ impl RunningPool {
     fn spawn_process(
         &self,
         id: ChildId,
-        service: &Service,
-        sockets: &Sockets,
+        (service, sockets): (&Service, &Sockets),
+        open_files: u64,
         run: impl FnOnce(&Service, Inherited),
     ) -> io::Result<Process> {
         let seat = self.seats.get(&id).copied().unwrap_or(queue::SEAT);
         let (listeners, seat) = (sockets.descriptors_of(&service.settings.listen), self.ties.scoreboard.seat(seat));
         let (passage, line) = (sockets::numbers(&self.ties.passage), sockets::numbers(&self.ties.line));
-        Process::spawn(|ends: ChildEnds| run(service, Inherited { listeners, passage, line, seat, ends }))
+        Process::spawn(|ends: ChildEnds| run(service, Inherited { listeners, passage, line, seat, ends, open_files }))
     }
 
     fn free_seat(&self) -> usize {
@@ -463,14 +467,14 @@ impl RunningPool {
         (queue::SEAT + 1..).find(|seat| !taken.contains(seat)).unwrap_or(queue::SEAT + 1)
     }
 
-    fn spawn(&mut self, id: ChildId, generation: Generation, program: &dyn Program, now: Instant) {
+    fn spawn(&mut self, id: ChildId, generation: Generation, (program, open_files): (&dyn Program, u64), now: Instant) {
         self.renew_ties();
         self.seats.insert(id, self.free_seat());
         let (service, sockets) = match &self.tried {
             Some((service, sockets)) if generation != self.children.generation() => (service, sockets),
             _ => (&self.serving, &self.sockets),
         };
-        let spawned = self.spawn_process(id, service, sockets, |service, inherited| {
+        let spawned = self.spawn_process(id, (service, sockets), open_files, |service, inherited| {
             program.run_child(&service.settings, &service.config, inherited)
         });
         match spawned {
@@ -480,7 +484,7 @@ impl RunningPool {
             }
             Err(error) => {
                 self.seats.remove(&id);
-                let failure = Failure { code: EX_OSERR, text: format!("cannot start a child: {error}") };
+                let failure = Failure { code: EX_OSERR, text: cannot_start(&error) };
                 self.children.handle(id, Said::Failed(failure), now);
                 self.children.handle(id, Said::Exited("it was never started".to_owned()), now);
             }
@@ -490,6 +494,11 @@ impl RunningPool {
 
 fn voices(settings: &config::Pool) -> Voices {
     [settings.stdout_level, settings.stderr_level].map(|level| (level, settings.app_log))
+}
+
+fn cannot_start(error: &std::io::Error) -> String {
+    let advice = if is_out_of_files(error) { "; raise the hard limit (ulimit -Hn, LimitNOFILE=)" } else { "" };
+    format!("cannot start a child: {error}{advice}")
 }
 
 fn policy(settings: &config::Pool) -> Policy {

@@ -5,8 +5,8 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::io::{self, Read, Seek};
-use std::os::fd::{AsRawFd, RawFd};
+use std::io::{self, ErrorKind, Read};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -17,14 +17,15 @@ use std::time::{Duration, Instant};
 use super::control::ControlSocket;
 use super::pool::{RunningPool, Service};
 use super::process::{Descriptors, Process};
+use super::rehearsal::Owner;
 use super::sockets::{self, Sockets};
 use super::{Phase, Program, Supervisor, Surroundings, ties};
 use crate::config::{Config, ListenAddress};
 use crate::link;
 use crate::listener::BindError;
 use crate::scoreboard::Scoreboard;
-use crate::sys::fd;
 use crate::sys::process::ProcessId;
+use crate::sys::{fd, log_io};
 
 /// How the next program is started.
 #[derive(Clone, Debug)]
@@ -43,9 +44,52 @@ pub struct Successor {
 #[derive(Debug)]
 pub struct Trial {
     child: Child,
-    settings: File,
-    messages: File,
-    deadline: Instant,
+    settings: Output,
+    messages: Output,
+    /// None after it was killed.
+    deadline: Option<Instant>,
+}
+
+/// What it prints, up to [`MAX_OUTPUT`]; the rest is read and left out, so that it is not held up by us.
+#[derive(Debug)]
+struct Output {
+    pipe: File,
+    bytes: Vec<u8>,
+    is_ended: bool,
+    /// It prints more than is wanted.
+    rests_until: Option<Instant>,
+}
+
+impl Output {
+    fn of(pipe: Option<impl Into<OwnedFd>>) -> io::Result<Self> {
+        let pipe: OwnedFd = pipe.ok_or(ErrorKind::BrokenPipe)?.into();
+        log_io::set_nonblocking(pipe.as_fd())?;
+        Ok(Self { pipe: File::from(pipe), bytes: Vec::new(), is_ended: false, rests_until: None })
+    }
+
+    fn readable(&self, now: Instant) -> Option<RawFd> {
+        (!self.is_ended && self.rests_until.is_none_or(|until| until <= now)).then(|| self.pipe.as_raw_fd())
+    }
+
+    /// As much as a pipe holds.
+    fn read(&mut self, now: Instant) {
+        self.rests_until = None;
+        let mut buffer = [0; PIPE_LEN];
+        match self.pipe.read(&mut buffer) {
+            Ok(0) => self.is_ended = true,
+            Ok(count) => {
+                let room = MAX_OUTPUT - self.bytes.len();
+                self.bytes.extend_from_slice(&buffer[..count.min(room)]);
+                self.rests_until = (count > room).then(|| now + REST);
+            }
+            Err(error) => self.is_ended = !matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted),
+        }
+    }
+
+    fn into_text(mut self) -> String {
+        self.read(Instant::now());
+        String::from_utf8_lossy(&self.bytes).into_owned()
+    }
 }
 
 /// What the program before this one has left to it.
@@ -57,6 +101,8 @@ pub struct Inheritance {
     pub control: Option<RawFd>,
     /// The listening sockets that the program before was given, with their names.
     pub handed_over: Vec<(RawFd, String)>,
+    /// The soft limit on open descriptors that children are to have.
+    open_files: Option<u64>,
     /// The version of the link that the children speak.
     link: u32,
     pools: Vec<Legacy>,
@@ -90,6 +136,7 @@ impl Inheritance {
             match (kind, &numbers[..]) {
                 ("pid-file", []) => inheritance.pid_file = word.parse().ok(),
                 ("control", []) => inheritance.control = word.parse().ok(),
+                ("open-files", []) => inheritance.open_files = Some(word.parse().ok()?),
                 ("link", []) => inheritance.link = word.parse().ok()?,
                 ("handed-over", [number]) => inheritance.handed_over.push((*number, from_hex(word)?)),
                 ("pool", [near, far]) => {
@@ -116,6 +163,7 @@ impl Inheritance {
     fn to_text(&self, process: u32) -> String {
         let mut lines = vec![process.to_string()];
         lines.push(format!("link {}", self.link));
+        lines.extend(self.open_files.map(|number| format!("open-files {number}")));
         lines.extend(self.pid_file.map(|number| format!("pid-file {number}")));
         lines.extend(self.control.map(|number| format!("control {number}")));
         lines.extend(self.handed_over.iter().map(|(number, name)| format!("handed-over {} {number}", to_hex(name))));
@@ -161,6 +209,7 @@ impl<'a> Supervisor<'a> {
     ) -> Result<Self, BindError> {
         let mut supervisor = Self::empty(program, config, surroundings)?;
         supervisor.phase = Phase::Running;
+        supervisor.open_files = inheritance.open_files.unwrap_or(supervisor.open_files);
         let now = Instant::now();
         for legacy in inheritance.pools {
             supervisor.adopt(legacy, inheritance.link, now)?;
@@ -188,7 +237,7 @@ impl<'a> Supervisor<'a> {
         let processes: Vec<(Process, Option<usize>)> = adopted.collect::<io::Result<_>>().map_err(super::system)?;
         match self.config.pools.iter().find(|settings| settings.name == legacy.name) {
             Some(settings) => {
-                let service = Service { settings: settings.clone(), config: Rc::clone(&self.config) };
+                let service = Service { settings: settings.clone(), config: Rc::clone(&self.config), owner: Owner::default() };
                 let pool = RunningPool::adopt(service, sockets, ties, processes, now);
                 self.pools.push(pool);
             }
@@ -219,8 +268,17 @@ impl<'a> Supervisor<'a> {
 
     /// An application that hangs while it is imported must not keep every later binary out.
     pub(super) fn limit_trial(&mut self, now: Instant) {
-        let late = self.trial.as_mut().filter(|trial| trial.deadline <= now);
-        if let Some(Err(error)) = late.map(|trial| trial.child.kill()) {
+        let Some(trial) = &mut self.trial else {
+            return;
+        };
+        [&mut trial.settings, &mut trial.messages].into_iter().for_each(|output| {
+            if output.readable(now).is_some() {
+                output.read(now);
+            }
+        });
+        if trial.deadline.take_if(|deadline| *deadline <= now).is_some()
+            && let Err(error) = trial.child.kill()
+        {
             log::debug!("the check of the new binary cannot be killed: {error}");
         }
     }
@@ -273,33 +331,39 @@ impl<'a> Supervisor<'a> {
         });
         let control = self.control.as_ref().map(ControlSocket::descriptor);
         let handed_over = successor.handed_over.clone();
-        Inheritance { pid_file: self.pid_file, control, handed_over, link: link::VERSION, pools: pools.collect() }
+        let open_files = Some(self.open_files);
+        Inheritance { pid_file: self.pid_file, control, handed_over, open_files, link: link::VERSION, pools: pools.collect() }
     }
 }
 
 impl Trial {
-    /// When it has taken too long.
-    pub fn deadline(&self) -> Instant {
-        self.deadline
+    /// What to wait for.
+    pub fn readable(&self, now: Instant) -> impl Iterator<Item = RawFd> {
+        [&self.settings, &self.messages].into_iter().filter_map(move |output| output.readable(now))
+    }
+
+    /// When it has taken too long, or is to be read again.
+    pub fn deadline(&self) -> Option<Instant> {
+        [self.deadline, self.settings.rests_until, self.messages.rests_until].into_iter().flatten().min()
+    }
+
+    /// Its process.
+    pub fn process(&self) -> Option<ProcessId> {
+        ProcessId::new(self.child.id().cast_signed())
     }
 
     fn begin(successor: &Successor, limit: Duration) -> io::Result<Self> {
-        let (settings, messages) = (tempfile::tempfile()?, tempfile::tempfile()?);
         let mut command = Command::new(&successor.binary);
-        command.args(&successor.check).stdin(Stdio::null()).stdout(settings.try_clone()?).stderr(messages.try_clone()?);
-        Ok(Self { child: command.spawn()?, settings, messages, deadline: Instant::now() + limit })
+        command.args(&successor.check).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn()?;
+        let (settings, messages) = (Output::of(child.stdout.take())?, Output::of(child.stderr.take())?);
+        Ok(Self { child, settings, messages, deadline: Some(Instant::now() + limit) })
     }
 
     /// The settings that it has printed, and its messages.
     fn output(self) -> (String, String) {
-        (text_of(self.settings), text_of(self.messages))
+        (self.settings.into_text(), self.messages.into_text())
     }
-}
-
-fn text_of(mut file: File) -> String {
-    let mut bytes = Vec::new();
-    let read = file.rewind().and_then(|()| file.take(MAX_OUTPUT).read_to_end(&mut bytes));
-    read.map_or_else(|error| error.to_string(), |_| String::from_utf8_lossy(&bytes).into_owned())
 }
 
 fn to_hex(text: &str) -> String {
@@ -311,7 +375,9 @@ fn from_hex(text: &str) -> Option<String> {
     String::from_utf8(digits.collect::<Option<_>>()?).ok()
 }
 
-const MAX_OUTPUT: u64 = 64 * 1024;
+const MAX_OUTPUT: usize = 64 * 1024;
+const PIPE_LEN: usize = 64 * 1024;
+const REST: Duration = Duration::from_millis(20);
 /// What every `pyfcgid check` prints.
 const FIRST_SETTING: &str = "daemonize =";
 
@@ -333,6 +399,7 @@ mod tests {
             pid_file: Some(20),
             control: None,
             handed_over: vec![(6, String::new()), (21, "a b".to_owned())],
+            open_files: Some(1024),
             link: 7,
             pools: vec![pool, empty],
         };

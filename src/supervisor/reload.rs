@@ -1,11 +1,12 @@
 //! A reload, over all pools: everything is prepared and tried before anything is changed, and all pools change or none.
 //!
 //! ```text
-//!   begin ───▶ prepared ────────▶ Trying ───────────────────▶ Rolling ─────────────▶ (over)
-//!                 │                  │    each pool's first       │  each pool's others
-//!                 │ the settings,    │    child is ready:         │  serve
-//!                 │ a socket or the  │    log, settings and       │
-//!                 │ log are refused  │    sockets are installed   └─ a later child does not come up: told; it is tried again
+//!   begin ───▶ Reading ─────────▶ Trying ───────────────────▶ Rolling ─────────────▶ (over)
+//!                 │ by a process     │    each pool's first       │  each pool's others
+//!                 │ (rehearsal.rs)   │    child is ready:         │  serve
+//!                 │ the settings, a  │    log, settings and       │
+//!                 │ socket, the log  │    sockets are installed   └─ a later child does not come up: told; it is tried again
+//!                 │ are refused      │
 //!                 ▼                  ▼
 //!               (over: nothing is changed)
 //!                                    one pool's first child fails: those of the others go, new pools and sockets too
@@ -15,15 +16,17 @@
 //! which nobody writes. A child that is replaced meanwhile gets the settings that serve.
 
 use std::collections::BTreeSet;
+use std::os::fd::RawFd;
 use std::rc::Rc;
 use std::time::Instant;
 
 use super::children::{Failure, Outcome, Stop};
-use super::control::{Client, ControlSocket};
+use super::control::{Client, ControlSocket, admit};
 use super::pool::{RunningPool, Service};
-use super::sockets::{Sockets, Ties};
-use super::{Phase, Supervisor, ties};
-use crate::config::{self, Config};
+use super::rehearsal::{Findings, Rehearsal, fingerprint};
+use super::sockets::{Sockets, Ties, addresses_of, owner_of};
+use super::{Phase, Supervisor, raise_open_files, ties};
+use crate::config::{self, Config, ListenAddress};
 use crate::listener::{BindError, Patience};
 use crate::logging::{self, with_causes};
 use crate::sys::process::EX_OSERR;
@@ -40,6 +43,7 @@ pub struct Reload {
 
 #[derive(Debug)]
 enum Stage {
+    Reading(Rehearsal),
     Trying(Prepared),
     Rolling,
 }
@@ -54,12 +58,22 @@ struct Prepared {
 impl Reload {
     fn result(&self) -> (u8, String) {
         let what = match self.stage {
-            Stage::Trying(_) => REFUSED,
+            Stage::Reading(_) | Stage::Trying(_) => REFUSED,
             Stage::Rolling => "reloaded, but not every process has come up",
         };
         let texts = self.failures.iter().map(|(pool, failure)| format!("pool {pool}: {}", failure.text.trim_end()));
         let code = self.failures.first().map_or(0, |(_, failure)| failure.code);
         (code, std::iter::once(what.to_owned()).chain(texts).collect::<Vec<_>>().join("\n"))
+    }
+
+    /// What to wait for.
+    pub fn readable(&self) -> Option<RawFd> {
+        if let Stage::Reading(rehearsal) = &self.stage { Some(rehearsal.readable()) } else { None }
+    }
+
+    /// When it is to be looked after although nothing has happened.
+    pub fn deadline(&self) -> Option<Instant> {
+        if let Stage::Reading(rehearsal) = &self.stage { Some(rehearsal.deadline()) } else { None }
     }
 
     /// After a rotation.
@@ -79,7 +93,8 @@ impl Supervisor<'_> {
             }
             return;
         }
-        self.next_reload.get_or_insert_default().extend(client);
+        let waiting = self.next_reload.get_or_insert_default();
+        client.into_iter().for_each(|client| admit(client, waiting));
         self.begin_next_reload();
     }
 
@@ -97,9 +112,57 @@ impl Supervisor<'_> {
         log::info!("reloading");
         self.restore_control();
         self.manager.reloading("reloading");
-        match self.prepare() {
+        match Rehearsal::begin(|| self.look_up()) {
+            Ok(rehearsal) => {
+                let (stage, open, failures) = (Stage::Reading(rehearsal), BTreeSet::new(), Vec::new());
+                self.reload = Some(Reload { clients, stage, open, failures });
+            }
+            Err(error) => self.refuse_reload(clients, &Failure { code: EX_OSERR, text: error.to_string() }),
+        }
+    }
+
+    fn refuse_reload(&mut self, clients: Vec<Client>, failure: &Failure) {
+        self.end_reload(clients, failure.code, &format!("{REFUSED}\n{}", failure.text.trim_end()));
+    }
+
+    /// What may take long, in a process of its own. Addresses that are there already are not asked for.
+    fn look_up(&self) -> Result<Findings, Failure> {
+        let config = self.program.read_config()?;
+        self.program.validate(&config)?;
+        let bind_error = |error: BindError| Failure { code: EX_OSERR, text: with_causes(&error) };
+        let mut findings = Findings { fingerprint: fingerprint(&config), ..Findings::default() };
+        let known = self.known_sockets();
+        for settings in &config.pools {
+            findings.owners.insert(settings.name.clone(), owner_of(settings).map_err(bind_error)?);
+            for address in settings.listen.iter().filter(|address| !known.has(address)) {
+                if let ListenAddress::Tcp { host, port } = address
+                    && let Some(addresses) = addresses_of(host, *port).map_err(bind_error)?
+                {
+                    findings.hosts.insert(host.clone(), addresses);
+                }
+            }
+        }
+        Ok(findings)
+    }
+
+    fn known_sockets(&self) -> Sockets {
+        let mut known = Sockets::default();
+        self.pools.iter().for_each(|pool| known.add(pool.sockets().clone()));
+        known
+    }
+
+    /// Goes on when the process that reads has found what is needed.
+    pub(super) fn listen_to_rehearsal(&mut self, now: Instant) {
+        let Some(Reload { stage: Stage::Reading(rehearsal), .. }) = &mut self.reload else {
+            return;
+        };
+        let Some(result) = rehearsal.result(now) else {
+            return;
+        };
+        let clients = self.reload.take().map(|reload| reload.clients).unwrap_or_default();
+        match result.and_then(|findings| self.prepare(&findings)) {
             Ok((prepared, pools)) => self.try_pools(clients, prepared, pools),
-            Err(failure) => self.end_reload(clients, failure.code, &format!("{REFUSED}\n{}", failure.text.trim_end())),
+            Err(failure) => self.refuse_reload(clients, &failure),
         }
     }
 
@@ -119,14 +182,18 @@ impl Supervisor<'_> {
     }
 
     /// Everything that can fail, without changing anything.
-    fn prepare(&self) -> Result<(Prepared, Vec<PreparedPool>), Failure> {
+    fn prepare(&self, findings: &Findings) -> Result<(Prepared, Vec<PreparedPool>), Failure> {
         let config = Rc::new(self.program.read_config()?);
-        let mut known = Sockets::default();
-        self.pools.iter().for_each(|pool| known.add(pool.sockets().clone()));
+        if fingerprint(&config) != findings.fingerprint {
+            let text = "the configuration has changed while it was read: reload again".to_owned();
+            return Err(Failure { code: EX_OSERR, text });
+        }
+        let known = self.known_sockets();
         let prepare_pool = |settings: &config::Pool| {
-            let sockets = Sockets::bind(settings, &known)?;
+            let sockets = Sockets::bind(settings, &known, findings)?;
             let is_new = self.pools.iter().all(|pool| pool.name() != settings.name);
-            let service = Service { settings: settings.clone(), config: Rc::clone(&config) };
+            let owner = findings.owners.get(&settings.name).copied().unwrap_or_default();
+            let service = Service { settings: settings.clone(), config: Rc::clone(&config), owner };
             Ok(PreparedPool { service, sockets, ties: is_new.then(ties).transpose()? })
         };
         let pools = config.pools.iter().map(prepare_pool).collect::<Result<Vec<_>, BindError>>();
@@ -151,6 +218,9 @@ impl Supervisor<'_> {
     fn commit(&mut self, Prepared { config, log }: Prepared) {
         self.warn_of_what_stays(&config);
         logging::install(log);
+        if let Err(error) = raise_open_files(&config) {
+            log::warn!("the limit on open descriptors stays as it is: {error}");
+        }
         let now = Instant::now();
         self.config = config;
         for pool in &mut self.pools {

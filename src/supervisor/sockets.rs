@@ -1,11 +1,13 @@
 //! The listening sockets of a pool, by address. A reload keeps those that stay, in whichever pool they were.
 
 use std::io;
+use std::net::{IpAddr, ToSocketAddrs};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::rehearsal::{Findings, Owner};
 use crate::config::{self, ListenAddress};
 use crate::listener::{Access, BindError, Listener, Patience};
 use crate::logging::with_causes;
@@ -20,17 +22,17 @@ pub struct Sockets(Vec<(ListenAddress, Rc<Vec<Listener>>)>);
 
 impl Sockets {
     /// What the pool is to listen on. Addresses that are in `known` are taken from there, the others bound, and those whose file
-    /// somebody has removed bound again.
+    /// somebody has removed bound again. Nothing is looked up that was `found`.
     ///
     /// # Errors
     /// [`BindError`], without any socket left behind.
-    pub fn bind(settings: &config::Pool, known: &Self) -> Result<Self, BindError> {
+    pub fn bind(settings: &config::Pool, known: &Self, found: &Findings) -> Result<Self, BindError> {
         let mut sockets = Self::default();
         let patience = if known.0.is_empty() { Patience::AMoment } else { Patience::None };
         for address in &settings.listen {
             let listeners = match known.find(address) {
                 Some(listeners) if are_in_place(address, listeners)? => Rc::clone(listeners),
-                _ => Rc::new(bind(address, settings, patience)?),
+                _ => Rc::new(bind(address, settings, found, patience)?),
             };
             sockets.0.push((address.clone(), listeners));
         }
@@ -38,10 +40,10 @@ impl Sockets {
     }
 
     /// Has those that were there before follow what has changed in the settings.
-    pub fn follow(&self, old: &config::Pool, new: &config::Pool) {
+    pub fn follow(&self, old: &config::Pool, new: &config::Pool, owner: Owner) {
         for (address, listeners) in &self.0 {
             for listener in listeners.iter() {
-                if let Err(error) = follow(address, listener, old, new) {
+                if let Err(error) = follow(address, listener, (old, new), owner) {
                     log::error!("{address} stays as it was: {}", with_causes(&error));
                 }
             }
@@ -63,6 +65,11 @@ impl Sockets {
         };
         self.0.push((address, Rc::new(listeners)));
         Ok(())
+    }
+
+    /// Whether there is this address.
+    pub fn has(&self, wanted: &ListenAddress) -> bool {
+        self.find(wanted).is_some()
     }
 
     fn find(&self, wanted: &ListenAddress) -> Option<&Rc<Vec<Listener>>> {
@@ -116,12 +123,24 @@ impl Sockets {
     }
 }
 
-fn bind(address: &ListenAddress, settings: &config::Pool, patience: Patience) -> Result<Vec<Listener>, BindError> {
+fn bind(
+    address: &ListenAddress,
+    settings: &config::Pool,
+    found: &Findings,
+    patience: Patience,
+) -> Result<Vec<Listener>, BindError> {
     let backlog = settings.backlog;
     match address {
-        ListenAddress::Tcp { host, port } => Listener::bind_tcp(host, *port, backlog, patience),
+        ListenAddress::Tcp { host, port } => match found.hosts.get(host) {
+            Some(addresses) => {
+                let bind = |address: &IpAddr| Listener::bind_tcp(&address.to_string(), *port, backlog, patience);
+                Ok(addresses.iter().map(bind).collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
+            }
+            None => Listener::bind_tcp(host, *port, backlog, patience),
+        },
         ListenAddress::Unix(path) => {
-            let access = access_of(address, settings)?;
+            let Owner { user, group } = found.owners.get(&settings.name).copied().map_or_else(|| owner_of(settings), Ok)?;
+            let access = Access { mode: settings.socket_mode, user, group };
             Ok(vec![Listener::bind_unix(path, access, backlog, patience)?])
         }
         ListenAddress::Fd(number) => {
@@ -131,7 +150,12 @@ fn bind(address: &ListenAddress, settings: &config::Pool, patience: Patience) ->
     }
 }
 
-fn follow(address: &ListenAddress, listener: &Listener, old: &config::Pool, new: &config::Pool) -> Result<(), BindError> {
+fn follow(
+    address: &ListenAddress,
+    listener: &Listener,
+    (old, new): (&config::Pool, &config::Pool),
+    owner: Owner,
+) -> Result<(), BindError> {
     if matches!(address, ListenAddress::Fd(_)) {
         return Ok(());
     }
@@ -142,7 +166,8 @@ fn follow(address: &ListenAddress, listener: &Listener, old: &config::Pool, new:
         listener.set_mode(new.socket_mode)?;
     }
     if (&old.socket_owner, &old.socket_group) != (&new.socket_owner, &new.socket_group) {
-        listener.set_owner(access_of(address, new)?)?;
+        let Owner { user, group } = owner;
+        listener.set_owner(Access { mode: new.socket_mode, user, group })?;
     }
     Ok(())
 }
@@ -160,11 +185,33 @@ fn are_in_place(address: &ListenAddress, listeners: &[Listener]) -> Result<bool,
     Ok(false)
 }
 
-fn access_of(address: &ListenAddress, settings: &config::Pool) -> Result<Access, BindError> {
-    let refused = |error: identity::Error| BindError::Owner { address: address.to_string(), reason: error.to_string() };
+/// Who is to own the Unix sockets of a pool. Asks a directory service, perhaps.
+///
+/// # Errors
+/// [`BindError::Owner`].
+pub fn owner_of(settings: &config::Pool) -> Result<Owner, BindError> {
+    let refused = |error: identity::Error| BindError::Owner { address: first_path(settings), reason: error.to_string() };
     let user = settings.socket_owner.as_deref().map(identity::user_id).transpose().map_err(refused)?;
     let group = settings.socket_group.as_deref().map(identity::group_id).transpose().map_err(refused)?;
-    Ok(Access { mode: settings.socket_mode, user, group })
+    Ok(Owner { user, group })
+}
+
+/// The addresses of this host name, unless it is none. Asks a name server, perhaps.
+///
+/// # Errors
+/// [`BindError::Resolve`].
+pub fn addresses_of(host: &str, port: u16) -> Result<Option<Vec<IpAddr>>, BindError> {
+    if host == "*" || host.parse::<IpAddr>().is_ok() {
+        return Ok(None);
+    }
+    let resolved = (host, port).to_socket_addrs();
+    let resolved = resolved.map_err(|source| BindError::Resolve { address: format!("{host}:{port}"), source })?;
+    Ok(Some(resolved.map(|address| address.ip()).collect()))
+}
+
+fn first_path(settings: &config::Pool) -> String {
+    let unix = |address: &&ListenAddress| matches!(address, ListenAddress::Unix(_));
+    settings.listen.iter().find(unix).map_or_else(String::new, ToString::to_string)
 }
 
 /// A pair of connected sockets through which connections go from one process of a pool to another.

@@ -9,6 +9,7 @@ use super::control::Client;
 use super::pool::RunningPool;
 use super::process::Process;
 use crate::link::Numbers;
+use crate::sys::process::EX_OSERR;
 
 /// A client that waits until the children have said their numbers.
 #[derive(Debug)]
@@ -27,6 +28,9 @@ impl Asked {
 
 impl Supervisor<'_> {
     pub(super) fn ask(&mut self, client: Client, json: bool) {
+        if self.asked.len() >= MOST_WAITING {
+            return client.end(EX_OSERR, "pyfcgid: too many wait for the status already");
+        }
         self.pools.iter_mut().for_each(RunningPool::count);
         self.asked.push(Asked { client, json, deadline: Instant::now() + PATIENCE });
     }
@@ -144,6 +148,7 @@ impl std::fmt::Display for Span {
     }
 }
 
+const MOST_WAITING: usize = 64;
 const PATIENCE: Duration = Duration::from_millis(150);
 
 #[cfg(test)]

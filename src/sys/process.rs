@@ -142,6 +142,46 @@ pub fn children() -> Vec<ProcessId> {
     text.split_whitespace().filter_map(|number| ProcessId::new(number.parse().ok()?)).collect()
 }
 
+/// Raises the soft limit on open descriptors to `wanted`, or as far as the hard limit lets it. Returns what it was.
+///
+/// # Errors
+/// Those of getrlimit(2) and setrlimit(2).
+pub fn raise_open_files(wanted: u64) -> io::Result<u64> {
+    let mut limit = open_files()?;
+    let before = limit.rlim_cur;
+    if before < wanted {
+        limit.rlim_cur = wanted.min(limit.rlim_max);
+        set_limit(&limit)?;
+    }
+    Ok(before)
+}
+
+/// Sets the soft limit on open descriptors back to what it was before [`raise_open_files`].
+///
+/// # Errors
+/// The same.
+pub fn restore_open_files(before: u64) -> io::Result<()> {
+    let limit = open_files()?;
+    set_limit(&libc::rlimit { rlim_cur: before.min(limit.rlim_max), ..limit })
+}
+
+fn open_files() -> io::Result<libc::rlimit> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: `limit` outlives the call.
+    check(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) })?;
+    Ok(limit)
+}
+
+fn set_limit(limit: &libc::rlimit) -> io::Result<()> {
+    // SAFETY: `limit` outlives the call.
+    check(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, limit) })
+}
+
+/// Whether the error says that this process, or the system, has no descriptor left.
+pub fn is_out_of_files(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
+}
+
 /// How a process has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExitReason {

@@ -45,7 +45,11 @@ def log_file(until):
 
 
 def swap(until, target):
-    """Again and again, and back at the end."""
+    """Again and again, and back at the end. One process at a time: what two lose nobody brings back."""
+    turn = os.open("own/swapping", os.O_RDONLY | os.O_CREAT)
+    fcntl.flock(turn, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    if os.path.exists("hostile.kept"):
+        os.rename("hostile.kept", "hostile.sock")
     while time.monotonic() < until:
         os.rename("hostile.sock", "hostile.kept")
         try:
@@ -54,6 +58,7 @@ def swap(until, target):
         finally:
             os.rename("hostile.kept", "hostile.sock")
         time.sleep(0.01)
+    os.close(turn)
 
 
 def socket_for_a_victim(until):

@@ -356,6 +356,28 @@ fn another_program_in_the_place_of_the_binary_does_not_take_over() {
     site.end();
 }
 
+/// A check prints what the application prints, for ever if it does.
+#[test]
+fn a_new_binary_whose_check_prints_without_end_costs_neither_disk_nor_the_supervisor() {
+    let settings = "startup-timeout = \"3s\"\n";
+    let site = Site::start(site_with(&says("web"), settings));
+    fs::write(site.directory().join("app.py"), "while True:\n    print('x' * 1000)\n").unwrap();
+    let memory: u64 = status_of(site.pid(), "VmRSS").trim_end_matches(" kB").parse().unwrap();
+    site.signal("USR2");
+    site.wait_for_log("checking ");
+    let opened = fs::read_dir(format!("/proc/{}/fd", site.pid())).unwrap();
+    let files =
+        opened.filter_map(|fd| fs::read_link(fd.unwrap().path()).ok()).filter(|to| to.to_string_lossy().contains("(deleted)"));
+    assert_eq!(files.count(), 0, "a file that grows");
+    site.control("status").expect_code(0);
+    let log = site.wait_for_log("the new binary fails its check");
+    assert!(log.len() < 200_000, "{}", log.len());
+    let peak: u64 = status_of(site.pid(), "VmHWM").trim_end_matches(" kB").parse().unwrap();
+    assert!(peak < memory + 4096, "{memory} KiB, then {peak}");
+    assert_eq!(site.text("/"), "web");
+    site.end();
+}
+
 #[test]
 fn a_reload_while_another_runs_is_done_after_it() {
     let site = Site::start(site_with(&says("old"), "").env("X", "1"));

@@ -70,7 +70,7 @@ fn expect_replaced(site: &Site, before: &BTreeSet<u32>) {
 }
 
 /// CPU time of the process, in seconds.
-fn cpu_seconds(pid: u32) -> f64 {
+pub fn cpu_seconds(pid: u32) -> f64 {
     let text = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
     let fields: Vec<&str> = text.rsplit_once(") ").unwrap().1.split(' ').collect();
     let ticks: u64 = fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
@@ -193,7 +193,7 @@ fn a_pool_that_floods_every_channel_takes_a_part_of_a_processor_and_the_supervis
     let used = (cpu_seconds(site.pid()) - cpu) / begun.elapsed().as_secs_f64();
     eprintln!("the supervisor used {:.1} % of a processor; the slowest status took {slowest:?}", used * 100.0);
     assert!(used < 0.2, "{used}");
-    assert!(slowest < limit(Duration::from_millis(300), Duration::from_secs(1)), "{slowest:?}");
+    assert!(slowest < limit(Duration::from_millis(300), Duration::from_secs(20)), "{slowest:?}");
     let children = site.children();
     site.signal("TERM");
     assert!(site.wait_for_exit(Duration::from_secs(10)).success());

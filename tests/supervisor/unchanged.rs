@@ -142,3 +142,56 @@ fn a_log_that_is_rotated_while_a_reload_goes_on_is_the_new_one_afterwards() {
     assert!(!log(&site, "rotated.log").contains("]: reloaded\n"));
     site.end();
 }
+
+/// A directory service or a name server that hangs does as the pipe does: it is another process that waits.
+#[test]
+fn a_reload_that_reads_what_never_comes_holds_up_nothing() {
+    let site = site_with_log(&["good"]);
+    let (directory, pipe) = (site.directory().to_owned(), site.directory().join("more.toml"));
+    let before = site.children();
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    write_config(&directory, &format!("{OLD}include = \"more.toml\"\n{}", pool("good")));
+    let waiting = std::thread::spawn({
+        let directory = directory.clone();
+        move || crate::site::control(&directory, "reload")
+    });
+    wait_until("the reload", || log(&site, "old.log").contains("]: reloading\n"));
+    let asked = std::time::Instant::now();
+    assert!(site.control("status").out.contains("pool good"), "it answers meanwhile");
+    assert!(asked.elapsed() < std::time::Duration::from_secs(5));
+    assert_eq!(body(&site, "good"), "good");
+    // Whoever refuses a pipe at once has refused it by now; else it is written to in the end.
+    if !waiting.is_finished() {
+        drop(fs::OpenOptions::new().write(true).open(&pipe).map(|mut pipe| std::io::Write::write_all(&mut pipe, b"x = \n")));
+    }
+    let ended = waiting.join().unwrap();
+    assert!(!ended.status.success() && ended.err.contains("not reloaded"), "{ended:?}");
+    wait_until("the end of the process that has read", || site.children() == before);
+    site.end();
+}
+
+#[test]
+fn a_stop_does_not_wait_for_a_configuration_that_never_comes() {
+    let mut site = site_with_log(&["good"]);
+    assert!(std::process::Command::new("mkfifo").arg(site.directory().join("more.toml")).status().unwrap().success());
+    write_config(site.directory(), &format!("{OLD}include = \"more.toml\"\n{}", pool("good")));
+    site.signal("HUP");
+    wait_until("the reload", || log(&site, "old.log").contains("]: reloading\n"));
+    let children = site.children();
+    site.signal("TERM");
+    assert!(site.wait_for_exit(std::time::Duration::from_secs(8)).success());
+    crate::site::wait_until_gone(&children);
+}
+
+#[test]
+fn a_new_host_name_is_looked_up_and_one_that_is_none_refused() {
+    let site = site_with_log(&["good"]);
+    write_app(site.directory(), "tcp", &says("tcp"));
+    let tcp = |host: &str| format!("[pool.tcp]\napp = \"tcp.py\"\nlisten = \"{host}:0\"\n");
+    let ended = site.configure(&format!("{OLD}{}{}", pool("good"), tcp("no-such-host.invalid"))).expect_code(71);
+    assert!(ended.err.contains("no-such-host.invalid:0: the host name does not resolve"), "{ended:?}");
+    site.configure(&format!("{OLD}{}{}", pool("good"), tcp("localhost"))).expect_code(0);
+    let status = site.control("status").expect_code(0).out;
+    assert!(status.contains("pool tcp: 1 child on 127.0.0.1:") || status.contains("pool tcp: 1 child on [::1]:"), "{status}");
+    site.end();
+}

@@ -1,9 +1,7 @@
 //! Who asks the other pool for something, on kept connections, and what they get.
 
 use std::fmt::Write;
-use std::io::{Read, Write as _};
 use std::ops::Range;
-use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,12 +14,10 @@ use crate::support::latency::Latencies;
 use crate::support::peer::Address;
 use crate::support::{Params, Peer};
 
-/// Customers that buy until they are told to leave, and two threads that only say a byte to each other, at the same pace: what they
-/// need is what the machine costs everybody.
+/// Customers of one shop, who buy until they are told to leave.
 pub struct Customers {
     over: Arc<AtomicBool>,
     customers: Vec<JoinHandle<Bought>>,
-    echo: JoinHandle<Vec<(Instant, Duration)>>,
 }
 
 /// What one of them got.
@@ -36,7 +32,6 @@ struct Bought {
 #[derive(Debug)]
 pub struct Account {
     times: Vec<(Instant, Duration)>,
-    echoes: Vec<(Instant, Duration)>,
     /// How many requests were answered, each customer's.
     pub good: Vec<u64>,
     bad: Vec<String>,
@@ -50,9 +45,7 @@ impl Customers {
             let (address, over) = (address.clone(), Arc::clone(flag));
             thread::spawn(move || buy(number, &address, &over))
         });
-        let customers = customers.collect();
-        let flag = Arc::clone(&over);
-        Self { customers, echo: thread::spawn(move || echo(&flag)), over }
+        Self { customers: customers.collect(), over }
     }
 
     pub fn leave(self) -> Account {
@@ -64,7 +57,7 @@ impl Customers {
             times.extend(bought.times);
             bad.extend(bought.bad);
         }
-        Account { times, echoes: self.echo.join().unwrap(), good, bad }
+        Account { times, good, bad }
     }
 }
 
@@ -110,41 +103,30 @@ fn ask(kept: &mut Option<Peer>, address: &Address, wanted: &str) -> Result<(), S
     if is_right { Ok(()) } else { Err(answer.summary()) }
 }
 
-fn echo(over: &AtomicBool) -> Vec<(Instant, Duration)> {
-    let (mut near, mut far) = UnixStream::pair().unwrap();
-    let other = thread::spawn(move || {
-        let mut byte = [0];
-        while far.read_exact(&mut byte).and_then(|()| far.write_all(&byte)).is_ok() {}
-    });
-    let mut times = Vec::new();
-    while !over.load(Ordering::Relaxed) {
-        let begin = Instant::now();
-        near.write_all(b"x").and_then(|()| near.read_exact(&mut [0])).unwrap();
-        times.push((begin, begin.elapsed()));
-        thread::sleep(PAUSE / 2);
-    }
-    drop(near);
-    other.join().unwrap();
-    times
-}
-
 impl Account {
-    pub fn judge(&self, quiet: &Range<Instant>, attack: &Range<Instant>, verdict: &mut Verdict) {
-        let within = |times: &[(Instant, Duration)], phase: &Range<Instant>| -> Latencies {
-            times.iter().filter(|(begin, _)| phase.contains(begin)).map(|(_, time)| *time).collect()
-        };
-        let (before, beside) = (within(&self.times, quiet), within(&self.times, attack));
-        let (echo_before, echo_beside) = (within(&self.echoes, quiet), within(&self.echoes, attack));
-        println!("shop, quiet:  {before}; a byte between two threads: {echo_before}");
-        println!("shop, attack: {beside}; a byte between two threads: {echo_beside}");
-        println!("shop: p99 {:.2} times what it is alone", beside.p99().as_secs_f64() / before.p99().as_secs_f64());
+    fn within(&self, phase: &Range<Instant>) -> Latencies {
+        self.times.iter().filter(|(begin, _)| phase.contains(begin)).map(|(_, time)| *time).collect()
+    }
+
+    /// `twin` is what customers of such a shop got at the same time, on the same machine, which no attack reaches but by the processor
+    /// time that it takes: so much is the scheduler's matter, and the weather's.
+    pub fn judge(&self, twin: &Self, quiet: &Range<Instant>, attack: &Range<Instant>, verdict: &mut Verdict) {
+        let [before, beside] = [quiet, attack].map(|phase| self.within(phase));
+        let [twin_before, twin_beside] = [quiet, attack].map(|phase| twin.within(phase));
+        println!("shop, quiet:  {before}; its twin: {twin_before}");
+        println!("shop, attack: {beside}; its twin: {twin_beside}");
+        let ratio = |one: &Latencies, other: &Latencies| one.p99().as_secs_f64() / other.p99().as_secs_f64();
+        println!(
+            "shop: p99 {:.2} times its own when quiet, {:.2} times its twin's",
+            ratio(&beside, &before),
+            ratio(&beside, &twin_beside)
+        );
         println!("shop: {} requests failed of {}", self.bad.len(), self.good.iter().sum::<u64>() + self.bad.len() as u64);
         let mut some = String::new();
         self.bad.iter().take(5).for_each(|fault| write!(some, "\n    {}", super::shortened(fault)).unwrap());
         verdict.expect(self.bad.is_empty(), format!("{} requests of the shop failed:{some}", self.bad.len()));
         verdict.expect(before.count() > 100 && beside.count() > 100, "the shop had too few customers");
-        // Processes that compute are the scheduler's matter: then a byte between two threads takes as long.
-        let usual = before.p99().max(FLOOR).max(echo_beside.p99());
+        let usual = before.p99().max(twin_beside.p99()).max(FLOOR);
         let text = format!("p99 of the shop is {:?}, more than {FACTOR} × {usual:?}", beside.p99());
         verdict.expect(beside.p99() <= usual * FACTOR, text);
     }

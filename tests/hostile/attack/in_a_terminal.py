@@ -2,6 +2,7 @@
 import fcntl
 import os
 import pty
+import signal
 import sys
 import termios
 
@@ -32,4 +33,7 @@ fcntl.ioctl(terminal, termios.TIOCSCTTY, 0)
 os.close(master)
 os.dup2(terminal, 0)
 os.close(terminal)
+# Python ignores them, and what is ignored stays so.
+for number in (signal.SIGPIPE, signal.SIGXFSZ):
+    signal.signal(number, signal.SIG_DFL)
 os.execvp(sys.argv[1], sys.argv[1:])

@@ -10,6 +10,8 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use super::Verdict;
+use super::crowd::STALLED_UPLOADS;
+use super::logs::{tells_of_file_limit, without_numbers};
 use crate::support::peer::Address;
 use crate::support::process::wait_until;
 use crate::support::virtualenv::PYTHON;
@@ -18,10 +20,11 @@ use crate::support::{Launch, Params, Peer, Pyfcgid};
 /// It, and whatever it has left behind, is killed when dropped.
 pub struct Site {
     process: Pyfcgid,
+    twin: Pyfcgid,
     reloading: Option<JoinHandle<Ended>>,
     reloads: Vec<Ended>,
-    statuses: Vec<Ended>,
-    mode: &'static str,
+    /// Each with the time that the twin's took meanwhile.
+    statuses: Vec<(Ended, Duration)>,
 }
 
 /// How a command ended.
@@ -35,27 +38,13 @@ pub struct Ended {
 impl Site {
     /// Starts it, while the hostile pool is at peace. There is none if the Python here is for root only.
     pub fn start() -> Option<Self> {
-        let launch = Launch::new("serve").without_user().args(["-c", FILE]);
-        let place = launch.directory().to_owned();
-        lay_out(&place);
-        write_config(&place, "0666");
-        let launch = launch.under([PYTHON, "-c", include_str!("in_a_terminal.py")]).env(MARK, &place);
-        let mut site = Self {
-            process: launch.start_unawaited(),
-            reloading: None,
-            reloads: Vec::new(),
-            statuses: Vec::new(),
-            mode: "0666",
-        };
-        wait_until("the start", || {
-            let is_ready = fs::read_to_string(site.log()).is_ok_and(|log| log.contains("]: ready\n"));
-            is_ready || site.process.exit_status().is_some()
-        });
-        if site.process.log().contains("which this user or root directory does not reach") {
+        let mut process = start_in_a_terminal(|place| hostile_pool(place, SOCKETS[1]) + &shop_pool(place));
+        if process.log().contains("which this user or root directory does not reach") {
             return None;
         }
-        site.process.expect_running();
-        Some(site)
+        process.expect_running();
+        let twin = start_in_a_terminal(shop_pool);
+        Some(Self { process, twin, reloading: None, reloads: Vec::new(), statuses: Vec::new() })
     }
 
     pub fn supervisor(&self) -> u32 {
@@ -78,6 +67,11 @@ impl Site {
         self.place().join("shop/shop.sock")
     }
 
+    /// A shop like that, whose supervisor has no other pool and is reloaded at the same times.
+    pub fn twin(&self) -> PathBuf {
+        self.twin.directory().join("shop/shop.sock")
+    }
+
     pub fn hostile(&self) -> PathBuf {
         self.hostile_file("hostile.sock")
     }
@@ -93,11 +87,14 @@ impl Site {
 
     /// Processes that are started from now on commit these attacks.
     pub fn begin_attack(&self, names: &[&str]) {
+        let names: Vec<_> = names.iter().copied().filter(|name| *name != STALLED_UPLOADS).collect();
         fs::write(self.place().join("attack"), names.join("\n")).unwrap();
     }
 
+    /// As an administrator does, who finds a socket beside its place.
     pub fn end_attack(&self) {
         fs::remove_file(self.place().join("attack")).unwrap();
+        let _ = fs::rename(self.hostile_file("hostile.kept"), self.hostile());
     }
 
     /// Begins a reload with a changed configuration, unless one is running, and does not wait for it.
@@ -106,10 +103,15 @@ impl Site {
             return;
         }
         self.finish_reload();
-        self.mode = if self.mode == "0666" { "0660" } else { "0666" };
-        write_config(self.place(), self.mode);
-        let place = self.place().to_owned();
-        self.reloading = Some(thread::spawn(move || command(&place, "reload")));
+        let settings = SOCKETS[self.reloads.len() % SOCKETS.len()];
+        write_config(self.place(), &(hostile_pool(self.place(), settings) + &shop_pool(self.place())));
+        let [place, twin] = [&self.process, &self.twin].map(|process| process.directory().to_owned());
+        self.reloading = Some(thread::spawn(move || {
+            let twin = thread::spawn(move || command(&twin, "reload"));
+            let ended = command(&place, "reload");
+            twin.join().unwrap();
+            ended
+        }));
     }
 
     pub fn finish_reload(&mut self) {
@@ -124,8 +126,10 @@ impl Site {
     }
 
     pub fn ask_status(&mut self) {
+        let twin = self.twin.directory().to_owned();
+        let twin = thread::spawn(move || command(&twin, "status"));
         let ended = command(self.place(), "status");
-        self.statuses.push(ended);
+        self.statuses.push((ended, twin.join().unwrap().time));
     }
 
     /// Whether the hostile pool answers as it should.
@@ -153,25 +157,35 @@ impl Site {
     }
 
     pub fn judge_commands(&self, verdict: &mut Verdict) {
-        let longest = |commands: &[Ended]| commands.iter().map(|ended| ended.time).max().unwrap_or_default();
+        let longest = |times: &mut dyn Iterator<Item = Duration>| times.max().unwrap_or_default();
+        let longest_status = longest(&mut self.statuses.iter().map(|(ended, _)| ended.time));
+        let longest_of_twin = longest(&mut self.statuses.iter().map(|(_, twin)| *twin));
+        let longest_reload = longest(&mut self.reloads.iter().map(|ended| ended.time));
         let mut codes = BTreeMap::<Option<i32>, usize>::new();
         self.reloads.iter().for_each(|ended| *codes.entry(ended.code).or_default() += 1);
-        println!("status: {} times, the longest took {:.0?}", self.statuses.len(), longest(&self.statuses));
-        println!(
-            "reload: {} times, by exit code {codes:?}, the longest took {:.1?}",
-            self.reloads.len(),
-            longest(&self.reloads)
-        );
-        let slow = self.statuses.iter().filter(|ended| ended.time > MOST_OF_STATUS).count();
+        println!("status: {} times, at most {longest_status:.0?}; its twin's {longest_of_twin:.0?}", self.statuses.len());
+        println!("reload: {} times, by exit code {codes:?}, at most {longest_reload:.1?}", self.reloads.len());
+        let mut reasons = BTreeMap::<String, usize>::new();
+        for line in self.reloads.iter().flat_map(|ended| ended.text.lines().find(|line| line.contains("hostile:"))) {
+            *reasons.entry(without_numbers(line)).or_default() += 1;
+        }
+        for (reason, count) in &reasons {
+            println!("    {count} × {reason}");
+            verdict.expect(!tells_of_file_limit(reason), format!("a file that may not grow is more than an error: {reason}"));
+        }
+        // Where the twin's takes as long, the machine is busy.
+        let is_slow = |(ended, twin): &&(Ended, Duration)| ended.time > MOST_OF_STATUS && ended.time > *twin * 3;
+        let slow = self.statuses.iter().filter(is_slow).count();
         let text = format!("{slow} of {} status took more than {MOST_OF_STATUS:?}", self.statuses.len());
-        verdict.expect(slow == 0, format!("{text}, the longest {:?}", longest(&self.statuses)));
-        for ended in self.statuses.iter().filter(|ended| ended.code != Some(0)).take(1) {
+        verdict.expect(slow == 0, format!("{text}, the longest {longest_status:?}"));
+        for (ended, _) in self.statuses.iter().filter(|(ended, _)| ended.code != Some(0)).take(1) {
             verdict.expect(false, format!("a status failed: {:?} {}", ended.code, super::shortened(&ended.text)));
         }
         for ended in self.reloads.iter().filter(|ended| ended.code == Some(TIMED_OUT)).take(1) {
             verdict.expect(false, format!("a reload was not answered within {:.1?}", ended.time));
         }
-        let with_escapes = self.reloads.iter().chain(&self.statuses).find(|ended| has_escapes(&ended.text));
+        let with_escapes =
+            self.reloads.iter().chain(self.statuses.iter().map(|(ended, _)| ended)).find(|ended| has_escapes(&ended.text));
         let text = with_escapes.map(|ended| super::shortened(&ended.text)).unwrap_or_default();
         verdict.expect(with_escapes.is_none(), format!("a command printed control characters: {text}"));
     }
@@ -221,13 +235,15 @@ impl Drop for Site {
     fn drop(&mut self) {
         self.finish_reload();
         for _ in 0..100 {
-            let left: Vec<u32> = processes_of(self.place()).into_iter().collect();
+            let places = [self.process.directory(), self.twin.directory()];
+            let left: Vec<u32> = places.into_iter().flat_map(processes_of).collect();
             if left.is_empty() {
                 return;
             }
             signal("KILL", &left);
             // Whoever was reaped is gone.
             self.is_running();
+            self.twin.exit_status();
             thread::sleep(Duration::from_millis(20));
         }
     }
@@ -236,6 +252,21 @@ impl Drop for Site {
 /// Whether there is something in a text that a terminal would obey.
 pub fn has_escapes(text: &str) -> bool {
     text.chars().any(|letter| letter.is_control() && !['\n', '\t'].contains(&letter))
+}
+
+/// `pyfcgid serve` with pools for its directory, when it is ready or has ended.
+fn start_in_a_terminal(pools: impl Fn(&Path) -> String) -> Pyfcgid {
+    let launch = Launch::new("serve").without_user().args(["-c", FILE]);
+    let place = launch.directory().to_owned();
+    lay_out(&place);
+    write_config(&place, &pools(&place));
+    let launch = launch.under([PYTHON, "-c", include_str!("in_a_terminal.py")]).env(MARK, &place);
+    let mut process = launch.start_unawaited();
+    wait_until("the start", || {
+        let is_ready = fs::read_to_string(place.join("log/log")).is_ok_and(|log| log.contains("]: ready\n"));
+        is_ready || process.exit_status().is_some()
+    });
+    process
 }
 
 fn lay_out(place: &Path) {
@@ -258,37 +289,44 @@ fn lay_out(place: &Path) {
 }
 
 /// By another name first, so that nobody reads half of it.
-fn write_config(place: &Path, mode: &str) {
+fn write_config(place: &Path, pools: &str) {
     let new = place.join("new.toml");
     let text = format!(
         "pid-file = \"run/site.pid\"\n\
          log = \"file:log/log\"\n\
          access-log = \"file:log/access\"\n\
          access-log-format = \"$pool $pid $request_uri $status\"\n\
-         [pool.hostile]\n\
-         app = \"{place}/apps/attacks.py\"\n\
-         listen = \"unix:hostile/hostile.sock\"\n\
-         socket-mode = \"{mode}\"\n\
-         user = \"www-data\"\n\
-         chdir = \"hostile\"\n\
-         env = {{ TMPDIR = \"{place}/hostile\", PYTHONDONTWRITEBYTECODE = \"1\" }}\n\
-         body-memory = \"64K\"\n\
-         processes = 2\n\
-         threads = 2\n\
-         startup-timeout = \"2s\"\n\
-         graceful-timeout = \"3s\"\n\
-         [pool.shop]\n\
-         app = \"{place}/apps/keeps_shop.py\"\n\
-         listen = \"unix:shop/shop.sock\"\n\
-         socket-mode = \"0666\"\n\
-         user = \"nobody\"\n\
-         processes = 2\n\
-         threads = 2\n\
-         graceful-timeout = \"3s\"\n",
-        place = place.display()
+         {pools}"
     );
     fs::write(&new, text).unwrap();
     fs::rename(new, place.join(FILE)).unwrap();
+}
+
+fn hostile_pool(place: &Path, sockets: &str) -> String {
+    format!(
+        "[pool.hostile]\n\
+         app = \"{place}/apps/attacks.py\"\n\
+         {sockets}\n\
+         user = \"www-data\"\n\
+         chdir = \"hostile\"\n\
+         env = {{ TMPDIR = \"{place}/hostile\" }}\n\
+         body-memory = \"64K\"\n\
+         startup-timeout = \"3s\"\n\
+         {SIZE}",
+        place = place.display()
+    )
+}
+
+fn shop_pool(place: &Path) -> String {
+    format!(
+        "[pool.shop]\n\
+         app = \"{}/apps/keeps_shop.py\"\n\
+         listen = \"unix:shop/shop.sock\"\n\
+         socket-mode = \"0666\"\n\
+         user = \"nobody\"\n\
+         {SIZE}",
+        place.display()
+    )
 }
 
 /// `pyfcgid COMMAND -c site.toml`, which is ended when it takes too long.
@@ -337,6 +375,12 @@ pub fn signal(name: &str, processes: &[u32]) {
 
 const FILE: &str = "site.toml";
 const MARK: &str = "HOSTILE_PLACE";
+const SIZE: &str = "processes = 2\nthreads = 2\ngraceful-timeout = \"3s\"\n";
+/// They change with each reload, so that it has something to bind, to follow and to remove.
+const SOCKETS: [&str; 2] = [
+    "listen = [\"unix:hostile/hostile.sock\", \"unix:hostile/second.sock\"]\nsocket-mode = \"0660\"",
+    "listen = \"unix:hostile/hostile.sock\"\nsocket-mode = \"0666\"",
+];
 /// Debian's, and everybody's who follows it.
 const WWW_DATA: u32 = 33;
 const MOST_OF_STATUS: Duration = Duration::from_millis(300);

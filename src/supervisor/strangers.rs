@@ -1,0 +1,38 @@
+//! Processes that are the supervisor's although it has not started them: what applications have left behind. They come to it because
+//! it asks for them wherever it runs, and in a container as process 1 anyway.
+
+use super::Supervisor;
+use super::process::Process;
+use crate::sys::process::{self, ProcessId};
+
+impl Supervisor<'_> {
+    /// Reaps those that have ended. How a process of our own has ended is for whoever waits for that one, so the first such ends this
+    /// turn: it is reaped before the next.
+    pub(super) fn reap_strangers(&mut self) {
+        self.has_strangers = false;
+        for _ in 0..MOST_AT_ONCE {
+            match process::ended_child() {
+                Some(id) if !self.is_own(id) => drop(process::reap(id)),
+                _ => return,
+            }
+        }
+        self.has_strangers = true;
+    }
+
+    /// At the end they live on, as they do when any parent ends; but as process 1 nothing does.
+    pub(super) fn tell_of_strangers(&self) {
+        let count = process::children().into_iter().filter(|id| !self.is_own(*id) && process::reap(*id).is_none()).count();
+        if count > 0 {
+            log::info!("processes that applications have left behind, and that are not ended: {count}");
+        }
+    }
+
+    fn is_own(&self, id: ProcessId) -> bool {
+        let of_pools = self.pools.iter().flat_map(|pool| pool.processes()).map(|(_, process)| process);
+        let trial = self.trial.as_ref().and_then(|trial| trial.process());
+        of_pools.chain(&self.leaving).map(|process: &Process| process.id).chain(trial).any(|own| own == id)
+    }
+}
+
+/// Processes that are reaped in a turn.
+const MOST_AT_ONCE: usize = 256;
