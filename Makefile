@@ -12,6 +12,7 @@ DEMO_ONCE ?=
 BENCH_OPTIONS ?=
 GUARD_OPTIONS ?=
 NIGHTLY ?= nightly
+APPLICATIONS ?=
 FUZZ_SECONDS ?= 60
 FUZZ_TARGETS ?= records params session head
 # More than a record can hold, so that long ones and several are tried.
@@ -67,6 +68,12 @@ bench: cargo ## measure against other servers (QUICK=1: rough, but soon done; BE
 	@.ci/install-packages build
 	@.ci/install-packages bench || echo 'Some servers are missing, and will be listed as such.' >&2
 	$(CLEANLY) python3 benches/compare $(if $(QUICK),--quick) $(BENCH_OPTIONS)
+
+# The environments of the applications are made with the Python that is linked.
+.PHONY: applications
+applications: cargo ## run other people's applications from PyPI behind nginx and Apache (APPLICATIONS='trac zope'; hours and 10 GB for all)
+	@.ci/install-packages build test applications
+	$(CLEANLY) bash -c '$(CARGO) build --release --locked && exec "$$PYO3_PYTHON" tests/applications --proof $(APPLICATIONS)'
 
 .PHONY: guard
 guard: cargo ## count the instructions of a request and compare them with the committed figure (GUARD_OPTIONS='--only walk')

@@ -144,7 +144,7 @@ fn of_servers_that_start_at_once_one_listens() {
     }
 }
 
-fn bind(path: &std::path::Path) -> Listener {
+fn bind(path: &Path) -> Listener {
     Listener::bind_unix(path, Access { mode: 0o600, user: None, group: None }, 64, Patience::None).unwrap()
 }
 

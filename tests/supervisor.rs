@@ -42,6 +42,8 @@ mod starting;
 #[path = "supervisor/stopping.rs"]
 mod stopping;
 mod support;
+#[path = "supervisor/terminal.rs"]
+mod terminal;
 #[path = "supervisor/unchanged.rs"]
 mod unchanged;
 #[path = "supervisor/users.rs"]

@@ -24,6 +24,8 @@ mod loading;
 mod logging;
 #[path = "wsgi/path.rs"]
 mod path;
+#[path = "wsgi/promises.rs"]
+mod promises;
 #[path = "event_loop/random.rs"]
 #[allow(dead_code, reason = "shared with other tests")]
 mod random;

@@ -8,6 +8,7 @@ use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use crate::sys::process::EX_OSERR;
+use crate::sys::terminal;
 
 /// The daemon's end. It is close-on-exec, but a child that the daemon forks has to close it, or the launcher would wait for the
 /// child, too.
@@ -113,7 +114,7 @@ fn receive(stream: &mut impl Read) -> io::Result<(u8, u8, String)> {
 fn print(output: &mut dyn Write, text: &str) -> io::Result<()> {
     match text.trim_end_matches('\n') {
         "" => Ok(()),
-        text => writeln!(output, "{text}"),
+        text => writeln!(output, "{}", terminal::escaped(text)),
     }
 }
 

@@ -3,6 +3,7 @@ use std::fmt::{self, Write};
 use log::Level;
 
 use super::Timestamp;
+use crate::sys::terminal;
 
 /// One record with everything a target may want to tell.
 #[derive(Clone, Copy, Debug)]
@@ -69,11 +70,7 @@ impl Text<'_> {
             }
         }
         match c {
-            '\t' => self.out.push(c),
-            // Separators that some viewers take for line ends, and marks that reorder what is shown, are escaped too.
-            c if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') => {
-                self.out.extend(c.escape_default());
-            }
+            c if !terminal::is_text(c) => self.out.extend(c.escape_default()),
             c => self.out.push(c),
         }
     }

@@ -119,23 +119,18 @@ pub fn write(level: Level, pool: &str, process: u32, text: &str) {
     with_hub(|hub| hub.write(level, pool, process, format_args!("{text}")));
 }
 
-/// Writes what an application of a child has said, as it is.
-pub fn write_plain(level: Level, pool: &str, process: u32, text: &str) {
-    with_hub(|hub| hub.write_plain(level, pool, process, format_args!("{text}")));
-}
-
 /// Writes a line of the access log about a child of a pool, with the values that it has sent.
 pub fn write_access(pool: &str, process: u32, values: &str) {
     with_hub(|hub| hub.write_access(pool, process, values));
 }
 
 /// Writes what a child of a pool says, as far as it is there, but no more than `allowance`, so that others get their turn. Look
-/// whether the reader is at its end then.
-pub fn pass_on(reader: &mut Reader, pool: &str, process: u32, allowance: &mut Allowance) {
+/// whether the reader is at its end then. Only where `form` allows it is anything written as it is, whatever the child sends.
+pub fn pass_on(reader: &mut Reader, form: AppLog, pool: &str, process: u32, allowance: &mut Allowance) {
     while let Some(message) = reader.read(allowance) {
         match message {
             Message::Record { level, text } => write(level, pool, process, &text),
-            Message::Plain { level, text } => write_plain(level, pool, process, &text),
+            Message::Plain { level, text } => write_in(form, level, pool, process, &text),
             Message::Access { values } => write_access(pool, process, &values),
         }
     }
@@ -143,8 +138,7 @@ pub fn pass_on(reader: &mut Reader, pool: &str, process: u32, allowance: &mut Al
 
 /// The same for a child's stray output.
 pub fn pass_on_lines(lines: &mut Lines, (level, form): (Level, AppLog), pool: &str, process: u32, allowance: &mut Allowance) {
-    let write = if form == AppLog::Plain { write_plain } else { write };
-    lines.read_some(allowance).iter().for_each(|line| write(level, pool, process, line));
+    lines.read_some(allowance).iter().for_each(|line| write_in(form, level, pool, process, line));
 }
 
 /// What to poll for writing, to [`flush`] then: targets for which lines wait.
@@ -193,6 +187,14 @@ pub fn access(values: &str) {
 pub fn with_causes(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(Some(error), |error| error.source());
     causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+/// Writes what an application has said.
+fn write_in(form: AppLog, level: Level, pool: &str, process: u32, text: &str) {
+    match form {
+        AppLog::Decorated => write(level, pool, process, text),
+        AppLog::Plain => with_hub(|hub| hub.write_plain(level, pool, process, format_args!("{text}"))),
+    }
 }
 
 fn with_hub(action: impl FnOnce(&mut Hub)) {

@@ -2,10 +2,11 @@
 
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::parent_id;
 use std::path::Path;
+use std::time::Duration;
 
 use super::error::Error;
 use super::import_limit::ImportLimit;
@@ -13,18 +14,19 @@ use super::{access_log, loading, log_settings, privileges, warnings};
 use crate::config::{self, Config, ListenAddress};
 use crate::daemon::PidFile;
 use crate::listener::Listener;
-use crate::logging;
-use crate::sys::process::{self, Fork};
-use crate::sys::{self, signal};
+use crate::logging::{self, Lines};
+use crate::sys::poll::{self, Interest};
+use crate::sys::process::{self, ExitReason, Fork, ProcessId};
+use crate::sys::{self, signal, terminal};
 
 /// Imports the application of each pool, and prints the settings in effect. Returns the exit code: that of what is wrong first.
 pub fn run(config: &Config) -> u8 {
     for warning in warnings(config) {
-        drop(writeln!(io::stderr(), "pyfcgid: warning: {warning}"));
+        say(&format!("pyfcgid: warning: {warning}"));
     }
     // A start with sockets of systemd's would not mind.
     if let Err(error) = config.check_addresses() {
-        drop(writeln!(io::stderr(), "pyfcgid: warning: {error}"));
+        say(&format!("pyfcgid: warning: {error}"));
     }
     signal::reset();
     let checked = sys::fd::keep_from_subprocesses().map_err(Error::from);
@@ -37,14 +39,19 @@ pub fn run(config: &Config) -> u8 {
     });
     let code = checked.unwrap_or_else(|error| report(&error));
     if code == 0 {
-        drop(write!(io::stdout(), "{config}"));
+        drop(write!(io::stdout(), "{}", terminal::escaped(&config.to_string())));
     }
     code
 }
 
 fn report(error: &Error) -> u8 {
-    drop(writeln!(io::stderr(), "{}", error.text()));
+    say(&error.text());
     error.exit_code()
+}
+
+/// What an application or a file has put into it commands no terminal.
+fn say(text: &str) {
+    drop(writeln!(io::stderr(), "{}", terminal::escaped(text)));
 }
 
 /// Whether there can be the files that a start makes, in its order. Returns an exit code for each that there cannot be.
@@ -66,7 +73,7 @@ fn place(path: &Path, checked: Result<(), impl Into<Error>>) -> Option<u8> {
     let is_missing = path.parent().is_some_and(|directory| !directory.exists());
     if is_missing && ["/run", "/var/run"].iter().any(|run| path.starts_with(run)) {
         let text = logging::with_causes(&error);
-        drop(writeln!(io::stderr(), "pyfcgid: warning: {text}; in /run, a service manager may do so before the start"));
+        say(&format!("pyfcgid: warning: {text}; in /run, a service manager may do so before the start"));
         return None;
     }
     Some(report(&error))
@@ -76,23 +83,38 @@ fn place(path: &Path, checked: Result<(), impl Into<Error>>) -> Option<u8> {
 fn check_pool(pool: &config::Pool) -> Result<u8, Error> {
     let (verdict, teller) = UnixStream::pair()?;
     let parent = std::process::id();
+    let (mut output, output_end) = Lines::pipe()?;
     match process::fork()? {
         Fork::Child => {
-            let code = import(pool, parent, &teller).map_or_else(|error| report(&error), |()| 0);
+            let code = import(pool, parent, &teller, &output_end).map_or_else(|error| report(&error), |()| 0);
             conclude(&teller, code)
         }
         Fork::Parent(id) => {
-            let reason = process::wait(id);
+            drop(output_end);
+            let reason = relay(&mut output, id)?;
             // A process that the application has left behind may still have the other end.
             verdict.set_nonblocking(true)?;
             let mut code = [0];
             if matches!((&verdict).read(&mut code), Ok(1)) {
                 return Ok(code[0]);
             }
-            drop(writeln!(io::stderr(), "pyfcgid: the import of {} ended the process: {reason}", pool.app));
+            say(&format!("pyfcgid: the import of {} ended the process: {reason}", pool.app));
             Ok(process::EX_SOFTWARE)
         }
     }
+}
+
+/// Prints what the process does, until it ends. What it has left behind may keep the pipe open for ever.
+fn relay(output: &mut Lines, id: ProcessId) -> io::Result<ExitReason> {
+    while !output.is_at_end() {
+        poll::wait(&[(output.as_raw_fd(), Interest::Readable)], Some(PAUSE))?;
+        let ended = process::reap(id);
+        std::iter::from_fn(|| output.read()).take(MOST_LINES).for_each(|line| say(&line));
+        if let Some(reason) = ended {
+            return Ok(reason);
+        }
+    }
+    Ok(process::wait(id))
 }
 
 /// Its exit code alone would say nothing: an application may end the process with any.
@@ -102,12 +124,13 @@ fn conclude(mut teller: &UnixStream, code: u8) -> ! {
 }
 
 /// Leaves the application's threads and exit handlers alone: they may take for ever, and nothing has been served.
-fn import(pool: &config::Pool, parent: u32, teller: &UnixStream) -> Result<(), Error> {
+fn import(pool: &config::Pool, parent: u32, teller: &UnixStream, output: &OwnedFd) -> Result<(), Error> {
     // As in a start: the application must not reach the terminal, where root may be typing.
     process::new_session()?;
     sys::fd::replace_standard(File::open("/dev/null")?.as_fd(), 0)?;
-    // What the application prints is none of the settings.
-    sys::fd::replace_standard(io::stderr().as_fd(), 1)?;
+    // What the application prints is none of the settings, and may be anything.
+    sys::fd::replace_standard(output.as_fd(), 1)?;
+    sys::fd::replace_standard(output.as_fd(), 2)?;
     privileges::confine(pool)?;
     // Ctrl-C reaches the parent alone.
     process::signal_at_end_of_parent(signal::KILL)?;
@@ -122,3 +145,8 @@ fn import(pool: &config::Pool, parent: u32, teller: &UnixStream) -> Result<(), E
     interpreter.flush_output();
     Ok(())
 }
+
+/// How soon the end of the process is noticed.
+const PAUSE: Duration = Duration::from_millis(20);
+/// More than fits into a pipe, and not for ever.
+const MOST_LINES: usize = 1 << 16;

@@ -21,7 +21,7 @@ use crate::sys::poll::Interest;
 use crate::sys::process::EX_SOFTWARE;
 use crate::sys::{self, signal};
 use crate::workers::Source;
-use crate::wsgi::interpreter::{LINKED_VERSION, Threads};
+use crate::wsgi::interpreter::{self, LINKED_VERSION, Threads};
 use crate::{logging, workers};
 
 /// Lives the life of a child, and ends the process.
@@ -209,6 +209,7 @@ fn limit_the_end(threads: &Arc<Threads>, deadline: Instant) {
 
 /// Whether there were any.
 fn name_the_unfinished(threads: &Threads) -> bool {
+    interpreter::finish_output();
     let unfinished = threads.of_the_application();
     let named = unfinished.iter().take(MOST_NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
     let more =

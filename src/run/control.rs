@@ -11,6 +11,7 @@ use crate::supervisor::Wish;
 use crate::sys::peer;
 use crate::sys::poll::{self, Interest};
 use crate::sys::process::{EX_OSERR, ProcessId};
+use crate::sys::terminal;
 
 /// Returns the exit code: the one that is sent, 71 if the supervisor can't be reached or goes away, but 0 for a stop of what does not
 /// run, and 3 for the status of it, as init scripts have it.
@@ -71,7 +72,7 @@ fn wait_for(end: &OwnedFd) {
 }
 
 fn say(to: &mut impl Write, line: &str) {
-    drop(writeln!(to, "{line}"));
+    drop(writeln!(to, "{}", terminal::escaped(line)));
 }
 
 /// As the Linux Standard Base has it for `status`.

@@ -9,7 +9,7 @@ use crate::client;
 use crate::config::Config;
 use crate::supervisor::Wish;
 use crate::sys::identity::Identity;
-use crate::sys::signal;
+use crate::sys::{signal, terminal};
 
 mod access_log;
 mod check;
@@ -43,8 +43,8 @@ fn parse(arguments: &[OsString]) -> Result<Command, cli::Exit> {
 }
 
 fn print(exit: &cli::Exit) -> u8 {
-    let result =
-        if exit.to_stdout { write!(io::stdout(), "{}", exit.message) } else { write!(io::stderr(), "{}", exit.message) };
+    let text = terminal::escaped(&exit.message);
+    let result = if exit.to_stdout { write!(io::stdout(), "{text}") } else { write!(io::stderr(), "{text}") };
     drop(result);
     exit.code
 }

@@ -493,7 +493,7 @@ impl RunningPool {
 }
 
 fn voices(settings: &config::Pool) -> Voices {
-    [settings.stdout_level, settings.stderr_level].map(|level| (level, settings.app_log))
+    Voices { form: settings.app_log, levels: [settings.stdout_level, settings.stderr_level] }
 }
 
 fn cannot_start(error: &std::io::Error) -> String {

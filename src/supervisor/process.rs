@@ -78,11 +78,17 @@ pub struct Descriptors {
     pub output: [RawFd; 2],
 }
 
-/// How stray output is written to the log, stdout's and stderr's.
-pub type Voices = [(Level, AppLog); 2];
+/// How what an application says is written to the log.
+#[derive(Clone, Copy, Debug)]
+pub struct Voices {
+    /// Decorated or not.
+    pub form: AppLog,
+    /// Of stray output, stdout's and stderr's.
+    pub levels: [Level; 2],
+}
 
-/// How it is for who has no settings.
-pub const USUAL_VOICES: Voices = [(Level::Info, AppLog::Decorated), (Level::Warn, AppLog::Decorated)];
+/// Those of an application whose settings are gone.
+pub const USUAL_VOICES: Voices = Voices { form: AppLog::Decorated, levels: [Level::Info, Level::Warn] };
 
 impl Process {
     /// Forks a child that runs `boot` with its ends and never comes back.
@@ -214,15 +220,15 @@ impl Process {
     }
 
     /// Writes its log records and its stray output to the log; whether there is more.
-    fn copy_log(&mut self, pool: &str, voices: Voices, allowance: impl Fn() -> Allowance) -> bool {
+    fn copy_log(&mut self, pool: &str, Voices { form, levels }: Voices, allowance: impl Fn() -> Allowance) -> bool {
         let process = self.id.number().cast_unsigned();
         let mut turn = allowance();
-        logging::pass_on(&mut self.log, pool, process, &mut turn);
+        logging::pass_on(&mut self.log, form, pool, process, &mut turn);
         let mut has_more = turn.is_used_up();
-        for (output, voice) in self.output.iter_mut().zip(voices) {
+        for (output, level) in self.output.iter_mut().zip(levels) {
             let Some(lines) = output else { continue };
             let mut turn = allowance();
-            logging::pass_on_lines(lines, voice, pool, process, &mut turn);
+            logging::pass_on_lines(lines, (level, form), pool, process, &mut turn);
             has_more |= turn.is_used_up();
             if lines.is_at_end() {
                 *output = None;

@@ -40,7 +40,7 @@ impl Place {
     /// # Errors
     /// Those of open(2); for a link that must not be followed, an error that says so.
     pub fn find(path: &Path, last: Last) -> io::Result<Self> {
-        Walk::along(path)?.resolve(last)
+        Walk::along(path)?.reach(last)
     }
 
     /// The directory in which others than root and this user can exchange names, the first one on the way.
@@ -205,7 +205,7 @@ pub fn read_regular(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     let file = open_at(None, &name, libc::O_RDONLY, 0)?;
     let found = file.metadata()?;
     if found.is_dir() {
-        return Err(ErrorKind::IsADirectory.into());
+        return Err(io::Error::from_raw_os_error(libc::EISDIR));
     }
     if !found.is_file() {
         return Err(io::Error::other("it is no regular file"));
@@ -238,7 +238,7 @@ impl Walk {
         Ok(walk)
     }
 
-    fn resolve(mut self, last: Last) -> io::Result<Place> {
+    fn reach(mut self, last: Last) -> io::Result<Place> {
         loop {
             let name = self.rest.pop_front().ok_or(ErrorKind::InvalidInput)?;
             let (is_last, c_name) = (self.rest.is_empty(), CString::new(name.as_bytes())?);
@@ -277,7 +277,7 @@ impl Walk {
     fn look_around(&mut self) -> io::Result<()> {
         let found = self.at.metadata()?;
         if !found.is_dir() {
-            return Err(ErrorKind::NotADirectory.into());
+            return Err(io::Error::from_raw_os_error(libc::ENOTDIR));
         }
         self.is_shared = !is_trusted(found.uid()) || is_open_to_others(&found);
         let is_sticky = found.mode() & libc::S_ISVTX != 0;

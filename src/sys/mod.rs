@@ -18,3 +18,4 @@ pub mod poll;
 pub mod process;
 pub mod shared_memory;
 pub mod signal;
+pub mod terminal;

@@ -165,6 +165,7 @@ impl Interpreter {
                 },
             };
             let callable = find_callable(&module, app)?;
+            output::finish();
             match greenlets::in_place_of_threads(py) {
                 Some(reason) => Err(LoadError::new(app, reason.to_owned())),
                 None => Ok(Application(callable.unbind())),
@@ -231,6 +232,11 @@ impl Interpreter {
             }
         });
     }
+}
+
+/// Says the beginnings of lines that nobody will end. For an end without exit handlers, which do the same.
+pub fn finish_output() {
+    output::finish_all();
 }
 
 fn flush_streams(py: Python<'_>) {

@@ -232,7 +232,7 @@ impl<'py> Gateway<'py> {
             log::info!("{line}: the web server gave it up, so RequestAborted was raised in the application");
         }
         errors.get().finish();
-        output::finish_request();
+        output::finish();
         if let Err(failure) = outcome {
             self.report(line, &failure, start_response.get());
         }

@@ -70,13 +70,13 @@ fn finish_at_exit(name: &'static str, stream: Py<PyAny>, py: Python<'_>) -> PyRe
     py.import("atexit")?.call_method1("register", (PyCFunction::new_closure(py, None, None, finish)?,)).map(drop)
 }
 
-/// Says what this thread has begun: its request has ended.
-pub(super) fn finish_request() {
+/// Says what this thread has begun: its request, or its import, has ended.
+pub(super) fn finish() {
     OF_THIS_THREAD.with(|begun| begun.get().into_iter().for_each(|begun| begun.finish()));
 }
 
-/// Says what all threads have begun.
-fn finish_all() {
+/// Says what all threads have begun. Needs no GIL.
+pub(super) fn finish_all() {
     let all: Vec<_> = OF_ALL_THREADS.lock().unwrap_or_else(PoisonError::into_inner).iter().filter_map(Weak::upgrade).collect();
     all.iter().for_each(|begun| begun.finish());
 }

@@ -1,7 +1,7 @@
 """Runs other people's applications in pyfcgid, behind nginx at / and Apache under /app, and says what it has seen.
 
     python3 tests/applications [--proof] [--pin] [--front nginx|Apache] [NAME...]
-    python3 tests/applications --table        prints docs/applications-tested.md from the last results of all
+    python3 tests/applications --table        prints docs/applications.md from the last results of all
     python3 tests/applications --list
 
 --proof runs those that fail once more under Gunicorn: what fails there, too, is the application's own.
@@ -160,6 +160,7 @@ def start(recipe, server, front, site, running):
         helper = Process(name, command, site.place / f"{name}.log", env, site.data, APPLICATION_USER)
         running.append(helper)
         helper.wait_until(lambda: is_open(port), 60)
+    recipe.setting("before_start", lambda site: None)(site)
     running.append(server)
     front.start(server, recipe, site)
     running.append(front)

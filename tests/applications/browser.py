@@ -83,7 +83,8 @@ class Browser:
 
     def ask(self, method, path, body=None, headers=None, expect=200, has=None, lacks=None, follow=True):
         """One request, and those it is redirected to; expect is a status or several, has a text or several."""
-        answer = self.exchange(method, self.url(path), body, headers or {})
+        headers = headers or {}
+        answer = self.exchange(method, self.url(path), body, headers)
         for _ in range(10):
             if not follow or answer.status not in (301, 302, 303, 307, 308):
                 break
@@ -139,7 +140,7 @@ class Browser:
 def check(method, answer, expect, has, lacks):
     expected = expect if isinstance(expect, (tuple, list)) else (expect,)
     if answer.status not in expected:
-        start = " ".join(answer.text.split())[:160]
+        start = " ".join(answer.text.split())[:160 if answer.status < 500 else 4000]
         raise Fault(f"{method} {answer.url} answers {answer.status}, not {' or '.join(map(str, expected))}: {start}")
     for text in [has] if isinstance(has, str) else has or []:
         if text not in answer.text:

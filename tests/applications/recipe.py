@@ -10,6 +10,8 @@ recipe.py has a docstring of one line, the application's name, and
     PACKAGE           whose version the table names
     set_up(site)      makes what one finds before the first start: configuration, database, an administrator
     helpers(site)     further processes that it needs: (name, command, environment, port to wait for)
+    before_start(site)  what is to be done when the helpers run and the application does not yet
+    afterwards(site)  what is looked at when the application has stopped; the helpers still run
     step functions    every other function whose first parameter is named browser, in their order; the docstring is what the table says
     PACKAGES          Debian packages it needs: {program or file: package}
     STATIC            what the web server serves itself: {path: directory}

@@ -3,7 +3,6 @@
 import json
 import re
 import signal
-import time
 from pathlib import Path
 
 from processes import APPLICATION_USER, Process, free_port, is_open
@@ -85,20 +84,18 @@ class Gunicorn:
                "PYTHONPATH": f"{self.installed}:{HERE}", "APPLICATION": json.dumps([pool["app"], pool.get("python-path", [])])}
         python = self.site.venv / "bin/python"
         command = [*self.recipe.wrapper(self.site), python, "-m", "gunicorn", "-w", self.processes, "--threads", THREADS, "-k", "gthread",
-                   "-b", f"127.0.0.1:{self.port}", "-t", self.recipe.start_seconds, "--chdir", pool.get("chdir", self.site.data),
+                   "-c", HERE / "gunicorn_settings.py", "-b", f"127.0.0.1:{self.port}", "-t", self.recipe.start_seconds, "--chdir", pool.get("chdir", self.site.data),
                    "wsgi_by_name:application"]
         self.process = Process("Gunicorn", command, self.log, env, self.site.data, APPLICATION_USER)
-        self.process.wait_until(lambda: is_open(self.port) and self.boots() >= self.processes, self.recipe.start_seconds)
-        time.sleep(2)  # it says nothing when an import is done
+        self.process.wait_until(lambda: is_open(self.port) and self.ready() >= self.processes, self.recipe.start_seconds)
 
-    def boots(self):
-        return self.log.read_text(errors="replace").count("Booting worker")
+    def ready(self):
+        return self.log.read_text(errors="replace").count("worker is ready")
 
     def reload(self):
-        before = self.boots()
+        before = self.ready()
         self.process.signal(signal.SIGHUP)
-        self.process.wait_until(lambda: self.boots() >= before + self.processes, self.recipe.start_seconds)
-        time.sleep(2)
+        self.process.wait_until(lambda: self.ready() >= before + self.processes, self.recipe.start_seconds)
 
     def stop(self):
         return self.process.stop(45) if self.process else []

@@ -13,7 +13,7 @@ def load():
     app, places = json.loads(os.environ.pop("APPLICATION"))
     sys.path[:0] = [places] if isinstance(places, str) else places
     source, callable_name, arguments = parts(app)
-    module = from_file(source) if "/" in source or source.endswith((".py", ".wsgi")) else importlib.import_module(source)
+    module = from_file(source) if "/" in source else importlib.import_module(source)
     if callable_name is None:
         return module.application if hasattr(module, "application") else module.app
     target = module

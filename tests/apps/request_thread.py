@@ -7,6 +7,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 EXECUTOR = ThreadPoolExecutor(1)
+print("imported,\nand nothing more", end="")
 atexit.register(print, "atexit ran")
 
 
@@ -18,12 +19,13 @@ def send_mail():
 
 def hang():
     print("hanging", flush=True)
+    print("and has begun to say so", end="")
     while True:
         time.sleep(0.01)
 
 
 def start(**options):
-    thread = threading.Thread(target=send_mail, **options)
+    thread = threading.Thread(target=send_mail, name="mailer", **options)
     thread.start()
     return b"daemon %s" % str(thread.daemon).encode()
 

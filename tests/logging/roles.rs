@@ -95,6 +95,8 @@ fn child() {
     logging::start(&Settings::default()).unwrap();
     send_to_standard_input();
     log::info!(target: "pyfcgid", "two\nlines");
+    // Whatever an application sends that has found the socket.
+    log::info!(target: AppLog::PLAIN_TARGET, "2026-11-20 18:46:14.123 +0000 [info] pyfcgid[1]: \u{1b}forged");
     log::debug!(target: "pyfcgid::wsgi", "detail");
     log::trace!(target: "pyfcgid", "not wanted");
     log::info!(target: "somebody_else", "not wanted");
@@ -112,7 +114,7 @@ fn supervisor() {
     let (mut lines, output) = Lines::pipe().unwrap();
     let mut child = Running::start(command(Role::Child).stdin(socket).stderr(output));
     wait_until("the end of the child's log", || {
-        logging::pass_on(&mut reader, "blog", 7, &mut Allowance::of_a_turn());
+        logging::pass_on(&mut reader, AppLog::Decorated, "blog", 7, &mut Allowance::of_a_turn());
         logging::pass_on_lines(&mut lines, (Level::Warn, AppLog::Decorated), "blog", 7, &mut Allowance::of_a_turn());
         reader.is_at_end() && lines.is_at_end()
     });

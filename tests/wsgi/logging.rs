@@ -250,6 +250,12 @@ fn the_beginning_of_a_line_is_said_when_its_request_ends() {
 }
 
 #[test]
+fn the_beginning_of_a_line_is_said_when_the_import_ends() {
+    let server = Pyfcgid::serve(app("request_thread.py"), &[]);
+    server.wait_for_log("]: imported,\n    and nothing more\n");
+}
+
+#[test]
 fn a_thread_of_no_request_has_no_number_and_says_the_rest_at_its_end() {
     let server = Pyfcgid::serve(app("prints.py"), &[]);
     print(&server, "/own-thread");

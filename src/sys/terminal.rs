@@ -1,0 +1,31 @@
+//! What may be written to a terminal, or shown by a viewer, as it is.
+
+/// Whether a character is text and nothing else. Control characters command a terminal; some other characters pass for line ends, or
+/// reorder what is shown.
+pub fn is_text(c: char) -> bool {
+    let is_disguise = matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    c == '\t' || !c.is_control() && !is_disguise
+}
+
+/// The text with everything else escaped but its line ends.
+pub fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\n' => escaped.push(c),
+            c if is_text(c) => escaped.push(c),
+            c => escaped.extend(c.escape_default()),
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_in_a_text_commands_a_terminal() {
+        assert_eq!(escaped("größe\n\ta\r\x1b[2J\u{9b}\u{202e}\0"), "größe\n\ta\\r\\u{1b}[2J\\u{9b}\\u{202e}\\u{0}");
+    }
+}
