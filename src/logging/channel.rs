@@ -375,11 +375,11 @@ mod tests {
     #[test]
     fn a_message_that_is_too_long_is_cut_and_the_next_one_is_whole() {
         let (mut reader, sender) = pair();
-        let mut huge = vec![b'x'; 3 * MAX_MESSAGE_LEN];
+        let mut huge = vec![b'x'; 2 * MAX_PLAIN_LEN];
         huge[0] = b'I';
         log_io::send(sender.socket.as_fd(), &huge, NoRoom::GiveUp).unwrap();
         sender.record(Level::Info, format_args!("whole"));
-        assert!(matches!(next(&mut reader), Some(Message::Record { text, .. }) if text.len() == MAX_MESSAGE_LEN - 1));
+        assert!(matches!(next(&mut reader), Some(Message::Record { text, .. }) if text.len() == MAX_PLAIN_LEN - 1));
         assert_eq!(next(&mut reader), Some(record(Level::Info, "whole")));
     }
 }

@@ -64,7 +64,7 @@ fn what_is_not_wanted_after_all_leaves_everything_as_it_was() {
         let new = Policy { min: 3, max: 3, startup_timeout: 99 * SECOND, ..pool.children.policy };
         pool.children.handle_reload(new, pool.now);
         assert_eq!(pool.spawned(), [3]);
-        assert_eq!(pool.children.next_deadline(), Some(pool.now + 99 * SECOND), "of the new settings");
+        assert_eq!(pool.children.next_deadline(), Some(pool.now + 100 * SECOND), "of the new settings, and one more");
         say.into_iter().for_each(|say| pool.say(3, say));
         pool.actions();
         pool.children.handle_abandon(pool.now);
