@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -21,7 +21,6 @@ use super::stream::{PeerName, Stream};
 use crate::exchange::assembler::{Assembled, Refused};
 use crate::exchange::{Assembler, ConnectionId, Ending, Exchange, Gone, Outcome, Params, Refusal, Reply, Sink};
 use crate::protocol::{self, Decoder, Error, Event, Record, Session};
-use crate::sys::fd;
 use crate::workers::Queue;
 
 /// One accepted socket.
@@ -77,6 +76,17 @@ pub enum Turn {
     Again,
     /// The connection is to be closed.
     Close,
+}
+
+/// What there is in the socket of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unread {
+    /// Nothing yet.
+    Nothing,
+    /// The beginning of a request.
+    Some,
+    /// Its end, or an error.
+    Other,
 }
 
 /// Why a connection ends.
@@ -148,9 +158,13 @@ impl Connection {
         std::mem::replace(&mut self.deferred, deferred)
     }
 
-    /// Whether something has come that was not read, or has ended.
-    pub fn has_unread(&self) -> bool {
-        fd::is_readable(self.outbox.stream().as_fd())
+    /// What has come and was not read.
+    pub fn unread(&self) -> Unread {
+        match self.outbox.stream().peek(&mut [0]) {
+            Ok(1..) => Unread::Some,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Unread::Nothing,
+            Ok(0) | Err(_) => Unread::Other,
+        }
     }
 
     /// Whether what was not read begins with a probe. It stays unread.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use mio::{Registry, Token, Waker};
 
-use super::connection::Connection;
+use super::connection::{Connection, Unread};
 use super::entrance::Door;
 use super::line::{Duty, Line};
 use super::passage::Traveller;
@@ -164,7 +164,7 @@ impl EventLoop {
         let relief = is_due.then(|| self.saturation.since + RELIEF + Duration::from_millis(1));
         let stall = if self.settings.spread { self.saturation.stall.due() } else { None };
         // Whoever keeps the door meanwhile may end without a word.
-        let look_around = self.is_shut_out.then(|| now + LOOK_AROUND);
+        let look_around = (self.is_shut_out && self.duty == Duty::Serve).then(|| now + LOOK_AROUND);
         [relief, stall, look_around].into_iter().flatten().min().map(|due| due.saturating_duration_since(now))
     }
 
@@ -205,8 +205,14 @@ impl EventLoop {
         if self.retiring {
             return !closing && connection.has_whole_requests() && !connection.outbox().status().phase.is_over();
         }
-        let is_probe = |connection: &Connection| self.settings.ping.as_ref().is_some_and(|ping| connection.begins_with(ping));
-        let defers = is_saturated && connection.is_untouched() && connection.has_unread() && !is_probe(connection);
+        let unread = if is_saturated && connection.is_untouched() { connection.unread() } else { Unread::Other };
+        let defers = match (unread, &self.settings.ping) {
+            // What comes a moment later makes an event.
+            (Unread::Nothing, _) => return true,
+            (Unread::Some, Some(ping)) => !connection.begins_with(ping),
+            (Unread::Some, None) => true,
+            (Unread::Other, _) => false,
+        };
         // One that is read after all comes off the list: with a request on it, it must not be handed over.
         if !connection.set_deferred(defers) && defers {
             self.deferred.push_back((connection.id(), key));

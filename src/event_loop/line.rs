@@ -146,6 +146,11 @@ impl EventLoop {
         }
     }
 
+    /// Whether whatever is read now is refused: nobody would answer it.
+    pub(super) fn turns_all_away(&self) -> bool {
+        self.duty == Duty::Refuse || self.duty != Duty::Serve && self.stop_at.is_some()
+    }
+
     /// Whether it accepts although it has no worker to spare.
     pub(super) fn keeps_door(&self) -> bool {
         match self.duty {
@@ -230,7 +235,8 @@ impl EventLoop {
     /// One process alone has nobody to leave them to, and keeps them itself until a worker has time.
     fn takes_from_line(&self) -> bool {
         match self.duty {
-            Duty::Serve => !self.retiring && !(self.settings.spread && self.is_saturated()),
+            // `is_saturated` is only ever true where there may be others.
+            Duty::Serve => !self.retiring && !self.is_saturated(),
             Duty::Refuse => true,
             Duty::Rest | Duty::Hold => false,
         }

@@ -337,16 +337,19 @@ impl EventLoop {
     }
 
     fn read(&mut self, key: usize, closing: bool) {
-        if self.duty == Duty::Refuse {
-            self.turn_away(key);
-        } else if !self.leaves_unread(key, closing) {
-            self.read_now(key, closing);
+        if !self.turns_all_away() && self.leaves_unread(key, closing) {
+            return;
+        }
+        match self.duty {
+            Duty::Serve => self.read_now(key, closing),
+            // It has no worker: what it reads it refuses.
+            Duty::Rest | Duty::Hold | Duty::Refuse => self.turn_away(key),
         }
     }
 
     /// Reads a connection on which what begins now is refused.
     fn turn_away(&mut self, key: usize) {
-        let refusal = if self.duty == Duty::Refuse { Refusal::NotServing } else { Refusal::Overloaded };
+        let refusal = if self.turns_all_away() { Refusal::NotServing } else { Refusal::Overloaded };
         self.connections.get_mut(key).into_iter().for_each(|connection| connection.set_turning_away(Some(refusal)));
         self.read_now(key, true);
         self.connections.get_mut(key).into_iter().for_each(|connection| connection.set_turning_away(None));

@@ -204,9 +204,11 @@ fn is_to_begin(mut link: &UnixStream, signalled: &UnixStream) -> std::io::Result
 /// the link is.
 pub fn end_with_the_supervisor(link: &UnixStream) -> std::io::Result<()> {
     sys::process::signal_at_end_of_parent(signal::TERM)?;
-    // It may have ended before. There are no commands before this child is ready, so that the link is readable only at its end.
-    let ended = sys::poll::wait(&[(link.as_raw_fd(), Interest::Readable)], Some(Duration::ZERO))?;
-    if ended.is_empty() { Ok(()) } else { Err(ErrorKind::BrokenPipe.into()) }
+    // It may have ended before.
+    match fd::peek(link.as_fd(), &mut [0]) {
+        Ok(0) => Err(ErrorKind::BrokenPipe.into()),
+        _ => Ok(()),
+    }
 }
 
 /// The listening sockets, and their addresses as the configuration has them, but with the port that the system chose.
