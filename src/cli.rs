@@ -314,6 +314,7 @@ mod tests {
             ("stderr-level", "info", "info"),
             ("abort", "raise", "raise"),
             ("roles", "authorizer", "authorizer"),
+            ("ping-path", "/ping", "/ping"),
             ("sendfile-header", "X-Sendfile", "X-Sendfile"),
             ("backlog", "5", "5"),
             ("socket-mode", "600", "0600"),

@@ -18,6 +18,7 @@ pub mod network;
 pub mod protocol;
 #[cfg(feature = "python")]
 pub mod run;
+pub mod scoreboard;
 pub mod service;
 pub mod supervisor;
 pub mod sys;

@@ -21,6 +21,12 @@ pub enum Command {
     StopNow = b'q',
     /// The same as a graceful stop, but others serve on: hand the connections over to them.
     Retire = b'r',
+    /// To a queue process: line requests up, since a child is about to serve.
+    Hold = b'h',
+    /// To a queue process: answer requests 503, since none is.
+    Refuse = b'x',
+    /// To a queue process: children serve.
+    Rest = b'z',
     /// Say how you are: [`Report::Numbers`].
     Count = b'n',
 }
@@ -28,10 +34,17 @@ pub enum Command {
 impl Command {
     /// The command that this byte means.
     pub fn parse(byte: u8) -> Option<Self> {
-        [Self::Begin, Self::StopGracefully, Self::StopNow, Self::Retire, Self::Count]
-            .into_iter()
-            .find(|command| *command as u8 == byte)
+        Self::ALL.into_iter().find(|command| *command as u8 == byte)
     }
+
+    /// Whether this makes an earlier command useless that was not heard yet.
+    pub fn supersedes(self, earlier: Self) -> bool {
+        let is_duty = |command| matches!(command, Self::Hold | Self::Refuse | Self::Rest);
+        self == earlier || is_duty(self) && is_duty(earlier)
+    }
+
+    const ALL: [Self; 8] =
+        [Self::Begin, Self::StopGracefully, Self::StopNow, Self::Retire, Self::Hold, Self::Refuse, Self::Rest, Self::Count];
 }
 
 /// What a child tells the supervisor.
@@ -288,7 +301,7 @@ mod tests {
 
     #[test]
     fn commands_are_their_bytes() {
-        for command in [Command::Begin, Command::StopGracefully, Command::StopNow, Command::Retire, Command::Count] {
+        for command in Command::ALL {
             assert_eq!(Command::parse(command as u8), Some(command));
         }
         assert_eq!(Command::parse(0), None);

@@ -12,9 +12,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
-use crossbeam_channel::{Receiver, Sender, TryRecvError, TrySendError};
+use crossbeam_channel::{Receiver, Sender, TryRecvError};
 
 use crate::exchange::{Exchange, Pause};
+use crate::scoreboard::Seat;
 
 /// Answers requests on one worker. Waiting for the next request happens in [`Pause::pause`].
 pub trait Handler: Pause {
@@ -48,50 +49,79 @@ pub enum Looked {
 /// Where the event loop puts complete requests. When it is dropped the workers finish what is queued and end.
 #[derive(Debug)]
 pub struct Queue {
-    sender: Option<Sender<Exchange>>,
+    sender: Option<Sender<Queued>>,
     /// To take out again what nobody waits for any more.
-    receiver: Receiver<Exchange>,
+    receiver: Receiver<Queued>,
+    most: usize,
     /// Requests to be refused before that is tried again, after it has helped nothing.
     in_vain: AtomicUsize,
     bench: Arc<Bench>,
+}
+
+/// A request in the queue.
+#[derive(Debug)]
+struct Queued {
+    exchange: Exchange,
+    /// Whether no worker had time for it when it came, so that it is counted among those that wait.
+    waits: bool,
 }
 
 impl Queue {
     /// Hands a request to whichever worker looks next; never blocks. Those that sit have to be [called](Self::call_worker).
     ///
     /// # Errors
-    /// Gives the exchange back when the queue is full of requests that somebody waits for.
+    /// Gives the exchange back when as many requests wait as may, and somebody waits for them.
     pub fn try_dispatch(&self, exchange: Exchange) -> Result<(), Box<Exchange>> {
         let Some(sender) = &self.sender else {
             return Err(Box::new(exchange));
         };
+        let waits = self.is_saturated();
+        if waits && !self.begin_to_wait() && !(self.drop_aborted(sender) && self.begin_to_wait()) {
+            return Err(Box::new(exchange));
+        }
         // Before it is sent, because it may be answered at once.
         self.bench.unanswered.fetch_add(1, Ordering::SeqCst);
-        let sent = match sender.try_send(exchange) {
-            Err(TrySendError::Full(exchange)) if self.drop_aborted(sender) => sender.try_send(exchange),
-            sent => sent,
-        };
-        let sent = sent.map_err(|error| Box::new(error.into_inner()));
+        let sent = sender.try_send(Queued { exchange, waits });
+        let sent = sent.map_err(|error| Box::new(error.into_inner().exchange));
         match sent {
             Ok(()) => self.bench.dispatched.fetch_add(1, Ordering::Relaxed),
-            Err(_) => self.bench.unanswered.fetch_sub(1, Ordering::SeqCst) as u64,
+            Err(_) => {
+                self.bench.end_to_wait(waits);
+                self.bench.unanswered.fetch_sub(1, Ordering::SeqCst) as u64
+            }
         };
         sent
     }
 
+    /// Whether one more request may wait in the pool; if so it is counted.
+    fn begin_to_wait(&self) -> bool {
+        self.bench.seat.as_ref().map_or_else(|| self.receiver.len() < self.most, |seat| seat.begin_to_wait(self.most))
+    }
+
+    /// A request is refused because as many wait as may.
+    pub fn note_refusal(&self) {
+        self.bench.seat.iter().for_each(Seat::note_refusal);
+    }
+
+    /// How many requests workers have taken so far.
+    pub fn taken(&self) -> u64 {
+        self.bench.taken.load(Ordering::Relaxed)
+    }
+
     /// Takes requests that were given up out of the queue; whether there were any. Nobody else puts requests in, so the others keep
     /// their order. To look through a long queue for each request that is refused would make an overload worse.
-    fn drop_aborted(&self, sender: &Sender<Exchange>) -> bool {
+    fn drop_aborted(&self, sender: &Sender<Queued>) -> bool {
         if self.in_vain.load(Ordering::Relaxed) > 0 {
             self.in_vain.fetch_sub(1, Ordering::Relaxed);
             return false;
         }
         let queued = self.receiver.try_iter().take(self.receiver.len());
-        let (aborted, wanted): (Vec<_>, Vec<_>) = queued.partition(|exchange| exchange.reply.is_aborted());
-        for exchange in wanted {
+        let (aborted, wanted): (Vec<_>, Vec<_>) = queued.partition(|queued| queued.exchange.reply.is_aborted());
+        for queued in wanted {
             // There is room: it was there before.
-            drop(sender.try_send(exchange));
+            drop(sender.try_send(queued));
         }
+        aborted.iter().for_each(|queued| self.bench.end_to_wait(queued.waits));
         self.in_vain.store(if aborted.is_empty() { self.receiver.len() / 16 } else { 0 }, Ordering::Relaxed);
         self.bench.unanswered.fetch_sub(aborted.len(), Ordering::SeqCst);
         !aborted.is_empty()
@@ -159,7 +189,7 @@ impl Drop for Queue {
 /// One worker's end of the queue. Run it on a thread of its own.
 #[derive(Clone, Debug)]
 pub struct Worker {
-    receiver: Receiver<Exchange>,
+    receiver: Receiver<Queued>,
     bench: Arc<Bench>,
     source: Option<Arc<dyn Source>>,
 }
@@ -186,7 +216,9 @@ impl Worker {
         handler.give_way();
         loop {
             match self.receiver.try_recv() {
-                Ok(exchange) => {
+                Ok(Queued { exchange, waits }) => {
+                    self.bench.taken.fetch_add(1, Ordering::Relaxed);
+                    self.bench.end_to_wait(waits);
                     self.bench.report_back(is_scout, || !self.receiver.is_empty());
                     return Some(exchange);
                 }
@@ -241,6 +273,9 @@ struct Bench {
     /// Requests that are queued or being answered.
     unanswered: AtomicUsize,
     dispatched: AtomicU64,
+    taken: AtomicU64,
+    /// Where those that wait are counted, if not here alone.
+    seat: Option<Seat>,
     sitting: AtomicUsize,
     scouting: AtomicBool,
     calls: Mutex<Calls>,
@@ -255,6 +290,13 @@ struct Calls {
 }
 
 impl Bench {
+    /// A request that may have waited does so no longer.
+    fn end_to_wait(&self, waits: bool) {
+        if let (true, Some(seat)) = (waits, &self.seat) {
+            seat.end_to_wait();
+        }
+    }
+
     /// Calls one worker, unless one is on its way or none is sitting.
     fn send_scout(&self) {
         // The worker that sits down counts itself before it looks at the queue for the last time, and here the request was
@@ -300,10 +342,24 @@ impl Bench {
     }
 }
 
-/// A queue for up to `max_queue` waiting requests (at least one), and the workers' end of it, to be cloned for each.
+/// A queue in which up to `max_queue` requests (at least one) wait for a worker, and the workers' end of it, to be cloned for each.
 pub fn queue(max_queue: usize) -> (Queue, Worker) {
-    let (sender, receiver) = crossbeam_channel::bounded(max_queue.max(1));
-    let bench = Arc::new(Bench::default());
-    let worker = Worker { receiver: receiver.clone(), bench: Arc::clone(&bench), source: None };
-    (Queue { sender: Some(sender), receiver, in_vain: AtomicUsize::new(0), bench }, worker)
+    queue_of(max_queue, None)
 }
+
+/// The same, but those that wait are counted for the pool.
+pub fn queue_of_pool(max_queue: usize, seat: Seat) -> (Queue, Worker) {
+    queue_of(max_queue, Some(seat))
+}
+
+fn queue_of(max_queue: usize, seat: Option<Seat>) -> (Queue, Worker) {
+    let most = max_queue.max(1);
+    // Those for which workers have time pass through it, too.
+    let (sender, receiver) = crossbeam_channel::bounded(most.saturating_add(PASSING));
+    let bench = Arc::new(Bench { seat, ..Bench::default() });
+    let worker = Worker { receiver: receiver.clone(), bench: Arc::clone(&bench), source: None };
+    (Queue { sender: Some(sender), receiver, most, in_vain: AtomicUsize::new(0), bench }, worker)
+}
+
+/// The most threads a process can have.
+const PASSING: usize = 1024;

@@ -73,6 +73,8 @@ pub struct Pool {
     pub body_memory: usize,
     /// Bytes of memory for all requests of a process that are not complete.
     pub uploads_memory: usize,
+    /// The path of probes, which pyfcgid answers itself; none by default.
+    pub ping_path: Option<String>,
     /// Requests that may wait for a worker of a process, at least 1.
     pub max_queue: usize,
     /// Requests after which a process is replaced, at least 1; `None` is never.
@@ -212,6 +214,7 @@ impl Pool {
             max_body_size: 0,
             body_memory: 0,
             uploads_memory: 0,
+            ping_path: None,
             max_queue: 0,
             max_requests: None,
             max_requests_jitter: 0,

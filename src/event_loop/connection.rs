@@ -11,11 +11,13 @@ use mio::unix::SourceFd;
 
 use super::Settings;
 use super::ledger::Ledger;
+use super::line::Place;
 use super::names::Names;
 use super::outbox::{Outbox, Phase, Status};
 use super::passage::Passage;
+use super::ping::Ping;
 use super::refusals::Refusals;
-use super::stream::PeerName;
+use super::stream::{PeerName, Stream};
 use crate::exchange::assembler::{Assembled, Refused};
 use crate::exchange::{Assembler, ConnectionId, Ending, Exchange, Gone, Outcome, Params, Refusal, Reply, Sink};
 use crate::protocol::{self, Decoder, Error, Event, Record, Session};
@@ -40,6 +42,10 @@ pub struct Connection {
     input_left: bool,
     /// Whether it is on the list of those that are to be read later.
     deferred: bool,
+    /// That of its next request, if it is counted among those that wait.
+    place: Option<Place>,
+    /// Since when its next request has waited.
+    waits_since: Option<Instant>,
     /// What of its memory counts among that of all uploads.
     counted: usize,
     /// Whether no less of it can be kept.
@@ -51,6 +57,8 @@ pub struct Connection {
 pub struct Context<'a> {
     /// Where complete requests go.
     pub queue: &'a Queue,
+    /// Which requests are probes, if any.
+    pub ping: Option<&'a Ping>,
     /// What is said of requests that are refused.
     pub refusals: &'a mut Refusals,
     /// A read buffer for whoever needs one.
@@ -68,6 +76,17 @@ pub enum Turn {
     Again,
     /// The connection is to be closed.
     Close,
+}
+
+/// What there is in the socket of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unread {
+    /// Nothing yet.
+    Nothing,
+    /// The beginning of a request.
+    Some,
+    /// Its end, or an error.
+    Other,
 }
 
 /// Why a connection ends.
@@ -96,6 +115,8 @@ impl Connection {
             paused: false,
             input_left: false,
             deferred: false,
+            place: None,
+            waits_since: None,
             counted: 0,
             is_stored: false,
         }
@@ -135,6 +156,50 @@ impl Connection {
     /// Puts it on the list of those that are to be read later, or off; says whether it was on it.
     pub fn set_deferred(&mut self, deferred: bool) -> bool {
         std::mem::replace(&mut self.deferred, deferred)
+    }
+
+    /// What has come and was not read.
+    pub fn unread(&self) -> Unread {
+        match self.outbox.stream().peek(&mut [0]) {
+            Ok(1..) => Unread::Some,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Unread::Nothing,
+            Ok(0) | Err(_) => Unread::Other,
+        }
+    }
+
+    /// Whether what was not read begins with a probe. It stays unread.
+    pub fn begins_with(&self, ping: &Ping) -> bool {
+        let mut bytes = [0; PROBE_LEN];
+        self.outbox.stream().peek(&mut bytes).is_ok_and(|count| ping.begins(&bytes[..count]))
+    }
+
+    /// Its place among those that wait, if it has one.
+    pub fn take_place(&mut self) -> Option<Place> {
+        self.place.take()
+    }
+
+    /// The line does not take it now.
+    pub fn keep_place(&mut self, place: Place) {
+        self.place = Some(place);
+    }
+
+    /// Its next request has come then, and had to wait.
+    pub fn has_waited(&mut self, since: Instant) {
+        self.waits_since = Some(since);
+    }
+
+    /// Sends it into the line with `give`. It is then to be forgotten here.
+    ///
+    /// # Errors
+    /// When the line does not take it: it stays.
+    pub fn give_to_line(&mut self, give: impl FnOnce(&Stream, &[u8], bool, Instant) -> io::Result<()>) -> io::Result<()> {
+        let since = *self.waits_since.get_or_insert_with(Instant::now);
+        give(self.outbox.stream(), self.decoder.unread(), self.has_read, since)
+    }
+
+    /// Requests whose parameters are complete from now on are refused, or no longer.
+    pub fn set_turning_away(&mut self, turns_away: Option<Refusal>) {
+        self.assembler.set_turning_away(turns_away);
     }
 
     /// Bytes of memory that requests take which are not complete.
@@ -276,8 +341,8 @@ impl Connection {
     }
 
     fn handle_records(&mut self, context: &mut Context<'_>) -> Result<(), End> {
-        let Self { decoder, session, assembler, ledger, names, outbox, input_left, .. } = self;
-        let mut handler = RecordHandler { session, assembler, ledger, names, outbox, input_left };
+        let Self { decoder, session, assembler, ledger, names, outbox, input_left, waits_since, .. } = self;
+        let mut handler = RecordHandler { session, assembler, ledger, names, outbox, input_left, waits_since };
         self.paused = loop {
             if outbox.is_full() {
                 break true;
@@ -401,6 +466,7 @@ struct RecordHandler<'a> {
     names: &'a mut Names,
     outbox: &'a Arc<Outbox>,
     input_left: &'a mut bool,
+    waits_since: &'a mut Option<Instant>,
 }
 
 impl RecordHandler<'_> {
@@ -408,7 +474,7 @@ impl RecordHandler<'_> {
         let event = self.session.handle_record(record).map_err(End::Misbehaved)?;
         if let Event::Begin { id, .. } = event {
             self.outbox.begin();
-            self.ledger.begin(id, context.now);
+            self.ledger.begin(id, self.waits_since.take().unwrap_or(context.now));
         }
         match self.assembler.handle_event(event, self.session.open_requests()) {
             Outcome::Pending => {}
@@ -426,9 +492,14 @@ impl RecordHandler<'_> {
         let account = self.ledger.open(id, &request);
         self.names.insert(id, &request.params);
         let ending = Ending { request: id, keep_connection };
-        let reply = Reply::new(sink, ending, head_only).in_role(request.role).with_account(account);
+        let mut reply = Reply::new(sink, ending, head_only).in_role(request.role).with_account(account);
+        if context.ping.is_some_and(|ping| ping.is_asked_by(&request.params)) {
+            reply.refuse(Refusal::Ping);
+            return self.free_ended();
+        }
         if let Err(mut exchange) = context.queue.try_dispatch(Exchange { request, reply }) {
             exchange.reply.refuse(Refusal::Overloaded);
+            context.queue.note_refusal();
             self.free_ended();
             context.refusals.note(Refusal::Overloaded, context.now, || self.names.of(&exchange.request.params));
         }
@@ -438,6 +509,9 @@ impl RecordHandler<'_> {
         let Refused { id, refusal, keep_connection, head_only, params } = refused;
         let sink: Arc<dyn Sink> = Arc::<Outbox>::clone(self.outbox);
         context.refusals.note(refusal, context.now, || self.names.of(&params));
+        if refusal == Refusal::Overloaded {
+            context.queue.note_refusal();
+        }
         let account = self.ledger.refuse(id, params);
         Reply::new(sink, Ending { request: id, keep_connection }, head_only).with_account(account).refuse(refusal);
         self.free_ended();
@@ -457,6 +531,8 @@ fn take_finished(outbox: &Outbox, session: &mut Session, names: &mut Names, inpu
     })
 }
 
+/// A probe is shorter.
+const PROBE_LEN: usize = 4096;
 /// So that one busy connection does not keep the others waiting.
 const READS_A_TURN: usize = 16;
 /// How long a peer may take to close after the last answer.

@@ -142,6 +142,11 @@ impl Entrance {
         passage.map_or(Err(io::ErrorKind::WouldBlock.into()), |passage| passage.take(spare))
     }
 
+    /// Where the doors are watched.
+    pub fn epoll(&self) -> RawFd {
+        self.epoll
+    }
+
     /// The passage, if there is one and it is not shut.
     pub fn passage(&self) -> Option<&Passage> {
         self.passage.as_ref().filter(|_| !self.broken.contains(&Door::Passage))

@@ -1,5 +1,5 @@
-//! Giving connections to other processes of the pool: all of them when this one retires, and those on which a request waits when it
-//! has no worker for it. Nothing is lost on the way, because a FastCGI connection has no state between requests.
+//! Giving connections to other processes of the pool: all of them when this one retires, and those on which a request has come when it
+//! has no worker for it, through the line. Nothing is lost on the way, because a FastCGI connection has no state between requests.
 
 use std::io;
 use std::sync::Arc;
@@ -8,15 +8,19 @@ use std::time::{Duration, Instant};
 
 use mio::{Registry, Token, Waker};
 
+use super::connection::{Connection, Unread};
 use super::entrance::Door;
+use super::line::{Duty, Line};
 use super::passage::Traveller;
 use super::{Accept, EventLoop};
 use crate::link::Report;
+use crate::scoreboard::Presence;
 use crate::sys::fd::is_out_of_descriptors;
 
 /// Whether the workers have too much to do, and who was told.
 #[derive(Debug)]
 pub struct Saturation {
+    stall: Stall,
     shut: Arc<Shut>,
     reported: bool,
     /// When that was last said or was still so.
@@ -38,7 +42,12 @@ impl Saturation {
     /// Those of epoll.
     pub fn new(registry: &Registry, now: Instant) -> io::Result<Self> {
         let shut = Shut { is_shut: AtomicBool::new(false), waker: Waker::new(registry, Token(WAKE_UP))? };
-        Ok(Self { shut: Arc::new(shut), reported: false, since: now })
+        Ok(Self { stall: Stall::new(now), shut: Arc::new(shut), reported: false, since: now })
+    }
+
+    /// Whether the workers were all busy at the beginning of this turn, which then a worker does not make.
+    pub fn is_noted(&self) -> bool {
+        self.shut.is_shut.load(Ordering::SeqCst)
     }
 
     /// For the workers.
@@ -62,10 +71,58 @@ impl Shut {
     }
 }
 
+/// Requests that are queued and that no worker takes.
+#[derive(Debug)]
+struct Stall {
+    is_there: bool,
+    /// How many were taken so far, and since when it has been that many.
+    taken: u64,
+    since: Instant,
+    has_work: bool,
+}
+
+impl Stall {
+    fn new(now: Instant) -> Self {
+        Self { is_there: false, taken: 0, since: now, has_work: false }
+    }
+
+    fn note(&mut self, taken: u64, has_work: bool, now: Instant) {
+        if !has_work || taken != self.taken || !self.has_work {
+            (self.taken, self.since) = (taken, now);
+        }
+        self.has_work = has_work;
+        self.is_there = has_work && now.duration_since(self.since) >= STALL;
+    }
+
+    /// When it is one, if nothing happens before.
+    fn due(&self) -> Option<Instant> {
+        (self.has_work && !self.is_there).then(|| self.since + STALL)
+    }
+}
+
+/// Why no connection came out of the passage or the line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Missing {
+    /// None is there.
+    Nothing,
+    /// It has ended on the way.
+    Ended,
+    /// It was something else.
+    Stray,
+    /// None can come any more.
+    Door,
+}
+
 impl EventLoop {
     /// Whether a request that came now had better go to another process.
     pub(super) fn is_saturated(&self) -> bool {
-        self.settings.spread && self.queue.is_saturated()
+        self.settings.spread && (self.queue.is_saturated() || self.saturation.stall.is_there)
+    }
+
+    /// Workers that do not take what is queued are as good as busy: they wait for the GIL.
+    pub(super) fn note_progress(&mut self) {
+        let (taken, has_work) = (self.queue.taken(), self.queue.has_work());
+        self.saturation.stall.note(taken, has_work, self.now);
     }
 
     /// At the start of a turn: whether connections are taken, and what becomes of those that wait. It is only saturated then if the
@@ -74,26 +131,48 @@ impl EventLoop {
     /// Whoever waits for events while the entrance is open may be the only one who is woken for a connection, so it must be shut
     /// before that.
     pub(super) fn open_or_shut(&mut self) -> io::Result<usize> {
-        let saturated = self.note_saturation() && self.stop_at.is_none();
-        self.entrance.watch(self.accept == Accept::Ready && !saturated && self.stop_at.is_none())?;
-        if saturated {
-            self.hand_over_deferred();
+        self.note_progress();
+        let is_full = self.note_saturation() && self.stop_at.is_none();
+        self.is_shut_out = is_full && !self.keeps_door();
+        self.entrance.watch(self.accept == Accept::Ready && !self.is_shut_out && self.stop_at.is_none())?;
+        self.show_presence(is_full);
+        if let Some(line) = &mut self.line {
+            line.watch(self.entrance.epoll(), self.duty == Duty::Serve && !is_full && !self.retiring)?;
+        }
+        if is_full {
+            self.line_up();
             return Ok(0);
         }
-        Ok(self.read_deferred())
+        // Who waits comes before who comes.
+        let taken = if self.line.as_ref().is_some_and(Line::somebody_waits) { self.take_from_line() } else { 0 };
+        Ok(taken + self.read_deferred())
     }
 
-    /// When to look whether the workers have had time for long enough; nothing else may happen until then.
+    fn show_presence(&mut self, is_full: bool) {
+        let presence = match (self.duty, is_full) {
+            (Duty::Serve, _) if self.stop_at.is_some() => Presence::Absent,
+            (Duty::Serve, false) => Presence::HasTime,
+            (Duty::Serve, true) => Presence::Full,
+            (Duty::Rest | Duty::Hold | Duty::Refuse, _) => Presence::Absent,
+        };
+        self.line.iter_mut().for_each(|line| line.set_presence(presence));
+    }
+
+    /// When to look whether the workers have had time for long enough, and how the others are; nothing else may happen until then.
     pub(super) fn relief_in(&self, now: Instant) -> Option<Duration> {
         let is_due = self.saturation.reported && !self.is_saturated();
-        is_due.then(|| (self.saturation.since + RELIEF + Duration::from_millis(1)).saturating_duration_since(now))
+        let relief = is_due.then(|| self.saturation.since + RELIEF + Duration::from_millis(1));
+        let stall = if self.settings.spread { self.saturation.stall.due() } else { None };
+        // Whoever keeps the door meanwhile may end without a word.
+        let look_around = (self.is_shut_out && self.duty == Duty::Serve).then(|| now + LOOK_AROUND);
+        [relief, stall, look_around].into_iter().flatten().min().map(|due| due.saturating_duration_since(now))
     }
 
     fn note_saturation(&mut self) -> bool {
         if !self.is_saturated() {
             if self.saturation.reported && self.now.duration_since(self.saturation.since) > RELIEF {
                 self.saturation.reported = false;
-                self.controls.report(&Report::Relieved);
+                self.report_load(&Report::Relieved);
             }
             return false;
         }
@@ -105,9 +184,16 @@ impl EventLoop {
         }
         self.saturation.since = self.now;
         if !std::mem::replace(&mut self.saturation.reported, true) {
-            self.controls.report(&Report::Saturated);
+            self.report_load(&Report::Saturated);
         }
         true
+    }
+
+    /// The queue process has no workers, and says nothing of them.
+    fn report_load(&mut self, report: &Report) {
+        if self.duty == Duty::Serve {
+            self.controls.report(report);
+        }
     }
 
     /// Whether this connection is not to be read now. What is in its socket waits there, for whoever reads it in the end.
@@ -119,7 +205,14 @@ impl EventLoop {
         if self.retiring {
             return !closing && connection.has_whole_requests() && !connection.outbox().status().phase.is_over();
         }
-        let defers = is_saturated && connection.is_untouched();
+        let unread = if is_saturated && connection.is_untouched() { connection.unread() } else { Unread::Other };
+        let defers = match (unread, &self.settings.ping) {
+            // What comes a moment later makes an event.
+            (Unread::Nothing, _) => return true,
+            (Unread::Some, Some(ping)) => !connection.begins_with(ping),
+            (Unread::Some, None) => true,
+            (Unread::Other, _) => false,
+        };
         // One that is read after all comes off the list: with a request on it, it must not be handed over.
         if !connection.set_deferred(defers) && defers {
             self.deferred.push_back((connection.id(), key));
@@ -127,18 +220,19 @@ impl EventLoop {
         defers
     }
 
-    fn read_deferred(&mut self) -> usize {
+    pub(super) fn read_deferred(&mut self) -> usize {
         let mut count = 0;
-        while !self.is_saturated()
+        while (!self.is_saturated() || self.duty == Duty::Refuse)
             && let Some(key) = self.pop_deferred()
         {
+            self.connections.get_mut(key).and_then(Connection::take_place);
             self.read(key, true);
             count += 1;
         }
         count
     }
 
-    fn pop_deferred(&mut self) -> Option<usize> {
+    pub(super) fn pop_deferred(&mut self) -> Option<usize> {
         while let Some((id, key)) = self.deferred.pop_front() {
             let connection = self.connections.get_mut(key).filter(|connection| connection.id() == id);
             if connection.is_some_and(|connection| connection.set_deferred(false)) {
@@ -148,15 +242,11 @@ impl EventLoop {
         None
     }
 
-    /// Whoever has a worker first takes them, this process among others.
-    fn hand_over_deferred(&mut self) {
-        while let Some(key) = self.pop_deferred() {
-            if !self.hand_over(key)
-                && let Some(connection) = self.connections.get_mut(key)
-            {
-                connection.set_deferred(true);
-                return self.deferred.push_front((connection.id(), key));
-            }
+    /// The line does not take it now: it is the first to be tried again.
+    pub(super) fn defer_first(&mut self, key: usize) {
+        if let Some(connection) = self.connections.get_mut(key) {
+            connection.set_deferred(true);
+            self.deferred.push_front((connection.id(), key));
         }
     }
 
@@ -178,9 +268,9 @@ impl EventLoop {
         }
     }
 
-    /// While retiring: hands over what has become idle.
+    /// While retiring, or resting: hands over what has become idle.
     pub(super) fn hand_over_idle(&mut self) {
-        if !self.retiring {
+        if !self.retiring && self.duty != Duty::Rest {
             return;
         }
         let idle = self.connections.iter().filter(|(_, connection)| connection.is_between_requests());
@@ -223,32 +313,48 @@ impl EventLoop {
             }
             match self.entrance.take(&mut self.spare) {
                 Ok(traveller) => self.resume(traveller),
-                Err(error) => match error.kind() {
-                    io::ErrorKind::WouldBlock => return,
-                    io::ErrorKind::Interrupted => {}
-                    // It has ended on the way.
-                    io::ErrorKind::NotConnected => strays += 1,
-                    io::ErrorKind::InvalidData => {
-                        self.note_stray();
-                        strays += 1;
-                    }
-                    _ if is_out_of_descriptors(&error) => log::error!("a connection from another process is lost: {error}"),
-                    _ => return self.lose_passage(),
+                Err(error) => match self.missing(&error) {
+                    Missing::Nothing => return,
+                    Missing::Ended | Missing::Stray => strays += 1,
+                    Missing::Door => return self.lose_passage(),
                 },
             }
-            if self.is_saturated() && self.stop_at.is_none() {
+            if self.is_saturated() && !self.keeps_door() && self.stop_at.is_none() {
                 return;
             }
         }
     }
 
+    /// What it means that no connection was taken, of which what is to be said is said.
+    pub(super) fn missing(&mut self, error: &io::Error) -> Missing {
+        match error.kind() {
+            io::ErrorKind::WouldBlock => Missing::Nothing,
+            io::ErrorKind::Interrupted => Missing::Stray,
+            io::ErrorKind::NotConnected => Missing::Ended,
+            io::ErrorKind::InvalidData => {
+                self.note_stray();
+                Missing::Stray
+            }
+            _ if is_out_of_descriptors(error) => {
+                log::error!("a connection from another process is lost: {error}");
+                Missing::Stray
+            }
+            _ => Missing::Door,
+        }
+    }
+
     fn resume(&mut self, traveller: Traveller) {
+        let key = self.admit(traveller);
+        self.read(key, false);
+    }
+
+    pub(super) fn admit(&mut self, traveller: Traveller) -> usize {
         let Traveller { stream, peer, unread, has_read } = traveller;
         let key = self.insert(stream, peer);
         if let Some(connection) = self.connections.get_mut(key) {
             connection.resume(&unread, has_read);
         }
-        self.read(key, false);
+        key
     }
 }
 
@@ -258,137 +364,12 @@ pub const WAKE_UP: usize = usize::MAX;
 pub const RETRY_INTERVAL: Duration = Duration::from_millis(5);
 /// More that is no connection waits for the next turn.
 const STRAYS_A_TURN: usize = 64;
+/// Nobody takes what is queued for so long: the workers wait for the GIL.
+const STALL: Duration = Duration::from_millis(50);
+/// How often to look whether another process still has time.
+const LOOK_AROUND: Duration = Duration::from_millis(50);
 /// For how long the workers must have had time before that is said.
 const RELIEF: Duration = Duration::from_millis(50);
 
 #[cfg(test)]
-mod tests {
-    use std::io::{Read, Write};
-    use std::os::unix::net::UnixStream;
-    use std::sync::mpsc;
-    use std::thread;
-
-    use super::*;
-    use crate::event_loop::stream::PeerName;
-    use crate::event_loop::stream::Stream;
-    use crate::event_loop::{Passage, Settings};
-    use crate::exchange::{Exchange, Limits, NothingHeld, Pause, Roles};
-    use crate::protocol::{RecordType, RequestId, Role, SessionLimits, encoder};
-    use crate::sys::passing;
-    use crate::workers::{self, Handler, Worker};
-
-    /// Answers a request when the test says so.
-    struct Gated(mpsc::Receiver<()>);
-
-    impl Pause for Gated {
-        fn pause(&self, wait: &mut (dyn FnMut() + Send)) {
-            NothingHeld.pause(wait);
-        }
-    }
-
-    impl Handler for Gated {
-        fn handle(&mut self, exchange: Exchange) {
-            self.0.recv().unwrap();
-            drop(exchange);
-        }
-    }
-
-    fn settings() -> Settings {
-        let request = Limits {
-            max_params_size: 1000,
-            max_params: 10,
-            max_body_size: 1000,
-            body_memory: 1000,
-            max_requests: 10,
-            roles: Roles::RESPONDER,
-        };
-        Settings {
-            max_connections: 10,
-            idle_timeout: None,
-            socket_timeout: None,
-            graceful_timeout: Duration::from_secs(30),
-            max_requests: None,
-            spread: true,
-            session: SessionLimits { max_connections: 10, max_requests: 10 },
-            request,
-            journal: None,
-        }
-    }
-
-    /// An event loop with one worker, which is at a request, and the gate that lets it answer.
-    fn saturated() -> (EventLoop, mpsc::Sender<()>, UnixStream) {
-        let (queue, worker) = workers::queue(10);
-        let (give, take) = passing::pair().unwrap();
-        let control = mio::net::UnixStream::from_std(UnixStream::pair().unwrap().0);
-        let mut event_loop =
-            EventLoop::new(Vec::new(), vec![control], Some(Passage::new(give, take)), queue, settings()).unwrap();
-        let gate = start(worker);
-        wait_until(|| !event_loop.is_saturated());
-        let (key, busy) = connect(&mut event_loop);
-        event_loop.read(key, false);
-        event_loop.queue.call_worker();
-        assert!(event_loop.is_saturated());
-        (event_loop, gate, busy)
-    }
-
-    fn start(worker: Worker) -> mpsc::Sender<()> {
-        let (gate, gated) = mpsc::channel();
-        thread::spawn(move || worker.run(&mut Gated(gated)));
-        gate
-    }
-
-    /// A connection on which a request waits, and its other end.
-    fn connect(event_loop: &mut EventLoop) -> (usize, UnixStream) {
-        let (near, mut far) = UnixStream::pair().unwrap();
-        near.set_nonblocking(true).unwrap();
-        let key = event_loop.insert(Stream::Unix(mio::net::UnixStream::from_std(near)), PeerName::Unix);
-        far.write_all(&request()).unwrap();
-        (key, far)
-    }
-
-    fn request() -> Vec<u8> {
-        let mut bytes = Vec::new();
-        encoder::encode_begin_request(&mut bytes, RequestId::new(1), Role::Responder, true);
-        encoder::encode_params(&mut bytes, RequestId::new(1), [(&b"REQUEST_METHOD"[..], &b"GET"[..])]).unwrap();
-        encoder::encode_stream(&mut bytes, RecordType::Stdin, RequestId::new(1), b"");
-        bytes
-    }
-
-    fn wait_until(condition: impl Fn() -> bool) {
-        let started = Instant::now();
-        while !condition() {
-            assert!(started.elapsed() < Duration::from_secs(30));
-            thread::yield_now();
-        }
-    }
-
-    #[test]
-    fn a_request_for_which_no_worker_has_time_is_handed_over_unread() {
-        let (mut event_loop, gate, _busy) = saturated();
-        let (key, mut far) = connect(&mut event_loop);
-        event_loop.read(key, false);
-        event_loop.hand_over_deferred();
-        assert!(!event_loop.connections.contains(key));
-        let traveller = event_loop.entrance.take(&mut event_loop.spare).unwrap();
-        assert_eq!(traveller.stream.read(&mut [0; 1000]).unwrap(), request().len());
-        drop((traveller, gate));
-        assert_eq!(far.read(&mut [0]).unwrap(), 0, "no copy is left");
-    }
-
-    #[test]
-    fn a_deferred_request_that_is_read_after_all_stays() {
-        let (mut event_loop, gate, _busy) = saturated();
-        let (key, mut far) = connect(&mut event_loop);
-        event_loop.read(key, false);
-        gate.send(()).unwrap();
-        wait_until(|| !event_loop.is_saturated());
-        event_loop.read(key, false);
-        assert!(event_loop.is_saturated(), "it was not read");
-        event_loop.hand_over_deferred();
-        assert!(event_loop.connections.contains(key), "handed over with its request running");
-        event_loop.queue.call_worker();
-        gate.send(()).unwrap();
-        far.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
-        assert!(far.read(&mut [0; 1000]).unwrap() > 0);
-    }
-}
+mod tests;

@@ -14,7 +14,7 @@ use mio::net::UnixStream;
 use mio::{Events, Poll, Token};
 use slab::Slab;
 
-use crate::exchange::{ConnectionId, Journal, Limits};
+use crate::exchange::{ConnectionId, Journal, Limits, Refusal};
 use crate::link::{Command, Numbers, Report};
 use crate::protocol::SessionLimits;
 use crate::sys::fd::{Spare, is_out_of_descriptors};
@@ -26,10 +26,12 @@ mod desk;
 mod entrance;
 mod handover;
 mod ledger;
+mod line;
 mod listener;
 mod names;
 mod outbox;
 mod passage;
+mod ping;
 mod refusals;
 mod shared;
 mod shortage;
@@ -44,9 +46,11 @@ use controls::{Controls, Heard};
 use desk::Desk;
 use entrance::{Door, Entrance};
 use handover::Saturation;
+pub use line::{Duty, Line};
 pub use listener::Listener;
 use outbox::Outbox;
 pub use passage::Passage;
+pub use ping::Ping;
 use refusals::Refusals;
 pub use shared::SharedLoop;
 use stream::{PeerName, Stream};
@@ -74,6 +78,8 @@ pub struct Settings {
     pub request: Limits,
     /// Who is told of every answer, if anybody.
     pub journal: Option<Arc<dyn Journal>>,
+    /// Which requests are probes, if any: they are answered here, and wait for no worker.
+    pub ping: Option<Ping>,
 }
 
 /// One child's event loop.
@@ -96,6 +102,10 @@ pub struct EventLoop {
     /// Connections on which a request has come while no worker had time for it. They are untouched.
     deferred: VecDeque<(ConnectionId, usize)>,
     saturation: Saturation,
+    duty: Duty,
+    line: Option<Line>,
+    /// Whether it does not accept, since others have time.
+    is_shut_out: bool,
     buffer: Option<Vec<u8>>,
     uploads: Uploads,
     unfinished: Vec<usize>,
@@ -176,6 +186,9 @@ impl EventLoop {
             refusals: Refusals::default(),
             unwatched: Vec::new(),
             deferred: VecDeque::new(),
+            duty: Duty::Serve,
+            line: None,
+            is_shut_out: false,
             buffer: None,
             uploads: Uploads::new(DEFAULT_UPLOADS_MEMORY),
             unfinished: Vec::new(),
@@ -192,6 +205,30 @@ impl EventLoop {
             is_worn: false,
             now,
         })
+    }
+
+    /// The same as one of several processes of a pool, which share this line.
+    pub fn with_line(mut self, line: Line) -> Self {
+        self.line = Some(line);
+        self
+    }
+
+    /// The same as the queue process, which has no worker.
+    pub fn with_duty(mut self, duty: Duty) -> Self {
+        self.duty = duty;
+        self
+    }
+
+    /// Turns it until it ends, where no worker does.
+    ///
+    /// # Errors
+    /// Those of epoll.
+    pub fn run(mut self) -> io::Result<Stopped> {
+        loop {
+            if let Turned::Stopped(stopped) = self.turn(None)? {
+                return Ok(stopped);
+            }
+        }
     }
 
     /// The same with so many bytes of memory at most for requests that are not complete.
@@ -225,6 +262,9 @@ impl EventLoop {
         self.events = events;
         self.continue_unfinished();
         self.continue_accepting();
+        if self.saturation.is_noted() {
+            self.line_up();
+        }
         self.expire();
         self.uploads.give_back(self.now);
         self.hand_over_idle();
@@ -243,6 +283,7 @@ impl EventLoop {
             Some(Door::Listener(index)) => self.accept_from(index),
             Some(Door::Passage) => self.take_from_passage(),
             None if token == handover::WAKE_UP => {}
+            None if token == line::TOKEN => drop(self.take_from_line()),
             None => self.handle_ready(token - self.first_connection, event),
         }
         None
@@ -255,6 +296,9 @@ impl EventLoop {
                 Heard::Command(Command::StopGracefully) | Heard::LinkEnded => self.start_stopping(),
                 Heard::Command(Command::Retire) => self.start_retiring(),
                 Heard::Command(Command::Count) => self.report_numbers(),
+                Heard::Command(Command::Hold) => self.set_duty(Duty::Hold),
+                Heard::Command(Command::Refuse) => self.set_duty(Duty::Refuse),
+                Heard::Command(Command::Rest) => self.set_duty(Duty::Rest),
                 // It has begun before.
                 Heard::Command(Command::Begin) => {}
             }
@@ -293,13 +337,35 @@ impl EventLoop {
     }
 
     fn read(&mut self, key: usize, closing: bool) {
-        if self.leaves_unread(key, closing) {
+        if !self.turns_all_away() && self.leaves_unread(key, closing) {
             return;
         }
+        match self.duty {
+            Duty::Serve => self.read_now(key, closing),
+            // It has no worker: what it reads it refuses.
+            Duty::Rest | Duty::Hold | Duty::Refuse => self.turn_away(key),
+        }
+    }
+
+    /// Reads a connection on which what begins now is refused.
+    fn turn_away(&mut self, key: usize) {
+        let refusal = if self.turns_all_away() { Refusal::NotServing } else { Refusal::Overloaded };
+        self.connections.get_mut(key).into_iter().for_each(|connection| connection.set_turning_away(Some(refusal)));
+        self.read_now(key, true);
+        self.connections.get_mut(key).into_iter().for_each(|connection| connection.set_turning_away(None));
+    }
+
+    fn read_now(&mut self, key: usize, closing: bool) {
         let Some(connection) = self.connections.get_mut(key) else {
             return;
         };
-        let mut context = Context { queue: &self.queue, refusals: &mut self.refusals, spare: &mut self.buffer, now: self.now };
+        let mut context = Context {
+            queue: &self.queue,
+            ping: self.settings.ping.as_ref(),
+            refusals: &mut self.refusals,
+            spare: &mut self.buffer,
+            now: self.now,
+        };
         match connection.read(closing, &mut context) {
             Turn::Done => {}
             Turn::Again => self.unfinished.push(key),
@@ -352,7 +418,7 @@ impl EventLoop {
                 Err(error) => self.pause_accepting(&error),
             }
             has_accepted = true;
-            if self.is_saturated() && self.stop_at.is_none() {
+            if self.is_saturated() && self.is_shut_out && self.stop_at.is_none() {
                 return;
             }
         }

@@ -10,7 +10,8 @@ use socket2::{Domain, Socket, Type};
 
 use super::stream::{PeerName, Stream};
 use crate::protocol::MAX_RECORD_LEN;
-use crate::sys::fd::Spare;
+use crate::scoreboard::SINCE_LEN;
+use crate::sys::fd::{self, Spare};
 use crate::sys::passing;
 
 /// Both ends. What is given into one comes out of the other, in whichever process takes it first.
@@ -56,7 +57,7 @@ impl Passage {
     /// `WouldBlock` when there is none, `UnexpectedEof` when none can come any more, `InvalidData` when what has come is no connection,
     /// `NotConnected` when it is one that has ended, `EMFILE` when one is lost, and those of recvmsg(2).
     pub fn take(&self, spare: &mut Spare) -> io::Result<Traveller> {
-        let mut message = vec![0; 1 + MAX_RECORD_LEN];
+        let mut message = vec![0; MAX_MESSAGE_LEN];
         spare.make_room();
         let received = passing::receive(self.take.as_fd(), &mut message);
         spare.is_kept();
@@ -69,6 +70,9 @@ impl Passage {
         Ok(Traveller { stream, peer, unread: message[1..count].to_vec(), has_read })
     }
 }
+
+/// A flag, the time that [`Line`](super::line::Line) says, and what was read.
+const MAX_MESSAGE_LEN: usize = 1 + SINCE_LEN + MAX_RECORD_LEN;
 
 /// The descriptor as a connection, if it is one. The flags of an open socket are everybody's who has it.
 fn connection(descriptor: OwnedFd) -> io::Result<(Stream, PeerName)> {
@@ -85,6 +89,13 @@ fn connection(descriptor: OwnedFd) -> io::Result<(Stream, PeerName)> {
         Some(address) => (Stream::Tcp(mio::net::TcpStream::from_std(socket.into())), PeerName::Tcp(address)),
         None => (Stream::Unix(mio::net::UnixStream::from_std(socket.into())), PeerName::Unix),
     })
+}
+
+impl Passage {
+    /// Whether somebody waits to be taken.
+    pub fn is_readable(&self) -> bool {
+        fd::is_readable(self.take.as_fd())
+    }
 }
 
 impl AsRawFd for Passage {

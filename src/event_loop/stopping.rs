@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::connection::Connection;
+use super::line::Duty;
 use super::outbox::Status;
 use super::{Accept, EventLoop, Stopped};
 
@@ -44,7 +45,9 @@ impl EventLoop {
     /// Takes what has come so far, and nothing more.
     pub(super) fn shut_entrance(&mut self) {
         self.accept = Accept::Ready;
-        self.enter_all();
+        if self.duty != Duty::Rest {
+            self.enter_all();
+        }
         if let Err(error) = self.entrance.close() {
             log::error!("the listening sockets are still watched: {error}");
         }

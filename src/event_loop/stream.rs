@@ -46,6 +46,14 @@ impl Stream {
         }
     }
 
+    /// What is there, which stays there.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        sys::fd::peek(self.as_fd(), buffer)
+    }
+
     /// Writes as much as the socket takes; `more` says that other bytes follow at once, so that no small packet is sent.
     ///
     /// # Errors

@@ -75,6 +75,8 @@ pub struct Assembler {
     limits: Limits,
     partial: Requests<Partial>,
     refuses_new: bool,
+    /// With this answer.
+    turns_away: Option<Refusal>,
 }
 
 #[derive(Debug)]
@@ -130,12 +132,17 @@ impl Stage {
 impl Assembler {
     /// A connection without requests.
     pub const fn new(limits: Limits) -> Self {
-        Self { limits, partial: Requests::new(), refuses_new: false }
+        Self { limits, partial: Requests::new(), refuses_new: false, turns_away: None }
     }
 
     /// Requests that begin from now on are refused.
     pub fn refuse_new(&mut self) {
         self.refuses_new = true;
+    }
+
+    /// Whether, and how, requests whose parameters are complete from now on are refused. Their input is thrown away.
+    pub fn set_turning_away(&mut self, turns_away: Option<Refusal>) {
+        self.turns_away = turns_away;
     }
 
     /// Whether no request is incomplete.
@@ -213,12 +220,29 @@ impl Assembler {
             Ok((stage, head_only)) => {
                 partial.stage = stage;
                 partial.head_only = head_only;
+                if let Some(refusal) = self.turns_away {
+                    return self.turn_away(id, refusal);
+                }
                 self.complete_if(id, |stdin, data| data.is_none() && stdin.is_full())
             }
             Err((refusal, params)) => {
                 partial.stage = Stage::Draining { params, refusal };
                 self.refuse(id, refusal)
             }
+        }
+    }
+
+    /// No answer comes before the input that is announced: web servers stop sending then, or take it for a fault.
+    fn turn_away(&mut self, id: RequestId, refusal: Refusal) -> Outcome {
+        let Some(Partial { stage, .. }) = self.partial.get_mut(id) else {
+            return Outcome::Pending;
+        };
+        match stage {
+            Stage::Input { params, stdin, data } if !(data.is_none() && stdin.is_full()) => {
+                *stage = Stage::Draining { params: std::mem::take(params), refusal };
+                Outcome::Pending
+            }
+            _ => self.refuse(id, refusal),
         }
     }
 
@@ -889,5 +913,27 @@ mod tests {
         for bad in ["x", "-2", "1.0", "18446744073709551616"] {
             expect_refused(params(&mut begun_as(Role::Filter), &filter_params(None, Some(bad))), Refusal::BadDataLength);
         }
+    }
+
+    #[test]
+    fn who_is_turned_away_is_refused_when_the_input_has_come_and_nothing_of_it_is_kept() {
+        let mut assembler = begun(LIMITS);
+        assembler.set_turning_away(Some(Refusal::Overloaded));
+        expect_refused(params(&mut assembler, &post(Some("0"))), Refusal::Overloaded);
+        for length in [Some("3"), None] {
+            let mut assembler = begun(LIMITS);
+            assembler.set_turning_away(Some(Refusal::Overloaded));
+            expect_pending(params(&mut assembler, &post(length)));
+            expect_pending(stdin(&mut assembler, b"abc"));
+            expect_refused(stdin_end(&mut assembler), Refusal::Overloaded);
+            assert!(assembler.is_empty());
+        }
+    }
+
+    #[test]
+    fn whose_parameters_had_come_before_is_not_turned_away() {
+        let mut assembler = posted(Some("3"));
+        assembler.set_turning_away(Some(Refusal::Overloaded));
+        expect_body(stdin(&mut assembler, b"abc"), b"abc");
     }
 }

@@ -36,6 +36,10 @@ pub enum Refusal {
     Aborted,
     /// No room in the queue.
     Overloaded,
+    /// No process of the pool serves, and the last one that was started has failed.
+    NotServing,
+    /// It is a probe, for which this is the answer: `ping-path`.
+    Ping,
     /// The process ends, and finishes only what has begun.
     Stopping,
     /// The application failed, or gave an answer that cannot be sent.
@@ -58,7 +62,8 @@ impl Refusal {
             Self::ParamsTooLarge => "431 Request Header Fields Too Large",
             Self::Aborted => "499 Client Closed Request",
             Self::BodyNotStored | Self::ApplicationFailed => "500 Internal Server Error",
-            Self::Overloaded | Self::Stopping => "503 Service Unavailable",
+            Self::Overloaded | Self::NotServing | Self::Stopping => "503 Service Unavailable",
+            Self::Ping => "200 OK",
         }
     }
 
@@ -70,7 +75,7 @@ impl Refusal {
     /// What the peer is told in END_REQUEST.
     pub const fn protocol_status(self) -> ProtocolStatus {
         match self {
-            Self::Overloaded | Self::Stopping => ProtocolStatus::Overloaded,
+            Self::Overloaded | Self::NotServing | Self::Stopping => ProtocolStatus::Overloaded,
             Self::UnknownRole(_) => ProtocolStatus::UnknownRole,
             _ => ProtocolStatus::RequestComplete,
         }
@@ -95,6 +100,8 @@ impl Refusal {
             Self::UnknownRole(Role::Other(number)) => return Cow::Owned(format!("its role, {number}, is none of FastCGI's")),
             Self::Aborted => "the web server gave it up",
             Self::Overloaded => "the queue is full (see threads, max-queue)",
+            Self::NotServing => "no process of the pool serves: its last error is above",
+            Self::Ping => "it is a probe",
             Self::Stopping => "pyfcgid was stopping already",
             Self::ApplicationFailed => "the application failed",
         })
@@ -109,11 +116,11 @@ impl Refusal {
     /// The CGI head and body; without the body for a HEAD request.
     pub fn document(self, head_only: bool) -> Vec<u8> {
         let (status, body) = (self.status(), self.body());
-        let retry = if matches!(self, Self::Overloaded | Self::Stopping) { "Retry-After: 1\r\n" } else { "" };
-        let mut document = format!(
-            "Content-Type: text/html; charset=utf-8\r\nContent-Length: {}\r\n{retry}Status: {status}\r\n\r\n",
-            body.len()
-        );
+        let is_later = matches!(self, Self::Overloaded | Self::NotServing | Self::Stopping);
+        let retry = if is_later { "Retry-After: 1\r\n" } else { "" };
+        let kind = if self == Self::Ping { "text/plain" } else { "text/html" };
+        let mut document =
+            format!("Content-Type: {kind}; charset=utf-8\r\nContent-Length: {}\r\n{retry}Status: {status}\r\n\r\n", body.len());
         if !head_only {
             document.push_str(&body);
         }
@@ -126,6 +133,9 @@ impl Refusal {
     }
 
     fn body(self) -> String {
+        if self == Self::Ping {
+            return "pong".to_owned();
+        }
         let status = self.status();
         let title = status.get(4..).unwrap_or(status);
         format!("<!DOCTYPE html>\n<title>{status}</title>\n<h1>{title}</h1>\n")

@@ -1,7 +1,7 @@
 //! A child: what becomes of a process after the fork, until its end.
 
 use std::fs::File;
-use std::io::{ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -13,13 +13,14 @@ use super::error::Error;
 use super::import_limit::ImportLimit;
 use super::{access_log, loading, settings};
 use crate::config::{self, Config};
-use crate::event_loop::{self, EventLoop, Passage, SharedLoop};
+use crate::event_loop::{self, EventLoop, Line, Passage, SharedLoop};
 use crate::link::{Command, Report};
 use crate::listener::{BindError, Listener};
+use crate::scoreboard::Seat;
 use crate::supervisor::Inherited;
 use crate::sys::poll::Interest;
 use crate::sys::process::EX_SOFTWARE;
-use crate::sys::{self, signal};
+use crate::sys::{self, fd, signal};
 use crate::workers::Source;
 use crate::wsgi::interpreter::{self, LINKED_VERSION, Threads};
 use crate::{logging, workers};
@@ -32,13 +33,8 @@ pub fn run(pool: &config::Pool, config: &Config, inherited: Inherited) -> ! {
 }
 
 fn live(pool: &config::Pool, config: &Config, inherited: Inherited) -> u8 {
-    let Inherited { listeners, passage, ends, open_files } = inherited;
-    let link = UnixStream::from(ends.link);
-    let prepared = keep_what_is_needed(&listeners, passage, &link, &ends.log, [&ends.stdout, &ends.stderr]);
-    let prepared = prepared.and_then(|()| sys::process::restore_open_files(open_files));
-    drop((ends.stdout, ends.stderr));
-    let sent = logging::send_to(ends.log, config.log_level);
-    let served = prepared.and(sent).map_err(Error::from).and_then(|()| serve(pool, config, &listeners, passage, &link));
+    let (sockets, link, settled) = settle(inherited, config);
+    let served = settled.map_err(Error::from).and_then(|()| serve(pool, config, sockets, &link));
     match served {
         Ok(()) => 0,
         Err(error) => {
@@ -48,26 +44,76 @@ fn live(pool: &config::Pool, config: &Config, inherited: Inherited) -> u8 {
     }
 }
 
+/// The sockets that the processes of a pool share, by number.
+pub struct Shared {
+    listeners: Vec<RawFd>,
+    passage: [RawFd; 2],
+    line: [RawFd; 2],
+    seat: Seat,
+}
+
+impl Shared {
+    /// Their numbers.
+    fn numbers(&self) -> Vec<RawFd> {
+        [&self.listeners[..], &self.passage, &self.line].concat()
+    }
+
+    /// The passage, and the line on which up to `most` requests wait.
+    pub fn ties(&self, most: usize) -> io::Result<(Passage, Line)> {
+        let passage = |[give, take]: [RawFd; 2]| Ok::<_, io::Error>(Passage::new(fd::inherited(give)?, fd::inherited(take)?));
+        Ok((passage(self.passage)?, Line::new(passage(self.line)?, self.seat.clone(), most)))
+    }
+
+    /// Where its requests that wait are counted.
+    pub fn seat(&self) -> Seat {
+        self.seat.clone()
+    }
+
+    /// The listening sockets, and their names.
+    pub fn listeners(&self, pool: &config::Pool) -> Result<(Vec<event_loop::Listener>, String), Error> {
+        adopt(pool, &self.listeners)
+    }
+}
+
+/// A process of a pool after the fork: it keeps what is its own, and logs through its channel. Returns that and its link.
+pub fn settle(inherited: Inherited, config: &Config) -> (Shared, UnixStream, io::Result<()>) {
+    let Inherited { listeners, passage, line, seat, ends, open_files } = inherited;
+    let (shared, link) = (Shared { listeners, passage, line, seat }, UnixStream::from(ends.link));
+    let kept = keep_what_is_needed(&shared.numbers(), &link, &ends.log, [&ends.stdout, &ends.stderr]);
+    let kept = kept.and_then(|()| sys::process::restore_open_files(open_files));
+    drop((ends.stdout, ends.stderr));
+    let sent = logging::send_to(ends.log, config.log_level);
+    (shared, link, kept.and(sent))
+}
+
+/// The sockets on which an event loop hears commands: the link, and what signals write to.
+pub fn controls(link: &UnixStream, signals: UnixStream) -> io::Result<Vec<mio::net::UnixStream>> {
+    let controls = [link.try_clone()?, signals];
+    let controls = controls.map(|control| control.set_nonblocking(true).map(|()| mio::net::UnixStream::from_std(control)));
+    controls.into_iter().collect()
+}
+
+/// TERM and QUIT, heard through `to`, end the process gracefully.
+pub fn hear_signals(to: UnixStream) -> io::Result<()> {
+    let graceful = Command::StopGracefully as u8;
+    signal::forward(&[(signal::TERM, graceful), (signal::QUIT, graceful)], to.into())?;
+    signal::disregard(&[signal::INT, signal::HUP, signal::USR1, signal::USR2, signal::TTIN, signal::TTOU])
+}
+
 fn report_failure(mut link: &UnixStream, error: &Error) {
     let report = Report::Failed { code: error.exit_code(), text: error.text() };
     // Without a supervisor there is nobody to tell.
     drop(link.write_all(&report.encode()));
 }
 
-fn keep_what_is_needed(
-    listeners: &[RawFd],
-    passage: [RawFd; 2],
-    link: &impl AsRawFd,
-    log: &impl AsRawFd,
-    output: [&impl AsFd; 2],
-) -> std::io::Result<()> {
+fn keep_what_is_needed(shared: &[RawFd], link: &impl AsRawFd, log: &impl AsRawFd, output: [&impl AsFd; 2]) -> io::Result<()> {
     sys::fd::replace_standard(File::open("/dev/null")?.as_fd(), 0)?;
     sys::fd::replace_standard(output[0].as_fd(), 1)?;
     sys::fd::replace_standard(output[1].as_fd(), 2)?;
-    let own = [passage[0], passage[1], link.as_raw_fd(), log.as_raw_fd()];
+    let own = [link.as_raw_fd(), log.as_raw_fd()];
     // Still open, and closed by their owner later.
     let output = output.map(|end| end.as_fd().as_raw_fd());
-    sys::process::keep_only(&[listeners, &own, &output].concat())?;
+    sys::process::keep_only(&[shared, &own, &output].concat())?;
     signal::restore(&[signal::CHLD])?;
     signal::disregard(&[signal::INT, signal::HUP, signal::USR1, signal::USR2, signal::TTIN, signal::TTOU])?;
     // While the application is imported nobody listens to commands.
@@ -76,13 +122,7 @@ fn keep_what_is_needed(
     Ok(())
 }
 
-fn serve(
-    pool: &config::Pool,
-    config: &Config,
-    listeners: &[RawFd],
-    passage: [RawFd; 2],
-    link: &UnixStream,
-) -> Result<(), Error> {
+fn serve(pool: &config::Pool, config: &Config, shared: Shared, link: &UnixStream) -> Result<(), Error> {
     super::privileges::confine(pool)?;
     end_with_the_supervisor(link)?;
     loading::enter(pool)?;
@@ -94,30 +134,26 @@ fn serve(
     let interpreter = loading::start(pool)?;
     interpreter.capture_output(pool.stdout_level, pool.stderr_level, pool.app_log)?;
     // An application's own processes may live longer than this one, and must not keep the addresses from the next.
-    sys::fork::withhold([listeners, &passage].concat())?;
+    sys::fork::withhold(shared.numbers())?;
     let application = limit.load(&interpreter, pool);
     if sys::fork::is_fork() {
         sys::fork::end("a process that was forked during the import came back from it and is ended\n", 0);
     }
     let application = application?;
-    let (queue, worker) = workers::queue(pool.max_queue);
-    let (listeners, names) = adopt(pool, listeners)?;
-    let passage = Passage::new(sys::fd::inherited(passage[0])?, sys::fd::inherited(passage[1])?);
+    let (queue, worker) = workers::queue_of_pool(pool.max_queue, shared.seat());
+    let (listeners, names) = shared.listeners(pool)?;
+    let (passage, line) = shared.ties(pool.max_queue)?;
     let (signals, signal_writer) = UnixStream::pair()?;
     let signalled = signals.try_clone()?;
-    let controls = [link.try_clone()?, signals];
-    let controls = controls.map(|control| control.set_nonblocking(true).map(|()| mio::net::UnixStream::from_std(control)));
-    let controls = controls.into_iter().collect::<Result<Vec<_>, _>>()?;
     let of_loop = settings::of_loop(pool, access_log::journal(config));
-    let event_loop =
-        EventLoop::new(listeners, controls, Some(passage), queue, of_loop)?.with_uploads_memory(pool.uploads_memory);
+    let event_loop = EventLoop::new(listeners, controls(link, signals)?, Some(passage), queue, of_loop)?
+        .with_line(line)
+        .with_uploads_memory(pool.uploads_memory);
     let event_loop = Arc::new(SharedLoop::new(event_loop));
     let source: Arc<dyn Source> = Arc::<SharedLoop>::clone(&event_loop);
     let worker = worker.with_source(source);
     // After the import, so that an application that sets handlers while it is imported does not take the stop away.
-    let graceful = Command::StopGracefully as u8;
-    signal::forward(&[(signal::TERM, graceful), (signal::QUIT, graceful)], signal_writer.into())?;
-    signal::disregard(&[signal::INT, signal::HUP, signal::USR1, signal::USR2, signal::TTIN, signal::TTOU])?;
+    hear_signals(signal_writer)?;
     let workers = if pool.threads == 1 { "1 worker".to_owned() } else { format!("{} workers", pool.threads) };
     log::info!("serving {} on {names} with {workers}, Python {LINKED_VERSION}", pool.app);
     // A request may end the process, and it must be known by then that it had come so far.
@@ -166,11 +202,13 @@ fn is_to_begin(mut link: &UnixStream, signalled: &UnixStream) -> std::io::Result
 
 /// An import may take long, and nobody looks at the link meanwhile. After the import the same signal is a graceful stop, as the end of
 /// the link is.
-fn end_with_the_supervisor(link: &UnixStream) -> std::io::Result<()> {
+pub fn end_with_the_supervisor(link: &UnixStream) -> std::io::Result<()> {
     sys::process::signal_at_end_of_parent(signal::TERM)?;
-    // It may have ended before. There are no commands before this child is ready, so that the link is readable only at its end.
-    let ended = sys::poll::wait(&[(link.as_raw_fd(), Interest::Readable)], Some(Duration::ZERO))?;
-    if ended.is_empty() { Ok(()) } else { Err(ErrorKind::BrokenPipe.into()) }
+    // It may have ended before.
+    match fd::peek(link.as_fd(), &mut [0]) {
+        Ok(0) => Err(ErrorKind::BrokenPipe.into()),
+        _ => Ok(()),
+    }
 }
 
 /// The listening sockets, and their addresses as the configuration has them, but with the port that the system chose.

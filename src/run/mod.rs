@@ -20,6 +20,7 @@ mod import_limit;
 mod loading;
 mod log_settings;
 mod privileges;
+mod queue;
 mod serve;
 mod settings;
 

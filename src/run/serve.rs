@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::path::PathBuf;
 
 use super::error::Error;
-use super::{access_log, child, log_settings, parse, privileges, warnings};
+use super::{access_log, child, log_settings, parse, privileges, queue, warnings};
 use crate::cli::Command;
 use crate::config::{self, Config};
 use crate::daemon::{self, PidFile, Readiness, Side};
@@ -146,6 +146,10 @@ impl Server {
 impl Program for Server {
     fn run_child(&self, settings: &config::Pool, config: &Config, inherited: Inherited) -> ! {
         child::run(settings, config, inherited)
+    }
+
+    fn run_queue(&self, settings: &config::Pool, config: &Config, inherited: Inherited) -> ! {
+        queue::run(settings, config, inherited)
     }
 
     fn read_config(&self) -> Result<Config, Failure> {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::config;
-use crate::event_loop;
+use crate::event_loop::{self, Ping};
 use crate::exchange::{Journal, Limits, Roles};
 use crate::protocol::{Role, SessionLimits};
 use crate::wsgi;
@@ -29,7 +29,13 @@ pub fn of_loop(pool: &config::Pool, journal: Option<Arc<dyn Journal>>) -> event_
         session,
         request,
         journal,
+        ping: pool.ping_path.as_deref().map(Ping::new),
     }
+}
+
+/// For that of the queue process, which is never replaced and never has a worker.
+pub fn of_queue_process(pool: &config::Pool, journal: Option<Arc<dyn Journal>>) -> event_loop::Settings {
+    event_loop::Settings { max_requests: None, spread: true, ..of_loop(pool, journal) }
 }
 
 /// What a peer may do at once without being refused or left to wait: connections to all processes together, and requests on one of

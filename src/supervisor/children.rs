@@ -69,8 +69,34 @@ pub struct Children {
     children: Vec<Child>,
     next_id: u32,
     backoff: Backoff,
+    /// Why no child has come up since then, if that is so.
+    failing: Option<Failing>,
     last_need: Instant,
     actions: Vec<Action>,
+}
+
+/// A pool whose children do not come up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failing {
+    /// Since when.
+    pub since: Instant,
+    /// What the last one has said.
+    pub text: String,
+}
+
+/// How a pool is, in one word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Condition {
+    /// At least one child serves.
+    Serving,
+    /// None does yet, or again.
+    Starting,
+    /// None does, and the last one that was started has failed.
+    Failing,
+    /// None does, and none is needed.
+    Sleeping,
+    /// It ends.
+    Stopping,
 }
 
 impl Children {
@@ -104,6 +130,7 @@ impl Children {
             children: Vec::new(),
             next_id: 1,
             backoff: Backoff::default(),
+            failing: None,
             last_need: now,
             actions: Vec::new(),
         }
@@ -132,6 +159,40 @@ impl Children {
     /// Whether nobody serves nor is about to, so that a request has to be looked for by the supervisor.
     pub fn is_asleep(&self) -> bool {
         self.phase == Phase::Steady && self.wanted == 0 && self.count(|child| child.is_fresh(self.generation)) == 0
+    }
+
+    /// How the pool is.
+    pub fn condition(&self) -> Condition {
+        match self.phase {
+            Phase::Stopping(_) | Phase::Stopped => Condition::Stopping,
+            _ if self.serving().next().is_some() => Condition::Serving,
+            _ if self.failing.is_some() => Condition::Failing,
+            _ if self.is_asleep() => Condition::Sleeping,
+            _ => Condition::Starting,
+        }
+    }
+
+    /// Why it fails, and when it is tried again.
+    pub fn failing(&self) -> Option<(&Failing, Option<Instant>)> {
+        self.failing.as_ref().map(|failing| (failing, self.backoff.until()))
+    }
+
+    /// Whether no child that serves has a worker to spare, and one serves.
+    pub fn are_all_full(&self) -> bool {
+        let serving = self.serving().count();
+        serving > 0 && self.saturated() == serving
+    }
+
+    /// What the queue process is to do.
+    pub fn duty(&self) -> Command {
+        match self.condition() {
+            Condition::Serving | Condition::Sleeping => Command::Rest,
+            Condition::Starting => Command::Hold,
+            Condition::Failing => Command::Refuse,
+            // Children answer what waits, as long as there are some.
+            Condition::Stopping if self.count(|child| child.has_served) > 0 => Command::Rest,
+            Condition::Stopping => Command::Refuse,
+        }
     }
 
     /// A word for what a child is doing, and its generation.
@@ -320,6 +381,7 @@ impl Children {
     }
 
     fn begin(&mut self, index: usize, now: Instant) {
+        self.failing = None;
         self.children[index].enter(State::Serving, now);
         self.actions.push(Action::Tell(self.children[index].id, Command::Begin));
     }
@@ -355,17 +417,23 @@ impl Children {
                 self.report(Outcome::Refused(failure), if is_new { Phase::Refused } else { Phase::Steady });
             }
             Phase::Rolling => {
-                self.backoff.note_failure(now);
+                self.note_failing(&failure, now);
                 self.report(Outcome::Short(failure), Phase::Steady);
             }
             Phase::Refused | Phase::Stopping(_) | Phase::Stopped => {}
             Phase::Steady | Phase::Trying(_) | Phase::Tried(_) => {
-                self.backoff.note_failure(now);
+                self.note_failing(&failure, now);
                 let wait = self.backoff.until().map_or(Duration::ZERO, |until| until.saturating_duration_since(now));
                 let again = format!("trying again in {:.1} s", wait.as_secs_f64());
                 self.actions.push(Action::Note(format!("{}; {again}", failure.text)));
             }
         }
+    }
+
+    fn note_failing(&mut self, failure: &Failure, now: Instant) {
+        self.backoff.note_failure(now);
+        let since = self.failing.as_ref().map_or(now, |failing| failing.since);
+        self.failing = Some(Failing { since, text: failure.text.clone() });
     }
 
     fn report(&mut self, outcome: Outcome, next: Phase) {

@@ -12,18 +12,21 @@ use std::time::{Duration, Instant};
 use crate::config::{self, Config};
 use crate::listener::BindError;
 use crate::logging;
+use crate::scoreboard::Seat;
 use crate::service::notify::Notifier;
 use crate::sys::poll::{self, Interest};
 use crate::sys::process as processes;
-use crate::sys::{passing, signal};
+use crate::sys::signal;
 
 mod children;
 mod control;
 mod pool;
 mod process;
+mod queue;
 mod reexec;
 mod rehearsal;
 mod reload;
+mod saturation;
 mod sockets;
 mod status;
 mod strangers;
@@ -40,7 +43,7 @@ use pool::{RunningPool, Service};
 use reexec::Trial;
 use rehearsal::{Findings, Owner};
 use reload::Reload;
-use sockets::{Passage, Sockets};
+use sockets::{Sockets, Ties};
 use status::Asked;
 
 /// What a child keeps of its parent: numbers of descriptors, and the ends of its own channels.
@@ -50,6 +53,10 @@ pub struct Inherited {
     pub listeners: Vec<RawFd>,
     /// Where connections are handed over, and where they come from.
     pub passage: [RawFd; 2],
+    /// Both ends of the line of requests that wait.
+    pub line: [RawFd; 2],
+    /// Its place among the processes of its pool.
+    pub seat: Seat,
     /// Its channels to the supervisor.
     pub ends: ChildEnds,
     /// The soft limit on open descriptors that it is to have, once it has closed what is the supervisor's.
@@ -60,6 +67,9 @@ pub struct Inherited {
 pub trait Program {
     /// The life of a child, after the fork. It ends the process.
     fn run_child(&self, settings: &config::Pool, config: &Config, inherited: Inherited) -> !;
+
+    /// The life of a pool's queue process, likewise.
+    fn run_queue(&self, settings: &config::Pool, config: &Config, inherited: Inherited) -> !;
 
     /// Reads the configuration again. Looks up no user, group or host.
     ///
@@ -168,7 +178,7 @@ impl<'a> Supervisor<'a> {
         for settings in &config.pools {
             let sockets = Sockets::bind(settings, &Sockets::default(), &Findings::default())?;
             let service = Service { settings: settings.clone(), config: Rc::clone(&config), owner: Owner::default() };
-            supervisor.pools.push(RunningPool::new(service, sockets, passage()?, now));
+            supervisor.pools.push(RunningPool::new(service, sockets, ties()?, now));
         }
         Ok(supervisor)
     }
@@ -459,8 +469,8 @@ fn raise_open_files(config: &Config) -> io::Result<u64> {
     processes::raise_open_files(config.pools.len() as u64 * FILES_OF_A_POOL + FILES_BESIDE)
 }
 
-fn passage() -> Result<Passage, BindError> {
-    passing::pair().map_err(system)
+fn ties() -> Result<Ties, BindError> {
+    Ties::new().map_err(system)
 }
 
 fn system(source: io::Error) -> BindError {

@@ -4,18 +4,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::children::{Action, ChildId, Children, Failure, Generation, Outcome, Policy, Said, Stop};
 use super::process::{ChildEnds, Process, Voices};
+use super::queue::{self, QUEUE, Queue};
 use super::rehearsal::Owner;
-use super::sockets::{self, Passage, Sockets};
+use super::saturation::{Load, News, Saturation};
+use super::sockets::{self, Sockets, Ties};
 use super::{Inherited, Program};
 use crate::config::{self, Config};
 use crate::link::{Command, Numbers, Report};
 use crate::sys::poll::Interest;
 use crate::sys::process::{EX_OSERR, EX_SOFTWARE, is_out_of_files};
-use crate::sys::{passing, signal};
+use crate::sys::signal;
 
 /// A pool that runs.
 #[derive(Debug)]
@@ -26,13 +28,19 @@ pub struct RunningPool {
     /// What a reload tries, with the sockets of that.
     tried: Option<(Service, Sockets)>,
     sockets: Sockets,
-    passage: Passage,
+    ties: Ties,
+    queue: Queue,
+    saturation: Saturation,
     children: Children,
+    /// The queue process among them.
     processes: BTreeMap<ChildId, Process>,
+    seats: BTreeMap<ChildId, usize>,
     /// Children that were asked for their numbers and have not answered.
     asked: BTreeSet<ChildId>,
     /// Since when a child that may be the last has had no request, and how many it had then.
     unused: BTreeMap<ChildId, (Instant, u64)>,
+    /// Whether all of its children have gone, for good.
+    has_stopped: bool,
 }
 
 /// What a child is started with: the settings of its pool, and those of the whole process.
@@ -48,23 +56,45 @@ pub struct Service {
 
 impl RunningPool {
     /// A pool whose children are to be started, on sockets that are bound already.
-    pub fn new(service: Service, sockets: Sockets, passage: Passage, now: Instant) -> Self {
+    pub fn new(service: Service, sockets: Sockets, ties: Ties, now: Instant) -> Self {
         let children = Children::new(policy(&service.settings), now);
-        Self::with_children(service, sockets, passage, children)
+        Self::with_children(service, sockets, ties, children)
     }
 
-    /// A pool whose children serve already.
-    pub fn adopt(service: Service, sockets: Sockets, passage: Passage, processes: Vec<Process>, now: Instant) -> Self {
+    /// A pool whose children serve already, each on its seat, if it has one.
+    pub fn adopt(
+        service: Service,
+        sockets: Sockets,
+        ties: Ties,
+        processes: Vec<(Process, Option<usize>)>,
+        now: Instant,
+    ) -> Self {
         let (children, ids) = Children::adopt(policy(&service.settings), processes.len(), now);
-        let mut pool = Self::with_children(service, sockets, passage, children);
-        pool.processes = ids.into_iter().zip(processes).collect();
+        let mut pool = Self::with_children(service, sockets, ties, children);
+        for (id, (process, seat)) in ids.into_iter().zip(processes) {
+            pool.processes.insert(id, process);
+            pool.seats.extend(seat.map(|seat| (id, seat)));
+        }
+        pool.queue.want();
         pool
     }
 
-    fn with_children(serving: Service, sockets: Sockets, passage: Passage, children: Children) -> Self {
-        let (name, unused, processes) = (serving.settings.name.clone(), BTreeMap::new(), BTreeMap::new());
-        let (tried, asked) = (None, BTreeSet::new());
-        Self { name, serving, tried, sockets, passage, children, processes, asked, unused }
+    fn with_children(serving: Service, sockets: Sockets, ties: Ties, children: Children) -> Self {
+        Self {
+            name: serving.settings.name.clone(),
+            serving,
+            tried: None,
+            sockets,
+            ties,
+            queue: Queue::default(),
+            saturation: Saturation::Calm,
+            children,
+            processes: BTreeMap::new(),
+            seats: BTreeMap::new(),
+            asked: BTreeSet::new(),
+            unused: BTreeMap::new(),
+            has_stopped: false,
+        }
     }
 
     /// Its name.
@@ -77,18 +107,9 @@ impl RunningPool {
         &self.sockets
     }
 
-    /// Both ends of the passage.
-    pub fn passage(&self) -> [RawFd; 2] {
-        [self.passage.0.as_raw_fd(), self.passage.1.as_raw_fd()]
-    }
-
-    /// Children that have the one that was shut down keep their connections.
-    fn renew_passage(&mut self) -> io::Result<()> {
-        if !sockets::is_open(&self.passage) {
-            self.passage = passing::pair()?;
-            log::warn!("pool {}: the passage between its processes had been shut down, and is made again", self.name);
-        }
-        Ok(())
+    /// What its processes share.
+    pub fn ties(&self) -> &Ties {
+        &self.ties
     }
 
     /// The state of its children.
@@ -96,9 +117,24 @@ impl RunningPool {
         &self.children
     }
 
-    /// Its processes.
+    /// The processes of its children.
     pub fn processes(&self) -> impl Iterator<Item = (ChildId, &Process)> {
-        self.processes.iter().map(|(id, process)| (*id, process))
+        self.processes.iter().filter(|(id, _)| **id != QUEUE).map(|(id, process)| (*id, process))
+    }
+
+    /// The seat of a child.
+    pub fn seat(&self, id: ChildId) -> Option<usize> {
+        self.seats.get(&id).copied()
+    }
+
+    /// Its queue process, if it has one now.
+    pub fn queue_process(&self) -> Option<&Process> {
+        self.processes.get(&QUEUE)
+    }
+
+    /// Whether it has been said that it has more requests than workers.
+    pub fn is_saturated(&self) -> bool {
+        self.saturation.is_said()
     }
 
     /// The settings of the children that serve.
@@ -114,8 +150,8 @@ impl RunningPool {
         let mut descriptors: Vec<_> = self.processes.iter().flat_map(of_child).collect();
         if self.children.is_asleep() {
             // What was shut down is ready for ever, and nothing comes from there.
-            let passage = sockets::is_open(&self.passage).then(|| self.passage.1.as_raw_fd());
-            let calls = self.sockets.open_descriptors().chain(passage);
+            let shared = [&self.ties.passage, &self.ties.line].into_iter().filter(|passage| sockets::is_open(passage));
+            let calls = self.sockets.open_descriptors().chain(shared.map(|passage| passage.1.as_raw_fd()));
             descriptors.extend(calls.map(|descriptor| (descriptor, Interest::Readable, None)));
         }
         descriptors
@@ -139,8 +175,16 @@ impl RunningPool {
             self.sockets.follow(&self.serving.settings, &service.settings, service.owner);
             self.sockets.replace(sockets);
             self.serving = service;
+            self.renew_queue(now);
         }
+        self.queue.want();
         self.children.handle_commit(now);
+    }
+
+    /// One with other settings comes as soon as this one has gone.
+    fn renew_queue(&mut self, now: Instant) {
+        self.queue.renew(now, self.serving.settings.graceful_timeout);
+        self.tell(QUEUE, Command::Retire);
     }
 
     /// What was tried is not wanted. Its own sockets go.
@@ -153,6 +197,9 @@ impl RunningPool {
     /// backlog is still the children's, who have the sockets too.
     pub fn stop(&mut self, stop: Stop, now: Instant) {
         (self.sockets, self.tried) = (Sockets::default(), None);
+        let patience = if stop == Stop::Now { Duration::ZERO } else { self.serving.settings.graceful_timeout };
+        self.queue.dismiss(now, patience);
+        self.tell(QUEUE, if stop == Stop::Now { Command::StopNow } else { Command::StopGracefully });
         self.children.handle_stop(stop, now);
     }
 
@@ -215,7 +262,16 @@ impl RunningPool {
                 self.processes.remove(&id).map_or_else(String::new, |process| format!("process {}, {reason}", process.id));
             self.unused.remove(&id);
             self.asked.remove(&id);
+            if let Some(seat) = self.seats.remove(&id) {
+                self.ties.scoreboard.vacate(seat);
+            }
+            if id == QUEUE && self.queue.note_end() {
+                log::warn!("pool {}: its queue process has ended by itself ({how}); starting another", self.name);
+            }
             self.children.handle(id, Said::Exited(how), now);
+        } else if let (Some(what), true) = (&heard.broken, id == QUEUE) {
+            log::warn!("pool {}: its queue process is killed: {what}", self.name);
+            self.signal(QUEUE, signal::KILL);
         } else if let (Some(what), Some(process)) = (heard.broken, self.processes.get(&id)) {
             let how = format!("process {}: {what}", process.id);
             self.children.handle(id, Said::Broken(how), now);
@@ -273,7 +329,33 @@ impl RunningPool {
         let is_due = |(id, process): (&ChildId, &Process)| process.next_deadline().filter(|due| *due <= now).map(|_| *id);
         let due: Vec<ChildId> = self.processes.iter().filter_map(is_due).collect();
         due.into_iter().for_each(|id| self.listen_to(id, now));
+        if self.queue.is_late(now) {
+            self.signal(QUEUE, signal::KILL);
+        }
+        self.look_at_load(now);
         self.children.handle_timeout(now);
+    }
+
+    /// Says when it has more requests than workers, and when that is over.
+    fn look_at_load(&mut self, now: Instant) {
+        let scoreboard = &self.ties.scoreboard;
+        let load =
+            Load { all_full: self.children.are_all_full(), waiting: scoreboard.waiting(), refused: scoreboard.refused() };
+        let name = &self.name;
+        match self.saturation.look(load, now) {
+            Some(News::Begun { waiting }) => {
+                let (full, most) = (self.children.serving().count(), self.serving.settings.max_queue);
+                let processes = if full == 1 { "the process is" } else { "all processes are" };
+                log::warn!("pool {name}: saturated: {processes} busy, {waiting} of at most {most} requests wait (max-queue)");
+            }
+            Some(News::Over { lasted, most, refused }) => {
+                let seconds = lasted.as_secs_f64();
+                log::info!(
+                    "pool {name}: no longer saturated, after {seconds:.1} s: up to {most} requests waited, {refused} were answered 503"
+                );
+            }
+            None => {}
+        }
     }
 
     /// Whether it needs to be looked after every second.
@@ -294,7 +376,8 @@ impl RunningPool {
 
     /// When [`Self::handle_timeout`] is to be called.
     pub fn next_deadline(&self) -> Option<Instant> {
-        self.processes.values().filter_map(Process::next_deadline).chain(self.children.next_deadline()).min()
+        let own = [self.children.next_deadline(), self.queue.next_deadline(), self.saturation.next_deadline(Instant::now())];
+        self.processes.values().filter_map(Process::next_deadline).chain(own.into_iter().flatten()).min()
     }
 
     /// Does what the state of the children asks for, until there is nothing more; returns what has come of it all. Children may open so
@@ -304,6 +387,8 @@ impl RunningPool {
         loop {
             let actions = self.children.take_actions();
             if actions.is_empty() {
+                self.look_after_queue((program, open_files), now);
+                outcomes.extend((self.has_stopped && !self.queue.is_there()).then_some(Outcome::Stopped));
                 return outcomes;
             }
             for action in actions {
@@ -314,6 +399,8 @@ impl RunningPool {
                     Action::Kill(id) => self.signal(id, signal::KILL),
                     Action::Note(text) => log::warn!("pool {}: {text}", self.name),
                     Action::Inform(text) => log::info!("pool {}: {text}", self.name),
+                    // Its queue process may still have somebody to answer.
+                    Action::Report(Outcome::Stopped) => self.has_stopped = true,
                     Action::Report(outcome) => outcomes.push(self.conclude(outcome)),
                 }
             }
@@ -333,19 +420,62 @@ impl RunningPool {
         }
     }
 
-    fn spawn(&mut self, id: ChildId, generation: Generation, (program, open_files): (&dyn Program, u64), now: Instant) {
-        if let Err(error) = self.renew_passage() {
-            log::error!("pool {}: the passage between its processes is shut, and cannot be made again: {error}", self.name);
+    /// Starts the queue process if there is none, and tells it what has changed for it.
+    fn look_after_queue(&mut self, (program, open_files): (&dyn Program, u64), now: Instant) {
+        if self.queue.is_due(now) {
+            self.renew_ties();
+            let started = self.spawn_process(QUEUE, (&self.serving, &self.sockets), open_files, |service, inherited| {
+                program.run_queue(&service.settings, &service.config, inherited)
+            });
+            self.queue.note_start(started.is_ok(), now);
+            match started {
+                Ok(process) => drop(self.processes.insert(QUEUE, process)),
+                Err(error) => log::error!("pool {}: cannot start its queue process: {error}", self.name),
+            }
         }
+        let duty = self.children.duty();
+        if self.queue.tell(duty) {
+            self.tell(QUEUE, duty);
+        }
+    }
+
+    fn renew_ties(&mut self) {
+        match self.ties.renew() {
+            Ok(None) => {}
+            Ok(Some(what)) => log::warn!("pool {}: {what} had been shut down, and is made again", self.name),
+            Err(error) => {
+                log::error!("pool {}: what its processes share is shut, and cannot be made again: {error}", self.name)
+            }
+        }
+    }
+
+    fn spawn_process(
+        &self,
+        id: ChildId,
+        (service, sockets): (&Service, &Sockets),
+        open_files: u64,
+        run: impl FnOnce(&Service, Inherited),
+    ) -> io::Result<Process> {
+        let seat = self.seats.get(&id).copied().unwrap_or(queue::SEAT);
+        let (listeners, seat) = (sockets.descriptors_of(&service.settings.listen), self.ties.scoreboard.seat(seat));
+        let (passage, line) = (sockets::numbers(&self.ties.passage), sockets::numbers(&self.ties.line));
+        Process::spawn(|ends: ChildEnds| run(service, Inherited { listeners, passage, line, seat, ends, open_files }))
+    }
+
+    fn free_seat(&self) -> usize {
+        let taken: BTreeSet<usize> = self.seats.values().copied().collect();
+        (queue::SEAT + 1..).find(|seat| !taken.contains(seat)).unwrap_or(queue::SEAT + 1)
+    }
+
+    fn spawn(&mut self, id: ChildId, generation: Generation, (program, open_files): (&dyn Program, u64), now: Instant) {
+        self.renew_ties();
+        self.seats.insert(id, self.free_seat());
         let (service, sockets) = match &self.tried {
             Some((service, sockets)) if generation != self.children.generation() => (service, sockets),
             _ => (&self.serving, &self.sockets),
         };
-        let Service { settings, config, .. } = service;
-        let listeners = sockets.descriptors_of(&settings.listen);
-        let passage = self.passage();
-        let spawned = Process::spawn(|ends: ChildEnds| {
-            program.run_child(settings, config, Inherited { listeners, passage, ends, open_files })
+        let spawned = self.spawn_process(id, (service, sockets), open_files, |service, inherited| {
+            program.run_child(&service.settings, &service.config, inherited)
         });
         match spawned {
             Ok(process) => {
@@ -353,6 +483,7 @@ impl RunningPool {
                 self.processes.insert(id, process);
             }
             Err(error) => {
+                self.seats.remove(&id);
                 let failure = Failure { code: EX_OSERR, text: cannot_start(&error) };
                 self.children.handle(id, Said::Failed(failure), now);
                 self.children.handle(id, Said::Exited("it was never started".to_owned()), now);

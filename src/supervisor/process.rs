@@ -171,9 +171,8 @@ impl Process {
 
     /// Sends a command, or keeps it until the link takes it: commands are states, so the last of each is enough.
     pub fn tell(&mut self, command: Command) {
-        if !self.unsent.contains(&command) {
-            self.unsent.push(command);
-        }
+        self.unsent.retain(|earlier| !command.supersedes(*earlier));
+        self.unsent.push(command);
         self.send_commands();
     }
 

@@ -11,17 +11,19 @@ use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::control::ControlSocket;
 use super::pool::{RunningPool, Service};
 use super::process::{Descriptors, Process};
 use super::rehearsal::Owner;
-use super::sockets::{Passage, Sockets};
-use super::{Phase, Program, Supervisor, Surroundings};
+use super::sockets::{self, Sockets};
+use super::{Phase, Program, Supervisor, Surroundings, ties};
 use crate::config::{Config, ListenAddress};
 use crate::link;
 use crate::listener::BindError;
+use crate::scoreboard::Scoreboard;
 use crate::sys::process::ProcessId;
 use crate::sys::{fd, log_io};
 
@@ -111,8 +113,11 @@ pub struct Inheritance {
 struct Legacy {
     name: String,
     passage: [RawFd; 2],
+    /// What a program before the line was there does not leave: its ends, and the scoreboard.
+    line: Option<[RawFd; 3]>,
     sockets: Vec<(String, Vec<RawFd>)>,
-    children: Vec<(ProcessId, Descriptors)>,
+    /// With their seats.
+    children: Vec<(ProcessId, Descriptors, Option<usize>)>,
 }
 
 impl Inheritance {
@@ -138,12 +143,16 @@ impl Inheritance {
                     let name = from_hex(word)?;
                     inheritance.pools.push(Legacy { name, passage: [*near, *far], ..Legacy::default() });
                 }
+                ("line", [far, scoreboard]) => {
+                    inheritance.pools.last_mut()?.line = Some([word.parse().ok()?, *far, *scoreboard]);
+                }
                 ("socket", descriptors) => {
                     inheritance.pools.last_mut()?.sockets.push((from_hex(word)?, descriptors.to_vec()));
                 }
-                ("child", [link, log, stdout, stderr]) => {
+                ("child", [link, log, stdout, stderr, seat @ ..]) => {
                     let descriptors = Descriptors { link: *link, log: *log, output: [*stdout, *stderr] };
-                    inheritance.pools.last_mut()?.children.push((ProcessId::new(word.parse().ok()?)?, descriptors));
+                    let seat = seat.first().and_then(|seat| usize::try_from(*seat).ok());
+                    inheritance.pools.last_mut()?.children.push((ProcessId::new(word.parse().ok()?)?, descriptors, seat));
                 }
                 _ => return None,
             }
@@ -158,14 +167,16 @@ impl Inheritance {
         lines.extend(self.pid_file.map(|number| format!("pid-file {number}")));
         lines.extend(self.control.map(|number| format!("control {number}")));
         lines.extend(self.handed_over.iter().map(|(number, name)| format!("handed-over {} {number}", to_hex(name))));
-        for Legacy { name, passage: [near, far], sockets, children } in &self.pools {
+        for Legacy { name, passage: [near, far], line, sockets, children } in &self.pools {
             lines.push(format!("pool {} {near} {far}", to_hex(name)));
+            lines.extend(line.map(|[near, far, scoreboard]| format!("line {near} {far} {scoreboard}")));
             for (address, descriptors) in sockets {
                 let numbers: Vec<String> = descriptors.iter().map(ToString::to_string).collect();
                 lines.push(format!("socket {} {}", to_hex(address), numbers.join(" ")));
             }
-            for (id, Descriptors { link, log, output: [stdout, stderr] }) in children {
-                lines.push(format!("child {id} {link} {log} {stdout} {stderr}"));
+            for (id, Descriptors { link, log, output: [stdout, stderr] }, seat) in children {
+                let seat = seat.map_or_else(String::new, |seat| format!(" {seat}"));
+                lines.push(format!("child {id} {link} {log} {stdout} {stderr}{seat}"));
             }
         }
         lines.join("\n")
@@ -176,8 +187,9 @@ impl Inheritance {
         all.extend(self.handed_over.iter().map(|(number, _)| *number));
         for pool in &self.pools {
             all.extend(pool.passage);
+            all.extend(pool.line.into_iter().flatten());
             all.extend(pool.sockets.iter().flat_map(|(_, descriptors)| descriptors));
-            all.extend(pool.children.iter().flat_map(|(_, ends)| [ends.link, ends.log, ends.output[0], ends.output[1]]));
+            all.extend(pool.children.iter().flat_map(|(_, ends, _)| [ends.link, ends.log, ends.output[0], ends.output[1]]));
         }
         all.retain(|number| *number >= 0);
         all
@@ -215,18 +227,23 @@ impl<'a> Supervisor<'a> {
             }
         }
         let inherited = |number: RawFd| fd::inherited(number).map_err(|_| BindError::NotListening(number));
-        let passage: Passage = (inherited(legacy.passage[0])?, inherited(legacy.passage[1])?);
-        let adopted = legacy.children.iter().map(|(id, ends)| Process::adopt(*id, *ends, link));
-        let processes: Vec<Process> = adopted.collect::<io::Result<_>>().map_err(super::system)?;
+        let mut ties = ties()?;
+        ties.passage = (inherited(legacy.passage[0])?, inherited(legacy.passage[1])?);
+        if let Some([near, far, scoreboard]) = legacy.line {
+            ties.line = (inherited(near)?, inherited(far)?);
+            ties.scoreboard = Arc::new(Scoreboard::adopt(inherited(scoreboard)?).map_err(super::system)?);
+        }
+        let adopted = legacy.children.iter().map(|(id, ends, seat)| Ok((Process::adopt(*id, *ends, link)?, *seat)));
+        let processes: Vec<(Process, Option<usize>)> = adopted.collect::<io::Result<_>>().map_err(super::system)?;
         match self.config.pools.iter().find(|settings| settings.name == legacy.name) {
             Some(settings) => {
                 let service = Service { settings: settings.clone(), config: Rc::clone(&self.config), owner: Owner::default() };
-                let pool = RunningPool::adopt(service, sockets, passage, processes, now);
+                let pool = RunningPool::adopt(service, sockets, ties, processes, now);
                 self.pools.push(pool);
             }
             None => {
-                processes.iter().for_each(|process| process.signal(crate::sys::signal::TERM));
-                self.leaving.extend(processes);
+                processes.iter().for_each(|(process, _)| process.signal(crate::sys::signal::TERM));
+                self.leaving.extend(processes.into_iter().map(|(process, _)| process));
             }
         }
         Ok(())
@@ -304,9 +321,13 @@ impl<'a> Supervisor<'a> {
     fn inheritance(&self, successor: &Successor) -> Inheritance {
         let pools = self.pools.iter().map(|pool| Legacy {
             name: pool.name().to_owned(),
-            passage: pool.passage(),
+            passage: sockets::numbers(&pool.ties().passage),
+            line: Some({
+                let [near, far] = sockets::numbers(&pool.ties().line);
+                [near, far, pool.ties().scoreboard.as_raw_fd()]
+            }),
             sockets: pool.sockets().by_address().map(|(address, numbers)| (address.to_string(), numbers)).collect(),
-            children: pool.processes().map(|(_, process)| (process.id, process.descriptors())).collect(),
+            children: pool.processes().map(|(id, process)| (process.id, process.descriptors(), pool.seat(id))).collect(),
         });
         let control = self.control.as_ref().map(ControlSocket::descriptor);
         let handed_over = successor.handed_over.clone();
@@ -368,11 +389,11 @@ mod tests {
     fn what_is_left_is_read_as_it_was_written() {
         let process = |number| ProcessId::new(number).unwrap();
         let children = vec![
-            (process(77), Descriptors { link: 8, log: 9, output: [10, -1] }),
-            (process(78), Descriptors { link: 1, log: 2, output: [3, 4] }),
+            (process(77), Descriptors { link: 8, log: 9, output: [10, -1] }, Some(3)),
+            (process(78), Descriptors { link: 1, log: 2, output: [3, 4] }, None),
         ];
         let sockets = vec![("unix:/run/a b\n.sock".to_owned(), vec![5]), ("*:9000".to_owned(), vec![6, 7])];
-        let pool = Legacy { name: "blog".to_owned(), passage: [3, 4], sockets, children };
+        let pool = Legacy { name: "blog".to_owned(), passage: [3, 4], line: Some([30, 31, 32]), sockets, children };
         let empty = Legacy { name: "shop".to_owned(), passage: [11, 12], ..Legacy::default() };
         let inheritance = Inheritance {
             pid_file: Some(20),

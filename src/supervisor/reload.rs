@@ -24,8 +24,8 @@ use super::children::{Failure, Outcome, Stop};
 use super::control::{Client, ControlSocket, admit};
 use super::pool::{RunningPool, Service};
 use super::rehearsal::{Findings, Rehearsal, fingerprint};
-use super::sockets::{Passage, Sockets, addresses_of, owner_of};
-use super::{Phase, Supervisor, passage, raise_open_files};
+use super::sockets::{Sockets, Ties, addresses_of, owner_of};
+use super::{Phase, Supervisor, raise_open_files, ties};
 use crate::config::{self, Config, ListenAddress};
 use crate::listener::{BindError, Patience};
 use crate::logging::{self, with_causes};
@@ -194,7 +194,7 @@ impl Supervisor<'_> {
             let is_new = self.pools.iter().all(|pool| pool.name() != settings.name);
             let owner = findings.owners.get(&settings.name).copied().unwrap_or_default();
             let service = Service { settings: settings.clone(), config: Rc::clone(&config), owner };
-            Ok(PreparedPool { service, sockets, passage: is_new.then(passage).transpose()? })
+            Ok(PreparedPool { service, sockets, ties: is_new.then(ties).transpose()? })
         };
         let pools = config.pools.iter().map(prepare_pool).collect::<Result<Vec<_>, BindError>>();
         let pools = pools.map_err(|error| Failure { code: EX_OSERR, text: with_causes(&error) })?;
@@ -205,10 +205,10 @@ impl Supervisor<'_> {
     fn try_pools(&mut self, clients: Vec<Client>, prepared: Prepared, pools: Vec<PreparedPool>) {
         let now = Instant::now();
         let open = names(&prepared.config);
-        for PreparedPool { service, sockets, passage } in pools {
+        for PreparedPool { service, sockets, ties } in pools {
             match self.pools.iter_mut().find(|pool| pool.name() == service.settings.name) {
                 Some(pool) => pool.reload(service, sockets, now),
-                None => self.pools.extend(passage.map(|passage| RunningPool::new(service, sockets, passage, now))),
+                None => self.pools.extend(ties.map(|ties| RunningPool::new(service, sockets, ties, now))),
             }
         }
         self.reload = Some(Reload { clients, stage: Stage::Trying(prepared), open, failures: Vec::new() });
@@ -319,7 +319,7 @@ struct PreparedPool {
     service: Service,
     sockets: Sockets,
     /// Of a pool that is new.
-    passage: Option<Passage>,
+    ties: Option<Ties>,
 }
 
 fn names(config: &Config) -> BTreeSet<String> {

@@ -1,14 +1,20 @@
 //! The listening sockets of a pool, by address. A reload keeps those that stay, in whichever pool they were.
 
+use std::io;
 use std::net::{IpAddr, ToSocketAddrs};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
 
 use super::rehearsal::{Findings, Owner};
 use crate::config::{self, ListenAddress};
 use crate::listener::{Access, BindError, Listener, Patience};
 use crate::logging::with_causes;
-use crate::sys::{self, identity};
+use crate::scoreboard::{self, SINCE_LEN, Scoreboard};
+use crate::sys::fd;
+use crate::sys::process::monotonic_time;
+use crate::sys::{self, identity, passing};
 
 /// Listening sockets. One is closed, and its file removed, when nobody has it any more.
 #[derive(Clone, Debug, Default)]
@@ -208,8 +214,57 @@ fn first_path(settings: &config::Pool) -> String {
     settings.listen.iter().find(unix).map_or_else(String::new, ToString::to_string)
 }
 
-/// A pair of connected sockets through which the children of a pool hand connections over.
+/// A pair of connected sockets through which connections go from one process of a pool to another.
 pub type Passage = (OwnedFd, OwnedFd);
+
+/// What the processes of a pool share beside the listening sockets.
+#[derive(Debug)]
+pub struct Ties {
+    /// Through which connections are handed over.
+    pub passage: Passage,
+    /// In which those wait on which a request has come that nobody has time for.
+    pub line: Passage,
+    /// On which they say how full they are.
+    pub scoreboard: Arc<Scoreboard>,
+}
+
+impl Ties {
+    /// Those of a pool without processes.
+    ///
+    /// # Errors
+    /// Those of the system calls.
+    pub fn new() -> io::Result<Self> {
+        Ok(Self { passage: passing::pair()?, line: passing::roomy_pair()?, scoreboard: Arc::new(Scoreboard::new()?) })
+    }
+
+    /// Makes again what an application has shut down. Children that have the old one keep their connections. Says what it was.
+    ///
+    /// # Errors
+    /// Those of socketpair(2).
+    pub fn renew(&mut self) -> io::Result<Option<&'static str>> {
+        let mut renewed = None;
+        if !is_open(&self.passage) {
+            (self.passage, renewed) = (passing::pair()?, Some("the passage between its processes"));
+        }
+        if !is_open(&self.line) {
+            (self.line, renewed) = (passing::roomy_pair()?, Some("the line of its requests that wait"));
+        }
+        Ok(renewed)
+    }
+
+    /// For how long the first on the line has waited. What stands there was written by an application, perhaps: it is taken as a number.
+    pub fn first_waits(&self) -> Option<Duration> {
+        let mut head = [0; 1 + SINCE_LEN];
+        let count = fd::peek(self.line.1.as_fd(), &mut head).ok()?;
+        let (since, _) = scoreboard::parse_since(head.get(1..count)?)?;
+        Some(monotonic_time().saturating_sub(since))
+    }
+}
+
+/// The numbers of both ends.
+pub fn numbers(passage: &Passage) -> [RawFd; 2] {
+    [passage.0.as_raw_fd(), passage.1.as_raw_fd()]
+}
 
 /// Whether connections still come through: an application has both ends, too, and may have shut them down.
 pub fn is_open(passage: &Passage) -> bool {

@@ -4,12 +4,13 @@ use std::fmt::Write;
 use std::time::{Duration, Instant};
 
 use super::Supervisor;
-use super::children::ChildId;
+use super::children::{ChildId, Condition, Failing};
 use super::control::Client;
 use super::pool::RunningPool;
 use super::process::Process;
 use crate::link::Numbers;
 use crate::sys::process::EX_OSERR;
+use crate::sys::terminal;
 
 /// A client that waits until the children have said their numbers.
 #[derive(Debug)]
@@ -46,8 +47,14 @@ impl Supervisor<'_> {
         self.asked = waiting;
         for Asked { mut client, json, .. } in ready {
             client.say(&if json { self.json(now) } else { self.text(now) });
-            client.end(0, "");
+            client.end(self.health(), "");
         }
+    }
+
+    /// The exit code.
+    fn health(&self) -> u8 {
+        let serves = |pool: &RunningPool| matches!(pool.children().condition(), Condition::Serving | Condition::Sleeping);
+        if self.pools.iter().all(serves) { 0 } else { EX_NOT_SERVING }
     }
 
     fn text(&self, now: Instant) -> String {
@@ -60,8 +67,12 @@ impl Supervisor<'_> {
         for pool in &self.pools {
             let listens = pool.sockets().names().join(", ");
             let wanted = pool.children().wanted();
-            writeln!(text, "\npool {}: {wanted} {} on {listens}", pool.name(), if wanted == 1 { "child" } else { "children" })
-                .unwrap_or_default();
+            let (name, condition) = (pool.name(), condition_word(pool));
+            let children = if wanted == 1 { "child" } else { "children" };
+            writeln!(text, "\npool {name}: {condition}, {wanted} {children} on {listens}").unwrap_or_default();
+            for line in pool_lines(pool, now) {
+                writeln!(text, "  {line}").unwrap_or_default();
+            }
             for (id, process) in pool.processes() {
                 writeln!(text, "  {}", child_line(pool, id, process, now)).unwrap_or_default();
             }
@@ -79,6 +90,48 @@ impl Supervisor<'_> {
             pools.join(",")
         )
     }
+}
+
+fn condition_word(pool: &RunningPool) -> &'static str {
+    match pool.children().condition() {
+        Condition::Serving if pool.is_saturated() => "saturated",
+        Condition::Serving => "serving",
+        Condition::Starting => "starting",
+        Condition::Failing => "failing",
+        Condition::Sleeping => "sleeping",
+        Condition::Stopping => "stopping",
+    }
+}
+
+/// Who waits, and what is wrong.
+fn pool_lines(pool: &RunningPool, now: Instant) -> Vec<String> {
+    let (waiting, first) = waiting(pool);
+    let first = first.map_or_else(String::new, |first| format!(", the first for {:.1} s", first.as_secs_f64()));
+    let mut lines = Vec::new();
+    if waiting > 0 {
+        lines.push(format!("{waiting} {} of at most {}{first}", requests_wait(waiting), pool.settings().max_queue));
+    }
+    if let Some((Failing { since, text }, next)) = pool.children().failing() {
+        let age = Span(now.duration_since(*since));
+        lines.push(format!("no child has come up for {age}: {}", first_line(text)));
+        lines.extend(next.map(|next| format!("next try in {:.1} s", next.saturating_duration_since(now).as_secs_f64())));
+    }
+    lines
+}
+
+fn requests_wait(count: usize) -> &'static str {
+    if count == 1 { "request waits" } else { "requests wait" }
+}
+
+/// How many requests wait, and for how long the first on the line has.
+fn waiting(pool: &RunningPool) -> (usize, Option<Duration>) {
+    let (in_children, first) = (pool.ties().scoreboard.waiting(), pool.ties().first_waits());
+    (in_children.max(usize::from(first.is_some())), first)
+}
+
+/// What an application says is an application's.
+fn first_line(text: &str) -> String {
+    terminal::escaped(text.lines().next().unwrap_or_default())
 }
 
 fn child_line(pool: &RunningPool, id: ChildId, process: &Process, now: Instant) -> String {
@@ -110,12 +163,32 @@ fn pool_json(pool: &RunningPool, now: Instant) -> String {
         })
         .collect();
     let listens: Vec<String> = pool.sockets().names().iter().map(|name| json_string(name)).collect();
+    let (waiting, first) = waiting(pool);
+    let first = first.map_or_else(|| "null".to_owned(), |first| format!("{:.3}", first.as_secs_f64()));
     format!(
-        "{{\"name\":{},\"listen\":[{}],\"wanted\":{},\"children\":[{}]}}",
+        "{{\"name\":{},\"state\":\"{}\",\"listen\":[{}],\"wanted\":{},\"waiting\":{waiting},\"max_queue\":{},\"refused\":{},\
+         \"first_waits\":{first},\"failing\":{},\"queue_process\":{},\"children\":[{}]}}",
         json_string(pool.name()),
+        condition_word(pool),
         listens.join(","),
         pool.children().wanted(),
+        pool.settings().max_queue,
+        pool.ties().scoreboard.refused(),
+        failing_json(pool, now),
+        pool.queue_process().map_or_else(|| "null".to_owned(), |process| process.id.to_string()),
         children.join(",")
+    )
+}
+
+fn failing_json(pool: &RunningPool, now: Instant) -> String {
+    pool.children().failing().map_or_else(
+        || "null".to_owned(),
+        |(Failing { since, text }, next)| {
+            let next = next
+                .map_or_else(|| "null".to_owned(), |next| format!("{:.3}", next.saturating_duration_since(now).as_secs_f64()));
+            let (age, error) = (now.duration_since(*since).as_secs_f64(), json_string(&first_line(text)));
+            format!("{{\"for\":{age:.3},\"error\":{error},\"next_try_in\":{next}}}")
+        },
     )
 }
 
@@ -150,6 +223,8 @@ impl std::fmt::Display for Span {
 
 const MOST_WAITING: usize = 64;
 const PATIENCE: Duration = Duration::from_millis(150);
+/// A pool does not serve.
+const EX_NOT_SERVING: u8 = 4;
 
 #[cfg(test)]
 mod tests {

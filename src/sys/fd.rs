@@ -49,6 +49,18 @@ pub fn send_with_more(socket: BorrowedFd<'_>, pieces: &[IoSlice<'_>]) -> io::Res
     SockRef::from(&socket).sendmsg(&MsgHdr::new().with_buffers(pieces), libc::MSG_MORE | libc::MSG_NOSIGNAL)
 }
 
+/// What there is to be read from a socket, as far as it fits in `buffer`, without waiting. It stays there (MSG_PEEK), and descriptors
+/// that come along are not received.
+///
+/// # Errors
+/// `WouldBlock` when nothing is there, and those of recv(2).
+pub fn peek(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
+    let flags = libc::MSG_PEEK | libc::MSG_DONTWAIT;
+    // SAFETY: the buffer outlives the call and is as long as it says.
+    let count = unsafe { libc::recv(socket.as_raw_fd(), buffer.as_mut_ptr().cast(), buffer.len(), flags) };
+    usize::try_from(count).map_err(|_| io::Error::last_os_error())
+}
+
 /// Takes over a descriptor that was inherited by number, and makes it close-on-exec.
 ///
 /// # Errors
@@ -127,6 +139,14 @@ pub fn duplicate(number: RawFd) -> io::Result<OwnedFd> {
 /// Says the same of a listening one.
 pub fn is_shut(socket: BorrowedFd<'_>) -> bool {
     let mut entry = libc::pollfd { fd: socket.as_raw_fd(), events: libc::POLLRDHUP, revents: 0 };
+    // SAFETY: the entry outlives the call.
+    unsafe { libc::poll(&raw mut entry, 1, 0) };
+    entry.revents != 0
+}
+
+/// Whether there is something to be read, or nothing can come any more.
+pub fn is_readable(socket: BorrowedFd<'_>) -> bool {
+    let mut entry = libc::pollfd { fd: socket.as_raw_fd(), events: libc::POLLIN, revents: 0 };
     // SAFETY: the entry outlives the call.
     unsafe { libc::poll(&raw mut entry, 1, 0) };
     entry.revents != 0

@@ -16,5 +16,6 @@ pub mod passing;
 pub mod peer;
 pub mod poll;
 pub mod process;
+pub mod shared_memory;
 pub mod signal;
 pub mod terminal;

@@ -16,6 +16,25 @@ pub fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
     Ok((near.into(), far.into()))
 }
 
+/// The same, in which more messages have room than usually: as many as the system lets this user have.
+///
+/// # Errors
+/// Those of socketpair(2).
+pub fn roomy_pair() -> io::Result<(OwnedFd, OwnedFd)> {
+    let (near, far) = pair()?;
+    for force in [libc::SO_SNDBUFFORCE, libc::SO_SNDBUF] {
+        let size: libc::c_int = ROOMY;
+        let length = mem::size_of_val(&size) as libc::socklen_t;
+        // SAFETY: the value outlives the call, and is as long as it says.
+        let result = unsafe { libc::setsockopt(near.as_raw_fd(), libc::SOL_SOCKET, force, (&raw const size).cast(), length) };
+        // Only root may have more than the system's limit.
+        if result == 0 {
+            break;
+        }
+    }
+    Ok((near, far))
+}
+
 /// Sends one message with a copy of `descriptor`, without waiting. All of it or nothing is sent.
 ///
 /// # Errors
@@ -117,6 +136,8 @@ impl Control {
 
 /// A descriptor of the process that has sent the message (SO_PASSPIDFD, Linux 6.5).
 const SCM_PIDFD: libc::c_int = 4;
+/// Bytes, of which a short message takes less than a thousand with all that the kernel counts.
+const ROOMY: libc::c_int = 8 << 20;
 const DESCRIPTOR_LEN: u32 = mem::size_of::<i32>() as u32;
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The process as a whole: its environment, its children and its end.
 
-use std::ffi::OsStr;
+use std::ffi::{CStr, OsStr};
 use std::fmt;
 use std::fs;
 use std::io;
@@ -323,6 +323,15 @@ pub fn unset_environment(name: &OsStr) {
 pub fn no_new_privs() -> io::Result<()> {
     // SAFETY: this prctl takes numbers only.
     check(unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) })
+}
+
+/// What ps(1) and /proc call this process: at most 15 bytes of it.
+///
+/// # Errors
+/// Those of prctl(2).
+pub fn set_name(name: &CStr) -> io::Result<()> {
+    // SAFETY: the name outlives the call, which copies it.
+    check(unsafe { libc::prctl(libc::PR_SET_NAME, name.as_ptr(), 0, 0, 0) })
 }
 
 /// Has the kernel send this process a signal when its parent ends. Dropping privileges undoes it, and a fork does not hand it on.

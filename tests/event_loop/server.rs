@@ -46,6 +46,7 @@ impl Default for Options {
             session: SessionLimits { max_connections: 100, max_requests: 1024 },
             request,
             journal: None,
+            ping: None,
         };
         Self { settings, workers: 2, max_queue: 1000 }
     }

@@ -208,7 +208,7 @@ fn one_process_imports_before_the_others_at_every_start_of_a_pool() {
     let site = Site::start(launch);
     site.wait_for_children(3);
     site.configure(&format!("pid-file = \"site.pid\"\n{}{}", pool("web"), pool("shop"))).expect_code(0);
-    wait_until("both pools", || site.control("status").out.matches(": serving").count() == 6);
+    wait_until("both pools", || site.control("status").out.matches(": serving, generation").count() == 6);
     assert!(!site.log().contains("FileExistsError"), "{}", site.log());
     site.end();
 }

@@ -60,7 +60,7 @@ fn after_a_reload_that_failed_the_log_the_settings_and_the_sockets_are_those_fro
     // One that is started anew has the old settings, too, and its lines go where they did. Its code is what is there now.
     let status = site.control("status").expect_code(0).out;
     assert!(
-        status.contains("pool good: 1 child on ") && status.contains("of 4 workers") && !status.contains("other"),
+        status.contains("pool good: serving, 1 child on ") && status.contains("of 4 workers") && !status.contains("other"),
         "{status}"
     );
     let good = status.split("pool good").nth(1).unwrap().split("process ").nth(1).unwrap().split(':').next().unwrap();
@@ -192,6 +192,9 @@ fn a_new_host_name_is_looked_up_and_one_that_is_none_refused() {
     assert!(ended.err.contains("no-such-host.invalid:0: the host name does not resolve"), "{ended:?}");
     site.configure(&format!("{OLD}{}{}", pool("good"), tcp("localhost"))).expect_code(0);
     let status = site.control("status").expect_code(0).out;
-    assert!(status.contains("pool tcp: 1 child on 127.0.0.1:") || status.contains("pool tcp: 1 child on [::1]:"), "{status}");
+    assert!(
+        status.contains("pool tcp: serving, 1 child on 127.0.0.1:") || status.contains("pool tcp: serving, 1 child on [::1]:"),
+        "{status}"
+    );
     site.end();
 }

@@ -413,9 +413,15 @@ pub fn children_of(parent: u32) -> Vec<u32> {
         // Behind the name, which may have anything in it.
         stat.rsplit(") ").next()?.split(' ').nth(1)?.parse().ok()
     };
-    let mut children: Vec<u32> = numbers.filter(|process| parent_of(*process) == Some(parent)).collect();
+    let mut children: Vec<u32> =
+        numbers.filter(|process| parent_of(*process) == Some(parent) && !is_queue_process(*process)).collect();
     children.sort_unstable();
     children
+}
+
+/// Whether it is the queue process of a pool, which runs no application.
+pub fn is_queue_process(process: u32) -> bool {
+    fs::read_to_string(format!("/proc/{process}/comm")).is_ok_and(|name| name.trim_end() == "pyfcgid: queue")
 }
 
 /// Whether the tests run as root.

@@ -3,7 +3,7 @@
 use super::super::setting::{Fallback, Field, Group, Kind, Setting, Text};
 use super::super::value::{ValueError, parse_mode, parse_switch};
 use super::super::{App, AppLog, ErrorsTo, ListenAddress, Mount, OnAbort, Pool, Processes, RemoteUser, Role};
-use super::text::{account, directory, header_name, level, level_text, number, paths, texts};
+use super::text::{account, directory, header_name, level, level_text, number, path_of_probes, paths, texts};
 use crate::network::Network;
 
 /// The groups Pool, Sockets and Python.
@@ -171,6 +171,18 @@ pub(super) const APPLICATION: &[Setting] = &[
                 Ok(())
             },
             show: |pool| texts(&pool.roles),
+        },
+    },
+    Setting {
+        name: "ping-path",
+        group: Group::Pool,
+        kind: Kind::One,
+        value_name: "PATH",
+        help: "The path of probes, as in /ping, which are answered \"pong\" without the application, also while every worker is busy; or none",
+        default: Fallback::Value("none"),
+        field: Field::Pool {
+            set: |pool, value| path_of_probes(value).map(|path| pool.ping_path = path),
+            show: |pool| vec![pool.ping_path.clone().unwrap_or_else(|| "none".to_owned())],
         },
     },
     Setting {

@@ -78,7 +78,7 @@ pub(super) const LIMITS: &[Setting] = &[
         group: Group::Limits,
         kind: Kind::One,
         value_name: "N",
-        help: "Requests that may wait for a worker of a process, 1 to 1000000; the next one gets 503",
+        help: "Requests of the pool that may wait for a worker, 1 to 1000000; the next one gets 503",
         default: Fallback::Value("1024"),
         field: Field::Pool {
             set: |pool, value| number(value, 1, 1_000_000).map(|count| pool.max_queue = count),

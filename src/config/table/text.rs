@@ -47,6 +47,16 @@ pub(super) fn header_name(value: Text<'_>) -> Result<Option<String>, ValueError>
     }
 }
 
+/// As it stands in the site's addresses, undecoded.
+pub(super) fn path_of_probes(value: Text<'_>) -> Result<Option<String>, ValueError> {
+    let is_path = value.text.starts_with('/') && value.text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'?');
+    match value.text {
+        "none" => Ok(None),
+        path if is_path => Ok(Some(path.to_owned())),
+        _ => Err(ValueError::new("must be none, or a path that begins with a slash and has no query, such as /ping")),
+    }
+}
+
 fn fit<T: TryFrom<u64>>(number: u64) -> Result<T, ValueError> {
     T::try_from(number).map_err(|_| ValueError::new("is more than this machine can count"))
 }

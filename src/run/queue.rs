@@ -1,0 +1,50 @@
+//! A queue process: it keeps the door of its pool where no child serves, and runs no application.
+
+use std::io;
+use std::os::unix::net::UnixStream;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use super::child::{self, Shared};
+use super::error::Error;
+use super::{access_log, privileges, settings};
+use crate::config::{self, Config};
+use crate::event_loop::{Duty, EventLoop};
+use crate::supervisor::Inherited;
+use crate::sys::process::{self, EX_SOFTWARE};
+use crate::workers;
+
+/// Lives the life of a queue process, and ends it.
+pub fn run(pool: &config::Pool, config: &Config, inherited: Inherited) -> ! {
+    // No destructor of the supervisor's may run here.
+    let lived = catch_unwind(AssertUnwindSafe(|| {
+        let (shared, link, settled) = child::settle(inherited, config);
+        settled.map_err(Error::from).and_then(|()| keep_the_door(pool, config, &shared, &link))
+    }));
+    process::exit_now(match lived {
+        Ok(Ok(())) => 0,
+        Ok(Err(error)) => {
+            log::error!("the queue process cannot work: {}", error.text());
+            error.exit_code()
+        }
+        Err(_) => EX_SOFTWARE,
+    })
+}
+
+fn keep_the_door(pool: &config::Pool, config: &Config, shared: &Shared, link: &UnixStream) -> Result<(), Error> {
+    process::set_name(NAME)?;
+    privileges::confine(pool)?;
+    child::end_with_the_supervisor(link)?;
+    let (signals, signal_writer) = UnixStream::pair()?;
+    child::hear_signals(signal_writer)?;
+    // No worker takes anything out of it.
+    let (queue, _) = workers::queue_of_pool(pool.max_queue, shared.seat());
+    let (listeners, _) = shared.listeners(pool)?;
+    let (passage, line) = shared.ties(pool.max_queue)?;
+    let of_loop = settings::of_queue_process(pool, access_log::journal(config));
+    let event_loop = EventLoop::new(listeners, child::controls(link, signals)?, Some(passage), queue, of_loop)?;
+    let event_loop = event_loop.with_line(line).with_duty(Duty::Rest).with_uploads_memory(pool.uploads_memory);
+    event_loop.run().map(drop).map_err(io::Error::into)
+}
+
+/// As ps(1) shows it.
+const NAME: &std::ffi::CStr = c"pyfcgid: queue";

@@ -1,0 +1,309 @@
+//! What the children of a pool tell each other and the supervisor of how full they are, in memory that they share.
+//!
+//! Each process has a seat, on which it says whether it has a worker to spare. Whoever has none learns from the others' seats whether
+//! somebody else has. How many requests wait in the pool is one number for all: those that a process keeps, which its seat counts
+//! too, and those on the line, which belong to nobody.
+//!
+//! Its application may write here what it likes. It harms its own pool only: every value is taken as a number, and nothing depends
+//! on one but who is asked next and who is answered 503.
+
+use std::io;
+use std::num::NonZeroUsize;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use crate::sys::shared_memory::SharedWords;
+
+/// The shared memory of one pool.
+#[derive(Debug)]
+pub struct Scoreboard {
+    memory: SharedWords,
+}
+
+/// The place of one process.
+#[derive(Clone, Debug)]
+pub struct Seat {
+    scoreboard: Arc<Scoreboard>,
+    number: usize,
+}
+
+/// What a process says of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Presence {
+    /// It takes no requests, or there is none.
+    Absent = 0,
+    /// It has a worker to spare.
+    HasTime = 1,
+    /// It has none, and goes on.
+    Full = 2,
+}
+
+impl Scoreboard {
+    /// A pool without processes.
+    ///
+    /// # Errors
+    /// Those of [`SharedWords::new`].
+    pub fn new() -> io::Result<Self> {
+        SharedWords::new(c"pyfcgid-scoreboard", WORDS).map(Self::of)
+    }
+
+    /// That of the program before this one.
+    ///
+    /// # Errors
+    /// Those of [`SharedWords::adopt`], and `InvalidData` when it has another layout.
+    pub fn adopt(file: OwnedFd) -> io::Result<Self> {
+        let memory = SharedWords::adopt(file, WORDS)?;
+        match memory.words()[VERSION_WORD].load(Ordering::Relaxed) {
+            VERSION => Ok(Self { memory }),
+            _ => Err(io::ErrorKind::InvalidData.into()),
+        }
+    }
+
+    fn of(memory: SharedWords) -> Self {
+        memory.words()[VERSION_WORD].store(VERSION, Ordering::Relaxed);
+        Self { memory }
+    }
+
+    /// The seat of this number, below [`SEATS`].
+    pub fn seat(self: &Arc<Self>, number: usize) -> Seat {
+        let number = number.min(SEATS - 1);
+        self.memory.words()[TAKEN].fetch_max(number as u32 + 1, Ordering::SeqCst);
+        Seat { scoreboard: Arc::clone(self), number }
+    }
+
+    /// The process on this seat has gone, and what waited there with it.
+    pub fn vacate(&self, number: usize) {
+        let [presence, waiting] = self.words_of(number);
+        presence.store(Presence::Absent as u32, Ordering::SeqCst);
+        subtract(self.pool_waiting(), waiting.swap(0, Ordering::SeqCst));
+    }
+
+    /// How many requests wait.
+    pub fn waiting(&self) -> usize {
+        self.pool_waiting().load(Ordering::SeqCst) as usize
+    }
+
+    /// Nothing is on the line. If nobody else keeps a request that waits, what is left of the count belongs to processes that were
+    /// killed just while they changed it.
+    pub fn line_is_empty(&self) {
+        let counted = self.pool_waiting().load(Ordering::SeqCst);
+        if counted > 0 && (0..self.taken()).all(|number| self.words_of(number)[1].load(Ordering::SeqCst) == 0) {
+            // Not if somebody has begun to wait meanwhile.
+            self.pool_waiting().compare_exchange(counted, 0, Ordering::SeqCst, Ordering::SeqCst).ok();
+        }
+    }
+
+    /// How many requests were refused because as many waited as may. The count goes round.
+    pub fn refused(&self) -> u32 {
+        self.memory.words()[REFUSED].load(Ordering::Relaxed)
+    }
+
+    /// What the process on this seat says.
+    pub fn presence(&self, number: usize) -> Presence {
+        match self.words_of(number)[0].load(Ordering::SeqCst) {
+            1 => Presence::HasTime,
+            2 => Presence::Full,
+            _ => Presence::Absent,
+        }
+    }
+
+    fn taken(&self) -> usize {
+        (self.memory.words()[TAKEN].load(Ordering::SeqCst) as usize).min(SEATS)
+    }
+
+    fn pool_waiting(&self) -> &AtomicU32 {
+        &self.memory.words()[WAITING]
+    }
+
+    fn words_of(&self, number: usize) -> [&AtomicU32; 2] {
+        let first = HEADER + 2 * number.min(SEATS - 1);
+        [&self.memory.words()[first], &self.memory.words()[first + 1]]
+    }
+}
+
+impl AsRawFd for Scoreboard {
+    fn as_raw_fd(&self) -> RawFd {
+        self.memory.as_raw_fd()
+    }
+}
+
+impl Seat {
+    /// Says how this process is.
+    pub fn set(&self, presence: Presence) {
+        self.words()[0].store(presence as u32, Ordering::SeqCst);
+    }
+
+    /// Whether another process has a worker to spare.
+    pub fn others_have_time(&self) -> bool {
+        let others = (0..self.scoreboard.taken()).filter(|number| *number != self.number);
+        others.into_iter().any(|number| self.scoreboard.presence(number) == Presence::HasTime)
+    }
+
+    /// How many requests wait in the pool.
+    pub fn waiting(&self) -> usize {
+        self.scoreboard.waiting()
+    }
+
+    /// One more request waits in this process, unless `most` do in the pool.
+    pub fn begin_to_wait(&self, most: usize) -> bool {
+        let pool = self.scoreboard.pool_waiting();
+        if pool.fetch_add(1, Ordering::SeqCst) as usize >= most {
+            subtract(pool, 1);
+            return false;
+        }
+        self.words()[1].fetch_add(1, Ordering::SeqCst);
+        true
+    }
+
+    /// A request is refused because as many wait as may.
+    pub fn note_refusal(&self) {
+        self.scoreboard.memory.words()[REFUSED].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A request that has waited here waits on the line now.
+    pub fn put_on_line(&self) {
+        subtract(self.words()[1], 1);
+    }
+
+    /// A request was taken off the line, and waits no more.
+    pub fn take_off_line(&self) {
+        subtract(self.scoreboard.pool_waiting(), 1);
+    }
+
+    /// A request that waited here is begun, or dropped.
+    pub fn end_to_wait(&self) {
+        subtract(self.words()[1], 1);
+        subtract(self.scoreboard.pool_waiting(), 1);
+    }
+
+    /// See [`Scoreboard::line_is_empty`].
+    pub fn line_is_empty(&self) {
+        self.scoreboard.line_is_empty();
+    }
+
+    fn words(&self) -> [&AtomicU32; 2] {
+        self.scoreboard.words_of(self.number)
+    }
+}
+
+/// Never below zero, whatever somebody has written there.
+fn subtract(word: &AtomicU32, count: u32) {
+    let fewer = |value: u32| Some(value.saturating_sub(count));
+    word.fetch_update(Ordering::SeqCst, Ordering::SeqCst, fewer).ok();
+}
+
+/// How a message on the line begins, behind its flag: since when its request waits, by the system's monotonic clock.
+pub fn encode_since(since: Duration) -> [u8; SINCE_LEN] {
+    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX).to_be_bytes()
+}
+
+/// The other way round, and what is behind it.
+pub fn parse_since(bytes: &[u8]) -> Option<(Duration, &[u8])> {
+    let (nanoseconds, rest) = bytes.split_first_chunk::<SINCE_LEN>()?;
+    Some((Duration::from_nanos(u64::from_be_bytes(*nanoseconds)), rest))
+}
+
+/// Bytes of that.
+pub const SINCE_LEN: usize = 8;
+
+/// Processes of a pool at one time: the most children there may be, as many that retire, and the queue process.
+pub const SEATS: usize = 2 * 1024 + 1;
+
+const VERSION_WORD: usize = 0;
+const WAITING: usize = 1;
+/// Seats from this number on have never been taken.
+const TAKEN: usize = 2;
+const REFUSED: usize = 3;
+const HEADER: usize = 16;
+const WORDS: NonZeroUsize = NonZeroUsize::new(HEADER + 2 * SEATS).unwrap();
+const VERSION: u32 = 1;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::fd;
+
+    fn scoreboard() -> Arc<Scoreboard> {
+        Arc::new(Scoreboard::new().unwrap())
+    }
+
+    #[test]
+    fn as_many_requests_wait_as_may_wherever_they_do() {
+        let scoreboard = scoreboard();
+        let (one, other) = (scoreboard.seat(0), scoreboard.seat(7));
+        assert!(one.begin_to_wait(2));
+        one.put_on_line();
+        assert!(other.begin_to_wait(2));
+        assert!(!one.begin_to_wait(2) && !other.begin_to_wait(2));
+        assert_eq!(scoreboard.waiting(), 2);
+        other.take_off_line();
+        assert!(one.begin_to_wait(2));
+        assert_eq!(one.waiting(), 2);
+    }
+
+    #[test]
+    fn what_waited_in_a_process_that_has_gone_waits_no_more() {
+        let scoreboard = scoreboard();
+        let (dead, alive) = (scoreboard.seat(0), scoreboard.seat(1));
+        for seat in [&dead, &dead, &dead, &alive] {
+            assert!(seat.begin_to_wait(10));
+        }
+        dead.put_on_line();
+        dead.set(Presence::HasTime);
+        assert!(alive.others_have_time());
+        scoreboard.vacate(0);
+        assert_eq!((scoreboard.waiting(), scoreboard.presence(0)), (2, Presence::Absent));
+        assert!(!alive.others_have_time());
+    }
+
+    #[test]
+    fn a_process_is_no_other_for_itself() {
+        let scoreboard = scoreboard();
+        let (one, other) = (scoreboard.seat(0), scoreboard.seat(SEATS));
+        one.set(Presence::HasTime);
+        other.set(Presence::Full);
+        assert!(!one.others_have_time() && other.others_have_time());
+    }
+
+    #[test]
+    fn whatever_is_written_there_is_only_a_number() {
+        let scoreboard = scoreboard();
+        scoreboard.memory.words().iter().skip(1).for_each(|word| word.store(u32::MAX, Ordering::Relaxed));
+        let seat = scoreboard.seat(3);
+        assert_eq!(scoreboard.presence(3), Presence::Absent);
+        assert!(!seat.others_have_time());
+        seat.end_to_wait();
+        scoreboard.vacate(3);
+        scoreboard.memory.words().iter().skip(1).for_each(|word| word.store(0, Ordering::Relaxed));
+        seat.put_on_line();
+        seat.end_to_wait();
+        assert_eq!(scoreboard.waiting(), 0);
+    }
+
+    #[test]
+    fn a_count_that_nobody_stands_for_is_forgotten_when_the_line_is_empty() {
+        let scoreboard = scoreboard();
+        let seat = scoreboard.seat(0);
+        assert!(seat.begin_to_wait(10));
+        seat.put_on_line();
+        assert!(seat.begin_to_wait(10));
+        seat.line_is_empty();
+        assert_eq!(scoreboard.waiting(), 2, "one is still kept by a process");
+        seat.end_to_wait();
+        seat.line_is_empty();
+        assert_eq!(scoreboard.waiting(), 0);
+    }
+
+    #[test]
+    fn the_next_program_finds_what_was_there() {
+        let scoreboard = scoreboard();
+        assert!(scoreboard.seat(0).begin_to_wait(10));
+        let next = Scoreboard::adopt(fd::duplicate(scoreboard.as_raw_fd()).unwrap()).unwrap();
+        assert_eq!(next.waiting(), 1);
+        scoreboard.memory.words()[VERSION_WORD].store(99, Ordering::Relaxed);
+        assert!(Scoreboard::adopt(fd::duplicate(scoreboard.as_raw_fd()).unwrap()).is_err());
+    }
+}

@@ -1,0 +1,140 @@
+//! The queue process of a pool, which keeps the door where no child serves: when it is started, what it is told and when it is killed.
+//! Pure; it is [`QUEUE`] among the pool's processes.
+
+use std::time::{Duration, Instant};
+
+use super::children::ChildId;
+use crate::link::Command;
+
+/// Its number. Those of children begin with 1.
+pub const QUEUE: ChildId = ChildId(0);
+/// Its seat at the scoreboard.
+pub const SEAT: usize = 0;
+
+/// What is known of it.
+#[derive(Debug, Default)]
+pub struct Queue {
+    is_wanted: bool,
+    is_there: bool,
+    told: Option<Command>,
+    /// Not to be started before.
+    retry_at: Option<Instant>,
+    /// To be killed then.
+    kill_at: Option<Instant>,
+}
+
+impl Queue {
+    /// The pool is about to serve.
+    pub fn want(&mut self) {
+        self.is_wanted = true;
+    }
+
+    /// The pool ends, and it is to end within `patience`.
+    pub fn dismiss(&mut self, now: Instant, patience: Duration) {
+        self.is_wanted = false;
+        self.kill_at = Some(now + patience);
+    }
+
+    /// Another one is to take its place, with other settings.
+    pub fn renew(&mut self, now: Instant, patience: Duration) {
+        self.kill_at = self.is_there.then(|| now + patience);
+    }
+
+    /// Whether it is to be started.
+    pub fn is_due(&self, now: Instant) -> bool {
+        self.is_wanted && !self.is_there && self.retry_at.is_none_or(|at| at <= now)
+    }
+
+    /// It was started, or could not be.
+    pub fn note_start(&mut self, is_there: bool, now: Instant) {
+        (self.is_there, self.told, self.kill_at) = (is_there, None, None);
+        self.retry_at = Some(now + PAUSE);
+    }
+
+    /// It has ended; whether that is a surprise.
+    pub fn note_end(&mut self) -> bool {
+        let is_expected = self.kill_at.take().is_some();
+        self.is_there = false;
+        if is_expected {
+            self.retry_at = None;
+        }
+        !is_expected
+    }
+
+    /// Whether it is there.
+    pub fn is_there(&self) -> bool {
+        self.is_there
+    }
+
+    /// Whether it is to be told this: it is there, and was told something else.
+    pub fn tell(&mut self, command: Command) -> bool {
+        self.is_there && self.told.replace(command) != Some(command)
+    }
+
+    /// Whether it has had its time.
+    pub fn is_late(&mut self, now: Instant) -> bool {
+        self.is_there && self.kill_at.is_some_and(|at| at <= now)
+    }
+
+    /// When to look again.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        match (self.is_there, self.is_wanted) {
+            (true, _) => self.kill_at,
+            (false, true) => self.retry_at,
+            (false, false) => None,
+        }
+    }
+}
+
+/// One that ends at once is not started at once.
+const PAUSE: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SOON: Duration = Duration::from_secs(3);
+
+    #[test]
+    fn it_is_started_when_it_is_wanted_and_again_when_it_ends_but_not_at_once() {
+        let now = Instant::now();
+        let mut queue = Queue::default();
+        assert!(!queue.is_due(now));
+        queue.want();
+        assert!(queue.is_due(now));
+        queue.note_start(true, now);
+        assert!(!queue.is_due(now + SOON) && queue.next_deadline().is_none());
+        assert!(queue.note_end(), "a surprise");
+        assert!(!queue.is_due(now) && queue.is_due(now + PAUSE));
+        assert_eq!(queue.next_deadline(), Some(now + PAUSE));
+    }
+
+    #[test]
+    fn it_is_told_what_has_changed_and_a_new_one_everything() {
+        let now = Instant::now();
+        let mut queue = Queue::default();
+        queue.want();
+        assert!(!queue.tell(Command::Hold), "there is none");
+        queue.note_start(true, now);
+        assert!(queue.tell(Command::Hold) && !queue.tell(Command::Hold) && queue.tell(Command::Rest));
+        queue.note_end();
+        queue.note_start(true, now);
+        assert!(queue.tell(Command::Rest));
+    }
+
+    #[test]
+    fn one_that_is_renewed_or_dismissed_is_killed_when_it_is_late() {
+        let now = Instant::now();
+        let mut queue = Queue::default();
+        queue.want();
+        queue.note_start(true, now);
+        queue.renew(now, SOON);
+        assert!(!queue.is_late(now) && queue.is_late(now + SOON));
+        assert!(!queue.note_end() && queue.is_due(now), "the next one comes at once");
+        queue.note_start(true, now);
+        queue.dismiss(now, SOON);
+        assert!(queue.is_late(now + SOON));
+        queue.note_end();
+        assert!(!queue.is_due(now + SOON) && queue.next_deadline().is_none());
+    }
+}
