@@ -218,7 +218,7 @@ const WAITING: usize = 1;
 const TAKEN: usize = 2;
 const REFUSED: usize = 3;
 const HEADER: usize = 16;
-const WORDS: NonZeroUsize = NonZeroUsize::new(HEADER + 2 * SEATS).unwrap();
+const WORDS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(HEADER + 2 * SEATS - 1);
 const VERSION: u32 = 1;
 
 #[cfg(test)]

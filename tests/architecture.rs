@@ -62,6 +62,10 @@ const MAX_CODE_LINES: usize = 450;
 
 /// What is wrong with one file of `src`, by its path there.
 fn faults(path: &str, text: &str, dependencies: &[String]) -> Vec<String> {
+    // Tests of a file that stand beside it.
+    if path.ends_with("/tests.rs") || path.contains("/tests/") {
+        return Vec::new();
+    }
     let source = Source::new(path, text);
     let mut faults = wrong_modules(&source);
     faults.extend(wrong_crates(&source, dependencies));
@@ -272,6 +276,14 @@ fn unsafe_and_unfinished_code_is_caught() {
         expect_fault("exchange/body.rs", &format!("fn f() {{ {word}; }}"), "outside tests");
     }
     expect_no_fault("exchange/body.rs", "fn f() { x.unwrap_or(1) }");
+}
+
+#[test]
+fn tests_beside_a_file_may_say_what_tests_say() {
+    for path in ["exchange/body/tests.rs", "exchange/tests/more.rs"] {
+        expect_no_fault(path, "use crate::wsgi; fn f() { x.unwrap(); }");
+    }
+    expect_fault("exchange/tests_of_bodies.rs", "fn f() { x.unwrap(); }", "outside tests");
 }
 
 #[test]
