@@ -31,7 +31,6 @@ pub fn run(pool: &config::Pool, config: &Config, inherited: Inherited) -> ! {
 }
 
 fn keep_the_door(pool: &config::Pool, config: &Config, shared: &Shared, link: &UnixStream) -> Result<(), Error> {
-    process::set_name(NAME)?;
     privileges::confine(pool)?;
     child::end_with_the_supervisor(link)?;
     let (signals, signal_writer) = UnixStream::pair()?;
@@ -45,6 +44,3 @@ fn keep_the_door(pool: &config::Pool, config: &Config, shared: &Shared, link: &U
     let event_loop = event_loop.with_line(line).with_duty(Duty::Rest).with_uploads_memory(pool.uploads_memory);
     event_loop.run().map(drop).map_err(io::Error::into)
 }
-
-/// As ps(1) shows it.
-const NAME: &std::ffi::CStr = c"pyfcgid: queue";

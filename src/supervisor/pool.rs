@@ -16,7 +16,7 @@ use super::{Inherited, Program};
 use crate::config::{self, Config};
 use crate::link::{Command, Numbers, Report};
 use crate::sys::poll::Interest;
-use crate::sys::process::{EX_OSERR, EX_SOFTWARE, is_out_of_files};
+use crate::sys::process::{self, EX_OSERR, EX_SOFTWARE, is_out_of_files};
 use crate::sys::signal;
 
 /// A pool that runs.
@@ -424,9 +424,9 @@ impl RunningPool {
     fn look_after_queue(&mut self, (program, open_files): (&dyn Program, u64), now: Instant) {
         if self.queue.is_due(now) {
             self.renew_ties();
-            let started = self.spawn_process(QUEUE, (&self.serving, &self.sockets), open_files, |service, inherited| {
-                program.run_queue(&service.settings, &service.config, inherited)
-            });
+            let run = |service: &Service, inherited| program.run_queue(&service.settings, &service.config, inherited);
+            let spawn = || self.spawn_process(QUEUE, (&self.serving, &self.sockets), open_files, run);
+            let started = process::under_name(queue::NAME, spawn);
             self.queue.note_start(started.is_ok(), now);
             match started {
                 Ok(process) => drop(self.processes.insert(QUEUE, process)),

@@ -1,6 +1,7 @@
 //! The queue process of a pool, which keeps the door where no child serves: when it is started, what it is told and when it is killed.
 //! Pure; it is [`QUEUE`] among the pool's processes.
 
+use std::ffi::CStr;
 use std::time::{Duration, Instant};
 
 use super::children::ChildId;
@@ -10,6 +11,9 @@ use crate::link::Command;
 pub const QUEUE: ChildId = ChildId(0);
 /// Its seat at the scoreboard.
 pub const SEAT: usize = 0;
+
+/// As ps(1) shows it.
+pub const NAME: &CStr = c"pyfcgid: queue";
 
 /// What is known of it.
 #[derive(Debug, Default)]

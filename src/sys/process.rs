@@ -325,13 +325,19 @@ pub fn no_new_privs() -> io::Result<()> {
     check(unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) })
 }
 
-/// What ps(1) and /proc call this process: at most 15 bytes of it.
-///
-/// # Errors
-/// Those of prctl(2).
-pub fn set_name(name: &CStr) -> io::Result<()> {
-    // SAFETY: the name outlives the call, which copies it.
-    check(unsafe { libc::prctl(libc::PR_SET_NAME, name.as_ptr(), 0, 0, 0) })
+/// Does something while ps(1) and /proc call this process so, by at most 15 bytes of it: a process that is forked meanwhile has the
+/// name from its birth.
+pub fn under_name<T>(name: &CStr, action: impl FnOnce() -> T) -> T {
+    let mut before = [0_u8; NAME_LEN];
+    // SAFETY: the kernel writes at most so many bytes, the last of them NUL, and reads from a name that outlives the call.
+    unsafe {
+        libc::prctl(libc::PR_GET_NAME, before.as_mut_ptr(), 0, 0, 0);
+        libc::prctl(libc::PR_SET_NAME, name.as_ptr(), 0, 0, 0);
+    }
+    let result = action();
+    // SAFETY: it ends in NUL, as above.
+    unsafe { libc::prctl(libc::PR_SET_NAME, before.as_ptr(), 0, 0, 0) };
+    result
 }
 
 /// Has the kernel send this process a signal when its parent ends. Dropping privileges undoes it, and a fork does not hand it on.
@@ -391,6 +397,7 @@ fn check(result: libc::c_int) -> io::Result<()> {
     if result == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
+const NAME_LEN: usize = 16;
 /// How a process ends when something that pyfcgid runs is broken: the application (sysexits).
 pub const EX_SOFTWARE: u8 = 70;
 /// How it ends when the system refuses something (sysexits).

@@ -3,17 +3,18 @@
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 
-use crate::support::process::wait_until;
+use crate::support::process::{is_queue_process, wait_until};
 use crate::support::{Launch, Params, Pyfcgid, app};
 
-/// The processes that were started, or forked off one that was, with this text in their command line, without those that have ended.
+/// The processes that were started, or forked off one that was, with this text in their command line, without those that have ended and
+/// the queue process.
 fn processes(text: &str) -> Vec<u32> {
     let numbers = fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok());
     let is_one = |number: &u32| {
         let line = fs::read(format!("/proc/{number}/cmdline")).unwrap_or_default();
         String::from_utf8_lossy(&line).contains(text)
     };
-    numbers.filter(is_one).collect()
+    numbers.filter(|number| is_one(number) && !is_queue_process(*number)).collect()
 }
 
 fn answer(server: &Pyfcgid, way: &str) -> String {
