@@ -163,6 +163,25 @@ impl Seat {
         self.scoreboard.memory.words()[REFUSED].fetch_add(1, Ordering::Relaxed);
     }
 
+    /// How many requests wait on the line or in other processes.
+    pub fn waiting_elsewhere(&self) -> usize {
+        let own = self.words()[1].load(Ordering::SeqCst) as usize;
+        self.scoreboard.waiting().saturating_sub(own)
+    }
+
+    /// A peer of the pool sends several requests at once on a connection.
+    pub fn note_multiplexing(&self) {
+        let word = &self.scoreboard.memory.words()[MULTIPLEXED];
+        if word.load(Ordering::Relaxed) == 0 {
+            word.store(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether one has done that.
+    pub fn is_multiplexed(&self) -> bool {
+        self.scoreboard.memory.words()[MULTIPLEXED].load(Ordering::Relaxed) != 0
+    }
+
     /// A request that has waited here waits on the line now.
     pub fn put_on_line(&self) {
         subtract(self.words()[1], 1);
@@ -217,6 +236,7 @@ const WAITING: usize = 1;
 /// Seats from this number on have never been taken.
 const TAKEN: usize = 2;
 const REFUSED: usize = 3;
+const MULTIPLEXED: usize = 4;
 const HEADER: usize = 16;
 const WORDS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(HEADER + 2 * SEATS - 1);
 const VERSION: u32 = 1;

@@ -20,6 +20,7 @@ use super::refusals::Refusals;
 use super::stream::{PeerName, Stream};
 use crate::exchange::assembler::{Assembled, Refused};
 use crate::exchange::{Assembler, ConnectionId, Ending, Exchange, Gone, Outcome, Params, Refusal, Reply, Sink};
+use crate::protocol::record;
 use crate::protocol::{self, Decoder, Error, Event, Record, Session};
 use crate::workers::Queue;
 
@@ -46,6 +47,8 @@ pub struct Connection {
     place: Option<Place>,
     /// Since when its next request has waited.
     waits_since: Option<Instant>,
+    /// Whether it has ever carried several requests at once.
+    multiplexes: bool,
     /// What of its memory counts among that of all uploads.
     counted: usize,
     /// Whether no less of it can be kept.
@@ -117,6 +120,7 @@ impl Connection {
             deferred: false,
             place: None,
             waits_since: None,
+            multiplexes: false,
             counted: 0,
             is_stored: false,
         }
@@ -171,6 +175,17 @@ impl Connection {
     pub fn begins_with(&self, ping: &Ping) -> bool {
         let mut bytes = [0; PROBE_LEN];
         self.outbox.stream().peek(&mut bytes).is_ok_and(|count| ping.begins(&bytes[..count]))
+    }
+
+    /// Whether it has ever carried several requests at once.
+    pub fn multiplexes(&self) -> bool {
+        self.multiplexes
+    }
+
+    /// Whether what was not read has the beginnings of several requests. It stays unread.
+    pub fn begins_several(&self) -> bool {
+        let mut bytes = [0; SEVERAL_LEN];
+        self.outbox.stream().peek(&mut bytes).is_ok_and(|count| record::begins_several(&bytes[..count]))
     }
 
     /// Its place among those that wait, if it has one.
@@ -341,8 +356,8 @@ impl Connection {
     }
 
     fn handle_records(&mut self, context: &mut Context<'_>) -> Result<(), End> {
-        let Self { decoder, session, assembler, ledger, names, outbox, input_left, waits_since, .. } = self;
-        let mut handler = RecordHandler { session, assembler, ledger, names, outbox, input_left, waits_since };
+        let Self { decoder, session, assembler, ledger, names, outbox, input_left, waits_since, multiplexes, .. } = self;
+        let mut handler = RecordHandler { session, assembler, ledger, names, outbox, input_left, waits_since, multiplexes };
         self.paused = loop {
             if outbox.is_full() {
                 break true;
@@ -467,6 +482,7 @@ struct RecordHandler<'a> {
     outbox: &'a Arc<Outbox>,
     input_left: &'a mut bool,
     waits_since: &'a mut Option<Instant>,
+    multiplexes: &'a mut bool,
 }
 
 impl RecordHandler<'_> {
@@ -474,6 +490,7 @@ impl RecordHandler<'_> {
         let event = self.session.handle_record(record).map_err(End::Misbehaved)?;
         if let Event::Begin { id, .. } = event {
             self.outbox.begin();
+            *self.multiplexes |= self.session.open_requests() > 1;
             self.ledger.begin(id, self.waits_since.take().unwrap_or(context.now));
         }
         match self.assembler.handle_event(event, self.session.open_requests()) {
@@ -533,6 +550,8 @@ fn take_finished(outbox: &Outbox, session: &mut Session, names: &mut Names, inpu
 
 /// A probe is shorter.
 const PROBE_LEN: usize = 4096;
+/// Two short requests are.
+const SEVERAL_LEN: usize = 8192;
 /// So that one busy connection does not keep the others waiting.
 const READS_A_TURN: usize = 16;
 /// How long a peer may take to close after the last answer.

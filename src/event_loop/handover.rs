@@ -116,7 +116,19 @@ pub enum Missing {
 impl EventLoop {
     /// Whether a request that came now had better go to another process.
     pub(super) fn is_saturated(&self) -> bool {
-        self.settings.spread && (self.queue.is_saturated() || self.saturation.stall.is_there)
+        self.may_leave() && (self.queue.is_saturated() || self.saturation.stall.is_there)
+    }
+
+    /// Whether there is a place but this process for what waits.
+    fn may_leave(&self) -> bool {
+        self.settings.spread || self.line.is_some()
+    }
+
+    /// Whether what comes now is not read. A process alone reads it as long as its workers are quick and nobody waits before it: nobody
+    /// else would be sooner.
+    fn defers(&self) -> bool {
+        let is_quick = || !self.saturation.is_noted() && !self.line.as_ref().is_some_and(Line::is_used);
+        self.is_saturated() && self.stop_at.is_none() && (self.settings.spread || !is_quick())
     }
 
     /// Workers that do not take what is queued are as good as busy: they wait for the GIL.
@@ -162,7 +174,7 @@ impl EventLoop {
     pub(super) fn relief_in(&self, now: Instant) -> Option<Duration> {
         let is_due = self.saturation.reported && !self.is_saturated();
         let relief = is_due.then(|| self.saturation.since + RELIEF + Duration::from_millis(1));
-        let stall = if self.settings.spread { self.saturation.stall.due() } else { None };
+        let stall = if self.may_leave() { self.saturation.stall.due() } else { None };
         // Whoever keeps the door meanwhile may end without a word.
         let look_around = (self.is_shut_out && self.duty == Duty::Serve).then(|| now + LOOK_AROUND);
         [relief, stall, look_around].into_iter().flatten().min().map(|due| due.saturating_duration_since(now))
@@ -198,7 +210,7 @@ impl EventLoop {
 
     /// Whether this connection is not to be read now. What is in its socket waits there, for whoever reads it in the end.
     pub(super) fn leaves_unread(&mut self, key: usize, closing: bool) -> bool {
-        let is_saturated = self.is_saturated() && self.stop_at.is_none();
+        let is_saturated = self.defers();
         let Some(connection) = self.connections.get_mut(key) else {
             return true;
         };
@@ -209,6 +221,7 @@ impl EventLoop {
         let defers = match (unread, &self.settings.ping) {
             // What comes a moment later makes an event.
             (Unread::Nothing, _) => return true,
+            (Unread::Some, _) if self.duty == Duty::Serve && waits_where_it_is(self.line.as_ref(), connection) => false,
             (Unread::Some, Some(ping)) => !connection.begins_with(ping),
             (Unread::Some, None) => true,
             (Unread::Other, _) => false,
@@ -356,6 +369,14 @@ impl EventLoop {
         }
         key
     }
+}
+
+/// Whether the requests on a connection wait here one by one: on the line it would be one that waits, whatever else comes on it.
+fn waits_where_it_is(line: Option<&Line>, connection: &Connection) -> bool {
+    let Some(line) = line.filter(|line| !line.others_have_time()) else {
+        return false;
+    };
+    connection.multiplexes() || connection.is_new() && line.is_multiplexed() || connection.begins_several()
 }
 
 /// The token of the event that a worker makes.

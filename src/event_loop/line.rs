@@ -5,6 +5,9 @@
 //! accepts, lines up what has a request on it, and turns away what comes when as many wait as may. Where no child serves, the queue
 //! process does the same, which has no worker ever.
 //!
+//! Nobody sees what comes on a connection that is on the line. So one on which several requests come at once is read where it is if nobody
+//! has time, and each of its requests waits in that process, or is turned away.
+//!
 //! ```text
 //!   door ──▶ a worker has time ───────────────────────────────▶ read, dispatched
 //!    │                                                             ▲
@@ -89,6 +92,16 @@ impl Line {
         self.seat.others_have_time()
     }
 
+    /// A connection has carried several requests at once.
+    pub fn note_multiplexing(&self) {
+        self.seat.note_multiplexing();
+    }
+
+    /// Whether a connection of the pool that has carried none yet is expected to.
+    pub fn is_multiplexed(&self) -> bool {
+        self.seat.is_multiplexed()
+    }
+
     /// A place for one more request that waits, if there may be one.
     pub fn place(&self) -> Option<Place> {
         self.seat.begin_to_wait(self.most).then(|| Place(Some(self.seat.clone())))
@@ -97,6 +110,11 @@ impl Line {
     /// Whether somebody waits in the pool, as far as is known without looking.
     pub fn somebody_waits(&self) -> bool {
         !self.is_broken && self.seat.waiting() > 0
+    }
+
+    /// Whether somebody is on the line, as far as is known without looking.
+    pub fn is_used(&self) -> bool {
+        !self.is_broken && self.seat.waiting_elsewhere() > 0
     }
 
     /// Whether there is nobody on the line, which takes a look.
@@ -232,10 +250,8 @@ impl EventLoop {
         count
     }
 
-    /// One process alone has nobody to leave them to, and keeps them itself until a worker has time.
     fn takes_from_line(&self) -> bool {
         match self.duty {
-            // `is_saturated` is only ever true where there may be others.
             Duty::Serve => !self.retiring && !self.is_saturated(),
             Duty::Refuse => true,
             Duty::Rest | Duty::Hold => false,

@@ -371,6 +371,9 @@ impl EventLoop {
             Turn::Again => self.unfinished.push(key),
             Turn::Close => return self.close(key),
         }
+        if connection.multiplexes() {
+            self.line.iter().for_each(Line::note_multiplexing);
+        }
         self.count_uploads(key);
     }
 

@@ -187,6 +187,17 @@ pub struct Record<'a> {
     pub content: &'a [u8],
 }
 
+/// Whether several requests begin in these bytes, which begin with a record and end anywhere.
+pub fn begins_several(mut bytes: &[u8]) -> bool {
+    let mut begun = 0;
+    while let Some(([_, kind, _, _, high, low, padding, _], _)) = bytes.split_first_chunk::<HEADER_LEN>() {
+        begun += usize::from(RecordType::from(*kind) == RecordType::BeginRequest);
+        let len = HEADER_LEN + usize::from(u16::from_be_bytes([*high, *low])) + usize::from(*padding);
+        bytes = bytes.get(len..).unwrap_or_default();
+    }
+    begun > 1
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

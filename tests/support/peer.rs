@@ -113,6 +113,15 @@ impl Peer {
         self.stream.write_all(bytes)
     }
 
+    /// The write side alone, for a thread that sends while another one reads.
+    #[track_caller]
+    pub fn writer(&self) -> Box<dyn Write + Send> {
+        match &self.stream {
+            Stream::Unix(stream) => Box::new(stream.try_clone().expect("a descriptor")),
+            Stream::Tcp(stream) => Box::new(stream.try_clone().expect("a descriptor")),
+        }
+    }
+
     /// Waits for the complete answer to one request, or for the end of the connection. Records of other requests are kept.
     #[track_caller]
     pub fn answer(&mut self, id: u16) -> Answer {

@@ -1,0 +1,54 @@
+//! Requests for which no worker has time: how many wait, in which order they are served, who is told 503 and how soon, and that none is
+//! lost whatever happens to the processes meanwhile. With the real binary, and behind real web servers.
+
+#![cfg(feature = "python")]
+#![allow(clippy::unwrap_used, reason = "tests may panic")]
+
+#[path = "web_servers/apache.rs"]
+#[allow(dead_code, reason = "shared with other tests")]
+mod apache;
+#[path = "waiting/crowd.rs"]
+mod crowd;
+#[path = "web_servers/digest.rs"]
+#[allow(dead_code, reason = "shared with other tests")]
+mod digest;
+#[path = "waiting/disturbances.rs"]
+mod disturbances;
+#[path = "waiting/failing.rs"]
+mod failing;
+#[path = "waiting/fronts.rs"]
+mod fronts;
+#[path = "waiting/full.rs"]
+mod full;
+#[path = "waiting/given_up.rs"]
+mod given_up;
+#[path = "clients/haproxy.rs"]
+mod haproxy;
+#[path = "waiting/hog.rs"]
+mod hog;
+#[path = "web_servers/http.rs"]
+#[allow(dead_code, reason = "shared with other tests")]
+mod http;
+#[path = "web_servers/nginx.rs"]
+mod nginx;
+#[path = "web_servers/ports.rs"]
+mod ports;
+#[path = "waiting/probes.rs"]
+mod probes;
+#[path = "waiting/queue_process.rs"]
+mod queue_process;
+#[path = "web_servers/shipped.rs"]
+#[allow(dead_code, reason = "shared with other tests")]
+mod shipped;
+#[path = "supervisor/site.rs"]
+#[allow(dead_code, reason = "shared with other tests")]
+mod site;
+#[path = "waiting/sleeping.rs"]
+mod sleeping;
+mod support;
+#[path = "web_servers/tls.rs"]
+#[allow(dead_code, reason = "shared with other tests")]
+mod tls;
+#[path = "web_servers/web_server.rs"]
+#[allow(dead_code, reason = "shared with other tests")]
+mod web_server;

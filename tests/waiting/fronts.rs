@@ -1,0 +1,100 @@
+//! Behind real web servers.
+
+use std::thread;
+use std::time::Duration;
+
+use crate::crowd::{Crowd, FOUR_BY_FOUR, How, Pool, Shape, TWO_BY_ONE};
+use crate::full::{CROWD, ROOM, expect_room_for_max_queue};
+use crate::http::Request;
+use crate::shipped::Shipped;
+use crate::site::is_root;
+use crate::support::process::wait_until;
+use crate::web_server::{WebServer, permit};
+use crate::{apache, haproxy, nginx};
+
+/// The socket of a pool, as a web server's user can reach it.
+fn socket(pool: &Pool) -> String {
+    if is_root() {
+        permit(pool.directory(), 0o755);
+    }
+    pool.directory().join("s.sock").to_str().unwrap().to_owned()
+}
+
+/// nginx with the shipped site file.
+#[track_caller]
+pub(crate) fn nginx_before(pool: &Pool) -> WebServer {
+    let file = Shipped::read("nginx/root-unix.conf").replace("/run/pyfcgid/example.sock", &socket(pool));
+    nginx::start(file, "/srv/example/public", None)
+}
+
+#[track_caller]
+fn nginx_keeping(pool: &Pool) -> WebServer {
+    let upstream = format!("upstream kept {{ server unix:{}; keepalive 300; }}\nserver {{", socket(pool));
+    let file = Shipped::read("nginx/root-unix.conf").replace("server {", &upstream);
+    let file = file
+        .replace("unix:/run/pyfcgid/example.sock", "kept")
+        .replace("include pyfcgid_params;", "include pyfcgid_params; fastcgi_keep_conn on;");
+    nginx::start(file, "/srv/example/public", None)
+}
+
+/// With threads for all.
+#[track_caller]
+fn apache_before(pool: &Pool) -> WebServer {
+    let place = format!("unix:{}|fcgi://localhost/", socket(pool));
+    let threads = "ThreadLimit 300\nThreadsPerChild 300\nMaxRequestWorkers 300\n<VirtualHost *:80>";
+    let file = Shipped::read("apache/proxypass.conf").replace("fcgi://127.0.0.1:9000/", &place);
+    apache::start(file.replace("<VirtualHost *:80>", threads), "/srv/example/public", None)
+}
+
+#[track_caller]
+fn haproxy_before(pool: &Pool, file: &'static str) -> WebServer {
+    haproxy::start(Shipped::read(file).replace("/run/pyfcgid/example.sock", &socket(pool)), 1)
+}
+
+/// A crowd of browsers, while browsers keep all workers busy.
+fn exactly_max_queue_wait(what: &str, shape: Shape, how: How, front: impl FnOnce(&Pool) -> WebServer) {
+    let what = format!("{what}, {} x {}", shape.processes, shape.threads);
+    let mut pool = Pool::start(shape, &format!("max-queue = {ROOM}\n"));
+    let mut front = front(&pool);
+    let port = front.port;
+    if how == How::Multiplexed {
+        let pairs: Vec<_> = (0..8).map(|_| thread::spawn(move || Request::get("/?warm&0.1").send(port).status)).collect();
+        pairs.into_iter().for_each(|asked| assert_eq!(asked.join().unwrap(), 200));
+    }
+    pool.occupy();
+    let ask = move |number| {
+        let answer = Request::get(format!("/?{number}&0.005")).send(port);
+        (answer.status, answer.header("Retry-After").is_some())
+    };
+    let crowd = Crowd::of_browsers(CROWD, ask, |_| thread::sleep(Duration::from_millis(3)));
+    // What one sends before another may come behind it: browsers are threads, and a web server has its own order, the more so where it
+    // spreads requests over connections that multiplex, each of which waits in one process.
+    let slack = if how == How::Multiplexed { ROOM } else { shape.workers() + 4 };
+    expect_room_for_max_queue(&what, how, pool, crowd, slack);
+    wait_until("a web server that goes on", || {
+        front.expect_running();
+        true
+    });
+}
+
+macro_rules! fronts {
+    ($($name:ident: $shape:expr, $how:expr, $front:expr;)*) => {
+        $(
+            #[test]
+            fn $name() {
+                exactly_max_queue_wait(stringify!($name), $shape, $how, $front);
+            }
+        )*
+    };
+}
+
+fronts! {
+    behind_nginx: TWO_BY_ONE, How::OneShot, nginx_before;
+    behind_nginx_four_by_four: FOUR_BY_FOUR, How::OneShot, nginx_before;
+    behind_nginx_that_keeps_connections: TWO_BY_ONE, How::Kept, nginx_keeping;
+    behind_apache: TWO_BY_ONE, How::Kept, apache_before;
+    behind_apache_four_by_four: FOUR_BY_FOUR, How::Kept, apache_before;
+    behind_haproxy: TWO_BY_ONE, How::Kept, |pool| haproxy_before(pool, "docs/clients/haproxy.cfg");
+    behind_haproxy_four_by_four: FOUR_BY_FOUR, How::Kept, |pool| haproxy_before(pool, "docs/clients/haproxy.cfg");
+    behind_haproxy_that_multiplexes: TWO_BY_ONE, How::Multiplexed, |pool| haproxy_before(pool, "docs/clients/haproxy-multiplexed.cfg");
+}

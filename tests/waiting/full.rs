@@ -1,0 +1,103 @@
+//! As many wait as may.
+
+use std::time::Duration;
+
+use crate::crowd::{Crowd, FOUR_BY_FOUR, Got, How, MULTIPLEXED, Pool, Shape, TWO_BY_ONE, disorder, tally};
+use crate::site::limit;
+use crate::support::latency::Latencies;
+use crate::support::process::wait_until;
+
+/// Within which a request is refused. Else: what tells a 503 at once from one that has waited, on a machine that does something else too.
+fn prompt() -> Duration {
+    limit(Duration::from_millis(50), Duration::from_millis(500))
+}
+
+/// Those that were refused, which were so at once and with a hint when to come back.
+#[track_caller]
+pub(crate) fn expect_refused_at_once(what: &str, got: &[Got], count: usize) {
+    assert_eq!(tally(got), [(503, count)].into(), "{what}");
+    assert!(got.iter().all(|got| got.retry_after), "{what}: a 503 without Retry-After");
+    let times: Latencies = got.iter().map(|got| got.took).collect();
+    println!("{what}: 503 after {times}");
+    assert!(times.quantile(1.0) < prompt(), "{what}: {times}");
+}
+
+fn exactly_max_queue_wait(shape: Shape, how: How) {
+    let what = format!("{} x {}, {how:?}", shape.processes, shape.threads);
+    let mut pool = Pool::start(shape, &format!("max-queue = {ROOM}\n"));
+    let connections = pool.connections(how, CROWD);
+    pool.occupy();
+    let crowd = pool.send_on(connections, how, CROWD, 0.005);
+    expect_room_for_max_queue(&what, how, pool, crowd, shape.workers());
+}
+
+/// `slack` is by how many places one may begin too early or too late, because several begin at once.
+#[track_caller]
+pub(crate) fn expect_room_for_max_queue(what: &str, how: How, mut pool: Pool, mut crowd: Crowd, slack: usize) {
+    expect_refused_at_once(what, crowd.wait_for(CROWD - ROOM), CROWD - ROOM);
+    crowd.expect_silence(Duration::from_millis(200));
+    let (status, code) = pool.status();
+    assert_eq!((status["waiting"].as_u64(), code), (Some(ROOM as u64), Some(0)), "{what}: {status:#}");
+    assert_eq!(status["refused"].as_u64(), Some((CROWD - ROOM) as u64), "{what}: {status:#}");
+    assert_eq!(pool.begun(), Vec::<usize>::new(), "{what}");
+    pool.open_gate();
+    let got = crowd.finish();
+    assert_eq!(tally(&got), [(200, ROOM), (503, CROWD - ROOM)].into(), "{what}");
+    let begun = pool.begun();
+    // What comes on different connections that multiplex may wait in different processes.
+    let apart = if how == How::Multiplexed { MULTIPLEXED } else { 1 };
+    let of_connection = |place| begun.iter().copied().filter(|number| number % apart == place).collect::<Vec<_>>();
+    let off = (0..apart).map(|place| disorder(&of_connection(place))).max().unwrap();
+    println!("{what}: off by {off} places at most");
+    assert!(off <= slack, "{what}: begun in this order: {begun:?}");
+    wait_until("nobody to wait", || pool.waiting() == 0);
+    let log = pool.wait_for_log("no longer saturated");
+    assert_eq!(log.matches("]: pool web: saturated").count(), 1, "{log}");
+    assert_eq!(log.matches("no longer saturated").count(), 1, "{log}");
+    assert!(log.contains(&format!("{} were answered 503", CROWD - ROOM)), "{log}");
+    assert!(log.contains(&format!("up to {ROOM} requests waited")), "{log}");
+    pool.end();
+}
+
+#[test]
+fn one_shot_connections_to_two_processes_with_a_worker_each() {
+    exactly_max_queue_wait(TWO_BY_ONE, How::OneShot);
+}
+
+#[test]
+fn kept_connections_to_two_processes_with_a_worker_each() {
+    exactly_max_queue_wait(TWO_BY_ONE, How::Kept);
+}
+
+#[test]
+fn multiplexed_connections_to_two_processes_with_a_worker_each() {
+    exactly_max_queue_wait(TWO_BY_ONE, How::Multiplexed);
+}
+
+#[test]
+fn one_shot_connections_to_four_processes_with_four_workers_each() {
+    exactly_max_queue_wait(FOUR_BY_FOUR, How::OneShot);
+}
+
+#[test]
+fn kept_connections_to_four_processes_with_four_workers_each() {
+    exactly_max_queue_wait(FOUR_BY_FOUR, How::Kept);
+}
+
+#[test]
+fn multiplexed_connections_to_four_processes_with_four_workers_each() {
+    exactly_max_queue_wait(FOUR_BY_FOUR, How::Multiplexed);
+}
+
+#[test]
+fn one_process_alone() {
+    exactly_max_queue_wait(Shape { processes: 1, threads: 2 }, How::OneShot);
+}
+
+#[test]
+fn multiplexed_connections_to_one_process_alone() {
+    exactly_max_queue_wait(Shape { processes: 1, threads: 2 }, How::Multiplexed);
+}
+
+pub(crate) const CROWD: usize = 200;
+pub(crate) const ROOM: usize = 50;

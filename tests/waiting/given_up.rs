@@ -1,0 +1,97 @@
+//! Requests whose browser has gone while they wait.
+
+use std::time::Duration;
+
+use crate::crowd::{How, Pool, Shape, TWO_BY_ONE};
+use crate::full::{CROWD, ROOM};
+use crate::support::process::wait_until;
+use crate::support::{Params, Peer, record};
+
+const ALONE: Shape = Shape { processes: 1, threads: 1 };
+
+/// Requests that wait and whose connections are closed are not run.
+fn are_not_run(shape: Shape) {
+    let mut pool = Pool::start(shape, "max-queue = 20\n");
+    pool.occupy();
+    let mut waiting: Vec<Peer> = (0..10)
+        .map(|number| {
+            let mut peer = pool.connect();
+            peer.send_request(1, true, &Params::get(&format!("/?{number}")), b"");
+            peer
+        })
+        .collect();
+    wait_until("all to wait", || pool.waiting() == 10);
+    // Every second one goes.
+    let mut number = 0;
+    waiting.retain(|_| {
+        number += 1;
+        number % 2 == 1
+    });
+    pool.open_gate();
+    waiting.iter_mut().for_each(|peer| drop(peer.answer(1).expect_status(200)));
+    wait_until("nobody to wait", || pool.waiting() == 0);
+    assert_eq!(pool.begun(), [0, 2, 4, 6, 8], "{}", pool.log());
+    pool.end();
+}
+
+#[test]
+fn requests_given_up_on_the_line_are_not_run() {
+    are_not_run(TWO_BY_ONE);
+}
+
+#[test]
+fn requests_given_up_on_the_line_of_one_process_are_not_run() {
+    are_not_run(ALONE);
+}
+
+/// And make room for others before a worker has time.
+fn make_room(shape: Shape) {
+    let mut pool = Pool::start(shape, &format!("max-queue = {ROOM}\n"));
+    pool.occupy();
+    let mut waiting: Vec<Peer> = (0..ROOM)
+        .map(|number| {
+            let mut peer = pool.connect();
+            peer.send_request(1, true, &Params::get(&format!("/?{number}")), b"");
+            peer
+        })
+        .collect();
+    wait_until("all to wait", || pool.waiting() == ROOM as u64);
+    pool.connect().last_request(&Params::get("/?999"), b"").expect_status(503);
+    waiting.drain(..ROOM / 2);
+    let crowd = pool.send(How::OneShot, CROWD / 20, 0.0);
+    let mut others = crowd;
+    others.expect_silence(Duration::from_millis(300));
+    pool.open_gate();
+    assert!(others.finish().iter().all(|got| got.status == 200), "{}", pool.log());
+    waiting.iter_mut().for_each(|peer| drop(peer.answer(1).expect_status(200)));
+    pool.end();
+}
+
+#[test]
+fn requests_given_up_on_a_full_line_make_room() {
+    make_room(TWO_BY_ONE);
+}
+
+#[test]
+fn requests_given_up_on_the_full_line_of_one_process_make_room() {
+    make_room(ALONE);
+}
+
+/// A web server that keeps the connection says so with a record.
+#[test]
+fn a_request_aborted_on_the_line_is_not_run() {
+    let mut pool = Pool::start(TWO_BY_ONE, "max-queue = 20\n");
+    pool.occupy();
+    let mut peer = pool.connect();
+    peer.send_request(1, true, &Params::get("/?1"), b"");
+    wait_until("it to wait", || pool.waiting() == 1);
+    peer.send(&record::abort(1));
+    let mut next = pool.connect();
+    next.send_request(1, true, &Params::get("/?2"), b"");
+    wait_until("both to wait", || pool.waiting() == 2);
+    pool.open_gate();
+    assert!(peer.answer(1).ended);
+    next.answer(1).expect_status(200);
+    assert_eq!(pool.begun(), [2], "{}", pool.log());
+    pool.end();
+}

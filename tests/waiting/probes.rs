@@ -1,0 +1,73 @@
+//! `ping-path` is answered whatever the workers do.
+
+use std::time::{Duration, Instant};
+
+use crate::crowd::{Pool, Shape, TWO_BY_ONE, status_of};
+use crate::fronts::nginx_before;
+use crate::http::Request;
+use crate::site::{Site, kill, limit, says, site_with};
+use crate::support::Params;
+use crate::support::place::write_module;
+use crate::support::process::wait_until;
+
+fn prompt() -> Duration {
+    limit(Duration::from_millis(50), Duration::from_millis(700))
+}
+
+/// Asks a few times, and fails unless each is answered at once.
+#[track_caller]
+fn expect_pings(what: &str, pool: &Pool, port: u16) {
+    let mut longest = Duration::ZERO;
+    for _ in 0..10 {
+        let started = Instant::now();
+        Request::get("/ping").send(port).expect(200);
+        pool.ask("/ping").expect_status(200);
+        longest = longest.max(started.elapsed());
+    }
+    println!("{what}: two probes took {longest:?} at most");
+    assert!(longest < prompt(), "{what}: {longest:?}");
+}
+
+fn probes_are_answered(shape: Shape) {
+    let what = format!("{} x {}", shape.processes, shape.threads);
+    let mut pool = Pool::start(shape, "ping-path = \"/ping\"\nmax-queue = 30\n");
+    let front = nginx_before(&pool);
+    expect_pings(&format!("{what}, idle"), &pool, front.port);
+    pool.occupy();
+    expect_pings(&format!("{what}, all busy"), &pool, front.port);
+    let crowd = pool.send(crate::crowd::How::OneShot, 40, 0.0);
+    wait_until("a full queue", || pool.waiting() == 30);
+    expect_pings(&format!("{what}, full"), &pool, front.port);
+    pool.open_gate();
+    crowd.finish();
+    let mut hogs: Vec<_> = (0..shape.processes).map(|_| pool.connect()).collect();
+    for hog in &mut hogs {
+        hog.send_request(1, false, &Params::get("/?hog&26"), b"");
+    }
+    wait_until("the hogs", || !pool.started("hog").is_empty());
+    expect_pings(&format!("{what}, the GIL is held"), &pool, front.port);
+    hogs.iter_mut().for_each(|hog| drop(hog.answer(1).expect_status(200)));
+    drop(front);
+    pool.end();
+}
+
+#[test]
+fn probes_are_answered_by_two_processes_whatever_they_do() {
+    probes_are_answered(TWO_BY_ONE);
+}
+
+#[test]
+fn probes_are_answered_by_one_process_whatever_it_does() {
+    probes_are_answered(Shape { processes: 1, threads: 2 });
+}
+
+#[test]
+fn probes_of_a_pool_that_fails_are_answered_503() {
+    let site = Site::start(site_with(&says("one"), "processes = 1\nping-path = \"/ping\"\n"));
+    site.ask("/ping").expect_status(200);
+    write_module(&site.directory().join("app.py"), "raise RuntimeError(\"broken\")\n");
+    kill(*site.children().first().unwrap(), "KILL");
+    wait_until("a pool that fails", || status_of(&site).0["state"] == "failing");
+    site.ask("/ping").expect_status(503);
+    site.end();
+}
