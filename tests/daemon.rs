@@ -15,6 +15,9 @@ mod handed_over;
 #[path = "web_servers/http.rs"]
 #[allow(dead_code, reason = "shared with other tests")]
 mod http;
+#[path = "supervisor/load.rs"]
+#[allow(dead_code, reason = "shared with other tests")]
+mod load;
 #[path = "daemon/mod_fcgid.rs"]
 mod mod_fcgid;
 #[path = "daemon/notify.rs"]

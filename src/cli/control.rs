@@ -14,6 +14,8 @@ use crate::config::{self, Environment};
 pub struct Control {
     /// What it shall do.
     pub action: Action,
+    /// Of which pool, if not of all.
+    pub pool: Option<String>,
     /// Where it listens.
     pub socket: PathBuf,
 }
@@ -41,9 +43,10 @@ pub enum Form {
 pub(super) fn parsers() -> [Parser; 3] {
     let json = Arg::new("json").long("json").action(ArgAction::SetTrue).help("Print it as JSON");
     [
-        parser("reload", "Load applications and settings again without losing a request, and return when the new ones serve"),
+        parser("reload", "Load applications and settings again without losing a request, and return when the new ones serve")
+            .arg(pool("Reload this pool alone: its settings and its code [default: everything]")),
         parser("stop", "Stop a running pyfcgid gracefully, and return when it has ended"),
-        parser("status", "Print how a running pyfcgid is").arg(json),
+        parser("status", "Print how a running pyfcgid is").arg(pool("Print how this pool is [default: all]")).arg(json),
     ]
 }
 
@@ -58,6 +61,16 @@ fn parser(name: &'static str, about: &'static str) -> Parser {
         .arg(file_arg())
         .arg(path("pid-file", "The PID file it was started with [env: PYFCGID_PID_FILE]"))
         .arg(path("control-socket", "The control socket it was started with [env: PYFCGID_CONTROL_SOCKET]"))
+}
+
+fn pool(help: &'static str) -> Arg {
+    Arg::new(POOL).value_name("POOL").value_parser(parse_pool).help(help)
+}
+
+/// A command is one line.
+fn parse_pool(name: &str) -> Result<String, String> {
+    let is_name = !name.is_empty() && name.len() <= MAX_POOL_LEN && !name.contains(char::is_control);
+    if is_name { Ok(name.to_owned()) } else { Err("must be the name of a pool".to_owned()) }
 }
 
 pub(super) fn parse(name: &str, matches: &ArgMatches, environment: Environment<'_>) -> Result<Control, Exit> {
@@ -76,7 +89,8 @@ pub(super) fn parse(name: &str, matches: &ArgMatches, environment: Environment<'
             config::control_socket(environment, file.as_deref())?.ok_or_else(|| nowhere(file))?
         }
     };
-    Ok(Control { action, socket })
+    let pool = if action == Action::Stop { None } else { matches.get_one::<String>(POOL).cloned() };
+    Ok(Control { action, pool, socket })
 }
 
 fn nowhere(file: Option<PathBuf>) -> Exit {
@@ -86,6 +100,9 @@ fn nowhere(file: Option<PathBuf>) -> Exit {
     })
 }
 
+const POOL: &str = "pool";
+/// A pool without a name in the file may be called after a file.
+const MAX_POOL_LEN: usize = 255;
 const GIVE: &str = "give what it was started with, --pid-file FILE or --control-socket FILE";
 const NOTES: &str = "\
 The control socket is that of --control-socket; else that of --pid-file, which is FILE.control; else what the environment and the \
@@ -111,15 +128,19 @@ mod tests {
     #[test]
     fn each_command_is_an_action() {
         let action = |args: &[&str]| run(&[args, &["--control-socket", "c"]].concat(), &[]).unwrap();
-        for (args, expected) in [
-            (&["reload"][..], Action::Reload),
-            (&["stop"], Action::Stop),
-            (&["status"], Action::Status(Form::Text)),
-            (&["status", "--json"], Action::Status(Form::Json)),
+        for (args, expected, pool) in [
+            (&["reload"][..], Action::Reload, None),
+            (&["reload", "blog"], Action::Reload, Some("blog")),
+            (&["stop"], Action::Stop, None),
+            (&["status"], Action::Status(Form::Text), None),
+            (&["status", "--json"], Action::Status(Form::Json), None),
+            (&["status", "--json", "blog"], Action::Status(Form::Json), Some("blog")),
         ] {
-            assert_eq!(action(args), Control { action: expected, socket: "c".into() });
+            assert_eq!(action(args), Control { action: expected, pool: pool.map(str::to_owned), socket: "c".into() });
         }
-        assert_eq!(run(&["stop", "--json"], &[]).unwrap_err().code, 64);
+        for wrong in [&["stop", "--json"][..], &["stop", "blog"], &["reload", ""], &["reload", "a\nb"], &["reload", "a", "b"]] {
+            assert_eq!(run(wrong, &[]).unwrap_err().code, 64, "{wrong:?}");
+        }
     }
 
     #[test]

@@ -169,6 +169,24 @@ impl Config {
         pairs.into_iter().try_for_each(|(other, pool)| other.refuse_address_of(pool))
     }
 
+    /// This one, in which the pool of that name is as `other` has it; none if it has none.
+    ///
+    /// # Errors
+    /// When it listens where another pool or the control socket does.
+    pub fn with_pool_of(&self, other: &Self, name: &str) -> Result<Option<Self>, Error> {
+        let Some(pool) = other.pools.iter().find(|pool| pool.name == name) else {
+            return Ok(None);
+        };
+        let mut merged = self.clone();
+        match merged.pools.iter_mut().find(|pool| pool.name == name) {
+            Some(place) => *place = pool.clone(),
+            None => merged.pools.push(pool.clone()),
+        }
+        merged.check_addresses()?;
+        merged.check_control_socket()?;
+        Ok(Some(merged))
+    }
+
     /// Nobody listens where commands come in.
     fn check_control_socket(&self) -> Result<(), Error> {
         let Some(path) = self.control_socket.as_ref() else {

@@ -15,9 +15,9 @@ use crate::sys::terminal;
 
 /// Returns the exit code: the one that is sent, 71 if the supervisor can't be reached or goes away, but 0 for a stop of what does not
 /// run, and 3 for the status of it, as init scripts have it.
-pub fn run(wish: Wish, socket: &Path, out: &mut impl Write, err: &mut impl Write) -> u8 {
+pub fn run(wish: &Wish, socket: &Path, out: &mut impl Write, err: &mut impl Write) -> u8 {
     let stream = UnixStream::connect(socket).and_then(|mut stream| {
-        stream.write_all(format!("{}\n", wish.as_str()).as_bytes())?;
+        stream.write_all(format!("{}\n", wish.line()).as_bytes())?;
         Ok(stream)
     });
     let stream = match stream {
@@ -35,7 +35,7 @@ pub fn run(wish: Wish, socket: &Path, out: &mut impl Write, err: &mut impl Write
             say(err, &format!("pyfcgid: {reason} (control socket {})", socket.display()));
             return match wish {
                 Wish::Stop if is_down => 0,
-                Wish::Status | Wish::StatusJson if is_down => NOT_RUNNING,
+                Wish::Status(_) | Wish::StatusJson(_) if is_down => NOT_RUNNING,
                 _ => EX_OSERR,
             };
         }
@@ -50,7 +50,7 @@ pub fn run(wish: Wish, socket: &Path, out: &mut impl Write, err: &mut impl Write
             _ => {}
         }
     }
-    if wish == Wish::Stop && code.is_none_or(|code| code == 0) {
+    if *wish == Wish::Stop && code.is_none_or(|code| code == 0) {
         end.iter().for_each(wait_for);
         return 0;
     }

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use crate::cli::{self, Action, Command, Control, Form};
 use crate::client;
 use crate::config::Config;
-use crate::supervisor::Wish;
+use crate::supervisor::{Scope, Wish};
 use crate::sys::identity::Identity;
 use crate::sys::{signal, terminal};
 
@@ -51,13 +51,14 @@ fn print(exit: &cli::Exit) -> u8 {
 }
 
 fn speak(control: &Control) -> u8 {
+    let scope = control.pool.clone().map_or(Scope::Process, Scope::Pool);
     let wish = match control.action {
-        Action::Reload => Wish::Reload,
+        Action::Reload => Wish::Reload(scope),
         Action::Stop => Wish::Stop,
-        Action::Status(Form::Text) => Wish::Status,
-        Action::Status(Form::Json) => Wish::StatusJson,
+        Action::Status(Form::Text) => Wish::Status(scope),
+        Action::Status(Form::Json) => Wish::StatusJson(scope),
     };
-    control::run(wish, &control.socket, &mut io::stdout().lock(), &mut io::stderr().lock())
+    control::run(&wish, &control.socket, &mut io::stdout().lock(), &mut io::stderr().lock())
 }
 
 fn warnings(config: &Config) -> Vec<String> {

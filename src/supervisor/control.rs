@@ -9,38 +9,83 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use crate::config::EX_USAGE;
+use crate::config::{self, EX_USAGE};
 use crate::listener::{Access, BindError, Listener, Patience};
 use crate::sys;
 use crate::sys::process::{EX_OSERR, is_out_of_files};
 
 /// What a client asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Wish {
     /// `pyfcgid reload`.
-    Reload,
+    Reload(Scope),
     /// `pyfcgid stop`.
     Stop,
     /// `pyfcgid status`.
-    Status,
+    Status(Scope),
     /// `pyfcgid status --json`.
-    StatusJson,
+    StatusJson(Scope),
+}
+
+/// Which pools are meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// All of them, and what is of the whole process.
+    Process,
+    /// The one of this name.
+    Pool(String),
+}
+
+impl Scope {
+    /// Whether this pool is meant.
+    pub fn has(&self, pool: &str) -> bool {
+        match self {
+            Self::Process => true,
+            Self::Pool(name) => name == pool,
+        }
+    }
+
+    fn line(&self, word: &str) -> String {
+        match self {
+            Self::Process => word.to_owned(),
+            Self::Pool(name) => format!("{word} pool {name}"),
+        }
+    }
 }
 
 impl Wish {
     /// Its line.
-    pub fn as_str(self) -> &'static str {
+    pub fn line(&self) -> String {
         match self {
-            Self::Reload => "reload",
-            Self::Stop => "stop",
-            Self::Status => "status",
-            Self::StatusJson => "status json",
+            Self::Reload(scope) => scope.line(RELOAD),
+            Self::Stop => STOP.to_owned(),
+            Self::Status(scope) => scope.line(STATUS),
+            Self::StatusJson(scope) => scope.line(STATUS_JSON),
         }
     }
 
     fn parse(line: &str) -> Option<Self> {
-        [Self::Reload, Self::Stop, Self::Status, Self::StatusJson].into_iter().find(|wish| wish.as_str() == line.trim_end())
+        let (word, scope) = match line.split_once(" pool ") {
+            Some((word, name)) => (word, Scope::Pool(name.to_owned())),
+            None => (line, Scope::Process),
+        };
+        match (word, scope) {
+            (RELOAD, scope) => Some(Self::Reload(scope)),
+            (STOP, Scope::Process) => Some(Self::Stop),
+            (STATUS, scope) => Some(Self::Status(scope)),
+            (STATUS_JSON, scope) => Some(Self::StatusJson(scope)),
+            _ => None,
+        }
     }
+}
+
+/// What is wrong with the name of a pool that is not among these.
+pub fn no_such_pool<'a>(name: &str, pools: impl Iterator<Item = &'a str> + Clone) -> String {
+    let advice = match config::nearest(name, pools.clone()) {
+        Some(meant) => format!("did you mean {meant}?"),
+        None => format!("they are {}", pools.collect::<Vec<_>>().join(", ")),
+    };
+    format!("there is no pool {name}: {advice}")
 }
 
 /// A listening control socket with its clients.
@@ -123,7 +168,7 @@ impl ControlSocket {
         for mut client in std::mem::take(&mut self.clients) {
             match client.read() {
                 Ok(None) => self.clients.push(client),
-                Ok(Some(line)) => match Wish::parse(&line) {
+                Ok(Some(line)) => match Wish::parse(line.trim_end()) {
                     Some(wish) => wishes.push((client, wish)),
                     None => client.end(EX_USAGE, "pyfcgid: this is not known here: is the running pyfcgid an older one?"),
                 },
@@ -207,4 +252,41 @@ const MOST_AT_ONCE: usize = 32;
 /// How long a client may take for its line.
 const PATIENCE: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_secs(1);
-const MAX_LINE_LEN: usize = 64;
+/// More than a word and the longest file name, which a pool may be called after.
+const MAX_LINE_LEN: usize = 512;
+const RELOAD: &str = "reload";
+const STOP: &str = "stop";
+const STATUS: &str = "status";
+const STATUS_JSON: &str = "status json";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wish_is_read_as_it_was_written_and_nothing_else_is() {
+        let pool = || Scope::Pool("a pool b".to_owned());
+        let wishes = [
+            Wish::Reload(Scope::Process),
+            Wish::Reload(pool()),
+            Wish::Stop,
+            Wish::Status(Scope::Process),
+            Wish::Status(pool()),
+            Wish::StatusJson(Scope::Process),
+            Wish::StatusJson(pool()),
+        ];
+        for wish in wishes {
+            assert_eq!(Wish::parse(&wish.line()), Some(wish));
+        }
+        for line in ["", "stop pool web", "reload web", "status xml", "reload\nstop"] {
+            assert_eq!(Wish::parse(line), None, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_pool_that_there_is_not_is_told_with_those_that_there_are() {
+        let pools = ["blog", "shop"];
+        assert_eq!(no_such_pool("blgo", pools.into_iter()), "there is no pool blgo: did you mean blog?");
+        assert_eq!(no_such_pool("wiki", pools.into_iter()), "there is no pool wiki: they are blog, shop");
+    }
+}

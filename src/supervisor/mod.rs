@@ -3,6 +3,7 @@
 //! One thread, and never Python: a fork must not meet either. Owns the listening sockets, so that no reload closes one. Blocks only
 //! in `poll`. What a child does, and how the configuration is read, it leaves to a [`Program`].
 
+use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
@@ -32,7 +33,7 @@ mod status;
 mod strangers;
 
 pub use children::{Failure, Stop};
-pub use control::{Client, ControlSocket, Wish};
+pub use control::{Client, ControlSocket, Scope, Wish};
 pub use process::ChildEnds;
 pub use reexec::{Inheritance, Successor};
 
@@ -44,7 +45,7 @@ use reexec::Trial;
 use rehearsal::{Findings, Owner};
 use reload::Reload;
 use sockets::{Sockets, Ties};
-use status::Asked;
+use status::{Asked, Form};
 
 /// What a child keeps of its parent: numbers of descriptors, and the ends of its own channels.
 #[derive(Debug)]
@@ -122,8 +123,8 @@ pub struct Supervisor<'a> {
     /// Why the start has failed, if it has.
     failure: Option<Failure>,
     reload: Option<Reload>,
-    /// Who wants a reload after the one that is running.
-    next_reload: Option<Vec<Client>>,
+    /// What is to be reloaded after what is, in this order, and who waits for it. Invariant: nothing twice.
+    next_reloads: VecDeque<(Scope, Vec<Client>)>,
     trial: Option<Trial>,
     asked: Vec<Asked>,
     stopping: Vec<Client>,
@@ -203,7 +204,7 @@ impl<'a> Supervisor<'a> {
             phase: Phase::Starting,
             failure: None,
             reload: None,
-            next_reload: None,
+            next_reloads: VecDeque::new(),
             trial: None,
             asked: Vec::new(),
             stopping: Vec::new(),
@@ -404,7 +405,7 @@ impl<'a> Supervisor<'a> {
                 CHILD => self.pools.iter_mut().for_each(|pool| pool.listen(now)),
                 GRACEFUL => self.stop(Stop::Gracefully),
                 QUICK => self.stop(Stop::Now),
-                RELOAD => self.want_reload(None),
+                RELOAD => self.want_reload(Scope::Process, None),
                 REOPEN => {
                     log::info!("reopening the logs");
                     logging::reopen();
@@ -423,14 +424,15 @@ impl<'a> Supervisor<'a> {
         let wishes = self.control.as_mut().map(|control| control.handle(now)).unwrap_or_default();
         for (client, wish) in wishes {
             match wish {
-                Wish::Reload => self.want_reload(Some(client)),
+                Wish::Reload(scope) => self.want_reload(scope, Some(client)),
                 Wish::Stop => {
                     admit(client, &mut self.stopping);
                     if !matches!(self.phase, Phase::Stopping(_)) {
                         self.stop(Stop::Gracefully);
                     }
                 }
-                Wish::Status | Wish::StatusJson => self.ask(client, wish == Wish::StatusJson),
+                Wish::Status(scope) => self.ask(client, scope, Form::Text),
+                Wish::StatusJson(scope) => self.ask(client, scope, Form::Json),
             }
         }
     }

@@ -14,7 +14,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::control::ControlSocket;
+use super::control::{ControlSocket, Scope};
 use super::pool::{RunningPool, Service};
 use super::process::{Descriptors, Process};
 use super::rehearsal::Owner;
@@ -215,7 +215,7 @@ impl<'a> Supervisor<'a> {
             supervisor.adopt(legacy, inheritance.link, now)?;
         }
         log::info!("this is pyfcgid {}, in the place of the program before", env!("CARGO_PKG_VERSION"));
-        supervisor.want_reload(None);
+        supervisor.want_reload(Scope::Process, None);
         Ok(supervisor)
     }
 

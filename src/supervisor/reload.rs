@@ -1,4 +1,4 @@
-//! A reload, over all pools: everything is prepared and tried before anything is changed, and all pools change or none.
+//! A reload, of all pools or of one: everything is prepared and tried before anything is changed, and all of these pools change or none.
 //!
 //! ```text
 //!   begin ───▶ Reading ─────────▶ Trying ───────────────────▶ Rolling ─────────────▶ (over)
@@ -14,6 +14,8 @@
 //!
 //! What is prepared is open, but not used: sockets on which only the children that are tried listen, and which go with them, a log to
 //! which nobody writes. A child that is replaced meanwhile gets the settings that serve.
+//!
+//! The reload of one pool is one with a configuration in which that pool alone is new, and everything else is as it serves.
 
 use std::collections::BTreeSet;
 use std::os::fd::RawFd;
@@ -21,12 +23,12 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use super::children::{Failure, Outcome, Stop};
-use super::control::{Client, ControlSocket, admit};
+use super::control::{Client, ControlSocket, Scope, admit, no_such_pool};
 use super::pool::{RunningPool, Service};
 use super::rehearsal::{Findings, Rehearsal, fingerprint};
 use super::sockets::{Sockets, Ties, addresses_of, owner_of};
 use super::{Phase, Supervisor, raise_open_files, ties};
-use crate::config::{self, Config, ListenAddress};
+use crate::config::{self, Config, EX_USAGE, ListenAddress};
 use crate::listener::{BindError, Patience};
 use crate::logging::{self, with_causes};
 use crate::sys::process::EX_OSERR;
@@ -34,7 +36,9 @@ use crate::sys::process::EX_OSERR;
 /// A reload that goes on.
 #[derive(Debug)]
 pub struct Reload {
+    scope: Scope,
     clients: Vec<Client>,
+    begun: Instant,
     stage: Stage,
     /// Pools that have not said yet what came of the stage.
     open: BTreeSet<String>,
@@ -86,15 +90,21 @@ impl Reload {
 
 impl Supervisor<'_> {
     /// Somebody, or a signal, wants a reload. One that comes while another is running has a run of its own afterwards.
-    pub(super) fn want_reload(&mut self, client: Option<Client>) {
+    pub(super) fn want_reload(&mut self, scope: Scope, client: Option<Client>) {
         if matches!(self.phase, Phase::Stopping(_)) {
             if let Some(client) = client {
                 client.end(EX_OSERR, "pyfcgid is stopping");
             }
             return;
         }
-        let waiting = self.next_reload.get_or_insert_default();
-        client.into_iter().for_each(|client| admit(client, waiting));
+        let index = self.next_reloads.iter().position(|(waiting, _)| *waiting == scope);
+        match (index, client) {
+            (Some(index), client) => client.into_iter().for_each(|client| admit(client, &mut self.next_reloads[index].1)),
+            (None, Some(client)) if self.next_reloads.len() >= MOST_WAITING => {
+                client.end(EX_OSERR, "pyfcgid: too many reloads wait already");
+            }
+            (None, client) => self.next_reloads.push_back((scope, client.into_iter().collect())),
+        }
         self.begin_next_reload();
     }
 
@@ -102,37 +112,54 @@ impl Supervisor<'_> {
         let is_free = self.reload.is_none() && self.phase == Phase::Running;
         if is_free
             && self.pools.iter().all(|pool| pool.children().is_steady())
-            && let Some(clients) = self.next_reload.take()
+            && let Some((scope, clients)) = self.next_reloads.pop_front()
         {
-            self.begin_reload(clients);
+            self.begin_reload(scope, clients);
         }
     }
 
-    fn begin_reload(&mut self, clients: Vec<Client>) {
-        log::info!("reloading");
+    fn begin_reload(&mut self, scope: Scope, clients: Vec<Client>) {
+        log::info!("reloading{}", of(&scope));
         self.restore_control();
         self.manager.reloading("reloading");
-        match Rehearsal::begin(|| self.look_up()) {
+        match Rehearsal::begin(|| self.look_up(&scope)) {
             Ok(rehearsal) => {
                 let (stage, open, failures) = (Stage::Reading(rehearsal), BTreeSet::new(), Vec::new());
-                self.reload = Some(Reload { clients, stage, open, failures });
+                self.reload = Some(Reload { scope, clients, begun: Instant::now(), stage, open, failures });
             }
             Err(error) => self.refuse_reload(clients, &Failure { code: EX_OSERR, text: error.to_string() }),
         }
     }
 
     fn refuse_reload(&mut self, clients: Vec<Client>, failure: &Failure) {
-        self.end_reload(clients, failure.code, &format!("{REFUSED}\n{}", failure.text.trim_end()));
+        self.end_reload(clients, Err((failure.code, format!("{REFUSED}\n{}", failure.text.trim_end()))));
+    }
+
+    /// The configuration that is to serve.
+    fn read_wanted(&self, scope: &Scope) -> Result<Config, Failure> {
+        let config = self.program.read_config()?;
+        let Scope::Pool(name) = scope else {
+            return Ok(config);
+        };
+        let merged = self.config.with_pool_of(&config, name).map_err(|error| wrong(error.exit_code(), error.to_string()))?;
+        merged.ok_or_else(|| {
+            let text = if self.config.pools.iter().any(|pool| pool.name == *name) {
+                format!("pool {name} is not in the configuration any more: a reload of everything ends it")
+            } else {
+                no_such_pool(name, config.pools.iter().map(|pool| pool.name.as_str()))
+            };
+            wrong(EX_USAGE, text)
+        })
     }
 
     /// What may take long, in a process of its own. Addresses that are there already are not asked for.
-    fn look_up(&self) -> Result<Findings, Failure> {
-        let config = self.program.read_config()?;
+    fn look_up(&self, scope: &Scope) -> Result<Findings, Failure> {
+        let config = self.read_wanted(scope)?;
         self.program.validate(&config)?;
-        let bind_error = |error: BindError| Failure { code: EX_OSERR, text: with_causes(&error) };
+        let bind_error = |error: BindError| wrong(EX_OSERR, with_causes(&error));
         let mut findings = Findings { fingerprint: fingerprint(&config), ..Findings::default() };
         let known = self.known_sockets();
-        for settings in &config.pools {
+        for settings in config.pools.iter().filter(|settings| scope.has(&settings.name)) {
             findings.owners.insert(settings.name.clone(), owner_of(settings).map_err(bind_error)?);
             for address in settings.listen.iter().filter(|address| !known.has(address)) {
                 if let ListenAddress::Tcp { host, port } = address
@@ -159,10 +186,12 @@ impl Supervisor<'_> {
         let Some(result) = rehearsal.result(now) else {
             return;
         };
-        let clients = self.reload.take().map(|reload| reload.clients).unwrap_or_default();
-        match result.and_then(|findings| self.prepare(&findings)) {
-            Ok((prepared, pools)) => self.try_pools(clients, prepared, pools),
-            Err(failure) => self.refuse_reload(clients, &failure),
+        let Some(reload) = self.reload.take() else {
+            return;
+        };
+        match result.and_then(|findings| self.prepare(&reload.scope, &findings)) {
+            Ok((prepared, pools)) => self.try_pools(reload, prepared, pools),
+            Err(failure) => self.refuse_reload(reload.clients, &failure),
         }
     }
 
@@ -182,11 +211,10 @@ impl Supervisor<'_> {
     }
 
     /// Everything that can fail, without changing anything.
-    fn prepare(&self, findings: &Findings) -> Result<(Prepared, Vec<PreparedPool>), Failure> {
-        let config = Rc::new(self.program.read_config()?);
+    fn prepare(&self, scope: &Scope, findings: &Findings) -> Result<(Prepared, Vec<PreparedPool>), Failure> {
+        let config = Rc::new(self.read_wanted(scope)?);
         if fingerprint(&config) != findings.fingerprint {
-            let text = "the configuration has changed while it was read: reload again".to_owned();
-            return Err(Failure { code: EX_OSERR, text });
+            return Err(wrong(EX_OSERR, "the configuration has changed while it was read: reload again".to_owned()));
         }
         let known = self.known_sockets();
         let prepare_pool = |settings: &config::Pool| {
@@ -196,22 +224,23 @@ impl Supervisor<'_> {
             let service = Service { settings: settings.clone(), config: Rc::clone(&config), owner };
             Ok(PreparedPool { service, sockets, ties: is_new.then(ties).transpose()? })
         };
-        let pools = config.pools.iter().map(prepare_pool).collect::<Result<Vec<_>, BindError>>();
-        let pools = pools.map_err(|error| Failure { code: EX_OSERR, text: with_causes(&error) })?;
+        let wanted = config.pools.iter().filter(|settings| scope.has(&settings.name));
+        let pools = wanted.map(prepare_pool).collect::<Result<Vec<_>, BindError>>();
+        let pools = pools.map_err(|error| wrong(EX_OSERR, with_causes(&error)))?;
         let log = self.program.open_log(&config)?;
         Ok((Prepared { config, log }, pools))
     }
 
-    fn try_pools(&mut self, clients: Vec<Client>, prepared: Prepared, pools: Vec<PreparedPool>) {
+    fn try_pools(&mut self, reload: Reload, prepared: Prepared, pools: Vec<PreparedPool>) {
         let now = Instant::now();
-        let open = names(&prepared.config);
+        let open = names(&prepared.config, &reload.scope);
         for PreparedPool { service, sockets, ties } in pools {
             match self.pools.iter_mut().find(|pool| pool.name() == service.settings.name) {
                 Some(pool) => pool.reload(service, sockets, now),
                 None => self.pools.extend(ties.map(|ties| RunningPool::new(service, sockets, ties, now))),
             }
         }
-        self.reload = Some(Reload { clients, stage: Stage::Trying(prepared), open, failures: Vec::new() });
+        self.reload = Some(Reload { stage: Stage::Trying(prepared), open, ..reload });
     }
 
     /// Every pool's first child is ready: from here on it is the new configuration that serves.
@@ -262,7 +291,7 @@ impl Supervisor<'_> {
         };
         match (std::mem::replace(&mut reload.stage, Stage::Rolling), reload.open.is_empty(), reload.failures.is_empty()) {
             (Stage::Trying(prepared), true, true) => {
-                reload.open = names(&prepared.config);
+                reload.open = names(&prepared.config, &reload.scope);
                 self.commit(prepared);
             }
             (Stage::Trying(prepared), _, false) => {
@@ -284,19 +313,35 @@ impl Supervisor<'_> {
             self.pools.iter_mut().for_each(|pool| pool.abandon(now));
         }
         self.stop_pools_of_no_configuration();
-        self.end_reload(reload.clients, code, &text);
+        let seconds = reload.begun.elapsed().as_secs_f64();
+        let what = match &reload.scope {
+            Scope::Pool(name) => format!("pool {name}"),
+            Scope::Process if self.config.pools.len() == 1 => "1 pool".to_owned(),
+            Scope::Process => format!("{} pools", self.config.pools.len()),
+        };
+        if code == 0 {
+            log::info!("reloaded{}", of(&reload.scope));
+        }
+        let result = if code == 0 { Ok(format!("reloaded {what} in {seconds:.1} s")) } else { Err((code, text)) };
+        self.end_reload(reload.clients, result);
     }
 
-    fn end_reload(&mut self, clients: Vec<Client>, code: u8, text: &str) {
-        if code == 0 {
-            log::info!("reloaded");
-            self.manager.ready("serving");
-        } else {
-            log::error!("{text}");
-            self.manager.ready("serving; the last reload has failed");
+    /// Tells what was done, or the exit code and why not.
+    fn end_reload(&mut self, clients: Vec<Client>, result: Result<String, (u8, String)>) {
+        match result {
+            Ok(done) => {
+                self.manager.ready("serving");
+                for mut client in clients {
+                    client.say(&done);
+                    client.end(0, "");
+                }
+            }
+            Err((code, text)) => {
+                log::error!("{text}");
+                self.manager.ready("serving; the last reload has failed");
+                clients.into_iter().for_each(|client| client.end(code, &format!("pyfcgid: {text}")));
+            }
         }
-        let text = if code == 0 { String::new() } else { format!("pyfcgid: {text}") };
-        clients.into_iter().for_each(|client| client.end(code, &text));
     }
 
     /// Those that the new configuration has not: only now, since what is to be in their place might not have come up. And those that
@@ -309,7 +354,7 @@ impl Supervisor<'_> {
 
     pub(super) fn end_reload_by_stop(&mut self) {
         let running = self.reload.take().map(|reload| reload.clients).unwrap_or_default();
-        let waiting = self.next_reload.take().unwrap_or_default();
+        let waiting = std::mem::take(&mut self.next_reloads).into_iter().flat_map(|(_, clients)| clients);
         running.into_iter().chain(waiting).for_each(|client| client.end(EX_OSERR, "pyfcgid was stopped meanwhile"));
     }
 }
@@ -322,8 +367,22 @@ struct PreparedPool {
     ties: Option<Ties>,
 }
 
-fn names(config: &Config) -> BTreeSet<String> {
-    config.pools.iter().map(|settings| settings.name.clone()).collect()
+fn names(config: &Config, scope: &Scope) -> BTreeSet<String> {
+    config.pools.iter().map(|settings| settings.name.clone()).filter(|name| scope.has(name)).collect()
 }
 
+/// For the log.
+fn of(scope: &Scope) -> String {
+    match scope {
+        Scope::Process => String::new(),
+        Scope::Pool(name) => format!(" pool {name}"),
+    }
+}
+
+fn wrong(code: u8, text: String) -> Failure {
+    Failure { code, text }
+}
+
+/// Reloads of different pools.
+const MOST_WAITING: usize = 64;
 const REFUSED: &str = "not reloaded; what ran before runs on";

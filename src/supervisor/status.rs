@@ -5,9 +5,10 @@ use std::time::{Duration, Instant};
 
 use super::Supervisor;
 use super::children::{ChildId, Condition, Failing};
-use super::control::Client;
+use super::control::{Client, Scope, no_such_pool};
 use super::pool::RunningPool;
 use super::process::Process;
+use crate::config::EX_USAGE;
 use crate::link::Numbers;
 use crate::sys::process::EX_OSERR;
 use crate::sys::terminal;
@@ -16,8 +17,18 @@ use crate::sys::terminal;
 #[derive(Debug)]
 pub struct Asked {
     client: Client,
-    json: bool,
+    scope: Scope,
+    form: Form,
     deadline: Instant,
+}
+
+/// The form of the answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
 }
 
 impl Asked {
@@ -28,12 +39,18 @@ impl Asked {
 }
 
 impl Supervisor<'_> {
-    pub(super) fn ask(&mut self, client: Client, json: bool) {
+    pub(super) fn ask(&mut self, client: Client, scope: Scope, form: Form) {
+        let names = self.pools.iter().map(RunningPool::name);
+        if let Scope::Pool(name) = &scope
+            && !names.clone().any(|pool| pool == name)
+        {
+            return client.end(EX_USAGE, &format!("pyfcgid: {}", no_such_pool(name, names)));
+        }
         if self.asked.len() >= MOST_WAITING {
             return client.end(EX_OSERR, "pyfcgid: too many wait for the status already");
         }
         self.pools.iter_mut().for_each(RunningPool::count);
-        self.asked.push(Asked { client, json, deadline: Instant::now() + PATIENCE });
+        self.asked.push(Asked { client, scope, form, deadline: Instant::now() + PATIENCE });
     }
 
     /// Answers when every child that serves has said its numbers since it was asked, or when they have had their time.
@@ -45,26 +62,24 @@ impl Supervisor<'_> {
         let (ready, waiting): (Vec<_>, Vec<_>) =
             std::mem::take(&mut self.asked).into_iter().partition(|asked| all_known || asked.deadline <= now);
         self.asked = waiting;
-        for Asked { mut client, json, .. } in ready {
-            client.say(&if json { self.json(now) } else { self.text(now) });
-            client.end(self.health(), "");
+        for Asked { mut client, scope, form, .. } in ready {
+            let pools: Vec<&RunningPool> = self.pools.iter().filter(|pool| scope.has(pool.name())).collect();
+            client.say(&match form {
+                Form::Text => self.text(&pools, now),
+                Form::Json => self.json(&pools, now),
+            });
+            client.end(health(&pools), "");
         }
     }
 
-    /// The exit code.
-    fn health(&self) -> u8 {
-        let serves = |pool: &RunningPool| matches!(pool.children().condition(), Condition::Serving | Condition::Sleeping);
-        if self.pools.iter().all(serves) { 0 } else { EX_NOT_SERVING }
-    }
-
-    fn text(&self, now: Instant) -> String {
+    fn text(&self, pools: &[&RunningPool], now: Instant) -> String {
         let mut text = format!(
             "pyfcgid {}, process {}, up {}\n",
             env!("CARGO_PKG_VERSION"),
             std::process::id(),
             Span(now.duration_since(self.started))
         );
-        for pool in &self.pools {
+        for pool in pools {
             let listens = pool.sockets().names().join(", ");
             let wanted = pool.children().wanted();
             let (name, condition) = (pool.name(), condition_word(pool));
@@ -80,8 +95,8 @@ impl Supervisor<'_> {
         text
     }
 
-    fn json(&self, now: Instant) -> String {
-        let pools: Vec<String> = self.pools.iter().map(|pool| pool_json(pool, now)).collect();
+    fn json(&self, pools: &[&RunningPool], now: Instant) -> String {
+        let pools: Vec<String> = pools.iter().map(|pool| pool_json(pool, now)).collect();
         format!(
             "{{\"version\":\"{}\",\"pid\":{},\"uptime\":{},\"pools\":[{}]}}",
             env!("CARGO_PKG_VERSION"),
@@ -90,6 +105,12 @@ impl Supervisor<'_> {
             pools.join(",")
         )
     }
+}
+
+/// The exit code.
+fn health(pools: &[&RunningPool]) -> u8 {
+    let serves = |pool: &&RunningPool| matches!(pool.children().condition(), Condition::Serving | Condition::Sleeping);
+    if pools.iter().all(serves) { 0 } else { EX_NOT_SERVING }
 }
 
 fn condition_word(pool: &RunningPool) -> &'static str {

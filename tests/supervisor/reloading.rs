@@ -390,3 +390,104 @@ fn a_reload_while_another_runs_is_done_after_it() {
     assert_eq!(site.log().matches("]: reloaded\n").count(), 2);
     site.end();
 }
+
+/// Two pools whose modules say their names.
+fn two_pools() -> (Site, String) {
+    let toml = format!("{}{}", pool("blog", "s.sock"), pool("shop", "t.sock"));
+    (pools(&toml, &["blog", "shop"]), format!("{PID_FILE}{toml}"))
+}
+
+fn pids_of(site: &Site, pool: &str) -> Vec<u64> {
+    let ended = site.control(&format!("status --json {pool}")).expect_code(0);
+    let status: serde_json::Value = serde_json::from_str(&ended.out).unwrap();
+    let [status] = status["pools"].as_array().unwrap().as_slice() else { panic!("{status}") };
+    assert_eq!(status["name"], pool);
+    status["children"].as_array().unwrap().iter().map(|child| child["pid"].as_u64().unwrap()).collect()
+}
+
+#[test]
+fn a_reload_of_one_pool_changes_its_settings_and_code_and_nothing_else() {
+    let (site, toml) = two_pools();
+    let (blog, shop) = (pids_of(&site, "blog"), pids_of(&site, "shop"));
+    for name in ["blog", "shop"] {
+        fs::write(site.directory().join(format!("{name}.py")), says("new")).unwrap();
+    }
+    // All of it is new, and only what is the blog's is looked at.
+    let changed = toml.replace("s.sock", "b.sock").replace("t.sock", "u.sock").replace("site.pid", "other.pid");
+    write_config(
+        site.directory(),
+        &format!("log-level = \"error\"\n{changed}\n[pool.wiki]\napp = \"no-such.py\"\nlisten = \":1\"\n"),
+    );
+    let ended = site.control("reload blog --pid-file site.pid").expect_code(0);
+    assert!(
+        ended.out.starts_with("reloaded pool blog in ") && ended.out.ends_with(" s\n") && ended.err.is_empty(),
+        "{ended:?}"
+    );
+    site.wait_for_log("reloaded pool blog");
+    assert_eq!(body_at(&site.directory().join("b.sock")), "new");
+    assert!(!site.directory().join("s.sock").exists());
+    assert_eq!(body_at(&site.directory().join("t.sock")), "shop");
+    write_config(site.directory(), &toml);
+    assert!(pids_of(&site, "blog").iter().all(|pid| !blog.contains(pid)));
+    assert_eq!(pids_of(&site, "shop"), shop);
+    let ended = site.control("reload").expect_code(0);
+    assert!(ended.out.starts_with("reloaded 2 pools in "), "{ended:?}");
+    assert_eq!(body_at(&site.directory().join("t.sock")), "new");
+    site.end();
+}
+
+#[test]
+fn a_broken_deploy_of_one_pool_is_told_and_all_serve_on() {
+    let (site, _) = two_pools();
+    let before = site.children();
+    fs::write(site.directory().join("blog.py"), "import a_module_that_does_not_exist\n").unwrap();
+    let ended = site.control("reload blog");
+    expect_refused(&site, &ended, 70, &["pool blog", "ModuleNotFoundError"]);
+    wait_until("the end of the child that was tried", || site.children() == before);
+    // What is wrong with another pool's code is not looked at.
+    site.control("reload shop").expect_code(0);
+    assert_eq!(
+        (body_at(&site.directory().join("s.sock")), body_at(&site.directory().join("t.sock"))),
+        ("blog".into(), "shop".into())
+    );
+    site.end();
+}
+
+#[test]
+fn a_pool_is_added_by_its_name_and_one_that_there_is_not_is_told() {
+    let (site, toml) = two_pools();
+    let ended = site.control("reload blgo");
+    expect_refused(&site, &ended, 64, &["there is no pool blgo: did you mean blog?"]);
+    let ended = site.control("status blgo").expect_code(64);
+    assert_eq!((ended.out.as_str(), ended.err.as_str()), ("", "pyfcgid: there is no pool blgo: did you mean blog?\n"));
+    let ended = site.control("status shop").expect_code(0);
+    assert!(ended.out.contains("pool shop: serving") && !ended.out.contains("blog"), "{ended:?}");
+    fs::write(site.directory().join("wiki.py"), says("wiki")).unwrap();
+    // Where the shop listens until it is reloaded, too.
+    write_config(site.directory(), &format!("{}{}", toml.replace("t.sock", "u.sock"), pool("wiki", "t.sock")));
+    expect_refused(&site, &site.control("reload wiki"), 78, &["t.sock"]);
+    write_config(site.directory(), &format!("{toml}{}", pool("wiki", "w.sock")));
+    site.control("reload wiki").expect_code(0);
+    assert_eq!(body_at(&site.directory().join("w.sock")), "wiki");
+    write_config(site.directory(), &toml);
+    expect_refused(&site, &site.control("reload wiki"), 64, &["pool wiki is not in the configuration any more"]);
+    assert_eq!(body_at(&site.directory().join("w.sock")), "wiki");
+    site.control("reload").expect_code(0);
+    wait_until("the end of the pool", || !site.directory().join("w.sock").exists());
+    site.end();
+}
+
+/// Each of them waits for its turn.
+#[test]
+fn reloads_of_several_pools_at_once_are_all_done() {
+    let (site, _) = two_pools();
+    let directory = site.directory().to_owned();
+    let commands = ["reload blog", "reload shop", "reload", "reload blog", "reload nothing"];
+    let threads = commands.map(|command| {
+        let directory = directory.clone();
+        std::thread::spawn(move || crate::site::control(&directory, command))
+    });
+    let codes = threads.map(|thread| thread.join().unwrap().status.code());
+    assert_eq!(codes, [0, 0, 0, 0, 64].map(Some));
+    site.end();
+}
