@@ -12,11 +12,16 @@ failures = set()
 
 
 def sockets():
+    # All of them first: the number that the listing itself had is free again, and the first copy may get it.
+    copies = []
     for name in os.listdir("/proc/self/fd"):
         try:
-            copy = os.dup(int(name))
+            os.fstat(int(name))
         except OSError:
             continue
+        copies.append(name)
+    for name in copies:
+        copy = os.dup(int(name))
         try:
             yield socket.socket(fileno=copy)
         except OSError:
