@@ -32,11 +32,13 @@ use crate::sys::process::EX_SOFTWARE;
 
 mod backoff;
 mod child;
+mod condition;
 mod terms;
 mod time;
 
 use backoff::Backoff;
 use child::{Child, State};
+pub use condition::{Condition, Failing};
 pub use terms::{Action, ChildId, Failure, Generation, Outcome, Policy, Said, Stop};
 
 /// What is going on beside keeping the number.
@@ -73,30 +75,6 @@ pub struct Children {
     failing: Option<Failing>,
     last_need: Instant,
     actions: Vec<Action>,
-}
-
-/// A pool whose children do not come up.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failing {
-    /// Since when.
-    pub since: Instant,
-    /// What the last one has said.
-    pub text: String,
-}
-
-/// How a pool is, in one word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Condition {
-    /// At least one child serves.
-    Serving,
-    /// None does yet, or again.
-    Starting,
-    /// None does, and the last one that was started has failed.
-    Failing,
-    /// None does, and none is needed.
-    Sleeping,
-    /// It ends.
-    Stopping,
 }
 
 impl Children {
@@ -159,40 +137,6 @@ impl Children {
     /// Whether nobody serves nor is about to, so that a request has to be looked for by the supervisor.
     pub fn is_asleep(&self) -> bool {
         self.phase == Phase::Steady && self.wanted == 0 && self.count(|child| child.is_fresh(self.generation)) == 0
-    }
-
-    /// How the pool is.
-    pub fn condition(&self) -> Condition {
-        match self.phase {
-            Phase::Stopping(_) | Phase::Stopped => Condition::Stopping,
-            _ if self.serving().next().is_some() => Condition::Serving,
-            _ if self.failing.is_some() => Condition::Failing,
-            _ if self.is_asleep() => Condition::Sleeping,
-            _ => Condition::Starting,
-        }
-    }
-
-    /// Why it fails, and when it is tried again.
-    pub fn failing(&self) -> Option<(&Failing, Option<Instant>)> {
-        self.failing.as_ref().map(|failing| (failing, self.backoff.until()))
-    }
-
-    /// Whether no child that serves has a worker to spare, and one serves.
-    pub fn are_all_full(&self) -> bool {
-        let serving = self.serving().count();
-        serving > 0 && self.saturated() == serving
-    }
-
-    /// What the queue process is to do.
-    pub fn duty(&self) -> Command {
-        match self.condition() {
-            Condition::Serving | Condition::Sleeping => Command::Rest,
-            Condition::Starting => Command::Hold,
-            Condition::Failing => Command::Refuse,
-            // Children answer what waits, as long as there are some.
-            Condition::Stopping if self.count(|child| child.has_served) > 0 => Command::Rest,
-            Condition::Stopping => Command::Refuse,
-        }
     }
 
     /// A word for what a child is doing, and its generation.
@@ -428,12 +372,6 @@ impl Children {
                 self.actions.push(Action::Note(format!("{}; {again}", failure.text)));
             }
         }
-    }
-
-    fn note_failing(&mut self, failure: &Failure, now: Instant) {
-        self.backoff.note_failure(now);
-        let since = self.failing.as_ref().map_or(now, |failing| failing.since);
-        self.failing = Some(Failing { since, text: failure.text.clone() });
     }
 
     fn report(&mut self, outcome: Outcome, next: Phase) {
