@@ -187,6 +187,11 @@ impl Seat {
         subtract(self.words()[1], 1);
     }
 
+    /// A request that has waited on the line waits here now.
+    pub fn take_to_itself(&self) {
+        self.words()[1].fetch_add(1, Ordering::SeqCst);
+    }
+
     /// A request was taken off the line, and waits no more.
     pub fn take_off_line(&self) {
         subtract(self.scoreboard.pool_waiting(), 1);
@@ -301,6 +306,17 @@ mod tests {
         seat.put_on_line();
         seat.end_to_wait();
         assert_eq!(scoreboard.waiting(), 0);
+    }
+
+    #[test]
+    fn what_one_process_learns_of_the_peers_all_know() {
+        let scoreboard = scoreboard();
+        let (one, other) = (scoreboard.seat(0), scoreboard.seat(1));
+        assert!(!other.is_multiplexed());
+        one.note_multiplexing();
+        assert!(other.is_multiplexed());
+        assert!(one.begin_to_wait(10));
+        assert_eq!((one.waiting_elsewhere(), other.waiting_elsewhere()), (0, 1));
     }
 
     #[test]
