@@ -50,8 +50,6 @@ pub struct Line {
     presence: Presence,
     is_watched: bool,
     is_broken: bool,
-    /// When to look next whether somebody on it has gone.
-    look_at: Option<Instant>,
 }
 
 /// The place of a request that waits in this process: it is counted until this is dropped.
@@ -78,15 +76,7 @@ impl Drop for Place {
 impl Line {
     /// The line through `passage`, on which up to `most` requests of the pool wait.
     pub fn new(passage: Passage, seat: Seat, most: usize) -> Self {
-        Self {
-            passage,
-            seat,
-            most: most.max(1),
-            presence: Presence::Absent,
-            is_watched: false,
-            is_broken: false,
-            look_at: None,
-        }
+        Self { passage, seat, most: most.max(1), presence: Presence::Absent, is_watched: false, is_broken: false }
     }
 
     /// Says how this process is, if that has changed.
@@ -168,8 +158,9 @@ impl Line {
     /// Takes those off whose peer has gone; whether there were any. The others go round, one by one, so that a process that is killed
     /// meanwhile takes one of them along at most. One that the line does not take back is left over.
     fn drop_given_up(&mut self, spare: &mut Spare) -> (bool, Option<Traveller>) {
-        let started = Instant::now();
-        if self.is_broken || self.look_at.is_some_and(|at| started < at) {
+        let started = monotonic_time();
+        // Two that did so at once would shuffle it.
+        if self.is_broken || !self.seat.begin_to_look(millis(started), millis(started + LOOK_AGAIN)) {
             return (false, None);
         }
         let (mut has_dropped, mut left, mut first) = (false, None, None);
@@ -198,8 +189,8 @@ impl Line {
             }
         }
         // It takes a twentieth of the time at most, also where the line is long.
-        let now = Instant::now();
-        self.look_at = Some(now + LOOK_AGAIN.max(20 * now.duration_since(started)));
+        let now = monotonic_time();
+        self.seat.look_again_at(millis(now + LOOK_AGAIN.max(20 * now.saturating_sub(started))));
         (has_dropped, left)
     }
 
@@ -212,6 +203,11 @@ impl Line {
         let since = open_message(&mut traveller)?;
         Ok((traveller, since))
     }
+}
+
+/// As the scoreboard keeps it: the clock goes round.
+fn millis(time: Duration) -> u32 {
+    time.as_millis() as u32
 }
 
 /// Since when its request waits; what was read of it remains.

@@ -1,8 +1,9 @@
 //! Requests whose browser has gone while they wait.
 
+use std::thread;
 use std::time::Duration;
 
-use crate::crowd::{How, Pool, Shape, TWO_BY_ONE, disorder};
+use crate::crowd::{How, PACE, Pool, Shape, TWO_BY_ONE, disorder};
 use crate::full::{CROWD, ROOM};
 use crate::support::process::wait_until;
 use crate::support::{Params, Peer, record};
@@ -17,6 +18,7 @@ fn are_not_run(shape: Shape) {
         .map(|number| {
             let mut peer = pool.connect();
             peer.send_request(1, true, &Params::get(&format!("/?{number}")), b"");
+            thread::sleep(PACE);
             peer
         })
         .collect();
@@ -52,6 +54,7 @@ fn make_room(shape: Shape) {
         .map(|number| {
             let mut peer = pool.connect();
             peer.send_request(1, true, &Params::get(&format!("/?{number}")), b"");
+            thread::sleep(PACE);
             peer
         })
         .collect();
