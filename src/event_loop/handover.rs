@@ -245,6 +245,13 @@ impl EventLoop {
         defers
     }
 
+    /// Whether more had better not come in now. What comes in is safe in the line only after the next turn of the standby, and it may be
+    /// the request just taken that ends the process.
+    pub(super) fn has_enough(&self) -> bool {
+        let lines_up = self.saturation.is_noted() || !self.settings.spread;
+        self.is_saturated() && self.stop_at.is_none() && (self.is_shut_out || !lines_up)
+    }
+
     pub(super) fn read_deferred(&mut self) -> usize {
         let mut count = 0;
         while (!self.is_saturated() || self.duty == Duty::Refuse)
@@ -344,7 +351,7 @@ impl EventLoop {
                     Missing::Door => return self.lose_passage(),
                 },
             }
-            if self.is_saturated() && !self.keeps_door() && self.stop_at.is_none() {
+            if self.has_enough() {
                 return;
             }
         }

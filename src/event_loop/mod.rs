@@ -424,7 +424,7 @@ impl EventLoop {
                 Err(error) => self.pause_accepting(&error),
             }
             has_accepted = true;
-            if self.is_saturated() && self.is_shut_out && self.stop_at.is_none() {
+            if self.has_enough() {
                 return;
             }
         }
