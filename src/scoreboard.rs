@@ -187,6 +187,26 @@ impl Seat {
         subtract(self.words()[1], 1);
     }
 
+    /// Whether it is time to look through the line, by this clock of milliseconds that goes round; nobody else of the pool does so
+    /// before `next`.
+    pub fn begin_to_look(&self, now: u32, next: u32) -> bool {
+        let word = &self.scoreboard.memory.words()[LOOK_AT];
+        let due = word.load(Ordering::SeqCst);
+        // What is further away is long ago.
+        let is_ahead = (1..LONGEST_PAUSE).contains(&due.wrapping_sub(now));
+        !is_ahead && word.compare_exchange(due, next, Ordering::SeqCst, Ordering::SeqCst).is_ok()
+    }
+
+    /// Nobody is to look before then.
+    pub fn look_again_at(&self, next: u32) {
+        self.scoreboard.memory.words()[LOOK_AT].store(next, Ordering::SeqCst);
+    }
+
+    /// A request that has waited on the line waits here now.
+    pub fn take_to_itself(&self) {
+        self.words()[1].fetch_add(1, Ordering::SeqCst);
+    }
+
     /// A request was taken off the line, and waits no more.
     pub fn take_off_line(&self) {
         subtract(self.scoreboard.pool_waiting(), 1);
@@ -237,6 +257,9 @@ const WAITING: usize = 1;
 const TAKEN: usize = 2;
 const REFUSED: usize = 3;
 const MULTIPLEXED: usize = 4;
+const LOOK_AT: usize = 5;
+/// Milliseconds.
+const LONGEST_PAUSE: u32 = 60_000;
 const HEADER: usize = 16;
 const WORDS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(HEADER + 2 * SEATS - 1);
 const VERSION: u32 = 1;
@@ -301,6 +324,27 @@ mod tests {
         seat.put_on_line();
         seat.end_to_wait();
         assert_eq!(scoreboard.waiting(), 0);
+    }
+
+    #[test]
+    fn what_one_process_learns_of_the_peers_all_know() {
+        let scoreboard = scoreboard();
+        let (one, other) = (scoreboard.seat(0), scoreboard.seat(1));
+        assert!(!other.is_multiplexed());
+        one.note_multiplexing();
+        assert!(other.is_multiplexed());
+        assert!(one.begin_to_wait(10));
+        assert_eq!((one.waiting_elsewhere(), other.waiting_elsewhere()), (0, 1));
+    }
+
+    #[test]
+    fn one_process_at_a_time_looks_through_the_line() {
+        let scoreboard = scoreboard();
+        let (one, other) = (scoreboard.seat(0), scoreboard.seat(1));
+        assert!(one.begin_to_look(1000, 1050));
+        assert!(!other.begin_to_look(1049, 1099) && other.begin_to_look(1050, 1100));
+        other.look_again_at(5);
+        assert!(!one.begin_to_look(u32::MAX, 49) && one.begin_to_look(6, 56), "the clock goes round");
     }
 
     #[test]

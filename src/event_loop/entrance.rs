@@ -128,6 +128,11 @@ impl Entrance {
         self.listeners.get(index).map_or(Err(io::ErrorKind::WouldBlock.into()), Listener::accept)
     }
 
+    /// Whether somebody has connected whom nobody has taken in.
+    pub fn somebody_waits(&self) -> bool {
+        !self.closed && self.listeners.iter().any(|listener| sys::fd::is_readable(listener.as_fd()))
+    }
+
     /// Whether a listening socket was shut down, so that none can come.
     pub fn is_shut(&self, index: usize) -> bool {
         self.listeners.get(index).is_some_and(|listener| sys::fd::is_shut(listener.as_fd()))

@@ -145,7 +145,8 @@ impl EventLoop {
     pub(super) fn open_or_shut(&mut self) -> io::Result<usize> {
         self.note_progress();
         let is_full = self.note_saturation() && self.stop_at.is_none();
-        self.is_shut_out = is_full && !self.keeps_door();
+        self.is_shut_out = is_full && !self.keeps_door() && !self.is_left_alone();
+        self.unheeded_since = self.unheeded_since.filter(|_| is_full);
         self.entrance.watch(self.accept == Accept::Ready && !self.is_shut_out && self.stop_at.is_none())?;
         self.show_presence(is_full);
         if let Some(line) = &mut self.line {
@@ -158,6 +159,17 @@ impl EventLoop {
         // Who waits comes before who comes.
         let taken = if self.line.as_ref().is_some_and(Line::somebody_waits) { self.take_from_line() } else { 0 };
         Ok(taken + self.read_deferred())
+    }
+
+    /// Whether those who have time, as they say, let who comes stand at the door: somebody has stopped them, or what they say is old.
+    /// That is so until this process has time itself.
+    fn is_left_alone(&mut self) -> bool {
+        if !self.entrance.somebody_waits() {
+            self.unheeded_since = self.unheeded_since.filter(|since| self.now.duration_since(*since) >= UNHEEDED);
+        } else if self.unheeded_since.is_none() {
+            self.unheeded_since = Some(self.now);
+        }
+        self.unheeded_since.is_some_and(|since| self.now.duration_since(since) >= UNHEEDED)
     }
 
     fn show_presence(&mut self, is_full: bool) {
@@ -231,6 +243,13 @@ impl EventLoop {
             self.deferred.push_back((connection.id(), key));
         }
         defers
+    }
+
+    /// Whether more had better not come in now. What comes in is safe in the line only after the next turn of the standby, and it may be
+    /// the request just taken that ends the process.
+    pub(super) fn has_enough(&self) -> bool {
+        let lines_up = self.saturation.is_noted() || !self.settings.spread;
+        self.is_saturated() && self.stop_at.is_none() && (self.is_shut_out || !lines_up)
     }
 
     pub(super) fn read_deferred(&mut self) -> usize {
@@ -332,7 +351,7 @@ impl EventLoop {
                     Missing::Door => return self.lose_passage(),
                 },
             }
-            if self.is_saturated() && !self.keeps_door() && self.stop_at.is_none() {
+            if self.has_enough() {
                 return;
             }
         }
@@ -389,6 +408,8 @@ const STRAYS_A_TURN: usize = 64;
 const STALL: Duration = Duration::from_millis(50);
 /// How often to look whether another process still has time.
 const LOOK_AROUND: Duration = Duration::from_millis(50);
+/// Nobody takes in who comes for so long.
+const UNHEEDED: Duration = Duration::from_millis(100);
 /// For how long the workers must have had time before that is said.
 const RELIEF: Duration = Duration::from_millis(50);
 

@@ -16,16 +16,16 @@
 //! ```
 
 use std::io;
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::time::{Duration, Instant};
 
 use super::EventLoop;
 use super::handover::Missing;
 use super::passage::{Passage, Traveller};
 use super::stream::Stream;
-use crate::scoreboard::{Presence, Seat, encode_since, parse_since};
+use crate::scoreboard::{Presence, SINCE_LEN, Seat, encode_since, parse_since};
 use crate::sys::epoll;
-use crate::sys::fd::Spare;
+use crate::sys::fd::{self, Spare};
 use crate::sys::process::monotonic_time;
 
 /// What an event loop does with requests.
@@ -112,6 +112,12 @@ impl Line {
         !self.is_broken && self.seat.waiting() > 0
     }
 
+    /// How many wait in the pool.
+    #[cfg(test)]
+    pub fn waiting(&self) -> usize {
+        self.seat.waiting()
+    }
+
     /// Whether somebody is on the line, as far as is known without looking.
     pub fn is_used(&self) -> bool {
         !self.is_broken && self.seat.waiting_elsewhere() > 0
@@ -142,13 +148,75 @@ impl Line {
         self.passage.give(stream, &[&encode_since(since), unread].concat(), has_read)
     }
 
+    /// Since when the first one waits, as its message says it.
+    fn head(&self) -> Option<[u8; SINCE_LEN]> {
+        let mut head = [0; 1 + SINCE_LEN];
+        let count = self.passage.peek(&mut head).ok()?;
+        head.get(1..count)?.try_into().ok()
+    }
+
+    /// Takes those off whose peer has gone; whether there were any. The others go round, one by one, so that a process that is killed
+    /// meanwhile takes one of them along at most. One that the line does not take back is left over.
+    fn drop_given_up(&mut self, spare: &mut Spare) -> (bool, Option<Traveller>) {
+        let started = monotonic_time();
+        // Two that did so at once would shuffle it.
+        if self.is_broken || !self.seat.begin_to_look(millis(started), millis(started + LOOK_AGAIN)) {
+            return (false, None);
+        }
+        let (mut has_dropped, mut left, mut first) = (false, None, None);
+        for _ in 0..self.seat.waiting() {
+            let head = self.head();
+            if head.is_none() || head == first {
+                break;
+            }
+            match self.passage.take(spare) {
+                Ok(traveller) if fd::is_shut(traveller.stream.as_fd()) => {
+                    self.seat.take_off_line();
+                    has_dropped = true;
+                }
+                Ok(traveller) => {
+                    first = first.or(head);
+                    if self.passage.give(&traveller.stream, &traveller.unread, traveller.has_read).is_err() {
+                        left = Some(traveller);
+                        break;
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::NotConnected => {
+                    self.seat.take_off_line();
+                    has_dropped = true;
+                }
+                Err(_) => break,
+            }
+        }
+        // It takes a twentieth of the time at most, also where the line is long.
+        let now = monotonic_time();
+        self.seat.look_again_at(millis(now + LOOK_AGAIN.max(20 * now.saturating_sub(started))));
+        (has_dropped, left)
+    }
+
     pub(super) fn take(&self, spare: &mut Spare) -> io::Result<(Traveller, Instant)> {
         let mut traveller = self.passage.take(spare)?;
-        let (since, unread) = parse_since(&traveller.unread).ok_or(io::ErrorKind::InvalidData)?;
-        traveller.unread = unread.to_vec();
-        let waited = monotonic_time().saturating_sub(since).min(LONGEST_WAIT);
-        Ok((traveller, Instant::now().checked_sub(waited).unwrap_or_else(Instant::now)))
+        // Nobody reads the answer any more.
+        if fd::is_shut(traveller.stream.as_fd()) {
+            return Err(io::ErrorKind::NotConnected.into());
+        }
+        let since = open_message(&mut traveller)?;
+        Ok((traveller, since))
     }
+}
+
+/// As the scoreboard keeps it: the clock goes round.
+fn millis(time: Duration) -> u32 {
+    time.as_millis() as u32
+}
+
+/// Since when its request waits; what was read of it remains.
+fn open_message(traveller: &mut Traveller) -> io::Result<Instant> {
+    let (since, unread) = parse_since(&traveller.unread).ok_or(io::ErrorKind::InvalidData)?;
+    let unread = unread.to_vec();
+    let waited = monotonic_time().saturating_sub(since).min(LONGEST_WAIT);
+    traveller.unread = unread;
+    Ok(Instant::now().checked_sub(waited).unwrap_or_else(Instant::now))
 }
 
 impl EventLoop {
@@ -183,6 +251,7 @@ impl EventLoop {
         while let Some(key) = self.pop_deferred() {
             match self.give_to_line(key) {
                 Ok(true) => {}
+                Ok(false) if self.make_room() => self.defer_first(key),
                 Ok(false) => self.turn_away(key),
                 Err(error) => {
                     if is_of_line(&error) {
@@ -192,6 +261,27 @@ impl EventLoop {
                 }
             }
         }
+    }
+
+    /// Whether somebody on the line has gone.
+    fn make_room(&mut self) -> bool {
+        let Some(line) = &mut self.line else {
+            return false;
+        };
+        let (has_dropped, left) = line.drop_given_up(&mut self.spare);
+        if let Some(mut traveller) = left {
+            line.seat.take_to_itself();
+            let place = Place(Some(line.seat.clone()));
+            if let Ok(since) = open_message(&mut traveller) {
+                let key = self.admit(traveller);
+                if let Some(connection) = self.connections.get_mut(key) {
+                    connection.has_waited(since);
+                    connection.keep_place(place);
+                }
+                self.defer_first(key);
+            }
+        }
+        has_dropped
     }
 
     /// Whether there was a place for it.
@@ -296,5 +386,7 @@ fn is_of_line(error: &io::Error) -> bool {
 pub const TOKEN: usize = usize::MAX - 1;
 /// More that is no connection waits for the next turn.
 const STRAYS_A_TURN: usize = 64;
+/// How soon to look again for those who have gone.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// What an application writes as the time is no time.
 const LONGEST_WAIT: Duration = Duration::from_secs(24 * 3600);

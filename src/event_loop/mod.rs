@@ -106,6 +106,8 @@ pub struct EventLoop {
     line: Option<Line>,
     /// Whether it does not accept, since others have time.
     is_shut_out: bool,
+    /// Since when somebody has stood at the door all the same.
+    unheeded_since: Option<Instant>,
     buffer: Option<Vec<u8>>,
     uploads: Uploads,
     unfinished: Vec<usize>,
@@ -189,6 +191,7 @@ impl EventLoop {
             duty: Duty::Serve,
             line: None,
             is_shut_out: false,
+            unheeded_since: None,
             buffer: None,
             uploads: Uploads::new(DEFAULT_UPLOADS_MEMORY),
             unfinished: Vec::new(),
@@ -421,7 +424,7 @@ impl EventLoop {
                 Err(error) => self.pause_accepting(&error),
             }
             has_accepted = true;
-            if self.is_saturated() && self.is_shut_out && self.stop_at.is_none() {
+            if self.has_enough() {
                 return;
             }
         }

@@ -92,6 +92,14 @@ fn connection(descriptor: OwnedFd) -> io::Result<(Stream, PeerName)> {
 }
 
 impl Passage {
+    /// How the next message begins, which stays.
+    ///
+    /// # Errors
+    /// Those of recv(2).
+    pub fn peek(&self, bytes: &mut [u8]) -> io::Result<usize> {
+        fd::peek(self.take.as_fd(), bytes)
+    }
+
     /// Whether somebody waits to be taken.
     pub fn is_readable(&self) -> bool {
         fd::is_readable(self.take.as_fd())

@@ -311,4 +311,16 @@ mod tests {
         assert_eq!(RequestId::new(513).to_string(), "513");
         assert_eq!(RequestId::MANAGEMENT, RequestId::new(0));
     }
+
+    #[test]
+    fn several_requests_are_seen_to_begin_wherever_the_bytes_end() {
+        let begin = [1, 1, 0, 1, 0, 8, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0];
+        let params = [1, 4, 0, 1, 0, 2, 1, 0, 1, 1, 0];
+        let one = [&begin[..], &params].concat();
+        let two = [&one[..], &begin].concat();
+        assert!(!begins_several(&one) && begins_several(&two) && begins_several(&two[..one.len() + HEADER_LEN]));
+        assert!(!begins_several(&two[..one.len() + HEADER_LEN - 1]) && !begins_several(&[]));
+        // A length that leads beyond what is there.
+        assert!(!begins_several(&[&[1, 4, 0, 1, 255, 255, 255, 0][..], &begin, &begin].concat()));
+    }
 }

@@ -150,9 +150,11 @@ fn waiting(pool: &RunningPool) -> (usize, Option<Duration>) {
     (in_children.max(usize::from(first.is_some())), first)
 }
 
-/// What an application says is an application's.
+/// What went wrong, without how it came to that. What an application says is an application's.
 fn first_line(text: &str) -> String {
-    terminal::escaped(text.lines().next().unwrap_or_default())
+    // Behind a traceback, which begins with a line that says nothing, there is what we make of it.
+    let own = text.lines().rev().find_map(|line| line.strip_prefix("pyfcgid: "));
+    terminal::escaped(own.or_else(|| text.lines().next()).unwrap_or_default())
 }
 
 fn child_line(pool: &RunningPool, id: ChildId, process: &Process, now: Instant) -> String {
@@ -255,6 +257,13 @@ mod tests {
     fn spans_have_their_two_largest_parts() {
         let text = |seconds| Span(Duration::from_secs(seconds)).to_string();
         assert_eq!([text(9), text(307), text(7260), text(183_600)], ["9s", "5m 7s", "2h 1m", "2d 3h"]);
+    }
+
+    #[test]
+    fn an_error_is_told_in_the_line_that_says_what_it_is() {
+        let traceback = "Traceback (most recent call last):\n  File \"a.py\"\nE: no\npyfcgid: cannot load: E: no";
+        assert_eq!(first_line(traceback), "cannot load: E: no");
+        assert_eq!(first_line("cannot start a child\nmore"), "cannot start a child");
     }
 
     #[test]

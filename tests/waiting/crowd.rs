@@ -86,7 +86,13 @@ impl Pool {
     /// Gives each worker a request that ends when the gate is opened.
     #[track_caller]
     pub(crate) fn occupy(&mut self) {
-        for count in 1..=self.shape.workers() {
+        self.occupy_workers(self.shape.workers());
+    }
+
+    /// The same for so many of them.
+    #[track_caller]
+    pub(crate) fn occupy_workers(&mut self, workers: usize) {
+        for count in 1..=workers {
             let mut peer = self.site.connect();
             peer.send_request(1, true, &Params::get("/?hold"), b"");
             self.holders.push(peer);
@@ -346,5 +352,5 @@ pub(crate) fn status_of(site: &Site) -> (Value, Option<i32>) {
 
 pub(crate) const MULTIPLEXED: usize = 4;
 /// So far apart that a server sees which one comes first. Nothing depends on it but how strictly the order can be checked.
-const PACE: Duration = Duration::from_millis(2);
+pub(crate) const PACE: Duration = Duration::from_millis(2);
 const PATIENCE: Duration = Duration::from_secs(30);

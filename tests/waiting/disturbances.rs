@@ -5,7 +5,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::crowd::{FOUR_BY_FOUR, How, Pool, Shape, TWO_BY_ONE, tally};
+use crate::full::{CROWD, ROOM};
 use crate::site::{is_alive, kill};
+use crate::support::latency::Latencies;
 use crate::support::process::{is_queue_process, wait_until};
 
 /// A pool whose workers are busy, a crowd that waits, what happens then, and how many running requests it has cost.
@@ -58,9 +60,13 @@ fn stop_child_for_a_while(pool: &Pool) -> usize {
 /// The queue process of the only pool.
 #[track_caller]
 pub(crate) fn queue_process(site: &crate::site::Site) -> u32 {
-    let text = fs::read_to_string(format!("/proc/{0}/task/{0}/children", site.pid())).unwrap();
-    let mut numbers = text.split_whitespace().map(|number| number.parse().unwrap());
-    numbers.find(|process| is_queue_process(*process)).unwrap()
+    let find = || {
+        let text = fs::read_to_string(format!("/proc/{0}/task/{0}/children", site.pid())).unwrap();
+        let mut numbers = text.split_whitespace().map(|number| number.parse().unwrap());
+        numbers.find(|process| is_queue_process(*process))
+    };
+    wait_until("a queue process", || find().is_some());
+    find().unwrap()
 }
 
 macro_rules! disturbances {
@@ -92,14 +98,33 @@ disturbances! {
     a_reload_of_the_only_child: ALONE, How::Kept, reload;
 }
 
+/// A process that has time, and is stopped before anybody comes, takes nothing. The others do not leave the door to it.
+#[test]
+fn an_idle_child_that_is_stopped_keeps_nobody_from_being_told_503() {
+    let mut pool = Pool::start(TWO_BY_ONE, &format!("max-queue = {ROOM}\n"));
+    let idle = *pool.children().first().unwrap();
+    kill(idle, "STOP");
+    pool.occupy_workers(1);
+    let mut crowd = pool.send(How::OneShot, CROWD, 0.0);
+    let times: Latencies = crowd.wait_for(CROWD - ROOM).iter().map(|got| got.took).collect();
+    println!("beside a process that is stopped: 503 after {times}");
+    assert!(times.quantile(1.0) < Duration::from_secs(1), "{times}");
+    crowd.expect_silence(Duration::from_millis(200));
+    assert_eq!(pool.waiting(), ROOM as u64);
+    kill(idle, "CONT");
+    assert_eq!(tally(&crowd.finish()), [(200, ROOM), (503, CROWD - ROOM)].into(), "log:\n{}", pool.log());
+    pool.open_gate();
+    pool.end();
+}
+
 fn recycling_while_requests_wait(how: How) {
     let mut pool = Pool::start(TWO_BY_ONE, "max-queue = 200\nmax-requests = 20\nmax-requests-jitter = 0\n");
-    let connections = pool.connections(how, 10);
-    drop(connections);
+    drop(pool.connections(how, 0));
     pool.occupy();
     let before = pool.children();
-    let crowd = pool.send(if how == How::Kept { How::OneShot } else { how }, 150, 0.005);
-    wait_until("all to wait", || pool.waiting() == 150);
+    let crowd = pool.send(how, 150, 0.005);
+    // A child in which requests wait has begun that many: it is recycled before they run, and the next one has time.
+    wait_until("all to wait", || how == How::Multiplexed || pool.waiting() == 150);
     pool.open_gate();
     assert_eq!(tally(&crowd.finish()), [(200, 150)].into(), "log:\n{}", pool.log());
     assert!(pool.log().contains("has reached max-requests"), "{}", pool.log());

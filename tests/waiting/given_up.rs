@@ -1,8 +1,9 @@
 //! Requests whose browser has gone while they wait.
 
+use std::thread;
 use std::time::Duration;
 
-use crate::crowd::{How, Pool, Shape, TWO_BY_ONE};
+use crate::crowd::{How, PACE, Pool, Shape, TWO_BY_ONE, disorder};
 use crate::full::{CROWD, ROOM};
 use crate::support::process::wait_until;
 use crate::support::{Params, Peer, record};
@@ -17,6 +18,7 @@ fn are_not_run(shape: Shape) {
         .map(|number| {
             let mut peer = pool.connect();
             peer.send_request(1, true, &Params::get(&format!("/?{number}")), b"");
+            thread::sleep(PACE);
             peer
         })
         .collect();
@@ -52,18 +54,30 @@ fn make_room(shape: Shape) {
         .map(|number| {
             let mut peer = pool.connect();
             peer.send_request(1, true, &Params::get(&format!("/?{number}")), b"");
+            thread::sleep(PACE);
             peer
         })
         .collect();
     wait_until("all to wait", || pool.waiting() == ROOM as u64);
     pool.connect().last_request(&Params::get("/?999"), b"").expect_status(503);
     waiting.drain(..ROOM / 2);
-    let crowd = pool.send(How::OneShot, CROWD / 20, 0.0);
-    let mut others = crowd;
+    // It is not looked for them each time that somebody is refused.
+    let mut first = None;
+    wait_until("room", || {
+        let mut peer = pool.connect();
+        peer.send_request(1, true, &Params::get("/?998"), b"");
+        first = peer.is_silent_for(Duration::from_millis(200)).then_some(peer);
+        first.is_some()
+    });
+    assert_eq!(pool.waiting(), ROOM as u64 / 2 + 1);
+    let mut others = pool.send(How::OneShot, CROWD / 20, 0.0);
     others.expect_silence(Duration::from_millis(300));
     pool.open_gate();
     assert!(others.finish().iter().all(|got| got.status == 200), "{}", pool.log());
+    first.unwrap().answer(1).expect_status(200);
     waiting.iter_mut().for_each(|peer| drop(peer.answer(1).expect_status(200)));
+    let order: Vec<usize> = pool.begun().into_iter().filter(|number| (ROOM / 2..ROOM).contains(number)).collect();
+    assert!(disorder(&order) <= shape.workers(), "{order:?}");
     pool.end();
 }
 

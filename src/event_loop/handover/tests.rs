@@ -94,10 +94,15 @@ fn connect(event_loop: &mut EventLoop) -> (usize, UnixStream) {
 }
 
 fn request() -> Vec<u8> {
+    request_of(1)
+}
+
+fn request_of(id: u16) -> Vec<u8> {
+    let id = RequestId::new(id);
     let mut bytes = Vec::new();
-    encoder::encode_begin_request(&mut bytes, RequestId::new(1), Role::Responder, true);
-    encoder::encode_params(&mut bytes, RequestId::new(1), [(&b"REQUEST_METHOD"[..], &b"GET"[..])]).unwrap();
-    encoder::encode_stream(&mut bytes, RecordType::Stdin, RequestId::new(1), b"");
+    encoder::encode_begin_request(&mut bytes, id, Role::Responder, true);
+    encoder::encode_params(&mut bytes, id, [(&b"REQUEST_METHOD"[..], &b"GET"[..])]).unwrap();
+    encoder::encode_stream(&mut bytes, RecordType::Stdin, id, b"");
     bytes
 }
 
@@ -124,6 +129,54 @@ fn a_request_for_which_no_worker_has_time_is_lined_up_unread() {
     assert_eq!(traveller.stream.read(&mut [0; 1000]).unwrap(), request().len());
     drop((traveller, gate));
     assert_eq!(far.read(&mut [0]).unwrap(), 0, "no copy is left");
+}
+
+#[test]
+fn who_is_on_a_full_line_and_has_gone_makes_room_and_the_others_stay_in_order() {
+    let (mut event_loop, _gate, _busy) = saturated();
+    let waiting: Vec<_> = (0..MOST).map(|_| connect(&mut event_loop)).collect();
+    waiting.iter().for_each(|(key, _)| event_loop.read(*key, false));
+    event_loop.line_up();
+    let heads = |event_loop: &mut EventLoop| -> Vec<Instant> {
+        std::iter::from_fn(|| Some(event_loop.line.as_ref().unwrap().take(&mut event_loop.spare).ok()?.1)).collect()
+    };
+    let mut far: Vec<_> = waiting.into_iter().map(|(_, far)| far).collect();
+    far.remove(1);
+    let (key, _last) = connect(&mut event_loop);
+    event_loop.read(key, false);
+    event_loop.line_up();
+    assert!(!event_loop.connections.contains(key), "it was not lined up");
+    assert_eq!(event_loop.line.as_ref().unwrap().waiting(), MOST);
+    let order = heads(&mut event_loop);
+    assert!(order.len() == MOST && order.is_sorted(), "{order:?}");
+}
+
+#[test]
+fn on_the_line_of_one_process_nobody_is_before_who_has_waited() {
+    let (mut event_loop, gate, _busy) = saturated();
+    event_loop.settings.spread = false;
+    let (quick, _far) = connect(&mut event_loop);
+    event_loop.read(quick, false);
+    assert!(event_loop.queue.has_work(), "it is read, since nothing says that the worker is slow");
+    event_loop.open_or_shut().unwrap();
+    let (key, _far) = connect(&mut event_loop);
+    event_loop.read(key, false);
+    event_loop.line_up();
+    assert!(!event_loop.connections.contains(key), "it is lined up");
+    assert_eq!(event_loop.line.as_ref().unwrap().waiting(), 2);
+    drop(gate);
+}
+
+#[test]
+fn a_connection_that_multiplexes_is_read_where_it_is_when_nobody_has_time() {
+    let (mut event_loop, _gate, _busy) = saturated();
+    let (key, mut far) = connect(&mut event_loop);
+    far.write_all(&request_of(2)).unwrap();
+    event_loop.read(key, false);
+    event_loop.line_up();
+    assert!(event_loop.connections.contains(key) && event_loop.queue.has_work());
+    let line = event_loop.line.as_ref().unwrap();
+    assert!(line.waiting() == 2 && line.is_multiplexed() && line.is_empty());
 }
 
 #[test]
