@@ -154,6 +154,8 @@ pub struct Stopped {
     pub abandoned: usize,
     /// When the time is over that what still runs was given.
     pub deadline: Instant,
+    /// When the process is to have ended.
+    pub end: Instant,
 }
 
 impl EventLoop {
@@ -295,7 +297,9 @@ impl EventLoop {
     fn handle_control(&mut self, index: usize) -> Option<Stopped> {
         for heard in self.controls.read(index) {
             match heard {
-                Heard::Command(Command::StopNow) => return Some(self.abandon("pyfcgid was told to stop at once")),
+                Heard::Command(Command::StopNow) => {
+                    return Some(self.abandon("pyfcgid was told to stop at once", stopping::QUICK_END));
+                }
                 Heard::Command(Command::StopGracefully) | Heard::LinkEnded => self.start_stopping(),
                 Heard::Command(Command::Retire) => self.start_retiring(),
                 Heard::Command(Command::Count) => self.report_numbers(),

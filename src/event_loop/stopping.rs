@@ -62,8 +62,8 @@ impl EventLoop {
         };
         match is_new || self.connections.iter().any(|(_, connection)| is_busy(connection)) {
             true if self.now < deadline => None,
-            true => Some(self.abandon("graceful-timeout is over")),
-            false => Some(Stopped { abandoned: 0, deadline }),
+            true => Some(self.abandon("graceful-timeout is over", LAST_MOMENT)),
+            false => Some(Stopped { abandoned: 0, deadline, end: deadline + LAST_MOMENT }),
         }
     }
 
@@ -71,19 +71,23 @@ impl EventLoop {
         self.connections.iter().map(|(_, connection)| connection.unanswered()).sum()
     }
 
-    /// Tells which requests have no answer, and will have none.
-    pub(super) fn abandon(&mut self, why: &str) -> Stopped {
+    /// Tells which requests have no answer, and will have none. What is left to be done may take a moment.
+    pub(super) fn abandon(&mut self, why: &str, moment: Duration) -> Stopped {
         let abandoned = self.unanswered();
         if abandoned > 0 {
             log::warn!("stopping; requests that are not answered: {abandoned}");
             let names = self.connections.iter_mut().flat_map(|(_, connection)| connection.names_of_unanswered());
             names.take(MOST_NAMED).for_each(|name| log::warn!("{name} was not answered: {why}"));
         }
-        Stopped { abandoned, deadline: self.now }
+        Stopped { abandoned, deadline: self.now, end: self.now + moment }
     }
 }
 
 /// More would say nothing more.
 const MOST_NAMED: usize = 8;
+/// How long exit handlers may take after `graceful-timeout`: the supervisor kills what has not ended half a second after that.
+const LAST_MOMENT: Duration = Duration::from_millis(200);
+/// The same, when nothing was waited for.
+pub(super) const QUICK_END: Duration = Duration::from_secs(1);
 /// How soon after it has connected a web server sends its request.
 const FIRST_REQUEST: Duration = Duration::from_millis(100);

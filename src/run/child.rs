@@ -13,7 +13,7 @@ use super::error::Error;
 use super::import_limit::ImportLimit;
 use super::{access_log, loading, settings};
 use crate::config::{self, Config};
-use crate::event_loop::{self, EventLoop, Line, Passage, SharedLoop};
+use crate::event_loop::{self, EventLoop, Line, Passage, SharedLoop, Stopped};
 use crate::link::{Command, Report};
 use crate::listener::{BindError, Listener};
 use crate::scoreboard::Seat;
@@ -167,9 +167,9 @@ fn serve(pool: &config::Pool, config: &Config, shared: Shared, link: &UnixStream
         sys::process::exit_now(0);
     }
     drop(not_yet);
-    let deadline = event_loop.stand_by()?.deadline;
+    let Stopped { deadline, end, .. } = event_loop.stand_by()?;
     let threads = Arc::new(threads);
-    limit_the_end(&threads, deadline);
+    limit_the_end(&threads, end);
     let running = interpreter.join_workers(&threads, deadline);
     if running == 0 {
         interpreter.finish();
@@ -227,15 +227,12 @@ fn adopt(pool: &config::Pool, numbers: &[RawFd]) -> Result<(Vec<event_loop::List
 }
 
 /// The application's own threads and exit handlers may hang; the process ends all the same.
-fn limit_the_end(threads: &Arc<Threads>, deadline: Instant) {
+fn limit_the_end(threads: &Arc<Threads>, end: Instant) {
     let threads = Arc::clone(threads);
-    // What ends at once still needs a moment to do so.
-    let deadline = deadline.max(Instant::now() + END_SLACK);
     let watchdog = thread::Builder::new().name("pyfcgid-end".to_owned());
     let result = watchdog.spawn(move || {
-        thread::sleep(deadline.saturating_duration_since(Instant::now()));
+        thread::sleep(end.saturating_duration_since(Instant::now()));
         if soon(move || name_the_unfinished(&threads)) != Some(true) {
-            thread::sleep(END_SLACK);
             soon(|| log::warn!("the application's threads or exit handlers did not end within graceful-timeout"));
         }
         sys::process::exit_now(0)
@@ -271,4 +268,3 @@ fn soon<T: Send + 'static>(run: impl FnOnce() -> T + Send + 'static) -> Option<T
 const LAST_WORDS: Duration = Duration::from_millis(100);
 /// More would say nothing more.
 const MOST_NAMED: usize = 8;
-const END_SLACK: Duration = Duration::from_secs(1);

@@ -40,6 +40,7 @@ use backoff::Backoff;
 use child::{Child, State};
 pub use condition::{Condition, Failing};
 pub use terms::{Action, ChildId, Failure, Generation, Outcome, Policy, Said, Stop};
+pub use time::END_SLACK;
 
 /// What is going on beside keeping the number.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -38,7 +38,7 @@ pub use process::ChildEnds;
 pub use reexec::{Inheritance, Successor};
 
 use self::process::{Process, USUAL_VOICES};
-use children::{ChildId, Outcome};
+use children::{ChildId, END_SLACK, Outcome};
 use control::admit;
 use pool::{RunningPool, Service};
 use reexec::Trial;
@@ -113,8 +113,9 @@ pub struct Supervisor<'a> {
     program: &'a dyn Program,
     config: Rc<Config>,
     pools: Vec<RunningPool>,
-    /// Processes of pools that are no more.
+    /// Processes of pools that are no more, and when a stop waits for them no longer.
     leaving: Vec<Process>,
+    leaving_until: Option<Instant>,
     signals: UnixStream,
     control: Option<ControlSocket>,
     pid_file: Option<RawFd>,
@@ -197,6 +198,7 @@ impl<'a> Supervisor<'a> {
             config: Rc::new(config),
             pools: Vec::new(),
             leaving: Vec::new(),
+            leaving_until: None,
             signals,
             control,
             pid_file: None,
@@ -311,8 +313,11 @@ impl<'a> Supervisor<'a> {
         let now = Instant::now();
         self.pools.iter_mut().for_each(|pool| pool.stop(stop, now));
         self.end_reload_by_stop();
-        let signal = if stop == Stop::Now { signal::KILL } else { signal::TERM };
-        self.leaving.iter().for_each(|process| process.signal(signal));
+        let patience = self.config.pools.iter().map(|pool| pool.graceful_timeout).max().unwrap_or_default();
+        let (signal, patience) =
+            if stop == Stop::Now { (signal::KILL, Duration::ZERO) } else { (signal::TERM, patience + END_SLACK) };
+        self.leaving.iter_mut().for_each(|process| process.signal(signal));
+        self.leaving_until = Some(now + patience);
     }
 
     fn wait(&mut self) -> io::Result<()> {
@@ -375,6 +380,7 @@ impl<'a> Supervisor<'a> {
         let asked = asked.chain(self.control.iter().filter_map(ControlSocket::next_deadline));
         let asked = asked.chain(self.reload.iter().filter_map(Reload::deadline));
         let leaving = self.leaving.iter().filter_map(Process::next_deadline);
+        let leaving = leaving.chain(self.leaving_until.filter(|_| !self.leaving.is_empty()));
         let deadlines = self.pools.iter().filter_map(RunningPool::next_deadline).chain(leaving).chain(tick).chain(asked);
         let patience = deadlines.min().map(|deadline| deadline.saturating_duration_since(now));
         patience.into_iter().chain(logging::retry_in()).chain(self.manager.retry_in()).min()
@@ -391,6 +397,9 @@ impl<'a> Supervisor<'a> {
         self.pools.iter_mut().for_each(|pool| pool.handle_timeout(tick, now));
         self.answer_asked(now);
         self.limit_trial(now);
+        if self.leaving_until.take_if(|until| *until <= now).is_some() {
+            self.leaving.iter_mut().for_each(|process| process.signal(signal::KILL));
+        }
     }
 
     fn handle_signals(&mut self, now: Instant) {

@@ -16,7 +16,7 @@ use super::{Inherited, Program};
 use crate::config::{self, Config};
 use crate::link::{Command, Numbers, Report};
 use crate::sys::poll::Interest;
-use crate::sys::process::{self, EX_OSERR, EX_SOFTWARE, is_out_of_files};
+use crate::sys::process::{self, EX_OSERR, EX_SOFTWARE, ExitReason, is_out_of_files};
 use crate::sys::signal;
 
 /// A pool that runs.
@@ -258,6 +258,9 @@ impl RunningPool {
             self.handle_report(id, report, now);
         }
         if let Some(reason) = exit {
+            if reason == ExitReason::Untold {
+                self.say_that_it_is_kept(id);
+            }
             let how =
                 self.processes.remove(&id).map_or_else(String::new, |process| format!("process {}, {reason}", process.id));
             self.unused.remove(&id);
@@ -275,6 +278,16 @@ impl RunningPool {
         } else if let (Some(what), Some(process)) = (heard.broken, self.processes.get(&id)) {
             let how = format!("process {}: {what}", process.id);
             self.children.handle(id, Said::Broken(how), now);
+        }
+    }
+
+    fn say_that_it_is_kept(&self, id: ChildId) {
+        if let Some(process) = self.processes.get(&id) {
+            log::warn!(
+                "pool {}: process {} was killed, but a process that traces it, or the system, keeps it; it is not waited for",
+                self.name,
+                process.id
+            );
         }
     }
 
@@ -414,8 +427,8 @@ impl RunningPool {
         outcome
     }
 
-    fn signal(&self, id: ChildId, number: i32) {
-        if let Some(process) = self.processes.get(&id) {
+    fn signal(&mut self, id: ChildId, number: i32) {
+        if let Some(process) = self.processes.get_mut(&id) {
             process.signal(number);
         }
     }

@@ -46,6 +46,7 @@ pub struct Process {
     output: [Option<Lines>; 2],
     /// It said more than fits a turn, and is not listened to until then.
     rests_until: Option<Instant>,
+    killed: Option<Killed>,
 }
 
 /// What the link is good for.
@@ -56,6 +57,13 @@ enum Link {
     Ended(Instant),
     /// Nothing more is read.
     GivenUp,
+}
+
+/// It was sent SIGKILL.
+#[derive(Clone, Copy, Debug)]
+struct Killed {
+    since: Instant,
+    look_at: Instant,
 }
 
 /// What a child has said in a turn.
@@ -136,7 +144,19 @@ impl Process {
     fn of(id: ProcessId, link: UnixStream, log: Reader, output: [Option<Lines>; 2]) -> Self {
         let (started, link_state) = (Instant::now(), Link::Open);
         let reports = Reports::of_version(link::VERSION);
-        Self { id, started, numbers: None, link, link_state, reports, unsent: Vec::new(), log, output, rests_until: None }
+        Self {
+            id,
+            started,
+            numbers: None,
+            link,
+            link_state,
+            reports,
+            unsent: Vec::new(),
+            log,
+            output,
+            rests_until: None,
+            killed: None,
+        }
     }
 
     /// What [`Self::adopt`] takes.
@@ -161,7 +181,7 @@ impl Process {
     /// When it is to be listened to although nothing has happened.
     pub fn next_deadline(&self) -> Option<Instant> {
         let end = if let Link::Ended(when) = self.link_state { Some(when + END_PATIENCE) } else { None };
-        self.rests_until.into_iter().chain(end).min()
+        self.rests_until.into_iter().chain(end).chain(self.killed.map(|killed| killed.look_at)).min()
     }
 
     /// Whether it has said more than fits a turn.
@@ -265,13 +285,29 @@ impl Process {
         (heard, count == buffer.len())
     }
 
-    /// How it has ended, if it has.
-    pub fn reap(&self) -> Option<ExitReason> {
-        process::reap(self.id)
+    /// How it has ended, if it has. One that was killed is not waited for in any case: who traces a process is told its end, and its
+    /// parent not before the tracer has asked, which an application's own never does; and a file system of the application's can keep it
+    /// for ever. It is a stranger from then on.
+    pub fn reap(&mut self) -> Option<ExitReason> {
+        let (id, reason) = (self.id, process::reap(self.id));
+        let (None, Some(killed)) = (reason, &mut self.killed) else {
+            return reason;
+        };
+        let now = Instant::now();
+        let is_due = killed.look_at <= now;
+        if is_due {
+            killed.look_at = now + BETWEEN_LOOKS;
+        }
+        let is_over = is_due && (process::has_ended(id) || now.duration_since(killed.since) >= DEATH_PATIENCE);
+        is_over.then_some(ExitReason::Untold)
     }
 
     /// Sends it a signal; to a process that has ended, none.
-    pub fn signal(&self, number: i32) {
+    pub fn signal(&mut self, number: i32) {
+        if number == signal::KILL {
+            let since = Instant::now();
+            self.killed.get_or_insert(Killed { since, look_at: since + BETWEEN_LOOKS });
+        }
         if let Err(error) = process::kill(self.id, number) {
             log::debug!("process {} gets no signal {number}: {error}", self.id);
         }
@@ -292,5 +328,9 @@ const ROUNDS_AT_THE_END: usize = 128;
 /// How often as long as its turn a child rests that has more to say: an eighth of a processor is enough for those that never end.
 const REST: u32 = 7;
 const LONGEST_REST: Duration = Duration::from_millis(200);
+/// How often it is looked whether one that was killed has ended, if nobody is told.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
+/// Much memory takes its time.
+const DEATH_PATIENCE: Duration = Duration::from_secs(2);
 /// A process that ends closes the link a moment before it can be reaped.
 const END_PATIENCE: Duration = Duration::from_secs(1);

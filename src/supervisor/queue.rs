@@ -25,6 +25,7 @@ pub struct Queue {
     retry_at: Option<Instant>,
     /// To be killed then.
     kill_at: Option<Instant>,
+    is_killed: bool,
 }
 
 impl Queue {
@@ -36,12 +37,19 @@ impl Queue {
     /// The pool ends, and it is to end within `patience`.
     pub fn dismiss(&mut self, now: Instant, patience: Duration) {
         self.is_wanted = false;
-        self.kill_at = Some(now + patience);
+        self.limit(now + patience);
     }
 
     /// Another one is to take its place, with other settings.
     pub fn renew(&mut self, now: Instant, patience: Duration) {
-        self.kill_at = self.is_there.then(|| now + patience);
+        if self.is_there {
+            self.limit(now + patience);
+        }
+    }
+
+    /// What was said before holds: one that does not obey gains nothing by further reloads.
+    fn limit(&mut self, until: Instant) {
+        self.kill_at = Some(self.kill_at.map_or(until, |earlier| earlier.min(until)));
     }
 
     /// Whether it is to be started.
@@ -51,7 +59,7 @@ impl Queue {
 
     /// It was started, or could not be.
     pub fn note_start(&mut self, is_there: bool, now: Instant) {
-        (self.is_there, self.told, self.kill_at) = (is_there, None, None);
+        (self.is_there, self.told, self.kill_at, self.is_killed) = (is_there, None, None, false);
         self.retry_at = Some(now + PAUSE);
     }
 
@@ -75,15 +83,17 @@ impl Queue {
         self.is_there && self.told.replace(command) != Some(command)
     }
 
-    /// Whether it has had its time.
+    /// Whether it has had its time, and is to be killed now.
     pub fn is_late(&mut self, now: Instant) -> bool {
-        self.is_there && self.kill_at.is_some_and(|at| at <= now)
+        let is_late = self.is_there && !self.is_killed && self.kill_at.is_some_and(|at| at <= now);
+        self.is_killed |= is_late;
+        is_late
     }
 
     /// When to look again.
     pub fn next_deadline(&self) -> Option<Instant> {
         match (self.is_there, self.is_wanted) {
-            (true, _) => self.kill_at,
+            (true, _) => self.kill_at.filter(|_| !self.is_killed),
             (false, true) => self.retry_at,
             (false, false) => None,
         }
@@ -127,6 +137,16 @@ mod tests {
     }
 
     #[test]
+    fn one_that_does_not_obey_gains_nothing_by_further_reloads() {
+        let now = Instant::now();
+        let mut queue = Queue::default();
+        queue.want();
+        queue.note_start(true, now);
+        (0..3).for_each(|second| queue.renew(now + Duration::from_secs(second), SOON));
+        assert!(queue.is_late(now + SOON));
+    }
+
+    #[test]
     fn one_that_is_renewed_or_dismissed_is_killed_when_it_is_late() {
         let now = Instant::now();
         let mut queue = Queue::default();
@@ -134,6 +154,7 @@ mod tests {
         queue.note_start(true, now);
         queue.renew(now, SOON);
         assert!(!queue.is_late(now) && queue.is_late(now + SOON));
+        assert!(!queue.is_late(now + SOON) && queue.next_deadline().is_none(), "once");
         assert!(!queue.note_end() && queue.is_due(now), "the next one comes at once");
         queue.note_start(true, now);
         queue.dismiss(now, SOON);

@@ -242,8 +242,8 @@ impl<'a> Supervisor<'a> {
                 self.pools.push(pool);
             }
             None => {
-                processes.iter().for_each(|(process, _)| process.signal(crate::sys::signal::TERM));
                 self.leaving.extend(processes.into_iter().map(|(process, _)| process));
+                self.leaving.iter_mut().for_each(|process| process.signal(crate::sys::signal::TERM));
             }
         }
         Ok(())

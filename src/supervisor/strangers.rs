@@ -21,10 +21,14 @@ impl Supervisor<'_> {
 
     /// At the end they live on, as they do when any parent ends; but as process 1 nothing does.
     pub(super) fn tell_of_strangers(&self) {
-        let count = process::children().into_iter().filter(|id| !self.is_own(*id) && process::reap(*id).is_none()).count();
+        let count = process::children().into_iter().filter(|id| self.lives_on(*id)).count();
         if count > 0 {
             log::info!("processes that applications have left behind, and that are not ended: {count}");
         }
+    }
+
+    fn lives_on(&self, id: ProcessId) -> bool {
+        !self.is_own(id) && process::reap(id).is_none() && !process::has_ended(id)
     }
 
     fn is_own(&self, id: ProcessId) -> bool {

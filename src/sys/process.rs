@@ -191,6 +191,8 @@ pub enum ExitReason {
     Signal(i32),
     /// It is no child of this process, or somebody else has asked first.
     Unknown,
+    /// It was killed, and the kernel does not say that it has ended.
+    Untold,
 }
 
 impl fmt::Display for ExitReason {
@@ -202,6 +204,7 @@ impl fmt::Display for ExitReason {
                 None => write!(f, "signal {signal}"),
             },
             Self::Unknown => write!(f, "an unknown cause"),
+            Self::Untold => write!(f, "killed"),
         }
     }
 }
@@ -209,6 +212,16 @@ impl fmt::Display for ExitReason {
 /// How this child has ended, if it has, without waiting. It asks for the one child only: for others see [`ended_child`].
 pub fn reap(child: ProcessId) -> Option<ExitReason> {
     wait_with(child, libc::WNOHANG)
+}
+
+/// Whether this process has ended, though it may not have been reaped.
+pub fn has_ended(process: ProcessId) -> bool {
+    // The name, in parentheses, may be anything.
+    let state = |stat: &str| stat.rsplit(") ").next().and_then(|rest| rest.bytes().next());
+    match fs::read(format!("/proc/{}/stat", process.0)) {
+        Ok(stat) => matches!(state(&String::from_utf8_lossy(&stat)), Some(b'Z' | b'X')),
+        Err(error) => error.kind() == io::ErrorKind::NotFound,
+    }
 }
 
 /// Waits until this child has ended, and says how.

@@ -169,7 +169,8 @@ const BETWEEN_STATUSES: Duration = Duration::from_millis(500);
 const RECOVERY: Duration = Duration::from_secs(20);
 /// As the site has it.
 const GRACEFUL_TIMEOUT: Duration = Duration::from_secs(3);
-const SLACK: Duration = Duration::from_secs(1);
+/// Half a second for the end, and some for the machine.
+const SLACK: Duration = Duration::from_millis(700);
 const ENOUGH_FOR_ALL: u64 = 60;
 
 /// What `tests/apps/attacks.py` knows, and the uploads, which are a peer's.

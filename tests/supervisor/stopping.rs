@@ -5,7 +5,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::site::{FILE, Site, expect_nothing_left, kill, says, site_of, site_with, wait_until_gone};
+use crate::site::{FILE, Site, expect_nothing_left, kill, says, site_of, site_with, status_of, wait_until_gone};
 use crate::support::process::wait_until;
 use crate::support::{Params, Peer};
 
@@ -90,17 +90,76 @@ fn graceful_timeout_limits_a_stop() {
 fn a_child_that_holds_the_interpreter_is_killed_in_the_end() {
     // The loop never lets go of the GIL.
     let code = "import ctypes\ndef application(environ, start_response):\n    ctypes.PyDLL(None).usleep(20_000_000)\n";
-    for (signal, limit) in [("TERM", 8), ("INT", 4)] {
+    for (signal, limit) in [("TERM", SECOND_AND_A_MOMENT), ("INT", Duration::from_secs(4))] {
         let mut site = Site::start(site_with(code, "threads = 1\ngraceful-timeout = \"1s\"\n"));
         let children = site.children();
         let mut peer = site.connect();
         peer.send_request(1, true, &Params::get("/"), b"");
         wait_until("a busy worker", || site.control("status").out.contains("1 of 1 workers busy"));
         site.signal(signal);
-        assert!(site.wait_for_exit(Duration::from_secs(limit)).success(), "{}", site.log());
+        assert!(site.wait_for_exit(limit).success(), "{}", site.log());
         wait_until_gone(&children);
         expect_nothing_left(site.directory());
     }
+}
+
+/// A second, half a one for the end, and as much for a busy machine.
+const SECOND_AND_A_MOMENT: Duration = Duration::from_secs(2);
+
+/// The kernel shows what has become of a traced process to its tracer alone, which here never asks.
+const HOLDS_ITS_PROCESS: &str = "\
+import ctypes, os, time
+libc = ctypes.CDLL(None, use_errno=True)
+libc.prctl(4, 1, 0, 0, 0)
+traced, (seen, told) = os.getpid(), os.pipe()
+child = os.fork()
+if child == 0:
+    if os.fork() == 0:
+        os.setsid()
+        while os.getppid() == child: time.sleep(0.01)
+        result = libc.ptrace(0x4206, traced, 0, 0)
+        os.write(told, b'%d' % (ctypes.get_errno() if result else 0))
+        time.sleep(60)
+    os._exit(0)
+os.waitpid(child, 0)
+libc.prctl(0x59616d61, -1, 0, 0, 0)
+held = os.read(seen, 9)
+def application(environ, start_response):
+    start_response('200 OK', [])
+    if environ['QUERY_STRING'] == 'end': os._exit(3)
+    return [b'%d %s' % (traced, held)]
+";
+
+/// The process that answers, and whether it is traced: an error number, or 0.
+fn traced(site: &Site) -> (u32, String) {
+    let text = site.text("/");
+    let (process, error) = text.split_once(' ').unwrap();
+    (process.parse().unwrap(), error.to_owned())
+}
+
+#[test]
+fn a_tracer_that_keeps_what_has_ended_holds_up_neither_a_reload_nor_a_stop() {
+    let mut site = Site::start(site_with(HOLDS_ITS_PROCESS, "processes = 1\ngraceful-timeout = \"1s\"\n"));
+    let (first, error) = traced(&site);
+    if error != "0" {
+        return eprintln!("skipped: no process may trace another here: error {error}");
+    }
+    let tracer_of = |process: u32| status_of(process, "TracerPid").parse().unwrap();
+    let mut tracers: Vec<u32> = vec![tracer_of(first)];
+    // One has ended by itself, one is to go, and one is there at the end.
+    kill(first, "KILL");
+    for _ in 0..2 {
+        site.control("reload").expect_code(0);
+        tracers.push(tracer_of(traced(&site).0));
+    }
+    let known = || site.control("status").out.matches("\n  process ").count();
+    wait_until("those that have ended to be known as that", || known() == 1);
+    let started = Instant::now();
+    site.signal("TERM");
+    let ended = site.wait_for_exit(Duration::from_secs(8));
+    let took = started.elapsed();
+    tracers.iter().for_each(|tracer| kill(*tracer, "KILL"));
+    assert!(ended.success() && took < SECOND_AND_A_MOMENT, "graceful-timeout = 1s: it took {took:?}\n{}", site.log());
 }
 
 #[test]
@@ -108,8 +167,10 @@ fn a_stopped_child_is_killed_in_the_end() {
     let mut site = Site::start(site_with(&says("x"), "graceful-timeout = \"1s\"\n"));
     let child = *site.children().first().unwrap();
     kill(child, "STOP");
+    let started = Instant::now();
     site.signal("TERM");
     assert!(site.wait_for_exit(Duration::from_secs(8)).success(), "{}", site.log());
+    assert!(started.elapsed() < SECOND_AND_A_MOMENT, "graceful-timeout = 1s: it took {:?}", started.elapsed());
     assert!(site.log().contains("is killed"), "{}", site.log());
     wait_until_gone(&[child]);
     expect_nothing_left(site.directory());

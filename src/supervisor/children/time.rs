@@ -97,8 +97,9 @@ impl Children {
 
 /// How long a child may take beyond `startup-timeout` to say itself where it hangs.
 const BOOT_SLACK: Duration = Duration::from_secs(1);
-/// How long a child may take beyond `graceful-timeout` before it is killed. It has limits of its own, which come first.
-const END_SLACK: Duration = Duration::from_secs(3);
+/// How long a child may take beyond `graceful-timeout` before it is killed. It has limits of its own, which come first
+/// (`event_loop/stopping.rs`).
+pub const END_SLACK: Duration = Duration::from_millis(500);
 /// The same, when it was told to end at once, or runs no request.
 const QUICK_END: Duration = Duration::from_secs(2);
 const SHRINK_INTERVAL: Duration = Duration::from_secs(1);
