@@ -351,6 +351,7 @@ mod tests {
             ("pid-file", "/run/p.pid", "/run/p.pid"),
             ("control-socket", "/run/c", "/run/c"),
             ("control-socket-mode", "660", "0660"),
+            ("control-socket-group", "33", "33"),
             ("log", "file:/l", "file:/l"),
             ("log-level", "trace", "trace"),
             ("syslog-facility", "local7", "local7"),

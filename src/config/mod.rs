@@ -63,6 +63,8 @@ pub struct Config {
     pub control_socket: Option<PathBuf>,
     /// Permission bits of the control socket, at most 0o777.
     pub control_socket_mode: u32,
+    /// Its group, by name or number; `None` is that of whoever starts pyfcgid.
+    pub control_socket_group: Option<String>,
     /// Where the log goes.
     pub log: LogTarget,
     /// What is logged.
@@ -131,6 +133,9 @@ impl Config {
         }
         if config.daemonize && config.origin("log") == Origin::Default {
             config.log = LogTarget::Syslog;
+        }
+        if config.control_socket_group.is_some() && config.origin("control-socket-mode") == Origin::Default {
+            config.control_socket_mode = 0o660;
         }
         config.derive_control_socket();
         Ok(config)
@@ -212,6 +217,7 @@ impl Config {
             pid_file: None,
             control_socket: None,
             control_socket_mode: 0,
+            control_socket_group: None,
             log: LogTarget::Stderr,
             log_level: LevelFilter::Info,
             syslog_facility: Facility::default(),

@@ -3,7 +3,7 @@
 use super::super::setting::{Fallback, Field, Group, Kind, Setting};
 use super::super::value::{parse_mode, parse_switch};
 use super::super::{Facility, LogTarget};
-use super::text::{OFF, access_log, access_log_format, file, log_level, paths, syslog_ident};
+use super::text::{OFF, access_log, access_log_format, account, file, log_level, paths, syslog_ident, texts};
 
 /// The groups Daemon and Log.
 pub(super) const PROCESS: &[Setting] = &[
@@ -48,11 +48,23 @@ pub(super) const PROCESS: &[Setting] = &[
         group: Group::Daemon,
         kind: Kind::One,
         value_name: "MODE",
-        help: "Permissions of the control socket, in octal digits",
+        help: "Permissions of the control socket, in octal digits; with control-socket-group the default is 0660",
         default: Fallback::Value("0600"),
         field: Field::Global {
             set: |config, value| parse_mode(value.text).map(|mode| config.control_socket_mode = mode),
             show: |config| vec![format!("{:04o}", config.control_socket_mode)],
+        },
+    },
+    Setting {
+        name: "control-socket-group",
+        group: Group::Daemon,
+        kind: Kind::One,
+        value_name: "GROUP",
+        help: "The group of the control socket, by name or number; whoever may write to that socket controls all pools",
+        default: Fallback::Nothing,
+        field: Field::Global {
+            set: |config, value| account(value).map(|name| config.control_socket_group = Some(name)),
+            show: |config| texts(config.control_socket_group.as_slice()),
         },
     },
     Setting {
