@@ -364,7 +364,7 @@ mod tests {
         for (setting, (name, typed, shown)) in SETTINGS.iter().zip(values) {
             let config = if name == APP { serve(&[typed]) } else { serve(&["shop", &format!("--{name}={typed}")]) };
             let values = match setting.field {
-                Field::Global { show, .. } => show(&config),
+                Field::Global { show, .. } | Field::Both { show, .. } => show(&config),
                 Field::Pool { show, .. } => show(&config.pools[0]),
             };
             assert_eq!(values, [shown], "{name}");
