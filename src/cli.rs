@@ -351,6 +351,7 @@ mod tests {
             ("pid-file", "/run/p.pid", "/run/p.pid"),
             ("control-socket", "/run/c", "/run/c"),
             ("control-socket-mode", "660", "0660"),
+            ("control-socket-group", "33", "33"),
             ("log", "file:/l", "file:/l"),
             ("log-level", "trace", "trace"),
             ("syslog-facility", "local7", "local7"),
@@ -363,7 +364,7 @@ mod tests {
         for (setting, (name, typed, shown)) in SETTINGS.iter().zip(values) {
             let config = if name == APP { serve(&[typed]) } else { serve(&["shop", &format!("--{name}={typed}")]) };
             let values = match setting.field {
-                Field::Global { show, .. } => show(&config),
+                Field::Global { show, .. } | Field::Both { show, .. } => show(&config),
                 Field::Pool { show, .. } => show(&config.pools[0]),
             };
             assert_eq!(values, [shown], "{name}");

@@ -19,6 +19,8 @@ mod file_size;
 mod load;
 #[path = "supervisor/locks.rs"]
 mod locks;
+#[path = "supervisor/logs.rs"]
+mod logs;
 #[path = "supervisor/orphans.rs"]
 mod orphans;
 #[path = "supervisor/output.rs"]

@@ -24,7 +24,7 @@ pub fn foreign_option(name: &str, is_there: impl Fn(&str) -> bool) -> Option<Str
 /// What to do about a key that is no option.
 pub(super) fn unknown_key(key: &str, scope: Scope) -> String {
     let typed = key.to_ascii_lowercase().replace('_', "-");
-    let known = || SETTINGS.iter().filter(|setting| setting.scope() == scope).map(|setting| setting.name);
+    let known = || SETTINGS.iter().filter(|setting| setting.stands_in(scope)).map(|setting| setting.name);
     let include = (scope == Scope::Global).then_some(INCLUDE);
     let foreign = alias(&typed).or_else(|| part_of_address(&typed));
     if let Some(name) = foreign.or_else(|| nearest(&typed, names().chain(include))) {
@@ -58,7 +58,9 @@ impl Config {
     fn lines_of_no_pool(&self) -> Option<String> {
         let format = &self.access_log_format;
         let is_told = ["$pool", "${pool}"].iter().any(|name| format.contains(name));
-        (self.access_log.is_some() && self.pools.len() > 1 && !is_told).then(|| {
+        let shared = self.pools.iter().filter_map(|pool| pool.access_log_in(self));
+        let is_shared = shared.clone().any(|one| shared.clone().filter(|other| *other == one).count() > 1);
+        (is_shared && !is_told).then(|| {
             let origin = self.origin("access-log-format");
             format!(
                 "access-log-format ({origin}) has no $pool: an application can make lines that look like those of other pools"
@@ -81,7 +83,9 @@ impl Config {
     /// What root makes, and where.
     fn places(&self) -> impl Iterator<Item = (&'static str, &Path)> {
         let logs = [("log", Some(&self.log)), ("access-log", self.access_log.as_ref())];
-        let logs = logs.into_iter().filter_map(|(what, target)| match target? {
+        let of_pools =
+            self.pools.iter().flat_map(|pool| [("log", Some(pool.log_in(self))), ("access-log", pool.access_log_in(self))]);
+        let logs = logs.into_iter().chain(of_pools).filter_map(|(what, target)| match target? {
             LogTarget::File(path) => Some((what, path.as_path())),
             LogTarget::Stderr | LogTarget::Syslog => None,
         });

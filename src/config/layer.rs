@@ -90,6 +90,13 @@ impl<'a> Layers<'a> {
         self.strongest(name).first()
     }
 
+    /// What the file says for a pool alone, and whether that counts: what is typed elsewhere is for every pool.
+    pub(super) fn of_table(&self, setting: &Setting) -> (&'a [Item], bool) {
+        let [flags, variables, table, _] = self.0;
+        let is_typed = [flags, variables].into_iter().any(|layer| layer.contains_key(setting.name));
+        (table.get(setting.name).map_or(&[], Vec::as_slice), !is_typed)
+    }
+
     /// Puts what counts of this setting into `target`, and where it was typed into what `origins_of` finds there.
     pub(super) fn apply<T: Clone>(
         self,

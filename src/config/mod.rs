@@ -63,6 +63,8 @@ pub struct Config {
     pub control_socket: Option<PathBuf>,
     /// Permission bits of the control socket, at most 0o777.
     pub control_socket_mode: u32,
+    /// Its group, by name or number; `None` is that of whoever starts pyfcgid.
+    pub control_socket_group: Option<String>,
     /// Where the log goes.
     pub log: LogTarget,
     /// What is logged.
@@ -132,12 +134,15 @@ impl Config {
         if config.daemonize && config.origin("log") == Origin::Default {
             config.log = LogTarget::Syslog;
         }
+        if config.control_socket_group.is_some() && config.origin("control-socket-mode") == Origin::Default {
+            config.control_socket_mode = 0o660;
+        }
         config.derive_control_socket();
         Ok(config)
     }
 
     fn apply(&mut self, setting: &'static Setting, layers: Layers<'_>) -> Result<(), Error> {
-        let Field::Global { set, .. } = setting.field else {
+        let (Field::Global { set, .. } | Field::Both { set, .. }) = setting.field else {
             return Ok(());
         };
         layers.apply(setting, set, self, |target| &mut target.origins)
@@ -212,6 +217,7 @@ impl Config {
             pid_file: None,
             control_socket: None,
             control_socket_mode: 0,
+            control_socket_group: None,
             log: LogTarget::Stderr,
             log_level: LevelFilter::Info,
             syslog_facility: Facility::default(),
@@ -228,7 +234,7 @@ impl Config {
 impl fmt::Display for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for setting in SETTINGS {
-            if let Field::Global { show, .. } = setting.field {
+            if let Field::Global { show, .. } | Field::Both { show, .. } = setting.field {
                 file::write_line(f, setting, &show(self), &self.origin(setting.name))?;
             }
         }
@@ -351,6 +357,26 @@ mod tests {
 
     fn in_file(text: &str) -> Result<Config, Error> {
         load(Layer::new(), &[], Some(text))
+    }
+
+    #[test]
+    fn a_pool_may_have_logs_of_its_own_which_are_shown_and_checked() {
+        let text = "log = \"stderr\"\naccess-log = \"stderr\"\n[pool.blog]\napp = \"blog\"\nlog = \"file:/b\"\naccess-log = \"off\"\n\
+                    [pool.shop]\napp = \"shop\"\nlisten = \":1\"\n";
+        let config = in_file(text).unwrap();
+        let [blog, shop] = &config.pools[..] else { panic!("two pools") };
+        assert_eq!((blog.log_in(&config).to_string(), blog.access_log_in(&config)), ("file:/b".to_owned(), None));
+        assert_eq!((shop.log_in(&config), shop.access_log_in(&config)), (&LogTarget::Stderr, Some(&LogTarget::Stderr)));
+        assert!(blog.has_own_logs() && !shop.has_own_logs());
+        let again = in_file(&config.to_string()).unwrap();
+        assert_eq!((&again.pools[0].log, &again.pools[0].access_log), (&blog.log, &blog.access_log));
+        assert!(!again.pools[1].has_own_logs());
+        let stronger = load(flags(&[("log", "syslog")]), &[("PYFCGID_ACCESS_LOG", "stderr")], Some(text)).unwrap();
+        assert!(!stronger.pools[0].has_own_logs());
+        let wrong = text.replace("file:/b", "/b");
+        assert_eq!(message(in_file(&wrong)), "site.toml:5: log = \"/b\": must start with file:, as in file:/b");
+        let hidden = load(flags(&[("log", "syslog")]), &[], Some(&wrong));
+        assert_eq!(message(hidden), message(in_file(&wrong)));
     }
 
     #[test]

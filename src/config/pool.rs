@@ -5,10 +5,10 @@ use std::time::Duration;
 use log::Level;
 
 use super::layer::{Item, Layers, Origins};
-use super::setting::Field;
+use super::setting::{Field, Text};
 use super::{
-    App, AppLog, Error, ErrorsTo, ListenAddress, Mount, OnAbort, Origin, Processes, RemoteUser, Role, SETTINGS, Setting,
-    ValueError, file,
+    App, AppLog, Config, Error, ErrorsTo, ListenAddress, LogTarget, Mount, OnAbort, Origin, Processes, RemoteUser, Role,
+    SETTINGS, Setting, ValueError, file,
 };
 use crate::network::Network;
 
@@ -105,6 +105,10 @@ pub struct Pool {
     pub chroot: Option<PathBuf>,
     /// Whether the application is kept from gaining privileges, as by set-user-ID programs.
     pub no_new_privs: bool,
+    /// Where its log goes, if not where the others' do.
+    pub log: Option<LogTarget>,
+    /// Where its access log goes, if not where the others' do; nowhere if that is `None` again.
+    pub access_log: Option<Option<LogTarget>>,
     origins: Origins,
 }
 
@@ -113,6 +117,21 @@ impl Pool {
     pub(super) fn refuse_address_of(&self, other: &Self) -> Result<(), Error> {
         let is_taken = |address: &&ListenAddress| self.listen.iter().any(|taken| taken.is_taken_by(address));
         other.listen.iter().find(is_taken).map_or(Ok(()), |address| Err(Error::same_address(address, self, other)))
+    }
+
+    /// Whether it has a log or an access log of its own.
+    pub fn has_own_logs(&self) -> bool {
+        self.log.is_some() || self.access_log.is_some()
+    }
+
+    /// Where its log goes.
+    pub fn log_in<'a>(&'a self, config: &'a Config) -> &'a LogTarget {
+        self.log.as_ref().unwrap_or(&config.log)
+    }
+
+    /// Where its access log goes; `None` is nowhere.
+    pub fn access_log_in<'a>(&'a self, config: &'a Config) -> Option<&'a LogTarget> {
+        self.access_log.as_ref().unwrap_or(&config.access_log).as_ref()
     }
 
     /// Where the value of the option `key` was typed.
@@ -134,10 +153,29 @@ impl Pool {
     }
 
     fn apply(&mut self, setting: &'static Setting, layers: Layers<'_>) -> Result<(), Error> {
-        let Field::Pool { set, .. } = setting.field else {
-            return Ok(());
-        };
-        layers.apply(setting, set, self, |target| &mut target.origins)
+        match setting.field {
+            Field::Pool { set, .. } => layers.apply(setting, set, self, |target| &mut target.origins),
+            Field::Both { set_own, .. } => self.apply_own(setting, set_own, layers.of_table(setting)),
+            Field::Global { .. } => Ok(()),
+        }
+    }
+
+    /// What its table says, and nothing stronger.
+    fn apply_own(
+        &mut self,
+        setting: &'static Setting,
+        set: fn(&mut Self, Text<'_>) -> Result<(), ValueError>,
+        (items, counts): (&[Item], bool),
+    ) -> Result<(), Error> {
+        for item in items {
+            let mut changed = self.clone();
+            set(&mut changed, Text::of(item)).map_err(|reason| item.refused(setting.name, reason))?;
+            if counts {
+                changed.origins.insert(setting.name, item.origin.clone());
+                *self = changed;
+            }
+        }
+        Ok(())
     }
 
     /// What single values cannot show.
@@ -230,6 +268,8 @@ impl Pool {
             umask: 0,
             chroot: None,
             no_new_privs: true,
+            log: None,
+            access_log: None,
             origins: Origins::new(),
         }
     }
@@ -240,8 +280,12 @@ impl fmt::Display for Pool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "[pool.{}]", file::quote_key(&self.name))?;
         for setting in SETTINGS {
-            if let Field::Pool { show, .. } = setting.field {
-                file::write_line(f, setting, &show(self), &self.origin(setting.name))?;
+            match setting.field {
+                Field::Pool { show, .. } => file::write_line(f, setting, &show(self), &self.origin(setting.name))?,
+                Field::Both { show_own, .. } if self.origins.contains_key(setting.name) => {
+                    file::write_line(f, setting, &show_own(self), &self.origin(setting.name))?;
+                }
+                Field::Both { .. } | Field::Global { .. } => {}
             }
         }
         Ok(())

@@ -39,14 +39,26 @@ pub enum Field {
         /// The values there are, in the form that `set` takes; none if it is not set.
         show: fn(&Pool) -> Vec<String>,
     },
+    /// Of the whole process, but for pools whose table says otherwise.
+    Both {
+        /// As for the whole process.
+        set: fn(&mut Config, Text<'_>) -> Result<(), ValueError>,
+        /// As for the whole process.
+        show: fn(&Config) -> Vec<String>,
+        /// Puts in the value of one pool.
+        set_own: fn(&mut Pool, Text<'_>) -> Result<(), ValueError>,
+        /// The value of its own that a pool has; none if it has none.
+        show_own: fn(&Pool) -> Vec<String>,
+    },
 }
 
 impl Setting {
-    /// Where in the file it stands.
-    pub fn scope(&self) -> Scope {
+    /// Whether it may stand there in the file.
+    pub fn stands_in(&self, scope: Scope) -> bool {
         match self.field {
-            Field::Global { .. } => Scope::Global,
-            Field::Pool { .. } => Scope::Pool,
+            Field::Global { .. } => scope == Scope::Global,
+            Field::Pool { .. } => scope == Scope::Pool,
+            Field::Both { .. } => true,
         }
     }
 

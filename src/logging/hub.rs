@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::fmt;
 use std::os::fd::RawFd;
 use std::path::Path;
@@ -7,24 +8,34 @@ use log::{Level, LevelFilter};
 
 use super::file::LogFile;
 use super::output::{Lost, Output};
+use super::sink::Sink;
 use super::stream::Stream;
 use super::syslog::Syslog;
-use super::{Error, Line, Settings, Target, Timestamp};
+use super::{Error, Line, Settings, Target, Targets, Timestamp};
 use crate::sys::log_io;
 
 /// The outputs of a process that writes its log itself.
 pub(super) struct Hub {
     settings: Settings,
-    log: Output,
-    access: Access,
+    /// Invariant: that of the log is the first, and no two have one target, so that lines stay whole.
+    outlets: Vec<Outlet>,
+    usual: Route,
+    /// Of pools that have logs of their own.
+    routes: BTreeMap<String, Route>,
 }
 
-/// Where the access log goes.
-enum Access {
-    Nowhere,
-    /// Where the log goes, so that lines stay whole.
-    Log,
-    Own(Output),
+struct Outlet {
+    target: Target,
+    /// What is lost with it.
+    name: String,
+    output: Output,
+}
+
+/// Where the lines of a pool go: indices of outlets.
+#[derive(Clone, Copy)]
+struct Route {
+    log: usize,
+    access: Option<usize>,
 }
 
 impl Hub {
@@ -34,20 +45,31 @@ impl Hub {
 
     /// `known_syslog` is where a syslog daemon has been before.
     fn open_after(settings: &Settings, known_syslog: Option<&Path>) -> Result<Self, Error> {
-        let open = |target| open(target, settings, known_syslog);
-        let log = open(&settings.target)?;
-        let access = match &settings.access {
-            None => Access::Nowhere,
-            Some(target) if *target == settings.target => Access::Log,
-            Some(target) => Access::Own(open(target)?),
+        let mut outlets = Vec::new();
+        let mut route = |log: &Target, access: Option<&Target>, of_pool: &str| {
+            let mut outlet = |target: &Target, what: &str| {
+                if let Some(index) = outlets.iter().position(|outlet: &Outlet| outlet.target == *target) {
+                    return Ok(index);
+                }
+                let output = open(target, settings, known_syslog)?;
+                outlets.push(Outlet { target: target.clone(), name: format!("{what}{of_pool}"), output });
+                Ok(outlets.len() - 1)
+            };
+            Ok(Route { log: outlet(log, LOG)?, access: access.map(|target| outlet(target, ACCESS_LOG)).transpose()? })
         };
-        Ok(Self { settings: settings.clone(), log, access })
+        let usual = route(&settings.target, settings.access.as_ref(), "")?;
+        let of_pool = |(pool, Targets { log, access }): (&String, &Targets)| {
+            Ok((pool.clone(), route(log, access.as_ref(), &format!(" of pool {pool}"))?))
+        };
+        let routes = settings.pools.iter().map(of_pool).collect::<Result<_, Error>>()?;
+        Ok(Self { settings: settings.clone(), outlets, usual, routes })
     }
 
     /// Whether [`Self::open`] would succeed. Makes nothing.
     pub(super) fn check(settings: &Settings) -> Result<(), Error> {
-        let targets = [Some(&settings.target), settings.access.as_ref()];
-        targets.into_iter().flatten().try_for_each(|target| match target {
+        let of_pools = settings.pools.values().flat_map(|targets| [Some(&targets.log), targets.access.as_ref()]);
+        let targets = [Some(&settings.target), settings.access.as_ref()].into_iter().chain(of_pools);
+        targets.flatten().try_for_each(|target| match target {
             Target::File(path) => LogFile::check(path),
             Target::Stderr | Target::Syslog => open(target, settings, None).map(drop),
         })
@@ -63,120 +85,109 @@ impl Hub {
     }
 
     /// Goes on as another one.
-    pub(super) fn install(&mut self, mut new: Self) {
+    pub(super) fn install(&mut self, new: Self) {
         self.flush();
-        let lost = if place(&new.settings.target, &new.settings) == place(&self.settings.target, &self.settings) {
-            new.log.take_over(&mut self.log);
-            None
-        } else {
-            self.log.abandon()
-        };
         let old = std::mem::replace(self, new);
-        let lost_access = self.take_over_access(old);
-        self.tell_lost(LOG, lost);
-        self.tell_lost(ACCESS_LOG, lost_access);
+        for mut outlet in old.outlets {
+            let goes_there = |new: &&mut Outlet| place(&new.target, &self.settings) == place(&outlet.target, &old.settings);
+            match self.outlets.iter_mut().find(goes_there) {
+                Some(new) => new.output.take_over(&mut outlet.output),
+                None => {
+                    if let Some(lost) = outlet.output.abandon() {
+                        self.tell_lost(&outlet.name, &lost);
+                    }
+                }
+            }
+        }
     }
 
     fn known_syslog(&self) -> Option<&Path> {
-        let targets = [Some(&self.settings.target), self.settings.access.as_ref()];
-        targets.contains(&Some(&Target::Syslog)).then_some(&self.settings.syslog_socket)
+        let is_syslog = |outlet: &Outlet| outlet.target == Target::Syslog;
+        self.outlets.iter().any(is_syslog).then_some(&self.settings.syslog_socket)
     }
 
-    fn take_over_access(&mut self, old: Self) -> Option<Lost> {
-        let Access::Own(mut output) = old.access else {
-            return None;
-        };
-        match &mut self.access {
-            Access::Own(new) if access_place(&old.settings) == access_place(&self.settings) => {
-                new.take_over(&mut output);
-                None
-            }
-            _ => output.abandon(),
-        }
+    fn route(&self, pool: &str) -> Route {
+        self.routes.get(pool).copied().unwrap_or(self.usual)
     }
 
     pub(super) fn write(&mut self, level: Level, pool: &str, process: u32, text: fmt::Arguments<'_>) {
         if level <= self.settings.level {
-            self.write_line(&Line { time: Timestamp::now(), level, pool, process, text });
+            self.write_line(self.route(pool).log, &Line { time: Timestamp::now(), level, pool, process, text });
         }
     }
 
     pub(super) fn write_plain(&mut self, level: Level, pool: &str, process: u32, text: fmt::Arguments<'_>) {
         if level <= self.settings.level {
-            let mut pieces = Vec::new();
             let line = Line { time: Timestamp::now(), level, pool, process, text };
-            self.log.sink.encode_plain(&line, &mut |piece| pieces.push(piece));
-            pieces.into_iter().for_each(|piece| self.log.push(piece));
-            self.flush_log();
+            self.put(self.route(pool).log, |sink, put| sink.encode_plain(&line, put));
         }
     }
 
-    fn write_line(&mut self, line: &Line<'_>) {
-        let mut pieces = Vec::new();
-        self.log.sink.encode(line, &mut |piece| pieces.push(piece));
-        pieces.into_iter().for_each(|piece| self.log.push(piece));
-        self.flush_log();
+    fn write_line(&mut self, index: usize, line: &Line<'_>) {
+        self.put(index, |sink, put| sink.encode(line, put));
     }
 
-    /// Writes a line about this process.
+    /// Writes a line about this process, which is of no pool.
     pub(super) fn write_own(&mut self, level: Level, text: &str) {
+        if level <= self.settings.level {
+            self.write_as_own(level, format_args!("{text}"));
+        }
+    }
+
+    fn write_as_own(&mut self, level: Level, text: fmt::Arguments<'_>) {
         let ident = self.settings.ident.clone();
-        self.write(level, &ident, std::process::id(), format_args!("{text}"));
+        let (time, process) = (Timestamp::now(), std::process::id());
+        self.write_line(self.usual.log, &Line { time, level, pool: &ident, process, text });
     }
 
     pub(super) fn write_access(&mut self, pool: &str, process: u32, values: &str) {
-        let output = match &mut self.access {
-            Access::Nowhere => return,
-            Access::Log => &mut self.log,
-            Access::Own(output) => output,
-        };
+        if let Some(index) = self.route(pool).access {
+            let line = self.settings.access_format.line(pool, process, values);
+            self.put(index, |sink, put| sink.encode_access(process, &line, put));
+        }
+    }
+
+    /// Writes pieces, or has them wait.
+    fn put(&mut self, index: usize, encode: impl FnOnce(&dyn Sink, &mut dyn FnMut(Vec<u8>))) {
         let mut pieces = Vec::new();
-        let line = self.settings.access_format.line(pool, process, values);
-        output.sink.encode_access(process, &line, &mut |piece| pieces.push(piece));
-        pieces.into_iter().for_each(|piece| output.push(piece));
-        self.flush();
+        if let Some(Outlet { output, .. }) = self.outlets.get_mut(index) {
+            encode(&*output.sink, &mut |piece| pieces.push(piece));
+            pieces.into_iter().for_each(|piece| output.push(piece));
+        }
+        self.flush_outlet(index);
     }
 
     pub(super) fn flush(&mut self) {
-        if let Access::Own(output) = &mut self.access {
-            output.flush();
-            let lost = output.take_lost();
-            self.tell_lost(ACCESS_LOG, lost);
-        }
-        self.flush_log();
+        // The log last, where losses are told.
+        (0..self.outlets.len()).rev().for_each(|index| self.flush_outlet(index));
     }
 
-    fn flush_log(&mut self) {
-        self.log.flush();
-        let lost = self.log.take_lost();
-        self.tell_lost(LOG, lost);
+    fn flush_outlet(&mut self, index: usize) {
+        let Some(Outlet { name, output, .. }) = self.outlets.get_mut(index) else {
+            return;
+        };
+        output.flush();
+        if let Some(lost) = output.take_lost() {
+            let name = name.clone();
+            self.tell_lost(&name, &lost);
+        }
     }
 
     /// Whatever the level: who asked for errors alone wants to know that some are missing.
-    fn tell_lost(&mut self, what: &str, lost: Option<Lost>) {
-        if let Some(Lost { count, cause }) = lost {
-            let pool = self.settings.ident.clone();
-            let text = format_args!("lines of the {what} that were lost: {count} ({cause})");
-            let (time, process) = (Timestamp::now(), std::process::id());
-            self.write_line(&Line { time, level: Level::Warn, pool: &pool, process, text });
-        }
+    fn tell_lost(&mut self, what: &str, Lost { count, cause }: &Lost) {
+        self.write_as_own(Level::Warn, format_args!("lines of the {what} that were lost: {count} ({cause})"));
     }
 
     pub(super) fn reopen(&mut self) {
-        let (log, access) = (self.log.reopen(), self.own_access().map(Output::reopen));
-        for error in [log.err(), access.and_then(Result::err)].into_iter().flatten() {
+        let results: Vec<_> = self.outlets.iter_mut().map(|outlet| outlet.output.reopen()).collect();
+        for error in results.into_iter().filter_map(Result::err) {
             self.write_own(Level::Error, &error.to_string());
         }
         self.flush();
     }
 
-    fn own_access(&mut self) -> Option<&mut Output> {
-        if let Access::Own(output) = &mut self.access { Some(output) } else { None }
-    }
-
     fn waiting(&self) -> impl Iterator<Item = &Output> {
-        let access = if let Access::Own(output) = &self.access { Some(output) } else { None };
-        [Some(&self.log), access].into_iter().flatten().filter(|output| output.is_waiting())
+        self.outlets.iter().map(|outlet| &outlet.output).filter(|output| output.is_waiting())
     }
 
     pub(super) fn blocked(&self) -> Vec<RawFd> {
@@ -214,10 +225,6 @@ fn open(target: &Target, settings: &Settings, known_syslog: Option<&Path>) -> Re
 /// What makes two outputs the same.
 fn place<'a>(target: &'a Target, settings: &'a Settings) -> (&'a Target, Option<&'a Path>) {
     (target, Some(settings.syslog_socket.as_path()).filter(|_| *target == Target::Syslog))
-}
-
-fn access_place(settings: &Settings) -> Option<(&Target, Option<&Path>)> {
-    settings.access.as_ref().map(|target| place(target, settings))
 }
 
 const LOG: &str = "log";
@@ -382,6 +389,46 @@ mod tests {
         hub.write_access("blog", 7, "request_uri=/\x0bforged\0\n");
         say(&mut hub, "one");
         assert_eq!(place.lines("log"), ["GET /\\x0Bforged\\x00", "[info] blog[7]: one"]);
+    }
+
+    #[test]
+    fn a_pool_has_logs_of_its_own_and_shares_files_with_others() {
+        let place = Place::new();
+        let file = |name: &str| Target::File(place.path(name));
+        let pools = [
+            ("blog".to_owned(), Targets { log: file("blog"), access: Some(file("log")) }),
+            ("shop".to_owned(), Targets { log: file("log"), access: None }),
+        ];
+        let settings = Settings { access: Some(file("access")), pools: pools.into(), ..place.settings("log") };
+        let mut hub = Hub::open(&settings).unwrap();
+        assert_eq!(hub.outlets.len(), 3);
+        for pool in ["blog", "shop", "wiki"] {
+            hub.write(Level::Info, pool, 7, format_args!("said"));
+            hub.write_access(pool, 7, &format!("request_uri={pool}\n"));
+        }
+        hub.write_own(Level::Info, "own");
+        let own = format!("[info] pyfcgid[{}]: own", std::process::id());
+        assert_eq!(place.lines("blog"), ["[info] blog[7]: said"]);
+        assert_eq!(place.lines("log"), ["GET blog", "[info] shop[7]: said", "[info] wiki[7]: said", &own]);
+        assert_eq!(place.text("access"), "GET wiki\n");
+        fs::rename(place.path("blog"), place.path("blog.1")).unwrap();
+        hub.reopen();
+        say(&mut hub, "again");
+        assert_eq!(place.lines("blog"), ["[info] blog[7]: again"]);
+    }
+
+    #[test]
+    fn losses_of_a_pool_s_log_are_told_in_the_log() {
+        let place = Place::new();
+        symlink("/dev/full", place.path("blog")).unwrap();
+        let pools = [("blog".to_owned(), Targets { log: Target::File(place.path("blog")), access: None })];
+        let mut hub = Hub::open(&Settings { pools: pools.into(), ..place.settings("log") }).unwrap();
+        say(&mut hub, "lost");
+        fs::remove_file(place.path("blog")).unwrap();
+        hub.reopen();
+        say(&mut hub, "kept");
+        assert_eq!(place.lines("blog"), ["[info] blog[7]: kept"]);
+        assert!(place.text("log").contains("lines of the log of pool blog that were lost: 1 ("));
     }
 
     #[test]

@@ -47,7 +47,7 @@ use hub::Hub;
 pub use channel::{Allowance, Message, Reader, channel};
 pub use error::Error;
 pub use line::Line;
-pub use settings::{Facility, Settings, Target, UnknownFacility};
+pub use settings::{Facility, Settings, Target, Targets, UnknownFacility};
 pub use stray::Lines;
 pub use timestamp::Timestamp;
 

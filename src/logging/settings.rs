@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -23,6 +24,17 @@ pub struct Settings {
     pub access: Option<Target>,
     /// What its lines have.
     pub access_format: Format,
+    /// Where those of pools go that have logs of their own, by name.
+    pub pools: BTreeMap<String, Targets>,
+}
+
+/// Where the lines of a pool go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Targets {
+    /// What its processes say.
+    pub log: Target,
+    /// Its access log, if it has one.
+    pub access: Option<Target>,
 }
 
 impl Default for Settings {
@@ -35,6 +47,7 @@ impl Default for Settings {
             syslog_socket: PathBuf::from("/dev/log"),
             access: None,
             access_format: Format::default(),
+            pools: BTreeMap::new(),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::config::{self, Config, ValueError};
+use crate::config::{self, Config, Pool, ValueError};
 use crate::exchange::{Answered, Journal};
 use crate::logging::access::{Entry, Format, FormatError};
 use crate::logging::{self, Timestamp};
@@ -17,9 +17,9 @@ pub fn validate(config: &Config) -> Result<(), config::Error> {
     })
 }
 
-/// What is to be told of the answers of this process, if there is an access log.
-pub fn journal(config: &Config) -> Option<Arc<dyn Journal>> {
-    config.access_log.as_ref()?;
+/// What is to be told of the answers of a process of this pool, if it has an access log.
+pub fn journal(pool: &Pool, config: &Config) -> Option<Arc<dyn Journal>> {
+    pool.access_log_in(config)?;
     Some(Arc::new(AccessLog { format: format(config) }))
 }
 

@@ -145,7 +145,7 @@ fn serve(pool: &config::Pool, config: &Config, shared: Shared, link: &UnixStream
     let (passage, line) = shared.ties(pool.max_queue)?;
     let (signals, signal_writer) = UnixStream::pair()?;
     let signalled = signals.try_clone()?;
-    let of_loop = settings::of_loop(pool, access_log::journal(config));
+    let of_loop = settings::of_loop(pool, access_log::journal(pool, config));
     let event_loop = EventLoop::new(listeners, controls(link, signals)?, Some(passage), queue, of_loop)?
         .with_line(line)
         .with_uploads_memory(pool.uploads_memory);

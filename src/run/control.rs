@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, ErrorKind, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
@@ -29,6 +30,10 @@ pub fn run(wish: &Wish, socket: &Path, out: &mut impl Write, err: &mut impl Writ
                     "process {process} runs: `kill -HUP {process}` makes it again and reloads, `kill {process}` stops it"
                 );
                 say(err, &format!("pyfcgid: the control socket {} is gone, but {advice}", socket.display()));
+                return EX_OSERR;
+            }
+            if error.kind() == ErrorKind::PermissionDenied {
+                say(err, &format!("pyfcgid: {}", why_locked_out(socket)));
                 return EX_OSERR;
             }
             let reason = if is_down { "pyfcgid is not running".to_owned() } else { error.to_string() };
@@ -64,6 +69,24 @@ pub fn run(wish: &Wish, socket: &Path, out: &mut impl Write, err: &mut impl Writ
 fn holder_of_pid_file(socket: &Path) -> Option<ProcessId> {
     let beside = socket.to_str()?.strip_suffix(".control")?;
     PidFile::read(Path::new(beside)).ok()?
+}
+
+/// What lets this user in.
+fn why_locked_out(socket: &Path) -> String {
+    let path = socket.display();
+    match socket.metadata() {
+        Ok(found) => {
+            let (owner, group, mode) = (found.uid(), found.gid(), found.mode() & 0o777);
+            format!(
+                "this user may not use the control socket {path} (owner {owner}, group {group}, mode {mode:04o}): root and its owner may; \
+                 control-socket-group, with control-socket-mode, lets others in, who can then control all pools"
+            )
+        }
+        Err(_) => format!(
+            "this user may not enter the directory of the control socket {path}: use another user, or set control-socket to a path in \
+             a directory that is open, and control-socket-group to who may use it"
+        ),
+    }
 }
 
 /// All has been done by then, but for the end of the process itself.

@@ -32,6 +32,8 @@ pub enum Error {
     PidFile(#[from] PidFileError),
     #[error(transparent)]
     Identity(#[from] identity::Error),
+    #[error("{whose}")]
+    Account { whose: String, source: identity::Error },
     #[error("cannot make {path} the root directory (chroot)")]
     Chroot { path: String, source: io::Error },
     #[error("cannot change to the directory {path} (chdir)")]
@@ -49,7 +51,12 @@ impl Error {
             Self::Config(error) => error.exit_code(),
             Self::Load(_) | Self::Worker(_) => EX_SOFTWARE,
             Self::Bind(_) | Self::System(_) | Self::Daemon(_) | Self::PidFile(_) | Self::Activation(_) => EX_OSERR,
-            Self::Start(_) | Self::Chdir { .. } | Self::Log(_) | Self::Identity(_) | Self::Chroot { .. } => EX_CONFIG,
+            Self::Start(_)
+            | Self::Chdir { .. }
+            | Self::Log(_)
+            | Self::Identity(_)
+            | Self::Account { .. }
+            | Self::Chroot { .. } => EX_CONFIG,
         }
     }
 

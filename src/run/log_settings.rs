@@ -1,8 +1,8 @@
 //! What the configuration says of the log, in the log's own terms.
 
 use super::access_log;
-use crate::config::{Config, LogTarget};
-use crate::logging::{Settings, Target};
+use crate::config::{Config, LogTarget, Pool};
+use crate::logging::{Settings, Target, Targets};
 
 /// The settings of the log.
 pub fn of(config: &Config) -> Settings {
@@ -15,7 +15,17 @@ pub fn of(config: &Config) -> Settings {
         syslog_socket: config.syslog_socket.clone(),
         access: config.access_log.as_ref().map(target),
         access_format: access_log::format(config),
+        pools: config
+            .pools
+            .iter()
+            .filter(|pool| pool.has_own_logs())
+            .map(|pool| (pool.name.clone(), targets(pool, config)))
+            .collect(),
     }
+}
+
+fn targets(pool: &Pool, config: &Config) -> Targets {
+    Targets { log: target(pool.log_in(config)), access: pool.access_log_in(config).map(target) }
 }
 
 fn target(target: &LogTarget) -> Target {

@@ -10,12 +10,20 @@ use crate::sys::process;
 
 /// Whether every user and group exists.
 pub fn validate(config: &Config) -> Result<(), Error> {
+    control_group(config)?;
     for pool in &config.pools {
-        identity_of(pool)?;
-        pool.socket_owner.as_deref().map(identity::user_id).transpose()?;
-        pool.socket_group.as_deref().map(identity::group_id).transpose()?;
+        let of_pool = |source| Error::Account { whose: format!("pool {}", pool.name), source };
+        identity_of(pool).map_err(of_pool)?;
+        pool.socket_owner.as_deref().map(identity::user_id).transpose().map_err(of_pool)?;
+        pool.socket_group.as_deref().map(identity::group_id).transpose().map_err(of_pool)?;
     }
     Ok(())
+}
+
+/// The number of the group that may use the control socket.
+pub fn control_group(config: &Config) -> Result<Option<u32>, Error> {
+    let group = config.control_socket_group.as_deref().map(identity::group_id).transpose();
+    group.map_err(|source| Error::Account { whose: "control-socket-group".to_owned(), source })
 }
 
 /// Gives up what the pool's children must not have. There is no way back. There must be no second thread.
@@ -47,6 +55,6 @@ fn set_login(entry: &Entry) {
     }
 }
 
-fn identity_of(pool: &config::Pool) -> Result<Identity, Error> {
-    Ok(Identity::resolve(pool.user.as_deref(), pool.group.as_deref(), pool.supplementary_groups.as_deref())?)
+fn identity_of(pool: &config::Pool) -> Result<Identity, identity::Error> {
+    Identity::resolve(pool.user.as_deref(), pool.group.as_deref(), pool.supplementary_groups.as_deref())
 }

@@ -39,7 +39,7 @@ fn keep_the_door(pool: &config::Pool, config: &Config, shared: &Shared, link: &U
     let (queue, _) = workers::queue_of_pool(pool.max_queue, shared.seat());
     let (listeners, _) = shared.listeners(pool)?;
     let (passage, line) = shared.ties(pool.max_queue)?;
-    let of_loop = settings::of_queue_process(pool, access_log::journal(config));
+    let of_loop = settings::of_queue_process(pool, access_log::journal(pool, config));
     let event_loop = EventLoop::new(listeners, child::controls(link, signals)?, Some(passage), queue, of_loop)?;
     let event_loop = event_loop.with_line(line).with_duty(Duty::Rest).with_uploads_memory(pool.uploads_memory);
     event_loop.run().map(drop).map_err(io::Error::into)

@@ -15,7 +15,9 @@ use crate::daemon::{self, PidFile, Readiness, Side};
 use crate::listener::Patience;
 use crate::logging;
 use crate::service::{self, notify::Notifier};
-use crate::supervisor::{ControlSocket, Failure, HangUp, Inheritance, Inherited, Program, Successor, Supervisor, Surroundings};
+use crate::supervisor::{
+    ControlSocket, Failure, HangUp, Inheritance, Inherited, Program, Successor, Supervisor, Surroundings, control_access,
+};
 use crate::sys::process::ProcessId;
 use crate::sys::{self, signal};
 
@@ -103,10 +105,11 @@ impl Server {
         manager: Notifier,
     ) -> Result<u8, Error> {
         let pid_file = self.pid_file(&config, inheritance.as_ref())?;
+        let access = control_access(&config, privileges::control_group(&config)?);
         let control = config.control_socket.as_deref().map(|path| {
             match inheritance.as_ref().and_then(|inheritance| inheritance.control) {
-                Some(number) => ControlSocket::adopt(number, path),
-                None => ControlSocket::bind(path, config.control_socket_mode, Patience::AMoment),
+                Some(number) => ControlSocket::adopt(number, path, access),
+                None => ControlSocket::bind(path, access, Patience::AMoment),
             }
         });
         let surroundings = Surroundings { control: control.transpose()?, hang_up, manager };

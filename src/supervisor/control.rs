@@ -9,9 +9,10 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use crate::config::{self, EX_USAGE};
+use crate::config::{self, Config, EX_USAGE};
 use crate::listener::{Access, BindError, Listener, Patience};
 use crate::sys;
+use crate::sys::identity::Identity;
 use crate::sys::process::{EX_OSERR, is_out_of_files};
 
 /// What a client asks for.
@@ -94,6 +95,7 @@ pub struct ControlSocket {
     /// Kept for the file, which goes with it.
     listener: Listener,
     path: PathBuf,
+    access: Access,
     acceptor: UnixListener,
     /// The oldest first. Invariant: none has said what it wants.
     clients: Vec<Client>,
@@ -110,28 +112,51 @@ pub struct Client {
 }
 
 impl ControlSocket {
-    /// Binds it with these permission bits.
+    /// Binds it, for whom this lets in.
     ///
     /// # Errors
     /// [`BindError`].
-    pub fn bind(path: &Path, mode: u32, patience: Patience) -> Result<Self, BindError> {
-        let access = Access { mode, user: None, group: None };
-        Self::of(Listener::bind_unix(path, access, BACKLOG, patience)?, path)
+    pub fn bind(path: &Path, access: Access, patience: Patience) -> Result<Self, BindError> {
+        Self::of(Listener::bind_unix(path, access, BACKLOG, patience)?, path, access)
     }
 
-    /// Takes it over from the program before this one.
+    /// Takes it over from the program before this one, which may have let in others.
     ///
     /// # Errors
     /// [`BindError`].
-    pub fn adopt(descriptor: RawFd, path: &Path) -> Result<Self, BindError> {
+    pub fn adopt(descriptor: RawFd, path: &Path, access: Access) -> Result<Self, BindError> {
         let descriptor = sys::fd::inherited(descriptor).map_err(|_| BindError::NotListening(descriptor))?;
-        Self::of(Listener::adopt_unix(descriptor, None, path)?, path)
+        let control = Self::of(Listener::adopt_unix(descriptor, None, path)?, path, access)?;
+        control.listener.set_owner(access)?;
+        control.listener.set_mode(access.mode)?;
+        Ok(control)
     }
 
-    fn of(listener: Listener, path: &Path) -> Result<Self, BindError> {
+    /// Makes it again, where its file has gone.
+    ///
+    /// # Errors
+    /// [`BindError`].
+    pub fn again(&self) -> Result<Self, BindError> {
+        Self::bind(&self.path, self.access, Patience::None)
+    }
+
+    /// Lets in others, if this is a change: somebody may have changed the file by hand.
+    ///
+    /// # Errors
+    /// [`BindError`].
+    pub fn follow(&mut self, access: Access) -> Result<(), BindError> {
+        let before = std::mem::replace(&mut self.access, access);
+        if before.group != access.group {
+            let group = access.group.or_else(|| Some(Identity::current().gid));
+            self.listener.set_owner(Access { group, ..access })?;
+        }
+        if before.mode == access.mode { Ok(()) } else { self.listener.set_mode(access.mode) }
+    }
+
+    fn of(listener: Listener, path: &Path, access: Access) -> Result<Self, BindError> {
         let address = format!("unix:{}", path.display());
         let acceptor = sys::fd::duplicate(listener.as_raw_fd()).map_err(|source| BindError::Other { address, source })?;
-        Ok(Self { listener, path: path.to_owned(), acceptor: acceptor.into(), clients: Vec::new(), shut_until: None })
+        Ok(Self { listener, path: path.to_owned(), access, acceptor: acceptor.into(), clients: Vec::new(), shut_until: None })
     }
 
     /// Where it was bound.
@@ -198,6 +223,11 @@ impl ControlSocket {
             }
         }
     }
+}
+
+/// Who may use the control socket: the group by its number, which may take long to look up.
+pub fn control_access(config: &Config, group: Option<u32>) -> Access {
+    Access { mode: config.control_socket_mode, user: None, group }
 }
 
 /// Lets a client wait for what others wait for already, if they are not too many.

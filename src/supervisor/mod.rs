@@ -33,7 +33,7 @@ mod status;
 mod strangers;
 
 pub use children::{Failure, Stop};
-pub use control::{Client, ControlSocket, Scope, Wish};
+pub use control::{Client, ControlSocket, Scope, Wish, control_access};
 pub use process::ChildEnds;
 pub use reexec::{Inheritance, Successor};
 

@@ -35,6 +35,8 @@ pub struct Findings {
     pub fingerprint: u64,
     /// The addresses of host names.
     pub hosts: BTreeMap<String, Vec<IpAddr>>,
+    /// The group of the control socket.
+    pub control_group: Option<u32>,
     /// Who is to own the sockets of a pool.
     pub owners: BTreeMap<String, Owner>,
 }
@@ -129,6 +131,7 @@ impl Findings {
             let addresses: Vec<String> = addresses.iter().map(ToString::to_string).collect();
             lines.push(format!("host {host} {}", addresses.join(" ")));
         }
+        lines.extend(self.control_group.map(|group| format!("control {group}")));
         let number = |id: Option<u32>| id.map_or_else(|| "-".to_owned(), |id| id.to_string());
         lines.extend(
             self.owners
@@ -153,6 +156,7 @@ impl Findings {
                     let addresses = addresses.iter().map(|address| address.parse().ok()).collect::<Option<_>>()?;
                     findings.hosts.insert(host.to_owned(), addresses);
                 }
+                ["control", group] => findings.control_group = Some(group.parse().ok()?),
                 ["owner", pool, user, group] => {
                     let owner = Owner { user: user.parse().ok(), group: group.parse().ok() };
                     findings.owners.insert(pool.to_owned(), owner);
@@ -187,7 +191,7 @@ mod tests {
     fn what_was_found_is_read_as_it_was_written_and_only_whole() {
         let hosts = BTreeMap::from([("localhost".to_owned(), vec!["127.0.0.1".parse().unwrap(), "::1".parse().unwrap()])]);
         let owners = BTreeMap::from([("a.b".to_owned(), Owner { user: Some(33), group: None })]);
-        let findings = Findings { fingerprint: u64::MAX, hosts, owners };
+        let findings = Findings { fingerprint: u64::MAX, hosts, control_group: Some(7), owners };
         let text = findings.to_text();
         assert_eq!(Findings::parse(&text), Some(Ok(findings)));
         assert_eq!(Findings::parse(&text[..text.len() - 1]), None);

@@ -23,14 +23,15 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use super::children::{Failure, Outcome, Stop};
-use super::control::{Client, ControlSocket, Scope, admit, no_such_pool};
+use super::control::{Client, Scope, admit, control_access, no_such_pool};
 use super::pool::{RunningPool, Service};
 use super::rehearsal::{Findings, Rehearsal, fingerprint};
 use super::sockets::{Sockets, Ties, addresses_of, owner_of};
 use super::{Phase, Supervisor, raise_open_files, ties};
-use crate::config::{self, Config, EX_USAGE, ListenAddress};
-use crate::listener::{BindError, Patience};
+use crate::config::{self, Config, EX_CONFIG, EX_USAGE, ListenAddress};
+use crate::listener::{Access, BindError};
 use crate::logging::{self, with_causes};
+use crate::sys::identity;
 use crate::sys::process::EX_OSERR;
 
 /// A reload that goes on.
@@ -56,6 +57,7 @@ enum Stage {
 #[derive(Debug)]
 struct Prepared {
     config: Rc<Config>,
+    control: Access,
     log: logging::Prepared,
 }
 
@@ -158,6 +160,12 @@ impl Supervisor<'_> {
         self.program.validate(&config)?;
         let bind_error = |error: BindError| wrong(EX_OSERR, with_causes(&error));
         let mut findings = Findings { fingerprint: fingerprint(&config), ..Findings::default() };
+        findings.control_group = config
+            .control_socket_group
+            .as_deref()
+            .map(identity::group_id)
+            .transpose()
+            .map_err(|error| wrong(EX_CONFIG, format!("control-socket-group: {}", with_causes(&error))))?;
         let known = self.known_sockets();
         for settings in config.pools.iter().filter(|settings| scope.has(&settings.name)) {
             findings.owners.insert(settings.name.clone(), owner_of(settings).map_err(bind_error)?);
@@ -198,12 +206,12 @@ impl Supervisor<'_> {
     /// Somebody who cleans up may have taken the control socket's file.
     fn restore_control(&mut self) {
         // The configuration may name another one by now.
-        let Some(path) = self.control.as_ref().map(ControlSocket::path).filter(|path| !path.exists()) else {
+        let Some(gone) = self.control.as_ref().filter(|control| !control.path().exists()) else {
             return;
         };
-        match ControlSocket::bind(path, self.config.control_socket_mode, Patience::None) {
+        match gone.again() {
             Ok(control) => {
-                log::warn!("the control socket {} was gone and is there again", path.display());
+                log::warn!("the control socket {} was gone and is there again", control.path().display());
                 self.control = Some(control);
             }
             Err(error) => log::error!("the control socket is gone: {}", with_causes(&error)),
@@ -228,7 +236,8 @@ impl Supervisor<'_> {
         let pools = wanted.map(prepare_pool).collect::<Result<Vec<_>, BindError>>();
         let pools = pools.map_err(|error| wrong(EX_OSERR, with_causes(&error)))?;
         let log = self.program.open_log(&config)?;
-        Ok((Prepared { config, log }, pools))
+        let control = control_access(&config, findings.control_group);
+        Ok((Prepared { config, control, log }, pools))
     }
 
     fn try_pools(&mut self, reload: Reload, prepared: Prepared, pools: Vec<PreparedPool>) {
@@ -244,8 +253,11 @@ impl Supervisor<'_> {
     }
 
     /// Every pool's first child is ready: from here on it is the new configuration that serves.
-    fn commit(&mut self, Prepared { config, log }: Prepared) {
+    fn commit(&mut self, Prepared { config, control, log }: Prepared) {
         self.warn_of_what_stays(&config);
+        if let Some(Err(error)) = self.control.as_mut().map(|socket| socket.follow(control)) {
+            log::error!("the control socket stays as it was: {}", with_causes(&error));
+        }
         logging::install(log);
         if let Err(error) = raise_open_files(&config) {
             log::warn!("the limit on open descriptors stays as it is: {error}");

@@ -205,3 +205,56 @@ fn a_pool_lives_in_a_root_of_its_own_and_is_reloaded_there() {
     }
     site.end();
 }
+
+/// `pyfcgid status` as nobody, in this group.
+fn status_as_nobody(site: &Site, group: &str) -> std::process::Output {
+    std::process::Command::new("setpriv")
+        .args(["--reuid=65534", &format!("--regid={group}"), "--clear-groups", env!("CARGO_BIN_EXE_pyfcgid")])
+        .args(["status", "--control-socket"])
+        .arg(site.directory().join("site.pid.control"))
+        .output()
+        .unwrap()
+}
+
+#[test]
+fn a_group_may_use_the_control_socket_and_others_are_told_which_option_helps() {
+    let program = std::process::Command::new("setpriv")
+        .args(["--reuid=65534", "--regid=1", "--clear-groups", env!("CARGO_BIN_EXE_pyfcgid"), "--version"])
+        .output();
+    if skipped() || !program.is_ok_and(|output| output.status.success()) {
+        eprintln!("skipped: another user cannot run pyfcgid here");
+        return;
+    }
+    let settings = "user = \"root\"\n";
+    let file = |top: &str| {
+        format!("pid-file = \"site.pid\"\n{top}[pool.web]\napp = \"shows.py\"\nlisten = \"unix:s.sock\"\n{settings}")
+    };
+    let site = Site::start(launch(settings));
+    let output = status_as_nobody(&site, "1");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(71), "{output:?}");
+    assert!(
+        said.contains("mode 0600") && said.contains("control-socket-group, with control-socket-mode, lets others in"),
+        "{said}"
+    );
+    site.configure(&file("control-socket-group = \"daemon\"\n")).expect_code(0);
+    assert!(status_as_nobody(&site, "1").status.success());
+    assert_eq!(status_as_nobody(&site, "2").status.code(), Some(71));
+    // It is made again as it was, and another program keeps it so.
+    std::fs::remove_file(site.directory().join("site.pid.control")).unwrap();
+    site.signal("HUP");
+    crate::support::process::wait_until("the control socket", || status_as_nobody(&site, "1").status.success());
+    site.wait_for_log_that("two reloads", |log| log.matches("]: reloaded\n").count() == 2);
+    site.signal("USR2");
+    site.wait_for_log_that("the next program", |log| log.matches("]: reloaded\n").count() == 3);
+    assert!(status_as_nobody(&site, "1").status.success());
+    site.configure(&file("")).expect_code(0);
+    assert_eq!(status_as_nobody(&site, "1").status.code(), Some(71));
+    let ended = site.configure(&file("control-socket-group = \"no-such-group\"\n")).expect_code(78);
+    assert!(ended.err.contains("control-socket-group: group \"no-such-group\" does not exist"), "{ended:?}");
+    let closed = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+    std::fs::set_permissions(site.directory(), closed).unwrap();
+    let output = status_as_nobody(&site, "1");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("may not enter the directory"), "{output:?}");
+    site.end();
+}

@@ -108,8 +108,8 @@ impl Source<'_> {
         let Some(setting) = setting else {
             return Err(self.key_error("unknown key", key, Some(value), unknown_key_advice(key.get_ref(), value, scope)));
         };
-        if setting.scope() != scope {
-            return Err(self.key_error("misplaced key", key, Some(value), misplaced_key_advice(setting.scope())));
+        if !setting.stands_in(scope) {
+            return Err(self.key_error("misplaced key", key, Some(value), misplaced_key_advice(scope)));
         }
         layer.insert(setting.name, self.items(setting, value)?);
         Ok(())
@@ -230,13 +230,13 @@ fn find(name: &str) -> Option<&'static Setting> {
 
 /// Whether it is a key of the main file's top.
 fn is_for_the_top(name: &str) -> bool {
-    name == INCLUDE || find(name).is_some_and(|setting| setting.scope() == Scope::Global)
+    name == INCLUDE || find(name).is_some_and(|setting| setting.stands_in(Scope::Global))
 }
 
 fn misplaced_key_advice(right: Scope) -> String {
     match right {
-        Scope::Pool => "it belongs below a [pool.NAME] line".to_owned(),
-        Scope::Global => "it is about the whole process: move it to the top of the file, before the first [ line".to_owned(),
+        Scope::Global => "it belongs below a [pool.NAME] line".to_owned(),
+        Scope::Pool => "it is about the whole process: move it to the top of the file, before the first [ line".to_owned(),
     }
 }
 

@@ -3,7 +3,7 @@
 use super::super::setting::{Fallback, Field, Group, Kind, Setting};
 use super::super::value::{parse_mode, parse_switch};
 use super::super::{Facility, LogTarget};
-use super::text::{OFF, access_log, access_log_format, file, log_level, paths, syslog_ident};
+use super::text::{access_log, access_log_format, access_log_text, account, file, log_level, paths, syslog_ident, texts};
 
 /// The groups Daemon and Log.
 pub(super) const PROCESS: &[Setting] = &[
@@ -48,7 +48,7 @@ pub(super) const PROCESS: &[Setting] = &[
         group: Group::Daemon,
         kind: Kind::One,
         value_name: "MODE",
-        help: "Permissions of the control socket, in octal digits",
+        help: "Permissions of the control socket, in octal digits; with control-socket-group the default is 0660",
         default: Fallback::Value("0600"),
         field: Field::Global {
             set: |config, value| parse_mode(value.text).map(|mode| config.control_socket_mode = mode),
@@ -56,15 +56,29 @@ pub(super) const PROCESS: &[Setting] = &[
         },
     },
     Setting {
+        name: "control-socket-group",
+        group: Group::Daemon,
+        kind: Kind::One,
+        value_name: "GROUP",
+        help: "The group of the control socket, by name or number; whoever may write to that socket controls all pools",
+        default: Fallback::Nothing,
+        field: Field::Global {
+            set: |config, value| account(value).map(|name| config.control_socket_group = Some(name)),
+            show: |config| texts(config.control_socket_group.as_slice()),
+        },
+    },
+    Setting {
         name: "log",
         group: Group::Log,
         kind: Kind::One,
         value_name: "TARGET",
-        help: "Where the log goes: stderr, syslog or file:PATH; with daemonize the default is syslog",
+        help: "Where the log goes: stderr, syslog or file:PATH; with daemonize the default is syslog; of a pool's table, what its processes say",
         default: Fallback::Value("stderr"),
-        field: Field::Global {
+        field: Field::Both {
             set: |config, value| LogTarget::parse(value.text)?.below(value.base).map(|target| config.log = target),
             show: |config| vec![config.log.to_string()],
+            set_own: |pool, value| LogTarget::parse(value.text)?.below(value.base).map(|target| pool.log = Some(target)),
+            show_own: |pool| texts(pool.log.as_slice()),
         },
     },
     Setting {
@@ -120,11 +134,13 @@ pub(super) const PROCESS: &[Setting] = &[
         group: Group::Log,
         kind: Kind::One,
         value_name: "TARGET",
-        help: "Where a line for each request goes: stderr, syslog, file:PATH, or off",
+        help: "Where a line for each request goes: stderr, syslog, file:PATH, or off; also of a pool's table",
         default: Fallback::Value("off"),
-        field: Field::Global {
+        field: Field::Both {
             set: |config, value| access_log(value).map(|target| config.access_log = target),
-            show: |config| vec![config.access_log.as_ref().map_or_else(|| OFF.to_owned(), ToString::to_string)],
+            show: |config| vec![access_log_text(config.access_log.as_ref())],
+            set_own: |pool, value| access_log(value).map(|target| pool.access_log = Some(target)),
+            show_own: |pool| pool.access_log.iter().map(|target| access_log_text(target.as_ref())).collect(),
         },
     },
     Setting {

@@ -156,7 +156,7 @@ pub(super) fn syslog_ident(value: Text<'_>) -> Result<String, ValueError> {
 }
 
 pub(super) fn access_log(value: Text<'_>) -> Result<Option<LogTarget>, ValueError> {
-    if value.text == OFF {
+    if [OFF, "none"].contains(&value.text) {
         return Ok(None);
     }
     let target = LogTarget::parse(value.text).map_err(|_| ValueError::new("must be off, stderr, syslog or file:PATH"))?;
@@ -171,8 +171,12 @@ pub(super) fn access_log_format(value: Text<'_>) -> Result<String, ValueError> {
     Ok(value.text.to_owned())
 }
 
+pub(super) fn access_log_text(target: Option<&LogTarget>) -> String {
+    target.map_or_else(|| OFF.to_owned(), ToString::to_string)
+}
+
 /// What switches the access log off.
-pub(super) const OFF: &str = "off";
+const OFF: &str = "off";
 /// No wait is longer, so that a clock plus a wait never overflows.
 pub(super) const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
 /// No count of requests is larger, so that one plus its jitter never overflows.
