@@ -1,5 +1,6 @@
 """Processes that the runner starts, and that are gone when it is done."""
 
+import itertools
 import os
 import pwd
 import signal
@@ -9,6 +10,7 @@ import time
 
 # Root's applications run as the user that Debian's web servers are.
 APPLICATION_USER = "www-data" if os.geteuid() == 0 else None
+NUMBERS = itertools.count()
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -17,15 +19,17 @@ class Fault(Exception):
 
 
 class Process:
-    """A process with all that it starts: a session of its own."""
+    """A process with all that it starts: whoever is in its session, or has its mark in the environment."""
 
     def __init__(self, name, command, log, env=None, directory="/", user=None):
         self.name, self.log = name, log
+        self.mark = f"APPLICATIONS_MARK={os.getpid()}-{next(NUMBERS)}"
         output = open(log, "ab")
         with output:
             self.popen = subprocess.Popen(
                 [str(word) for word in command], stdin=subprocess.DEVNULL, stdout=output, stderr=output,
-                env={**clean_environment(user), **(env or {})}, cwd=directory, start_new_session=True, **as_user(user))
+                env={**clean_environment(user), **(env or {}), **dict([self.mark.split("=")])}, cwd=directory,
+                start_new_session=True, **as_user(user))
 
     def wait_until(self, is_ready, seconds):
         """Waits until is_ready() is true; a Fault with the last lines of the log if the process ends, or never is."""
@@ -62,8 +66,8 @@ class Process:
         return faults
 
     def members(self):
-        """The processes of its session."""
-        return [pid for pid, session in sessions() if session == self.popen.pid and not is_zombie(pid)]
+        """The processes of its session, and those that went into another one."""
+        return [pid for pid, session in sessions() if (session == self.popen.pid or self.mark in environment(pid)) and not is_zombie(pid)]
 
 
 def sessions():
@@ -73,6 +77,15 @@ def sessions():
                 yield int(name), os.getsid(int(name))
             except ProcessLookupError:
                 pass
+
+
+def environment(pid):
+    """What a process was started with: forked ones have it, too. PostgreSQL and nginx write over theirs."""
+    try:
+        with open(f"/proc/{pid}/environ", "rb") as file:
+            return file.read().decode(errors="replace").split("\0")
+    except OSError:
+        return []
 
 
 def is_zombie(pid):

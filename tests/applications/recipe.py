@@ -92,14 +92,14 @@ class Site:
         self.origin, self.prefix, self.ports = front.origin, front.prefix, {}
 
     def make(self):
-        """A fresh place, and in it what set_up makes."""
+        """A fresh place, and in it what set_up makes. All but the data stays root's: it has the socket, the log and the control socket."""
         shutil.rmtree(self.place, ignore_errors=True)
         self.data.mkdir(parents=True)
         for path in self.recipe.directory.iterdir():
             if path.name not in NO_FILES_OF_THE_APPLICATION:
                 copy = shutil.copytree if path.is_dir() else shutil.copy
                 copy(path, self.data / path.name)
-        give_away(self.place)
+        give_away(self.data)
         self.recipe.setting("set_up", lambda site: None)(self)
         give_away(self.data)
 

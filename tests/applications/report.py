@@ -14,7 +14,8 @@ Other people's applications, from PyPI, in pyfcgid with 2 processes of 4 threads
 Each begins with a fresh database. Its very first requests are eight at once, and after a reload it gets eight more; no request may fail,
 no redirect may leave the prefix, and at the stop no process may be left. *n of m* counts what is listed as tried, with these two;
 *the rest is its own* means that the same fails under Gunicorn, too. The lines of log are what the application writes at pyfcgid's default
-level, tracebacks of errors that a test provokes among them, but not pyfcgid's own lines about its start and stop.
+level, tracebacks of errors that a test provokes among them, but not pyfcgid's own lines about its start and stop; in brackets, how many of
+them are at level warn or error.
 
 """
 
@@ -42,7 +43,7 @@ def in_short(result):
 
 def of_a_run(front, seen):
     passed = len(seen["passed"])
-    return f"{front} {passed} of {passed + len(seen['faults'])}, {seen['noise']} lines of noise, {seen['seconds']} s"
+    return f"{front} {passed} of {passed + len(seen['faults'])}, lines of noise (at warn or error): {noise(seen)}, {seen['seconds']} s"
 
 
 def proof(seen, step):
@@ -69,13 +70,17 @@ def last(place, recipe):
 def row(recipe, result):
     runs = result["runs"]
     counts = [count(runs.get(front)) for front in ("nginx", "Apache")]
-    lines = " / ".join(str(runs[front]["noise"]) for front in ("nginx", "Apache") if front in runs) or "–"
+    lines = " / ".join(noise(runs[front]) for front in ("nginx", "Apache") if front in runs) or "–"
     tried = "; ".join(result.get("steps", []))
     return f"| {title(recipe, result)} | {tried} | {counts[0]} | {counts[1]} | {lines} |"
 
 
 def title(recipe, result):
     return f"{recipe.title} ({result['version']})" if "version" in result else recipe.title
+
+
+def noise(seen):
+    return f"{seen['noise']} ({seen['warnings']})" if seen["noise"] else "0"
 
 
 def count(seen):

@@ -59,6 +59,15 @@ class Pyfcgid:
         lines = [line for line in self.text().splitlines() if line.strip()]
         return [line for line in lines if not OWN.search(line)]
 
+    def warnings(self):
+        """Those of them that belong to a message at level warn or error."""
+        kept, is_warning = [], False
+        for line in self.noise():
+            begins = MESSAGE.search(line)
+            is_warning = begins[1] in ("warn", "error") if begins else is_warning
+            kept += [line] if is_warning else []
+        return kept
+
 
 def toml(table, but=()):
     return "".join(f"{name} = {json.dumps(value)}\n" for name, value in table.items() if name not in but)
@@ -67,6 +76,8 @@ def toml(table, but=()):
 # What pyfcgid says of itself: the supervisor at level info, and a child that it serves.
 READY = re.compile(r"\[info\] pyfcgid\[\d+\]: ready$", re.MULTILINE)
 OWN = re.compile(r"\[info\] (pyfcgid\[\d+\]: |[^ ]+\[\d+\]: serving [^ ]+ on )")
+# What a message begins with; its further lines are indented.
+MESSAGE = re.compile(r"^\S+ \S+ \S+ \[(\w+)\] ")
 
 
 class Gunicorn:
@@ -103,4 +114,7 @@ class Gunicorn:
         return self.process.stop(45) if self.process else []
 
     def noise(self):
+        return []
+
+    def warnings(self):
         return []
