@@ -525,7 +525,12 @@ impl RecordHandler<'_> {
     fn refuse(&mut self, refused: Refused, context: &mut Context<'_>) {
         let Refused { id, refusal, keep_connection, head_only, params } = refused;
         let sink: Arc<dyn Sink> = Arc::<Outbox>::clone(self.outbox);
-        context.refusals.note(refusal, context.now, || self.names.of(&params));
+        // Who has no worker to spare, or none at all, is well all the same.
+        let is_probe = refusal == Refusal::Overloaded && context.ping.is_some_and(|ping| ping.is_asked_by(&params));
+        let refusal = if is_probe { Refusal::Ping } else { refusal };
+        if !is_probe {
+            context.refusals.note(refusal, context.now, || self.names.of(&params));
+        }
         if refusal == Refusal::Overloaded {
             context.queue.note_refusal();
         }

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use super::error::Error;
 use super::{access_log, child, log_settings, parse, privileges, queue, warnings};
 use crate::cli::Command;
-use crate::config::{self, Config};
+use crate::config::{self, Config, LogTarget};
 use crate::daemon::{self, PidFile, Readiness, Side};
 use crate::listener::Patience;
 use crate::logging;
@@ -105,6 +105,8 @@ impl Server {
         manager: Notifier,
     ) -> Result<u8, Error> {
         let pid_file = self.pid_file(&config, inheritance.as_ref())?;
+        // On stderr a failed start is said anyway.
+        let logs_elsewhere = config.log != LogTarget::Stderr;
         let access = control_access(&config, privileges::control_group(&config)?);
         let control = config.control_socket.as_deref().map(|path| {
             match inheritance.as_ref().and_then(|inheritance| inheritance.control) {
@@ -124,6 +126,9 @@ impl Server {
         drop(pid_file);
         if ended.text.is_none() {
             log::info!("stopped");
+        }
+        if let Some(text) = ended.text.as_deref().filter(|_| logs_elsewhere) {
+            log::error!("{text}");
         }
         if let (Some(text), Some(readiness)) = (&ended.text, self.readiness.take()) {
             readiness.failed(ended.code, text);

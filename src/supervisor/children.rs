@@ -240,6 +240,7 @@ impl Children {
         }
         self.generation = generation;
         self.phase = Phase::Rolling;
+        self.end_starting(now, |child| child.generation != generation);
         if let Some(index) = self.children.iter().position(|child| child.state == State::Ready) {
             self.begin(index, now);
         }
@@ -252,13 +253,18 @@ impl Children {
             return;
         };
         (self.tried, self.phase) = (None, Phase::Steady);
-        for child in self.children.iter_mut().filter(|child| child.generation == generation) {
+        self.end_starting(now, |child| child.generation == generation);
+        self.plan(now);
+    }
+
+    /// Nobody wants these any more, and they have not begun.
+    fn end_starting(&mut self, now: Instant, which: impl Fn(&Child) -> bool) {
+        for child in self.children.iter_mut().filter(|child| which(child)) {
             if matches!(child.state, State::Booting | State::Ready) {
                 child.enter(State::Ending, now);
                 self.actions.push(Action::Terminate(child.id));
             }
         }
-        self.plan(now);
     }
 
     /// Whether a reload may begin.
@@ -370,7 +376,9 @@ impl Children {
                 self.note_failing(&failure, now);
                 let wait = self.backoff.until().map_or(Duration::ZERO, |until| until.saturating_duration_since(now));
                 let again = format!("trying again in {:.1} s", wait.as_secs_f64());
-                self.actions.push(Action::Note(format!("{}; {again}", failure.text)));
+                let text = format!("{}; {again}", failure.text);
+                let serves = self.serving().next().is_some();
+                self.actions.push(if serves { Action::Note(text) } else { Action::Alarm(text) });
             }
         }
     }

@@ -87,7 +87,7 @@ impl RunningPool {
             sockets,
             ties,
             queue: Queue::default(),
-            saturation: Saturation::Calm,
+            saturation: Saturation::Calm(0),
             children,
             processes: BTreeMap::new(),
             seats: BTreeMap::new(),
@@ -149,9 +149,11 @@ impl RunningPool {
         };
         let mut descriptors: Vec<_> = self.processes.iter().flat_map(of_child).collect();
         if self.children.is_asleep() {
-            // What was shut down is ready for ever, and nothing comes from there.
-            let shared = [&self.ties.passage, &self.ties.line].into_iter().filter(|passage| sockets::is_open(passage));
-            let calls = self.sockets.open_descriptors().chain(shared.map(|passage| passage.1.as_raw_fd()));
+            // The queue process lines up who comes, and answers probes itself. What was shut down is ready for ever, and nothing comes
+            // from there.
+            let line = sockets::is_open(&self.ties.line).then(|| self.ties.line.1.as_raw_fd());
+            let without_queue = if self.queue.is_there() { Vec::new() } else { self.sockets.open_descriptors().collect() };
+            let calls = line.into_iter().chain(without_queue);
             descriptors.extend(calls.map(|descriptor| (descriptor, Interest::Readable, None)));
         }
         descriptors
@@ -411,6 +413,7 @@ impl RunningPool {
                     Action::Terminate(id) => self.signal(id, signal::TERM),
                     Action::Kill(id) => self.signal(id, signal::KILL),
                     Action::Note(text) => log::warn!("pool {}: {text}", self.name),
+                    Action::Alarm(text) => log::error!("pool {}: {text}", self.name),
                     Action::Inform(text) => log::info!("pool {}: {text}", self.name),
                     // Its queue process may still have somebody to answer.
                     Action::Report(Outcome::Stopped) => self.has_stopped = true,

@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 /// What is known of one pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Saturation {
-    /// Somebody has time.
-    Calm,
+    /// Somebody has time. So many had been refused when that was looked at last.
+    Calm(u32),
     /// Nobody has, since then, and so many had been refused before.
     Tense(Instant, u32),
     /// That has been said.
@@ -66,15 +66,16 @@ impl Saturation {
     /// How it goes on; what is to be said of that.
     pub fn look(&mut self, load: Load, now: Instant) -> Option<News> {
         let (next, news) = match *self {
-            Self::Calm if load.all_full => (Self::Tense(now, load.refused), None),
-            Self::Calm => (Self::Calm, None),
+            // Those who were refused since the last look belong to it.
+            Self::Calm(refused) if load.all_full => (Self::Tense(now, refused), None),
+            Self::Calm(_) => (Self::Calm(load.refused), None),
             Self::Tense(begun, refused_before) => match () {
                 () if load.refused != refused_before || load.all_full && load.waiting > 0 && now >= begun + LASTING => {
                     let episode = Episode { begun, refused_before, most: load.waiting };
                     (Self::Saturated(episode), Some(News::Begun { waiting: load.waiting }))
                 }
                 () if load.all_full => (*self, None),
-                () => (Self::Calm, None),
+                () => (Self::Calm(load.refused), None),
             },
             Self::Saturated(episode) if load.all_full => (Self::Saturated(episode.with(load)), None),
             Self::Saturated(episode) => (Self::Easing(episode.with(load), now), None),
@@ -83,7 +84,7 @@ impl Saturation {
             Self::Easing(episode, since) => {
                 let refused = load.refused.wrapping_sub(episode.refused_before);
                 let lasted = since.duration_since(episode.begun);
-                (Self::Calm, Some(News::Over { lasted, most: episode.most, refused }))
+                (Self::Calm(load.refused), Some(News::Over { lasted, most: episode.most, refused }))
             }
         };
         *self = next;
@@ -98,7 +99,7 @@ impl Saturation {
     /// When to look again, if nothing happens before.
     pub fn next_deadline(&self, now: Instant) -> Option<Instant> {
         match self {
-            Self::Calm => None,
+            Self::Calm(_) => None,
             Self::Tense(begun, _) => Some((*begun + LASTING).max(now + LOOK)),
             Self::Saturated(_) => Some(now + LOOK),
             Self::Easing(_, since) => Some(*since + CALMING),
@@ -131,7 +132,7 @@ mod tests {
     fn what_lasts_is_said_once_and_its_end_once_with_the_numbers() {
         let start = Instant::now();
         let after = |millis| start + Duration::from_millis(millis);
-        let mut saturation = Saturation::Calm;
+        let mut saturation = Saturation::Calm(7);
         assert_eq!(saturation.look(load(true, 1, 7), start), None);
         assert_eq!(saturation.look(load(true, 3, 7), after(499)), None);
         assert_eq!(saturation.look(load(true, 3, 7), after(500)), Some(News::Begun { waiting: 3 }));
@@ -142,26 +143,26 @@ mod tests {
         assert!(saturation.is_said());
         let over = News::Over { lasted: Duration::from_secs(2), most: 9, refused: 2 };
         assert_eq!(saturation.look(load(false, 0, 9), after(4000)), Some(over));
-        assert_eq!(saturation, Saturation::Calm);
+        assert_eq!(saturation, Saturation::Calm(9));
     }
 
     #[test]
     fn what_is_over_soon_is_not_said() {
         let start = Instant::now();
-        let mut saturation = Saturation::Calm;
+        let mut saturation = Saturation::Calm(0);
         assert_eq!(saturation.look(load(true, 5, 0), start), None);
         assert_eq!(saturation.look(load(false, 0, 0), start + LASTING), None);
         assert_eq!(saturation.next_deadline(start), None);
     }
 
     #[test]
-    fn one_refused_request_is_enough() {
+    fn one_refused_request_is_enough_and_the_first_of_a_burst_count() {
         let start = Instant::now();
-        let mut saturation = Saturation::Calm;
+        let mut saturation = Saturation::Calm(u32::MAX - 1);
         saturation.look(load(true, 1, u32::MAX), start);
         assert_eq!(saturation.look(load(true, 1, 0), start), Some(News::Begun { waiting: 1 }));
         saturation.look(load(false, 0, 4), start);
-        let over = News::Over { lasted: Duration::ZERO, most: 1, refused: 5 };
+        let over = News::Over { lasted: Duration::ZERO, most: 1, refused: 6 };
         assert_eq!(saturation.look(load(false, 0, 4), start + CALMING), Some(over));
     }
 }

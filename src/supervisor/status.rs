@@ -82,9 +82,10 @@ impl Supervisor<'_> {
         for pool in pools {
             let listens = pool.sockets().names().join(", ");
             let wanted = pool.children().wanted();
-            let (name, condition) = (pool.name(), condition_word(pool));
+            let (name, condition, serving) = (pool.name(), condition_word(pool), pool.children().serving().count());
             let children = if wanted == 1 { "child" } else { "children" };
-            writeln!(text, "\npool {name}: {condition}, {wanted} {children} on {listens}").unwrap_or_default();
+            let part = if serving < wanted { format!("{serving} of ") } else { String::new() };
+            writeln!(text, "\npool {name}: {condition}, {part}{wanted} {children} on {listens}").unwrap_or_default();
             for line in pool_lines(pool, now) {
                 writeln!(text, "  {line}").unwrap_or_default();
             }
@@ -132,9 +133,13 @@ fn pool_lines(pool: &RunningPool, now: Instant) -> Vec<String> {
     if waiting > 0 {
         lines.push(format!("{waiting} {} of at most {}{first}", requests_wait(waiting), pool.settings().max_queue));
     }
+    let refused = pool.ties().scoreboard.refused();
+    if refused > 0 {
+        lines.push(format!("{refused} answered 503 so far, as many waited as may (max-queue)"));
+    }
     if let Some((Failing { since, text }, next)) = pool.children().failing() {
         let age = Span(now.duration_since(*since));
-        lines.push(format!("no child has come up for {age}: {}", first_line(text)));
+        lines.push(format!("no child has come up for {age}: {}", fault(text)));
         lines.extend(next.map(|next| format!("next try in {:.1} s", next.saturating_duration_since(now).as_secs_f64())));
     }
     lines
@@ -150,11 +155,13 @@ fn waiting(pool: &RunningPool) -> (usize, Option<Duration>) {
     (in_children.max(usize::from(first.is_some())), first)
 }
 
-/// What went wrong, without how it came to that. What an application says is an application's.
-fn first_line(text: &str) -> String {
-    // Behind a traceback, which begins with a line that says nothing, there is what we make of it.
+/// What went wrong, without how it came to that: what we make of it, else the last line of a traceback. What an application says is an
+/// application's.
+fn fault(text: &str) -> String {
+    let first = text.lines().next().unwrap_or_default();
     let own = text.lines().rev().find_map(|line| line.strip_prefix("pyfcgid: "));
-    terminal::escaped(own.or_else(|| text.lines().next()).unwrap_or_default())
+    let last = text.lines().rfind(|line| !line.trim().is_empty()).filter(|_| first.starts_with("Traceback "));
+    terminal::escaped(own.or(last).unwrap_or(first))
 }
 
 fn child_line(pool: &RunningPool, id: ChildId, process: &Process, now: Instant) -> String {
@@ -209,7 +216,7 @@ fn failing_json(pool: &RunningPool, now: Instant) -> String {
         |(Failing { since, text }, next)| {
             let next = next
                 .map_or_else(|| "null".to_owned(), |next| format!("{:.3}", next.saturating_duration_since(now).as_secs_f64()));
-            let (age, error) = (now.duration_since(*since).as_secs_f64(), json_string(&first_line(text)));
+            let (age, error) = (now.duration_since(*since).as_secs_f64(), json_string(&fault(text)));
             format!("{{\"for\":{age:.3},\"error\":{error},\"next_try_in\":{next}}}")
         },
     )
@@ -262,8 +269,9 @@ mod tests {
     #[test]
     fn an_error_is_told_in_the_line_that_says_what_it_is() {
         let traceback = "Traceback (most recent call last):\n  File \"a.py\"\nE: no\npyfcgid: cannot load: E: no";
-        assert_eq!(first_line(traceback), "cannot load: E: no");
-        assert_eq!(first_line("cannot start a child\nmore"), "cannot start a child");
+        assert_eq!(fault(traceback), "cannot load: E: no");
+        assert_eq!(fault("Traceback (most recent call last):\n  File \"a.py\"\nE: \u{1b}\n\n"), "E: \\u{1b}");
+        assert_eq!(fault("cannot start a child\nmore"), "cannot start a child");
     }
 
     #[test]

@@ -53,6 +53,17 @@ fn one_pool_of_two_that_does_not_start_is_named_and_ends_both() {
     expect_both_refused(make, 70, &["ZeroDivisionError", "bad.py"]);
 }
 
+/// Who looks for the reason after a boot has nothing but the log.
+#[test]
+fn a_start_that_fails_is_in_the_log_file_too() {
+    let launch = with_app("log = \"file:site.log\"\n[pool.web]\napp = \"app.py\"\nlisten = \"unix:s.sock\"\n", "1 / 0\n");
+    let log = launch.directory().join("site.log");
+    let ended = launch.run().expect_code(70);
+    assert!(ended.stderr.contains("ZeroDivisionError"), "{}", ended.stderr);
+    let log = fs::read_to_string(log).unwrap();
+    assert!(log.contains("[error] ") && log.contains("ZeroDivisionError"), "{log}");
+}
+
 #[test]
 fn unknown_users_groups_and_directories_are_refused() {
     let cases = [

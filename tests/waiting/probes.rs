@@ -71,3 +71,19 @@ fn probes_of_a_pool_that_fails_are_answered_503() {
     site.ask("/ping").expect_status(503);
     site.end();
 }
+
+#[test]
+fn a_probe_finds_a_sleeping_pool_well_and_does_not_wake_it() {
+    let site = Site::start(site_with(&says("x"), "processes = \"0..2\"\nping-path = \"/ping\"\nidle-timeout = \"1s\"\n"));
+    for _ in 0..20 {
+        assert_eq!(site.text("/ping"), "pong");
+    }
+    assert_eq!(site.children().len(), 0);
+    assert_eq!(status_of(&site).0["refused"], 0);
+    assert_eq!(site.text("/"), "x");
+    assert_eq!(site.text("/ping"), "pong");
+    site.wait_for_children(0);
+    assert_eq!(site.text("/ping"), "pong");
+    assert_eq!(site.children().len(), 0);
+    site.end();
+}

@@ -55,8 +55,8 @@ impl Children {
     /// What the queue process is to do.
     pub fn duty(&self) -> Command {
         match self.condition() {
-            Condition::Serving | Condition::Sleeping => Command::Rest,
-            Condition::Starting => Command::Hold,
+            Condition::Serving => Command::Rest,
+            Condition::Starting | Condition::Sleeping => Command::Hold,
             Condition::Failing => Command::Refuse,
             // Children answer what waits, as long as there are some.
             Condition::Stopping if self.count(|child| child.has_served) > 0 => Command::Rest,

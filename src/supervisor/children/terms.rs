@@ -44,6 +44,8 @@ pub enum Action {
     Report(Outcome),
     /// For the log: something is wrong.
     Note(String),
+    /// For the log: something is wrong, and the pool does not serve.
+    Alarm(String),
     /// For the log: all is as it should be.
     Inform(String),
 }
