@@ -28,7 +28,8 @@ fn exactly_max_queue_wait(shape: Shape, how: How) {
     let connections = pool.connections(how, CROWD);
     pool.occupy();
     let crowd = pool.send_on(connections, how, CROWD, 0.005);
-    expect_room_for_max_queue(&what, how, pool, crowd, shape.workers());
+    // Several processes take connections in at the same time, and several workers begin at once.
+    expect_room_for_max_queue(&what, how, pool, crowd, shape.workers() + 4);
 }
 
 /// `slack` is by how many places one may begin too early or too late, because several begin at once.
