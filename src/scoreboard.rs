@@ -261,7 +261,7 @@ const LOOK_AT: usize = 5;
 /// Milliseconds.
 const LONGEST_PAUSE: u32 = 60_000;
 const HEADER: usize = 16;
-const WORDS: NonZeroUsize = NonZeroUsize::new(HEADER + 2 * SEATS).unwrap();
+const WORDS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(HEADER + 2 * SEATS - 1);
 const VERSION: u32 = 1;
 
 #[cfg(test)]

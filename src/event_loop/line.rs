@@ -20,6 +20,7 @@ use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::time::{Duration, Instant};
 
 use super::EventLoop;
+use super::connection::Connection;
 use super::handover::Missing;
 use super::passage::{Passage, Traveller};
 use super::stream::Stream;
@@ -356,6 +357,9 @@ impl EventLoop {
         match self.duty {
             Duty::Refuse => self.turn_away(key),
             _ => self.read(key, false),
+        }
+        if self.stop_at.is_some() {
+            self.connections.get_mut(key).into_iter().for_each(Connection::finish);
         }
     }
 

@@ -184,3 +184,32 @@ fn nothing_is_lost_under_load_while_the_queue_process_dies_again_and_again() {
 
 const ALONE: Shape = Shape { processes: 1, threads: 1 };
 const WAITING: usize = 40;
+
+/// TERM: what waits is served, as what runs.
+fn whoever_waits_at_a_stop_is_served(shape: Shape, how: How) {
+    let mut pool = Pool::start(shape, "max-queue = 100\n");
+    let connections = pool.connections(how, WAITING);
+    pool.occupy();
+    let crowd = pool.send_on(connections, how, WAITING, 0.01);
+    wait_until("all to wait", || pool.waiting() == WAITING as u64);
+    pool.signal("TERM");
+    pool.wait_for_log("stopping gracefully");
+    pool.open_gate();
+    assert_eq!(tally(&crowd.finish()), [(200, WAITING)].into(), "log:\n{}", pool.log());
+    assert!(pool.wait_for_exit().success(), "{}", pool.log());
+}
+
+#[test]
+fn a_stop_while_one_shot_requests_wait() {
+    whoever_waits_at_a_stop_is_served(TWO_BY_ONE, How::OneShot);
+}
+
+#[test]
+fn a_stop_while_kept_connections_wait() {
+    whoever_waits_at_a_stop_is_served(TWO_BY_ONE, How::Kept);
+}
+
+#[test]
+fn a_stop_of_the_only_child_while_requests_wait() {
+    whoever_waits_at_a_stop_is_served(ALONE, How::OneShot);
+}
