@@ -103,6 +103,11 @@ impl Line {
         self.seat.is_multiplexed()
     }
 
+    /// Whether somebody waits whom nobody else will serve, since all others stop too, if there are any.
+    pub fn is_left_to_this(&self) -> bool {
+        !self.seat.others_serve() && !self.is_empty()
+    }
+
     /// A place for one more request that waits, if there may be one.
     pub fn place(&self) -> Option<Place> {
         self.seat.begin_to_wait(self.most).then(|| Place(Some(self.seat.clone())))

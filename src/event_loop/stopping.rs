@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::connection::Connection;
-use super::line::Duty;
+use super::line::{Duty, Line};
 use super::outbox::Status;
 use super::{Accept, EventLoop, Stopped};
 
@@ -67,9 +67,9 @@ impl EventLoop {
         }
     }
 
-    /// Whether somebody waits on the line, whom a process that is to stop serves, too, as soon as it has a worker.
+    /// Whether somebody waits on the line, whom a process that is to stop serves, too, as soon as it has a worker: the whole pool stops.
     fn serves_line(&self) -> bool {
-        self.duty == Duty::Serve && !self.retiring && self.line.as_ref().is_some_and(|line| !line.is_empty())
+        self.duty == Duty::Serve && !self.retiring && self.line.as_ref().is_some_and(Line::is_left_to_this)
     }
 
     fn unanswered(&self) -> usize {

@@ -40,6 +40,14 @@ fn kill_child(pool: &Pool) -> usize {
     pool.shape.threads
 }
 
+/// It ends when it has answered what it runs; others come.
+fn terminate_child(pool: &Pool) -> usize {
+    let children = pool.children();
+    kill(*children.first().unwrap(), "TERM");
+    wait_until("the log", || pool.log().contains("requests that are waited for"));
+    0
+}
+
 fn kill_queue_process(pool: &Pool) -> usize {
     let process = queue_process(pool);
     kill(process, "KILL");
@@ -93,6 +101,8 @@ disturbances! {
     the_queue_process_is_killed_while_multiplexed_requests_wait: TWO_BY_ONE, How::Multiplexed, kill_queue_process;
     a_child_is_stopped_for_a_while_one_shot: TWO_BY_ONE, How::OneShot, stop_child_for_a_while;
     a_child_is_stopped_for_a_while_kept: TWO_BY_ONE, How::Kept, stop_child_for_a_while;
+    a_child_is_terminated_while_one_shot_requests_wait: TWO_BY_ONE, How::OneShot, terminate_child;
+    the_only_child_is_terminated_while_one_shot_requests_wait: ALONE, How::OneShot, terminate_child;
     the_only_child_is_killed_while_one_shot_requests_wait: ALONE, How::OneShot, kill_child;
     the_only_child_is_killed_while_kept_connections_wait: ALONE, How::Kept, kill_child;
     a_reload_of_the_only_child: ALONE, How::Kept, reload;

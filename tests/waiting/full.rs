@@ -1,5 +1,6 @@
 //! As many wait as may.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::crowd::{Crowd, FOUR_BY_FOUR, Got, How, MULTIPLEXED, Pool, Shape, TWO_BY_ONE, disorder, tally};
@@ -45,6 +46,8 @@ pub(crate) fn expect_room_for_max_queue(what: &str, how: How, mut pool: Pool, mu
     let got = crowd.finish();
     assert_eq!(tally(&got), [(200, ROOM), (503, CROWD - ROOM)].into(), "{what}");
     let begun = pool.begun();
+    let served: BTreeSet<usize> = got.iter().filter(|got| got.status == 200).map(|got| got.number).collect();
+    assert_eq!(begun.iter().copied().collect::<BTreeSet<_>>(), served, "{what}: who is refused has not run");
     // What comes on different connections that multiplex may wait in different processes.
     let apart = if how == How::Multiplexed { MULTIPLEXED } else { 1 };
     let of_connection = |place| begun.iter().copied().filter(|number| number % apart == place).collect::<Vec<_>>();
