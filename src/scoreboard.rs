@@ -138,8 +138,17 @@ impl Seat {
 
     /// Whether another process has a worker to spare.
     pub fn others_have_time(&self) -> bool {
+        self.others().any(|presence| presence == Presence::HasTime)
+    }
+
+    /// Whether another process takes requests.
+    pub fn others_serve(&self) -> bool {
+        self.others().any(|presence| presence != Presence::Absent)
+    }
+
+    fn others(&self) -> impl Iterator<Item = Presence> {
         let others = (0..self.scoreboard.taken()).filter(|number| *number != self.number);
-        others.into_iter().any(|number| self.scoreboard.presence(number) == Presence::HasTime)
+        others.map(|number| self.scoreboard.presence(number))
     }
 
     /// How many requests wait in the pool.

@@ -352,6 +352,13 @@ pub fn queue_of_pool(max_queue: usize, seat: Seat) -> (Queue, Worker) {
     queue_of(max_queue, Some(seat))
 }
 
+/// One that nothing is put into, since there are no workers.
+pub fn queue_without_workers(seat: Seat) -> Queue {
+    let (sender, receiver) = crossbeam_channel::bounded(1);
+    let bench = Arc::new(Bench { seat: Some(seat), ..Bench::default() });
+    Queue { sender: Some(sender), receiver, most: 1, in_vain: AtomicUsize::new(0), bench }
+}
+
 fn queue_of(max_queue: usize, seat: Option<Seat>) -> (Queue, Worker) {
     let most = max_queue.max(1);
     // Those for which workers have time pass through it, too.

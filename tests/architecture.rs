@@ -119,7 +119,9 @@ fn wrong_words(source: &Source) -> Vec<String> {
     if !may_be_unsafe && source.has_word("unsafe") {
         faults.push("unsafe code belongs in sys".to_owned());
     }
-    faults.extend(UNFINISHED.iter().filter(|word| source.code().contains(**word)).map(|word| format!("{word} outside tests")));
+    // A module of tests alone may panic.
+    let unfinished = if source.path().ends_with("/tests.rs") { &[] } else { UNFINISHED };
+    faults.extend(unfinished.iter().filter(|word| source.code().contains(**word)).map(|word| format!("{word} outside tests")));
     faults
 }
 

@@ -144,13 +144,14 @@ impl EventLoop {
     /// before that.
     pub(super) fn open_or_shut(&mut self) -> io::Result<usize> {
         self.note_progress();
-        let is_full = self.note_saturation() && self.stop_at.is_none();
+        let has_no_time = self.note_saturation();
+        let is_full = has_no_time && self.stop_at.is_none();
         self.is_shut_out = is_full && !self.keeps_door() && !self.is_left_alone();
         self.unheeded_since = self.unheeded_since.filter(|_| is_full);
         self.entrance.watch(self.accept == Accept::Ready && !self.is_shut_out && self.stop_at.is_none())?;
         self.show_presence(is_full);
         if let Some(line) = &mut self.line {
-            line.watch(self.entrance.epoll(), self.duty == Duty::Serve && !is_full && !self.retiring)?;
+            line.watch(self.entrance.epoll(), self.duty == Duty::Serve && !has_no_time && !self.retiring)?;
         }
         if is_full {
             self.line_up();

@@ -20,6 +20,7 @@ use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::time::{Duration, Instant};
 
 use super::EventLoop;
+use super::connection::Connection;
 use super::handover::Missing;
 use super::passage::{Passage, Traveller};
 use super::stream::Stream;
@@ -100,6 +101,11 @@ impl Line {
     /// Whether a connection of the pool that has carried none yet is expected to.
     pub fn is_multiplexed(&self) -> bool {
         self.seat.is_multiplexed()
+    }
+
+    /// Whether somebody waits whom nobody else will serve, since all others stop too, if there are any.
+    pub fn is_left_to_this(&self) -> bool {
+        !self.seat.others_serve() && !self.is_empty()
     }
 
     /// A place for one more request that waits, if there may be one.
@@ -356,6 +362,9 @@ impl EventLoop {
         match self.duty {
             Duty::Refuse => self.turn_away(key),
             _ => self.read(key, false),
+        }
+        if self.stop_at.is_some() {
+            self.connections.get_mut(key).into_iter().for_each(Connection::finish);
         }
     }
 

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use super::connection::Connection;
-use super::line::Duty;
+use super::line::{Duty, Line};
 use super::outbox::Status;
 use super::{Accept, EventLoop, Stopped};
 
 impl EventLoop {
-    /// What waits in the backlog, in the passage and in the sockets was sent before the stop, so it is served.
+    /// What waits in the backlog, in the passage, on the line and in the sockets was sent before the stop, so it is served.
     pub(super) fn start_stopping(&mut self) {
         if self.stop_at.is_some() && !self.retiring {
             return;
@@ -60,11 +60,16 @@ impl EventLoop {
             let Status { open, stalled_since, phase, .. } = connection.outbox().status();
             open > 0 || stalled_since.is_some() || self.retiring && !phase.is_over()
         };
-        match is_new || self.connections.iter().any(|(_, connection)| is_busy(connection)) {
+        match is_new || self.serves_line() || self.connections.iter().any(|(_, connection)| is_busy(connection)) {
             true if self.now < deadline => None,
             true => Some(self.abandon("graceful-timeout is over", LAST_MOMENT)),
             false => Some(Stopped { abandoned: 0, deadline, end: deadline + LAST_MOMENT }),
         }
+    }
+
+    /// Whether somebody waits on the line, whom a process that is to stop serves, too, as soon as it has a worker: the whole pool stops.
+    fn serves_line(&self) -> bool {
+        self.duty == Duty::Serve && !self.retiring && self.line.as_ref().is_some_and(Line::is_left_to_this)
     }
 
     fn unanswered(&self) -> usize {

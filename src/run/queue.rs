@@ -35,8 +35,7 @@ fn keep_the_door(pool: &config::Pool, config: &Config, shared: &Shared, link: &U
     child::end_with_the_supervisor(link)?;
     let (signals, signal_writer) = UnixStream::pair()?;
     child::hear_signals(signal_writer)?;
-    // No worker takes anything out of it.
-    let (queue, _) = workers::queue_of_pool(pool.max_queue, shared.seat());
+    let queue = workers::queue_without_workers(shared.seat());
     let (listeners, _) = shared.listeners(pool)?;
     let (passage, line) = shared.ties(pool.max_queue)?;
     let of_loop = settings::of_queue_process(pool, access_log::journal(pool, config));

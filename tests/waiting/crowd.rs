@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::ops::Deref;
+use std::process::ExitStatus;
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -10,7 +11,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::site::{Site, site_of};
-use crate::support::peer::{Address, Peer};
+use crate::support::peer::{Address, DEADLINE, Peer};
 use crate::support::process::wait_until;
 use crate::support::record::{self, kind};
 use crate::support::{Launch, Params};
@@ -189,6 +190,12 @@ impl Pool {
             How::Kept => Crowd::on_connections(count, seconds, |_| (kept.pop().unwrap(), true)),
             How::OneShot | How::Multiplexed => self.send(how, count, seconds),
         }
+    }
+
+    /// Waits until it has ended by itself.
+    #[track_caller]
+    pub(crate) fn wait_for_exit(&mut self) -> ExitStatus {
+        self.site.wait_for_exit(DEADLINE)
     }
 
     /// Fails unless it ends well.

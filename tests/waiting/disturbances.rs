@@ -40,6 +40,14 @@ fn kill_child(pool: &Pool) -> usize {
     pool.shape.threads
 }
 
+/// It ends when it has answered what it runs; others come.
+fn terminate_child(pool: &Pool) -> usize {
+    let children = pool.children();
+    kill(*children.first().unwrap(), "TERM");
+    wait_until("the log", || pool.log().contains("requests that are waited for"));
+    0
+}
+
 fn kill_queue_process(pool: &Pool) -> usize {
     let process = queue_process(pool);
     kill(process, "KILL");
@@ -93,6 +101,8 @@ disturbances! {
     the_queue_process_is_killed_while_multiplexed_requests_wait: TWO_BY_ONE, How::Multiplexed, kill_queue_process;
     a_child_is_stopped_for_a_while_one_shot: TWO_BY_ONE, How::OneShot, stop_child_for_a_while;
     a_child_is_stopped_for_a_while_kept: TWO_BY_ONE, How::Kept, stop_child_for_a_while;
+    a_child_is_terminated_while_one_shot_requests_wait: TWO_BY_ONE, How::OneShot, terminate_child;
+    the_only_child_is_terminated_while_one_shot_requests_wait: ALONE, How::OneShot, terminate_child;
     the_only_child_is_killed_while_one_shot_requests_wait: ALONE, How::OneShot, kill_child;
     the_only_child_is_killed_while_kept_connections_wait: ALONE, How::Kept, kill_child;
     a_reload_of_the_only_child: ALONE, How::Kept, reload;
@@ -128,7 +138,7 @@ fn recycling_while_requests_wait(how: How) {
     pool.open_gate();
     assert_eq!(tally(&crowd.finish()), [(200, 150)].into(), "log:\n{}", pool.log());
     assert!(pool.log().contains("has reached max-requests"), "{}", pool.log());
-    wait_until("other children", || pool.children().len() == 2 && pool.children().is_disjoint(&before));
+    wait_until("other children", || pool.children().len() == 2 && pool.children() != before);
     pool.end();
 }
 
@@ -184,3 +194,32 @@ fn nothing_is_lost_under_load_while_the_queue_process_dies_again_and_again() {
 
 const ALONE: Shape = Shape { processes: 1, threads: 1 };
 const WAITING: usize = 40;
+
+/// TERM: what waits is served, as what runs.
+fn whoever_waits_at_a_stop_is_served(shape: Shape, how: How) {
+    let mut pool = Pool::start(shape, "max-queue = 100\n");
+    let connections = pool.connections(how, WAITING);
+    pool.occupy();
+    let crowd = pool.send_on(connections, how, WAITING, 0.01);
+    wait_until("all to wait", || pool.waiting() == WAITING as u64);
+    pool.signal("TERM");
+    pool.wait_for_log("stopping gracefully");
+    pool.open_gate();
+    assert_eq!(tally(&crowd.finish()), [(200, WAITING)].into(), "log:\n{}", pool.log());
+    assert!(pool.wait_for_exit().success(), "{}", pool.log());
+}
+
+#[test]
+fn a_stop_while_one_shot_requests_wait() {
+    whoever_waits_at_a_stop_is_served(TWO_BY_ONE, How::OneShot);
+}
+
+#[test]
+fn a_stop_while_kept_connections_wait() {
+    whoever_waits_at_a_stop_is_served(TWO_BY_ONE, How::Kept);
+}
+
+#[test]
+fn a_stop_of_the_only_child_while_requests_wait() {
+    whoever_waits_at_a_stop_is_served(ALONE, How::OneShot);
+}

@@ -7,13 +7,13 @@ use crate::crowd::{Crowd, FOUR_BY_FOUR, How, Pool, Shape, TWO_BY_ONE};
 use crate::full::{CROWD, ROOM, expect_room_for_max_queue};
 use crate::http::Request;
 use crate::shipped::Shipped;
-use crate::site::is_root;
+use crate::site::{Site, is_root};
 use crate::support::process::wait_until;
 use crate::web_server::{WebServer, permit};
 use crate::{apache, haproxy, nginx};
 
 /// The socket of a pool, as a web server's user can reach it.
-fn socket(pool: &Pool) -> String {
+fn socket(pool: &Site) -> String {
     if is_root() {
         permit(pool.directory(), 0o755);
     }
@@ -22,7 +22,7 @@ fn socket(pool: &Pool) -> String {
 
 /// nginx with the shipped site file.
 #[track_caller]
-pub(crate) fn nginx_before(pool: &Pool) -> WebServer {
+pub(crate) fn nginx_before(pool: &Site) -> WebServer {
     let file = Shipped::read("nginx/root-unix.conf").replace("/run/pyfcgid/example.sock", &socket(pool));
     nginx::start(file, "/srv/example/public", None)
 }
@@ -69,7 +69,7 @@ fn exactly_max_queue_wait(what: &str, shape: Shape, how: How, front: impl FnOnce
     let crowd = Crowd::of_browsers(CROWD, ask, |_| thread::sleep(Duration::from_millis(3)));
     // What one sends before another may come behind it: browsers are threads, and a web server has its own order, the more so where it
     // spreads requests over connections that multiplex, each of which waits in one process.
-    let slack = if how == How::Multiplexed { ROOM } else { shape.workers() + 4 };
+    let slack = if how == How::Multiplexed { ROOM } else { shape.workers() + 10 };
     expect_room_for_max_queue(&what, how, pool, crowd, slack);
     wait_until("a web server that goes on", || {
         front.expect_running();
@@ -89,8 +89,8 @@ macro_rules! fronts {
 }
 
 fronts! {
-    behind_nginx: TWO_BY_ONE, How::OneShot, nginx_before;
-    behind_nginx_four_by_four: FOUR_BY_FOUR, How::OneShot, nginx_before;
+    behind_nginx: TWO_BY_ONE, How::OneShot, |pool| nginx_before(pool);
+    behind_nginx_four_by_four: FOUR_BY_FOUR, How::OneShot, |pool| nginx_before(pool);
     behind_nginx_that_keeps_connections: TWO_BY_ONE, How::Kept, nginx_keeping;
     behind_apache: TWO_BY_ONE, How::Kept, apache_before;
     behind_apache_four_by_four: FOUR_BY_FOUR, How::Kept, apache_before;

@@ -64,11 +64,14 @@ fn probes_are_answered_by_one_process_whatever_it_does() {
 #[test]
 fn probes_of_a_pool_that_fails_are_answered_503() {
     let site = Site::start(site_with(&says("one"), "processes = 1\nping-path = \"/ping\"\n"));
-    site.ask("/ping").expect_status(200);
+    let front = nginx_before(&site);
+    Request::get("/ping").send(front.port).expect(200);
     write_module(&site.directory().join("app.py"), "raise RuntimeError(\"broken\")\n");
     kill(*site.children().first().unwrap(), "KILL");
     wait_until("a pool that fails", || status_of(&site).0["state"] == "failing");
     site.ask("/ping").expect_status(503);
+    Request::get("/ping").send(front.port).expect(503);
+    drop(front);
     site.end();
 }
 
