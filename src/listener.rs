@@ -163,7 +163,7 @@ impl Listener {
             return Err(BindError::NotListening(number));
         }
         let other = |source| BindError::Other { address: format!("fd:{number}"), source };
-        socket.set_nonblocking(true).map_err(other)?;
+        never_wait(&socket).map_err(other)?;
         Ok(Self { socket, file: None })
     }
 
@@ -274,6 +274,12 @@ impl Drop for SocketFile {
     }
 }
 
+/// Nor does a process that accepts when a sibling of its has said that the socket blocks: then the timeout holds.
+fn never_wait(socket: &Socket) -> io::Result<()> {
+    socket.set_nonblocking(true)?;
+    socket.set_read_timeout(Some(Duration::from_millis(1)))
+}
+
 fn bind_all(port: u16, backlog: u32) -> io::Result<Listener> {
     let any_v6 = SocketAddr::from(([0u16; 8], port));
     let any_v4 = SocketAddr::from(([0u8; 4], port));
@@ -285,7 +291,7 @@ fn bind_all(port: u16, backlog: u32) -> io::Result<Listener> {
 
 fn bind_tcp(address: SocketAddr, backlog: u32, only_v6: bool) -> io::Result<Listener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    socket.set_nonblocking(true)?;
+    never_wait(&socket)?;
     socket.set_reuse_address(true)?;
     if address.is_ipv6() {
         socket.set_only_v6(only_v6)?;
@@ -300,7 +306,7 @@ fn bind_tcp(address: SocketAddr, backlog: u32, only_v6: bool) -> io::Result<List
 fn bind_unix(place: &Place, path: &Path, access: Access, backlog: u32) -> Result<Listener, BindError> {
     let failed = |error| refused_at(path, error);
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None).map_err(failed)?;
-    socket.set_nonblocking(true).map_err(failed)?;
+    never_wait(&socket).map_err(failed)?;
     // The file gets what the socket has of it: nobody can connect before all is as it should be, and no other file is like it.
     fd::set_mode(&socket, IN_THE_MAKING).map_err(failed)?;
     let name = if place.exposed().is_some() { place.by_descriptor() } else { path.to_owned() };

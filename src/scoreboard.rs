@@ -7,6 +7,7 @@
 //! Its application may write here what it likes. It harms its own pool only: every value is taken as a number, and nothing depends
 //! on one but who is asked next and who is answered 503.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::num::NonZeroUsize;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
@@ -79,6 +80,16 @@ impl Scoreboard {
         let [presence, waiting] = self.words_of(number);
         presence.store(Presence::Absent as u32, Ordering::SeqCst);
         subtract(self.pool_waiting(), waiting.swap(0, Ordering::SeqCst));
+    }
+
+    /// Seats that nobody has say nothing, whatever an application has written there: else it would be believed for ever. `taken` are the
+    /// others.
+    pub fn tidy(&self, taken: &BTreeSet<usize>) {
+        for number in (0..SEATS).filter(|number| !taken.contains(number)) {
+            self.words_of(number).iter().for_each(|word| word.store(0, Ordering::SeqCst));
+        }
+        let end = taken.last().map_or(0, |last| last + 1);
+        self.memory.words()[TAKEN].store(end.min(SEATS) as u32, Ordering::SeqCst);
     }
 
     /// How many requests wait.
@@ -354,6 +365,22 @@ mod tests {
         assert!(!other.begin_to_look(1049, 1099) && other.begin_to_look(1050, 1100));
         other.look_again_at(5);
         assert!(!one.begin_to_look(u32::MAX, 49) && one.begin_to_look(6, 56), "the clock goes round");
+    }
+
+    #[test]
+    fn what_was_scribbled_is_gone_when_those_who_sat_there_are() {
+        for scribble in [1, 2, 7, 0x7fff_ffff, 0x8000_0000, u32::MAX] {
+            let scoreboard = scoreboard();
+            (0..3).for_each(|number| drop(scoreboard.seat(number)));
+            scoreboard.memory.words().iter().skip(1).for_each(|word| word.store(scribble, Ordering::Relaxed));
+            // The next one comes, and the others go.
+            scoreboard.tidy(&[0, 1, 2].into());
+            let next = scoreboard.seat(3);
+            (0..3).for_each(|number| scoreboard.vacate(number));
+            assert!(!next.others_have_time());
+            next.line_is_empty();
+            assert!(scoreboard.waiting() == 0 && next.begin_to_wait(1), "{scribble:#x}: {} wait", scoreboard.waiting());
+        }
     }
 
     #[test]

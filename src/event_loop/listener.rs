@@ -104,3 +104,31 @@ impl AsRawFd for Listener {
         self.as_fd().as_raw_fd()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::{TcpListener, TcpStream};
+    use std::os::fd::OwnedFd;
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use socket2::SockRef;
+
+    use super::*;
+
+    #[test]
+    fn a_listener_that_a_sibling_has_made_blocking_waits_for_nobody() {
+        let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = socket.local_addr().unwrap();
+        let listener = Listener::try_from(listener::Listener::adopt(OwnedFd::from(socket)).unwrap()).unwrap();
+        SockRef::from(&listener).set_nonblocking(false).unwrap();
+        let (sender, outcome) = mpsc::channel();
+        std::thread::spawn(move || {
+            let nobody = listener.accept().map(drop).unwrap_err().kind();
+            let _peer = TcpStream::connect(address).unwrap();
+            sender.send((nobody, listener.accept().is_ok())).unwrap();
+        });
+        let outcome = outcome.recv_timeout(Duration::from_secs(10)).expect("it does not block");
+        assert_eq!(outcome, (io::ErrorKind::WouldBlock, true));
+    }
+}

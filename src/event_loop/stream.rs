@@ -1,13 +1,13 @@
 //! A connected socket of either kind, readable and writable by reference.
 
 use std::fmt;
-use std::io::{self, IoSlice, Read, Write};
+use std::io::{self, IoSlice};
 use std::net::{Shutdown, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
 use crate::sys;
 
-/// An accepted, non-blocking socket.
+/// An accepted socket. Nothing waits for it, also where another process that has it says that it blocks; but a file that is sent.
 #[derive(Debug)]
 pub enum Stream {
     /// TCP, version 4 or 6.
@@ -40,10 +40,7 @@ impl Stream {
     /// # Errors
     /// `WouldBlock` when nothing is, and those of the socket.
     pub fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Self::Tcp(stream) => (&*stream).read(buffer),
-            Self::Unix(stream) => (&*stream).read(buffer),
-        }
+        sys::fd::receive(self.as_fd(), buffer)
     }
 
     /// What is there, which stays there.
@@ -59,13 +56,7 @@ impl Stream {
     /// # Errors
     /// `WouldBlock` when it takes nothing, and those of the socket.
     pub fn write(&self, pieces: &[IoSlice<'_>], more: bool) -> io::Result<usize> {
-        if more {
-            return sys::fd::send_with_more(self.as_fd(), pieces);
-        }
-        match self {
-            Self::Tcp(stream) => (&*stream).write_vectored(pieces),
-            Self::Unix(stream) => (&*stream).write_vectored(pieces),
-        }
+        sys::fd::send(self.as_fd(), pieces, more)
     }
 
     /// Ends one or both directions. An error means that the peer was faster.
@@ -90,5 +81,31 @@ impl AsFd for Stream {
 impl AsRawFd for Stream {
     fn as_raw_fd(&self) -> RawFd {
         self.as_fd().as_raw_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixStream;
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use super::*;
+
+    /// What open files are like is said in one place for all processes that have them.
+    #[test]
+    fn what_a_sibling_has_made_blocking_waits_for_nothing() {
+        let (near, _far) = UnixStream::pair().unwrap();
+        near.set_nonblocking(false).unwrap();
+        let stream = Stream::Unix(mio::net::UnixStream::from_std(near));
+        let (sender, outcome) = mpsc::channel();
+        std::thread::spawn(move || {
+            let read = stream.read(&mut [0; 16]).unwrap_err();
+            let piece = vec![0; 1 << 16];
+            let full = |more| (0..1000).find_map(|_| stream.write(&[IoSlice::new(&piece)], more).err()).unwrap();
+            sender.send([read, full(false), full(true)].map(|error| error.kind())).unwrap();
+        });
+        let outcome = outcome.recv_timeout(Duration::from_secs(10)).expect("it does not block");
+        assert_eq!(outcome, [io::ErrorKind::WouldBlock; 3]);
     }
 }

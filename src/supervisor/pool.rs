@@ -485,6 +485,7 @@ impl RunningPool {
 
     fn spawn(&mut self, id: ChildId, generation: Generation, (program, open_files): (&dyn Program, u64), now: Instant) {
         self.renew_ties();
+        self.ties.scoreboard.tidy(&self.seats.values().copied().chain([queue::SEAT]).collect());
         self.seats.insert(id, self.free_seat());
         let (service, sockets) = match &self.tried {
             Some((service, sockets)) if generation != self.children.generation() => (service, sockets),

@@ -231,7 +231,11 @@ impl<'a> Supervisor<'a> {
         ties.passage = (inherited(legacy.passage[0])?, inherited(legacy.passage[1])?);
         if let Some([near, far, scoreboard]) = legacy.line {
             ties.line = (inherited(near)?, inherited(far)?);
-            ties.scoreboard = Arc::new(Scoreboard::adopt(inherited(scoreboard)?).map_err(super::system)?);
+            // The application writes there what it likes, so nothing may depend on it.
+            match Scoreboard::adopt(inherited(scoreboard)?) {
+                Ok(scoreboard) => ties.scoreboard = Arc::new(scoreboard),
+                Err(error) => log::warn!("pool {}: its scoreboard is made again: {error}", legacy.name),
+            }
         }
         let adopted = legacy.children.iter().map(|(id, ends, seat)| Ok((Process::adopt(*id, *ends, link)?, *seat)));
         let processes: Vec<(Process, Option<usize>)> = adopted.collect::<io::Result<_>>().map_err(super::system)?;

@@ -41,12 +41,23 @@ fn is_cached(file: &File, offset: u64) -> bool {
     count != -1 || io::Error::last_os_error().kind() != io::ErrorKind::WouldBlock
 }
 
-/// Writes to a socket and says that more follows at once, so that TCP does not send a small packet (MSG_MORE).
+/// Writes to a socket as much as it takes, without waiting, whatever another process has made of the flags that all who have it
+/// share. `more` says that more follows at once, so that TCP does not send a small packet (MSG_MORE).
 ///
 /// # Errors
 /// Those of sendmsg(2), `WouldBlock` among them.
-pub fn send_with_more(socket: BorrowedFd<'_>, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
-    SockRef::from(&socket).sendmsg(&MsgHdr::new().with_buffers(pieces), libc::MSG_MORE | libc::MSG_NOSIGNAL)
+pub fn send(socket: BorrowedFd<'_>, pieces: &[IoSlice<'_>], more: bool) -> io::Result<usize> {
+    let more = if more { libc::MSG_MORE } else { 0 };
+    let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL | more;
+    SockRef::from(&socket).sendmsg(&MsgHdr::new().with_buffers(pieces), flags)
+}
+
+/// Reads from a socket what is there, likewise.
+///
+/// # Errors
+/// Those of recv(2), `WouldBlock` among them.
+pub fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
+    receive_with(socket, buffer, libc::MSG_DONTWAIT)
 }
 
 /// What there is to be read from a socket, as far as it fits in `buffer`, without waiting. It stays there (MSG_PEEK), and descriptors
@@ -55,7 +66,10 @@ pub fn send_with_more(socket: BorrowedFd<'_>, pieces: &[IoSlice<'_>]) -> io::Res
 /// # Errors
 /// `WouldBlock` when nothing is there, and those of recv(2).
 pub fn peek(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
-    let flags = libc::MSG_PEEK | libc::MSG_DONTWAIT;
+    receive_with(socket, buffer, libc::MSG_PEEK | libc::MSG_DONTWAIT)
+}
+
+fn receive_with(socket: BorrowedFd<'_>, buffer: &mut [u8], flags: libc::c_int) -> io::Result<usize> {
     // SAFETY: the buffer outlives the call and is as long as it says.
     let count = unsafe { libc::recv(socket.as_raw_fd(), buffer.as_mut_ptr().cast(), buffer.len(), flags) };
     usize::try_from(count).map_err(|_| io::Error::last_os_error())

@@ -491,3 +491,26 @@ fn reloads_of_several_pools_at_once_are_all_done() {
     assert_eq!(codes, [0, 0, 0, 0, 64].map(Some));
     site.end();
 }
+
+/// The scoreboard is the application's, too.
+#[test]
+fn another_program_takes_over_whatever_the_application_has_written_on_the_scoreboard() {
+    let code = "\
+import ctypes
+with open('/proc/self/maps') as maps:
+    for line in maps:
+        if 'pyfcgid-scoreboard' in line:
+            first, last = (int(number, 16) for number in line.split()[0].split('-'))
+            ctypes.memset(first, 0x7f, last - first)
+def application(environ, start_response):
+    start_response('200 OK', [])
+    return [b'web']
+";
+    let site = Site::start(site_with(code, ""));
+    assert_eq!(site.text("/"), "web");
+    site.signal("USR2");
+    site.wait_for_log("]: reloaded\n");
+    assert!(site.log().contains("in the place of the program before"), "{}", site.log());
+    assert_eq!(site.text("/"), "web");
+    site.end();
+}
