@@ -36,6 +36,8 @@ pub struct Process {
     pub started: Instant,
     /// What it has last said of itself.
     pub numbers: Option<Numbers>,
+    /// The signal that has told it to end, which the supervisor does over the link.
+    pub told: Option<&'static str>,
     link: UnixStream,
     link_state: Link,
     reports: Reports,
@@ -136,7 +138,19 @@ impl Process {
     fn of(id: ProcessId, link: UnixStream, log: Reader, output: [Option<Lines>; 2]) -> Self {
         let (started, link_state) = (Instant::now(), Link::Open);
         let reports = Reports::of_version(link::VERSION);
-        Self { id, started, numbers: None, link, link_state, reports, unsent: Vec::new(), log, output, rests_until: None }
+        Self {
+            id,
+            started,
+            numbers: None,
+            told: None,
+            link,
+            link_state,
+            reports,
+            unsent: Vec::new(),
+            log,
+            output,
+            rests_until: None,
+        }
     }
 
     /// What [`Self::adopt`] takes.
