@@ -99,7 +99,9 @@ fn better_advice(error: &clap::Error, command: Option<&OsString>) -> Option<Stri
 
 /// Whether the command has this argument; in front of a command, whether any has.
 fn takes(command: Option<&OsString>, name: &str) -> bool {
-    let is_named = |parser: &&Parser| command.is_some_and(|command| command == parser.get_name());
+    let is_named = |parser: &&Parser| {
+        command.is_some_and(|command| command == parser.get_name() || parser.get_all_aliases().any(|alias| command == alias))
+    };
     let parser = parser();
     let has = |parser: &Parser| parser.get_arguments().any(|argument| argument.get_id() == name);
     parser.get_subcommands().find(is_named).map_or_else(|| parser.get_subcommands().any(has), has)
@@ -127,10 +129,10 @@ fn parser() -> Parser {
         .disable_help_subcommand(true)
         .max_term_width(HELP_WIDTH)
         .subcommand(pool_parser("serve", "Serve applications, in the foreground or with -D in the background"))
-        .subcommand(pool_parser(
-            "check",
-            "Validate everything, import the applications, print the effective settings, and exit",
-        ))
+        .subcommand(
+            pool_parser("check", "Validate everything, import the applications, print the effective settings, and exit")
+                .visible_alias("configtest"),
+        )
         .subcommands(control::parsers())
         .subcommand(request::parser())
 }

@@ -29,6 +29,10 @@ pub enum Command {
     Rest = b'z',
     /// Say how you are: [`Report::Numbers`].
     Count = b'n',
+    /// SIGTERM, from whomever, as the process itself hears it: stop gracefully, and say so.
+    Terminate = b't',
+    /// SIGQUIT, likewise.
+    Quit = b'u',
 }
 
 impl Command {
@@ -43,8 +47,18 @@ impl Command {
         self == earlier || is_duty(self) && is_duty(earlier)
     }
 
-    const ALL: [Self; 8] =
-        [Self::Begin, Self::StopGracefully, Self::StopNow, Self::Retire, Self::Hold, Self::Refuse, Self::Rest, Self::Count];
+    const ALL: [Self; 10] = [
+        Self::Begin,
+        Self::StopGracefully,
+        Self::StopNow,
+        Self::Retire,
+        Self::Hold,
+        Self::Refuse,
+        Self::Rest,
+        Self::Count,
+        Self::Terminate,
+        Self::Quit,
+    ];
 }
 
 /// What a child tells the supervisor.
@@ -69,6 +83,10 @@ pub enum Report {
     Retired,
     /// The answer to [`Command::Count`].
     Numbers(Numbers),
+    /// SIGTERM has told it to end.
+    Terminated,
+    /// SIGQUIT has.
+    Quit,
 }
 
 /// How a child is.
@@ -100,6 +118,8 @@ impl Report {
             Self::Relieved => (b'L', Vec::new()),
             Self::Worn => (b'W', Vec::new()),
             Self::Retired => (b'D', Vec::new()),
+            Self::Terminated => (b'T', Vec::new()),
+            Self::Quit => (b'Q', Vec::new()),
             Self::Numbers(Numbers { requests, busy, queued, connections }) => {
                 (b'N', [requests, busy, queued, connections].iter().flat_map(|number| number.to_be_bytes()).collect())
             }
@@ -119,6 +139,8 @@ impl Report {
             (b'L', []) => Self::Relieved,
             (b'W', []) => Self::Worn,
             (b'D', []) => Self::Retired,
+            (b'T', []) => Self::Terminated,
+            (b'Q', []) => Self::Quit,
             (b'N', numbers) => {
                 let mut numbers = numbers.chunks_exact(8).filter_map(|bytes| bytes.try_into().ok()).map(u64::from_be_bytes);
                 let mut next = || numbers.next();
@@ -216,7 +238,7 @@ type First<'a> = (Option<Report>, &'a [u8]);
 /// Whether a report of this kind can be so long.
 fn may_have(kind: u8, length: usize) -> bool {
     match kind {
-        b'R' | b'S' | b'L' | b'W' | b'D' => length == 0,
+        b'R' | b'S' | b'L' | b'W' | b'D' | b'T' | b'Q' => length == 0,
         b'N' => length == NUMBERS_LEN,
         b'F' => length > 0,
         _ => false,
@@ -225,7 +247,7 @@ fn may_have(kind: u8, length: usize) -> bool {
 
 /// Of what commands and reports there are and what they look like. A program that takes the place of another one (SIGUSR2) is told
 /// which one the children that it finds speak.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 const HEAD_LEN: usize = 5;
 const NUMBERS_LEN: usize = 4 * 8;
 /// A traceback that is longer is cut.
@@ -251,6 +273,8 @@ mod tests {
             Report::Relieved,
             Report::Worn,
             Report::Retired,
+            Report::Terminated,
+            Report::Quit,
             Report::Numbers(numbers),
         ];
         let bytes: Vec<u8> = reports.iter().flat_map(Report::encode).collect();

@@ -241,6 +241,9 @@ fn check_prints_every_pool_of_the_file_and_of_those_it_includes() {
     fs::write(directory.path().join("pools/shop.toml"), "[pool.shop]\napp = \"../hello.py\"\nlisten = \":2\"\n").unwrap();
     let ended = run(&mut pyfcgid(&["check", "-c", path_text(&file), "--threads", "2"]));
     assert_eq!(ended.code, 0, "{}", ended.err);
+    assert!(ended.err.contains("pyfcgid: checked 2 pools in ") && ended.err.ends_with(" s: all is well\n"), "{}", ended.err);
+    let configtest = run(&mut pyfcgid(&["configtest", "-c", path_text(&file), "--threads", "2"]));
+    assert_eq!((configtest.code, &configtest.out), (0, &ended.out));
     let (blog, shop) = (ended.out.find("\n[pool.blog]\n").unwrap(), ended.out.find("\n[pool.shop]\n").unwrap());
     assert!(blog < shop && ended.out.matches("\nthreads = 2 ").count() == 2, "{}", ended.out);
     let app = format!("\napp = \"{}/hello.py\"", directory.path().display());

@@ -300,6 +300,8 @@ impl EventLoop {
                 Heard::Command(Command::StopNow) => {
                     return Some(self.abandon("pyfcgid was told to stop at once", stopping::QUICK_END));
                 }
+                Heard::Command(Command::Terminate) => self.stop_by_signal(&Report::Terminated),
+                Heard::Command(Command::Quit) => self.stop_by_signal(&Report::Quit),
                 Heard::Command(Command::StopGracefully) | Heard::LinkEnded => self.start_stopping(),
                 Heard::Command(Command::Retire) => self.start_retiring(),
                 Heard::Command(Command::Count) => self.report_numbers(),
@@ -318,6 +320,11 @@ impl EventLoop {
         let requests = self.queue.dispatched();
         let (busy, queued, connections) = (busy as u64, queued as u64, self.connections.len() as u64);
         self.controls.report(&Report::Numbers(Numbers { requests, busy, queued, connections }));
+    }
+
+    fn stop_by_signal(&mut self, report: &Report) {
+        self.controls.report(report);
+        self.start_stopping();
     }
 
     fn report_wear(&mut self) {

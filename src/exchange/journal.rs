@@ -27,6 +27,10 @@ pub struct Answered<'a> {
     pub request_length: u64,
     /// From its first record to the end of the answer.
     pub time: Duration,
+    /// From its first record, or from when it was lined up, until a worker began it; none if none did.
+    pub queue_time: Option<Duration>,
+    /// Why pyfcgid has answered it itself, in a word.
+    pub detail: Option<&'static str>,
 }
 
 /// What a [`Reply`](super::Reply) keeps of its request until it can be told.
@@ -37,6 +41,8 @@ pub struct Account {
     body_length: u64,
     request_id: String,
     begun: Instant,
+    /// When a worker began it.
+    taken: Option<Instant>,
 }
 
 impl Account {
@@ -47,16 +53,25 @@ impl Account {
 
     /// Of a request that is refused.
     pub fn of_params(params: Params, journal: Arc<dyn Journal>, begun: Instant) -> Self {
-        Self { journal, params, body_length: 0, request_id: String::new(), begun }
+        Self { journal, params, body_length: 0, request_id: String::new(), begun, taken: None }
     }
 
-    pub(super) fn set_request_id(&mut self, id: &str) {
+    pub(super) fn begin(&mut self, id: &str) {
         id.clone_into(&mut self.request_id);
+        self.taken = Some(Instant::now());
     }
 
-    pub(super) fn settle(&self, status: u16, body_sent: u64) {
-        let Self { journal, params, body_length, request_id, begun } = self;
-        let request_length = params.length() + body_length;
-        journal.note(&Answered { params, request_id, status, body_sent, request_length, time: begun.elapsed() });
+    pub(super) fn settle(&self, status: u16, detail: Option<&'static str>, body_sent: u64) {
+        let Self { journal, params, body_length, request_id, begun, taken } = self;
+        journal.note(&Answered {
+            params,
+            request_id,
+            status,
+            body_sent,
+            request_length: params.length() + body_length,
+            time: begun.elapsed(),
+            queue_time: taken.map(|taken| taken.duration_since(*begun)),
+            detail,
+        });
     }
 }

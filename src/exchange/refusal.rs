@@ -67,6 +67,29 @@ impl Refusal {
         }
     }
 
+    /// Why, in a word for the access log; none where nothing is wrong.
+    pub const fn detail(self) -> Option<&'static str> {
+        Some(match self {
+            Self::MalformedParams => "malformed-params",
+            Self::ParamsTooLarge => "params-too-large",
+            Self::BadContentLength => "bad-content-length",
+            Self::NoMethod => "no-method",
+            Self::BodyCutShort => "body-cut-short",
+            Self::BadDataLength => "bad-data-length",
+            Self::DataCutShort => "data-cut-short",
+            Self::BodyTooLarge => "body-too-large",
+            Self::BodyNotStored => "body-not-stored",
+            Self::OutsideMount => "outside-mount",
+            Self::UnknownRole(_) => "unknown-role",
+            Self::Aborted => "aborted",
+            Self::Overloaded => "overloaded",
+            Self::NotServing => "not-serving",
+            Self::Ping => return None,
+            Self::Stopping => "stopping",
+            Self::ApplicationFailed => "application-failed",
+        })
+    }
+
     /// The number of the HTTP status.
     pub fn code(self) -> u16 {
         self.status().get(..3).and_then(|digits| digits.parse().ok()).unwrap_or(0)

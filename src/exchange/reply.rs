@@ -120,10 +120,10 @@ impl Reply {
         self
     }
 
-    /// How the request is called in the log.
-    pub fn set_request_id(&mut self, id: &str) {
+    /// A worker begins the request, which is called so in the log. When that was is noted only if somebody is to be told.
+    pub fn begin(&mut self, id: &str) {
         if let Some(account) = &mut self.account {
-            account.set_request_id(id);
+            account.begin(id);
         }
     }
 
@@ -305,7 +305,7 @@ impl Reply {
         if let Some(account) = self.account.take() {
             // What the peer has given up is thrown away there.
             let body_sent = if refusal == Refusal::Aborted { 0 } else { refusal.body_length(self.head_only) };
-            account.settle(refusal.code(), body_sent);
+            account.settle(refusal.code(), refusal.detail(), body_sent);
         }
     }
 
@@ -329,7 +329,7 @@ impl Reply {
     fn settle(&mut self) {
         if let Some(account) = self.account.take() {
             let (status, head_length) = self.sent_head;
-            account.settle(status, self.sending.sent().saturating_sub(head_length));
+            account.settle(status, None, self.sending.sent().saturating_sub(head_length));
         }
     }
 

@@ -48,6 +48,8 @@ impl Journal for AccessLog {
             body_bytes_sent: answered.body_sent,
             request_length: answered.request_length,
             request_time: answered.time,
+            queue_time: answered.queue_time,
+            status_detail: answered.detail,
         }));
     }
 }

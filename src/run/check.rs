@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::parent_id;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::error::Error;
 use super::import_limit::ImportLimit;
@@ -21,6 +21,7 @@ use crate::sys::{self, signal, terminal};
 
 /// Imports the application of each pool, and prints the settings in effect. Returns the exit code: that of what is wrong first.
 pub fn run(config: &Config) -> u8 {
+    let begun = Instant::now();
     for warning in warnings(config) {
         say(&format!("pyfcgid: warning: {warning}"));
     }
@@ -39,6 +40,9 @@ pub fn run(config: &Config) -> u8 {
     });
     let code = checked.unwrap_or_else(|error| report(&error));
     if code == 0 {
+        let (count, seconds) = (config.pools.len(), begun.elapsed().as_secs_f64());
+        let pools = if count == 1 { "1 pool".to_owned() } else { format!("{count} pools") };
+        say(&format!("pyfcgid: checked {pools} in {seconds:.1} s: all is well"));
         drop(write!(io::stdout(), "{}", terminal::escaped(&config.to_string())));
     }
     code

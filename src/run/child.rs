@@ -95,8 +95,7 @@ pub fn controls(link: &UnixStream, signals: UnixStream) -> io::Result<Vec<mio::n
 
 /// TERM and QUIT, heard through `to`, end the process gracefully.
 pub fn hear_signals(to: UnixStream) -> io::Result<()> {
-    let graceful = Command::StopGracefully as u8;
-    signal::forward(&[(signal::TERM, graceful), (signal::QUIT, graceful)], to.into())?;
+    signal::forward(&[(signal::TERM, Command::Terminate as u8), (signal::QUIT, Command::Quit as u8)], to.into())?;
     signal::disregard(&[signal::INT, signal::HUP, signal::USR1, signal::USR2, signal::TTIN, signal::TTOU])
 }
 

@@ -34,10 +34,10 @@ pub enum Error {
     Identity(#[from] identity::Error),
     #[error("{whose}")]
     Account { whose: String, source: identity::Error },
-    #[error("cannot make {path} the root directory (chroot)")]
-    Chroot { path: String, source: io::Error },
-    #[error("cannot change to the directory {path} (chdir)")]
-    Chdir { path: String, source: io::Error },
+    #[error("pool {pool}: cannot make {path} the root directory (chroot)")]
+    Chroot { pool: String, path: String, source: io::Error },
+    #[error("pool {pool}: cannot change to the directory {path} (chdir)")]
+    Chdir { pool: String, path: String, source: io::Error },
     #[error("the system refuses what every server needs")]
     System(#[from] io::Error),
     #[error("a worker could not be started: {0}")]

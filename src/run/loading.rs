@@ -17,7 +17,7 @@ pub fn enter(pool: &config::Pool) -> Result<(), Error> {
     }
     if let Some(path) = &pool.chdir {
         let changed = std::env::set_current_dir(path);
-        changed.map_err(|source| Error::Chdir { path: path.display().to_string(), source })?;
+        changed.map_err(|source| Error::Chdir { pool: pool.name.clone(), path: path.display().to_string(), source })?;
     }
     if let Err(error) = Body::try_storage() {
         log::warn!(

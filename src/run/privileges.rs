@@ -29,13 +29,14 @@ pub fn control_group(config: &Config) -> Result<Option<u32>, Error> {
 /// Gives up what the pool's children must not have. There is no way back. There must be no second thread.
 pub fn confine(pool: &config::Pool) -> Result<(), Error> {
     // Names are looked up before the root changes, since the files with them are outside.
-    let identity = identity_of(pool)?;
+    let of_pool = |source| Error::Account { whose: format!("pool {}", pool.name), source };
+    let identity = identity_of(pool).map_err(of_pool)?;
     process::umask(pool.umask);
     if let Some(root) = &pool.chroot {
         let changed = identity::chroot(root);
-        changed.map_err(|source| Error::Chroot { path: root.display().to_string(), source })?;
+        changed.map_err(|source| Error::Chroot { pool: pool.name.clone(), path: root.display().to_string(), source })?;
     }
-    identity::drop_to(&identity)?;
+    identity::drop_to(&identity).map_err(of_pool)?;
     if !identity.is_root() {
         process::drop_capabilities()?;
     }

@@ -193,7 +193,10 @@ impl Children {
                 self.children.remove(index);
             }
             (State::Serving, Said::Exited(how)) => {
-                self.actions.push(Action::Note(format!("a child has ended by itself ({how}); starting another")));
+                self.actions.push(match self.children[index].told {
+                    Some(name) => Action::Inform(format!("a child was told to end by {name} ({how}); starting another")),
+                    None => Action::Note(format!("a child has ended by itself ({how}); starting another")),
+                });
                 self.backoff.note_end(now.duration_since(self.children[index].since), now);
                 self.children.remove(index);
             }
@@ -201,6 +204,7 @@ impl Children {
             (_, Said::Broken(what)) => self.kill_broken(index, what, now),
             // It may have answered enough before its readiness was heard of.
             (State::Booting | State::Ready | State::Serving, Said::Worn) => self.children[index].worn = true,
+            (_, Said::Told(name)) => self.children[index].told = Some(name),
             (State::Serving, Said::Saturated) => self.children[index].saturated = true,
             (State::Serving, Said::Relieved) => self.children[index].saturated = false,
             (State::Serving, Said::Unused) => self.sleep(),
@@ -456,7 +460,7 @@ impl Children {
         let id = ChildId(self.next_id);
         self.next_id += 1;
         let (has_served, worn, saturated, killed) = (state == State::Serving, false, false, false);
-        self.children.push(Child { id, generation, state, since: now, worn, saturated, has_served, killed });
+        self.children.push(Child { id, generation, state, since: now, worn, saturated, has_served, told: None, killed });
         id
     }
 

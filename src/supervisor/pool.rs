@@ -263,15 +263,28 @@ impl RunningPool {
             if reason == ExitReason::Untold {
                 self.say_that_it_is_kept(id);
             }
-            let how =
-                self.processes.remove(&id).map_or_else(String::new, |process| format!("process {}, {reason}", process.id));
+            let (how, told) = self
+                .processes
+                .remove(&id)
+                .map_or_else(Default::default, |process| (format!("process {}, {reason}", process.id), process.told));
             self.unused.remove(&id);
             self.asked.remove(&id);
             if let Some(seat) = self.seats.remove(&id) {
                 self.ties.scoreboard.vacate(seat);
             }
             if id == QUEUE && self.queue.note_end() {
-                log::warn!("pool {}: its queue process has ended by itself ({how}); starting another", self.name);
+                match told {
+                    Some(signal) => {
+                        log::info!(
+                            "pool {}: its queue process was told to end by {signal} ({how}); starting another",
+                            self.name
+                        );
+                    }
+                    None => log::warn!("pool {}: its queue process has ended by itself ({how}); starting another", self.name),
+                }
+            }
+            if let Some(signal) = told {
+                self.children.handle(id, Said::Told(signal), now);
             }
             self.children.handle(id, Said::Exited(how), now);
         } else if let (Some(what), true) = (&heard.broken, id == QUEUE) {
@@ -307,8 +320,16 @@ impl RunningPool {
             }
             Report::Retired => Said::Retired,
             Report::Numbers(numbers) => return self.handle_numbers(id, numbers, now),
+            Report::Terminated => return self.note_told(id, "SIGTERM"),
+            Report::Quit => return self.note_told(id, "SIGQUIT"),
         };
         self.children.handle(id, said, now);
+    }
+
+    fn note_told(&mut self, id: ChildId, signal: &'static str) {
+        if let Some(process) = self.processes.get_mut(&id) {
+            process.told = Some(signal);
+        }
     }
 
     fn say_why(&self, id: ChildId, limit: &str) {

@@ -36,6 +36,8 @@ pub struct Process {
     pub started: Instant,
     /// What it has last said of itself.
     pub numbers: Option<Numbers>,
+    /// The signal that has told it to end, which the supervisor does over the link.
+    pub told: Option<&'static str>,
     link: UnixStream,
     link_state: Link,
     reports: Reports,
@@ -148,6 +150,7 @@ impl Process {
             id,
             started,
             numbers: None,
+            told: None,
             link,
             link_state,
             reports,

@@ -67,7 +67,7 @@ impl Reload {
             Stage::Reading(_) | Stage::Trying(_) => REFUSED,
             Stage::Rolling => "reloaded, but not every process has come up",
         };
-        let texts = self.failures.iter().map(|(pool, failure)| format!("pool {pool}: {}", failure.text.trim_end()));
+        let texts = self.failures.iter().map(|(pool, failure)| of_pool(pool, failure.text.trim_end()));
         let code = self.failures.first().map_or(0, |(_, failure)| failure.code);
         (code, std::iter::once(what.to_owned()).chain(texts).collect::<Vec<_>>().join("\n"))
     }
@@ -381,6 +381,12 @@ struct PreparedPool {
 
 fn names(config: &Config, scope: &Scope) -> BTreeSet<String> {
     config.pools.iter().map(|settings| settings.name.clone()).filter(|name| scope.has(name)).collect()
+}
+
+/// What a child has said of itself may name its pool already.
+fn of_pool(pool: &str, text: &str) -> String {
+    let name = format!("pool {pool}: ");
+    if text.contains(&name) { text.to_owned() } else { name + text }
 }
 
 /// For the log.

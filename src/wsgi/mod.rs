@@ -149,7 +149,7 @@ impl Handler for Gateway<'_> {
         let _answering = number.begin();
         let id = number.to_string();
         let Exchange { request, mut reply } = exchange;
-        reply.set_request_id(&id);
+        reply.begin(&id);
         let line = RequestLine { id: &id, params: &request.params };
         let environ = match self.environs.build(&request) {
             Ok(Ok(environ)) => environ,

@@ -104,7 +104,7 @@ impl Machine {
 fn start_status_reload_restart_and_stop_work_as_init_calls_them() {
     let machine = Machine::new();
     machine.expect("status", 3, "not running");
-    machine.expect("configtest", 0, "");
+    machine.expect("configtest", 0, "checked 1 pool in ");
     machine.expect("start", 0, "pyfcgid is running as process");
     machine.expect_answer("one");
     let first = machine.daemon.processes();
@@ -112,7 +112,7 @@ fn start_status_reload_restart_and_stop_work_as_init_calls_them() {
     assert_eq!(machine.daemon.processes(), first);
     machine.expect("status", 0, &format!("running as process {}", machine.daemon.pid()));
     machine.deploy(&says("two"));
-    machine.expect("reload", 0, "");
+    machine.expect("reload", 0, "reloaded 1 pool in ");
     machine.expect_answer("two");
     machine.deploy(&says("three"));
     machine.expect("restart --hard", 0, "pyfcgid has stopped");

@@ -31,6 +31,21 @@ fn a_killed_child_costs_only_its_running_requests_and_is_replaced_at_once() {
 }
 
 #[test]
+fn a_child_that_is_told_to_end_by_somebody_else_is_replaced_without_a_warning() {
+    let site = Site::start(site_of("sleeps.py", "processes = 2\nthreads = 1\n"));
+    for (signal, name) in [("TERM", "SIGTERM"), ("QUIT", "SIGQUIT")] {
+        let before = site.wait_for_children(2);
+        let victim = *before.first().unwrap();
+        kill(victim, signal);
+        site.wait_for_log(&format!("a child was told to end by {name} (process {victim}, exit code 0); starting another"));
+        wait_until_gone(&[victim]);
+        wait_until("another child that serves", || site.control("status").out.matches(": serving, generation").count() == 2);
+    }
+    assert!(!site.log().contains("[warn]"), "{}", site.log());
+    site.end();
+}
+
+#[test]
 fn children_answer_and_end_when_the_supervisor_is_killed_and_the_next_start_works() {
     let mut site = Site::start(site_of("sleeps.py", "processes = 3\nthreads = 1\n"));
     let children = site.wait_for_children(3);

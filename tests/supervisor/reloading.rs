@@ -40,6 +40,7 @@ fn expect_refused(site: &Site, ended: &Ended, code: i32, parts: &[&str]) {
         site.wait_for_log(part);
     }
     assert_eq!(ended.err.matches("not reloaded").count(), 1, "{ended:?}");
+    assert!(!ended.err.contains("pool web: pyfcgid: pool web"), "{ended:?}");
 }
 
 #[test]
@@ -121,15 +122,23 @@ fn a_deploy_that_crashes_at_import_is_told_and_the_old_code_serves() {
 #[test]
 fn a_configuration_that_is_wrong_is_told_in_one_message_and_what_ran_runs_on() {
     let site = pools(&pool("web", "s.sock"), &["web"]);
-    let before = site.children();
+    let before = site.wait_for_children(1);
     let whole = format!("{PID_FILE}{}", pool("web", "s.sock"));
     let cases = [
         (format!("{whole}threads = \n"), 78, vec!["site.toml:"]),
         (format!("{whole}threads = 0\n"), 78, vec!["site.toml:", "threads = \"0\"", "from 1 to 1024"]),
         (format!("{whole}thread = 1\n"), 78, vec!["site.toml:", "unknown key `thread`", "did you mean `threads`"]),
-        (format!("{whole}user = \"nobody-of-this-name\"\n"), 78, vec!["user \"nobody-of-this-name\" does not exist"]),
-        (format!("{whole}group = \"no-group-of-this-name\"\n"), 78, vec!["group \"no-group-of-this-name\" does not exist"]),
-        (format!("{whole}chdir = \"/no/such/directory\"\n"), 78, vec!["/no/such/directory"]),
+        (format!("{whole}user = \"nobody-of-this-name\"\n"), 78, vec!["pool web: user \"nobody-of-this-name\" does not exist"]),
+        (
+            format!("{whole}group = \"no-group-of-this-name\"\n"),
+            78,
+            vec!["pool web: group \"no-group-of-this-name\" does not exist"],
+        ),
+        (
+            format!("{whole}chdir = \"/no/such/directory\"\n"),
+            78,
+            vec!["pool web: cannot change to the directory /no/such/directory"],
+        ),
         (format!("{whole}{}", pool("web", "t.sock")), 78, vec!["site.toml:"]),
         (format!("{whole}{}", pool("other", "s.sock")), 78, vec!["s.sock"]),
         (format!("{whole}{}", pool("other", "missing/o.sock")), 71, vec!["missing does not exist; create it"]),
@@ -439,7 +448,7 @@ fn a_reload_of_one_pool_changes_its_settings_and_code_and_nothing_else() {
 #[test]
 fn a_broken_deploy_of_one_pool_is_told_and_all_serve_on() {
     let (site, _) = two_pools();
-    let before = site.children();
+    let before = site.wait_for_children(2);
     fs::write(site.directory().join("blog.py"), "import a_module_that_does_not_exist\n").unwrap();
     let ended = site.control("reload blog");
     expect_refused(&site, &ended, 70, &["pool blog", "ModuleNotFoundError"]);

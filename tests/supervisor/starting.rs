@@ -67,10 +67,11 @@ fn a_start_that_fails_is_in_the_log_file_too() {
 #[test]
 fn unknown_users_groups_and_directories_are_refused() {
     let cases = [
-        ("user = \"no-user-of-this-name\"\n", 78, "user \"no-user-of-this-name\" does not exist"),
-        ("group = \"no-group-of-this-name\"\n", 78, "group \"no-group-of-this-name\" does not exist"),
-        ("socket-owner = \"no-user-of-this-name\"\n", 78, "user \"no-user-of-this-name\" does not exist"),
-        ("chdir = \"/no/such/directory\"\n", 78, "/no/such/directory"),
+        ("user = \"no-user-of-this-name\"\n", 78, "pyfcgid: pool web: user \"no-user-of-this-name\" does not exist"),
+        ("group = \"no-group-of-this-name\"\n", 78, "pyfcgid: pool web: group \"no-group-of-this-name\" does not exist"),
+        ("socket-owner = \"no-user-of-this-name\"\n", 78, "pyfcgid: pool web: user \"no-user-of-this-name\" does not exist"),
+        ("chdir = \"/no/such/directory\"\n", 78, "pyfcgid: pool web: cannot change to the directory /no/such/directory"),
+        ("chroot = \"/no/such/root\"\n", 78, "pyfcgid: pool web: cannot make /no/such/root the root directory"),
     ];
     for (setting, code, text) in cases {
         expect_both_refused(|| with_app(&format!("{POOL}{setting}"), &says("x")), code, &[text]);

@@ -146,6 +146,56 @@ fn a_request_that_finds_the_queue_full_is_logged_as_503() {
     expect_lines(&server, &["503 /refused", &format!("200 {running}"), "200 /waits"]);
 }
 
+/// In a process of its own, or on the line of all of them.
+#[test]
+fn the_time_that_a_request_waits_for_a_worker_is_told_and_why_one_was_refused() {
+    for processes in ["1", "2"] {
+        let format = "$queue_time $request_time $status_detail $request_uri";
+        let settings = ["--threads", "1", "--max-queue", "1", "--processes", processes];
+        let server = logging("echoes.py", format, &settings);
+        let gate = server.directory().join("gate");
+        let running = format!("/?{}", gate.display());
+        let count: usize = processes.parse().unwrap();
+        let ask = |path: &str| {
+            let mut peer = server.connect();
+            peer.send_request(1, true, &Params::get(path), b"");
+            peer
+        };
+        let mut busy: Vec<_> = (0..count).map(|_| ask(&running)).collect();
+        wait_until("busy workers", || server.log().matches("the app ran").count() == count);
+        let mut waits = ask("/waits");
+        assert!(waits.is_silent_for(std::time::Duration::from_millis(500)));
+        ask("/refused").answer(1).expect_status(503);
+        fs::write(gate, "").unwrap();
+        busy.iter_mut().chain([&mut waits]).for_each(|peer| drop(peer.answer(1).expect_status(200)));
+        wait_until("all lines", || lines(&server).len() == count + 2);
+        let lines = lines(&server);
+        let fields = |end: &str| {
+            let line = lines.iter().find(|line| line.ends_with(end)).unwrap();
+            line.split(' ').map(str::to_owned).collect::<Vec<_>>()
+        };
+        let seconds = |text: &str| text.parse::<f64>().unwrap();
+        let (ran, waited, refused) = (fields(&running), fields(" /waits"), fields(" /refused"));
+        assert!((0.4..30.0).contains(&seconds(&waited[0])) && seconds(&waited[1]) >= seconds(&waited[0]), "{waited:?}");
+        assert!(seconds(&ran[0]) < 0.4 && seconds(&ran[1]) >= 0.4, "{ran:?}");
+        assert_eq!((waited[2].as_str(), ran[2].as_str()), ("-", "-"));
+        assert_eq!((refused[0].as_str(), refused[2].as_str()), ("-", "overloaded"));
+    }
+}
+
+#[test]
+fn the_detailed_form_is_the_usual_one_with_more_behind_it() {
+    let server = logging("answers.py", "detailed", &[]);
+    server.connect().request(&Params::get("/x"), b"").expect_status(200);
+    wait_until("a line", || lines(&server).len() == 1);
+    let line = lines(&server).remove(0);
+    assert!(line.contains("\"GET /x HTTP/1.1\" 200 8 \""), "{line}");
+    let (_, more) = line.rsplit_once("\" ").unwrap();
+    let more: Vec<&str> = more.split(' ').collect();
+    let [pool, request_time, queue_time, "-"] = more[..] else { panic!("{line}") };
+    assert!(pool == "answers" && request_time.parse::<f64>().is_ok() && queue_time.parse::<f64>().is_ok(), "{line}");
+}
+
 #[test]
 fn a_request_that_is_aborted_is_499_unless_its_status_was_sent() {
     let server = logging("waits_for_abort.py", FORMAT, &["--threads", "1"]);

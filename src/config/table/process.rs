@@ -148,7 +148,7 @@ pub(super) const PROCESS: &[Setting] = &[
         group: Group::Log,
         kind: Kind::One,
         value_name: "TEXT",
-        help: "What such a line has, with the names nginx gives its variables; of several pools, the default has $pool behind it",
+        help: "What such a line has: combined, detailed, or text with the names nginx gives its variables; of several pools, the default has $pool behind it",
         default: Fallback::Value(
             "$remote_addr - $remote_user [$time_local] \"$request\" $status $body_bytes_sent \"$http_referer\" \"$http_user_agent\"",
         ),

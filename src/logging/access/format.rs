@@ -22,6 +22,10 @@ pub struct Entry<'a> {
     pub request_length: u64,
     /// From its first record to the end of the answer.
     pub request_time: Duration,
+    /// How long it waited until a worker began it; none if none did.
+    pub queue_time: Option<Duration>,
+    /// Why it was refused, if it was.
+    pub status_detail: Option<&'static str>,
 }
 
 impl fmt::Debug for Entry<'_> {
@@ -55,6 +59,13 @@ struct Slot {
 pub const COMBINED: &str = "$remote_addr - $remote_user [$time_local] \"$request\" $status $body_bytes_sent \"$http_referer\" \
                             \"$http_user_agent\"";
 
+/// The same, and how long it took, and why it was refused.
+pub const DETAILED: &str = "$remote_addr - $remote_user [$time_local] \"$request\" $status $body_bytes_sent \"$http_referer\" \
+                            \"$http_user_agent\" $pool $request_time $queue_time $status_detail";
+
+/// Formats that have names.
+const NAMED: [(&str, &str); 2] = [("combined", COMBINED), ("detailed", DETAILED)];
+
 impl Default for Format {
     /// [`COMBINED`].
     fn default() -> Self {
@@ -71,7 +82,7 @@ impl FromStr for Format {
 }
 
 impl Format {
-    /// Understands what the operator wrote.
+    /// Understands what the operator wrote: the name of a format, or one.
     ///
     /// # Errors
     /// When it names a variable that there is not, or could make several lines of one.
@@ -79,6 +90,7 @@ impl Format {
         if text.contains(char::is_control) {
             return Err(FormatError::Control);
         }
+        let text = NAMED.iter().find(|(name, _)| *name == text).map_or(text, |(_, format)| format);
         let (mut pieces, mut rest) = (Vec::new(), text);
         while let Some((literal, after)) = rest.split_once('$') {
             add_text(&mut pieces, literal);
@@ -188,11 +200,18 @@ fn encode(variable: &Variable, entry: &Entry<'_>, line: &mut String) {
         Variable::Msec => return entry.time.encode_seconds(line),
         Variable::BodyBytesSent => write!(line, "{}", entry.body_bytes_sent),
         Variable::RequestLength => write!(line, "{}", entry.request_length),
-        Variable::RequestTime => {
-            write!(line, "{}.{:03}", entry.request_time.as_secs(), entry.request_time.subsec_millis())
-        }
+        Variable::RequestTime => encode_seconds(entry.request_time, line),
+        Variable::QueueTime => match entry.queue_time {
+            Some(time) => encode_seconds(time, line),
+            None => return line.push('-'),
+        },
+        Variable::StatusDetail => return line.push_str(entry.status_detail.unwrap_or("-")),
         Variable::Status => write!(line, "{:03}", entry.status),
     };
+}
+
+fn encode_seconds(time: Duration, line: &mut String) -> fmt::Result {
+    write!(line, "{}.{:03}", time.as_secs(), time.subsec_millis())
 }
 
 /// The request line as the browser sent it, or as it could have.
@@ -287,6 +306,8 @@ mod tests {
             body_bytes_sent: 1234,
             request_length: 56,
             request_time: Duration::from_micros(1_002_999),
+            queue_time: Some(Duration::from_millis(20)),
+            status_detail: Some("aborted"),
         };
         let format = Format::parse(format).unwrap();
         format.line("blog", 4711, &format.values(&entry))
@@ -306,9 +327,17 @@ mod tests {
     #[test]
     fn every_variable_has_a_value() {
         assert_eq!(line("$pool $pid $request_id $status $request_time $request_length"), "blog 4711 12-3 200 1.002 56");
+        assert_eq!(line("$queue_time $status_detail"), "0.020 aborted");
         assert_eq!(line("$time_iso8601 $msec $host"), "2026-11-20T18:46:14+00:00 1795200374.123 example.org");
         assert_eq!(line("${status}s ${http_user_agent}$pid."), "200s curl/84711.");
         assert_eq!((line(""), line("no variable"), line("$query_string")), (String::new(), "no variable".into(), "-".into()));
+    }
+
+    #[test]
+    fn formats_have_names_and_the_detailed_one_begins_as_the_combined_one() {
+        assert_eq!(Format::parse("combined"), Format::parse(COMBINED));
+        assert_eq!(line("detailed"), format!("{} blog 1.002 0.020 aborted", line("combined")));
+        assert_eq!(DETAILED.strip_prefix(COMBINED), Some(" $pool $request_time $queue_time $status_detail"));
     }
 
     #[test]

@@ -102,6 +102,8 @@ pub enum Said {
     Unused,
     /// It says what no child of ours does, or nothing any more; what, in words. It is to be killed.
     Broken(String),
+    /// This signal of somebody else has told it to end.
+    Told(&'static str),
     /// The process has ended; how, in words.
     Exited(String),
 }
