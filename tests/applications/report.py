@@ -29,7 +29,7 @@ def is_well(result):
 def is_its_own(seen, step):
     """Whether this fault is the application's own: another server shows the same. To start and to stop it is ours to see to."""
     other = seen.get("under Gunicorn", {}).get(step)
-    return is_the_same(seen["faults"][step], other) and step not in ["start", "stop", *seen["must pass"]]
+    return is_the_same(seen["faults"][step], other) and step not in [*OURS, *seen["must pass"]]
 
 
 def is_the_same(fault, other):
@@ -37,6 +37,7 @@ def is_the_same(fault, other):
     return other is not None and STATUS.findall(fault) == STATUS.findall(other)
 
 
+OURS = ("start", "stop")
 STATUS = re.compile(r" answers (\d+)")
 
 
