@@ -27,8 +27,18 @@ def is_well(result):
 
 
 def is_its_own(seen, step):
-    """Whether this fault is the application's own: another server shows it, too. That it starts is ours to see to."""
-    return step in seen.get("under Gunicorn", {}) and step not in ["start", *seen["must pass"]]
+    """Whether this fault is the application's own: another server shows the same. To start and to stop it is ours to see to."""
+    other = seen.get("under Gunicorn", {}).get(step)
+    return is_the_same(seen["faults"][step], other) and step not in [*OURS, *seen["must pass"]]
+
+
+def is_the_same(fault, other):
+    """Whether two faults of one step are one: a server that answers 502 while it reloads does not excuse a 500."""
+    return other is not None and STATUS.findall(fault) == STATUS.findall(other)
+
+
+OURS = ("start", "stop")
+STATUS = re.compile(r" answers (\d+)")
 
 
 def in_short(result):

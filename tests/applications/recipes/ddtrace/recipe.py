@@ -4,6 +4,7 @@ import collector
 from browser import together
 
 PACKAGE = "ddtrace"
+NOTES = ["Some lines of its log are about the agent, which here is none, and the start of its writer; under Gunicorn, too."]
 WRAPPER = ["{venv}/bin/ddtrace-run"]
 WRAPPER_ENV = {
     "DD_SERVICE": "shop",

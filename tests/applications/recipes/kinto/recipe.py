@@ -8,6 +8,9 @@ from browser import together
 from processes import Fault
 
 JSON = {"Content-Type": "application/json"}
+NOTES = ["`If-Match` is checked before the write, not with it: of eight at once several win.",
+         "It is for the root of a site: under `/app` it takes the prefix for a part of an object's address (`strip_uri_prefix(request.path)`"
+         " in its `authorization.py`), and the owner of a bucket has no permission in it."]
 FRONT_PAGE = ("/v1/", (200,))
 
 

@@ -3,6 +3,9 @@
 from browser import together
 from processes import Fault
 
+NOTES = ["flask_theme's table of themes and the database of edit locks are made when a request first needs them, without a lock: others that"
+         " come at once get a 500 (`KeyError: 'topside'`, `no such table: editlock`).",
+         "It logs at level INFO whatever is shown; `logging.conf` of the recipe has warnings and errors only."]
 START_SECONDS = 120
 SECONDS = 500
 FRONT_PAGE = ("/+index", (200,))

@@ -58,7 +58,7 @@ def pages(browser):
 
 
 def at_once(browser):
-    """eight requests at once to its interface, in either process"""
+    """eight requests at once to its interface"""
     together(8, lambda _: browser.copy().get("/misc/ping"))
     together(8, lambda _: json.loads(browser.copy().get("/preferences/get_all").text))
     together(8, lambda _: json.loads(browser.copy().get("/browser/server_group/nodes/").text))
