@@ -1,15 +1,18 @@
 """Attacks the supervisor, its siblings and the other pools in every way that an application has. Only `make hostile` runs it.
 
-While the file `../attack` is there, each process commits three of the attacks that it names, the next process the next three. Those of
-`import_` come before the process is ready, those of `request_` when somebody asks for them, and the others side by side in threads.
-What has begun is noted in `own/committed`.
+While the file `../attack` is there, each process commits three of the attacks that it names, and every fourth process one of
+`import_`. These come before the process is ready, those of `request_` when somebody asks for them, and the others
+side by side in threads. What has begun is noted in `own/committed`.
 """
+import collections
 import os
+import random
 import threading
 import time
 import traceback
 
 import answers_wrongly
+import breaks_the_line
 import breaks_the_passage
 import exhausts_itself
 import fails_before_it_is_ready
@@ -19,8 +22,8 @@ import leaves_processes
 import locks_places
 import signals_everybody
 
-MODULES = [answers_wrongly, breaks_the_passage, exhausts_itself, fails_before_it_is_ready, floods_its_log, floods_its_supervisor,
-           leaves_processes, locks_places, signals_everybody]
+MODULES = [answers_wrongly, breaks_the_line, breaks_the_passage, exhausts_itself, fails_before_it_is_ready, floods_its_log,
+           floods_its_supervisor, leaves_processes, locks_places, signals_everybody]
 ATTACKS = {name: attack for module in MODULES for name, attack in module.ATTACKS.items()}
 AT_ONCE = 3
 SECONDS = 1.0
@@ -47,9 +50,24 @@ def append(path, data):
 
 
 def turn(names):
-    """Three of different kinds, and the next ones for the next process."""
-    process, apart = append("own/processes", b".") - 1, len(names) // AT_ONCE or 1
-    return dict.fromkeys(names[(process + place * apart) % len(names)] for place in range(AT_ONCE))
+    """Three of those that were committed least often: one that ends its process may have come before the others. What does so at the
+    import would take them with it, so every fourth process does that alone."""
+    process = append("own/processes", b".") - 1
+    at_import = [name for name in names if name.startswith("import_")]
+    serving = [name for name in names if name not in at_import]
+    alone = at_import and (process % 4 == 3 or not serving)
+    candidates = at_import if alone else serving
+    random.Random(process).shuffle(candidates)
+    return sorted(candidates, key=committed().get)[:1 if alone else AT_ONCE]
+
+
+def committed():
+    """How often each was."""
+    try:
+        with open("own/committed") as file:
+            return {**dict.fromkeys(ATTACKS, 0), **collections.Counter(file.read().split())}
+    except FileNotFoundError:
+        return dict.fromkeys(ATTACKS, 0)
 
 
 def commit(name, *arguments):

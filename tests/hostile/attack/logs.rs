@@ -149,6 +149,8 @@ impl Logs {
                 ["shop", process, target, "200"] if self.sellers.contains(process) && target.starts_with("/?customer-") => {
                     self.entries.insert(target["/?".len()..].to_owned());
                 }
+                // Who calls the hostile pool is led to the shop where the application has swapped the sockets, and answered there.
+                ["shop", process, target, "200"] if self.sellers.contains(process) && target.starts_with(ASTRAY) => {}
                 ["hostile", process, ..] if process.parse().is_ok_and(|process: u32| process > 1) => {}
                 _ => self.note("a line of the access log is forged", &line),
             }
@@ -204,5 +206,7 @@ pub fn without_numbers(line: &str) -> String {
     short
 }
 
+/// What [`Crowd`](super::crowd::Crowd) asks for, as a log has it.
+const ASTRAY: &str = r"/forged\x0Ashop\x201\x20/?forged\x20200\x0A\x1B[31m?";
 const MOST_BYTES: u64 = 64 << 20;
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -399,6 +399,7 @@ const TIMED_OUT: i32 = 137;
 const APPS: &[&str] = &[
     "answers_wrongly",
     "attacks",
+    "breaks_the_line",
     "breaks_the_passage",
     "exhausts_itself",
     "fails_before_it_is_ready",
