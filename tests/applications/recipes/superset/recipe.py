@@ -10,8 +10,8 @@ START_SECONDS = 180
 SECONDS = 900
 FRONT_PAGE = ("/health", (200,))
 NOTES = ["6.1.0 does not start with what pip installs for it: it lacks rich and cachetools, and does not fit Flask-Caching 2.4.",
-         "With several queries at once it now and then answers 400 (`'NoneType' object has no attribute 'push'`), under Gunicorn, too: Celery"
-         " sets up a task in the first thread that needs it, and others find it half done.",
+         "With several queries at once it now and then answers 400 (`'NoneType' object has no attribute 'push'`): Celery"
+         " sets up a task in the first thread that needs it, and others find it half done; eight plain threads show it without a server.",
          "`stderr-level = \"info\"` sets right what level its INFO lines have, and makes its errors lines at info, too; set its `LOG_LEVEL`"
          " instead, if you do without the INFO lines."]
 JSON = {"Content-Type": "application/json"}
