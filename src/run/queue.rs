@@ -17,8 +17,10 @@ use crate::workers;
 pub fn run(pool: &config::Pool, config: &Config, inherited: Inherited) -> ! {
     // No destructor of the supervisor's may run here.
     let lived = catch_unwind(AssertUnwindSafe(|| {
+        // Before anybody can take it for a child.
+        let named = process::set_name(NAME);
         let (shared, link, settled) = child::settle(inherited, config);
-        settled.map_err(Error::from).and_then(|()| keep_the_door(pool, config, &shared, &link))
+        named.and(settled).map_err(Error::from).and_then(|()| keep_the_door(pool, config, &shared, &link))
     }));
     process::exit_now(match lived {
         Ok(Ok(())) => 0,
@@ -31,7 +33,6 @@ pub fn run(pool: &config::Pool, config: &Config, inherited: Inherited) -> ! {
 }
 
 fn keep_the_door(pool: &config::Pool, config: &Config, shared: &Shared, link: &UnixStream) -> Result<(), Error> {
-    process::set_name(NAME)?;
     privileges::confine(pool)?;
     child::end_with_the_supervisor(link)?;
     let (signals, signal_writer) = UnixStream::pair()?;
