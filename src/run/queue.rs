@@ -17,10 +17,7 @@ use crate::workers;
 pub fn run(pool: &config::Pool, config: &Config, inherited: Inherited) -> ! {
     // No destructor of the supervisor's may run here.
     let lived = catch_unwind(AssertUnwindSafe(|| {
-        // At once: nobody takes it for a child.
-        let named = process::set_name(NAME).map_err(Error::from);
         let (shared, link, settled) = child::settle(inherited, config);
-        named?;
         settled.map_err(Error::from).and_then(|()| keep_the_door(pool, config, &shared, &link))
     }));
     process::exit_now(match lived {
