@@ -11,6 +11,7 @@ use std::time::Duration;
 use log::Level;
 
 use super::pieces::pieces;
+use crate::sys::closing::Guarded;
 use crate::sys::log_io::{self, NoRoom};
 use crate::sys::passing;
 
@@ -21,7 +22,7 @@ use crate::sys::passing;
 /// Those of socketpair(2).
 pub fn channel() -> io::Result<(Reader, OwnedFd)> {
     let (socket, sender) = passing::pair()?;
-    Ok((Reader { socket, is_at_end: false }, sender))
+    Ok((Reader::adopt(socket), sender))
 }
 
 /// What a child says.
@@ -91,14 +92,15 @@ impl Allowance {
 /// The supervisor's end.
 #[derive(Debug)]
 pub struct Reader {
-    socket: OwnedFd,
+    socket: Guarded<OwnedFd>,
     is_at_end: bool,
+    is_broken: bool,
 }
 
 impl Reader {
     /// The supervisor's end, from the program that this process ran before.
     pub fn adopt(socket: OwnedFd) -> Self {
-        Self { socket, is_at_end: false }
+        Self { socket: Guarded::new(socket), is_at_end: false, is_broken: false }
     }
 
     /// The next message, if one is there and `allowance` is not used up. Never waits. A child can write as quickly as this reads, so
@@ -109,7 +111,7 @@ impl Reader {
 
     fn read_into(&mut self, buffer: &mut [u8], allowance: &mut Allowance) -> Option<Message> {
         while !self.is_at_end && !allowance.is_used_up() {
-            match log_io::receive(self.socket.as_fd(), buffer) {
+            match passing::receive_bytes(self.socket.as_fd(), buffer) {
                 Ok(0) => self.is_at_end = true,
                 Ok(length) => {
                     allowance.take(length);
@@ -120,11 +122,18 @@ impl Reader {
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => {
                     self.is_at_end = error.kind() != ErrorKind::WouldBlock;
+                    // What has come along was closed, and there may be more of it.
+                    self.is_broken = error.kind() == ErrorKind::InvalidData;
                     return None;
                 }
             }
         }
         None
+    }
+
+    /// Whether it has sent what no process of pyfcgid does: descriptors.
+    pub fn is_broken(&self) -> bool {
+        self.is_broken
     }
 
     /// The child, and all that it forked, have closed the socket, and everything was read.

@@ -3,17 +3,18 @@
 //! A client sends one line and reads lines until the connection ends: `+text` for its stdout, `-text` for its stderr, and at last
 //! `=code`, its exit code. Owns the clients and their lines; refuses to know what a request means.
 
-use std::io::{self, ErrorKind, Read, Write};
-use std::os::fd::{AsRawFd, RawFd};
+use std::io::{self, ErrorKind, Write};
+use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::config::{self, Config, EX_USAGE};
 use crate::listener::{Access, BindError, Listener, Patience};
-use crate::sys;
+use crate::sys::closing::Guarded;
 use crate::sys::identity::Identity;
 use crate::sys::process::{EX_OSERR, is_out_of_files};
+use crate::sys::{self, passing};
 
 /// What a client asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,10 +94,10 @@ pub fn no_such_pool<'a>(name: &str, pools: impl Iterator<Item = &'a str> + Clone
 #[derive(Debug)]
 pub struct ControlSocket {
     /// Kept for the file, which goes with it.
-    listener: Listener,
+    listener: Guarded<Listener>,
     path: PathBuf,
     access: Access,
-    acceptor: UnixListener,
+    acceptor: Guarded<UnixListener>,
     /// The oldest first. Invariant: none has said what it wants.
     clients: Vec<Client>,
     /// There is no descriptor for another client; nobody is let in before that.
@@ -106,7 +107,7 @@ pub struct ControlSocket {
 /// Somebody who waits for an answer.
 #[derive(Debug)]
 pub struct Client {
-    stream: UnixStream,
+    stream: Guarded<UnixStream>,
     line: Vec<u8>,
     since: Instant,
 }
@@ -156,7 +157,8 @@ impl ControlSocket {
     fn of(listener: Listener, path: &Path, access: Access) -> Result<Self, BindError> {
         let address = format!("unix:{}", path.display());
         let acceptor = sys::fd::duplicate(listener.as_raw_fd()).map_err(|source| BindError::Other { address, source })?;
-        Ok(Self { listener, path: path.to_owned(), access, acceptor: acceptor.into(), clients: Vec::new(), shut_until: None })
+        let (listener, acceptor) = (Guarded::new(listener), Guarded::new(acceptor.into()));
+        Ok(Self { listener, path: path.to_owned(), access, acceptor, clients: Vec::new(), shut_until: None })
     }
 
     /// Where it was bound.
@@ -209,7 +211,7 @@ impl ControlSocket {
         for _ in 0..MOST_AT_ONCE {
             match self.acceptor.accept() {
                 Ok((stream, _)) if stream.set_nonblocking(true).is_ok() => {
-                    self.clients.push(Client { stream, line: Vec::new(), since: now });
+                    self.clients.push(Client { stream: Guarded::new(stream), line: Vec::new(), since: now });
                 }
                 Ok(_) => {}
                 // Whoever has said nothing yet makes room.
@@ -242,7 +244,7 @@ pub fn admit(client: Client, waiting: &mut Vec<Client>) {
 impl Client {
     fn read(&mut self) -> io::Result<Option<String>> {
         let mut buffer = [0; MAX_LINE_LEN];
-        match self.stream.read(&mut buffer) {
+        match passing::receive_bytes(self.stream.as_fd(), &mut buffer) {
             Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
             Ok(count) => self.line.extend_from_slice(&buffer[..count]),
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => return Ok(None),

@@ -1,7 +1,7 @@
 //! One child process, as the supervisor holds it: its number and the near ends of what it talks through.
 
-use std::io::{self, ErrorKind, Read, Write};
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::io::{self, ErrorKind, Write};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
@@ -10,9 +10,10 @@ use log::Level;
 use crate::config::AppLog;
 use crate::link::{self, Command, Numbers, Report, Reports};
 use crate::logging::{self, Allowance, Lines, Reader};
+use crate::sys::closing::Guarded;
 use crate::sys::poll::Interest;
 use crate::sys::process::{self, EX_OSERR, EX_SOFTWARE, ExitReason, Fork, ProcessId};
-use crate::sys::{fd, signal};
+use crate::sys::{fd, passing, signal};
 
 /// The far ends, which the child keeps.
 #[derive(Debug)]
@@ -38,7 +39,7 @@ pub struct Process {
     pub numbers: Option<Numbers>,
     /// The signal that has told it to end, which the supervisor does over the link.
     pub told: Option<&'static str>,
-    link: UnixStream,
+    link: Guarded<UnixStream>,
     link_state: Link,
     reports: Reports,
     /// Commands that the link did not take. Invariant: none twice.
@@ -151,7 +152,7 @@ impl Process {
             started,
             numbers: None,
             told: None,
-            link,
+            link: Guarded::new(link),
             link_state,
             reports,
             unsent: Vec::new(),
@@ -219,10 +220,13 @@ impl Process {
             return Heard::default();
         }
         self.rests_until = None;
-        let (heard, link_has_more) = self.read_reports(begin);
+        let (mut heard, link_has_more) = self.read_reports(begin);
         if self.copy_log(pool, voices, Allowance::of_a_turn) || link_has_more {
             let end = Instant::now();
             self.rests_until = Some(end + (end.duration_since(begin) * REST * share).min(LONGEST_REST));
+        }
+        if self.log.is_broken() && heard.broken.is_none() {
+            heard.broken = Some(format!("{SENDS_DESCRIPTORS} with its log"));
         }
         heard
     }
@@ -273,8 +277,13 @@ impl Process {
             Link::Ended(_) => return (heard, false),
             Link::Open => {}
         }
-        let count = match self.link.read(&mut buffer) {
+        let count = match passing::receive_bytes(self.link.as_fd(), &mut buffer) {
             Ok(count @ 1..) => count,
+            Err(error) if error.kind() == ErrorKind::InvalidData => {
+                heard.broken = Some(format!("{SENDS_DESCRIPTORS} over its link"));
+                self.link_state = Link::GivenUp;
+                0
+            }
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => 0,
             _ => {
                 self.link_state = Link::Ended(now);
@@ -326,6 +335,7 @@ impl Process {
 
 /// What is read of the link at once.
 const REPORTS_OF_A_TURN: usize = 4096;
+const SENDS_DESCRIPTORS: &str = "it sends descriptors to the supervisor";
 /// A link holds less.
 const ROUNDS_AT_THE_END: usize = 128;
 /// How often as long as its turn a child rests that has more to say: an eighth of a processor is enough for those that never end.

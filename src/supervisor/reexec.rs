@@ -24,6 +24,7 @@ use crate::config::{Config, ListenAddress};
 use crate::link;
 use crate::listener::BindError;
 use crate::scoreboard::Scoreboard;
+use crate::sys::closing::{self, Guarded};
 use crate::sys::process::ProcessId;
 use crate::sys::{fd, log_io};
 
@@ -228,9 +229,9 @@ impl<'a> Supervisor<'a> {
         }
         let inherited = |number: RawFd| fd::inherited(number).map_err(|_| BindError::NotListening(number));
         let mut ties = ties()?;
-        ties.passage = (inherited(legacy.passage[0])?, inherited(legacy.passage[1])?);
+        ties.passage = Guarded::new((inherited(legacy.passage[0])?, inherited(legacy.passage[1])?));
         if let Some([near, far, scoreboard]) = legacy.line {
-            ties.line = (inherited(near)?, inherited(far)?);
+            ties.line = Guarded::new((inherited(near)?, inherited(far)?));
             // The application writes there what it likes, so nothing may depend on it.
             match Scoreboard::adopt(inherited(scoreboard)?) {
                 Ok(scoreboard) => ties.scoreboard = Arc::new(scoreboard),
@@ -313,11 +314,11 @@ impl<'a> Supervisor<'a> {
         log::info!("executing {}", successor.binary.display());
         crate::logging::flush();
         descriptors.iter().for_each(|number| fd::keep_at_exec(*number, fd::AtExec::Keep));
-        let error = Command::new(&successor.binary)
-            .args(&successor.arguments)
-            .envs(self.manager.environment())
-            .env(Inheritance::VARIABLE, inheritance.to_text(std::process::id()))
-            .exec();
+        let mut command = Command::new(&successor.binary);
+        command.args(&successor.arguments).envs(self.manager.environment());
+        command.env(Inheritance::VARIABLE, inheritance.to_text(std::process::id()));
+        // What is not kept is closed here, too.
+        let error = closing::while_held(|| command.exec());
         descriptors.iter().for_each(|number| fd::keep_at_exec(*number, fd::AtExec::Close));
         error
     }

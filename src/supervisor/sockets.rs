@@ -12,13 +12,17 @@ use crate::config::{self, ListenAddress};
 use crate::listener::{Access, BindError, Listener, Patience};
 use crate::logging::with_causes;
 use crate::scoreboard::{self, SINCE_LEN, Scoreboard};
+use crate::sys::closing::Guarded;
 use crate::sys::fd;
 use crate::sys::process::monotonic_time;
 use crate::sys::{self, identity, passing};
 
 /// Listening sockets. One is closed, and its file removed, when nobody has it any more.
 #[derive(Clone, Debug, Default)]
-pub struct Sockets(Vec<(ListenAddress, Rc<Vec<Listener>>)>);
+pub struct Sockets(Vec<(ListenAddress, Listeners)>);
+
+/// Those of one address. In the backlog, too, connections may wait on which descriptors have come.
+type Listeners = Rc<Guarded<Vec<Listener>>>;
 
 impl Sockets {
     /// What the pool is to listen on. Addresses that are in `known` are taken from there, the others bound, and those whose file
@@ -32,7 +36,7 @@ impl Sockets {
         for address in &settings.listen {
             let listeners = match known.find(address) {
                 Some(listeners) if are_in_place(address, listeners)? => Rc::clone(listeners),
-                _ => Rc::new(bind(address, settings, found, patience)?),
+                _ => Rc::new(Guarded::new(bind(address, settings, found, patience)?)),
             };
             sockets.0.push((address.clone(), listeners));
         }
@@ -63,7 +67,7 @@ impl Sockets {
             }
             _ => descriptors.iter().map(|number| Listener::adopt(inherited(number)?)).collect::<Result<_, _>>()?,
         };
-        self.0.push((address, Rc::new(listeners)));
+        self.0.push((address, Rc::new(Guarded::new(listeners))));
         Ok(())
     }
 
@@ -72,7 +76,7 @@ impl Sockets {
         self.find(wanted).is_some()
     }
 
-    fn find(&self, wanted: &ListenAddress) -> Option<&Rc<Vec<Listener>>> {
+    fn find(&self, wanted: &ListenAddress) -> Option<&Listeners> {
         self.0.iter().find(|(address, _)| address == wanted).map(|(_, listeners)| listeners)
     }
 
@@ -221,9 +225,9 @@ pub type Passage = (OwnedFd, OwnedFd);
 #[derive(Debug)]
 pub struct Ties {
     /// Through which connections are handed over.
-    pub passage: Passage,
+    pub passage: Guarded<Passage>,
     /// In which those wait on which a request has come that nobody has time for.
-    pub line: Passage,
+    pub line: Guarded<Passage>,
     /// On which they say how full they are.
     pub scoreboard: Arc<Scoreboard>,
 }
@@ -234,7 +238,8 @@ impl Ties {
     /// # Errors
     /// Those of the system calls.
     pub fn new() -> io::Result<Self> {
-        Ok(Self { passage: passing::pair()?, line: passing::roomy_pair()?, scoreboard: Arc::new(Scoreboard::new()?) })
+        let (passage, line) = (Guarded::new(passing::pair()?), Guarded::new(passing::roomy_pair()?));
+        Ok(Self { passage, line, scoreboard: Arc::new(Scoreboard::new()?) })
     }
 
     /// Makes again what an application has shut down. Children that have the old one keep their connections. Says what it was.
@@ -244,10 +249,10 @@ impl Ties {
     pub fn renew(&mut self) -> io::Result<Option<&'static str>> {
         let mut renewed = None;
         if !is_open(&self.passage) {
-            (self.passage, renewed) = (passing::pair()?, Some("the passage between its processes"));
+            (self.passage, renewed) = (Guarded::new(passing::pair()?), Some("the passage between its processes"));
         }
         if !is_open(&self.line) {
-            (self.line, renewed) = (passing::roomy_pair()?, Some("the line of its requests that wait"));
+            (self.line, renewed) = (Guarded::new(passing::roomy_pair()?), Some("the line of its requests that wait"));
         }
         Ok(renewed)
     }

@@ -3,12 +3,14 @@
 
 use super::Supervisor;
 use super::process::Process;
+use crate::sys::closing;
 use crate::sys::process::{self, ProcessId};
 
 impl Supervisor<'_> {
     /// Reaps those that have ended. How a process of our own has ended is for whoever waits for that one, so the first such ends this
     /// turn: it is reaped before the next.
     pub(super) fn reap_strangers(&mut self) {
+        closing::reap_holders();
         self.has_strangers = false;
         for _ in 0..MOST_AT_ONCE {
             match process::ended_child() {
@@ -32,9 +34,11 @@ impl Supervisor<'_> {
     }
 
     fn is_own(&self, id: ProcessId) -> bool {
-        let of_pools = self.pools.iter().flat_map(|pool| pool.processes()).map(|(_, process)| process);
+        let of_pools =
+            self.pools.iter().flat_map(|pool| pool.processes().map(|(_, process)| process).chain(pool.queue_process()));
         let trial = self.trial.as_ref().and_then(|trial| trial.process());
         of_pools.chain(&self.leaving).map(|process: &Process| process.id).chain(trial).any(|own| own == id)
+            || closing::is_holder(id)
     }
 }
 

@@ -51,16 +51,6 @@ pub fn send(socket: BorrowedFd<'_>, bytes: &[u8], no_room: NoRoom) -> io::Result
     SockRef::from(&socket).send_with_flags(bytes, flag | libc::MSG_NOSIGNAL)
 }
 
-/// Receives from a socket what is there. 0 is the end.
-///
-/// # Errors
-/// Those of recv(2); `WouldBlock` when nothing is there.
-pub fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
-    // SAFETY: `buffer` has room for as many bytes as are said, for the length of the call.
-    let received = unsafe { libc::recv(socket.as_raw_fd(), buffer.as_mut_ptr().cast(), buffer.len(), libc::MSG_DONTWAIT) };
-    usize::try_from(received).map_err(|_| io::Error::last_os_error())
-}
-
 /// Makes reads and writes through this descriptor, and all others that share its open file, fail rather than wait.
 ///
 /// # Errors
@@ -155,12 +145,12 @@ mod tests {
     fn a_packet_pair_keeps_messages_apart_and_tells_the_end() {
         let (one, other) = passing::pair().unwrap();
         let mut buffer = [0; 16];
-        assert_eq!(receive(other.as_fd(), &mut buffer).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        assert_eq!(passing::receive_bytes(other.as_fd(), &mut buffer).unwrap_err().kind(), io::ErrorKind::WouldBlock);
         send(one.as_fd(), b"ab", NoRoom::GiveUp).unwrap();
         send(one.as_fd(), b"c", NoRoom::Wait).unwrap();
-        assert_eq!(receive(other.as_fd(), &mut buffer).unwrap(), 2);
-        assert_eq!(receive(other.as_fd(), &mut buffer).unwrap(), 1);
+        assert_eq!(passing::receive_bytes(other.as_fd(), &mut buffer).unwrap(), 2);
+        assert_eq!(passing::receive_bytes(other.as_fd(), &mut buffer).unwrap(), 1);
         drop(one);
-        assert_eq!(receive(other.as_fd(), &mut buffer).unwrap(), 0);
+        assert_eq!(passing::receive_bytes(other.as_fd(), &mut buffer).unwrap(), 0);
     }
 }

@@ -2,6 +2,7 @@
 
 #![allow(unsafe_code)]
 
+pub mod closing;
 pub mod epoll;
 pub mod fd;
 pub mod file;

@@ -7,6 +7,8 @@ use std::ptr;
 
 use socket2::{Domain, Socket, Type};
 
+use super::closing;
+
 /// A connected pair that keeps messages apart, close-on-exec (SOCK_SEQPACKET).
 ///
 /// # Errors
@@ -59,6 +61,19 @@ pub fn send(socket: BorrowedFd<'_>, bytes: &[u8], descriptor: BorrowedFd<'_>) ->
         libc::sendmsg(socket.as_raw_fd(), &raw const header, libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT)
     };
     if sent == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// Receives what is there, without waiting, from somebody who is to send bytes alone. 0 is the end.
+///
+/// # Errors
+/// `WouldBlock` when nothing is there, `InvalidData` when descriptors have come along, which are closed, and those of recvmsg(2).
+pub fn receive_bytes(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
+    let Received { count, flags, descriptors } = receive_any(socket, buffer)?;
+    if descriptors.is_empty() && flags & libc::MSG_CTRUNC == 0 {
+        return Ok(count);
+    }
+    closing::while_held(|| drop(descriptors));
+    Err(io::ErrorKind::InvalidData.into())
 }
 
 /// Receives one message, without waiting: how many bytes of `buffer` it fills, and the one descriptor that it brings, close-on-exec.

@@ -1,9 +1,10 @@
 """Gets hold of the sockets that it shares with the other processes of its pool. The path says what it does to them."""
 import array
 import os
-import resource
 import select
+import signal
 import socket
+import struct
 import tempfile
 import time
 
@@ -60,6 +61,49 @@ def strays(end):
             send(end, b"\0", thing)
 
 
+def lingering():
+    """A socket whose last close waits for an hour, unless a process that ends does it: its peer, which is held, reads nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        near = socket.create_connection(server.getsockname())
+        held.append(server.accept()[0].detach())
+    near.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 3600))
+    near.setblocking(False)
+    try:
+        while True:
+            near.send(bytes(65536))
+    except BlockingIOError:
+        return near
+
+
+def leave_lingering_ones():
+    """In what the pool shares, while nobody reads it: the process that does so lives on, and is the only one that has them."""
+    ends, things = passage(), [lingering() for _ in range(5)]
+    pid = os.fork()
+    if pid:
+        for thing in things:
+            thing.close()
+        return pid
+    os.setsid()
+    kept = {*held, *(thing.fileno() for thing in [*ends, *things])}
+    for number in set(map(int, os.listdir("/proc/self/fd"))) - kept:
+        try:
+            os.close(number)
+        except OSError:
+            pass
+    time.sleep(0.5)
+    os.kill(os.getppid(), signal.SIGSTOP)
+    for end in ends:
+        for thing in things:
+            send(end, b"\2", thing)
+    # The end of a process would not linger.
+    for thing in ends:
+        thing.close()
+    for thing in things:
+        thing.close()
+    while True:
+        time.sleep(60)
+
+
 def application(environ, start_response):
     what = environ["PATH_INFO"][1:]
     if what == "passcred":
@@ -93,6 +137,13 @@ def application(environ, start_response):
     elif what == "release":
         while held:
             os.close(held.pop())
+    elif what == "linger":
+        for end in sockets():
+            if end.family == socket.AF_UNIX and not end.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+                send(end, b"Ihello", lingering())
+    elif what == "leave-lingering":
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        return [str(leave_lingering_ones()).encode()]
     elif what == "pause":
         time.sleep(0.01)
     start_response("200 OK", [("Content-Type", "text/plain")])

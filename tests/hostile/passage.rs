@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::site::{Site, open_files, site};
+use crate::site::{Site, kill, open_files, site};
 use crate::support::peer::Address;
 use crate::support::{Answer, Params, Peer, free_port};
 
@@ -156,4 +156,25 @@ fn a_process_without_descriptors_loses_no_connection() {
     assert_eq!(ask(&mut hog, "/release"), hungry);
     let mut peers = kept(&addresses);
     expect_handed_over_by_a_reload(&site, &mut peers);
+}
+
+/// The close of a socket that lingers waits for an hour.
+#[test]
+fn sockets_that_linger_hold_up_neither_the_supervisor_nor_its_end() {
+    let (site, addresses) = pool("processes = 1\ngraceful-timeout = \"1s\"\n");
+    let begin = Instant::now();
+    // Its process is killed, perhaps before it has answered.
+    let mut peer = Peer::connect(addresses[0].clone());
+    peer.send_request(1, false, &Params::get("/linger"), b"");
+    site.wait_for_log("sends descriptors to the supervisor");
+    let mut peer = Peer::connect(addresses[0].clone());
+    ask(&mut peer, "/");
+    site.control("status").expect_code(0);
+    let left: u32 = ask(&mut peer, "/leave-lingering").parse().unwrap();
+    thread::sleep(Duration::from_secs(1));
+    let stopped = site.control("stop");
+    kill(left, "KILL");
+    stopped.expect_code(0);
+    let took = begin.elapsed();
+    assert!(took < Duration::from_secs(20), "{took:?}");
 }

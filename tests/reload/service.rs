@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::support::peer::Address;
-use crate::support::process::{Finished, is_queue_process, wait_until};
+use crate::support::process::{Finished, is_child, wait_until};
 use crate::support::{Launch, Pyfcgid, app};
 use crate::web_server::permit;
 
@@ -187,7 +187,7 @@ fn inode(path: &Path) -> Option<u64> {
 fn children_of(parent: u32) -> BTreeSet<u32> {
     let processes = fs::read_dir("/proc").expect("a Linux system").flatten();
     let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    pids.filter(|pid| living_parent(*pid) == Some(parent) && !is_queue_process(*pid)).collect()
+    pids.filter(|pid| living_parent(*pid) == Some(parent) && is_child(*pid)).collect()
 }
 
 /// The parent of a process that lives.

@@ -9,7 +9,7 @@ use std::process::{Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use crate::support::peer::{Address, DEADLINE};
-use crate::support::process::{Finished, is_queue_process, wait_until};
+use crate::support::process::{Finished, is_child, is_queue_process, wait_until};
 use crate::support::{Answer, Launch, Params, Peer, Pyfcgid};
 
 /// Its configuration file.
@@ -212,7 +212,7 @@ fn queue_processes_of(pid: u32) -> usize {
 pub fn children_of(pid: u32) -> BTreeSet<u32> {
     let text = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
     let numbers = text.split_whitespace().map(|number| number.parse().unwrap());
-    numbers.filter(|number| !is_queue_process(*number)).collect()
+    numbers.filter(|number| is_child(*number)).collect()
 }
 
 /// Sends a signal; to a process that has gone, none.

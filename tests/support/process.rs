@@ -413,8 +413,7 @@ pub fn children_of(parent: u32) -> Vec<u32> {
         // Behind the name, which may have anything in it.
         stat.rsplit(") ").next()?.split(' ').nth(1)?.parse().ok()
     };
-    let mut children: Vec<u32> =
-        numbers.filter(|process| parent_of(*process) == Some(parent) && !is_queue_process(*process)).collect();
+    let mut children: Vec<u32> = numbers.filter(|process| parent_of(*process) == Some(parent) && is_child(*process)).collect();
     children.sort_unstable();
     children
 }
@@ -422,6 +421,11 @@ pub fn children_of(parent: u32) -> Vec<u32> {
 /// Whether it is the queue process of a pool, which runs no application.
 pub fn is_queue_process(process: u32) -> bool {
     fs::read_to_string(format!("/proc/{process}/comm")).is_ok_and(|name| name.trim_end() == "pyfcgid: queue")
+}
+
+/// Whether it is there, and none of those that pyfcgid has for itself.
+pub fn is_child(process: u32) -> bool {
+    fs::read_to_string(format!("/proc/{process}/comm")).is_ok_and(|name| !name.starts_with("pyfcgid: "))
 }
 
 /// Whether the tests run as root.

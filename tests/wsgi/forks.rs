@@ -3,7 +3,7 @@
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 
-use crate::support::process::{is_queue_process, wait_until};
+use crate::support::process::{is_child, wait_until};
 use crate::support::{Launch, Params, Pyfcgid, app};
 
 /// The processes that were started, or forked off one that was, with this text in their command line, without those that have ended and
@@ -14,7 +14,7 @@ fn processes(text: &str) -> Vec<u32> {
         let line = fs::read(format!("/proc/{number}/cmdline")).unwrap_or_default();
         String::from_utf8_lossy(&line).contains(text)
     };
-    numbers.filter(|number| is_one(number) && !is_queue_process(*number)).collect()
+    numbers.filter(|number| is_one(number) && is_child(*number)).collect()
 }
 
 fn answer(server: &Pyfcgid, way: &str) -> String {
