@@ -151,7 +151,9 @@ impl EventLoop {
         self.entrance.watch(self.accept == Accept::Ready && !self.is_shut_out && self.stop_at.is_none())?;
         self.show_presence(is_full);
         if let Some(line) = &mut self.line {
-            line.watch(self.entrance.epoll(), self.duty == Duty::Serve && !has_no_time && !self.retiring)?;
+            let has_descriptors = !matches!(self.accept, Accept::After(_));
+            let takes = self.duty == Duty::Serve && !has_no_time && !self.retiring && has_descriptors;
+            line.watch(self.entrance.epoll(), takes)?;
         }
         if is_full {
             self.line_up();

@@ -128,7 +128,8 @@ def application(environ, start_response):
     elif what == "shut-listeners":
         for end in listeners():
             end.shutdown(socket.SHUT_RD)
-    elif what == "hog":
+    elif what in ("hog", "hog-later"):
+        time.sleep(0.5 if what == "hog-later" else 0)
         try:
             while True:
                 held.append(os.dup(0))

@@ -178,3 +178,17 @@ fn sockets_that_linger_hold_up_neither_the_supervisor_nor_its_end() {
     let took = begin.elapsed();
     assert!(took < Duration::from_secs(20), "{took:?}");
 }
+
+#[test]
+fn a_process_without_descriptors_rests_although_requests_wait() {
+    let (site, addresses) = pool("processes = 1\n");
+    let mut kept = Peer::connect(addresses[0].clone());
+    kept.send_request(1, true, &Params::get("/hog-later"), b"");
+    thread::sleep(Duration::from_millis(200));
+    let mut waiting = Peer::connect(addresses[0].clone());
+    waiting.send_request(1, false, &Params::get("/"), b"");
+    kept.answer(1).expect_status(200);
+    expect_at_rest(&site);
+    ask(&mut kept, "/release");
+    waiting.answer(1).expect_status(200);
+}
