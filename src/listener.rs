@@ -352,15 +352,16 @@ fn make_way(place: &Place, path: &Path) -> Result<(), BindError> {
 
 /// Nobody listens. Of one that is being made nobody does yet.
 fn is_stale(found: &File) -> bool {
-    let is_young = || {
-        let changed = found.metadata().and_then(|found| found.modified());
-        changed.is_ok_and(|changed| changed.elapsed().is_ok_and(|age| age < PATIENCE))
-    };
+    let changed = found.metadata().and_then(|found| found.modified());
+    let is_young = changed.is_ok_and(|changed| changed.elapsed().is_ok_and(|age| age < PATIENCE));
+    // Before it is tried: afterwards it may have been made meanwhile.
+    if is_young && mode_of(found) == Some(IN_THE_MAKING) {
+        return false;
+    }
     let connected = Socket::new(Domain::UNIX, Type::STREAM, None)
         .and_then(|socket| socket.set_nonblocking(true).map(|()| socket))
         .and_then(|socket| SockAddr::unix(file::descriptor_path(found)).and_then(|address| socket.connect(&address)));
-    let is_refused_by_nobody = connected.is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused);
-    is_refused_by_nobody && !(mode_of(found) == Some(IN_THE_MAKING) && is_young())
+    connected.is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
 }
 
 /// Nothing but a socket may make way for one.

@@ -8,6 +8,8 @@ import struct
 import tempfile
 import time
 
+import its_channels
+
 held = []
 failures = set()
 
@@ -139,8 +141,9 @@ def application(environ, start_response):
         while held:
             os.close(held.pop())
     elif what == "linger":
-        for end in sockets():
-            if end.family == socket.AF_UNIX and not end.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+        shared = {os.fstat(end.fileno()).st_ino for end in passage()}
+        for end in its_channels.sockets("messages"):
+            if os.fstat(end.fileno()).st_ino not in shared:
                 send(end, b"Ihello", lingering())
     elif what == "leave-lingering":
         start_response("200 OK", [("Content-Type", "text/plain")])

@@ -123,18 +123,29 @@ fn expect_recovery(site: &mut Site, verdict: &mut Verdict) {
 }
 
 /// An attack that never came shows nothing.
+/// How often each attack was committed; but what comes from outside is not counted.
+fn commitments(site: &Site, names: &[&str]) -> BTreeMap<String, usize> {
+    let committed = fs::read(site.hostile_file("own/committed")).unwrap_or_default();
+    let mut counts: BTreeMap<String, usize> = names.iter().map(|name| ((*name).to_owned(), 0)).collect();
+    String::from_utf8_lossy(&committed).lines().for_each(|name| *counts.entry(name.to_owned()).or_default() += 1);
+    counts.remove(crowd::STALLED_UPLOADS);
+    counts
+}
+
+/// A process commits three, and in five seconds there are some fifteen of them.
+fn too_little(counts: &BTreeMap<String, usize>) -> bool {
+    counts.values().filter(|count| **count > 0).count() * 4 < counts.len()
+}
+
 fn judge_commitments(site: &Site, names: &[&str], seconds: u64, verdict: &mut Verdict) {
     let read =
         |name| String::from_utf8_lossy(&fs::read(site.hostile_file(&format!("own/{name}"))).unwrap_or_default()).into_owned();
-    let (committed, processes) = (read("committed"), read("processes").len());
-    let mut counts: BTreeMap<&str, usize> = names.iter().map(|name| (*name, 0)).collect();
-    committed.lines().for_each(|name| *counts.entry(name).or_default() += 1);
-    counts.remove(crowd::STALLED_UPLOADS);
-    println!("committed by {processes} processes: {counts:?}");
-    let missing: Vec<_> = counts.iter().filter(|(_, count)| **count == 0).map(|(name, _)| *name).collect();
+    let counts = commitments(site, names);
+    println!("committed by {} processes: {counts:?}", read("processes").len());
+    let missing: Vec<_> = counts.iter().filter(|(_, count)| **count == 0).map(|(name, _)| name).collect();
     // Few seconds are not enough for all of them.
     verdict.expect(missing.is_empty() || seconds < ENOUGH_FOR_ALL, format!("never committed: {missing:?}"));
-    verdict.expect(missing.len() * 2 <= counts.len(), format!("too little was committed; missing: {missing:?}"));
+    verdict.expect(!too_little(&counts), format!("too little was committed; missing: {missing:?}"));
     let mistakes = read("mistakes");
     verdict.expect(mistakes.is_empty(), format!("attacks with mistakes of their own:\n{mistakes}"));
 }

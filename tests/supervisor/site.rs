@@ -9,7 +9,7 @@ use std::process::{Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use crate::support::peer::{Address, DEADLINE};
-use crate::support::process::{Finished, is_child, is_queue_process, wait_until};
+use crate::support::process::{Finished, is_child, wait_until};
 use crate::support::{Answer, Launch, Params, Peer, Pyfcgid};
 
 /// Its configuration file.
@@ -97,17 +97,7 @@ impl Site {
             process.expect_running();
             process.log().contains("]: ready\n")
         });
-        let site = Self { process };
-        site.wait_for_queue_processes();
-        site
-    }
-
-    /// Waits until they have told their names: a look at the children would take them for some.
-    #[track_caller]
-    pub fn wait_for_queue_processes(&self) {
-        let config = fs::read_to_string(self.directory().join(FILE)).unwrap_or_default();
-        let pools = config.lines().filter(|line| line.starts_with("[pool.")).count();
-        wait_until("the queue processes", || queue_processes_of(self.pid()) >= pools);
+        Self { process }
     }
 
     /// Starts it and waits for nothing.
@@ -201,11 +191,6 @@ pub fn control(directory: &Path, command: &str) -> Ended {
         .unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     Ended { status: output.status, out: text(&output.stdout), err: text(&output.stderr) }
-}
-
-fn queue_processes_of(pid: u32) -> usize {
-    let text = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
-    text.split_whitespace().filter(|number| is_queue_process(number.parse().unwrap())).count()
 }
 
 /// The processes that this one has started and not reaped.

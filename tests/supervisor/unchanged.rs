@@ -21,7 +21,6 @@ fn site_with_log(names: &[&str]) -> Site {
     names.iter().for_each(|name| write_app(launch.directory(), name, &says(name)));
     let site = Site::start_unawaited(launch);
     wait_until("the start", || log(&site, "old.log").contains("]: ready\n"));
-    site.wait_for_queue_processes();
     site
 }
 

@@ -54,7 +54,7 @@ const SHOWN: &[(&str, &[&str])] = &[
     ("Of a virtual environment", &["wsgi::loading::a_virtual_environment_is_honoured"]),
     ("A request that runs is answered", &["wsgi::interpreter::a_running_request_is_finished_before_the_stop"]),
     ("Handlers of `atexit` run", &["wsgi::interpreter::atexit_runs_at_term", "wsgi::threads::a_stop_waits_for_the_threads_of_requests"]),
-    ("They have a moment more", &["wsgi::interpreter::a_hanging_atexit_handler_does_not_hold_up_the_stop"]),
+    ("They have 0.2 s more", &["wsgi::interpreter::a_hanging_atexit_handler_does_not_hold_up_the_stop"]),
     ("They do not run when", &["requests::stopping::a_request_that_never_ends_holds_up_the_stop_for_graceful_timeout_at_most", "wsgi::threads::a_thread_that_is_not_done_within_graceful_timeout_is_named"]),
     ("What the buffers of open files", &["wsgi::interpreter::files_that_the_app_never_closed_are_written_at_term"]),
 ];
