@@ -178,7 +178,8 @@ fn flooding() -> Launch {
 #[test]
 fn a_pool_that_floods_every_channel_takes_a_part_of_a_processor_and_the_supervisor_answers_and_stops() {
     let mut site = Site::start_unawaited(flooding());
-    wait_until("the start", || site.control("status").out.matches(": serving").count() == 4);
+    let serves = |line: &&str| line.starts_with("  process ") && line.contains(": serving");
+    wait_until("the start", || site.control("status").out.lines().filter(serves).count() == 4);
     let bad = Address::Unix(site.directory().join("bad.sock"));
     let flooded = (0..12)
         .filter_map(|_| Peer::try_connect(&bad).ok().map(|mut peer| peer.send_request(1, false, &Params::get("/?all"), b"")));
