@@ -77,7 +77,7 @@ def held_by_a_tracer(until):
     if child == 0:
         if os.fork() == 0:
             os.setsid()
-            descriptor = os.open("own/daemons", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+            descriptor = os.open("own/left", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
             os.write(descriptor, b"%d\n" % os.getpid())
             signal.alarm(12)
             libc.ptrace(PTRACE_SEIZE, traced, 0, 0)

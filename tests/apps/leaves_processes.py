@@ -1,4 +1,4 @@
-"""Leaves processes behind, which hold what they have inherited. Those that are left on purpose are noted in `own/daemons`."""
+"""Leaves processes behind, which hold what they have inherited. Those that are left on purpose are noted in `own/left`."""
 import ctypes
 import os
 import signal
@@ -27,14 +27,17 @@ def fork_away(then):
     os.waitpid(child, 0)
 
 
-def note_daemon():
-    descriptor = os.open("own/daemons", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+def note_itself():
+    descriptor = os.open("own/left", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     os.write(descriptor, b"%d\n" % os.getpid())
     os.close(descriptor)
 
 
 def orphan(until):
-    fork_away(live_on)
+    def then():
+        note_itself()
+        live_on()
+    fork_away(then)
 
 
 def short_orphans(until):
@@ -46,6 +49,7 @@ def deaf_orphan(until):
     def then():
         for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
             signal.signal(number, signal.SIG_IGN)
+        note_itself()
         live_on()
     fork_away(then)
 
@@ -53,7 +57,7 @@ def deaf_orphan(until):
 def daemon(until):
     def then():
         os.setsid()
-        note_daemon()
+        note_itself()
         live_on()
     fork_away(then)
 
@@ -63,7 +67,7 @@ def daemon_behind_python(until):
     libc = ctypes.PyDLL(None)
     if libc.syscall(57 if os.uname().machine == "x86_64" else 1079) == 0:
         os.setsid()
-        note_daemon()
+        note_itself()
         signal.alarm(SECONDS)
         while True:
             libc.usleep(100_000)

@@ -12,8 +12,9 @@ use crate::support::{Launch, Params, Peer};
 /// What every such application begins with: `link` and `log` are duplicates of its process's ends.
 const FINDS: &str = "\
 import os, socket, threading, time
+NUMBERS = [int(name) for name in os.listdir('/proc/self/fd') if int(name) > 2]
 def channels(type):
-    for number in range(3, 200):
+    for number in NUMBERS:
         try:
             found = socket.socket(fileno=os.dup(number))
         except OSError:
@@ -135,7 +136,8 @@ ATTACKS = {
     'failed': 'write(bytes([70, 0, 0, 0, 5, 70]) + b\"nope\")',
 }
 ";
-    let site = Site::start(site_with(&hostile(attacks, ""), "processes = \"0..2\"\nidle-timeout = \"1h\"\n"));
+    // One at most: on a busy machine, a pool that may grow does.
+    let site = Site::start(site_with(&hostile(attacks, ""), "processes = \"0..1\"\nidle-timeout = \"1h\"\n"));
     site.text("/");
     let before = site.wait_for_children(1);
     for kind in ["numbers", "ready", "retired", "failed"] {

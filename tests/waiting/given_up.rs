@@ -32,7 +32,11 @@ fn are_not_run(shape: Shape) {
     pool.open_gate();
     waiting.iter_mut().for_each(|peer| drop(peer.answer(1).expect_status(200)));
     wait_until("nobody to wait", || pool.waiting() == 0);
-    assert_eq!(pool.begun(), [0, 2, 4, 6, 8], "{}", pool.log());
+    let mut begun = pool.begun();
+    // Two that begin at one moment note it in either order.
+    assert!(disorder(&begun) <= shape.workers(), "{begun:?}");
+    begun.sort_unstable();
+    assert_eq!(begun, [0, 2, 4, 6, 8], "{}", pool.log());
     pool.end();
 }
 

@@ -215,16 +215,16 @@ impl Site {
     }
 
     fn judge_processes(&self, verdict: &mut Verdict) {
-        let daemons = fs::read_to_string(self.hostile_file("own/daemons")).unwrap_or_default();
-        let daemons: BTreeSet<u32> = daemons.lines().filter_map(|line| line.parse().ok()).collect();
+        let left = fs::read_to_string(self.hostile_file("own/left")).unwrap_or_default();
+        let left: BTreeSet<u32> = left.lines().filter_map(|line| line.parse().ok()).collect();
         let begin = Instant::now();
-        let unwanted = || processes_of(self.place()).difference(&daemons).copied().collect::<BTreeSet<_>>();
-        while !unwanted().is_empty() && begin.elapsed() < Duration::from_secs(1) {
+        let unwanted = || processes_of(self.place()).difference(&left).copied().collect::<BTreeSet<_>>();
+        while !unwanted().is_empty() && begin.elapsed() < LIVES_ON {
             thread::sleep(Duration::from_millis(20));
         }
         let unwanted: Vec<_> = unwanted().into_iter().map(described).collect();
-        println!("left: {} daemons, as they should be", processes_of(self.place()).intersection(&daemons).count());
-        verdict.expect(unwanted.is_empty(), format!("processes are left that are no daemons: {unwanted:?}"));
+        println!("left: {} processes, as they should be", processes_of(self.place()).intersection(&left).count());
+        verdict.expect(unwanted.is_empty(), format!("processes are left that nobody meant to leave: {unwanted:?}"));
     }
 
     fn judge_the_terminal(&self, verdict: &mut Verdict) {
@@ -391,6 +391,8 @@ const SOCKETS: [&str; 2] = [
 const WWW_DATA: u32 = 33;
 const MOST_OF_STATUS: Duration = Duration::from_millis(300);
 const PATIENCE: Duration = Duration::from_secs(15);
+/// What is to continue a stopped process does so within 2 s.
+const LIVES_ON: Duration = Duration::from_secs(4);
 const SOME_POOL_DOES_NOT_SERVE: i32 = 4;
 const SHOP_IS_WELL: [&str; 2] = ["\npool shop: serving, ", "\npool shop: saturated, "];
 /// As a shell has it for one that was killed.
