@@ -10,23 +10,26 @@ use super::{access_log, privileges, settings};
 use crate::config::{self, Config};
 use crate::event_loop::{Duty, EventLoop};
 use crate::supervisor::Inherited;
-use crate::sys::process::{self, EX_SOFTWARE};
+use crate::sys::memory;
+use crate::sys::process::EX_SOFTWARE;
 use crate::workers;
 
 /// Lives the life of a queue process, and ends it.
 pub fn run(pool: &config::Pool, config: &Config, inherited: Inherited) -> ! {
     // No destructor of the supervisor's may run here.
-    let lived = catch_unwind(AssertUnwindSafe(|| {
-        let (shared, link, settled) = child::settle(inherited, config);
-        settled.map_err(Error::from).and_then(|()| keep_the_door(pool, config, &shared, &link))
-    }));
-    process::exit_now(match lived {
-        Ok(Ok(())) => 0,
-        Ok(Err(error)) => {
-            log::error!("the queue process cannot work: {}", error.text());
-            error.exit_code()
+    memory::live_without("libpython", || {
+        let lived = catch_unwind(AssertUnwindSafe(|| {
+            let (shared, link, settled) = child::settle(inherited, config);
+            settled.map_err(Error::from).and_then(|()| keep_the_door(pool, config, &shared, &link))
+        }));
+        match lived {
+            Ok(Ok(())) => 0,
+            Ok(Err(error)) => {
+                log::error!("the queue process cannot work: {}", error.text());
+                error.exit_code()
+            }
+            Err(_) => EX_SOFTWARE,
         }
-        Err(_) => EX_SOFTWARE,
     })
 }
 
