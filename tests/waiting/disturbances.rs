@@ -4,18 +4,23 @@ use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::crowd::{FOUR_BY_FOUR, How, Pool, Shape, TWO_BY_ONE, tally};
+use crate::crowd::{Crowd, FOUR_BY_FOUR, How, Pool, Shape, TWO_BY_ONE, tally};
 use crate::full::{CROWD, ROOM};
 use crate::site::{is_alive, kill};
 use crate::support::latency::Latencies;
 use crate::support::process::{is_queue_process, wait_until};
 
-/// A pool whose workers are busy, a crowd that waits, what happens then, and how many running requests it has cost.
+/// A pool whose workers are busy, and what [`expect_all_are_served`] says.
 fn nobody_who_waits_is_lost(shape: Shape, how: How, settings: &str, disturb: impl FnOnce(&Pool) -> usize) {
     let mut pool = Pool::start(shape, &format!("max-queue = 100\n{settings}"));
     let connections = pool.connections(how, WAITING);
     pool.occupy();
     let crowd = pool.send_on(connections, how, WAITING, 0.01);
+    expect_all_are_served(pool, crowd, disturb);
+}
+
+/// A crowd that waits, what happens then, and how many running requests it has cost.
+pub(crate) fn expect_all_are_served(mut pool: Pool, crowd: Crowd, disturb: impl FnOnce(&Pool) -> usize) {
     wait_until("all to wait", || pool.waiting() == WAITING as u64);
     let deaths = disturb(&pool);
     pool.open_gate_after_deaths(deaths);
@@ -28,12 +33,12 @@ fn nobody_who_waits_is_lost(shape: Shape, how: How, settings: &str, disturb: imp
     pool.end();
 }
 
-fn reload(pool: &Pool) -> usize {
+pub(crate) fn reload(pool: &Pool) -> usize {
     pool.control("reload").expect_code(0);
     0
 }
 
-fn kill_child(pool: &Pool) -> usize {
+pub(crate) fn kill_child(pool: &Pool) -> usize {
     let children = pool.children();
     kill(*children.first().unwrap(), "KILL");
     wait_until("another child", || pool.children().len() == pool.shape.processes && pool.children() != children);
@@ -48,7 +53,7 @@ fn terminate_child(pool: &Pool) -> usize {
     0
 }
 
-fn kill_queue_process(pool: &Pool) -> usize {
+pub(crate) fn kill_queue_process(pool: &Pool) -> usize {
     let process = queue_process(pool);
     kill(process, "KILL");
     wait_until("its end", || !is_alive(process));
@@ -193,7 +198,7 @@ fn nothing_is_lost_under_load_while_the_queue_process_dies_again_and_again() {
 }
 
 const ALONE: Shape = Shape { processes: 1, threads: 1 };
-const WAITING: usize = 40;
+pub(crate) const WAITING: usize = 40;
 
 /// TERM: what waits is served, as what runs.
 fn whoever_waits_at_a_stop_is_served(shape: Shape, how: How) {

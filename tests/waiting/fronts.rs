@@ -3,7 +3,8 @@
 use std::thread;
 use std::time::Duration;
 
-use crate::crowd::{Crowd, FOUR_BY_FOUR, How, Pool, Shape, TWO_BY_ONE};
+use crate::crowd::{Crowd, FOUR_BY_FOUR, How, Pool, Shape, TWO_BY_ONE, tally};
+use crate::disturbances::{WAITING, expect_all_are_served, kill_child, kill_queue_process, reload};
 use crate::full::{CROWD, ROOM, expect_room_for_max_queue};
 use crate::http::Request;
 use crate::shipped::Shipped;
@@ -51,6 +52,21 @@ fn haproxy_before(pool: &Pool, file: &'static str) -> WebServer {
     haproxy::start(Shipped::read(file).replace("/run/pyfcgid/example.sock", &socket(pool)), 1)
 }
 
+/// So much is known of a web server that multiplexes before a request has to wait.
+fn multiplex(port: u16) {
+    let pairs: Vec<_> = (0..8).map(|_| thread::spawn(move || Request::get("/?warm&0.1").send(port).status)).collect();
+    pairs.into_iter().for_each(|asked| assert_eq!(asked.join().unwrap(), 200));
+}
+
+/// They come one after another.
+fn browsers(port: u16, count: usize) -> Crowd {
+    let ask = move |number| {
+        let answer = Request::get(format!("/?{number}&0.005")).send(port);
+        (answer.status, answer.header("Retry-After").is_some())
+    };
+    Crowd::of_browsers(count, ask, |_| thread::sleep(Duration::from_millis(3)))
+}
+
 /// A crowd of browsers, while browsers keep all workers busy.
 fn exactly_max_queue_wait(what: &str, shape: Shape, how: How, front: impl FnOnce(&Pool) -> WebServer) {
     let what = format!("{what}, {} x {}", shape.processes, shape.threads);
@@ -58,15 +74,10 @@ fn exactly_max_queue_wait(what: &str, shape: Shape, how: How, front: impl FnOnce
     let mut front = front(&pool);
     let port = front.port;
     if how == How::Multiplexed {
-        let pairs: Vec<_> = (0..8).map(|_| thread::spawn(move || Request::get("/?warm&0.1").send(port).status)).collect();
-        pairs.into_iter().for_each(|asked| assert_eq!(asked.join().unwrap(), 200));
+        multiplex(port);
     }
     pool.occupy();
-    let ask = move |number| {
-        let answer = Request::get(format!("/?{number}&0.005")).send(port);
-        (answer.status, answer.header("Retry-After").is_some())
-    };
-    let crowd = Crowd::of_browsers(CROWD, ask, |_| thread::sleep(Duration::from_millis(3)));
+    let crowd = browsers(port, CROWD);
     // What one sends before another may come behind it: browsers are threads, and a web server has its own order, the more so where it
     // spreads requests over connections that multiplex, each of which waits in one process.
     let slack = if how == How::Multiplexed { ROOM } else { shape.workers() + 10 };
@@ -97,4 +108,78 @@ fronts! {
     behind_haproxy: TWO_BY_ONE, How::Kept, |pool| haproxy_before(pool, "docs/clients/haproxy.cfg");
     behind_haproxy_four_by_four: FOUR_BY_FOUR, How::Kept, |pool| haproxy_before(pool, "docs/clients/haproxy.cfg");
     behind_haproxy_that_multiplexes: TWO_BY_ONE, How::Multiplexed, |pool| haproxy_before(pool, "docs/clients/haproxy-multiplexed.cfg");
+}
+
+/// While browsers wait, something happens to the processes; all are answered, and each request has run once.
+fn nobody_who_waits_is_lost(front: impl Fn(&Pool) -> WebServer) {
+    for disturb in [reload, kill_child, kill_queue_process] {
+        let mut pool = Pool::start(TWO_BY_ONE, "max-queue = 100\n");
+        let front = front(&pool);
+        pool.occupy();
+        let crowd = browsers(front.port, WAITING);
+        expect_all_are_served(pool, crowd, disturb);
+    }
+}
+
+#[test]
+fn nobody_who_waits_behind_nginx_is_lost() {
+    nobody_who_waits_is_lost(|pool| nginx_before(pool));
+}
+
+#[test]
+fn nobody_who_waits_behind_nginx_that_keeps_connections_is_lost() {
+    nobody_who_waits_is_lost(nginx_keeping);
+}
+
+#[test]
+fn nobody_who_waits_behind_apache_is_lost() {
+    nobody_who_waits_is_lost(apache_before);
+}
+
+#[test]
+fn nobody_who_waits_behind_haproxy_is_lost() {
+    nobody_who_waits_is_lost(|pool| haproxy_before(pool, "docs/clients/haproxy.cfg"));
+}
+
+/// But in a process that is killed: what waits on a connection that multiplexes waits there.
+#[test]
+fn nobody_who_waits_behind_haproxy_that_multiplexes_is_lost() {
+    for disturb in [reload, kill_queue_process] {
+        let mut pool = Pool::start(TWO_BY_ONE, "max-queue = 100\n");
+        let front = haproxy_before(&pool, "docs/clients/haproxy-multiplexed.cfg");
+        multiplex(front.port);
+        pool.occupy();
+        let crowd = browsers(front.port, WAITING);
+        expect_all_are_served(pool, crowd, disturb);
+    }
+}
+
+/// Children are recycled while browsers wait, again and again.
+fn recycling_loses_nobody(front: impl Fn(&Pool) -> WebServer) {
+    let settings = "max-queue = 200\nmax-requests = 20\nmax-requests-jitter = 0\n";
+    let mut pool = Pool::start(TWO_BY_ONE, settings);
+    let front = front(&pool);
+    pool.occupy();
+    let before = pool.children();
+    let crowd = browsers(front.port, 150);
+    wait_until("all to wait", || pool.waiting() == 150);
+    pool.open_gate();
+    assert_eq!(tally(&crowd.finish()), [(200, 150)].into(), "log:\n{}", pool.log());
+    wait_until("other children", || pool.children().len() == 2 && pool.children().is_disjoint(&before));
+    pool.end();
+}
+
+#[test]
+fn recycling_loses_nobody_behind_nginx() {
+    recycling_loses_nobody(|pool| nginx_before(pool));
+}
+
+#[test]
+fn recycling_loses_nobody_behind_apache() {
+    recycling_loses_nobody(apache_before);
+}
+
+#[test]
+fn recycling_loses_nobody_behind_haproxy() {
+    recycling_loses_nobody(|pool| haproxy_before(pool, "docs/clients/haproxy.cfg"));
 }
