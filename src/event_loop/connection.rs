@@ -21,7 +21,7 @@ use super::stream::{PeerName, Stream};
 use crate::exchange::assembler::{Assembled, Refused};
 use crate::exchange::{Assembler, ConnectionId, Ending, Exchange, Gone, Outcome, Params, Refusal, Reply, Sink};
 use crate::protocol::record;
-use crate::protocol::{self, Decoder, Error, Event, Record, Session};
+use crate::protocol::{self, Decoder, Error, Event, Record, RecordType, Session};
 use crate::workers::Queue;
 
 /// One accepted socket.
@@ -88,7 +88,7 @@ pub enum Unread {
     Nothing,
     /// The beginning of a request.
     Some,
-    /// Its end, or an error.
+    /// What begins none, the end, or an error.
     Other,
 }
 
@@ -164,10 +164,11 @@ impl Connection {
 
     /// What has come and was not read.
     pub fn unread(&self) -> Unread {
-        match self.outbox.stream().peek(&mut [0]) {
-            Ok(1..) => Unread::Some,
+        let mut bytes = [0; BEGIN.len()];
+        match self.outbox.stream().peek(&mut bytes) {
+            Ok(count @ 1..) if BEGIN.starts_with(&bytes[..count]) => Unread::Some,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Unread::Nothing,
-            Ok(0) | Err(_) => Unread::Other,
+            Ok(_) | Err(_) => Unread::Other,
         }
     }
 
@@ -553,6 +554,8 @@ fn take_finished(outbox: &Outbox, session: &mut Session, names: &mut Names, inpu
     })
 }
 
+/// How a request begins: the version of FastCGI, and FCGI_BEGIN_REQUEST.
+const BEGIN: [u8; 2] = [record::VERSION_1, RecordType::BeginRequest.value()];
 /// A probe is shorter.
 const PROBE_LEN: usize = 4096;
 /// Two short requests are.

@@ -363,7 +363,11 @@ impl EventLoop {
 
     /// Reads a connection on which what begins now is refused.
     fn turn_away(&mut self, key: usize) {
-        let refusal = if self.turns_all_away() { Refusal::NotServing } else { Refusal::Overloaded };
+        let refusal = match (self.turns_all_away(), self.stop_at) {
+            (true, Some(_)) => Refusal::Stopping,
+            (true, None) => Refusal::NotServing,
+            (false, _) => Refusal::Overloaded,
+        };
         self.connections.get_mut(key).into_iter().for_each(|connection| connection.set_turning_away(Some(refusal)));
         self.read_now(key, true);
         self.connections.get_mut(key).into_iter().for_each(|connection| connection.set_turning_away(None));

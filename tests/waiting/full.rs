@@ -7,6 +7,8 @@ use crate::crowd::{Crowd, FOUR_BY_FOUR, Got, How, MULTIPLEXED, Pool, Shape, TWO_
 use crate::site::limit;
 use crate::support::latency::Latencies;
 use crate::support::process::wait_until;
+use crate::support::record::{pair, record};
+use crate::support::{Params, kind};
 
 /// Within which a request is refused. Else: what tells a 503 at once from one that has waited, on a machine that does something else too.
 fn prompt() -> Duration {
@@ -105,3 +107,32 @@ fn multiplexed_connections_to_one_process_alone() {
 
 pub(crate) const CROWD: usize = 200;
 pub(crate) const ROOM: usize = 50;
+
+/// What begins no request is read at once: it takes no place, and is answered or ends its connection.
+#[test]
+fn what_is_no_request_does_not_wait() {
+    for shape in [Shape { processes: 1, threads: 1 }, TWO_BY_ONE] {
+        let mut pool = Pool::start(shape, "max-queue = 3\n");
+        pool.occupy();
+        let mut waiting = pool.send(How::OneShot, 2, 0.0);
+        wait_until("both to wait", || pool.waiting() == 2);
+        for _ in 0..5 {
+            let mut peer = pool.connect();
+            peer.send(b"GET / HTTP/1.0\r\n\r\n");
+            peer.expect_closed();
+            let mut peer = pool.connect();
+            peer.send(&record(kind::GET_VALUES, 0, &pair(b"FCGI_MPXS_CONNS", b"")));
+            assert_eq!(peer.management_record().kind, kind::GET_VALUES_RESULT);
+            assert_eq!(pool.waiting(), 2);
+        }
+        // The last place is still there for a request.
+        let mut last = pool.connect();
+        last.send_request(1, true, &Params::get("/?9"), b"");
+        wait_until("three to wait", || pool.waiting() == 3);
+        waiting.expect_silence(Duration::from_millis(100));
+        pool.open_gate();
+        assert_eq!(tally(&waiting.finish()), [(200, 2)].into(), "log:\n{}", pool.log());
+        last.answer(1).expect_status(200);
+        pool.end();
+    }
+}
