@@ -194,6 +194,24 @@ fn expect_no_fault(path: &str, text: &str) {
     assert_eq!(planted(path, text), Vec::<String>::new(), "{path}: {text:?}");
 }
 
+/// What stands at the top, besides what is not committed: additions are few, and each has a reason.
+#[rustfmt::skip]
+const TOP: &[&str] = &[
+    ".ci", ".gitignore", "ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md", "Cargo.lock", "Cargo.toml", "LICENSE-APACHE", "LICENSE-MIT",
+    "Makefile", "README.md", "apache", "benches", "build.rs", "clippy.toml", "docs", "examples", "fuzz", "init", "nginx", "rustfmt.toml",
+    "src", "tests",
+];
+const NOT_COMMITTED: &[&str] = &[".git", ".venv", "target"];
+
+#[test]
+fn nothing_is_left_lying_at_the_top() {
+    let there = fs::read_dir(env!("CARGO_MANIFEST_DIR")).unwrap();
+    let names: Vec<_> = there.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    let unknown: Vec<_> =
+        names.iter().filter(|name| !TOP.contains(&name.as_str()) && !NOT_COMMITTED.contains(&name.as_str())).collect();
+    assert!(unknown.is_empty(), "{unknown:?}: is it meant to be committed, and why at the top?");
+}
+
 #[test]
 fn a_module_that_looks_up_is_caught_however_it_is_written() {
     for text in [

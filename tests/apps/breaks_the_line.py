@@ -8,6 +8,7 @@ import socket
 import time
 
 from its_channels import sockets
+from leaves_processes import note_itself
 from signals_everybody import PTRACE_ATTACH, PTRACE_SEIZE, continued_later, siblings, tried
 
 WORDS = b"pyfcgid-scoreboard"
@@ -75,15 +76,16 @@ def held_by_a_tracer(until):
     libc.prctl(0x59616D61, ctypes.c_ulong(-1), 0, 0, 0)
     child = os.fork()
     if child == 0:
-        if os.fork() == 0:
-            os.setsid()
-            descriptor = os.open("own/left", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-            os.write(descriptor, b"%d\n" % os.getpid())
-            signal.alarm(12)
-            libc.ptrace(PTRACE_SEIZE, traced, 0, 0)
-            while True:
-                time.sleep(1)
-        os._exit(0)
+        try:
+            if os.fork() == 0:
+                os.setsid()
+                note_itself()
+                signal.alarm(12)
+                libc.ptrace(PTRACE_SEIZE, traced, 0, 0)
+                while True:
+                    time.sleep(1)
+        finally:
+            os._exit(0)
     os.waitpid(child, 0)
 
 

@@ -366,11 +366,15 @@ fn processes_of(place: &Path) -> BTreeSet<u32> {
     numbers.filter(is_of_it).collect()
 }
 
-/// A process for a message: its number and parent, whether it is a leader, and what it waits for.
+/// A process for a message: its name, number and parent, whether it is a leader, what it waits for and since when it is there.
 fn described(process: u32) -> String {
-    let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
-    let fields: Vec<_> = stat.rsplit(") ").next().unwrap_or_default().split(' ').take(4).collect();
-    format!("{process} (state, parent, group, session: {})", fields.join(" "))
+    let read = |name: &str| fs::read_to_string(format!("/proc/{process}/{name}")).unwrap_or_default().trim().to_owned();
+    let stat = read("stat");
+    let fields: Vec<_> = stat.rsplit(") ").next().unwrap_or_default().split(' ').collect();
+    let up: f64 = fs::read_to_string("/proc/uptime").unwrap().split(' ').next().unwrap().parse().unwrap();
+    let since = fields.get(19).and_then(|ticks| ticks.parse::<f64>().ok()).map_or(0.0, |ticks| up - ticks / 100.0);
+    let (name, waits, fields) = (read("comm"), read("wchan"), fields[..fields.len().min(4)].join(" "));
+    format!("{process} ({name}, for {since:.1} s, in {waits}; state, parent, group, session: {fields})")
 }
 
 /// By number alone; none of them is somebody else's.
