@@ -41,6 +41,20 @@ fn a_child_that_is_killed_says_by_what() {
     assert!(process::kill(child, 0).is_err());
 }
 
+fn a_name_for_a_child_is_not_kept_by_its_parent() {
+    let name = || fs::read_to_string("/proc/thread-self/comm").unwrap();
+    let before = name();
+    let child = process::under_name(c"borrowed", || fork(|| u8::from(name() != "borrowed\n")));
+    assert_eq!(end_of(child), ExitReason::Code(0));
+    assert_eq!(name(), before);
+    // What the child does after the fork's return it does under that name, too.
+    let Fork::Parent(child) = process::under_name(c"borrowed", process::fork).unwrap() else {
+        process::exit_now(u8::from(name() != "borrowed\n"));
+    };
+    assert_eq!(end_of(child), ExitReason::Code(0));
+    assert_eq!(name(), before);
+}
+
 fn a_child_keeps_only_what_it_is_told_to() {
     let files: Vec<_> = (0..20).map(|_| File::open("/dev/null").unwrap().into_raw_fd()).collect();
     let kept = [files[3], files[4], files[19]];
@@ -334,6 +348,7 @@ macro_rules! tests {
 const TESTS: &[(&str, fn())] = tests![
     a_child_has_its_own_number_and_its_end_is_told,
     a_child_that_is_killed_says_by_what,
+    a_name_for_a_child_is_not_kept_by_its_parent,
     a_child_keeps_only_what_it_is_told_to,
     a_user_is_dropped_to_for_good,
     a_user_who_is_already_it_keeps_the_groups_it_was_started_with,

@@ -339,7 +339,7 @@ pub fn no_new_privs() -> io::Result<()> {
 }
 
 /// Does something while ps(1) and /proc call this process so, by at most 15 bytes of it: a process that is forked meanwhile has the
-/// name from its birth.
+/// name from its birth, and keeps it.
 pub fn under_name<T>(name: &CStr, action: impl FnOnce() -> T) -> T {
     let mut before = [0_u8; NAME_LEN];
     // SAFETY: the kernel writes at most so many bytes, the last of them NUL, and reads from a name that outlives the call.
@@ -347,9 +347,12 @@ pub fn under_name<T>(name: &CStr, action: impl FnOnce() -> T) -> T {
         libc::prctl(libc::PR_GET_NAME, before.as_mut_ptr(), 0, 0, 0);
         libc::prctl(libc::PR_SET_NAME, name.as_ptr(), 0, 0, 0);
     }
+    let process = std::process::id();
     let result = action();
-    // SAFETY: it ends in NUL, as above.
-    unsafe { libc::prctl(libc::PR_SET_NAME, before.as_ptr(), 0, 0, 0) };
+    if std::process::id() == process {
+        // SAFETY: it ends in NUL, as above.
+        unsafe { libc::prctl(libc::PR_SET_NAME, before.as_ptr(), 0, 0, 0) };
+    }
     result
 }
 

@@ -136,8 +136,7 @@ ATTACKS = {
     'failed': 'write(bytes([70, 0, 0, 0, 5, 70]) + b\"nope\")',
 }
 ";
-    // One at most: on a busy machine, a pool that may grow does.
-    let site = Site::start(site_with(&hostile(attacks, ""), "processes = \"0..1\"\nidle-timeout = \"1h\"\n"));
+    let site = Site::start(site_with(&hostile(attacks, ""), "processes = \"0..2\"\nidle-timeout = \"1h\"\n"));
     site.text("/");
     let before = site.wait_for_children(1);
     for kind in ["numbers", "ready", "retired", "failed"] {

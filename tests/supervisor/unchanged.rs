@@ -162,7 +162,13 @@ fn a_reload_that_reads_what_never_comes_holds_up_nothing() {
     assert_eq!(body(&site, "good"), "good");
     // Whoever refuses a pipe at once has refused it by now; else it is written to in the end.
     if !waiting.is_finished() {
-        drop(fs::OpenOptions::new().write(true).open(&pipe).map(|mut pipe| std::io::Write::write_all(&mut pipe, b"x = \n")));
+        drop(
+            fs::OpenOptions::new()
+                .read(true)
+                .write(true)
+                .open(&pipe)
+                .map(|mut pipe| std::io::Write::write_all(&mut pipe, b"x = \n")),
+        );
     }
     let ended = waiting.join().unwrap();
     assert!(!ended.status.success() && ended.err.contains("not reloaded"), "{ended:?}");
