@@ -51,8 +51,8 @@ test: cargo test-packages venv fmt clippy doc test-no-python test-all guard ## s
 
 .PHONY: check-fast
 check-fast: cargo fmt ## format, lints and the tests that need no Python and no web server
-	$(CLEANLY) $(CARGO) clippy --locked --all-targets -- -D warnings
-	$(CLEANLY) $(CARGO) test --locked --quiet --no-default-features
+	$(CLEANLY) $(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	$(CLEANLY) $(CARGO) test --locked --quiet --workspace --no-default-features
 
 .PHONY: fresh
 fresh: ## run the README's two commands in new roots of Debian 12 and 13 (takes root; FRESH_RELEASES='bookworm trixie')
@@ -83,15 +83,17 @@ guard: cargo ## count the instructions of a request and compare them with the co
 .PHONY: fuzz
 fuzz: nightly ## fuzz every parser, the session and the response head (FUZZ_SECONDS=60 each)
 	@command -v cargo-fuzz >/dev/null || $(CARGO) install --locked cargo-fuzz
-	$(CARGO) run --manifest-path fuzz/Cargo.toml --example seed
+	$(CARGO) run --manifest-path crates/fastcgi/fuzz/Cargo.toml --example seed
 	@for target in $(FUZZ_TARGETS); do \
-	    $(CARGO) +$(NIGHTLY) fuzz run $$target -- -max_len=$(FUZZ_LENGTH) -timeout=10 -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 \
+	    place=crates/fastcgi/fuzz; [[ $$target != head ]] || place=fuzz; \
+	    $(CARGO) +$(NIGHTLY) fuzz run --fuzz-dir $$place $$target -- -max_len=$(FUZZ_LENGTH) -timeout=10 -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 \
 	        || exit 1; done
 
 .PHONY: miri
 miri: nightly ## run the tests of the codec and of what crosses to the workers under Miri
 	@rustup +$(NIGHTLY) component add miri rust-src
-	MIRIFLAGS='$(MIRI_OPTIONS)' $(CARGO) +$(NIGHTLY) miri test --locked --no-default-features --lib -- protocol:: exchange::
+	MIRIFLAGS='$(MIRI_OPTIONS)' $(CARGO) +$(NIGHTLY) miri test --locked -p fastcgi-codec --lib
+	MIRIFLAGS='$(MIRI_OPTIONS)' $(CARGO) +$(NIGHTLY) miri test --locked --no-default-features --lib -- exchange::
 
 .PHONY: tsan
 tsan: nightly ## run the event loop's tests, its threads, under ThreadSanitizer
@@ -134,22 +136,22 @@ venv: ## make .venv, with what the tests need from PyPI
 
 .PHONY: fmt
 fmt:
-	$(CLEANLY) $(CARGO) fmt --check
+	$(CLEANLY) $(CARGO) fmt --all --check
 
 .PHONY: clippy
 clippy:
-	$(CLEANLY) $(CARGO) clippy --locked --all-targets -- -D warnings
-	$(CLEANLY) $(CARGO) clippy --locked --all-targets --no-default-features -- -D warnings
+	$(CLEANLY) $(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	$(CLEANLY) $(CARGO) clippy --locked --workspace --all-targets --no-default-features -- -D warnings
 
 .PHONY: doc
 doc:
-	RUSTDOCFLAGS='-D warnings' $(CLEANLY) $(CARGO) doc --locked --no-deps
+	RUSTDOCFLAGS='-D warnings' $(CLEANLY) $(CARGO) doc --locked --workspace --no-deps
 
 .PHONY: test-no-python
 test-no-python:
 	$(CLEANLY) $(CARGO) build --locked --no-default-features
-	$(CLEANLY) .ci/leaving-nothing $(CARGO) test --locked --no-default-features --no-fail-fast
+	$(CLEANLY) .ci/leaving-nothing $(CARGO) test --locked --workspace --no-default-features --no-fail-fast
 
 .PHONY: test-all
 test-all:
-	$(CLEANLY) .ci/leaving-nothing $(CARGO) test --locked --no-fail-fast
+	$(CLEANLY) .ci/leaving-nothing $(CARGO) test --locked --workspace --no-fail-fast

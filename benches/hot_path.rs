@@ -12,8 +12,8 @@ mod walk;
 use std::hint::black_box;
 
 use criterion::{BatchSize, Criterion};
+use fastcgi_codec::{Decoder, RecordType, RequestId};
 use pyfcgid::exchange::Params;
-use pyfcgid::protocol::{Decoder, RecordType, RequestId};
 
 use walk::Walk;
 

@@ -17,11 +17,11 @@ use std::time::Duration;
 
 use crate::config::value::parse_duration;
 use crate::config::{ListenAddress, Role, ValueError};
-use crate::protocol::record::{HEADER_LEN, MAX_CONTENT_LEN};
-use crate::protocol::{RecordType, encoder};
 use answer::Answer;
 use body::{Body, Input};
 use connection::{Connection, Deadline};
+use fastcgi_codec::record::{HEADER_LEN, MAX_CONTENT_LEN};
+use fastcgi_codec::{RecordType, encoder};
 
 pub use error::Error;
 

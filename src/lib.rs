@@ -1,7 +1,7 @@
 //! pyfcgid: a FastCGI gateway that runs Python WSGI applications behind Apache and nginx.
 //!
-//! The binary is the product. [`protocol`] is a FastCGI codec that others may use; the other modules are public for this
-//! project's own tests. `ARCHITECTURE.md` tells how they fit together.
+//! The binary is the product; the modules are public for this project's own tests. The FastCGI codec is a crate that others may use,
+//! [`fastcgi_codec`]. `ARCHITECTURE.md` tells how they fit together.
 
 #![warn(clippy::unwrap_used)]
 
@@ -15,7 +15,6 @@ pub mod link;
 pub mod listener;
 pub mod logging;
 pub mod network;
-pub mod protocol;
 #[cfg(feature = "python")]
 pub mod run;
 pub mod scoreboard;

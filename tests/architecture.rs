@@ -12,7 +12,8 @@ use std::path::Path;
 
 use source::Source;
 
-/// A module at the top of the crate: its files are `src/<name>.rs` and `src/<name>/**`.
+/// A module at the top of the crate: its files are `src/<name>.rs` and `src/<name>/**`. Those of the crate `fastcgi-codec` are taken for
+/// such a module, `fastcgi`.
 struct Layer {
     module: &'static str,
     /// Modules of this crate that it may name.
@@ -30,23 +31,23 @@ const fn layer(module: &'static str, uses: &'static [&'static str], crates: &'st
 const LAYERS: &[Layer] = &[
     layer("main",       &["run"],                                                               &[]),
     layer("lib",        &[],                                                                    &[]),
-    layer("run",        &["cli", "client", "supervisor", "daemon", "service", "event_loop", "wsgi", "workers", "exchange", "scoreboard", "listener", "logging", "config", "link", "protocol", "sys"], &["mio"]),
+    layer("run",        &["cli", "client", "supervisor", "daemon", "service", "event_loop", "wsgi", "workers", "exchange", "scoreboard", "listener", "logging", "config", "link", "sys"], &["fastcgi_codec", "mio"]),
     layer("cli",        &["client", "config"],                                                  &["clap"]),
-    layer("client",     &["config", "protocol"],                                                &["socket2"]),
+    layer("client",     &["config"],                                                            &["fastcgi_codec", "socket2"]),
     layer("supervisor", &["service", "scoreboard", "listener", "logging", "config", "link", "sys"], &[]),
     layer("daemon",     &["sys"],                                                               &["daemonize"]),
     layer("service",    &["sys"],                                                               &[]),
-    layer("event_loop", &["workers", "scoreboard", "exchange", "listener", "link", "network", "protocol", "sys"], &["mio", "slab", "socket2"]),
+    layer("event_loop", &["workers", "scoreboard", "exchange", "listener", "link", "network", "sys"], &["fastcgi_codec", "mio", "slab", "socket2"]),
     layer("wsgi",       &["workers", "exchange", "config", "sys"],                              &["pyo3"]),
     layer("workers",    &["exchange", "scoreboard"],                                                          &["crossbeam_channel"]),
-    layer("exchange",   &["protocol"],                                                          &["tempfile"]),
+    layer("exchange",   &[],                                                                    &["fastcgi_codec", "tempfile"]),
     layer("listener",   &["sys"],                                                               &["socket2"]),
     layer("logging",    &["config", "sys"],                                                     &["syslog"]),
     layer("config",     &["network", "sys"],                                                    &["glob", "toml"]),
     layer("network",    &[],                                                                    &[]),
     layer("scoreboard", &["sys"],                                                               &[]),
     layer("link",       &[],                                                                    &[]),
-    layer("protocol",   &[],                                                                    &["nom"]),
+    layer("fastcgi",    &[],                                                                    &["nom"]),
     layer("sys",        &[],                                                                    &["libc", "socket2"]),
 ];
 
@@ -70,7 +71,7 @@ fn faults(path: &str, text: &str, dependencies: &[String]) -> Vec<String> {
     let mut faults = wrong_modules(&source);
     faults.extend(wrong_crates(&source, dependencies));
     faults.extend(wrong_words(&source));
-    if source.module() == "protocol" {
+    if source.module() == "fastcgi" {
         faults.extend(
             source.public_signatures_with("nom").into_iter().map(|item| format!("nom is in a public signature: {item}")),
         );
@@ -125,16 +126,27 @@ fn wrong_words(source: &Source) -> Vec<String> {
     faults
 }
 
-/// The names of the crate's dependencies, as code writes them.
+/// The names of the dependencies of both crates, as code writes them.
 fn dependencies() -> Vec<String> {
-    let manifest = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml")).unwrap();
-    let manifest: toml::Table = manifest.parse().unwrap();
-    manifest["dependencies"].as_table().unwrap().keys().map(|name| name.replace('-', "_")).collect()
+    let read = |manifest: &str| {
+        let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(manifest)).unwrap();
+        let manifest: toml::Table = text.parse().unwrap();
+        manifest["dependencies"].as_table().unwrap().keys().map(|name| name.replace('-', "_")).collect::<Vec<_>>()
+    };
+    ["Cargo.toml", "crates/fastcgi/Cargo.toml"].into_iter().flat_map(read).collect()
 }
 
-/// Every Rust file below `src`: its path there, and its text.
+/// Every Rust file of both crates: its path, with that of the crate as a module of the other, and its text.
 fn files() -> Vec<(String, String)> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let codec = files_below("crates/fastcgi/src").into_iter();
+    let codec = codec
+        .map(|(path, text)| (if path == "lib.rs" { "fastcgi/mod.rs".to_owned() } else { format!("fastcgi/{path}") }, text));
+    files_below("src").into_iter().chain(codec).collect()
+}
+
+/// Their paths there, and their texts.
+fn files_below(directory: &str) -> Vec<(String, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join(directory);
     let (mut directories, mut files) = (vec![root.clone()], Vec::new());
     while let Some(directory) = directories.pop() {
         for entry in fs::read_dir(directory).unwrap() {
@@ -179,7 +191,9 @@ fn the_table_points_down_and_names_what_there_is() {
 /// The faults of a planted file, without the path.
 fn planted(path: &str, text: &str) -> Vec<String> {
     let dependencies: Vec<String> =
-        ["clap", "crossbeam_channel", "libc", "log", "mio", "nom", "pyo3", "thiserror", "toml"].map(str::to_owned).to_vec();
+        ["clap", "crossbeam_channel", "fastcgi_codec", "libc", "log", "mio", "nom", "pyo3", "thiserror", "toml"]
+            .map(str::to_owned)
+            .to_vec();
     faults(path, text, &dependencies)
 }
 
@@ -198,7 +212,7 @@ fn expect_no_fault(path: &str, text: &str) {
 #[rustfmt::skip]
 const TOP: &[&str] = &[
     ".ci", ".gitignore", "ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md", "Cargo.lock", "Cargo.toml", "LICENSE-APACHE", "LICENSE-MIT",
-    "Makefile", "README.md", "apache", "benches", "build.rs", "clippy.toml", "docs", "examples", "fuzz", "init", "nginx", "rustfmt.toml",
+    "Makefile", "README.md", "apache", "benches", "build.rs", "clippy.toml", "crates", "docs", "examples", "fuzz", "init", "nginx", "rustfmt.toml",
     "src", "tests",
 ];
 const NOT_COMMITTED: &[&str] = &[".git", ".venv", "target"];
@@ -224,14 +238,14 @@ fn a_module_that_looks_up_is_caught_however_it_is_written() {
         "fn f(reply: &super::super::exchange::Reply) {}",
         "type A = Vec<crate :: exchange :: Reply>;",
     ] {
-        expect_fault("protocol/record.rs", text, "protocol must not know exchange");
+        expect_fault("fastcgi/record.rs", text, "fastcgi must not know exchange");
     }
-    expect_fault("protocol/deep/record.rs", "use super::super::super::exchange::Reply;", "protocol must not know exchange");
-    expect_no_fault("protocol/deep/record.rs", "use super::super::params::Pairs;");
+    expect_fault("fastcgi/deep/record.rs", "use super::super::super::exchange::Reply;", "fastcgi must not know exchange");
+    expect_no_fault("fastcgi/deep/record.rs", "use super::super::params::Pairs;");
     expect_fault("event_loop/mod.rs", "use super::config::Config;", "event_loop must not know config");
     expect_fault("event_loop/connection.rs", "use crate::wsgi::Gateway;", "event_loop must not know wsgi");
-    expect_fault("wsgi/mod.rs", "use crate::protocol::Role;", "wsgi must not know protocol");
-    expect_fault("workers.rs", "use crate::protocol::Role;", "workers must not know protocol");
+    expect_fault("wsgi/mod.rs", "use fastcgi_codec::Role;", "wsgi must not know the crate fastcgi_codec");
+    expect_fault("workers.rs", "use fastcgi_codec::Role;", "workers must not know the crate fastcgi_codec");
     expect_fault("config/mod.rs", "use crate::cli;", "config must not know cli");
     expect_fault("main.rs", "fn main() { pyfcgid::cli::parse() }", "main must not know cli");
     expect_fault("stray.rs", "", "the module stray is in no layer");
@@ -239,8 +253,8 @@ fn a_module_that_looks_up_is_caught_however_it_is_written() {
 
 #[test]
 fn what_a_layer_may_know_is_no_fault() {
-    expect_no_fault("protocol/record.rs", "use super::Error;\nuse crate::protocol::params;\nuse nom::Parser;\nuse std::io;");
-    expect_no_fault("protocol/mod.rs", "mod error;\npub use error::Error;\nuse self::error::Other;");
+    expect_no_fault("fastcgi/record.rs", "use super::Error;\nuse crate::fastcgi::params;\nuse nom::Parser;\nuse std::io;");
+    expect_no_fault("fastcgi/mod.rs", "mod error;\npub use error::Error;\nuse self::error::Other;");
     expect_no_fault("event_loop/mod.rs", "use mio::Poll;\nuse crate::workers::Queue;\nfn f() { crate::sys::fd::send_file() }");
     expect_no_fault("wsgi/input.rs", "use pyo3::prelude::*;\nuse crate::exchange::Body;\nfn f() { log::warn!(\"x\") }");
     expect_no_fault("run.rs", "fn f() { mio::net::UnixStream::pair() }\nuse crate::{cli, wsgi};");
@@ -274,14 +288,14 @@ fn the_parser_library_in_a_public_signature_is_caught() {
         "use nom::IResult;\npub type Parsed = IResult<u8, u8>;",
         "pub use nom::IResult;",
     ] {
-        expect_fault("protocol/record.rs", text, "nom is in a public signature");
+        expect_fault("fastcgi/record.rs", text, "nom is in a public signature");
     }
     expect_no_fault(
-        "protocol/record.rs",
+        "fastcgi/record.rs",
         "use nom::IResult;\nfn parse() -> IResult<u8, u8> { x }\npub(super) fn q() -> IResult<u8, u8> { x }",
     );
     expect_no_fault(
-        "protocol/record.rs",
+        "fastcgi/record.rs",
         "use nom::Parser;\npub fn parse(input: &[u8]) -> u8 { be_u8.parse(input); let x: Parser; }",
     );
 }
@@ -315,11 +329,11 @@ fn comments_strings_and_tests_are_no_code() {
         "fn f<'a>(x: &'a str) {}\n#[cfg(test)]\nmod tests {\n    use crate::exchange;\n    fn f() { x.unwrap(); \"}\" }\n}\n",
         "#[cfg(test)]\nuse crate::exchange::Reply;",
     ] {
-        expect_no_fault("protocol/record.rs", text);
+        expect_no_fault("fastcgi/record.rs", text);
     }
-    expect_fault("protocol/record.rs", "#[cfg(test)]\nmod tests { }\nuse crate::exchange;", "must not know exchange");
+    expect_fault("fastcgi/record.rs", "#[cfg(test)]\nmod tests { }\nuse crate::exchange;", "must not know exchange");
     expect_fault(
-        "protocol/record.rs",
+        "fastcgi/record.rs",
         "const A: char = '\"'; use crate::exchange; const B: char = '\"';",
         "must not know exchange",
     );

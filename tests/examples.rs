@@ -198,7 +198,7 @@ impl Example {
     }
 }
 
-/// A running `examples/responder.rs`. It is killed when dropped.
+/// A running `responder.rs` of the codec's examples. It is killed when dropped.
 struct Responder {
     child: Child,
     address: std::net::SocketAddr,
@@ -208,7 +208,7 @@ impl Responder {
     /// Runs the command of the file's first line, on any free port.
     #[track_caller]
     fn start() -> Self {
-        let command = first_line("responder.rs", "//! ");
+        let command = first_line("../crates/fastcgi/examples/responder.rs", "//! ");
         let mut words = command.split_whitespace();
         assert_eq!(words.next(), Some("cargo"), "it names another command: {command}");
         // The binary itself is what has to be killed in the end, not cargo: build first.

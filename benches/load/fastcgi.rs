@@ -2,8 +2,8 @@
 
 use std::io;
 
-use pyfcgid::protocol::message::EndRequest;
-use pyfcgid::protocol::{Decoder, Record, RecordType};
+use fastcgi_codec::message::EndRequest;
+use fastcgi_codec::{Decoder, Record, RecordType};
 
 use crate::answer::{Answer, Finished, header, status_code};
 use crate::options::Expected;

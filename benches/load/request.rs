@@ -1,6 +1,6 @@
 //! The bytes of a request: what nginx sends for a browser's request, or what the browser sends.
 
-use pyfcgid::protocol::{ParamsError, RecordType, RequestId, Role, encoder};
+use fastcgi_codec::{ParamsError, RecordType, RequestId, Role, encoder};
 
 use crate::options::{Options, Protocol, Reuse};
 

@@ -4,8 +4,8 @@ use super::connection::Connection;
 use super::error::Received;
 use super::request::REQUEST_ID;
 use super::{Error, Options};
-use crate::protocol::message::EndRequest;
-use crate::protocol::{Decoder, ProtocolStatus, Record, RecordType};
+use fastcgi_codec::message::EndRequest;
+use fastcgi_codec::{Decoder, ProtocolStatus, Record, RecordType};
 
 /// Takes the answer apart and passes it on as it comes.
 pub(super) struct Answer<'a, O, E> {
@@ -52,7 +52,7 @@ impl<'a, O: Write, E: Write> Answer<'a, O, E> {
     }
 
     /// A peer that has sent a record speaks FastCGI: bytes that are none are how pyfcgid ends an answer that broke in the middle.
-    fn not_a_record(&self, error: crate::protocol::Error) -> Error {
+    fn not_a_record(&self, error: fastcgi_codec::Error) -> Error {
         if self.has_begun { Error::Cut } else { not_fastcgi(error) }
     }
 
@@ -170,9 +170,9 @@ fn pass_on(to: &mut impl Write, content: &[u8]) -> Result<(), Error> {
     to.write_all(content).and_then(|()| to.flush()).map_err(|error: io::Error| Error::Write(error))
 }
 
-fn not_fastcgi(error: crate::protocol::Error) -> Error {
+fn not_fastcgi(error: fastcgi_codec::Error) -> Error {
     match error {
-        crate::protocol::Error::Version(b'H') => {
+        fastcgi_codec::Error::Version(b'H') => {
             Error::NotFastCgi("it looks like HTTP, so --connect may name a web server", None)
         }
         other => Error::NotFastCgi("is --connect the application's listen address?", Some(other)),

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use thiserror::Error;
 
 use crate::config::ListenAddress;
-use crate::protocol::{ParamsError, ProtocolStatus};
+use fastcgi_codec::{ParamsError, ProtocolStatus};
 
 /// Why a request has no answer, or not the one that was wanted. Ends the request; nothing else is affected.
 #[derive(Debug, Error)]
@@ -40,7 +40,7 @@ pub enum Error {
     Cut,
     /// What came is not FastCGI.
     #[error("the answer is not FastCGI: {0}")]
-    NotFastCgi(&'static str, #[source] Option<crate::protocol::Error>),
+    NotFastCgi(&'static str, #[source] Option<fastcgi_codec::Error>),
     /// The answer does not begin with headers and an empty line.
     #[error("the answer has no header block: {0}")]
     NoHead(&'static str),

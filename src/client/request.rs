@@ -3,7 +3,7 @@
 use super::body::{Body, Input};
 use super::{Error, Options};
 use crate::config;
-use crate::protocol::{RequestId, Role, encoder};
+use fastcgi_codec::{RequestId, Role, encoder};
 
 /// The one request of the connection.
 pub(super) const REQUEST_ID: RequestId = RequestId::new(1);

@@ -20,9 +20,9 @@ use super::refusals::Refusals;
 use super::stream::{PeerName, Stream};
 use crate::exchange::assembler::{Assembled, Refused};
 use crate::exchange::{Assembler, ConnectionId, Ending, Exchange, Gone, Outcome, Params, Refusal, Reply, Sink};
-use crate::protocol::record;
-use crate::protocol::{self, Decoder, Error, Event, Record, RecordType, Session};
 use crate::workers::Queue;
+use fastcgi_codec::record;
+use fastcgi_codec::{self, Decoder, Error, Event, Record, RecordType, Session};
 
 /// One accepted socket.
 #[derive(Debug)]
@@ -550,7 +550,7 @@ impl RecordHandler<'_> {
 fn take_finished(outbox: &Outbox, session: &mut Session, names: &mut Names, input_left: &mut bool) -> Phase {
     outbox.take_finished(|id| {
         names.remove(id);
-        *input_left |= session.finish(id) != Some(protocol::Phase::Ended);
+        *input_left |= session.finish(id) != Some(fastcgi_codec::Phase::Ended);
     })
 }
 

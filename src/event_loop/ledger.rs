@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::exchange::{Account, Journal, Params, Request};
-use crate::protocol::{RequestId, Requests};
+use fastcgi_codec::{RequestId, Requests};
 
 /// Costs nothing when nobody is to be told.
 #[derive(Debug)]

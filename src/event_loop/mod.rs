@@ -16,9 +16,9 @@ use slab::Slab;
 
 use crate::exchange::{ConnectionId, Journal, Limits, Refusal};
 use crate::link::{Command, Numbers, Report};
-use crate::protocol::SessionLimits;
 use crate::sys::fd::{Spare, is_out_of_descriptors};
 use crate::workers::Queue;
+use fastcgi_codec::SessionLimits;
 
 mod connection;
 mod controls;

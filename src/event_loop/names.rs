@@ -1,7 +1,7 @@
 //! How the requests of one connection are called in the log, as long as they are open.
 
 use crate::exchange::{ConnectionId, Params, ParamsView};
-use crate::protocol::{RequestId, Requests};
+use fastcgi_codec::{RequestId, Requests};
 
 /// What is to be known of open requests if they have to be told. Keeps nothing of them alive.
 #[derive(Debug)]
@@ -45,7 +45,7 @@ impl Names {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::params::encode_pair;
+    use fastcgi_codec::params::encode_pair;
 
     fn params(pairs: &[(&str, &str)]) -> Params {
         let mut bytes = Vec::new();

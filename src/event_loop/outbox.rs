@@ -22,8 +22,8 @@ use super::desk::Desk;
 use super::stream::Stream;
 use super::unsent::{Message, Part, Unit};
 use crate::exchange::{AbortListener, Ending, Gone, Room, Sink};
-use crate::protocol::RequestId;
 use crate::sys;
+use fastcgi_codec::RequestId;
 
 mod state;
 

@@ -9,10 +9,10 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use socket2::{Domain, Socket, Type};
 
 use super::stream::{PeerName, Stream};
-use crate::protocol::MAX_RECORD_LEN;
 use crate::scoreboard::SINCE_LEN;
 use crate::sys::fd::{self, Spare};
 use crate::sys::passing;
+use fastcgi_codec::MAX_RECORD_LEN;
 
 /// Both ends. What is given into one comes out of the other, in whichever process takes it first.
 #[derive(Debug)]

@@ -1,7 +1,7 @@
 //! Probes: requests for one path, which the event loop answers itself, so that they wait for no worker.
 
 use crate::exchange::Params;
-use crate::protocol::{Decoder, RecordType};
+use fastcgi_codec::{Decoder, RecordType};
 
 /// Which requests are probes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,7 +49,7 @@ const MOST_PAIRS: usize = 1000;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::{RequestId, Role, encoder};
+    use fastcgi_codec::{RequestId, Role, encoder};
 
     fn request(pairs: &[(&[u8], &[u8])]) -> Vec<u8> {
         let mut bytes = Vec::new();

@@ -10,8 +10,8 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use super::stream::Stream;
-use crate::protocol::RequestId;
 use crate::sys;
+use fastcgi_codec::RequestId;
 
 /// Bytes and parts of files that are still to be sent.
 #[derive(Debug, Default)]

@@ -7,7 +7,7 @@
 use super::incoming::Incoming;
 use super::request::ParamsFault;
 use super::{Params, Refusal, Request, Roles};
-use crate::protocol::{Event, RequestId, Requests, Role};
+use fastcgi_codec::{Event, RequestId, Requests, Role};
 
 /// What a peer may send for one request.
 #[derive(Clone, Copy, Debug)]
@@ -405,7 +405,7 @@ fn length_of(value: &[u8]) -> Option<Option<u64>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::params::encode_pair;
+    use fastcgi_codec::params::encode_pair;
 
     const ID: RequestId = RequestId::new(7);
     const LIMITS: Limits = Limits {

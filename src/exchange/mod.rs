@@ -18,10 +18,10 @@ pub mod roles;
 mod sending;
 pub mod sink;
 
-pub use crate::protocol::Role;
 pub use abort::AbortListener;
 pub use assembler::{Assembler, Limits, Outcome};
 pub use body::Body;
+pub use fastcgi_codec::Role;
 pub use head::{BodySource, Head, HeadError};
 pub use journal::{Account, Answered, Journal};
 pub use pause::{NothingHeld, Pause};

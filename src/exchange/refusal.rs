@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use crate::protocol::{ProtocolStatus, Role};
+use fastcgi_codec::{ProtocolStatus, Role};
 
 /// Why a request is answered without, or instead of, the application.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -13,8 +13,8 @@ use super::head::{BodyRule, BodySource, StatusPlace};
 use super::sending::Sending;
 use super::sink::AbortProbe;
 use super::{AbortListener, Account, Ending, Head, HeadError, Lost, Pause, Refusal, Sink};
-use crate::protocol::record::MAX_CONTENT_LEN;
-use crate::protocol::{ProtocolStatus, Role};
+use fastcgi_codec::record::MAX_CONTENT_LEN;
+use fastcgi_codec::{ProtocolStatus, Role};
 
 /// Why a piece of an answer could not be sent.
 #[derive(Debug, Error)]
@@ -437,7 +437,7 @@ mod tests {
     use crate::exchange::sending::{FETCH_LEN, FILE_RECORD_LEN, LONG, LONGEST_HOLD, MAX_PIECES};
     use crate::exchange::sink::{Gone, Room};
     use crate::exchange::{Answered, Journal, NothingHeld, Params};
-    use crate::protocol::RequestId;
+    use fastcgi_codec::RequestId;
 
     const ID: RequestId = RequestId::new(258);
     const KEPT: Ending = Ending { request: ID, keep_connection: true };

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::{Arc, Weak};
 
 use super::Body;
-use crate::protocol::{Pairs, ParamsError, Role};
+use fastcgi_codec::{Pairs, ParamsError, Role};
 
 /// A connection's number in this process. Counts up and is never used again, unlike a descriptor or a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -135,7 +135,7 @@ const TYPICAL_PAIRS: usize = 32;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::params::encode_pair;
+    use fastcgi_codec::params::encode_pair;
 
     fn encoded(pairs: &[(&str, &str)]) -> Vec<u8> {
         let mut out = Vec::new();

@@ -1,6 +1,6 @@
 //! Which roles are offered.
 
-use crate::protocol::Role;
+use fastcgi_codec::Role;
 
 /// A set of the roles that the specification defines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

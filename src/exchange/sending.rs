@@ -8,8 +8,8 @@ use thiserror::Error;
 
 use super::sink::{AbortProbe, Ending, Gone, Room, Sink};
 use super::{AbortListener, NothingHeld, Pause};
-use crate::protocol::record::MAX_CONTENT_LEN;
-use crate::protocol::{ProtocolStatus, RecordType, encoder};
+use fastcgi_codec::record::MAX_CONTENT_LEN;
+use fastcgi_codec::{ProtocolStatus, RecordType, encoder};
 
 /// Nobody is there any more to be answered. No fault of anybody here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]

@@ -8,7 +8,7 @@ use std::sync::{Arc, Weak};
 use thiserror::Error;
 
 use super::AbortListener;
-use crate::protocol::RequestId;
+use fastcgi_codec::RequestId;
 
 /// The write side of a connection, shared by the requests on it.
 ///

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use crate::config;
 use crate::event_loop::{self, Ping};
 use crate::exchange::{Journal, Limits, Roles};
-use crate::protocol::{Role, SessionLimits};
 use crate::wsgi;
+use fastcgi_codec::{Role, SessionLimits};
 
 /// For the event loop.
 pub fn of_loop(pool: &config::Pool, journal: Option<Arc<dyn Journal>>) -> event_loop::Settings {

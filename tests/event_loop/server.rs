@@ -8,11 +8,11 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, bounded};
+use fastcgi_codec::SessionLimits;
 use pyfcgid::event_loop::{EventLoop, Settings, SharedLoop, Stopped};
 use pyfcgid::exchange::{Exchange, Limits, Pause, Roles};
 use pyfcgid::link::Command;
 use pyfcgid::listener::{Access, Listener, Patience};
-use pyfcgid::protocol::SessionLimits;
 use pyfcgid::workers::{self, Handler, Queue, Source, Worker};
 use tempfile::TempDir;
 

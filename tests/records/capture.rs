@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use pyfcgid::protocol::message::BeginRequest;
-use pyfcgid::protocol::record::HEADER_LEN;
-use pyfcgid::protocol::{Decoder, Error, Header, Pairs, ParamsError, RecordType, RequestId};
+use fastcgi_codec::message::BeginRequest;
+use fastcgi_codec::record::HEADER_LEN;
+use fastcgi_codec::{Decoder, Error, Header, Pairs, ParamsError, RecordType, RequestId};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -52,7 +52,7 @@ impl Capture {
         let whole = self.headers();
         for split in 0..=self.bytes.len() {
             let (mut decoder, mut count, mut offset) = (Decoder::new(), 0, 0);
-            let mut compare = |record: pyfcgid::protocol::Record<'_>| {
+            let mut compare = |record: fastcgi_codec::Record<'_>| {
                 let header = &whole[count];
                 let content = &self.bytes[offset + HEADER_LEN..][..header.content_length.into()];
                 let equal = (record.record_type, record.request_id) == (header.record_type, header.request_id);

@@ -1,6 +1,6 @@
 //! One connection as the program reads it, and what became of each request on it.
 
-use pyfcgid::protocol::{Decoder, Error, Event, Record, RecordType, RequestId, Role, Session, SessionLimits};
+use fastcgi_codec::{Decoder, Error, Event, Record, RecordType, RequestId, Role, Session, SessionLimits};
 
 /// A record without a borrow.
 #[derive(Debug, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use std::fs;
 use std::ops::Range;
 use std::path::Path;
 
-use pyfcgid::protocol::{Decoder, Error, Event, Pairs, Record, RequestId, Session, SessionLimits};
+use fastcgi_codec::{Decoder, Error, Event, Pairs, Record, RequestId, Session, SessionLimits};
 
 use super::replay;
 

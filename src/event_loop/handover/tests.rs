@@ -8,10 +8,10 @@ use crate::event_loop::stream::PeerName;
 use crate::event_loop::stream::Stream;
 use crate::event_loop::{Passage, Settings};
 use crate::exchange::{Exchange, Limits, NothingHeld, Pause, Roles};
-use crate::protocol::{RecordType, RequestId, Role, SessionLimits, encoder};
 use crate::scoreboard::Scoreboard;
 use crate::sys::passing;
 use crate::workers::{self, Handler, Queue, Worker};
+use fastcgi_codec::{RecordType, RequestId, Role, SessionLimits, encoder};
 
 const MOST: usize = 3;
 

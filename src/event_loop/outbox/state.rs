@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use crate::event_loop::unsent::Unsent;
 use crate::exchange::{AbortListener, Ending, Room};
-use crate::protocol::RequestId;
+use fastcgi_codec::RequestId;
 
 /// What the lock of an outbox guards.
 #[derive(Debug)]

@@ -26,14 +26,14 @@
 //! Source: FastCGI Specification 1.0, Mark R. Brown, Open Market, 29 April 1996.
 //!
 //! ```
-//! use pyfcgid::protocol::{Decoder, Event, RequestId, Session, SessionLimits, encoder};
-//! use pyfcgid::protocol::message::Role;
+//! use fastcgi_codec::{Decoder, Event, RequestId, Session, SessionLimits, encoder};
+//! use fastcgi_codec::message::Role;
 //!
 //! let id = RequestId::new(1);
 //! let mut sent = Vec::new();
 //! encoder::encode_begin_request(&mut sent, id, Role::Responder, true);
 //! encoder::encode_params(&mut sent, id, [(&b"REQUEST_METHOD"[..], &b"GET"[..])]).unwrap();
-//! encoder::encode_stream(&mut sent, pyfcgid::protocol::RecordType::Stdin, id, b"");
+//! encoder::encode_stream(&mut sent, fastcgi_codec::RecordType::Stdin, id, b"");
 //!
 //! let mut decoder = Decoder::new();
 //! let mut session = Session::new(SessionLimits { max_connections: 100, max_requests: 100 });
@@ -65,3 +65,8 @@ pub use params::{Pairs, ParamsError};
 pub use record::{Header, MAX_RECORD_LEN, Record, RecordType, RequestId};
 pub use requests::Requests;
 pub use session::{Event, Phase, Session, SessionLimits};
+
+/// The example in the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

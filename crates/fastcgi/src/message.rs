@@ -207,7 +207,7 @@ const FLAG_KEEP_CONN: u8 = 1;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::params::encode_pair;
+    use crate::params::encode_pair;
 
     #[test]
     fn begin_request_is_laid_out_as_in_the_specification() {

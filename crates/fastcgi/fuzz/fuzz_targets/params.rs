@@ -2,9 +2,9 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use pyfcgid::protocol::message::Variable;
-use pyfcgid::protocol::params::encode_pair;
-use pyfcgid::protocol::{Pairs, ParamsError};
+use fastcgi_codec::message::Variable;
+use fastcgi_codec::params::encode_pair;
+use fastcgi_codec::{Pairs, ParamsError};
 
 type Pair<'a> = (&'a [u8], &'a [u8]);
 

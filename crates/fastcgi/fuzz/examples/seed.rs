@@ -1,12 +1,12 @@
-//! Makes `fuzz/corpus/` from what real web servers sent: `cargo run --manifest-path fuzz/Cargo.toml --example seed`.
+//! Makes `corpus/` from what real web servers sent: `cargo run --manifest-path crates/fastcgi/fuzz/Cargo.toml --example seed`.
 
 use std::path::Path;
 use std::{fs, io};
 
 use arbitrary::{Arbitrary, Unstructured};
-use pyfcgid::protocol::record::HEADER_LEN;
-use pyfcgid::protocol::{Header, RecordType};
-use pyfcgid_fuzz::Operation;
+use fastcgi_codec::record::HEADER_LEN;
+use fastcgi_codec::{Header, RecordType};
+use fastcgi_codec_fuzz::Operation;
 
 fn main() -> io::Result<()> {
     let fuzz = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -14,7 +14,7 @@ fn main() -> io::Result<()> {
         fs::create_dir_all(fuzz.join("corpus").join(target))?;
     }
     let mut count = 0;
-    for entry in fs::read_dir(fuzz.join("../tests/records/captures"))? {
+    for entry in fs::read_dir(fuzz.join("../../../tests/records/captures"))? {
         let path = entry?.path();
         if let (Some("bin"), Some(name)) = (path.extension().and_then(|found| found.to_str()), path.file_stem()) {
             let stream = fs::read(&path)?;
@@ -26,7 +26,7 @@ fn main() -> io::Result<()> {
             count += 1;
         }
     }
-    println!("{count} seeds for each target in fuzz/corpus");
+    println!("{count} seeds for each target in corpus");
     Ok(())
 }
 

@@ -2,8 +2,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use pyfcgid::protocol::{Decoder, RequestId, Session, SessionLimits};
-use pyfcgid_fuzz::{Model, Operation, Outcome};
+use fastcgi_codec::{Decoder, RequestId, Session, SessionLimits};
+use fastcgi_codec_fuzz::{Model, Operation, Outcome};
 
 fuzz_target!(|operations: Vec<Operation>| {
     let mut session = Session::new(SessionLimits { max_connections: 17, max_requests: 23 });

@@ -1,6 +1,6 @@
-//! cargo run --no-default-features --example responder
+//! cargo run -p fastcgi-codec --example responder
 //!
-//! A FastCGI responder of its own: [`pyfcgid::protocol`] over a plain socket, without Python, event loop or threads. One
+//! A FastCGI responder of its own: [`fastcgi_codec`] over a plain socket, without Python, event loop or threads. One
 //! connection at a time, any number of requests on it.
 //!
 //! Listens on 127.0.0.1:9000, or on the address given as the argument (`-- 127.0.0.1:0` for any free port), and says where.
@@ -12,7 +12,7 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::ops::ControlFlow;
 
-use pyfcgid::protocol::{Decoder, Event, Pairs, ProtocolStatus, RecordType, RequestId, Session, SessionLimits, encoder};
+use fastcgi_codec::{Decoder, Event, Pairs, ProtocolStatus, RecordType, RequestId, Session, SessionLimits, encoder};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:9000".to_owned());

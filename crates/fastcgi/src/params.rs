@@ -2,17 +2,16 @@
 //!
 //! A peer controls all four numbers, so lengths are compared with what is there before anything is taken, and added in 64 bits.
 
+use std::fmt;
 use std::iter::FusedIterator;
 
 use nom::number::complete::{be_u8, be_u32};
 use nom::{IResult, Parser};
-use thiserror::Error;
 
 /// Name-value pairs that do not decode, or can't be encoded. Framing is intact, so the connection survives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ParamsError {
     /// The stream ends inside a pair, or a pair claims more bytes than there are. The peer's fault; costs the request.
-    #[error("a name-value pair claims {claimed} bytes where {left} are left")]
     Truncated {
         /// Bytes the pair takes in all, its lengths included. If the stream ends inside the lengths: the least it can take.
         claimed: u64,
@@ -20,9 +19,19 @@ pub enum ParamsError {
         left: usize,
     },
     /// A name or a value is too long to be encoded: more than 2³¹ − 1 bytes. The caller's fault.
-    #[error("a name or value of {0} bytes cannot be encoded")]
     TooLong(usize),
 }
+
+impl fmt::Display for ParamsError {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Truncated { claimed, left } => write!(out, "a name-value pair claims {claimed} bytes where {left} are left"),
+            Self::TooLong(length) => write!(out, "a name or value of {length} bytes cannot be encoded"),
+        }
+    }
+}
+
+impl std::error::Error for ParamsError {}
 
 /// Iterates over the pairs of a complete stream, as (name, value). Stops after the first error.
 ///

@@ -1,20 +1,18 @@
-//! What a peer can do wrong with records. What an error costs is told in [`protocol`](super).
+//! What a peer can do wrong with records. What an error costs is told in [the crate](crate).
 
-use thiserror::Error;
+use std::fmt;
 
 use super::record::{RecordType, RequestId};
 use super::session::Phase;
 
 /// What a peer did that FastCGI 1.0 forbids. Every variant is the peer's fault and costs the connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Error {
     /// The first byte of a record header is not 1: the stream is not FastCGI, or no longer is. There is no way to find the
     /// next record.
-    #[error("record version is {0}, not 1: the stream is not FastCGI{hint}", hint = http_hint(*.0))]
     Version(u8),
     /// A fixed body has another length than the specification gives it.
-    #[error("{record_type} body has {found} bytes, not {expected}")]
     BodyLength {
         /// The record's type.
         record_type: RecordType,
@@ -24,16 +22,12 @@ pub enum Error {
         found: usize,
     },
     /// An application record carries the id of management records, 0.
-    #[error("{0} carries request id 0, which is for management records")]
     NullRequestId(RecordType),
     /// A management record carries the id of a request.
-    #[error("{0} carries request id {1}, but management records carry 0")]
     ManagementId(RecordType, RequestId),
     /// BEGIN_REQUEST for an id whose request has not ended.
-    #[error("BEGIN_REQUEST for request id {0}, which is still in use")]
     RequestIdInUse(RequestId),
     /// A record that may not come now, for a request that is open.
-    #[error("{record_type} of request {request_id} came while the request was {phase}")]
     Order {
         /// The record's type.
         record_type: RecordType,
@@ -43,11 +37,42 @@ pub enum Error {
         phase: Phase,
     },
     /// A record that only an application sends.
-    #[error("{0} came from the web server, but only an application sends it")]
     Direction(RecordType),
     /// The names that GET_VALUES asks for do not decode.
-    #[error("GET_VALUES does not decode")]
-    GetValues(#[source] super::ParamsError),
+    GetValues(super::ParamsError),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Version(version) => {
+                write!(out, "record version is {version}, not 1: the stream is not FastCGI{}", http_hint(version))
+            }
+            Self::BodyLength { record_type, expected, found } => {
+                write!(out, "{record_type} body has {found} bytes, not {expected}")
+            }
+            Self::NullRequestId(record_type) => {
+                write!(out, "{record_type} carries request id 0, which is for management records")
+            }
+            Self::ManagementId(record_type, id) => {
+                write!(out, "{record_type} carries request id {id}, but management records carry 0")
+            }
+            Self::RequestIdInUse(id) => write!(out, "BEGIN_REQUEST for request id {id}, which is still in use"),
+            Self::Order { record_type, request_id, phase } => {
+                write!(out, "{record_type} of request {request_id} came while the request was {phase}")
+            }
+            Self::Direction(record_type) => {
+                write!(out, "{record_type} came from the web server, but only an application sends it")
+            }
+            Self::GetValues(_) => out.write_str("GET_VALUES does not decode"),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        if let Self::GetValues(cause) = self { Some(cause) } else { None }
+    }
 }
 
 /// HTTP begins with the capital letters of a method.
@@ -60,7 +85,7 @@ mod tests {
     use std::error::Error as _;
 
     use super::*;
-    use crate::protocol::{ParamsError, Role};
+    use crate::{ParamsError, Role};
 
     #[test]
     fn every_error_says_what_the_peer_did() {

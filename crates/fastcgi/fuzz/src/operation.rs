@@ -1,8 +1,8 @@
 //! One thing that happens on a connection.
 
 use arbitrary::Arbitrary;
-use pyfcgid::protocol::params::encode_pair;
-use pyfcgid::protocol::{Header, RecordType, RequestId, Role, encoder};
+use fastcgi_codec::params::encode_pair;
+use fastcgi_codec::{Header, RecordType, RequestId, Role, encoder};
 
 /// A record from the peer, or an answer to it. Ids of one byte, so that they meet often; 0 among them.
 #[derive(Clone, Debug, PartialEq, Eq, Arbitrary)]

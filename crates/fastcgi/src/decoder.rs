@@ -131,7 +131,7 @@ const _: () = assert!(LARGE_BUFFER_LEN >= MAX_RECORD_LEN);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::{RecordType, RequestId};
+    use crate::{RecordType, RequestId};
 
     type Owned = (RecordType, u16, Vec<u8>);
 

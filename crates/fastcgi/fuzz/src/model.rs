@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use pyfcgid::protocol::{Error, Event, Pairs};
+use fastcgi_codec::{Error, Event, Pairs};
 
 /// What a record came to.
 #[derive(Debug, PartialEq, Eq)]

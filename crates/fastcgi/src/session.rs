@@ -202,8 +202,8 @@ fn answer_unknown_type(record_type: u8) -> Event<'static> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::ParamsError;
-    use crate::protocol::record::MAX_CONTENT_LEN;
+    use crate::ParamsError;
+    use crate::record::MAX_CONTENT_LEN;
 
     const ID: RequestId = RequestId::new(1);
     const LIMITS: SessionLimits = SessionLimits { max_connections: 64, max_requests: 4096 };

@@ -108,7 +108,7 @@ pub const STDOUT_END_LEN: usize = 2 * HEADER_LEN + BODY_LEN;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::{Decoder, Pairs};
+    use crate::{Decoder, Pairs};
 
     const ID: RequestId = RequestId::new(0x0102);
 

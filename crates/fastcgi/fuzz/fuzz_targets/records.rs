@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use pyfcgid::protocol::{Decoder, Error};
+use fastcgi_codec::{Decoder, Error};
 
 /// Type, id and content.
 type Found = (u8, u16, Vec<u8>);
