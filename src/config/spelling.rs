@@ -1,27 +1,12 @@
 //! Names that were mistyped.
 
-/// The name that was most likely meant: the nearest of `names`, if at most a third of its characters, or one, differ.
-pub fn nearest<'a>(typed: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let (distance, name) = names.into_iter().map(|name| (distance(typed, name), name)).min()?;
-    (distance <= (name.chars().count() / 3).max(1)).then_some(name)
-}
+use strsim::osa_distance;
 
-/// How many characters must be put in, taken out, replaced, or exchanged with the next one.
-fn distance(left: &str, right: &str) -> usize {
-    let (left, right): (Vec<char>, Vec<char>) = (left.chars().collect(), right.chars().collect());
-    let mut before = Vec::new();
-    let mut row: Vec<usize> = (0..=right.len()).collect();
-    for (line, l) in left.iter().enumerate() {
-        let mut next = vec![line + 1];
-        for (column, r) in right.iter().enumerate() {
-            let replaced = row[column] + usize::from(l != r);
-            let is_exchanged = line > 0 && column > 0 && *l == right[column - 1] && left[line - 1] == *r;
-            let exchanged = if is_exchanged { before[column - 1] + 1 } else { usize::MAX };
-            next.push(replaced.min(exchanged).min(row[column + 1] + 1).min(next[column] + 1));
-        }
-        before = std::mem::replace(&mut row, next);
-    }
-    row[right.len()]
+/// The name that was most likely meant: the nearest of `names`, if at most a third of its characters, or one, are put in, taken out, replaced,
+/// or exchanged with the next one.
+pub fn nearest<'a>(typed: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let (distance, name) = names.into_iter().map(|name| (osa_distance(typed, name), name)).min()?;
+    (distance <= (name.chars().count() / 3).max(1)).then_some(name)
 }
 
 #[cfg(test)]

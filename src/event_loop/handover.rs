@@ -354,6 +354,7 @@ impl EventLoop {
                     Missing::Door => return self.lose_passage(),
                 },
             }
+            self.line_up_at_once();
             if self.has_enough() {
                 return;
             }

@@ -267,9 +267,7 @@ impl EventLoop {
         self.events = events;
         self.continue_unfinished();
         self.continue_accepting();
-        if self.saturation.is_noted() {
-            self.line_up();
-        }
+        self.line_up_at_once();
         self.expire();
         self.uploads.give_back(self.now);
         self.hand_over_idle();
@@ -439,9 +437,17 @@ impl EventLoop {
                 Err(error) => self.pause_accepting(&error),
             }
             has_accepted = true;
+            self.line_up_at_once();
             if self.has_enough() {
                 return;
             }
+        }
+    }
+
+    /// The request that runs may end the process: none that waits is to be in its hands for longer than it takes.
+    fn line_up_at_once(&mut self) {
+        if self.saturation.is_noted() {
+            self.line_up();
         }
     }
 

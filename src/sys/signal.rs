@@ -87,6 +87,33 @@ impl Drop for Blocked {
     }
 }
 
+/// Does something while each signal that has a handler does what it does by default, and none comes. So Python, which looks when it
+/// starts, takes no handler of ours for one of the application's.
+pub fn without_handlers<T>(action: impl FnOnce() -> T) -> T {
+    let _blocked = block_all();
+    let handlers: Vec<_> = (1..SIGNALS as i32).filter_map(|signal| Some((signal, handler_of(signal)?))).collect();
+    let set = |signal, to: &libc::sigaction| {
+        // SAFETY: the action is one that the system has given, or the default one.
+        unsafe { libc::sigaction(signal, to, ptr::null_mut()) };
+    };
+    // SAFETY: sigaction is plain data, of which zeroes are the default action.
+    let default: libc::sigaction = unsafe { mem::zeroed() };
+    handlers.iter().for_each(|(signal, _)| set(*signal, &default));
+    let result = action();
+    handlers.iter().for_each(|(signal, handler)| set(*signal, handler));
+    result
+}
+
+/// What happens at this signal, if neither nothing nor the default does.
+fn handler_of(signal: i32) -> Option<libc::sigaction> {
+    // SAFETY: sigaction is plain data, and the call fills it or fails.
+    let action = unsafe {
+        let mut action: libc::sigaction = mem::zeroed();
+        (libc::sigaction(signal, ptr::null(), &raw mut action) == 0).then_some(action)
+    };
+    action.filter(|action| ![libc::SIG_DFL, libc::SIG_IGN].contains(&action.sa_sigaction))
+}
+
 /// These signals do what they do by default.
 ///
 /// # Errors

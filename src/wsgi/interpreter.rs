@@ -33,6 +33,7 @@ mod venv;
 use super::abort::{self, Interruption};
 use super::{Gateway, Settings, files, output, utf8};
 use crate::config::{App, AppLog, AppSource, OnAbort, Origin};
+use crate::sys::signal;
 use crate::workers::Worker;
 use absence::Places;
 use arguments::Arguments;
@@ -101,9 +102,12 @@ impl Interpreter {
             .map(|venv| venv::program(venv).map_err(|reason| StartError::Venv { venv: venv.to_owned(), origin: None, reason }));
         let program = program.transpose()?;
         let program = program.as_deref().unwrap_or(Path::new(BUILD_PYTHON));
-        initialize(program, argument)?;
-        attach(|py| abort::add_module(py).and_then(|()| files::register(py)))
-            .map_err(|error| StartError::Python { version: LINKED_VERSION, reason: format!("no module pyfcgid: {error}") })?;
+        signal::without_handlers(|| {
+            initialize(program, argument)?;
+            // What Python finds now it gives as the handlers that were there, and an application may put these back.
+            attach(|py| py.import("_signal").map(drop)).map_err(|error| no_module("_signal", &error))
+        })?;
+        attach(|py| abort::add_module(py).and_then(|()| files::register(py))).map_err(|error| no_module("pyfcgid", &error))?;
         let places = Places { venv: venv.map(Path::to_owned), ..Places::default() };
         Ok(Self { places: Mutex::new(places) })
     }
@@ -419,6 +423,10 @@ fn initialize(program: &Path, argument: &str) -> Result<(), StartError> {
         ffi::PyEval_SaveThread();
     }
     Ok(())
+}
+
+fn no_module(name: &str, error: &PyErr) -> StartError {
+    StartError::Python { version: LINKED_VERSION, reason: format!("no module {name}: {error}") }
 }
 
 /// Python finds its own modules from where its program is, and says nothing of use when it may not look there.

@@ -116,17 +116,17 @@ fn requests_that_kill_their_child_do_not_keep_good_ones_waiting_for_long() {
         peer.send_request(1, false, &Params::get("/?abort"), b"");
         peer
     };
-    // They wait in the backlog, so that each child meets one as soon as it serves. It may have accepted another beside it, and a good
-    // one, too, before its request has come: that ends with the child, and a web server sends it again.
+    // They wait, so that each child meets one as soon as it serves. What else it has accepted then is on the line, and the next child's. But
+    // what it has just accepted ends with it, when the request has not come yet, or is not on the line: a web server sends it again.
     let mut deadly: Vec<_> = (0..12).map(deadly).collect();
-    let good = (0..3).map(|_| site.ask("/")).find(|answer| answer.ended).expect("one of three is answered");
+    let good = (0..2).map(|_| site.ask("/")).find(|answer| answer.ended).expect("one of two is answered");
     good.expect_status(200);
     let waited = begun.elapsed();
     assert!(waited < limit(Duration::from_secs(8), Duration::from_secs(20)), "{waited:?}");
     assert!(deadly.iter_mut().all(|peer| !peer.answer(1).ended));
     let log = site.log();
-    let deaths = log.matches("starting another").count();
-    assert!(deaths > 2 && !log.contains("while it was starting"), "{log}");
+    let deaths = log.matches("starting another").count() + log.matches("trying again").count();
+    assert!(deaths > 6 && !log.contains("while it was starting"), "{log}");
     site.end();
 }
 

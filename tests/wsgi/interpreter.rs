@@ -200,3 +200,20 @@ fn a_forked_child_that_is_terminated_does_not_stop_the_server() {
     }
     server.expect_running();
 }
+
+/// As they are where Python starts by itself; what pyfcgid needs is its own again when the import is over.
+#[test]
+fn an_import_may_take_handlers_away_and_put_them_back() {
+    let mut server = Pyfcgid::serve(app("puts_handlers_back.py"), &[]);
+    let found = server.connect().request(&Params::get("/"), b"").expect_status(200).text();
+    let expected = "SIGINT default_int_handler\nSIGTERM SIG_DFL\nSIGHUP SIG_DFL\nSIGUSR1 SIG_DFL\nSIGQUIT SIG_DFL\nSIGALRM SIG_DFL\n\
+                    SIGPIPE SIG_IGN\n";
+    assert_eq!(found, expected);
+    let child = server.child_pid();
+    for signal in ["INT", "HUP", "USR1"] {
+        assert!(std::process::Command::new("kill").args(["-s", signal, &child.to_string()]).status().unwrap().success());
+    }
+    assert_eq!(server.connect().request(&Params::get("/"), b"").expect_status(200).text(), expected);
+    assert_eq!(server.child_pid(), child);
+    assert_eq!(server.stop().code(), Some(0));
+}

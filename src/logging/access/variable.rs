@@ -37,27 +37,8 @@ fn param(name: &str) -> Option<Variable> {
 /// The name that is most like this one: that begins with it, or has the same letters.
 pub(super) fn nearest(name: &str) -> &'static str {
     let names = KNOWN.iter().map(|(known, _)| *known).chain(PARAMS.iter().copied());
-    let rank = |known: &&str| (name.is_empty() || !known.starts_with(name), distance(name.as_bytes(), known.as_bytes()));
+    let rank = |known: &&str| (name.is_empty() || !known.starts_with(name), strsim::osa_distance(name, known));
     names.min_by_key(rank).unwrap_or("request")
-}
-
-/// How many letters are to be added, taken away or changed to make one of the other.
-fn distance(one: &[u8], other: &[u8]) -> usize {
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (index, letter) in one.iter().enumerate() {
-        let mut left = index + 1;
-        let mut above_left = index;
-        for (cell, other_letter) in row.iter_mut().skip(1).zip(other) {
-            let changed = above_left + usize::from(letter != other_letter);
-            above_left = *cell;
-            left = changed.min(above_left + 1).min(left + 1);
-            *cell = left;
-        }
-        if let Some(first) = row.first_mut() {
-            *first = index + 1;
-        }
-    }
-    row.last().copied().unwrap_or(0)
 }
 
 const KNOWN: &[(&str, Variable)] = &[
@@ -121,6 +102,5 @@ mod tests {
         for (name, expected) in table {
             assert_eq!(nearest(name), expected, "{name}");
         }
-        assert_eq!((distance(b"", b"abc"), distance(b"kitten", b"sitting"), distance(b"ab", b"ab")), (3, 3, 0));
     }
 }
