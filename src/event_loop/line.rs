@@ -252,6 +252,13 @@ impl EventLoop {
         }
     }
 
+    /// The request that runs may end the process: none that waits is to be in its hands for longer than it takes.
+    pub(super) fn line_up_at_once(&mut self) {
+        if self.saturation.is_noted() {
+            self.line_up();
+        }
+    }
+
     /// Puts the connections on which a request waits into the line, and answers those for which there is no place.
     pub(super) fn line_up(&mut self) {
         while let Some(key) = self.pop_deferred() {

@@ -444,13 +444,6 @@ impl EventLoop {
         }
     }
 
-    /// The request that runs may end the process: none that waits is to be in its hands for longer than it takes.
-    fn line_up_at_once(&mut self) {
-        if self.saturation.is_noted() {
-            self.line_up();
-        }
-    }
-
     /// Said once: at the limit it would otherwise be said for each connection.
     fn reach_limit(&mut self) {
         self.accept = Accept::AtLimit;
