@@ -240,7 +240,7 @@ impl EventLoop {
 
     /// Whether whatever is read now is refused: nobody would answer it.
     pub(super) fn turns_all_away(&self) -> bool {
-        self.duty == Duty::Refuse || self.duty != Duty::Serve && self.stop_at.is_some()
+        self.duty == Duty::Refuse || self.duty != Duty::Serve && self.stop_at.is_some() && !self.retiring
     }
 
     /// Whether it accepts although it has no worker to spare.

@@ -5,6 +5,8 @@ use std::net::TcpListener;
 use std::os::unix::net::UnixListener;
 use std::thread::{self, JoinHandle};
 
+use socket2::{Domain, Socket, Type};
+
 use crate::browser::Browser;
 use crate::kept_peer::KeptPeer;
 use crate::load::{Client, Load};
@@ -27,11 +29,20 @@ fn answer_all(mut stream: impl Read + Write, answers: &[Vec<u8>]) {
     }
 }
 
-/// A web server that answers one connection.
+/// A web server that answers one connection, and refuses others when it has.
 fn web_server(answers: Vec<Vec<u8>>) -> (Browser, JoinHandle<()>) {
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-    let browser = Browser::new(listener.local_addr().unwrap().port());
-    (browser, thread::spawn(move || answer_all(listener.accept().unwrap().0, &answers)))
+    let address = listener.local_addr().unwrap();
+    let server = thread::spawn(move || {
+        answer_all(listener.accept().unwrap().0, &answers);
+        drop(listener);
+        // Nobody else is to be found there, as long as the tests run.
+        let keeps_the_port = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        keeps_the_port.set_reuse_address(true).unwrap();
+        keeps_the_port.bind(&address.into()).unwrap();
+        std::mem::forget(keeps_the_port);
+    });
+    (Browser::new(address.port()), server)
 }
 
 fn http(status: &str, fields: &str, body: &str) -> Vec<u8> {

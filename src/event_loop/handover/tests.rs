@@ -247,6 +247,30 @@ fn the_queue_process_holds_refuses_and_rests() {
     assert!(event_loop.connections.is_empty() && event_loop.entrance.take(&mut event_loop.spare).is_ok());
 }
 
+/// Others serve on, so nobody is refused: neither who waits in its hands, nor who sends a request there meanwhile.
+#[test]
+fn a_queue_process_that_retires_hands_over_whom_it_has() {
+    for duty in [Duty::Hold, Duty::Rest] {
+        let scoreboard = Arc::new(Scoreboard::new().unwrap());
+        let (queue, _worker) = workers::queue_of_pool(MOST, scoreboard.seat(0));
+        let mut event_loop = event_loop(queue, &scoreboard).with_duty(duty);
+        let (waits, mut far) = connect(&mut event_loop);
+        event_loop.read(waits, false);
+        let (comes, mut later) = connect(&mut event_loop);
+        event_loop.retiring = true;
+        event_loop.stop_at = Some(event_loop.now + Duration::from_secs(30));
+        event_loop.read(comes, false);
+        event_loop.hand_over_idle();
+        assert!(event_loop.connections.is_empty(), "{duty:?}");
+        for end in [&mut far, &mut later] {
+            let traveller = event_loop.entrance.take(&mut event_loop.spare).unwrap();
+            assert_eq!(traveller.stream.read(&mut [0; 1000]).unwrap(), request().len(), "it travels unread");
+            end.set_nonblocking(true).unwrap();
+            assert_eq!(end.read(&mut [0]).unwrap_err().kind(), std::io::ErrorKind::WouldBlock, "{duty:?}: it was answered");
+        }
+    }
+}
+
 #[test]
 fn what_is_queued_and_not_taken_for_a_while_is_a_stall() {
     let start = Instant::now();
