@@ -421,9 +421,7 @@ impl Children {
                 if is_trying && self.count(|child| child.generation == generation) == 0 {
                     self.spawn(generation, now);
                 }
-                if generation != self.generation {
-                    self.refill(now);
-                }
+                self.refill(now);
             }
             Phase::Steady | Phase::Rolling => {
                 self.refill(now);
@@ -438,9 +436,20 @@ impl Children {
     }
 
     fn refill(&mut self, now: Instant) {
-        while self.is_short() && self.may_boot() && self.backoff.until().is_none_or(|until| until <= now) {
+        while self.is_to_refill() && self.backoff.until().is_none_or(|until| until <= now) {
             self.spawn(self.generation, now);
         }
+    }
+
+    /// Whether another child is started as soon as that may be. If not, whatever changes that makes a plan.
+    fn is_to_refill(&self) -> bool {
+        let may = match self.phase {
+            Phase::Steady | Phase::Rolling => true,
+            // What is tried is not what serves.
+            Phase::Trying(generation) | Phase::Tried(generation) => generation != self.generation,
+            Phase::Stopping(_) | Phase::Stopped | Phase::Refused => false,
+        };
+        may && self.is_short() && self.may_boot()
     }
 
     /// What an import does once (it makes a database, say) several at a time would do against each other: while none serves, one

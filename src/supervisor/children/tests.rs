@@ -88,6 +88,8 @@ impl Pool {
     fn wait(&mut self, time: Duration) {
         self.now += time;
         self.children.handle_timeout(self.now);
+        // Whoever waits for what is due and stays so waits for nothing, again and again.
+        assert!(self.children.next_deadline().is_none_or(|due| due > self.now), "something is still due");
     }
 
     fn reload(&mut self) {
@@ -138,6 +140,30 @@ fn a_first_child_that_hangs_lets_no_other_import_beside_it() {
     assert_eq!(pool.spawned(), [1]);
     pool.wait(5 * SECOND);
     assert_eq!(pool.actions(), []);
+}
+
+#[test]
+fn while_one_imports_before_the_others_they_are_not_due() {
+    let mut pool = Pool::serving(3, 3);
+    (1..=3).for_each(|id| pool.exit(id));
+    let spawned = pool.actions().into_iter().filter(|action| matches!(action, Action::Spawn(ChildId(4), _)));
+    assert_eq!(spawned.count(), 1);
+    pool.wait(2 * SECOND);
+    pool.wait(5 * SECOND);
+    assert_eq!(pool.spawned(), Vec::<u32>::new());
+    pool.say(4, Said::Ready);
+    pool.wait(2 * SECOND);
+    assert_eq!(pool.spawned(), [5, 6]);
+}
+
+/// A reload tries new code, and what serves has a child less and may start it again; but not after a start that is tried itself.
+#[test]
+fn while_a_start_is_tried_no_other_child_is_due() {
+    let mut pool = Pool::new(policy(2, 2));
+    assert_eq!(pool.spawned(), [1]);
+    pool.wait(2 * SECOND);
+    pool.wait(5 * SECOND);
+    assert_eq!(pool.spawned(), Vec::<u32>::new());
 }
 
 #[test]

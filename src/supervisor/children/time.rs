@@ -41,7 +41,7 @@ impl Children {
     /// When [`Self::handle_timeout`] is to be called at the latest.
     pub fn next_deadline(&self) -> Option<Instant> {
         let of_children = self.children.iter().filter_map(|child| self.deadline(child));
-        let retry = self.backoff.until().filter(|_| self.is_short());
+        let retry = self.backoff.until().filter(|_| self.is_to_refill());
         let answers = self.children.iter().filter_map(Child::answer_due);
         of_children.chain(answers).chain(self.shrinks_at()).chain(retry).min()
     }

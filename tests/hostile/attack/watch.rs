@@ -85,8 +85,7 @@ fn ticks(process: u32) -> u64 {
 }
 
 const MOST_KIB: u64 = 2048;
-/// What is promised of the program as it is installed; one that is not optimised, and tested beside others for seconds, takes more.
-const MOST_SHARE: f64 = if cfg!(debug_assertions) { 0.4 } else { 0.2 };
+const MOST_SHARE: f64 = 0.2;
 /// USER_HZ, which is 100 on every architecture that matters here.
 const TICKS_PER_SECOND: f64 = 100.0;
 const BETWEEN_LOOKS: Duration = Duration::from_millis(20);
