@@ -147,6 +147,14 @@ impl Seat {
         self.words()[0].store(presence as u32, Ordering::SeqCst);
     }
 
+    /// This process has no scoreboard but this: those of other pools, which its parent has, are none of its business.
+    ///
+    /// # Errors
+    /// Those of [`SharedWords::share_no_others`].
+    pub fn have_no_others(&self) -> io::Result<()> {
+        self.scoreboard.memory.share_no_others()
+    }
+
     /// Whether another process has a worker to spare.
     pub fn others_have_time(&self) -> bool {
         self.others().any(|presence| presence == Presence::HasTime)

@@ -7,11 +7,13 @@ use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::Read;
 use std::net::TcpListener;
+use std::num::NonZeroUsize;
 use std::os::fd::{AsFd, AsRawFd, IntoRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
+use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -22,6 +24,7 @@ use pyfcgid::sys::fd;
 use pyfcgid::sys::identity::{self, Identity};
 use pyfcgid::sys::inheritance;
 use pyfcgid::sys::process::{self, ExitReason, Fork, ProcessId};
+use pyfcgid::sys::shared_memory::SharedWords;
 
 fn a_child_has_its_own_number_and_its_end_is_told() {
     let parent = ProcessId::current();
@@ -53,6 +56,22 @@ fn a_name_for_a_child_is_not_kept_by_its_parent() {
     };
     assert_eq!(end_of(child), ExitReason::Code(0));
     assert_eq!(name(), before);
+}
+
+fn memory_that_is_shared_no_more_is_zero_and_its_own() {
+    let count = NonZeroUsize::new(2000).unwrap();
+    let [kept, other] = [c"kept", c"other"].map(|name| SharedWords::new(name, count).unwrap());
+    let word = |shared: &SharedWords, number: usize| shared.words()[number].load(Ordering::Relaxed);
+    other.words()[5].store(7, Ordering::Relaxed);
+    let child = fork(|| {
+        kept.share_no_others().unwrap();
+        kept.words()[5].store(6, Ordering::Relaxed);
+        other.words()[6].store(8, Ordering::Relaxed);
+        let maps = fs::read_to_string("/proc/self/maps").unwrap();
+        u8::from(word(&other, 5) != 0 || maps.contains("memfd:other") || !maps.contains("memfd:kept"))
+    });
+    assert_eq!(end_of(child), ExitReason::Code(0));
+    assert_eq!((word(&kept, 5), word(&other, 5), word(&other, 6)), (6, 7, 0));
 }
 
 fn a_child_keeps_only_what_it_is_told_to() {
@@ -349,6 +368,7 @@ const TESTS: &[(&str, fn())] = tests![
     a_child_has_its_own_number_and_its_end_is_told,
     a_child_that_is_killed_says_by_what,
     a_name_for_a_child_is_not_kept_by_its_parent,
+    memory_that_is_shared_no_more_is_zero_and_its_own,
     a_child_keeps_only_what_it_is_told_to,
     a_user_is_dropped_to_for_good,
     a_user_who_is_already_it_keeps_the_groups_it_was_started_with,

@@ -80,6 +80,7 @@ pub fn settle(inherited: Inherited, config: &Config) -> (Shared, UnixStream, io:
     let Inherited { listeners, passage, line, seat, ends, open_files } = inherited;
     let (shared, link) = (Shared { listeners, passage, line, seat }, UnixStream::from(ends.link));
     let kept = keep_what_is_needed(&shared.numbers(), &link, &ends.log, [&ends.stdout, &ends.stderr]);
+    let kept = kept.and_then(|()| shared.seat.have_no_others());
     let kept = kept.and_then(|()| sys::process::restore_open_files(open_files));
     drop((ends.stdout, ends.stderr));
     let sent = logging::send_to(ends.log, config.log_level);

@@ -1,11 +1,13 @@
 //! Memory that processes share.
 
+use std::collections::BTreeMap;
 use std::ffi::CStr;
 use std::io;
 use std::num::NonZeroUsize;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr::{self, NonNull};
 use std::sync::atomic::AtomicU32;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Words that every process has in common that maps them, zero at first.
 ///
@@ -64,7 +66,27 @@ impl SharedWords {
             return Err(io::Error::last_os_error());
         }
         let first = NonNull::new(place.cast()).ok_or(io::ErrorKind::InvalidData)?;
+        mappings().insert(place as usize, length);
         Ok(Self { first, count, file })
+    }
+
+    /// This process shares these words and no others, of which it has some from its parent: in the place of each of them it has zeros of
+    /// its own from now on.
+    ///
+    /// # Errors
+    /// Those of mmap(2).
+    pub fn share_no_others(&self) -> io::Result<()> {
+        let own = self.first.as_ptr() as usize;
+        for (place, length) in mappings().iter().filter(|(place, _)| **place != own) {
+            let (protection, flags) =
+                (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED);
+            // SAFETY: the place is that of other shared words, which stay readable and writable, and may change at any time anyway.
+            let mapped = unsafe { libc::mmap(*place as *mut libc::c_void, *length, protection, flags, -1, 0) };
+            if mapped == libc::MAP_FAILED {
+                return Err(io::Error::last_os_error());
+            }
+        }
+        Ok(())
     }
 
     /// The words.
@@ -76,6 +98,7 @@ impl SharedWords {
 
 impl Drop for SharedWords {
     fn drop(&mut self) {
+        mappings().remove(&(self.first.as_ptr() as usize));
         // SAFETY: it was mapped with this length, and no reference to it is left.
         unsafe { libc::munmap(self.first.as_ptr().cast(), self.count.get() * size_of::<AtomicU32>()) };
     }
@@ -85,6 +108,12 @@ impl AsRawFd for SharedWords {
     fn as_raw_fd(&self) -> RawFd {
         self.file.as_raw_fd()
     }
+}
+
+/// Where this process has shared words, and how many bytes.
+fn mappings() -> MutexGuard<'static, BTreeMap<usize, usize>> {
+    static MAPPINGS: Mutex<BTreeMap<usize, usize>> = Mutex::new(BTreeMap::new());
+    MAPPINGS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn bytes(count: NonZeroUsize) -> io::Result<usize> {

@@ -1,6 +1,9 @@
 //! Whose rights the children have.
 
+use std::fs;
+
 use crate::site::{Site, expect_refused, is_root, says, site, status_of};
+use crate::support::process::wait_until;
 
 const SHOWS: &str = "\
 import os
@@ -257,4 +260,27 @@ fn a_group_may_use_the_control_socket_and_others_are_told_which_option_helps() {
     let output = status_as_nobody(&site, "1");
     assert!(String::from_utf8_lossy(&output.stderr).contains("may not enter the directory"), "{output:?}");
     site.end();
+}
+
+/// What the processes of a pool tell each other is their own: an application could keep another pool from serving with it.
+#[test]
+fn no_process_of_a_pool_has_what_those_of_another_share() {
+    let pool = |name: &str| format!("[pool.{name}]\napp = \"app.py\"\nlisten = \"unix:{name}.sock\"\n");
+    let launch = site(&[pool("one"), pool("two"), pool("three")].concat());
+    fs::write(launch.directory().join("app.py"), says("x")).unwrap();
+    let mut site = Site::start_unawaited(launch);
+    site.wait_for_children(3);
+    wait_until("the start", || site.log().contains("]: ready\n"));
+    let children = fs::read_to_string(format!("/proc/{0}/task/{0}/children", site.pid())).unwrap();
+    let mut seen = 0;
+    for process in children.split_whitespace() {
+        let maps = fs::read_to_string(format!("/proc/{process}/maps")).unwrap_or_default();
+        if maps.is_empty() {
+            continue;
+        }
+        assert_eq!(maps.matches("pyfcgid-scoreboard").count(), 1, "process {process}:\n{maps}");
+        seen += 1;
+    }
+    assert!(seen >= 6, "three children and three queue processes, not {seen}");
+    assert!(site.stop().success());
 }
