@@ -52,9 +52,10 @@ fn a_hostile_application_reaches_neither_the_supervisor_nor_another_pool() {
     site.begin_attack(&names);
     let crowd = Crowd::gather(site.hostile(), &names);
     let begin = Instant::now();
+    let most = MOST_OF_ATTACK.max(Duration::from_secs(3 * seconds));
     let is_enough = |site: &Site| {
         let time = begin.elapsed();
-        time >= Duration::from_secs(seconds) && (time >= MOST_OF_ATTACK || !lacks(site, &names, seconds))
+        time >= Duration::from_secs(seconds) && (time >= most || !lacks(site, &names, seconds))
     };
     pass_time_until(is_enough, &mut site, &mut logs, &mut verdict);
     let attack = begin..Instant::now();
@@ -153,7 +154,7 @@ fn judge_commitments(site: &Site, names: &[&str], seconds: u64, verdict: &mut Ve
     let counts = commitments(site, names);
     println!("committed by {} processes: {counts:?}", read("processes").len());
     let missing: Vec<_> = counts.iter().filter(|(_, count)| **count == 0).map(|(name, _)| name).collect();
-    let text = format!("too little was committed within {MOST_OF_ATTACK:?}; missing: {missing:?}");
+    let text = format!("too little was committed; missing: {missing:?}");
     verdict.expect(!lacks(site, names, seconds), text);
     let mistakes = read("mistakes");
     verdict.expect(mistakes.is_empty(), format!("attacks with mistakes of their own:\n{mistakes}"));
@@ -192,7 +193,7 @@ const GRACEFUL_TIMEOUT: Duration = Duration::from_secs(3);
 /// Half a second for the end, and some for the machine.
 const SLACK: Duration = Duration::from_millis(700);
 const ENOUGH_FOR_ALL: u64 = 60;
-/// A busy machine starts fewer processes in a second, and these commit the attacks.
+/// Or three times as long as asked for: a busy machine starts fewer processes in a second, and these commit the attacks.
 const MOST_OF_ATTACK: Duration = Duration::from_secs(90);
 
 /// What `tests/apps/attacks.py` knows, and the uploads, which are a peer's.
