@@ -1,41 +1,53 @@
-//! Links the libpython of the Python that was found (PYO3_PYTHON, an active venv, python3), with its directory as an rpath so
-//! that the binary runs as built.
+//! Builds `crates/child`, the Python module that the program has inside, by a cargo of its own: it is another kind of artefact, and
+//! cargo has no stable way to depend on one. It takes no Python to build.
+//!
+//! With `PYFCGID_MODULE` naming a file, that one is taken: for builds by hand, and for those who package both apart.
 
-fn main() {
-    #[cfg(feature = "python")]
-    python::link();
+use std::env;
+use std::error::Error;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    println!("cargo:rerun-if-env-changed=PYFCGID_MODULE");
+    if env::var_os("CARGO_FEATURE_MODULE").is_none() {
+        return Ok(());
+    }
+    let module = match env::var_os("PYFCGID_MODULE") {
+        Some(path) => {
+            println!("cargo:rerun-if-changed={}", Path::new(&path).display());
+            std::path::absolute(path)?
+        }
+        None => build()?,
+    };
+    println!("cargo:rustc-env=PYFCGID_MODULE_FILE={}", module.display());
+    Ok(())
 }
 
-#[cfg(feature = "python")]
-mod python {
-    use std::path::Path;
-
-    pub(crate) fn link() {
-        println!("cargo:rerun-if-env-changed=PYO3_PYTHON");
-        println!("cargo:rerun-if-env-changed=VIRTUAL_ENV");
-        let config = pyo3_build_config::get();
-        let executable = config.executable().unwrap_or("python3");
-        let version = format!("{}.{}", config.version().major, config.version().minor);
-        if !config.shared() || !has_library(config.lib_dir(), config.lib_name()) {
-            println!("cargo::error=Python {version} ({executable}) has no shared library to link: {}", advice(&version));
-            return;
-        }
-        println!("cargo:rustc-env=PYFCGID_PYTHON={executable}");
-        println!("cargo:rustc-env=PYFCGID_PYTHON_VERSION={version}");
-        pyo3_build_config::add_libpython_rpath_link_args();
+fn build() -> Result<PathBuf, Box<dyn Error>> {
+    for source in ["crates", "Cargo.lock", "Cargo.toml"] {
+        println!("cargo:rerun-if-changed={source}");
     }
-
-    fn has_library(directory: Option<&str>, name: Option<&str>) -> bool {
-        match (directory, name) {
-            (Some(directory), Some(name)) => Path::new(directory).join(format!("lib{name}.so")).exists(),
-            _ => true,
-        }
+    let directory = PathBuf::from(variable("OUT_DIR")?).join("module");
+    let (profile, target) = (variable("PROFILE")?, variable("TARGET")?);
+    let mut cargo = Command::new(variable("CARGO")?);
+    cargo.args(["build", "--locked", "--package", "pyfcgid-child", "--lib", "--features", "python"]);
+    cargo.arg("--target").arg(&target).arg("--target-dir").arg(&directory);
+    cargo.arg("--profile").arg(if profile == "release" { "release" } else { "dev" });
+    // The tools that look at our code, such as clippy, have nothing to do with this build, and any Python will do.
+    for name in ["RUSTC_WRAPPER", "RUSTC_WORKSPACE_WRAPPER", "CARGO_BUILD_TARGET", "CARGO_TARGET_DIR"] {
+        cargo.env_remove(name);
     }
-
-    fn advice(version: &str) -> String {
-        format!(
-            "on Debian and Ubuntu install libpython{version}-dev; with pyenv build it with \
-             PYTHON_CONFIGURE_OPTS=--enable-shared; or name another Python in PYO3_PYTHON"
-        )
+    cargo.env("PYO3_NO_PYTHON", "1").env_remove("PYO3_PYTHON");
+    let status = cargo.status()?;
+    if !status.success() {
+        return Err(format!("the Python module cannot be built: {cargo:?}: {status}").into());
     }
+    let directory_of_profile = if profile == OsString::from("release") { "release" } else { "debug" };
+    Ok(directory.join(target).join(directory_of_profile).join("lib_pyfcgid.so"))
+}
+
+fn variable(name: &str) -> Result<OsString, String> {
+    env::var_os(name).ok_or_else(|| format!("cargo has not set {name}"))
 }

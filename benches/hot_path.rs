@@ -11,9 +11,9 @@ mod walk;
 
 use std::hint::black_box;
 
+use connections::exchange::Params;
 use criterion::{BatchSize, Criterion};
 use fastcgi_codec::{Decoder, RecordType, RequestId};
-use pyfcgid::exchange::Params;
 
 use walk::Walk;
 

@@ -27,6 +27,8 @@ pub enum Command {
     Request(client::Options),
     /// Tell a running pyfcgid something.
     Control(Control),
+    /// Write the Python module to stdout.
+    Module,
 }
 
 /// Nothing to do but to say something and exit: help, the version, or what is wrong.
@@ -51,6 +53,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>, environment: Environment<
         Some(("serve", matches)) => load(matches, environment).map(Command::Serve),
         Some(("check", matches)) => load(matches, environment).map(Command::Check),
         Some(("request", matches)) => request::parse(matches).map(Command::Request),
+        Some(("module", _)) => Ok(Command::Module),
         Some((name, matches)) => control::parse(name, matches, environment).map(Command::Control),
         None => Err(Exit::usage(&format!("say what to do: {COMMAND_LIST}\n\n{}", parser().render_help()))),
     }
@@ -135,6 +138,9 @@ fn parser() -> Parser {
         )
         .subcommands(control::parsers())
         .subcommand(request::parser())
+        .subcommand(
+            Parser::new("module").about("Write the Python module to stdout, for a root directory (chroot) without /proc"),
+        )
 }
 
 fn file_arg() -> Arg {
@@ -219,8 +225,8 @@ fn flag_items(setting: &'static Setting, value: &OsString) -> Result<Vec<Item>, 
     }
 }
 
-const COMMANDS: [&str; 6] = ["serve", "check", "reload", "stop", "status", "request"];
-const COMMAND_LIST: &str = "serve, check, reload, stop, status and request";
+const COMMANDS: [&str; 7] = ["serve", "check", "reload", "stop", "status", "request", "module"];
+const COMMAND_LIST: &str = "serve, check, reload, stop, status, request and module";
 const APP: &str = "app";
 /// The options that have a letter.
 const SHORT: [(&str, char); 2] = [("listen", 'l'), ("daemonize", 'D')];

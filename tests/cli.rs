@@ -1,6 +1,6 @@
 //! The command line of the real binary: what it prints where, and its exit codes.
 
-#![cfg(feature = "python")]
+#![cfg(feature = "module")]
 #![allow(clippy::unwrap_used, reason = "tests may panic")]
 
 use std::fs::{self, File};

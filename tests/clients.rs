@@ -4,7 +4,7 @@
 //! A program that is missing fails the tests, with the name of its Debian package. `docs/clients.md` names these tests as the
 //! proof of what it says.
 
-#![cfg(feature = "python")]
+#![cfg(feature = "module")]
 #![allow(clippy::unwrap_used, reason = "tests may panic")]
 
 #[path = "web_servers/apache.rs"]

@@ -3,7 +3,7 @@
 //!
 //! A program that is missing fails the tests, with the name of its Debian package.
 
-#![cfg(feature = "python")]
+#![cfg(feature = "module")]
 #![allow(clippy::unwrap_used, reason = "tests may panic")]
 
 #[path = "daemon/detached.rs"]

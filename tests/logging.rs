@@ -16,9 +16,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use log::Level;
-use pyfcgid::logging::{self, Allowance, Message, Reader, Settings, Target};
 use roles::{Role, Running};
 use rsyslog::Rsyslog;
+use shared::logging::{self, Allowance, Message, Reader, Settings, Target};
 
 /// For what has to happen soon.
 const DEADLINE: Duration = Duration::from_secs(30);

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
 
-use pyfcgid::listener::{Access, BindError, Listener, Patience};
+use shared::listener::{Access, BindError, Listener, Patience};
 use tempfile::TempDir;
 
 /// A directory of another user, if this test may give one away.

@@ -20,11 +20,11 @@ use std::time::{Duration, Instant};
 use pyfcgid::daemon::{self, PidFile, PidFileError, Side};
 use pyfcgid::service;
 use pyfcgid::service::activation::{self, Inherited};
-use pyfcgid::sys::fd;
-use pyfcgid::sys::identity::{self, Identity};
-use pyfcgid::sys::inheritance;
-use pyfcgid::sys::process::{self, ExitReason, Fork, ProcessId};
-use pyfcgid::sys::shared_memory::SharedWords;
+use shared::sys::fd;
+use shared::sys::identity::{self, Identity};
+use shared::sys::inheritance;
+use shared::sys::process::{self, ExitReason, Fork, ProcessId};
+use shared::sys::shared_memory::SharedWords;
 
 fn a_child_has_its_own_number_and_its_end_is_told() {
     let parent = ProcessId::current();

@@ -10,11 +10,11 @@ use proptest::prelude::{Just, ProptestConfig, Strategy, any};
 use proptest::test_runner::FileFailurePersistence;
 use proptest::{prop_assert, prop_assert_eq, prop_oneof, proptest};
 
+use connections::exchange::Head;
+use connections::exchange::head::BodyRule;
 use fastcgi_codec::params::encode_pair;
 use fastcgi_codec::{Decoder, Error, Event, Pairs, ParamsError, Record, RecordType, RequestId, Session, SessionLimits};
 use fastcgi_codec::{Role, encoder};
-use pyfcgid::exchange::Head;
-use pyfcgid::exchange::head::BodyRule;
 use support::record::{kind, length, padded_record, pair, request};
 
 /// Type, id and content.

@@ -1,6 +1,6 @@
 //! The supervisor with its children, as the real binary: what it survives, what it replaces, and what it says.
 
-#![cfg(feature = "python")]
+#![cfg(feature = "module")]
 #![allow(clippy::unwrap_used, reason = "tests may panic")]
 
 #[path = "supervisor/allowed.rs"]

@@ -1,7 +1,7 @@
 //! Requests for which no worker has time: how many wait, in which order they are served, who is told 503 and how soon, and that none is
 //! lost whatever happens to the processes meanwhile. With the real binary, and behind real web servers.
 
-#![cfg(feature = "python")]
+#![cfg(feature = "module")]
 #![allow(clippy::unwrap_used, reason = "tests may panic")]
 
 #[path = "web_servers/apache.rs"]

@@ -20,7 +20,7 @@ mod stream;
 
 use std::process::ExitCode;
 
-use pyfcgid::sys;
+use shared::sys;
 
 use options::{Options, Reuse};
 use process::Memory;

@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
-use pyfcgid::sys;
+use shared::sys;
 
 /// CPU time of a process and its descendants so far, threads that have ended included, processes that have ended not.
 pub fn cpu_time(pid: u32) -> Duration {

@@ -5,9 +5,9 @@ use std::hint::black_box;
 use std::io::IoSlice;
 use std::sync::Arc;
 
+use connections::exchange::assembler::Assembled;
+use connections::exchange::{Assembler, Ending, Gone, Head, Limits, NothingHeld, Outcome, Reply, Roles, Room, Sink};
 use fastcgi_codec::{Decoder, RequestId, Session, SessionLimits};
-use pyfcgid::exchange::assembler::Assembled;
-use pyfcgid::exchange::{Assembler, Ending, Gone, Head, Limits, NothingHeld, Outcome, Reply, Roles, Room, Sink};
 
 use crate::options::Options;
 use crate::request;

@@ -4,10 +4,10 @@ use std::ffi::OsString;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use super::nearest;
 use super::setting::variable;
-use super::spelling::nearest;
 use super::{Config, INCLUDE, ListenAddress, LogTarget, Pool, SETTINGS, Scope};
-use crate::sys::file::{Last, Place};
+use shared::sys::file::{Last, Place};
 
 /// What to say to an option, typed without dashes, that other servers have under another name; `None` where it is unknown, or not
 /// among those that there are in that place.

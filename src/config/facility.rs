@@ -1,7 +1,7 @@
 use std::fmt;
 
 use super::ValueError;
-use super::spelling::nearest;
+use super::nearest;
 
 /// What kind of program syslog messages come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

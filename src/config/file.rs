@@ -8,7 +8,7 @@ use std::path::Path;
 
 use super::Error;
 use super::layer::{Layer, Origin};
-use crate::sys::file::read_regular;
+use shared::sys::file::read_regular;
 use source::{Parsed, Source};
 
 pub(super) use text::{quote_key, write_line};

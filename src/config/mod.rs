@@ -10,19 +10,16 @@
 //! `python-path` start from that directory, since they are what Python sees. In a [`Config`] every path is absolute.
 
 mod advice;
-mod app;
 mod error;
 mod facility;
 mod file;
-mod keywords;
+mod interpreter;
 mod layer;
 mod listen_address;
 mod log_target;
-mod mount;
 mod pool;
 mod processes;
 mod setting;
-mod spelling;
 mod table;
 pub mod value;
 
@@ -30,25 +27,23 @@ use std::fmt;
 use std::path::{Component, Path, PathBuf};
 
 use log::LevelFilter;
+use shared::sys::directory;
 
 use file::{File, Table};
 use layer::{Layers, Origins, default_layer, environment_layer};
 
 pub use advice::foreign_option;
-pub use app::{App, AppSource};
 pub use error::{EX_CONFIG, EX_USAGE, Error};
 pub use facility::Facility;
-pub use keywords::{AppLog, ErrorsTo, OnAbort, RemoteUser, Role};
+pub use interpreter::Interpreter;
 pub use layer::{Environment, Item, Layer, Origin, split_text};
 pub use listen_address::ListenAddress;
 pub use log_target::LogTarget;
-pub use mount::Mount;
 pub use pool::Pool;
 pub use processes::Processes;
 pub use setting::{Fallback, Field, Group, Kind, Scope, Setting, Text};
-pub use spelling::nearest;
+pub use shared::settings::{App, AppLog, AppSource, ErrorsTo, Mount, OnAbort, RemoteUser, Role, ValueError, nearest};
 pub use table::SETTINGS;
-pub use value::ValueError;
 
 /// The settings of the whole process, valid and complete.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,7 +93,9 @@ impl Config {
         let alone = [Table::default()];
         let tables = if in_file.pools.is_empty() { &alone[..] } else { &in_file.pools };
         for table in tables {
-            config.add(load_pool(table, layers(&table.settings), file)?)?;
+            let mut pool = load_pool(table, layers(&table.settings), file)?;
+            pool.interpreter = Interpreter::of(&pool, environment);
+            config.add(pool)?;
         }
         if config.pools.len() > 1 && config.origin("access-log-format") == Origin::Default {
             config.access_log_format.push_str(" $pool");
@@ -291,8 +288,12 @@ fn refuse_for_several(layers: [&Layer; 2], pools: &[Table]) -> Result<(), Error>
 }
 
 fn absolute(base: &Path, path: &Path) -> Result<PathBuf, ValueError> {
-    let path = std::path::absolute(base.join(path));
-    path.map(|path| without_dots(&path)).map_err(|error| ValueError::new(format!("has no absolute path: {error}")))
+    let path = base.join(path);
+    if path.is_absolute() {
+        return Ok(without_dots(&path));
+    }
+    let start = directory::of_start().ok_or_else(|| ValueError::new("has no absolute path: the current directory has gone"))?;
+    Ok(without_dots(&start.join(path)))
 }
 
 /// Takes `x/..` out where it means nothing: where `x` is a directory, and not a link to one elsewhere.

@@ -7,10 +7,11 @@ use log::Level;
 use super::layer::{Item, Layers, Origins};
 use super::setting::{Field, Text};
 use super::{
-    App, AppLog, Config, Error, ErrorsTo, ListenAddress, LogTarget, Mount, OnAbort, Origin, Processes, RemoteUser, Role,
-    SETTINGS, Setting, ValueError, file,
+    App, AppLog, Config, Error, ErrorsTo, Interpreter, ListenAddress, LogTarget, Mount, OnAbort, Origin, Processes, RemoteUser,
+    Role, SETTINGS, Setting, ValueError, file,
 };
-use crate::network::Network;
+use shared::network::Network;
+use shared::settings;
 
 /// The settings of one pool, valid and complete.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,12 +56,20 @@ pub struct Pool {
     pub max_connections: usize,
     /// Who may connect over TCP; `None` is everybody.
     pub allowed_clients: Option<Vec<Network>>,
+    /// The Python program that is named.
+    pub python: Option<PathBuf>,
     /// The virtual environment's directory.
     pub venv: Option<PathBuf>,
+    /// The Python that it runs in, by what is named and what is there; `None` if there is none.
+    pub interpreter: Option<Interpreter>,
     /// Directories before all others on `sys.path`.
     pub python_path: Vec<PathBuf>,
     /// The directory the application runs in; `None` leaves it where it is.
     pub chdir: Option<PathBuf>,
+    /// Whether the application gets no environment variables but those that a login has, and those that are named.
+    pub clear_env: bool,
+    /// The names of variables that it gets nevertheless; one that ends in `*` is the beginning of names.
+    pub pass_env: Vec<String>,
     /// Environment variables for the application. Invariant: no name twice, none empty.
     pub env: Vec<(String, String)>,
     /// Bytes of FCGI_PARAMS of one request.
@@ -137,6 +146,45 @@ impl Pool {
     /// Where the value of the option `key` was typed.
     pub fn origin(&self, key: &str) -> Origin {
         self.origins.get(key).cloned().unwrap_or(Origin::Default)
+    }
+
+    /// What its processes are told.
+    pub fn of_processes(&self, config: &Config) -> settings::Pool {
+        let is_tcp = |address: &&ListenAddress| matches!(address, ListenAddress::Tcp { .. });
+        settings::Pool {
+            name: self.name.clone(),
+            app: self.app.clone(),
+            addresses: self.listen.iter().filter(|address| !is_tcp(address)).map(ToString::to_string).collect(),
+            processes: self.processes.max,
+            threads: self.threads,
+            mount: self.mount.clone(),
+            remote_user: self.remote_user,
+            errors: self.errors,
+            app_log: self.app_log,
+            stdout_level: self.stdout_level,
+            stderr_level: self.stderr_level,
+            abort: self.abort,
+            roles: self.roles.clone(),
+            sendfile_header: self.sendfile_header.clone(),
+            max_connections: self.max_connections,
+            allowed_clients: self.allowed_clients.clone(),
+            python_path: self.python_path.clone(),
+            searches_beside_file: self.chdir.is_none() && self.python_path.is_empty(),
+            max_params_size: self.max_params_size,
+            max_params: self.max_params,
+            max_body_size: self.max_body_size,
+            body_memory: self.body_memory,
+            uploads_memory: self.uploads_memory,
+            ping_path: self.ping_path.clone(),
+            max_queue: self.max_queue,
+            max_requests: self.max_requests,
+            max_requests_jitter: self.max_requests_jitter,
+            startup_timeout: self.startup_timeout,
+            idle_timeout: self.idle_timeout,
+            socket_timeout: self.socket_timeout,
+            graceful_timeout: self.graceful_timeout,
+            access_log_format: self.access_log_in(config).map(|_| config.access_log_format.clone()),
+        }
     }
 
     /// Of this application, with these values. `name` is that of its table.
@@ -243,9 +291,13 @@ impl Pool {
             socket_group: None,
             max_connections: 0,
             allowed_clients: None,
+            python: None,
             venv: None,
+            interpreter: None,
             python_path: Vec::new(),
             chdir: None,
+            clear_env: true,
+            pass_env: Vec::new(),
             env: Vec::new(),
             max_params_size: 0,
             max_params: 0,

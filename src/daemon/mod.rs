@@ -15,7 +15,7 @@ use std::os::unix::net::UnixStream;
 use daemonize::{Daemonize, Outcome};
 use thiserror::Error;
 
-use crate::sys::process::{self, EX_OSERR};
+use shared::sys::process::{self, EX_OSERR};
 
 /// Which of the two processes this is, after [`daemonize()`].
 #[derive(Debug)]

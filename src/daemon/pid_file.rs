@@ -13,9 +13,9 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use crate::sys::file::{self, Last, Place};
-use crate::sys::lock::{self, Writer};
-use crate::sys::process::ProcessId;
+use shared::sys::file::{self, Last, Place};
+use shared::sys::lock::{self, Writer};
+use shared::sys::process::ProcessId;
 
 /// Why there is no pid file. Each is the administrator's to mend.
 #[derive(Debug, Error)]

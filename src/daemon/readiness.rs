@@ -7,8 +7,8 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
-use crate::sys::process::EX_OSERR;
-use crate::sys::terminal;
+use shared::sys::process::EX_OSERR;
+use shared::sys::terminal;
 
 /// The daemon's end. It is close-on-exec, but a child that the daemon forks has to close it, or the launcher would wait for the
 /// child, too.

@@ -1,11 +1,7 @@
-//! The access log of a child: a line for each answer.
+//! Whether the form of the access log is one.
 
-use std::sync::Arc;
-
-use crate::config::{self, Config, Pool, ValueError};
-use crate::exchange::{Answered, Journal};
-use crate::logging::access::{Entry, Format, FormatError};
-use crate::logging::{self, Timestamp};
+use crate::config::{self, Config, ValueError};
+use shared::logging::access::{Format, FormatError};
 
 /// Whether there is every variable that the format names.
 pub fn validate(config: &Config) -> Result<(), config::Error> {
@@ -17,12 +13,6 @@ pub fn validate(config: &Config) -> Result<(), config::Error> {
     })
 }
 
-/// What is to be told of the answers of a process of this pool, if it has an access log.
-pub fn journal(pool: &Pool, config: &Config) -> Option<Arc<dyn Journal>> {
-    pool.access_log_in(config)?;
-    Some(Arc::new(AccessLog { format: format(config) }))
-}
-
 /// The form of its lines.
 pub fn format(config: &Config) -> Format {
     format_of(config).unwrap_or_default() // It was validated before anything was started.
@@ -30,28 +20,6 @@ pub fn format(config: &Config) -> Format {
 
 fn format_of(config: &Config) -> Result<Format, FormatError> {
     Format::parse(&config.access_log_format)
-}
-
-#[derive(Debug)]
-struct AccessLog {
-    format: Format,
-}
-
-impl Journal for AccessLog {
-    fn note(&self, answered: &Answered<'_>) {
-        let param = |name: &[u8]| answered.params.get(name);
-        logging::access(&self.format.values(&Entry {
-            param: &param,
-            time: Timestamp::now(),
-            request_id: answered.request_id,
-            status: answered.status,
-            body_bytes_sent: answered.body_sent,
-            request_length: answered.request_length,
-            request_time: answered.time,
-            queue_time: answered.queue_time,
-            status_detail: answered.detail,
-        }));
-    }
 }
 
 const FORMAT: &str = "access-log-format";

@@ -1,23 +1,23 @@
 //! `pyfcgid check`: everything that a start would do, but listening.
 
-use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
-use std::os::unix::process::parent_id;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::error::Error;
-use super::import_limit::ImportLimit;
-use super::{access_log, loading, log_settings, privileges, warnings};
+use super::module::Module;
+use super::{access_log, launch, log_settings, privileges, python, warnings};
 use crate::config::{self, Config, ListenAddress};
 use crate::daemon::PidFile;
-use crate::listener::Listener;
-use crate::logging::{self, Lines};
-use crate::sys::poll::{self, Interest};
-use crate::sys::process::{self, ExitReason, Fork, ProcessId};
-use crate::sys::{self, signal, terminal};
+use crate::supervisor::LastWords;
+use shared::listener::Listener;
+use shared::logging::{self, Lines};
+use shared::settings::LOADED;
+use shared::sys::poll::{self, Interest};
+use shared::sys::process::{self, ExitReason, Fork, ProcessId};
+use shared::sys::{self, signal, terminal};
 
 /// Imports the application of each pool, and prints the settings in effect. Returns the exit code: that of what is wrong first.
 pub fn run(config: &Config) -> u8 {
@@ -31,11 +31,15 @@ pub fn run(config: &Config) -> u8 {
     }
     signal::reset();
     let checked = sys::fd::keep_from_subprocesses().map_err(Error::from);
-    let checked = checked.and_then(|()| Ok(access_log::validate(config)?)).and_then(|()| privileges::validate(config));
+    let checked = checked
+        .and_then(|()| Ok(access_log::validate(config)?))
+        .and_then(|()| privileges::validate(config))
+        .and_then(|()| python::validate(config));
     // All of them, so that one run shows all that is wrong.
     let checked = checked.and_then(|()| {
-        let places = check_places(config);
-        let pools = config.pools.iter().map(check_pool).collect::<Result<Vec<u8>, _>>()?;
+        let (places, module) = (check_places(config), Module::open()?);
+        let check_pool = |pool| check_pool(pool, config, &module).unwrap_or_else(|error| report(&error));
+        let pools: Vec<u8> = config.pools.iter().map(check_pool).collect();
         Ok(places.into_iter().chain(pools).find(|code| *code != 0).unwrap_or(0))
     });
     let code = checked.unwrap_or_else(|error| report(&error));
@@ -84,70 +88,53 @@ fn place(path: &Path, checked: Result<(), impl Into<Error>>) -> Option<u8> {
 }
 
 /// There is one interpreter in a process, so each application is imported in one of its own.
-fn check_pool(pool: &config::Pool) -> Result<u8, Error> {
+fn check_pool(pool: &config::Pool, config: &Config, module: &Module) -> Result<u8, Error> {
     let (verdict, teller) = UnixStream::pair()?;
-    let parent = std::process::id();
     let (mut output, output_end) = Lines::pipe()?;
+    let blocked = signal::block_all();
     match process::fork()? {
         Fork::Child => {
-            let code = import(pool, parent, &teller, &output_end).map_or_else(|error| report(&error), |()| 0);
-            conclude(&teller, code)
+            let error = launch::check(pool, config, &output_end, &teller, module.as_raw_fd());
+            drop((&teller).write_all(&[LOADED, report(&error)]));
+            process::exit_now(error.exit_code())
         }
         Fork::Parent(id) => {
-            drop(output_end);
-            let reason = relay(&mut output, id)?;
+            drop((blocked, output_end, teller));
+            let (reason, last) = relay(&mut output, id)?;
             // A process that the application has left behind may still have the other end.
             verdict.set_nonblocking(true)?;
-            let mut code = [0];
-            if matches!((&verdict).read(&mut code), Ok(1)) {
-                return Ok(code[0]);
+            let mut said = [0; 2];
+            match (&verdict).read(&mut said) {
+                Ok(2) => return Ok(said[1]),
+                Ok(1) => say(&format!("pyfcgid: the import of {} ended the process: {reason}", pool.app)),
+                _ => {
+                    let python = python::of(pool)?.to_string();
+                    return Err(Error::Python { pool: pool.name.clone(), python, fault: last.fault(reason) });
+                }
             }
-            say(&format!("pyfcgid: the import of {} ended the process: {reason}", pool.app));
             Ok(process::EX_SOFTWARE)
         }
     }
 }
 
 /// Prints what the process does, until it ends. What it has left behind may keep the pipe open for ever.
-fn relay(output: &mut Lines, id: ProcessId) -> io::Result<ExitReason> {
+fn relay(output: &mut Lines, id: ProcessId) -> io::Result<(ExitReason, LastWords)> {
+    let mut last = LastWords::default();
+    let pass_on = |output: &mut Lines, last: &mut LastWords| {
+        for line in std::iter::from_fn(|| output.read()).take(MOST_LINES) {
+            say(&line);
+            last.add(line);
+        }
+    };
     while !output.is_at_end() {
         poll::wait(&[(output.as_raw_fd(), Interest::Readable)], Some(PAUSE))?;
         let ended = process::reap(id);
-        std::iter::from_fn(|| output.read()).take(MOST_LINES).for_each(|line| say(&line));
+        pass_on(output, &mut last);
         if let Some(reason) = ended {
-            return Ok(reason);
+            return Ok((reason, last));
         }
     }
-    Ok(process::wait(id))
-}
-
-/// Its exit code alone would say nothing: an application may end the process with any.
-fn conclude(mut teller: &UnixStream, code: u8) -> ! {
-    drop(teller.write_all(&[code]));
-    process::exit_now(code)
-}
-
-/// Leaves the application's threads and exit handlers alone: they may take for ever, and nothing has been served.
-fn import(pool: &config::Pool, parent: u32, teller: &UnixStream, output: &OwnedFd) -> Result<(), Error> {
-    // As in a start: the application must not reach the terminal, where root may be typing.
-    process::new_session()?;
-    sys::fd::replace_standard(File::open("/dev/null")?.as_fd(), 0)?;
-    // What the application prints is none of the settings, and may be anything.
-    sys::fd::replace_standard(output.as_fd(), 1)?;
-    sys::fd::replace_standard(output.as_fd(), 2)?;
-    privileges::confine(pool)?;
-    // Ctrl-C reaches the parent alone.
-    process::signal_at_end_of_parent(signal::KILL)?;
-    if parent_id() != parent {
-        process::exit_now(process::EX_OSERR);
-    }
-    loading::enter(pool)?;
-    let verdict = teller.try_clone()?;
-    let limit = ImportLimit::start(pool, move |error| conclude(&verdict, report(&error.into())))?;
-    let interpreter = loading::start(pool)?;
-    limit.load(&interpreter, pool)?;
-    interpreter.flush_output();
-    Ok(())
+    Ok((process::wait(id), last))
 }
 
 /// How soon the end of the process is noticed.

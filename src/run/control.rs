@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use crate::daemon::PidFile;
 use crate::supervisor::Wish;
-use crate::sys::peer;
-use crate::sys::poll::{self, Interest};
-use crate::sys::process::{EX_OSERR, ProcessId};
-use crate::sys::terminal;
+use shared::sys::peer;
+use shared::sys::poll::{self, Interest};
+use shared::sys::process::{EX_OSERR, ProcessId};
+use shared::sys::terminal;
 
 /// Returns the exit code: the one that is sent, 71 if the supervisor can't be reached or goes away, but 0 for a stop of what does not
 /// run, and 3 for the status of it, as init scripts have it.

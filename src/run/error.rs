@@ -1,15 +1,16 @@
 use std::io;
 
+use super::launch::MODULE_IN_CHROOT;
+
 use thiserror::Error;
 
 use crate::config::{self, EX_CONFIG};
 use crate::daemon::{DaemonizeError, PidFileError};
-use crate::listener::BindError;
-use crate::logging;
 use crate::service::activation;
-use crate::sys::identity;
-use crate::sys::process::{EX_OSERR, EX_SOFTWARE};
-use crate::wsgi::interpreter::{LoadError, StartError};
+use shared::listener::BindError;
+use shared::logging;
+use shared::sys::identity;
+use shared::sys::process::EX_OSERR;
 
 /// Why pyfcgid, or a child of it, does not start.
 #[derive(Debug, Error)]
@@ -18,10 +19,14 @@ pub enum Error {
     Config(#[from] config::Error),
     #[error(transparent)]
     Bind(#[from] BindError),
-    #[error(transparent)]
-    Start(#[from] StartError),
-    #[error(transparent)]
-    Load(#[from] LoadError),
+    #[error("pool {pool}: no Python is found: install python3, or name one with python = \"/usr/bin/python3\" (--python)")]
+    NoPython { pool: String },
+    #[error("pool {pool}: the Python {python} {fault}")]
+    Python { pool: String, python: String, fault: String },
+    #[error(
+        "pool {pool}: the root directory {root} has no /proc, and no pyfcgid module: write it there with \"pyfcgid module > {root}{MODULE_IN_CHROOT}\""
+    )]
+    NoModule { pool: String, root: String },
     #[error(transparent)]
     Log(#[from] logging::Error),
     #[error(transparent)]
@@ -40,8 +45,6 @@ pub enum Error {
     Chdir { pool: String, path: String, source: io::Error },
     #[error("the system refuses what every server needs")]
     System(#[from] io::Error),
-    #[error("a worker could not be started: {0}")]
-    Worker(String),
 }
 
 impl Error {
@@ -49,9 +52,10 @@ impl Error {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Config(error) => error.exit_code(),
-            Self::Load(_) | Self::Worker(_) => EX_SOFTWARE,
             Self::Bind(_) | Self::System(_) | Self::Daemon(_) | Self::PidFile(_) | Self::Activation(_) => EX_OSERR,
-            Self::Start(_)
+            Self::NoPython { .. }
+            | Self::Python { .. }
+            | Self::NoModule { .. }
             | Self::Chdir { .. }
             | Self::Log(_)
             | Self::Identity(_)
@@ -60,13 +64,8 @@ impl Error {
         }
     }
 
-    /// The traceback, if there is one, and the message with its causes.
+    /// The message with its causes.
     pub fn text(&self) -> String {
-        let mut text = match self {
-            Self::Load(LoadError { traceback: Some(traceback), .. }) => traceback.clone(),
-            _ => String::new(),
-        };
-        text.push_str(&format!("pyfcgid: {}", logging::with_causes(self)));
-        text
+        format!("pyfcgid: {}", logging::with_causes(self))
     }
 }

@@ -6,8 +6,8 @@ use std::path::Path;
 use super::error::Error;
 use super::settings::DESCRIPTORS_BESIDE_CONNECTIONS;
 use crate::config::{self, AppSource};
-use crate::exchange::Body;
-use crate::sys;
+use connections::exchange::Body;
+use shared::sys;
 use crate::wsgi::interpreter::Interpreter;
 
 /// Gives the process the environment and the directory of the pool. There must be no second thread.

@@ -2,7 +2,7 @@
 
 use super::access_log;
 use crate::config::{Config, LogTarget, Pool};
-use crate::logging::{Settings, Target, Targets};
+use shared::logging::{Settings, Target, Targets};
 
 /// The settings of the log.
 pub fn of(config: &Config) -> Settings {

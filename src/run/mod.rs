@@ -8,31 +8,34 @@ use crate::cli::{self, Action, Command, Control, Form};
 use crate::client;
 use crate::config::Config;
 use crate::supervisor::{Scope, Wish};
-use crate::sys::identity::Identity;
-use crate::sys::{signal, terminal};
+use shared::sys::identity::Identity;
+use shared::sys::process::EX_OSERR;
+use shared::sys::{signal, terminal};
 
 mod access_log;
 mod check;
-mod child;
 mod control;
+mod environment;
 mod error;
-mod import_limit;
-mod loading;
+mod launch;
 mod log_settings;
+mod module;
 mod privileges;
+mod python;
 mod queue;
 mod serve;
-mod settings;
 
 /// Does what the command line says, and returns the process's exit code (sysexits.h).
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     signal::fail_instead();
+    serve::remember_start();
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     let code = match parse(&arguments) {
         Ok(Command::Serve(config)) => serve::run(arguments, config),
         Ok(Command::Check(config)) => check::run(&config),
         Ok(Command::Request(options)) => client::run(&options, &mut io::stdout().lock(), &mut io::stderr().lock()),
         Ok(Command::Control(control)) => speak(&control),
+        Ok(Command::Module) => write_module(),
         Err(exit) => print(&exit),
     };
     ExitCode::from(code)
@@ -48,6 +51,19 @@ fn print(exit: &cli::Exit) -> u8 {
     let result = if exit.to_stdout { write!(io::stdout(), "{text}") } else { write!(io::stderr(), "{text}") };
     drop(result);
     exit.code
+}
+
+/// Writes the Python module to stdout.
+fn write_module() -> u8 {
+    let mut output = io::stdout().lock();
+    let written = module::bytes().and_then(|bytes| output.write_all(bytes)).and_then(|()| output.flush());
+    written.map_or_else(
+        |error| {
+            drop(writeln!(io::stderr(), "pyfcgid: the module cannot be written: {error}"));
+            EX_OSERR
+        },
+        |()| 0,
+    )
 }
 
 fn speak(control: &Control) -> u8 {

@@ -1,12 +1,9 @@
 //! Whose rights a pool's children have.
 
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
-
 use super::error::Error;
 use crate::config::{self, Config};
-use crate::sys::identity::{self, Entry, Identity};
-use crate::sys::process;
+use shared::sys::identity::{self, Identity};
+use shared::sys::process;
 
 /// Whether every user and group exists.
 pub fn validate(config: &Config) -> Result<(), Error> {
@@ -27,7 +24,9 @@ pub fn control_group(config: &Config) -> Result<Option<u32>, Error> {
 }
 
 /// Gives up what the pool's children must not have. There is no way back. There must be no second thread.
-pub fn confine(pool: &config::Pool) -> Result<(), Error> {
+///
+/// Returns who the process is from then on.
+pub fn confine(pool: &config::Pool) -> Result<Identity, Error> {
     // Names are looked up before the root changes, since the files with them are outside.
     let of_pool = |source| Error::Account { whose: format!("pool {}", pool.name), source };
     let identity = identity_of(pool).map_err(of_pool)?;
@@ -40,20 +39,10 @@ pub fn confine(pool: &config::Pool) -> Result<(), Error> {
     if !identity.is_root() {
         process::drop_capabilities()?;
     }
-    if let Some(entry) = &identity.entry {
-        set_login(entry);
-    }
     if pool.no_new_privs {
         process::no_new_privs()?;
     }
-    Ok(())
-}
-
-/// As a login does: what an application finds of another user, its home above all, it cannot use.
-fn set_login(entry: &Entry) {
-    for (name, value) in [("USER", &entry.login), ("LOGNAME", &entry.login), ("HOME", &entry.home)] {
-        process::set_environment(name.as_ref(), OsStr::from_bytes(value.as_bytes()));
-    }
+    Ok(identity)
 }
 
 fn identity_of(pool: &config::Pool) -> Result<Identity, identity::Error> {

@@ -1,48 +1,69 @@
 //! A queue process: it keeps the door of its pool where no child serves, and runs no application.
 
-use std::io;
+use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::child::{self, Shared};
 use super::error::Error;
-use super::{access_log, privileges, settings};
+use super::{launch, privileges};
 use crate::config::{self, Config};
-use crate::event_loop::{Duty, EventLoop};
-use crate::supervisor::Inherited;
-use crate::sys::memory;
-use crate::sys::process::EX_SOFTWARE;
-use crate::workers;
+use crate::supervisor::{ChildEnds, Inherited};
+use connections::event_loop::{Duty, EventLoop};
+use connections::process::{self, OTHERS_SIGNALS, Shared};
+use connections::{settings, workers};
+use shared::settings::Ties;
+use shared::sys::process::EX_SOFTWARE;
+use shared::sys::{self, signal};
 
 /// Lives the life of a queue process, and ends it.
 pub fn run(pool: &config::Pool, config: &Config, inherited: Inherited) -> ! {
     // No destructor of the supervisor's may run here.
-    memory::live_without("libpython", || {
-        let lived = catch_unwind(AssertUnwindSafe(|| {
-            let (shared, link, settled) = child::settle(inherited, config);
-            settled.map_err(Error::from).and_then(|()| keep_the_door(pool, config, &shared, &link))
-        }));
-        match lived {
-            Ok(Ok(())) => 0,
-            Ok(Err(error)) => {
-                log::error!("the queue process cannot work: {}", error.text());
-                error.exit_code()
-            }
-            Err(_) => EX_SOFTWARE,
-        }
-    })
+    let lived = catch_unwind(AssertUnwindSafe(|| live(pool, config, inherited)));
+    sys::process::exit_now(lived.unwrap_or(EX_SOFTWARE))
 }
 
-fn keep_the_door(pool: &config::Pool, config: &Config, shared: &Shared, link: &UnixStream) -> Result<(), Error> {
+fn live(pool: &config::Pool, config: &Config, inherited: Inherited) -> u8 {
+    let Inherited { ties, ends, open_files } = inherited;
+    let ChildEnds { link, log, stdout, stderr } = ends;
+    let link = UnixStream::from(link);
+    let kept = [&ties.listeners[..], &ties.passage, &ties.line, &[ties.scoreboard]].concat();
+    let settled = launch::settle([stdout.as_fd(), stderr.as_fd()])
+        .and_then(|()| launch::keep_only(&kept, &[link.as_fd(), log.as_fd()]))
+        .and_then(|()| sys::process::restore_open_files(open_files))
+        .and_then(|()| hear_nothing())
+        .and_then(|()| shared::logging::send_to(log, config.log_level));
+    std::mem::forget((stdout, stderr));
+    match settled.map_err(Error::from).and_then(|()| keep_the_door(pool, config, ties, &link)) {
+        Ok(()) => 0,
+        Err(error) => {
+            log::error!("the queue process cannot work: {}", error.text());
+            error.exit_code()
+        }
+    }
+}
+
+/// The supervisor's handlers are not for this process.
+fn hear_nothing() -> std::io::Result<()> {
+    signal::restore(&[signal::CHLD])?;
+    signal::disregard(&OTHERS_SIGNALS)?;
+    signal::end_on(&[signal::TERM, signal::QUIT], 0)?;
+    signal::reset();
+    Ok(())
+}
+
+fn keep_the_door(pool: &config::Pool, config: &Config, ties: Ties, link: &UnixStream) -> Result<(), Error> {
+    let shared = Shared::adopt(ties)?;
+    shared.seat().have_no_others()?;
     privileges::confine(pool)?;
-    child::end_with_the_supervisor(link)?;
+    process::end_with_the_supervisor(link)?;
     let (signals, signal_writer) = UnixStream::pair()?;
-    child::hear_signals(signal_writer)?;
+    process::hear_signals(signal_writer)?;
     let queue = workers::queue_without_workers(shared.seat());
-    let (listeners, _) = shared.listeners(pool)?;
+    let pool = pool.of_processes(config);
+    let (listeners, _) = shared.listeners(&pool)?;
     let (passage, line) = shared.ties(pool.max_queue)?;
-    let of_loop = settings::of_queue_process(pool, access_log::journal(pool, config));
-    let event_loop = EventLoop::new(listeners, child::controls(link, signals)?, Some(passage), queue, of_loop)?;
+    let of_loop = settings::of_queue_process(&pool);
+    let event_loop = EventLoop::new(listeners, process::controls(link, signals)?, Some(passage), queue, of_loop)?;
     let event_loop = event_loop.with_line(line).with_duty(Duty::Rest).with_uploads_memory(pool.uploads_memory);
-    event_loop.run().map(drop).map_err(io::Error::into)
+    Ok(event_loop.run().map(drop)?)
 }

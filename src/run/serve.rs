@@ -8,18 +8,19 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::path::PathBuf;
 
 use super::error::Error;
-use super::{access_log, child, log_settings, parse, privileges, queue, warnings};
+use super::module::Module;
+use super::{access_log, environment, launch, log_settings, parse, privileges, python, queue, warnings};
 use crate::cli::Command;
 use crate::config::{self, Config, LogTarget};
 use crate::daemon::{self, PidFile, Readiness, Side};
-use crate::listener::Patience;
-use crate::logging;
 use crate::service::{self, notify::Notifier};
 use crate::supervisor::{
     ControlSocket, Failure, HangUp, Inheritance, Inherited, Program, Successor, Supervisor, Surroundings, control_access,
 };
-use crate::sys::process::ProcessId;
-use crate::sys::{self, signal};
+use shared::listener::Patience;
+use shared::logging;
+use shared::sys::process::ProcessId;
+use shared::sys::{self, directory, signal};
 
 mod activation;
 
@@ -44,11 +45,25 @@ pub fn run(arguments: Vec<OsString>, mut config: Config) -> u8 {
         },
         _ => Readiness::in_foreground(),
     };
-    let server = Server { binary: std::env::current_exe(), arguments, sockets, readiness: RefCell::new(Some(readiness)) };
+    let module = match Module::open() {
+        Ok(module) => module,
+        Err(error) => return report(&error.into(), readiness),
+    };
+    let readiness = RefCell::new(Some(readiness));
+    let server = Server { binary: std::env::current_exe(), arguments, sockets, readiness, module };
     let ended = server.prepare(&mut config).and_then(|()| server.supervise(config, inheritance, hang_up, manager));
     match ended {
         Ok(code) => code,
         Err(error) => report(&error, server.readiness.take().unwrap_or_else(Readiness::in_foreground)),
+    }
+}
+
+/// Notes where the program was started, before anything depends on it. A program in the place of another goes on from where that one
+/// was, which has left the name in its environment.
+pub fn remember_start() {
+    match (std::env::var_os(Inheritance::VARIABLE), std::env::var_os("PWD")) {
+        (Some(_), Some(start)) => directory::go_on_from(start.into()),
+        _ => drop(directory::of_start()),
     }
 }
 
@@ -80,12 +95,14 @@ struct Server {
     arguments: Vec<OsString>,
     sockets: activation::Sockets,
     readiness: RefCell<Option<Readiness>>,
+    module: Module,
 }
 
 impl Server {
     fn prepare(&self, config: &mut Config) -> Result<(), Error> {
         access_log::validate(config)?;
         privileges::validate(config)?;
+        python::validate(config)?;
         self.sockets.assign(config)?;
         logging::start(&log_settings::of(config))?;
         for warning in warnings(config) {
@@ -93,6 +110,10 @@ impl Server {
             if let Some(readiness) = self.readiness.borrow_mut().as_mut().filter(|_| config.daemonize) {
                 readiness.say(&format!("pyfcgid: warning: {warning}"));
             }
+        }
+        let left_out = environment::left_out(config);
+        if !left_out.is_empty() {
+            log::info!("variables that no pool gets, unless pass-env names them: {}", left_out.join(", "));
         }
         Ok(sys::fd::keep_from_subprocesses()?)
     }
@@ -153,7 +174,7 @@ impl Server {
 
 impl Program for Server {
     fn run_child(&self, settings: &config::Pool, config: &Config, inherited: Inherited) -> ! {
-        child::run(settings, config, inherited)
+        launch::child(settings, config, inherited, self.module.as_raw_fd())
     }
 
     fn run_queue(&self, settings: &config::Pool, config: &Config, inherited: Inherited) -> ! {
@@ -172,7 +193,7 @@ impl Program for Server {
     }
 
     fn validate(&self, config: &Config) -> Result<(), Failure> {
-        privileges::validate(config).map_err(failure)
+        privileges::validate(config).and_then(|()| python::validate(config)).map_err(failure)
     }
 
     fn open_log(&self, config: &Config) -> Result<logging::Prepared, Failure> {

@@ -6,8 +6,8 @@ use std::os::fd::RawFd;
 use thiserror::Error;
 
 use super::{Variables, number};
-use crate::sys::inheritance;
-use crate::sys::process::ProcessId;
+use shared::sys::inheritance;
+use shared::sys::process::ProcessId;
 
 /// A listening socket that was inherited. It is a number: whoever listens on it takes it over.
 #[derive(Clone, Debug, PartialEq, Eq)]

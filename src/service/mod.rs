@@ -8,7 +8,7 @@ pub mod notify;
 
 use std::ffi::{OsStr, OsString};
 
-use crate::sys::process;
+use shared::sys::process;
 
 /// How a variable of the environment is looked up.
 pub type Variables<'a> = &'a dyn Fn(&str) -> Option<OsString>;

@@ -10,7 +10,7 @@ use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::time::Duration;
 
 use super::{Variables, number};
-use crate::sys::process::{self, ProcessId};
+use shared::sys::process::{self, ProcessId};
 
 /// The way to the service manager, if there is one. What cannot be sent is lost, and no error: a service works without being
 /// watched.

@@ -27,8 +27,8 @@
 
 use std::time::{Duration, Instant};
 
-use crate::link::Command;
-use crate::sys::process::EX_SOFTWARE;
+use shared::link::Command;
+use shared::sys::process::EX_SOFTWARE;
 
 mod backoff;
 mod child;

@@ -10,11 +10,11 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::config::{self, Config, EX_USAGE};
-use crate::listener::{Access, BindError, Listener, Patience};
-use crate::sys::closing::Guarded;
-use crate::sys::identity::Identity;
-use crate::sys::process::{EX_OSERR, is_out_of_files};
-use crate::sys::{self, passing};
+use shared::listener::{Access, BindError, Listener, Patience};
+use shared::sys::closing::Guarded;
+use shared::sys::identity::Identity;
+use shared::sys::process::{EX_OSERR, is_out_of_files};
+use shared::sys::{self, passing};
 
 /// What a client asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]

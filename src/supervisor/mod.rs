@@ -11,16 +11,17 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use crate::config::{self, Config};
-use crate::listener::BindError;
-use crate::logging;
-use crate::scoreboard::Seat;
 use crate::service::notify::Notifier;
-use crate::sys::poll::{self, Interest};
-use crate::sys::process as processes;
-use crate::sys::signal;
+use shared::listener::BindError;
+use shared::logging;
+use shared::settings;
+use shared::sys::poll::{self, Interest};
+use shared::sys::process as processes;
+use shared::sys::signal;
 
 mod children;
 mod control;
+mod last_words;
 mod pool;
 mod process;
 mod queue;
@@ -34,6 +35,7 @@ mod strangers;
 
 pub use children::{Failure, Stop};
 pub use control::{Client, ControlSocket, Scope, Wish, control_access};
+pub use last_words::LastWords;
 pub use process::ChildEnds;
 pub use reexec::{Inheritance, Successor};
 
@@ -50,14 +52,8 @@ use status::{Asked, Form};
 /// What a child keeps of its parent: numbers of descriptors, and the ends of its own channels.
 #[derive(Debug)]
 pub struct Inherited {
-    /// The listening sockets.
-    pub listeners: Vec<RawFd>,
-    /// Where connections are handed over, and where they come from.
-    pub passage: [RawFd; 2],
-    /// Both ends of the line of requests that wait.
-    pub line: [RawFd; 2],
-    /// Its place among the processes of its pool.
-    pub seat: Seat,
+    /// What the processes of its pool share.
+    pub ties: settings::Ties,
     /// Its channels to the supervisor.
     pub ends: ChildEnds,
     /// The soft limit on open descriptors that it is to have, once it has closed what is the supervisor's.

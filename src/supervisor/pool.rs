@@ -13,11 +13,12 @@ use super::rehearsal::Owner;
 use super::saturation::{Load, News, Saturation};
 use super::sockets::{self, Sockets, Ties};
 use super::{Inherited, Program};
-use crate::config::{self, Config};
-use crate::link::{Command, Numbers, Report};
-use crate::sys::poll::Interest;
-use crate::sys::process::{self, EX_OSERR, EX_SOFTWARE, ExitReason, is_out_of_files};
-use crate::sys::signal;
+use crate::config::{self, Config, EX_CONFIG};
+use shared::link::{Command, Numbers, Report};
+use shared::settings;
+use shared::sys::poll::Interest;
+use shared::sys::process::{self, EX_OSERR, EX_SOFTWARE, ExitReason, is_out_of_files};
+use shared::sys::signal;
 
 /// A pool that runs.
 #[derive(Debug)]
@@ -263,6 +264,9 @@ impl RunningPool {
             if reason == ExitReason::Untold {
                 self.say_that_it_is_kept(id);
             }
+            if let Some(failure) = self.unloaded(id, reason) {
+                self.children.handle(id, Said::Failed(failure), now);
+            }
             let (how, told) = self
                 .processes
                 .remove(&id)
@@ -296,6 +300,17 @@ impl RunningPool {
         }
     }
 
+    /// Why a Python has ended before our module ran in it, if it has.
+    fn unloaded(&self, id: ChildId, reason: ExitReason) -> Option<Failure> {
+        let words = self.processes.get(&id).filter(|_| id != QUEUE)?.last_words()?;
+        let python = match &self.tried {
+            Some((service, _)) => &service.settings.interpreter,
+            None => &self.serving.settings.interpreter,
+        };
+        let python = python.as_ref().map_or_else(String::new, ToString::to_string);
+        Some(Failure { code: EX_CONFIG, text: format!("the Python {python} {}", words.fault(reason)) })
+    }
+
     fn say_that_it_is_kept(&self, id: ChildId) {
         if let Some(process) = self.processes.get(&id) {
             log::warn!(
@@ -308,6 +323,7 @@ impl RunningPool {
 
     fn handle_report(&mut self, id: ChildId, report: Report, now: Instant) {
         let said = match report {
+            Report::Loaded => return self.processes.get_mut(&id).into_iter().for_each(Process::be_loaded),
             Report::Ready => Said::Ready,
             // Failing is no success, whatever the application says.
             Report::Failed { code, text } => Said::Failed(Failure { code: if code == 0 { EX_SOFTWARE } else { code }, text }),
@@ -494,9 +510,14 @@ impl RunningPool {
         run: impl FnOnce(&Service, Inherited),
     ) -> io::Result<Process> {
         let seat = self.seats.get(&id).copied().unwrap_or(queue::SEAT);
-        let (listeners, seat) = (sockets.descriptors_of(&service.settings.listen), self.ties.scoreboard.seat(seat));
-        let (passage, line) = (sockets::numbers(&self.ties.passage), sockets::numbers(&self.ties.line));
-        Process::spawn(|ends: ChildEnds| run(service, Inherited { listeners, passage, line, seat, ends, open_files }))
+        let ties = settings::Ties {
+            listeners: sockets.descriptors_of(&service.settings.listen),
+            passage: sockets::numbers(&self.ties.passage),
+            line: sockets::numbers(&self.ties.line),
+            scoreboard: self.ties.scoreboard.as_raw_fd(),
+            seat,
+        };
+        Process::spawn(|ends: ChildEnds| run(service, Inherited { ties, ends, open_files }))
     }
 
     fn free_seat(&self) -> usize {

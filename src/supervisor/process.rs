@@ -7,13 +7,14 @@ use std::time::{Duration, Instant};
 
 use log::Level;
 
+use super::last_words::LastWords;
 use crate::config::AppLog;
-use crate::link::{self, Command, Numbers, Report, Reports};
-use crate::logging::{self, Allowance, Lines, Reader};
-use crate::sys::closing::Guarded;
-use crate::sys::poll::Interest;
-use crate::sys::process::{self, EX_OSERR, EX_SOFTWARE, ExitReason, Fork, ProcessId};
-use crate::sys::{fd, passing, signal};
+use shared::link::{self, Command, Numbers, Report, Reports};
+use shared::logging::{self, Allowance, Lines, Reader};
+use shared::sys::closing::Guarded;
+use shared::sys::poll::Interest;
+use shared::sys::process::{self, EX_OSERR, EX_SOFTWARE, ExitReason, Fork, ProcessId};
+use shared::sys::{fd, passing, signal};
 
 /// The far ends, which the child keeps.
 #[derive(Debug)]
@@ -50,6 +51,8 @@ pub struct Process {
     /// It said more than fits a turn, and is not listened to until then.
     rests_until: Option<Instant>,
     killed: Option<Killed>,
+    /// What was written to stderr, until our module runs in it.
+    last_words: Option<LastWords>,
 }
 
 /// What the link is good for.
@@ -141,7 +144,7 @@ impl Process {
             |number: RawFd| if number < 0 { Ok(None) } else { fd::inherited(number).map(|end| Some(Lines::adopt(end))) };
         let [stdout, stderr] = descriptors.output;
         let output = [lines(stdout)?, lines(stderr)?];
-        Ok(Self { reports: Reports::of_version(version), ..Self::of(id, link, log, output) })
+        Ok(Self { reports: Reports::of_version(version), last_words: None, ..Self::of(id, link, log, output) })
     }
 
     fn of(id: ProcessId, link: UnixStream, log: Reader, output: [Option<Lines>; 2]) -> Self {
@@ -160,7 +163,18 @@ impl Process {
             output,
             rests_until: None,
             killed: None,
+            last_words: Some(LastWords::default()),
         }
+    }
+
+    /// Our module runs in it.
+    pub fn be_loaded(&mut self) {
+        self.last_words = None;
+    }
+
+    /// What it has written to stderr, if our module does not run in it, or not yet.
+    pub fn last_words(&self) -> Option<&LastWords> {
+        self.last_words.as_ref()
     }
 
     /// What [`Self::adopt`] takes.
@@ -255,7 +269,9 @@ impl Process {
         for (output, level) in self.output.iter_mut().zip(levels) {
             let Some(lines) = output else { continue };
             let mut turn = allowance();
-            logging::pass_on_lines(lines, (level, form), pool, process, &mut turn);
+            for line in logging::pass_on_lines(lines, (level, form), pool, process, &mut turn) {
+                self.last_words.iter_mut().for_each(|words| words.add(line.clone()));
+            }
             has_more |= turn.is_used_up();
             if lines.is_at_end() {
                 *output = None;

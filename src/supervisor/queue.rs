@@ -5,7 +5,7 @@ use std::ffi::CStr;
 use std::time::{Duration, Instant};
 
 use super::children::ChildId;
-use crate::link::Command;
+use shared::link::Command;
 
 /// Its number. Those of children begin with 1.
 pub const QUEUE: ChildId = ChildId(0);

@@ -21,12 +21,12 @@ use super::rehearsal::Owner;
 use super::sockets::{self, Sockets};
 use super::{Phase, Program, Supervisor, Surroundings, ties};
 use crate::config::{Config, ListenAddress};
-use crate::link;
-use crate::listener::BindError;
-use crate::scoreboard::Scoreboard;
-use crate::sys::closing::{self, Guarded};
-use crate::sys::process::ProcessId;
-use crate::sys::{fd, log_io};
+use shared::link;
+use shared::listener::BindError;
+use shared::scoreboard::Scoreboard;
+use shared::sys::closing::{self, Guarded};
+use shared::sys::process::ProcessId;
+use shared::sys::{directory, fd, log_io};
 
 /// How the next program is started.
 #[derive(Clone, Debug)]
@@ -248,7 +248,7 @@ impl<'a> Supervisor<'a> {
             }
             None => {
                 self.leaving.extend(processes.into_iter().map(|(process, _)| process));
-                self.leaving.iter_mut().for_each(|process| process.signal(crate::sys::signal::TERM));
+                self.leaving.iter_mut().for_each(|process| process.signal(shared::sys::signal::TERM));
             }
         }
         Ok(())
@@ -312,11 +312,12 @@ impl<'a> Supervisor<'a> {
         let inheritance = self.inheritance(successor);
         let descriptors = inheritance.descriptors();
         log::info!("executing {}", successor.binary.display());
-        crate::logging::flush();
+        shared::logging::flush();
         descriptors.iter().for_each(|number| fd::keep_at_exec(*number, fd::AtExec::Keep));
         let mut command = Command::new(&successor.binary);
         command.args(&successor.arguments).envs(self.manager.environment());
         command.env(Inheritance::VARIABLE, inheritance.to_text(std::process::id()));
+        command.envs(directory::of_start().map(|start| ("PWD", start)));
         // What is not kept is closed here, too.
         let error = closing::while_held(|| command.exec());
         descriptors.iter().for_each(|number| fd::keep_at_exec(*number, fd::AtExec::Close));

@@ -15,8 +15,8 @@ use std::time::{Duration, Instant};
 
 use super::children::Failure;
 use crate::config::Config;
-use crate::sys::process::{self, EX_OSERR, EX_SOFTWARE, Fork, ProcessId};
-use crate::sys::signal;
+use shared::sys::process::{self, EX_OSERR, EX_SOFTWARE, Fork, ProcessId};
+use shared::sys::signal;
 
 /// A process that reads the configuration.
 #[derive(Debug)]

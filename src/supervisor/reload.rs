@@ -29,10 +29,10 @@ use super::rehearsal::{Findings, Rehearsal, fingerprint};
 use super::sockets::{Sockets, Ties, addresses_of, owner_of};
 use super::{Phase, Supervisor, raise_open_files, ties};
 use crate::config::{self, Config, EX_CONFIG, EX_USAGE, ListenAddress};
-use crate::listener::{Access, BindError};
-use crate::logging::{self, with_causes};
-use crate::sys::identity;
-use crate::sys::process::EX_OSERR;
+use shared::listener::{Access, BindError};
+use shared::logging::{self, with_causes};
+use shared::sys::identity;
+use shared::sys::process::EX_OSERR;
 
 /// A reload that goes on.
 #[derive(Debug)]

@@ -9,13 +9,13 @@ use std::time::Duration;
 
 use super::rehearsal::{Findings, Owner};
 use crate::config::{self, ListenAddress};
-use crate::listener::{Access, BindError, Listener, Patience};
-use crate::logging::with_causes;
-use crate::scoreboard::{self, SINCE_LEN, Scoreboard};
-use crate::sys::closing::Guarded;
-use crate::sys::fd;
-use crate::sys::process::monotonic_time;
-use crate::sys::{self, identity, passing};
+use shared::listener::{Access, BindError, Listener, Patience};
+use shared::logging::with_causes;
+use shared::scoreboard::{self, SINCE_LEN, Scoreboard};
+use shared::sys::closing::Guarded;
+use shared::sys::fd;
+use shared::sys::process::monotonic_time;
+use shared::sys::{self, identity, passing};
 
 /// Listening sockets. One is closed, and its file removed, when nobody has it any more.
 #[derive(Clone, Debug, Default)]

@@ -9,9 +9,9 @@ use super::control::{Client, Scope, no_such_pool};
 use super::pool::RunningPool;
 use super::process::Process;
 use crate::config::EX_USAGE;
-use crate::link::Numbers;
-use crate::sys::process::EX_OSERR;
-use crate::sys::terminal;
+use shared::link::Numbers;
+use shared::sys::process::EX_OSERR;
+use shared::sys::terminal;
 
 /// A client that waits until the children have said their numbers.
 #[derive(Debug)]

@@ -3,8 +3,8 @@
 
 use super::Supervisor;
 use super::process::Process;
-use crate::sys::closing;
-use crate::sys::process::{self, ProcessId};
+use shared::sys::closing;
+use shared::sys::process::{self, ProcessId};
 
 impl Supervisor<'_> {
     /// Reaps those that have ended. How a process of our own has ended is for whoever waits for that one, so the first such ends this

@@ -1,6 +1,6 @@
 //! Requests that the web server gives up.
 
-use pyfcgid::exchange::{Exchange, NothingHeld, Reply};
+use connections::exchange::{Exchange, NothingHeld, Reply};
 
 use crate::handlers::{self, Reports, cookie, echo as echo_handler, gated_echo, open, reports};
 use crate::server::{Options, Server, wait_until};

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{Seek, Write};
 
-use pyfcgid::exchange::{Exchange, Head, NothingHeld, ReplyError};
+use connections::exchange::{Exchange, Head, NothingHeld, ReplyError};
 
 use crate::handlers::{self, answer, cookie, echo as echo_handler, open, reports};
 use crate::random::{Random, pattern};

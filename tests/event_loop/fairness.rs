@@ -3,8 +3,8 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
+use connections::exchange::{Exchange, NothingHeld};
 use crossbeam_channel::bounded;
-use pyfcgid::exchange::{Exchange, NothingHeld};
 
 use crate::handlers::{Reports, answer, cookie, echo as echo_handler, open, param, reports};
 use crate::server::{Options, Prepared, Server};

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use connections::exchange::{Exchange, Head, NothingHeld, Reply, ReplyError, Request};
 use crossbeam_channel::{Receiver, Sender, unbounded};
-use pyfcgid::exchange::{Exchange, Head, NothingHeld, Reply, ReplyError, Request};
 
 use crate::support::peer::DEADLINE;
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pyfcgid::exchange::{Exchange, NothingHeld, Role, Roles};
+use connections::exchange::{Exchange, NothingHeld, Role, Roles};
 
 use crate::handlers::{self, cookie, gated_echo, open};
 use crate::random::pattern;

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use connections::exchange::{AbortListener, Exchange, NothingHeld};
 use crossbeam_channel::Sender;
-use pyfcgid::exchange::{AbortListener, Exchange, NothingHeld};
 
 use crate::handlers::{self, Gate, Reports, cookie, echo, open, reports};
 use crate::server::{Options, Server};

@@ -1,6 +1,6 @@
 //! Many requests at once on one connection.
 
-use pyfcgid::exchange::{Exchange, NothingHeld};
+use connections::exchange::{Exchange, NothingHeld};
 
 use crate::handlers::{self, cookie, echo as echo_handler, gated_echo, open, param};
 use crate::random::{Random, pattern};

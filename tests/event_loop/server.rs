@@ -7,13 +7,13 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use connections::event_loop::{EventLoop, Settings, SharedLoop, Stopped};
+use connections::exchange::{Exchange, Limits, Pause, Roles};
+use connections::workers::{self, Handler, Queue, Source, Worker};
 use crossbeam_channel::{Receiver, bounded};
 use fastcgi_codec::SessionLimits;
-use pyfcgid::event_loop::{EventLoop, Settings, SharedLoop, Stopped};
-use pyfcgid::exchange::{Exchange, Limits, Pause, Roles};
-use pyfcgid::link::Command;
-use pyfcgid::listener::{Access, Listener, Patience};
-use pyfcgid::workers::{self, Handler, Queue, Source, Worker};
+use shared::link::Command;
+use shared::listener::{Access, Listener, Patience};
 use tempfile::TempDir;
 
 use crate::support::peer::{Address, DEADLINE, Peer};

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use pyfcgid::exchange::Exchange;
+use connections::exchange::Exchange;
 
 use crate::handlers::{Gate, answer, gate, gated_echo, reports};
 use crate::random::pattern;

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::thread;
 
-use pyfcgid::exchange::{Exchange, NothingHeld};
+use connections::exchange::{Exchange, NothingHeld};
 
 use crate::expect_body;
 use crate::handlers::{cookie, open};

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use pyfcgid::exchange::{Exchange, NothingHeld};
+use connections::exchange::{Exchange, NothingHeld};
 
 use crate::handlers::{Reports, answer, cookie, echo as echo_handler, open, reports};
 use crate::random::pattern;

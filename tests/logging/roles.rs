@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use log::{Level, LevelFilter};
 use pyfcgid::config::AppLog;
-use pyfcgid::logging::{self, Allowance, Lines, Settings, Target};
-use pyfcgid::sys::fd;
+use shared::logging::{self, Allowance, Lines, Settings, Target};
+use shared::sys::fd;
 
 use super::wait_until;
 
@@ -158,7 +158,7 @@ fn fork(number: usize) {
         // SAFETY: alarm touches no memory. It ends a process that is stuck, though nobody may wait for it any more.
         unsafe { libc::alarm(10) };
         (0..LINES_OF_A_FORK).for_each(|_| log::info!(target: "pyfcgid", "forked {number}"));
-        pyfcgid::sys::process::exit_now(0);
+        shared::sys::process::exit_now(0);
     }
     let mut status = -1;
     // SAFETY: `status` outlives the call.

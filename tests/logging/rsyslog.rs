@@ -5,7 +5,7 @@ use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use pyfcgid::logging;
+use shared::logging;
 use tempfile::TempDir;
 
 use super::roles::Running;

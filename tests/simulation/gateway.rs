@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use fastcgi_codec::{Decoder, Event, RequestId, Role, Session, SessionLimits};
-use pyfcgid::exchange::assembler::Assembled;
-use pyfcgid::exchange::{
+use connections::exchange::assembler::Assembled;
+use connections::exchange::{
     Assembler, Ending, Head, Limits, Lost, NothingHeld, Outcome, Refusal, Reply, ReplyError, Request, Roles, Sink,
 };
+use fastcgi_codec::{Decoder, Event, RequestId, Role, Session, SessionLimits};
 
 use crate::plan::{BODY_LIMIT, CONDUCT, MAX_OPEN};
 use crate::random::Random;

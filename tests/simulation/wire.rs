@@ -5,8 +5,8 @@ use std::fs::File;
 use std::io::IoSlice;
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use connections::exchange::{Ending, Gone, Room, Sink};
 use fastcgi_codec::RequestId;
-use pyfcgid::exchange::{Ending, Gone, Room, Sink};
 
 #[derive(Debug, Default)]
 pub(crate) struct Wire(Mutex<State>);

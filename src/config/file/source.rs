@@ -8,7 +8,7 @@ use toml::de::{DeTable, DeValue};
 use super::text::{quote, quote_key};
 use super::{Role, Table};
 use crate::config::layer::{Item, Layer, Origin, split_text};
-use crate::config::spelling::nearest;
+use crate::config::nearest;
 use crate::config::{Error, INCLUDE, Kind, SETTINGS, Scope, Setting, ValueError, advice};
 
 /// What one file says by itself.

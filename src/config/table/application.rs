@@ -2,9 +2,9 @@
 
 use super::super::setting::{Fallback, Field, Group, Kind, Setting, Text};
 use super::super::value::{ValueError, parse_mode, parse_switch};
-use super::super::{App, AppLog, ErrorsTo, ListenAddress, Mount, OnAbort, Pool, Processes, RemoteUser, Role};
-use super::text::{account, directory, header_name, level, level_text, number, path_of_probes, paths, texts};
-use crate::network::Network;
+use super::super::{App, AppLog, ErrorsTo, ListenAddress, Mount, OnAbort, Pool, Processes, RemoteUser, Role, absolute};
+use super::text::{account, directory, file, header_name, level, level_text, number, path_of_probes, paths, texts};
+use shared::network::Network;
 
 /// The groups Pool, Sockets and Python.
 pub(super) const APPLICATION: &[Setting] = &[
@@ -18,7 +18,7 @@ pub(super) const APPLICATION: &[Setting] = &[
         default: Fallback::Nothing,
         field: Field::Pool {
             set: |pool, value| {
-                pool.app = App::parse(value.text)?.below(pool.python_base(value.base))?;
+                pool.app = App::parse(value.text)?.placed(|path| absolute(pool.python_base(value.base), path))?;
                 Ok(())
             },
             show: |pool| vec![pool.app.to_string()],
@@ -279,6 +279,18 @@ pub(super) const APPLICATION: &[Setting] = &[
         },
     },
     Setting {
+        name: "python",
+        group: Group::Python,
+        kind: Kind::One,
+        value_name: "FILE",
+        help: "The Python program that runs the application, CPython from 3.9 on [default: that of the venv, else python3]",
+        default: Fallback::Nothing,
+        field: Field::Pool {
+            set: |pool, value| file(value).map(|path| pool.python = Some(path)),
+            show: |pool| paths(&pool.python),
+        },
+    },
+    Setting {
         name: "venv",
         group: Group::Python,
         kind: Kind::One,
@@ -318,6 +330,31 @@ pub(super) const APPLICATION: &[Setting] = &[
         },
     },
     Setting {
+        name: "clear-env",
+        group: Group::Python,
+        kind: Kind::Switch,
+        value_name: "BOOL",
+        help: "Give the application only the environment variables of a login of its user, and those that pass-env and env name; false \
+               for all of pyfcgid's own",
+        default: Fallback::Value("true"),
+        field: Field::Pool {
+            set: |pool, value| parse_switch(value.text).map(|on| pool.clear_env = on),
+            show: |pool| vec![pool.clear_env.to_string()],
+        },
+    },
+    Setting {
+        name: "pass-env",
+        group: Group::Python,
+        kind: Kind::List { in_environment: &[','], in_text: &[','] },
+        value_name: "NAME",
+        help: "An environment variable of pyfcgid's own that the application gets, too, or AWS_* for all that begin so; can be repeated",
+        default: Fallback::Nothing,
+        field: Field::Pool {
+            set: |pool, value| variable_pattern(value).map(|name| pool.pass_env.push(name)),
+            show: |pool| pool.pass_env.clone(),
+        },
+    },
+    Setting {
         name: "env",
         group: Group::Python,
         kind: Kind::Pairs,
@@ -342,6 +379,14 @@ pub(super) const APPLICATION: &[Setting] = &[
         },
     },
 ];
+
+fn variable_pattern(value: Text<'_>) -> Result<String, ValueError> {
+    let name = value.text.strip_suffix('*').unwrap_or(value.text);
+    let is_name = !value.text.is_empty() && !name.contains(['=', '*', '\0']);
+    is_name
+        .then(|| value.text.to_owned())
+        .ok_or_else(|| ValueError::new("must be a variable's name, or its beginning with a * behind it"))
+}
 
 fn set_variable(pool: &mut Pool, value: Text<'_>) -> Result<(), ValueError> {
     let Some((name, text)) = value.text.split_once('=').filter(|(name, _)| !name.is_empty()) else {

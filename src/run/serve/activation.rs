@@ -6,7 +6,7 @@ use crate::config::{self, Config, ListenAddress, Origin};
 use crate::run::error::Error;
 use crate::service::activation::{self, Inherited, Listen};
 use crate::supervisor::Inheritance;
-use crate::sys::{fd, inheritance};
+use shared::sys::{fd, inheritance};
 
 /// Sockets that were inherited.
 #[derive(Debug, Default)]

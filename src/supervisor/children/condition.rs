@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::{Children, Failure, Phase};
-use crate::link::Command;
+use shared::link::Command;
 
 /// A pool whose children do not come up.
 #[derive(Clone, Debug, PartialEq, Eq)]

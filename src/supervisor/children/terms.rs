@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::link::Command;
+use shared::link::Command;
 
 /// A child's number within its pool. Counts up and is never used again, unlike a process id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

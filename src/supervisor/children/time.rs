@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::child::{Child, State};
 use super::{Action, Children, Failure, Phase, Stop};
-use crate::sys::process::EX_SOFTWARE;
+use shared::sys::process::EX_SOFTWARE;
 
 impl Children {
     /// Time has passed.

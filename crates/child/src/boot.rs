@@ -1,0 +1,51 @@
+//! The first of ours that runs in a pool's Python. Python has run before: `.pth` files, `sitecustomize`, and what they import, which
+//! are the application's. So what came by then is believed no more than the application is.
+
+use std::os::fd::RawFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use connections::process::OTHERS_SIGNALS;
+use shared::logging;
+use shared::settings::{Errand, Message, MessageError};
+use shared::sys::process::{self, EX_SOFTWARE};
+use shared::sys::{fd, signal};
+
+use crate::{check, life};
+
+/// Does what the settings on this descriptor say, and ends the process. Python is not attached.
+pub fn run(settings: RawFd) -> ! {
+    // After an exec, whoever has the same user could look into this process, and other pools may have it.
+    process::hide_from_others();
+    let lived = catch_unwind(AssertUnwindSafe(|| do_errand(settings)));
+    process::exit_now(lived.unwrap_or(EX_SOFTWARE))
+}
+
+fn do_errand(settings: RawFd) -> u8 {
+    let message = fd::inherited(settings).map_err(MessageError::from).and_then(Message::receive);
+    let message = match message {
+        Ok(message) => message,
+        Err(error) => return refuse(&error),
+    };
+    if let Err(error) = take_signals() {
+        return refuse(&error);
+    }
+    match message.errand {
+        Errand::Serve(ties, ends) => life::run(&message.pool, message.log_level, ties, ends),
+        Errand::Check(teller) => check::run(&message.pool, teller),
+    }
+}
+
+/// There is no channel yet but this; the supervisor quotes it.
+fn refuse(error: &dyn std::error::Error) -> u8 {
+    eprintln!("{}", logging::with_causes(error));
+    EX_SOFTWARE
+}
+
+/// Signals were blocked since before the exec, so that none was lost. While the application is imported nobody listens to commands.
+/// Python is not told, so that it answers as it does anywhere when it is asked for a signal's handler.
+fn take_signals() -> std::io::Result<()> {
+    signal::disregard(&OTHERS_SIGNALS)?;
+    signal::end_on(&[signal::TERM, signal::QUIT], 0)?;
+    signal::reset();
+    Ok(())
+}

@@ -1,0 +1,43 @@
+//! Why a child does not serve.
+
+use std::io;
+
+use shared::listener::BindError;
+use shared::logging;
+use shared::sys::process::{EX_OSERR, EX_SOFTWARE};
+use thiserror::Error;
+
+use crate::wsgi::interpreter::LoadError;
+
+/// Why a child does not serve, or an application is not as it should be.
+#[derive(Debug, Error)]
+pub enum Error {
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    #[error("a worker could not be started: {0}")]
+    Worker(String),
+    #[error("the system refuses what every server needs")]
+    System(#[from] io::Error),
+}
+
+impl Error {
+    /// Of sysexits.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Load(_) | Self::Worker(_) => EX_SOFTWARE,
+            Self::Bind(_) | Self::System(_) => EX_OSERR,
+        }
+    }
+
+    /// The traceback, if there is one, and the message with its causes.
+    pub fn text(&self) -> String {
+        let mut text = match self {
+            Self::Load(LoadError { traceback: Some(traceback), .. }) => traceback.clone(),
+            _ => String::new(),
+        };
+        text.push_str(&format!("pyfcgid: {}", logging::with_causes(self)));
+        text
+    }
+}

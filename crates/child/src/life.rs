@@ -1,0 +1,214 @@
+//! A child: what becomes of a process once its Python runs, until its end.
+//!
+//! ```text
+//! main thread        Python's: imports, then waits for signals of the application's, at the end joins the workers and finishes
+//! pyfcgid-loop       turns the event loop when no worker does (`connections::event_loop`); never attached to Python
+//! pyfcgid-worker-N   Python threads that answer requests
+//! ```
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::fd::AsRawFd;
+use std::os::unix::net::UnixStream;
+use std::sync::{Arc, mpsc};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use connections::event_loop::{EventLoop, SharedLoop, Stopped};
+use connections::process::{OTHERS_SIGNALS, Shared, controls, end_with_the_supervisor, hear_signals};
+use connections::workers::{self, Source};
+use log::LevelFilter;
+use shared::link::{Command, Report};
+use shared::logging;
+use shared::settings::{Ends, Pool, Ties};
+use shared::sys::poll::{self, Interest};
+use shared::sys::process::EX_SOFTWARE;
+use shared::sys::{self, fd, signal};
+
+use crate::error::Error;
+use crate::import_limit::ImportLimit;
+use crate::loading;
+use crate::wsgi;
+use crate::wsgi::interpreter::{self, Application, Interpreter, Threads};
+
+/// Lives the life of a child, and returns its exit code.
+pub fn run(pool: &Pool, level: LevelFilter, ties: Ties, ends: Ends) -> u8 {
+    let Ok(link) = fd::inherited(ends.link).map(UnixStream::from) else { return EX_SOFTWARE };
+    let begun = begin(&link, level, ties, ends);
+    match begun.and_then(|shared| serve(pool, &shared, &link)) {
+        Ok(()) => 0,
+        Err(error) => {
+            report_failure(&link, &error);
+            error.exit_code()
+        }
+    }
+}
+
+/// Says that the module runs, and logs through its channel from now on.
+fn begin(mut link: &UnixStream, level: LevelFilter, ties: Ties, ends: Ends) -> Result<Shared, Error> {
+    link.write_all(&Report::Loaded.encode())?;
+    logging::send_to(fd::inherited(ends.log)?, level)?;
+    Ok(Shared::adopt(ties)?)
+}
+
+fn report_failure(mut link: &UnixStream, error: &Error) {
+    let report = Report::Failed { code: error.exit_code(), text: error.text() };
+    // Without a supervisor there is nobody to tell.
+    drop(link.write_all(&report.encode()));
+}
+
+fn serve(pool: &Pool, shared: &Shared, link: &UnixStream) -> Result<(), Error> {
+    end_with_the_supervisor(link)?;
+    let (interpreter, application) = load(pool, shared, link)?;
+    let (queue, worker) = workers::queue_of_pool(pool.max_queue, shared.seat());
+    let (listeners, names) = shared.listeners(pool)?;
+    let (passage, line) = shared.ties(pool.max_queue)?;
+    let (signals, signal_writer) = UnixStream::pair()?;
+    let signalled = signals.try_clone()?;
+    let of_loop = connections::settings::of_loop(pool);
+    let event_loop = EventLoop::new(listeners, controls(link, signals)?, Some(passage), queue, of_loop)?
+        .with_line(line)
+        .with_uploads_memory(pool.uploads_memory);
+    let event_loop = Arc::new(SharedLoop::new(event_loop));
+    let source: Arc<dyn Source> = Arc::<SharedLoop>::clone(&event_loop);
+    let worker = worker.with_source(source);
+    // After the import, so that an application that sets handlers while it is imported does not take the stop away.
+    hear_signals(signal_writer)?;
+    signal::disregard_by_default(&OTHERS_SIGNALS)?;
+    interpreter.tell_of_handlers_taken();
+    let workers = if pool.threads == 1 { "1 worker".to_owned() } else { format!("{} workers", pool.threads) };
+    log::info!("serving {} on {names} with {workers}, Python {}", pool.app, interpreter.description());
+    // A request may end the process, and it must be known by then that it had come so far.
+    let not_yet = event_loop.hold();
+    let threads = interpreter.start_workers(&application, &wsgi::Settings::of(pool), &worker, pool.threads);
+    let threads = threads.map_err(Error::Worker)?;
+    drop(worker);
+    (&*link).write_all(&Report::Ready.encode())?;
+    if !is_to_begin(link, &signalled)? {
+        // Nothing was taken in, and others serve.
+        sys::process::exit_now(0);
+    }
+    drop(not_yet);
+    let Stopped { deadline, end, .. } = stand_by(&interpreter, event_loop)?;
+    let threads = Arc::new(threads);
+    limit_the_end(&threads, end);
+    let running = interpreter.join_workers(&threads, deadline);
+    if running == 0 {
+        interpreter.finish();
+    } else {
+        log::warn!("requests that still run, perhaps for nobody: {running}; the application's exit handlers do not run");
+        soon(move || name_the_unfinished(&threads));
+    }
+    // Threads of the application may still run, and Python cannot be taken down under them.
+    Ok(())
+}
+
+/// Imports the application.
+fn load(pool: &Pool, shared: &Shared, link: &UnixStream) -> Result<(Interpreter, Application), Error> {
+    loading::prepare(pool)?;
+    let reports = link.try_clone()?;
+    let limit = ImportLimit::start(pool, move |error| {
+        report_failure(&reports, &error.into());
+        sys::process::exit_now(EX_SOFTWARE)
+    })?;
+    let interpreter = loading::start(pool)?;
+    interpreter.capture_output(pool.stdout_level, pool.stderr_level, pool.app_log)?;
+    // An application's own processes may live longer than this one, and must not keep the addresses from the next.
+    sys::fork::withhold(shared.numbers())?;
+    let application = limit.load(&interpreter, pool);
+    if sys::fork::is_fork() {
+        sys::fork::end("a process that was forked during the import came back from it and is ended\n", 0);
+    }
+    Ok((interpreter, application?))
+}
+
+/// Has the event loop turned until the stop. The main thread is Python's meanwhile: signal handlers that the application has set run
+/// here, as they would anywhere, and the event loop never waits for the GIL.
+fn stand_by(interpreter: &Interpreter, event_loop: Arc<SharedLoop>) -> Result<Stopped, Error> {
+    let (ended, end) = UnixStream::pair()?;
+    let (woken, waker) = UnixStream::pair()?;
+    woken.set_nonblocking(true)?;
+    waker.set_nonblocking(true)?;
+    interpreter.wake_at_signals(waker.as_raw_fd());
+    let turned = thread::Builder::new().name("pyfcgid-loop".to_owned()).spawn(move || {
+        let _end = end;
+        event_loop.stand_by()
+    })?;
+    while !turned.is_finished() {
+        let watched = [(ended.as_raw_fd(), Interest::Readable), (woken.as_raw_fd(), Interest::Readable)];
+        let ready = poll::wait(&watched, None)?;
+        if ready.contains(&1) && (&woken).read(&mut [0; 64]).is_ok() {
+            interpreter.run_signal_handlers();
+        }
+        if ready.contains(&0) {
+            break;
+        }
+    }
+    interpreter.wake_no_more();
+    Ok(join(turned)?)
+}
+
+fn join(turned: JoinHandle<io::Result<Stopped>>) -> io::Result<Stopped> {
+    turned.join().unwrap_or_else(|_| Err(io::Error::other("the event loop has panicked")))
+}
+
+/// Waits until the supervisor has decided. A child of a reload waits until the first ones of other pools are ready, too.
+fn is_to_begin(mut link: &UnixStream, signalled: &UnixStream) -> std::io::Result<bool> {
+    loop {
+        let watched = [(link.as_raw_fd(), Interest::Readable), (signalled.as_raw_fd(), Interest::Readable)];
+        let ready = sys::poll::wait(&watched, None)?;
+        if ready.contains(&1) {
+            return Ok(false);
+        }
+        let mut command = [0];
+        match link.read(&mut command) {
+            Ok(1) if Command::parse(command[0]) == Some(Command::Count) => {}
+            Ok(count) => return Ok(count == 1 && Command::parse(command[0]) == Some(Command::Begin)),
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
+            // The supervisor has gone.
+            Err(_) => return Ok(false),
+        }
+    }
+}
+
+/// The application's own threads and exit handlers may hang; the process ends all the same.
+fn limit_the_end(threads: &Arc<Threads>, end: Instant) {
+    let threads = Arc::clone(threads);
+    let watchdog = thread::Builder::new().name("pyfcgid-end".to_owned());
+    let result = watchdog.spawn(move || {
+        thread::sleep(end.saturating_duration_since(Instant::now()));
+        if soon(move || name_the_unfinished(&threads)) != Some(true) {
+            soon(|| log::warn!("the application's threads or exit handlers did not end within graceful-timeout"));
+        }
+        sys::process::exit_now(0)
+    });
+    if let Err(error) = result {
+        log::warn!("the end has no time limit: {error}");
+    }
+}
+
+/// Whether there were any.
+fn name_the_unfinished(threads: &Threads) -> bool {
+    interpreter::finish_output();
+    let unfinished = threads.of_the_application();
+    let named = unfinished.iter().take(MOST_NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
+    let more =
+        if unfinished.len() > MOST_NAMED { format!(" and {} more", unfinished.len() - MOST_NAMED) } else { String::new() };
+    if !unfinished.is_empty() {
+        log::warn!(
+            "threads that were not done within graceful-timeout: {named}{more}; the application's exit handlers do not run"
+        );
+    }
+    !unfinished.is_empty()
+}
+
+/// Runs this on another thread and waits a moment for what it says: a log that nobody reads, or a GIL that nobody puts down, must not
+/// hold up the end as well.
+fn soon<T: Send + 'static>(run: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    let (sender, receiver) = mpsc::channel();
+    thread::Builder::new().spawn(move || sender.send(run())).ok()?;
+    receiver.recv_timeout(LAST_WORDS).ok()
+}
+
+const LAST_WORDS: Duration = Duration::from_millis(100);
+/// More would say nothing more.
+const MOST_NAMED: usize = 8;

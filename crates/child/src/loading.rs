@@ -1,0 +1,56 @@
+//! From a Python that runs to one that is ready to import: the same for serving and for checking.
+
+use std::path::{Path, PathBuf};
+
+use connections::exchange::Body;
+use connections::settings::DESCRIPTORS_BESIDE_CONNECTIONS;
+use shared::settings::{AppSource, Pool};
+use shared::sys;
+
+use crate::error::Error;
+use crate::wsgi::interpreter::Interpreter;
+
+/// Makes sure of what a pool's requests will need of the system.
+pub fn prepare(pool: &Pool) -> Result<(), Error> {
+    if let Err(error) = Body::try_storage() {
+        log::warn!(
+            "request bodies of more than body-memory will be answered 500: no file can be made in {} (see TMPDIR): {error}",
+            std::env::temp_dir().display()
+        );
+    }
+    let wanted = pool.max_connections as u64 + DESCRIPTORS_BESIDE_CONNECTIONS;
+    // A body on each connection may be in a file; where those cannot be made it stays in memory, or is refused.
+    let limit = sys::fd::raise_limit(wanted + pool.max_connections as u64)?;
+    if limit < wanted {
+        log::warn!(
+            "only {limit} descriptors are allowed, too few for max-connections = {} (see ulimit -n)",
+            pool.max_connections
+        );
+    }
+    Ok(())
+}
+
+/// Gives Python the pool's search path.
+pub fn start(pool: &Pool) -> Result<Interpreter, Error> {
+    let interpreter = Interpreter::start(&pool.app)?;
+    let mut path = pool.python_path.clone();
+    path.push(current_directory());
+    interpreter.set_path(&path, beside_file(pool))?;
+    Ok(interpreter)
+}
+
+/// Where modules beside an application's file are, unless it was said where modules are.
+fn beside_file(pool: &Pool) -> Option<&Path> {
+    match &pool.app.source {
+        AppSource::File(path) if pool.searches_beside_file => path.parent(),
+        AppSource::File(_) | AppSource::Module(_) => None,
+    }
+}
+
+/// The directory that the process was started in may be gone, or closed to the pool's user.
+fn current_directory() -> PathBuf {
+    sys::directory::current().unwrap_or_else(|error| {
+        log::warn!("the current directory cannot be used ({error}); modules are not searched there, set chdir");
+        PathBuf::from("/")
+    })
+}

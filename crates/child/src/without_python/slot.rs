@@ -1,0 +1,93 @@
+//! A thing that Python code reaches from any thread and one uses at a time.
+//!
+//! It is taken out of its lock while it is used, so that no lock is held while a disk, a peer or the GIL is waited for.
+
+use std::sync::{Mutex, PoisonError};
+
+/// Holds a thing until the request it belongs to has ended.
+pub struct Slot<T>(Mutex<State<T>>);
+
+enum State<T> {
+    Ready(T),
+    InUse,
+    Over,
+}
+
+/// Why a thing can't be used now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Denied {
+    /// Another thread is using it.
+    InUse,
+    /// Its request has ended.
+    Over,
+}
+
+impl<T> Slot<T> {
+    pub fn new(thing: T) -> Self {
+        Self(Mutex::new(State::Ready(thing)))
+    }
+
+    /// Uses the thing. If its request ends meanwhile it is dropped afterwards.
+    pub fn with<R>(&self, use_it: impl FnOnce(&mut T) -> R) -> Result<R, Denied> {
+        let mut thing = self.take(State::InUse)?;
+        let result = use_it(&mut thing);
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if matches!(*state, State::InUse) {
+            *state = State::Ready(thing);
+        }
+        Ok(result)
+    }
+
+    /// The request has ended. Returns the thing, unless another thread is using it.
+    pub fn close(&self) -> Option<T> {
+        let taken = self.take(State::Over);
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = State::Over;
+        taken.ok()
+    }
+
+    /// Whether the request has ended.
+    pub fn is_over(&self) -> bool {
+        matches!(*self.0.lock().unwrap_or_else(PoisonError::into_inner), State::Over)
+    }
+
+    /// Takes the thing and leaves `instead`, or leaves everything as it is.
+    fn take(&self, instead: State<T>) -> Result<T, Denied> {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match std::mem::replace(&mut *state, instead) {
+            State::Ready(thing) => Ok(thing),
+            State::InUse => {
+                *state = State::InUse;
+                Err(Denied::InUse)
+            }
+            State::Over => {
+                *state = State::Over;
+                Err(Denied::Over)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thing_is_used_by_one_at_a_time_and_not_after_the_end() {
+        let slot = Slot::new(1);
+        let inner = slot.with(|thing| {
+            *thing = 2;
+            slot.with(|_| ())
+        });
+        assert_eq!(inner, Ok(Err(Denied::InUse)));
+        assert_eq!(slot.close(), Some(2));
+        assert_eq!(slot.with(|thing| *thing), Err(Denied::Over));
+        assert_eq!(slot.close(), None);
+    }
+
+    #[test]
+    fn a_thing_whose_request_ends_while_it_is_used_is_dropped() {
+        let slot = Slot::new(1);
+        assert_eq!(slot.with(|_| slot.close()), Ok(None));
+        assert_eq!(slot.with(|_| ()), Err(Denied::Over));
+    }
+}

@@ -1,0 +1,174 @@
+//! `wsgi.errors`: text to pyfcgid's log, in whole messages, and to the web server's if that is asked for. What one call writes stays
+//! together, so that a traceback can be read.
+
+use std::sync::{Mutex, PoisonError};
+
+use pyo3::prelude::*;
+use pyo3::types::PyString;
+
+use super::files::UnsupportedOperation;
+use super::start_response::StartResponse;
+use super::utf8;
+use crate::without_python::app_log::{RequestNumber, Voice};
+use crate::without_python::lines::Lines;
+
+/// PEP 3333's error stream. It goes on working after its request has ended, for threads that outlive it.
+#[pyclass(frozen, module = "pyfcgid")]
+pub(super) struct Errors {
+    request: RequestNumber,
+    voice: Voice,
+    /// Where FCGI_STDERR goes, if it is wanted.
+    peer: Option<Py<StartResponse>>,
+    lines: Mutex<Lines>,
+}
+
+impl Errors {
+    pub(super) fn new(request: RequestNumber, voice: Voice, peer: Option<Py<StartResponse>>) -> Self {
+        Self { request, voice, peer, lines: Mutex::new(Lines::default()) }
+    }
+
+    fn add(&self, text: &str) {
+        self.log(|lines| lines.add(text.as_bytes()));
+    }
+
+    fn log(&self, take: impl FnOnce(&mut Lines) -> Option<Vec<u8>>) {
+        let text = take(&mut self.lines.lock().unwrap_or_else(PoisonError::into_inner));
+        if let Some(text) = text {
+            self.voice.say(Some(self.request), &text);
+            if let Some(peer) = &self.peer {
+                peer.get().write_errors(&text);
+            }
+        }
+    }
+
+    /// Logs the beginning of a line that was not ended.
+    pub(super) fn finish(&self) {
+        self.log(Lines::take);
+    }
+}
+
+#[pymethods]
+impl Errors {
+    #[pyo3(signature = (text, /))]
+    fn write(&self, text: &Bound<'_, PyString>) -> PyResult<usize> {
+        self.add(&utf8::escape(text));
+        text.len()
+    }
+
+    #[pyo3(signature = (lines, /))]
+    fn writelines(&self, lines: &Bound<'_, PyAny>) -> PyResult<()> {
+        for line in lines.try_iter()? {
+            self.add(&utf8::escape(line?.cast::<PyString>()?));
+        }
+        Ok(())
+    }
+
+    fn flush(&self) {
+        self.finish();
+    }
+
+    /// What others still write is logged all the same.
+    fn close(&self) {
+        self.finish();
+    }
+
+    #[getter]
+    fn closed(&self) -> bool {
+        false
+    }
+
+    #[getter]
+    fn name(&self) -> &'static str {
+        "<wsgi.errors>"
+    }
+
+    #[getter]
+    fn mode(&self) -> &'static str {
+        "w"
+    }
+
+    #[getter]
+    fn encoding(&self) -> &'static str {
+        "utf-8"
+    }
+
+    #[getter]
+    fn errors(&self) -> &'static str {
+        "backslashreplace"
+    }
+
+    #[getter]
+    fn newlines(&self) -> Option<&'static str> {
+        None
+    }
+
+    fn readable(&self) -> bool {
+        false
+    }
+
+    fn writable(&self) -> bool {
+        true
+    }
+
+    fn seekable(&self) -> bool {
+        false
+    }
+
+    fn isatty(&self) -> bool {
+        false
+    }
+
+    fn fileno(&self) -> PyResult<i32> {
+        Err(UnsupportedOperation::new_err("fileno"))
+    }
+
+    fn detach(&self) -> PyResult<()> {
+        Err(UnsupportedOperation::new_err("detach"))
+    }
+
+    #[pyo3(signature = (_size = None, /))]
+    fn read(&self, _size: Option<i64>) -> PyResult<()> {
+        Err(UnsupportedOperation::new_err("not readable"))
+    }
+
+    #[pyo3(signature = (_size = None, /))]
+    fn readline(&self, _size: Option<i64>) -> PyResult<()> {
+        Err(UnsupportedOperation::new_err("not readable"))
+    }
+
+    #[pyo3(signature = (_hint = None, /))]
+    fn readlines(&self, _hint: Option<i64>) -> PyResult<()> {
+        Err(UnsupportedOperation::new_err("not readable"))
+    }
+
+    #[pyo3(signature = (_offset, _whence = 0, /))]
+    fn seek(&self, _offset: i64, _whence: i64) -> PyResult<u64> {
+        Err(UnsupportedOperation::new_err("underlying stream is not seekable"))
+    }
+
+    fn tell(&self) -> PyResult<u64> {
+        Err(UnsupportedOperation::new_err("underlying stream is not seekable"))
+    }
+
+    #[pyo3(signature = (_size = None, /))]
+    fn truncate(&self, _size: Option<i64>) -> PyResult<u64> {
+        Err(UnsupportedOperation::new_err("truncate"))
+    }
+
+    fn __iter__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    fn __next__(&self) -> PyResult<Option<()>> {
+        Err(UnsupportedOperation::new_err("not readable"))
+    }
+
+    fn __enter__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    #[pyo3(signature = (*_exc_info))]
+    fn __exit__(&self, _exc_info: &Bound<'_, PyAny>) {
+        self.finish();
+    }
+}

@@ -1,0 +1,361 @@
+//! The Python interpreter of this process: the application's import, its workers, its end.
+//!
+//! Owns every call that attaches a thread to Python.
+
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::Sender;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use log::Level;
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use thiserror::Error;
+
+mod absence;
+mod arguments;
+mod file;
+mod greenlets;
+mod raiser;
+mod remaining;
+mod signals;
+mod signature;
+mod spawning;
+mod stacks;
+
+use super::abort::{self, Interruption};
+use super::{Gateway, Settings, files, output, utf8};
+use absence::Places;
+use arguments::Arguments;
+use connections::workers::Worker;
+use shared::settings::{App, AppLog, AppSource, OnAbort};
+use signature::Signature;
+
+/// The interpreter. There is one for the life of the process; the thread that makes this is Python's main thread.
+#[derive(Debug)]
+pub struct Interpreter {
+    /// Where modules are searched, for messages.
+    places: Mutex<Places>,
+    description: String,
+}
+
+/// An imported application.
+#[derive(Debug)]
+pub struct Application(Py<PyAny>);
+
+/// Workers that run, as Python threads.
+#[derive(Debug)]
+pub struct Threads(Vec<Py<PyAny>>);
+
+/// Why an application can't be used. Its author's to mend.
+#[derive(Debug, Error)]
+#[error("cannot load the application {app}: {reason}")]
+pub struct LoadError {
+    /// The application as it was named.
+    pub app: String,
+    /// What is wrong, in one line.
+    pub reason: String,
+    /// The traceback, if Python code failed.
+    pub traceback: Option<String>,
+}
+
+impl Interpreter {
+    /// The Python that runs, with `sys.argv` naming the application.
+    ///
+    /// # Errors
+    /// [`LoadError`], which no ordinary Python gives.
+    pub fn start(app: &App) -> Result<Self, LoadError> {
+        let set_up = |py: Python<'_>| -> PyResult<Self> {
+            let sys = py.import("sys")?;
+            sys.setattr("argv", [app.to_string()])?;
+            abort::add_module(py)?;
+            files::register(py)?;
+            let version: String = sys.getattr("version")?.extract()?;
+            let version = version.split(' ').next().unwrap_or_default().to_owned();
+            let prefix: PathBuf = sys.getattr("prefix")?.extract()?;
+            let is_venv = sys.getattr("base_prefix")?.extract::<PathBuf>()? != prefix;
+            let executable: PathBuf = sys.getattr("executable")?.extract()?;
+            let places = Places { version: version.clone(), venv: is_venv.then_some(prefix), path: Vec::new() };
+            Ok(Self { places: Mutex::new(places), description: format!("{version} ({})", executable.display()) })
+        };
+        attach(|py| set_up(py).map_err(|error| LoadError::python(py, &app.to_string(), "Python cannot be set up", &error)))
+    }
+
+    /// Which Python it is, and where.
+    pub fn description(&self) -> &str {
+        &self.description
+    }
+
+    /// Puts `path` in front of `sys.path`, in its order, and `last` behind everything, so that its modules stand for no others. The last
+    /// directory of `path` is the current one.
+    ///
+    /// # Errors
+    /// [`LoadError`], which no ordinary Python gives.
+    pub fn set_path(&self, path: &[PathBuf], last: Option<&Path>) -> Result<(), LoadError> {
+        path.clone_into(&mut self.places.lock().unwrap_or_else(PoisonError::into_inner).path);
+        let set = |py: Python<'_>| -> PyResult<()> {
+            let sys_path = py.import("sys")?.getattr("path")?;
+            for directory in path.iter().rev() {
+                sys_path.call_method1("insert", (0, directory.as_os_str()))?;
+            }
+            match last {
+                Some(last) if !sys_path.contains(last.as_os_str())? => {
+                    sys_path.call_method1("append", (last.as_os_str(),)).map(drop)
+                }
+                _ => Ok(()),
+            }
+        };
+        attach(|py| set(py).map_err(|error| LoadError::python(py, "sys.path", "it cannot be set", &error)))
+    }
+
+    /// Sends what the application prints to the log, at these levels.
+    ///
+    /// # Errors
+    /// [`LoadError`], which no ordinary Python gives.
+    pub fn capture_output(&self, stdout: Level, stderr: Level, form: AppLog) -> Result<(), LoadError> {
+        attach(|py| {
+            output::capture(py, stdout, stderr, form)
+                .map_err(|error| LoadError::python(py, "sys.stdout", "it cannot be replaced", &error))
+        })
+    }
+
+    /// Imports the application and finds its callable.
+    ///
+    /// # Errors
+    /// [`LoadError`] with the traceback when the import raises, when there is no such callable, or it can't be called as an
+    /// application is.
+    pub fn load(&self, app: &App) -> Result<Application, LoadError> {
+        attach(|py| {
+            let failed = |error: PyErr| LoadError::python(py, &app.to_string(), "its import failed", &error);
+            let module = match &app.source {
+                AppSource::Module(name) => py.import(name.as_str()).map_err(|error| {
+                    let places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+                    let absent = places.without(py, app, &error);
+                    absent.map_or_else(|| failed(error), |reason| LoadError::new(app, reason))
+                })?,
+                AppSource::File(path) => match absence::of_file(path) {
+                    Some(reason) => return Err(LoadError::new(app, reason)),
+                    None => file::import(py, path).map_err(|error| {
+                        let advice = absence::beside_file(py, path, &error).unwrap_or_default();
+                        let failure = failed(error);
+                        LoadError { reason: failure.reason + &advice, ..failure }
+                    })?,
+                },
+            };
+            let callable = find_callable(&module, app)?;
+            output::finish();
+            match greenlets::in_place_of_threads(py) {
+                Some(reason) => Err(LoadError::new(app, reason.to_owned())),
+                None => Ok(Application(callable.unbind())),
+            }
+        })
+    }
+
+    /// Starts `count` workers, as threads that Python knows by name.
+    ///
+    /// # Errors
+    /// When a thread can't be started; the others end when the queue is closed.
+    pub fn start_workers(
+        &self,
+        app: &Application,
+        settings: &Settings,
+        worker: &Worker,
+        count: usize,
+    ) -> Result<Threads, String> {
+        let aborts = (settings.abort == OnAbort::Raise).then(raiser::start).transpose().map_err(|error| error.to_string())?;
+        attach(|py| {
+            let run = || RunWorker {
+                once: Mutex::new(Some(worker.clone())),
+                app: app.0.clone_ref(py),
+                settings: settings.clone(),
+                aborts: aborts.clone(),
+            };
+            let started = (1..=count).map(|number| start_thread(py, run(), number));
+            started.collect::<PyResult<Vec<_>>>().map(Threads).map_err(|error| traceback(py, &error))
+        })
+    }
+
+    /// Waits for the workers, whose queue must have been closed, until `deadline`. Returns how many are still running.
+    pub fn join_workers(&self, threads: &Threads, deadline: Instant) -> usize {
+        attach(|py| {
+            let mut running = 0;
+            for thread in &threads.0 {
+                let left = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
+                let ended = thread.bind(py).call_method1("join", (left.as_secs_f64(),));
+                let alive = thread.bind(py).call_method0("is_alive").and_then(|alive| alive.extract::<bool>());
+                running += usize::from(ended.is_err() || alive.unwrap_or(true));
+            }
+            running
+        })
+    }
+
+    /// Writes what `sys.stdout` and `sys.stderr` still hold.
+    pub fn flush_output(&self) {
+        attach(flush_streams);
+    }
+
+    /// Does what Python does at the end of a program: waits for its other threads, runs `atexit`, writes what files still hold. Must be
+    /// called on the thread that started it; may take as long as the application's threads do.
+    pub fn finish(&self) {
+        attach(|py| {
+            for (module, function) in [("threading", "_shutdown"), ("atexit", "_run_exitfuncs")] {
+                let result = py.import(module).and_then(|module| module.call_method0(function));
+                if let Err(error) = result {
+                    log::error!("{module}.{function} failed at the end:\n{}", traceback(py, &error).trim_end());
+                }
+            }
+            flush_streams(py);
+            if let Err(error) = flush_files(py) {
+                log::error!("the files left open cannot be found:\n{}", traceback(py, &error).trim_end());
+            }
+        });
+    }
+}
+
+/// Says the beginnings of lines that nobody will end. For an end without exit handlers, which do the same.
+pub fn finish_output() {
+    output::finish_all();
+}
+
+fn flush_streams(py: Python<'_>) {
+    for stream in ["stdout", "stderr"] {
+        let stream = py.import("sys").and_then(|sys| sys.getattr(stream));
+        drop(stream.and_then(|stream| stream.call_method0("flush")));
+    }
+}
+
+/// Writes what is still in the buffers of files that the application has left open: they are not taken down, as Python would.
+fn flush_files(py: Python<'_>) -> PyResult<()> {
+    // By its type, in C: objects that stand for others would be asked for their class, and wake up for that.
+    let file = py.import("_io")?.getattr("_IOBase")?;
+    for object in py.import("gc")?.call_method0("get_objects")?.try_iter()? {
+        let object = object?;
+        if object.get_type().is_subclass(&file)? {
+            // A file that is closed or only read has nothing to write, and says so.
+            drop(object.call_method0("flush"));
+        }
+    }
+    Ok(())
+}
+
+impl LoadError {
+    fn new(app: &App, reason: String) -> Self {
+        Self { app: app.to_string(), reason, traceback: None }
+    }
+
+    fn python(py: Python<'_>, app: &str, reason: &str, error: &PyErr) -> Self {
+        let text = error.value(py).str().map_or_else(|_| String::new(), |text| utf8::escape(&text).into_owned());
+        let kind = error.get_type(py).name().map_or_else(|_| "an exception".to_owned(), |name| name.to_string());
+        let reason = format!("{reason}: {kind}: {}", in_one_line(&text));
+        Self { app: app.to_owned(), reason, traceback: Some(traceback(py, error)) }
+    }
+}
+
+/// The target of a worker's `threading.Thread`.
+#[pyclass(frozen, module = "pyfcgid")]
+struct RunWorker {
+    once: Mutex<Option<Worker>>,
+    app: Py<PyAny>,
+    settings: Settings,
+    /// To the thread that raises, if there is one.
+    aborts: Option<Sender<Arc<Interruption>>>,
+}
+
+#[pymethods]
+impl RunWorker {
+    fn __call__(&self, py: Python<'_>) -> PyResult<()> {
+        let worker = self.once.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let worker = worker.ok_or_else(|| PyRuntimeError::new_err("a worker runs once"))?;
+        worker.run(&mut Gateway::new(py, self.app.bind(py).clone(), &self.settings, self.aborts.clone())?);
+        Ok(())
+    }
+}
+
+fn start_thread(py: Python<'_>, run: RunWorker, number: usize) -> PyResult<Py<PyAny>> {
+    let keywords = PyDict::new(py);
+    keywords.set_item("target", Bound::new(py, run)?)?;
+    keywords.set_item("name", format!("pyfcgid-worker-{number}"))?;
+    // What a request starts inherits it, and a program waits for what is no daemon.
+    keywords.set_item("daemon", false)?;
+    let thread = py.import("threading")?.getattr("Thread")?.call((), Some(&keywords))?;
+    thread.call_method0("start")?;
+    Ok(thread.unbind())
+}
+
+/// An exception as Python prints it.
+pub(super) fn traceback(py: Python<'_>, error: &PyErr) -> String {
+    let format = || -> PyResult<String> {
+        let arguments = (error.get_type(py), error.value(py), error.traceback(py));
+        let lines = py.import("traceback")?.call_method1("format_exception", arguments)?;
+        lines.try_iter()?.map(|line| Ok(utf8::escape(line?.cast()?).into_owned())).collect()
+    };
+    format().unwrap_or_else(|why| format!("{error}\n(its traceback cannot be printed: {why})\n"))
+}
+
+/// Nothing but this module attaches, so that it can be seen who may wait for the GIL.
+#[expect(clippy::disallowed_methods, reason = "this is the one place")]
+fn attach<T>(run: impl FnOnce(Python<'_>) -> T) -> T {
+    Python::attach(run)
+}
+
+fn find_callable<'py>(module: &Bound<'py, PyModule>, app: &App) -> Result<Bound<'py, PyAny>, LoadError> {
+    let py = module.py();
+    let (name, mut callable) = match &app.callable {
+        Some(name) => (name.as_str(), attribute(module, name, app)?),
+        None => {
+            let mut found = absence::DEFAULTS.into_iter().filter_map(|name| Some((name, module.getattr(name).ok()?)));
+            let lacking = || LoadError::new(app, absence::of_callable(module, absence::DEFAULTS[0], app));
+            found.next().ok_or_else(lacking)?
+        }
+    };
+    if app.factory {
+        let arguments =
+            Arguments::parse(py, &app.arguments).map_err(|reason| LoadError::new(app, format!("{name}() {reason}")))?;
+        let called = format!("{name}({}) failed", app.arguments);
+        callable = arguments.call(&callable).map_err(|error| LoadError::python(py, &app.to_string(), &called, &error))?;
+    }
+    if !callable.is_callable() {
+        let kind = callable.get_type().name().map_or_else(|_| "object".to_owned(), |kind| kind.to_string());
+        return Err(LoadError::new(app, format!("{name} is {kind}, which cannot be called: a WSGI application can")));
+    }
+    if signature::is_plain(&callable) {
+        return Ok(callable);
+    }
+    match Signature::of(&callable) {
+        Some(signature) if !signature.takes_a_request() => Err(LoadError::new(app, misfit(&signature, name, app))),
+        _ => Ok(callable),
+    }
+}
+
+/// What is wrong with a callable that does not take what an application is given.
+fn misfit(signature: &Signature<'_>, name: &str, app: &App) -> String {
+    let what = if app.factory { format!("what {name}() has made") } else { format!("{name}()") };
+    let advice = if !app.factory && signature.takes_nothing() {
+        format!("if it makes the application, name it with parentheses: {}:{name}()", absence::source(app))
+    } else {
+        "a WSGI application is called with these two".to_owned()
+    };
+    format!("{what} does not take (environ, start_response): {advice}")
+}
+
+/// What `name`, dotted for an attribute of an attribute, is in the module.
+fn attribute<'py>(module: &Bound<'py, PyModule>, name: &str, app: &App) -> Result<Bound<'py, PyAny>, LoadError> {
+    let mut names = name.split('.');
+    let step = |owner: Bound<'py, PyAny>, name: &str| {
+        owner.getattr(name).map_err(|_| LoadError::new(app, absence::of_callable(&owner, name, app)))
+    };
+    names.try_fold(module.as_any().clone(), step)
+}
+
+/// The text of an exception, lines joined, cut to what fits a line: the traceback has it all.
+fn in_one_line(text: &str) -> String {
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(MAX_REASON_LEN) {
+        Some((end, _)) => format!("{}...", &line[..end]),
+        None => line,
+    }
+}
+
+/// Characters of an exception's text in a summary.
+const MAX_REASON_LEN: usize = 300;

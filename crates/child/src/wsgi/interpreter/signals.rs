@@ -1,0 +1,61 @@
+//! Signals that the application wants to hear. Python notes one when it comes, in whatever thread that is, and runs the handler when its
+//! main thread looks. That one runs no code of the application's here, so it has to be woken.
+
+use std::os::fd::RawFd;
+
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use super::{Interpreter, attach, traceback};
+
+impl Interpreter {
+    /// Has Python write a byte to this socket, which does not block, whenever one of its signals has come. An application that has its
+    /// own socket for that keeps it, and then its handlers run when something else wakes the main thread.
+    pub fn wake_at_signals(&self, socket: RawFd) {
+        attach(|py| {
+            let before = set_wakeup(py, socket);
+            if let Ok(before @ 0..) = before {
+                drop(set_wakeup(py, before));
+                log::warn!("the application has called signal.set_wakeup_fd, so signal handlers of its own may run late");
+            }
+        });
+    }
+
+    /// Takes that back.
+    pub fn wake_no_more(&self) {
+        attach(|py| drop(set_wakeup(py, -1)));
+    }
+
+    /// Runs the handlers of signals that have come. What one raises would end the main thread's work, and ends nothing here.
+    pub fn run_signal_handlers(&self) {
+        attach(|py| {
+            if let Err(error) = py.check_signals() {
+                log::error!("a signal handler of the application's failed:\n{}", traceback(py, &error).trim_end());
+            }
+        });
+    }
+
+    /// Says which of the signals that pyfcgid needs itself the application has set handlers for.
+    pub fn tell_of_handlers_taken(&self) {
+        attach(|py| {
+            for (name, _) in NEEDED.iter().filter(|(_, number)| has_handler(py, *number).unwrap_or(false)) {
+                log::warn!(
+                    "the application has set a handler for {name} at its import: it is not called, since {name} ends a process \
+                     gracefully; atexit and close() of responses are called then"
+                );
+            }
+        });
+    }
+}
+
+fn set_wakeup(py: Python<'_>, descriptor: RawFd) -> PyResult<RawFd> {
+    let options = PyDict::new(py);
+    options.set_item("warn_on_full_buffer", false)?;
+    py.import("_signal")?.call_method("set_wakeup_fd", (descriptor,), Some(&options))?.extract()
+}
+
+fn has_handler(py: Python<'_>, number: i32) -> PyResult<bool> {
+    Ok(py.import("_signal")?.call_method1("getsignal", (number,))?.is_callable())
+}
+
+const NEEDED: [(&str, i32); 2] = [("SIGTERM", shared::sys::signal::TERM), ("SIGQUIT", shared::sys::signal::QUIT)];

@@ -1,0 +1,418 @@
+//! Python: the interpreter, and PEP 3333 between an [`Exchange`] and the application.
+//!
+//! Owns everything that knows Python; no other module does. Knows no socket and no record: a request comes in complete, and
+//! an answer goes into its [`Reply`].
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::Sender;
+
+use log::Level;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList, PyTuple};
+
+use connections::exchange::{Body, BodySource, Demand, Exchange, Params, Pause, Reply, ReplyError};
+use connections::workers::Handler;
+use shared::settings::{AppLog, ErrorsTo, Mount, OnAbort, Pool, RemoteUser};
+
+mod abort;
+mod environ;
+mod errors;
+mod file_wrapper;
+mod files;
+mod fork;
+mod input;
+pub mod interpreter;
+mod latin1;
+mod output;
+mod raw_text;
+mod start_response;
+mod thread;
+mod utf8;
+
+use crate::without_python::app_log::{RequestNumber, Voice};
+use crate::without_python::turns::Turns;
+use abort::{Aborted, Interrupter, Interruption};
+use environ::EnvironBuilder;
+use errors::Errors;
+use file_wrapper::FileWrapper;
+use input::Input;
+use start_response::{StartResponse, bytes, to_python};
+
+/// What the bridge is to keep to.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where in the site's paths the application is.
+    pub mount: Mount,
+    /// When REMOTE_USER reaches the application.
+    pub remote_user: RemoteUser,
+    /// Where `wsgi.errors` and tracebacks go.
+    pub errors: ErrorsTo,
+    /// How the application's lines are written to the log.
+    pub app_log: AppLog,
+    /// What becomes of a running application when the web server gives its request up.
+    pub abort: OnAbort,
+    /// The header that makes the web server send a file instead of a body.
+    pub sendfile_header: Option<String>,
+    /// Whether there is a second worker in this process.
+    pub multithread: bool,
+    /// Whether there is a second process.
+    pub multiprocess: bool,
+}
+
+impl Settings {
+    /// Those of a pool.
+    pub fn of(pool: &Pool) -> Self {
+        Self {
+            mount: pool.mount.clone(),
+            remote_user: pool.remote_user,
+            errors: pool.errors,
+            app_log: pool.app_log,
+            abort: pool.abort,
+            sendfile_header: pool.sendfile_header.clone(),
+            multithread: pool.threads > 1,
+            multiprocess: pool.processes > 1,
+        }
+    }
+}
+
+/// Being attached to Python, on one worker.
+#[derive(Clone, Copy)]
+struct Gil<'py>(Python<'py>);
+
+impl Pause for Gil<'_> {
+    fn pause(&self, wait: &mut (dyn FnMut() + Send)) {
+        self.0.detach(|| {
+            wait();
+            TURNS.ask();
+        });
+        TURNS.got();
+    }
+
+    fn step_aside(&self, work: &mut (dyn FnMut() + Send)) {
+        self.pause(&mut || {
+            work();
+            TURNS.step_aside();
+        });
+    }
+
+    fn give_way(&self) {
+        if TURNS.is_overdue() {
+            self.step_aside(&mut || ());
+        }
+    }
+}
+
+/// Runs an application on one worker.
+struct Gateway<'py> {
+    gil: Gil<'py>,
+    app: Bound<'py, PyAny>,
+    environs: EnvironBuilder<'py>,
+    errors: ErrorsTo,
+    app_log: AppLog,
+    mount: Mount,
+    sendfile_header: Option<Arc<str>>,
+    process: u32,
+    /// If aborts are to be raised.
+    interrupter: Option<Interrupter>,
+}
+
+/// The objects an application gets for one request.
+struct Objects<'py> {
+    start_response: Bound<'py, StartResponse>,
+    input: Bound<'py, Input>,
+    /// A filter's.
+    data: Option<Bound<'py, Input>>,
+    errors: Bound<'py, Errors>,
+}
+
+/// Why an answer is not whole.
+enum Failure {
+    Python(PyErr),
+    Reply(ReplyError),
+}
+
+impl From<PyErr> for Failure {
+    fn from(error: PyErr) -> Self {
+        Self::Python(error)
+    }
+}
+
+impl From<ReplyError> for Failure {
+    fn from(error: ReplyError) -> Self {
+        Self::Reply(error)
+    }
+}
+
+impl Pause for Gateway<'_> {
+    fn pause(&self, wait: &mut (dyn FnMut() + Send)) {
+        self.gil.pause(wait);
+    }
+
+    fn give_way(&self) {
+        self.gil.give_way();
+    }
+}
+
+impl Handler for Gateway<'_> {
+    fn handle(&mut self, exchange: Exchange) {
+        let number = self.next_request_number();
+        let _answering = number.begin();
+        let id = number.to_string();
+        let Exchange { request, mut reply } = exchange;
+        reply.begin(&id);
+        let line = RequestLine { id: &id, params: &request.params };
+        let environ = match self.environs.build(&request) {
+            Ok(Ok(environ)) => environ,
+            Ok(Err(refusal)) => {
+                log::warn!("{line} was answered {}: {}", refusal.status(), self.path_fault());
+                return reply.refuse(refusal);
+            }
+            Err(error) => {
+                self.log_traceback(&line, &error);
+                return;
+            }
+        };
+        match self.objects((number, &id), &environ, (request.body, request.data), reply) {
+            Ok(objects) => self.serve(&line, &environ, objects),
+            Err(error) => drop(self.log_traceback(&line, &error)),
+        }
+    }
+}
+
+impl<'py> Gateway<'py> {
+    /// On the worker's thread. `aborts` leads to the thread that raises, if there is one.
+    fn new(
+        py: Python<'py>,
+        app: Bound<'py, PyAny>,
+        settings: &Settings,
+        aborts: Option<Sender<Arc<Interruption>>>,
+    ) -> PyResult<Self> {
+        let environs = EnvironBuilder::new(py, settings, py.get_type::<FileWrapper>().as_any())?;
+        let (errors, app_log) = (settings.errors, settings.app_log);
+        let (mount, process) = (settings.mount.clone(), std::process::id());
+        let interrupter = aborts.map(Interrupter::new);
+        let sendfile_header = settings.sendfile_header.as_deref().map(Arc::from);
+        Ok(Self { gil: Gil(py), app, environs, errors, app_log, mount, sendfile_header, process, interrupter })
+    }
+
+    fn next_request_number(&self) -> RequestNumber {
+        RequestNumber { process: self.process, count: REQUESTS.fetch_add(1, Ordering::Relaxed) }
+    }
+
+    /// Why a path does not belong to the application.
+    fn path_fault(&self) -> String {
+        match &self.mount {
+            Mount::Auto => {
+                "its PATH_INFO does not start with a slash: does the web server split the path inside a segment?".to_owned()
+            }
+            Mount::Prefix(prefix) => format!("its path is not below mount = \"{prefix}\""),
+        }
+    }
+
+    fn objects(
+        &self,
+        (number, id): (RequestNumber, &str),
+        environ: &Bound<'py, PyDict>,
+        bodies: (Body, Option<Body>),
+        reply: Reply,
+    ) -> PyResult<Objects<'py>> {
+        let py = self.gil.0;
+        let (body, data) = bodies;
+        environ.set_item(intern!(py, "pyfcgid.request_id"), id)?;
+        environ.set_item(intern!(py, "pyfcgid.aborted"), Bound::new(py, Aborted::new(&reply))?)?;
+        let interruption = self.interrupter.as_ref().map(|interrupter| interrupter.listen(&reply));
+        let start_response = Bound::new(py, StartResponse::new(reply, interruption, self.sendfile_header.clone()))?;
+        let peer = (self.errors == ErrorsTo::Peer).then(|| start_response.clone().unbind());
+        let voice = Voice { level: Level::Error, form: self.app_log };
+        let errors = Bound::new(py, Errors::new(number, voice, peer))?;
+        environ.set_item(intern!(py, "wsgi.errors"), &errors)?;
+        let input = Bound::new(py, Input::new("wsgi.input", body))?;
+        environ.set_item(intern!(py, "wsgi.input"), &input)?;
+        let data = data.map(|data| Bound::new(py, Input::new("fcgi.data", data))).transpose()?;
+        if let Some(data) = &data {
+            environ.set_item(intern!(py, "fcgi.data"), data)?;
+        }
+        Ok(Objects { start_response, input, data, errors })
+    }
+
+    fn serve(&self, line: &RequestLine<'_>, environ: &Bound<'py, PyDict>, objects: Objects<'py>) {
+        let Objects { start_response, input, data, errors } = objects;
+        let outcome = self.call(line, environ, &start_response);
+        if start_response.get().was_interrupted() {
+            log::info!("{line}: the web server gave it up, so RequestAborted was raised in the application");
+        }
+        errors.get().finish();
+        output::finish();
+        if let Err(failure) = outcome {
+            self.report(line, &failure, start_response.get());
+        }
+        for input in [Some(input), data].into_iter().flatten() {
+            input.get().close();
+        }
+        if let Some(reply) = start_response.get().take()
+            && reply.excess() > 0
+        {
+            log::warn!("{line}: {} bytes behind the end of its response were not sent", reply.excess());
+        }
+    }
+
+    /// Calls the application, sends what it returns, and closes that whatever happens.
+    fn call(
+        &self,
+        line: &RequestLine<'_>,
+        environ: &Bound<'py, PyDict>,
+        start: &Bound<'py, StartResponse>,
+    ) -> Result<(), Failure> {
+        let py = self.gil.0;
+        let response = start.get().run_application(py, || self.app.call1((environ, start)))?;
+        let outcome = self.send(&response, start.get());
+        self.close(line, &response);
+        outcome
+    }
+
+    /// Lists and tuples have no `close`, and to find that out takes longer than to send them.
+    fn close(&self, line: &RequestLine<'_>, response: &Bound<'py, PyAny>) {
+        if response.is_exact_instance_of::<PyList>() || response.is_exact_instance_of::<PyTuple>() {
+            return;
+        }
+        let close = response.getattr_opt(intern!(self.gil.0, "close"));
+        let closed = close.and_then(|close| close.map(|close| close.call0()).transpose()).map_err(Failure::from);
+        fork::end_if_forked(self.gil.0, &closed);
+        if let Err(Failure::Python(error)) = closed {
+            self.log_traceback(line, &error);
+        }
+    }
+
+    fn send(&self, response: &Bound<'py, PyAny>, start: &StartResponse) -> Result<(), Failure> {
+        if self.is_body_replaced(start)? {
+            return self.end(start);
+        }
+        if let Ok(list) = response.cast_exact::<PyList>() {
+            return self.send_whole(list.iter(), start);
+        }
+        if let Ok(tuple) = response.cast_exact::<PyTuple>() {
+            return self.send_whole(tuple.iter(), start);
+        }
+        if let Ok(wrapper) = response.cast_exact::<FileWrapper>()
+            && let Some(part) = wrapper.get().real_file(self.gil.0)?
+        {
+            return self.send_file(part, start);
+        }
+        self.send_pieces(response, start)
+    }
+
+    /// A response that is all there is sent in as few writes as it takes, and its length is known.
+    fn send_whole(&self, items: impl Iterator<Item = Bound<'py, PyAny>>, start: &StartResponse) -> Result<(), Failure> {
+        let items: Vec<_> = items.collect();
+        let pieces = items.iter().map(|item| bytes("an item of the response", item).map(PyBytesMethods::as_bytes));
+        let pieces = pieces.collect::<PyResult<Vec<&[u8]>>>()?;
+        let length: usize = pieces.iter().map(|piece| piece.len()).sum();
+        start.with_reply(|reply| {
+            let head_only = reply.is_head_only();
+            if let Some(head) = reply.head_mut().filter(|_| length > 0 || !head_only) {
+                head.set_content_length(length as u64);
+            }
+            reply.end(&pieces, &self.gil)
+        })??;
+        Ok(())
+    }
+
+    /// Each piece is sent before the next is asked for, as PEP 3333 wants, and nothing is asked for where no body is sent. Whoever has
+    /// given all of its Content-Length is asked once more, so that one that ends there comes to its end, and then no longer.
+    fn send_pieces(&self, response: &Bound<'py, PyAny>, start: &StartResponse) -> Result<(), Failure> {
+        let mut demand = start.with_reply(|reply| reply.demand())?;
+        if demand == Demand::Nothing {
+            return self.end(start);
+        }
+        let mut pieces = start.run_application(self.gil.0, || response.try_iter())?;
+        while let Some(piece) = start.run_application(self.gil.0, || pieces.next().transpose())? {
+            let piece = bytes("an item of the response", &piece)?.as_bytes();
+            let was_met = demand == Demand::Met;
+            demand = start.with_reply(|reply| self.send_piece(piece, was_met, reply))??;
+            if was_met || demand == Demand::Nothing {
+                break;
+            }
+        }
+        self.end(start)
+    }
+
+    /// Sends what is wanted of a piece, and says what is after it.
+    fn send_piece(&self, piece: &[u8], was_met: bool, reply: &mut Reply) -> Result<Demand, ReplyError> {
+        match reply.demand() {
+            _ if !reply.has_head() => return Err(ReplyError::NoHead),
+            Demand::Nothing => reply.leave_out(piece),
+            Demand::Met if was_met => reply.leave_out(piece),
+            _ => reply.write(piece, &self.gil)?,
+        }
+        // An iterator that is not written in Python does not give way by itself, and here nothing is sent meanwhile.
+        if piece.is_empty() {
+            self.gil.pause(&mut || ());
+        }
+        Ok(reply.demand())
+    }
+
+    /// Whether the web server sends a file, so that the application's response is not to be read.
+    fn is_body_replaced(&self, start: &StartResponse) -> PyResult<bool> {
+        Ok(self.sendfile_header.is_some() && start.with_reply(|reply| reply.body_source())? == BodySource::WebServer)
+    }
+
+    fn end(&self, start: &StartResponse) -> Result<(), Failure> {
+        start.with_reply(|reply| reply.end(&[], &self.gil))??;
+        Ok(())
+    }
+
+    fn send_file(&self, part: file_wrapper::FilePart, start: &StartResponse) -> Result<(), Failure> {
+        start.with_reply(|reply| {
+            if let Some(head) = reply.head_mut() {
+                head.set_content_length(part.length);
+            }
+            reply.announce_rest(part.length)?;
+            reply.send_file(part.file, part.offset, part.length, &self.gil)?;
+            reply.end(&[], &self.gil)
+        })??;
+        Ok(())
+    }
+
+    /// What went wrong goes to the log; that the peer has left is nothing to report.
+    fn report(&self, line: &RequestLine<'_>, failure: &Failure, start: &StartResponse) {
+        let error = match failure {
+            Failure::Reply(error @ ReplyError::Lost(_)) => return log::debug!("{line}: {error}"),
+            Failure::Python(_) if start.with_reply(|reply| reply.is_aborted()).unwrap_or(false) => {
+                return log::debug!("{line}: the application ended because the web server gave the request up");
+            }
+            Failure::Reply(error) => to_python(error),
+            Failure::Python(error) => error.clone_ref(self.gil.0),
+        };
+        let text = self.log_traceback(line, &error);
+        if self.errors == ErrorsTo::Peer {
+            start.write_errors(text.as_bytes());
+        }
+    }
+
+    fn log_traceback(&self, line: &RequestLine<'_>, error: &PyErr) -> String {
+        let text = interpreter::traceback(self.gil.0, error);
+        log::error!("{line} failed:\n{}", text.trim_end());
+        text
+    }
+}
+
+/// How a request is named in the log.
+struct RequestLine<'a> {
+    id: &'a str,
+    params: &'a Params,
+}
+
+impl std::fmt::Display for RequestLine<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let text = |name: &[u8]| String::from_utf8_lossy(self.params.get(name).unwrap_or(b"-"));
+        write!(f, "request {} ({} {})", self.id, text(b"REQUEST_METHOD"), text(b"REQUEST_URI"))
+    }
+}
+
+/// Of the one GIL.
+static TURNS: Turns = Turns::new();
+
+/// Numbers of requests in this process, for all its workers.
+static REQUESTS: AtomicU64 = AtomicU64::new(1);

@@ -1,0 +1,295 @@
+//! `sys.stdout` and `sys.stderr`: what an application prints goes to pyfcgid's log, a message for each call, with the number of the
+//! request that the thread answers.
+//!
+//! Each thread has the beginnings of its own lines, so that none gets into those of another. They are said when the request ends, or the
+//! thread, or the program.
+
+use std::cell::OnceCell;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use log::Level;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyCFunction, PyDict, PyTuple};
+
+use super::files::{Bytes, UnsupportedOperation};
+use crate::without_python::app_log::{RequestNumber, Voice};
+use crate::without_python::lines::Lines;
+use shared::settings::AppLog;
+
+/// The bytes below one of the two text streams.
+#[pyclass(frozen, module = "pyfcgid")]
+pub(super) struct Output {
+    voice: Voice,
+    stream: Stream,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stream {
+    Stdout,
+    Stderr,
+}
+
+/// What one thread has begun to say on both streams.
+#[derive(Debug, Default)]
+struct Begun([Mutex<Option<Unfinished>>; 2]);
+
+#[derive(Debug)]
+struct Unfinished {
+    lines: Lines,
+    voice: Voice,
+    request: Option<RequestNumber>,
+}
+
+/// Puts both streams into the log, at these levels.
+pub(super) fn capture(py: Python<'_>, stdout: Level, stderr: Level, form: AppLog) -> PyResult<()> {
+    let (io, sys) = (py.import("io")?, py.import("sys")?);
+    for (stream, level) in [(Stream::Stdout, stdout), (Stream::Stderr, stderr)] {
+        let output = Bound::new(py, Output { voice: Voice { level, form }, stream })?;
+        let keywords = PyDict::new(py);
+        keywords.set_item("encoding", "utf-8")?;
+        keywords.set_item("errors", "backslashreplace")?;
+        // It would mix what threads write at once.
+        keywords.set_item("write_through", true)?;
+        let text = io.getattr("TextIOWrapper")?.call((&output,), Some(&keywords))?;
+        sys.setattr(stream.name(), &text)?;
+        finish_at_exit(stream.name(), text.unbind(), py)?;
+    }
+    Ok(())
+}
+
+/// Has what nobody ends said when the program ends. Before the application is imported, this comes after whatever it does at its end
+/// itself.
+fn finish_at_exit(name: &'static str, stream: Py<PyAny>, py: Python<'_>) -> PyResult<()> {
+    let finish = move |arguments: &Bound<'_, PyTuple>, _: Option<&Bound<'_, PyDict>>| {
+        let py = arguments.py();
+        // The application may have closed ours, or put another one above it.
+        drop(stream.call_method0(py, "flush"));
+        drop(py.import("sys").and_then(|sys| sys.getattr(name)?.call_method0("flush")));
+        finish_all();
+    };
+    py.import("atexit")?.call_method1("register", (PyCFunction::new_closure(py, None, None, finish)?,)).map(drop)
+}
+
+/// Says what this thread has begun: its request, or its import, has ended.
+pub(super) fn finish() {
+    OF_THIS_THREAD.with(|begun| begun.get().into_iter().for_each(|begun| begun.finish()));
+}
+
+/// Says what all threads have begun. Needs no GIL.
+pub(super) fn finish_all() {
+    let all: Vec<_> = OF_ALL_THREADS.lock().unwrap_or_else(PoisonError::into_inner).iter().filter_map(Weak::upgrade).collect();
+    all.iter().for_each(|begun| begun.finish());
+}
+
+impl Stream {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Stdout => "stdout",
+            Self::Stderr => "stderr",
+        }
+    }
+
+    fn descriptor(self) -> i32 {
+        match self {
+            Self::Stdout => 1,
+            Self::Stderr => 2,
+        }
+    }
+}
+
+impl Begun {
+    fn of_this_thread() -> Arc<Self> {
+        OF_THIS_THREAD.with(|begun| Arc::clone(begun.get_or_init(Self::register)))
+    }
+
+    fn register() -> Arc<Self> {
+        let new = Arc::new(Self::default());
+        let mut all = OF_ALL_THREADS.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|begun| begun.strong_count() > 0);
+        all.push(Arc::downgrade(&new));
+        new
+    }
+
+    fn use_stream<T>(&self, stream: Stream, use_it: impl FnOnce(&mut Option<Unfinished>) -> T) -> T {
+        use_it(&mut self.0[stream as usize].lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn finish(&self) {
+        for stream in [Stream::Stdout, Stream::Stderr] {
+            drop(self.use_stream(stream, Option::take));
+        }
+    }
+}
+
+impl Unfinished {
+    fn say(&self, text: Option<Vec<u8>>) {
+        if let Some(text) = text {
+            self.voice.say(self.request, &text);
+        }
+    }
+}
+
+/// Also at the end of a thread.
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        let rest = self.lines.take();
+        self.say(rest);
+    }
+}
+
+impl Output {
+    fn add(&self, bytes: &[u8]) -> usize {
+        self.with_unfinished(|unfinished| {
+            if unfinished.lines.is_empty() {
+                unfinished.request = RequestNumber::current();
+            }
+            let text = unfinished.lines.add(bytes);
+            unfinished.say(text);
+        });
+        bytes.len()
+    }
+
+    fn with_unfinished(&self, use_it: impl FnOnce(&mut Unfinished)) {
+        let new = || Unfinished { lines: Lines::default(), voice: self.voice, request: None };
+        Begun::of_this_thread().use_stream(self.stream, |unfinished| use_it(unfinished.get_or_insert_with(new)));
+    }
+}
+
+#[pymethods]
+impl Output {
+    #[getter]
+    fn closed(&self) -> bool {
+        false
+    }
+
+    #[getter]
+    fn name(&self) -> &'static str {
+        match self.stream {
+            Stream::Stdout => "<stdout>",
+            Stream::Stderr => "<stderr>",
+        }
+    }
+
+    #[getter]
+    fn mode(&self) -> &'static str {
+        "wb"
+    }
+
+    /// Takes whatever has bytes, as every raw stream does.
+    #[pyo3(signature = (data, /))]
+    fn write(&self, data: &Bound<'_, PyAny>) -> PyResult<usize> {
+        match data.cast::<PyBytes>() {
+            Ok(bytes) => Ok(self.add(bytes.as_bytes())),
+            Err(_) => Ok(self.add(Bytes::of(data)?.to_bytes()?.as_bytes())),
+        }
+    }
+
+    #[pyo3(signature = (lines, /))]
+    fn writelines(&self, lines: &Bound<'_, PyAny>) -> PyResult<()> {
+        lines.try_iter()?.try_for_each(|line| self.write(&line?).map(drop))
+    }
+
+    /// Says the lines that are whole. The beginning of one waits for its end.
+    fn flush(&self) {
+        self.with_unfinished(|unfinished| {
+            let text = unfinished.lines.flush();
+            unfinished.say(text);
+        });
+    }
+
+    /// Says the beginning of a line that will have no end. What others still write is logged all the same.
+    fn close(&self) {
+        Begun::of_this_thread().use_stream(self.stream, |unfinished| drop(unfinished.take()));
+    }
+
+    fn fileno(&self) -> i32 {
+        self.stream.descriptor()
+    }
+
+    fn isatty(&self) -> bool {
+        false
+    }
+
+    fn readable(&self) -> bool {
+        false
+    }
+
+    fn seekable(&self) -> bool {
+        false
+    }
+
+    fn writable(&self) -> bool {
+        true
+    }
+
+    fn detach(&self) -> PyResult<()> {
+        Err(UnsupportedOperation::new_err("detach"))
+    }
+
+    #[pyo3(signature = (_size = None, /))]
+    fn read(&self, _size: Option<i64>) -> PyResult<()> {
+        Err(UnsupportedOperation::new_err("read"))
+    }
+
+    #[pyo3(signature = (_size = None, /))]
+    fn read1(&self, _size: Option<i64>) -> PyResult<()> {
+        Err(UnsupportedOperation::new_err("read1"))
+    }
+
+    #[pyo3(signature = (_buffer, /))]
+    fn readinto(&self, _buffer: &Bound<'_, PyAny>) -> PyResult<usize> {
+        Err(UnsupportedOperation::new_err("read"))
+    }
+
+    #[pyo3(signature = (_buffer, /))]
+    fn readinto1(&self, _buffer: &Bound<'_, PyAny>) -> PyResult<usize> {
+        Err(UnsupportedOperation::new_err("read1"))
+    }
+
+    #[pyo3(signature = (_size = None, /))]
+    fn readline(&self, _size: Option<i64>) -> PyResult<()> {
+        Err(UnsupportedOperation::new_err("read"))
+    }
+
+    #[pyo3(signature = (_hint = None, /))]
+    fn readlines(&self, _hint: Option<i64>) -> PyResult<()> {
+        Err(UnsupportedOperation::new_err("read"))
+    }
+
+    #[pyo3(signature = (_offset, _whence = 0, /))]
+    fn seek(&self, _offset: i64, _whence: i64) -> PyResult<u64> {
+        Err(UnsupportedOperation::new_err("seek"))
+    }
+
+    fn tell(&self) -> PyResult<u64> {
+        Err(UnsupportedOperation::new_err("seek"))
+    }
+
+    #[pyo3(signature = (_size = None, /))]
+    fn truncate(&self, _size: Option<i64>) -> PyResult<u64> {
+        Err(UnsupportedOperation::new_err("truncate"))
+    }
+
+    fn __iter__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    fn __next__(&self) -> PyResult<Option<()>> {
+        Err(UnsupportedOperation::new_err("read"))
+    }
+
+    fn __enter__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    #[pyo3(signature = (*_exc_info))]
+    fn __exit__(&self, _exc_info: &Bound<'_, PyAny>) {
+        self.close();
+    }
+}
+
+thread_local! {
+    static OF_THIS_THREAD: OnceCell<Arc<Begun>> = const { OnceCell::new() };
+}
+
+static OF_ALL_THREADS: Mutex<Vec<Weak<Begun>>> = Mutex::new(Vec::new());

@@ -1,0 +1,153 @@
+//! `start_response` and `write`, and the reply they share with the worker that iterates over the response.
+
+use std::sync::Arc;
+
+use pyo3::exceptions::{PyAssertionError, PyBrokenPipeError, PyRuntimeError, PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyTuple};
+
+use super::abort::{Interruption, RequestAborted};
+use super::{Failure, Gil, fork, latin1};
+use crate::without_python::slot::{Denied, Slot};
+use connections::exchange::{Head, HeadError, Reply, ReplyError};
+
+/// PEP 3333's `start_response` of one request.
+#[pyclass(frozen, module = "pyfcgid")]
+pub(super) struct StartResponse {
+    reply: Slot<Reply>,
+    /// If an abort is to be raised.
+    interruption: Option<Arc<Interruption>>,
+    sendfile_header: Option<Arc<str>>,
+}
+
+impl StartResponse {
+    /// With the header of this name the web server makes the body.
+    pub(super) fn new(reply: Reply, interruption: Option<Arc<Interruption>>, sendfile_header: Option<Arc<str>>) -> Self {
+        Self { reply: Slot::new(reply), interruption, sendfile_header }
+    }
+
+    /// Runs code of the application, the only code that an abort may interrupt.
+    pub(super) fn run_application<T>(&self, py: Python<'_>, code: impl FnOnce() -> PyResult<T>) -> Result<T, Failure> {
+        let outcome = match &self.interruption {
+            Some(interruption) => interruption.run(py, code),
+            None => code().map_err(Failure::from),
+        };
+        fork::end_if_forked(py, &outcome);
+        outcome
+    }
+
+    /// Whether an abort has interrupted the application.
+    pub(super) fn was_interrupted(&self) -> bool {
+        self.interruption.as_ref().is_some_and(|interruption| interruption.was_raised())
+    }
+
+    /// What an application sees when it cannot send.
+    fn write_error(&self, py: Python<'_>, error: &ReplyError) -> PyErr {
+        let is_aborted = matches!(error, ReplyError::Lost(_));
+        match &self.interruption {
+            Some(interruption) if is_aborted && interruption.abort_here(py) => RequestAborted::new_err(error.to_string()),
+            _ => to_python(error),
+        }
+    }
+
+    /// The request has ended. Dropping the reply ends the answer if nothing else has.
+    pub(super) fn take(&self) -> Option<Reply> {
+        self.reply.close()
+    }
+
+    /// Uses the reply, unless the request has ended or another thread is using it.
+    pub(super) fn with_reply<T>(&self, use_it: impl FnOnce(&mut Reply) -> T) -> PyResult<T> {
+        self.reply.with(use_it).map_err(|denied| match denied {
+            Denied::InUse => PyRuntimeError::new_err("the response is being sent by another thread"),
+            Denied::Over => PyRuntimeError::new_err("start_response or write was used after its request had ended"),
+        })
+    }
+
+    /// Text for FCGI_STDERR; too late if the request has ended.
+    pub(super) fn write_errors(&self, text: &[u8]) {
+        drop(self.with_reply(|reply| reply.write_errors(text)));
+    }
+}
+
+#[pymethods]
+impl StartResponse {
+    #[pyo3(signature = (status, headers, exc_info = None, /))]
+    fn __call__<'py>(
+        slf: &Bound<'py, Self>,
+        status: &Bound<'py, PyAny>,
+        headers: &Bound<'py, PyAny>,
+        exc_info: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, Write>> {
+        let this = slf.get();
+        if let Some(exc_info) = exc_info
+            && this.with_reply(|reply| reply.is_head_sent())?
+        {
+            return Err(PyErr::from_value(exc_info.get_item(1)?));
+        }
+        let head = checked_head(status, headers, this.sendfile_header.as_deref())?;
+        let is_first = this.with_reply(|reply| {
+            let is_first = exc_info.is_some() || !reply.has_head();
+            is_first && reply.set_head(head).is_ok()
+        })?;
+        if !is_first {
+            return Err(PyAssertionError::new_err("start_response was called a second time without exc_info"));
+        }
+        Bound::new(slf.py(), Write { start_response: slf.clone().unbind() })
+    }
+}
+
+/// The `write` callable that `start_response` returns.
+#[pyclass(frozen, module = "pyfcgid")]
+pub(super) struct Write {
+    start_response: Py<StartResponse>,
+}
+
+#[pymethods]
+impl Write {
+    #[pyo3(signature = (data, /))]
+    fn __call__(&self, py: Python<'_>, data: &Bound<'_, PyAny>) -> PyResult<()> {
+        let data = bytes("write() argument", data)?;
+        let start = self.start_response.get();
+        start.with_reply(|reply| reply.write(data.as_bytes(), &Gil(py)))?.map_err(|error| start.write_error(py, &error))
+    }
+}
+
+/// A bytes object, or an error that names what it should have been.
+pub(super) fn bytes<'a, 'py>(what: &str, object: &'a Bound<'py, PyAny>) -> PyResult<&'a Bound<'py, PyBytes>> {
+    object.cast::<PyBytes>().map_err(|_| match object.get_type().name() {
+        Ok(kind) => PyTypeError::new_err(format!("{what} must be bytes, not {kind}")),
+        Err(error) => error,
+    })
+}
+
+/// What an application sees when it cannot send.
+pub(super) fn to_python(error: &ReplyError) -> PyErr {
+    match error {
+        ReplyError::Lost(_) => PyBrokenPipeError::new_err(error.to_string()),
+        ReplyError::NoHead => PyAssertionError::new_err(error.to_string()),
+        ReplyError::Head(_) => PyValueError::new_err(error.to_string()),
+        _ => PyRuntimeError::new_err(error.to_string()),
+    }
+}
+
+fn checked_head(status: &Bound<'_, PyAny>, headers: &Bound<'_, PyAny>, sendfile: Option<&str>) -> PyResult<Head> {
+    let refused = |error: HeadError| PyValueError::new_err(error.to_string());
+    let mut head = Head::new(&latin1::encode("status", status)?).map_err(refused)?;
+    for header in headers.try_iter()? {
+        let header = header?;
+        let Some((name, value)) = pair(&header) else {
+            return Err(PyTypeError::new_err("each header must be a (name, value) tuple"));
+        };
+        let (name, value) = (latin1::encode("header name", &name)?, latin1::encode("header value", &value)?);
+        head.push(&name, &value).map_err(refused)?;
+        if sendfile.is_some_and(|sendfile| name.eq_ignore_ascii_case(sendfile.as_bytes())) && !value.is_empty() {
+            head.replace_body();
+        }
+    }
+    Ok(head)
+}
+
+fn pair<'py>(header: &Bound<'py, PyAny>) -> Option<(Bound<'py, PyAny>, Bound<'py, PyAny>)> {
+    let tuple = header.cast::<PyTuple>().ok().filter(|tuple| tuple.len() == 2)?;
+    Some((tuple.get_item(0).ok()?, tuple.get_item(1).ok()?))
+}

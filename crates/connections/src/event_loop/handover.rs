@@ -1,0 +1,421 @@
+//! Giving connections to other processes of the pool: all of them when this one retires, and those on which a request has come when it
+//! has no worker for it, through the line. Nothing is lost on the way, because a FastCGI connection has no state between requests.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering, fence};
+use std::time::{Duration, Instant};
+
+use mio::{Registry, Token, Waker};
+
+use super::connection::{Connection, Unread};
+use super::entrance::Door;
+use super::line::{Duty, Line};
+use super::passage::Traveller;
+use super::{Accept, EventLoop};
+use shared::link::Report;
+use shared::scoreboard::Presence;
+use shared::sys::fd::is_out_of_descriptors;
+
+/// Whether the workers have too much to do, and who was told.
+#[derive(Debug)]
+pub struct Saturation {
+    stall: Stall,
+    shut: Arc<Shut>,
+    reported: bool,
+    /// When that was last said or was still so.
+    since: Instant,
+}
+
+/// Whether the event loop takes no connections because every worker is busy. A worker that gets time while another thread turns the loop
+/// says so here.
+#[derive(Debug)]
+pub struct Shut {
+    is_shut: AtomicBool,
+    waker: Waker,
+}
+
+impl Saturation {
+    /// Nothing is going on.
+    ///
+    /// # Errors
+    /// Those of epoll.
+    pub fn new(registry: &Registry, now: Instant) -> io::Result<Self> {
+        let shut = Shut { is_shut: AtomicBool::new(false), waker: Waker::new(registry, Token(WAKE_UP))? };
+        Ok(Self { stall: Stall::new(now), shut: Arc::new(shut), reported: false, since: now })
+    }
+
+    /// Whether the workers were all busy at the beginning of this turn, which then a worker does not make.
+    pub fn is_noted(&self) -> bool {
+        self.shut.is_shut.load(Ordering::SeqCst)
+    }
+
+    /// For the workers.
+    pub fn shut(&self) -> Arc<Shut> {
+        Arc::clone(&self.shut)
+    }
+}
+
+impl Shut {
+    /// A worker has time.
+    pub fn open(&self) {
+        // The worker has ended its request before it looks here, and the loop looks at the requests after it has said that it is
+        // shut: one of the two sees the other.
+        fence(Ordering::SeqCst);
+        if self.is_shut.load(Ordering::SeqCst)
+            && self.is_shut.swap(false, Ordering::SeqCst)
+            && let Err(error) = self.waker.wake()
+        {
+            log::error!("the event loop cannot be woken: {error}");
+        }
+    }
+}
+
+/// Requests that are queued and that no worker takes.
+#[derive(Debug)]
+struct Stall {
+    is_there: bool,
+    /// How many were taken so far, and since when it has been that many.
+    taken: u64,
+    since: Instant,
+    has_work: bool,
+}
+
+impl Stall {
+    fn new(now: Instant) -> Self {
+        Self { is_there: false, taken: 0, since: now, has_work: false }
+    }
+
+    fn note(&mut self, taken: u64, has_work: bool, now: Instant) {
+        if !has_work || taken != self.taken || !self.has_work {
+            (self.taken, self.since) = (taken, now);
+        }
+        self.has_work = has_work;
+        self.is_there = has_work && now.duration_since(self.since) >= STALL;
+    }
+
+    /// When it is one, if nothing happens before.
+    fn due(&self) -> Option<Instant> {
+        (self.has_work && !self.is_there).then(|| self.since + STALL)
+    }
+}
+
+/// Why no connection came out of the passage or the line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Missing {
+    /// None is there.
+    Nothing,
+    /// It has ended on the way.
+    Ended,
+    /// It was something else.
+    Stray,
+    /// None can come any more.
+    Door,
+}
+
+impl EventLoop {
+    /// Whether a request that came now had better go to another process.
+    pub(super) fn is_saturated(&self) -> bool {
+        self.may_leave() && (self.queue.is_saturated() || self.saturation.stall.is_there)
+    }
+
+    /// Whether there is a place but this process for what waits.
+    fn may_leave(&self) -> bool {
+        self.settings.spread || self.line.is_some()
+    }
+
+    /// Whether what comes now is not read. A process alone reads it as long as its workers are quick and nobody waits before it: nobody
+    /// else would be sooner.
+    fn defers(&self) -> bool {
+        let is_quick = || !self.saturation.is_noted() && !self.line.as_ref().is_some_and(Line::is_used);
+        self.is_saturated() && self.stop_at.is_none() && (self.settings.spread || !is_quick())
+    }
+
+    /// Workers that do not take what is queued are as good as busy: they wait for the GIL.
+    pub(super) fn note_progress(&mut self) {
+        let (taken, has_work) = (self.queue.taken(), self.queue.has_work());
+        self.saturation.stall.note(taken, has_work, self.now);
+    }
+
+    /// At the start of a turn: whether connections are taken, and what becomes of those that wait. It is only saturated then if the
+    /// standby turns the loop, which means that the workers have been busy for a while. Returns how many connections were read.
+    ///
+    /// Whoever waits for events while the entrance is open may be the only one who is woken for a connection, so it must be shut
+    /// before that.
+    pub(super) fn open_or_shut(&mut self) -> io::Result<usize> {
+        self.note_progress();
+        let has_no_time = self.note_saturation();
+        let is_full = has_no_time && self.stop_at.is_none();
+        self.is_shut_out = is_full && !self.keeps_door() && !self.is_left_alone();
+        self.unheeded_since = self.unheeded_since.filter(|_| is_full);
+        self.entrance.watch(self.accept == Accept::Ready && !self.is_shut_out && self.stop_at.is_none())?;
+        self.show_presence(is_full);
+        if let Some(line) = &mut self.line {
+            let has_descriptors = !matches!(self.accept, Accept::After(_));
+            let takes = self.duty == Duty::Serve && !has_no_time && !self.retiring && has_descriptors;
+            line.watch(self.entrance.epoll(), takes)?;
+        }
+        if is_full {
+            self.line_up();
+            return Ok(0);
+        }
+        // Who waits comes before who comes.
+        let taken = if self.line.as_ref().is_some_and(Line::somebody_waits) { self.take_from_line() } else { 0 };
+        Ok(taken + self.read_deferred())
+    }
+
+    /// Whether those who have time, as they say, let who comes stand at the door: somebody has stopped them, or what they say is old.
+    /// That is so until this process has time itself.
+    fn is_left_alone(&mut self) -> bool {
+        if !self.entrance.somebody_waits() {
+            self.unheeded_since = self.unheeded_since.filter(|since| self.now.duration_since(*since) >= UNHEEDED);
+        } else if self.unheeded_since.is_none() {
+            self.unheeded_since = Some(self.now);
+        }
+        self.unheeded_since.is_some_and(|since| self.now.duration_since(since) >= UNHEEDED)
+    }
+
+    fn show_presence(&mut self, is_full: bool) {
+        let presence = match (self.duty, is_full) {
+            (Duty::Serve, _) if self.stop_at.is_some() => Presence::Absent,
+            (Duty::Serve, false) => Presence::HasTime,
+            (Duty::Serve, true) => Presence::Full,
+            (Duty::Rest | Duty::Hold | Duty::Refuse, _) => Presence::Absent,
+        };
+        self.line.iter_mut().for_each(|line| line.set_presence(presence));
+    }
+
+    /// When to look whether the workers have had time for long enough, and how the others are; nothing else may happen until then.
+    pub(super) fn relief_in(&self, now: Instant) -> Option<Duration> {
+        let is_due = self.saturation.reported && !self.is_saturated();
+        let relief = is_due.then(|| self.saturation.since + RELIEF + Duration::from_millis(1));
+        let stall = if self.may_leave() { self.saturation.stall.due() } else { None };
+        // Whoever keeps the door meanwhile may end without a word.
+        let look_around = (self.is_shut_out && self.duty == Duty::Serve).then(|| now + LOOK_AROUND);
+        [relief, stall, look_around].into_iter().flatten().min().map(|due| due.saturating_duration_since(now))
+    }
+
+    fn note_saturation(&mut self) -> bool {
+        if !self.is_saturated() {
+            if self.saturation.reported && self.now.duration_since(self.saturation.since) > RELIEF {
+                self.saturation.reported = false;
+                self.report_load(&Report::Relieved);
+            }
+            return false;
+        }
+        self.saturation.shut.is_shut.store(true, Ordering::SeqCst);
+        fence(Ordering::SeqCst);
+        if !self.is_saturated() {
+            self.saturation.shut.is_shut.store(false, Ordering::SeqCst);
+            return false;
+        }
+        self.saturation.since = self.now;
+        if !std::mem::replace(&mut self.saturation.reported, true) {
+            self.report_load(&Report::Saturated);
+        }
+        true
+    }
+
+    /// The queue process has no workers, and says nothing of them.
+    fn report_load(&mut self, report: &Report) {
+        if self.duty == Duty::Serve {
+            self.controls.report(report);
+        }
+    }
+
+    /// Whether this connection is not to be read now. What is in its socket waits there, for whoever reads it in the end.
+    pub(super) fn leaves_unread(&mut self, key: usize, closing: bool) -> bool {
+        let is_saturated = self.defers();
+        let Some(connection) = self.connections.get_mut(key) else {
+            return true;
+        };
+        if self.retiring {
+            return !closing && connection.has_whole_requests() && !connection.outbox().status().phase.is_over();
+        }
+        let unread = if is_saturated && connection.is_untouched() { connection.unread() } else { Unread::Other };
+        let defers = match (unread, &self.settings.ping) {
+            // What comes a moment later makes an event.
+            (Unread::Nothing, _) => return true,
+            (Unread::Some, _) if self.duty == Duty::Serve && waits_where_it_is(self.line.as_ref(), connection) => false,
+            (Unread::Some, Some(ping)) => !connection.begins_with(ping),
+            (Unread::Some, None) => true,
+            (Unread::Other, _) => false,
+        };
+        // One that is read after all comes off the list: with a request on it, it must not be handed over.
+        if !connection.set_deferred(defers) && defers {
+            self.deferred.push_back((connection.id(), key));
+        }
+        defers
+    }
+
+    /// Whether more had better not come in now. What comes in is safe in the line only after the next turn of the standby, and it may be
+    /// the request just taken that ends the process.
+    pub(super) fn has_enough(&self) -> bool {
+        let lines_up = self.saturation.is_noted() || !self.settings.spread;
+        self.is_saturated() && self.stop_at.is_none() && (self.is_shut_out || !lines_up)
+    }
+
+    pub(super) fn read_deferred(&mut self) -> usize {
+        let mut count = 0;
+        while (!self.is_saturated() || self.duty == Duty::Refuse)
+            && let Some(key) = self.pop_deferred()
+        {
+            self.connections.get_mut(key).and_then(Connection::take_place);
+            self.read(key, true);
+            count += 1;
+        }
+        count
+    }
+
+    pub(super) fn pop_deferred(&mut self) -> Option<usize> {
+        while let Some((id, key)) = self.deferred.pop_front() {
+            let connection = self.connections.get_mut(key).filter(|connection| connection.id() == id);
+            if connection.is_some_and(|connection| connection.set_deferred(false)) {
+                return Some(key);
+            }
+        }
+        None
+    }
+
+    /// The line does not take it now: it is the first to be tried again.
+    pub(super) fn defer_first(&mut self, key: usize) {
+        if let Some(connection) = self.connections.get_mut(key) {
+            connection.set_deferred(true);
+            self.deferred.push_front((connection.id(), key));
+        }
+    }
+
+    /// Others serve on: connections go to them as soon as nothing is going on there.
+    pub(super) fn start_retiring(&mut self) {
+        if self.entrance.passage().is_none() {
+            return self.start_stopping();
+        }
+        if self.stop_at.is_some() {
+            return;
+        }
+        self.stop_at = Some(self.now + self.settings.graceful_timeout);
+        self.retiring = true;
+        self.shut_entrance();
+        self.deferred.clear();
+        self.hand_over_idle();
+        if self.retiring {
+            self.controls.report(&Report::Retired);
+        }
+    }
+
+    /// While retiring, or resting: hands over what has become idle.
+    pub(super) fn hand_over_idle(&mut self) {
+        if !self.retiring && self.duty != Duty::Rest {
+            return;
+        }
+        let idle = self.connections.iter().filter(|(_, connection)| connection.is_between_requests());
+        for key in idle.map(|(key, _)| key).collect::<Vec<_>>() {
+            if !self.hand_over(key) {
+                return;
+            }
+        }
+    }
+
+    /// Connections stay from now on. Those that were to be given away end with what has begun on them.
+    fn lose_passage(&mut self) {
+        self.give_up(Door::Passage);
+        if self.retiring {
+            self.start_stopping();
+        }
+    }
+
+    fn hand_over(&mut self, key: usize) -> bool {
+        let (Some(passage), Some(connection)) = (self.entrance.passage(), self.connections.get(key)) else {
+            return false;
+        };
+        if let Err(error) = connection.give(passage) {
+            log::debug!("connection {} stays for now: {error}", connection.id());
+            if matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset) {
+                self.lose_passage();
+            }
+            return false;
+        }
+        self.forget(key).release(&self.desk.registry);
+        true
+    }
+
+    /// At least one, as with accepting.
+    pub(super) fn take_from_passage(&mut self) {
+        let mut strays = 0;
+        while strays < STRAYS_A_TURN && self.has_room() {
+            if self.connections.len() >= self.settings.max_connections {
+                return self.reach_limit();
+            }
+            match self.entrance.take(&mut self.spare) {
+                Ok(traveller) => self.resume(traveller),
+                Err(error) => match self.missing(&error) {
+                    Missing::Nothing => return,
+                    Missing::Ended | Missing::Stray => strays += 1,
+                    Missing::Door => return self.lose_passage(),
+                },
+            }
+            self.line_up_at_once();
+            if self.has_enough() {
+                return;
+            }
+        }
+    }
+
+    /// What it means that no connection was taken, of which what is to be said is said.
+    pub(super) fn missing(&mut self, error: &io::Error) -> Missing {
+        match error.kind() {
+            io::ErrorKind::WouldBlock => Missing::Nothing,
+            io::ErrorKind::Interrupted => Missing::Stray,
+            io::ErrorKind::NotConnected => Missing::Ended,
+            io::ErrorKind::InvalidData => {
+                self.note_stray();
+                Missing::Stray
+            }
+            _ if is_out_of_descriptors(error) => {
+                log::error!("a connection from another process is lost: {error}");
+                Missing::Stray
+            }
+            _ => Missing::Door,
+        }
+    }
+
+    fn resume(&mut self, traveller: Traveller) {
+        let key = self.admit(traveller);
+        self.read(key, false);
+    }
+
+    pub(super) fn admit(&mut self, traveller: Traveller) -> usize {
+        let Traveller { stream, peer, unread, has_read } = traveller;
+        let key = self.insert(stream, peer);
+        if let Some(connection) = self.connections.get_mut(key) {
+            connection.resume(&unread, has_read);
+        }
+        key
+    }
+}
+
+/// Whether the requests on a connection wait here one by one: on the line it would be one that waits, whatever else comes on it.
+fn waits_where_it_is(line: Option<&Line>, connection: &Connection) -> bool {
+    let Some(line) = line.filter(|line| !line.others_have_time()) else {
+        return false;
+    };
+    connection.multiplexes() || connection.is_new() && line.is_multiplexed() || connection.begins_several()
+}
+
+/// The token of the event that a worker makes.
+pub const WAKE_UP: usize = usize::MAX;
+/// How soon to try again what the passage did not take.
+pub const RETRY_INTERVAL: Duration = Duration::from_millis(5);
+/// More that is no connection waits for the next turn.
+const STRAYS_A_TURN: usize = 64;
+/// Nobody takes what is queued for so long: the workers wait for the GIL.
+const STALL: Duration = Duration::from_millis(50);
+/// How often to look whether another process still has time.
+const LOOK_AROUND: Duration = Duration::from_millis(50);
+/// Nobody takes in who comes for so long.
+const UNHEEDED: Duration = Duration::from_millis(100);
+/// For how long the workers must have had time before that is said.
+const RELIEF: Duration = Duration::from_millis(50);
+
+#[cfg(test)]
+mod tests;

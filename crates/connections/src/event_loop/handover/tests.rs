@@ -1,0 +1,308 @@
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::sync::mpsc;
+use std::thread;
+
+use super::*;
+use crate::event_loop::stream::PeerName;
+use crate::event_loop::stream::Stream;
+use crate::event_loop::{Passage, Settings};
+use crate::exchange::{Exchange, Limits, NothingHeld, Pause, Roles};
+use crate::workers::{self, Handler, Queue, Worker};
+use fastcgi_codec::{RecordType, RequestId, Role, SessionLimits, encoder};
+use shared::scoreboard::Scoreboard;
+use shared::sys::passing;
+
+const MOST: usize = 3;
+
+/// Answers a request when the test says so.
+struct Gated(mpsc::Receiver<()>);
+
+impl Pause for Gated {
+    fn pause(&self, wait: &mut (dyn FnMut() + Send)) {
+        NothingHeld.pause(wait);
+    }
+}
+
+impl Handler for Gated {
+    fn handle(&mut self, exchange: Exchange) {
+        self.0.recv().unwrap();
+        drop(exchange);
+    }
+}
+
+fn settings() -> Settings {
+    let request = Limits {
+        max_params_size: 1000,
+        max_params: 10,
+        max_body_size: 1000,
+        body_memory: 1000,
+        max_requests: 10,
+        roles: Roles::RESPONDER,
+    };
+    Settings {
+        max_connections: 10,
+        idle_timeout: None,
+        socket_timeout: None,
+        graceful_timeout: Duration::from_secs(30),
+        max_requests: None,
+        spread: true,
+        session: SessionLimits { max_connections: 10, max_requests: 10 },
+        request,
+        journal: None,
+        ping: None,
+    }
+}
+
+/// An event loop with one worker, which is at a request, and the gate that lets it answer.
+fn saturated() -> (EventLoop, mpsc::Sender<()>, UnixStream) {
+    let scoreboard = Arc::new(Scoreboard::new().unwrap());
+    let (queue, worker) = workers::queue_of_pool(MOST, scoreboard.seat(0));
+    let mut event_loop = event_loop(queue, &scoreboard);
+    let gate = start(worker);
+    wait_until(|| !event_loop.is_saturated());
+    let (key, busy) = connect(&mut event_loop);
+    event_loop.read(key, false);
+    event_loop.queue.call_worker();
+    assert!(event_loop.is_saturated());
+    (event_loop, gate, busy)
+}
+
+fn event_loop(queue: Queue, scoreboard: &Arc<Scoreboard>) -> EventLoop {
+    let passage = || {
+        let (give, take) = passing::pair().unwrap();
+        Passage::new(give, take)
+    };
+    let control = mio::net::UnixStream::from_std(UnixStream::pair().unwrap().0);
+    let event_loop = EventLoop::new(Vec::new(), vec![control], Some(passage()), queue, settings()).unwrap();
+    event_loop.with_line(Line::new(passage(), scoreboard.seat(0), MOST))
+}
+
+fn start(worker: Worker) -> mpsc::Sender<()> {
+    let (gate, gated) = mpsc::channel();
+    thread::spawn(move || worker.run(&mut Gated(gated)));
+    gate
+}
+
+/// A connection on which a request waits, and its other end.
+fn connect(event_loop: &mut EventLoop) -> (usize, UnixStream) {
+    let (near, mut far) = UnixStream::pair().unwrap();
+    near.set_nonblocking(true).unwrap();
+    let key = event_loop.insert(Stream::Unix(mio::net::UnixStream::from_std(near)), PeerName::Unix);
+    far.write_all(&request()).unwrap();
+    (key, far)
+}
+
+fn request() -> Vec<u8> {
+    request_of(1)
+}
+
+fn request_of(id: u16) -> Vec<u8> {
+    let id = RequestId::new(id);
+    let mut bytes = Vec::new();
+    encoder::encode_begin_request(&mut bytes, id, Role::Responder, true);
+    encoder::encode_params(&mut bytes, id, [(&b"REQUEST_METHOD"[..], &b"GET"[..])]).unwrap();
+    encoder::encode_stream(&mut bytes, RecordType::Stdin, id, b"");
+    bytes
+}
+
+fn wait_until(condition: impl Fn() -> bool) {
+    let started = Instant::now();
+    while !condition() {
+        assert!(started.elapsed() < Duration::from_secs(30));
+        thread::yield_now();
+    }
+}
+
+#[test]
+fn a_request_for_which_no_worker_has_time_is_lined_up_unread() {
+    let (mut event_loop, gate, _busy) = saturated();
+    let (key, mut far) = connect(&mut event_loop);
+    let came = Instant::now();
+    event_loop.read(key, false);
+    event_loop.line_up();
+    assert!(!event_loop.connections.contains(key));
+    let line = event_loop.line.as_ref().unwrap();
+    assert!(line.somebody_waits() && !line.is_empty());
+    let (traveller, since) = line.take(&mut event_loop.spare).unwrap();
+    assert!(since >= came && since <= Instant::now());
+    assert_eq!(traveller.stream.read(&mut [0; 1000]).unwrap(), request().len());
+    drop((traveller, gate));
+    assert_eq!(far.read(&mut [0]).unwrap(), 0, "no copy is left");
+}
+
+#[test]
+fn who_is_on_a_full_line_and_has_gone_makes_room_and_the_others_stay_in_order() {
+    let (mut event_loop, _gate, _busy) = saturated();
+    let waiting: Vec<_> = (0..MOST).map(|_| connect(&mut event_loop)).collect();
+    waiting.iter().for_each(|(key, _)| event_loop.read(*key, false));
+    event_loop.line_up();
+    let heads = |event_loop: &mut EventLoop| -> Vec<Instant> {
+        std::iter::from_fn(|| Some(event_loop.line.as_ref().unwrap().take(&mut event_loop.spare).ok()?.1)).collect()
+    };
+    let mut far: Vec<_> = waiting.into_iter().map(|(_, far)| far).collect();
+    far.remove(1);
+    let (key, _last) = connect(&mut event_loop);
+    event_loop.read(key, false);
+    event_loop.line_up();
+    assert!(!event_loop.connections.contains(key), "it was not lined up");
+    assert_eq!(event_loop.line.as_ref().unwrap().waiting(), MOST);
+    let order = heads(&mut event_loop);
+    assert!(order.len() == MOST && order.is_sorted(), "{order:?}");
+}
+
+#[test]
+fn on_the_line_of_one_process_nobody_is_before_who_has_waited() {
+    let (mut event_loop, gate, _busy) = saturated();
+    event_loop.settings.spread = false;
+    let (quick, _far) = connect(&mut event_loop);
+    event_loop.read(quick, false);
+    assert!(event_loop.queue.has_work(), "it is read, since nothing says that the worker is slow");
+    event_loop.open_or_shut().unwrap();
+    let (key, _far) = connect(&mut event_loop);
+    event_loop.read(key, false);
+    event_loop.line_up();
+    assert!(!event_loop.connections.contains(key), "it is lined up");
+    assert_eq!(event_loop.line.as_ref().unwrap().waiting(), 2);
+    drop(gate);
+}
+
+#[test]
+fn a_connection_that_multiplexes_is_read_where_it_is_when_nobody_has_time() {
+    let (mut event_loop, _gate, _busy) = saturated();
+    let (key, mut far) = connect(&mut event_loop);
+    far.write_all(&request_of(2)).unwrap();
+    event_loop.read(key, false);
+    event_loop.line_up();
+    assert!(event_loop.connections.contains(key) && event_loop.queue.has_work());
+    let line = event_loop.line.as_ref().unwrap();
+    assert!(line.waiting() == 2 && line.is_multiplexed() && line.is_empty());
+}
+
+#[test]
+fn a_connection_without_a_request_is_not_lined_up() {
+    let (mut event_loop, _gate, _busy) = saturated();
+    let (near, _far) = UnixStream::pair().unwrap();
+    near.set_nonblocking(true).unwrap();
+    let key = event_loop.insert(Stream::Unix(mio::net::UnixStream::from_std(near)), PeerName::Unix);
+    event_loop.read(key, false);
+    event_loop.line_up();
+    assert!(event_loop.connections.contains(key));
+}
+
+#[test]
+fn who_finds_the_line_full_is_answered_503_and_keeps_the_connection() {
+    let (mut event_loop, _gate, _busy) = saturated();
+    let mut waiting: Vec<_> = (0..MOST + 1).map(|_| connect(&mut event_loop)).collect();
+    waiting.iter().for_each(|(key, _)| event_loop.read(*key, false));
+    event_loop.line_up();
+    let (last, mut far) = waiting.pop().unwrap();
+    far.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    let mut answer = [0; 1000];
+    let count = far.read(&mut answer).unwrap();
+    let answer = String::from_utf8_lossy(&answer[..count]);
+    assert!(answer.contains("503") && answer.contains("Retry-After"), "{answer}");
+    assert!(event_loop.connections.contains(last), "the connection is kept");
+    assert!(waiting.iter().all(|(key, _)| !event_loop.connections.contains(*key)));
+}
+
+#[test]
+fn who_waits_is_served_in_order_when_a_worker_has_time() {
+    let (mut event_loop, gate, _busy) = saturated();
+    let mut waiting: Vec<_> = (0..MOST).map(|_| connect(&mut event_loop)).collect();
+    waiting.iter().for_each(|(key, _)| event_loop.read(*key, false));
+    event_loop.line_up();
+    for (_, far) in &mut waiting {
+        gate.send(()).unwrap();
+        wait_until(|| !event_loop.is_saturated());
+        assert_eq!(event_loop.take_from_line(), 1);
+        event_loop.queue.call_worker();
+        gate.send(()).unwrap();
+        far.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        assert!(far.read(&mut [0; 1000]).unwrap() > 0);
+        wait_until(|| !event_loop.is_saturated());
+        let (key, _busy) = connect(&mut event_loop);
+        event_loop.read(key, false);
+        event_loop.queue.call_worker();
+    }
+    assert!(!event_loop.line.as_ref().unwrap().somebody_waits());
+}
+
+#[test]
+fn the_queue_process_holds_refuses_and_rests() {
+    let scoreboard = Arc::new(Scoreboard::new().unwrap());
+    let (queue, _worker) = workers::queue_of_pool(MOST, scoreboard.seat(0));
+    let mut event_loop = event_loop(queue, &scoreboard).with_duty(Duty::Hold);
+    assert!(event_loop.is_saturated(), "it has no worker");
+    let (key, mut far) = connect(&mut event_loop);
+    event_loop.read(key, false);
+    event_loop.line_up();
+    assert_eq!((event_loop.connections.len(), scoreboard.waiting()), (0, 1));
+    event_loop.set_duty(Duty::Refuse);
+    far.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    assert!(far.read(&mut [0; 1000]).unwrap() > 0);
+    assert_eq!((event_loop.connections.len(), scoreboard.waiting()), (1, 0));
+    event_loop.set_duty(Duty::Rest);
+    event_loop.hand_over_idle();
+    assert!(event_loop.connections.is_empty() && event_loop.entrance.take(&mut event_loop.spare).is_ok());
+}
+
+/// Others serve on, so nobody is refused: neither who waits in its hands, nor who sends a request there meanwhile.
+#[test]
+fn a_queue_process_that_retires_hands_over_whom_it_has() {
+    for duty in [Duty::Hold, Duty::Rest] {
+        let scoreboard = Arc::new(Scoreboard::new().unwrap());
+        let (queue, _worker) = workers::queue_of_pool(MOST, scoreboard.seat(0));
+        let mut event_loop = event_loop(queue, &scoreboard).with_duty(duty);
+        let (waits, mut far) = connect(&mut event_loop);
+        event_loop.read(waits, false);
+        let (comes, mut later) = connect(&mut event_loop);
+        event_loop.retiring = true;
+        event_loop.stop_at = Some(event_loop.now + Duration::from_secs(30));
+        event_loop.read(comes, false);
+        event_loop.hand_over_idle();
+        assert!(event_loop.connections.is_empty(), "{duty:?}");
+        for end in [&mut far, &mut later] {
+            let traveller = event_loop.entrance.take(&mut event_loop.spare).unwrap();
+            assert_eq!(traveller.stream.read(&mut [0; 1000]).unwrap(), request().len(), "it travels unread");
+            end.set_nonblocking(true).unwrap();
+            assert_eq!(end.read(&mut [0]).unwrap_err().kind(), std::io::ErrorKind::WouldBlock, "{duty:?}: it was answered");
+        }
+    }
+}
+
+#[test]
+fn what_is_queued_and_not_taken_for_a_while_is_a_stall() {
+    let start = Instant::now();
+    let after = |millis| start + Duration::from_millis(millis);
+    let mut stall = Stall::new(start);
+    stall.note(0, true, after(10));
+    assert_eq!(stall.due(), Some(after(10) + STALL));
+    stall.note(1, true, after(50));
+    stall.note(1, true, after(99));
+    assert!(!stall.is_there);
+    stall.note(1, true, after(100));
+    assert!(stall.is_there && stall.due().is_none());
+    stall.note(2, true, after(101));
+    assert!(!stall.is_there);
+    stall.note(2, false, after(300));
+    stall.note(2, true, after(400));
+    assert!(!stall.is_there);
+}
+
+#[test]
+fn a_deferred_request_that_is_read_after_all_stays() {
+    let (mut event_loop, gate, _busy) = saturated();
+    let (key, mut far) = connect(&mut event_loop);
+    event_loop.read(key, false);
+    gate.send(()).unwrap();
+    wait_until(|| !event_loop.is_saturated());
+    event_loop.read(key, false);
+    assert!(event_loop.is_saturated(), "it was not read");
+    event_loop.line_up();
+    assert!(event_loop.connections.contains(key), "handed over with its request running");
+    event_loop.queue.call_worker();
+    gate.send(()).unwrap();
+    far.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    assert!(far.read(&mut [0; 1000]).unwrap() > 0);
+}

@@ -1,0 +1,408 @@
+//! The line: connections on which a request has come for which no process of the pool has a worker.
+//!
+//! Every process of a pool can put some into the line and take the first out of it. Who waits there is in nobody's hands but the
+//! kernel's, so it survives whichever process ends. A child that has no worker to spare keeps the door, if no other has one either: it
+//! accepts, lines up what has a request on it, and turns away what comes when as many wait as may. Where no child serves, the queue
+//! process does the same, which has no worker ever.
+//!
+//! Nobody sees what comes on a connection that is on the line. So one on which several requests come at once is read where it is if nobody
+//! has time, and each of its requests waits in that process, or is turned away.
+//!
+//! ```text
+//!   door ──▶ a worker has time ───────────────────────────────▶ read, dispatched
+//!    │                                                             ▲
+//!    └─────▶ none has ──▶ fewer wait than may ──▶ line ──▶ whoever has a worker first
+//!                         as many wait ─────────▶ read, 503
+//! ```
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::time::{Duration, Instant};
+
+use super::EventLoop;
+use super::connection::Connection;
+use super::handover::Missing;
+use super::passage::{Passage, Traveller};
+use super::stream::Stream;
+use shared::scoreboard::{Presence, SINCE_LEN, Seat, encode_since, parse_since};
+use shared::sys::epoll;
+use shared::sys::fd::{self, Spare};
+use shared::sys::process::monotonic_time;
+
+/// What an event loop does with requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Duty {
+    /// It has workers for them.
+    Serve,
+    /// The queue process while children serve: nothing.
+    Rest,
+    /// While a child is about to: it lines them up.
+    Hold,
+    /// While none is: it turns them away, and who waits.
+    Refuse,
+}
+
+/// The line, as one process has it.
+#[derive(Debug)]
+pub struct Line {
+    passage: Passage,
+    seat: Seat,
+    most: usize,
+    presence: Presence,
+    is_watched: bool,
+    is_broken: bool,
+}
+
+/// The place of a request that waits in this process: it is counted until this is dropped.
+#[derive(Debug)]
+pub struct Place(Option<Seat>);
+
+impl Place {
+    /// The request is on the line now, where it is counted too.
+    fn leave(mut self) {
+        if let Some(seat) = self.0.take() {
+            seat.put_on_line();
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if let Some(seat) = &self.0 {
+            seat.end_to_wait();
+        }
+    }
+}
+
+impl Line {
+    /// The line through `passage`, on which up to `most` requests of the pool wait.
+    pub fn new(passage: Passage, seat: Seat, most: usize) -> Self {
+        Self { passage, seat, most: most.max(1), presence: Presence::Absent, is_watched: false, is_broken: false }
+    }
+
+    /// Says how this process is, if that has changed.
+    pub fn set_presence(&mut self, presence: Presence) {
+        if self.presence != presence {
+            self.presence = presence;
+            self.seat.set(presence);
+        }
+    }
+
+    /// Whether another process has a worker to spare.
+    pub fn others_have_time(&self) -> bool {
+        self.seat.others_have_time()
+    }
+
+    /// A connection has carried several requests at once.
+    pub fn note_multiplexing(&self) {
+        self.seat.note_multiplexing();
+    }
+
+    /// Whether a connection of the pool that has carried none yet is expected to.
+    pub fn is_multiplexed(&self) -> bool {
+        self.seat.is_multiplexed()
+    }
+
+    /// Whether somebody waits whom nobody else will serve, since all others stop too, if there are any.
+    pub fn is_left_to_this(&self) -> bool {
+        !self.seat.others_serve() && !self.is_empty()
+    }
+
+    /// A place for one more request that waits, if there may be one.
+    pub fn place(&self) -> Option<Place> {
+        self.seat.begin_to_wait(self.most).then(|| Place(Some(self.seat.clone())))
+    }
+
+    /// Whether somebody waits in the pool, as far as is known without looking.
+    pub fn somebody_waits(&self) -> bool {
+        !self.is_broken && self.seat.waiting() > 0
+    }
+
+    /// How many wait in the pool.
+    #[cfg(test)]
+    pub fn waiting(&self) -> usize {
+        self.seat.waiting()
+    }
+
+    /// Whether somebody is on the line, as far as is known without looking.
+    pub fn is_used(&self) -> bool {
+        !self.is_broken && self.seat.waiting_elsewhere() > 0
+    }
+
+    /// Whether there is nobody on the line, which takes a look.
+    pub fn is_empty(&self) -> bool {
+        self.is_broken || !self.passage.is_readable()
+    }
+
+    /// Is told when somebody is on the line, or no longer.
+    ///
+    /// # Errors
+    /// Those of epoll_ctl(2).
+    pub fn watch(&mut self, epoll: RawFd, watched: bool) -> io::Result<()> {
+        if watched == self.is_watched || self.is_broken {
+            return Ok(());
+        }
+        self.is_watched = watched;
+        match watched {
+            true => epoll::add_exclusive(epoll, self.passage.as_raw_fd(), TOKEN),
+            false => epoll::remove(epoll, self.passage.as_raw_fd()),
+        }
+    }
+
+    fn give(&self, stream: &Stream, unread: &[u8], has_read: bool, since: Instant) -> io::Result<()> {
+        let since = monotonic_time().saturating_sub(since.elapsed());
+        self.passage.give(stream, &[&encode_since(since), unread].concat(), has_read)
+    }
+
+    /// Since when the first one waits, as its message says it.
+    fn head(&self) -> Option<[u8; SINCE_LEN]> {
+        let mut head = [0; 1 + SINCE_LEN];
+        let count = self.passage.peek(&mut head).ok()?;
+        head.get(1..count)?.try_into().ok()
+    }
+
+    /// Takes those off whose peer has gone; whether there were any. The others go round, one by one, so that a process that is killed
+    /// meanwhile takes one of them along at most. One that the line does not take back is left over.
+    fn drop_given_up(&mut self, spare: &mut Spare) -> (bool, Option<Traveller>) {
+        let started = monotonic_time();
+        // Two that did so at once would shuffle it.
+        if self.is_broken || !self.seat.begin_to_look(millis(started), millis(started + LOOK_AGAIN)) {
+            return (false, None);
+        }
+        let (mut has_dropped, mut left, mut first) = (false, None, None);
+        for _ in 0..self.seat.waiting() {
+            let head = self.head();
+            if head.is_none() || head == first {
+                break;
+            }
+            match self.passage.take(spare) {
+                Ok(traveller) if fd::is_shut(traveller.stream.as_fd()) => {
+                    self.seat.take_off_line();
+                    has_dropped = true;
+                }
+                Ok(traveller) => {
+                    first = first.or(head);
+                    if self.passage.give(&traveller.stream, &traveller.unread, traveller.has_read).is_err() {
+                        left = Some(traveller);
+                        break;
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::NotConnected => {
+                    self.seat.take_off_line();
+                    has_dropped = true;
+                }
+                Err(_) => break,
+            }
+        }
+        // It takes a twentieth of the time at most, also where the line is long.
+        let now = monotonic_time();
+        self.seat.look_again_at(millis(now + LOOK_AGAIN.max(20 * now.saturating_sub(started))));
+        (has_dropped, left)
+    }
+
+    pub(super) fn take(&self, spare: &mut Spare) -> io::Result<(Traveller, Instant)> {
+        let mut traveller = self.passage.take(spare)?;
+        // Nobody reads the answer any more.
+        if fd::is_shut(traveller.stream.as_fd()) {
+            return Err(io::ErrorKind::NotConnected.into());
+        }
+        let since = open_message(&mut traveller)?;
+        Ok((traveller, since))
+    }
+}
+
+/// As the scoreboard keeps it: the clock goes round.
+fn millis(time: Duration) -> u32 {
+    time.as_millis() as u32
+}
+
+/// Since when its request waits; what was read of it remains.
+fn open_message(traveller: &mut Traveller) -> io::Result<Instant> {
+    let (since, unread) = parse_since(&traveller.unread).ok_or(io::ErrorKind::InvalidData)?;
+    let unread = unread.to_vec();
+    let waited = monotonic_time().saturating_sub(since).min(LONGEST_WAIT);
+    traveller.unread = unread;
+    Ok(Instant::now().checked_sub(waited).unwrap_or_else(Instant::now))
+}
+
+impl EventLoop {
+    /// What is to become of the requests that come from now on.
+    pub(super) fn set_duty(&mut self, duty: Duty) {
+        if self.duty == Duty::Serve || self.duty == duty {
+            return;
+        }
+        self.duty = duty;
+        if duty == Duty::Refuse {
+            self.take_from_line();
+            self.read_deferred();
+        }
+    }
+
+    /// Whether whatever is read now is refused: nobody would answer it.
+    pub(super) fn turns_all_away(&self) -> bool {
+        self.duty == Duty::Refuse || self.duty != Duty::Serve && self.stop_at.is_some() && !self.retiring
+    }
+
+    /// Whether it accepts although it has no worker to spare.
+    pub(super) fn keeps_door(&self) -> bool {
+        match self.duty {
+            Duty::Serve => self.line.as_ref().is_some_and(|line| !line.others_have_time()),
+            Duty::Rest => false,
+            Duty::Hold | Duty::Refuse => true,
+        }
+    }
+
+    /// The request that runs may end the process: none that waits is to be in its hands for longer than it takes.
+    pub(super) fn line_up_at_once(&mut self) {
+        if self.saturation.is_noted() {
+            self.line_up();
+        }
+    }
+
+    /// Puts the connections on which a request waits into the line, and answers those for which there is no place.
+    pub(super) fn line_up(&mut self) {
+        while let Some(key) = self.pop_deferred() {
+            match self.give_to_line(key) {
+                Ok(true) => {}
+                Ok(false) if self.make_room() => self.defer_first(key),
+                Ok(false) => self.turn_away(key),
+                Err(error) => {
+                    if is_of_line(&error) {
+                        self.lose_line();
+                    }
+                    return self.defer_first(key);
+                }
+            }
+        }
+    }
+
+    /// Whether somebody on the line has gone.
+    fn make_room(&mut self) -> bool {
+        let Some(line) = &mut self.line else {
+            return false;
+        };
+        let (has_dropped, left) = line.drop_given_up(&mut self.spare);
+        if let Some(mut traveller) = left {
+            line.seat.take_to_itself();
+            let place = Place(Some(line.seat.clone()));
+            if let Ok(since) = open_message(&mut traveller) {
+                let key = self.admit(traveller);
+                if let Some(connection) = self.connections.get_mut(key) {
+                    connection.has_waited(since);
+                    connection.keep_place(place);
+                }
+                self.defer_first(key);
+            }
+        }
+        has_dropped
+    }
+
+    /// Whether there was a place for it.
+    fn give_to_line(&mut self, key: usize) -> io::Result<bool> {
+        let (Some(line), Some(connection)) = (&self.line, self.connections.get_mut(key)) else {
+            return Err(io::ErrorKind::WouldBlock.into());
+        };
+        // One that the line did not take before has its place.
+        let Some(place) = connection.take_place().or_else(|| line.place()) else {
+            return Ok(false);
+        };
+        if line.is_broken {
+            connection.keep_place(place);
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        let given = connection.give_to_line(|stream, unread, has_read, since| line.give(stream, unread, has_read, since));
+        if let Err(error) = given {
+            connection.keep_place(place);
+            return Err(error);
+        }
+        place.leave();
+        self.connections.remove(key).release(&self.desk.registry);
+        Ok(true)
+    }
+
+    /// Takes those who wait for as many workers as have time.
+    pub(super) fn take_from_line(&mut self) -> usize {
+        let (mut strays, mut count) = (0, 0);
+        while strays < STRAYS_A_TURN && self.takes_from_line() && self.has_room() {
+            let Some(line) = self.line.as_ref().filter(|line| !line.is_broken) else {
+                break;
+            };
+            match line.take(&mut self.spare) {
+                Ok((traveller, since)) => {
+                    line.seat.take_off_line();
+                    count += 1;
+                    self.resume_waiting(traveller, since);
+                }
+                Err(error) => match self.missing(&error) {
+                    Missing::Nothing => {
+                        line_is_empty(self.line.as_ref());
+                        break;
+                    }
+                    Missing::Ended => {
+                        self.line.iter().for_each(|line| line.seat.take_off_line());
+                        strays += 1;
+                    }
+                    Missing::Stray => strays += 1,
+                    Missing::Door => {
+                        self.lose_line();
+                        break;
+                    }
+                },
+            }
+        }
+        count
+    }
+
+    fn takes_from_line(&self) -> bool {
+        match self.duty {
+            Duty::Serve => !self.retiring && !self.is_saturated(),
+            Duty::Refuse => true,
+            Duty::Rest | Duty::Hold => false,
+        }
+    }
+
+    fn resume_waiting(&mut self, traveller: Traveller, since: Instant) {
+        let key = self.admit(traveller);
+        if let Some(connection) = self.connections.get_mut(key) {
+            connection.has_waited(since);
+        }
+        match self.duty {
+            Duty::Refuse => self.turn_away(key),
+            _ => self.read(key, false),
+        }
+        if self.stop_at.is_some() {
+            self.connections.get_mut(key).into_iter().for_each(Connection::finish);
+        }
+    }
+
+    fn lose_line(&mut self) {
+        if let Some(line) = &mut self.line {
+            if line.watch(self.entrance.epoll(), false).is_err() {
+                log::debug!("the line was not watched any more");
+            }
+            line.is_broken = true;
+            log::error!(
+                "the line of requests that wait was shut down, by the application perhaps: each process keeps its own before a reload"
+            );
+        }
+    }
+}
+
+fn line_is_empty(line: Option<&Line>) {
+    if let Some(line) = line {
+        line.seat.line_is_empty();
+    }
+}
+
+fn is_of_line(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset)
+}
+
+/// The token of its events.
+pub const TOKEN: usize = usize::MAX - 1;
+/// More that is no connection waits for the next turn.
+const STRAYS_A_TURN: usize = 64;
+/// How soon to look again for those who have gone.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+/// What an application writes as the time is no time.
+const LONGEST_WAIT: Duration = Duration::from_secs(24 * 3600);

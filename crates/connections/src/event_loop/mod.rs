@@ -1,0 +1,551 @@
+//! Accepts, reads, dispatches, and flushes what workers could not send at once.
+//!
+//! Owns connections from accept to close, or until another process of the pool takes them over. Blocks only in `poll`, and knows
+//! neither Python nor what a worker does. It hears [`Command`]s on sockets. Which thread turns it is [`SharedLoop`]'s business.
+
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::AsRawFd;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use mio::event::Event;
+use mio::net::UnixStream;
+use mio::{Events, Poll, Token};
+use slab::Slab;
+
+use crate::exchange::{ConnectionId, Journal, Limits, Refusal};
+use crate::workers::Queue;
+use fastcgi_codec::SessionLimits;
+use shared::link::{Command, Numbers, Report};
+use shared::sys::fd::{Spare, is_out_of_descriptors};
+
+mod connection;
+mod controls;
+mod desk;
+mod entrance;
+mod handover;
+mod ledger;
+mod line;
+mod listener;
+mod names;
+mod outbox;
+mod passage;
+mod ping;
+mod refusals;
+mod shared_loop;
+mod shortage;
+mod stopping;
+mod stream;
+mod timers;
+mod unsent;
+mod uploads;
+
+use connection::{Connection, Context, Turn};
+use controls::{Controls, Heard};
+use desk::Desk;
+use entrance::{Door, Entrance};
+use handover::Saturation;
+pub use line::{Duty, Line};
+pub use listener::Listener;
+use outbox::Outbox;
+pub use passage::Passage;
+pub use ping::Ping;
+use refusals::Refusals;
+pub use shared_loop::SharedLoop;
+use stream::{PeerName, Stream};
+use timers::Timers;
+use uploads::Uploads;
+
+/// What the event loop is to keep to.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Connections open at once; more wait in the backlog.
+    pub max_connections: usize,
+    /// How long a kept connection may be without a request; `None` for ever.
+    pub idle_timeout: Option<Duration>,
+    /// How long a peer may be silent inside a request, before its first, or while an answer waits; `None` for ever.
+    pub socket_timeout: Option<Duration>,
+    /// How long a graceful stop may take.
+    pub graceful_timeout: Duration,
+    /// After how many requests the supervisor is asked for a replacement; `None` is never.
+    pub max_requests: Option<u64>,
+    /// Whether other processes of the pool may have workers to spare when this one has none.
+    pub spread: bool,
+    /// What a peer is told that asks for our limits.
+    pub session: SessionLimits,
+    /// Limits on each request.
+    pub request: Limits,
+    /// Who is told of every answer, if anybody.
+    pub journal: Option<Arc<dyn Journal>>,
+    /// Which requests are probes, if any: they are answered here, and wait for no worker.
+    pub ping: Option<Ping>,
+}
+
+/// One child's event loop.
+#[derive(Debug)]
+pub struct EventLoop {
+    poll: Poll,
+    events: Events,
+    settings: Settings,
+    controls: Controls,
+    entrance: Entrance,
+    /// The first token of a connection; those before are the control sockets' and the entrance's.
+    first_connection: usize,
+    connections: Slab<Connection>,
+    timers: Timers<(ConnectionId, usize)>,
+    queue: Queue,
+    refusals: Refusals,
+    desk: Arc<Desk>,
+    /// Connections that were opened in this turn.
+    unwatched: Vec<(ConnectionId, usize)>,
+    /// Connections on which a request has come while no worker had time for it. They are untouched.
+    deferred: VecDeque<(ConnectionId, usize)>,
+    saturation: Saturation,
+    duty: Duty,
+    line: Option<Line>,
+    /// Whether it does not accept, since others have time.
+    is_shut_out: bool,
+    /// Since when somebody has stood at the door all the same.
+    unheeded_since: Option<Instant>,
+    buffer: Option<Vec<u8>>,
+    uploads: Uploads,
+    unfinished: Vec<usize>,
+    next_id: u64,
+    accept: Accept,
+    accept_error_said: Option<Instant>,
+    /// Has room for a connection when no descriptor is left.
+    spare: Spare,
+    stray_said: Option<Instant>,
+    refused_said: Option<Instant>,
+    limit_reported: bool,
+    stop_at: Option<Instant>,
+    /// Connections on which nothing had come when the stop began, and until when they may send a first request.
+    new_at_stop: Vec<(usize, Instant)>,
+    /// Whether others serve on, so that connections are handed over and not closed.
+    retiring: bool,
+    is_worn: bool,
+    now: Instant,
+}
+
+/// Whether connections may be waiting that were not accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Accept {
+    Ready,
+    /// The limit was reached: go on when one closes.
+    AtLimit,
+    /// The system has no descriptor left: try again then.
+    After(Instant),
+}
+
+/// What a turn of the event loop came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Turned {
+    /// This many events were handled.
+    Handled(usize),
+    /// It is to end.
+    Stopped(Stopped),
+}
+
+/// How the event loop ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stopped {
+    /// Requests that had begun and were not answered.
+    pub abandoned: usize,
+    /// When the time is over that what still runs was given.
+    pub deadline: Instant,
+    /// When the process is to have ended.
+    pub end: Instant,
+}
+
+impl EventLoop {
+    /// Watches `listeners` and `controls`, of which the first is the link to the supervisor, and puts requests into `queue`.
+    ///
+    /// # Errors
+    /// Those of epoll.
+    pub fn new(
+        listeners: Vec<Listener>,
+        controls: Vec<UnixStream>,
+        passage: Option<Passage>,
+        queue: Queue,
+        settings: Settings,
+    ) -> io::Result<Self> {
+        let poll = Poll::new()?;
+        let registry = poll.registry().try_clone()?;
+        let controls = Controls::new(controls, &registry)?;
+        let entrance = Entrance::new(poll.as_raw_fd(), controls.count(), listeners, passage);
+        let now = Instant::now();
+        Ok(Self {
+            saturation: Saturation::new(&registry, now)?,
+            desk: Arc::new(Desk::new(registry, queue.relief())),
+            poll,
+            events: Events::with_capacity(EVENTS_A_TURN),
+            settings,
+            controls,
+            first_connection: entrance.end_token(),
+            entrance,
+            connections: Slab::new(),
+            timers: Timers::new(),
+            queue,
+            refusals: Refusals::default(),
+            unwatched: Vec::new(),
+            deferred: VecDeque::new(),
+            duty: Duty::Serve,
+            line: None,
+            is_shut_out: false,
+            unheeded_since: None,
+            buffer: None,
+            uploads: Uploads::new(DEFAULT_UPLOADS_MEMORY),
+            unfinished: Vec::new(),
+            next_id: 1,
+            accept: Accept::Ready,
+            accept_error_said: None,
+            spare: Spare::default(),
+            stray_said: None,
+            refused_said: None,
+            limit_reported: false,
+            stop_at: None,
+            new_at_stop: Vec::new(),
+            retiring: false,
+            is_worn: false,
+            now,
+        })
+    }
+
+    /// The same as one of several processes of a pool, which share this line.
+    pub fn with_line(mut self, line: Line) -> Self {
+        self.line = Some(line);
+        self
+    }
+
+    /// The same as the queue process, which has no worker.
+    pub fn with_duty(mut self, duty: Duty) -> Self {
+        self.duty = duty;
+        self
+    }
+
+    /// Turns it until it ends, where no worker does.
+    ///
+    /// # Errors
+    /// Those of epoll.
+    pub fn run(mut self) -> io::Result<Stopped> {
+        loop {
+            if let Turned::Stopped(stopped) = self.turn(None)? {
+                return Ok(stopped);
+            }
+        }
+    }
+
+    /// The same with so many bytes of memory at most for requests that are not complete.
+    #[must_use]
+    pub fn with_uploads_memory(mut self, bytes: usize) -> Self {
+        self.uploads = Uploads::new(bytes);
+        self
+    }
+
+    /// Handles what has happened, after waiting for at most `limit` until something has. Requests are queued, but no worker is
+    /// called for them.
+    ///
+    /// # Errors
+    /// Those of epoll.
+    fn turn(&mut self, limit: Option<Duration>) -> io::Result<Turned> {
+        self.close_half_closed();
+        self.watch_opened();
+        let continued = self.open_or_shut()?;
+        let mut events = std::mem::replace(&mut self.events, Events::with_capacity(0));
+        let at_once = (continued > 0).then_some(Duration::ZERO);
+        let timeout = limit.into_iter().chain(self.poll_timeout()).chain(at_once).min();
+        let polled = self.poll.poll(&mut events, timeout);
+        if let Err(error) = polled
+            && error.kind() != io::ErrorKind::Interrupted
+        {
+            return Err(error);
+        }
+        self.now = Instant::now();
+        let count = continued + events.iter().count();
+        let stopped = events.iter().find_map(|event| self.handle_event(event));
+        self.events = events;
+        self.continue_unfinished();
+        self.continue_accepting();
+        self.line_up_at_once();
+        self.expire();
+        self.uploads.give_back(self.now);
+        self.hand_over_idle();
+        self.finish_new();
+        self.refusals.say_held_back(self.now);
+        self.report_wear();
+        Ok(stopped.or_else(|| self.stopped()).map_or(Turned::Handled(count), Turned::Stopped))
+    }
+
+    fn handle_event(&mut self, event: &Event) -> Option<Stopped> {
+        let Token(token) = event.token();
+        if token < self.controls.count() {
+            return self.handle_control(token);
+        }
+        match self.entrance.door(token) {
+            Some(Door::Listener(index)) => self.accept_from(index),
+            Some(Door::Passage) => self.take_from_passage(),
+            None if token == handover::WAKE_UP => {}
+            None if token == line::TOKEN => drop(self.take_from_line()),
+            None => self.handle_ready(token - self.first_connection, event),
+        }
+        None
+    }
+
+    fn handle_control(&mut self, index: usize) -> Option<Stopped> {
+        for heard in self.controls.read(index) {
+            match heard {
+                Heard::Command(Command::StopNow) => {
+                    return Some(self.abandon("pyfcgid was told to stop at once", stopping::QUICK_END));
+                }
+                Heard::Command(Command::Terminate) => self.stop_by_signal(&Report::Terminated),
+                Heard::Command(Command::Quit) => self.stop_by_signal(&Report::Quit),
+                Heard::Command(Command::StopGracefully) | Heard::LinkEnded => self.start_stopping(),
+                Heard::Command(Command::Retire) => self.start_retiring(),
+                Heard::Command(Command::Count) => self.report_numbers(),
+                Heard::Command(Command::Hold) => self.set_duty(Duty::Hold),
+                Heard::Command(Command::Refuse) => self.set_duty(Duty::Refuse),
+                Heard::Command(Command::Rest) => self.set_duty(Duty::Rest),
+                // It has begun before.
+                Heard::Command(Command::Begin) => {}
+            }
+        }
+        None
+    }
+
+    fn report_numbers(&mut self) {
+        let (queued, busy) = self.queue.waiting_and_running();
+        let requests = self.queue.dispatched();
+        let (busy, queued, connections) = (busy as u64, queued as u64, self.connections.len() as u64);
+        self.controls.report(&Report::Numbers(Numbers { requests, busy, queued, connections }));
+    }
+
+    fn stop_by_signal(&mut self, report: &Report) {
+        self.controls.report(report);
+        self.start_stopping();
+    }
+
+    fn report_wear(&mut self) {
+        self.controls.flush();
+        if !self.is_worn && self.settings.max_requests.is_some_and(|most| self.queue.dispatched() >= most) {
+            self.is_worn = true;
+            self.controls.report(&Report::Worn);
+        }
+    }
+
+    fn handle_ready(&mut self, key: usize, event: &Event) {
+        let Some(connection) = self.connections.get(key) else {
+            return;
+        };
+        if event.is_writable() && connection.outbox().flush(self.now).is_err() {
+            return self.close(key);
+        }
+        if event.is_write_closed() && connection.outbox().status().phase.is_over() {
+            return self.close(key);
+        }
+        if event.is_readable() || event.is_read_closed() || event.is_error() || connection.is_paused() {
+            self.read(key, event.is_read_closed());
+        }
+    }
+
+    fn read(&mut self, key: usize, closing: bool) {
+        if !self.turns_all_away() && self.leaves_unread(key, closing) {
+            return;
+        }
+        match self.duty {
+            Duty::Serve => self.read_now(key, closing),
+            // It has no worker: what it reads it refuses.
+            Duty::Rest | Duty::Hold | Duty::Refuse => self.turn_away(key),
+        }
+    }
+
+    /// Reads a connection on which what begins now is refused.
+    fn turn_away(&mut self, key: usize) {
+        let refusal = match (self.turns_all_away(), self.stop_at) {
+            (true, Some(_)) => Refusal::Stopping,
+            (true, None) => Refusal::NotServing,
+            (false, _) => Refusal::Overloaded,
+        };
+        self.connections.get_mut(key).into_iter().for_each(|connection| connection.set_turning_away(Some(refusal)));
+        self.read_now(key, true);
+        self.connections.get_mut(key).into_iter().for_each(|connection| connection.set_turning_away(None));
+    }
+
+    fn read_now(&mut self, key: usize, closing: bool) {
+        let Some(connection) = self.connections.get_mut(key) else {
+            return;
+        };
+        let mut context = Context {
+            queue: &self.queue,
+            ping: self.settings.ping.as_ref(),
+            refusals: &mut self.refusals,
+            spare: &mut self.buffer,
+            now: self.now,
+        };
+        match connection.read(closing, &mut context) {
+            Turn::Done => {}
+            Turn::Again => self.unfinished.push(key),
+            Turn::Close => return self.close(key),
+        }
+        if connection.multiplexes() {
+            self.line.iter().for_each(Line::note_multiplexing);
+        }
+        self.count_uploads(key);
+    }
+
+    /// Saves waiting for peers to close too, where nothing can come from them any more.
+    fn close_half_closed(&mut self) {
+        while let Some(Token(token)) = self.desk.pop_half_closed() {
+            let key = token - self.first_connection;
+            if self.connections.get_mut(key).is_some_and(Connection::is_over) {
+                self.close(key);
+            }
+        }
+    }
+
+    fn continue_unfinished(&mut self) {
+        for key in std::mem::take(&mut self.unfinished) {
+            self.read(key, true);
+        }
+    }
+
+    fn close(&mut self, key: usize) {
+        self.forget(key).close(&self.desk.registry);
+        if self.accept == Accept::AtLimit {
+            self.accept = Accept::After(self.now);
+        }
+    }
+
+    /// At least one, since others were not woken for it, and more as long as there are workers for them.
+    fn accept_from(&mut self, index: usize) {
+        let mut has_accepted = false;
+        while self.accept == Accept::Ready {
+            if self.connections.len() >= self.settings.max_connections && self.stop_at.is_none() {
+                return self.reach_limit();
+            }
+            match self.entrance.accept(index) {
+                Ok((stream, peer)) => self.open(stream, peer),
+                // A Unix socket that was shut down is ready for ever, and has nothing.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock && !has_accepted && self.entrance.is_shut(index) => {
+                    return self.give_up(Door::Listener(index));
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) if is_of_one_connection(&error) => {}
+                Err(error) if listener::is_not_allowed(&error) => self.say_who_may_not_connect(&error),
+                Err(error) if is_out_of_descriptors(&error) => return self.pass_on(index, &error),
+                Err(error) if error.kind() == io::ErrorKind::InvalidInput => return self.give_up(Door::Listener(index)),
+                Err(error) => self.pause_accepting(&error),
+            }
+            has_accepted = true;
+            self.line_up_at_once();
+            if self.has_enough() {
+                return;
+            }
+        }
+    }
+
+    /// Said once: at the limit it would otherwise be said for each connection.
+    fn reach_limit(&mut self) {
+        self.accept = Accept::AtLimit;
+        if !std::mem::replace(&mut self.limit_reported, true) {
+            log::warn!("max-connections ({}) are open: others wait until one closes", self.settings.max_connections);
+        }
+    }
+
+    fn enter_all(&mut self) {
+        for door in self.entrance.doors() {
+            match door {
+                Door::Listener(index) => self.accept_from(index),
+                Door::Passage => self.take_from_passage(),
+            }
+        }
+    }
+
+    fn open(&mut self, stream: Stream, peer: PeerName) {
+        let key = self.insert(stream, peer);
+        // A web server sends its request right after it has connected, so it is there by now as a rule.
+        self.read(key, false);
+    }
+
+    fn insert(&mut self, stream: Stream, peer: PeerName) -> usize {
+        let id = ConnectionId::new(self.next_id);
+        self.next_id += 1;
+        let entry = self.connections.vacant_entry();
+        let key = entry.key();
+        let token = Token(self.first_connection + key);
+        let outbox = Arc::new(Outbox::new(stream, token, Arc::clone(&self.desk), self.now));
+        entry.insert(Connection::new(id, peer, outbox, &self.settings, self.now));
+        self.unwatched.push((id, key));
+        key
+    }
+
+    /// Watches the connections that were opened in the turn before. One that has been answered and closed since, as one that is
+    /// not kept is under load, need not be.
+    fn watch_opened(&mut self) {
+        while let Some((id, key)) = self.unwatched.pop() {
+            let Some(connection) = self.connections.get(key).filter(|connection| connection.id() == id) else {
+                continue;
+            };
+            if let Err(error) = connection.outbox().watch() {
+                log::error!("connection {id} closed: it cannot be watched: {error}");
+                self.close(key);
+                continue;
+            }
+            self.timers.insert(self.now + self.check_interval(), (id, key));
+        }
+    }
+
+    /// Looks at the connections whose entry has come due: each says itself when it is to be closed.
+    fn expire(&mut self) {
+        while let Some((id, key)) = self.timers.pop_due(self.now) {
+            let Some(connection) = self.connections.get(key).filter(|connection| connection.id() == id) else {
+                continue;
+            };
+            let next = self.now + self.check_interval();
+            match connection.deadline(&self.settings) {
+                Some((deadline, expiry)) if deadline <= self.now => {
+                    connection.report_expiry(expiry);
+                    self.close(key);
+                }
+                Some((deadline, _)) => self.timers.insert(deadline.min(next), (id, key)),
+                None => self.timers.insert(next, (id, key)),
+            }
+        }
+    }
+
+    /// No deadline that starts later can pass within this time.
+    fn check_interval(&self) -> Duration {
+        let timeouts = [self.settings.socket_timeout, self.settings.idle_timeout];
+        timeouts.into_iter().flatten().min().unwrap_or(MAX_CHECK_INTERVAL).min(MAX_CHECK_INTERVAL)
+    }
+
+    fn poll_timeout(&self) -> Option<Duration> {
+        let now = Instant::now();
+        let accept = match self.accept {
+            Accept::After(when) => Some(when.saturating_duration_since(now)),
+            _ => None,
+        };
+        let stop = self.stop_at.map(|_| STOP_CHECK_INTERVAL);
+        let unfinished = (!self.unfinished.is_empty()).then_some(Duration::ZERO);
+        let deferred = (!self.deferred.is_empty()).then_some(handover::RETRY_INTERVAL);
+        let own = [self.timers.next_in(now), self.refusals.next_in(now), self.relief_in(now), self.uploads.next_in(now)];
+        own.into_iter().chain([accept, stop, unfinished, deferred]).flatten().min()
+    }
+}
+
+impl Drop for EventLoop {
+    fn drop(&mut self) {
+        self.connections.iter().for_each(|(_, connection)| connection.outbox().close());
+    }
+}
+
+/// Errors of accept(2) that say something of the connection, not of the listener.
+fn is_of_one_connection(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted | io::ErrorKind::ConnectionReset)
+}
+
+const EVENTS_A_TURN: usize = 256;
+const DEFAULT_UPLOADS_MEMORY: usize = 64 * 1024 * 1024;
+const STOP_CHECK_INTERVAL: Duration = Duration::from_millis(5);
+/// Not longer than a connection may linger.
+const MAX_CHECK_INTERVAL: Duration = Duration::from_secs(10);

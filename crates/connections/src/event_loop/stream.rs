@@ -1,0 +1,111 @@
+//! A connected socket of either kind, readable and writable by reference.
+
+use std::fmt;
+use std::io::{self, IoSlice};
+use std::net::{Shutdown, SocketAddr};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+
+use shared::sys;
+
+/// An accepted socket. Nothing waits for it, also where another process that has it says that it blocks; but a file that is sent.
+#[derive(Debug)]
+pub enum Stream {
+    /// TCP, version 4 or 6.
+    Tcp(mio::net::TcpStream),
+    /// Unix.
+    Unix(mio::net::UnixStream),
+}
+
+/// Who is at the other end, for messages.
+#[derive(Clone, Copy, Debug)]
+pub enum PeerName {
+    /// A TCP address.
+    Tcp(SocketAddr),
+    /// A Unix socket, which has no name at its other end.
+    Unix,
+}
+
+impl fmt::Display for PeerName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            Self::Unix => f.write_str("unix socket"),
+        }
+    }
+}
+
+impl Stream {
+    /// Reads what is there.
+    ///
+    /// # Errors
+    /// `WouldBlock` when nothing is, and those of the socket.
+    pub fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        sys::fd::receive(self.as_fd(), buffer)
+    }
+
+    /// What is there, which stays there.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        sys::fd::peek(self.as_fd(), buffer)
+    }
+
+    /// Writes as much as the socket takes; `more` says that other bytes follow at once, so that no small packet is sent.
+    ///
+    /// # Errors
+    /// `WouldBlock` when it takes nothing, and those of the socket.
+    pub fn write(&self, pieces: &[IoSlice<'_>], more: bool) -> io::Result<usize> {
+        sys::fd::send(self.as_fd(), pieces, more)
+    }
+
+    /// Ends one or both directions. An error means that the peer was faster.
+    pub fn shutdown(&self, how: Shutdown) {
+        let result = match self {
+            Self::Tcp(stream) => stream.shutdown(how),
+            Self::Unix(stream) => stream.shutdown(how),
+        };
+        drop(result);
+    }
+}
+
+impl AsFd for Stream {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Tcp(stream) => stream.as_fd(),
+            Self::Unix(stream) => stream.as_fd(),
+        }
+    }
+}
+
+impl AsRawFd for Stream {
+    fn as_raw_fd(&self) -> RawFd {
+        self.as_fd().as_raw_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixStream;
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use super::*;
+
+    /// What open files are like is said in one place for all processes that have them.
+    #[test]
+    fn what_a_sibling_has_made_blocking_waits_for_nothing() {
+        let (near, _far) = UnixStream::pair().unwrap();
+        near.set_nonblocking(false).unwrap();
+        let stream = Stream::Unix(mio::net::UnixStream::from_std(near));
+        let (sender, outcome) = mpsc::channel();
+        std::thread::spawn(move || {
+            let read = stream.read(&mut [0; 16]).unwrap_err();
+            let piece = vec![0; 1 << 16];
+            let full = |more| (0..1000).find_map(|_| stream.write(&[IoSlice::new(&piece)], more).err()).unwrap();
+            sender.send([read, full(false), full(true)].map(|error| error.kind())).unwrap();
+        });
+        let outcome = outcome.recv_timeout(Duration::from_secs(10)).expect("it does not block");
+        assert_eq!(outcome, [io::ErrorKind::WouldBlock; 3]);
+    }
+}

@@ -1,0 +1,10 @@
+//! What a child and a queue process do with connections: read requests, keep or refuse them, write answers. Knows no Python.
+
+#![warn(clippy::unwrap_used)]
+
+pub mod access_log;
+pub mod event_loop;
+pub mod exchange;
+pub mod process;
+pub mod settings;
+pub mod workers;

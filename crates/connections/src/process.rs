@@ -1,0 +1,105 @@
+//! What a process of a pool begins with: the sockets that it shares, by their numbers, its channels, and who ends it.
+
+use std::io::{self, ErrorKind};
+use std::os::fd::{AsFd, RawFd};
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+
+use shared::link::Command;
+use shared::listener::{BindError, Listener};
+use shared::scoreboard::{Scoreboard, Seat};
+use shared::settings::{Pool, Ties};
+use shared::sys::{self, fd, signal};
+
+use crate::event_loop::{self, Line, Passage};
+
+/// The sockets that the processes of a pool share, and this one's seat at the scoreboard.
+pub struct Shared {
+    ties: Ties,
+    seat: Seat,
+}
+
+impl Shared {
+    /// What these numbers stand for. To be called once.
+    ///
+    /// # Errors
+    /// When the scoreboard is none.
+    pub fn adopt(ties: Ties) -> io::Result<Self> {
+        let scoreboard = Arc::new(Scoreboard::adopt(fd::inherited(ties.scoreboard)?)?);
+        let seat = scoreboard.seat(ties.seat);
+        Ok(Self { ties, seat })
+    }
+
+    /// The numbers of the sockets.
+    pub fn numbers(&self) -> Vec<RawFd> {
+        [&self.ties.listeners[..], &self.ties.passage, &self.ties.line].concat()
+    }
+
+    /// The passage, and the line on which up to `most` requests wait.
+    ///
+    /// # Errors
+    /// When a number is not open.
+    pub fn ties(&self, most: usize) -> io::Result<(Passage, Line)> {
+        let passage = |[give, take]: [RawFd; 2]| Ok::<_, io::Error>(Passage::new(fd::inherited(give)?, fd::inherited(take)?));
+        Ok((passage(self.ties.passage)?, Line::new(passage(self.ties.line)?, self.seat.clone(), most)))
+    }
+
+    /// Where its requests that wait are counted.
+    pub fn seat(&self) -> Seat {
+        self.seat.clone()
+    }
+
+    /// The listening sockets, and their addresses as the configuration has them, but with the port that the system chose.
+    ///
+    /// # Errors
+    /// [`BindError`]
+    pub fn listeners(&self, pool: &Pool) -> Result<(Vec<event_loop::Listener>, String), BindError> {
+        let mut names: Vec<String> = Vec::new();
+        let mut listeners = Vec::new();
+        let other = |source| BindError::Other { address: "a listening socket".to_owned(), source };
+        for number in &self.ties.listeners {
+            let descriptor = sys::fd::inherited(*number).map_err(|_| BindError::NotListening(*number))?;
+            let listener = Listener::adopt(descriptor)?;
+            names.extend(listener.tcp_address().map(|address| address.to_string()));
+            let listener = event_loop::Listener::try_from(listener).map_err(other)?;
+            listeners.push(listener.allowing(pool.allowed_clients.clone()));
+        }
+        names.extend(pool.addresses.iter().cloned());
+        Ok((listeners, names.join(", ")))
+    }
+}
+
+/// The sockets on which an event loop hears commands: the link, and what signals write to.
+///
+/// # Errors
+/// Those of dup(2) and fcntl(2).
+pub fn controls(link: &UnixStream, signals: UnixStream) -> io::Result<Vec<mio::net::UnixStream>> {
+    let controls = [link.try_clone()?, signals];
+    let controls = controls.map(|control| control.set_nonblocking(true).map(|()| mio::net::UnixStream::from_std(control)));
+    controls.into_iter().collect()
+}
+
+/// TERM and QUIT, heard through `to`, end the process gracefully.
+///
+/// # Errors
+/// Those of sigaction(2).
+pub fn hear_signals(to: UnixStream) -> io::Result<()> {
+    signal::forward(&[(signal::TERM, Command::Terminate as u8), (signal::QUIT, Command::Quit as u8)], to.into())
+}
+
+/// An import may take long, and nobody looks at the link meanwhile. After the import the same signal is a graceful stop, as the end of
+/// the link is.
+///
+/// # Errors
+/// When it has ended already.
+pub fn end_with_the_supervisor(link: &UnixStream) -> io::Result<()> {
+    sys::process::signal_at_end_of_parent(signal::TERM)?;
+    // It may have ended before.
+    match fd::peek(link.as_fd(), &mut [0]) {
+        Ok(0) => Err(ErrorKind::BrokenPipe.into()),
+        _ => Ok(()),
+    }
+}
+
+/// Signals that have a meaning for the supervisor only.
+pub const OTHERS_SIGNALS: [i32; 6] = [signal::INT, signal::HUP, signal::USR1, signal::USR2, signal::TTIN, signal::TTOU];

@@ -1,0 +1,338 @@
+//! What the supervisor and a child say to each other over their socket pair.
+//!
+//! Downwards go [`Command`]s of one byte each, which are states and not counts: one that is sent twice means the same. Upwards go
+//! [`Report`]s, framed as a kind, a length and a text. The end of the stream means that the other process has gone. Pure: bytes
+//! in, values out.
+//!
+//! An application that finds its process's end of the link can write there what it likes, so the supervisor takes reports as an
+//! enemy's: see [`Reports`].
+
+use std::fmt;
+
+/// What the supervisor tells a child.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Command {
+    /// Answer requests, after [`Report::Ready`]: before it nothing is taken in.
+    Begin = b'b',
+    /// Take no more connections, finish the requests that have begun, end.
+    StopGracefully = b'g',
+    /// End at once.
+    StopNow = b'q',
+    /// The same as a graceful stop, but others serve on: hand the connections over to them.
+    Retire = b'r',
+    /// To a queue process: line requests up, since a child is about to serve.
+    Hold = b'h',
+    /// To a queue process: answer requests 503, since none is.
+    Refuse = b'x',
+    /// To a queue process: children serve.
+    Rest = b'z',
+    /// Say how you are: [`Report::Numbers`].
+    Count = b'n',
+    /// SIGTERM, from whomever, as the process itself hears it: stop gracefully, and say so.
+    Terminate = b't',
+    /// SIGQUIT, likewise.
+    Quit = b'u',
+}
+
+impl Command {
+    /// The command that this byte means.
+    pub fn parse(byte: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|command| *command as u8 == byte)
+    }
+
+    /// Whether this makes an earlier command useless that was not heard yet.
+    pub fn supersedes(self, earlier: Self) -> bool {
+        let is_duty = |command| matches!(command, Self::Hold | Self::Refuse | Self::Rest);
+        self == earlier || is_duty(self) && is_duty(earlier)
+    }
+
+    const ALL: [Self; 10] = [
+        Self::Begin,
+        Self::StopGracefully,
+        Self::StopNow,
+        Self::Retire,
+        Self::Hold,
+        Self::Refuse,
+        Self::Rest,
+        Self::Count,
+        Self::Terminate,
+        Self::Quit,
+    ];
+}
+
+/// What a child tells the supervisor.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Report {
+    /// Our module runs in the pool's Python, and reports from now on.
+    Loaded,
+    /// The application is imported, and requests are answered after [`Command::Begin`].
+    Ready,
+    /// It cannot be: the exit code that says whose fault it is, and why, with the traceback.
+    Failed {
+        /// Of sysexits.
+        code: u8,
+        /// What to print.
+        text: String,
+    },
+    /// Every worker has been busy for a moment.
+    Saturated,
+    /// That is over.
+    Relieved,
+    /// Enough requests were served: replace me.
+    Worn,
+    /// Since [`Command::Retire`]: no further request is begun here.
+    Retired,
+    /// The answer to [`Command::Count`].
+    Numbers(Numbers),
+    /// SIGTERM has told it to end.
+    Terminated,
+    /// SIGQUIT has.
+    Quit,
+}
+
+/// How a child is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Numbers {
+    /// Requests that were given to a worker since it started.
+    pub requests: u64,
+    /// Workers that answer one now.
+    pub busy: u64,
+    /// Requests that wait for a worker.
+    pub queued: u64,
+    /// Open connections.
+    pub connections: u64,
+}
+
+impl Report {
+    /// Whether this makes an earlier report useless that was not sent yet: like commands, reports are states.
+    pub fn supersedes(&self, earlier: &Self) -> bool {
+        let is_load = |report: &Self| matches!(report, Self::Saturated | Self::Relieved);
+        is_load(self) && is_load(earlier) || std::mem::discriminant(self) == std::mem::discriminant(earlier)
+    }
+
+    /// As it goes over the socket.
+    pub fn encode(&self) -> Vec<u8> {
+        let (kind, payload) = match self {
+            Self::Loaded => (b'B', Vec::new()),
+            Self::Ready => (b'R', Vec::new()),
+            Self::Failed { code, text } => (b'F', [&[*code], text.as_bytes()].concat()),
+            Self::Saturated => (b'S', Vec::new()),
+            Self::Relieved => (b'L', Vec::new()),
+            Self::Worn => (b'W', Vec::new()),
+            Self::Retired => (b'D', Vec::new()),
+            Self::Terminated => (b'T', Vec::new()),
+            Self::Quit => (b'Q', Vec::new()),
+            Self::Numbers(Numbers { requests, busy, queued, connections }) => {
+                (b'N', [requests, busy, queued, connections].iter().flat_map(|number| number.to_be_bytes()).collect())
+            }
+        };
+        let payload = &payload[..payload.len().min(MAX_PAYLOAD_LEN)];
+        let mut bytes = vec![kind];
+        bytes.extend((payload.len() as u32).to_be_bytes());
+        bytes.extend(payload);
+        bytes
+    }
+
+    fn decode(kind: u8, payload: &[u8]) -> Option<Self> {
+        Some(match (kind, payload) {
+            (b'B', []) => Self::Loaded,
+            (b'R', []) => Self::Ready,
+            (b'F', [code, text @ ..]) => Self::Failed { code: *code, text: String::from_utf8_lossy(text).into_owned() },
+            (b'S', []) => Self::Saturated,
+            (b'L', []) => Self::Relieved,
+            (b'W', []) => Self::Worn,
+            (b'D', []) => Self::Retired,
+            (b'T', []) => Self::Terminated,
+            (b'Q', []) => Self::Quit,
+            (b'N', numbers) => {
+                let mut numbers = numbers.chunks_exact(8).filter_map(|bytes| bytes.try_into().ok()).map(u64::from_be_bytes);
+                let mut next = || numbers.next();
+                Self::Numbers(Numbers { requests: next()?, busy: next()?, queued: next()?, connections: next()? })
+            }
+            _ => return None,
+        })
+    }
+}
+
+/// Puts reports together from what is read of the stream. Holds one report at most that is not whole yet, and no length that is
+/// announced is believed before the kind can have it.
+#[derive(Debug)]
+pub struct Reports {
+    bytes: Vec<u8>,
+    unknown: Unknown,
+}
+
+/// What is made of a report of a kind that this program does not know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Unknown {
+    Breaks,
+    IsSkipped,
+}
+
+/// The stream is not what a child of ours writes. There is no way to find the next report in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Broken {
+    kind: u8,
+    length: u32,
+}
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "no report has kind {:#04x} and {} bytes", self.kind, self.length)
+    }
+}
+
+impl Reports {
+    /// Those of a child whose program speaks this [`VERSION`] of the link. What another one says beyond it is skipped.
+    pub fn of_version(version: u32) -> Self {
+        let unknown = if version == VERSION { Unknown::Breaks } else { Unknown::IsSkipped };
+        Self { bytes: Vec::new(), unknown }
+    }
+
+    /// Takes what was read, and adds the reports that are whole by now to `whole`.
+    ///
+    /// # Errors
+    /// [`Broken`]; what was said before that is there.
+    pub fn add(&mut self, bytes: &[u8], whole: &mut Vec<Report>) -> Result<(), Broken> {
+        self.bytes.extend_from_slice(bytes);
+        let mut rest = self.bytes.as_slice();
+        let result = loop {
+            match self.unknown.split(rest) {
+                Ok(Some((report, after))) => {
+                    whole.extend(report);
+                    rest = after;
+                }
+                Ok(None) => break Ok(()),
+                Err(broken) => break Err(broken),
+            }
+        };
+        let used = self.bytes.len() - rest.len();
+        self.bytes.drain(..used);
+        result
+    }
+}
+
+impl Unknown {
+    /// The first report, if it is whole.
+    fn split(self, bytes: &[u8]) -> Result<Option<First<'_>>, Broken> {
+        let Some((head, rest)) = bytes.split_first_chunk::<HEAD_LEN>() else {
+            return Ok(None);
+        };
+        let [kind, length @ ..] = *head;
+        let length = u32::from_be_bytes(length);
+        let broken = Broken { kind, length };
+        let payload_length = length as usize;
+        if payload_length > MAX_PAYLOAD_LEN || self == Self::Breaks && !may_have(kind, payload_length) {
+            return Err(broken);
+        }
+        match rest.split_at_checked(payload_length) {
+            None => Ok(None),
+            Some((payload, after)) => match Report::decode(kind, payload) {
+                None if self == Self::Breaks => Err(broken),
+                report => Ok(Some((report, after))),
+            },
+        }
+    }
+}
+
+/// A report, if it is one of ours, and what is behind it.
+type First<'a> = (Option<Report>, &'a [u8]);
+
+/// Whether a report of this kind can be so long.
+fn may_have(kind: u8, length: usize) -> bool {
+    match kind {
+        b'B' | b'R' | b'S' | b'L' | b'W' | b'D' | b'T' | b'Q' => length == 0,
+        b'N' => length == NUMBERS_LEN,
+        b'F' => length > 0,
+        _ => false,
+    }
+}
+
+/// Of what commands and reports there are and what they look like. A program that takes the place of another one (SIGUSR2) is told
+/// which one the children that it finds speak.
+pub const VERSION: u32 = 3;
+const HEAD_LEN: usize = 5;
+const NUMBERS_LEN: usize = 4 * 8;
+/// A traceback that is longer is cut.
+const MAX_PAYLOAD_LEN: usize = 64 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(bytes: &[u8]) -> (Vec<Report>, Result<(), Broken>) {
+        let mut reports = Vec::new();
+        let result = Reports::of_version(VERSION).add(bytes, &mut reports);
+        (reports, result)
+    }
+
+    #[test]
+    fn reports_survive_being_cut_anywhere() {
+        let numbers = Numbers { requests: u64::MAX, busy: 2, queued: 3, connections: 4 };
+        let reports = [
+            Report::Loaded,
+            Report::Ready,
+            Report::Failed { code: 70, text: "ä".to_owned() },
+            Report::Saturated,
+            Report::Relieved,
+            Report::Worn,
+            Report::Retired,
+            Report::Terminated,
+            Report::Quit,
+            Report::Numbers(numbers),
+        ];
+        let bytes: Vec<u8> = reports.iter().flat_map(Report::encode).collect();
+        let (mut decoder, mut decoded) = (Reports::of_version(VERSION), Vec::new());
+        for byte in &bytes {
+            decoder.add(&[*byte], &mut decoded).unwrap();
+        }
+        assert_eq!(decoded, reports);
+        assert_eq!(read(&bytes), (reports.to_vec(), Ok(())));
+    }
+
+    #[test]
+    fn what_no_child_of_ours_writes_breaks_the_link_as_soon_as_it_is_announced() {
+        let announced: [&[u8]; 8] = [
+            b"x\0\0\0\0",
+            b"x\0\0\0\x02hi",
+            b"N\xff\xff\xff\xff",
+            b"N\0\0\0\x21",
+            b"F\0\x01\0\x01",
+            b"F\0\0\0\0",
+            b"R\0\0\0\x01",
+            b"\0\0\0\0\0",
+        ];
+        for bytes in announced {
+            let (reports, result) = read(&[&Report::Worn.encode(), bytes].concat());
+            assert_eq!(reports, [Report::Worn], "{bytes:?}");
+            assert!(result.is_err(), "{bytes:?}");
+        }
+        assert_eq!(read(b"x\0\0\0\x02").1.unwrap_err().to_string(), "no report has kind 0x78 and 2 bytes");
+    }
+
+    #[test]
+    fn what_a_child_of_another_version_says_beyond_ours_is_skipped_up_to_a_length() {
+        let (mut decoder, mut reports) = (Reports::of_version(VERSION + 1), Vec::new());
+        decoder.add(b"x\0\0\0\x02hi", &mut reports).unwrap();
+        decoder.add(&Report::Worn.encode(), &mut reports).unwrap();
+        assert_eq!(reports, [Report::Worn]);
+        assert!(decoder.add(b"x\0\x01\0\x01", &mut reports).is_err());
+    }
+
+    #[test]
+    fn a_text_that_is_too_long_is_cut() {
+        let failed = Report::Failed { code: 1, text: "x".repeat(100_000) };
+        let (reports, result) = read(&[failed.encode(), Report::Ready.encode()].concat());
+        assert!(matches!(&reports[..], [Report::Failed { text, .. }, Report::Ready] if text.len() < MAX_PAYLOAD_LEN));
+        assert_eq!(result, Ok(()));
+    }
+
+    #[test]
+    fn commands_are_their_bytes() {
+        for command in Command::ALL {
+            assert_eq!(Command::parse(command as u8), Some(command));
+        }
+        assert_eq!(Command::parse(0), None);
+    }
+}

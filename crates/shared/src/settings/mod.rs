@@ -1,0 +1,19 @@
+//! What a process of a pool is told of its settings: its own pool's, in a message, and nothing else.
+//!
+//! Owns the types of those settings that more than the configuration knows, with their texts, and the message.
+
+mod app;
+mod keywords;
+mod message;
+mod mount;
+mod pool;
+mod spelling;
+mod value_error;
+
+pub use app::{App, AppSource};
+pub use keywords::{AppLog, ErrorsTo, OnAbort, RemoteUser, Role};
+pub use message::{Ends, Errand, LOADED, Message, MessageError, Ties, VERSION};
+pub use mount::Mount;
+pub use pool::Pool;
+pub use spelling::nearest;
+pub use value_error::ValueError;

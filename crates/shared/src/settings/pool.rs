@@ -1,0 +1,87 @@
+//! What the processes of a pool go by. Everything else about it is the supervisor's, and has been carried out before they begin.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use log::Level;
+use serde::{Deserialize, Serialize};
+
+use super::{App, AppLog, ErrorsTo, Mount, OnAbort, RemoteUser, Role};
+use crate::network::Network;
+
+/// The settings of one pool, as far as its processes need them. What they mean is said where they are typed, in the configuration.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "each is the option of that name")]
+pub struct Pool {
+    pub name: String,
+    pub app: App,
+    /// The addresses of its Unix sockets and inherited ones, as they were typed. Those of TCP are known from the sockets.
+    pub addresses: Vec<String>,
+    /// The most that there may be.
+    pub processes: usize,
+    pub threads: usize,
+    pub mount: Mount,
+    pub remote_user: RemoteUser,
+    pub errors: ErrorsTo,
+    pub app_log: AppLog,
+    pub stdout_level: Level,
+    pub stderr_level: Level,
+    pub abort: OnAbort,
+    pub roles: Vec<Role>,
+    pub sendfile_header: Option<String>,
+    pub max_connections: usize,
+    pub allowed_clients: Option<Vec<Network>>,
+    #[serde(with = "paths")]
+    pub python_path: Vec<PathBuf>,
+    /// Whether the directory of an application's file is where its modules are, since nothing else was said.
+    pub searches_beside_file: bool,
+    pub max_params_size: usize,
+    pub max_params: usize,
+    pub max_body_size: u64,
+    pub body_memory: usize,
+    pub uploads_memory: usize,
+    pub ping_path: Option<String>,
+    pub max_queue: usize,
+    pub max_requests: Option<u64>,
+    pub max_requests_jitter: u64,
+    pub startup_timeout: Duration,
+    pub idle_timeout: Option<Duration>,
+    pub socket_timeout: Option<Duration>,
+    pub graceful_timeout: Duration,
+    /// The format of its access log, if it has one. Valid.
+    pub access_log_format: Option<String>,
+}
+
+/// Paths are bytes, and need not be UTF-8.
+pub(super) mod paths {
+    use std::ffi::OsString;
+    use std::os::unix::ffi::{OsStrExt, OsStringExt};
+    use std::path::PathBuf;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub fn serialize<S: Serializer>(paths: &[PathBuf], serializer: S) -> Result<S::Ok, S::Error> {
+        paths.iter().map(|path| path.as_os_str().as_bytes()).collect::<Vec<_>>().serialize(serializer)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<PathBuf>, D::Error> {
+        let paths = Vec::<Vec<u8>>::deserialize(deserializer)?;
+        Ok(paths.into_iter().map(|path| OsString::from_vec(path).into()).collect())
+    }
+}
+
+/// The same for a single one.
+pub(super) mod path {
+    use std::path::{Path, PathBuf};
+
+    use serde::{Deserializer, Serializer};
+
+    pub fn serialize<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+        super::paths::serialize(&[path.to_owned()], serializer)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PathBuf, D::Error> {
+        let paths = super::paths::deserialize(deserializer)?;
+        paths.into_iter().next().ok_or_else(|| serde::de::Error::custom("a path is missing"))
+    }
+}

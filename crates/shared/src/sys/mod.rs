@@ -1,0 +1,24 @@
+//! Every system call that std and the crates do not offer safely, and every `unsafe` of the project but the Python C API's.
+
+#![allow(unsafe_code)]
+
+pub mod closing;
+pub mod directory;
+pub mod epoll;
+pub mod fd;
+pub mod file;
+pub mod fork;
+pub mod identity;
+pub mod inheritance;
+pub mod local_time;
+pub mod lock;
+pub mod log_io;
+pub mod memory;
+pub mod memory_file;
+pub mod passing;
+pub mod peer;
+pub mod poll;
+pub mod process;
+pub mod shared_memory;
+pub mod signal;
+pub mod terminal;

@@ -1,0 +1,531 @@
+//! The process as a whole: its environment, its children and its end.
+
+use std::ffi::{CStr, CString, OsStr};
+use std::fmt;
+use std::fs;
+use std::io;
+use std::os::fd::RawFd;
+use std::time::Duration;
+
+/// The number of one process. Invariant: positive, so that no signal ever goes to a process group by mistake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ProcessId(i32);
+
+impl ProcessId {
+    /// That of this process.
+    pub fn current() -> Self {
+        Self(std::process::id().cast_signed())
+    }
+
+    /// The process of this number, if a process can have it.
+    pub fn new(number: i32) -> Option<Self> {
+        (number > 0).then_some(Self(number))
+    }
+
+    /// As the system counts.
+    pub fn number(self) -> i32 {
+        self.0
+    }
+}
+
+impl fmt::Display for ProcessId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Which of the two processes this is, after [`fork`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fork {
+    /// The one that called, and the number of the new one.
+    Parent(ProcessId),
+    /// The new one.
+    Child,
+}
+
+/// Makes a copy of this process.
+///
+/// # Errors
+/// When there is a second thread, which the copy would lack while its locks stay locked, and those of fork(2).
+pub fn fork() -> io::Result<Fork> {
+    let count = threads();
+    if count != 1 {
+        return Err(io::Error::other(format!("a process with {count} threads must not be forked")));
+    }
+    // SAFETY: this is the only thread, so the copy is a whole process.
+    let number = unsafe { libc::fork() };
+    match ProcessId::new(number) {
+        Some(child) => Ok(Fork::Parent(child)),
+        None if number == 0 => Ok(Fork::Child),
+        None => Err(io::Error::last_os_error()),
+    }
+}
+
+/// Makes this process, which was forked, the leader of a session of its own: it has no terminal that it could type into, and a
+/// signal to its process group is for it and its own children.
+///
+/// # Errors
+/// When it leads a process group already.
+pub fn new_session() -> io::Result<()> {
+    // SAFETY: setsid(2) touches no memory.
+    check(unsafe { libc::setsid() })
+}
+
+/// Gives up every capability, those that would survive another program (ambient, inheritable) among them. A process of root's that
+/// has become another user has none; one that was started with some as an ordinary user does.
+///
+/// # Errors
+/// When the kernel refuses, and when some are left.
+pub fn drop_capabilities() -> io::Result<()> {
+    // SAFETY: this prctl takes numbers only. A kernel before 4.3 has no ambient ones, and says EINVAL.
+    unsafe { libc::prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) };
+    let mut header = CapabilityHeader { version: CAPABILITY_VERSION, process: 0 };
+    let none = [CapabilitySets::default(); 2];
+    let mut left = none;
+    // SAFETY: header and sets are laid out as capset(2) has them for this version, which has two sets, and outlive the calls.
+    unsafe {
+        check_long(libc::syscall(libc::SYS_capset, &raw mut header, none.as_ptr()))?;
+        check_long(libc::syscall(libc::SYS_capget, &raw mut header, left.as_mut_ptr()))?;
+    }
+    if left == none { Ok(()) } else { Err(io::Error::other("capabilities are left")) }
+}
+
+#[repr(C)]
+struct CapabilityHeader {
+    version: u32,
+    process: libc::c_int,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct CapabilitySets {
+    effective: u32,
+    permitted: u32,
+    inheritable: u32,
+}
+
+/// _LINUX_CAPABILITY_VERSION_3.
+const CAPABILITY_VERSION: u32 = 0x2008_0522;
+
+fn check_long(result: libc::c_long) -> io::Result<()> {
+    if result == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// Processes whose parents have ended are this process's children from now on, as if it were process 1 to those that it and they have
+/// started. Stays so when another program is executed; a fork does not hand it on.
+///
+/// # Errors
+/// When the kernel does not know it.
+pub fn adopt_orphans() -> io::Result<()> {
+    // SAFETY: this prctl takes numbers only.
+    check(unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) })
+}
+
+/// The next child that has ended and was not reaped, whoever started it. It stays as it is. Never waits.
+pub fn ended_child() -> Option<ProcessId> {
+    // SAFETY: siginfo_t is plain data and outlives the call; its process number is 0 unless a child is reported.
+    let number = unsafe {
+        let mut found: libc::siginfo_t = std::mem::zeroed();
+        let options = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
+        if libc::waitid(libc::P_ALL, 0, &raw mut found, options) == -1 {
+            return None;
+        }
+        found.si_pid()
+    };
+    ProcessId::new(number)
+}
+
+/// This process's children that have not been reaped; none if the system does not say.
+pub fn children() -> Vec<ProcessId> {
+    let own = std::process::id();
+    let text = fs::read_to_string(format!("/proc/self/task/{own}/children")).unwrap_or_default();
+    text.split_whitespace().filter_map(|number| ProcessId::new(number.parse().ok()?)).collect()
+}
+
+/// Raises the soft limit on open descriptors to `wanted`, or as far as the hard limit lets it. Returns what it was.
+///
+/// # Errors
+/// Those of getrlimit(2) and setrlimit(2).
+pub fn raise_open_files(wanted: u64) -> io::Result<u64> {
+    let mut limit = open_files()?;
+    let before = limit.rlim_cur;
+    if before < wanted {
+        limit.rlim_cur = wanted.min(limit.rlim_max);
+        set_limit(&limit)?;
+    }
+    Ok(before)
+}
+
+/// Sets the soft limit on open descriptors back to what it was before [`raise_open_files`].
+///
+/// # Errors
+/// The same.
+pub fn restore_open_files(before: u64) -> io::Result<()> {
+    let limit = open_files()?;
+    set_limit(&libc::rlimit { rlim_cur: before.min(limit.rlim_max), ..limit })
+}
+
+fn open_files() -> io::Result<libc::rlimit> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: `limit` outlives the call.
+    check(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) })?;
+    Ok(limit)
+}
+
+fn set_limit(limit: &libc::rlimit) -> io::Result<()> {
+    // SAFETY: `limit` outlives the call.
+    check(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, limit) })
+}
+
+/// Whether the error says that this process, or the system, has no descriptor left.
+pub fn is_out_of_files(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
+}
+
+/// Whether the error says that a file is executable and no program (execve(2)).
+pub fn is_no_program(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(libc::ENOEXEC)
+}
+
+/// How a process has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExitReason {
+    /// By itself, with this exit code.
+    Code(i32),
+    /// By this signal.
+    Signal(i32),
+    /// It is no child of this process, or somebody else has asked first.
+    Unknown,
+    /// It was killed, and the kernel does not say that it has ended.
+    Untold,
+}
+
+impl fmt::Display for ExitReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Code(code) => write!(f, "exit code {code}"),
+            Self::Signal(signal) => match SIGNAL_NAMES.iter().find(|(number, _)| number == signal) {
+                Some((_, name)) => write!(f, "signal {signal} ({name})"),
+                None => write!(f, "signal {signal}"),
+            },
+            Self::Unknown => write!(f, "an unknown cause"),
+            Self::Untold => write!(f, "killed"),
+        }
+    }
+}
+
+/// How this child has ended, if it has, without waiting. It asks for the one child only: for others see [`ended_child`].
+pub fn reap(child: ProcessId) -> Option<ExitReason> {
+    wait_with(child, libc::WNOHANG)
+}
+
+/// Whether this process has ended, though it may not have been reaped.
+pub fn has_ended(process: ProcessId) -> bool {
+    // The name, in parentheses, may be anything.
+    let state = |stat: &str| stat.rsplit(") ").next().and_then(|rest| rest.bytes().next());
+    match fs::read(format!("/proc/{}/stat", process.0)) {
+        Ok(stat) => matches!(state(&String::from_utf8_lossy(&stat)), Some(b'Z' | b'X')),
+        Err(error) => error.kind() == io::ErrorKind::NotFound,
+    }
+}
+
+/// Waits until this child has ended, and says how.
+pub fn wait(child: ProcessId) -> ExitReason {
+    loop {
+        if let Some(reason) = wait_with(child, 0) {
+            return reason;
+        }
+    }
+}
+
+fn wait_with(child: ProcessId, options: i32) -> Option<ExitReason> {
+    let mut status = 0;
+    loop {
+        // SAFETY: `status` outlives the call.
+        match unsafe { libc::waitpid(child.0, &raw mut status, options) } {
+            0 => return None,
+            -1 if io::Error::last_os_error().kind() == io::ErrorKind::Interrupted => {}
+            -1 => return Some(ExitReason::Unknown),
+            _ => return exit_reason(status),
+        }
+    }
+}
+
+fn exit_reason(status: i32) -> Option<ExitReason> {
+    if libc::WIFEXITED(status) {
+        Some(ExitReason::Code(libc::WEXITSTATUS(status)))
+    } else if libc::WIFSIGNALED(status) {
+        Some(ExitReason::Signal(libc::WTERMSIG(status)))
+    } else {
+        None // Stopped or continued, which only a tracer is told.
+    }
+}
+
+/// Sends a signal to one process; 0 sends none and only asks whether that could be.
+///
+/// # Errors
+/// Those of kill(2): `ESRCH` when there is no such process, `EPERM` when it is somebody else's.
+pub fn kill(process: ProcessId, signal: i32) -> io::Result<()> {
+    // SAFETY: kill(2) touches no memory.
+    check(unsafe { libc::kill(process.0, signal) })
+}
+
+/// Closes every descriptor but the standard three and `kept`. For a process right after [`fork`]: what else it has inherited
+/// belongs to its parent. Values that own a closed descriptor must not be dropped afterwards, nor used.
+///
+/// # Errors
+/// When neither close_range(2) nor /proc is there.
+pub fn keep_only(kept: &[RawFd]) -> io::Result<()> {
+    let gaps = gaps(kept);
+    let Err(_) = gaps.iter().try_for_each(|(first, last)| close_range(*first, *last)) else {
+        return Ok(());
+    };
+    // An old kernel, or a sandbox that does not know the call.
+    let numbers = fs::read_dir("/proc/self/fd")?.flatten();
+    let numbers: Vec<u32> = numbers.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+    for number in numbers.iter().filter(|number| gaps.iter().any(|(first, last)| (first..=last).contains(number))) {
+        // SAFETY: the caller has said that nobody uses it. The directory's own descriptor is closed already: a harmless error.
+        unsafe { libc::close(number.cast_signed()) };
+    }
+    Ok(())
+}
+
+/// The ranges of numbers above 2 that have none of `kept`.
+fn gaps(kept: &[RawFd]) -> Vec<(u32, u32)> {
+    let mut kept: Vec<u32> = kept.iter().filter_map(|fd| u32::try_from(*fd).ok()).collect();
+    kept.sort_unstable();
+    let mut gaps = Vec::new();
+    let mut first = 3;
+    for fd in kept {
+        if fd > first {
+            gaps.push((first, fd - 1));
+        }
+        first = first.max(fd + 1);
+    }
+    gaps.push((first, u32::MAX));
+    gaps
+}
+
+fn close_range(first: u32, last: u32) -> io::Result<()> {
+    // SAFETY: the caller of keep_only has said that nobody uses these descriptors.
+    let result = unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
+    if result == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// Sets an environment variable, before there is a second thread.
+///
+/// # Panics
+/// When the process has more than one thread: the C library reads the environment without a lock.
+#[expect(clippy::disallowed_methods, reason = "this is the one place, and it checks")]
+pub fn set_environment(name: &OsStr, value: &OsStr) {
+    assert_eq!(threads(), 1, "the environment is set before any thread is started");
+    // SAFETY: this is the only thread, so nobody reads the environment meanwhile.
+    unsafe { std::env::set_var(name, value) };
+}
+
+/// Removes an environment variable, before there is a second thread.
+///
+/// # Panics
+/// As [`set_environment`].
+#[expect(clippy::disallowed_methods, reason = "this is the one place, and it checks")]
+pub fn unset_environment(name: &OsStr) {
+    assert_eq!(threads(), 1, "the environment is changed before any thread is started");
+    // SAFETY: this is the only thread, so nobody reads the environment meanwhile.
+    unsafe { std::env::remove_var(name) };
+}
+
+/// From now on no program that this process or its children start can gain privileges: set-user-ID bits mean nothing.
+///
+/// # Errors
+/// When the kernel does not know it.
+pub fn no_new_privs() -> io::Result<()> {
+    // SAFETY: this prctl takes numbers only.
+    check(unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) })
+}
+
+/// Does something while ps(1) and /proc call this process so, by at most 15 bytes of it: a process that is forked meanwhile has the
+/// name from its birth, and keeps it.
+pub fn under_name<T>(name: &CStr, action: impl FnOnce() -> T) -> T {
+    let mut before = [0_u8; NAME_LEN];
+    // SAFETY: the kernel writes at most so many bytes, the last of them NUL, and reads from a name that outlives the call.
+    unsafe {
+        libc::prctl(libc::PR_GET_NAME, before.as_mut_ptr(), 0, 0, 0);
+        libc::prctl(libc::PR_SET_NAME, name.as_ptr(), 0, 0, 0);
+    }
+    let process = std::process::id();
+    let result = action();
+    if std::process::id() == process {
+        // SAFETY: it ends in NUL, as above.
+        unsafe { libc::prctl(libc::PR_SET_NAME, before.as_ptr(), 0, 0, 0) };
+    }
+    result
+}
+
+/// From now on only root can look into this process, whoever else has its user: trace it, read its memory, take its core.
+pub fn hide_from_others() {
+    // SAFETY: this prctl takes numbers only, and cannot fail with these.
+    unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0) };
+}
+
+/// Executes a program in the place of this one, with exactly these arguments, the first of which is its path, and these variables. The
+/// mask of blocked signals stays as it is. Returns only if that fails.
+pub fn execute(arguments: &[CString], variables: &[CString]) -> io::Error {
+    let Some(program) = arguments.first() else { return io::ErrorKind::InvalidInput.into() };
+    let pointers = |texts: &[CString]| texts.iter().map(|text| text.as_ptr()).chain([std::ptr::null()]).collect::<Vec<_>>();
+    let (arguments, variables) = (pointers(arguments), pointers(variables));
+    // SAFETY: all strings outlive the call, and both lists end in a null pointer.
+    unsafe { libc::execve(program.as_ptr(), arguments.as_ptr(), variables.as_ptr()) };
+    io::Error::last_os_error()
+}
+
+/// Has the kernel send this process a signal when its parent ends. Dropping privileges undoes it, and a fork does not hand it on.
+///
+/// # Errors
+/// When the number is that of no signal.
+pub fn signal_at_end_of_parent(number: i32) -> io::Result<()> {
+    // SAFETY: this prctl takes numbers only.
+    check(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, number, 0, 0, 0) })
+}
+
+/// Sets which permissions new files do not get, and returns what it was.
+pub fn umask(mode: u32) -> u32 {
+    // SAFETY: umask(2) touches no memory and cannot fail.
+    unsafe { libc::umask(mode & 0o777) }
+}
+
+/// The monotonic clock of the system, which starts at boot. For what other processes are told; [`std::time::Instant`] is the
+/// same clock for everything else.
+pub fn monotonic_time() -> Duration {
+    clock_time(libc::CLOCK_MONOTONIC).unwrap_or_default()
+}
+
+/// CPU time of a process so far: of all its threads, those that have ended included. `None` once it has been waited for.
+pub fn cpu_time(process: u32) -> Option<Duration> {
+    // What clock_getcpuclockid(3) makes of a process id: bits 3 and up are its complement, bits 0 to 2 say "scheduler's clock".
+    let clock = i32::try_from(process).ok().filter(|id| *id > 0)?;
+    clock_time((!clock << 3) | 2)
+}
+
+/// What a clock says; `None` if there is no such clock.
+fn clock_time(clock: libc::clockid_t) -> Option<Duration> {
+    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: `now` outlives the call.
+    let result = unsafe { libc::clock_gettime(clock, &raw mut now) };
+    (result == 0).then(|| Duration::new(now.tv_sec.unsigned_abs(), u32::try_from(now.tv_nsec).unwrap_or(0)))
+}
+
+/// Ends the process at once: no destructor, no `atexit` handler of the C library, nothing that another thread could disturb.
+pub fn exit_now(code: u8) -> ! {
+    // SAFETY: _exit touches no memory of this process.
+    unsafe { libc::_exit(i32::from(code)) }
+}
+
+/// Bytes of a page of memory.
+pub fn page_size() -> u64 {
+    // SAFETY: sysconf touches no memory of ours.
+    u64::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4096)
+}
+
+/// How many threads this process has.
+pub fn threads() -> usize {
+    fs::read_dir("/proc/self/task").map_or(1, Iterator::count)
+}
+
+fn check(result: libc::c_int) -> io::Result<()> {
+    if result == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+const NAME_LEN: usize = 16;
+/// How a process ends when something that pyfcgid runs is broken: the application (sysexits).
+pub const EX_SOFTWARE: u8 = 70;
+/// How it ends when the system refuses something (sysexits).
+pub const EX_OSERR: u8 = 71;
+/// What ends a process in practice.
+const SIGNAL_NAMES: [(i32, &str); 13] = [
+    (libc::SIGHUP, "SIGHUP"),
+    (libc::SIGINT, "SIGINT"),
+    (libc::SIGQUIT, "SIGQUIT"),
+    (libc::SIGILL, "SIGILL"),
+    (libc::SIGTRAP, "SIGTRAP"),
+    (libc::SIGABRT, "SIGABRT"),
+    (libc::SIGBUS, "SIGBUS"),
+    (libc::SIGFPE, "SIGFPE"),
+    (libc::SIGKILL, "SIGKILL, perhaps the kernel's, out of memory"),
+    (libc::SIGSEGV, "SIGSEGV"),
+    (libc::SIGTERM, "SIGTERM"),
+    (libc::SIGXCPU, "SIGXCPU"),
+    (libc::SIGSYS, "SIGSYS"),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fork_refuses_beside_a_second_thread() {
+        let (sender, receiver) = std::sync::mpsc::channel::<()>();
+        let second = std::thread::spawn(move || receiver.recv());
+        let error = fork().unwrap_err().to_string();
+        assert!(error.contains("threads must not be forked"), "{error}");
+        drop(sender);
+        assert!(second.join().unwrap().is_err());
+    }
+
+    #[test]
+    fn only_positive_numbers_are_processes() {
+        assert_eq!(ProcessId::new(0), None);
+        assert_eq!(ProcessId::new(-1), None);
+        assert_eq!(ProcessId::new(7).map(ProcessId::number), Some(7));
+    }
+
+    #[test]
+    fn the_gaps_leave_out_what_is_kept_and_the_standard_three() {
+        assert_eq!(gaps(&[]), [(3, u32::MAX)]);
+        assert_eq!(gaps(&[0, 2, -1]), [(3, u32::MAX)]);
+        assert_eq!(gaps(&[9, 3, 4, 9]), [(5, 8), (10, u32::MAX)]);
+    }
+
+    #[test]
+    fn a_process_that_is_no_child_of_ours_has_ended_for_us() {
+        assert_eq!(reap(ProcessId::current()), Some(ExitReason::Unknown));
+    }
+
+    #[test]
+    #[expect(clippy::zombie_processes, reason = "reap is what waits for it")]
+    fn how_a_child_ended_is_told_once() {
+        let child = std::process::Command::new("sh").args(["-c", "exit 3"]).spawn().unwrap();
+        let child = ProcessId::new(child.id().cast_signed()).unwrap();
+        let deadline = std::time::Instant::now() + Duration::from_secs(20);
+        let reason = loop {
+            match reap(child) {
+                Some(reason) => break reason,
+                None => assert!(std::time::Instant::now() < deadline, "it does not end"),
+            }
+            std::thread::yield_now();
+        };
+        assert_eq!(reason, ExitReason::Code(3));
+        assert_eq!(reap(child), Some(ExitReason::Unknown));
+    }
+
+    #[test]
+    fn reasons_are_words() {
+        assert_eq!(ExitReason::Code(3).to_string(), "exit code 3");
+        assert_eq!(ExitReason::Signal(libc::SIGSEGV).to_string(), "signal 11 (SIGSEGV)");
+        assert_eq!(ExitReason::Signal(40).to_string(), "signal 40");
+    }
+
+    #[test]
+    fn the_cpu_time_of_a_process_goes_on_and_a_wrong_process_has_none() {
+        let before = cpu_time(std::process::id()).expect("this process has a clock");
+        while cpu_time(std::process::id()) <= Some(before) {}
+        assert_eq!(cpu_time(0), None);
+        assert_eq!(cpu_time(u32::MAX), None);
+    }
+
+    #[test]
+    fn the_monotonic_clock_goes_on() {
+        let before = monotonic_time();
+        assert!(before > Duration::ZERO);
+        assert!(monotonic_time() >= before);
+    }
+}

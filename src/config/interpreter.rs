@@ -1,0 +1,126 @@
+//! Which Python a pool runs in, and who has said so.
+
+use std::env;
+use std::fmt;
+use std::fs;
+use std::io::ErrorKind;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use super::{Environment, Origin, Pool};
+
+/// The Python of a pool.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Interpreter {
+    /// The program, as it is written: a link is what makes a virtual environment.
+    pub path: PathBuf,
+    /// The virtual environment that it is in, if one was named.
+    pub venv: Option<PathBuf>,
+    source: Source,
+}
+
+/// Who has said which it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Source {
+    /// The option `python`, typed there.
+    Option(Origin),
+    /// The option `venv`, typed there.
+    Venv(Origin),
+    /// pyfcgid is installed in that environment.
+    Own,
+    /// It was found there.
+    Path,
+}
+
+impl Interpreter {
+    /// That of this pool; none if nothing is said and there is none.
+    pub(super) fn of(pool: &Pool, environment: Environment<'_>) -> Option<Self> {
+        if let Some(path) = &pool.python {
+            return Some(Self { path: path.clone(), venv: venv_around(path), source: Source::Option(pool.origin("python")) });
+        }
+        if let Some(venv) = &pool.venv {
+            return Some(Self::in_venv(venv, Source::Venv(pool.origin("venv"))));
+        }
+        let own = env::current_exe().ok().and_then(|program| venv_around(&program));
+        if let Some(venv) = own.filter(|_| pool.chroot.is_none()) {
+            return Some(Self::in_venv(&venv, Source::Own));
+        }
+        let path = environment("PATH").unwrap_or_else(|| "/usr/local/bin:/usr/bin:/bin".into());
+        let candidates =
+            env::split_paths(&path).filter(|directory| directory.is_absolute()).map(|directory| directory.join("python3"));
+        let mut found = candidates.filter(|path| is_program(&inside(pool, path)));
+        found.next().map(|path| Self { path, venv: None, source: Source::Path })
+    }
+
+    fn in_venv(venv: &Path, source: Source) -> Self {
+        Self { path: venv.join(PROGRAM), venv: Some(venv.to_owned()), source }
+    }
+
+    /// What is wrong with it that can be seen from outside, and what to do.
+    pub fn fault(&self, pool: &Pool) -> Option<String> {
+        let outside = inside(pool, &self.path);
+        let found = match fs::metadata(&outside) {
+            Ok(found) => found,
+            // As another user it may be otherwise.
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => return None,
+            Err(_) => return Some(self.absence(&outside)),
+        };
+        if found.is_dir() {
+            return Some(format!("is a directory: name the program in it, as in {}/bin/python3", self.path.display()));
+        }
+        let is_executable = found.permissions().mode() & 0o111 != 0;
+        (!is_executable).then(|| "nobody may execute it: name the Python program itself".to_owned())
+    }
+
+    fn absence(&self, outside: &Path) -> String {
+        let target = fs::read_link(outside).ok();
+        match (&self.venv, target) {
+            (Some(venv), Some(target)) => format!(
+                "leads to {}, which is gone: make the virtual environment anew with python3 -m venv --clear {}",
+                target.display(),
+                venv.display()
+            ),
+            (Some(venv), None) if matches!(self.source, Source::Venv(_)) => {
+                format!("is missing, so {} is no virtual environment; make one with python3 -m venv {0}", venv.display())
+            }
+            (_, Some(target)) => {
+                format!("leads to {}, which is not there: install it, or name another Python", target.display())
+            }
+            _ => "is not there: install that Python, or name another one".to_owned(),
+        }
+    }
+}
+
+/// `/srv/venv/bin/python (venv, site.toml:4)`
+impl fmt::Display for Interpreter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (", self.path.display())?;
+        match &self.source {
+            Source::Option(origin) => write!(f, "python, {origin})"),
+            Source::Venv(origin) => write!(f, "venv, {origin})"),
+            Source::Own => f.write_str("where pyfcgid is installed)"),
+            Source::Path => f.write_str("found in PATH)"),
+        }
+    }
+}
+
+/// A path that the pool's processes see, as it is outside of their root directory.
+fn inside(pool: &Pool, path: &Path) -> PathBuf {
+    match &pool.chroot {
+        Some(root) => root.join(path.strip_prefix("/").unwrap_or(path)),
+        None => path.to_owned(),
+    }
+}
+
+/// The virtual environment of a program in its `bin`.
+fn venv_around(program: &Path) -> Option<PathBuf> {
+    let directory = program.parent().filter(|directory| directory.file_name().is_some_and(|name| name == "bin"))?;
+    let venv = directory.parent().filter(|venv| venv.join("pyvenv.cfg").is_file())?;
+    Some(venv.to_owned())
+}
+
+fn is_program(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
+}
+
+const PROGRAM: &str = "bin/python";

@@ -1,0 +1,133 @@
+//! From a fork of the supervisor to a pool's Python: who the process is and what it has left of its parent is settled before any
+//! Python runs, which then loads our module.
+//!
+//! ```text
+//! fork ── setsid ── descriptors ── chroot, groups, user, no_new_privs, umask ── chdir ── environment ── exec PYTHON ── _pyfcgid
+//! ```
+//!
+//! Signals stay blocked across the exec, so that none is lost: the module hears them.
+
+use std::ffi::CString;
+use std::fs::File;
+use std::io::{self, ErrorKind, Write};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::net::UnixStream;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+
+use super::error::Error;
+use super::{environment, privileges, python};
+use crate::config::{self, Config};
+use crate::supervisor::Inherited;
+use shared::link::Report;
+use shared::settings::{self, Errand, Message};
+use shared::sys::process::EX_SOFTWARE;
+use shared::sys::{directory, fd, process, signal};
+
+/// Becomes a child of this pool, whose module is on this descriptor.
+pub fn child(pool: &config::Pool, config: &Config, inherited: Inherited, module: RawFd) -> ! {
+    // No destructor of the supervisor's may run in a child: it would remove files that are not its own.
+    let launched = catch_unwind(AssertUnwindSafe(|| {
+        let Inherited { ties, ends, open_files } = inherited;
+        let link = UnixStream::from(ends.link);
+        let channels = settings::Ends { link: link.as_raw_fd(), log: ends.log.as_raw_fd() };
+        let message = message(pool, config, Errand::Serve(ties.clone(), channels));
+        let error = settle([ends.stdout.as_fd(), ends.stderr.as_fd()])
+            .and_then(|()| process::restore_open_files(open_files))
+            .map_err(Error::from)
+            .and_then(|()| {
+                let kept = [&ties.listeners[..], &ties.passage, &ties.line, &[ties.scoreboard, channels.link, channels.log]];
+                execute(pool, &message, module, &kept.concat())
+            });
+        std::mem::forget((ends.stdout, ends.stderr));
+        let Err(error) = error;
+        let report = Report::Failed { code: error.exit_code(), text: error.text() };
+        // Without a supervisor there is nobody to tell.
+        drop((&link).write_all(&report.encode()));
+        error.exit_code()
+    }));
+    process::exit_now(launched.unwrap_or(EX_SOFTWARE))
+}
+
+/// Becomes a process that imports the application of this pool, and says on `teller` how that went. Comes back with what keeps it from
+/// that.
+pub fn check(pool: &config::Pool, config: &Config, output: &impl AsFd, teller: &impl AsRawFd, module: RawFd) -> Error {
+    // As in a start: the application must not reach the terminal, where root may be typing.
+    let settled = process::new_session().and_then(|()| settle([output.as_fd(), output.as_fd()])).map_err(Error::from);
+    let message = message(pool, config, Errand::Check(teller.as_raw_fd()));
+    let Err(error) = settled.and_then(|()| execute(pool, &message, module, &[teller.as_raw_fd()]));
+    error
+}
+
+fn message(pool: &config::Pool, config: &Config, errand: Errand) -> Message {
+    Message { version: settings::VERSION.to_owned(), errand, pool: pool.of_processes(config), log_level: config.log_level }
+}
+
+/// The standard three: nothing to read, and what the supervisor reads.
+pub fn settle(output: [BorrowedFd<'_>; 2]) -> io::Result<()> {
+    fd::replace_standard(File::open("/dev/null")?.as_fd(), 0)?;
+    fd::replace_standard(output[0], 1)?;
+    fd::replace_standard(output[1], 2)
+}
+
+/// Closes everything else but the standard three.
+pub fn keep_only(numbers: &[RawFd], own: &[BorrowedFd<'_>]) -> io::Result<()> {
+    let own: Vec<RawFd> = own.iter().map(AsRawFd::as_raw_fd).collect();
+    process::keep_only(&[numbers, &own].concat())
+}
+
+/// Comes back only if it fails.
+fn execute(pool: &config::Pool, message: &Message, module: RawFd, kept: &[RawFd]) -> Result<std::convert::Infallible, Error> {
+    let interpreter = python::of(pool)?;
+    let settings = message.send()?;
+    let kept = [kept, &[module, settings.as_raw_fd()]].concat();
+    process::keep_only(&kept)?;
+    signal::restore(&[signal::CHLD])?;
+    let identity = privileges::confine(pool)?;
+    // The kernel forgets it when the user changes.
+    process::signal_at_end_of_parent(signal::KILL)?;
+    let directory = enter(pool)?;
+    let variables = environment::of(pool, &identity, directory.as_deref());
+    let module = module_path(pool, module)?;
+    let settings_number = settings.as_raw_fd().to_string();
+    let words = [interpreter.path.as_os_str(), "-c".as_ref(), BOOT.as_ref(), module.as_os_str(), settings_number.as_ref()];
+    let arguments = c_strings(words.map(|word| word.as_bytes().to_vec()))?;
+    let variables = c_strings(variables.iter().map(|(name, value)| [name.as_bytes(), b"=", value.as_bytes()].concat()))?;
+    kept.iter().for_each(|number| fd::keep_at_exec(*number, fd::AtExec::Keep));
+    let error = process::execute(&arguments, &variables);
+    Err(python::not_executed(pool, interpreter, error))
+}
+
+fn c_strings(texts: impl IntoIterator<Item = Vec<u8>>) -> Result<Vec<CString>, Error> {
+    let strings = texts.into_iter().map(|text| CString::new(text).map_err(|_| ErrorKind::InvalidInput.into()));
+    Ok(strings.collect::<io::Result<_>>()?)
+}
+
+/// A file that Python can load. In a root directory without /proc it has to be there.
+fn module_path(pool: &config::Pool, module: RawFd) -> Result<PathBuf, Error> {
+    let path = PathBuf::from(format!("/proc/self/fd/{module}"));
+    if path.exists() {
+        return Ok(path);
+    }
+    let path = PathBuf::from(MODULE_IN_CHROOT);
+    let root = || pool.chroot.clone().unwrap_or_default();
+    if path.exists() { Ok(path) } else { Err(Error::NoModule { pool: pool.name.clone(), root: root().display().to_string() }) }
+}
+
+/// Changes to the pool's directory, and returns its name. Without one it is where pyfcgid was started, by the name that it had for whoever
+/// did: where a link to a new release is by then, that is the new release.
+fn enter(pool: &config::Pool) -> Result<Option<PathBuf>, Error> {
+    if let Some(path) = &pool.chdir {
+        let changed = std::env::set_current_dir(path);
+        changed.map_err(|source| Error::Chdir { pool: pool.name.clone(), path: path.display().to_string(), source })?;
+        return Ok(Some(path.clone()));
+    }
+    let start = directory::of_start().filter(|_| pool.chroot.is_none());
+    Ok(start.filter(|path| std::env::set_current_dir(path).is_ok()).map(Path::to_owned))
+}
+
+/// What Python runs first.
+const BOOT: &str = include_str!("boot.py");
+/// Where `pyfcgid module` is to be put for a root directory without /proc.
+pub const MODULE_IN_CHROOT: &str = "/usr/lib/pyfcgid/_pyfcgid.abi3.so";

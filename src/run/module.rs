@@ -1,0 +1,47 @@
+//! The Python module that this program has inside: children get it by descriptor, so that no upgrade can bring them apart.
+
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+
+use shared::sys::{memory, memory_file};
+
+/// The module, in a file that nobody can change.
+#[derive(Debug)]
+pub struct Module(OwnedFd);
+
+impl Module {
+    /// Puts it there.
+    ///
+    /// # Errors
+    /// When the system has no memory for it, and when this program was built without it.
+    pub fn open() -> io::Result<Self> {
+        let bytes = bytes()?;
+        let file = memory_file::sealed(c"_pyfcgid.abi3.so", bytes)?;
+        memory::forget_file_pages(bytes);
+        Ok(Self(file))
+    }
+}
+
+impl AsRawFd for Module {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.as_raw_fd()
+    }
+}
+
+/// It as it is in this program.
+///
+/// # Errors
+/// When this program was built without it.
+#[cfg(feature = "module")]
+pub fn bytes() -> io::Result<&'static [u8]> {
+    Ok(include_bytes!(env!("PYFCGID_MODULE_FILE")))
+}
+
+/// It as it is in this program.
+///
+/// # Errors
+/// This program was built without it.
+#[cfg(not(feature = "module"))]
+pub fn bytes() -> io::Result<&'static [u8]> {
+    Err(io::Error::other("this pyfcgid was built without its Python module (cargo build --no-default-features)"))
+}

@@ -1,0 +1,108 @@
+//! What can be wrong with a pool's Python before it runs, and what to do.
+
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Read};
+use std::path::{Path, PathBuf};
+
+use super::error::Error;
+use crate::config::{self, Config, Interpreter};
+use shared::sys::process;
+
+/// Whether each pool has one.
+pub fn validate(config: &Config) -> Result<(), Error> {
+    config.pools.iter().try_for_each(|pool| match of(pool)?.fault(pool) {
+        Some(fault) => Err(Error::Python { pool: pool.name.clone(), python: of(pool)?.to_string(), fault }),
+        None => Ok(()),
+    })
+}
+
+/// The pool's.
+pub fn of(pool: &config::Pool) -> Result<&Interpreter, Error> {
+    pool.interpreter.as_ref().ok_or_else(|| Error::NoPython { pool: pool.name.clone() })
+}
+
+/// It could not be executed, as the pool's user and in its root directory.
+pub fn not_executed(pool: &config::Pool, interpreter: &Interpreter, error: io::Error) -> Error {
+    let path = &interpreter.path;
+    let fault = match error.kind() {
+        ErrorKind::PermissionDenied => format!(
+            "permission denied at {}: let the user that the pool runs as read and execute it, or name a Python that it can",
+            denied(path.clone()).display()
+        ),
+        ErrorKind::NotFound => match loader(path) {
+            Some(loader) => format!(
+                "its loader {} is missing: a root directory (chroot) needs Python and all its libraries",
+                loader.display()
+            ),
+            None => "is not there: install that Python, or name another one".to_owned(),
+        },
+        _ if process::is_no_program(&error) => "is no program of this machine: name the Python program itself".to_owned(),
+        _ => return Error::System(error),
+    };
+    Error::Python { pool: pool.name.clone(), python: interpreter.to_string(), fault }
+}
+
+/// What of `path`, links followed, this user may not look into: a directory on the way, or the file itself.
+fn denied(mut path: PathBuf) -> PathBuf {
+    let is_denied = |path: &&Path| fs::symlink_metadata(path).is_err_and(|error| error.kind() == ErrorKind::PermissionDenied);
+    for _ in 0..MAX_LINKS {
+        let hidden = path.ancestors().collect::<Vec<_>>().into_iter().rev().find(is_denied);
+        if let Some(directory) = hidden.and_then(Path::parent) {
+            return directory.to_owned();
+        }
+        let Ok(target) = fs::read_link(&path) else { break };
+        path = path.parent().unwrap_or(Path::new("/")).join(target);
+    }
+    path
+}
+
+/// The program that loads this one's libraries, if it is named in it and not there.
+fn loader(path: &Path) -> Option<PathBuf> {
+    let mut beginning = vec![0; BEGINNING];
+    let length = File::open(path).ok()?.read(&mut beginning).ok()?;
+    let named = named_loader(beginning.get(..length)?)?;
+    (!named.exists()).then_some(named)
+}
+
+/// That of a script, or that of a program in ELF for 64 bits, little-endian.
+fn named_loader(bytes: &[u8]) -> Option<PathBuf> {
+    if let Some(line) = bytes.strip_prefix(b"#!") {
+        let word = line.split(|byte| byte.is_ascii_whitespace()).find(|word| !word.is_empty())?;
+        return Some(PathBuf::from(std::str::from_utf8(word).ok()?));
+    }
+    let number = |at: usize, length: usize| {
+        let bytes = bytes.get(at..at.checked_add(length)?)?;
+        usize::try_from(bytes.iter().rev().fold(0_u64, |number, byte| number << 8 | u64::from(*byte))).ok()
+    };
+    bytes.starts_with(b"\x7fELF\x02\x01").then_some(())?;
+    let (headers, size, count) = (number(32, 8)?, number(54, 2)?, number(56, 2)?);
+    let header = |index: usize| headers.checked_add(index.checked_mul(size)?);
+    let header = (0..count).filter_map(header).find(|at| number(*at, 4) == Some(PT_INTERP))?;
+    let (offset, length) = (number(header.checked_add(8)?, 8)?, number(header.checked_add(32)?, 8)?);
+    let name = bytes.get(offset..offset.checked_add(length)?)?;
+    Some(PathBuf::from(std::str::from_utf8(name).ok()?.trim_end_matches('\0')))
+}
+
+const PT_INTERP: usize = 3;
+/// Headers and the loader's name are at the beginning.
+const BEGINNING: usize = 4096;
+/// As many as Linux follows.
+const MAX_LINKS: usize = 40;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_loader_of_a_program_is_read_and_of_garbage_is_none() {
+        let program = fs::read("/proc/self/exe").unwrap();
+        let found = named_loader(&program[..BEGINNING]).unwrap();
+        assert!(found.starts_with("/") && found.to_string_lossy().contains("ld"), "{found:?}");
+        assert_eq!(named_loader(b"#! /usr/bin/env python3\n"), Some(PathBuf::from("/usr/bin/env")));
+        for length in 0..200 {
+            named_loader(&program[..length]);
+        }
+        assert_eq!(named_loader(b"#!"), None);
+        assert_eq!(named_loader(b"hello"), None);
+    }
+}
