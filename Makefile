@@ -1,6 +1,6 @@
 # What to do with this repository. `make help` lists it.
 #
-# The Python that is linked: PYO3_PYTHON, else the active virtual environment, else python3 (.ci/python).
+# The Python of the tests: PYTHON, else the active virtual environment, else python3 (.ci/python). The program takes none to build.
 
 SHELL := /bin/bash
 CARGO ?= cargo
@@ -39,14 +39,14 @@ help: ## list what can be made
 .PHONY: build
 build: cargo ## build the release binary, target/release/pyfcgid
 	@.ci/install-packages build
-	PYO3_PYTHON="$$(.ci/python)" $(CARGO) build --release --locked
+	$(CARGO) build --release --locked
 
 .PHONY: demo
 demo: cargo ## build, and show a page through a real nginx (DEMO_PORT=8080; DEMO_ONCE=1 ends by itself)
 	@DEMO_PORT='$(DEMO_PORT)' DEMO_ONCE='$(DEMO_ONCE)' $(CLEANLY) .ci/demo
 
 .PHONY: test
-test: cargo test-packages venv fmt clippy doc test-no-python test-all guard ## set up what is missing, then check and test everything
+test: cargo test-packages venv fmt clippy doc test-no-module test-all guard ## set up what is missing, then check and test everything
 	@.ci/list-servers
 
 .PHONY: check-fast
@@ -69,11 +69,11 @@ bench: cargo ## measure against other servers (QUICK=1: rough, but soon done; BE
 	@.ci/install-packages bench || echo 'Some servers are missing, and will be listed as such.' >&2
 	$(CLEANLY) python3 benches/compare $(if $(QUICK),--quick) $(BENCH_OPTIONS)
 
-# The environments of the applications are made with the Python that is linked.
+# The environments of the applications are made with the Python of the tests.
 .PHONY: applications
 applications: cargo ## run other people's applications from PyPI behind nginx and Apache (APPLICATIONS='trac zope'; an hour and 4 GB for all)
 	@.ci/install-packages build applications
-	$(CLEANLY) bash -c '$(CARGO) build --release --locked && exec "$$PYO3_PYTHON" tests/applications --proof $(APPLICATIONS)'
+	$(CLEANLY) bash -c '$(CARGO) build --release --locked && exec "$$PYTHON" tests/applications --proof $(APPLICATIONS)'
 
 .PHONY: guard
 guard: cargo ## count the instructions of a request and compare them with the committed figure (GUARD_OPTIONS='--only walk')
@@ -93,13 +93,13 @@ fuzz: nightly ## fuzz every parser, the session and the response head (FUZZ_SECO
 miri: nightly ## run the tests of the codec and of what crosses to the workers under Miri
 	@rustup +$(NIGHTLY) component add miri rust-src
 	MIRIFLAGS='$(MIRI_OPTIONS)' $(CARGO) +$(NIGHTLY) miri test --locked -p fastcgi-codec --lib
-	MIRIFLAGS='$(MIRI_OPTIONS)' $(CARGO) +$(NIGHTLY) miri test --locked --no-default-features --lib -- exchange::
+	MIRIFLAGS='$(MIRI_OPTIONS)' $(CARGO) +$(NIGHTLY) miri test --locked -p pyfcgid-connections --lib -- exchange::
 
 .PHONY: tsan
 tsan: nightly ## run the event loop's tests, its threads, under ThreadSanitizer
 	@rustup +$(NIGHTLY) component add rust-src
 	RUSTFLAGS=-Zsanitizer=thread $(CARGO) +$(NIGHTLY) test --locked -Zbuild-std --target $(HOST) --no-default-features \
-	    --lib --test event_loop --test simulation -- --skip every_id_there_is
+	    --package pyfcgid-connections --package pyfcgid --lib --test event_loop --test simulation -- --skip every_id_there_is
 
 .PHONY: nightly
 nightly: cargo
@@ -142,13 +142,14 @@ fmt:
 clippy:
 	$(CLEANLY) $(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 	$(CLEANLY) $(CARGO) clippy --locked --workspace --all-targets --no-default-features -- -D warnings
+	PYO3_NO_PYTHON=1 $(CLEANLY) $(CARGO) clippy --locked --package pyfcgid-child --features python --lib -- -D warnings
 
 .PHONY: doc
 doc:
 	RUSTDOCFLAGS='-D warnings' $(CLEANLY) $(CARGO) doc --locked --workspace --no-deps
 
-.PHONY: test-no-python
-test-no-python:
+.PHONY: test-no-module
+test-no-module:
 	$(CLEANLY) $(CARGO) build --locked --no-default-features
 	$(CLEANLY) .ci/leaving-nothing $(CARGO) test --locked --workspace --no-default-features --no-fail-fast
 

@@ -12,8 +12,8 @@ use std::path::Path;
 
 use source::Source;
 
-/// A module at the top of the crate: its files are `src/<name>.rs` and `src/<name>/**`. Those of the crate `fastcgi-codec` are taken for
-/// such a module, `fastcgi`.
+/// A module at the top of its crate: `NAME.rs` and `NAME/**` in the crate's `src`. No two crates have one of the same name. Those of the
+/// crate `fastcgi-codec` are taken for one module, `fastcgi`.
 struct Layer {
     module: &'static str,
     /// Modules of this crate that it may name.
@@ -29,22 +29,37 @@ const fn layer(module: &'static str, uses: &'static [&'static str], crates: &'st
 /// From the top down: a module names only modules that stand below it.
 #[rustfmt::skip]
 const LAYERS: &[Layer] = &[
+    // The program.
     layer("main",       &["run"],                                                               &[]),
-    layer("lib",        &[],                                                                    &[]),
-    layer("run",        &["cli", "client", "supervisor", "daemon", "service", "event_loop", "wsgi", "workers", "exchange", "scoreboard", "listener", "logging", "config", "link", "sys"], &["fastcgi_codec", "mio"]),
+    layer("lib",        &["boot"],                                                              &["pyo3"]),
+    layer("run",        &["cli", "client", "supervisor", "daemon", "service", "event_loop", "process", "loop_settings", "workers", "listener", "logging", "config", "link", "settings", "sys"], &[]),
     layer("cli",        &["client", "config"],                                                  &["clap"]),
     layer("client",     &["config"],                                                            &["fastcgi_codec", "socket2"]),
-    layer("supervisor", &["service", "scoreboard", "listener", "logging", "config", "link", "sys"], &[]),
+    layer("supervisor", &["service", "scoreboard", "listener", "logging", "config", "link", "settings", "sys"], &[]),
     layer("daemon",     &["sys"],                                                               &["daemonize"]),
     layer("service",    &["sys"],                                                               &[]),
+    layer("config",     &["network", "settings", "sys"],                                        &["glob", "toml"]),
+    // The module in a pool's Python.
+    layer("boot",       &["check", "life", "process", "logging", "settings", "sys"],            &[]),
+    layer("life",       &["error", "import_limit", "loading", "wsgi", "process", "loop_settings", "event_loop", "workers", "link", "logging", "settings", "sys"], &[]),
+    layer("check",      &["error", "import_limit", "loading", "settings", "sys"],               &[]),
+    layer("import_limit", &["wsgi", "settings", "sys"],                                         &[]),
+    layer("loading",    &["error", "wsgi", "loop_settings", "exchange", "settings", "sys"],     &[]),
+    layer("error",      &["wsgi", "listener", "logging", "sys"],                                &[]),
+    layer("wsgi",       &["without_python", "workers", "exchange", "settings", "sys"],          &["pyo3"]),
+    layer("without_python", &["settings"],                                                      &[]),
+    // What a child and a queue process do.
+    layer("process",    &["event_loop", "listener", "link", "scoreboard", "settings", "sys"],   &["mio"]),
+    layer("loop_settings", &["event_loop", "access_log", "exchange", "settings"],               &["fastcgi_codec"]),
     layer("event_loop", &["workers", "scoreboard", "exchange", "listener", "link", "network", "sys"], &["fastcgi_codec", "mio", "slab", "socket2"]),
-    layer("wsgi",       &["workers", "exchange", "config", "sys"],                              &["pyo3"]),
-    layer("workers",    &["exchange", "scoreboard"],                                                          &["crossbeam_channel"]),
+    layer("access_log", &["exchange", "logging", "settings"],                                   &[]),
+    layer("workers",    &["exchange", "scoreboard"],                                            &["crossbeam_channel"]),
     layer("exchange",   &[],                                                                    &["fastcgi_codec", "tempfile"]),
+    // What all processes share.
     layer("listener",   &["sys"],                                                               &["socket2"]),
-    layer("logging",    &["config", "sys"],                                                     &["strsim", "syslog"]),
-    layer("config",     &["network", "sys"],                                                    &["glob", "strsim", "toml"]),
-    layer("network",    &[],                                                                    &[]),
+    layer("logging",    &["settings", "sys"],                                                   &["strsim", "syslog"]),
+    layer("settings",   &["network", "sys"],                                                    &["serde", "serde_json", "strsim"]),
+    layer("network",    &[],                                                                    &["serde"]),
     layer("scoreboard", &["sys"],                                                               &[]),
     layer("link",       &[],                                                                    &[]),
     layer("fastcgi",    &[],                                                                    &["nom"]),
@@ -53,10 +68,10 @@ const LAYERS: &[Layer] = &[
 
 /// Crates without a layer: the logging front, and the derive of error enums.
 const EVERYWHERE: &[&str] = &["log", "thiserror"];
-/// Of the polling library, the composition root knows only the type of the control socket.
-const OF_MIO_IN_RUN: &str = "mio::net::UnixStream";
+/// Of the polling library, this module knows only the type of the sockets on which commands come.
+const OF_MIO_IN_PROCESS: &str = "mio::net::UnixStream";
 /// Files that may have unsafe code; a name that ends in `/` is a directory.
-const UNSAFE: &[&str] = &["sys/", "wsgi/interpreter.rs", "wsgi/thread.rs"];
+const UNSAFE: &[&str] = &["sys/", "wsgi/raw_text.rs", "wsgi/thread.rs"];
 /// What no code outside tests says.
 const UNFINISHED: &[&str] = &["todo!", "unimplemented!", "dbg!", ".unwrap()"];
 const MAX_CODE_LINES: usize = 450;
@@ -106,8 +121,12 @@ fn wrong_crates(source: &Source, dependencies: &[String]) -> Vec<String> {
         if is_dependency && !EVERYWHERE.contains(&name) && !layer.crates.contains(&name) {
             faults.push(format!("{} must not know the crate {name}: {path}", layer.module));
         }
-        if layer.module == "run" && name == "mio" && path != OF_MIO_IN_RUN && !path.starts_with(&format!("{OF_MIO_IN_RUN}::")) {
-            faults.push(format!("run knows of mio only {OF_MIO_IN_RUN}, not {path}"));
+        if layer.module == "process"
+            && name == "mio"
+            && path != OF_MIO_IN_PROCESS
+            && !path.starts_with(&format!("{OF_MIO_IN_PROCESS}::"))
+        {
+            faults.push(format!("process knows of mio only {OF_MIO_IN_PROCESS}, not {path}"));
         }
     }
     faults
@@ -126,22 +145,31 @@ fn wrong_words(source: &Source) -> Vec<String> {
     faults
 }
 
-/// The names of the dependencies of both crates, as code writes them.
+/// The crates of this project, by the directory of their sources.
+const CRATES: [&str; 5] = ["", "crates/child/", "crates/connections/", "crates/fastcgi/", "crates/shared/"];
+
+/// The names of the dependencies of all crates, as code writes them.
 fn dependencies() -> Vec<String> {
-    let read = |manifest: &str| {
-        let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(manifest)).unwrap();
-        let manifest: toml::Table = text.parse().unwrap();
+    let read = |directory: &str| {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(directory).join("Cargo.toml");
+        let manifest: toml::Table = fs::read_to_string(path).unwrap().parse().unwrap();
         manifest["dependencies"].as_table().unwrap().keys().map(|name| name.replace('-', "_")).collect::<Vec<_>>()
     };
-    ["Cargo.toml", "crates/fastcgi/Cargo.toml"].into_iter().flat_map(read).collect()
+    let names = CRATES.into_iter().flat_map(read);
+    names.filter(|name| !["shared", "connections"].contains(&name.as_str())).collect()
 }
 
-/// Every Rust file of both crates: its path, with that of the crate as a module of the other, and its text.
+/// Every Rust file of all crates: its path, that of the codec as a module, and its text.
 fn files() -> Vec<(String, String)> {
-    let codec = files_below("crates/fastcgi/src").into_iter();
-    let codec = codec
-        .map(|(path, text)| (if path == "lib.rs" { "fastcgi/mod.rs".to_owned() } else { format!("fastcgi/{path}") }, text));
-    files_below("src").into_iter().chain(codec).collect()
+    let path_of = |directory: &str, path: String| match (directory, path.as_str()) {
+        ("crates/fastcgi/", "lib.rs") => "fastcgi/mod.rs".to_owned(),
+        ("crates/fastcgi/", path) => format!("fastcgi/{path}"),
+        (_, path) => path.to_owned(),
+    };
+    let of_crate = |directory: &'static str| {
+        files_below(&format!("{directory}src")).into_iter().map(move |(path, text)| (path_of(directory, path), text))
+    };
+    CRATES.into_iter().flat_map(of_crate).collect()
 }
 
 /// Their paths there, and their texts.
@@ -247,6 +275,8 @@ fn a_module_that_looks_up_is_caught_however_it_is_written() {
     expect_fault("wsgi/mod.rs", "use fastcgi_codec::Role;", "wsgi must not know the crate fastcgi_codec");
     expect_fault("workers.rs", "use fastcgi_codec::Role;", "workers must not know the crate fastcgi_codec");
     expect_fault("config/mod.rs", "use crate::cli;", "config must not know cli");
+    expect_fault("config/mod.rs", "use connections::event_loop::EventLoop;", "config must not know event_loop");
+    expect_fault("exchange/body.rs", "use shared::link::Report;", "exchange must not know link");
     expect_fault("main.rs", "fn main() { pyfcgid::cli::parse() }", "main must not know cli");
     expect_fault("stray.rs", "", "the module stray is in no layer");
 }
@@ -257,7 +287,7 @@ fn what_a_layer_may_know_is_no_fault() {
     expect_no_fault("fastcgi/mod.rs", "mod error;\npub use error::Error;\nuse self::error::Other;");
     expect_no_fault("event_loop/mod.rs", "use mio::Poll;\nuse crate::workers::Queue;\nfn f() { crate::sys::fd::send_file() }");
     expect_no_fault("wsgi/input.rs", "use pyo3::prelude::*;\nuse crate::exchange::Body;\nfn f() { log::warn!(\"x\") }");
-    expect_no_fault("run.rs", "fn f() { mio::net::UnixStream::pair() }\nuse crate::{cli, wsgi};");
+    expect_no_fault("process.rs", "fn f() { mio::net::UnixStream::pair() }\nuse shared::{link, sys};");
     expect_no_fault("main.rs", "fn main() { pyfcgid::run::main() }");
     expect_no_fault("sys/fd.rs", "fn f() { unsafe { libc::close(1) } }");
 }
@@ -275,7 +305,11 @@ fn a_crate_in_the_wrong_layer_is_caught() {
     );
     expect_fault("run.rs", "use clap::Arg;", "run must not know the crate clap");
     expect_fault("cli.rs", "fn f() -> ::toml::Value {}", "cli must not know the crate toml");
-    expect_fault("run.rs", "use mio::{Poll, net::UnixStream};", "run knows of mio only mio::net::UnixStream, not mio::Poll");
+    expect_fault(
+        "process.rs",
+        "use mio::{Poll, net::UnixStream};",
+        "process knows of mio only mio::net::UnixStream, not mio::Poll",
+    );
 }
 
 #[test]
@@ -304,7 +338,7 @@ fn the_parser_library_in_a_public_signature_is_caught() {
 fn unsafe_and_unfinished_code_is_caught() {
     expect_fault("exchange/body.rs", "fn f() { unsafe { g() } }", "unsafe code belongs in sys");
     expect_fault("wsgi/mod.rs", "unsafe impl Send for X {}", "unsafe code belongs in sys");
-    expect_no_fault("wsgi/interpreter.rs", "fn f() { unsafe { g() } }");
+    expect_no_fault("wsgi/raw_text.rs", "fn f() { unsafe { g() } }");
     expect_no_fault("exchange/body.rs", "#![deny(unsafe_code)]");
     for word in ["todo!()", "unimplemented!(\"later\")", "dbg!(x)", "x.unwrap()"] {
         expect_fault("exchange/body.rs", &format!("fn f() {{ {word}; }}"), "outside tests");

@@ -467,8 +467,12 @@ fn a_bad_venv_is_told_with_where_it_was_named() {
     let mut command = pyfcgid(&["check", path_text(&app), "--listen", "127.0.0.1:0"]);
     let ended = run(command.env("VIRTUAL_ENV", directory.path()));
     assert_eq!(ended.code, 78, "{}", ended.err);
-    let expected = format!("pyfcgid: venv {} (from VIRTUAL_ENV): pyvenv.cfg is missing", directory.path().display());
-    assert!(ended.err.starts_with(&expected), "{}", ended.err);
+    let venv = directory.path().display();
+    let expected = format!(
+        "pyfcgid: pool hello: the Python {venv}/bin/python (venv, VIRTUAL_ENV) is missing, so {venv} is no virtual environment; \
+         make one with python3 -m venv {venv}\n"
+    );
+    assert_eq!(ended.err, expected);
 }
 
 /// `pyfcgid serve`, and how to ask it.

@@ -261,6 +261,7 @@ impl Pool {
     #[cfg(test)]
     pub(super) fn forget_origins(&mut self) {
         self.origins.clear();
+        self.interpreter = None; // It knows who has said so, too.
     }
 
     /// Where a relative path that Python sees starts from.

@@ -10,7 +10,7 @@ use crate::config::{self, Config};
 use crate::supervisor::{ChildEnds, Inherited};
 use connections::event_loop::{Duty, EventLoop};
 use connections::process::{self, OTHERS_SIGNALS, Shared};
-use connections::{settings, workers};
+use connections::{loop_settings, workers};
 use shared::settings::Ties;
 use shared::sys::process::EX_SOFTWARE;
 use shared::sys::{self, signal};
@@ -52,6 +52,7 @@ fn hear_nothing() -> std::io::Result<()> {
 }
 
 fn keep_the_door(pool: &config::Pool, config: &Config, ties: Ties, link: &UnixStream) -> Result<(), Error> {
+    sys::title::set(&format!("pyfcgid: queue {}", pool.name));
     let shared = Shared::adopt(ties)?;
     shared.seat().have_no_others()?;
     privileges::confine(pool)?;
@@ -62,7 +63,7 @@ fn keep_the_door(pool: &config::Pool, config: &Config, ties: Ties, link: &UnixSt
     let pool = pool.of_processes(config);
     let (listeners, _) = shared.listeners(&pool)?;
     let (passage, line) = shared.ties(pool.max_queue)?;
-    let of_loop = settings::of_queue_process(&pool);
+    let of_loop = loop_settings::of_queue_process(&pool);
     let event_loop = EventLoop::new(listeners, process::controls(link, signals)?, Some(passage), queue, of_loop)?;
     let event_loop = event_loop.with_line(line).with_duty(Duty::Rest).with_uploads_memory(pool.uploads_memory);
     Ok(event_loop.run().map(drop)?)

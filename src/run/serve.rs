@@ -20,7 +20,7 @@ use crate::supervisor::{
 use shared::listener::Patience;
 use shared::logging;
 use shared::sys::process::ProcessId;
-use shared::sys::{self, directory, signal};
+use shared::sys::{self, directory, signal, title};
 
 mod activation;
 
@@ -28,6 +28,7 @@ mod activation;
 /// pools serve, or with what is wrong.
 pub fn run(arguments: Vec<OsString>, mut config: Config) -> u8 {
     let inheritance = take_inheritance();
+    title::make_room();
     let hang_up = hang_up(&config, inheritance.is_some());
     signal::reset();
     let sockets =
@@ -125,6 +126,7 @@ impl Server {
         hang_up: HangUp,
         manager: Notifier,
     ) -> Result<u8, Error> {
+        title::set("pyfcgid: supervisor");
         let pid_file = self.pid_file(&config, inheritance.as_ref())?;
         // On stderr a failed start is said anyway.
         let logs_elsewhere = config.log != LogTarget::Stderr;

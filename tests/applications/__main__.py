@@ -25,7 +25,7 @@ from servers import Gunicorn, Pyfcgid
 
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR", REPOSITORY / "target")).resolve()
 PLACE = TARGET / "applications"
-PYTHON = os.environ.get("PYO3_PYTHON", "/usr/bin/python3")
+PYTHON = os.environ.get("PYTHON", "/usr/bin/python3")
 PROOFS = 8
 GUNICORN = "gunicorn==23.0.0"
 

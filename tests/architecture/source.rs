@@ -53,7 +53,7 @@ impl Source {
         paths
     }
 
-    /// The modules at the top of this crate that the file names.
+    /// The modules at the top of our crates that the file names.
     pub fn modules(&self) -> Vec<String> {
         self.paths().iter().filter_map(|path| self.top_module(path)).collect()
     }
@@ -94,11 +94,11 @@ impl Source {
         signatures
     }
 
-    /// Where `crate::`, `self::` and `super::` lead, if that is out of the file's own module.
+    /// Where `crate::`, `self::`, `super::` and the names of our own crates lead, if that is out of the file's own module.
     fn top_module(&self, path: &str) -> Option<String> {
         let mut segments = path.split("::").map(|segment| segment.split(' ').next().unwrap_or(segment));
         let mut at: Vec<String> = match segments.next()? {
-            "crate" | "pyfcgid" => Vec::new(),
+            "crate" | "pyfcgid" | "connections" | "shared" => Vec::new(),
             "self" => self.module_path(),
             "super" => parent(self.module_path()),
             _ => return None,

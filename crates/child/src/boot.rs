@@ -8,7 +8,7 @@ use connections::process::OTHERS_SIGNALS;
 use shared::logging;
 use shared::settings::{Errand, Message, MessageError};
 use shared::sys::process::{self, EX_SOFTWARE};
-use shared::sys::{fd, signal};
+use shared::sys::{fd, signal, title};
 
 use crate::{check, life};
 
@@ -29,8 +29,12 @@ fn do_errand(settings: RawFd) -> u8 {
     if let Err(error) = take_signals() {
         return refuse(&error);
     }
+    process::name_itself(c"pyfcgid");
     match message.errand {
-        Errand::Serve(ties, ends) => life::run(&message.pool, message.log_level, ties, ends),
+        Errand::Serve(ties, ends) => {
+            title::set(&format!("pyfcgid: pool {}", message.pool.name));
+            life::run(&message.pool, message.log_level, ties, ends)
+        }
         Errand::Check(teller) => check::run(&message.pool, teller),
     }
 }

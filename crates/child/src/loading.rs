@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use connections::exchange::Body;
-use connections::settings::DESCRIPTORS_BESIDE_CONNECTIONS;
+use connections::loop_settings::DESCRIPTORS_BESIDE_CONNECTIONS;
 use shared::settings::{AppSource, Pool};
 use shared::sys;
 

@@ -23,7 +23,6 @@ pub fn try_lock(file: &File) -> io::Result<bool> {
 ///
 /// # Errors
 /// The same.
-#[cfg(test)]
 pub fn try_lock_to_read(file: &File) -> io::Result<bool> {
     try_lock_as(file, libc::F_RDLCK)
 }

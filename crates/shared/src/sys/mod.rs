@@ -22,3 +22,4 @@ pub mod process;
 pub mod shared_memory;
 pub mod signal;
 pub mod terminal;
+pub mod title;

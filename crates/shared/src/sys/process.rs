@@ -361,6 +361,12 @@ pub fn under_name<T>(name: &CStr, action: impl FnOnce() -> T) -> T {
     result
 }
 
+/// Has ps(1) and /proc call this process, and the threads that it starts, by at most 15 bytes of this name.
+pub fn name_itself(name: &CStr) {
+    // SAFETY: the kernel reads from a name that outlives the call.
+    unsafe { libc::prctl(libc::PR_SET_NAME, name.as_ptr(), 0, 0, 0) };
+}
+
 /// From now on only root can look into this process, whoever else has its user: trace it, read its memory, take its core.
 pub fn hide_from_others() {
     // SAFETY: this prctl takes numbers only, and cannot fail with these.

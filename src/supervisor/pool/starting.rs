@@ -1,0 +1,105 @@
+//! Starting the processes of a pool: its children, each on a seat of its own, and its queue process.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::os::fd::AsRawFd;
+use std::time::Instant;
+
+use super::super::children::{ChildId, Failure, Generation, Said};
+use super::super::process::{ChildEnds, Process};
+use super::super::queue::{self, QUEUE};
+use super::super::sockets::{self, Sockets};
+use super::super::{Inherited, Program};
+use super::{RunningPool, Service};
+use shared::settings;
+use shared::sys::process::{self, EX_OSERR, is_out_of_files};
+
+impl RunningPool {
+    /// Starts the queue process if there is none, and tells it what has changed for it.
+    pub(super) fn look_after_queue(&mut self, (program, open_files): (&dyn Program, u64), now: Instant) {
+        if self.queue.is_due(now) {
+            self.renew_ties();
+            let run = |service: &Service, inherited| program.run_queue(&service.settings, &service.config, inherited);
+            let spawn = || self.spawn_process(QUEUE, (&self.serving, &self.sockets), open_files, run);
+            let started = process::under_name(queue::NAME, spawn);
+            self.queue.note_start(started.is_ok(), now);
+            match started {
+                Ok(process) => drop(self.processes.insert(QUEUE, process)),
+                Err(error) => log::error!("pool {}: cannot start its queue process: {error}", self.name),
+            }
+        }
+        let duty = self.children.duty();
+        if self.queue.tell(duty) {
+            self.tell(QUEUE, duty);
+        }
+    }
+
+    fn renew_ties(&mut self) {
+        match self.ties.renew() {
+            Ok(None) => {}
+            Ok(Some(what)) => log::warn!("pool {}: {what} had been shut down, and is made again", self.name),
+            Err(error) => {
+                log::error!("pool {}: what its processes share is shut, and cannot be made again: {error}", self.name)
+            }
+        }
+    }
+
+    fn spawn_process(
+        &self,
+        id: ChildId,
+        (service, sockets): (&Service, &Sockets),
+        open_files: u64,
+        run: impl FnOnce(&Service, Inherited),
+    ) -> io::Result<Process> {
+        let seat = self.seats.get(&id).copied().unwrap_or(queue::SEAT);
+        let ties = settings::Ties {
+            listeners: sockets.descriptors_of(&service.settings.listen),
+            passage: sockets::numbers(&self.ties.passage),
+            line: sockets::numbers(&self.ties.line),
+            scoreboard: self.ties.scoreboard.as_raw_fd(),
+            seat,
+        };
+        Process::spawn(|ends: ChildEnds| run(service, Inherited { ties, ends, open_files }))
+    }
+
+    fn free_seat(&self) -> usize {
+        let taken: BTreeSet<usize> = self.seats.values().copied().collect();
+        (queue::SEAT + 1..).find(|seat| !taken.contains(seat)).unwrap_or(queue::SEAT + 1)
+    }
+
+    pub(super) fn spawn(
+        &mut self,
+        id: ChildId,
+        generation: Generation,
+        (program, open_files): (&dyn Program, u64),
+        now: Instant,
+    ) {
+        self.renew_ties();
+        self.ties.scoreboard.tidy(&self.seats.values().copied().chain([queue::SEAT]).collect());
+        self.seats.insert(id, self.free_seat());
+        let (service, sockets) = match &self.tried {
+            Some((service, sockets)) if generation != self.children.generation() => (service, sockets),
+            _ => (&self.serving, &self.sockets),
+        };
+        let spawned = self.spawn_process(id, (service, sockets), open_files, |service, inherited| {
+            program.run_child(&service.settings, &service.config, inherited)
+        });
+        match spawned {
+            Ok(process) => {
+                log::debug!("pool {}: child {} is process {}", self.name, id.0, process.id);
+                self.processes.insert(id, process);
+            }
+            Err(error) => {
+                self.seats.remove(&id);
+                let failure = Failure { code: EX_OSERR, text: cannot_start(&error) };
+                self.children.handle(id, Said::Failed(failure), now);
+                self.children.handle(id, Said::Exited("it was never started".to_owned()), now);
+            }
+        }
+    }
+}
+
+fn cannot_start(error: &std::io::Error) -> String {
+    let advice = if is_out_of_files(error) { "; raise the hard limit (ulimit -Hn, LimitNOFILE=)" } else { "" };
+    format!("cannot start a child: {error}{advice}")
+}
