@@ -13,6 +13,9 @@ use tempfile::TempDir;
 
 use super::peer::{Address, DEADLINE, Peer};
 
+/// What it gets of the environment of the tests.
+const KEPT: [&str; 7] = ["PATH", "HOME", "USER", "LOGNAME", "LANG", "TERM", "TMPDIR"];
+
 /// How `pyfcgid` is to be started.
 #[derive(Debug)]
 pub struct Launch {
@@ -151,14 +154,11 @@ impl Launch {
         let log = self.directory.path().join("stderr");
         let capture = |name| File::create(self.directory.path().join(name)).expect("a file in the temporary directory");
         let mut command = self.command();
-        for (name, _) in std::env::vars_os() {
-            let text = name.to_string_lossy();
-            if ["PYFCGID_", "PYTHON", "FCGI_", "VIRTUAL_ENV"].iter().any(|prefix| text.starts_with(prefix)) {
-                command.env_remove(&name);
-            }
-        }
         command
+            .env_clear()
+            .envs(KEPT.iter().filter_map(|name| Some((name, std::env::var_os(name)?))))
             .env("PYTHONDONTWRITEBYTECODE", "1")
+            .env("PYFCGID_PASS_ENV", self.passed())
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .current_dir(self.directory.path())
             .stdin(Stdio::null())
@@ -166,6 +166,13 @@ impl Launch {
             .stderr(capture("stderr"));
         let child = command.spawn().unwrap_or_else(|error| panic!("can't start {command:?}: {error}"));
         Pyfcgid { child, status: None, directory: self.directory, log, address }
+    }
+
+    /// The variables that an application gets: those that a test sets, since that is what they are there for.
+    fn passed(&self) -> String {
+        let own = self.environment.iter().map(|(name, _)| name.to_string_lossy().into_owned());
+        let own = own.filter(|name| !name.starts_with("PYFCGID_"));
+        ["TMPDIR", "PYTHONDONTWRITEBYTECODE"].map(str::to_owned).into_iter().chain(own).collect::<Vec<_>>().join(",")
     }
 
     /// The binary with its arguments, behind the wrapper if there is one.

@@ -4,11 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The Python that pyfcgid is linked with.
-pub const PYTHON: &str = match option_env!("PYFCGID_PYTHON") {
-    Some(python) => python,
-    None => "python3",
-};
+/// The Python that pools have in tests, unless another one is named: the first in PATH.
+pub const PYTHON: &str = "python3";
 
 /// Makes a virtual environment of [`PYTHON`] in `directory`. Needs no network.
 pub fn create(directory: &Path) -> PathBuf {

@@ -3,18 +3,18 @@
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 
-use crate::support::process::{is_child, wait_until};
+use crate::support::process::wait_until;
 use crate::support::{Launch, Params, Pyfcgid, app};
 
-/// The processes that were started, or forked off one that was, with this text in their command line, without those that have ended and
-/// the queue process.
-fn processes(text: &str) -> Vec<u32> {
+/// The processes in the session of a child: itself, and those that it has forked off.
+fn processes(child: u32) -> Vec<u32> {
     let numbers = fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok());
     let is_one = |number: &u32| {
-        let line = fs::read(format!("/proc/{number}/cmdline")).unwrap_or_default();
-        String::from_utf8_lossy(&line).contains(text)
+        let stat = fs::read_to_string(format!("/proc/{number}/stat")).unwrap_or_default();
+        let session = stat.rsplit(") ").next().and_then(|fields| fields.split(' ').nth(3));
+        session == Some(child.to_string().as_str())
     };
-    numbers.filter(|number| is_one(number) && is_child(*number)).collect()
+    numbers.filter(is_one).collect()
 }
 
 fn answer(server: &Pyfcgid, way: &str) -> String {
@@ -34,7 +34,7 @@ fn an_app_may_work_in_forked_processes() {
 #[test]
 fn a_forked_process_that_comes_back_from_the_app_ends_and_answers_nothing() {
     let server = Pyfcgid::serve(app("forks_and_returns.py"), &["--threads", "2"]);
-    let socket = server.socket().display().to_string();
+    let child = server.child_pid();
     let own = format!("True {} ", server.child_pid());
     for (way, told) in [
         ("returns", "forked came back from it and is ended: end it with os._exit()"),
@@ -43,11 +43,11 @@ fn a_forked_process_that_comes_back_from_the_app_ends_and_answers_nothing() {
     ] {
         let answer = answer(&server, way);
         assert!(answer.starts_with(&own) || answer == "first second", "{answer}");
-        wait_until("the end of the forked process", || processes(&socket).len() == 2);
+        wait_until("the end of the forked process", || processes(child).len() == 1);
         server.wait_for_log(told);
     }
     assert_eq!(answer(&server, "exits"), format!("{own}7"), "as Python ends with SystemExit(7)");
-    wait_until("the end of the grandchild", || processes(&socket).len() == 2);
+    wait_until("the end of the grandchild", || processes(child).len() == 1);
     for _ in 0..20 {
         assert_eq!(answer(&server, ""), format!("{own}None"));
     }
@@ -57,11 +57,11 @@ fn a_forked_process_that_comes_back_from_the_app_ends_and_answers_nothing() {
 #[test]
 fn a_forked_process_that_stays_does_not_keep_the_address() {
     let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
-    let mark = format!("127.0.0.1:{}", free.port());
     let mut server = Launch::serve_unlistened(app("forks_and_returns.py")).listen(free).start();
     answer(&server, "lingers");
+    let child = server.child_pid();
     assert_eq!(server.stop().code(), Some(0), "{}", server.log());
-    let left = processes(&mark);
+    let left = processes(child);
     assert_eq!(left.len(), 1, "the one that sleeps");
     let connected = TcpStream::connect(free).map(drop);
     let _ = std::process::Command::new("kill").args(["-KILL", &left[0].to_string()]).status();

@@ -130,10 +130,12 @@ fn stand_by(interpreter: &Interpreter, event_loop: Arc<SharedLoop>) -> Result<St
     waker.set_nonblocking(true)?;
     interpreter.wake_at_signals(waker.as_raw_fd());
     let turned = thread::Builder::new().name("pyfcgid-loop".to_owned()).spawn(move || {
-        let _end = end;
-        event_loop.stand_by()
+        let stopped = event_loop.stand_by();
+        // Its close would not be seen while a process that the application has forked has it, too.
+        drop((&end).write_all(&[0]));
+        stopped
     })?;
-    while !turned.is_finished() {
+    loop {
         let watched = [(ended.as_raw_fd(), Interest::Readable), (woken.as_raw_fd(), Interest::Readable)];
         let ready = poll::wait(&watched, None)?;
         if ready.contains(&1) && (&woken).read(&mut [0; 64]).is_ok() {
