@@ -44,7 +44,7 @@ fn build() -> Result<PathBuf, Box<dyn Error>> {
     if !status.success() {
         return Err(format!("the Python module cannot be built: {cargo:?}: {status}").into());
     }
-    let directory_of_profile = if profile == OsString::from("release") { "release" } else { "debug" };
+    let directory_of_profile = if profile == "release" { "release" } else { "debug" };
     Ok(directory.join(target).join(directory_of_profile).join("lib_pyfcgid.so"))
 }
 

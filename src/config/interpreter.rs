@@ -49,7 +49,8 @@ impl Interpreter {
         let candidates =
             env::split_paths(&path).filter(|directory| directory.is_absolute()).map(|directory| directory.join("python3"));
         let mut found = candidates.filter(|path| is_program(&inside(pool, path)));
-        found.next().map(|path| Self { path, venv: None, source: Source::Path })
+        let found = found.next().or_else(|| pool.chroot.as_ref().map(|_| USUAL.into()));
+        found.map(|path| Self { path, venv: None, source: Source::Path })
     }
 
     fn in_venv(venv: &Path, source: Source) -> Self {
@@ -58,12 +59,16 @@ impl Interpreter {
 
     /// What is wrong with it that can be seen from outside, and what to do.
     pub fn fault(&self, pool: &Pool) -> Option<String> {
+        // One that is not there is told with what uses it.
+        if pool.chroot.as_ref().is_some_and(|root| !root.is_dir()) {
+            return None;
+        }
         let outside = inside(pool, &self.path);
         let found = match fs::metadata(&outside) {
             Ok(found) => found,
             // As another user it may be otherwise.
             Err(error) if error.kind() == ErrorKind::PermissionDenied => return None,
-            Err(_) => return Some(self.absence(&outside)),
+            Err(_) => return Some(self.absence(pool, &outside)),
         };
         if found.is_dir() {
             return Some(format!("is a directory: name the program in it, as in {}/bin/python3", self.path.display()));
@@ -72,7 +77,7 @@ impl Interpreter {
         (!is_executable).then(|| "nobody may execute it: name the Python program itself".to_owned())
     }
 
-    fn absence(&self, outside: &Path) -> String {
+    fn absence(&self, pool: &Pool, outside: &Path) -> String {
         let target = fs::read_link(outside).ok();
         match (&self.venv, target) {
             (Some(venv), Some(target)) => format!(
@@ -85,6 +90,9 @@ impl Interpreter {
             }
             (_, Some(target)) => {
                 format!("leads to {}, which is not there: install it, or name another Python", target.display())
+            }
+            _ if pool.chroot.is_some() => {
+                "is not in the pool's root directory (chroot), where Python and its libraries have to be".to_owned()
             }
             _ => "is not there: install that Python, or name another one".to_owned(),
         }
@@ -124,3 +132,4 @@ fn is_program(path: &Path) -> bool {
 }
 
 const PROGRAM: &str = "bin/python";
+const USUAL: &str = "/usr/bin/python3";

@@ -32,14 +32,14 @@ pub fn child(pool: &config::Pool, config: &Config, inherited: Inherited, module:
         let Inherited { ties, ends, open_files } = inherited;
         let link = UnixStream::from(ends.link);
         let channels = settings::Ends { link: link.as_raw_fd(), log: ends.log.as_raw_fd() };
-        let message = message(pool, config, Errand::Serve(ties.clone(), channels));
+        let kept = [&ties.listeners[..], &ties.passage, &ties.line, &[ties.scoreboard, channels.link, channels.log, module]];
+        let kept = kept.concat();
+        let message = message(pool, config, Errand::Serve(ties, channels));
         let error = settle([ends.stdout.as_fd(), ends.stderr.as_fd()])
+            .and_then(|()| process::keep_only(&kept))
             .and_then(|()| process::restore_open_files(open_files))
             .map_err(Error::from)
-            .and_then(|()| {
-                let kept = [&ties.listeners[..], &ties.passage, &ties.line, &[ties.scoreboard, channels.link, channels.log]];
-                execute(pool, &message, module, &kept.concat())
-            });
+            .and_then(|()| execute(pool, &message, module, &kept));
         std::mem::forget((ends.stdout, ends.stderr));
         let Err(error) = error;
         let report = Report::Failed { code: error.exit_code(), text: error.text() };
@@ -54,9 +54,13 @@ pub fn child(pool: &config::Pool, config: &Config, inherited: Inherited, module:
 /// that.
 pub fn check(pool: &config::Pool, config: &Config, output: &impl AsFd, teller: &impl AsRawFd, module: RawFd) -> Error {
     // As in a start: the application must not reach the terminal, where root may be typing.
-    let settled = process::new_session().and_then(|()| settle([output.as_fd(), output.as_fd()])).map_err(Error::from);
+    let kept = [teller.as_raw_fd(), module];
+    let settled = process::new_session()
+        .and_then(|()| settle([output.as_fd(), output.as_fd()]))
+        .and_then(|()| process::keep_only(&kept))
+        .map_err(Error::from);
     let message = message(pool, config, Errand::Check(teller.as_raw_fd()));
-    let Err(error) = settled.and_then(|()| execute(pool, &message, module, &[teller.as_raw_fd()]));
+    let Err(error) = settled.and_then(|()| execute(pool, &message, module, &kept));
     error
 }
 
@@ -81,8 +85,6 @@ pub fn keep_only(numbers: &[RawFd], own: &[BorrowedFd<'_>]) -> io::Result<()> {
 fn execute(pool: &config::Pool, message: &Message, module: RawFd, kept: &[RawFd]) -> Result<std::convert::Infallible, Error> {
     let interpreter = python::of(pool)?;
     let settings = message.send()?;
-    let kept = [kept, &[module, settings.as_raw_fd()]].concat();
-    process::keep_only(&kept)?;
     signal::restore(&[signal::CHLD])?;
     let identity = privileges::confine(pool)?;
     // The kernel forgets it when the user changes.
@@ -94,7 +96,7 @@ fn execute(pool: &config::Pool, message: &Message, module: RawFd, kept: &[RawFd]
     let words = [interpreter.path.as_os_str(), "-c".as_ref(), BOOT.as_ref(), module.as_os_str(), settings_number.as_ref()];
     let arguments = c_strings(words.map(|word| word.as_bytes().to_vec()))?;
     let variables = c_strings(variables.iter().map(|(name, value)| [name.as_bytes(), b"=", value.as_bytes()].concat()))?;
-    kept.iter().for_each(|number| fd::keep_at_exec(*number, fd::AtExec::Keep));
+    kept.iter().chain([&settings.as_raw_fd()]).for_each(|number| fd::keep_at_exec(*number, fd::AtExec::Keep));
     let error = process::execute(&arguments, &variables);
     Err(python::not_executed(pool, interpreter, error))
 }

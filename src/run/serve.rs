@@ -126,7 +126,7 @@ impl Server {
         hang_up: HangUp,
         manager: Notifier,
     ) -> Result<u8, Error> {
-        title::set("pyfcgid: supervisor");
+        title::set(&self.title());
         let pid_file = self.pid_file(&config, inheritance.as_ref())?;
         // On stderr a failed start is said anyway.
         let logs_elsewhere = config.log != LogTarget::Stderr;
@@ -159,6 +159,12 @@ impl Server {
         logging::flush_at_end(LAST_WORDS);
         ended.clients.into_iter().for_each(|client| client.end(0, ""));
         Ok(ended.code)
+    }
+
+    /// With the options that it was started with, as far as they are text: of several sites one wants to know which it is.
+    fn title(&self) -> String {
+        let arguments: Vec<_> = self.arguments.iter().skip(1).map(|argument| argument.to_string_lossy()).collect();
+        format!("pyfcgid: supervisor ({})", arguments.join(" "))
     }
 
     fn pid_file(&self, config: &Config, inheritance: Option<&Inheritance>) -> Result<Option<PidFile>, Error> {

@@ -59,7 +59,7 @@ impl Place {
     fn command(&self, program: &str, package: &str, arguments: &[&str]) -> Command {
         let mut command = Command::new(find_program(program, package));
         command.args(arguments).arg("--").arg(env!("CARGO_BIN_EXE_pyfcgid")).args(["serve", "-c", "site.toml"]);
-        command.env("PYTHONDONTWRITEBYTECODE", "1").current_dir(self.path());
+        command.env("PYTHONDONTWRITEBYTECODE", "1").env("PYFCGID_PASS_ENV", "PYTHONDONTWRITEBYTECODE").current_dir(self.path());
         command
     }
 
@@ -158,7 +158,11 @@ fn spawn_fcgi_starts_a_daemon_that_keeps_the_socket() {
 
 fn activate(place: &Place, arguments: &[&str]) -> Running {
     // It hands on hardly any of its own variables.
-    let arguments: Vec<&str> = arguments.iter().copied().chain(["-E", "PYTHONDONTWRITEBYTECODE=1"]).collect();
+    let arguments: Vec<&str> = arguments
+        .iter()
+        .copied()
+        .chain(["-E", "PYTHONDONTWRITEBYTECODE=1", "-E", "PYFCGID_PASS_ENV=PYTHONDONTWRITEBYTECODE"])
+        .collect();
     Running::start(place.command("systemd-socket-activate", "systemd", &arguments).stderr(Stdio::null()))
 }
 

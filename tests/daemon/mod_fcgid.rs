@@ -82,7 +82,7 @@ fn configuration(directory: &Path, program: &Path, port: u16) -> String {
         "ServerRoot \"{directory}\"\nDefaultRuntimeDir \"{directory}\"\nPidFile \"{directory}/pid\"\nServerName localhost\n\
          ErrorLog \"{directory}/error.log\"\nLogLevel info\nListen 127.0.0.1:{port}\n{load}{user}\
          FcgidIPCDir \"{directory}/sockets\"\nFcgidProcessTableFile \"{directory}/sockets/table\"\nFcgidMaxProcessesPerClass 1\n\
-         FcgidMaxRequestsPerProcess 0\nFcgidInitialEnv GREETING hello\nFcgidInitialEnv PYFCGID_THREADS 2\nFcgidInitialEnv PYTHONDONTWRITEBYTECODE 1\n\
+         FcgidMaxRequestsPerProcess 0\nFcgidInitialEnv GREETING hello\nFcgidInitialEnv PYFCGID_THREADS 2\nFcgidInitialEnv PYTHONDONTWRITEBYTECODE 1\nFcgidInitialEnv PYFCGID_PASS_ENV GREETING,PYTHONDONTWRITEBYTECODE\n\
          FcgidMaxRequestLen 10000000\n<Directory />\n    Require all granted\n    Options +ExecCGI\n</Directory>\nDocumentRoot \"{directory}\"\n\
          <Location />\n    SetHandler fcgid-script\n    FcgidWrapper \"{program} serve {directory}/app.py\" virtual\n</Location>\n",
         program = program.display()

@@ -35,7 +35,7 @@ impl Machine {
         let settings = format!(
             "DAEMON={1}\nCONFIG={0}/site.toml\nPIDFILE={0}/run/p.pid\nSTOP_TIMEOUT=20\nOPTIONS='--log file:{0}/log {options}'\n\
              # Two versions within a second look the same to Python, which would load the first one's byte code.\n\
-             export PYTHONDONTWRITEBYTECODE=1\n",
+             export PYTHONDONTWRITEBYTECODE=1\nexport PYFCGID_PASS_ENV=PYTHONDONTWRITEBYTECODE\n",
             self.directory.path().display(),
             program.display()
         );

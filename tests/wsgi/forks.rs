@@ -6,13 +6,13 @@ use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use crate::support::process::wait_until;
 use crate::support::{Launch, Params, Pyfcgid, app};
 
-/// The processes in the session of a child: itself, and those that it has forked off.
+/// The processes in the session of a child: itself, and those that it has forked off and that have not ended.
 fn processes(child: u32) -> Vec<u32> {
     let numbers = fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok());
     let is_one = |number: &u32| {
         let stat = fs::read_to_string(format!("/proc/{number}/stat")).unwrap_or_default();
-        let session = stat.rsplit(") ").next().and_then(|fields| fields.split(' ').nth(3));
-        session == Some(child.to_string().as_str())
+        let mut fields = stat.rsplit(") ").next().unwrap_or_default().split(' ');
+        fields.next() != Some("Z") && fields.nth(2) == Some(child.to_string().as_str())
     };
     numbers.filter(is_one).collect()
 }

@@ -3,7 +3,6 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::Command;
 
 use crate::support::process::{Finished, wait_until};
 use crate::support::{Launch, Params, Pyfcgid, app, virtualenv};
