@@ -53,7 +53,7 @@ impl Installed {
     pub(crate) fn site(&self, file: Shipped, name: &str, value: &Path) -> Shipped {
         let sockets = self.place.path().join("sockets");
         let own = format!(
-            "FcgidIPCDir \"{0}\"\nFcgidProcessTableFile \"{0}/table\"\nFcgidInitialEnv PYTHONDONTWRITEBYTECODE 1\nFcgidInitialEnv PYFCGID_PASS_ENV PYTHONDONTWRITEBYTECODE\n\
+            "FcgidIPCDir \"{0}\"\nFcgidProcessTableFile \"{0}/table\"\nFcgidInitialEnv PYTHONDONTWRITEBYTECODE 1\nFcgidInitialEnv PYFCGID_PASS_ENV PYTHONDONTWRITEBYTECODE,{name}\n\
              FcgidInitialEnv {name} \"{1}\"\n<VirtualHost *:80>",
             sockets.display(),
             value.display()
