@@ -25,7 +25,7 @@ impl Shared {
     /// # Errors
     /// When the scoreboard is none.
     pub fn adopt(ties: Ties) -> io::Result<Self> {
-        let scoreboard = Arc::new(Scoreboard::adopt(fd::inherited(ties.scoreboard)?)?);
+        let scoreboard = Arc::new(Scoreboard::share(fd::inherited(ties.scoreboard)?)?);
         let seat = scoreboard.seat(ties.seat);
         Ok(Self { ties, seat })
     }

@@ -63,6 +63,14 @@ impl Scoreboard {
         }
     }
 
+    /// That of this program's own supervisor. What stands in it is not asked for its layout: an application may have written anything.
+    ///
+    /// # Errors
+    /// Those of [`SharedWords::adopt`].
+    pub fn share(file: OwnedFd) -> io::Result<Self> {
+        Ok(Self { memory: SharedWords::adopt(file, WORDS)? })
+    }
+
     fn of(memory: SharedWords) -> Self {
         memory.words()[VERSION_WORD].store(VERSION, Ordering::Relaxed);
         Self { memory }
