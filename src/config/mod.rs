@@ -13,12 +13,14 @@ mod advice;
 mod error;
 mod facility;
 mod file;
+mod form;
 mod interpreter;
 mod layer;
 mod listen_address;
 mod log_target;
 mod pool;
 mod processes;
+mod reader;
 mod setting;
 mod table;
 pub mod value;
@@ -26,11 +28,12 @@ pub mod value;
 use std::fmt;
 use std::path::{Component, Path, PathBuf};
 
-use log::LevelFilter;
 use shared::sys::directory;
 
 use file::{File, Table};
-use layer::{Layers, Origins, default_layer, environment_layer};
+use form::{file_path, optional};
+use layer::{Layers, default_layer, environment_layer};
+use reader::Reader;
 
 pub use advice::foreign_option;
 pub use error::{EX_CONFIG, EX_USAGE, Error};
@@ -39,43 +42,10 @@ pub use interpreter::Interpreter;
 pub use layer::{Environment, Item, Layer, Origin, split_text};
 pub use listen_address::ListenAddress;
 pub use log_target::LogTarget;
-pub use pool::Pool;
 pub use processes::Processes;
-pub use setting::{Fallback, Field, Group, Kind, Scope, Setting, Text};
+pub use setting::{Fallback, Field, Group, Kind, Scope, Setting};
 pub use shared::settings::{App, AppLog, AppSource, ErrorsTo, Mount, OnAbort, RemoteUser, Role, ValueError, nearest};
-pub use table::SETTINGS;
-
-/// The settings of the whole process, valid and complete.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Config {
-    /// What is served. Invariant: not empty, no name twice, no address twice.
-    pub pools: Vec<Pool>,
-    /// Whether to run in the background.
-    pub daemonize: bool,
-    /// The file for the process id.
-    pub pid_file: Option<PathBuf>,
-    /// The Unix socket of `pyfcgid reload`, `stop` and `status`; where only `pid_file` is set, it is that with `.control` behind it.
-    pub control_socket: Option<PathBuf>,
-    /// Permission bits of the control socket, at most 0o777.
-    pub control_socket_mode: u32,
-    /// Its group, by name or number; `None` is that of whoever starts pyfcgid.
-    pub control_socket_group: Option<String>,
-    /// Where the log goes.
-    pub log: LogTarget,
-    /// What is logged.
-    pub log_level: LevelFilter,
-    /// The facility of syslog messages.
-    pub syslog_facility: Facility,
-    /// The name in front of syslog messages: 1 to 32 ASCII characters.
-    pub syslog_ident: String,
-    /// The socket of the syslog daemon.
-    pub syslog_socket: PathBuf,
-    /// Where a line for each request goes; `None` is nowhere.
-    pub access_log: Option<LogTarget>,
-    /// What such a line has, as it was typed: one line, not empty. Its variables are not checked.
-    pub access_log_format: String,
-    origins: Origins,
-}
+pub use table::{Config, Pool, SETTINGS};
 
 impl Config {
     /// Puts together what the command line, the environment and the file say. `flags` comes from the command line.
@@ -124,31 +94,17 @@ impl Config {
     }
 
     fn resolve(layers: Layers<'_>) -> Result<Self, Error> {
-        let mut config = Self::unset();
-        for setting in SETTINGS {
-            config.apply(setting, layers)?;
-        }
+        let mut config = Self::read(&mut Reader::of_process(layers))?;
         if config.daemonize && config.origin("log") == Origin::Default {
             config.log = LogTarget::Syslog;
         }
         if config.control_socket_group.is_some() && config.origin("control-socket-mode") == Origin::Default {
             config.control_socket_mode = 0o660;
         }
-        config.derive_control_socket();
-        Ok(config)
-    }
-
-    fn apply(&mut self, setting: &'static Setting, layers: Layers<'_>) -> Result<(), Error> {
-        let (Field::Global { set, .. } | Field::Both { set, .. }) = setting.field else {
-            return Ok(());
-        };
-        layers.apply(setting, set, self, |target| &mut target.origins)
-    }
-
-    fn derive_control_socket(&mut self) {
-        if self.control_socket.is_none() {
-            self.control_socket = self.pid_file.as_deref().map(control_socket_beside);
+        if config.control_socket.is_none() {
+            config.control_socket = config.pid_file.as_deref().map(control_socket_beside);
         }
+        Ok(config)
     }
 
     fn add(&mut self, pool: Pool) -> Result<(), Error> {
@@ -205,26 +161,6 @@ impl Config {
             }),
         }
     }
-
-    /// Nothing set; only for [`Self::resolve`] and [`control_socket`], which set what they need from the defaults at least.
-    fn unset() -> Self {
-        Self {
-            pools: Vec::new(),
-            daemonize: false,
-            pid_file: None,
-            control_socket: None,
-            control_socket_mode: 0,
-            control_socket_group: None,
-            log: LogTarget::Stderr,
-            log_level: LevelFilter::Info,
-            syslog_facility: Facility::default(),
-            syslog_ident: String::new(),
-            syslog_socket: PathBuf::new(),
-            access_log: None,
-            access_log_format: String::new(),
-            origins: Origins::new(),
-        }
-    }
 }
 
 /// The effective settings as a file that [`Config::load`] reads as the same ones, each with where it comes from.
@@ -248,12 +184,10 @@ pub fn control_socket(environment: Environment<'_>, file: Option<&Path>) -> Resu
     let (in_file, mistake) = file.map(|path| file::read_leniently(path, &CONTROL_KEYS)).transpose()?.unwrap_or_default();
     let environment = |name: &str| CONTROL_VARIABLES.contains(&name).then(|| environment(name)).flatten();
     let (nothing, variables) = (Layer::new(), environment_layer(&environment)?);
-    let mut config = Config::unset();
-    for setting in SETTINGS.iter().filter(|setting| CONTROL_KEYS.contains(&setting.name)) {
-        config.apply(setting, Layers([&nothing, &variables, &in_file, &nothing]))?;
-    }
-    config.derive_control_socket();
-    match (config.control_socket, mistake) {
+    let mut reader = Reader::of_process(Layers([&nothing, &variables, &in_file, &nothing]));
+    let [pid_file, socket] = CONTROL_KEYS.map(|key| reader.read(key, Kind::One, &optional(file_path())));
+    let (pid_file, socket) = (pid_file?, socket?);
+    match (socket.or_else(|| pid_file.as_deref().map(control_socket_beside)), mistake) {
         (None, Some(mistake)) => Err(mistake),
         (socket, _) => Ok(socket),
     }

@@ -2,6 +2,8 @@ use std::ffi::OsString;
 use std::fs;
 use std::time::Duration;
 
+use log::LevelFilter;
+
 use super::*;
 
 fn flags(typed: &[(&'static str, &str)]) -> Layer {
@@ -164,6 +166,15 @@ fn a_list_without_a_value_is_refused_wherever_it_is_typed() {
         let refused = message(load(flags(&[("app", "b")]), &[(variable, ",")], None));
         assert!(refused.starts_with(&format!("environment variable {variable}=\",\": {reason}")), "{refused}");
     }
+}
+
+#[test]
+fn a_value_is_listed_twice_only_within_one_source() {
+    let file = "[pool.b]\napp = \"b\"\nlisten = \":1\"\nroles = [\"filter\"]\n";
+    let typed = flags(&[("listen", ":1"), ("roles", "filter")]);
+    assert_eq!(pool(load(typed.clone(), &[("PYFCGID_LISTEN", ":1")], Some(file))).listen.len(), 1);
+    let twice = file.replace("\":1\"", "[\":2\", \":2\"]");
+    assert_eq!(message(load(typed, &[], Some(&twice))), "site.toml:3: listen = \":2\": is listed twice");
 }
 
 #[test]
