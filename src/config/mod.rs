@@ -18,6 +18,7 @@ mod interpreter;
 mod layer;
 mod listen_address;
 mod log_target;
+mod masking;
 mod pool;
 mod processes;
 mod reader;
@@ -33,6 +34,7 @@ use shared::sys::directory;
 use file::{File, Table};
 use form::{file_path, optional};
 use layer::{Layers, default_layer, environment_layer};
+use masking::MASK;
 use reader::Reader;
 
 pub use advice::foreign_option;
@@ -81,6 +83,28 @@ impl Config {
     pub fn for_app(app: &str) -> Result<Self, Error> {
         let flags = Layer::from([("app", vec![Item { text: app.to_owned(), origin: Origin::Flag }])]);
         Self::load(&flags, &|_| None, None)
+    }
+
+    /// What [`fmt::Display`] shows, without what is likely a secret. A comment says so, if there is any.
+    pub fn masked(&self) -> String {
+        let (shown, plain) = (Masked(self).to_string(), self.to_string());
+        if shown == plain {
+            plain
+        } else {
+            format!("# {MASK} stands for what may be a secret; in effect is what was typed\n{shown}")
+        }
+    }
+
+    fn write(&self, f: &mut fmt::Formatter<'_>, shown: masking::Show) -> fmt::Result {
+        for setting in SETTINGS {
+            if let Field::Global { show, .. } | Field::Both { show, .. } = setting.field {
+                file::write_line(f, setting, show(self), &self.origin(setting.name), shown)?;
+            }
+        }
+        self.pools.iter().try_for_each(|pool| {
+            writeln!(f)?;
+            pool.write(f, shown)
+        })
     }
 
     /// Where the value of the option `key`, one of the whole process, was typed.
@@ -166,12 +190,16 @@ impl Config {
 /// The effective settings as a file that [`Config::load`] reads as the same ones, each with where it comes from.
 impl fmt::Display for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for setting in SETTINGS {
-            if let Field::Global { show, .. } | Field::Both { show, .. } = setting.field {
-                file::write_line(f, setting, &show(self), &self.origin(setting.name))?;
-            }
-        }
-        self.pools.iter().try_for_each(|pool| write!(f, "\n{pool}"))
+        self.write(f, masking::plainly)
+    }
+}
+
+/// It without secrets.
+struct Masked<'a>(&'a Config);
+
+impl fmt::Display for Masked<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.write(f, masking::masked)
     }
 }
 

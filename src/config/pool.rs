@@ -4,7 +4,7 @@ use super::form::{NO_GROUPS, OWN_GROUPS};
 use super::layer::{Item, Layers};
 use super::reader::Reader;
 use super::setting::Field;
-use super::{App, Config, Error, ListenAddress, LogTarget, Origin, Pool, SETTINGS, ValueError, file};
+use super::{App, Config, Error, ListenAddress, LogTarget, Origin, Pool, SETTINGS, ValueError, file, masking};
 use shared::settings;
 
 impl Pool {
@@ -83,6 +83,20 @@ impl Pool {
         Ok(pool)
     }
 
+    /// Its table in a file, each value with where it comes from.
+    pub(super) fn write(&self, f: &mut fmt::Formatter<'_>, shown: masking::Show) -> fmt::Result {
+        writeln!(f, "[pool.{}]", file::quote_key(&self.name))?;
+        for setting in SETTINGS {
+            let values = match setting.field {
+                Field::Pool { show } => show(self),
+                Field::Both { show_own, .. } if self.origins.contains_key(setting.name) => show_own(self),
+                Field::Both { .. } | Field::Global { .. } => continue,
+            };
+            file::write_line(f, setting, values, &self.origin(setting.name), shown)?;
+        }
+        Ok(())
+    }
+
     /// What single values cannot show.
     fn check(&self, layers: Layers<'_>) -> Result<(), Error> {
         self.check_jitter(layers)?;
@@ -119,23 +133,6 @@ impl Pool {
     pub(super) fn forget_origins(&mut self) {
         self.origins.clear();
         self.interpreter = None; // It knows who has said so, too.
-    }
-}
-
-/// Its table in a file, each value with where it comes from.
-impl fmt::Display for Pool {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "[pool.{}]", file::quote_key(&self.name))?;
-        for setting in SETTINGS {
-            match setting.field {
-                Field::Pool { show, .. } => file::write_line(f, setting, &show(self), &self.origin(setting.name))?,
-                Field::Both { show_own, .. } if self.origins.contains_key(setting.name) => {
-                    file::write_line(f, setting, &show_own(self), &self.origin(setting.name))?;
-                }
-                Field::Both { .. } | Field::Global { .. } => {}
-            }
-        }
-        Ok(())
     }
 }
 

@@ -265,6 +265,19 @@ fn what_is_shown_is_a_file_that_means_the_same() {
 }
 
 #[test]
+fn what_is_masked_is_shown_without_secrets_and_says_so() {
+    let file = "[pool.b]\napp = 'b:make(\"pg://a:s3cret@db\")'\nenv = { API_KEY = \"s3cret\", A = \"http://a:s3cret@b\", B = \"c\" }\n";
+    let config = in_file(file).unwrap();
+    let masked = config.masked();
+    assert!(masked.starts_with("# *** stands for what may be a secret"), "{masked}");
+    assert!(masked.contains("env = [\"A=http://a:***@b\", \"API_KEY=***\", \"B=c\"]"), "{masked}");
+    assert!(masked.contains("make(\"pg://a:***@db\")") && !masked.contains("s3cret"), "{masked}");
+    assert_eq!(config.to_string().matches("s3cret").count(), 3);
+    let plain = in_file("[pool.b]\napp = \"b\"\nenv = { B = \"c\" }\n").unwrap();
+    assert_eq!(plain.masked(), plain.to_string());
+}
+
+#[test]
 fn what_is_wrong_in_a_file_is_told_with_line_key_value_and_advice() {
     let table = [
         ("[pool.b]\napp = \"b\"\nthread = 8\n", "site.toml:3: unknown key `thread` = 8: did you mean `threads`?"),
