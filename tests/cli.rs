@@ -285,6 +285,18 @@ fn what_check_prints_is_a_file_that_check_accepts() {
     assert_eq!(values(&first.out), values(&second.out));
 }
 
+#[test]
+fn check_prints_no_secrets() {
+    let (directory, app) = site();
+    let listen = format!("unix:{}", directory.path().join("a.sock").display());
+    let variables = ["--env", "API_KEY=s3cret", "--env", "CACHE=redis://:s3cret@cache/0", "--env", "MONKEY=seen"];
+    let ended = run(&mut pyfcgid(&[&["check", path_text(&app), "--listen", &listen], &variables[..]].concat()));
+    assert_eq!(ended.code, 0, "{}", ended.err);
+    let shown = "env = [\"API_KEY=***\", \"CACHE=redis://:***@cache/0\", \"MONKEY=seen\"]";
+    assert!(ended.out.starts_with("# *** ") && ended.out.contains(shown), "{}", ended.out);
+    assert!(!ended.out.contains("s3cret") && !ended.err.contains("s3cret"), "{}{}", ended.out, ended.err);
+}
+
 /// The messages of `check` and of `serve` with these options, which are wrong, without tracebacks and the log.
 fn refusals(app: &Path, options: &[&str], code: i32) -> [Vec<String>; 2] {
     ["check", "serve"].map(|command| {

@@ -5,7 +5,6 @@ use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::setting::Text;
 use super::{Error, Fallback, Kind, SETTINGS, Setting, ValueError};
 
 /// Where a value was typed.
@@ -91,45 +90,25 @@ impl<'a> Layers<'a> {
     }
 
     /// What the file says for a pool alone, and whether that counts: what is typed elsewhere is for every pool.
-    pub(super) fn of_table(&self, setting: &Setting) -> (&'a [Item], bool) {
+    pub(super) fn of_table(&self, name: &str) -> (&'a [Item], bool) {
         let [flags, variables, table, _] = self.0;
-        let is_typed = [flags, variables].into_iter().any(|layer| layer.contains_key(setting.name));
-        (table.get(setting.name).map_or(&[], Vec::as_slice), !is_typed)
-    }
-
-    /// Puts what counts of this setting into `target`, and where it was typed into what `origins_of` finds there.
-    pub(super) fn apply<T: Clone>(
-        self,
-        setting: &Setting,
-        set: fn(&mut T, Text<'_>) -> Result<(), ValueError>,
-        target: &mut T,
-        origins_of: fn(&mut T) -> &mut Origins,
-    ) -> Result<(), Error> {
-        origins_of(target).extend(self.first(setting.name).map(|item| (setting.name, item.origin.clone())));
-        let refused = |item: &Item, reason| item.refused(setting.name, reason);
-        for item in self.items(setting) {
-            set(target, Text::of(item)).map_err(|reason| refused(item, reason))?;
-        }
-        for item in self.hidden_items(setting) {
-            set(&mut target.clone(), Text::of(item)).map_err(|reason| refused(item, reason))?;
-        }
-        Ok(())
-    }
-
-    /// What the command line, the environment or the file says in vain: it must be right all the same, since it counts on the day when
-    /// the stronger one goes.
-    fn hidden_items(&self, setting: &Setting) -> Vec<&'a Item> {
-        let typed = self.0.iter().take(self.0.len() - 1).filter_map(|layer| layer.get(setting.name));
-        if setting.kind == Kind::Pairs { Vec::new() } else { typed.skip(1).flatten().collect() }
+        let is_typed = [flags, variables].into_iter().any(|layer| layer.contains_key(name));
+        (table.get(name).map_or(&[], Vec::as_slice), !is_typed)
     }
 
     /// The items that count, in the order in which they are to be set.
-    fn items(&self, setting: &Setting) -> Vec<&'a Item> {
-        let mut found: Vec<_> = self.0.iter().filter_map(|layer| layer.get(setting.name)).collect();
-        if setting.kind != Kind::Pairs {
+    pub(super) fn items(&self, name: &str, kind: Kind) -> Vec<&'a Item> {
+        let mut found: Vec<_> = self.0.iter().filter_map(|layer| layer.get(name)).collect();
+        if kind != Kind::Pairs {
             found.truncate(1);
         }
         found.into_iter().rev().flatten().collect()
+    }
+
+    /// What each of the command line, the environment and the file says in vain.
+    pub(super) fn hidden(&self, name: &str, kind: Kind) -> Vec<&'a [Item]> {
+        let typed = self.0.iter().take(self.0.len() - 1).filter_map(|layer| layer.get(name));
+        if kind == Kind::Pairs { Vec::new() } else { typed.skip(1).map(Vec::as_slice).collect() }
     }
 }
 

@@ -1,125 +1,11 @@
 use std::fmt;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use log::Level;
-
-use super::layer::{Item, Layers, Origins};
-use super::setting::{Field, Text};
-use super::{
-    App, AppLog, Config, Error, ErrorsTo, Interpreter, ListenAddress, LogTarget, Mount, OnAbort, Origin, Processes, RemoteUser,
-    Role, SETTINGS, Setting, ValueError, file,
-};
-use shared::network::Network;
+use super::form::{NO_GROUPS, OWN_GROUPS};
+use super::layer::{Item, Layers};
+use super::reader::Reader;
+use super::setting::Field;
+use super::{App, Config, Error, ListenAddress, LogTarget, Origin, Pool, SETTINGS, ValueError, file, masking};
 use shared::settings;
-
-/// The settings of one pool, valid and complete.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pool {
-    /// The pool's name: that of its table in the file, else its application's.
-    pub name: String,
-    /// The application. Its file is absolute.
-    pub app: App,
-    /// Where to listen. Invariant: not empty, nothing twice, Unix paths absolute.
-    pub listen: Vec<ListenAddress>,
-    /// How many processes it has.
-    pub processes: Processes,
-    /// Workers of each process, 1 to 1024.
-    pub threads: usize,
-    /// Where in the site's paths the application is.
-    pub mount: Mount,
-    /// When REMOTE_USER reaches the application.
-    pub remote_user: RemoteUser,
-    /// Where `wsgi.errors` and tracebacks go.
-    pub errors: ErrorsTo,
-    /// How what the application prints and writes to `wsgi.errors` is written to the log.
-    pub app_log: AppLog,
-    /// The level of what it writes to stdout.
-    pub stdout_level: Level,
-    /// The level of what it writes to stderr.
-    pub stderr_level: Level,
-    /// What becomes of a running application when the web server gives its request up.
-    pub abort: OnAbort,
-    /// What the application may be asked to be. Invariant: not empty, none twice.
-    pub roles: Vec<Role>,
-    /// The header of a response that makes the web server send a file instead of its body; `None` if it knows none.
-    pub sendfile_header: Option<String>,
-    /// Connections that may wait to be accepted, 1 to 65,535.
-    pub backlog: u32,
-    /// Permission bits of Unix sockets, at most 0o777.
-    pub socket_mode: u32,
-    /// The user that owns Unix sockets, by name or number; `None` leaves it to whom makes them.
-    pub socket_owner: Option<String>,
-    /// The group of Unix sockets, by name or number; `None` leaves it to whom makes them.
-    pub socket_group: Option<String>,
-    /// Connections open at once in a process, at least 1.
-    pub max_connections: usize,
-    /// Who may connect over TCP; `None` is everybody.
-    pub allowed_clients: Option<Vec<Network>>,
-    /// The Python program that is named.
-    pub python: Option<PathBuf>,
-    /// The virtual environment's directory.
-    pub venv: Option<PathBuf>,
-    /// The Python that it runs in, by what is named and what is there; `None` if there is none.
-    pub interpreter: Option<Interpreter>,
-    /// Directories before all others on `sys.path`.
-    pub python_path: Vec<PathBuf>,
-    /// The directory the application runs in; `None` leaves it where it is.
-    pub chdir: Option<PathBuf>,
-    /// Whether the application gets no environment variables but those that a login has, and those that are named.
-    pub clear_env: bool,
-    /// The names of variables that it gets nevertheless; one that ends in `*` is the beginning of names.
-    pub pass_env: Vec<String>,
-    /// Environment variables for the application. Invariant: no name twice, none empty.
-    pub env: Vec<(String, String)>,
-    /// Bytes of FCGI_PARAMS of one request.
-    pub max_params_size: usize,
-    /// Pairs of FCGI_PARAMS of one request.
-    pub max_params: usize,
-    /// Bytes of one request's body; `u64::MAX` is no limit.
-    pub max_body_size: u64,
-    /// Bytes of a body kept in memory; more goes to a temporary file.
-    pub body_memory: usize,
-    /// Bytes of memory for all requests of a process that are not complete.
-    pub uploads_memory: usize,
-    /// The path of probes, which pyfcgid answers itself; none by default.
-    pub ping_path: Option<String>,
-    /// Requests that may wait for a worker of a process, at least 1.
-    pub max_queue: usize,
-    /// Requests after which a process is replaced, at least 1; `None` is never.
-    pub max_requests: Option<u64>,
-    /// At most so many requests are added to `max_requests` by chance. Invariant: less than `max_requests`, if that is set.
-    pub max_requests_jitter: u64,
-    /// Bytes of resident memory above which a process is replaced; `None` is no limit.
-    pub max_rss: Option<u64>,
-    /// How long a process may take until it is ready. Invariant: not zero.
-    pub startup_timeout: Duration,
-    /// How long a kept connection may have no request; `None` is for ever.
-    pub idle_timeout: Option<Duration>,
-    /// How long a peer may send nothing inside a request or after connecting, or take nothing of an answer; `None` is for ever.
-    pub socket_timeout: Option<Duration>,
-    /// How long running requests may go on after a stop, or in a process that is replaced.
-    pub graceful_timeout: Duration,
-    /// After how long a process is replaced; `None` is never.
-    pub max_lifetime: Option<Duration>,
-    /// The user the application runs as, by name or number; `None` is whoever starts pyfcgid.
-    pub user: Option<String>,
-    /// The group the application runs in, by name or number; `None` is that of the user.
-    pub group: Option<String>,
-    /// Further groups, by name or number, maybe none; `None` are those the user is in. Invariant: `None` without a user.
-    pub supplementary_groups: Option<Vec<String>>,
-    /// Permission bits that files of the application do not get, at most 0o777.
-    pub umask: u32,
-    /// What becomes the root of the application's file system. The other paths are then inside it.
-    pub chroot: Option<PathBuf>,
-    /// Whether the application is kept from gaining privileges, as by set-user-ID programs.
-    pub no_new_privs: bool,
-    /// Where its log goes, if not where the others' do.
-    pub log: Option<LogTarget>,
-    /// Where its access log goes, if not where the others' do; nowhere if that is `None` again.
-    pub access_log: Option<Option<LogTarget>>,
-    origins: Origins,
-}
 
 impl Pool {
     /// Fails when `other` listens where this pool does.
@@ -190,38 +76,23 @@ impl Pool {
     /// Of this application, with these values. `name` is that of its table.
     pub(super) fn resolve(app: &Item, name: Option<&str>, layers: Layers<'_>) -> Result<Self, Error> {
         let parsed = App::parse(&app.text).map_err(|reason| app.refused("app", reason))?;
-        let mut pool = Self::unset(name.map_or_else(|| parsed.pool_name(), str::to_owned), parsed);
-        // What `chdir` says decides what relative paths of other settings mean.
-        let (first, rest): (Vec<_>, Vec<_>) = SETTINGS.iter().partition(|setting| setting.name == "chdir");
-        for setting in first.into_iter().chain(rest) {
-            pool.apply(setting, layers)?;
-        }
+        let mut pool = Self::read(&mut Reader::of_pool(layers)?, name.map_or_else(|| parsed.pool_name(), str::to_owned))?;
+        pool.app.factory |= pool.factory;
+        pool.factory = pool.app.factory;
         pool.check(layers)?;
         Ok(pool)
     }
 
-    fn apply(&mut self, setting: &'static Setting, layers: Layers<'_>) -> Result<(), Error> {
-        match setting.field {
-            Field::Pool { set, .. } => layers.apply(setting, set, self, |target| &mut target.origins),
-            Field::Both { set_own, .. } => self.apply_own(setting, set_own, layers.of_table(setting)),
-            Field::Global { .. } => Ok(()),
-        }
-    }
-
-    /// What its table says, and nothing stronger.
-    fn apply_own(
-        &mut self,
-        setting: &'static Setting,
-        set: fn(&mut Self, Text<'_>) -> Result<(), ValueError>,
-        (items, counts): (&[Item], bool),
-    ) -> Result<(), Error> {
-        for item in items {
-            let mut changed = self.clone();
-            set(&mut changed, Text::of(item)).map_err(|reason| item.refused(setting.name, reason))?;
-            if counts {
-                changed.origins.insert(setting.name, item.origin.clone());
-                *self = changed;
-            }
+    /// Its table in a file, each value with where it comes from.
+    pub(super) fn write(&self, f: &mut fmt::Formatter<'_>, shown: masking::Show) -> fmt::Result {
+        writeln!(f, "[pool.{}]", file::quote_key(&self.name))?;
+        for setting in SETTINGS {
+            let values = match setting.field {
+                Field::Pool { show } => show(self),
+                Field::Both { show_own, .. } if self.origins.contains_key(setting.name) => show_own(self),
+                Field::Both { .. } | Field::Global { .. } => continue,
+            };
+            file::write_line(f, setting, values, &self.origin(setting.name), shown)?;
         }
         Ok(())
     }
@@ -263,97 +134,12 @@ impl Pool {
         self.origins.clear();
         self.interpreter = None; // It knows who has said so, too.
     }
-
-    /// Where a relative path that Python sees starts from.
-    pub(super) fn python_base<'a>(&'a self, base: &'a Path) -> &'a Path {
-        self.chdir.as_deref().unwrap_or(base)
-    }
-
-    /// Nothing set but the application; only for [`Self::resolve`], which sets every field from the defaults at least.
-    fn unset(name: String, app: App) -> Self {
-        Self {
-            name,
-            app,
-            listen: Vec::new(),
-            processes: Processes { min: 1, max: 1 },
-            threads: 0,
-            mount: Mount::Auto,
-            remote_user: RemoteUser::Authenticated,
-            errors: ErrorsTo::Log,
-            app_log: AppLog::Decorated,
-            stdout_level: Level::Info,
-            stderr_level: Level::Warn,
-            abort: OnAbort::Continue,
-            roles: Vec::new(),
-            sendfile_header: None,
-            backlog: 0,
-            socket_mode: 0,
-            socket_owner: None,
-            socket_group: None,
-            max_connections: 0,
-            allowed_clients: None,
-            python: None,
-            venv: None,
-            interpreter: None,
-            python_path: Vec::new(),
-            chdir: None,
-            clear_env: true,
-            pass_env: Vec::new(),
-            env: Vec::new(),
-            max_params_size: 0,
-            max_params: 0,
-            max_body_size: 0,
-            body_memory: 0,
-            uploads_memory: 0,
-            ping_path: None,
-            max_queue: 0,
-            max_requests: None,
-            max_requests_jitter: 0,
-            max_rss: None,
-            startup_timeout: Duration::ZERO,
-            idle_timeout: None,
-            socket_timeout: None,
-            graceful_timeout: Duration::ZERO,
-            max_lifetime: None,
-            user: None,
-            group: None,
-            supplementary_groups: None,
-            umask: 0,
-            chroot: None,
-            no_new_privs: true,
-            log: None,
-            access_log: None,
-            origins: Origins::new(),
-        }
-    }
-}
-
-/// Its table in a file, each value with where it comes from.
-impl fmt::Display for Pool {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "[pool.{}]", file::quote_key(&self.name))?;
-        for setting in SETTINGS {
-            match setting.field {
-                Field::Pool { show, .. } => file::write_line(f, setting, &show(self), &self.origin(setting.name))?,
-                Field::Both { show_own, .. } if self.origins.contains_key(setting.name) => {
-                    file::write_line(f, setting, &show_own(self), &self.origin(setting.name))?;
-                }
-                Field::Both { .. } | Field::Global { .. } => {}
-            }
-        }
-        Ok(())
-    }
 }
 
 /// Why an option that goes with the option `key` makes no sense.
 fn without(item: &Item, key: &str) -> String {
     format!("means nothing without {}: set that too", item.origin.spell(key))
 }
-
-/// Instead of groups: those that the user is in.
-pub(super) const OWN_GROUPS: &str = "own";
-/// Instead of groups: that there are none.
-pub(super) const NO_GROUPS: &str = "none";
 
 #[cfg(test)]
 mod tests {

@@ -1,7 +1,6 @@
 use std::fmt;
-use std::path::Path;
 
-use super::{Config, Item, Pool, ValueError};
+use super::{Config, Pool};
 
 /// One option: everything the command line, the environment, the file, the help and `check` need to know about it.
 #[derive(Clone, Copy)]
@@ -22,34 +21,36 @@ pub struct Setting {
     pub field: Field,
 }
 
-/// What an option sets: a field of the configuration as a whole, or one of a pool.
+/// Whose field an option sets, and how that is shown: the values there are, in the form in which they are typed; none if it is not set.
 #[derive(Clone, Copy)]
 pub enum Field {
     /// Of the whole process.
     Global {
-        /// Puts one value in: replaces what is there, or adds to it if the kind is a list.
-        set: fn(&mut Config, Text<'_>) -> Result<(), ValueError>,
-        /// The values there are, in the form that `set` takes; none if it is not set.
+        /// Shows it.
         show: fn(&Config) -> Vec<String>,
     },
     /// Of a pool.
     Pool {
-        /// Puts one value in: replaces what is there, or adds to it if the kind is a list.
-        set: fn(&mut Pool, Text<'_>) -> Result<(), ValueError>,
-        /// The values there are, in the form that `set` takes; none if it is not set.
+        /// Shows it.
         show: fn(&Pool) -> Vec<String>,
     },
     /// Of the whole process, but for pools whose table says otherwise.
     Both {
-        /// As for the whole process.
-        set: fn(&mut Config, Text<'_>) -> Result<(), ValueError>,
-        /// As for the whole process.
+        /// Shows that of the whole process.
         show: fn(&Config) -> Vec<String>,
-        /// Puts in the value of one pool.
-        set_own: fn(&mut Pool, Text<'_>) -> Result<(), ValueError>,
-        /// The value of its own that a pool has; none if it has none.
+        /// Shows a pool's own.
         show_own: fn(&Pool) -> Vec<String>,
     },
+}
+
+impl Field {
+    /// The same of an option that a pool may have for itself.
+    pub(super) const fn or_own(self, show_own: fn(&Pool) -> Vec<String>) -> Self {
+        match self {
+            Self::Global { show } => Self::Both { show, show_own },
+            other => other,
+        }
+    }
 }
 
 impl Setting {
@@ -76,21 +77,6 @@ impl Setting {
 /// The environment variable that sets the option `name`.
 pub(super) fn variable(name: &str) -> String {
     format!("PYFCGID_{}", name.to_ascii_uppercase().replace('-', "_"))
-}
-
-/// A value as it was typed.
-#[derive(Clone, Copy, Debug)]
-pub struct Text<'a> {
-    /// The value.
-    pub text: &'a str,
-    /// The directory that relative paths start from.
-    pub base: &'a Path,
-}
-
-impl<'a> Text<'a> {
-    pub(super) fn of(item: &'a Item) -> Self {
-        Self { text: &item.text, base: item.origin.base() }
-    }
 }
 
 /// What a setting is without being set.
@@ -123,6 +109,13 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// A list with commas.
+    pub(super) const LIST: Self = Self::List { in_environment: &[','], in_text: &[','] };
+    /// A list of what may have commas in it, but for the environment.
+    pub(super) const ADDRESSES: Self = Self::List { in_environment: &[','], in_text: &[] };
+    /// A list as PATH is one.
+    pub(super) const PATHS: Self = Self::List { in_environment: &[':', ','], in_text: &[':'] };
+
     /// Whether the flag can be repeated.
     pub fn is_list(self) -> bool {
         matches!(self, Self::List { .. } | Self::Pairs)

@@ -1,34 +1,79 @@
-//! The one table of options: every other list of them is made from it.
+//! The one table of options: every other list of them is made from it, and so are the fields that hold their values.
 
-mod application;
-mod limits;
+/// Defines a struct with a field for each option, the table of these options, and how the struct is read from what was typed. A row is
+///
+/// ```text
+/// /// What the field holds.
+/// field: Type = form, "name", Group, Kind, "VALUE", Default, "help";
+/// ```
+///
+/// and has behind the help, if a pool may have a value of its own, how that is shown. What else the struct has stands in braces.
+macro_rules! settings {
+    (
+        $(#[$about:meta])*
+        $Target:ident, listed in $TABLE:ident as $scope:ident, read by ($reader:ident $(, $argument:ident: $Argument:ty)?), has also {
+            $($(#[$other_meaning:meta])* $visibility:vis $other:ident: $Other:ty = $value:expr;)+
+        }
+        $(
+            $(#[$meaning:meta])*
+            $field:ident: $Type:ty = $form:expr, $name:literal, $group:ident, $kind:ident, $value_name:literal,
+            $default:ident $(($text:literal))?, $help:literal $(, own $show_own:expr)?;
+        )+
+    ) => {
+        $(#[$about])*
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        pub struct $Target {
+            $($(#[$other_meaning])* $visibility $other: $Other,)+
+            $($(#[$meaning])* pub $field: $Type,)+
+        }
+
+        impl $Target {
+            /// Reads the options in the order of the table, then the rest.
+            pub(in crate::config) fn read($reader: &mut Reader<'_> $(, $argument: $Argument)?) -> Result<Self, Error> {
+                Ok(Self {
+                    $($field: $reader.read($name, Kind::$kind, &$form)?,)+
+                    $($other: $value,)+
+                })
+            }
+        }
+
+        pub(super) const $TABLE: &[Setting] = &[$(
+            Setting {
+                name: $name,
+                group: Group::$group,
+                kind: Kind::$kind,
+                value_name: $value_name,
+                help: $help,
+                default: Fallback::$default $(($text))?,
+                field: Field::$scope { show: |target| Form::<$Type>::show(&$form, &target.$field) } $(.or_own($show_own))?,
+            },
+        )+];
+    };
+}
+
+mod pool;
 mod process;
-mod text;
 
 use super::setting::Setting;
-use application::APPLICATION;
-use limits::LIMITS;
+use pool::POOL;
 use process::PROCESS;
+
+pub use pool::Pool;
+pub use process::Config;
 
 /// Every option, grouped, in the order of the help.
 pub const SETTINGS: &[Setting] = &joined();
 
-/// The parts in one array.
-const fn joined() -> [Setting; COUNT] {
-    let mut all = [APPLICATION[0]; COUNT];
+/// Both tables in one array.
+const fn joined() -> [Setting; POOL.len() + PROCESS.len()] {
+    let mut all = [POOL[0]; POOL.len() + PROCESS.len()];
     let mut at = 0;
-    while at < COUNT {
-        all[at] = match at {
-            _ if at < APPLICATION.len() => APPLICATION[at],
-            _ if at < APPLICATION.len() + LIMITS.len() => LIMITS[at - APPLICATION.len()],
-            _ => PROCESS[at - APPLICATION.len() - LIMITS.len()],
-        };
+    while at < all.len() {
+        all[at] = if at < POOL.len() { POOL[at] } else { PROCESS[at - POOL.len()] };
         at += 1;
     }
     all
 }
-
-const COUNT: usize = APPLICATION.len() + LIMITS.len() + PROCESS.len();
 
 #[cfg(test)]
 mod tests {

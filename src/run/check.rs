@@ -47,7 +47,7 @@ pub fn run(config: &Config) -> u8 {
         let (count, seconds) = (config.pools.len(), begun.elapsed().as_secs_f64());
         let pools = if count == 1 { "1 pool".to_owned() } else { format!("{count} pools") };
         say(&format!("pyfcgid: checked {pools} in {seconds:.1} s: no errors"));
-        drop(write!(io::stdout(), "{}", terminal::escaped(&config.to_string())));
+        drop(write!(io::stdout(), "{}", terminal::escaped(&config.masked())));
     }
     code
 }

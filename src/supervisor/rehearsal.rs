@@ -199,4 +199,16 @@ mod tests {
         let failure = Failure { code: 78, text: "site.toml:1: no\nsuch key".to_owned() };
         assert_eq!(Findings::parse(&failed(&failure)), Some(Err(failure)));
     }
+
+    #[test]
+    fn secrets_that_nobody_is_shown_tell_configurations_apart() {
+        let configs = ["one", "other"].map(|secret| {
+            let mut config = Config::for_app("shop").unwrap();
+            config.pools[0].env.push(("API_KEY".to_owned(), secret.to_owned()));
+            config
+        });
+        let [one, other] = &configs;
+        assert_eq!(one.masked(), other.masked());
+        assert_ne!(fingerprint(one), fingerprint(other));
+    }
 }

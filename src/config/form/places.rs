@@ -1,0 +1,58 @@
+//! What has a path: files, directories, applications, addresses and logs.
+
+use std::path::{Path, PathBuf};
+
+use super::super::{App, ListenAddress, LogTarget, ValueError, absolute};
+use super::{Text, Value, Written};
+
+pub(in crate::config) fn file_path() -> impl Value<PathBuf> {
+    Written(|typed: Text<'_>| path(typed.text, typed.base, |text| !text.ends_with('/'), "must be a file's path"), SHOW)
+}
+
+pub(in crate::config) fn directory_path() -> impl Value<PathBuf> {
+    Written(|typed: Text<'_>| path(typed.text, typed.base, |_| true, A_DIRECTORY), SHOW)
+}
+
+/// A directory that Python searches for modules.
+pub(in crate::config) fn module_path() -> impl Value<PathBuf> {
+    Written(|typed: Text<'_>| path(typed.text, typed.python_base, |_| true, A_DIRECTORY), SHOW)
+}
+
+/// Python sees the path of its file.
+pub(in crate::config) fn application(typed: Text<'_>) -> Result<App, ValueError> {
+    App::parse(typed.text)?.placed(|path| absolute(typed.python_base, path))
+}
+
+/// Where to listen.
+pub(in crate::config) fn address(typed: Text<'_>) -> Result<ListenAddress, ValueError> {
+    ListenAddress::parse(typed.text)?.below(typed.base)
+}
+
+/// Where a log goes.
+pub(in crate::config) fn target(typed: Text<'_>) -> Result<LogTarget, ValueError> {
+    LogTarget::parse(typed.text)?.below(typed.base)
+}
+
+/// Where an access log goes, if anywhere.
+pub(in crate::config) fn target_or_off() -> impl Value<Option<LogTarget>> {
+    let parse = |typed: Text<'_>| match typed.text {
+        OFF | "none" => Ok(None),
+        text => {
+            let target = LogTarget::parse(text).map_err(|_| ValueError::new("must be off, stderr, syslog or file:PATH"))?;
+            target.below(typed.base).map(Some)
+        }
+    };
+    Written(parse, |target: &Option<LogTarget>| target.as_ref().map_or_else(|| OFF.to_owned(), ToString::to_string))
+}
+
+fn path(text: &str, base: &Path, is_right: fn(&str) -> bool, reason: &str) -> Result<PathBuf, ValueError> {
+    if text.is_empty() || text.contains('\0') || !is_right(text) {
+        return Err(ValueError::new(reason));
+    }
+    absolute(base, text.as_ref())
+}
+
+const SHOW: fn(&PathBuf) -> String = |path| path.display().to_string();
+const A_DIRECTORY: &str = "must be a directory's path";
+/// What switches the access log off.
+const OFF: &str = "off";

@@ -1,0 +1,66 @@
+//! Numbers, sizes, durations and permissions.
+
+use std::fmt::Display;
+use std::time::Duration;
+
+use super::super::ValueError;
+use super::super::value::{format_duration, format_size, parse_duration, parse_mode, parse_number, parse_size};
+use super::{Text, Value, Written};
+
+/// A number whose range fits the type it is kept in.
+pub(in crate::config) fn number<T: TryFrom<u64> + Display>(low: u64, high: u64) -> impl Value<T> {
+    move |typed: Text<'_>| fit(parse_number(typed.text, low..=high)?)
+}
+
+/// Bytes in memory.
+pub(in crate::config) fn size(low: u64, high: u64) -> impl Value<usize> {
+    let show = |bytes: &usize| format_size((*bytes).try_into().unwrap_or(u64::MAX));
+    Written(move |typed: Text<'_>| fit(parse_size(typed.text, low..=high)?), show)
+}
+
+/// Bytes of a body: 0 is no limit, which is kept as the largest number.
+pub(in crate::config) fn body_size() -> impl Value<u64> {
+    let parse = |typed: Text<'_>| parse_size(typed.text, 0..=u64::MAX).map(|bytes| if bytes == 0 { u64::MAX } else { bytes });
+    Written(parse, |bytes: &u64| format_size(if *bytes == u64::MAX { 0 } else { *bytes }))
+}
+
+/// The memory of a process. A limit that none keeps is refused: other servers count in megabytes.
+pub(in crate::config) fn memory() -> impl Value<u64> {
+    let parse = |typed: Text<'_>| match parse_size(typed.text, 0..=u64::MAX)? {
+        1..LEAST_MEMORY => Err(ValueError::new("must be at least 1M, or 0: a number alone is bytes, 300M is megabytes")),
+        bytes => Ok(bytes),
+    };
+    Written(parse, |bytes: &u64| format_size(*bytes))
+}
+
+/// How long something may take.
+pub(in crate::config) fn time() -> impl Value<Duration> {
+    Written(|typed: Text<'_>| parse_duration(typed.text, LONGEST), |limit: &Duration| format_duration(*limit))
+}
+
+/// A duration that is not 0.
+pub(in crate::config) fn moment() -> impl Value<Duration> {
+    let parse = |typed: Text<'_>| or_zero(time()).parse(typed)?.ok_or_else(|| ValueError::new("must be more than 0"));
+    Written(parse, |limit: &Duration| format_duration(*limit))
+}
+
+/// Permissions, and how they are shown.
+pub(in crate::config) fn mode(show: fn(&u32) -> String) -> impl Value<u32> {
+    Written(|typed: Text<'_>| parse_mode(typed.text), show)
+}
+
+/// Where 0 stands for never, or for no limit.
+pub(in crate::config) fn or_zero<T: Default + PartialEq + Copy>(value: impl Value<T>) -> impl Value<Option<T>> {
+    let parse = move |typed: Text<'_>| value.parse(typed).map(|found| Some(found).filter(|found| *found != T::default()));
+    Written(parse, move |field: &Option<T>| value.text(&field.unwrap_or_default()))
+}
+
+fn fit<T: TryFrom<u64>>(number: u64) -> Result<T, ValueError> {
+    T::try_from(number).map_err(|_| ValueError::new("is more than this machine can count"))
+}
+
+/// No wait is longer, so that a clock plus a wait never overflows.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
+/// No count of requests is larger, so that one plus its jitter never overflows.
+pub(in crate::config) const MOST_REQUESTS: u64 = 1_000_000_000_000;
+const LEAST_MEMORY: u64 = 1 << 20;

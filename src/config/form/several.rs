@@ -1,0 +1,93 @@
+//! Fields that have no value or several.
+
+use super::super::ValueError;
+use super::{Form, Text, Value, account, plain};
+use shared::network::Network;
+
+/// A field that is empty unless it is set: what one more value makes of it, and how it is shown.
+struct Several<W, S>(W, S);
+
+impl<T: Default, W: Fn(T, Text<'_>) -> Result<T, ValueError>, S: Fn(&T) -> Vec<String>> Form<T> for Several<W, S> {
+    fn without(&self) -> Option<T> {
+        Some(T::default())
+    }
+
+    fn with(&self, field: Option<T>, typed: Text<'_>) -> Result<T, ValueError> {
+        self.0(field.unwrap_or_default(), typed)
+    }
+
+    fn show(&self, field: &T) -> Vec<String> {
+        self.1(field)
+    }
+}
+
+/// One value or none.
+pub(in crate::config) fn optional<T>(value: impl Value<T>) -> impl Form<Option<T>> {
+    let show = move |field: &Option<T>| field.iter().map(|one| value.text(one)).collect();
+    Several(move |_, typed: Text<'_>| value.parse(typed).map(Some), show)
+}
+
+/// Any number of values.
+pub(in crate::config) fn list<T>(value: impl Value<T>) -> impl Form<Vec<T>> {
+    let add = move |mut values: Vec<T>, typed: Text<'_>| {
+        values.push(value.parse(typed)?);
+        Ok(values)
+    };
+    Several(add, move |values: &Vec<T>| values.iter().map(|one| value.text(one)).collect())
+}
+
+/// The same, but none twice.
+pub(in crate::config) fn distinct<T: PartialEq>(value: impl Value<T>) -> impl Form<Vec<T>> {
+    let add = move |values: Vec<T>, typed: Text<'_>| {
+        let values = list(value).with(Some(values), typed)?;
+        let is_twice = values.split_last().is_some_and(|(last, others)| others.contains(last));
+        if is_twice { Err(ValueError::new("is listed twice")) } else { Ok(values) }
+    };
+    Several(add, move |values: &Vec<T>| list(value).show(values))
+}
+
+/// Variables with their values; of one name the last counts.
+pub(in crate::config) fn variables() -> impl Form<Vec<(String, String)>> {
+    let add = |mut variables: Vec<(String, String)>, typed: Text<'_>| {
+        let Some((name, text)) = typed.text.split_once('=').filter(|(name, _)| !name.is_empty()) else {
+            return Err(ValueError::new("must be NAME=VALUE"));
+        };
+        if typed.text.contains('\0') {
+            return Err(ValueError::new("must not contain NUL"));
+        }
+        match variables.iter_mut().find(|(known, _)| known == name) {
+            Some((_, known)) => text.clone_into(known),
+            None => variables.push((name.to_owned(), text.to_owned())),
+        }
+        Ok(variables)
+    };
+    Several(add, |field: &Vec<(String, String)>| field.iter().map(|(name, value)| format!("{name}={value}")).collect())
+}
+
+/// Groups by name or number, or a word instead of them. That the word stands alone, the pool checks when it has all of them.
+pub(in crate::config) fn groups() -> impl Form<Option<Vec<String>>> {
+    let add = |groups: Option<Vec<String>>, typed: Text<'_>| match typed.text {
+        OWN_GROUPS => Ok(None),
+        NO_GROUPS => Ok(Some(Vec::new())),
+        _ => list(plain(account)).with(groups, typed).map(Some),
+    };
+    Several(add, |field: &Option<Vec<String>>| match field.as_deref() {
+        None => vec![OWN_GROUPS.to_owned()],
+        Some([]) => vec![NO_GROUPS.to_owned()],
+        Some(groups) => groups.to_vec(),
+    })
+}
+
+/// Addresses and networks; `None` is everybody. Of the variable of another program, all of it is one text.
+pub(in crate::config) fn clients() -> impl Form<Option<Vec<Network>>> {
+    let add = |clients: Option<Vec<Network>>, typed: Text<'_>| {
+        let networks = typed.text.split(',').map(|text| Network::parse(text.trim()).map_err(ValueError::new));
+        clients.into_iter().flatten().map(Ok).chain(networks).collect::<Result<_, _>>().map(Some)
+    };
+    Several(add, |field: &Option<Vec<Network>>| field.iter().flatten().map(ToString::to_string).collect())
+}
+
+/// Instead of groups: those that the user is in.
+pub(in crate::config) const OWN_GROUPS: &str = "own";
+/// Instead of groups: that there are none.
+pub(in crate::config) const NO_GROUPS: &str = "none";
