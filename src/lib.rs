@@ -9,6 +9,7 @@ pub mod cli;
 pub mod client;
 pub mod config;
 pub mod daemon;
+pub mod log_writer;
 pub mod run;
 pub mod service;
 pub mod supervisor;

@@ -32,10 +32,11 @@ const LAYERS: &[Layer] = &[
     // The program.
     layer("main",       &["run"],                                                               &[]),
     layer("lib",        &["boot"],                                                              &["pyo3"]),
-    layer("run",        &["cli", "client", "supervisor", "daemon", "service", "event_loop", "process", "loop_settings", "workers", "listener", "logging", "config", "link", "settings", "sys"], &[]),
+    layer("run",        &["cli", "client", "supervisor", "daemon", "service", "event_loop", "process", "loop_settings", "workers", "listener", "log_writer", "logging", "config", "link", "settings", "sys"], &[]),
     layer("cli",        &["client", "config"],                                                  &["clap"]),
     layer("client",     &["config"],                                                            &["fastcgi_codec", "socket2"]),
-    layer("supervisor", &["service", "scoreboard", "listener", "logging", "config", "link", "settings", "sys"], &[]),
+    layer("supervisor", &["service", "scoreboard", "listener", "log_writer", "logging", "config", "link", "settings", "sys"], &[]),
+    layer("log_writer", &["logging", "settings", "sys"],                                        &["syslog"]),
     layer("daemon",     &["sys"],                                                               &["daemonize"]),
     layer("service",    &["sys"],                                                               &[]),
     layer("config",     &["network", "settings", "sys"],                                        &["glob", "toml"]),
@@ -57,7 +58,7 @@ const LAYERS: &[Layer] = &[
     layer("exchange",   &[],                                                                    &["fastcgi_codec", "tempfile"]),
     // What all processes share.
     layer("listener",   &["sys"],                                                               &["socket2"]),
-    layer("logging",    &["settings", "sys"],                                                   &["strsim", "syslog"]),
+    layer("logging",    &["settings", "sys"],                                                   &["strsim"]),
     layer("settings",   &["network", "sys"],                                                    &["serde", "serde_json", "strsim"]),
     layer("network",    &[],                                                                    &["serde"]),
     layer("scoreboard", &["sys"],                                                               &[]),

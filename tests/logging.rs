@@ -16,9 +16,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use log::Level;
+use pyfcgid::log_writer::{self, Settings, Target};
 use roles::{Role, Running};
 use rsyslog::Rsyslog;
-use shared::logging::{self, Allowance, Message, Reader, Settings, Target};
+use shared::logging::{self, Allowance, Message, Reader};
 
 /// For what has to happen soon.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -27,11 +28,11 @@ const DEADLINE: Duration = Duration::from_secs(30);
 fn rsyslog_gets_every_line_although_it_is_restarted() {
     let mut rsyslog = Rsyslog::start();
     let settings = Settings { target: Target::Syslog, syslog_socket: rsyslog.socket(), ..Settings::default() };
-    logging::start(&settings).unwrap();
+    log_writer::start(&settings).unwrap();
     let mut expected = Vec::new();
     let mut say = |count| {
         for _ in 0..count {
-            logging::write(Level::Warn, "blog", 4711, &format!("line {}", expected.len()));
+            log_writer::write(Level::Warn, "blog", 4711, &format!("line {}", expected.len()));
             expected.push(format!("daemon warning pyfcgid[4711]: blog: line {}", expected.len()));
         }
     };
@@ -39,13 +40,13 @@ fn rsyslog_gets_every_line_although_it_is_restarted() {
     rsyslog.wait_for("line 99");
     rsyslog.stop();
     say(100);
-    assert!(!logging::blocked().is_empty() || logging::retry_in().is_some(), "nothing waits");
+    assert!(!log_writer::blocked().is_empty() || log_writer::retry_in().is_some(), "nothing waits");
     rsyslog.run();
     say(100);
     rsyslog.wait_for("line 299");
     assert_eq!(rsyslog.lines(), expected);
-    assert!(logging::blocked().is_empty() && logging::retry_in().is_none(), "something waits");
-    logging::write(Level::Error, "blog", 4711, &format!("{}\n{}end", "x".repeat(100_000), "\0\u{1b}ä"));
+    assert!(log_writer::blocked().is_empty() && log_writer::retry_in().is_none(), "something waits");
+    log_writer::write(Level::Error, "blog", 4711, &format!("{}\n{}end", "x".repeat(100_000), "\0\u{1b}ä"));
     rsyslog.wait_for("end");
     let last = rsyslog.lines().pop().unwrap();
     assert_eq!(last, "daemon err pyfcgid[4711]: blog:     \\u{0}\\u{1b}äend");

@@ -11,6 +11,7 @@ use super::module::Module;
 use super::{access_log, launch, log_settings, privileges, python, warnings};
 use crate::config::{self, Config, ListenAddress};
 use crate::daemon::PidFile;
+use crate::log_writer;
 use crate::supervisor::LastWords;
 use shared::listener::Listener;
 use shared::logging::{self, Lines};
@@ -64,7 +65,7 @@ fn say(text: &str) {
 
 /// Whether there can be the files that a start makes, in its order. Returns an exit code for each that there cannot be.
 fn check_places(config: &Config) -> Vec<u8> {
-    let log = logging::check(&log_settings::of(config)).err().map(|error| report(&error.into()));
+    let log = log_writer::check(&log_settings::of(config)).err().map(|error| report(&error.into()));
     let pid_file = config.pid_file.as_deref().and_then(|path| place(path, PidFile::check(path)));
     let sockets = config.pools.iter().flat_map(|pool| &pool.listen).filter_map(|address| match address {
         ListenAddress::Unix(path) => Some(path),

@@ -6,6 +6,7 @@ use thiserror::Error;
 
 use crate::config::{self, EX_CONFIG};
 use crate::daemon::{DaemonizeError, PidFileError};
+use crate::log_writer;
 use crate::service::activation;
 use shared::listener::BindError;
 use shared::logging;
@@ -28,7 +29,7 @@ pub enum Error {
     )]
     NoModule { pool: String, root: String },
     #[error(transparent)]
-    Log(#[from] logging::Error),
+    Log(#[from] log_writer::Error),
     #[error(transparent)]
     Daemon(#[from] DaemonizeError),
     #[error(transparent)]

@@ -2,7 +2,7 @@
 
 use super::access_log;
 use crate::config::{Config, LogTarget, Pool};
-use shared::logging::{Settings, Target, Targets};
+use crate::log_writer::{Settings, Target, Targets};
 
 /// The settings of the log.
 pub fn of(config: &Config) -> Settings {

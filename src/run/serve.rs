@@ -13,12 +13,12 @@ use super::{access_log, environment, launch, log_settings, parse, privileges, py
 use crate::cli::Command;
 use crate::config::{self, Config, LogTarget};
 use crate::daemon::{self, PidFile, Readiness, Side};
+use crate::log_writer;
 use crate::service::{self, notify::Notifier};
 use crate::supervisor::{
     ControlSocket, Failure, HangUp, Inheritance, Inherited, Program, Successor, Supervisor, Surroundings, control_access,
 };
 use shared::listener::Patience;
-use shared::logging;
 use shared::sys::process::ProcessId;
 use shared::sys::{self, directory, signal, title};
 
@@ -105,7 +105,7 @@ impl Server {
         privileges::validate(config)?;
         python::validate(config)?;
         self.sockets.assign(config)?;
-        logging::start(&log_settings::of(config))?;
+        log_writer::start(&log_settings::of(config))?;
         for warning in warnings(config) {
             log::warn!("{warning}");
             if let Some(readiness) = self.readiness.borrow_mut().as_mut().filter(|_| config.daemonize) {
@@ -156,7 +156,7 @@ impl Server {
         if let (Some(text), Some(readiness)) = (&ended.text, self.readiness.take()) {
             readiness.failed(ended.code, text);
         }
-        logging::flush_at_end(LAST_WORDS);
+        log_writer::flush_at_end(LAST_WORDS);
         ended.clients.into_iter().for_each(|client| client.end(0, ""));
         Ok(ended.code)
     }
@@ -204,8 +204,8 @@ impl Program for Server {
         privileges::validate(config).and_then(|()| python::validate(config)).map_err(failure)
     }
 
-    fn open_log(&self, config: &Config) -> Result<logging::Prepared, Failure> {
-        logging::prepare(&log_settings::of(config)).map_err(|error| failure(error.into()))
+    fn open_log(&self, config: &Config) -> Result<log_writer::Prepared, Failure> {
+        log_writer::prepare(&log_settings::of(config)).map_err(|error| failure(error.into()))
     }
 
     fn announce_start(&self) {

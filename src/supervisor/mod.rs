@@ -11,9 +11,9 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use crate::config::{self, Config};
+use crate::log_writer;
 use crate::service::notify::Notifier;
 use shared::listener::BindError;
-use shared::logging;
 use shared::settings;
 use shared::sys::poll::{self, Interest};
 use shared::sys::process as processes;
@@ -84,7 +84,7 @@ pub trait Program {
     ///
     /// # Errors
     /// Why it can't be opened.
-    fn open_log(&self, config: &Config) -> Result<logging::Prepared, Failure>;
+    fn open_log(&self, config: &Config) -> Result<log_writer::Prepared, Failure>;
 
     /// Every pool serves: whoever waits for the start can go.
     fn announce_start(&self);
@@ -319,7 +319,7 @@ impl<'a> Supervisor<'a> {
     fn wait(&mut self) -> io::Result<()> {
         let mut watched = vec![(self.signals.as_raw_fd(), Interest::Readable)];
         watched.extend(self.control.iter().flat_map(ControlSocket::readable).map(|fd| (fd, Interest::Readable)));
-        watched.extend(logging::blocked().into_iter().map(|fd| (fd, Interest::Writable)));
+        watched.extend(log_writer::blocked().into_iter().map(|fd| (fd, Interest::Writable)));
         watched.extend(self.reload.iter().filter_map(Reload::readable).map(|fd| (fd, Interest::Readable)));
         let now = Instant::now();
         watched.extend(self.trial.iter().flat_map(|trial| trial.readable(now)).map(|fd| (fd, Interest::Readable)));
@@ -345,7 +345,7 @@ impl<'a> Supervisor<'a> {
             }
         }
         self.listen_to_leaving();
-        logging::flush();
+        log_writer::flush();
         self.manager.flush();
         self.handle_signals(now);
         self.handle_clients(now);
@@ -379,7 +379,7 @@ impl<'a> Supervisor<'a> {
         let leaving = leaving.chain(self.leaving_until.filter(|_| !self.leaving.is_empty()));
         let deadlines = self.pools.iter().filter_map(RunningPool::next_deadline).chain(leaving).chain(tick).chain(asked);
         let patience = deadlines.min().map(|deadline| deadline.saturating_duration_since(now));
-        patience.into_iter().chain(logging::retry_in()).chain(self.manager.retry_in()).min()
+        patience.into_iter().chain(log_writer::retry_in()).chain(self.manager.retry_in()).min()
     }
 
     fn handle_timeout(&mut self, now: Instant) {
@@ -413,7 +413,7 @@ impl<'a> Supervisor<'a> {
                 RELOAD => self.want_reload(Scope::Process, None),
                 REOPEN => {
                     log::info!("reopening the logs");
-                    logging::reopen();
+                    log_writer::reopen();
                     self.reload.iter_mut().for_each(Reload::reopen_log);
                 }
                 SUCCEED => self.try_successor(),

@@ -9,6 +9,7 @@ use log::Level;
 
 use super::last_words::LastWords;
 use crate::config::AppLog;
+use crate::log_writer;
 use shared::link::{self, Command, Numbers, Report, Reports};
 use shared::logging::{self, Allowance, Lines, Reader};
 use shared::sys::closing::Guarded;
@@ -264,12 +265,12 @@ impl Process {
     fn copy_log(&mut self, pool: &str, Voices { form, levels }: Voices, allowance: impl Fn() -> Allowance) -> bool {
         let process = self.id.number().cast_unsigned();
         let mut turn = allowance();
-        logging::pass_on(&mut self.log, form, pool, process, &mut turn);
+        log_writer::pass_on(&mut self.log, form, pool, process, &mut turn);
         let mut has_more = turn.is_used_up();
         for (output, level) in self.output.iter_mut().zip(levels) {
             let Some(lines) = output else { continue };
             let mut turn = allowance();
-            for line in logging::pass_on_lines(lines, (level, form), pool, process, &mut turn) {
+            for line in log_writer::pass_on_lines(lines, (level, form), pool, process, &mut turn) {
                 self.last_words.iter_mut().for_each(|words| words.add(line.clone()));
             }
             has_more |= turn.is_used_up();

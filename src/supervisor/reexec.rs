@@ -21,6 +21,7 @@ use super::rehearsal::Owner;
 use super::sockets::{self, Sockets};
 use super::{Phase, Program, Supervisor, Surroundings, ties};
 use crate::config::{Config, ListenAddress};
+use crate::log_writer;
 use shared::link;
 use shared::listener::BindError;
 use shared::scoreboard::Scoreboard;
@@ -312,7 +313,7 @@ impl<'a> Supervisor<'a> {
         let inheritance = self.inheritance(successor);
         let descriptors = inheritance.descriptors();
         log::info!("executing {}", successor.binary.display());
-        shared::logging::flush();
+        log_writer::flush();
         descriptors.iter().for_each(|number| fd::keep_at_exec(*number, fd::AtExec::Keep));
         let mut command = Command::new(&successor.binary);
         command.args(&successor.arguments).envs(self.manager.environment());

@@ -29,8 +29,9 @@ use super::rehearsal::{Findings, Rehearsal, fingerprint};
 use super::sockets::{Sockets, Ties, addresses_of, owner_of};
 use super::{Phase, Supervisor, raise_open_files, ties};
 use crate::config::{self, Config, EX_CONFIG, EX_USAGE, ListenAddress};
+use crate::log_writer;
 use shared::listener::{Access, BindError};
-use shared::logging::{self, with_causes};
+use shared::logging::with_causes;
 use shared::sys::identity;
 use shared::sys::process::EX_OSERR;
 
@@ -58,7 +59,7 @@ enum Stage {
 struct Prepared {
     config: Rc<Config>,
     control: Access,
-    log: logging::Prepared,
+    log: log_writer::Prepared,
 }
 
 impl Reload {
@@ -258,7 +259,7 @@ impl Supervisor<'_> {
         if let Some(Err(error)) = self.control.as_mut().map(|socket| socket.follow(control)) {
             log::error!("the control socket stays as it was: {}", with_causes(&error));
         }
-        logging::install(log);
+        log_writer::install(log);
         if let Err(error) = raise_open_files(&config) {
             log::warn!("the limit on open descriptors stays as it is: {error}");
         }

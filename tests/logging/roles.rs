@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use log::{Level, LevelFilter};
 use pyfcgid::config::AppLog;
-use shared::logging::{self, Allowance, Lines, Settings, Target};
+use pyfcgid::log_writer::{self, Settings, Target};
+use shared::logging::{self, Allowance, Lines};
 use shared::sys::fd;
 
 use super::wait_until;
@@ -92,7 +93,7 @@ fn send_to_standard_input() {
 
 fn child() {
     // As after a fork of the supervisor.
-    logging::start(&Settings::default()).unwrap();
+    log_writer::start(&Settings::default()).unwrap();
     send_to_standard_input();
     log::info!(target: "pyfcgid", "two\nlines");
     // Whatever an application sends that has found the socket.
@@ -109,27 +110,27 @@ fn child() {
 fn supervisor() {
     let access_format = "GET $request_uri $status".parse().unwrap();
     let settings = Settings { access: Some(Target::Stderr), access_format, level: LevelFilter::Debug, ..Settings::default() };
-    logging::start(&settings).unwrap();
+    log_writer::start(&settings).unwrap();
     let (mut reader, socket) = logging::channel().unwrap();
     let (mut lines, output) = Lines::pipe().unwrap();
     let mut child = Running::start(command(Role::Child).stdin(socket).stderr(output));
     wait_until("the end of the child's log", || {
-        logging::pass_on(&mut reader, AppLog::Decorated, "blog", 7, &mut Allowance::of_a_turn());
-        logging::pass_on_lines(&mut lines, (Level::Warn, AppLog::Decorated), "blog", 7, &mut Allowance::of_a_turn());
+        log_writer::pass_on(&mut reader, AppLog::Decorated, "blog", 7, &mut Allowance::of_a_turn());
+        log_writer::pass_on_lines(&mut lines, (Level::Warn, AppLog::Decorated), "blog", 7, &mut Allowance::of_a_turn());
         reader.is_at_end() && lines.is_at_end()
     });
     child.expect_success();
 }
 
 fn talker() {
-    logging::start(&Settings::default()).unwrap();
+    log_writer::start(&Settings::default()).unwrap();
     for number in 0..LINES_OF_A_TALKER {
         log::info!(target: "pyfcgid", "line {number}");
     }
-    assert!(!logging::blocked().is_empty());
+    assert!(!log_writer::blocked().is_empty());
     println!("all is said");
-    logging::flush_at_end(Duration::from_secs(30));
-    assert!(logging::blocked().is_empty());
+    log_writer::flush_at_end(Duration::from_secs(30));
+    assert!(log_writer::blocked().is_empty());
 }
 
 fn forks() {

@@ -5,7 +5,7 @@ use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use shared::logging;
+use pyfcgid::log_writer;
 use tempfile::TempDir;
 
 use super::roles::Running;
@@ -58,7 +58,7 @@ impl Rsyslog {
     #[track_caller]
     pub fn wait_for(&self, end: &str) {
         wait_until(end, || {
-            logging::flush();
+            log_writer::flush();
             self.lines().last().is_some_and(|line| line.ends_with(end))
         });
     }

@@ -1,8 +1,10 @@
+//! Long texts in pieces.
+
 /// Cuts a text into pieces of at most `max_len` bytes: behind a line feed if there is one, else behind a space, never inside a character. An empty
 /// text is one empty piece.
 ///
 /// `max_len` is at least 4, the length of the longest character.
-pub(super) fn pieces(text: &str, max_len: usize) -> impl Iterator<Item = &str> {
+pub fn pieces(text: &str, max_len: usize) -> impl Iterator<Item = &str> {
     let mut rest = Some(text);
     std::iter::from_fn(move || {
         let text = rest.take()?;

@@ -43,7 +43,7 @@ impl Timestamp {
     }
 
     /// Appends it as `Nov 20 18:46:14`, for syslog, which tells neither year nor zone.
-    pub(super) fn encode_syslog(self, out: &mut String) {
+    pub fn encode_syslog(self, out: &mut String) {
         let Fields { month, day, clock, .. } = self.fields();
         let month = month_name(month);
         let _ = write!(out, "{month} {day:2} {clock}");

@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use log::Level;
 use syslog::{LogFormat, Severity};
 
-use super::pieces::pieces;
 use super::sink::Sink;
-use super::{Error, Facility, Line, Timestamp};
-use crate::sys::log_io::{self, NoRoom, SocketType};
+use super::{Error, Facility, Line};
+use shared::logging::Timestamp;
+use shared::logging::pieces;
+use shared::sys::log_io::{self, NoRoom, SocketType};
 
 /// The syslog daemon. When it goes away, lines wait until it is back.
 pub(super) struct Syslog {
@@ -186,7 +187,7 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
-    use crate::logging::output::Output;
+    use crate::log_writer::output::Output;
 
     struct Daemon {
         directory: TempDir,

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::sink::Sink;
 use super::stream::encode_line;
 use super::{Error, Line};
-use crate::sys::log_io;
+use shared::sys::log_io;
 
 /// A file that lines are appended to. Opening it again follows a rotation.
 pub(super) struct LogFile {

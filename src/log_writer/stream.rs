@@ -3,7 +3,7 @@ use std::os::fd::{AsFd, AsRawFd, RawFd};
 
 use super::sink::Sink;
 use super::{Error, Line};
-use crate::sys::log_io;
+use shared::sys::log_io;
 
 /// Standard error: a terminal, the pipe of whoever started this, or the journal. Others share it, so it cannot be made
 /// non-blocking; it is written in pieces for which poll(2) promises room.
@@ -61,7 +61,7 @@ mod tests {
     use std::io::Read;
 
     use super::*;
-    use crate::logging::output::Output;
+    use crate::log_writer::output::Output;
 
     #[test]
     fn a_full_pipe_never_blocks_and_gets_all_lines_later() {

@@ -11,11 +11,12 @@ use super::output::{Lost, Output};
 use super::sink::Sink;
 use super::stream::Stream;
 use super::syslog::Syslog;
-use super::{Error, Line, Settings, Target, Targets, Timestamp};
-use crate::sys::log_io;
+use super::{Error, Line, Settings, Target, Targets};
+use shared::logging::Timestamp;
+use shared::sys::log_io;
 
 /// The outputs of a process that writes its log itself.
-pub(super) struct Hub {
+pub(super) struct Writer {
     settings: Settings,
     /// Invariant: that of the log is the first, and no two have one target, so that lines stay whole.
     outlets: Vec<Outlet>,
@@ -38,7 +39,7 @@ struct Route {
     access: Option<usize>,
 }
 
-impl Hub {
+impl Writer {
     pub(super) fn open(settings: &Settings) -> Result<Self, Error> {
         Self::open_after(settings, None)
     }
@@ -271,7 +272,7 @@ mod tests {
         }
     }
 
-    fn say(hub: &mut Hub, text: &str) {
+    fn say(hub: &mut Writer, text: &str) {
         hub.write(Level::Info, "blog", 7, format_args!("{text}"));
     }
 
@@ -279,7 +280,7 @@ mod tests {
     fn a_file_gets_lines_at_its_end_up_to_the_level() {
         let place = Place::new();
         fs::write(place.path("log"), "old\n").unwrap();
-        let mut hub = Hub::open(&place.settings("log")).unwrap();
+        let mut hub = Writer::open(&place.settings("log")).unwrap();
         say(&mut hub, "new");
         hub.write(Level::Debug, "blog", 7, format_args!("too detailed"));
         assert_eq!(place.lines("log"), ["old", "[info] blog[7]: new"]);
@@ -288,7 +289,7 @@ mod tests {
     #[test]
     fn a_new_file_is_not_for_everybody() {
         let place = Place::new();
-        Hub::open(&place.settings("log")).unwrap();
+        Writer::open(&place.settings("log")).unwrap();
         assert_eq!(fs::metadata(place.path("log")).unwrap().permissions().mode() & 0o137, 0);
     }
 
@@ -296,7 +297,7 @@ mod tests {
     fn reopening_follows_a_rotation() {
         let place = Place::new();
         let settings = Settings { access: Some(Target::File(place.path("access"))), ..place.settings("log") };
-        let mut hub = Hub::open(&settings).unwrap();
+        let mut hub = Writer::open(&settings).unwrap();
         say(&mut hub, "one");
         hub.write_access("blog", 7, "request_uri=one\n");
         for name in ["log", "access"] {
@@ -314,7 +315,7 @@ mod tests {
     #[test]
     fn a_file_that_cannot_be_reopened_stays_and_is_told_why() {
         let place = Place::new();
-        let mut hub = Hub::open(&place.settings("log")).unwrap();
+        let mut hub = Writer::open(&place.settings("log")).unwrap();
         fs::rename(place.path("log"), place.path("log.1")).unwrap();
         fs::create_dir(place.path("log")).unwrap();
         hub.reopen();
@@ -327,7 +328,7 @@ mod tests {
     #[test]
     fn settings_that_cannot_be_change_nothing() {
         let place = Place::new();
-        let mut hub = Hub::open(&place.settings("log")).unwrap();
+        let mut hub = Writer::open(&place.settings("log")).unwrap();
         let bad_access = Settings { access: Some(Target::File(place.path("no/such"))), ..place.settings("other") };
         let error = hub.prepare(&bad_access).map(drop).unwrap_err().to_string();
         assert!(error.contains("no/such"), "{error}");
@@ -338,7 +339,7 @@ mod tests {
     #[test]
     fn new_settings_take_effect_at_once() {
         let place = Place::new();
-        let mut hub = Hub::open(&place.settings("log")).unwrap();
+        let mut hub = Writer::open(&place.settings("log")).unwrap();
         let new = hub.prepare(&Settings { level: LevelFilter::Error, ..place.settings("other") }).unwrap();
         say(&mut hub, "still here");
         hub.install(new);
@@ -354,7 +355,7 @@ mod tests {
     fn a_full_disk_costs_lines_which_are_told_when_there_is_room() {
         let place = Place::new();
         symlink("/dev/full", place.path("log")).unwrap();
-        let mut hub = Hub::open(&place.settings("log")).unwrap();
+        let mut hub = Writer::open(&place.settings("log")).unwrap();
         say(&mut hub, "one");
         say(&mut hub, "two");
         assert!(hub.blocked().is_empty() && hub.retry_in().is_none());
@@ -372,7 +373,7 @@ mod tests {
         let place = Place::new();
         symlink("/dev/full", place.path("access")).unwrap();
         let settings = Settings { access: Some(Target::File(place.path("access"))), ..place.settings("log") };
-        let mut hub = Hub::open(&settings).unwrap();
+        let mut hub = Writer::open(&settings).unwrap();
         hub.write_access("blog", 7, "request_uri=lost\n");
         fs::remove_file(place.path("access")).unwrap();
         hub.reopen();
@@ -385,7 +386,7 @@ mod tests {
     fn the_access_log_may_share_the_log() {
         let place = Place::new();
         let settings = Settings { access: Some(Target::File(place.path("log"))), ..place.settings("log") };
-        let mut hub = Hub::open(&settings).unwrap();
+        let mut hub = Writer::open(&settings).unwrap();
         hub.write_access("blog", 7, "request_uri=/\x0bforged\0\n");
         say(&mut hub, "one");
         assert_eq!(place.lines("log"), ["GET /\\x0Bforged\\x00", "[info] blog[7]: one"]);
@@ -400,7 +401,7 @@ mod tests {
             ("shop".to_owned(), Targets { log: file("log"), access: None }),
         ];
         let settings = Settings { access: Some(file("access")), pools: pools.into(), ..place.settings("log") };
-        let mut hub = Hub::open(&settings).unwrap();
+        let mut hub = Writer::open(&settings).unwrap();
         assert_eq!(hub.outlets.len(), 3);
         for pool in ["blog", "shop", "wiki"] {
             hub.write(Level::Info, pool, 7, format_args!("said"));
@@ -422,7 +423,7 @@ mod tests {
         let place = Place::new();
         symlink("/dev/full", place.path("blog")).unwrap();
         let pools = [("blog".to_owned(), Targets { log: Target::File(place.path("blog")), access: None })];
-        let mut hub = Hub::open(&Settings { pools: pools.into(), ..place.settings("log") }).unwrap();
+        let mut hub = Writer::open(&Settings { pools: pools.into(), ..place.settings("log") }).unwrap();
         say(&mut hub, "lost");
         fs::remove_file(place.path("blog")).unwrap();
         hub.reopen();
@@ -436,7 +437,7 @@ mod tests {
         let place = Place::new();
         let status = std::process::Command::new("mkfifo").arg(place.path("log")).status().unwrap();
         assert!(status.success());
-        let error = Hub::open(&place.settings("log")).map(drop).unwrap_err();
+        let error = Writer::open(&place.settings("log")).map(drop).unwrap_err();
         assert!(matches!(error, Error::File { .. }), "{error}");
     }
 
@@ -446,7 +447,7 @@ mod tests {
         let bind = || std::os::unix::net::UnixDatagram::bind(place.path("socket")).unwrap();
         let daemon = bind();
         let settings = Settings { target: Target::Syslog, syslog_socket: place.path("socket"), ..Settings::default() };
-        let mut hub = Hub::open(&settings).unwrap();
+        let mut hub = Writer::open(&settings).unwrap();
         drop(daemon);
         fs::remove_file(place.path("socket")).unwrap();
         say(&mut hub, "one");
@@ -470,7 +471,7 @@ mod tests {
         let place = Place::new();
         drop(std::os::unix::net::UnixDatagram::bind(place.path("socket")).unwrap());
         let settings = Settings { target: Target::Syslog, syslog_socket: place.path("socket"), ..Settings::default() };
-        let mut hub = Hub::open(&settings).unwrap();
+        let mut hub = Writer::open(&settings).unwrap();
         say(&mut hub, "nobody listens");
         assert_eq!((hub.blocked(), hub.retry_in()), (vec![], Some(RETRY)));
         let begin = Instant::now();

@@ -136,7 +136,7 @@ mod tests {
     use std::sync::{Arc, Mutex};
 
     use super::*;
-    use crate::logging::{Error, Line};
+    use crate::log_writer::{Error, Line};
 
     /// Gives the results that it was told, then takes everything.
     #[derive(Clone, Default)]

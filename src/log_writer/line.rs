@@ -2,8 +2,8 @@ use std::fmt::{self, Write};
 
 use log::Level;
 
-use super::Timestamp;
-use crate::sys::terminal;
+use shared::logging::Timestamp;
+use shared::sys::terminal;
 
 /// One record with everything a target may want to tell.
 #[derive(Clone, Copy, Debug)]

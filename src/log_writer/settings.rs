@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use log::LevelFilter;
 
-use super::access::Format;
+use shared::logging::access::Format;
 
 /// What is logged, and where it goes.
 #[derive(Clone, Debug, PartialEq, Eq)]

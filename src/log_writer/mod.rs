@@ -1,0 +1,175 @@
+//! The log of the supervisor: where its lines go, and those of all children, and the access log. Owns the form of a line; refuses to know
+//! who logs what.
+//!
+//! ```text
+//! child: log, access ──packets──→ Reader ┐
+//! child: fds 1 and 2 ──pipes────→ Lines  ├→ supervisor: write, write_access → stderr │ file │ syslog
+//! supervisor: log ───────────────────────┘
+//! ```
+//!
+//! Children own no target, so that opening one again, privileges and a changed root concern the supervisor only. The supervisor
+//! never waits for a target: lines that one does not take wait in memory, and then they are lost and counted.
+//!
+//! Which pool and process a line is about is said by the supervisor, which knows whose channel it came on; what comes is data.
+//!
+//! A line is `2026-11-20 18:46:14.123 +0000 [warn] blog[4711]: text`, in local time. Further lines of the same record are indented,
+//! so none of them can be taken for a record of its own, whatever an application or a peer gets into a message. Control characters
+//! are escaped. Only where the pool's `app-log` is plain, what its application says is written as it is.
+
+mod error;
+mod file;
+mod line;
+mod logger;
+mod output;
+mod settings;
+mod sink;
+mod stream;
+mod syslog;
+mod writer;
+
+use std::fmt;
+use std::os::fd::RawFd;
+use std::time::Duration;
+
+use log::Level;
+use shared::logging::{Allowance, Lines, Message, Reader};
+use shared::settings::AppLog;
+
+use logger::LOGGER;
+use writer::Writer;
+
+pub use error::Error;
+pub use line::Line;
+pub use settings::{Facility, Settings, Target, Targets, UnknownFacility};
+
+/// Opens the targets, and sends everything there that is logged from now on.
+///
+/// # Errors
+/// When a target cannot be opened, or the process logs already: call it once.
+pub fn start(settings: &Settings) -> Result<(), Error> {
+    let writer = Writer::open(settings)?;
+    log::set_logger(&LOGGER).map_err(|_| Error::Started)?;
+    *LOGGER.writer() = Some(writer);
+    log::set_max_level(settings.level);
+    Ok(())
+}
+
+/// Whether [`start`] could open the targets. Makes nothing.
+///
+/// # Errors
+/// When one cannot be opened.
+pub fn check(settings: &Settings) -> Result<(), Error> {
+    Writer::check(settings)
+}
+
+/// Targets that are open, and that nobody writes to before [`install`].
+pub struct Prepared(Box<Writer>);
+
+impl Prepared {
+    /// Opens files again, after a rotation, as [`reopen`] does with those that are in use.
+    pub fn reopen(&mut self) {
+        self.0.reopen();
+    }
+}
+
+impl fmt::Debug for Prepared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Prepared")
+    }
+}
+
+/// Opens the targets of these settings, and changes nothing. Files are opened again also if nothing has changed.
+///
+/// # Errors
+/// When a target cannot be opened.
+pub fn prepare(settings: &Settings) -> Result<Prepared, Error> {
+    let opened = match LOGGER.writer().as_ref() {
+        Some(writer) => writer.prepare(settings),
+        None => Writer::open(settings),
+    };
+    opened.map(|writer| Prepared(Box::new(writer)))
+}
+
+/// Goes on with what is prepared. Lines that wait go where the new settings say if that is the same place, else they are lost.
+pub fn install(Prepared(new): Prepared) {
+    log::set_max_level(new.level());
+    let mut writer = LOGGER.writer();
+    match writer.as_mut() {
+        Some(writer) => writer.install(*new),
+        None => *writer = Some(*new),
+    }
+}
+
+/// Opens files again and connects to the syslog daemon anew, after a rotation. What fails is logged, to the old file.
+pub fn reopen() {
+    with_writer(Writer::reopen);
+}
+
+/// Writes a line about a child of a pool.
+pub fn write(level: Level, pool: &str, process: u32, text: &str) {
+    with_writer(|writer| writer.write(level, pool, process, format_args!("{text}")));
+}
+
+/// Writes a line of the access log about a child of a pool, with the values that it has sent.
+pub fn write_access(pool: &str, process: u32, values: &str) {
+    with_writer(|writer| writer.write_access(pool, process, values));
+}
+
+/// Writes what a child of a pool says, as far as it is there, but no more than `allowance`, so that others get their turn. Look
+/// whether the reader is at its end then. Only where `form` allows it is anything written as it is, whatever the child sends.
+pub fn pass_on(reader: &mut Reader, form: AppLog, pool: &str, process: u32, allowance: &mut Allowance) {
+    while let Some(message) = reader.read(allowance) {
+        match message {
+            Message::Record { level, text } => write(level, pool, process, &text),
+            Message::Plain { level, text } => write_in(form, level, pool, process, &text),
+            Message::Access { values } => write_access(pool, process, &values),
+        }
+    }
+}
+
+/// The same for a child's stray output. Returns the lines.
+pub fn pass_on_lines(
+    lines: &mut Lines,
+    (level, form): (Level, AppLog),
+    pool: &str,
+    process: u32,
+    allowance: &mut Allowance,
+) -> Vec<String> {
+    let said = lines.read_some(allowance);
+    said.iter().for_each(|line| write_in(form, level, pool, process, line));
+    said
+}
+
+/// What to poll for writing, to [`flush`] then: targets for which lines wait.
+pub fn blocked() -> Vec<RawFd> {
+    LOGGER.writer().as_ref().map_or_else(Vec::new, Writer::blocked)
+}
+
+/// When to [`flush`] although there is nothing to poll: lines wait for a syslog daemon that is away.
+pub fn retry_in() -> Option<Duration> {
+    LOGGER.writer().as_ref().and_then(Writer::retry_in)
+}
+
+/// Writes of the lines that wait what there is room for.
+pub fn flush() {
+    with_writer(Writer::flush);
+}
+
+/// Writes the lines that wait, and gives up after `limit`.
+pub fn flush_at_end(limit: Duration) {
+    with_writer(|writer| writer.flush_at_end(limit));
+}
+
+/// Writes what an application has said.
+fn write_in(form: AppLog, level: Level, pool: &str, process: u32, text: &str) {
+    match form {
+        AppLog::Decorated => write(level, pool, process, text),
+        AppLog::Plain => with_writer(|writer| writer.write_plain(level, pool, process, format_args!("{text}"))),
+    }
+}
+
+fn with_writer(action: impl FnOnce(&mut Writer)) {
+    if let Some(writer) = LOGGER.writer().as_mut() {
+        action(writer);
+    }
+}
