@@ -1,3 +1,5 @@
+//! The answer to a request, taken apart as it comes.
+
 use std::io::{self, Write};
 
 use super::connection::Connection;

@@ -1,3 +1,5 @@
+//! What a request brings along behind its variables.
+
 use std::fs::File;
 use std::io::{self, Cursor, Read};
 use std::path::{Path, PathBuf};

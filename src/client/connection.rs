@@ -1,3 +1,5 @@
+//! A connection whose every wait has an end.
+
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, ToSocketAddrs};
 use std::path::Path;

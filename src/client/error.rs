@@ -1,3 +1,5 @@
+//! Why a request has no answer, or not the one that was wanted.
+
 use std::io::{self, ErrorKind};
 use std::path::PathBuf;
 

@@ -1,3 +1,5 @@
+//! Why there is no configuration.
+
 use std::path::PathBuf;
 
 use thiserror::Error;

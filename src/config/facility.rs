@@ -1,3 +1,5 @@
+//! Facilities of syslog messages, by name.
+
 use std::fmt;
 
 use super::ValueError;

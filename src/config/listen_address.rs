@@ -1,3 +1,5 @@
+//! Addresses as they are typed: where to listen, or to connect.
+
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};

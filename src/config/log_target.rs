@@ -1,3 +1,5 @@
+//! Where a log goes, as it is typed.
+
 use std::fmt;
 use std::path::{Path, PathBuf};
 

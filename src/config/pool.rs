@@ -1,3 +1,5 @@
+//! One pool's settings: what its values say together.
+
 use std::fmt;
 
 use super::form::{NO_GROUPS, OWN_GROUPS};

@@ -1,3 +1,5 @@
+//! How many processes a pool has, as it is typed.
+
 use std::fmt;
 use std::num::NonZero;
 use std::thread;

@@ -1,3 +1,5 @@
+//! What is known of an option, for the command line, the environment, the file, the help and `check`.
+
 use std::fmt;
 
 use super::{Config, Pool};

@@ -1,3 +1,5 @@
+//! Why there is no log.
+
 use std::io;
 use std::path::PathBuf;
 

@@ -1,3 +1,5 @@
+//! A file as a target.
+
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::{AsRawFd, RawFd};

@@ -1,3 +1,5 @@
+//! The form of a line.
+
 use std::fmt::{self, Write};
 
 use log::Level;

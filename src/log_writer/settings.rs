@@ -1,3 +1,5 @@
+//! What is logged, and where it goes.
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;

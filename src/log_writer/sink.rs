@@ -1,3 +1,5 @@
+//! What a target can do.
+
 use std::io;
 use std::os::fd::RawFd;
 

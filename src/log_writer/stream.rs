@@ -1,3 +1,5 @@
+//! Standard error as a target.
+
 use std::io::{self, ErrorKind, Write};
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 

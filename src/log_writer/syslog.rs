@@ -1,3 +1,5 @@
+//! The syslog daemon as a target.
+
 use std::fmt::Write as _;
 use std::io::{self, ErrorKind, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};

@@ -1,3 +1,5 @@
+//! Why pyfcgid, or a process of it, does not start.
+
 use std::io;
 
 use super::launch::MODULE_IN_CHROOT;

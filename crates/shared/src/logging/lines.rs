@@ -1,3 +1,5 @@
+//! What comes out of a pipe, by lines.
+
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};

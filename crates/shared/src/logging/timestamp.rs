@@ -1,3 +1,5 @@
+//! Moments, in the forms that logs have for them.
+
 use std::fmt::{self, Write};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};

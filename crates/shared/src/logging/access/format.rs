@@ -1,3 +1,5 @@
+//! The format of the access log, and the values of a line.
+
 use std::fmt::{self, Write};
 use std::str::FromStr;
 use std::time::Duration;

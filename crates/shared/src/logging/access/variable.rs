@@ -1,3 +1,5 @@
+//! The variables of an access log's format, by name.
+
 /// What the name of a variable stands for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Variable {

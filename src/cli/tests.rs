@@ -1,0 +1,275 @@
+use std::time::Duration;
+
+use super::*;
+use crate::config::{Field, Group, Pool};
+
+fn run(args: &[&str]) -> Result<Command, Exit> {
+    parse(std::iter::once("pyfcgid").chain(args.iter().copied()).map(OsString::from), &|_| None)
+}
+
+fn serve(args: &[&str]) -> Config {
+    match run(&[&["serve"], args].concat()) {
+        Ok(Command::Serve(config)) => config,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The only pool.
+fn pool(args: &[&str]) -> Pool {
+    let [pool] = serve(args).pools.try_into().unwrap();
+    pool
+}
+
+fn refused(args: &[&str]) -> Exit {
+    let exit = run(args).expect_err("it is wrong");
+    assert!(exit.message.starts_with("pyfcgid: ") && exit.message.ends_with('\n') && !exit.to_stdout, "{}", exit.message);
+    exit
+}
+
+#[test]
+fn the_grammar_is_sound() {
+    parser().debug_assert();
+}
+
+#[test]
+fn help_is_grouped_and_complete() {
+    for name in ["serve", "check"] {
+        let exit = run(&[name, "--help"]).unwrap_err();
+        assert_eq!((exit.code, exit.to_stdout), (0, true));
+        let mut last = 0;
+        for group in Group::ALL {
+            let at = exit.message.find(&format!("\n{}:\n", group.heading())).expect("every group has its heading");
+            assert!(at > last, "groups come in their order");
+            last = at;
+        }
+        let flat = exit.message.split_whitespace().collect::<Vec<_>>().join(" ");
+        for setting in SETTINGS {
+            let shown = if setting.name == APP { "[APP]".to_owned() } else { format!("--{}", setting.name) };
+            assert!(flat.contains(&shown) && flat.contains(&help(setting)), "{shown} in\n{flat}");
+        }
+    }
+    assert_eq!(run(&["serve", "-h"]), run(&["serve", "--help"]));
+}
+
+#[test]
+fn version_and_the_short_help_go_to_stdout() {
+    let version = run(&["--version"]).unwrap_err();
+    assert_eq!((version.code, version.to_stdout), (0, true));
+    assert_eq!(version.message, concat!("pyfcgid ", env!("CARGO_PKG_VERSION"), "\n"));
+    let help = run(&["--help"]).unwrap_err();
+    assert!(help.code == 0 && COMMANDS.iter().all(|name| help.message.contains(name)));
+    let nothing = run(&[]).unwrap_err();
+    assert_eq!((nothing.code, nothing.to_stdout), (64, false));
+}
+
+#[test]
+fn every_option_is_a_flag() {
+    let values = [
+        ("app", "shop:app", "shop:app"),
+        ("listen", ":1", "*:1"),
+        ("processes", "2..8", "2..8"),
+        ("threads", "8", "8"),
+        ("mount", "/shop", "/shop"),
+        ("remote-user", "never", "never"),
+        ("errors", "peer", "peer"),
+        ("app-log", "plain", "plain"),
+        ("stdout-level", "debug", "debug"),
+        ("stderr-level", "info", "info"),
+        ("abort", "raise", "raise"),
+        ("roles", "authorizer", "authorizer"),
+        ("ping-path", "/ping", "/ping"),
+        ("sendfile-header", "X-Sendfile", "X-Sendfile"),
+        ("backlog", "5", "5"),
+        ("socket-mode", "600", "0600"),
+        ("socket-owner", "nginx", "nginx"),
+        ("socket-group", "33", "33"),
+        ("max-connections", "7", "7"),
+        ("allowed-clients", "10.0.0.0/8", "10.0.0.0/8"),
+        ("python", "/p3", "/p3"),
+        ("venv", "/v", "/v"),
+        ("python-path", "/p", "/p"),
+        ("chdir", "/c", "/c"),
+        ("clear-env", "false", "false"),
+        ("pass-env", "AWS_*", "AWS_*"),
+        ("env", "A=-1", "A=-1"),
+        ("factory", "true", "true"),
+        ("max-params-size", "64K", "64K"),
+        ("max-params", "9", "9"),
+        ("max-body-size", "2M", "2M"),
+        ("body-memory", "0", "0"),
+        ("uploads-memory", "1048576", "1M"),
+        ("max-queue", "3", "3"),
+        ("max-requests", "1000", "1000"),
+        ("max-requests-jitter", "0", "0"),
+        ("max-rss", "300M", "300M"),
+        ("startup-timeout", "90", "90s"),
+        ("idle-timeout", "5m", "5m"),
+        ("socket-timeout", "500ms", "500ms"),
+        ("graceful-timeout", "1d", "1d"),
+        ("max-lifetime", "1d", "1d"),
+        ("user", "www-data", "www-data"),
+        ("group", "33", "33"),
+        ("supplementary-groups", "own", "own"),
+        ("umask", "27", "027"),
+        ("chroot", "/r", "/r"),
+        ("no-new-privs", "false", "false"),
+        ("daemonize", "true", "true"),
+        ("pid-file", "/run/p.pid", "/run/p.pid"),
+        ("control-socket", "/run/c", "/run/c"),
+        ("control-socket-mode", "660", "0660"),
+        ("control-socket-group", "33", "33"),
+        ("log", "file:/l", "file:/l"),
+        ("log-level", "trace", "trace"),
+        ("syslog-facility", "local7", "local7"),
+        ("syslog-ident", "site", "site"),
+        ("syslog-socket", "/s", "/s"),
+        ("access-log", "stderr", "stderr"),
+        ("access-log-format", "$status", "$status"),
+    ];
+    assert_eq!(values.map(|(name, ..)| name).to_vec(), SETTINGS.iter().map(|setting| setting.name).collect::<Vec<_>>());
+    for (setting, (name, typed, shown)) in SETTINGS.iter().zip(values) {
+        let config = if name == APP { serve(&[typed]) } else { serve(&["shop", &format!("--{name}={typed}")]) };
+        let values = match setting.field {
+            Field::Global { show, .. } | Field::Both { show, .. } => show(&config),
+            Field::Pool { show, .. } => show(&config.pools[0]),
+        };
+        assert_eq!(values, [shown], "{name}");
+    }
+}
+
+#[test]
+fn flags_repeat_as_lists_and_otherwise_the_last_wins() {
+    let config = pool(&["-l", ":1", "shop", "--listen", ":2", "--threads", "2", "--threads", "3", "--factory"]);
+    assert_eq!((config.listen.len(), config.threads, config.app.factory), (2, 3, true));
+    assert_eq!(pool(&["shop", "--python-path", "/a:/b", "--python-path=/c"]).python_path.len(), 3);
+    assert_eq!(pool(&["shop", "--python-path", "", "--roles", "filter,"]).python_path.len(), 0);
+}
+
+#[test]
+fn a_switch_needs_no_value_and_has_its_letter() {
+    assert!(serve(&["-D", "shop"]).daemonize && serve(&["shop", "--daemonize"]).daemonize);
+    assert!(!serve(&["-D", "--daemonize=false", "shop"]).daemonize && !serve(&["shop"]).daemonize);
+    assert!(pool(&["shop", "--no-new-privs"]).no_new_privs && !pool(&["shop", "--no-new-privs=no"]).no_new_privs);
+}
+
+#[test]
+fn a_file_is_read_from_the_flag_or_the_environment() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("site.toml");
+    std::fs::write(&path, "[pool.blog]\napp = \"blog\"\nthreads = 7\n").unwrap();
+    let typed = path.to_str().unwrap();
+    assert_eq!((pool(&["-c", typed]).threads, pool(&["--config", typed, "--threads=2"]).threads), (7, 2));
+    let variable = |name: &str| (name == "PYFCGID_CONFIG").then(|| path.clone().into_os_string());
+    let args = ["pyfcgid", "check"].map(OsString::from);
+    assert!(
+        matches!(parse(args, &variable), Ok(Command::Check(config)) if config.pools[0].name == "blog" && config.pools[0].threads == 7)
+    );
+    std::fs::write(&path, "[pool.blog]\nthread = 7\n").unwrap();
+    let exit = refused(&["serve", "-c", typed]);
+    assert_eq!((exit.code, exit.message.contains("site.toml:2: unknown key `thread` = 7")), (78, true));
+    let exit = refused(&["serve", "-c", "/nonexistent/site.toml"]);
+    assert_eq!((exit.code, exit.message.contains("/nonexistent/site.toml: No such file")), (78, true));
+}
+
+#[test]
+fn a_wrong_command_line_is_64_and_says_what_is_right() {
+    let table: [(&[&str], &str); 28] = [
+        (&["serve", "shop", "--thread", "4"], "--threads"),
+        (&["serve", "shop", "--roles", ""], "pyfcgid: --roles \"\": must be responder, authorizer or filter\n"),
+        (&["serve", "shop", "--roles=,"], "pyfcgid: --roles \",\": must be responder, authorizer or filter\n"),
+        (&["serve", "shop", "--env", ""], "pyfcgid: --env \"\": must be NAME=VALUE\n"),
+        (
+            &["serve", "shop", "--workers", "2"],
+            "pyfcgid: --workers is not known: here it is --processes, and --threads sets the workers of each\n",
+        ),
+        (&["serve", "-w", "2", "shop"], "pyfcgid: -w is not known: here it is --processes,"),
+        (&["serve", "shop", "--daemon"], "pyfcgid: --daemon is not known: here it is --daemonize\n"),
+        (
+            &["serve", "shop", "--port", "9000"],
+            "pyfcgid: --port is not known: here it is --listen, as in --listen 127.0.0.1:9000\n",
+        ),
+        (
+            &["serve", "--module", "shop"],
+            "pyfcgid: --module is not known: here the application needs no option, as in `pyfcgid serve ",
+        ),
+        (&["-w", "2", "serve", "shop"], "pyfcgid: -w is not known: here it is --processes,"),
+        (&["status", "--pid", "p"], "pyfcgid: --pid is not known: here it is --pid-file\n"),
+        (&["request", "--user", "a:b"], "pyfcgid: --user is an option of serve and check"),
+        (&["check", "shop", "--uid=33"], "pyfcgid: --uid is not known: here it is --user\n"),
+        (&["-D", "serve", "shop"], "pyfcgid: -D is an option of serve and check"),
+        (&["reload", "--threads", "4"], "pyfcgid: --threads is an option of serve and check"),
+        (
+            &["--listen", ":1", "serve", "shop"],
+            "pyfcgid: --listen is an option of serve and check: write it behind that word\n",
+        ),
+        (&["-l", ":1", "shop"], "pyfcgid: -l is an option of serve and check"),
+        (&["shop:app"], "to serve an application, `pyfcgid serve shop:app`\n"),
+        (
+            &["shop"],
+            "pyfcgid: 'shop' is no command, they are serve, check, reload, stop, status, request and module; did you mean stop? to serve",
+        ),
+        (&["serve", "shop", "-l", "tmp.sock"], "--listen \"tmp.sock\": must start with ./ or unix:"),
+        (&["serve", "shop", "extra"], "unexpected argument 'extra'"),
+        (&["serve", "shop", "--threads"], "a value is required"),
+        (&["serve", "shop", "--threads", "0"], "--threads \"0\": must be a whole number from 1 to 1024"),
+        (&["serve"], "pyfcgid serve blog:app"),
+        (&["serve", "my-shop"], "application \"my-shop\": must be a dotted module name"),
+        (&["serv"], "did you mean serve?"),
+        (&["request", "search"], "must start with a slash"),
+        (&["request", "--connect", "127.0.0.1"], "--connect \"127.0.0.1\": must have a port, as in 127.0.0.1:9000\n"),
+    ];
+    for (args, text) in table {
+        let exit = refused(args);
+        assert_eq!(exit.code, 64, "{args:?}");
+        assert!(exit.message.contains(text), "{args:?}: {}", exit.message);
+    }
+}
+
+#[test]
+fn advice_names_no_option_that_the_command_has_not() {
+    for args in
+        [&["request", "-u", "a:b", "/"][..], &["status", "-u", "x"], &["request", "--bind", ":1"], &["stop", "--port", "1"]]
+    {
+        let exit = refused(args);
+        assert_eq!(exit.code, 64, "{args:?}");
+        assert!(exit.message.contains("unexpected argument '-"), "{args:?}: {}", exit.message);
+        assert!(!["--user", "--listen"].iter().any(|flag| exit.message.contains(flag)), "{args:?}: {}", exit.message);
+    }
+}
+
+#[test]
+fn a_request_is_understood() {
+    let args = [
+        "request",
+        "--connect",
+        "/run/a.sock",
+        "-H",
+        "A: b",
+        "-d",
+        "-1",
+        "--param",
+        "HTTPS=on",
+        "-i",
+        "--fail",
+        "--max-time",
+        "5s",
+        "/x?y",
+    ];
+    let Ok(Command::Request(options)) = run(&args) else { panic!("{:?}", run(&args)) };
+    assert_eq!(options.connect.to_string(), "unix:/run/a.sock");
+    assert_eq!((options.method.as_slice(), options.path.as_slice()), (&b"POST"[..], &b"/x?y"[..]));
+    assert_eq!(options.data, Some(client::Data::Bytes(b"-1".to_vec())));
+    assert!(options.include_head && options.fail && options.max_time == Some(Duration::from_secs(5)));
+    let Ok(Command::Request(options)) = run(&["request", "-X", "HEAD", "-d", "@-"]) else { panic!("it is right") };
+    assert_eq!((options.method.as_slice(), options.data), (&b"HEAD"[..], Some(client::Data::Stdin)));
+    assert_eq!((options.connect.to_string().as_str(), options.path.as_slice()), ("127.0.0.1:9000", &b"/"[..]));
+    assert!(!options.include_head && !options.fail && options.max_time.is_none());
+}
+
+#[test]
+fn an_argument_that_is_not_utf8_is_refused_politely() {
+    use std::os::unix::ffi::OsStringExt;
+    let args = ["pyfcgid", "serve"].map(OsString::from).into_iter().chain([OsString::from_vec(vec![b'a', 0xff])]);
+    let exit = parse(args, &|_| None).unwrap_err();
+    assert_eq!((exit.code, exit.message.contains("must be UTF-8")), (64, true));
+}
