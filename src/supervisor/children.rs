@@ -33,13 +33,13 @@ use shared::sys::process::EX_SOFTWARE;
 mod backoff;
 mod child;
 mod condition;
-mod terms;
+mod events;
 mod time;
 
 use backoff::Backoff;
 use child::{Child, State};
 pub use condition::{Condition, Failing};
-pub use terms::{Action, ChildId, Failure, Generation, Outcome, Policy, Said, Stop};
+pub use events::{Action, ChildId, Failure, Generation, Outcome, Policy, Said, Stop};
 pub use time::END_SLACK;
 
 /// What is going on beside keeping the number.

@@ -45,7 +45,7 @@ impl Default for Options {
             spread: false,
             session: SessionLimits { max_connections: 100, max_requests: 1024 },
             request,
-            journal: None,
+            answer_log: None,
             ping: None,
         };
         Self { settings, workers: 2, max_queue: 1000 }

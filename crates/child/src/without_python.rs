@@ -1,9 +1,9 @@
 //! Parts of the bridge to Python that know none, so that they are tested without it.
 
 pub mod app_log;
+pub mod exclusive;
 pub mod interruption;
 pub mod lines;
 pub mod names;
 pub mod path;
-pub mod slot;
 pub mod turns;

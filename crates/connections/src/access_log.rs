@@ -6,10 +6,10 @@ use shared::logging::access::{Entry, Format};
 use shared::logging::{self, Timestamp};
 use shared::settings::Pool;
 
-use crate::exchange::{Answered, Journal};
+use crate::exchange::{AnswerLog, Answered};
 
 /// What is to be told of the answers of a process of this pool, if it has an access log.
-pub fn journal(pool: &Pool) -> Option<Arc<dyn Journal>> {
+pub fn answer_log(pool: &Pool) -> Option<Arc<dyn AnswerLog>> {
     // It was validated before anything was started.
     let format = pool.access_log_format.as_deref()?.parse().unwrap_or_default();
     Some(Arc::new(AccessLog { format }))
@@ -20,7 +20,7 @@ struct AccessLog {
     format: Format,
 }
 
-impl Journal for AccessLog {
+impl AnswerLog for AccessLog {
     fn note(&self, answered: &Answered<'_>) {
         let param = |name: &[u8]| answered.params.get(name);
         logging::access(&self.format.values(&Entry {

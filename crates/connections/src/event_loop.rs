@@ -14,25 +14,25 @@ use mio::net::UnixStream;
 use mio::{Events, Poll, Token};
 use slab::Slab;
 
-use crate::exchange::{ConnectionId, Journal, Limits, Refusal};
+use crate::exchange::{AnswerLog, ConnectionId, Limits, Refusal};
 use crate::workers::Queue;
 use fastcgi_codec::SessionLimits;
 use shared::link::{Command, Numbers, Report};
 use shared::sys::fd::{Spare, is_out_of_descriptors};
 
+mod acceptor;
 mod connection;
 mod controls;
-mod desk;
-mod entrance;
 mod handover;
-mod ledger;
 mod line;
 mod listener;
+mod mailbox;
 mod names;
 mod outbox;
 mod passage;
 mod ping;
 mod refusals;
+mod request_times;
 mod shared_loop;
 mod shortage;
 mod stopping;
@@ -41,13 +41,13 @@ mod timers;
 mod unsent;
 mod uploads;
 
+use acceptor::{Acceptor, Door};
 use connection::{Connection, Context, Turn};
 use controls::{Controls, Heard};
-use desk::Desk;
-use entrance::{Door, Entrance};
 use handover::Saturation;
 pub use line::{Duty, Line};
 pub use listener::Listener;
+use mailbox::Mailbox;
 use outbox::Outbox;
 pub use passage::Passage;
 pub use ping::Ping;
@@ -77,7 +77,7 @@ pub struct Settings {
     /// Limits on each request.
     pub request: Limits,
     /// Who is told of every answer, if anybody.
-    pub journal: Option<Arc<dyn Journal>>,
+    pub answer_log: Option<Arc<dyn AnswerLog>>,
     /// Which requests are probes, if any: they are answered here, and wait for no worker.
     pub ping: Option<Ping>,
 }
@@ -89,14 +89,14 @@ pub struct EventLoop {
     events: Events,
     settings: Settings,
     controls: Controls,
-    entrance: Entrance,
-    /// The first token of a connection; those before are the control sockets' and the entrance's.
+    acceptor: Acceptor,
+    /// The first token of a connection; those before are the control sockets' and the acceptor's.
     first_connection: usize,
     connections: Slab<Connection>,
     timers: Timers<(ConnectionId, usize)>,
     queue: Queue,
     refusals: Refusals,
-    desk: Arc<Desk>,
+    mailbox: Arc<Mailbox>,
     /// Connections that were opened in this turn.
     unwatched: Vec<(ConnectionId, usize)>,
     /// Connections on which a request has come while no worker had time for it. They are untouched.
@@ -173,17 +173,17 @@ impl EventLoop {
         let poll = Poll::new()?;
         let registry = poll.registry().try_clone()?;
         let controls = Controls::new(controls, &registry)?;
-        let entrance = Entrance::new(poll.as_raw_fd(), controls.count(), listeners, passage);
+        let acceptor = Acceptor::new(poll.as_raw_fd(), controls.count(), listeners, passage);
         let now = Instant::now();
         Ok(Self {
             saturation: Saturation::new(&registry, now)?,
-            desk: Arc::new(Desk::new(registry, queue.relief())),
+            mailbox: Arc::new(Mailbox::new(registry, queue.relief())),
             poll,
             events: Events::with_capacity(EVENTS_A_TURN),
             settings,
             controls,
-            first_connection: entrance.end_token(),
-            entrance,
+            first_connection: acceptor.end_token(),
+            acceptor,
             connections: Slab::new(),
             timers: Timers::new(),
             queue,
@@ -282,7 +282,7 @@ impl EventLoop {
         if token < self.controls.count() {
             return self.handle_control(token);
         }
-        match self.entrance.door(token) {
+        match self.acceptor.door(token) {
             Some(Door::Listener(index)) => self.accept_from(index),
             Some(Door::Passage) => self.take_from_passage(),
             None if token == handover::WAKE_UP => {}
@@ -395,7 +395,7 @@ impl EventLoop {
 
     /// Saves waiting for peers to close too, where nothing can come from them any more.
     fn close_half_closed(&mut self) {
-        while let Some(Token(token)) = self.desk.pop_half_closed() {
+        while let Some(Token(token)) = self.mailbox.pop_half_closed() {
             let key = token - self.first_connection;
             if self.connections.get_mut(key).is_some_and(Connection::is_over) {
                 self.close(key);
@@ -410,7 +410,7 @@ impl EventLoop {
     }
 
     fn close(&mut self, key: usize) {
-        self.forget(key).close(&self.desk.registry);
+        self.forget(key).close(&self.mailbox.registry);
         if self.accept == Accept::AtLimit {
             self.accept = Accept::After(self.now);
         }
@@ -423,10 +423,10 @@ impl EventLoop {
             if self.connections.len() >= self.settings.max_connections && self.stop_at.is_none() {
                 return self.reach_limit();
             }
-            match self.entrance.accept(index) {
+            match self.acceptor.accept(index) {
                 Ok((stream, peer)) => self.open(stream, peer),
                 // A Unix socket that was shut down is ready for ever, and has nothing.
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock && !has_accepted && self.entrance.is_shut(index) => {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock && !has_accepted && self.acceptor.is_shut(index) => {
                     return self.give_up(Door::Listener(index));
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
@@ -453,7 +453,7 @@ impl EventLoop {
     }
 
     fn enter_all(&mut self) {
-        for door in self.entrance.doors() {
+        for door in self.acceptor.doors() {
             match door {
                 Door::Listener(index) => self.accept_from(index),
                 Door::Passage => self.take_from_passage(),
@@ -473,7 +473,7 @@ impl EventLoop {
         let entry = self.connections.vacant_entry();
         let key = entry.key();
         let token = Token(self.first_connection + key);
-        let outbox = Arc::new(Outbox::new(stream, token, Arc::clone(&self.desk), self.now));
+        let outbox = Arc::new(Outbox::new(stream, token, Arc::clone(&self.mailbox), self.now));
         entry.insert(Connection::new(id, peer, outbox, &self.settings, self.now));
         self.unwatched.push((id, key));
         key

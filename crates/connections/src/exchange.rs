@@ -4,11 +4,11 @@
 //! answer goes into a [`Sink`]), no thread and no Python.
 
 pub mod abort;
+pub mod answer_log;
 pub mod assembler;
 pub mod body;
 pub mod head;
 mod incoming;
-pub mod journal;
 pub mod pause;
 mod reason;
 pub mod refusal;
@@ -19,11 +19,11 @@ mod sending;
 pub mod sink;
 
 pub use abort::AbortListener;
+pub use answer_log::{Account, AnswerLog, Answered};
 pub use assembler::{Assembler, Limits, Outcome};
 pub use body::Body;
 pub use fastcgi_codec::Role;
 pub use head::{BodySource, Head, HeadError};
-pub use journal::{Account, Answered, Journal};
 pub use pause::{NothingHeld, Pause};
 pub use refusal::Refusal;
 pub use reply::{Demand, Reply, ReplyError};

@@ -27,7 +27,7 @@ pub fn of_loop(pool: &Pool) -> event_loop::Settings {
         spread: pool.processes > 1,
         session,
         request,
-        journal: access_log::journal(pool),
+        answer_log: access_log::answer_log(pool),
         ping: pool.ping_path.as_deref().map(Ping::new),
     }
 }

@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
 
 use super::files::{Bytes, UnsupportedOperation};
-use crate::without_python::slot::{Denied, Slot};
+use crate::without_python::exclusive::{Denied, Exclusive};
 use connections::exchange::Body;
 
 /// PEP 3333's input stream, and another of its kind.
@@ -16,12 +16,12 @@ use connections::exchange::Body;
 pub(super) struct Input {
     /// Its key in the environ.
     key: &'static str,
-    body: Slot<Body>,
+    body: Exclusive<Body>,
 }
 
 impl Input {
     pub(super) fn new(key: &'static str, body: Body) -> Self {
-        Self { key, body: Slot::new(body) }
+        Self { key, body: Exclusive::new(body) }
     }
 
     fn with_body<T: Send>(&self, py: Python<'_>, read: impl FnOnce(&mut Body) -> io::Result<T> + Send) -> PyResult<T> {

@@ -8,13 +8,13 @@ use pyo3::types::{PyBytes, PyTuple};
 
 use super::abort::{Interruption, RequestAborted};
 use super::{Failure, Gil, fork, latin1};
-use crate::without_python::slot::{Denied, Slot};
+use crate::without_python::exclusive::{Denied, Exclusive};
 use connections::exchange::{Head, HeadError, Reply, ReplyError};
 
 /// PEP 3333's `start_response` of one request.
 #[pyclass(frozen, module = "pyfcgid")]
 pub(super) struct StartResponse {
-    reply: Slot<Reply>,
+    reply: Exclusive<Reply>,
     /// If an abort is to be raised.
     interruption: Option<Arc<Interruption>>,
     sendfile_header: Option<Arc<str>>,
@@ -23,7 +23,7 @@ pub(super) struct StartResponse {
 impl StartResponse {
     /// With the header of this name the web server makes the body.
     pub(super) fn new(reply: Reply, interruption: Option<Arc<Interruption>>, sendfile_header: Option<Arc<str>>) -> Self {
-        Self { reply: Slot::new(reply), interruption, sendfile_header }
+        Self { reply: Exclusive::new(reply), interruption, sendfile_header }
     }
 
     /// Runs code of the application, the only code that an abort may interrupt.

@@ -10,13 +10,13 @@ use mio::Registry;
 use mio::unix::SourceFd;
 
 use super::Settings;
-use super::ledger::Ledger;
 use super::line::Place;
 use super::names::Names;
 use super::outbox::{Outbox, Phase, Status};
 use super::passage::Passage;
 use super::ping::Ping;
 use super::refusals::Refusals;
+use super::request_times::RequestTimes;
 use super::stream::{PeerName, Stream};
 use crate::exchange::assembler::{Assembled, Refused};
 use crate::exchange::{Assembler, ConnectionId, Ending, Exchange, Gone, Outcome, Params, Refusal, Reply, Sink};
@@ -33,7 +33,7 @@ pub struct Connection {
     decoder: Decoder,
     session: Session,
     assembler: Assembler,
-    ledger: Ledger,
+    request_times: RequestTimes,
     names: Names,
     last_read: Instant,
     has_read: bool,
@@ -111,7 +111,7 @@ impl Connection {
             decoder: Decoder::new(),
             session,
             assembler,
-            ledger: Ledger::new(settings.journal.clone()),
+            request_times: RequestTimes::new(settings.answer_log.clone()),
             names: Names::new(id),
             last_read: now,
             has_read: false,
@@ -357,8 +357,9 @@ impl Connection {
     }
 
     fn handle_records(&mut self, context: &mut Context<'_>) -> Result<(), End> {
-        let Self { decoder, session, assembler, ledger, names, outbox, input_left, waits_since, multiplexes, .. } = self;
-        let mut handler = RecordHandler { session, assembler, ledger, names, outbox, input_left, waits_since, multiplexes };
+        let Self { decoder, session, assembler, request_times, names, outbox, input_left, waits_since, multiplexes, .. } = self;
+        let mut handler =
+            RecordHandler { session, assembler, request_times, names, outbox, input_left, waits_since, multiplexes };
         self.paused = loop {
             if outbox.is_full() {
                 break true;
@@ -478,7 +479,7 @@ impl fmt::Display for Expiry {
 struct RecordHandler<'a> {
     session: &'a mut Session,
     assembler: &'a mut Assembler,
-    ledger: &'a mut Ledger,
+    request_times: &'a mut RequestTimes,
     names: &'a mut Names,
     outbox: &'a Arc<Outbox>,
     input_left: &'a mut bool,
@@ -492,7 +493,7 @@ impl RecordHandler<'_> {
         if let Event::Begin { id, .. } = event {
             self.outbox.begin();
             *self.multiplexes |= self.session.open_requests() > 1;
-            self.ledger.begin(id, self.waits_since.take().unwrap_or(context.now));
+            self.request_times.begin(id, self.waits_since.take().unwrap_or(context.now));
         }
         match self.assembler.handle_event(event, self.session.open_requests()) {
             Outcome::Pending => {}
@@ -507,7 +508,7 @@ impl RecordHandler<'_> {
     fn dispatch(&mut self, assembled: Assembled, context: &mut Context<'_>) {
         let Assembled { id, request, keep_connection, head_only } = assembled;
         let sink: Arc<dyn Sink> = Arc::<Outbox>::clone(self.outbox);
-        let account = self.ledger.open(id, &request);
+        let account = self.request_times.open(id, &request);
         self.names.insert(id, &request.params);
         let ending = Ending { request: id, keep_connection };
         let mut reply = Reply::new(sink, ending, head_only).in_role(request.role).with_account(account);
@@ -535,7 +536,7 @@ impl RecordHandler<'_> {
         if refusal == Refusal::Overloaded {
             context.queue.note_refusal();
         }
-        let account = self.ledger.refuse(id, params);
+        let account = self.request_times.refuse(id, params);
         Reply::new(sink, Ending { request: id, keep_connection }, head_only).with_account(account).refuse(refusal);
         self.free_ended();
     }

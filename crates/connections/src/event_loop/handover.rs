@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use mio::{Registry, Token, Waker};
 
+use super::acceptor::Door;
 use super::connection::{Connection, Unread};
-use super::entrance::Door;
 use super::line::{Duty, Line};
 use super::passage::Traveller;
 use super::{Accept, EventLoop};
@@ -140,7 +140,7 @@ impl EventLoop {
     /// At the start of a turn: whether connections are taken, and what becomes of those that wait. It is only saturated then if the
     /// standby turns the loop, which means that the workers have been busy for a while. Returns how many connections were read.
     ///
-    /// Whoever waits for events while the entrance is open may be the only one who is woken for a connection, so it must be shut
+    /// Whoever waits for events while the acceptor is open may be the only one who is woken for a connection, so it must be shut
     /// before that.
     pub(super) fn open_or_shut(&mut self) -> io::Result<usize> {
         self.note_progress();
@@ -148,12 +148,12 @@ impl EventLoop {
         let is_full = has_no_time && self.stop_at.is_none();
         self.is_shut_out = is_full && !self.keeps_door() && !self.is_left_alone();
         self.unheeded_since = self.unheeded_since.filter(|_| is_full);
-        self.entrance.watch(self.accept == Accept::Ready && !self.is_shut_out && self.stop_at.is_none())?;
+        self.acceptor.watch(self.accept == Accept::Ready && !self.is_shut_out && self.stop_at.is_none())?;
         self.show_presence(is_full);
         if let Some(line) = &mut self.line {
             let has_descriptors = !matches!(self.accept, Accept::After(_));
             let takes = self.duty == Duty::Serve && !has_no_time && !self.retiring && has_descriptors;
-            line.watch(self.entrance.epoll(), takes)?;
+            line.watch(self.acceptor.epoll(), takes)?;
         }
         if is_full {
             self.line_up();
@@ -167,7 +167,7 @@ impl EventLoop {
     /// Whether those who have time, as they say, let who comes stand at the door: somebody has stopped them, or what they say is old.
     /// That is so until this process has time itself.
     fn is_left_alone(&mut self) -> bool {
-        if !self.entrance.somebody_waits() {
+        if !self.acceptor.somebody_waits() {
             self.unheeded_since = self.unheeded_since.filter(|since| self.now.duration_since(*since) >= UNHEEDED);
         } else if self.unheeded_since.is_none() {
             self.unheeded_since = Some(self.now);
@@ -287,7 +287,7 @@ impl EventLoop {
 
     /// Others serve on: connections go to them as soon as nothing is going on there.
     pub(super) fn start_retiring(&mut self) {
-        if self.entrance.passage().is_none() {
+        if self.acceptor.passage().is_none() {
             return self.start_stopping();
         }
         if self.stop_at.is_some() {
@@ -325,7 +325,7 @@ impl EventLoop {
     }
 
     fn hand_over(&mut self, key: usize) -> bool {
-        let (Some(passage), Some(connection)) = (self.entrance.passage(), self.connections.get(key)) else {
+        let (Some(passage), Some(connection)) = (self.acceptor.passage(), self.connections.get(key)) else {
             return false;
         };
         if let Err(error) = connection.give(passage) {
@@ -335,7 +335,7 @@ impl EventLoop {
             }
             return false;
         }
-        self.forget(key).release(&self.desk.registry);
+        self.forget(key).release(&self.mailbox.registry);
         true
     }
 
@@ -346,7 +346,7 @@ impl EventLoop {
             if self.connections.len() >= self.settings.max_connections {
                 return self.reach_limit();
             }
-            match self.entrance.take(&mut self.spare) {
+            match self.acceptor.take(&mut self.spare) {
                 Ok(traveller) => self.resume(traveller),
                 Err(error) => match self.missing(&error) {
                     Missing::Nothing => return,

@@ -316,7 +316,7 @@ impl EventLoop {
             return Err(error);
         }
         place.leave();
-        self.connections.remove(key).release(&self.desk.registry);
+        self.connections.remove(key).release(&self.mailbox.registry);
         Ok(true)
     }
 
@@ -377,7 +377,7 @@ impl EventLoop {
 
     fn lose_line(&mut self) {
         if let Some(line) = &mut self.line {
-            if line.watch(self.entrance.epoll(), false).is_err() {
+            if line.watch(self.acceptor.epoll(), false).is_err() {
                 log::debug!("the line was not watched any more");
             }
             line.is_broken = true;

@@ -18,7 +18,7 @@ use std::time::Instant;
 use mio::unix::SourceFd;
 use mio::{Interest, Token};
 
-use super::desk::Desk;
+use super::mailbox::Mailbox;
 use super::stream::Stream;
 use super::unsent::{Message, Part, Unit};
 use crate::exchange::{AbortListener, Ending, Gone, Room, Sink};
@@ -35,7 +35,7 @@ pub use state::{Phase, Status};
 pub struct Outbox {
     stream: Stream,
     token: Token,
-    desk: Arc<Desk>,
+    mailbox: Arc<Mailbox>,
     state: Mutex<State>,
     room: Condvar,
     /// Set with the state's lock held; read without it, so that a running application can ask often.
@@ -46,10 +46,10 @@ pub struct Outbox {
 
 impl Outbox {
     /// The write side of `stream`, which is to be watched as `token`.
-    pub fn new(stream: Stream, token: Token, desk: Arc<Desk>, now: Instant) -> Self {
+    pub fn new(stream: Stream, token: Token, mailbox: Arc<Mailbox>, now: Instant) -> Self {
         let (state, room) = (Mutex::new(State::new(now)), Condvar::new());
         let (any_aborted, full) = (AtomicBool::new(false), AtomicBool::new(false));
-        Self { stream, token, desk, state, room, any_aborted, full }
+        Self { stream, token, mailbox, state, room, any_aborted, full }
     }
 
     /// The socket, for reading.
@@ -164,7 +164,7 @@ impl Outbox {
         if state.phase == Phase::Flushing && state.unsent.is_empty() && !state.writing {
             state.phase = Phase::Lingering;
             self.stream.shutdown(Shutdown::Write);
-            self.desk.push_half_closed(self.token);
+            self.mailbox.push_half_closed(self.token);
         }
     }
 
@@ -274,7 +274,7 @@ impl Outbox {
         let mut state = self.lock();
         let both = Interest::READABLE | Interest::WRITABLE;
         let interest = if state.unsent.is_empty() { Interest::READABLE } else { both };
-        self.desk.registry.register(&mut SourceFd(&self.stream.as_raw_fd()), self.token, interest)?;
+        self.mailbox.registry.register(&mut SourceFd(&self.stream.as_raw_fd()), self.token, interest)?;
         state.watched = true;
         Ok(())
     }
@@ -283,7 +283,7 @@ impl Outbox {
         if !state.watched {
             return;
         }
-        let result = self.desk.registry.reregister(&mut SourceFd(&self.stream.as_raw_fd()), self.token, interest);
+        let result = self.mailbox.registry.reregister(&mut SourceFd(&self.stream.as_raw_fd()), self.token, interest);
         if let Err(error) = result {
             log::debug!("a connection that is being closed was not watched again: {error}");
         }
@@ -318,7 +318,7 @@ impl Sink for Outbox {
     }
 
     fn takes_long(&self) {
-        self.desk.relief.call();
+        self.mailbox.relief.call();
     }
 
     fn end(&self, ending: Ending, pieces: &[IoSlice<'_>]) {

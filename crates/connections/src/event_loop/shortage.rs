@@ -1,9 +1,9 @@
-//! What the entrance does when something is missing there: descriptors for what comes in, or the door itself.
+//! What the acceptor does when something is missing there: descriptors for what comes in, or the door itself.
 
 use std::io;
 use std::time::{Duration, Instant};
 
-use super::entrance::Door;
+use super::acceptor::Door;
 use super::{Accept, EventLoop};
 
 impl EventLoop {
@@ -15,8 +15,8 @@ impl EventLoop {
             return;
         }
         self.spare.make_room();
-        while let Some(passage) = self.entrance.passage()
-            && let Ok((stream, peer)) = self.entrance.accept(index)
+        while let Some(passage) = self.acceptor.passage()
+            && let Ok((stream, peer)) = self.acceptor.accept(index)
         {
             if passage.give(&stream, &[], false).is_err() {
                 return self.open(stream, peer);
@@ -58,9 +58,9 @@ impl EventLoop {
 
     /// Somebody has shut it down, which a reload finds out and mends.
     pub(super) fn give_up(&mut self, door: Door) {
-        let name = self.entrance.name(door);
+        let name = self.acceptor.name(door);
         log::error!("{name} was shut down, by the application perhaps: nothing comes from there before a reload");
-        if let Err(error) = self.entrance.give_up(door) {
+        if let Err(error) = self.acceptor.give_up(door) {
             log::debug!("{name} was not watched any more: {error}");
         }
     }

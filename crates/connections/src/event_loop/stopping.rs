@@ -48,7 +48,7 @@ impl EventLoop {
         if self.duty != Duty::Rest {
             self.enter_all();
         }
-        if let Err(error) = self.entrance.close() {
+        if let Err(error) = self.acceptor.close() {
             log::error!("the listening sockets are still watched: {error}");
         }
     }

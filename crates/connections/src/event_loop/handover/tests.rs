@@ -49,7 +49,7 @@ fn settings() -> Settings {
         spread: true,
         session: SessionLimits { max_connections: 10, max_requests: 10 },
         request,
-        journal: None,
+        answer_log: None,
         ping: None,
     }
 }
@@ -244,7 +244,7 @@ fn the_queue_process_holds_refuses_and_rests() {
     assert_eq!((event_loop.connections.len(), scoreboard.waiting()), (1, 0));
     event_loop.set_duty(Duty::Rest);
     event_loop.hand_over_idle();
-    assert!(event_loop.connections.is_empty() && event_loop.entrance.take(&mut event_loop.spare).is_ok());
+    assert!(event_loop.connections.is_empty() && event_loop.acceptor.take(&mut event_loop.spare).is_ok());
 }
 
 /// Others serve on, so nobody is refused: neither who waits in its hands, nor who sends a request there meanwhile.
@@ -263,7 +263,7 @@ fn a_queue_process_that_retires_hands_over_whom_it_has() {
         event_loop.hand_over_idle();
         assert!(event_loop.connections.is_empty(), "{duty:?}");
         for end in [&mut far, &mut later] {
-            let traveller = event_loop.entrance.take(&mut event_loop.spare).unwrap();
+            let traveller = event_loop.acceptor.take(&mut event_loop.spare).unwrap();
             assert_eq!(traveller.stream.read(&mut [0; 1000]).unwrap(), request().len(), "it travels unread");
             end.set_nonblocking(true).unwrap();
             assert_eq!(end.read(&mut [0]).unwrap_err().kind(), std::io::ErrorKind::WouldBlock, "{duty:?}: it was answered");

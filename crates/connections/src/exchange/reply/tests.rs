@@ -7,7 +7,7 @@ use std::time::Instant;
 use super::*;
 use crate::exchange::sending::{FETCH_LEN, FILE_RECORD_LEN, LONG, LONGEST_HOLD, MAX_PIECES};
 use crate::exchange::sink::{Gone, Room};
-use crate::exchange::{Answered, Journal, NothingHeld, Params};
+use crate::exchange::{AnswerLog, Answered, NothingHeld, Params};
 use fastcgi_codec::RequestId;
 
 const ID: RequestId = RequestId::new(258);
@@ -677,7 +677,7 @@ fn a_connection_that_is_gone_fails_the_write() {
 #[derive(Debug, Default)]
 struct Notes(Mutex<Vec<(u16, u64)>>);
 
-impl Journal for Notes {
+impl AnswerLog for Notes {
     fn note(&self, answered: &Answered<'_>) {
         self.0.lock().unwrap().push((answered.status, answered.body_sent));
     }
@@ -687,9 +687,9 @@ impl Journal for Notes {
 #[track_caller]
 fn expect_told(head_only: bool, action: impl FnOnce(&Recorder, &mut Reply), status: u16, body_sent: u64) {
     let notes = Arc::new(Notes::default());
-    let journal: Arc<dyn Journal> = Arc::<Notes>::clone(&notes);
+    let answer_log: Arc<dyn AnswerLog> = Arc::<Notes>::clone(&notes);
     let (recorder, reply) = reply_with(KEPT, head_only);
-    let account = Account::of_params(Params::default(), journal, Instant::now());
+    let account = Account::of_params(Params::default(), answer_log, Instant::now());
     let mut reply = reply.with_account(Some(account));
     action(&recorder, &mut reply);
     drop(reply);

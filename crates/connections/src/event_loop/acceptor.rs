@@ -12,7 +12,7 @@ use shared::sys::{self, epoll};
 
 /// The listening sockets and the passage of one event loop.
 #[derive(Debug)]
-pub struct Entrance {
+pub struct Acceptor {
     epoll: RawFd,
     first_token: usize,
     /// The first token that is nobody's here, also when there are no listeners any more.
@@ -26,7 +26,7 @@ pub struct Entrance {
     closed: bool,
 }
 
-/// A door of the entrance.
+/// A door of the acceptor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Door {
     /// The listening socket of this number.
@@ -35,8 +35,8 @@ pub enum Door {
     Passage,
 }
 
-impl Entrance {
-    /// An entrance that is not watched yet. `epoll` outlives it.
+impl Acceptor {
+    /// An acceptor that is not watched yet. `epoll` outlives it.
     pub fn new(epoll: RawFd, first_token: usize, listeners: Vec<Listener>, passage: Option<Passage>) -> Self {
         let end_token = first_token + listeners.len() + 1;
         Self { epoll, first_token, end_token, listeners, passage, broken: Vec::new(), open: false, closed: false }

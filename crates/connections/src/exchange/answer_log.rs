@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::{Params, Request};
 
 /// Is told of every answer, by the thread that has ended it.
-pub trait Journal: Send + Sync + fmt::Debug {
+pub trait AnswerLog: Send + Sync + fmt::Debug {
     /// Called once for each request, after its last bytes were given to the connection.
     fn note(&self, answered: &Answered<'_>);
 }
@@ -36,7 +36,7 @@ pub struct Answered<'a> {
 /// What a [`Reply`](super::Reply) keeps of its request until it can be told.
 #[derive(Debug)]
 pub struct Account {
-    journal: Arc<dyn Journal>,
+    answer_log: Arc<dyn AnswerLog>,
     params: Params,
     body_length: u64,
     request_id: String,
@@ -47,13 +47,13 @@ pub struct Account {
 
 impl Account {
     /// Of a complete request, whose first record came at `begun`.
-    pub fn of(request: &Request, journal: Arc<dyn Journal>, begun: Instant) -> Self {
-        Self { body_length: request.body.length(), ..Self::of_params(request.params.clone(), journal, begun) }
+    pub fn of(request: &Request, answer_log: Arc<dyn AnswerLog>, begun: Instant) -> Self {
+        Self { body_length: request.body.length(), ..Self::of_params(request.params.clone(), answer_log, begun) }
     }
 
     /// Of a request that is refused.
-    pub fn of_params(params: Params, journal: Arc<dyn Journal>, begun: Instant) -> Self {
-        Self { journal, params, body_length: 0, request_id: String::new(), begun, taken: None }
+    pub fn of_params(params: Params, answer_log: Arc<dyn AnswerLog>, begun: Instant) -> Self {
+        Self { answer_log, params, body_length: 0, request_id: String::new(), begun, taken: None }
     }
 
     pub(super) fn begin(&mut self, id: &str) {
@@ -62,8 +62,8 @@ impl Account {
     }
 
     pub(super) fn settle(&self, status: u16, detail: Option<&'static str>, body_sent: u64) {
-        let Self { journal, params, body_length, request_id, begun, taken } = self;
-        journal.note(&Answered {
+        let Self { answer_log, params, body_length, request_id, begun, taken } = self;
+        answer_log.note(&Answered {
             params,
             request_id,
             status,

@@ -8,7 +8,7 @@ use crate::workers::Relief;
 
 /// One for an event loop.
 #[derive(Debug)]
-pub struct Desk {
+pub struct Mailbox {
     /// Of the event loop's `Poll`.
     pub registry: Registry,
     /// Who turns the event loop while a worker that may have found its request there is busy with it for long.
@@ -16,7 +16,7 @@ pub struct Desk {
     half_closed: Mutex<Vec<Token>>,
 }
 
-impl Desk {
+impl Mailbox {
     /// Nothing has happened.
     pub fn new(registry: Registry, relief: Relief) -> Self {
         Self { registry, relief, half_closed: Mutex::default() }

@@ -5,7 +5,7 @@
 use std::sync::{Mutex, PoisonError};
 
 /// Holds a thing until the request it belongs to has ended.
-pub struct Slot<T>(Mutex<State<T>>);
+pub struct Exclusive<T>(Mutex<State<T>>);
 
 enum State<T> {
     Ready(T),
@@ -22,7 +22,7 @@ pub enum Denied {
     Over,
 }
 
-impl<T> Slot<T> {
+impl<T> Exclusive<T> {
     pub fn new(thing: T) -> Self {
         Self(Mutex::new(State::Ready(thing)))
     }
@@ -73,21 +73,21 @@ mod tests {
 
     #[test]
     fn a_thing_is_used_by_one_at_a_time_and_not_after_the_end() {
-        let slot = Slot::new(1);
-        let inner = slot.with(|thing| {
+        let exclusive = Exclusive::new(1);
+        let inner = exclusive.with(|thing| {
             *thing = 2;
-            slot.with(|_| ())
+            exclusive.with(|_| ())
         });
         assert_eq!(inner, Ok(Err(Denied::InUse)));
-        assert_eq!(slot.close(), Some(2));
-        assert_eq!(slot.with(|thing| *thing), Err(Denied::Over));
-        assert_eq!(slot.close(), None);
+        assert_eq!(exclusive.close(), Some(2));
+        assert_eq!(exclusive.with(|thing| *thing), Err(Denied::Over));
+        assert_eq!(exclusive.close(), None);
     }
 
     #[test]
     fn a_thing_whose_request_ends_while_it_is_used_is_dropped() {
-        let slot = Slot::new(1);
-        assert_eq!(slot.with(|_| slot.close()), Ok(None));
-        assert_eq!(slot.with(|_| ()), Err(Denied::Over));
+        let exclusive = Exclusive::new(1);
+        assert_eq!(exclusive.with(|_| exclusive.close()), Ok(None));
+        assert_eq!(exclusive.with(|_| ()), Err(Denied::Over));
     }
 }

@@ -3,43 +3,43 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::exchange::{Account, Journal, Params, Request};
+use crate::exchange::{Account, AnswerLog, Params, Request};
 use fastcgi_codec::{RequestId, Requests};
 
 /// Costs nothing when nobody is to be told.
 #[derive(Debug)]
-pub struct Ledger {
-    journal: Option<Arc<dyn Journal>>,
+pub struct RequestTimes {
+    answer_log: Option<Arc<dyn AnswerLog>>,
     begun: Requests<Instant>,
 }
 
-impl Ledger {
+impl RequestTimes {
     /// A connection without requests.
-    pub fn new(journal: Option<Arc<dyn Journal>>) -> Self {
-        Self { journal, begun: Requests::new() }
+    pub fn new(answer_log: Option<Arc<dyn AnswerLog>>) -> Self {
+        Self { answer_log, begun: Requests::new() }
     }
 
     /// Its first record has come.
     pub fn begin(&mut self, id: RequestId, now: Instant) {
-        if self.journal.is_some() {
+        if self.answer_log.is_some() {
             self.begun.insert(id, now);
         }
     }
 
     /// What the answer to a complete request is to tell.
     pub fn open(&mut self, id: RequestId, request: &Request) -> Option<Account> {
-        let (journal, begun) = self.take(id)?;
-        Some(Account::of(request, journal, begun))
+        let (answer_log, begun) = self.take(id)?;
+        Some(Account::of(request, answer_log, begun))
     }
 
     /// The same for a refused one.
     pub fn refuse(&mut self, id: RequestId, params: Params) -> Option<Account> {
-        let (journal, begun) = self.take(id)?;
-        Some(Account::of_params(params, journal, begun))
+        let (answer_log, begun) = self.take(id)?;
+        Some(Account::of_params(params, answer_log, begun))
     }
 
-    fn take(&mut self, id: RequestId) -> Option<(Arc<dyn Journal>, Instant)> {
-        let journal = self.journal.as_ref()?;
-        Some((Arc::clone(journal), self.begun.remove(id)?))
+    fn take(&mut self, id: RequestId) -> Option<(Arc<dyn AnswerLog>, Instant)> {
+        let answer_log = self.answer_log.as_ref()?;
+        Some((Arc::clone(answer_log), self.begun.remove(id)?))
     }
 }
