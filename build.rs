@@ -41,7 +41,7 @@ fn build() -> Result<PathBuf, Box<dyn Error>> {
     }
     cargo.env("PYO3_NO_PYTHON", "1").env_remove("PYO3_PYTHON");
     // It is copied into memory at every start of the program.
-    cargo.env("CARGO_PROFILE_RELEASE_STRIP", "symbols").env("CARGO_PROFILE_DEV_STRIP", "debuginfo");
+    cargo.env("CARGO_PROFILE_RELEASE_STRIP", "debuginfo").env("CARGO_PROFILE_DEV_STRIP", "debuginfo");
     let status = cargo.status()?;
     if !status.success() {
         return Err(format!("the Python module cannot be built: {cargo:?}: {status}").into());
