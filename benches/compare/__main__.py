@@ -79,7 +79,7 @@ def raise_limit_on_files():
 def prepare(options, target):
     tools = install(target)
     programs = {"pyfcgid": build("pyfcgid", "--bin", "pyfcgid")}
-    programs["floor"] = build("floor", "--bench", "floor")
+    programs["floor"] = build("floor", "--package", "floor")
     generator = build("load", "--bench", "load", "--no-default-features")
     large = target / LARGE_FILE
     if not large.exists() or large.stat().st_size != LARGE:
