@@ -96,7 +96,7 @@ def measure(bench, options):
 
 def as_text(bench, options, results, seconds):
     lines = [f"pyfcgid and its peers, {time.strftime('%Y-%m-%d')}, {platform.platform()}, {os.cpu_count()} processors"]
-    lines += [", ".join([f"Python {platform.python_version()}", *bench.tools.versions()])]
+    lines += [", ".join([f"Python {bench.tools.python_version}", *bench.tools.versions()])]
     lines += [f"Medians of {options.rounds} rounds; {seconds / 60:.1f} minutes in all{', QUICK' if options.quick else ''}.", ""]
     lines += tables(results)
     lines += memory_table(results[MEMORY]) if MEMORY in results else []

@@ -13,12 +13,15 @@ FASTCGI, UWSGI, HTTP = "fastcgi", "uwsgi", "http"
 # `write`, if there is one, makes files that it takes. `keeps`: whether connections can be kept open.
 Kind = namedtuple("Kind", "name peer speaks keeps command write stop_signal tcp", defaults=[None, signal.SIGINT, False])
 # A kind with an application, in a directory of its own.
-Start = namedtuple("Start", "tools programs place module threads address")
+Start = namedtuple("Start", "tools programs place module threads address environment")
 
 
 def pyfcgid(start):
     command = [start.programs["pyfcgid"], "serve", start.module, "--listen", f"unix:{start.address}", "--log-level", "warn"]
-    command += ["--threads", start.threads, "--venv", start.tools.bin.parent, "--max-connections", 20000]
+    command += ["--threads", start.threads, "--python", start.tools.python, "--max-connections", 20000]
+    # An application gets nothing of pyfcgid's own environment.
+    for name, value in start.environment.items():
+        command += ["--env", f"{name}={value}"]
     return command + (["--user", "root"] if os.geteuid() == 0 else [])
 
 
@@ -150,7 +153,7 @@ class Peer:
     def start(self, tools, programs, place, module, environment):
         number = len(list(place.glob("*.log")))
         address = ("127.0.0.1", free_port()) if self.kind.tcp else place / f"s{number}.sock"
-        start = Start(tools, programs, place, module, self.threads, address)
+        start = Start(tools, programs, place, module, self.threads, address, environment)
         if self.kind.write:
             self.kind.write(start)
         return Server(self.name, self.kind.command(start), place, address, environment, self.kind.stop_signal)
