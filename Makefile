@@ -26,6 +26,8 @@ HOSTILE_SECONDS ?= 60
 HOSTILE_ONLY ?=
 # What tests and measures takes nothing of the caller's environment but the toolchain's.
 CLEANLY = .ci/environment
+# Modules for Python are built for all of them, and without any.
+export PYO3_NO_PYTHON = 1
 TARGET_DIR = $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
@@ -142,7 +144,7 @@ fmt:
 clippy:
 	$(CLEANLY) $(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 	$(CLEANLY) $(CARGO) clippy --locked --workspace --all-targets --no-default-features -- -D warnings
-	PYO3_NO_PYTHON=1 $(CLEANLY) $(CARGO) clippy --locked --package pyfcgid-child --features python --lib -- -D warnings
+	$(CLEANLY) $(CARGO) clippy --locked --package pyfcgid-child --features python --lib -- -D warnings
 
 .PHONY: doc
 doc:

@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 
 TOP = Path(__file__).resolve().parent.parent.parent
+# The kinds of targets that are measured, or measure.
+MADE = {"bin", "bench", "cdylib"}
 
 
 class Fault(Exception):
@@ -34,12 +36,15 @@ def load(program, address, pid, arguments):
 
 
 def build(name, *arguments):
-    """Builds a target in release mode, and returns its executable."""
+    """Builds a target in release mode, and returns its executable, or the library."""
     command = [os.environ.get("CARGO", "cargo"), "build", "--release", "--locked", *arguments]
     command.append("--message-format=json-render-diagnostics")
-    built = subprocess.run(command, cwd=TOP, stdout=subprocess.PIPE, text=True)
+    # A module for Python takes none to build.
+    environment = {**os.environ, "PYO3_NO_PYTHON": "1"}
+    built = subprocess.run(command, cwd=TOP, env=environment, stdout=subprocess.PIPE, text=True)
     if built.returncode != 0:
         sys.exit(f"compare: {name} was not built")
     messages = [json.loads(line) for line in built.stdout.splitlines()]
-    found = [message["executable"] for message in messages if message.get("executable") and message["target"]["name"] == name]
-    return found[-1]
+    artifacts = [message for message in messages if message["reason"] == "compiler-artifact" and message["target"]["name"] == name]
+    found = [artifact for artifact in artifacts if MADE.intersection(artifact["target"]["kind"])]
+    return found[-1]["executable"] or found[-1]["filenames"][0]

@@ -3,6 +3,7 @@
 import glob
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -27,6 +28,7 @@ class Tools:
 
     def __init__(self, python, missing):
         self.python = python
+        self.python_version = ask_python(python, "sys.version.split()[0]")
         self.bin = python.parent
         self.missing = missing
         self.nginx = find_program("nginx")
@@ -36,6 +38,8 @@ class Tools:
             missing["nginx"] = "no program nginx"
         if not self.apache or not MOD_WSGI.exists():
             missing["mod_wsgi"] = f"no program apache2, or no {MOD_WSGI}"
+        elif linked_python(MOD_WSGI) != minor(self.python_version):
+            missing["mod_wsgi"] = f"it is for Python {linked_python(MOD_WSGI)}, and this is {self.python_version}"
         if not self.php_fpm:
             missing["PHP-FPM"] = "no program php-fpm"
 
@@ -54,12 +58,27 @@ def find_program(pattern):
     return None
 
 
+def linked_python(library):
+    """The version, as 3.11, whose library this one is linked with."""
+    found = re.search(rb"libpython(\d+\.\d+)", library.read_bytes())
+    return found and found[1].decode()
+
+
+def minor(version):
+    return ".".join(version.split(".")[:2])
+
+
+def ask_python(python, what):
+    command = [python, "-c", f"import sys; print({what})"]
+    return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
+
+
 def install(place):
-    """A virtual environment with the peers, for the Python that pyfcgid is built with."""
+    """A virtual environment with the peers, whose Python is that of all servers, pyfcgid's pool and the floor included."""
     python, stamp = place / "venv/bin/python", place / "made-for.json"
-    base = find_python()
-    ask = [base, "-c", "import sys; print(sys.base_prefix, sys.version)"]
-    wanted = {"python": subprocess.run(ask, stdout=subprocess.PIPE, check=True).stdout.decode(), "peers": FROM_PYPI}
+    # Which `.ci/python` has chosen.
+    base = os.environ.get("PYTHON", "python3")
+    wanted = {"python": ask_python(base, "(sys.base_prefix, sys.version)"), "peers": FROM_PYPI}
     made = json.loads(stamp.read_text()) if stamp.exists() else {}
     if made.get("wanted") != wanted:
         shutil.rmtree(place / "venv", ignore_errors=True)
@@ -89,11 +108,3 @@ def pip_install(python, requirement):
         return None
     lines = [line.strip() for line in ended.stdout.decode(errors="replace").splitlines() if "error:" in line.lower()]
     return lines[0] if lines else f"pip failed with {ended.returncode}"
-
-
-def find_python():
-    if "PYO3_PYTHON" in os.environ:
-        return os.environ["PYO3_PYTHON"]
-    if "VIRTUAL_ENV" in os.environ:
-        return str(Path(os.environ["VIRTUAL_ENV"]) / "bin/python")
-    return "python3"

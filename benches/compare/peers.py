@@ -10,20 +10,24 @@ from processes import Server, free_port
 # What nginx, or the load generator, has to speak with it.
 FASTCGI, UWSGI, HTTP = "fastcgi", "uwsgi", "http"
 
-# `write`, if there is one, makes configuration files. `keeps`: whether connections can be kept open.
+# `write`, if there is one, makes files that it takes. `keeps`: whether connections can be kept open.
 Kind = namedtuple("Kind", "name peer speaks keeps command write stop_signal tcp", defaults=[None, signal.SIGINT, False])
 # A kind with an application, in a directory of its own.
-Start = namedtuple("Start", "tools programs place module threads address")
+Start = namedtuple("Start", "tools programs place module threads address environment")
 
 
 def pyfcgid(start):
     command = [start.programs["pyfcgid"], "serve", start.module, "--listen", f"unix:{start.address}", "--log-level", "warn"]
-    command += ["--threads", start.threads, "--venv", start.tools.bin.parent, "--max-connections", 20000]
+    command += ["--threads", start.threads, "--python", start.tools.python, "--max-connections", 20000]
+    # An application gets nothing of pyfcgid's own environment.
+    for name, value in start.environment.items():
+        command += ["--env", f"{name}={value}"]
     return command + (["--user", "root"] if os.geteuid() == 0 else [])
 
 
-def floor(start):
-    return [start.programs["floor"], start.address, start.module]
+def link_floor(start):
+    """As a module that Python finds beside the script."""
+    (start.place / "floor.so").symlink_to(start.programs["floor"])
 
 
 def uwsgi_with(socket_option):
@@ -123,7 +127,7 @@ KINDS = {
     kind.name: kind
     for kind in [
         Kind("pyfcgid", "pyfcgid", FASTCGI, True, pyfcgid),
-        Kind("floor", "floor", FASTCGI, True, floor),
+        Kind("floor", "floor", FASTCGI, True, script("floor_server.py"), link_floor),
         Kind("uWSGI fastcgi", "uWSGI", FASTCGI, False, uwsgi_with("--fastcgi-socket")),
         Kind("uWSGI uwsgi", "uWSGI", UWSGI, False, uwsgi_with("--uwsgi-socket")),
         Kind("flup6", "flup6", FASTCGI, True, script("flup_server.py")),
@@ -149,7 +153,7 @@ class Peer:
     def start(self, tools, programs, place, module, environment):
         number = len(list(place.glob("*.log")))
         address = ("127.0.0.1", free_port()) if self.kind.tcp else place / f"s{number}.sock"
-        start = Start(tools, programs, place, module, self.threads, address)
+        start = Start(tools, programs, place, module, self.threads, address, environment)
         if self.kind.write:
             self.kind.write(start)
         return Server(self.name, self.kind.command(start), place, address, environment, self.kind.stop_signal)

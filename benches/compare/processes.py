@@ -107,6 +107,10 @@ def start_time(pid):
         return None
 
 
+def program(pid):
+    return os.readlink(f"/proc/{pid}/exe")
+
+
 def pss(pid):
     """Bytes of memory, what is shared in proportion."""
     lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()

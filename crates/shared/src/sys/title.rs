@@ -70,7 +70,15 @@ fn bounds() -> Option<[usize; 4]> {
     let (_, fields) = stat.rsplit_once(") ")?;
     let numbers: Vec<usize> =
         fields.split_whitespace().skip(ARG_START - 3).take(4).map_while(|number| number.parse().ok()).collect();
-    numbers.try_into().ok().filter(|bounds: &[usize; 4]| bounds[0] > 0)
+    numbers.try_into().ok().filter(|[first, end, ..]: &[usize; 4]| *first > 0 && is_command_line(*first, *end))
+}
+
+/// Whether the command line is what lies there. Under valgrind it is valgrind's own, and its environment behind it.
+fn is_command_line(first: usize, end: usize) -> bool {
+    let Some(length) = end.checked_sub(first) else { return false };
+    // SAFETY: the kernel has said that this is this process's memory, and nobody writes there but `set`.
+    let there = unsafe { std::slice::from_raw_parts(first as *const u8, length) };
+    fs::read("/proc/self/cmdline").is_ok_and(|line| line == there)
 }
 
 /// Of proc_pid_stat(5), where the name is field 2.

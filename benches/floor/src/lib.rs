@@ -1,16 +1,13 @@
 //! What a FastCGI server for Python cannot be much faster than on this machine: one thread that does everything in turn, never lets go
 //! of the GIL, and checks nothing. `benches/compare` measures it beside the servers; it is of no other use.
 //!
-//! `cargo bench --bench floor -- SOCKET MODULE` serves the application of a module in the current directory on a Unix socket.
+//! It is a module for Python, which `benches/apps/floor_server.py` serves an application with.
 
-use std::error::Error;
 use std::io::{self, ErrorKind, Read, Write};
-use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
 
 use mio::net::{UnixListener, UnixStream};
 use mio::{Events, Interest, Poll, Token};
-use pyfcgid::wsgi::interpreter::Interpreter;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyCFunction, PyDict, PyTuple};
 use slab::Slab;
@@ -24,30 +21,19 @@ const HEADER_LEN: usize = 8;
 const BUFFER_LEN: usize = 8192;
 const LISTENER: Token = Token(usize::MAX);
 
-fn main() -> ExitCode {
-    // What `cargo bench` says to every bench.
-    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
-    let [socket, module] = arguments.as_slice() else {
-        eprintln!("floor: which socket, and which module?");
-        return ExitCode::FAILURE;
-    };
-    match serve(socket, module) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("floor: {error}");
-            ExitCode::FAILURE
-        }
+#[pymodule]
+mod floor {
+    use super::{Application, turn};
+    use pyo3::prelude::*;
+
+    /// Serves the application of a module on a Unix socket, for ever.
+    #[pyfunction]
+    fn serve(py: Python<'_>, socket: &str, module: &str) -> PyResult<()> {
+        turn(socket, &Application::import(py, module)?)
     }
 }
 
-#[allow(clippy::disallowed_methods, reason = "the rule is for servers whose threads wait for the GIL; this has one thread")]
-fn serve(socket: &str, module: &str) -> Result<(), Box<dyn Error>> {
-    let interpreter = Interpreter::start(None, module)?;
-    interpreter.set_path(&[std::env::current_dir()?], None)?;
-    Python::attach(|py| turn(socket, &Application::import(py, module)?))
-}
-
-fn turn(socket: &str, application: &Application<'_>) -> Result<(), Box<dyn Error>> {
+fn turn(socket: &str, application: &Application<'_>) -> PyResult<()> {
     let (mut poll, mut events, mut connections) = (Poll::new()?, Events::with_capacity(64), Slab::<Connection>::new());
     let mut listener = UnixListener::bind(socket)?;
     poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
