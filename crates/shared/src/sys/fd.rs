@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::io::{self, IoSlice};
-use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::FileExt;
 
@@ -191,24 +190,6 @@ impl Spare {
 /// Whether an error says that this process, or the machine, has no descriptor left.
 pub fn is_out_of_descriptors(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
-}
-
-/// Raises the soft limit on open descriptors to `wanted`, or as far as the hard limit lets it. Returns the limit now.
-///
-/// # Errors
-/// Those of getrlimit(2) and setrlimit(2).
-pub fn raise_limit(wanted: u64) -> io::Result<u64> {
-    let mut limit = MaybeUninit::<libc::rlimit>::uninit();
-    // SAFETY: `limit` has room for one rlimit.
-    check(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, limit.as_mut_ptr()) })?;
-    // SAFETY: getrlimit has filled it.
-    let mut limit = unsafe { limit.assume_init() };
-    if limit.rlim_cur < wanted {
-        limit.rlim_cur = wanted.min(limit.rlim_max);
-        // SAFETY: `limit` is a valid rlimit for the length of the call.
-        check(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) })?;
-    }
-    Ok(limit.rlim_cur)
 }
 
 fn check(result: libc::c_int) -> io::Result<()> {

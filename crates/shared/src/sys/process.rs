@@ -142,44 +142,42 @@ pub fn children() -> Vec<ProcessId> {
     text.split_whitespace().filter_map(|number| ProcessId::new(number.parse().ok()?)).collect()
 }
 
-/// Raises the soft limit on open descriptors to `wanted`, or as far as the hard limit lets it. Returns what it was.
+/// The soft limit on open descriptors.
 ///
 /// # Errors
-/// Those of getrlimit(2) and setrlimit(2).
-pub fn raise_open_files(wanted: u64) -> io::Result<u64> {
-    let mut limit = open_files()?;
-    let before = limit.rlim_cur;
-    if before < wanted {
-        limit.rlim_cur = wanted.min(limit.rlim_max);
-        set_limit(&limit)?;
-    }
-    Ok(before)
+/// Those of prlimit(2).
+pub fn open_files() -> io::Result<u64> {
+    Ok(limit_open_files(None)?.rlim_cur)
 }
 
-/// Sets the soft limit on open descriptors back to what it was before [`raise_open_files`].
+/// Raises that limit to `wanted`, or as far as the hard limit lets it. Returns what it was.
+///
+/// # Errors
+/// The same.
+pub fn raise_open_files(wanted: u64) -> io::Result<u64> {
+    let limit = limit_open_files(None)?;
+    if limit.rlim_cur < wanted {
+        limit_open_files(Some(libc::rlimit { rlim_cur: wanted.min(limit.rlim_max), ..limit }))?;
+    }
+    Ok(limit.rlim_cur)
+}
+
+/// Sets it back to what it was before [`raise_open_files`].
 ///
 /// # Errors
 /// The same.
 pub fn restore_open_files(before: u64) -> io::Result<()> {
-    let limit = open_files()?;
-    set_limit(&libc::rlimit { rlim_cur: before.min(limit.rlim_max), ..limit })
+    let limit = limit_open_files(None)?;
+    limit_open_files(Some(libc::rlimit { rlim_cur: before.min(limit.rlim_max), ..limit })).map(drop)
 }
 
-fn open_files() -> io::Result<libc::rlimit> {
-    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: `limit` outlives the call.
-    check(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) })?;
-    Ok(limit)
-}
-
-fn set_limit(limit: &libc::rlimit) -> io::Result<()> {
-    // SAFETY: `limit` outlives the call.
-    check(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, limit) })
-}
-
-/// Whether the error says that this process, or the system, has no descriptor left.
-pub fn is_out_of_files(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
+/// What the limit was.
+fn limit_open_files(new: Option<libc::rlimit>) -> io::Result<libc::rlimit> {
+    let mut before = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    let new = new.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
+    // SAFETY: `new` is null or points to a limit that outlives the call, and so does `before`.
+    check(unsafe { libc::prlimit(0, libc::RLIMIT_NOFILE, new, &raw mut before) })?;
+    Ok(before)
 }
 
 /// Whether the error says that a file is executable and no program (execve(2)).
@@ -312,21 +310,10 @@ fn close_range(first: u32, last: u32) -> io::Result<()> {
     if result == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
-/// Sets an environment variable, before there is a second thread.
-///
-/// # Panics
-/// When the process has more than one thread: the C library reads the environment without a lock.
-#[expect(clippy::disallowed_methods, reason = "this is the one place, and it checks")]
-pub fn set_environment(name: &OsStr, value: &OsStr) {
-    assert_eq!(threads(), 1, "the environment is set before any thread is started");
-    // SAFETY: this is the only thread, so nobody reads the environment meanwhile.
-    unsafe { std::env::set_var(name, value) };
-}
-
 /// Removes an environment variable, before there is a second thread.
 ///
 /// # Panics
-/// As [`set_environment`].
+/// When the process has more than one thread: the C library reads the environment without a lock.
 #[expect(clippy::disallowed_methods, reason = "this is the one place, and it checks")]
 pub fn unset_environment(name: &OsStr) {
     assert_eq!(threads(), 1, "the environment is changed before any thread is started");
