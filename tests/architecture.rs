@@ -64,7 +64,7 @@ const LAYERS: &[Layer] = &[
     layer("scoreboard", &["sys"],                                                               &[]),
     layer("link",       &[],                                                                    &[]),
     layer("fastcgi",    &[],                                                                    &["nom"]),
-    layer("sys",        &[],                                                                    &["libc", "socket2"]),
+    layer("sys",        &[],                                                                    &["libc", "rustix", "socket2"]),
 ];
 
 /// Crates without a layer: the logging front, and the derive of error enums.
@@ -220,7 +220,7 @@ fn the_table_points_down_and_names_what_there_is() {
 /// The faults of a planted file, without the path.
 fn planted(path: &str, text: &str) -> Vec<String> {
     let dependencies: Vec<String> =
-        ["clap", "crossbeam_channel", "fastcgi_codec", "libc", "log", "mio", "nom", "pyo3", "thiserror", "toml"]
+        ["clap", "crossbeam_channel", "fastcgi_codec", "libc", "log", "mio", "nom", "pyo3", "rustix", "thiserror", "toml"]
             .map(str::to_owned)
             .to_vec();
     faults(path, text, &dependencies)
@@ -299,6 +299,7 @@ fn a_crate_in_the_wrong_layer_is_caught() {
     expect_fault("event_loop/connection.rs", "use nom::IResult;", "event_loop must not know the crate nom");
     expect_fault("wsgi/mod.rs", "fn f() { mio::Poll::new() }", "wsgi must not know the crate mio");
     expect_fault("event_loop/stream.rs", "fn f() { g(libc::MSG_MORE | 1) }", "event_loop must not know the crate libc");
+    expect_fault("exchange/body.rs", "use rustix::fs::fstat;", "exchange must not know the crate rustix");
     expect_fault(
         "event_loop/mod.rs",
         "use crossbeam_channel::{Receiver, Sender};",

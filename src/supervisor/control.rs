@@ -12,8 +12,9 @@ use std::time::{Duration, Instant};
 use crate::config::{self, Config, EX_USAGE};
 use shared::listener::{Access, BindError, Listener, Patience};
 use shared::sys::closing::Guarded;
+use shared::sys::fd::is_out_of_descriptors;
 use shared::sys::identity::Identity;
-use shared::sys::process::{EX_OSERR, is_out_of_files};
+use shared::sys::process::EX_OSERR;
 use shared::sys::{self, passing};
 
 /// What a client asks for.
@@ -215,8 +216,8 @@ impl ControlSocket {
                 }
                 Ok(_) => {}
                 // Whoever has said nothing yet makes room.
-                Err(error) if is_out_of_files(&error) && !self.clients.is_empty() => drop(self.clients.remove(0)),
-                Err(error) if is_out_of_files(&error) => {
+                Err(error) if is_out_of_descriptors(&error) && !self.clients.is_empty() => drop(self.clients.remove(0)),
+                Err(error) if is_out_of_descriptors(&error) => {
                     log::error!("the control socket lets nobody in for a second: {error}");
                     return self.shut_until = Some(now + PAUSE);
                 }

@@ -20,7 +20,8 @@ pub fn prepare(pool: &Pool) -> Result<(), Error> {
     }
     let wanted = pool.max_connections as u64 + DESCRIPTORS_BESIDE_CONNECTIONS;
     // A body on each connection may be in a file; where those cannot be made it stays in memory, or is refused.
-    let limit = sys::fd::raise_limit(wanted + pool.max_connections as u64)?;
+    sys::process::raise_open_files(wanted + pool.max_connections as u64)?;
+    let limit = sys::process::open_files()?;
     if limit < wanted {
         log::warn!(
             "only {limit} descriptors are allowed, too few for max-connections = {} (see ulimit -n)",

@@ -12,7 +12,8 @@ use super::super::sockets::{self, Sockets};
 use super::super::{Inherited, Program};
 use super::{RunningPool, Service};
 use shared::settings;
-use shared::sys::process::{self, EX_OSERR, is_out_of_files};
+use shared::sys::fd::is_out_of_descriptors;
+use shared::sys::process::{self, EX_OSERR};
 
 impl RunningPool {
     /// Starts the queue process if there is none, and tells it what has changed for it.
@@ -100,6 +101,6 @@ impl RunningPool {
 }
 
 fn cannot_start(error: &std::io::Error) -> String {
-    let advice = if is_out_of_files(error) { "; raise the hard limit (ulimit -Hn, LimitNOFILE=)" } else { "" };
+    let advice = if is_out_of_descriptors(error) { "; raise the hard limit (ulimit -Hn, LimitNOFILE=)" } else { "" };
     format!("cannot start a child: {error}{advice}")
 }

@@ -3,7 +3,7 @@
 
 use std::fs::File;
 use std::io::{self, Read, Seek};
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{OwnedFd, RawFd};
 
 use log::LevelFilter;
 use serde::{Deserialize, Serialize};
@@ -94,7 +94,7 @@ impl Message {
         if bytes.len() as u64 > MAX_LEN {
             return Err(invalid(format!("more than {MAX_LEN} bytes")));
         }
-        if !memory_file::is_sealed(file.as_raw_fd()) {
+        if !memory_file::is_sealed(&file) {
             return Err(invalid("somebody could change it".to_owned()));
         }
         let version: Version = serde_json::from_slice(&bytes).map_err(|error| invalid(error.to_string()))?;

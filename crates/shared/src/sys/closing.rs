@@ -6,22 +6,28 @@
 
 use std::ffi::CStr;
 use std::io::{self, Read};
-use std::mem::ManuallyDrop;
 use std::ops::{Deref, DerefMut};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use rustix::io::fcntl_dupfd_cloexec;
 
 use super::process::{self, Fork, ProcessId};
 use super::signal;
 
 /// A socket, or several, in whose queue descriptors of others may lie. Wherever it is dropped, [`while_held`] does it.
+///
+/// Invariant: `holder` comes last, and is there only while this is dropped.
 #[derive(Debug)]
-pub struct Guarded<T>(ManuallyDrop<T>);
+pub struct Guarded<T> {
+    sockets: T,
+    holder: Option<OwnedFd>,
+}
 
 impl<T> Guarded<T> {
     /// Guards what was made or inherited.
     pub fn new(sockets: T) -> Self {
-        Self(ManuallyDrop::new(sockets))
+        Self { sockets, holder: None }
     }
 }
 
@@ -29,20 +35,19 @@ impl<T> Deref for Guarded<T> {
     type Target = T;
 
     fn deref(&self) -> &T {
-        &self.0
+        &self.sockets
     }
 }
 
 impl<T> DerefMut for Guarded<T> {
     fn deref_mut(&mut self) -> &mut T {
-        &mut self.0
+        &mut self.sockets
     }
 }
 
 impl<T> Drop for Guarded<T> {
     fn drop(&mut self) {
-        // SAFETY: nothing uses it after its only drop.
-        while_held(|| unsafe { ManuallyDrop::drop(&mut self.0) });
+        self.holder = hold().ok();
     }
 }
 
@@ -93,17 +98,10 @@ fn holders() -> MutexGuard<'static, Vec<ProcessId>> {
 
 /// A copy with a number above those in use, as far as there may be one.
 fn last_number(descriptor: &OwnedFd) -> io::Result<OwnedFd> {
-    for least in [HIGH, 0] {
-        // SAFETY: fcntl with F_DUPFD_CLOEXEC touches no memory.
-        let number = unsafe { libc::fcntl(descriptor.as_raw_fd(), libc::F_DUPFD_CLOEXEC, least) };
-        if number != -1 {
-            // SAFETY: the descriptor is new, so nobody else owns it.
-            return Ok(unsafe { OwnedFd::from_raw_fd(number) });
-        }
-    }
-    Err(io::Error::last_os_error())
+    let copy = fcntl_dupfd_cloexec(descriptor, HIGH).or_else(|_| fcntl_dupfd_cloexec(descriptor, 0));
+    Ok(copy?)
 }
 
 /// What ps(1) and /proc call a holder.
 const NAME: &CStr = c"pyfcgid: close";
-const HIGH: libc::c_int = 60_000;
+const HIGH: i32 = 60_000;

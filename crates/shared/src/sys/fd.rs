@@ -1,11 +1,15 @@
 //! Descriptors: what they are, how many there may be, and sending files through them.
 
 use std::fs::File;
-use std::io::{self, IoSlice};
-use std::mem::MaybeUninit;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::io::{self, IoSlice, IoSliceMut};
+use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::FileExt;
 
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
+use rustix::fs::{Mode, fchmod, sendfile};
+use rustix::io::{Errno, FdFlags, ReadWriteFlags, fcntl_dupfd_cloexec, fcntl_setfd, preadv2};
+use rustix::net::{RecvFlags, recv};
+use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
 use socket2::{MsgHdr, SockRef};
 
 /// Sends up to `count` bytes of `file` from `offset` into a socket, without moving the file's own position (sendfile(2)).
@@ -13,11 +17,8 @@ use socket2::{MsgHdr, SockRef};
 ///
 /// # Errors
 /// Those of sendfile(2), `WouldBlock` among them.
-pub fn send_file(socket: BorrowedFd<'_>, file: &File, offset: u64, count: usize) -> io::Result<usize> {
-    let mut offset = libc::off_t::try_from(offset).map_err(|_| io::ErrorKind::InvalidInput)?;
-    // SAFETY: both descriptors are open for the length of the borrows, and `offset` outlives the call.
-    let sent = unsafe { libc::sendfile(socket.as_raw_fd(), file.as_raw_fd(), &raw mut offset, count) };
-    usize::try_from(sent).map_err(|_| io::Error::last_os_error())
+pub fn send_file(socket: BorrowedFd<'_>, file: &File, mut offset: u64, count: usize) -> io::Result<usize> {
+    Ok(sendfile(socket, file, Some(&mut offset), count)?)
 }
 
 /// Waits until this part of a file is in the page cache, so that sending it soon waits for no disk. Where the file system can't tell
@@ -34,11 +35,11 @@ pub fn fetch(file: &File, offset: u64, length: usize) -> io::Result<()> {
 }
 
 fn is_cached(file: &File, offset: u64) -> bool {
-    let (mut byte, Ok(offset)) = (0_u8, libc::off_t::try_from(offset)) else { return true };
-    let buffer = libc::iovec { iov_base: (&raw mut byte).cast(), iov_len: 1 };
-    // SAFETY: the buffer has room for its one byte, and both outlive the call.
-    let count = unsafe { libc::preadv2(file.as_raw_fd(), &raw const buffer, 1, offset, libc::RWF_NOWAIT) };
-    count != -1 || io::Error::last_os_error().kind() != io::ErrorKind::WouldBlock
+    // The highest number would mean the file's own position.
+    if i64::try_from(offset).is_err() {
+        return true;
+    }
+    preadv2(file, &mut [IoSliceMut::new(&mut [0])], offset, ReadWriteFlags::NOWAIT) != Err(Errno::AGAIN)
 }
 
 /// Writes to a socket as much as it takes, without waiting, whatever another process has made of the flags that all who have it
@@ -57,7 +58,7 @@ pub fn send(socket: BorrowedFd<'_>, pieces: &[IoSlice<'_>], more: bool) -> io::R
 /// # Errors
 /// Those of recv(2), `WouldBlock` among them.
 pub fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
-    receive_with(socket, buffer, libc::MSG_DONTWAIT)
+    Ok(recv(socket, buffer, RecvFlags::DONTWAIT)?.0)
 }
 
 /// What there is to be read from a socket, as far as it fits in `buffer`, without waiting. It stays there (MSG_PEEK), and descriptors
@@ -66,13 +67,7 @@ pub fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
 /// # Errors
 /// `WouldBlock` when nothing is there, and those of recv(2).
 pub fn peek(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
-    receive_with(socket, buffer, libc::MSG_PEEK | libc::MSG_DONTWAIT)
-}
-
-fn receive_with(socket: BorrowedFd<'_>, buffer: &mut [u8], flags: libc::c_int) -> io::Result<usize> {
-    // SAFETY: the buffer outlives the call and is as long as it says.
-    let count = unsafe { libc::recv(socket.as_raw_fd(), buffer.as_mut_ptr().cast(), buffer.len(), flags) };
-    usize::try_from(count).map_err(|_| io::Error::last_os_error())
+    Ok(recv(socket, buffer, RecvFlags::PEEK | RecvFlags::DONTWAIT)?.0)
 }
 
 /// Takes over a descriptor that was inherited by number, and makes it close-on-exec.
@@ -80,10 +75,7 @@ fn receive_with(socket: BorrowedFd<'_>, buffer: &mut [u8], flags: libc::c_int) -
 /// # Errors
 /// `EBADF` when no such descriptor is open.
 pub fn inherited(number: RawFd) -> io::Result<OwnedFd> {
-    // SAFETY: fcntl with F_SETFD touches no memory, and fails on a number that is not open.
-    if unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) } == -1 {
-        return Err(io::Error::last_os_error());
-    }
+    fcntl_setfd(numbered(number)?, FdFlags::CLOEXEC)?;
     // SAFETY: the descriptor is open, as fcntl has just shown; the caller was told by its user that it is meant for this process.
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
@@ -96,10 +88,7 @@ pub fn inherited(number: RawFd) -> io::Result<OwnedFd> {
 pub fn keep_from_subprocesses() -> io::Result<()> {
     let numbers = std::fs::read_dir("/proc/self/fd")?.flatten();
     let numbers = numbers.filter_map(|entry| entry.file_name().to_str()?.parse::<RawFd>().ok());
-    for number in numbers.filter(|number| *number > libc::STDERR_FILENO) {
-        // SAFETY: fcntl with F_SETFD touches no memory, and fails on a number that is not open any more.
-        unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) };
-    }
+    numbers.filter(|number| *number > libc::STDERR_FILENO).for_each(|number| keep_at_exec(number, AtExec::Close));
     Ok(())
 }
 
@@ -114,27 +103,29 @@ pub enum AtExec {
 
 /// Says what becomes of the descriptor when the process executes another program. One that is not open is left alone.
 pub fn keep_at_exec(number: RawFd, what: AtExec) {
-    let flags = if what == AtExec::Keep { 0 } else { libc::FD_CLOEXEC };
-    // SAFETY: fcntl with F_SETFD touches no memory, and fails on a number that is not open.
-    unsafe { libc::fcntl(number, libc::F_SETFD, flags) };
+    let flags = if what == AtExec::Keep { FdFlags::empty() } else { FdFlags::CLOEXEC };
+    drop(numbered(number).map(|descriptor| fcntl_setfd(descriptor, flags)));
 }
 
 /// Makes `descriptor` what the process has as `number`, 0, 1 or 2, and keeps it there for what the process executes.
 ///
 /// # Errors
-/// Those of dup2(2).
+/// Those of dup2(2), and when the number is another.
 pub fn replace_standard(descriptor: BorrowedFd<'_>, number: RawFd) -> io::Result<()> {
-    // SAFETY: dup2 touches no memory; the standard descriptors belong to nobody.
-    check(unsafe { libc::dup2(descriptor.as_raw_fd(), number) })
+    Ok(match number {
+        libc::STDIN_FILENO => dup2_stdin(descriptor),
+        libc::STDOUT_FILENO => dup2_stdout(descriptor),
+        libc::STDERR_FILENO => dup2_stderr(descriptor),
+        _ => Err(Errno::BADF),
+    }?)
 }
 
 /// Sets the permission bits that the file of a Unix socket gets when the socket is bound, unless the umask takes some away.
 ///
 /// # Errors
 /// Those of fchmod(2).
-pub fn set_mode(socket: &impl AsRawFd, mode: u32) -> io::Result<()> {
-    // SAFETY: fchmod touches no memory.
-    check(unsafe { libc::fchmod(socket.as_raw_fd(), mode) })
+pub fn set_mode(socket: &impl AsFd, mode: u32) -> io::Result<()> {
+    Ok(fchmod(socket, Mode::from_raw_mode(mode))?)
 }
 
 /// Another descriptor for what `number` is open on, close-on-exec.
@@ -142,28 +133,38 @@ pub fn set_mode(socket: &impl AsRawFd, mode: u32) -> io::Result<()> {
 /// # Errors
 /// `EBADF` when no such descriptor is open.
 pub fn duplicate(number: RawFd) -> io::Result<OwnedFd> {
-    // SAFETY: fcntl with F_DUPFD_CLOEXEC touches no memory, and fails on a number that is not open.
-    let duplicate = unsafe { libc::fcntl(number, libc::F_DUPFD_CLOEXEC, 0) };
-    check(duplicate)?;
-    // SAFETY: the descriptor is new, so nobody else owns it.
-    Ok(unsafe { OwnedFd::from_raw_fd(duplicate) })
+    Ok(fcntl_dupfd_cloexec(numbered(number)?, 0)?)
+}
+
+/// What is open as this number, if it is one, for the length of a call that fails when nothing is. For where a descriptor has come as a
+/// number, or is one of many that are watched.
+pub(super) fn numbered<'a>(number: RawFd) -> io::Result<BorrowedFd<'a>> {
+    if number < 0 {
+        return Err(Errno::BADF.into());
+    }
+    // SAFETY: it is not -1. All that is done with it is a system call, for which a number that is not open is an error.
+    Ok(unsafe { BorrowedFd::borrow_raw(number) })
+}
+
+/// Closes what is open as this number, which nobody here uses any more; nothing if nothing is. May be called between fork(2) and exec(2).
+pub(super) fn close(number: RawFd) {
+    // SAFETY: the caller has said that nobody uses it.
+    unsafe { libc::close(number) };
 }
 
 /// Whether nothing can come any more from a socket: its other end is gone, somebody has shut it down (shutdown(2)), or it is no socket.
 /// Says the same of a listening one.
 pub fn is_shut(socket: BorrowedFd<'_>) -> bool {
-    let mut entry = libc::pollfd { fd: socket.as_raw_fd(), events: libc::POLLRDHUP, revents: 0 };
-    // SAFETY: the entry outlives the call.
-    unsafe { libc::poll(&raw mut entry, 1, 0) };
-    entry.revents != 0
+    has_come(socket, PollFlags::RDHUP)
 }
 
 /// Whether there is something to be read, or nothing can come any more.
 pub fn is_readable(socket: BorrowedFd<'_>) -> bool {
-    let mut entry = libc::pollfd { fd: socket.as_raw_fd(), events: libc::POLLIN, revents: 0 };
-    // SAFETY: the entry outlives the call.
-    unsafe { libc::poll(&raw mut entry, 1, 0) };
-    entry.revents != 0
+    has_come(socket, PollFlags::IN)
+}
+
+fn has_come(socket: BorrowedFd<'_>, what: PollFlags) -> bool {
+    poll(&mut [PollFd::from_borrowed_fd(socket, what)], Some(&Timespec::default())).is_ok_and(|count| count != 0)
 }
 
 /// A descriptor that is kept for the moment when another one is to be opened and no more may be.
@@ -174,10 +175,7 @@ impl Spare {
     /// Whether it is there; it is made if it is not and can be.
     pub fn is_kept(&mut self) -> bool {
         if self.0.is_none() {
-            // SAFETY: eventfd touches no memory.
-            let number = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC) };
-            // SAFETY: the descriptor is new, so nobody else owns it.
-            self.0 = (number != -1).then(|| unsafe { OwnedFd::from_raw_fd(number) });
+            self.0 = eventfd(0, EventfdFlags::CLOEXEC).ok();
         }
         self.0.is_some()
     }
@@ -193,28 +191,6 @@ pub fn is_out_of_descriptors(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
 }
 
-/// Raises the soft limit on open descriptors to `wanted`, or as far as the hard limit lets it. Returns the limit now.
-///
-/// # Errors
-/// Those of getrlimit(2) and setrlimit(2).
-pub fn raise_limit(wanted: u64) -> io::Result<u64> {
-    let mut limit = MaybeUninit::<libc::rlimit>::uninit();
-    // SAFETY: `limit` has room for one rlimit.
-    check(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, limit.as_mut_ptr()) })?;
-    // SAFETY: getrlimit has filled it.
-    let mut limit = unsafe { limit.assume_init() };
-    if limit.rlim_cur < wanted {
-        limit.rlim_cur = wanted.min(limit.rlim_max);
-        // SAFETY: `limit` is a valid rlimit for the length of the call.
-        check(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) })?;
-    }
-    Ok(limit.rlim_cur)
-}
-
-fn check(result: libc::c_int) -> io::Result<()> {
-    if result == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
-}
-
 #[cfg(test)]
 mod tests {
     use std::io::Write;
@@ -226,8 +202,7 @@ mod tests {
     /// Asks the kernel to forget what it has of a file. It need not: a file in memory has nowhere else to be.
     fn forget(file: &File) {
         file.sync_all().unwrap();
-        // SAFETY: posix_fadvise touches no memory.
-        unsafe { libc::posix_fadvise(file.as_raw_fd(), 0, 0, libc::POSIX_FADV_DONTNEED) };
+        rustix::fs::fadvise(file, 0, None, rustix::fs::Advice::DontNeed).unwrap();
     }
 
     #[test]
@@ -243,7 +218,6 @@ mod tests {
     #[test]
     fn a_socket_is_shut_when_nothing_can_come_any_more() {
         use std::net::{Shutdown, TcpListener};
-        use std::os::fd::AsFd;
         use std::os::unix::net::{UnixListener, UnixStream};
 
         let directory = tempfile::tempdir().unwrap();

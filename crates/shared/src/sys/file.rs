@@ -4,10 +4,16 @@ use std::collections::VecDeque;
 use std::ffi::{CString, OsStr, OsString};
 use std::fs::{File, Metadata};
 use std::io::{self, ErrorKind, Read};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Component, Path, PathBuf};
+
+use rustix::fs::{Access, AtFlags, CWD, Gid, Mode, OFlags, PROC_SUPER_MAGIC, RenameFlags, Uid};
+use rustix::fs::{accessat, chownat, fstatfs, openat, readlinkat, renameat_with, unlinkat};
+use rustix::io::Errno;
+use rustix::path::Arg;
+use rustix::process::geteuid;
 
 /// A name in a directory that is held by descriptor: whoever swaps a directory on the way to it later moves nothing here.
 ///
@@ -62,7 +68,7 @@ impl Place {
     /// # Errors
     /// Those of open(2).
     pub fn pin(&self) -> io::Result<File> {
-        self.open_at(libc::O_PATH | libc::O_NOFOLLOW, 0)
+        self.open_at(OFlags::PATH | OFlags::NOFOLLOW, 0)
     }
 
     /// Whether the name is still that of this open file.
@@ -76,7 +82,7 @@ impl Place {
     /// # Errors
     /// Those of open(2): `ELOOP` for a symbolic link.
     pub fn open(&self) -> io::Result<File> {
-        self.open_at(libc::O_RDWR | libc::O_NOFOLLOW, 0)
+        self.open_at(OFlags::RDWR | OFlags::NOFOLLOW, 0)
     }
 
     /// The same for reading only.
@@ -84,7 +90,7 @@ impl Place {
     /// # Errors
     /// The same.
     pub fn open_to_read(&self) -> io::Result<File> {
-        self.open_at(libc::O_RDONLY | libc::O_NOFOLLOW, 0)
+        self.open_at(OFlags::RDONLY | OFlags::NOFOLLOW, 0)
     }
 
     /// Makes a file with these permission bits, where nothing is.
@@ -92,7 +98,7 @@ impl Place {
     /// # Errors
     /// Those of open(2).
     pub fn create(&self, mode: u32) -> io::Result<File> {
-        self.open_at(libc::O_RDWR | libc::O_CREAT | libc::O_EXCL, mode)
+        self.open_at(OFlags::RDWR | OFlags::CREATE | OFlags::EXCL, mode)
     }
 
     /// Opens a file to append to, and makes it if it is not there and `mode` is given. In a directory where others can make names it has
@@ -101,9 +107,10 @@ impl Place {
     /// # Errors
     /// Those of open(2), and when it could be somebody else's file.
     pub fn open_to_append(&self, mode: Option<u32>) -> io::Result<File> {
-        let follow = if self.is_of_proc { 0 } else { libc::O_NOFOLLOW };
-        let create = if mode.is_some() { libc::O_CREAT } else { 0 };
-        let file = self.open_at(libc::O_WRONLY | libc::O_APPEND | create | follow, mode.unwrap_or(0))?;
+        let mut flags = OFlags::WRONLY | OFlags::APPEND;
+        flags.set(OFlags::NOFOLLOW, !self.is_of_proc);
+        flags.set(OFlags::CREATE, mode.is_some());
+        let file = self.open_at(flags, mode.unwrap_or(0))?;
         let is_told_apart = !self.is_shared || !is_root() || self.is_of_proc || self.is_only_name_of(&file);
         if is_told_apart { Ok(file) } else { Err(io::Error::other(OTHER_FILE)) }
     }
@@ -119,9 +126,7 @@ impl Place {
     /// # Errors
     /// What making it would say of the directory.
     pub fn may_create(&self) -> io::Result<()> {
-        let directory = self.directory.as_raw_fd();
-        // SAFETY: the literal ends in NUL and outlives the call.
-        check(unsafe { libc::faccessat(directory, c".".as_ptr(), libc::W_OK | libc::X_OK, libc::AT_EACCESS) }).map(drop)
+        Ok(accessat(&self.directory, c".", Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS)?)
     }
 
     /// Removes the name if it is that of this file. What somebody else has put there meanwhile stays.
@@ -135,20 +140,16 @@ impl Place {
         // The name may be another's by now, and unlink(2) knows only names: so it gets one that nobody else uses.
         let aside = [b".", self.name.as_bytes(), format!(".{}.gone", std::process::id()).as_bytes()].concat();
         let aside = Self { name: CString::new(aside)?, ..self.try_clone()? };
-        self.rename(&aside, 0)?;
+        self.rename(&aside, RenameFlags::empty())?;
         if aside.is_of(file) {
-            let (directory, name) = (aside.directory.as_raw_fd(), &aside.name);
-            // SAFETY: the name ends in NUL and outlives the call.
-            return check(unsafe { libc::unlinkat(directory, name.as_ptr(), 0) }).map(drop);
+            return Ok(unlinkat(&aside.directory, &*aside.name, AtFlags::empty())?);
         }
-        aside.rename(self, libc::RENAME_NOREPLACE)?;
+        aside.rename(self, RenameFlags::NOREPLACE)?;
         Err(ErrorKind::NotFound.into())
     }
 
-    fn rename(&self, to: &Self, flags: libc::c_uint) -> io::Result<()> {
-        let [from, onto] = [self, to].map(|place| place.directory.as_raw_fd());
-        // SAFETY: both names end in NUL and outlive the call.
-        check(unsafe { libc::renameat2(from, self.name.as_ptr(), onto, to.name.as_ptr(), flags) }).map(drop)
+    fn rename(&self, to: &Self, flags: RenameFlags) -> io::Result<()> {
+        Ok(renameat_with(&self.directory, &*self.name, &to.directory, &*to.name, flags)?)
     }
 
     /// A path of this name that leads nowhere else, whoever swaps what on the way, as long as this value lives.
@@ -156,8 +157,8 @@ impl Place {
         descriptor_path(&self.directory).join(OsStr::from_bytes(self.name.as_bytes()))
     }
 
-    fn open_at(&self, flags: libc::c_int, mode: u32) -> io::Result<File> {
-        open_at(Some(&self.directory), &self.name, flags, mode)
+    fn open_at(&self, flags: OFlags, mode: u32) -> io::Result<File> {
+        open_at(&self.directory, &*self.name, flags, mode)
     }
 }
 
@@ -180,9 +181,7 @@ pub fn set_mode(pinned: &File, mode: u32) -> io::Result<()> {
 /// # Errors
 /// Those of chown(2).
 pub fn set_owner(pinned: &File, user: Option<u32>, group: Option<u32>) -> io::Result<()> {
-    let [user, group] = [user, group].map(|id| id.unwrap_or(u32::MAX));
-    // SAFETY: the literal ends in NUL and outlives the call.
-    check(unsafe { libc::fchownat(pinned.as_raw_fd(), c"".as_ptr(), user, group, libc::AT_EMPTY_PATH) }).map(drop)
+    Ok(chownat(pinned, c"", user.map(Uid::from_raw), group.map(Gid::from_raw), AtFlags::EMPTY_PATH)?)
 }
 
 /// Whether this is a socket of this process's user, by no other name.
@@ -202,10 +201,10 @@ pub fn is_private(file: &File) -> bool {
 /// Those of open(2) and read(2), and what is wrong with the file.
 pub fn read_regular(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     let name = CString::new(path.as_os_str().as_bytes())?;
-    let file = open_at(None, &name, libc::O_RDONLY, 0)?;
+    let file = open_at(CWD, &*name, OFlags::RDONLY, 0)?;
     let found = file.metadata()?;
     if found.is_dir() {
-        return Err(io::Error::from_raw_os_error(libc::EISDIR));
+        return Err(Errno::ISDIR.into());
     }
     if !found.is_file() {
         return Err(io::Error::other("it is no regular file"));
@@ -245,7 +244,7 @@ impl Walk {
             if is_last && last == Last::Keep {
                 return Ok(self.arrive(c_name, false));
             }
-            let found = open_at(Some(&self.at), &c_name, libc::O_PATH | libc::O_NOFOLLOW, 0);
+            let found = open_at(&self.at, &*c_name, OFlags::PATH | OFlags::NOFOLLOW, 0);
             let found = match found {
                 Err(error) if is_last && error.kind() == ErrorKind::NotFound => return Ok(self.arrive(c_name, false)),
                 found => found?,
@@ -254,7 +253,7 @@ impl Walk {
             match kind.is_symlink() {
                 true if is_proc(&self.at)? => match is_last {
                     true => return Ok(self.arrive(c_name, true)),
-                    false => self.enter(open_at(Some(&self.at), &c_name, libc::O_PATH, 0)?, &name)?,
+                    false => self.enter(open_at(&self.at, &*c_name, OFlags::PATH, 0)?, &name)?,
                 },
                 true => self.follow(&found, &kind, &name)?,
                 false if is_last => return Ok(self.arrive(c_name, false)),
@@ -277,7 +276,7 @@ impl Walk {
     fn look_around(&mut self) -> io::Result<()> {
         let found = self.at.metadata()?;
         if !found.is_dir() {
-            return Err(io::Error::from_raw_os_error(libc::ENOTDIR));
+            return Err(Errno::NOTDIR.into());
         }
         self.is_shared = !is_trusted(found.uid()) || is_open_to_others(&found);
         let is_sticky = found.mode() & libc::S_ISVTX != 0;
@@ -290,7 +289,7 @@ impl Walk {
     fn follow(&mut self, link: &File, found: &Metadata, name: &OsStr) -> io::Result<()> {
         self.links += 1;
         if self.links > MAX_LINKS {
-            return Err(io::Error::from_raw_os_error(libc::ELOOP));
+            return Err(Errno::LOOP.into());
         }
         if is_root() && !(is_trusted(found.uid()) && found.nlink() == 1) {
             let link = self.path.join(name);
@@ -318,32 +317,21 @@ fn names(path: &Path) -> impl Iterator<Item = OsString> {
 }
 
 fn open_directory(path: &Path) -> io::Result<File> {
-    open_at(None, &CString::new(path.as_os_str().as_bytes())?, libc::O_PATH | libc::O_DIRECTORY, 0)
+    open_at(CWD, path, OFlags::PATH | OFlags::DIRECTORY, 0)
 }
 
-fn open_at(directory: Option<&File>, name: &CString, flags: libc::c_int, mode: u32) -> io::Result<File> {
-    let directory = directory.map_or(libc::AT_FDCWD, AsRawFd::as_raw_fd);
-    let flags = flags | libc::O_CLOEXEC | libc::O_NONBLOCK | libc::O_NOCTTY;
-    // SAFETY: the name ends in NUL and outlives the call.
-    let number: RawFd = check(unsafe { libc::openat(directory, name.as_ptr(), flags, mode) })?;
-    // SAFETY: the descriptor is new, so nobody else owns it.
-    Ok(File::from(unsafe { OwnedFd::from_raw_fd(number) }))
+fn open_at(directory: impl AsFd, name: impl Arg, flags: OFlags, mode: u32) -> io::Result<File> {
+    let flags = flags | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+    Ok(File::from(openat(directory, name, flags, Mode::from_raw_mode(mode))?))
 }
 
 fn read_link(link: &File) -> io::Result<PathBuf> {
-    let mut target = vec![0_u8; libc::PATH_MAX as usize];
-    // SAFETY: the literal ends in NUL, and the buffer has room for as many bytes as are said; both outlive the call.
-    let length = unsafe { libc::readlinkat(link.as_raw_fd(), c"".as_ptr(), target.as_mut_ptr().cast(), target.len()) };
-    target.truncate(usize::try_from(length).map_err(|_| io::Error::last_os_error())?);
-    Ok(PathBuf::from(OsString::from_vec(target)))
+    let target = readlinkat(link, c"", Vec::new())?;
+    Ok(PathBuf::from(OsString::from_vec(target.into_bytes())))
 }
 
 fn is_proc(directory: &File) -> io::Result<bool> {
-    let mut found = std::mem::MaybeUninit::<libc::statfs>::uninit();
-    // SAFETY: `found` has room for one statfs.
-    check(unsafe { libc::fstatfs(directory.as_raw_fd(), found.as_mut_ptr()) })?;
-    // SAFETY: fstatfs has filled it.
-    Ok(unsafe { found.assume_init() }.f_type == libc::PROC_SUPER_MAGIC)
+    Ok(fstatfs(directory)?.f_type == PROC_SUPER_MAGIC)
 }
 
 fn is_same(one: &Metadata, other: &Metadata) -> bool {
@@ -365,12 +353,7 @@ fn is_root() -> bool {
 }
 
 fn user() -> u32 {
-    // SAFETY: geteuid touches no memory and cannot fail.
-    unsafe { libc::geteuid() }
-}
-
-fn check(result: libc::c_int) -> io::Result<libc::c_int> {
-    if result == -1 { Err(io::Error::last_os_error()) } else { Ok(result) }
+    geteuid().as_raw()
 }
 
 const ROOT: u32 = 0;

@@ -5,6 +5,9 @@ use std::os::fd::RawFd;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use rustix::stdio::stderr;
+
+use super::fd::close;
 use super::process::exit_now;
 
 static WITHHELD: OnceLock<Vec<RawFd>> = OnceLock::new();
@@ -25,10 +28,7 @@ pub fn withhold(descriptors: Vec<RawFd>) -> io::Result<()> {
 
 extern "C" fn in_fork() {
     IS_FORK.store(true, Ordering::Relaxed);
-    for descriptor in WITHHELD.get().into_iter().flatten() {
-        // SAFETY: the descriptor is this process's copy, which nothing here uses any more.
-        unsafe { libc::close(*descriptor) };
-    }
+    WITHHELD.get().into_iter().flatten().for_each(|descriptor| close(*descriptor));
 }
 
 /// Whether this process was forked off the one that called [`withhold`].
@@ -38,7 +38,6 @@ pub fn is_fork() -> bool {
 
 /// Ends such a process, with last words for its stderr. Takes no lock: whoever held one is not there any more.
 pub fn end(words: &str, code: u8) -> ! {
-    // SAFETY: the bytes outlive the call.
-    unsafe { libc::write(2, words.as_ptr().cast(), words.len()) };
+    let _ = rustix::io::write(stderr(), words.as_bytes());
     exit_now(code)
 }

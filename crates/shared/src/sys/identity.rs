@@ -7,6 +7,8 @@ use std::os::unix::fs as unix;
 use std::path::Path;
 use std::ptr;
 
+use rustix::process::{Uid, getegid, geteuid, getgroups};
+use rustix::thread::set_thread_uid;
 use thiserror::Error;
 
 /// Why a process cannot be who it was told to be. Each is the administrator's to mend.
@@ -96,8 +98,7 @@ pub struct Entry {
 impl Identity {
     /// Who this process is now.
     pub fn current() -> Self {
-        // SAFETY: these calls touch no memory and cannot fail.
-        let (uid, gid) = unsafe { (libc::geteuid(), libc::getegid()) };
+        let (uid, gid) = (geteuid().as_raw(), getegid().as_raw());
         Self { uid, gid, groups: current_groups(), name: uid.to_string(), entry: None }
     }
 
@@ -187,8 +188,8 @@ fn verify(identity: &Identity) -> Result<(), Error> {
     if current_groups() != identity.groups {
         return wrong("the supplementary groups are others");
     }
-    // SAFETY: setuid(2) touches no memory.
-    if identity.uid != ROOT && unsafe { libc::setuid(ROOT) } == 0 {
+    // If it can, only this thread does, and the process ends.
+    if identity.uid != ROOT && set_thread_uid(Uid::ROOT).is_ok() {
         return wrong("it can become root again, so a capability or a security bit was left to it");
     }
     Ok(())
@@ -209,12 +210,7 @@ fn all_ids() -> Option<([u32; 3], [u32; 3])> {
 }
 
 fn current_groups() -> Vec<u32> {
-    // SAFETY: with a size of 0 nothing is written; the number of groups is returned.
-    let count = unsafe { libc::getgroups(0, ptr::null_mut()) };
-    let mut groups = vec![0; usize::try_from(count).unwrap_or(0)];
-    // SAFETY: the vector has room for `count` groups.
-    let count = unsafe { libc::getgroups(count.max(0), groups.as_mut_ptr()) };
-    groups.truncate(usize::try_from(count).unwrap_or(0));
+    let mut groups: Vec<u32> = getgroups().unwrap_or_default().into_iter().map(|gid| gid.as_raw()).collect();
     groups.sort_unstable();
     groups
 }
@@ -275,22 +271,20 @@ fn look_up_user(typed: &str, key: Key<'_>) -> Result<Option<User>, Error> {
     let mut entry = MaybeUninit::<libc::passwd>::uninit();
     look_up("user", typed, |buffer, size| {
         let mut found = ptr::null_mut();
-        // SAFETY: all of them outlive the call, and `size` is the buffer's.
-        let code = unsafe {
-            match key {
+        // SAFETY: all of them outlive the call, and `size` is the buffer's. `found` is then null or points to `entry`, whose strings
+        // are in the buffer, which lives on until the closure ends.
+        unsafe {
+            let code = match key {
                 Key::Name(_) => libc::getpwnam_r(name.as_ptr(), entry.as_mut_ptr(), buffer, size, &raw mut found),
                 Key::Number(uid) => libc::getpwuid_r(uid, entry.as_mut_ptr(), buffer, size, &raw mut found),
-            }
-        };
-        // SAFETY: `found` is null or points to `entry`, whose strings are in the buffer, which lives on until the closure ends.
-        let user = unsafe {
-            found.as_ref().map(|entry| {
+            };
+            let user = found.as_ref().map(|entry| {
                 let texts = [entry.pw_name, entry.pw_dir, entry.pw_shell];
                 let [login, home, shell] = texts.map(|text| CStr::from_ptr(text).to_owned());
                 User { uid: entry.pw_uid, entry: Some(Entry { login, gid: entry.pw_gid, home, shell }) }
-            })
-        };
-        (code, user)
+            });
+            (code, user)
+        }
     })
 }
 
@@ -301,10 +295,11 @@ fn look_up_group(typed: &str) -> Result<Option<u32>, Error> {
     let mut entry = MaybeUninit::<libc::group>::uninit();
     look_up("group", typed, |buffer, size| {
         let mut found = ptr::null_mut();
-        // SAFETY: all of them outlive the call, and `size` is the buffer's.
-        let code = unsafe { libc::getgrnam_r(name.as_ptr(), entry.as_mut_ptr(), buffer, size, &raw mut found) };
-        // SAFETY: `found` is null or points to `entry`.
-        (code, unsafe { found.as_ref().map(|entry| entry.gr_gid) })
+        // SAFETY: all of them outlive the call, and `size` is the buffer's. `found` is then null or points to `entry`.
+        unsafe {
+            let code = libc::getgrnam_r(name.as_ptr(), entry.as_mut_ptr(), buffer, size, &raw mut found);
+            (code, found.as_ref().map(|entry| entry.gr_gid))
+        }
     })
 }
 

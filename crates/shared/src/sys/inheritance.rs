@@ -2,19 +2,17 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::{AsFd, IntoRawFd, RawFd};
+
+use rustix::io::fcntl_dupfd_cloexec;
+use rustix::net::SocketType;
+use rustix::net::sockopt::{socket_acceptconn, socket_type};
+
+use super::fd::{self, numbered};
 
 /// Whether `number` is an open stream socket that accepts connections.
 pub fn is_listening(number: RawFd) -> bool {
-    option(number, libc::SO_ACCEPTCONN) == Some(1) && option(number, libc::SO_TYPE) == Some(libc::SOCK_STREAM)
-}
-
-fn option(number: RawFd, name: libc::c_int) -> Option<libc::c_int> {
-    let mut value: libc::c_int = 0;
-    let mut size = libc::socklen_t::try_from(size_of_val(&value)).ok()?;
-    // SAFETY: both outlive the call, which writes at most `size` bytes; a number that is not open is an error.
-    let result = unsafe { libc::getsockopt(number, libc::SOL_SOCKET, name, (&raw mut value).cast(), &raw mut size) };
-    (result == 0).then_some(value)
+    numbered(number).is_ok_and(|it| socket_acceptconn(it) == Ok(true) && socket_type(it) == Ok(SocketType::STREAM))
 }
 
 /// Moves a descriptor away from the standard three, if it is one of them, and puts /dev/null in its place: a listening socket
@@ -27,21 +25,15 @@ pub fn move_off_standard(number: RawFd) -> io::Result<RawFd> {
         return Ok(number);
     }
     let null = File::options().read(true).write(true).open("/dev/null")?;
-    // SAFETY: these calls touch no memory; the new number is above the standard ones and close-on-exec from birth.
-    unsafe {
-        let moved = check(libc::fcntl(number, libc::F_DUPFD_CLOEXEC, libc::STDERR_FILENO + 1))?;
-        check(libc::dup2(null.as_raw_fd(), number))?;
-        Ok(moved)
-    }
-}
-
-fn check(result: libc::c_int) -> io::Result<libc::c_int> {
-    if result == -1 { Err(io::Error::last_os_error()) } else { Ok(result) }
+    let moved = fcntl_dupfd_cloexec(numbered(number)?, libc::STDERR_FILENO + 1)?;
+    fd::replace_standard(null.as_fd(), number)?;
+    Ok(moved.into_raw_fd())
 }
 
 #[cfg(test)]
 mod tests {
     use std::net::{TcpListener, TcpStream, UdpSocket};
+    use std::os::fd::AsRawFd;
     use std::os::unix::net::UnixListener;
 
     use super::*;

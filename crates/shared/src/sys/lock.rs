@@ -6,8 +6,10 @@
 
 use std::fs::File;
 use std::io;
-use std::mem;
 use std::os::fd::AsRawFd;
+
+use rustix::fs::{FlockOperation, fcntl_lock};
+use rustix::io::Errno;
 
 use super::process::ProcessId;
 
@@ -16,7 +18,7 @@ use super::process::ProcessId;
 /// # Errors
 /// Those of fcntl(2).
 pub fn try_lock(file: &File) -> io::Result<bool> {
-    try_lock_as(file, libc::F_WRLCK)
+    try_lock_as(file, FlockOperation::NonBlockingLockExclusive)
 }
 
 /// The same for reading, as whoever may read the file can.
@@ -24,18 +26,14 @@ pub fn try_lock(file: &File) -> io::Result<bool> {
 /// # Errors
 /// The same.
 pub fn try_lock_to_read(file: &File) -> io::Result<bool> {
-    try_lock_as(file, libc::F_RDLCK)
+    try_lock_as(file, FlockOperation::NonBlockingLockShared)
 }
 
-fn try_lock_as(file: &File, kind: libc::c_int) -> io::Result<bool> {
-    let lock = whole_file(kind);
-    // SAFETY: the lock outlives the call, which only reads it.
-    if unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETLK, &raw const lock) } == 0 {
-        return Ok(true);
-    }
-    match io::Error::last_os_error() {
-        error if [Some(libc::EACCES), Some(libc::EAGAIN)].contains(&error.raw_os_error()) => Ok(false),
-        error => Err(error),
+fn try_lock_as(file: &File, operation: FlockOperation) -> io::Result<bool> {
+    match fcntl_lock(file, operation) {
+        Ok(()) => Ok(true),
+        Err(Errno::ACCESS | Errno::AGAIN) => Ok(false),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -45,7 +43,9 @@ fn try_lock_as(file: &File, kind: libc::c_int) -> io::Result<bool> {
 /// # Errors
 /// Those of fcntl(2).
 pub fn writer(file: &File) -> io::Result<Option<Writer>> {
-    let mut lock = whole_file(libc::F_RDLCK);
+    // From the start to the end.
+    let (l_type, l_whence) = (libc::F_RDLCK as libc::c_short, libc::SEEK_SET as libc::c_short);
+    let mut lock = libc::flock { l_type, l_whence, l_start: 0, l_len: 0, l_pid: 0 };
     // SAFETY: the lock outlives the call, which fills it.
     if unsafe { libc::fcntl(file.as_raw_fd(), libc::F_GETLK, &raw mut lock) } == -1 {
         return Err(io::Error::last_os_error());
@@ -57,10 +57,3 @@ pub fn writer(file: &File) -> io::Result<Option<Writer>> {
 /// Who has locked a file; without a number if it is in a place where this process sees none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Writer(pub Option<ProcessId>);
-
-fn whole_file(kind: libc::c_int) -> libc::flock {
-    // SAFETY: flock is plain data. All zeros, it means from the start to the end.
-    let mut lock: libc::flock = unsafe { mem::zeroed() };
-    lock.l_type = kind as libc::c_short;
-    lock
-}

@@ -4,33 +4,34 @@
 use std::ffi::CStr;
 use std::fs::File;
 use std::io::{self, Write};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, OwnedFd};
+
+use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, fcntl_get_seals, memfd_create};
 
 /// A file with these bytes, close-on-exec. `name` is for /proc only.
 ///
 /// # Errors
 /// Those of memfd_create(2), write(2) and fcntl(2), such as too little memory.
 pub fn sealed(name: &CStr, bytes: &[u8]) -> io::Result<OwnedFd> {
-    // SAFETY: the name outlives the call.
-    let number = unsafe { libc::memfd_create(name.as_ptr(), libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING) };
-    if number == -1 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: the descriptor is new, so nobody else owns it.
-    let mut file = File::from(unsafe { OwnedFd::from_raw_fd(number) });
+    let mut file = File::from(unsealed(name)?);
     file.write_all(bytes)?;
-    // SAFETY: the call touches no memory of this process.
-    match unsafe { libc::fcntl(number, libc::F_ADD_SEALS, SEALS) } {
-        0 => Ok(file.into()),
-        _ => Err(io::Error::last_os_error()),
-    }
+    fcntl_add_seals(&file, SEALS)?;
+    Ok(file.into())
 }
 
 /// Whether it is such a file.
-pub fn is_sealed(number: RawFd) -> bool {
-    // SAFETY: the call touches no memory of this process, and fails on what has no seals.
-    let seals = unsafe { libc::fcntl(number.as_raw_fd(), libc::F_GET_SEALS) };
-    seals != -1 && seals & SEALS == SEALS
+pub fn is_sealed(file: impl AsFd) -> bool {
+    has_seals(file, SEALS)
 }
 
-const SEALS: libc::c_int = libc::F_SEAL_SHRINK | libc::F_SEAL_GROW | libc::F_SEAL_WRITE | libc::F_SEAL_SEAL;
+/// An empty one that can be sealed later.
+pub(super) fn unsealed(name: &CStr) -> io::Result<OwnedFd> {
+    Ok(memfd_create(name, MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?)
+}
+
+/// Whether these seals are on it, perhaps beside others.
+pub(super) fn has_seals(file: impl AsFd, seals: SealFlags) -> bool {
+    fcntl_get_seals(file).is_ok_and(|found| found.contains(seals))
+}
+
+const SEALS: SealFlags = SealFlags::SHRINK.union(SealFlags::GROW).union(SealFlags::WRITE).union(SealFlags::SEAL);

@@ -5,6 +5,9 @@ use std::mem::{self, MaybeUninit};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::ptr;
 
+use rustix::cmsg_space;
+use rustix::net::sockopt::{set_socket_send_buffer_size, set_socket_send_buffer_size_force};
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use socket2::{Domain, Socket, Type};
 
 use super::closing;
@@ -24,16 +27,9 @@ pub fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
 /// Those of socketpair(2).
 pub fn roomy_pair() -> io::Result<(OwnedFd, OwnedFd)> {
     let (near, far) = pair()?;
-    for force in [libc::SO_SNDBUFFORCE, libc::SO_SNDBUF] {
-        let size: libc::c_int = ROOMY;
-        let length = mem::size_of_val(&size) as libc::socklen_t;
-        // SAFETY: the value outlives the call, and is as long as it says.
-        let result = unsafe { libc::setsockopt(near.as_raw_fd(), libc::SOL_SOCKET, force, (&raw const size).cast(), length) };
-        // Only root may have more than the system's limit.
-        if result == 0 {
-            break;
-        }
-    }
+    // Only root may have more than the system's limit.
+    let forced = set_socket_send_buffer_size_force(&near, ROOMY);
+    let _ = forced.or_else(|_| set_socket_send_buffer_size(&near, ROOMY));
     Ok((near, far))
 }
 
@@ -42,25 +38,12 @@ pub fn roomy_pair() -> io::Result<(OwnedFd, OwnedFd)> {
 /// # Errors
 /// `WouldBlock` when too many wait to be received, and those of sendmsg(2).
 pub fn send(socket: BorrowedFd<'_>, bytes: &[u8], descriptor: BorrowedFd<'_>) -> io::Result<()> {
-    let mut control = Control([MaybeUninit::zeroed(); 4096]);
-    let mut pieces = [IoSlice::new(bytes)];
-    let number = descriptor.as_raw_fd();
-    // SAFETY: the header points at `pieces` and `control`, which outlive the call and are as long as it says; an IoSlice is laid out
-    // as an iovec. The control buffer has room for one header with one descriptor, so CMSG_FIRSTHDR is not null.
-    let sent = unsafe {
-        let mut header: libc::msghdr = mem::zeroed();
-        header.msg_iov = pieces.as_mut_ptr().cast();
-        header.msg_iovlen = 1;
-        header.msg_control = control.0.as_mut_ptr().cast();
-        header.msg_controllen = libc::CMSG_SPACE(DESCRIPTOR_LEN) as usize;
-        let message = libc::CMSG_FIRSTHDR(&raw const header);
-        (*message).cmsg_level = libc::SOL_SOCKET;
-        (*message).cmsg_type = libc::SCM_RIGHTS;
-        (*message).cmsg_len = libc::CMSG_LEN(DESCRIPTOR_LEN) as usize;
-        ptr::write_unaligned(libc::CMSG_DATA(message).cast(), number);
-        libc::sendmsg(socket.as_raw_fd(), &raw const header, libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT)
-    };
-    if sent == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    let descriptors = [descriptor];
+    let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(1))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    assert!(control.push(SendAncillaryMessage::ScmRights(&descriptors)), "there is space for it");
+    sendmsg(socket, &[IoSlice::new(bytes)], &mut control, SendFlags::NOSIGNAL | SendFlags::DONTWAIT)?;
+    Ok(())
 }
 
 /// Receives what is there, without waiting, from somebody who is to send bytes alone. 0 is the end.
@@ -102,19 +85,21 @@ struct Received {
     descriptors: Vec<OwnedFd>,
 }
 
+/// Not by rustix, which leaves open what it has no name for.
 fn receive_any(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<Received> {
     let mut control = Control::new();
     let mut pieces = [IoSliceMut::new(buffer)];
-    // SAFETY: a header without any part is valid.
-    let mut header: libc::msghdr = unsafe { mem::zeroed() };
-    header.msg_iov = pieces.as_mut_ptr().cast();
-    header.msg_iovlen = 1;
-    header.msg_control = control.0.as_mut_ptr().cast();
-    header.msg_controllen = mem::size_of::<Control>() as _;
     let flags = libc::MSG_DONTWAIT | libc::MSG_CMSG_CLOEXEC;
-    // SAFETY: the header points at `pieces` and `control`, which outlive the call and are as long as it says; an IoSliceMut is laid
-    // out as an iovec.
-    let count = unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut header, flags) };
+    // SAFETY: a header without any part is valid. It points at `pieces` and `control`, which outlive the call and are as long as it
+    // says; an IoSliceMut is laid out as an iovec.
+    let (count, header) = unsafe {
+        let mut header: libc::msghdr = mem::zeroed();
+        header.msg_iov = pieces.as_mut_ptr().cast();
+        header.msg_iovlen = 1;
+        header.msg_control = control.0.as_mut_ptr().cast();
+        header.msg_controllen = mem::size_of::<Control>() as _;
+        (libc::recvmsg(socket.as_raw_fd(), &raw mut header, flags), header)
+    };
     let count = usize::try_from(count).map_err(|_| io::Error::last_os_error())?;
     let mut descriptors = Vec::new();
     // SAFETY: the kernel has filled `control` as far as the header says now, and the walk stays in there. Numbers of these two kinds
@@ -152,14 +137,16 @@ impl Control {
 /// A descriptor of the process that has sent the message (SO_PASSPIDFD, Linux 6.5).
 const SCM_PIDFD: libc::c_int = 4;
 /// Bytes, of which a short message takes less than a thousand with all that the kernel counts.
-const ROOMY: libc::c_int = 8 << 20;
-const DESCRIPTOR_LEN: u32 = mem::size_of::<i32>() as u32;
+const ROOMY: usize = 8 << 20;
 
 #[cfg(test)]
 mod tests {
     use std::io::{Read, Write};
-    use std::os::fd::{AsFd, RawFd};
+    use std::net::Shutdown;
+    use std::os::fd::AsFd;
     use std::os::unix::net::UnixStream;
+
+    use socket2::SockRef;
 
     use super::*;
 
@@ -193,27 +180,11 @@ mod tests {
     }
 
     /// Sends any number of descriptors, as an application could.
-    fn send_many(socket: &OwnedFd, bytes: &[u8], descriptors: &[RawFd]) {
-        let length = mem::size_of_val(descriptors) as u32;
-        let mut control = Control([MaybeUninit::zeroed(); 4096]);
-        let mut pieces = [IoSlice::new(bytes)];
-        // SAFETY: as in `send`.
-        let sent = unsafe {
-            let mut header: libc::msghdr = mem::zeroed();
-            header.msg_iov = pieces.as_mut_ptr().cast();
-            header.msg_iovlen = 1;
-            if !descriptors.is_empty() {
-                header.msg_control = control.0.as_mut_ptr().cast();
-                header.msg_controllen = libc::CMSG_SPACE(length) as _;
-                let message = libc::CMSG_FIRSTHDR(&raw const header);
-                (*message).cmsg_level = libc::SOL_SOCKET;
-                (*message).cmsg_type = libc::SCM_RIGHTS;
-                (*message).cmsg_len = libc::CMSG_LEN(length) as _;
-                ptr::copy_nonoverlapping(descriptors.as_ptr().cast(), libc::CMSG_DATA(message), length as usize);
-            }
-            libc::sendmsg(socket.as_raw_fd(), &raw const header, libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT)
-        };
-        assert_ne!(sent, -1, "{}", io::Error::last_os_error());
+    fn send_many(socket: &OwnedFd, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) {
+        let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(253))];
+        let mut control = SendAncillaryBuffer::new(&mut space);
+        assert!(descriptors.is_empty() || control.push(SendAncillaryMessage::ScmRights(descriptors)));
+        sendmsg(socket, &[IoSlice::new(bytes)], &mut control, SendFlags::NOSIGNAL | SendFlags::DONTWAIT).unwrap();
     }
 
     fn set(socket: &OwnedFd, option: libc::c_int) {
@@ -249,7 +220,7 @@ mod tests {
         let (near, far) = pair().unwrap();
         for count in [2, 10, 11, 12, 13, 100, 253] {
             let (mut ours, theirs) = UnixStream::pair().unwrap();
-            send_many(&near, b"x", &vec![theirs.as_raw_fd(); count]);
+            send_many(&near, b"x", &vec![theirs.as_fd(); count]);
             drop(theirs);
             let error = receive(far.as_fd(), &mut [0; 16]).unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::InvalidData, "{count}");
@@ -262,7 +233,7 @@ mod tests {
         let (near, far) = pair().unwrap();
         let (_ours, theirs) = UnixStream::pair().unwrap();
         send_many(&near, b"", &[]);
-        send_many(&near, b"", &[theirs.as_raw_fd()]);
+        send_many(&near, b"", &[theirs.as_fd()]);
         assert_eq!(receive(far.as_fd(), &mut [0; 16]).unwrap_err().kind(), io::ErrorKind::InvalidData);
         assert_eq!(receive(far.as_fd(), &mut [0; 16]).unwrap().0, 0);
         assert_eq!(receive(far.as_fd(), &mut [0; 16]).unwrap_err().kind(), io::ErrorKind::WouldBlock);
@@ -270,11 +241,10 @@ mod tests {
 
     #[test]
     fn a_passage_that_is_shut_at_either_end_is_over() {
-        for (shut, how) in [(0, libc::SHUT_WR), (1, libc::SHUT_RD), (0, libc::SHUT_RDWR), (1, libc::SHUT_RDWR)] {
+        for (shut, how) in [(0, Shutdown::Write), (1, Shutdown::Read), (0, Shutdown::Both), (1, Shutdown::Both)] {
             let ends = pair().unwrap();
             let ends = [ends.0, ends.1];
-            // SAFETY: shutdown touches no memory.
-            assert_eq!(unsafe { libc::shutdown(ends[shut].as_raw_fd(), how) }, 0);
+            SockRef::from(&ends[shut]).shutdown(how).unwrap();
             assert_eq!(receive(ends[1].as_fd(), &mut [0; 16]).unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
         }
     }

@@ -1,8 +1,10 @@
 //! Who is at the other end of a Unix socket.
 
 use std::io;
-use std::mem::MaybeUninit;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 /// A descriptor that becomes readable when the process has ended that listened when `connection` was made: its exit closes the
 /// connection a moment before it is gone.
@@ -10,25 +12,19 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 /// # Errors
 /// When it has gone already, or is in a place that this process cannot see, and on Linux before 5.3.
 pub fn end_of_listener(connection: BorrowedFd<'_>) -> io::Result<OwnedFd> {
-    let mut credentials = MaybeUninit::<libc::ucred>::uninit();
-    let mut size = size_of::<libc::ucred>() as libc::socklen_t;
-    let socket = connection.as_raw_fd();
-    // SAFETY: `credentials` has room for the `size` bytes that may be written, and both outlive the call.
-    let result = unsafe {
-        libc::getsockopt(socket, libc::SOL_SOCKET, libc::SO_PEERCRED, credentials.as_mut_ptr().cast(), &raw mut size)
-    };
-    if result == -1 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: getsockopt has filled it.
-    let process = unsafe { credentials.assume_init() }.pid;
-    // SAFETY: pidfd_open touches no memory; a number that is no process is an error.
-    let descriptor = unsafe { libc::syscall(libc::SYS_pidfd_open, process, 0) };
-    if descriptor == -1 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: the descriptor is new, so nobody else owns it; the system gives no larger numbers. It is close-on-exec from birth.
-    Ok(unsafe { OwnedFd::from_raw_fd(descriptor as libc::c_int) })
+    let process = Pid::from_raw(credentials(connection)?.pid).ok_or(Errno::INVAL)?;
+    // It is close-on-exec from birth.
+    Ok(pidfd_open(process, PidfdFlags::empty())?)
+}
+
+/// As the system has them: process 0 is one that this process cannot see, for which rustix has no value.
+fn credentials(connection: BorrowedFd<'_>) -> io::Result<libc::ucred> {
+    let mut found = libc::ucred { pid: 0, uid: 0, gid: 0 };
+    let mut size = size_of_val(&found) as libc::socklen_t;
+    let (socket, option) = (connection.as_raw_fd(), libc::SO_PEERCRED);
+    // SAFETY: `found` has room for the `size` bytes that may be written, and both outlive the call.
+    let result = unsafe { libc::getsockopt(socket, libc::SOL_SOCKET, option, (&raw mut found).cast(), &raw mut size) };
+    if result == -1 { Err(io::Error::last_os_error()) } else { Ok(found) }
 }
 
 #[cfg(test)]

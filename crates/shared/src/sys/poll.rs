@@ -4,6 +4,11 @@ use std::io;
 use std::os::fd::RawFd;
 use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::io::Errno;
+
+use super::fd::numbered;
+
 /// What is waited for on one descriptor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Interest {
@@ -19,25 +24,26 @@ pub enum Interest {
 /// # Errors
 /// Those of poll(2) but `EINTR`.
 pub fn wait(descriptors: &[(RawFd, Interest)], limit: Option<Duration>) -> io::Result<Vec<usize>> {
-    let mut entries: Vec<libc::pollfd> =
-        descriptors.iter().map(|(descriptor, interest)| entry(*descriptor, *interest)).collect();
-    // Rounded up: a deadline that has not quite passed must not make the caller spin.
-    let millis = limit.map_or(-1, |limit| i32::try_from(limit.as_micros().div_ceil(1000)).unwrap_or(i32::MAX));
-    // SAFETY: the pointer and the length are those of a vector that outlives the call.
-    let count = unsafe { libc::poll(entries.as_mut_ptr(), entries.len() as libc::nfds_t, millis) };
-    if count == -1 {
-        let error = io::Error::last_os_error();
-        return if error.kind() == io::ErrorKind::Interrupted { Ok(Vec::new()) } else { Err(error) };
+    let entries = descriptors.iter().map(|(descriptor, interest)| entry(*descriptor, *interest));
+    let mut entries: Vec<PollFd<'_>> = entries.collect::<io::Result<_>>()?;
+    // What does not fit is longer than any process lives.
+    let limit = limit.and_then(|limit| Timespec::try_from(limit).ok());
+    match rustix::event::poll(&mut entries, limit.as_ref()) {
+        Ok(_) => {
+            let ready = entries.iter().enumerate().filter(|(_, entry)| !entry.revents().is_empty());
+            Ok(ready.map(|(place, _)| place).collect())
+        }
+        Err(Errno::INTR) => Ok(Vec::new()),
+        Err(error) => Err(error.into()),
     }
-    Ok(entries.iter().enumerate().filter(|(_, entry)| entry.revents != 0).map(|(place, _)| place).collect())
 }
 
-fn entry(descriptor: RawFd, interest: Interest) -> libc::pollfd {
+fn entry<'a>(descriptor: RawFd, interest: Interest) -> io::Result<PollFd<'a>> {
     let events = match interest {
-        Interest::Readable => libc::POLLIN,
-        Interest::Writable => libc::POLLOUT,
+        Interest::Readable => PollFlags::IN,
+        Interest::Writable => PollFlags::OUT,
     };
-    libc::pollfd { fd: descriptor, events, revents: 0 }
+    Ok(PollFd::from_borrowed_fd(numbered(descriptor)?, events))
 }
 
 #[cfg(test)]

@@ -7,6 +7,13 @@ use std::io;
 use std::os::fd::RawFd;
 use std::time::Duration;
 
+use rustix::fs::Mode;
+use rustix::io::{Errno, retry_on_intr};
+use rustix::process::{self as system, DumpableBehavior, Pid, Signal, WaitOptions, WaitStatus};
+use rustix::thread::{self, CapabilitySet, CapabilitySets};
+
+use super::fd::close;
+
 /// The number of one process. Invariant: positive, so that no signal ever goes to a process group by mistake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ProcessId(i32);
@@ -25,6 +32,10 @@ impl ProcessId {
     /// As the system counts.
     pub fn number(self) -> i32 {
         self.0
+    }
+
+    fn pid(self) -> Pid {
+        Pid::from_raw(self.0).expect("it is positive")
     }
 }
 
@@ -67,8 +78,8 @@ pub fn fork() -> io::Result<Fork> {
 /// # Errors
 /// When it leads a process group already.
 pub fn new_session() -> io::Result<()> {
-    // SAFETY: setsid(2) touches no memory.
-    check(unsafe { libc::setsid() })
+    system::setsid()?;
+    Ok(())
 }
 
 /// Gives up every capability, those that would survive another program (ambient, inheritable) among them. A process of root's that
@@ -77,38 +88,12 @@ pub fn new_session() -> io::Result<()> {
 /// # Errors
 /// When the kernel refuses, and when some are left.
 pub fn drop_capabilities() -> io::Result<()> {
-    // SAFETY: this prctl takes numbers only. A kernel before 4.3 has no ambient ones, and says EINVAL.
-    unsafe { libc::prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) };
-    let mut header = CapabilityHeader { version: CAPABILITY_VERSION, process: 0 };
-    let none = [CapabilitySets::default(); 2];
-    let mut left = none;
-    // SAFETY: header and sets are laid out as capset(2) has them for this version, which has two sets, and outlive the calls.
-    unsafe {
-        check_long(libc::syscall(libc::SYS_capset, &raw mut header, none.as_ptr()))?;
-        check_long(libc::syscall(libc::SYS_capget, &raw mut header, left.as_mut_ptr()))?;
-    }
-    if left == none { Ok(()) } else { Err(io::Error::other("capabilities are left")) }
-}
-
-#[repr(C)]
-struct CapabilityHeader {
-    version: u32,
-    process: libc::c_int,
-}
-
-#[repr(C)]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct CapabilitySets {
-    effective: u32,
-    permitted: u32,
-    inheritable: u32,
-}
-
-/// _LINUX_CAPABILITY_VERSION_3.
-const CAPABILITY_VERSION: u32 = 0x2008_0522;
-
-fn check_long(result: libc::c_long) -> io::Result<()> {
-    if result == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    // A kernel before 4.3 has no ambient ones, and says EINVAL.
+    let _ = thread::clear_ambient_capability_set();
+    let empty = CapabilitySet::empty();
+    let none = CapabilitySets { effective: empty, permitted: empty, inheritable: empty };
+    thread::set_capabilities(None, none)?;
+    if thread::capabilities(None)? == none { Ok(()) } else { Err(io::Error::other("capabilities are left")) }
 }
 
 /// Processes whose parents have ended are this process's children from now on, as if it were process 1 to those that it and they have
@@ -117,8 +102,8 @@ fn check_long(result: libc::c_long) -> io::Result<()> {
 /// # Errors
 /// When the kernel does not know it.
 pub fn adopt_orphans() -> io::Result<()> {
-    // SAFETY: this prctl takes numbers only.
-    check(unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) })
+    // Any number means "yes", and that this process is one.
+    Ok(system::set_child_subreaper(Some(Pid::INIT))?)
 }
 
 /// The next child that has ended and was not reaped, whoever started it. It stays as it is. Never waits.
@@ -142,44 +127,42 @@ pub fn children() -> Vec<ProcessId> {
     text.split_whitespace().filter_map(|number| ProcessId::new(number.parse().ok()?)).collect()
 }
 
-/// Raises the soft limit on open descriptors to `wanted`, or as far as the hard limit lets it. Returns what it was.
+/// The soft limit on open descriptors.
 ///
 /// # Errors
-/// Those of getrlimit(2) and setrlimit(2).
-pub fn raise_open_files(wanted: u64) -> io::Result<u64> {
-    let mut limit = open_files()?;
-    let before = limit.rlim_cur;
-    if before < wanted {
-        limit.rlim_cur = wanted.min(limit.rlim_max);
-        set_limit(&limit)?;
-    }
-    Ok(before)
+/// Those of prlimit(2).
+pub fn open_files() -> io::Result<u64> {
+    Ok(limit_open_files(None)?.rlim_cur)
 }
 
-/// Sets the soft limit on open descriptors back to what it was before [`raise_open_files`].
+/// Raises that limit to `wanted`, or as far as the hard limit lets it. Returns what it was.
+///
+/// # Errors
+/// The same.
+pub fn raise_open_files(wanted: u64) -> io::Result<u64> {
+    let limit = limit_open_files(None)?;
+    if limit.rlim_cur < wanted {
+        limit_open_files(Some(libc::rlimit { rlim_cur: wanted.min(limit.rlim_max), ..limit }))?;
+    }
+    Ok(limit.rlim_cur)
+}
+
+/// Sets it back to what it was before [`raise_open_files`].
 ///
 /// # Errors
 /// The same.
 pub fn restore_open_files(before: u64) -> io::Result<()> {
-    let limit = open_files()?;
-    set_limit(&libc::rlimit { rlim_cur: before.min(limit.rlim_max), ..limit })
+    let limit = limit_open_files(None)?;
+    limit_open_files(Some(libc::rlimit { rlim_cur: before.min(limit.rlim_max), ..limit })).map(drop)
 }
 
-fn open_files() -> io::Result<libc::rlimit> {
-    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: `limit` outlives the call.
-    check(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) })?;
-    Ok(limit)
-}
-
-fn set_limit(limit: &libc::rlimit) -> io::Result<()> {
-    // SAFETY: `limit` outlives the call.
-    check(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, limit) })
-}
-
-/// Whether the error says that this process, or the system, has no descriptor left.
-pub fn is_out_of_files(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
+/// What the limit was. Not by rustix, where a sandbox without this call is not foreseen.
+fn limit_open_files(new: Option<libc::rlimit>) -> io::Result<libc::rlimit> {
+    let mut before = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    let new = new.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
+    // SAFETY: `new` is null or points to a limit that outlives the call, and so does `before`.
+    check(unsafe { libc::prlimit(0, libc::RLIMIT_NOFILE, new, &raw mut before) })?;
+    Ok(before)
 }
 
 /// Whether the error says that a file is executable and no program (execve(2)).
@@ -216,7 +199,7 @@ impl fmt::Display for ExitReason {
 
 /// How this child has ended, if it has, without waiting. It asks for the one child only: for others see [`ended_child`].
 pub fn reap(child: ProcessId) -> Option<ExitReason> {
-    wait_with(child, libc::WNOHANG)
+    wait_with(child, WaitOptions::NOHANG)
 }
 
 /// Whether this process has ended, though it may not have been reaped.
@@ -232,42 +215,38 @@ pub fn has_ended(process: ProcessId) -> bool {
 /// Waits until this child has ended, and says how.
 pub fn wait(child: ProcessId) -> ExitReason {
     loop {
-        if let Some(reason) = wait_with(child, 0) {
+        if let Some(reason) = wait_with(child, WaitOptions::empty()) {
             return reason;
         }
     }
 }
 
-fn wait_with(child: ProcessId, options: i32) -> Option<ExitReason> {
-    let mut status = 0;
-    loop {
-        // SAFETY: `status` outlives the call.
-        match unsafe { libc::waitpid(child.0, &raw mut status, options) } {
-            0 => return None,
-            -1 if io::Error::last_os_error().kind() == io::ErrorKind::Interrupted => {}
-            -1 => return Some(ExitReason::Unknown),
-            _ => return exit_reason(status),
-        }
+fn wait_with(child: ProcessId, options: WaitOptions) -> Option<ExitReason> {
+    match retry_on_intr(|| system::waitpid(Some(child.pid()), options)) {
+        Ok(ended) => ended.and_then(|(_, status)| exit_reason(status)),
+        Err(_) => Some(ExitReason::Unknown),
     }
 }
 
-fn exit_reason(status: i32) -> Option<ExitReason> {
-    if libc::WIFEXITED(status) {
-        Some(ExitReason::Code(libc::WEXITSTATUS(status)))
-    } else if libc::WIFSIGNALED(status) {
-        Some(ExitReason::Signal(libc::WTERMSIG(status)))
-    } else {
-        None // Stopped or continued, which only a tracer is told.
-    }
+/// None if it was stopped or continued, which only a tracer is told.
+fn exit_reason(status: WaitStatus) -> Option<ExitReason> {
+    let code = status.exit_status().map(ExitReason::Code);
+    code.or_else(|| status.terminating_signal().map(ExitReason::Signal))
 }
 
 /// Sends a signal to one process; 0 sends none and only asks whether that could be.
 ///
 /// # Errors
-/// Those of kill(2): `ESRCH` when there is no such process, `EPERM` when it is somebody else's.
+/// Those of kill(2): `EINVAL` for a signal without a name, `ESRCH` when there is no such process, `EPERM` when it is somebody else's.
 pub fn kill(process: ProcessId, signal: i32) -> io::Result<()> {
-    // SAFETY: kill(2) touches no memory.
-    check(unsafe { libc::kill(process.0, signal) })
+    Ok(match signal {
+        0 => system::test_kill_process(process.pid()),
+        _ => system::kill_process(process.pid(), named(signal)?),
+    }?)
+}
+
+fn named(signal: i32) -> io::Result<Signal> {
+    Signal::from_named_raw(signal).ok_or_else(|| Errno::INVAL.into())
 }
 
 /// Closes every descriptor but the standard three and `kept`. For a process right after [`fork`]: what else it has inherited
@@ -284,8 +263,8 @@ pub fn keep_only(kept: &[RawFd]) -> io::Result<()> {
     let numbers = fs::read_dir("/proc/self/fd")?.flatten();
     let numbers: Vec<u32> = numbers.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
     for number in numbers.iter().filter(|number| gaps.iter().any(|(first, last)| (first..=last).contains(number))) {
-        // SAFETY: the caller has said that nobody uses it. The directory's own descriptor is closed already: a harmless error.
-        unsafe { libc::close(number.cast_signed()) };
+        // The directory's own is closed already.
+        close(number.cast_signed());
     }
     Ok(())
 }
@@ -308,25 +287,16 @@ fn gaps(kept: &[RawFd]) -> Vec<(u32, u32)> {
 
 fn close_range(first: u32, last: u32) -> io::Result<()> {
     // SAFETY: the caller of keep_only has said that nobody uses these descriptors.
-    let result = unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
-    if result == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
-}
-
-/// Sets an environment variable, before there is a second thread.
-///
-/// # Panics
-/// When the process has more than one thread: the C library reads the environment without a lock.
-#[expect(clippy::disallowed_methods, reason = "this is the one place, and it checks")]
-pub fn set_environment(name: &OsStr, value: &OsStr) {
-    assert_eq!(threads(), 1, "the environment is set before any thread is started");
-    // SAFETY: this is the only thread, so nobody reads the environment meanwhile.
-    unsafe { std::env::set_var(name, value) };
+    match unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
 }
 
 /// Removes an environment variable, before there is a second thread.
 ///
 /// # Panics
-/// As [`set_environment`].
+/// When the process has more than one thread: the C library reads the environment without a lock.
 #[expect(clippy::disallowed_methods, reason = "this is the one place, and it checks")]
 pub fn unset_environment(name: &OsStr) {
     assert_eq!(threads(), 1, "the environment is changed before any thread is started");
@@ -339,38 +309,30 @@ pub fn unset_environment(name: &OsStr) {
 /// # Errors
 /// When the kernel does not know it.
 pub fn no_new_privs() -> io::Result<()> {
-    // SAFETY: this prctl takes numbers only.
-    check(unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) })
+    Ok(thread::set_no_new_privs(true)?)
 }
 
 /// Does something while ps(1) and /proc call this process so, by at most 15 bytes of it: a process that is forked meanwhile has the
 /// name from its birth, and keeps it.
 pub fn under_name<T>(name: &CStr, action: impl FnOnce() -> T) -> T {
-    let mut before = [0_u8; NAME_LEN];
-    // SAFETY: the kernel writes at most so many bytes, the last of them NUL, and reads from a name that outlives the call.
-    unsafe {
-        libc::prctl(libc::PR_GET_NAME, before.as_mut_ptr(), 0, 0, 0);
-        libc::prctl(libc::PR_SET_NAME, name.as_ptr(), 0, 0, 0);
-    }
+    let before = thread::name().unwrap_or_default();
+    let _ = thread::set_name(name);
     let process = std::process::id();
     let result = action();
     if std::process::id() == process {
-        // SAFETY: it ends in NUL, as above.
-        unsafe { libc::prctl(libc::PR_SET_NAME, before.as_ptr(), 0, 0, 0) };
+        let _ = thread::set_name(&before);
     }
     result
 }
 
 /// Has ps(1) and /proc call this process, and the threads that it starts, by at most 15 bytes of this name.
 pub fn name_itself(name: &CStr) {
-    // SAFETY: the kernel reads from a name that outlives the call.
-    unsafe { libc::prctl(libc::PR_SET_NAME, name.as_ptr(), 0, 0, 0) };
+    let _ = thread::set_name(name);
 }
 
 /// From now on only root can look into this process, whoever else has its user: trace it, read its memory, take its core.
 pub fn hide_from_others() {
-    // SAFETY: this prctl takes numbers only, and cannot fail with these.
-    unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0) };
+    let _ = system::set_dumpable_behavior(DumpableBehavior::NotDumpable); // Cannot fail with this.
 }
 
 /// Executes a program in the place of this one, with exactly these arguments, the first of which is its path, and these variables. The
@@ -389,14 +351,12 @@ pub fn execute(arguments: &[CString], variables: &[CString]) -> io::Error {
 /// # Errors
 /// When the number is that of no signal.
 pub fn signal_at_end_of_parent(number: i32) -> io::Result<()> {
-    // SAFETY: this prctl takes numbers only.
-    check(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, number, 0, 0, 0) })
+    Ok(system::set_parent_process_death_signal(Some(named(number)?))?)
 }
 
 /// Sets which permissions new files do not get, and returns what it was.
 pub fn umask(mode: u32) -> u32 {
-    // SAFETY: umask(2) touches no memory and cannot fail.
-    unsafe { libc::umask(mode & 0o777) }
+    system::umask(Mode::from_raw_mode(mode & 0o777)).as_raw_mode()
 }
 
 /// The monotonic clock of the system, which starts at boot. For what other processes are told; [`std::time::Instant`] is the
@@ -428,8 +388,7 @@ pub fn exit_now(code: u8) -> ! {
 
 /// Bytes of a page of memory.
 pub fn page_size() -> u64 {
-    // SAFETY: sysconf touches no memory of ours.
-    u64::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4096)
+    rustix::param::page_size() as u64
 }
 
 /// How many threads this process has.
@@ -441,7 +400,6 @@ fn check(result: libc::c_int) -> io::Result<()> {
     if result == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
-const NAME_LEN: usize = 16;
 /// How a process ends when something that pyfcgid runs is broken: the application (sysexits).
 pub const EX_SOFTWARE: u8 = 70;
 /// How it ends when the system refuses something (sysexits).

@@ -4,26 +4,25 @@ use std::collections::BTreeMap;
 use std::ffi::CStr;
 use std::io;
 use std::num::NonZeroUsize;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
-use std::ptr::{self, NonNull};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::ptr;
 use std::sync::atomic::AtomicU32;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use rustix::fs::{SealFlags, fcntl_add_seals, ftruncate};
+use rustix::mm::{MapFlags, ProtFlags, mmap, mmap_anonymous, munmap};
+
+use super::memory_file::{has_seals, unsealed};
+
 /// Words that every process has in common that maps them, zero at first.
 ///
-/// Invariant: `first` points at `count` words that are mapped until this is dropped. Whoever has the descriptor may write anything to
+/// Invariant: `words` are mapped until this is dropped, and nobody gets them for longer. Whoever has the descriptor may write anything to
 /// them, and can't make them fewer: the file is sealed.
 #[derive(Debug)]
 pub struct SharedWords {
-    first: NonNull<AtomicU32>,
-    count: NonZeroUsize,
+    words: &'static [AtomicU32],
     file: OwnedFd,
 }
-
-// SAFETY: what is shared are atomics.
-unsafe impl Send for SharedWords {}
-// SAFETY: as above.
-unsafe impl Sync for SharedWords {}
 
 impl SharedWords {
     /// Makes `count` of them, in a file that has no name elsewhere (memfd_create(2)), close-on-exec.
@@ -31,17 +30,10 @@ impl SharedWords {
     /// # Errors
     /// Those of the system calls, such as too little memory.
     pub fn new(name: &CStr, count: NonZeroUsize) -> io::Result<Self> {
-        // SAFETY: the name outlives the call.
-        let number = unsafe { libc::memfd_create(name.as_ptr(), libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING) };
-        if number == -1 {
-            return Err(io::Error::last_os_error());
-        }
-        // SAFETY: the descriptor is new, so nobody else owns it.
-        let file = unsafe { OwnedFd::from_raw_fd(number) };
-        let length = libc::off_t::try_from(bytes(count)?).map_err(|_| io::ErrorKind::InvalidInput)?;
-        // SAFETY: neither call touches memory of this process.
-        let sealed = unsafe { libc::ftruncate(number, length) == 0 && libc::fcntl(number, libc::F_ADD_SEALS, SEALS) == 0 };
-        if sealed { Self::map(file, count) } else { Err(io::Error::last_os_error()) }
+        let file = unsealed(name)?;
+        ftruncate(&file, bytes(count)? as u64)?;
+        fcntl_add_seals(&file, SEALS)?;
+        Self::map(file, count)
     }
 
     /// Maps what another program of ours has made.
@@ -49,25 +41,21 @@ impl SharedWords {
     /// # Errors
     /// `InvalidData` when it is not sealed or has another size, and those of mmap(2).
     pub fn adopt(file: OwnedFd, count: NonZeroUsize) -> io::Result<Self> {
-        // SAFETY: fcntl with F_GET_SEALS touches no memory, and fails on what has none.
-        let seals = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_GET_SEALS) };
         let file = std::fs::File::from(file);
-        let is_ours = seals & SEALS == SEALS && seals != -1 && file.metadata()?.len() == bytes(count)? as u64;
+        let is_ours = has_seals(&file, SEALS) && file.metadata()?.len() == bytes(count)? as u64;
         if is_ours { Self::map(file.into(), count) } else { Err(io::ErrorKind::InvalidData.into()) }
     }
 
     fn map(file: OwnedFd, count: NonZeroUsize) -> io::Result<Self> {
         let length = bytes(count)?;
-        // SAFETY: a new mapping, wherever the kernel likes, of a file that can't become shorter.
-        let place = unsafe {
-            libc::mmap(ptr::null_mut(), length, libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED, file.as_raw_fd(), 0)
+        // SAFETY: a new mapping, wherever the kernel likes, of a file that can't become shorter. Any bytes are an atomic word, pages are
+        // aligned, and others change them only as atomics do.
+        let words = unsafe {
+            let place = mmap(ptr::null_mut(), length, ProtFlags::READ | ProtFlags::WRITE, MapFlags::SHARED, &file, 0)?;
+            std::slice::from_raw_parts(place.cast(), count.get())
         };
-        if place == libc::MAP_FAILED {
-            return Err(io::Error::last_os_error());
-        }
-        let first = NonNull::new(place.cast()).ok_or(io::ErrorKind::InvalidData)?;
-        mappings().insert(place as usize, length);
-        Ok(Self { first, count, file })
+        mappings().insert(words.as_ptr() as usize, length);
+        Ok(Self { words, file })
     }
 
     /// This process shares these words and no others, of which it has some from its parent: in the place of each of them it has zeros of
@@ -76,31 +64,27 @@ impl SharedWords {
     /// # Errors
     /// Those of mmap(2).
     pub fn share_no_others(&self) -> io::Result<()> {
-        let own = self.first.as_ptr() as usize;
+        let own = self.words.as_ptr() as usize;
         for (place, length) in mappings().iter().filter(|(place, _)| **place != own) {
-            let (protection, flags) =
-                (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED);
+            let (protection, flags) = (ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE | MapFlags::FIXED);
             // SAFETY: the place is that of other shared words, which stay readable and writable, and may change at any time anyway.
-            let mapped = unsafe { libc::mmap(*place as *mut libc::c_void, *length, protection, flags, -1, 0) };
-            if mapped == libc::MAP_FAILED {
-                return Err(io::Error::last_os_error());
-            }
+            unsafe { mmap_anonymous(*place as *mut libc::c_void, *length, protection, flags)? };
         }
         Ok(())
     }
 
     /// The words.
     pub fn words(&self) -> &[AtomicU32] {
-        // SAFETY: by the invariant. Any bytes are an atomic word, pages are aligned, and others change them only as atomics do.
-        unsafe { std::slice::from_raw_parts(self.first.as_ptr(), self.count.get()) }
+        self.words
     }
 }
 
 impl Drop for SharedWords {
     fn drop(&mut self) {
-        mappings().remove(&(self.first.as_ptr() as usize));
-        // SAFETY: it was mapped with this length, and no reference to it is left.
-        unsafe { libc::munmap(self.first.as_ptr().cast(), self.count.get() * size_of::<AtomicU32>()) };
+        let place = self.words.as_ptr().cast_mut();
+        mappings().remove(&(place as usize));
+        // SAFETY: it was mapped with this length, and no reference to it is used any more.
+        let _ = unsafe { munmap(place.cast(), size_of_val(self.words)) };
     }
 }
 
@@ -121,7 +105,7 @@ fn bytes(count: NonZeroUsize) -> io::Result<usize> {
 }
 
 /// It stays as long as it is, and nobody may seal it against writing.
-const SEALS: libc::c_int = libc::F_SEAL_SHRINK | libc::F_SEAL_GROW | libc::F_SEAL_SEAL;
+const SEALS: SealFlags = SealFlags::SHRINK.union(SealFlags::GROW).union(SealFlags::SEAL);
 
 #[cfg(test)]
 mod tests {

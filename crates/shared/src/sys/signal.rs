@@ -8,6 +8,8 @@ use std::os::fd::{IntoRawFd, OwnedFd};
 use std::sync::atomic::{AtomicI32, AtomicU8, Ordering};
 use std::{mem, ptr};
 
+use super::process::{self, ProcessId, exit_now};
+
 /// A child process has ended.
 pub const CHLD: i32 = libc::SIGCHLD;
 /// Hang-up of the terminal; reload.
@@ -35,53 +37,89 @@ pub const USR2: i32 = libc::SIGUSR2;
 pub fn reset() {
     for signal in 1..SIGNALS as i32 {
         if ![HUP, libc::SIGPIPE, libc::SIGXFSZ].contains(&signal) && is_ignored(signal) {
-            // SAFETY: SIG_DFL is no code of ours; for a signal that may not be changed the call fails, which is as well.
-            unsafe { libc::signal(signal, libc::SIG_DFL) };
+            // Some signals may not be changed, which is as well.
+            drop(set(signal, Action::Default));
         }
     }
-    // SAFETY: the set is initialised by sigemptyset before it is used, and outlives both calls.
-    unsafe {
-        let mut none = mem::zeroed();
-        libc::sigemptyset(&raw mut none);
-        libc::pthread_sigmask(libc::SIG_SETMASK, &raw const none, ptr::null_mut());
-    }
+    block(Mask::Nothing);
 }
 
 /// From now on a write to a peer that has left, or to a file that is as large as it may be, fails and does not end the process (SIGPIPE
 /// and SIGXFSZ). Python does the same, and gives what its subprocess module starts the default again.
 pub fn fail_instead() {
-    for signal in [libc::SIGPIPE, libc::SIGXFSZ] {
-        // SAFETY: SIG_IGN is no code of ours.
-        unsafe { libc::signal(signal, libc::SIG_IGN) };
-    }
+    [libc::SIGPIPE, libc::SIGXFSZ].into_iter().for_each(|signal| drop(set(signal, Action::Ignore)));
 }
 
 /// Whether the process ignores this signal.
 pub fn is_ignored(signal: i32) -> bool {
-    disposition(signal) == Some(libc::SIG_IGN)
+    disposition(signal).is_ok_and(|handler| handler == libc::SIG_IGN)
 }
 
 fn is_default(signal: i32) -> bool {
-    disposition(signal) == Some(libc::SIG_DFL)
+    disposition(signal).is_ok_and(|handler| handler == libc::SIG_DFL)
 }
 
-fn disposition(signal: i32) -> Option<libc::sighandler_t> {
-    // SAFETY: sigaction is plain data, and the call fills it or fails.
-    unsafe {
-        let mut action: libc::sigaction = mem::zeroed();
-        (libc::sigaction(signal, ptr::null(), &raw mut action) == 0).then_some(action.sa_sigaction)
-    }
+fn disposition(signal: i32) -> io::Result<libc::sighandler_t> {
+    sigaction(signal, None)
+}
+
+/// What a signal does.
+#[derive(Clone, Copy)]
+enum Action {
+    Default,
+    Ignore,
+    /// A handler, which calls nothing but what signal-safety(7) allows.
+    Call(extern "C" fn(i32)),
+}
+
+fn set(signal: i32, action: Action) -> io::Result<()> {
+    let handler = match action {
+        Action::Default => libc::SIG_DFL,
+        Action::Ignore => libc::SIG_IGN,
+        Action::Call(handler) => handler as *const () as libc::sighandler_t,
+    };
+    sigaction(signal, Some(handler)).map(drop)
+}
+
+/// Sets a handler, if there is one, and returns the one before. Async-signal-safe.
+fn sigaction(signal: i32, handler: Option<libc::sighandler_t>) -> io::Result<libc::sighandler_t> {
+    // SAFETY: sigaction is plain data, an empty mask among it; both outlive the call, and the handler is one of [`Action`].
+    let (result, before) = unsafe {
+        let (mut action, mut before): (libc::sigaction, libc::sigaction) = (mem::zeroed(), mem::zeroed());
+        action.sa_sigaction = handler.unwrap_or_default();
+        action.sa_flags = libc::SA_RESTART;
+        let action = if handler.is_some() { &raw const action } else { ptr::null() };
+        (libc::sigaction(signal, action, &raw mut before), before)
+    };
+    if result == -1 { Err(io::Error::last_os_error()) } else { Ok(before.sa_sigaction) }
 }
 
 /// Blocks every signal until [`reset`], or until what is returned is dropped: around a fork, so that none comes while a child still
 /// has its parent's handlers.
 pub fn block_all() -> Blocked {
-    // SAFETY: both sets are initialised before they are read, and outlive the calls.
+    Blocked(block(Mask::Everything))
+}
+
+/// What is blocked.
+#[derive(Clone, Copy)]
+enum Mask {
+    Nothing,
+    Everything,
+    As(libc::sigset_t),
+}
+
+/// Blocks these signals and no others. Returns what was blocked before.
+fn block(signals: Mask) -> libc::sigset_t {
+    // SAFETY: sets are plain data, and outlive the calls, of which one initialises what the next one reads.
     unsafe {
-        let (mut all, mut before) = (mem::zeroed(), mem::zeroed());
-        libc::sigfillset(&raw mut all);
-        libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all, &raw mut before);
-        Blocked(before)
+        let (mut mask, mut before) = (mem::zeroed(), mem::zeroed());
+        match signals {
+            Mask::Nothing => drop(libc::sigemptyset(&raw mut mask)),
+            Mask::Everything => drop(libc::sigfillset(&raw mut mask)),
+            Mask::As(signals) => mask = signals,
+        }
+        libc::pthread_sigmask(libc::SIG_SETMASK, &raw const mask, &raw mut before);
+        before
     }
 }
 
@@ -90,8 +128,7 @@ pub struct Blocked(libc::sigset_t);
 
 impl Drop for Blocked {
     fn drop(&mut self) {
-        // SAFETY: the set was filled by pthread_sigmask.
-        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const self.0, ptr::null_mut()) };
+        block(Mask::As(self.0));
     }
 }
 
@@ -100,13 +137,7 @@ impl Drop for Blocked {
 /// # Errors
 /// Those of sigaction(2).
 pub fn restore(signals: &[i32]) -> io::Result<()> {
-    for signal in signals {
-        // SAFETY: SIG_DFL is no code of ours.
-        if unsafe { libc::signal(*signal, libc::SIG_DFL) } == libc::SIG_ERR {
-            return Err(io::Error::last_os_error());
-        }
-    }
-    Ok(())
+    signals.iter().try_for_each(|signal| set(*signal, Action::Default))
 }
 
 /// These signals do nothing from now on. Unlike ignored ones, they have their default again in whatever the process executes.
@@ -151,27 +182,17 @@ pub fn forward(signals: &[(i32, u8)], to: OwnedFd) -> io::Result<()> {
 
 fn handle(signal: i32, handler: extern "C" fn(i32)) -> io::Result<()> {
     OWNER.store(std::process::id().cast_signed(), Ordering::Release);
-    // SAFETY: the action is plain data, its handler calls nothing but what signal-safety(7) allows.
-    let result = unsafe {
-        let mut action: libc::sigaction = mem::zeroed();
-        action.sa_sigaction = handler as *const () as libc::sighandler_t;
-        action.sa_flags = libc::SA_RESTART;
-        libc::sigemptyset(&raw mut action.sa_mask);
-        libc::sigaction(signal, &raw const action, ptr::null_mut())
-    };
-    if result == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    set(signal, Action::Call(handler))
 }
 
 /// A child that the application has forked inherits the handlers, but its signals are its own: they do what they do by default.
 fn is_of_a_forked_child(signal: i32) -> bool {
-    // SAFETY: getpid(2), signal(2) and raise(3) are async-signal-safe. The signal is blocked here and comes when the handler returns.
-    unsafe {
-        if libc::getpid() == OWNER.load(Ordering::Acquire) {
-            return false;
-        }
-        libc::signal(signal, libc::SIG_DFL);
-        libc::raise(signal);
+    if std::process::id().cast_signed() == OWNER.load(Ordering::Acquire) {
+        return false;
     }
+    drop(set(signal, Action::Default));
+    // All of this is async-signal-safe. The signal is blocked here and comes when the handler returns.
+    drop(process::kill(ProcessId::current(), signal));
     true
 }
 
@@ -190,11 +211,9 @@ extern "C" fn send(signal: i32) {
 }
 
 extern "C" fn end(signal: i32) {
-    if is_of_a_forked_child(signal) {
-        return;
+    if !is_of_a_forked_child(signal) {
+        exit_now(CODE.load(Ordering::Acquire));
     }
-    // SAFETY: _exit(2) is async-signal-safe.
-    unsafe { libc::_exit(i32::from(CODE.load(Ordering::Acquire))) }
 }
 
 extern "C" fn do_nothing(signal: i32) {
