@@ -3,8 +3,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use pyfcgid::exchange::Head;
-use pyfcgid::exchange::head::BodyRule;
+use pyfcgid_connections::exchange::Head;
+use pyfcgid_connections::exchange::head::BodyRule;
 use pyfcgid_fuzz::Response;
 
 fuzz_target!(|response: Response| {
@@ -52,7 +52,7 @@ fn extend_expected(expected: &mut Vec<Vec<u8>>, content_length: &mut Option<u64>
     }
 }
 
-fn check(encoded: Result<(Vec<u8>, BodyRule), pyfcgid::exchange::HeadError>, expected: &[Vec<u8>], expected_rule: BodyRule) {
+fn check(encoded: Result<(Vec<u8>, BodyRule), pyfcgid_connections::exchange::HeadError>, expected: &[Vec<u8>], expected_rule: BodyRule) {
     let block = expected.iter().flat_map(|line| [line, &b"\r\n"[..]].concat()).chain(*b"\r\n").collect::<Vec<u8>>();
     match encoded {
         Ok((bytes, rule)) => {
