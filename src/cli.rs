@@ -336,6 +336,7 @@ mod tests {
             ("chdir", "/c", "/c"),
             ("clear-env", "false", "false"),
             ("pass-env", "AWS_*", "AWS_*"),
+            ("env-file", "/e", "/e"),
             ("env", "A=-1", "A=-1"),
             ("factory", "true", "true"),
             ("max-params-size", "64K", "64K"),

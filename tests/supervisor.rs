@@ -50,3 +50,5 @@ mod terminal;
 mod unchanged;
 #[path = "supervisor/users.rs"]
 mod users;
+#[path = "supervisor/variables.rs"]
+mod variables;
