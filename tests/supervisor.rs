@@ -5,6 +5,8 @@
 
 #[path = "supervisor/allowed.rs"]
 mod allowed;
+#[path = "supervisor/apart.rs"]
+mod apart;
 #[path = "supervisor/commands.rs"]
 mod commands;
 #[path = "supervisor/control.rs"]
