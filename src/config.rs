@@ -10,6 +10,7 @@
 //! `python-path` start from that directory, since they are what Python sees. In a [`Config`] every path is absolute.
 
 mod advice;
+mod env_file;
 mod error;
 mod facility;
 mod file;
@@ -38,6 +39,7 @@ use masking::MASK;
 use reader::Reader;
 
 pub use advice::foreign_option;
+pub use env_file::{EnvFileError, parse_env_file};
 pub use error::{EX_CONFIG, EX_USAGE, Error};
 pub use facility::Facility;
 pub use interpreter::Interpreter;

@@ -15,6 +15,7 @@ use shared::sys::{signal, terminal};
 mod access_log;
 mod check;
 mod control;
+mod env_file;
 mod environment;
 mod error;
 mod launch;

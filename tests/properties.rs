@@ -1,4 +1,4 @@
-//! What holds for any input to the codec, tried with random inputs; a failure shows the smallest one that was found, and leaves
+//! What holds for any input to the codec, and to the other parsers, tried with random inputs; a failure shows the smallest one that was found, and leaves
 //! its seed in `tests/properties.seeds`, which is tried first from then on.
 
 mod support;
@@ -15,6 +15,7 @@ use connections::exchange::head::BodyRule;
 use fastcgi_codec::params::encode_pair;
 use fastcgi_codec::{Decoder, Error, Event, Pairs, ParamsError, Record, RecordType, RequestId, Session, SessionLimits};
 use fastcgi_codec::{Role, encoder};
+use pyfcgid::config::parse_env_file;
 use support::record::{kind, length, padded_record, pair, request};
 
 /// Type, id and content.
@@ -174,6 +175,26 @@ proptest! {
         prop_assert!(last.starts_with(status.trim_ascii_end()));
         expected.push(if has_reason { status } else { last });
         prop_assert_eq!((lines(&block), found), (expected, rule));
+    }
+
+    #[test]
+    fn variables_of_a_file_come_back_as_they_were_quoted(values in vec("[^\0\r]{0,20}", 0..6)) {
+        let double = |value: &str| value.replace('\\', "\\\\").replace('"', "\\\"");
+        let quote = |(index, value): (usize, &String)| match index % 2 {
+            0 if !value.contains('\'') => format!("V{index}='{value}' # one\n"),
+            _ => format!("export V{index} = \"{}\"\n\n", double(value)),
+        };
+        let text: String = values.iter().enumerate().map(quote).collect();
+        let expected = values.iter().enumerate().map(|(index, value)| (format!("V{index}"), value.clone())).collect();
+        prop_assert_eq!(parse_env_file(text.as_bytes()), Ok(expected));
+    }
+
+    #[test]
+    fn any_file_has_variables_or_a_line_that_is_none(text in "[a\0é=#'\"\\\\ \n\r$]{0,40}", noise in vec(any::<u8>(), 0..4)) {
+        let bytes = [text.as_bytes(), &noise].concat();
+        if let Err(error) = parse_env_file(&bytes) {
+            prop_assert!((1..=1 + bytes.iter().filter(|byte| **byte == b'\n').count()).contains(&error.line));
+        }
     }
 }
 

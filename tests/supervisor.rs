@@ -5,6 +5,8 @@
 
 #[path = "supervisor/allowed.rs"]
 mod allowed;
+#[path = "supervisor/apart.rs"]
+mod apart;
 #[path = "supervisor/commands.rs"]
 mod commands;
 #[path = "supervisor/control.rs"]
@@ -50,3 +52,5 @@ mod terminal;
 mod unchanged;
 #[path = "supervisor/users.rs"]
 mod users;
+#[path = "supervisor/variables.rs"]
+mod variables;

@@ -91,6 +91,7 @@ fn every_option_is_a_flag() {
         ("chdir", "/c", "/c"),
         ("clear-env", "false", "false"),
         ("pass-env", "AWS_*", "AWS_*"),
+        ("env-file", "/e", "/e"),
         ("env", "A=-1", "A=-1"),
         ("factory", "true", "true"),
         ("max-params-size", "64K", "64K"),

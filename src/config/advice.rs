@@ -1,5 +1,6 @@
 //! What looks right but is not what was meant, and what other servers call things.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -8,6 +9,7 @@ use super::nearest;
 use super::setting::variable;
 use super::{Config, INCLUDE, ListenAddress, LogTarget, Pool, SETTINGS, Scope};
 use shared::sys::file::{Last, Place};
+use shared::sys::identity::user_id;
 
 /// What to say to an option, typed without dashes, that other servers have under another name; `None` where it is unknown, or not
 /// among those that there are in that place.
@@ -68,8 +70,8 @@ impl Config {
         })
     }
 
-    /// A line for each Unix socket that nobody but root can connect to if root makes it in the group `gid`, and for each directory in
-    /// which others could put something else in the place of what root makes.
+    /// A line for each Unix socket that nobody but root can connect to if root makes it in the group `gid`, for each directory in
+    /// which others could put something else in the place of what root makes, and for each user that several pools run as.
     pub fn warnings_for_root(&self, gid: u32) -> Vec<String> {
         let mut exposed: Vec<String> = Vec::new();
         for line in self.places().filter_map(|(what, path)| exposed_place(what, path)) {
@@ -77,7 +79,21 @@ impl Config {
                 exposed.push(line);
             }
         }
-        self.pools.iter().flat_map(|pool| pool.sockets_of_root(gid)).chain(exposed).collect()
+        let sockets = self.pools.iter().flat_map(|pool| pool.sockets_of_root(gid));
+        sockets.chain(exposed).chain(self.shared_users()).collect()
+    }
+
+    /// The kernel lets processes of one user signal each other, and read each other's files.
+    fn shared_users(&self) -> Vec<String> {
+        let mut pools_of: BTreeMap<u32, Vec<&Pool>> = BTreeMap::new();
+        for pool in &self.pools {
+            // A user that does not exist is told elsewhere.
+            let uid = pool.user.as_deref().and_then(|user| user_id(user).ok());
+            if let Some(uid) = uid.filter(|uid| *uid != ROOT) {
+                pools_of.entry(uid).or_default().push(pool);
+            }
+        }
+        pools_of.values().filter(|pools| pools.len() > 1).filter_map(|pools| shared_user(pools)).collect()
     }
 
     /// What root makes, and where.
@@ -147,6 +163,17 @@ impl Pool {
     }
 }
 
+fn shared_user(pools: &[&Pool]) -> Option<String> {
+    let (last, others) = pools.split_last()?;
+    let others = others.iter().map(|pool| pool.name.as_str()).collect::<Vec<_>>().join(", ");
+    Some(format!(
+        "pools {others} and {} run as the same user, {}: the application of one can stop the processes of another and use its files: \
+         give each pool a user of its own (user)",
+        last.name,
+        last.user.as_deref()?
+    ))
+}
+
 fn exposed_place(what: &str, path: &Path) -> Option<String> {
     let place = Place::find(path, Last::Follow).ok()?;
     let directory = place.exposed()?.display();
@@ -178,7 +205,7 @@ fn names() -> impl Iterator<Item = &'static str> {
 const ROOT: u32 = 0;
 const SET_GROUP_ID: u32 = 0o2000;
 /// What other servers call it, the short flags of Gunicorn and uWSGI included where they agree.
-const ALIASES: [(&str, &str); 42] = [
+const ALIASES: [(&str, &str); 43] = [
     ("access-logfile", "access-log"),
     ("access-logformat", "access-log-format"),
     ("b", "listen"),
@@ -187,6 +214,7 @@ const ALIASES: [(&str, &str); 42] = [
     ("chown-socket", "socket-owner"),
     ("daemon", "daemonize"),
     ("decorate-workers-output", "app-log"),
+    ("environment-file", "env-file"),
     ("error-logfile", "log"),
     ("fastcgi-socket", "listen"),
     ("g", "group"),
@@ -293,6 +321,27 @@ mod tests {
             change(&mut config.pools[0]);
             assert_eq!(config.warnings_for_root(0), Vec::<String>::new());
         }
+    }
+
+    #[test]
+    fn pools_that_share_a_user_are_told_in_one_line() {
+        let mut config = Config::for_app("blog").unwrap();
+        for (name, user) in [("wiki", "daemon"), ("shop", "1"), ("mail", "bin"), ("one", "root"), ("two", "0")] {
+            let pool = Pool { name: name.to_owned(), user: Some(user.to_owned()), ..config.pools[0].clone() };
+            config.pools.push(pool);
+        }
+        assert_eq!(
+            config.warnings_for_root(0),
+            [
+                "pools wiki and shop run as the same user, 1: the application of one can stop the processes of another and use its files: \
+              give each pool a user of its own (user)"
+            ]
+        );
+        config.pools[0].user = Some("daemon".to_owned());
+        assert!(config.warnings_for_root(0)[0].starts_with("pools blog, wiki and shop run as the same user, 1: "));
+        config.pools.truncate(2);
+        config.pools[0].user = None;
+        assert_eq!(config.warnings_for_root(0), Vec::<String>::new());
     }
 
     #[test]

@@ -12,8 +12,8 @@ use crate::config::{self, Config};
 
 type Variables = BTreeMap<OsString, OsString>;
 
-/// The variables of a process of this pool, in the directory that is its current one.
-pub fn of(pool: &config::Pool, identity: &Identity, directory: Option<&Path>) -> Variables {
+/// The variables of a process of this pool, in the directory that is its current one, with those of its `env-file`.
+pub fn of(pool: &config::Pool, identity: &Identity, directory: Option<&Path>, of_file: Vec<(String, String)>) -> Variables {
     let outside = || std::env::vars_os();
     let mut variables: Variables = outside().filter(|(name, _)| is_passed(pool, name)).collect();
     match &identity.entry {
@@ -34,6 +34,7 @@ pub fn of(pool: &config::Pool, identity: &Identity, directory: Option<&Path>) ->
     // A name that is not this directory's would be believed by whoever asks.
     variables.remove(OsStr::new("PWD"));
     variables.extend(directory.map(|directory| ("PWD".into(), directory.into())));
+    variables.extend(of_file.into_iter().map(|(name, value)| (name.into(), value.into())));
     variables.extend(pool.env.iter().map(|(name, value)| (name.into(), value.into())));
     variables
 }

@@ -44,6 +44,15 @@ pub enum Error {
     Account { whose: String, source: identity::Error },
     #[error("pool {pool}: cannot make {path} the root directory (chroot)")]
     Chroot { pool: String, path: String, source: io::Error },
+    #[error("pool {pool}: cannot read the env-file {path}{advice}")]
+    EnvFile { pool: String, path: String, advice: String, source: io::Error },
+    #[error(
+        "pool {pool}: others may use the env-file {path}, whose mode is {mode:04o}: what is secret has to be kept from them, as with \
+         \"chmod o= {path}\""
+    )]
+    OpenEnvFile { pool: String, path: String, mode: u32 },
+    #[error("pool {pool}: {path}:{line}: a line of an env-file {reason}")]
+    EnvFileLine { pool: String, path: String, line: usize, reason: &'static str },
     #[error("pool {pool}: cannot change to the directory {path} (chdir)")]
     Chdir { pool: String, path: String, source: io::Error },
     #[error("the system refuses what every server needs")]
@@ -60,6 +69,9 @@ impl Error {
             | Self::Python { .. }
             | Self::NoModule { .. }
             | Self::Chdir { .. }
+            | Self::EnvFile { .. }
+            | Self::OpenEnvFile { .. }
+            | Self::EnvFileLine { .. }
             | Self::Log(_)
             | Self::Identity(_)
             | Self::Account { .. }

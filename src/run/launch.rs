@@ -2,7 +2,7 @@
 //! Python runs, which then loads our module.
 //!
 //! ```text
-//! fork ── setsid ── descriptors ── chroot, groups, user, no_new_privs, umask ── chdir ── environment ── exec PYTHON ── _pyfcgid
+//! fork ── setsid ── descriptors ── env-file ── chroot, groups, user, no_new_privs, umask ── chdir ── environment ── exec PYTHON ── _pyfcgid
 //! ```
 //!
 //! Signals stay blocked across the exec, so that none is lost: the module hears them.
@@ -17,7 +17,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use super::error::Error;
-use super::{environment, privileges, python};
+use super::{env_file, environment, privileges, python};
 use crate::config::{self, Config};
 use crate::supervisor::Inherited;
 use shared::link::Report;
@@ -86,11 +86,13 @@ fn execute(pool: &config::Pool, message: &Message, module: RawFd, kept: &[RawFd]
     let interpreter = python::of(pool)?;
     let settings = message.send()?;
     signal::restore(&[signal::CHLD])?;
-    let identity = privileges::confine(pool)?;
+    let identity = privileges::identity_of(pool)?;
+    let of_file = env_file::read(pool, &identity)?;
+    privileges::confine(pool, &identity)?;
     // The kernel forgets it when the user changes.
     process::signal_at_end_of_parent(signal::KILL)?;
     let directory = enter(pool)?;
-    let variables = environment::of(pool, &identity, directory.as_deref());
+    let variables = environment::of(pool, &identity, directory.as_deref(), of_file);
     let module = module_path(pool, module)?;
     let settings_number = settings.as_raw_fd().to_string();
     let words = [interpreter.path.as_os_str(), "-c".as_ref(), BOOT.as_ref(), module.as_os_str(), settings_number.as_ref()];

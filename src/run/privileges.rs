@@ -9,10 +9,9 @@ use shared::sys::process;
 pub fn validate(config: &Config) -> Result<(), Error> {
     control_group(config)?;
     for pool in &config.pools {
-        let of_pool = |source| Error::Account { whose: format!("pool {}", pool.name), source };
-        identity_of(pool).map_err(of_pool)?;
-        pool.socket_owner.as_deref().map(identity::user_id).transpose().map_err(of_pool)?;
-        pool.socket_group.as_deref().map(identity::group_id).transpose().map_err(of_pool)?;
+        identity_of(pool)?;
+        pool.socket_owner.as_deref().map(identity::user_id).transpose().map_err(of_pool(pool))?;
+        pool.socket_group.as_deref().map(identity::group_id).transpose().map_err(of_pool(pool))?;
     }
     Ok(())
 }
@@ -25,26 +24,29 @@ pub fn control_group(config: &Config) -> Result<Option<u32>, Error> {
 
 /// Gives up what the pool's children must not have. There is no way back. There must be no second thread.
 ///
-/// Returns who the process is from then on.
-pub fn confine(pool: &config::Pool) -> Result<Identity, Error> {
-    // Names are looked up before the root changes, since the files with them are outside.
-    let of_pool = |source| Error::Account { whose: format!("pool {}", pool.name), source };
-    let identity = identity_of(pool).map_err(of_pool)?;
+/// `identity` is who it is from then on: names are looked up before the root changes, since the files with them are outside.
+pub fn confine(pool: &config::Pool, identity: &Identity) -> Result<(), Error> {
     process::umask(pool.umask);
     if let Some(root) = &pool.chroot {
         let changed = identity::chroot(root);
         changed.map_err(|source| Error::Chroot { pool: pool.name.clone(), path: root.display().to_string(), source })?;
     }
-    identity::drop_to(&identity).map_err(of_pool)?;
+    identity::drop_to(identity).map_err(of_pool(pool))?;
     if !identity.is_root() {
         process::drop_capabilities()?;
     }
     if pool.no_new_privs {
         process::no_new_privs()?;
     }
-    Ok(identity)
+    Ok(())
 }
 
-fn identity_of(pool: &config::Pool) -> Result<Identity, identity::Error> {
-    Identity::resolve(pool.user.as_deref(), pool.group.as_deref(), pool.supplementary_groups.as_deref())
+/// Who its children are to be.
+pub fn identity_of(pool: &config::Pool) -> Result<Identity, Error> {
+    let identity = Identity::resolve(pool.user.as_deref(), pool.group.as_deref(), pool.supplementary_groups.as_deref());
+    identity.map_err(of_pool(pool))
+}
+
+fn of_pool(pool: &config::Pool) -> impl Fn(identity::Error) -> Error + Copy {
+    |source| Error::Account { whose: format!("pool {}", pool.name), source }
 }

@@ -55,7 +55,9 @@ fn keep_the_door(pool: &config::Pool, config: &Config, ties: Ties, link: &UnixSt
     sys::title::set(&format!("pyfcgid: queue {}", pool.name));
     let shared = Shared::adopt(ties)?;
     shared.seat().have_no_others()?;
-    privileges::confine(pool)?;
+    privileges::confine(pool, &privileges::identity_of(pool)?)?;
+    // It is a fork of the supervisor's, which has the settings of all pools.
+    sys::process::hide_from_others();
     process::end_with_the_supervisor(link)?;
     let (signals, signal_writer) = UnixStream::pair()?;
     process::hear_signals(signal_writer)?;

@@ -171,7 +171,7 @@ const STDLIB: &str = "\
 import os
 def application(environ, start_response):
     start_response('200 OK', [])
-    return [('%s %s %s' % (os.path.dirname(os.__file__), os.getcwd(), os.listdir('/'))).encode()]
+    return [('%s %s %s %s' % (os.path.dirname(os.__file__), os.getcwd(), os.listdir('/'), os.environ.get('KEY'))).encode()]
 ";
 
 /// Puts Python, its modules and libraries and pyfcgid's own into a directory, which has no /proc.
@@ -193,7 +193,7 @@ done
     assert!(std::process::Command::new("sh").args(arguments).status().unwrap().success());
 }
 
-/// With Python, its libraries and pyfcgid's module, a pool needs nothing else below its new root.
+/// With Python, its libraries and pyfcgid's module, a pool needs nothing else below its new root; its `env-file` is outside.
 #[test]
 fn a_pool_lives_in_a_root_of_its_own_and_is_reloaded_there() {
     if !is_root() {
@@ -203,8 +203,13 @@ fn a_pool_lives_in_a_root_of_its_own_and_is_reloaded_there() {
     let stdlib = outside.text("/").split(' ').next().unwrap().to_owned();
     outside.end();
     let launch = site(
-        "pid-file = \"site.pid\"\n[pool.web]\napp = \"/shows.py\"\nlisten = \"unix:s.sock\"\nchroot = \"jail\"\nuser = \"nobody\"\n",
+        "pid-file = \"site.pid\"\n[pool.web]\napp = \"/shows.py\"\nlisten = \"unix:s.sock\"\nchroot = \"jail\"\nuser = \"nobody\"\nenv-file = \"site.env\"\n",
     );
+    let of_pool = launch.directory().join("site.env");
+    fs::write(&of_pool, "KEY=kept outside\n").unwrap();
+    fs::set_permissions(&of_pool, std::os::unix::fs::PermissionsExt::from_mode(0o400)).unwrap();
+    std::os::unix::fs::chown(&of_pool, Some(65534), None).unwrap();
+    fs::set_permissions(launch.directory(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
     let jail = launch.directory().join("jail");
     build_root(&jail, &stdlib);
     std::fs::write(jail.join("shows.py"), STDLIB).unwrap();
@@ -212,7 +217,10 @@ fn a_pool_lives_in_a_root_of_its_own_and_is_reloaded_there() {
     for _ in 0..2 {
         let text = site.text("/");
         assert!(
-            text.starts_with(&format!("{stdlib} / [")) && text.contains("'shows.py'") && !text.contains("'proc'"),
+            text.starts_with(&format!("{stdlib} / ["))
+                && text.contains("'shows.py'")
+                && !text.contains("'proc'")
+                && text.ends_with("kept outside"),
             "{text}"
         );
         site.control("reload").expect_code(0);
@@ -279,6 +287,9 @@ fn a_group_may_use_the_control_socket_and_others_are_told_which_option_helps() {
 /// What the processes of a pool tell each other is their own: an application could keep another pool from serving with it.
 #[test]
 fn no_process_of_a_pool_has_what_those_of_another_share() {
+    if !is_root() {
+        return eprintln!("skipped: only root can look into processes of pools");
+    }
     let pool = |name: &str| format!("[pool.{name}]\napp = \"app.py\"\nlisten = \"unix:{name}.sock\"\n");
     let launch = site(&[pool("one"), pool("two"), pool("three")].concat());
     fs::write(launch.directory().join("app.py"), says("x")).unwrap();

@@ -2,6 +2,7 @@
 
 #![allow(unsafe_code)]
 
+pub mod acting;
 pub mod closing;
 pub mod directory;
 pub mod epoll;

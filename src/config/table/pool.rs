@@ -122,6 +122,10 @@ settings! {
     pass_env: Vec<String> = list(plain(variable_pattern)), "pass-env", Python, LIST, "NAME", Nothing,
         "An environment variable of pyfcgid's own that the application gets, too, or AWS_* for all that begin so; can be \
          repeated";
+    /// A file with further variables for it.
+    env_file: Option<PathBuf> = optional(file_path()), "env-file", Python, One, "FILE", Nothing,
+        "A file of environment variables for the application, NAME=VALUE on each line, as systemd and dotenv have them; read \
+         by each new process, and nobody but its owner and group may be let in";
     /// Environment variables for the application. Invariant: no name twice, none empty.
     env: Vec<(String, String)> = variables(), "env", Python, Pairs, "NAME=VALUE", Nothing,
         "An environment variable for the application; can be repeated";

@@ -1,0 +1,108 @@
+//! What a pool's `env-file` says, read anew for each of its processes.
+//!
+//! Root reads only what nobody but root can have put there. Any other file is read as the pool's user, who could else have root read
+//! for it what it must not: a link is enough for that.
+
+use std::collections::VecDeque;
+use std::ffi::OsString;
+use std::fs::{self, Metadata};
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Component, Path, PathBuf};
+
+use super::error::Error;
+use crate::config::{self, parse_env_file};
+use shared::sys::acting;
+use shared::sys::file::read_regular;
+use shared::sys::identity::Identity;
+
+/// The variables for a process of this pool, which is going to be `identity`. Its root directory is not the pool's yet.
+pub fn read(pool: &config::Pool, identity: &Identity) -> Result<Vec<(String, String)>, Error> {
+    let Some(path) = &pool.env_file else { return Ok(Vec::new()) };
+    let found = match of_root_alone(path) {
+        Some(place) => read_private(&place),
+        None => acting::as_user(identity, || read_private(path))?,
+    };
+    let (name, shown) = (pool.name.clone(), path.display().to_string());
+    let bytes = match found {
+        Ok(bytes) => bytes,
+        Err(Unread::OpenToOthers { mode }) => return Err(Error::OpenEnvFile { pool: name, path: shown, mode }),
+        Err(Unread::Failed(source)) => {
+            let advice = advice(&source, identity);
+            return Err(Error::EnvFile { pool: name, path: shown, advice, source });
+        }
+    };
+    parse_env_file(&bytes).map_err(|error| Error::EnvFileLine {
+        pool: name,
+        path: shown,
+        line: error.line,
+        reason: error.reason,
+    })
+}
+
+/// Why a file was not read.
+enum Unread {
+    OpenToOthers { mode: u32 },
+    Failed(io::Error),
+}
+
+fn read_private(path: &Path) -> Result<Vec<u8>, Unread> {
+    let bytes = read_regular(path, MAX_SIZE).map_err(Unread::Failed)?;
+    let mode = fs::metadata(path).map_err(Unread::Failed)?.mode() & 0o7777;
+    if mode & OTHERS == 0 { Ok(bytes) } else { Err(Unread::OpenToOthers { mode }) }
+}
+
+fn advice(error: &io::Error, identity: &Identity) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound => ": make it, or take env-file away".to_owned(),
+        io::ErrorKind::PermissionDenied => format!(
+            " as user {}: let that user read it, or give it and all directories above it to root, for nobody else to write to",
+            identity.name
+        ),
+        _ => String::new(),
+    }
+}
+
+/// Where the file is, links followed, if nobody but root can have changed any name or link on the way there, or can write to it. Each
+/// directory is looked at before a name in it is, so that by then nobody else can exchange it any more.
+fn of_root_alone(path: &Path) -> Option<PathBuf> {
+    let (mut at, mut rest, mut links) = (PathBuf::from("/"), names(path), 0);
+    while let Some(name) = rest.pop_front() {
+        if !is_roots(&fs::symlink_metadata(&at).ok()?) {
+            return None;
+        }
+        if name == ".." {
+            at.pop();
+            continue;
+        }
+        let next = at.join(name);
+        if !fs::symlink_metadata(&next).ok()?.is_symlink() {
+            at = next;
+            continue;
+        }
+        links += 1;
+        let target = fs::read_link(&next).ok().filter(|_| links <= MAX_LINKS)?;
+        if target.is_absolute() {
+            at = PathBuf::from("/");
+        }
+        let rest_of_path = std::mem::replace(&mut rest, names(&target));
+        rest.extend(rest_of_path);
+    }
+    let found = fs::symlink_metadata(&at).ok()?;
+    (found.is_file() && is_roots(&found)).then_some(at)
+}
+
+fn names(path: &Path) -> VecDeque<OsString> {
+    let steps = path.components().filter(|component| matches!(component, Component::Normal(_) | Component::ParentDir));
+    steps.map(|component| component.as_os_str().to_owned()).collect()
+}
+
+fn is_roots(found: &Metadata) -> bool {
+    found.uid() == 0 && found.mode() & 0o022 == 0
+}
+
+/// Bits for whoever is neither the owner nor of the group.
+const OTHERS: u32 = 0o007;
+const MAX_SIZE: u64 = 1 << 20;
+/// As many as Linux follows.
+const MAX_LINKS: usize = 40;
