@@ -12,7 +12,7 @@ use std::process::{Child, Command, Stdio};
 use support::peer::Address;
 use support::process::wait_until;
 use support::record::{begin, kind, role, stream};
-use support::{Answer, Launch, Params, Peer, Pyfcgid};
+use support::{Answer, Launch, Params, Peer, Pyfcgid, virtualenv};
 
 #[test]
 fn wsgi_function_greets() {
@@ -174,7 +174,7 @@ impl Example {
         let listen = format!("unix:{}", socket.display());
         let files = launch.directory().to_owned();
         let launch = launch.env("PYFCGID_LISTEN", listen).env("PYFCGID_CHDIR", repository()).env("FILES", files);
-        let launch = launch.env("VIRTUAL_ENV", virtual_environment());
+        let launch = launch.env("VIRTUAL_ENV", virtualenv::of_the_tests());
         let mut example = Self(launch.start_unawaited());
         wait_until(&format!("{file} to accept"), || {
             example.0.expect_running();
@@ -254,14 +254,6 @@ fn source(example: &str) -> String {
 fn first_line(example: &str, comment: &str) -> String {
     let line = source(example).lines().next().unwrap_or_default().to_owned();
     line.strip_prefix(comment).unwrap_or_else(|| panic!("{example} does not begin with its command: {line:?}")).to_owned()
-}
-
-#[track_caller]
-fn virtual_environment() -> PathBuf {
-    let active = std::env::var_os("VIRTUAL_ENV").map(PathBuf::from);
-    let candidates = [Some(repository().join(".venv")), active];
-    let found = candidates.into_iter().flatten().find(|venv| venv.join("bin/python").exists());
-    found.expect("a virtual environment with Flask and Django: run `make venv` (Debian package: python3-venv)")
 }
 
 fn sha256(bytes: &[u8]) -> String {

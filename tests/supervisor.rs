@@ -29,6 +29,8 @@ mod orphans;
 mod output;
 #[path = "supervisor/recycling.rs"]
 mod recycling;
+#[path = "supervisor/releases.rs"]
+mod releases;
 #[path = "supervisor/reloading.rs"]
 mod reloading;
 #[path = "supervisor/reports.rs"]

@@ -33,6 +33,8 @@ mod random;
 mod response;
 #[path = "wsgi/sendfile_header.rs"]
 mod sendfile_header;
+#[path = "wsgi/signals.rs"]
+mod signals;
 #[path = "wsgi/streams.rs"]
 mod streams;
 mod support;

@@ -190,6 +190,7 @@ impl Program for Server {
     }
 
     fn read_config(&self) -> Result<Config, Failure> {
+        return_to_start();
         let mut config = match parse(&self.arguments) {
             Ok(Command::Serve(config)) => config,
             Ok(_) => return Err(Failure { code: config::EX_CONFIG, text: "this is no `serve` any more".to_owned() }),
@@ -215,6 +216,7 @@ impl Program for Server {
     }
 
     fn successor(&self) -> Successor {
+        return_to_start();
         let binary = self.binary.as_ref().map_or_else(|_| PathBuf::from("/proc/self/exe"), Clone::clone);
         let arguments: Vec<OsString> = self.arguments.iter().skip(1).cloned().collect();
         let to_check = |argument: &OsString| if argument == "serve" { "check".into() } else { argument.clone() };
@@ -222,6 +224,12 @@ impl Program for Server {
         let check = arguments.iter().take(1).map(to_check).chain(arguments.iter().skip(1).cloned()).collect();
         Successor { binary, arguments, check, handed_over: self.sockets.to_hand_over() }
     }
+}
+
+/// A name that is typed from there is looked up where a link to a new release leads by now, as in the pools' processes.
+fn return_to_start() {
+    // Where that has gone, it stays where it is.
+    drop(directory::of_start().map(std::env::set_current_dir));
 }
 
 fn failure(error: Error) -> Failure {

@@ -16,6 +16,15 @@ pub fn create(directory: &Path) -> PathBuf {
     venv
 }
 
+/// The one with what `tests/requirements.txt` names.
+#[track_caller]
+pub fn of_the_tests() -> PathBuf {
+    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join(".venv");
+    let active = std::env::var_os("VIRTUAL_ENV").map(PathBuf::from);
+    let found = [Some(own), active].into_iter().flatten().find(|venv| venv.join("bin/python").exists());
+    found.expect("a virtual environment with tests/requirements.txt: run `make venv` (Debian package: python3-venv)")
+}
+
 /// Puts a module into a virtual environment's site-packages.
 pub fn install_module(venv: &Path, name: &str, source: &str) {
     let lib = fs::read_dir(venv.join("lib")).expect("a virtual environment has lib");

@@ -1,5 +1,6 @@
 //! Finding, importing and refusing the application.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -612,5 +613,26 @@ fn an_app_file_that_spawned_processes_cannot_import_says_so_once() {
         let told = "my-site.wsgi cannot be imported by the processes that multiprocessing starts";
         let expected = usize::from(is_told);
         assert_eq!(server.log().matches(told).count(), expected, "{}", server.log());
+    }
+}
+
+/// It looks beside the file that calls it, and above, unless it takes the program for an interactive one.
+#[test]
+fn a_dotenv_file_beside_the_application_is_found_without_being_named() {
+    let app = telling(
+        "import os, dotenv\ndotenv.load_dotenv()\nimport package.settings",
+        "os.environ['GREETING'] + os.environ['BELOW']",
+    );
+    let files = [
+        ("site/.env", "GREETING=\"good \"\nBELOW=unused"),
+        ("site/app.py", &app),
+        ("site/shop.wsgi", &app),
+        ("site/package/settings.py", "import dotenv\ndotenv.load_dotenv(override=True)\n"),
+        ("site/package/.env", "BELOW=day"),
+        (".env", "GREETING=wrong"),
+    ];
+    for name in ["site/app.py", "site/shop.wsgi"] {
+        let launch = launch_in(&files, name).args([OsStr::new("--venv"), virtualenv::of_the_tests().as_os_str()]);
+        assert_eq!(answer_to(launch, "/"), "good day", "{name}");
     }
 }

@@ -128,7 +128,9 @@ fn stand_by(interpreter: &Interpreter, event_loop: Arc<SharedLoop>) -> Result<St
     let (woken, waker) = UnixStream::pair()?;
     woken.set_nonblocking(true)?;
     waker.set_nonblocking(true)?;
-    interpreter.wake_at_signals(waker.as_raw_fd());
+    let look = interpreter.wake_at_signals(waker.as_raw_fd());
+    // What has come since the import.
+    interpreter.run_signal_handlers();
     let turned = thread::Builder::new().name("pyfcgid-loop".to_owned()).spawn(move || {
         let stopped = event_loop.stand_by();
         // Its close would not be seen while a process that the application has forked has it, too.
@@ -137,8 +139,9 @@ fn stand_by(interpreter: &Interpreter, event_loop: Arc<SharedLoop>) -> Result<St
     })?;
     loop {
         let watched = [(ended.as_raw_fd(), Interest::Readable), (woken.as_raw_fd(), Interest::Readable)];
-        let ready = poll::wait(&watched, None)?;
-        if ready.contains(&1) && (&woken).read(&mut [0; 64]).is_ok() {
+        let ready = poll::wait(&watched, look)?;
+        let is_woken = ready.contains(&1) && (&woken).read(&mut [0; 64]).is_ok();
+        if is_woken || look.is_some() {
             interpreter.run_signal_handlers();
         }
         if ready.contains(&0) {

@@ -181,8 +181,16 @@ impl Interpreter {
         attach(|py| {
             let mut running = 0;
             for thread in &threads.0 {
-                let left = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
-                let ended = thread.bind(py).call_method1("join", (left.as_secs_f64(),));
+                let left = || deadline.saturating_duration_since(Instant::now());
+                let join = |left: Duration| thread.bind(py).call_method1("join", (left.as_secs_f64(),));
+                let mut ended = join(left().max(Duration::from_millis(1)));
+                // Signal handlers of the application's run in this thread meanwhile.
+                while let Err(error) = &ended
+                    && !left().is_zero()
+                {
+                    signals::tell_of_failure(py, error);
+                    ended = join(left());
+                }
                 let alive = thread.bind(py).call_method0("is_alive").and_then(|alive| alive.extract::<bool>());
                 running += usize::from(ended.is_err() || alive.unwrap_or(true));
             }

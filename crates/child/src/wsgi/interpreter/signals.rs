@@ -2,6 +2,7 @@
 //! main thread looks. That one runs no code of the application's here, so it has to be woken.
 
 use std::os::fd::RawFd;
+use std::time::Duration;
 
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -10,15 +11,17 @@ use super::{Interpreter, attach, traceback};
 
 impl Interpreter {
     /// Has Python write a byte to this socket, which does not block, whenever one of its signals has come. An application that has its
-    /// own socket for that keeps it, and then its handlers run when something else wakes the main thread.
-    pub fn wake_at_signals(&self, socket: RawFd) {
+    /// own socket for that keeps it, and then the main thread has to look by itself, as often as this says.
+    pub fn wake_at_signals(&self, socket: RawFd) -> Option<Duration> {
         attach(|py| {
-            let before = set_wakeup(py, socket);
-            if let Ok(before @ 0..) = before {
-                drop(set_wakeup(py, before));
-                log::warn!("the application has called signal.set_wakeup_fd, so signal handlers of its own may run late");
-            }
-        });
+            let Ok(before @ 0..) = set_wakeup(py, socket) else { return None };
+            drop(set_wakeup(py, before));
+            log::warn!(
+                "the application has called signal.set_wakeup_fd at its import, which pyfcgid leaves to it: its signal handlers run up to \
+                 a second late"
+            );
+            Some(LOOK)
+        })
     }
 
     /// Takes that back.
@@ -29,8 +32,12 @@ impl Interpreter {
     /// Runs the handlers of signals that have come. What one raises would end the main thread's work, and ends nothing here.
     pub fn run_signal_handlers(&self) {
         attach(|py| {
-            if let Err(error) = py.check_signals() {
-                log::error!("a signal handler of the application's failed:\n{}", traceback(py, &error).trim_end());
+            // One that raises leaves the others for the next time; there are no more than there are signals.
+            for _ in 0..SIGNALS {
+                match py.check_signals() {
+                    Ok(()) => return,
+                    Err(error) => tell_of_failure(py, &error),
+                }
             }
         });
     }
@@ -48,6 +55,11 @@ impl Interpreter {
     }
 }
 
+/// A handler has raised this in what the main thread did.
+pub(super) fn tell_of_failure(py: Python<'_>, error: &PyErr) {
+    log::error!("a signal handler of the application's failed:\n{}", traceback(py, error).trim_end());
+}
+
 fn set_wakeup(py: Python<'_>, descriptor: RawFd) -> PyResult<RawFd> {
     let options = PyDict::new(py);
     options.set_item("warn_on_full_buffer", false)?;
@@ -58,4 +70,6 @@ fn has_handler(py: Python<'_>, number: i32) -> PyResult<bool> {
     Ok(py.import("_signal")?.call_method1("getsignal", (number,))?.is_callable())
 }
 
+const LOOK: Duration = Duration::from_secs(1);
+const SIGNALS: usize = 64;
 const NEEDED: [(&str, i32); 2] = [("SIGTERM", shared::sys::signal::TERM), ("SIGQUIT", shared::sys::signal::QUIT)];
