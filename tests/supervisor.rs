@@ -50,6 +50,8 @@ mod stopping;
 mod support;
 #[path = "supervisor/terminal.rs"]
 mod terminal;
+#[path = "supervisor/titles.rs"]
+mod titles;
 #[path = "supervisor/unchanged.rs"]
 mod unchanged;
 #[path = "supervisor/users.rs"]
