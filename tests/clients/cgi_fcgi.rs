@@ -14,7 +14,7 @@ use crate::site::{BackEnd, DOCUMENTED_SOCKET, app_path};
 use crate::support::Pyfcgid;
 use crate::support::answer::latin1;
 use crate::support::peer::Address;
-use crate::support::process::wait_until;
+use crate::support::process::{may_look_into_children, wait_until};
 use crate::web_server::{Place, WebServer, find_program, permit};
 
 /// A pyfcgid with the script in front of it.
@@ -262,6 +262,9 @@ fn restart_between_requests_costs_none() {
 
 #[test]
 fn each_process_leaves_pyfcgid_running() {
+    if !may_look_into_children() {
+        return;
+    }
     let mut installed = Installed::new("web_servers/apps/answers.py");
     let before = fs::read_dir(format!("/proc/{}/fd", installed.served.child_pid())).expect("the process lives").count();
     for _ in 0..10 {

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::support::process::wait_until;
+use crate::support::process::{may_look_into_children, wait_until};
 use crate::support::record::{begin, record, request, role, stream_in_pieces};
 use crate::support::{Params, Peer, Pyfcgid, kind};
 use crate::{echo, post};
@@ -160,6 +160,9 @@ fn a_thousand_idle_connections_do_not_slow_down_a_busy_one() {
         peer.request(&post("awake=1", 0), b"").expect_status(200);
     }
     drop(idle);
+    if !may_look_into_children() {
+        return;
+    }
     wait_until("the idle connections to be closed", || server.open_files() < 100);
 }
 

@@ -221,7 +221,8 @@ fn a_process_cannot_look_into_those_of_another_pool_of_the_same_user() {
         let numbers = processes.iter().map(u32::to_string).collect::<Vec<_>>().join(",");
         let shown = ask(&site, "kiwi_app", &format!("/?{numbers}"));
         assert_eq!(shown["own"], serde_json::json!(["mem", "environ", "maps", "fd", "cwd", "call", "trace"]), "{shown}");
-        let others = shown["others"].as_object().unwrap().iter().filter(|(id, _)| **id != shown["process"].to_string());
+        let own = shown["process"].to_string();
+        let others = shown["others"].as_object().unwrap().iter().filter(|(process, _)| **process != own);
         others.filter(|(_, ways)| !ways.as_array().unwrap().is_empty()).count()
     };
     let mut others: Vec<u32> = site.children().into_iter().collect();

@@ -3,7 +3,7 @@
 use std::fs;
 
 use crate::site::{Site, expect_refused, is_root, says, site, status_of};
-use crate::support::process::wait_until;
+use crate::support::process::{may_look_into_children, wait_until};
 
 const SHOWS: &str = "\
 import os
@@ -287,8 +287,8 @@ fn a_group_may_use_the_control_socket_and_others_are_told_which_option_helps() {
 /// What the processes of a pool tell each other is their own: an application could keep another pool from serving with it.
 #[test]
 fn no_process_of_a_pool_has_what_those_of_another_share() {
-    if !is_root() {
-        return eprintln!("skipped: only root can look into processes of pools");
+    if !may_look_into_children() {
+        return;
     }
     let pool = |name: &str| format!("[pool.{name}]\napp = \"app.py\"\nlisten = \"unix:{name}.sock\"\n");
     let launch = site(&[pool("one"), pool("two"), pool("three")].concat());

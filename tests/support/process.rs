@@ -440,6 +440,14 @@ pub fn is_root() -> bool {
     fs::metadata("/proc/self").is_ok_and(|found| found.uid() == 0)
 }
 
+/// Whether this test may look into processes of pools, which hide from others of their user. If not, it says that something is skipped.
+pub fn may_look_into_children() -> bool {
+    if !is_root() {
+        eprintln!("skipped: only root can look into processes of pools");
+    }
+    is_root()
+}
+
 fn kill(process: u32) {
     let _ = Command::new("kill").args(["-9", &process.to_string()]).stderr(Stdio::null()).status();
 }
