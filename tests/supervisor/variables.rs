@@ -184,7 +184,7 @@ fn an_env_file_is_read_anew_by_each_process() {
     site.control("reload").expect_code(0);
     assert_eq!(variable(&site, "A").as_deref(), Some("2"));
     write_private(&file, "A=3\n");
-    let child = site.wait_for_children(1)[0];
+    let child = *site.wait_for_children(1).first().unwrap();
     kill(child, "TERM");
     wait_until("another child", || site.children().iter().any(|other| *other != child) && site.children().len() == 1);
     assert_eq!(variable(&site, "A").as_deref(), Some("3"));
