@@ -48,7 +48,7 @@ demo: cargo ## build, and show a page through a real nginx (DEMO_PORT=8080; DEMO
 	@DEMO_PORT='$(DEMO_PORT)' DEMO_ONCE='$(DEMO_ONCE)' $(CLEANLY) .ci/demo
 
 .PHONY: test
-test: cargo test-packages venv fmt clippy doc test-no-module test-all guard ## set up what is missing, then check and test everything
+test: cargo test-packages venv fmt clippy doc test-all guard ## set up what is missing, then check and test everything
 	@.ci/list-servers
 
 .PHONY: check-fast
@@ -149,11 +149,6 @@ clippy:
 .PHONY: doc
 doc:
 	RUSTDOCFLAGS='-D warnings' $(CLEANLY) $(CARGO) doc --locked --workspace --no-deps
-
-.PHONY: test-no-module
-test-no-module:
-	$(CLEANLY) $(CARGO) build --locked --no-default-features
-	$(CLEANLY) .ci/leaving-nothing $(CARGO) test --locked --workspace --no-default-features --no-fail-fast
 
 .PHONY: test-all
 test-all:
