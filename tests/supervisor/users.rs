@@ -167,6 +167,28 @@ fn a_root_without_a_python_is_told() {
     );
 }
 
+/// A virtual environment in it has such a link, to the Python in it.
+#[test]
+fn the_links_in_a_root_are_not_followed_out_of_it() {
+    if !is_root() {
+        return eprintln!("skipped: only root can change the root");
+    }
+    let launch_with = |target: &str| {
+        let launch = launch("user = \"nobody\"\nchroot = \"jail\"\npython = \"/bin/python3\"\n");
+        let jail = launch.directory().join("jail");
+        for directory in ["bin", "opt", "usr/lib/pyfcgid"] {
+            std::fs::create_dir_all(jail.join(directory)).unwrap();
+        }
+        std::fs::copy("/bin/sh", jail.join("opt/only-inside")).unwrap();
+        let module = std::process::Command::new(env!("CARGO_BIN_EXE_pyfcgid")).arg("module").output().unwrap().stdout;
+        std::fs::write(jail.join("usr/lib/pyfcgid/_pyfcgid.abi3.so"), module).unwrap();
+        std::os::unix::fs::symlink(target, jail.join("bin/python3")).unwrap();
+        launch
+    };
+    expect_refused(launch_with("/bin/sh"), 78, &["leads to /bin/sh, which is not there"]);
+    expect_refused(launch_with("/opt/only-inside"), 78, &["is missing: a root directory (chroot) needs Python and all its"]);
+}
+
 const STDLIB: &str = "\
 import os
 def application(environ, start_response):
