@@ -242,6 +242,15 @@ fn a_pool_lives_in_a_root_of_its_own_and_is_reloaded_there() {
     for child in site.wait_for_children(1) {
         assert_eq!(status_of(child, "Uid"), "65534 65534 65534 65534");
     }
+    let module = jail.join("usr/lib/pyfcgid/_pyfcgid.abi3.so");
+    let longer = [std::fs::read(&module).unwrap(), b"of another build".to_vec()].concat();
+    for other in [b"garbage".to_vec(), longer] {
+        std::fs::remove_file(&module).unwrap();
+        std::fs::write(&module, other).unwrap();
+        let refused = site.control("reload").expect_code(78);
+        assert!(refused.err.contains("another pyfcgid module than this program's: replace it with"), "{refused:?}");
+        assert!(site.text("/").starts_with(&stdlib));
+    }
     site.end();
 }
 
