@@ -394,6 +394,7 @@ fn check_says_in_one_line_that_a_python_is_none_whatever_it_does() {
         ("echo one; echo two >&2; exit 1", "cannot be used: two"),
         ("echo 'fatal error: a reason'; echo two; exit 0", "cannot be used: fatal error: a reason"),
         ("exit 3", "ended before it loaded pyfcgid's module (exit code 3)"),
+        ("/usr/bin/env python3 \"$@\"; exit $?", "let the script start Python with exec"),
     ] {
         fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
         fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();

@@ -92,8 +92,9 @@ fn execute(pool: &config::Pool, message: &Message, module: RawFd, kept: &[RawFd]
     let directory = enter(pool)?;
     let variables = environment::of(pool, &identity, directory.as_deref());
     let module = module_path(pool, module)?;
-    let settings_number = settings.as_raw_fd().to_string();
-    let words = [interpreter.path.as_os_str(), "-c".as_ref(), BOOT.as_ref(), module.as_os_str(), settings_number.as_ref()];
+    let [settings_number, own_number] = [settings.as_raw_fd(), ProcessId::current().number()].map(|number| number.to_string());
+    let told = [module.as_os_str(), settings_number.as_ref(), own_number.as_ref()];
+    let words = [interpreter.path.as_os_str(), "-c".as_ref(), BOOT.as_ref()].into_iter().chain(told);
     let arguments = c_strings(words.map(|word| word.as_bytes().to_vec()))?;
     let variables = c_strings(variables.iter().map(|(name, value)| [name.as_bytes(), b"=", value.as_bytes()].concat()))?;
     kept.iter().chain([&settings.as_raw_fd()]).for_each(|number| fd::keep_at_exec(*number, fd::AtExec::Keep));
