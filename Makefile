@@ -77,6 +77,11 @@ applications: cargo ## run other people's applications from PyPI behind nginx an
 	@.ci/install-packages build applications
 	$(CLEANLY) bash -c '$(CARGO) build --release --locked && exec "$$PYTHON" tests/applications --proof $(APPLICATIONS)'
 
+.PHONY: pythons
+pythons: cargo ## run a pool in every Python there is, Debian sid's too, and refuse what is none (takes root, and minutes)
+	@.ci/install-packages build pythons
+	$(CLEANLY) bash -c '$(CARGO) build --release --locked && exec "$$PYTHON" tests/pythons'
+
 .PHONY: guard
 guard: cargo ## count the instructions of a request and compare them with the committed figure (GUARD_OPTIONS='--only walk')
 	@.ci/install-packages build guard

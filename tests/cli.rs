@@ -385,6 +385,28 @@ fn check_ends_with_the_import_whatever_the_application_does_there() {
 }
 
 #[test]
+fn check_says_in_one_line_that_a_python_is_none_whatever_it_does() {
+    let (directory, app) = site();
+    let program = directory.path().join("python3");
+    for (script, told) in [
+        ("exec sleep 600", "did not load pyfcgid's module within startup-timeout (1 s)"),
+        ("exec >&- 2>&-; exec sleep 600", "did not load pyfcgid's module within startup-timeout (1 s)"),
+        ("echo one; echo two >&2; exit 1", "cannot be used: two"),
+        ("echo 'fatal error: a reason'; echo two; exit 0", "cannot be used: fatal error: a reason"),
+        ("exit 3", "ended before it loaded pyfcgid's module (exit code 3)"),
+        ("/usr/bin/env python3 \"$@\"; exit $?", "let the script start Python with exec"),
+    ] {
+        fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        let options = ["--listen", ":0", "--python", path_text(&program), "--startup-timeout", "1s"];
+        let ended = run(&mut pyfcgid(&[&["check", path_text(&app)], &options[..]].concat()));
+        assert!(ended.code == 78 && ended.err.contains(told), "{script}: {} {}", ended.code, ended.err);
+        let lines = ended.err.lines().filter(|line| !line.starts_with("pyfcgid: warning: ")).count();
+        assert_eq!(lines, 1, "{script}: {}", ended.err);
+    }
+}
+
+#[test]
 fn check_only_warns_of_directories_that_a_service_manager_makes() {
     let (_directory, app) = site();
     let (pid, listen) = ("/run/pyfcgid-none/pid", "unix:/run/pyfcgid-none/sock");

@@ -5,7 +5,7 @@ use std::fmt;
 use std::fs;
 use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use super::{Environment, Origin, Pool};
 
@@ -48,7 +48,7 @@ impl Interpreter {
         let path = environment("PATH").unwrap_or_else(|| "/usr/local/bin:/usr/bin:/bin".into());
         let candidates =
             env::split_paths(&path).filter(|directory| directory.is_absolute()).map(|directory| directory.join("python3"));
-        let mut found = candidates.filter(|path| is_program(&inside(pool, path)));
+        let mut found = candidates.filter(|path| is_program(&outside(pool, &followed(pool, path))));
         let found = found.next().or_else(|| pool.chroot.as_ref().map(|_| USUAL.into()));
         found.map(|path| Self { path, venv: None, source: Source::Path })
     }
@@ -63,23 +63,27 @@ impl Interpreter {
         if pool.chroot.as_ref().is_some_and(|root| !root.is_dir()) {
             return None;
         }
-        let outside = inside(pool, &self.path);
-        let found = match fs::metadata(&outside) {
+        let found = match fs::metadata(outside(pool, &followed(pool, &self.path))) {
             Ok(found) => found,
             // As another user it may be otherwise.
             Err(error) if error.kind() == ErrorKind::PermissionDenied => return None,
-            Err(_) => return Some(self.absence(pool, &outside)),
+            Err(_) => return Some(self.absence(pool)),
         };
         if found.is_dir() {
-            return Some(format!("is a directory: name the program in it, as in {}/bin/python3", self.path.display()));
+            let inside = ["bin/python3", "python3"].map(|name| self.path.join(name));
+            let program = inside.into_iter().find(|path| is_program(&outside(pool, &followed(pool, path))));
+            let example = program.map_or_else(String::new, |path| format!(" in it, as in {}", path.display()));
+            return Some(format!("is a directory: name the program{example}"));
         }
         let is_executable = found.permissions().mode() & 0o111 != 0;
         (!is_executable).then(|| "nobody may execute it: name the Python program itself".to_owned())
     }
 
-    fn absence(&self, pool: &Pool, outside: &Path) -> String {
-        let target = fs::read_link(outside).ok();
-        match (&self.venv, target) {
+    fn absence(&self, pool: &Pool) -> String {
+        let directory = followed(pool, self.path.parent().unwrap_or(Path::new("/")));
+        let named = self.path.file_name().map(|name| outside(pool, &directory.join(name)));
+        let is_link = named.is_some_and(|path| path.is_symlink());
+        match (&self.venv, is_link.then(|| followed(pool, &self.path))) {
             (Some(venv), Some(target)) => format!(
                 "leads to {}, which is gone: make the virtual environment anew with python3 -m venv --clear {}",
                 target.display(),
@@ -113,10 +117,34 @@ impl fmt::Display for Interpreter {
 }
 
 /// A path that the pool's processes see, as it is outside of their root directory.
-fn inside(pool: &Pool, path: &Path) -> PathBuf {
+fn outside(pool: &Pool, path: &Path) -> PathBuf {
     match &pool.chroot {
         Some(root) => root.join(path.strip_prefix("/").unwrap_or(path)),
         None => path.to_owned(),
+    }
+}
+
+/// Where a path leads, both as the pool's processes see them: the links in their root directory are not followed out of it.
+fn followed(pool: &Pool, path: &Path) -> PathBuf {
+    let (mut walked, mut ahead, mut links) = (PathBuf::from("/"), path.to_owned(), 0);
+    loop {
+        let mut components = ahead.components();
+        let Some(next) = components.next() else { return walked };
+        let rest = components.as_path().to_owned();
+        match next {
+            Component::Normal(name) => match fs::read_link(outside(pool, &walked.join(name))) {
+                Ok(target) if links < MAX_LINKS => {
+                    links += 1;
+                    ahead = target.join(rest);
+                    continue;
+                }
+                _ => walked.push(name),
+            },
+            Component::ParentDir => drop(walked.pop()),
+            Component::RootDir => walked = "/".into(),
+            Component::CurDir | Component::Prefix(_) => {}
+        }
+        ahead = rest;
     }
 }
 
@@ -131,5 +159,7 @@ fn is_program(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
 }
 
+/// As many as Linux follows.
+const MAX_LINKS: usize = 40;
 const PROGRAM: &str = "bin/python";
 const USUAL: &str = "/usr/bin/python3";

@@ -19,6 +19,9 @@ def boot():
         refuse("it is Python %s, and pyfcgid takes CPython 3.9 or newer" % version)
     if "t" in getattr(sys, "abiflags", ""):
         refuse("it is a free-threaded Python %s, which pyfcgid does not take yet: name an ordinary one" % version)
+    # Its signals are for the process that the supervisor has started.
+    if os.getpid() != int(sys.argv[3]):
+        refuse("a script has started it as a process beside itself: let the script start Python with exec")
     from importlib.machinery import ExtensionFileLoader, ModuleSpec
 
     loader = ExtensionFileLoader("_pyfcgid", module)

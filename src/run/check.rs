@@ -101,44 +101,81 @@ fn check_pool(pool: &config::Pool, config: &Config, module: &Module) -> Result<u
         }
         Fork::Parent(id) => {
             drop((blocked, output_end, teller));
-            let (reason, last) = relay(&mut output, id)?;
-            // A process that the application has left behind may still have the other end.
-            verdict.set_nonblocking(true)?;
-            let mut said = [0; 2];
-            match (&verdict).read(&mut said) {
-                Ok(2) => return Ok(said[1]),
-                Ok(1) => say(&format!("pyfcgid: the import of {} ended the process: {reason}", pool.app)),
-                _ => {
-                    let python = python::of(pool)?.to_string();
-                    return Err(Error::Python { pool: pool.name.clone(), python, fault: last.fault(reason) });
+            let mut import = Import::new(id, verdict)?;
+            let ended = import.watch(&mut output, pool.startup_timeout)?;
+            let fault = match (&import.said[..], ended) {
+                ([_, code, ..], _) => return Ok(*code),
+                ([_], Some(reason)) => {
+                    say(&format!("pyfcgid: the import of {} ended the process: {reason}", pool.app));
+                    return Ok(process::EX_SOFTWARE);
                 }
-            }
-            Ok(process::EX_SOFTWARE)
+                (_, Some(reason)) => import.last_words.fault(reason),
+                (_, None) => {
+                    let limit = pool.startup_timeout.as_secs_f64();
+                    format!("did not load pyfcgid's module within startup-timeout ({limit} s): is it a Python?")
+                }
+            };
+            Err(Error::Python { pool: pool.name.clone(), python: python::of(pool)?.to_string(), fault })
         }
     }
 }
 
-/// Prints what the process does, until it ends. What it has left behind may keep the pipe open for ever.
-fn relay(output: &mut Lines, id: ProcessId) -> io::Result<(ExitReason, LastWords)> {
-    let mut last = LastWords::default();
-    let pass_on = |output: &mut Lines, last: &mut LastWords| {
-        for line in std::iter::from_fn(|| output.read()).take(MOST_LINES) {
-            say(&line);
-            last.add(line);
-        }
-    };
-    while !output.is_at_end() {
-        poll::wait(&[(output.as_raw_fd(), Interest::Readable)], Some(PAUSE))?;
-        let ended = process::reap(id);
-        pass_on(output, &mut last);
-        if let Some(reason) = ended {
-            return Ok((reason, last));
+/// A process that imports an application, and what has been heard of it.
+struct Import {
+    id: ProcessId,
+    verdict: UnixStream,
+    /// Nothing before our module runs, then [`LOADED`], then its exit code.
+    said: Vec<u8>,
+    /// What it has written before our module ran. If it never does, the last words are all that is told of it.
+    early: Vec<String>,
+    last_words: LastWords,
+}
+
+impl Import {
+    fn new(id: ProcessId, verdict: UnixStream) -> io::Result<Self> {
+        // A process that the application has left behind may still have the other end.
+        verdict.set_nonblocking(true)?;
+        Ok(Self { id, verdict, said: Vec::new(), early: Vec::new(), last_words: LastWords::default() })
+    }
+
+    /// Prints what the process does, until it ends; not how, if it is killed, since our module has not run within the limit: there is
+    /// nobody in it by then who could see to that. What it has left behind may keep the pipe open for ever.
+    fn watch(&mut self, output: &mut Lines, limit: Duration) -> io::Result<Option<ExitReason>> {
+        let deadline = Instant::now() + limit;
+        loop {
+            let speaks = (!output.is_at_end()).then_some((output.as_raw_fd(), Interest::Readable));
+            poll::wait(speaks.as_slice(), Some(PAUSE))?;
+            let ended = process::reap(self.id);
+            self.hear(output);
+            if ended.is_some() {
+                return Ok(ended);
+            }
+            if self.said.is_empty() && deadline <= Instant::now() {
+                process::kill(self.id, signal::KILL)?;
+                process::wait(self.id);
+                return Ok(None);
+            }
         }
     }
-    Ok((process::wait(id), last))
+
+    fn hear(&mut self, output: &mut Lines) {
+        let lines: Vec<String> = std::iter::from_fn(|| output.read()).take(MOST_LINES).collect();
+        let mut bytes = [0; 2];
+        let count = (&self.verdict).read(&mut bytes).unwrap_or(0);
+        self.said.extend_from_slice(&bytes[..count]);
+        if self.said.is_empty() {
+            lines.iter().for_each(|line| self.last_words.add(line.clone()));
+            let room = MOST_EARLY_LINES.saturating_sub(self.early.len());
+            self.early.extend(lines.into_iter().take(room));
+        } else {
+            self.early.drain(..).chain(lines).for_each(|line| say(&line));
+        }
+    }
 }
 
 /// How soon the end of the process is noticed.
 const PAUSE: Duration = Duration::from_millis(20);
 /// More than fits into a pipe, and not for ever.
 const MOST_LINES: usize = 1 << 16;
+/// More than modules that Python loads by itself have to say.
+const MOST_EARLY_LINES: usize = 1000;

@@ -2,8 +2,6 @@
 
 use std::io;
 
-use super::launch::MODULE_IN_CHROOT;
-
 use thiserror::Error;
 
 use crate::config::{self, EX_CONFIG};
@@ -26,10 +24,8 @@ pub enum Error {
     NoPython { pool: String },
     #[error("pool {pool}: the Python {python} {fault}")]
     Python { pool: String, python: String, fault: String },
-    #[error(
-        "pool {pool}: the root directory {root} has no /proc, and no pyfcgid module: write it there with \"pyfcgid module > {root}{MODULE_IN_CHROOT}\""
-    )]
-    NoModule { pool: String, root: String },
+    #[error("pool {pool}: the root directory {root} has no /proc, and {fault}")]
+    NoModule { pool: String, root: String, fault: String },
     #[error(transparent)]
     Log(#[from] log_writer::Error),
     #[error(transparent)]

@@ -17,12 +17,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use super::error::Error;
-use super::{env_file, environment, privileges, python};
+use super::{env_file, environment, module, privileges, python};
 use crate::config::{self, Config};
 use crate::supervisor::Inherited;
 use shared::link::Report;
 use shared::settings::{self, Errand, Message};
-use shared::sys::process::EX_SOFTWARE;
+use shared::sys::process::{EX_SOFTWARE, ProcessId};
 use shared::sys::{directory, fd, process, signal};
 
 /// Becomes a child of this pool, whose module is on this descriptor.
@@ -94,8 +94,9 @@ fn execute(pool: &config::Pool, message: &Message, module: RawFd, kept: &[RawFd]
     let directory = enter(pool)?;
     let variables = environment::of(pool, &identity, directory.as_deref(), of_file);
     let module = module_path(pool, module)?;
-    let settings_number = settings.as_raw_fd().to_string();
-    let words = [interpreter.path.as_os_str(), "-c".as_ref(), BOOT.as_ref(), module.as_os_str(), settings_number.as_ref()];
+    let [settings_number, own_number] = [settings.as_raw_fd(), ProcessId::current().number()].map(|number| number.to_string());
+    let told = [module.as_os_str(), settings_number.as_ref(), own_number.as_ref()];
+    let words = [interpreter.path.as_os_str(), "-c".as_ref(), BOOT.as_ref()].into_iter().chain(told);
     let arguments = c_strings(words.map(|word| word.as_bytes().to_vec()))?;
     let variables = c_strings(variables.iter().map(|(name, value)| [name.as_bytes(), b"=", value.as_bytes()].concat()))?;
     kept.iter().chain([&settings.as_raw_fd()]).for_each(|number| fd::keep_at_exec(*number, fd::AtExec::Keep));
@@ -115,8 +116,30 @@ fn module_path(pool: &config::Pool, module: RawFd) -> Result<PathBuf, Error> {
         return Ok(path);
     }
     let path = PathBuf::from(MODULE_IN_CHROOT);
-    let root = || pool.chroot.clone().unwrap_or_default();
-    if path.exists() { Ok(path) } else { Err(Error::NoModule { pool: pool.name.clone(), root: root().display().to_string() }) }
+    let found = is_ours(&path);
+    if found.as_ref().is_ok_and(|is_ours| *is_ours) {
+        return Ok(path);
+    }
+    let root = pool.chroot.as_deref().unwrap_or(Path::new("")).display().to_string();
+    let file = format!("{root}{MODULE_IN_CHROOT}");
+    // Who writes into the one that is there changes it under those who have loaded it.
+    let replace = format!("replace it with \"pyfcgid module > {file}.new && mv {file}.new {file}\"");
+    let fault = match found {
+        Ok(_) => format!("another pyfcgid module than this program's: {replace}"),
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            format!("no pyfcgid module: write it there with \"pyfcgid module > {file}\"")
+        }
+        Err(error) => format!("a pyfcgid module that cannot be read ({}): {replace}", error.kind()),
+    };
+    Err(Error::NoModule { pool: pool.name.clone(), root, fault })
+}
+
+/// Whether this file has what children get by descriptor elsewhere. What is only somewhat like it would end them in ways that say nothing.
+fn is_ours(path: &Path) -> io::Result<bool> {
+    let ours = module::bytes()?;
+    let file = File::open(path)?;
+    let length_is_ours = usize::try_from(file.metadata()?.len()) == Ok(ours.len());
+    Ok(length_is_ours && std::fs::read(path)? == ours)
 }
 
 /// Changes to the pool's directory, and returns its name. Without one it is where pyfcgid was started, by the name that it had for whoever

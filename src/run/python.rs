@@ -30,10 +30,13 @@ pub fn not_executed(pool: &config::Pool, interpreter: &Interpreter, error: io::E
             denied(path.clone()).display()
         ),
         ErrorKind::NotFound => match loader(path) {
-            Some(loader) => format!(
-                "its loader {} is missing: a root directory (chroot) needs Python and all its libraries",
-                loader.display()
-            ),
+            Some(loader) => {
+                let advice = match pool.chroot {
+                    Some(_) => "a root directory (chroot) needs Python and all its libraries",
+                    None => "install what it is part of, or name another Python",
+                };
+                format!("cannot be started, since {} is missing: {advice}", loader.display())
+            }
             None => "is not there: install that Python, or name another one".to_owned(),
         },
         _ if process::is_no_program(&error) => "is no program of this machine: name the Python program itself".to_owned(),

@@ -167,6 +167,28 @@ fn a_root_without_a_python_is_told() {
     );
 }
 
+/// A virtual environment in it has such a link, to the Python in it.
+#[test]
+fn the_links_in_a_root_are_not_followed_out_of_it() {
+    if !is_root() {
+        return eprintln!("skipped: only root can change the root");
+    }
+    let launch_with = |target: &str| {
+        let launch = launch("user = \"nobody\"\nchroot = \"jail\"\npython = \"/bin/python3\"\n");
+        let jail = launch.directory().join("jail");
+        for directory in ["bin", "opt", "usr/lib/pyfcgid"] {
+            std::fs::create_dir_all(jail.join(directory)).unwrap();
+        }
+        std::fs::copy("/bin/sh", jail.join("opt/only-inside")).unwrap();
+        let module = std::process::Command::new(env!("CARGO_BIN_EXE_pyfcgid")).arg("module").output().unwrap().stdout;
+        std::fs::write(jail.join("usr/lib/pyfcgid/_pyfcgid.abi3.so"), module).unwrap();
+        std::os::unix::fs::symlink(target, jail.join("bin/python3")).unwrap();
+        launch
+    };
+    expect_refused(launch_with("/bin/sh"), 78, &["leads to /bin/sh, which is not there"]);
+    expect_refused(launch_with("/opt/only-inside"), 78, &["is missing: a root directory (chroot) needs Python and all its"]);
+}
+
 const STDLIB: &str = "\
 import os
 def application(environ, start_response):
@@ -227,6 +249,15 @@ fn a_pool_lives_in_a_root_of_its_own_and_is_reloaded_there() {
     }
     for child in site.wait_for_children(1) {
         assert_eq!(status_of(child, "Uid"), "65534 65534 65534 65534");
+    }
+    let module = jail.join("usr/lib/pyfcgid/_pyfcgid.abi3.so");
+    let longer = [std::fs::read(&module).unwrap(), b"of another build".to_vec()].concat();
+    for other in [b"garbage".to_vec(), longer] {
+        std::fs::remove_file(&module).unwrap();
+        std::fs::write(&module, other).unwrap();
+        let refused = site.control("reload").expect_code(78);
+        assert!(refused.err.contains("another pyfcgid module than this program's: replace it with"), "{refused:?}");
+        assert!(site.text("/").starts_with(&stdlib));
     }
     site.end();
 }
