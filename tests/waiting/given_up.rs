@@ -81,7 +81,8 @@ fn make_room(shape: Shape) {
     first.unwrap().answer(1).expect_status(200);
     waiting.iter_mut().for_each(|peer| drop(peer.answer(1).expect_status(200)));
     let order: Vec<usize> = pool.begun().into_iter().filter(|number| (ROOM / 2..ROOM).contains(number)).collect();
-    assert!(disorder(&order) <= shape.workers(), "{order:?}");
+    // A process that has just taken one may be kept from the processor while the other one goes on.
+    assert!(disorder(&order) <= 2 * shape.workers(), "{order:?}");
     pool.end();
 }
 
