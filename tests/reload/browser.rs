@@ -60,6 +60,8 @@ impl Browser {
     fn read_more(&mut self, connection: &mut TcpStream) -> Result<(), String> {
         let mut buffer = [0; 16_384];
         match connection.read(&mut buffer) {
+            // A socket with a time limit does not go on by itself when this process was stopped for a moment.
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => Ok(()),
             Ok(0) => Err(format!("the connection ended after {:?}", shown(&self.received))),
             Ok(count) => {
                 self.received.extend_from_slice(&buffer[..count]);
