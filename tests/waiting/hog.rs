@@ -12,7 +12,7 @@ fn whoever_comes_while_one_process_cannot_run_python_is_served_by_the_other() {
     let pool = Pool::start(Shape { processes: 2, threads: 4 }, "");
     let mut hog = pool.connect();
     // Some seconds on any machine.
-    hog.send_request(1, false, &Params::get("/?hog&26"), b"");
+    hog.send_request(1, false, &Params::get("/?hog&27"), b"");
     wait_until("the hog", || pool.started("hog").len() == 1);
     let begun = Instant::now();
     let asked: Vec<_> = (0..30)
