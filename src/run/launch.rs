@@ -32,8 +32,7 @@ pub fn child(pool: &config::Pool, config: &Config, inherited: Inherited, module:
         let Inherited { ties, ends, open_files } = inherited;
         let link = UnixStream::from(ends.link);
         let channels = settings::Ends { link: link.as_raw_fd(), log: ends.log.as_raw_fd() };
-        let kept = [&ties.listeners[..], &ties.passage, &ties.line, &[ties.scoreboard, channels.link, channels.log, module]];
-        let kept = kept.concat();
+        let kept = [&ties.sockets()[..], &[ties.scoreboard, channels.link, channels.log, module]].concat();
         let message = message(pool, config, Errand::Serve(ties, channels));
         let error = settle([ends.stdout.as_fd(), ends.stderr.as_fd()])
             .and_then(|()| process::keep_only(&kept))
@@ -73,12 +72,6 @@ pub fn settle(output: [BorrowedFd<'_>; 2]) -> io::Result<()> {
     fd::replace_standard(File::open("/dev/null")?.as_fd(), 0)?;
     fd::replace_standard(output[0], 1)?;
     fd::replace_standard(output[1], 2)
-}
-
-/// Closes everything else but the standard three.
-pub fn keep_only(numbers: &[RawFd], own: &[BorrowedFd<'_>]) -> io::Result<()> {
-    let own: Vec<RawFd> = own.iter().map(AsRawFd::as_raw_fd).collect();
-    process::keep_only(&[numbers, &own].concat())
 }
 
 /// Comes back only if it fails.

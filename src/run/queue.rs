@@ -1,6 +1,6 @@
 //! A queue process: it keeps the door of its pool where no child serves, and runs no application.
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -9,7 +9,7 @@ use super::{launch, privileges};
 use crate::config::{self, Config};
 use crate::supervisor::{ChildEnds, Inherited};
 use connections::event_loop::{Duty, EventLoop};
-use connections::process::{self, OTHERS_SIGNALS, Shared};
+use connections::process::{self, Shared};
 use connections::{loop_settings, workers};
 use shared::settings::Ties;
 use shared::sys::process::EX_SOFTWARE;
@@ -26,11 +26,12 @@ fn live(pool: &config::Pool, config: &Config, inherited: Inherited) -> u8 {
     let Inherited { ties, ends, open_files } = inherited;
     let ChildEnds { link, log, stdout, stderr } = ends;
     let link = UnixStream::from(link);
-    let kept = [&ties.listeners[..], &ties.passage, &ties.line, &[ties.scoreboard]].concat();
+    let kept = [&ties.sockets()[..], &[ties.scoreboard, link.as_raw_fd(), log.as_raw_fd()]].concat();
     let settled = launch::settle([stdout.as_fd(), stderr.as_fd()])
-        .and_then(|()| launch::keep_only(&kept, &[link.as_fd(), log.as_fd()]))
+        .and_then(|()| sys::process::keep_only(&kept))
         .and_then(|()| sys::process::restore_open_files(open_files))
-        .and_then(|()| hear_nothing())
+        .and_then(|()| signal::restore(&[signal::CHLD]))
+        .and_then(|()| process::take_signals())
         .and_then(|()| shared::logging::send_to(log, config.log_level));
     std::mem::forget((stdout, stderr));
     match settled.map_err(Error::from).and_then(|()| keep_the_door(pool, config, ties, &link)) {
@@ -40,15 +41,6 @@ fn live(pool: &config::Pool, config: &Config, inherited: Inherited) -> u8 {
             error.exit_code()
         }
     }
-}
-
-/// The supervisor's handlers are not for this process.
-fn hear_nothing() -> std::io::Result<()> {
-    signal::restore(&[signal::CHLD])?;
-    signal::disregard(&OTHERS_SIGNALS)?;
-    signal::end_on(&[signal::TERM, signal::QUIT], 0)?;
-    signal::reset();
-    Ok(())
 }
 
 fn keep_the_door(pool: &config::Pool, config: &Config, ties: Ties, link: &UnixStream) -> Result<(), Error> {

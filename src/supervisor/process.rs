@@ -270,8 +270,9 @@ impl Process {
         for (output, level) in self.output.iter_mut().zip(levels) {
             let Some(lines) = output else { continue };
             let mut turn = allowance();
-            for line in log_writer::pass_on_lines(lines, (level, form), pool, process, &mut turn) {
-                self.last_words.iter_mut().for_each(|words| words.add(line.clone()));
+            let said = log_writer::pass_on_lines(lines, (level, form), pool, process, &mut turn);
+            if let Some(words) = &mut self.last_words {
+                said.into_iter().for_each(|line| words.add(line));
             }
             has_more |= turn.is_used_up();
             if lines.is_at_end() {

@@ -4,11 +4,11 @@
 use std::os::fd::RawFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use connections::process::OTHERS_SIGNALS;
+use connections::process::take_signals;
 use shared::logging;
 use shared::settings::{Errand, Message, MessageError};
 use shared::sys::process::{self, EX_SOFTWARE};
-use shared::sys::{fd, signal, title};
+use shared::sys::{fd, title};
 
 use crate::{check, life};
 
@@ -26,6 +26,7 @@ fn do_errand(settings: RawFd) -> u8 {
         Ok(message) => message,
         Err(error) => return refuse(&error),
     };
+    // Python is not told, so that it answers as it does anywhere when it is asked for a signal's handler.
     if let Err(error) = take_signals() {
         return refuse(&error);
     }
@@ -43,13 +44,4 @@ fn do_errand(settings: RawFd) -> u8 {
 fn refuse(error: &dyn std::error::Error) -> u8 {
     eprintln!("{}", logging::with_causes(error));
     EX_SOFTWARE
-}
-
-/// Signals were blocked since before the exec, so that none was lost. While the application is imported nobody listens to commands.
-/// Python is not told, so that it answers as it does anywhere when it is asked for a signal's handler.
-fn take_signals() -> std::io::Result<()> {
-    signal::disregard(&OTHERS_SIGNALS)?;
-    signal::end_on(&[signal::TERM, signal::QUIT], 0)?;
-    signal::reset();
-    Ok(())
 }

@@ -32,7 +32,7 @@ impl Shared {
 
     /// The numbers of the sockets.
     pub fn numbers(&self) -> Vec<RawFd> {
-        [&self.ties.listeners[..], &self.ties.passage, &self.ties.line].concat()
+        self.ties.sockets()
     }
 
     /// The passage, and the line on which up to `most` requests wait.
@@ -77,6 +77,18 @@ pub fn controls(link: &UnixStream, signals: UnixStream) -> io::Result<Vec<mio::n
     let controls = [link.try_clone()?, signals];
     let controls = controls.map(|control| control.set_nonblocking(true).map(|()| mio::net::UnixStream::from_std(control)));
     controls.into_iter().collect()
+}
+
+/// As long as nobody listens to commands: TERM and QUIT end the process, and what is for the supervisor alone does nothing. Signals were
+/// blocked since before the fork, and are not any more.
+///
+/// # Errors
+/// Those of sigaction(2).
+pub fn take_signals() -> io::Result<()> {
+    signal::disregard(&OTHERS_SIGNALS)?;
+    signal::end_on(&[signal::TERM, signal::QUIT], 0)?;
+    signal::reset();
+    Ok(())
 }
 
 /// TERM and QUIT, heard through `to`, end the process gracefully.

@@ -49,6 +49,13 @@ pub struct Ties {
     pub seat: usize,
 }
 
+impl Ties {
+    /// The sockets among them.
+    pub fn sockets(&self) -> Vec<RawFd> {
+        [&self.listeners[..], &self.passage, &self.line].concat()
+    }
+}
+
 /// A process's own channels to the supervisor, by number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ends {

@@ -20,21 +20,18 @@ struct Place {
 /// wants the arguments reads them before. To be called once, while there is one thread.
 pub fn make_room() {
     PLACE.get_or_init(|| {
-        let [first, end, variables, end_of_variables] = bounds()?;
-        let place = Place { first, length: end.checked_sub(first)?, room: end.checked_sub(first)? };
-        if variables != end || end_of_variables <= variables {
+        let (place, [variables, end_of_variables]) = own()?;
+        if variables != place.first + place.length || end_of_variables <= variables {
             return Some(place);
         }
         move_environment();
-        Some(Place { room: end_of_variables - first, ..place })
+        Some(Place { room: end_of_variables - place.first, ..place })
     });
 }
 
 /// Has ps(1) show this, as far as there is room. Without /proc it shows what it did before.
 pub fn set(title: &str) {
-    let own = || bounds().and_then(|[first, end, ..]| Some((first, end.checked_sub(first)?)));
-    let own = || own().map(|(first, length)| Place { first, length, room: length });
-    let Some(place) = *PLACE.get_or_init(own) else { return };
+    let Some(place) = *PLACE.get_or_init(|| own().map(|(place, _)| place)) else { return };
     let Some(longest) = place.room.checked_sub(1) else { return };
     let title = &title.as_bytes()[..title.len().min(longest)];
     // SAFETY: so much of this process's stack is the command line, and the environment if that was moved; nobody reads either any more.
@@ -57,20 +54,21 @@ unsafe extern "C" {
     static mut environ: *mut *mut c_char;
 }
 
-/// Of the command line and of the environment, in the memory of this process.
-fn bounds() -> Option<[usize; 4]> {
+/// Where the command line lies in the memory of this process, and the bounds of the environment.
+fn own() -> Option<(Place, [usize; 2])> {
     let stat = fs::read("/proc/self/stat").ok()?;
     let stat = String::from_utf8_lossy(&stat);
     // The name, in parentheses, may be anything.
     let (_, fields) = stat.rsplit_once(") ")?;
     let numbers: Vec<usize> =
         fields.split_whitespace().skip(ARG_START - 3).take(4).map_while(|number| number.parse().ok()).collect();
-    numbers.try_into().ok().filter(|[first, end, ..]: &[usize; 4]| *first > 0 && is_command_line(*first, *end))
+    let [first, end, variables, end_of_variables] = numbers.try_into().ok()?;
+    let length = end.checked_sub(first).filter(|_| first > 0)?;
+    is_command_line(first, length).then_some((Place { first, length, room: length }, [variables, end_of_variables]))
 }
 
 /// Whether the command line is what lies there. Under valgrind it is valgrind's own, and its environment behind it.
-fn is_command_line(first: usize, end: usize) -> bool {
-    let Some(length) = end.checked_sub(first) else { return false };
+fn is_command_line(first: usize, length: usize) -> bool {
     // SAFETY: the kernel has said that this is this process's memory, and nobody writes there but `set`.
     let there = unsafe { std::slice::from_raw_parts(first as *const u8, length) };
     fs::read("/proc/self/cmdline").is_ok_and(|line| line == there)
