@@ -65,12 +65,12 @@ fn reloads_leave_nothing_behind() {
     let pss = pss_kib(site.pid());
     (0..count).for_each(|_| reload());
     let (children, after) = (site.wait_for_children(1), own_kib(&site));
-    // Those of a child that has just gone may have been counted at first.
-    wait_until("the descriptors of the children before", || open_files(site.pid()) <= files);
+    settle();
     eprintln!(
         "after {count} reloads {files} files; own memory {memory} KiB, then {after}; PSS {pss} KiB, then {}",
         pss_kib(site.pid())
     );
+    assert_eq!(open_files(site.pid()), files);
     let rss: u64 = status_of(site.pid(), "VmRSS").trim_end_matches(" kB").parse().unwrap();
     // Of all that the process has in memory. The proportional share of the rest depends on who else runs the same binary.
     assert!(after.saturating_sub(memory) * 50 <= rss, "{memory} KiB before, {after} KiB after");
