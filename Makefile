@@ -7,6 +7,7 @@ CARGO ?= cargo
 PREFIX ?= /usr/local
 DESTDIR ?=
 SYSCONFDIR ?=
+PROGRAM ?= $(TARGET_DIR)/release/pyfcgid
 DEMO_PORT ?= 8080
 DEMO_ONCE ?=
 BENCH_OPTIONS ?=
@@ -29,6 +30,7 @@ CLEANLY = .ci/environment
 # Modules for Python are built for all of them, and without any.
 export PYO3_NO_PYTHON = 1
 TARGET_DIR = $(or $(CARGO_TARGET_DIR),target)
+INSTALLATION = PROGRAM='$(PROGRAM)' PAGES='$(TARGET_DIR)/pages' PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' SYSCONFDIR='$(SYSCONFDIR)'
 
 .DEFAULT_GOAL := help
 # One step after the other: they share target/ and, on a small machine, the memory.
@@ -115,12 +117,12 @@ nightly: cargo
 
 # Builds nothing: root often has no cargo, and what root builds nobody else can build again.
 .PHONY: install
-install: ## install what `make build` built (PREFIX=/usr/local, DESTDIR=; SYSCONFDIR=/etc puts files for init there, too)
-	@test -x '$(TARGET_DIR)/release/pyfcgid' || { \
-	    echo "There is no $(TARGET_DIR)/release/pyfcgid: run \`make build\` first, as yourself, then \`make install\` again." >&2; exit 1; }
-	install -d '$(DESTDIR)$(PREFIX)/bin'
-	install -m 755 '$(TARGET_DIR)/release/pyfcgid' '$(DESTDIR)$(PREFIX)/bin/pyfcgid'
-	@init/install '$(PREFIX)' '$(DESTDIR)' '$(SYSCONFDIR)'
+install: ## install what `make build pages` built (PREFIX=/usr/local, DESTDIR=; SYSCONFDIR=/etc: to start with the machine)
+	@$(INSTALLATION) packaging/install
+
+.PHONY: uninstall
+uninstall: ## remove what `make install` with the same settings has installed, but for what was changed since
+	@$(INSTALLATION) packaging/install uninstall
 
 .PHONY: clean
 clean: ## remove what was built, and .venv

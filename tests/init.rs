@@ -1,5 +1,5 @@
-//! The files in `init/`: the LSB script with a stand-in for the program, the systemd units as systemd reads them, and where
-//! `make install` puts them.
+//! The files in `init/`: the LSB script with a stand-in for the program, and the systemd units as systemd reads them. Where
+//! `make install` puts them is in `installation.rs`.
 
 #![allow(clippy::unwrap_used)]
 
@@ -8,6 +8,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use pyfcgid::config::{Config, Layer};
 use tempfile::TempDir;
 
 /// A machine with the LSB script and a program that does nothing but note how it is called, and stay.
@@ -85,7 +86,7 @@ status) echo "fine" ;;
 esac
 "#;
 
-const SERVE: &str = "serve -D -c site.toml --pid-file run/p.pid --control-socket run/p.pid.control --threads 2";
+const SERVE: &str = "serve -D -c site.toml --pid-file run/p.pid --control-socket run/control --threads 2";
 
 #[test]
 fn the_script_starts_tells_reloads_and_stops_as_the_standard_wants_it() {
@@ -102,7 +103,7 @@ fn the_script_starts_tells_reloads_and_stops_as_the_standard_wants_it() {
     machine.expect("reload", 0, "");
     machine.expect("force-reload", 0, "");
     machine.expect("restart", 0, "has stopped");
-    let control = "--control-socket run/p.pid.control";
+    let control = "--control-socket run/control";
     let (status, reload, stop) = (format!("status {control}"), format!("reload {control}"), format!("stop {control}"));
     assert_eq!(machine.calls(), [&status, &reload, &reload, "check -c site.toml --threads 2", &stop, SERVE]);
     machine.expect("stop", 0, "has stopped");
@@ -167,6 +168,13 @@ fn a_directory_that_a_start_makes_is_no_mistake_of_the_configuration() {
     machine.expect("configtest", 0, "");
 }
 
+#[test]
+fn the_example_of_a_pool_is_one() {
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("init/example.toml.disabled");
+    let config = Config::load(&Layer::new(), &|_| None, Some(&example)).unwrap();
+    assert_eq!(config.pools.len(), 1);
+}
+
 /// The rotation finds the process by its PID file, however that was started, and the service may write where it looks for logs.
 #[test]
 fn every_way_to_start_makes_the_pid_file_that_logrotate_reads() {
@@ -175,7 +183,8 @@ fn every_way_to_start_makes_the_pid_file_that_logrotate_reads() {
     let path = rotation.split_once("</").and_then(|(_, rest)| rest.split_once(';')).unwrap().0;
     let service = text("pyfcgid.service");
     let start = service.lines().find(|line| line.starts_with("ExecStart=")).unwrap();
-    assert!(start.ends_with(&format!(" --pid-file /{path}")), "{start}");
+    assert!(start.ends_with(" serve -c /etc/pyfcgid/pyfcgid.toml"), "{start}");
+    assert!(text("pyfcgid.toml").contains(&format!("\npid-file = \"/{path}\"\n")));
     for script in ["pyfcgid.init", "pyfcgid.openrc"] {
         let named = text(script).lines().any(|line| line.to_lowercase().starts_with("pidfile=") && line.contains(path));
         assert!(named, "{script} has another PID file than /{path}");
@@ -208,46 +217,22 @@ fn systemd_understands_the_units() {
         return;
     }
     let directory = tempfile::tempdir().unwrap();
-    install("/usr", directory.path(), "/etc");
-    for unit in ["pyfcgid.service", "pyfcgid.socket"] {
-        let path = directory.path().join("etc/systemd/system").join(unit);
+    let units = ["pyfcgid.service", "pyfcgid.socket"].map(|unit| {
+        let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("init").join(unit)).unwrap();
+        let path = directory.path().join(unit);
         // The program has to exist.
-        fs::write(&path, fs::read_to_string(&path).unwrap().replace("/usr/bin/pyfcgid", "/bin/true")).unwrap();
-    }
-    let units = ["pyfcgid.service", "pyfcgid.socket"].map(|unit| directory.path().join("etc/systemd/system").join(unit));
-    let output = Command::new("systemd-analyze").arg("verify").args(units).output().unwrap();
+        fs::write(&path, text.replace("/usr/local/bin/pyfcgid", "/bin/true")).unwrap();
+        path
+    });
+    let output = Command::new("systemd-analyze").args(["verify", "--man=no"]).args(units).output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success() && !said.contains("pyfcgid"), "{said}");
 }
 
-fn install(prefix: &str, destination: &Path, configuration: &str) {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("init/install");
-    let output = Command::new(script).arg(prefix).arg(destination).arg(configuration).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-}
-
-#[test]
-fn installed_files_name_the_installed_program_and_replace_nothing() {
-    let directory = tempfile::tempdir().unwrap();
-    install("/opt/p", directory.path(), "");
-    let documents = directory.path().join("opt/p/share/doc/pyfcgid/init");
-    for file in ["pyfcgid.init", "pyfcgid.openrc", "pyfcgid.service", "pyfcgid.default"] {
-        let text = fs::read_to_string(documents.join(file)).unwrap();
-        assert!(text.contains("/opt/p/bin/pyfcgid") && !text.contains("/usr/local/bin"), "{file}");
-    }
-    assert!(!directory.path().join("etc").exists());
-    fs::create_dir_all(directory.path().join("etc")).unwrap();
-    fs::write(directory.path().join("etc/pyfcgid.toml"), "mine").unwrap();
-    install("/opt/p", directory.path(), "/etc");
-    assert_eq!(fs::read_to_string(directory.path().join("etc/pyfcgid.toml")).unwrap(), "mine");
-    let mode = fs::metadata(directory.path().join("etc/init.d/pyfcgid")).unwrap().permissions().mode();
-    assert_eq!(mode & 0o777, 0o755);
-}
-
 #[test]
 fn the_scripts_are_posix_shell() {
-    for script in ["pyfcgid.init", "pyfcgid.openrc", "install"] {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("init").join(script);
+    for script in ["init/pyfcgid.init", "init/pyfcgid.openrc", "init/upgrade", "packaging/install"] {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join(script);
         assert!(Command::new("sh").arg("-n").arg(&script).status().unwrap().success(), "{}", script.display());
         match Command::new("shellcheck").args(["-s", "sh"]).arg(&script).output() {
             Ok(output) => assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout)),

@@ -33,11 +33,12 @@ impl Machine {
     /// Writes the script's settings.
     fn set(&self, program: &Path, options: &str) {
         let settings = format!(
-            "DAEMON={1}\nCONFIG={0}/site.toml\nPIDFILE={0}/run/p.pid\nSTOP_TIMEOUT=20\nOPTIONS='--log file:{0}/log {options}'\n\
+            "DAEMON={1}\nCONFIG={0}/site.toml\nPIDFILE={0}/run/p.pid\nUPGRADE={2}/init/upgrade\nSTOP_TIMEOUT=20\nOPTIONS='--log file:{0}/log {options}'\n\
              # Two versions within a second look the same to Python, which would load the first one's byte code.\n\
              export PYTHONDONTWRITEBYTECODE=1\nexport PYFCGID_PASS_ENV=PYTHONDONTWRITEBYTECODE\n",
             self.directory.path().display(),
-            program.display()
+            program.display(),
+            env!("CARGO_MANIFEST_DIR")
         );
         fs::write(self.path("default"), settings).unwrap();
     }
@@ -172,7 +173,7 @@ fn a_restart_stops_and_starts_when_a_reload_would_not_do() {
     assert!(said.contains("pyfcgid has stopped"), "{said}");
     wait_until_gone(&first);
     let second = machine.daemon.processes();
-    fs::remove_file(machine.path("run/p.pid.control")).unwrap();
+    fs::remove_file(machine.path("run/control")).unwrap();
     machine.expect("restart", 0, "pyfcgid is stopped and started: it does not answer at its control socket");
     wait_until_gone(&second);
     machine.expect_answer("one");
@@ -197,6 +198,7 @@ fn a_restart_by_openrc_is_a_reload_unless_the_options_have_changed() {
     machine.expect("start", 0, "");
     let script = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("init/pyfcgid.openrc")).unwrap();
     let script = script.replace("/run/pyfcgid/pyfcgid.pid", machine.path("run/p.pid").to_str().unwrap());
+    let script = script.replace("/run/pyfcgid/control", machine.path("run/control").to_str().unwrap());
     fs::write(machine.path("openrc"), script).unwrap();
     let run = |command: &str, threads: usize| {
         let output = Command::new("sh")
