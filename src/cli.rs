@@ -14,7 +14,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command as Parser};
 use crate::client;
 use crate::config::{self, Config, EX_USAGE, Environment, Fallback, Item, Kind, Layer, Origin, SETTINGS, Setting, ValueError};
 
-pub use control::{Action, Control, Form};
+pub use control::Control;
 
 /// What to do.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -12,13 +12,12 @@
 mod advice;
 mod env_file;
 mod error;
-mod facility;
 mod file;
 mod form;
 mod interpreter;
 mod layer;
 mod listen_address;
-mod log_target;
+mod log_settings;
 mod masking;
 mod pool;
 mod processes;
@@ -41,15 +40,15 @@ use reader::Reader;
 pub use advice::foreign_option;
 pub use env_file::{EnvFileError, parse_env_file};
 pub use error::{EX_CONFIG, EX_USAGE, Error};
-pub use facility::Facility;
 pub use interpreter::Interpreter;
 pub use layer::{Environment, Item, Layer, Origin, split_text};
 pub use listen_address::ListenAddress;
-pub use log_target::LogTarget;
 pub use processes::Processes;
 pub use setting::{Fallback, Field, Group, Kind, Scope, Setting};
 pub use shared::settings::{App, AppLog, AppSource, ErrorsTo, Mount, OnAbort, RemoteUser, Role, ValueError, nearest};
 pub use table::{Config, Pool, SETTINGS};
+
+pub use crate::log_writer::{Facility, LogTarget};
 
 impl Config {
     /// Puts together what the command line, the environment and the file say. `flags` comes from the command line.

@@ -7,9 +7,15 @@
 
 pub mod cli;
 pub mod client;
+pub mod commands;
 pub mod config;
+pub mod control_protocol;
 pub mod daemon;
 pub mod log_writer;
-pub mod run;
 pub mod service;
 pub mod supervisor;
+
+mod invocation;
+mod launch;
+mod queue;
+mod start_error;

@@ -17,6 +17,7 @@
 //! are escaped. Only where the pool's `app-log` is plain, what its application says is written as it is.
 
 mod error;
+mod facility;
 mod file;
 mod line;
 mod logger;
@@ -25,6 +26,7 @@ mod settings;
 mod sink;
 mod stream;
 mod syslog;
+mod target;
 mod writer;
 
 use std::fmt;
@@ -40,7 +42,9 @@ use writer::Writer;
 
 pub use error::Error;
 pub use line::Line;
-pub use settings::{Facility, Settings, Target, Targets, UnknownFacility};
+pub use facility::Facility;
+pub use settings::{Settings, Targets};
+pub use target::LogTarget;
 
 /// Opens the targets, and sends everything there that is logged from now on.
 ///

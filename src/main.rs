@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    pyfcgid::run::main(std::env::args_os())
+    pyfcgid::commands::main(std::env::args_os())
 }

@@ -1,7 +1,7 @@
 //! The parent of all children: starts, replaces and ends them, and answers signals and the control socket.
 //!
 //! One thread, and never Python: a fork must not meet either. Owns the listening sockets, so that no reload closes one. Blocks only
-//! in `poll`. What a child does, and how the configuration is read, it leaves to a [`Program`].
+//! in `poll`.
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read};
@@ -10,17 +10,21 @@ use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use crate::config::{self, Config};
+use crate::config::Config;
+use crate::control_protocol::{ControlRequest, Scope};
+use crate::daemon::Readiness;
+use crate::invocation::Invocation;
+use crate::launch::Module;
 use crate::log_writer;
 use crate::service::notify::Notifier;
+use shared::link::Failure;
 use shared::listener::BindError;
-use shared::settings;
 use shared::sys::poll::{self, Interest};
 use shared::sys::process as processes;
 use shared::sys::signal;
 
 mod children;
-mod control;
+mod control_socket;
 mod last_words;
 mod pool;
 mod process;
@@ -33,65 +37,20 @@ mod sockets;
 mod status;
 mod strangers;
 
-pub use children::{Failure, Stop};
-pub use control::{Client, ControlSocket, Scope, Wish, control_access};
+pub use children::Stop;
+pub use control_socket::{Client, ControlSocket, control_access};
 pub use last_words::LastWords;
-pub use process::ChildEnds;
-pub use reexec::{Inheritance, Successor};
+pub use reexec::Inheritance;
 
 use self::process::{Process, USUAL_VOICES};
 use children::{ChildId, END_SLACK, Outcome};
-use control::admit;
+use control_socket::admit;
 use pool::{RunningPool, Service};
 use reexec::Trial;
 use rehearsal::{Findings, Owner};
 use reload::Reload;
 use sockets::{Sockets, Ties};
-use status::{Asked, Form};
-
-/// What a child keeps of its parent: numbers of descriptors, and the ends of its own channels.
-#[derive(Debug)]
-pub struct Inherited {
-    /// What the processes of its pool share.
-    pub ties: settings::Ties,
-    /// Its channels to the supervisor.
-    pub ends: ChildEnds,
-    /// The soft limit on open descriptors that it is to have, once it has closed what is the supervisor's.
-    pub open_files: u64,
-}
-
-/// What the supervisor does not do itself.
-pub trait Program {
-    /// The life of a child, after the fork. It ends the process.
-    fn run_child(&self, settings: &config::Pool, config: &Config, inherited: Inherited) -> !;
-
-    /// The life of a pool's queue process, likewise.
-    fn run_queue(&self, settings: &config::Pool, config: &Config, inherited: Inherited) -> !;
-
-    /// Reads the configuration again. Looks up no user, group or host.
-    ///
-    /// # Errors
-    /// Why it can't be used.
-    fn read_config(&self) -> Result<Config, Failure>;
-
-    /// Whether there are the users and groups that it names.
-    ///
-    /// # Errors
-    /// Which one is not.
-    fn validate(&self, config: &Config) -> Result<(), Failure>;
-
-    /// Opens the log that the configuration names, but does not use it yet.
-    ///
-    /// # Errors
-    /// Why it can't be opened.
-    fn open_log(&self, config: &Config) -> Result<log_writer::Prepared, Failure>;
-
-    /// Every pool serves: whoever waits for the start can go.
-    fn announce_start(&self);
-
-    /// What a new binary is to be checked and executed with.
-    fn successor(&self) -> Successor;
-}
+use status::Asked;
 
 /// How the supervisor has ended.
 #[derive(Debug)]
@@ -106,7 +65,7 @@ pub struct Ended {
 
 /// The supervisor.
 pub struct Supervisor<'a> {
-    program: &'a dyn Program,
+    parts: Parts<'a>,
     config: Rc<Config>,
     pools: Vec<RunningPool>,
     /// Processes of pools that are no more, and when a stop waits for them no longer.
@@ -142,6 +101,17 @@ enum Phase {
     Stopping(Stop),
 }
 
+/// The parts of the program that a supervisor works with.
+#[derive(Clone, Copy, Debug)]
+pub struct Parts<'a> {
+    /// How the program was started: its configuration can be read again by that.
+    pub invocation: &'a Invocation,
+    /// What children load.
+    pub module: &'a Module,
+    /// Who waits for the start.
+    pub readiness: &'a Readiness,
+}
+
 /// What was there before the supervisor.
 #[derive(Debug)]
 pub struct Surroundings {
@@ -169,8 +139,8 @@ impl<'a> Supervisor<'a> {
     ///
     /// # Errors
     /// [`BindError`]; what was bound is released.
-    pub fn bind(program: &'a dyn Program, config: Config, surroundings: Surroundings) -> Result<Self, BindError> {
-        let mut supervisor = Self::empty(program, config, surroundings)?;
+    pub fn bind(parts: Parts<'a>, config: Config, surroundings: Surroundings) -> Result<Self, BindError> {
+        let mut supervisor = Self::empty(parts, config, surroundings)?;
         let now = Instant::now();
         let config = Rc::clone(&supervisor.config);
         for settings in &config.pools {
@@ -181,7 +151,7 @@ impl<'a> Supervisor<'a> {
         Ok(supervisor)
     }
 
-    fn empty(program: &'a dyn Program, config: Config, surroundings: Surroundings) -> Result<Self, BindError> {
+    fn empty(parts: Parts<'a>, config: Config, surroundings: Surroundings) -> Result<Self, BindError> {
         let Surroundings { control, hang_up, manager } = surroundings;
         let signals = listen_to_signals(hang_up).map_err(system)?;
         let now = Instant::now();
@@ -190,7 +160,7 @@ impl<'a> Supervisor<'a> {
             log::warn!("processes that applications leave behind are not looked after: {error}");
         }
         Ok(Self {
-            program,
+            parts,
             config: Rc::new(config),
             pools: Vec::new(),
             leaving: Vec::new(),
@@ -264,7 +234,7 @@ impl<'a> Supervisor<'a> {
         let now = Instant::now();
         let mut index = 0;
         while index < self.pools.len() {
-            let outcomes = self.pools[index].perform(self.program, self.open_files, now);
+            let outcomes = self.pools[index].perform(self.parts.module, self.open_files, now);
             let is_gone = outcomes.contains(&Outcome::Stopped);
             outcomes.into_iter().for_each(|outcome| self.handle_outcome(index, outcome));
             if is_gone {
@@ -293,7 +263,7 @@ impl<'a> Supervisor<'a> {
             self.phase = Phase::Running;
             log::info!("ready");
             self.manager.ready("serving");
-            self.program.announce_start();
+            self.parts.readiness.ready();
         }
     }
 
@@ -426,18 +396,17 @@ impl<'a> Supervisor<'a> {
     }
 
     fn handle_clients(&mut self, now: Instant) {
-        let wishes = self.control.as_mut().map(|control| control.handle(now)).unwrap_or_default();
-        for (client, wish) in wishes {
-            match wish {
-                Wish::Reload(scope) => self.want_reload(scope, Some(client)),
-                Wish::Stop => {
+        let requests = self.control.as_mut().map(|control| control.handle(now)).unwrap_or_default();
+        for (client, request) in requests {
+            match request {
+                ControlRequest::Reload { scope } => self.want_reload(scope, Some(client)),
+                ControlRequest::Stop => {
                     admit(client, &mut self.stopping);
                     if !matches!(self.phase, Phase::Stopping(_)) {
                         self.stop(Stop::Gracefully);
                     }
                 }
-                Wish::Status(scope) => self.ask(client, scope, Form::Text),
-                Wish::StatusJson(scope) => self.ask(client, scope, Form::Json),
+                ControlRequest::Status { scope, form } => self.ask(client, scope, form),
             }
         }
     }

@@ -30,16 +30,21 @@ const fn layer(module: &'static str, uses: &'static [&'static str], crates: &'st
 #[rustfmt::skip]
 const LAYERS: &[Layer] = &[
     // The program.
-    layer("main",       &["run"],                                                               &[]),
+    layer("main",       &["commands"],                                                          &[]),
     layer("lib",        &["boot"],                                                              &["pyo3"]),
-    layer("run",        &["cli", "client", "supervisor", "daemon", "service", "event_loop", "process", "loop_settings", "workers", "listener", "log_writer", "logging", "config", "link", "settings", "sys"], &[]),
-    layer("cli",        &["client", "config"],                                                  &["clap"]),
+    layer("commands",   &["cli", "client", "supervisor", "invocation", "launch", "control_protocol", "start_error", "daemon", "service", "config", "listener", "log_writer", "logging", "settings", "sys"], &[]),
+    layer("supervisor", &["invocation", "queue", "launch", "control_protocol", "start_error", "daemon", "service", "config", "scoreboard", "listener", "log_writer", "logging", "link", "settings", "sys"], &["serde", "serde_json"]),
+    layer("invocation", &["cli", "start_error", "service", "config", "link", "sys"],            &[]),
+    layer("cli",        &["client", "control_protocol", "config"],                              &["clap"]),
     layer("client",     &["config"],                                                            &["fastcgi_codec", "socket2"]),
-    layer("supervisor", &["service", "scoreboard", "listener", "log_writer", "logging", "config", "link", "settings", "sys"], &[]),
-    layer("log_writer", &["logging", "settings", "sys"],                                        &["syslog"]),
+    layer("queue",      &["launch", "start_error", "event_loop", "process", "loop_settings", "workers", "config", "logging", "settings", "sys"], &[]),
+    layer("launch",     &["start_error", "config", "link", "settings", "sys"],                  &[]),
+    layer("control_protocol", &[],                                                              &["serde", "serde_json"]),
+    layer("start_error", &["daemon", "service", "config", "log_writer", "listener", "logging", "link", "sys"], &[]),
     layer("daemon",     &["sys"],                                                               &["daemonize"]),
     layer("service",    &["sys"],                                                               &[]),
-    layer("config",     &["network", "settings", "sys"],                                        &["glob", "toml"]),
+    layer("config",     &["log_writer", "logging", "network", "settings", "sys"],               &["glob", "toml"]),
+    layer("log_writer", &["logging", "settings", "sys"],                                        &["syslog"]),
     // The module in a pool's Python.
     layer("boot",       &["check", "life", "process", "logging", "settings", "sys"],            &[]),
     layer("life",       &["error", "import_limit", "loading", "wsgi", "process", "loop_settings", "event_loop", "workers", "link", "logging", "settings", "sys"], &[]),
@@ -289,7 +294,7 @@ fn what_a_layer_may_know_is_no_fault() {
     expect_no_fault("event_loop/mod.rs", "use mio::Poll;\nuse crate::workers::Queue;\nfn f() { crate::sys::fd::send_file() }");
     expect_no_fault("wsgi/input.rs", "use pyo3::prelude::*;\nuse crate::exchange::Body;\nfn f() { log::warn!(\"x\") }");
     expect_no_fault("process.rs", "fn f() { mio::net::UnixStream::pair() }\nuse shared::{link, sys};");
-    expect_no_fault("main.rs", "fn main() { pyfcgid::run::main() }");
+    expect_no_fault("main.rs", "fn main() { pyfcgid::commands::main() }");
     expect_no_fault("sys/fd.rs", "fn f() { unsafe { libc::close(1) } }");
 }
 
@@ -305,7 +310,7 @@ fn a_crate_in_the_wrong_layer_is_caught() {
         "use crossbeam_channel::{Receiver, Sender};",
         "must not know the crate crossbeam_channel",
     );
-    expect_fault("run.rs", "use clap::Arg;", "run must not know the crate clap");
+    expect_fault("commands.rs", "use clap::Arg;", "commands must not know the crate clap");
     expect_fault("cli.rs", "fn f() -> ::toml::Value {}", "cli must not know the crate toml");
     expect_fault(
         "process.rs",

@@ -16,7 +16,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use log::Level;
-use pyfcgid::log_writer::{self, Settings, Target};
+use pyfcgid::log_writer::{self, Settings, LogTarget};
 use roles::{Role, Running};
 use rsyslog::Rsyslog;
 use shared::logging::{self, Allowance, Message, Reader};
@@ -27,7 +27,7 @@ const DEADLINE: Duration = Duration::from_secs(30);
 #[test]
 fn rsyslog_gets_every_line_although_it_is_restarted() {
     let mut rsyslog = Rsyslog::start();
-    let settings = Settings { target: Target::Syslog, syslog_socket: rsyslog.socket(), ..Settings::default() };
+    let settings = Settings { target: LogTarget::Syslog, syslog_socket: rsyslog.socket(), ..Settings::default() };
     log_writer::start(&settings).unwrap();
     let mut expected = Vec::new();
     let mut say = |count| {

@@ -148,7 +148,7 @@ fn a_daemon_is_detached_but_stays_where_it_was_started() {
     let mut output = Vec::new();
     let code = match daemon::daemonize(&[kept.as_raw_fd()], &mut output).unwrap() {
         Side::Launcher(code) => code,
-        Side::Daemon(mut readiness) => {
+        Side::Daemon(readiness) => {
             readiness.say(&format!("kept {}", open_descriptors().contains(&kept.as_raw_fd())));
             readiness.say(&format!("left {}", open_descriptors().contains(&left.into_raw_fd())));
             readiness.say(&format!("descriptors {}", open_descriptors().len()));

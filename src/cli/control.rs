@@ -8,36 +8,15 @@ use clap::{Arg, ArgAction, ArgMatches, Command as Parser};
 
 use super::{Exit, file, file_arg};
 use crate::config::{self, Environment};
+use crate::control_protocol::{ControlRequest, Form, Scope};
 
 /// A command for a running pyfcgid.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Control {
     /// What it shall do.
-    pub action: Action,
-    /// Of which pool, if not of all.
-    pub pool: Option<String>,
+    pub request: ControlRequest,
     /// Where it listens.
     pub socket: PathBuf,
-}
-
-/// What a running pyfcgid can be told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Action {
-    /// Load applications and settings again.
-    Reload,
-    /// Stop gracefully.
-    Stop,
-    /// Say how it is.
-    Status(Form),
-}
-
-/// The form of an answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
-    /// For people.
-    Text,
-    /// For programs.
-    Json,
 }
 
 pub(super) fn parsers() -> [Parser; 3] {
@@ -67,19 +46,12 @@ fn pool(help: &'static str) -> Arg {
     Arg::new(POOL).value_name("POOL").value_parser(parse_pool).help(help)
 }
 
-/// A command is one line.
 fn parse_pool(name: &str) -> Result<String, String> {
     let is_name = !name.is_empty() && name.len() <= MAX_POOL_LEN && !name.contains(char::is_control);
     if is_name { Ok(name.to_owned()) } else { Err("must be the name of a pool".to_owned()) }
 }
 
 pub(super) fn parse(name: &str, matches: &ArgMatches, environment: Environment<'_>) -> Result<Control, Exit> {
-    let action = match name {
-        "reload" => Action::Reload,
-        "stop" => Action::Stop,
-        _ if matches.get_flag("json") => Action::Status(Form::Json),
-        _ => Action::Status(Form::Text),
-    };
     let typed = |name| matches.get_one::<OsString>(name).map(PathBuf::from);
     let socket = match (typed("control-socket"), typed("pid-file")) {
         (Some(socket), _) => socket,
@@ -89,8 +61,16 @@ pub(super) fn parse(name: &str, matches: &ArgMatches, environment: Environment<'
             config::control_socket(environment, file.as_deref())?.ok_or_else(|| nowhere(file))?
         }
     };
-    let pool = if action == Action::Stop { None } else { matches.get_one::<String>(POOL).cloned() };
-    Ok(Control { action, pool, socket })
+    Ok(Control { request: request(name, matches), socket })
+}
+
+fn request(name: &str, matches: &ArgMatches) -> ControlRequest {
+    let scope = || matches.get_one::<String>(POOL).cloned().map_or(Scope::Process, Scope::Pool);
+    match name {
+        "reload" => ControlRequest::Reload { scope: scope() },
+        "stop" => ControlRequest::Stop,
+        _ => ControlRequest::Status { scope: scope(), form: if matches.get_flag("json") { Form::Json } else { Form::Text } },
+    }
 }
 
 fn nowhere(file: Option<PathBuf>) -> Exit {
@@ -126,17 +106,18 @@ mod tests {
     }
 
     #[test]
-    fn each_command_is_an_action() {
-        let action = |args: &[&str]| run(&[args, &["--control-socket", "c"]].concat(), &[]).unwrap();
-        for (args, expected, pool) in [
-            (&["reload"][..], Action::Reload, None),
-            (&["reload", "blog"], Action::Reload, Some("blog")),
-            (&["stop"], Action::Stop, None),
-            (&["status"], Action::Status(Form::Text), None),
-            (&["status", "--json"], Action::Status(Form::Json), None),
-            (&["status", "--json", "blog"], Action::Status(Form::Json), Some("blog")),
+    fn each_command_is_a_request() {
+        let (all, blog) = (|| Scope::Process, || Scope::Pool("blog".to_owned()));
+        for (args, request) in [
+            (&["reload"][..], ControlRequest::Reload { scope: all() }),
+            (&["reload", "blog"], ControlRequest::Reload { scope: blog() }),
+            (&["stop"], ControlRequest::Stop),
+            (&["status"], ControlRequest::Status { scope: all(), form: Form::Text }),
+            (&["status", "--json"], ControlRequest::Status { scope: all(), form: Form::Json }),
+            (&["status", "--json", "blog"], ControlRequest::Status { scope: blog(), form: Form::Json }),
         ] {
-            assert_eq!(action(args), Control { action: expected, pool: pool.map(str::to_owned), socket: "c".into() });
+            let control = run(&[args, &["--control-socket", "c"]].concat(), &[]).unwrap();
+            assert_eq!(control, Control { request, socket: "c".into() });
         }
         for wrong in [&["stop", "--json"][..], &["stop", "blog"], &["reload", ""], &["reload", "a\nb"], &["reload", "a", "b"]] {
             assert_eq!(run(wrong, &[]).unwrap_err().code, 64, "{wrong:?}");

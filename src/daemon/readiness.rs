@@ -2,6 +2,7 @@
 //!
 //! A message is a kind, an exit code, a length and a text. The end of the stream without an outcome means that the daemon died.
 
+use std::cell::{Cell, RefCell};
 use std::io::{self, Read, Write};
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::net::UnixStream;
@@ -14,10 +15,11 @@ use shared::sys::terminal;
 /// child, too.
 #[derive(Debug)]
 pub struct Readiness {
-    to: To,
+    /// `None` once the outcome was told.
+    to: RefCell<Option<To>>,
     /// Bytes that may still be said: no more than fits in a socket, since a launcher that was stopped (Ctrl-Z) must not stop the
     /// daemon.
-    room: usize,
+    room: Cell<usize>,
 }
 
 #[derive(Debug)]
@@ -29,47 +31,50 @@ enum To {
 impl Readiness {
     pub(super) fn new(socket: UnixStream) -> Self {
         drop(socket.set_write_timeout(Some(PATIENCE))); // Only if the system gives a socket hardly any room.
-        Self { to: To::Launcher(socket), room: MAX_SAID }
+        Self { to: RefCell::new(Some(To::Launcher(socket))), room: Cell::new(MAX_SAID) }
     }
 
     /// For a process that is no daemon: what it says goes to its standard error output, and nobody waits for the outcome.
     pub fn in_foreground() -> Self {
-        Self { to: To::Terminal, room: usize::MAX }
+        Self { to: RefCell::new(Some(To::Terminal)), room: Cell::new(usize::MAX) }
     }
 
     /// The descriptor of the socket, if there is one.
     pub fn descriptor(&self) -> Option<RawFd> {
-        match &self.to {
-            To::Launcher(socket) => Some(socket.as_raw_fd()),
-            To::Terminal => None,
+        match &*self.to.borrow() {
+            Some(To::Launcher(socket)) => Some(socket.as_raw_fd()),
+            Some(To::Terminal) | None => None,
         }
     }
 
     /// Has lines printed, warnings for example. What is too much is left out.
-    pub fn say(&mut self, text: &str) {
-        let room = self.room.saturating_sub(HEAD_LEN);
+    pub fn say(&self, text: &str) {
+        let room = self.room.get().saturating_sub(HEAD_LEN);
         let text = cut(text, room);
         if !text.is_empty() {
             self.send(SAY, 0, text);
-            self.room = room - text.len();
+            self.room.set(room - text.len());
         }
     }
 
     /// The daemon does its work now: the launcher ends with exit code 0.
-    pub fn ready(self) {
+    pub fn ready(&self) {
         self.send(OUTCOME, 0, "");
+        self.to.take();
     }
 
-    /// It never will: the launcher prints why, and ends with this exit code.
-    pub fn failed(self, code: u8, text: &str) {
+    /// It never will: the launcher prints why, and ends with this exit code. After [`Self::ready`] nobody waits to be told.
+    pub fn failed(&self, code: u8, text: &str) {
         self.send(OUTCOME, code, cut(text, MAX_REASON));
+        self.to.take();
     }
 
     /// A launcher that has been killed is no trouble of the daemon's.
     fn send(&self, kind: u8, code: u8, text: &str) {
-        let result = match &self.to {
-            To::Launcher(socket) => (&mut &*socket).write_all(&encode(kind, code, text)),
-            To::Terminal => print(&mut io::stderr(), text),
+        let result = match &*self.to.borrow() {
+            Some(To::Launcher(socket)) => (&mut &*socket).write_all(&encode(kind, code, text)),
+            Some(To::Terminal) => print(&mut io::stderr(), text),
+            None => Ok(()),
         };
         drop(result);
     }
@@ -146,12 +151,12 @@ mod tests {
 
     #[test]
     fn a_ready_daemon_ends_the_launcher_well() {
-        assert_eq!(launcher(Readiness::ready), (0, String::new()));
+        assert_eq!(launcher(|readiness| readiness.ready()), (0, String::new()));
     }
 
     #[test]
     fn warnings_are_printed_before_the_outcome() {
-        let result = launcher(|mut readiness| {
+        let result = launcher(|readiness| {
             readiness.say("one\n");
             readiness.say("two: ä");
             readiness.ready();
@@ -187,7 +192,7 @@ mod tests {
 
     #[test]
     fn nobody_waits_for_a_launcher_that_does_not_read() {
-        let (code, text) = launcher(|mut readiness| {
+        let (code, text) = launcher(|readiness| {
             for _ in 0..10 {
                 readiness.say(&"x".repeat(10_000));
             }

@@ -147,7 +147,7 @@ struct Tag<'a> {
 
 impl LogFormat<(Tag<'_>, &str)> for Form {
     fn format<W: Write>(&self, out: &mut W, severity: Severity, (tag, text): (Tag<'_>, &str)) -> syslog::Result<()> {
-        let priority = self.facility.code() | severity as u8;
+        let priority = self.facility.code() << 3 | severity as u8;
         let mut head = format!("<{priority}>");
         tag.time.encode_syslog(&mut head);
         let _ = write!(head, " {}[{}]: ", self.ident, tag.process); // A string takes everything.

@@ -13,7 +13,7 @@ use super::output::{Lost, Output};
 use super::sink::Sink;
 use super::stream::Stream;
 use super::syslog::Syslog;
-use super::{Error, Line, Settings, Target, Targets};
+use super::{Error, Line, Settings, LogTarget, Targets};
 use shared::logging::Timestamp;
 use shared::sys::log_io;
 
@@ -28,7 +28,7 @@ pub(super) struct Writer {
 }
 
 struct Outlet {
-    target: Target,
+    target: LogTarget,
     /// What is lost with it.
     name: String,
     output: Output,
@@ -49,8 +49,8 @@ impl Writer {
     /// `known_syslog` is where a syslog daemon has been before.
     fn open_after(settings: &Settings, known_syslog: Option<&Path>) -> Result<Self, Error> {
         let mut outlets = Vec::new();
-        let mut route = |log: &Target, access: Option<&Target>, of_pool: &str| {
-            let mut outlet = |target: &Target, what: &str| {
+        let mut route = |log: &LogTarget, access: Option<&LogTarget>, of_pool: &str| {
+            let mut outlet = |target: &LogTarget, what: &str| {
                 if let Some(index) = outlets.iter().position(|outlet: &Outlet| outlet.target == *target) {
                     return Ok(index);
                 }
@@ -73,8 +73,8 @@ impl Writer {
         let of_pools = settings.pools.values().flat_map(|targets| [Some(&targets.log), targets.access.as_ref()]);
         let targets = [Some(&settings.target), settings.access.as_ref()].into_iter().chain(of_pools);
         targets.flatten().try_for_each(|target| match target {
-            Target::File(path) => LogFile::check(path),
-            Target::Stderr | Target::Syslog => open(target, settings, None).map(drop),
+            LogTarget::File(path) => LogFile::check(path),
+            LogTarget::Stderr | LogTarget::Syslog => open(target, settings, None).map(drop),
         })
     }
 
@@ -105,7 +105,7 @@ impl Writer {
     }
 
     fn known_syslog(&self) -> Option<&Path> {
-        let is_syslog = |outlet: &Outlet| outlet.target == Target::Syslog;
+        let is_syslog = |outlet: &Outlet| outlet.target == LogTarget::Syslog;
         self.outlets.iter().any(is_syslog).then_some(&self.settings.syslog_socket)
     }
 
@@ -215,19 +215,19 @@ impl Writer {
     }
 }
 
-fn open(target: &Target, settings: &Settings, known_syslog: Option<&Path>) -> Result<Output, Error> {
+fn open(target: &LogTarget, settings: &Settings, known_syslog: Option<&Path>) -> Result<Output, Error> {
     let Settings { syslog_socket, ident, facility, .. } = settings;
     Ok(Output::new(match target {
-        Target::Stderr => Box::new(Stream::new(std::io::stderr())),
-        Target::File(path) => Box::new(LogFile::open(path)?),
-        Target::Syslog if known_syslog == Some(syslog_socket) => Box::new(Syslog::unconnected(syslog_socket, ident, *facility)),
-        Target::Syslog => Box::new(Syslog::open(syslog_socket, ident, *facility)?),
+        LogTarget::Stderr => Box::new(Stream::new(std::io::stderr())),
+        LogTarget::File(path) => Box::new(LogFile::open(path)?),
+        LogTarget::Syslog if known_syslog == Some(syslog_socket) => Box::new(Syslog::unconnected(syslog_socket, ident, *facility)),
+        LogTarget::Syslog => Box::new(Syslog::open(syslog_socket, ident, *facility)?),
     }))
 }
 
 /// What makes two outputs the same.
-fn place<'a>(target: &'a Target, settings: &'a Settings) -> (&'a Target, Option<&'a Path>) {
-    (target, Some(settings.syslog_socket.as_path()).filter(|_| *target == Target::Syslog))
+fn place<'a>(target: &'a LogTarget, settings: &'a Settings) -> (&'a LogTarget, Option<&'a Path>) {
+    (target, Some(settings.syslog_socket.as_path()).filter(|_| *target == LogTarget::Syslog))
 }
 
 const LOG: &str = "log";

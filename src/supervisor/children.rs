@@ -27,7 +27,7 @@
 
 use std::time::{Duration, Instant};
 
-use shared::link::Command;
+use shared::link::{Command, Failure, Report};
 use shared::sys::process::EX_SOFTWARE;
 
 mod backoff;
@@ -39,7 +39,7 @@ mod time;
 use backoff::Backoff;
 use child::{Child, State};
 pub use condition::{Condition, Failing};
-pub use events::{Action, ChildId, Failure, Generation, Outcome, Policy, Said, Stop};
+pub use events::{Action, ChildId, Event, Generation, Outcome, Policy, Stop};
 pub use time::END_SLACK;
 
 /// What is going on beside keeping the number.
@@ -168,31 +168,31 @@ impl Children {
         self.phase == Phase::Steady && self.wanted > self.policy.min && self.policy.idle_timeout.is_some()
     }
 
-    /// A child has said something, or ended.
-    pub fn handle(&mut self, id: ChildId, said: Said, now: Instant) {
+    /// Something has happened to a child.
+    pub fn handle(&mut self, id: ChildId, event: Event, now: Instant) {
         let Some(index) = self.children.iter().position(|child| child.id == id) else {
             return;
         };
         let state = self.children[index].state;
-        match (state, said) {
-            (State::Booting, Said::Ready) => self.be_ready(index, now),
-            (State::Booting, Said::Failed(failure)) => {
+        match (state, event) {
+            (State::Booting, Event::Said(Report::Ready)) => self.be_ready(index, now),
+            (State::Booting, Event::Said(Report::Failed(failure))) => {
                 self.children[index].enter(State::Ending, now);
                 self.fail(index, failure, now);
             }
-            (State::Booting, Said::Exited(how)) => {
+            (State::Booting, Event::Exited(how)) => {
                 let text = format!("a child ended while it was starting: {how}");
                 self.fail(index, Failure { code: EX_SOFTWARE, text }, now);
                 self.children.remove(index);
             }
             // It was adopted before it was ready.
-            (State::Serving, Said::Ready) => self.actions.push(Action::Tell(id, Command::Begin)),
-            (State::Ready, Said::Exited(how)) => {
+            (State::Serving, Event::Said(Report::Ready)) => self.actions.push(Action::Tell(id, Command::Begin)),
+            (State::Ready, Event::Exited(how)) => {
                 let text = format!("a child ended before it began: {how}");
                 self.fail(index, Failure { code: EX_SOFTWARE, text }, now);
                 self.children.remove(index);
             }
-            (State::Serving, Said::Exited(how)) => {
+            (State::Serving, Event::Exited(how)) => {
                 self.actions.push(match self.children[index].told {
                     Some(name) => Action::Inform(format!("a child was told to end by {name} ({how}); starting another")),
                     None => Action::Note(format!("a child has ended by itself ({how}); starting another")),
@@ -200,15 +200,18 @@ impl Children {
                 self.backoff.note_end(now.duration_since(self.children[index].since), now);
                 self.children.remove(index);
             }
-            (State::Retiring(_) | State::Ending, Said::Exited(_)) => drop(self.children.remove(index)),
-            (_, Said::Broken(what)) => self.kill_broken(index, what, now),
+            (State::Retiring(_) | State::Ending, Event::Exited(_)) => drop(self.children.remove(index)),
+            (_, Event::Broken(what)) => self.kill_broken(index, what, now),
             // It may have answered enough before its readiness was heard of.
-            (State::Booting | State::Ready | State::Serving, Said::Worn) => self.children[index].worn = true,
-            (_, Said::Told(name)) => self.children[index].told = Some(name),
-            (State::Serving, Said::Saturated) => self.children[index].saturated = true,
-            (State::Serving, Said::Relieved) => self.children[index].saturated = false,
-            (State::Serving, Said::Unused) => self.sleep(),
-            (State::Retiring(_), Said::Retired) => self.children[index].state = State::Retiring(true),
+            (State::Booting | State::Ready | State::Serving, Event::Worn | Event::Said(Report::Worn)) => {
+                self.children[index].worn = true;
+            }
+            (_, Event::Said(Report::Terminated)) => self.children[index].told = Some("SIGTERM"),
+            (_, Event::Said(Report::Quit)) => self.children[index].told = Some("SIGQUIT"),
+            (State::Serving, Event::Said(Report::Saturated)) => self.children[index].saturated = true,
+            (State::Serving, Event::Said(Report::Relieved)) => self.children[index].saturated = false,
+            (State::Serving, Event::Unused) => self.sleep(),
+            (State::Retiring(_), Event::Said(Report::Retired)) => self.children[index].state = State::Retiring(true),
             _ => {}
         }
         self.grow_by_need(now);

@@ -7,15 +7,15 @@ use std::time::{Duration, Instant};
 
 mod starting;
 
-use super::Program;
-use super::children::{Action, ChildId, Children, Failure, Outcome, Policy, Said, Stop};
+use super::children::{Action, ChildId, Children, Event, Outcome, Policy, Stop};
 use super::process::{Process, Voices};
 use super::queue::{QUEUE, Queue};
 use super::rehearsal::Owner;
 use super::saturation::{Load, News, Saturation};
 use super::sockets::{self, Sockets, Ties};
 use crate::config::{self, Config, EX_CONFIG};
-use shared::link::{Command, Numbers, Report};
+use crate::launch::Module;
+use shared::link::{Command, Failure, Numbers, Report};
 use shared::sys::poll::Interest;
 use shared::sys::process::{EX_SOFTWARE, ExitReason};
 use shared::sys::signal;
@@ -265,7 +265,7 @@ impl RunningPool {
                 self.say_that_it_is_kept(id);
             }
             if let Some(failure) = self.unloaded(id, reason) {
-                self.children.handle(id, Said::Failed(failure), now);
+                self.children.handle(id, Report::Failed(failure).into(), now);
             }
             let (how, told) = self
                 .processes
@@ -287,16 +287,13 @@ impl RunningPool {
                     None => log::warn!("pool {}: its queue process has ended by itself ({how}); starting another", self.name),
                 }
             }
-            if let Some(signal) = told {
-                self.children.handle(id, Said::Told(signal), now);
-            }
-            self.children.handle(id, Said::Exited(how), now);
+            self.children.handle(id, Event::Exited(how), now);
         } else if let (Some(what), true) = (&heard.broken, id == QUEUE) {
             log::warn!("pool {}: its queue process is killed: {what}", self.name);
             self.signal(QUEUE, signal::KILL);
         } else if let (Some(what), Some(process)) = (heard.broken, self.processes.get(&id)) {
             let how = format!("process {}: {what}", process.id);
-            self.children.handle(id, Said::Broken(how), now);
+            self.children.handle(id, Event::Broken(how), now);
         }
     }
 
@@ -322,24 +319,21 @@ impl RunningPool {
     }
 
     fn handle_report(&mut self, id: ChildId, report: Report, now: Instant) {
-        let said = match report {
+        let report = match report {
             Report::Loaded => return self.processes.get_mut(&id).into_iter().for_each(Process::be_loaded),
-            Report::Ready => Said::Ready,
-            // Failing is no success, whatever the application says.
-            Report::Failed { code, text } => Said::Failed(Failure { code: if code == 0 { EX_SOFTWARE } else { code }, text }),
-            Report::Saturated => Said::Saturated,
-            Report::Relieved => Said::Relieved,
-            Report::Worn if self.children.is_worn(id) => return,
-            Report::Worn => {
-                self.say_why(id, "max-requests");
-                Said::Worn
-            }
-            Report::Retired => Said::Retired,
             Report::Numbers(numbers) => return self.handle_numbers(id, numbers, now),
-            Report::Terminated => return self.note_told(id, "SIGTERM"),
-            Report::Quit => return self.note_told(id, "SIGQUIT"),
+            // Failing is no success, whatever the application says.
+            Report::Failed(Failure { code: 0, text }) => Report::Failed(Failure { code: EX_SOFTWARE, text }),
+            report => report,
         };
-        self.children.handle(id, said, now);
+        match report {
+            Report::Worn if self.children.is_worn(id) => return,
+            Report::Worn => self.say_why(id, "max-requests"),
+            Report::Terminated => self.note_told(id, "SIGTERM"),
+            Report::Quit => self.note_told(id, "SIGQUIT"),
+            _ => {}
+        }
+        self.children.handle(id, report.into(), now);
     }
 
     fn note_told(&mut self, id: ChildId, signal: &'static str) {
@@ -366,7 +360,7 @@ impl RunningPool {
         }
         let timeout = self.settings().idle_timeout;
         if numbers.connections == 0 && timeout.is_some_and(|timeout| now.duration_since(since) >= timeout) {
-            self.children.handle(id, Said::Unused, now);
+            self.children.handle(id, Event::Unused, now);
         }
     }
 
@@ -421,7 +415,7 @@ impl RunningPool {
             let memory = self.processes.get(&id).and_then(Process::resident_memory);
             if memory.is_some_and(|memory| memory > limit) && !self.children.is_worn(id) {
                 self.say_why(id, "max-rss");
-                self.children.handle(id, Said::Worn, now);
+                self.children.handle(id, Event::Worn, now);
             }
         }
     }
@@ -434,18 +428,18 @@ impl RunningPool {
 
     /// Does what the state of the children asks for, until there is nothing more; returns what has come of it all. Children may open so
     /// many files at first.
-    pub fn perform(&mut self, program: &dyn Program, open_files: u64, now: Instant) -> Vec<Outcome> {
+    pub fn perform(&mut self, module: &Module, open_files: u64, now: Instant) -> Vec<Outcome> {
         let mut outcomes = Vec::new();
         loop {
             let actions = self.children.take_actions();
             if actions.is_empty() {
-                self.look_after_queue((program, open_files), now);
+                self.look_after_queue(open_files, now);
                 outcomes.extend((self.has_stopped && !self.queue.is_there()).then_some(Outcome::Stopped));
                 return outcomes;
             }
             for action in actions {
                 match action {
-                    Action::Spawn(id, generation) => self.spawn(id, generation, (program, open_files), now),
+                    Action::Spawn(id, generation) => self.spawn(id, generation, (module, open_files), now),
                     Action::Tell(id, command) => self.tell(id, command),
                     Action::Terminate(id) => self.signal(id, signal::TERM),
                     Action::Kill(id) => self.signal(id, signal::KILL),

@@ -1,7 +1,7 @@
 //! One child process, as the supervisor holds it: its number and the near ends of what it talks through.
 
 use std::io::{self, ErrorKind, Write};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
@@ -9,6 +9,7 @@ use log::Level;
 
 use super::last_words::LastWords;
 use crate::config::AppLog;
+use crate::launch::ChildEnds;
 use crate::log_writer;
 use shared::link::{self, Command, Numbers, Report, Reports};
 use shared::logging::{self, Allowance, Lines, Reader};
@@ -16,19 +17,6 @@ use shared::sys::closing::Guarded;
 use shared::sys::poll::Interest;
 use shared::sys::process::{self, EX_OSERR, EX_SOFTWARE, ExitReason, Fork, ProcessId};
 use shared::sys::{fd, passing, signal};
-
-/// The far ends, which the child keeps.
-#[derive(Debug)]
-pub struct ChildEnds {
-    /// Commands come in and reports go out.
-    pub link: OwnedFd,
-    /// Takes log records.
-    pub log: OwnedFd,
-    /// Takes what is written to descriptor 1.
-    pub stdout: OwnedFd,
-    /// Takes what is written to descriptor 2.
-    pub stderr: OwnedFd,
-}
 
 /// A child process.
 #[derive(Debug)]

@@ -3,24 +3,25 @@
 //! What the next program has to know goes through one environment variable, as lines of words. The new binary first has to check the
 //! configuration and import the applications in a process of its own; only then it gets the place, and reloads.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::control::{ControlSocket, Scope};
+use super::control_socket::ControlSocket;
 use super::pool::{RunningPool, Service};
 use super::process::{Descriptors, Process};
 use super::rehearsal::Owner;
 use super::sockets::{self, Sockets};
-use super::{Phase, Program, Supervisor, Surroundings, ties};
+use super::{Parts, Phase, Supervisor, Surroundings, ties};
 use crate::config::{Config, ListenAddress};
+use crate::control_protocol::Scope;
+use crate::invocation::Successor;
 use crate::log_writer;
 use shared::link;
 use shared::listener::BindError;
@@ -28,19 +29,6 @@ use shared::scoreboard::Scoreboard;
 use shared::sys::closing::{self, Guarded};
 use shared::sys::process::ProcessId;
 use shared::sys::{directory, fd, log_io};
-
-/// How the next program is started.
-#[derive(Clone, Debug)]
-pub struct Successor {
-    /// The binary.
-    pub binary: PathBuf,
-    /// Its arguments, without its name.
-    pub arguments: Vec<OsString>,
-    /// The arguments that make it check all it would need.
-    pub check: Vec<OsString>,
-    /// Listening sockets that this program was given, and their names: nobody could give them to it again.
-    pub handed_over: Vec<(RawFd, String)>,
-}
 
 /// A check of the new binary that is running.
 #[derive(Debug)]
@@ -204,12 +192,12 @@ impl<'a> Supervisor<'a> {
     /// # Errors
     /// [`BindError`] when what was left is not what it should be.
     pub fn succeed(
-        program: &'a dyn Program,
+        parts: Parts<'a>,
         config: Config,
         inheritance: Inheritance,
         surroundings: Surroundings,
     ) -> Result<Self, BindError> {
-        let mut supervisor = Self::empty(program, config, surroundings)?;
+        let mut supervisor = Self::empty(parts, config, surroundings)?;
         supervisor.phase = Phase::Running;
         supervisor.open_files = inheritance.open_files.unwrap_or(supervisor.open_files);
         let now = Instant::now();
@@ -261,7 +249,7 @@ impl<'a> Supervisor<'a> {
         if !is_free {
             return log::warn!("SIGUSR2 is ignored: a start, a reload or a stop is going on; send it again");
         }
-        let successor = self.program.successor();
+        let successor = self.parts.invocation.successor();
         let limit = self.config.pools.iter().map(|pool| pool.startup_timeout).sum();
         match Trial::begin(&successor, limit) {
             Ok(trial) => {
@@ -304,7 +292,7 @@ impl<'a> Supervisor<'a> {
         if self.phase != Phase::Running || self.reload.is_some() {
             return log::warn!("the new binary does not take over: a reload or a stop has begun meanwhile");
         }
-        let error = self.execute(&self.program.successor());
+        let error = self.execute(&self.parts.invocation.successor());
         log::error!("the new binary cannot be executed, this program runs on: {error}");
     }
 
@@ -410,7 +398,7 @@ mod tests {
             link: 7,
             pools: vec![pool, empty],
         };
-        let text = OsString::from(inheritance.to_text(5));
+        let text = std::ffi::OsString::from(inheritance.to_text(5));
         assert_eq!(Inheritance::parse(&text, 5), Some(inheritance));
         assert_eq!(Inheritance::parse(&text, 6), None);
         assert_eq!(Inheritance::parse(OsStr::new("5\nchild 1 2 3"), 5), None);

@@ -13,8 +13,8 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
-use super::children::Failure;
 use crate::config::Config;
+use shared::link::Failure;
 use shared::sys::process::{self, EX_OSERR, EX_SOFTWARE, Fork, ProcessId};
 use shared::sys::signal;
 

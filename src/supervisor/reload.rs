@@ -22,17 +22,20 @@ use std::os::fd::RawFd;
 use std::rc::Rc;
 use std::time::Instant;
 
-use super::children::{Failure, Outcome, Stop};
-use super::control::{Client, Scope, admit, control_access, no_such_pool};
+use super::children::{Outcome, Stop};
+use super::control_socket::{Client, admit, control_access, no_such_pool};
 use super::pool::{RunningPool, Service};
 use super::rehearsal::{Findings, Rehearsal, fingerprint};
 use super::sockets::{Sockets, Ties, addresses_of, owner_of};
 use super::{Phase, Supervisor, raise_open_files, ties};
-use crate::config::{self, Config, EX_CONFIG, EX_USAGE, ListenAddress};
+use crate::config::{self, Config, EX_USAGE, ListenAddress};
+use crate::control_protocol::Scope;
+use crate::launch;
 use crate::log_writer;
+use crate::start_error::StartError;
+use shared::link::Failure;
 use shared::listener::{Access, BindError};
 use shared::logging::with_causes;
-use shared::sys::identity;
 use shared::sys::process::EX_OSERR;
 
 /// A reload that goes on.
@@ -140,7 +143,7 @@ impl Supervisor<'_> {
 
     /// The configuration that is to serve.
     fn read_wanted(&self, scope: &Scope) -> Result<Config, Failure> {
-        let config = self.program.read_config()?;
+        let config = self.parts.invocation.read_config()?;
         let Scope::Pool(name) = scope else {
             return Ok(config);
         };
@@ -158,15 +161,10 @@ impl Supervisor<'_> {
     /// What may take long, in a process of its own. Addresses that are there already are not asked for.
     fn look_up(&self, scope: &Scope) -> Result<Findings, Failure> {
         let config = self.read_wanted(scope)?;
-        self.program.validate(&config)?;
+        launch::validate(&config)?;
         let bind_error = |error: BindError| wrong(EX_OSERR, with_causes(&error));
         let mut findings = Findings { fingerprint: fingerprint(&config), ..Findings::default() };
-        findings.control_group = config
-            .control_socket_group
-            .as_deref()
-            .map(identity::group_id)
-            .transpose()
-            .map_err(|error| wrong(EX_CONFIG, format!("control-socket-group: {}", with_causes(&error))))?;
+        findings.control_group = launch::control_group(&config)?;
         let known = self.known_sockets();
         for settings in config.pools.iter().filter(|settings| scope.has(&settings.name)) {
             findings.owners.insert(settings.name.clone(), owner_of(settings).map_err(bind_error)?);
@@ -236,7 +234,7 @@ impl Supervisor<'_> {
         let wanted = config.pools.iter().filter(|settings| scope.has(&settings.name));
         let pools = wanted.map(prepare_pool).collect::<Result<Vec<_>, BindError>>();
         let pools = pools.map_err(|error| wrong(EX_OSERR, with_causes(&error)))?;
-        let log = self.program.open_log(&config)?;
+        let log = log_writer::prepare(&config.log_settings()).map_err(StartError::from)?;
         let control = control_access(&config, findings.control_group);
         Ok((Prepared { config, control, log }, pools))
     }

@@ -1,14 +1,17 @@
 //! What `pyfcgid status` tells.
 
-use std::fmt::Write;
+use std::fmt;
 use std::time::{Duration, Instant};
 
+use serde::Serialize;
+
 use super::Supervisor;
-use super::children::{ChildId, Condition, Failing};
-use super::control::{Client, Scope, no_such_pool};
+use super::children::{ChildId, Condition, Failing, Generation};
+use super::control_socket::{Client, no_such_pool};
 use super::pool::RunningPool;
 use super::process::Process;
 use crate::config::EX_USAGE;
+use crate::control_protocol::{Form, Scope};
 use shared::link::Numbers;
 use shared::sys::process::EX_OSERR;
 use shared::sys::terminal;
@@ -20,15 +23,6 @@ pub struct Asked {
     scope: Scope,
     form: Form,
     deadline: Instant,
-}
-
-/// The form of the answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
-    /// For people.
-    Text,
-    /// For programs.
-    Json,
 }
 
 impl Asked {
@@ -63,55 +57,181 @@ impl Supervisor<'_> {
             std::mem::take(&mut self.asked).into_iter().partition(|asked| all_known || asked.deadline <= now);
         self.asked = waiting;
         for Asked { mut client, scope, form, .. } in ready {
-            let pools: Vec<&RunningPool> = self.pools.iter().filter(|pool| scope.has(pool.name())).collect();
+            let status = self.status(&scope, now);
             client.say(&match form {
-                Form::Text => self.text(&pools, now),
-                Form::Json => self.json(&pools, now),
+                Form::Text => status.to_string(),
+                Form::Json => serde_json::to_string(&status).unwrap_or_default(),
             });
-            client.end(health(&pools), "");
+            client.end(if status.is_healthy() { 0 } else { EX_NOT_SERVING }, "");
         }
     }
 
-    fn text(&self, pools: &[&RunningPool], now: Instant) -> String {
-        let mut text = format!(
-            "pyfcgid {}, process {}, up {}\n",
-            env!("CARGO_PKG_VERSION"),
-            std::process::id(),
-            Span(now.duration_since(self.started))
-        );
-        for pool in pools {
-            let listens = pool.sockets().names().join(", ");
-            let wanted = pool.children().wanted();
-            let (name, condition, serving) = (pool.name(), condition_word(pool), pool.children().serving().count());
-            let children = if wanted == 1 { "child" } else { "children" };
-            let part = if serving < wanted { format!("{serving} of ") } else { String::new() };
-            writeln!(text, "\npool {name}: {condition}, {part}{wanted} {children} on {listens}").unwrap_or_default();
-            for line in pool_lines(pool, now) {
-                writeln!(text, "  {line}").unwrap_or_default();
-            }
-            for (id, process) in pool.processes() {
-                writeln!(text, "  {}", child_line(pool, id, process, now)).unwrap_or_default();
-            }
+    fn status(&self, scope: &Scope, now: Instant) -> Status {
+        Status {
+            version: env!("CARGO_PKG_VERSION"),
+            pid: std::process::id(),
+            uptime: now.duration_since(self.started).as_secs(),
+            pools: self.pools.iter().filter(|pool| scope.has(pool.name())).map(|pool| PoolStatus::of(pool, now)).collect(),
         }
-        text
-    }
-
-    fn json(&self, pools: &[&RunningPool], now: Instant) -> String {
-        let pools: Vec<String> = pools.iter().map(|pool| pool_json(pool, now)).collect();
-        format!(
-            "{{\"version\":\"{}\",\"pid\":{},\"uptime\":{},\"pools\":[{}]}}",
-            env!("CARGO_PKG_VERSION"),
-            std::process::id(),
-            now.duration_since(self.started).as_secs(),
-            pools.join(",")
-        )
     }
 }
 
-/// The exit code.
-fn health(pools: &[&RunningPool]) -> u8 {
-    let serves = |pool: &&RunningPool| matches!(pool.children().condition(), Condition::Serving | Condition::Sleeping);
-    if pools.iter().all(serves) { 0 } else { EX_NOT_SERVING }
+/// How the whole process is. Its fields are those of the JSON.
+#[derive(Serialize)]
+struct Status {
+    version: &'static str,
+    pid: u32,
+    /// In seconds.
+    uptime: u64,
+    pools: Vec<PoolStatus>,
+}
+
+#[derive(Serialize)]
+struct PoolStatus {
+    name: String,
+    state: &'static str,
+    listen: Vec<String>,
+    /// Children that there are to be.
+    wanted: usize,
+    /// Requests without a worker.
+    waiting: usize,
+    max_queue: usize,
+    /// Requests that were answered 503 so far.
+    refused: u32,
+    /// For how long the first on the line has waited, in seconds.
+    first_waits: Option<f64>,
+    failing: Option<FailingStatus>,
+    /// Its process id.
+    queue_process: Option<i32>,
+    children: Vec<ChildStatus>,
+    #[serde(skip)]
+    threads: usize,
+    #[serde(skip)]
+    serving: usize,
+}
+
+/// Why no child comes up; times are in seconds.
+#[derive(Serialize)]
+struct FailingStatus {
+    r#for: f64,
+    error: String,
+    next_try_in: Option<f64>,
+}
+
+#[derive(Serialize)]
+struct ChildStatus {
+    pid: i32,
+    state: &'static str,
+    generation: u32,
+    /// In seconds.
+    uptime: u64,
+    requests: u64,
+    busy: u64,
+    queued: u64,
+    connections: u64,
+    /// Whether it has said these numbers.
+    #[serde(skip)]
+    is_known: bool,
+}
+
+impl Status {
+    fn is_healthy(&self) -> bool {
+        self.pools.iter().all(|pool| ["serving", "saturated", "sleeping"].contains(&pool.state))
+    }
+}
+
+impl PoolStatus {
+    fn of(pool: &RunningPool, now: Instant) -> Self {
+        let (waiting, first) = waiting(pool);
+        let children = pool.children();
+        Self {
+            name: pool.name().to_owned(),
+            state: condition_word(pool),
+            listen: pool.sockets().names().iter().map(ToString::to_string).collect(),
+            wanted: children.wanted(),
+            waiting,
+            max_queue: pool.settings().max_queue,
+            refused: pool.ties().scoreboard.refused(),
+            first_waits: first.map(seconds),
+            failing: children.failing().map(|(failing, next)| FailingStatus::of(failing, next, now)),
+            queue_process: pool.queue_process().map(|process| process.id.number()),
+            children: pool.processes().map(|(id, process)| ChildStatus::of(pool, id, process, now)).collect(),
+            threads: pool.settings().threads,
+            serving: children.serving().count(),
+        }
+    }
+
+    /// Who waits, and what is wrong.
+    fn remarks(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        if self.waiting > 0 {
+            let first = self.first_waits.map_or_else(String::new, |first| format!(", the first for {first:.1} s"));
+            lines.push(format!("{} {} of at most {}{first}", self.waiting, requests_wait(self.waiting), self.max_queue));
+        }
+        if self.refused > 0 {
+            lines.push(format!("{} answered 503 so far, as many waited as may (max-queue)", self.refused));
+        }
+        if let Some(FailingStatus { r#for: age, error, next_try_in }) = &self.failing {
+            lines.push(format!("no child has come up for {}: {error}", Span(*age as u64)));
+            lines.extend(next_try_in.map(|next| format!("next try in {next:.1} s")));
+        }
+        lines
+    }
+}
+
+impl FailingStatus {
+    fn of(Failing { since, text }: &Failing, next: Option<Instant>, now: Instant) -> Self {
+        let next = next.map(|next| seconds(next.saturating_duration_since(now)));
+        Self { r#for: seconds(now.duration_since(*since)), error: fault(text), next_try_in: next }
+    }
+}
+
+impl ChildStatus {
+    fn of(pool: &RunningPool, id: ChildId, process: &Process, now: Instant) -> Self {
+        let (state, generation) = pool.children().describe(id).unwrap_or(("ended", Generation(0)));
+        let Numbers { requests, busy, queued, connections } = process.numbers.unwrap_or_default();
+        Self {
+            pid: process.id.number(),
+            state,
+            generation: generation.0,
+            uptime: now.duration_since(process.started).as_secs(),
+            requests,
+            busy,
+            queued,
+            connections,
+            is_known: process.numbers.is_some(),
+        }
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "pyfcgid {}, process {}, up {}", self.version, self.pid, Span(self.uptime))?;
+        self.pools.iter().try_for_each(|pool| write!(f, "\n{pool}"))
+    }
+}
+
+impl fmt::Display for PoolStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, state, wanted, serving, .. } = self;
+        let children = if *wanted == 1 { "child" } else { "children" };
+        let part = if serving < wanted { format!("{serving} of ") } else { String::new() };
+        writeln!(f, "pool {name}: {state}, {part}{wanted} {children} on {}", self.listen.join(", "))?;
+        self.remarks().iter().try_for_each(|line| writeln!(f, "  {line}"))?;
+        self.children.iter().try_for_each(|child| child.write(f, self.threads))
+    }
+}
+
+impl ChildStatus {
+    fn write(&self, f: &mut fmt::Formatter<'_>, threads: usize) -> fmt::Result {
+        let Self { pid, state, generation, requests, busy, queued, connections, .. } = self;
+        write!(f, "  process {pid}: {state}, generation {generation}, up {}, ", Span(self.uptime))?;
+        if self.is_known {
+            writeln!(f, "{requests} requests, {busy} of {threads} workers busy, {queued} queued, {connections} connections")
+        } else {
+            writeln!(f, "no numbers yet")
+        }
+    }
 }
 
 fn condition_word(pool: &RunningPool) -> &'static str {
@@ -123,26 +243,6 @@ fn condition_word(pool: &RunningPool) -> &'static str {
         Condition::Sleeping => "sleeping",
         Condition::Stopping => "stopping",
     }
-}
-
-/// Who waits, and what is wrong.
-fn pool_lines(pool: &RunningPool, now: Instant) -> Vec<String> {
-    let (waiting, first) = waiting(pool);
-    let first = first.map_or_else(String::new, |first| format!(", the first for {:.1} s", first.as_secs_f64()));
-    let mut lines = Vec::new();
-    if waiting > 0 {
-        lines.push(format!("{waiting} {} of at most {}{first}", requests_wait(waiting), pool.settings().max_queue));
-    }
-    let refused = pool.ties().scoreboard.refused();
-    if refused > 0 {
-        lines.push(format!("{refused} answered 503 so far, as many waited as may (max-queue)"));
-    }
-    if let Some((Failing { since, text }, next)) = pool.children().failing() {
-        let age = Span(now.duration_since(*since));
-        lines.push(format!("no child has come up for {age}: {}", fault(text)));
-        lines.extend(next.map(|next| format!("next try in {:.1} s", next.saturating_duration_since(now).as_secs_f64())));
-    }
-    lines
 }
 
 fn requests_wait(count: usize) -> &'static str {
@@ -164,83 +264,17 @@ fn fault(text: &str) -> String {
     terminal::escaped(own.or(last).unwrap_or(first))
 }
 
-fn child_line(pool: &RunningPool, id: ChildId, process: &Process, now: Instant) -> String {
-    let (word, generation) = pool.children().describe(id).unwrap_or(("ended", super::children::Generation(0)));
-    let age = Span(now.duration_since(process.started));
-    let threads = pool.settings().threads;
-    let numbers = match process.numbers {
-        Some(Numbers { requests, busy, queued, connections }) => {
-            format!("{requests} requests, {busy} of {threads} workers busy, {queued} queued, {connections} connections")
-        }
-        None => "no numbers yet".to_owned(),
-    };
-    format!("process {}: {word}, generation {}, up {age}, {numbers}", process.id, generation.0)
+/// To the millisecond.
+fn seconds(duration: Duration) -> f64 {
+    duration.as_millis() as f64 / 1000.0
 }
 
-fn pool_json(pool: &RunningPool, now: Instant) -> String {
-    let children: Vec<String> = pool
-        .processes()
-        .map(|(id, process)| {
-            let (word, generation) = pool.children().describe(id).unwrap_or(("ended", super::children::Generation(0)));
-            let Numbers { requests, busy, queued, connections } = process.numbers.unwrap_or_default();
-            format!(
-                "{{\"pid\":{},\"state\":\"{word}\",\"generation\":{},\"uptime\":{},\"requests\":{requests},\"busy\":{busy},\
-                 \"queued\":{queued},\"connections\":{connections}}}",
-                process.id,
-                generation.0,
-                now.duration_since(process.started).as_secs(),
-            )
-        })
-        .collect();
-    let listens: Vec<String> = pool.sockets().names().iter().map(|name| json_string(name)).collect();
-    let (waiting, first) = waiting(pool);
-    let first = first.map_or_else(|| "null".to_owned(), |first| format!("{:.3}", first.as_secs_f64()));
-    format!(
-        "{{\"name\":{},\"state\":\"{}\",\"listen\":[{}],\"wanted\":{},\"waiting\":{waiting},\"max_queue\":{},\"refused\":{},\
-         \"first_waits\":{first},\"failing\":{},\"queue_process\":{},\"children\":[{}]}}",
-        json_string(pool.name()),
-        condition_word(pool),
-        listens.join(","),
-        pool.children().wanted(),
-        pool.settings().max_queue,
-        pool.ties().scoreboard.refused(),
-        failing_json(pool, now),
-        pool.queue_process().map_or_else(|| "null".to_owned(), |process| process.id.to_string()),
-        children.join(",")
-    )
-}
+/// Seconds as `2d 3h`, `5m 7s` or `9s`.
+struct Span(u64);
 
-fn failing_json(pool: &RunningPool, now: Instant) -> String {
-    pool.children().failing().map_or_else(
-        || "null".to_owned(),
-        |(Failing { since, text }, next)| {
-            let next = next
-                .map_or_else(|| "null".to_owned(), |next| format!("{:.3}", next.saturating_duration_since(now).as_secs_f64()));
-            let (age, error) = (now.duration_since(*since).as_secs_f64(), json_string(&fault(text)));
-            format!("{{\"for\":{age:.3},\"error\":{error},\"next_try_in\":{next}}}")
-        },
-    )
-}
-
-fn json_string(text: &str) -> String {
-    let mut quoted = String::from("\"");
-    for letter in text.chars() {
-        match letter {
-            '"' | '\\' => quoted.extend(['\\', letter]),
-            letter if letter < ' ' => quoted.push_str(&format!("\\u{:04x}", u32::from(letter))),
-            letter => quoted.push(letter),
-        }
-    }
-    quoted.push('"');
-    quoted
-}
-
-/// As `2d 3h`, `5m 7s` or `9s`.
-struct Span(Duration);
-
-impl std::fmt::Display for Span {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let seconds = self.0.as_secs();
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.0;
         let (days, hours, minutes) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60);
         match (days, hours, minutes) {
             (1.., ..) => write!(f, "{days}d {hours}h"),
@@ -262,7 +296,7 @@ mod tests {
 
     #[test]
     fn spans_have_their_two_largest_parts() {
-        let text = |seconds| Span(Duration::from_secs(seconds)).to_string();
+        let text = |seconds| Span(seconds).to_string();
         assert_eq!([text(9), text(307), text(7260), text(183_600)], ["9s", "5m 7s", "2h 1m", "2d 3h"]);
     }
 
@@ -272,10 +306,5 @@ mod tests {
         assert_eq!(fault(traceback), "cannot load: E: no");
         assert_eq!(fault("Traceback (most recent call last):\n  File \"a.py\"\nE: \u{1b}\n\n"), "E: \\u{1b}");
         assert_eq!(fault("cannot start a child\nmore"), "cannot start a child");
-    }
-
-    #[test]
-    fn text_in_json_is_quoted() {
-        assert_eq!(json_string("a\"\\\n\u{e4}"), "\"a\\\"\\\\\\u000a\u{e4}\"");
     }
 }

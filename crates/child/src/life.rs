@@ -17,7 +17,7 @@ use connections::event_loop::{EventLoop, SharedLoop, Stopped};
 use connections::process::{OTHERS_SIGNALS, Shared, controls, end_with_the_supervisor, hear_signals};
 use connections::workers::{self, Source};
 use log::LevelFilter;
-use shared::link::{Command, Report};
+use shared::link::{Command, Failure, Report};
 use shared::logging;
 use shared::settings::{Ends, Pool, Ties};
 use shared::sys::poll::{self, Interest};
@@ -51,7 +51,7 @@ fn begin(mut link: &UnixStream, level: LevelFilter, ties: Ties, ends: Ends) -> R
 }
 
 fn report_failure(mut link: &UnixStream, error: &Error) {
-    let report = Report::Failed { code: error.exit_code(), text: error.text() };
+    let report = Report::Failed(Failure { code: error.exit_code(), text: error.text() });
     // Without a supervisor there is nobody to tell.
     drop(link.write_all(&report.encode()));
 }

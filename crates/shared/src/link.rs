@@ -68,13 +68,8 @@ pub enum Report {
     Loaded,
     /// The application is imported, and requests are answered after [`Command::Begin`].
     Ready,
-    /// It cannot be: the exit code that says whose fault it is, and why, with the traceback.
-    Failed {
-        /// Of sysexits.
-        code: u8,
-        /// What to print.
-        text: String,
-    },
+    /// It cannot be.
+    Failed(Failure),
     /// Every worker has been busy for a moment.
     Saturated,
     /// That is over.
@@ -89,6 +84,15 @@ pub enum Report {
     Terminated,
     /// SIGQUIT has.
     Quit,
+}
+
+/// Why a child does not serve.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// The exit code that says whose fault it is, of sysexits.
+    pub code: u8,
+    /// What the operator is told, with the traceback.
+    pub text: String,
 }
 
 /// How a child is.
@@ -116,7 +120,7 @@ impl Report {
         let (kind, payload) = match self {
             Self::Loaded => (b'B', Vec::new()),
             Self::Ready => (b'R', Vec::new()),
-            Self::Failed { code, text } => (b'F', [&[*code], text.as_bytes()].concat()),
+            Self::Failed(Failure { code, text }) => (b'F', [&[*code], text.as_bytes()].concat()),
             Self::Saturated => (b'S', Vec::new()),
             Self::Relieved => (b'L', Vec::new()),
             Self::Worn => (b'W', Vec::new()),
@@ -138,7 +142,9 @@ impl Report {
         Some(match (kind, payload) {
             (b'B', []) => Self::Loaded,
             (b'R', []) => Self::Ready,
-            (b'F', [code, text @ ..]) => Self::Failed { code: *code, text: String::from_utf8_lossy(text).into_owned() },
+            (b'F', [code, text @ ..]) => {
+                Self::Failed(Failure { code: *code, text: String::from_utf8_lossy(text).into_owned() })
+            }
             (b'S', []) => Self::Saturated,
             (b'L', []) => Self::Relieved,
             (b'W', []) => Self::Worn,
@@ -273,7 +279,7 @@ mod tests {
         let reports = [
             Report::Loaded,
             Report::Ready,
-            Report::Failed { code: 70, text: "ä".to_owned() },
+            Report::Failed(Failure { code: 70, text: "ä".to_owned() }),
             Report::Saturated,
             Report::Relieved,
             Report::Worn,
@@ -322,9 +328,9 @@ mod tests {
 
     #[test]
     fn a_text_that_is_too_long_is_cut() {
-        let failed = Report::Failed { code: 1, text: "x".repeat(100_000) };
+        let failed = Report::Failed(Failure { code: 1, text: "x".repeat(100_000) });
         let (reports, result) = read(&[failed.encode(), Report::Ready.encode()].concat());
-        assert!(matches!(&reports[..], [Report::Failed { text, .. }, Report::Ready] if text.len() < MAX_PAYLOAD_LEN));
+        assert!(matches!(&reports[..], [Report::Failed(Failure { text, .. }), Report::Ready] if text.len() < MAX_PAYLOAD_LEN));
         assert_eq!(result, Ok(()));
     }
 

@@ -30,7 +30,7 @@ pub(in crate::config) fn address(typed: Text<'_>) -> Result<ListenAddress, Value
 
 /// Where a log goes.
 pub(in crate::config) fn target(typed: Text<'_>) -> Result<LogTarget, ValueError> {
-    LogTarget::parse(typed.text)?.below(typed.base)
+    placed(LogTarget::parse(typed.text)?, typed.base)
 }
 
 /// Where an access log goes, if anywhere.
@@ -39,10 +39,17 @@ pub(in crate::config) fn target_or_off() -> impl Value<Option<LogTarget>> {
         OFF | "none" => Ok(None),
         text => {
             let target = LogTarget::parse(text).map_err(|_| ValueError::new("must be off, stderr, syslog or file:PATH"))?;
-            target.below(typed.base).map(Some)
+            placed(target, typed.base).map(Some)
         }
     };
     Written(parse, |target: &Option<LogTarget>| target.as_ref().map_or_else(|| OFF.to_owned(), ToString::to_string))
+}
+
+fn placed(target: LogTarget, base: &Path) -> Result<LogTarget, ValueError> {
+    match target {
+        LogTarget::File(path) => absolute(base, &path).map(LogTarget::File),
+        other => Ok(other),
+    }
 }
 
 fn path(text: &str, base: &Path, is_right: fn(&str) -> bool, reason: &str) -> Result<PathBuf, ValueError> {

@@ -4,6 +4,8 @@ use std::fmt::Display;
 
 use log::{Level, LevelFilter};
 
+use shared::logging::access::Format;
+
 use super::super::ValueError;
 use super::{Text, Value, Written};
 
@@ -64,10 +66,12 @@ pub(in crate::config) fn syslog_ident(text: &str) -> Result<String, ValueError> 
     text_if(is_ident, text, "must be up to 32 ASCII characters without spaces, colons and brackets")
 }
 
-/// Its variables are checked by what fills them in.
+/// With variables that there are.
 pub(in crate::config) fn access_log_format(text: &str) -> Result<String, ValueError> {
     let is_line = !text.is_empty() && !text.contains(char::is_control);
-    text_if(is_line, text, "must be one line of text, as in $remote_addr \"$request\" $status")
+    let text = text_if(is_line, text, "must be one line of text, as in $remote_addr \"$request\" $status")?;
+    Format::parse(&text).map_err(|fault| ValueError::new(fault.to_string()))?;
+    Ok(text)
 }
 
 fn text_if(is_right: bool, text: &str, reason: &str) -> Result<String, ValueError> {

@@ -57,7 +57,7 @@ settings! {
     access_log: Option<LogTarget> = target_or_off(), "access-log", Log, One, "TARGET", Value("off"),
         "Where a line for each request goes: stderr, syslog, file:PATH, or off; also of a pool's table",
         own |pool| optional(target_or_off()).show(&pool.access_log);
-    /// What such a line has, as it was typed: one line, not empty. Its variables are not checked.
+    /// What such a line has, as it was typed: one line, not empty, with variables that there are.
     access_log_format: String = plain(access_log_format),
         "access-log-format", Log, One, "TEXT",
         Value("$remote_addr - $remote_user [$time_local] \"$request\" $status $body_bytes_sent \"$http_referer\" \"$http_user_agent\""),

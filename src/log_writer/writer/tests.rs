@@ -19,7 +19,7 @@ impl Place {
 
     fn settings(&self, name: &str) -> Settings {
         Settings {
-            target: Target::File(self.path(name)),
+            target: LogTarget::File(self.path(name)),
             access_format: "GET $request_uri".parse().unwrap(),
             ..Settings::default()
         }
@@ -59,7 +59,7 @@ fn a_new_file_is_not_for_everybody() {
 #[test]
 fn reopening_follows_a_rotation() {
     let place = Place::new();
-    let settings = Settings { access: Some(Target::File(place.path("access"))), ..place.settings("log") };
+    let settings = Settings { access: Some(LogTarget::File(place.path("access"))), ..place.settings("log") };
     let mut hub = Writer::open(&settings).unwrap();
     say(&mut hub, "one");
     hub.write_access("blog", 7, "request_uri=one\n");
@@ -92,7 +92,7 @@ fn a_file_that_cannot_be_reopened_stays_and_is_told_why() {
 fn settings_that_cannot_be_change_nothing() {
     let place = Place::new();
     let mut hub = Writer::open(&place.settings("log")).unwrap();
-    let bad_access = Settings { access: Some(Target::File(place.path("no/such"))), ..place.settings("other") };
+    let bad_access = Settings { access: Some(LogTarget::File(place.path("no/such"))), ..place.settings("other") };
     let error = hub.prepare(&bad_access).map(drop).unwrap_err().to_string();
     assert!(error.contains("no/such"), "{error}");
     say(&mut hub, "as before");
@@ -135,7 +135,7 @@ fn a_full_disk_costs_lines_which_are_told_when_there_is_room() {
 fn losses_of_the_access_log_are_told_in_the_log() {
     let place = Place::new();
     symlink("/dev/full", place.path("access")).unwrap();
-    let settings = Settings { access: Some(Target::File(place.path("access"))), ..place.settings("log") };
+    let settings = Settings { access: Some(LogTarget::File(place.path("access"))), ..place.settings("log") };
     let mut hub = Writer::open(&settings).unwrap();
     hub.write_access("blog", 7, "request_uri=lost\n");
     fs::remove_file(place.path("access")).unwrap();
@@ -148,7 +148,7 @@ fn losses_of_the_access_log_are_told_in_the_log() {
 #[test]
 fn the_access_log_may_share_the_log() {
     let place = Place::new();
-    let settings = Settings { access: Some(Target::File(place.path("log"))), ..place.settings("log") };
+    let settings = Settings { access: Some(LogTarget::File(place.path("log"))), ..place.settings("log") };
     let mut hub = Writer::open(&settings).unwrap();
     hub.write_access("blog", 7, "request_uri=/\x0bforged\0\n");
     say(&mut hub, "one");
@@ -158,7 +158,7 @@ fn the_access_log_may_share_the_log() {
 #[test]
 fn a_pool_has_logs_of_its_own_and_shares_files_with_others() {
     let place = Place::new();
-    let file = |name: &str| Target::File(place.path(name));
+    let file = |name: &str| LogTarget::File(place.path(name));
     let pools = [
         ("blog".to_owned(), Targets { log: file("blog"), access: Some(file("log")) }),
         ("shop".to_owned(), Targets { log: file("log"), access: None }),
@@ -185,7 +185,7 @@ fn a_pool_has_logs_of_its_own_and_shares_files_with_others() {
 fn losses_of_a_pool_s_log_are_told_in_the_log() {
     let place = Place::new();
     symlink("/dev/full", place.path("blog")).unwrap();
-    let pools = [("blog".to_owned(), Targets { log: Target::File(place.path("blog")), access: None })];
+    let pools = [("blog".to_owned(), Targets { log: LogTarget::File(place.path("blog")), access: None })];
     let mut hub = Writer::open(&Settings { pools: pools.into(), ..place.settings("log") }).unwrap();
     say(&mut hub, "lost");
     fs::remove_file(place.path("blog")).unwrap();
@@ -209,7 +209,7 @@ fn new_settings_do_not_need_the_syslog_daemon_that_was_there() {
     let place = Place::new();
     let bind = || std::os::unix::net::UnixDatagram::bind(place.path("socket")).unwrap();
     let daemon = bind();
-    let settings = Settings { target: Target::Syslog, syslog_socket: place.path("socket"), ..Settings::default() };
+    let settings = Settings { target: LogTarget::Syslog, syslog_socket: place.path("socket"), ..Settings::default() };
     let mut hub = Writer::open(&settings).unwrap();
     drop(daemon);
     fs::remove_file(place.path("socket")).unwrap();
@@ -233,7 +233,7 @@ fn new_settings_do_not_need_the_syslog_daemon_that_was_there() {
 fn the_end_waits_only_so_long_for_a_syslog_daemon() {
     let place = Place::new();
     drop(std::os::unix::net::UnixDatagram::bind(place.path("socket")).unwrap());
-    let settings = Settings { target: Target::Syslog, syslog_socket: place.path("socket"), ..Settings::default() };
+    let settings = Settings { target: LogTarget::Syslog, syslog_socket: place.path("socket"), ..Settings::default() };
     let mut hub = Writer::open(&settings).unwrap();
     say(&mut hub, "nobody listens");
     assert_eq!((hub.blocked(), hub.retry_in()), (vec![], Some(RETRY)));

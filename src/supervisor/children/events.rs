@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use shared::link::Command;
+use shared::link::{Command, Failure, Report};
 
 /// A child's number within its pool. Counts up and is never used again, unlike a process id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -65,15 +65,6 @@ pub enum Outcome {
     Stopped,
 }
 
-/// Why a child does not serve.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failure {
-    /// The exit code that says whose fault it is, of sysexits.
-    pub code: u8,
-    /// What the operator is told.
-    pub text: String,
-}
-
 /// How fast to stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stop {
@@ -83,27 +74,23 @@ pub enum Stop {
     Now,
 }
 
-/// Something a child, or its end, has said.
+/// Something that has happened to a child.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Said {
-    /// It could serve.
-    Ready,
-    /// It can't.
-    Failed(Failure),
-    /// It begins no further request.
-    Retired,
-    /// It wants to be replaced.
+pub enum Event {
+    /// It has reported this.
+    Said(Report),
+    /// It is to be replaced, though it has not said so itself.
     Worn,
-    /// All its workers are busy.
-    Saturated,
-    /// They are not any more.
-    Relieved,
     /// It has no connection, and had no request for the idle timeout.
     Unused,
     /// It says what no child of ours does, or nothing any more; what, in words. It is to be killed.
     Broken(String),
-    /// This signal of somebody else has told it to end.
-    Told(&'static str),
     /// The process has ended; how, in words.
     Exited(String),
+}
+
+impl From<Report> for Event {
+    fn from(report: Report) -> Self {
+        Self::Said(report)
+    }
 }

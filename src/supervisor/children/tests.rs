@@ -33,9 +33,9 @@ impl Pool {
 
     fn serving_with(policy: Policy) -> Self {
         let mut pool = Self::new(policy);
-        pool.say(1, Said::Ready);
+        pool.say(1, Report::Ready);
         pool.commit();
-        (2..=policy.min as u32).for_each(|id| pool.say(id, Said::Ready));
+        (2..=policy.min as u32).for_each(|id| pool.say(id, Report::Ready));
         assert_eq!(pool.actions().pop(), Some(Action::Report(Outcome::Rolled)));
         pool
     }
@@ -50,7 +50,7 @@ impl Pool {
     /// The first child is ready, and so are those of the other pools.
     #[track_caller]
     fn tried(&mut self, id: u32) {
-        self.say(id, Said::Ready);
+        self.say(id, Report::Ready);
         assert_eq!(self.actions(), [Action::Report(Outcome::Tried)]);
         self.commit();
     }
@@ -77,12 +77,12 @@ impl Pool {
         self.actions().into_iter().map(retired).collect()
     }
 
-    fn say(&mut self, id: u32, said: Said) {
-        self.children.handle(ChildId(id), said, self.now);
+    fn say(&mut self, id: u32, event: impl Into<Event>) {
+        self.children.handle(ChildId(id), event.into(), self.now);
     }
 
     fn exit(&mut self, id: u32) {
-        self.say(id, Said::Exited("signal 9".to_owned()));
+        self.say(id, Event::Exited("signal 9".to_owned()));
     }
 
     fn wait(&mut self, time: Duration) {
@@ -113,9 +113,9 @@ fn a_pool_has_started_when_all_its_children_serve() {
     assert_eq!(pool.spawned(), [1], "the others import after it");
     pool.tried(1);
     assert_eq!(pool.spawned(), [2, 3]);
-    pool.say(3, Said::Ready);
+    pool.say(3, Report::Ready);
     assert_eq!(pool.actions(), []);
-    pool.say(2, Said::Ready);
+    pool.say(2, Report::Ready);
     assert_eq!(pool.actions(), [Action::Report(Outcome::Rolled)]);
 }
 
@@ -130,7 +130,7 @@ fn of_children_that_have_all_died_one_comes_back_before_the_others() {
     pool.actions();
     pool.wait(SECOND);
     assert_eq!(pool.spawned(), [5]);
-    pool.say(5, Said::Ready);
+    pool.say(5, Report::Ready);
     assert_eq!(pool.spawned(), [6, 7]);
 }
 
@@ -151,7 +151,7 @@ fn while_one_imports_before_the_others_they_are_not_due() {
     pool.wait(2 * SECOND);
     pool.wait(5 * SECOND);
     assert_eq!(pool.spawned(), Vec::<u32>::new());
-    pool.say(4, Said::Ready);
+    pool.say(4, Report::Ready);
     pool.wait(2 * SECOND);
     assert_eq!(pool.spawned(), [5, 6]);
 }
@@ -199,7 +199,7 @@ fn a_crash_is_made_good_at_once_and_a_crash_loop_ever_later() {
     assert_eq!(due, SECOND / 2);
     pool.wait(due);
     assert_eq!(pool.spawned(), [4]);
-    pool.say(4, Said::Failed(failure()));
+    pool.say(4, Report::Failed(failure()));
     assert!(matches!(&pool.actions()[..], [Action::Note(text)] if text == "no module; trying again in 1.0 s"));
     pool.exit(4);
     assert_eq!(pool.actions(), []);
@@ -207,8 +207,8 @@ fn a_crash_is_made_good_at_once_and_a_crash_loop_ever_later() {
     assert_eq!(pool.spawned(), [5]);
 }
 
-fn broken() -> Said {
-    Said::Broken("process 7: it writes nonsense".to_owned())
+fn broken() -> Event {
+    Event::Broken("process 7: it writes nonsense".to_owned())
 }
 
 #[test]
@@ -264,12 +264,12 @@ fn a_reload_tries_one_child_and_then_replaces_the_others_without_ever_having_few
     let spawned = [5, 6].map(|id| Action::Spawn(ChildId(id), Generation(1)));
     assert_eq!(actions[..2], spawned);
     assert_eq!(actions[2..], [Action::Tell(ChildId(1), Command::Retire)]);
-    pool.say(5, Said::Ready);
+    pool.say(5, Report::Ready);
     assert_eq!(pool.retired(), [2]);
-    pool.say(6, Said::Ready);
+    pool.say(6, Report::Ready);
     assert_eq!(pool.retired(), [3]);
-    pool.say(3, Said::Retired);
-    pool.say(2, Said::Retired);
+    pool.say(3, Report::Retired);
+    pool.say(2, Report::Retired);
     assert_eq!(pool.actions(), []);
     pool.exit(1);
     assert_eq!(pool.actions(), [Action::Report(Outcome::Rolled)]);
@@ -280,7 +280,7 @@ fn a_reload_tries_one_child_and_then_replaces_the_others_without_ever_having_few
 
 #[test]
 fn a_reload_that_fails_leaves_the_old_children_alone() {
-    for fail in [Said::Failed(failure()), Said::Exited("exit code 1".to_owned())] {
+    for fail in [Report::Failed(failure()).into(), Event::Exited("exit code 1".to_owned())] {
         let mut pool = Pool::serving(2, 2);
         pool.reload();
         pool.actions();
@@ -308,15 +308,15 @@ fn a_child_that_dies_during_a_trial_is_replaced_by_its_own_kind() {
 #[test]
 fn a_worn_child_serves_until_another_does() {
     let mut pool = Pool::serving(1, 1);
-    pool.say(1, Said::Worn);
+    pool.say(1, Report::Worn);
     assert_eq!(pool.spawned(), [2]);
-    pool.say(2, Said::Failed(failure()));
+    pool.say(2, Report::Failed(failure()));
     pool.exit(2);
     assert!(matches!(pool.actions()[..], [Action::Note(_)]));
     assert_eq!(pool.serving_ids(), [1]);
     pool.wait(SECOND);
     assert_eq!(pool.spawned(), [3]);
-    pool.say(3, Said::Ready);
+    pool.say(3, Report::Ready);
     assert_eq!(pool.retired(), [1]);
 }
 
@@ -325,23 +325,23 @@ fn a_child_that_is_worn_before_it_is_ready_is_replaced_all_the_same() {
     let mut pool = Pool::serving(1, 1);
     pool.exit(1);
     pool.actions();
-    pool.say(2, Said::Worn);
+    pool.say(2, Report::Worn);
     assert_eq!(pool.spawned(), [3]);
-    pool.say(2, Said::Ready);
+    pool.say(2, Report::Ready);
     assert_eq!(pool.actions(), []);
-    pool.say(3, Said::Ready);
+    pool.say(3, Report::Ready);
     assert_eq!(pool.retired(), [2]);
 }
 
 #[test]
 fn of_several_worn_children_the_oldest_goes_first() {
     let mut pool = Pool::serving(2, 2);
-    pool.say(2, Said::Worn);
-    pool.say(1, Said::Worn);
+    pool.say(2, Report::Worn);
+    pool.say(1, Report::Worn);
     assert_eq!(pool.spawned(), [3, 4]);
-    pool.say(4, Said::Ready);
+    pool.say(4, Report::Ready);
     assert_eq!(pool.retired(), [1]);
-    pool.say(3, Said::Ready);
+    pool.say(3, Report::Ready);
     assert_eq!(pool.retired(), [2]);
 }
 
@@ -365,7 +365,7 @@ fn children_grow_old_one_after_the_other() {
     pool.wait(100 * SECOND - SECOND * 6);
     let first = pool.spawned();
     assert_eq!(first.len(), 1);
-    pool.say(first[0], Said::Ready);
+    pool.say(first[0], Report::Ready);
     let retired = pool.retired();
     assert_eq!(retired.len(), 1);
     pool.exit(retired[0]);
@@ -378,7 +378,7 @@ fn one_more_and_one_less_hold_until_the_next_reload() {
     let mut pool = Pool::serving(2, 2);
     pool.children.handle_more(pool.now);
     assert_eq!(pool.spawned(), [3]);
-    pool.say(3, Said::Ready);
+    pool.say(3, Report::Ready);
     pool.wait(120 * SECOND);
     assert_eq!(pool.actions(), []);
     pool.children.handle_fewer(pool.now);
@@ -395,20 +395,20 @@ fn one_more_and_one_less_hold_until_the_next_reload() {
 #[test]
 fn an_elastic_pool_grows_by_need_and_shrinks_without() {
     let mut pool = Pool::serving(1, 3);
-    pool.say(1, Said::Saturated);
+    pool.say(1, Report::Saturated);
     assert_eq!(pool.spawned(), [2]);
-    pool.say(1, Said::Saturated);
+    pool.say(1, Report::Saturated);
     assert_eq!(pool.actions(), [], "one that is coming may be enough");
-    pool.say(2, Said::Ready);
-    pool.say(1, Said::Saturated);
+    pool.say(2, Report::Ready);
+    pool.say(1, Report::Saturated);
     assert_eq!(pool.actions(), [], "the other has time");
-    pool.say(2, Said::Saturated);
+    pool.say(2, Report::Saturated);
     assert_eq!(pool.spawned(), [3]);
-    pool.say(3, Said::Ready);
+    pool.say(3, Report::Ready);
     pool.wait(200 * SECOND);
     assert_eq!(pool.actions(), [], "both that were there are as busy as ever");
-    pool.say(1, Said::Relieved);
-    pool.say(2, Said::Relieved);
+    pool.say(1, Report::Relieved);
+    pool.say(2, Report::Relieved);
     pool.wait(59 * SECOND);
     assert_eq!(pool.actions(), []);
     pool.wait(SECOND);
@@ -428,8 +428,8 @@ fn a_pool_on_demand_sleeps_and_wakes() {
     pool.children.handle_demand(pool.now);
     assert_eq!(pool.spawned(), [1]);
     assert!(!pool.children.is_asleep());
-    pool.say(1, Said::Ready);
-    pool.say(1, Said::Unused);
+    pool.say(1, Report::Ready);
+    pool.say(1, Event::Unused);
     assert_eq!(pool.retired(), [1]);
     assert!(pool.children.is_asleep());
 }
@@ -441,14 +441,14 @@ fn a_reload_of_a_sleeping_pool_tries_the_new_code_all_the_same() {
     assert_eq!(pool.spawned(), [1]);
     pool.tried(1);
     assert_eq!(pool.retired(), [1]);
-    pool.say(1, Said::Retired);
+    pool.say(1, Report::Retired);
     assert_eq!(pool.actions(), [Action::Report(Outcome::Rolled)]);
 }
 
 #[test]
 fn a_stop_tells_those_that_listen_and_terminates_those_that_do_not_yet() {
     let mut pool = Pool::serving(1, 1);
-    pool.say(1, Said::Worn);
+    pool.say(1, Report::Worn);
     pool.spawned();
     pool.children.handle_stop(Stop::Gracefully, pool.now);
     let tell = |command| Action::Tell(ChildId(1), command);
@@ -484,6 +484,6 @@ fn adopted_children_serve_until_the_new_ones_do() {
     children.handle_reload(policy(2, 2), now);
     assert_eq!(children.take_actions(), [Action::Spawn(ChildId(3), Generation(1))]);
     assert_eq!(children.serving().count(), 2);
-    children.handle(ids[1], Said::Ready, now);
+    children.handle(ids[1], Report::Ready.into(), now);
     assert_eq!(children.take_actions(), [Action::Tell(ids[1], Command::Begin)], "it was not ready when it was adopted");
 }

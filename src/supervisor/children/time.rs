@@ -46,7 +46,7 @@ impl Children {
         of_children.chain(answers).chain(self.shrinks_at()).chain(retry).min()
     }
 
-    /// The last child never goes this way: see [`Said::Unused`](super::Said::Unused).
+    /// The last child never goes this way: see [`Event::Unused`](super::Event::Unused).
     fn shrinks_at(&self) -> Option<Instant> {
         let may = self.may_shrink() && self.wanted > 1 && self.serving().count() >= self.wanted;
         self.policy.idle_timeout.filter(|_| may).map(|timeout| self.last_need + timeout)

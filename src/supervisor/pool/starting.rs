@@ -5,22 +5,23 @@ use std::io;
 use std::os::fd::AsRawFd;
 use std::time::Instant;
 
-use super::super::children::{ChildId, Failure, Generation, Said};
-use super::super::process::{ChildEnds, Process};
+use super::super::children::{ChildId, Event, Generation};
+use super::super::process::Process;
 use super::super::queue::{self, QUEUE};
 use super::super::sockets::{self, Sockets};
-use super::super::{Inherited, Program};
 use super::{RunningPool, Service};
+use crate::launch::{self, ChildEnds, Inherited, Module};
+use shared::link::{Failure, Report};
 use shared::settings;
 use shared::sys::fd::is_out_of_descriptors;
 use shared::sys::process::{self, EX_OSERR};
 
 impl RunningPool {
     /// Starts the queue process if there is none, and tells it what has changed for it.
-    pub(super) fn look_after_queue(&mut self, (program, open_files): (&dyn Program, u64), now: Instant) {
+    pub(super) fn look_after_queue(&mut self, open_files: u64, now: Instant) {
         if self.queue.is_due(now) {
             self.renew_ties();
-            let run = |service: &Service, inherited| program.run_queue(&service.settings, &service.config, inherited);
+            let run = |service: &Service, inherited| crate::queue::run(&service.settings, &service.config, inherited);
             let spawn = || self.spawn_process(QUEUE, (&self.serving, &self.sockets), open_files, run);
             let started = process::under_name(queue::NAME, spawn);
             self.queue.note_start(started.is_ok(), now);
@@ -72,7 +73,7 @@ impl RunningPool {
         &mut self,
         id: ChildId,
         generation: Generation,
-        (program, open_files): (&dyn Program, u64),
+        (module, open_files): (&Module, u64),
         now: Instant,
     ) {
         self.renew_ties();
@@ -83,7 +84,7 @@ impl RunningPool {
             _ => (&self.serving, &self.sockets),
         };
         let spawned = self.spawn_process(id, (service, sockets), open_files, |service, inherited| {
-            program.run_child(&service.settings, &service.config, inherited)
+            launch::child(&service.settings, &service.config, inherited, module)
         });
         match spawned {
             Ok(process) => {
@@ -93,8 +94,8 @@ impl RunningPool {
             Err(error) => {
                 self.seats.remove(&id);
                 let failure = Failure { code: EX_OSERR, text: cannot_start(&error) };
-                self.children.handle(id, Said::Failed(failure), now);
-                self.children.handle(id, Said::Exited("it was never started".to_owned()), now);
+                self.children.handle(id, Report::Failed(failure).into(), now);
+                self.children.handle(id, Event::Exited("it was never started".to_owned()), now);
             }
         }
     }

@@ -6,7 +6,7 @@ use super::*;
 fn a_first_child_that_fails_is_told_and_no_other_is_started() {
     let mut pool = Pool::new(policy(2, 2));
     pool.spawned();
-    pool.say(1, Said::Failed(failure()));
+    pool.say(1, Report::Failed(failure()));
     assert_eq!(pool.actions(), [Action::Report(Outcome::Refused(failure()))]);
     pool.exit(1);
     pool.wait(100 * SECOND);
@@ -21,7 +21,7 @@ fn a_later_child_that_fails_is_told_and_tried_again() {
     pool.spawned();
     pool.tried(1);
     assert_eq!(pool.spawned(), [2, 3]);
-    pool.say(2, Said::Failed(failure()));
+    pool.say(2, Report::Failed(failure()));
     assert_eq!(pool.actions(), [Action::Report(Outcome::Short(failure()))]);
     pool.exit(2);
     pool.wait(SECOND);
@@ -32,7 +32,7 @@ fn a_later_child_that_fails_is_told_and_tried_again() {
 fn a_child_that_is_ready_begins_when_it_is_to() {
     let mut pool = Pool::new(policy(1, 1));
     pool.spawned();
-    pool.say(1, Said::Ready);
+    pool.say(1, Report::Ready);
     assert_eq!(pool.children.take_actions(), [Action::Report(Outcome::Tried)]);
     assert_eq!((pool.serving_ids(), pool.children.next_deadline()), (vec![], None), "others may take their time");
     pool.commit();
@@ -40,7 +40,7 @@ fn a_child_that_is_ready_begins_when_it_is_to() {
     assert_eq!(pool.children.take_actions(), [begin(1), Action::Report(Outcome::Rolled)]);
     pool.exit(1);
     pool.children.take_actions();
-    pool.say(2, Said::Ready);
+    pool.say(2, Report::Ready);
     assert_eq!(pool.children.take_actions(), [begin(2)], "nothing is to be decided");
 }
 
@@ -49,7 +49,7 @@ fn a_child_that_ends_before_it_was_to_begin_has_failed() {
     let mut pool = Pool::serving(1, 1);
     pool.reload();
     pool.actions();
-    pool.say(2, Said::Ready);
+    pool.say(2, Report::Ready);
     pool.exit(2);
     let actions = pool.actions();
     assert!(matches!(actions[..], [Action::Report(Outcome::Tried), Action::Report(Outcome::Refused(_))]), "{actions:?}");
@@ -59,7 +59,7 @@ fn a_child_that_ends_before_it_was_to_begin_has_failed() {
 
 #[test]
 fn what_is_not_wanted_after_all_leaves_everything_as_it_was() {
-    for say in [None, Some(Said::Ready)] {
+    for say in [None, Some(Report::Ready)] {
         let mut pool = Pool::serving(2, 4);
         let new = Policy { min: 3, max: 3, startup_timeout: 99 * SECOND, ..pool.children.policy };
         pool.children.handle_reload(new, pool.now);

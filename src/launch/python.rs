@@ -4,25 +4,25 @@ use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
-use super::error::Error;
 use crate::config::{self, Config, Interpreter};
+use crate::start_error::StartError;
 use shared::sys::process;
 
 /// Whether each pool has one.
-pub fn validate(config: &Config) -> Result<(), Error> {
+pub fn validate(config: &Config) -> Result<(), StartError> {
     config.pools.iter().try_for_each(|pool| match of(pool)?.fault(pool) {
-        Some(fault) => Err(Error::Python { pool: pool.name.clone(), python: of(pool)?.to_string(), fault }),
+        Some(fault) => Err(StartError::Python { pool: pool.name.clone(), python: of(pool)?.to_string(), fault }),
         None => Ok(()),
     })
 }
 
 /// The pool's.
-pub fn of(pool: &config::Pool) -> Result<&Interpreter, Error> {
-    pool.interpreter.as_ref().ok_or_else(|| Error::NoPython { pool: pool.name.clone() })
+pub fn of(pool: &config::Pool) -> Result<&Interpreter, StartError> {
+    pool.interpreter.as_ref().ok_or_else(|| StartError::NoPython { pool: pool.name.clone() })
 }
 
 /// It could not be executed, as the pool's user and in its root directory.
-pub fn not_executed(pool: &config::Pool, interpreter: &Interpreter, error: io::Error) -> Error {
+pub fn not_executed(pool: &config::Pool, interpreter: &Interpreter, error: io::Error) -> StartError {
     let path = &interpreter.path;
     let fault = match error.kind() {
         ErrorKind::PermissionDenied => format!(
@@ -40,9 +40,9 @@ pub fn not_executed(pool: &config::Pool, interpreter: &Interpreter, error: io::E
             None => "is not there: install that Python, or name another one".to_owned(),
         },
         _ if process::is_no_program(&error) => "is no program of this machine: name the Python program itself".to_owned(),
-        _ => return Error::System(error),
+        _ => return StartError::System(error),
     };
-    Error::Python { pool: pool.name.clone(), python: interpreter.to_string(), fault }
+    StartError::Python { pool: pool.name.clone(), python: interpreter.to_string(), fault }
 }
 
 /// What of `path`, links followed, this user may not look into: a directory on the way, or the file itself.

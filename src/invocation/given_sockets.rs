@@ -3,18 +3,20 @@
 use std::os::fd::RawFd;
 
 use crate::config::{self, Config, ListenAddress, Origin};
-use crate::run::error::Error;
 use crate::service::activation::{self, Inherited, Listen};
-use crate::supervisor::Inheritance;
+use crate::start_error::StartError;
 use shared::sys::{fd, inheritance};
 
 /// Sockets that were inherited.
 #[derive(Debug, Default)]
-pub struct Sockets(Vec<Inherited>);
+pub struct GivenSockets(Vec<Inherited>);
 
-impl Sockets {
+impl GivenSockets {
     /// Takes what is there.
-    pub fn take() -> Result<Self, Error> {
+    ///
+    /// # Errors
+    /// When it cannot be used.
+    pub fn take() -> Result<Self, StartError> {
         let mut sockets = activation::inherited(&|name| std::env::var_os(name))?;
         for socket in &mut sockets {
             socket.number = inheritance::move_off_standard(socket.number)?;
@@ -29,12 +31,12 @@ impl Sockets {
     }
 
     /// Takes what the program before this one was given.
-    pub fn left_by(inheritance: &Inheritance) -> Self {
+    pub fn left(handed_over: &[(RawFd, String)]) -> Self {
         let socket = |(number, name): &(RawFd, String)| Inherited { number: *number, name: name.clone() };
-        Self(inheritance.handed_over.iter().map(socket).collect())
+        Self(handed_over.iter().map(socket).collect())
     }
 
-    /// What the program after this one takes by [`Self::left_by`].
+    /// What the program after this one takes by [`Self::left`].
     pub fn to_hand_over(&self) -> Vec<(RawFd, String)> {
         self.0.iter().map(|socket| (socket.number, socket.name.clone())).collect()
     }

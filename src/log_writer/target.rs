@@ -1,18 +1,18 @@
-//! Where a log goes, as it is typed.
+//! Where lines go, as it is typed.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use super::ValueError;
+use shared::settings::ValueError;
 
 /// Where a log goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LogTarget {
     /// To standard error.
     Stderr,
-    /// To the syslog daemon.
+    /// To the syslog daemon of this machine.
     Syslog,
-    /// To this file, which is absolute.
+    /// To the end of this file.
     File(PathBuf),
 }
 
@@ -36,14 +36,6 @@ impl LogTarget {
             },
         }
     }
-
-    /// The same with a relative file taken from `base`.
-    pub(super) fn below(self, base: &Path) -> Result<Self, ValueError> {
-        match self {
-            Self::File(path) => super::absolute(base, &path).map(Self::File),
-            other => Ok(other),
-        }
-    }
 }
 
 impl fmt::Display for LogTarget {
@@ -65,8 +57,6 @@ mod tests {
         for text in ["stderr", "syslog", "file:/var/log/a b.log"] {
             assert_eq!(LogTarget::parse(text).unwrap().to_string(), text);
         }
-        let target = LogTarget::parse("file:log/a").unwrap().below(Path::new("/srv"));
-        assert_eq!(target, Ok(LogTarget::File("/srv/log/a".into())));
     }
 
     #[test]

@@ -4,10 +4,9 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::error::Error;
-use super::{launch, privileges};
 use crate::config::{self, Config};
-use crate::supervisor::{ChildEnds, Inherited};
+use crate::launch::{self, ChildEnds, Inherited, privileges};
+use crate::start_error::StartError;
 use connections::event_loop::{Duty, EventLoop};
 use connections::process::{self, Shared};
 use connections::{loop_settings, workers};
@@ -34,7 +33,7 @@ fn live(pool: &config::Pool, config: &Config, inherited: Inherited) -> u8 {
         .and_then(|()| process::take_signals())
         .and_then(|()| shared::logging::send_to(log, config.log_level));
     std::mem::forget((stdout, stderr));
-    match settled.map_err(Error::from).and_then(|()| keep_the_door(pool, config, ties, &link)) {
+    match settled.map_err(StartError::from).and_then(|()| keep_the_door(pool, config, ties, &link)) {
         Ok(()) => 0,
         Err(error) => {
             log::error!("the queue process cannot work: {}", error.text());
@@ -43,7 +42,7 @@ fn live(pool: &config::Pool, config: &Config, inherited: Inherited) -> u8 {
     }
 }
 
-fn keep_the_door(pool: &config::Pool, config: &Config, ties: Ties, link: &UnixStream) -> Result<(), Error> {
+fn keep_the_door(pool: &config::Pool, config: &Config, ties: Ties, link: &UnixStream) -> Result<(), StartError> {
     sys::title::set(&format!("pyfcgid: queue {}", pool.name));
     let shared = Shared::adopt(ties)?;
     shared.seat().have_no_others()?;

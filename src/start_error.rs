@@ -8,6 +8,7 @@ use crate::config::{self, EX_CONFIG};
 use crate::daemon::{DaemonizeError, PidFileError};
 use crate::log_writer;
 use crate::service::activation;
+use shared::link::Failure;
 use shared::listener::BindError;
 use shared::logging;
 use shared::sys::identity;
@@ -15,7 +16,7 @@ use shared::sys::process::EX_OSERR;
 
 /// Why pyfcgid, or a child of it, does not start.
 #[derive(Debug, Error)]
-pub enum Error {
+pub enum StartError {
     #[error(transparent)]
     Config(#[from] config::Error),
     #[error(transparent)]
@@ -55,7 +56,7 @@ pub enum Error {
     System(#[from] io::Error),
 }
 
-impl Error {
+impl StartError {
     /// Of sysexits.
     pub fn exit_code(&self) -> u8 {
         match self {
@@ -78,5 +79,11 @@ impl Error {
     /// The message with its causes.
     pub fn text(&self) -> String {
         format!("pyfcgid: {}", logging::with_causes(self))
+    }
+}
+
+impl From<StartError> for Failure {
+    fn from(error: StartError) -> Self {
+        Self { code: error.exit_code(), text: error.text() }
     }
 }

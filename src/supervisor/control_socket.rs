@@ -1,7 +1,5 @@
-//! The control socket: what `pyfcgid reload`, `stop` and `status` talk to.
-//!
-//! A client sends one line and reads lines until the connection ends: `+text` for its stdout, `-text` for its stderr, and at last
-//! `=code`, its exit code. Owns the clients and their lines; refuses to know what a request means.
+//! The control socket: what `pyfcgid reload`, `stop` and `status` talk to. Owns the clients and their lines; refuses to know what a
+//! request means.
 
 use std::io::{self, ErrorKind, Write};
 use std::os::fd::{AsFd, AsRawFd, RawFd};
@@ -10,77 +8,13 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::config::{self, Config, EX_USAGE};
+use crate::control_protocol::{self, ControlAnswer, ControlRequest};
 use shared::listener::{Access, BindError, Listener, Patience};
 use shared::sys::closing::Guarded;
 use shared::sys::fd::is_out_of_descriptors;
 use shared::sys::identity::Identity;
 use shared::sys::process::EX_OSERR;
 use shared::sys::{self, passing};
-
-/// What a client asks for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Wish {
-    /// `pyfcgid reload`.
-    Reload(Scope),
-    /// `pyfcgid stop`.
-    Stop,
-    /// `pyfcgid status`.
-    Status(Scope),
-    /// `pyfcgid status --json`.
-    StatusJson(Scope),
-}
-
-/// Which pools are meant.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Scope {
-    /// All of them, and what is of the whole process.
-    Process,
-    /// The one of this name.
-    Pool(String),
-}
-
-impl Scope {
-    /// Whether this pool is meant.
-    pub fn has(&self, pool: &str) -> bool {
-        match self {
-            Self::Process => true,
-            Self::Pool(name) => name == pool,
-        }
-    }
-
-    fn line(&self, word: &str) -> String {
-        match self {
-            Self::Process => word.to_owned(),
-            Self::Pool(name) => format!("{word} pool {name}"),
-        }
-    }
-}
-
-impl Wish {
-    /// Its line.
-    pub fn line(&self) -> String {
-        match self {
-            Self::Reload(scope) => scope.line(RELOAD),
-            Self::Stop => STOP.to_owned(),
-            Self::Status(scope) => scope.line(STATUS),
-            Self::StatusJson(scope) => scope.line(STATUS_JSON),
-        }
-    }
-
-    fn parse(line: &str) -> Option<Self> {
-        let (word, scope) = match line.split_once(" pool ") {
-            Some((word, name)) => (word, Scope::Pool(name.to_owned())),
-            None => (line, Scope::Process),
-        };
-        match (word, scope) {
-            (RELOAD, scope) => Some(Self::Reload(scope)),
-            (STOP, Scope::Process) => Some(Self::Stop),
-            (STATUS, scope) => Some(Self::Status(scope)),
-            (STATUS_JSON, scope) => Some(Self::StatusJson(scope)),
-            _ => None,
-        }
-    }
-}
 
 /// What is wrong with the name of a pool that is not among these.
 pub fn no_such_pool<'a>(name: &str, pools: impl Iterator<Item = &'a str> + Clone) -> String {
@@ -186,18 +120,18 @@ impl ControlSocket {
 
     /// Accepts and reads; returns the clients that have said what they want. One that takes long to say so is not waited for, nor
     /// are there so many of them that others could not say anything.
-    pub fn handle(&mut self, now: Instant) -> Vec<(Client, Wish)> {
+    pub fn handle(&mut self, now: Instant) -> Vec<(Client, ControlRequest)> {
         self.clients.retain(|client| client.since + PATIENCE > now);
         self.shut_until = self.shut_until.filter(|until| *until > now);
         if self.shut_until.is_none() {
             self.accept(now);
         }
-        let mut wishes = Vec::new();
+        let mut requests = Vec::new();
         for mut client in std::mem::take(&mut self.clients) {
             match client.read() {
                 Ok(None) => self.clients.push(client),
-                Ok(Some(line)) => match Wish::parse(line.trim_end()) {
-                    Some(wish) => wishes.push((client, wish)),
+                Ok(Some(line)) => match control_protocol::parse(&line) {
+                    Some(request) => requests.push((client, request)),
                     None => client.end(EX_USAGE, "pyfcgid: this is not known here: is the running pyfcgid an older one?"),
                 },
                 Err(_) => {}
@@ -205,7 +139,7 @@ impl ControlSocket {
         }
         let surplus = self.clients.len().saturating_sub(MAX_CLIENTS);
         self.clients.drain(..surplus);
-        wishes
+        requests
     }
 
     fn accept(&mut self, now: Instant) {
@@ -260,19 +194,20 @@ impl Client {
 
     /// Lines for its stdout.
     pub fn say(&mut self, text: &str) {
-        self.send('+', text);
+        self.send(&ControlAnswer::Stdout(text.to_owned()));
     }
 
     /// Ends it with an exit code, and lines for its stderr.
     pub fn end(mut self, code: u8, text: &str) {
-        self.send('-', text);
-        self.send('=', &code.to_string());
+        if !text.is_empty() {
+            self.send(&ControlAnswer::Stderr(text.to_owned()));
+        }
+        self.send(&ControlAnswer::Exit(code));
     }
 
     /// A client that has gone is no loss, and one that does not read loses the rest.
-    fn send(&mut self, kind: char, text: &str) {
-        let lines: String = text.lines().map(|line| format!("{kind}{line}\n")).collect();
-        if let Err(error) = self.stream.write_all(lines.as_bytes()) {
+    fn send(&mut self, answer: &ControlAnswer) {
+        if let Err(error) = self.stream.write_all(control_protocol::line(answer).as_bytes()) {
             log::debug!("a client of the control socket does not read its answer: {error}");
         }
     }
@@ -285,36 +220,12 @@ const MOST_AT_ONCE: usize = 32;
 /// How long a client may take for its line.
 const PATIENCE: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_secs(1);
-/// More than a word and the longest file name, which a pool may be called after.
-const MAX_LINE_LEN: usize = 512;
-const RELOAD: &str = "reload";
-const STOP: &str = "stop";
-const STATUS: &str = "status";
-const STATUS_JSON: &str = "status json";
+/// More than a request with the longest file name, which a pool may be called after, where six characters stand for each of its bytes.
+const MAX_LINE_LEN: usize = 2048;
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_wish_is_read_as_it_was_written_and_nothing_else_is() {
-        let pool = || Scope::Pool("a pool b".to_owned());
-        let wishes = [
-            Wish::Reload(Scope::Process),
-            Wish::Reload(pool()),
-            Wish::Stop,
-            Wish::Status(Scope::Process),
-            Wish::Status(pool()),
-            Wish::StatusJson(Scope::Process),
-            Wish::StatusJson(pool()),
-        ];
-        for wish in wishes {
-            assert_eq!(Wish::parse(&wish.line()), Some(wish));
-        }
-        for line in ["", "stop pool web", "reload web", "status xml", "reload\nstop"] {
-            assert_eq!(Wish::parse(line), None, "{line}");
-        }
-    }
 
     #[test]
     fn a_pool_that_there_is_not_is_told_with_those_that_there_are() {

@@ -7,26 +7,69 @@
 //!
 //! Signals stay blocked across the exec, so that none is lost: the module hears them.
 
+use std::convert::Infallible;
 use std::ffi::CString;
 use std::fs::File;
 use std::io::{self, ErrorKind, Write};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
-use super::error::Error;
-use super::{env_file, environment, module, privileges, python};
+mod env_file;
+mod environment;
+pub mod module;
+pub mod privileges;
+pub mod python;
+
 use crate::config::{self, Config};
-use crate::supervisor::Inherited;
-use shared::link::Report;
+use crate::start_error::StartError;
+use shared::link::{Failure, Report};
 use shared::settings::{self, Errand, Message};
 use shared::sys::process::{EX_SOFTWARE, ProcessId};
 use shared::sys::{directory, fd, process, signal};
 
-/// Becomes a child of this pool, whose module is on this descriptor.
-pub fn child(pool: &config::Pool, config: &Config, inherited: Inherited, module: RawFd) -> ! {
+pub use environment::left_out;
+pub use module::Module;
+pub use privileges::control_group;
+
+/// What a child keeps of its parent: numbers of descriptors, and the ends of its own channels.
+#[derive(Debug)]
+pub struct Inherited {
+    /// What the processes of its pool share.
+    pub ties: settings::Ties,
+    /// Its channels to the supervisor.
+    pub ends: ChildEnds,
+    /// The soft limit on open descriptors that it is to have, once it has closed what is the supervisor's.
+    pub open_files: u64,
+}
+
+/// The far ends, which the child keeps.
+#[derive(Debug)]
+pub struct ChildEnds {
+    /// Commands come in and reports go out.
+    pub link: OwnedFd,
+    /// Takes log records.
+    pub log: OwnedFd,
+    /// Takes what is written to descriptor 1.
+    pub stdout: OwnedFd,
+    /// Takes what is written to descriptor 2.
+    pub stderr: OwnedFd,
+}
+
+/// Whether there are the users, groups and Pythons that the configuration names.
+///
+/// # Errors
+/// Which one is not.
+pub fn validate(config: &Config) -> Result<(), StartError> {
+    privileges::validate(config)?;
+    python::validate(config)
+}
+
+/// Becomes a child of this pool.
+pub fn child(pool: &config::Pool, config: &Config, inherited: Inherited, module: &Module) -> ! {
+    let module = module.as_raw_fd();
     // No destructor of the supervisor's may run in a child: it would remove files that are not its own.
     let launched = catch_unwind(AssertUnwindSafe(|| {
         let Inherited { ties, ends, open_files } = inherited;
@@ -37,27 +80,29 @@ pub fn child(pool: &config::Pool, config: &Config, inherited: Inherited, module:
         let error = settle([ends.stdout.as_fd(), ends.stderr.as_fd()])
             .and_then(|()| process::keep_only(&kept))
             .and_then(|()| process::restore_open_files(open_files))
-            .map_err(Error::from)
+            .map_err(StartError::from)
             .and_then(|()| execute(pool, &message, module, &kept));
         std::mem::forget((ends.stdout, ends.stderr));
         let Err(error) = error;
-        let report = Report::Failed { code: error.exit_code(), text: error.text() };
+        let failure = Failure::from(error);
+        let code = failure.code;
         // Without a supervisor there is nobody to tell.
-        drop((&link).write_all(&report.encode()));
-        error.exit_code()
+        drop((&link).write_all(&Report::Failed(failure).encode()));
+        code
     }));
     process::exit_now(launched.unwrap_or(EX_SOFTWARE))
 }
 
 /// Becomes a process that imports the application of this pool, and says on `teller` how that went. Comes back with what keeps it from
 /// that.
-pub fn check(pool: &config::Pool, config: &Config, output: &impl AsFd, teller: &impl AsRawFd, module: RawFd) -> Error {
+pub fn check(pool: &config::Pool, config: &Config, output: &impl AsFd, teller: &impl AsRawFd, module: &Module) -> StartError {
+    let module = module.as_raw_fd();
     // As in a start: the application must not reach the terminal, where root may be typing.
     let kept = [teller.as_raw_fd(), module];
     let settled = process::new_session()
         .and_then(|()| settle([output.as_fd(), output.as_fd()]))
         .and_then(|()| process::keep_only(&kept))
-        .map_err(Error::from);
+        .map_err(StartError::from);
     let message = message(pool, config, Errand::Check(teller.as_raw_fd()));
     let Err(error) = settled.and_then(|()| execute(pool, &message, module, &kept));
     error
@@ -75,7 +120,7 @@ pub fn settle(output: [BorrowedFd<'_>; 2]) -> io::Result<()> {
 }
 
 /// Comes back only if it fails.
-fn execute(pool: &config::Pool, message: &Message, module: RawFd, kept: &[RawFd]) -> Result<std::convert::Infallible, Error> {
+fn execute(pool: &config::Pool, message: &Message, module: RawFd, kept: &[RawFd]) -> Result<Infallible, StartError> {
     let interpreter = python::of(pool)?;
     let settings = message.send()?;
     signal::restore(&[signal::CHLD])?;
@@ -97,13 +142,13 @@ fn execute(pool: &config::Pool, message: &Message, module: RawFd, kept: &[RawFd]
     Err(python::not_executed(pool, interpreter, error))
 }
 
-fn c_strings(texts: impl IntoIterator<Item = Vec<u8>>) -> Result<Vec<CString>, Error> {
+fn c_strings(texts: impl IntoIterator<Item = Vec<u8>>) -> Result<Vec<CString>, StartError> {
     let strings = texts.into_iter().map(|text| CString::new(text).map_err(|_| ErrorKind::InvalidInput.into()));
     Ok(strings.collect::<io::Result<_>>()?)
 }
 
 /// A file that Python can load. In a root directory without /proc it has to be there.
-fn module_path(pool: &config::Pool, module: RawFd) -> Result<PathBuf, Error> {
+fn module_path(pool: &config::Pool, module: RawFd) -> Result<PathBuf, StartError> {
     let path = PathBuf::from(format!("/proc/self/fd/{module}"));
     if path.exists() {
         return Ok(path);
@@ -124,7 +169,7 @@ fn module_path(pool: &config::Pool, module: RawFd) -> Result<PathBuf, Error> {
         }
         Err(error) => format!("a pyfcgid module that cannot be read ({}): {replace}", error.kind()),
     };
-    Err(Error::NoModule { pool: pool.name.clone(), root, fault })
+    Err(StartError::NoModule { pool: pool.name.clone(), root, fault })
 }
 
 /// Whether this file has what children get by descriptor elsewhere. What is only somewhat like it would end them in ways that say nothing.
@@ -137,10 +182,10 @@ fn is_ours(path: &Path) -> io::Result<bool> {
 
 /// Changes to the pool's directory, and returns its name. Without one it is where pyfcgid was started, by the name that it had for whoever
 /// did: where a link to a new release is by then, that is the new release.
-fn enter(pool: &config::Pool) -> Result<Option<PathBuf>, Error> {
+fn enter(pool: &config::Pool) -> Result<Option<PathBuf>, StartError> {
     if let Some(path) = &pool.chdir {
         let changed = std::env::set_current_dir(path);
-        changed.map_err(|source| Error::Chdir { pool: pool.name.clone(), path: path.display().to_string(), source })?;
+        changed.map_err(|source| StartError::Chdir { pool: pool.name.clone(), path: path.display().to_string(), source })?;
         return Ok(Some(path.clone()));
     }
     let start = directory::of_start().filter(|_| pool.chroot.is_none());
@@ -148,6 +193,6 @@ fn enter(pool: &config::Pool) -> Result<Option<PathBuf>, Error> {
 }
 
 /// What Python runs first.
-const BOOT: &str = include_str!("boot.py");
+const BOOT: &str = include_str!("launch/boot.py");
 /// Where `pyfcgid module` is to be put for a root directory without /proc.
 pub const MODULE_IN_CHROOT: &str = "/usr/lib/pyfcgid/_pyfcgid.abi3.so";

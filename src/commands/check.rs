@@ -6,12 +6,12 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::error::Error;
-use super::module::Module;
-use super::{access_log, launch, log_settings, privileges, python, warnings};
+use super::warnings;
 use crate::config::{self, Config, ListenAddress};
 use crate::daemon::PidFile;
+use crate::launch::{self, Module, python};
 use crate::log_writer;
+use crate::start_error::StartError;
 use crate::supervisor::LastWords;
 use shared::listener::Listener;
 use shared::logging::{self, Lines};
@@ -31,11 +31,7 @@ pub fn run(config: &Config) -> u8 {
         say(&format!("pyfcgid: warning: {error}"));
     }
     signal::reset();
-    let checked = sys::fd::keep_from_subprocesses().map_err(Error::from);
-    let checked = checked
-        .and_then(|()| Ok(access_log::validate(config)?))
-        .and_then(|()| privileges::validate(config))
-        .and_then(|()| python::validate(config));
+    let checked = sys::fd::keep_from_subprocesses().map_err(StartError::from).and_then(|()| launch::validate(config));
     // All of them, so that one run shows all that is wrong.
     let checked = checked.and_then(|()| {
         let (places, module) = (check_places(config), Module::open()?);
@@ -53,7 +49,7 @@ pub fn run(config: &Config) -> u8 {
     code
 }
 
-fn report(error: &Error) -> u8 {
+fn report(error: &StartError) -> u8 {
     say(&error.text());
     error.exit_code()
 }
@@ -65,7 +61,7 @@ fn say(text: &str) {
 
 /// Whether there can be the files that a start makes, in its order. Returns an exit code for each that there cannot be.
 fn check_places(config: &Config) -> Vec<u8> {
-    let log = log_writer::check(&log_settings::of(config)).err().map(|error| report(&error.into()));
+    let log = log_writer::check(&config.log_settings()).err().map(|error| report(&error.into()));
     let pid_file = config.pid_file.as_deref().and_then(|path| place(path, PidFile::check(path)));
     let sockets = config.pools.iter().flat_map(|pool| &pool.listen).filter_map(|address| match address {
         ListenAddress::Unix(path) => Some(path),
@@ -77,7 +73,7 @@ fn check_places(config: &Config) -> Vec<u8> {
 
 /// What is wrong with the place of a file. A directory that is not there yet is nothing wrong in /run: that is empty after a boot, and
 /// whoever starts services makes it.
-fn place(path: &Path, checked: Result<(), impl Into<Error>>) -> Option<u8> {
+fn place(path: &Path, checked: Result<(), impl Into<StartError>>) -> Option<u8> {
     let error = checked.err()?.into();
     let is_missing = path.parent().is_some_and(|directory| !directory.exists());
     if is_missing && ["/run", "/var/run"].iter().any(|run| path.starts_with(run)) {
@@ -89,13 +85,13 @@ fn place(path: &Path, checked: Result<(), impl Into<Error>>) -> Option<u8> {
 }
 
 /// There is one interpreter in a process, so each application is imported in one of its own.
-fn check_pool(pool: &config::Pool, config: &Config, module: &Module) -> Result<u8, Error> {
+fn check_pool(pool: &config::Pool, config: &Config, module: &Module) -> Result<u8, StartError> {
     let (verdict, teller) = UnixStream::pair()?;
     let (mut output, output_end) = Lines::pipe()?;
     let blocked = signal::block_all();
     match process::fork()? {
         Fork::Child => {
-            let error = launch::check(pool, config, &output_end, &teller, module.as_raw_fd());
+            let error = launch::check(pool, config, &output_end, &teller, module);
             drop((&teller).write_all(&[LOADED, report(&error)]));
             process::exit_now(error.exit_code())
         }
@@ -115,7 +111,7 @@ fn check_pool(pool: &config::Pool, config: &Config, module: &Module) -> Result<u
                     format!("did not load pyfcgid's module within startup-timeout ({limit} s): is it a Python?")
                 }
             };
-            Err(Error::Python { pool: pool.name.clone(), python: python::of(pool)?.to_string(), fault })
+            Err(StartError::Python { pool: pool.name.clone(), python: python::of(pool)?.to_string(), fault })
         }
     }
 }

@@ -1,50 +1,36 @@
-//! The composition root: the order in which things are made and end. Alone knows every part.
+//! What each command of the command line does: the order in which things are made and end. Alone knows every part.
 
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use crate::cli::{self, Action, Command, Control, Form};
+use crate::cli::{self, Command};
 use crate::client;
 use crate::config::Config;
-use crate::supervisor::{Scope, Wish};
+use crate::invocation;
+use crate::launch::module;
 use shared::sys::identity::Identity;
 use shared::sys::process::EX_OSERR;
 use shared::sys::{signal, terminal};
 
-mod access_log;
 mod check;
-mod control;
-mod env_file;
-mod environment;
-mod error;
-mod launch;
-mod log_settings;
-mod module;
-mod privileges;
-mod python;
-mod queue;
 mod serve;
+mod tell;
 
 /// Does what the command line says, and returns the process's exit code (sysexits.h).
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     signal::fail_instead();
     serve::remember_start();
     let arguments: Vec<OsString> = arguments.into_iter().collect();
-    let code = match parse(&arguments) {
+    let code = match invocation::parse(&arguments) {
         Ok(Command::Serve(config)) => serve::run(arguments, config),
         Ok(Command::Check(config)) => check::run(&config),
         Ok(Command::Request(options)) => client::run(&options, &mut io::stdout().lock(), &mut io::stderr().lock()),
-        Ok(Command::Control(control)) => speak(&control),
+        Ok(Command::Control(control)) => tell::run(&control, &mut io::stdout().lock(), &mut io::stderr().lock()),
         Ok(Command::Module) => write_module(),
         Err(exit) => print(&exit),
     };
     ExitCode::from(code)
-}
-
-fn parse(arguments: &[OsString]) -> Result<Command, cli::Exit> {
-    let environment = |name: &str| std::env::var_os(name);
-    cli::parse(arguments.iter().cloned(), &environment)
 }
 
 fn print(exit: &cli::Exit) -> u8 {
@@ -65,17 +51,6 @@ fn write_module() -> u8 {
         },
         |()| 0,
     )
-}
-
-fn speak(control: &Control) -> u8 {
-    let scope = control.pool.clone().map_or(Scope::Process, Scope::Pool);
-    let wish = match control.action {
-        Action::Reload => Wish::Reload(scope),
-        Action::Stop => Wish::Stop,
-        Action::Status(Form::Text) => Wish::Status(scope),
-        Action::Status(Form::Json) => Wish::StatusJson(scope),
-    };
-    control::run(&wish, &control.socket, &mut io::stdout().lock(), &mut io::stderr().lock())
 }
 
 fn warnings(config: &Config) -> Vec<String> {

@@ -10,14 +10,14 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
-use super::error::Error;
 use crate::config::{self, parse_env_file};
+use crate::start_error::StartError;
 use shared::sys::acting;
 use shared::sys::file::read_regular;
 use shared::sys::identity::Identity;
 
 /// The variables for a process of this pool, which is going to be `identity`. Its root directory is not the pool's yet.
-pub fn read(pool: &config::Pool, identity: &Identity) -> Result<Vec<(String, String)>, Error> {
+pub fn read(pool: &config::Pool, identity: &Identity) -> Result<Vec<(String, String)>, StartError> {
     let Some(path) = &pool.env_file else { return Ok(Vec::new()) };
     let found = match of_root_alone(path) {
         Some(place) => read_private(&place),
@@ -26,13 +26,13 @@ pub fn read(pool: &config::Pool, identity: &Identity) -> Result<Vec<(String, Str
     let (name, shown) = (pool.name.clone(), path.display().to_string());
     let bytes = match found {
         Ok(bytes) => bytes,
-        Err(Unread::OpenToOthers { mode }) => return Err(Error::OpenEnvFile { pool: name, path: shown, mode }),
+        Err(Unread::OpenToOthers { mode }) => return Err(StartError::OpenEnvFile { pool: name, path: shown, mode }),
         Err(Unread::Failed(source)) => {
             let advice = advice(&source, identity);
-            return Err(Error::EnvFile { pool: name, path: shown, advice, source });
+            return Err(StartError::EnvFile { pool: name, path: shown, advice, source });
         }
     };
-    parse_env_file(&bytes).map_err(|error| Error::EnvFileLine {
+    parse_env_file(&bytes).map_err(|error| StartError::EnvFileLine {
         pool: name,
         path: shown,
         line: error.line,

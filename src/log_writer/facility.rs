@@ -2,8 +2,7 @@
 
 use std::fmt;
 
-use super::ValueError;
-use super::nearest;
+use shared::settings::{ValueError, nearest};
 
 /// What kind of program syslog messages come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,0 +1,157 @@
+//! `pyfcgid serve`: from the configuration to a running supervisor.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd};
+
+use super::warnings;
+use crate::config::{Config, LogTarget};
+use crate::daemon::{self, PidFile, Readiness, Side};
+use crate::invocation::{GivenSockets, Invocation};
+use crate::launch::{self, Module};
+use crate::log_writer;
+use crate::service::{self, notify::Notifier};
+use crate::start_error::StartError;
+use crate::supervisor::{ControlSocket, HangUp, Inheritance, Parts, Supervisor, Surroundings, control_access};
+use shared::listener::Patience;
+use shared::sys::process::ProcessId;
+use shared::sys::{self, directory, signal, title};
+
+/// Serves until a signal or `pyfcgid stop` ends it; returns the exit code. With `daemonize` the launching process returns when all
+/// pools serve, or with what is wrong.
+pub fn run(arguments: Vec<OsString>, mut config: Config) -> u8 {
+    let inheritance = take_inheritance();
+    title::make_room();
+    let hang_up = hang_up(&config, inheritance.is_some());
+    signal::reset();
+    let left = inheritance.as_ref().map(|inheritance| GivenSockets::left(&inheritance.handed_over));
+    let sockets = match left.map_or_else(GivenSockets::take, Ok) {
+        Ok(sockets) => sockets,
+        Err(error) => return report(&error, &Readiness::in_foreground()),
+    };
+    let manager = Notifier::from_environment(&|name| std::env::var_os(name));
+    service::forget_environment();
+    let readiness = match (config.daemonize, &inheritance) {
+        (true, None) => match daemon::daemonize(&sockets.descriptors(), &mut io::stderr()) {
+            Ok(Side::Daemon(readiness)) => readiness,
+            Ok(Side::Launcher(code)) => return code,
+            Err(error) => return report(&StartError::from(error), &Readiness::in_foreground()),
+        },
+        _ => Readiness::in_foreground(),
+    };
+    let module = match Module::open() {
+        Ok(module) => module,
+        Err(error) => return report(&error.into(), &readiness),
+    };
+    let invocation = Invocation::new(arguments, sockets);
+    let parts = Parts { invocation: &invocation, module: &module, readiness: &readiness };
+    let ended = prepare(parts, &mut config).and_then(|()| supervise(parts, config, inheritance, hang_up, manager));
+    ended.unwrap_or_else(|error| report(&error, &readiness))
+}
+
+/// Notes where the program was started, before anything depends on it. A program in the place of another goes on from where that one
+/// was, which has left the name in its environment.
+pub fn remember_start() {
+    match (std::env::var_os(Inheritance::VARIABLE), std::env::var_os("PWD")) {
+        (Some(_), Some(start)) => directory::go_on_from(start.into()),
+        _ => drop(directory::of_start()),
+    }
+}
+
+fn take_inheritance() -> Option<Inheritance> {
+    let text = std::env::var_os(Inheritance::VARIABLE)?;
+    sys::process::unset_environment(Inheritance::VARIABLE.as_ref());
+    Inheritance::parse(&text, std::process::id())
+}
+
+/// SIGHUP is how a daemon is reloaded, how a terminal says that it has gone, and what nohup(1) keeps away.
+fn hang_up(config: &Config, is_successor: bool) -> HangUp {
+    match () {
+        () if config.daemonize || is_successor => HangUp::Reloads,
+        () if signal::is_ignored(signal::HUP) => HangUp::IsIgnored,
+        () if File::open("/dev/tty").is_ok() => HangUp::Stops,
+        () => HangUp::Reloads,
+    }
+}
+
+fn report(error: &StartError, readiness: &Readiness) -> u8 {
+    readiness.failed(error.exit_code(), &error.text());
+    error.exit_code()
+}
+
+/// What can be seen to be wrong, and the log.
+fn prepare(parts: Parts<'_>, config: &mut Config) -> Result<(), StartError> {
+    launch::validate(config)?;
+    parts.invocation.sockets().assign(config)?;
+    log_writer::start(&config.log_settings())?;
+    for warning in warnings(config) {
+        log::warn!("{warning}");
+        if config.daemonize {
+            parts.readiness.say(&format!("pyfcgid: warning: {warning}"));
+        }
+    }
+    let left_out = launch::left_out(config);
+    if !left_out.is_empty() {
+        log::info!("variables that no pool gets, unless pass-env names them: {}", left_out.join(", "));
+    }
+    Ok(sys::fd::keep_from_subprocesses()?)
+}
+
+fn supervise(
+    parts: Parts<'_>,
+    config: Config,
+    inheritance: Option<Inheritance>,
+    hang_up: HangUp,
+    manager: Notifier,
+) -> Result<u8, StartError> {
+    // Of several sites one wants to know which it is.
+    title::set(&format!("pyfcgid: supervisor ({})", parts.invocation.options()));
+    let pid_file = lock_pid_file(&config, inheritance.as_ref())?;
+    // On stderr a failed start is said anyway.
+    let logs_elsewhere = config.log != LogTarget::Stderr;
+    let access = control_access(&config, launch::control_group(&config)?);
+    let control = config.control_socket.as_deref().map(|path| {
+        match inheritance.as_ref().and_then(|inheritance| inheritance.control) {
+            Some(number) => ControlSocket::adopt(number, path, access),
+            None => ControlSocket::bind(path, access, Patience::AMoment),
+        }
+    });
+    let surroundings = Surroundings { control: control.transpose()?, hang_up, manager };
+    let mut supervisor = match inheritance {
+        Some(inheritance) => Supervisor::succeed(parts, config, inheritance, surroundings)?,
+        None => Supervisor::bind(parts, config, surroundings)?,
+    };
+    if let Some(pid_file) = &pid_file {
+        supervisor.keep(pid_file.as_fd().as_raw_fd());
+    }
+    let ended = supervisor.run();
+    drop(pid_file);
+    if ended.text.is_none() {
+        log::info!("stopped");
+    }
+    if let Some(text) = ended.text.as_deref().filter(|_| logs_elsewhere) {
+        log::error!("{text}");
+    }
+    if let Some(text) = &ended.text {
+        parts.readiness.failed(ended.code, text);
+    }
+    log_writer::flush_at_end(LAST_WORDS);
+    ended.clients.into_iter().for_each(|client| client.end(0, ""));
+    Ok(ended.code)
+}
+
+fn lock_pid_file(config: &Config, inheritance: Option<&Inheritance>) -> Result<Option<PidFile>, StartError> {
+    let Some(path) = &config.pid_file else {
+        return Ok(None);
+    };
+    let mut pid_file = match inheritance.and_then(|inheritance| inheritance.pid_file) {
+        Some(number) => PidFile::adopt(sys::fd::inherited(number)?, path),
+        None => PidFile::lock(path)?,
+    };
+    pid_file.write(ProcessId::current())?;
+    Ok(Some(pid_file))
+}
+
+/// How long whoever reads the log may take for the last lines.
+const LAST_WORDS: std::time::Duration = std::time::Duration::from_secs(1);

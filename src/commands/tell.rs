@@ -1,0 +1,129 @@
+//! `pyfcgid reload`, `stop` and `status`: tells the running pyfcgid over its control socket, and prints what it answers.
+
+use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::Duration;
+
+use crate::cli::Control;
+use crate::control_protocol::{self, ControlAnswer, ControlRequest};
+use crate::daemon::PidFile;
+use shared::sys::peer;
+use shared::sys::poll::{self, Interest};
+use shared::sys::process::{EX_OSERR, ProcessId};
+use shared::sys::terminal;
+
+/// Returns the exit code: the one that is sent, 71 if the supervisor can't be reached or goes away, but 0 for a stop of what does not
+/// run, and 3 for the status of it, as init scripts have it.
+pub fn run(control: &Control, out: &mut impl Write, err: &mut impl Write) -> u8 {
+    let Control { request, socket } = control;
+    let stream = match connect(socket, request) {
+        Ok(stream) => stream,
+        Err(error) => {
+            let (code, reason) = unreachable(request, socket, &error);
+            say(err, &format!("pyfcgid: {reason}"));
+            return code;
+        }
+    };
+    let end = peer::end_of_listener(stream.as_fd()).ok();
+    let code = print_answers(stream, out, err);
+    if *request == ControlRequest::Stop && matches!(code, Ok(0) | Err(Unanswered::Ended)) {
+        end.iter().for_each(wait_for);
+        return 0;
+    }
+    code.unwrap_or_else(|reason| {
+        say(err, &format!("pyfcgid: {reason}"));
+        EX_OSERR
+    })
+}
+
+fn connect(socket: &Path, request: &ControlRequest) -> io::Result<UnixStream> {
+    let mut stream = UnixStream::connect(socket)?;
+    stream.write_all(control_protocol::line(request).as_bytes())?;
+    Ok(stream)
+}
+
+/// The exit code, and why there is no answer.
+fn unreachable(request: &ControlRequest, socket: &Path, error: &io::Error) -> (u8, String) {
+    let path = socket.display();
+    match error.kind() {
+        ErrorKind::NotFound | ErrorKind::ConnectionRefused => {
+            if let Some(process) = holder_of_pid_file(socket) {
+                let advice = format!(
+                    "process {process} runs: `kill -HUP {process}` makes it again and reloads, `kill {process}` stops it"
+                );
+                return (EX_OSERR, format!("the control socket {path} is gone, but {advice}"));
+            }
+            let code = match request {
+                ControlRequest::Stop => 0,
+                ControlRequest::Status { .. } => NOT_RUNNING,
+                ControlRequest::Reload { .. } => EX_OSERR,
+            };
+            (code, format!("pyfcgid is not running (control socket {path})"))
+        }
+        ErrorKind::PermissionDenied => (EX_OSERR, why_locked_out(socket)),
+        _ => (EX_OSERR, format!("{error} (control socket {path})")),
+    }
+}
+
+/// Why there is no exit code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+enum Unanswered {
+    #[error("it ended before it answered")]
+    Ended,
+    #[error("the running pyfcgid is another version, which this one does not understand: SIGUSR2 has it replaced by this one")]
+    Unknown,
+}
+
+/// Prints what comes, and returns the exit code that comes at last.
+fn print_answers(stream: UnixStream, out: &mut impl Write, err: &mut impl Write) -> Result<u8, Unanswered> {
+    for line in BufReader::new(stream.take(MAX_ANSWERS)).lines().map_while(Result::ok) {
+        match control_protocol::parse(&line).ok_or(Unanswered::Unknown)? {
+            ControlAnswer::Stdout(text) => text.lines().for_each(|line| say(out, line)),
+            ControlAnswer::Stderr(text) => text.lines().for_each(|line| say(err, line)),
+            ControlAnswer::Exit(code) => return Ok(code),
+        }
+    }
+    Err(Unanswered::Ended)
+}
+
+/// Who has locked the PID file beside which the control socket should be.
+fn holder_of_pid_file(socket: &Path) -> Option<ProcessId> {
+    let beside = socket.to_str()?.strip_suffix(".control")?;
+    PidFile::read(Path::new(beside)).ok()?
+}
+
+/// What lets this user in.
+fn why_locked_out(socket: &Path) -> String {
+    let path = socket.display();
+    match socket.metadata() {
+        Ok(found) => {
+            let (owner, group, mode) = (found.uid(), found.gid(), found.mode() & 0o777);
+            format!(
+                "this user may not use the control socket {path} (owner {owner}, group {group}, mode {mode:04o}): root and its owner may; \
+                 control-socket-group, with control-socket-mode, lets others in, who can then control all pools"
+            )
+        }
+        Err(_) => format!(
+            "this user may not enter the directory of the control socket {path}: use another user, or set control-socket to a path in \
+             a directory that is open, and control-socket-group to who may use it"
+        ),
+    }
+}
+
+/// All has been done by then, but for the end of the process itself.
+fn wait_for(end: &OwnedFd) {
+    drop(poll::wait(&[(end.as_raw_fd(), Interest::Readable)], Some(PATIENCE)));
+}
+
+fn say(to: &mut impl Write, line: &str) {
+    drop(writeln!(to, "{}", terminal::escaped(line)));
+}
+
+/// As the Linux Standard Base has it for `status`.
+const NOT_RUNNING: u8 = 3;
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Bytes of answers that are read: much more than the status of a thousand processes has.
+const MAX_ANSWERS: u64 = 16 << 20;

@@ -1,0 +1,28 @@
+//! What the configuration says of the log, as what writes it takes it.
+
+use super::{Config, LogTarget, Pool};
+use crate::log_writer::{Settings, Targets};
+use shared::logging::access::Format;
+
+impl Config {
+    /// The settings of the log.
+    pub fn log_settings(&self) -> Settings {
+        let own = self.pools.iter().filter(|pool| pool.has_own_logs());
+        Settings {
+            target: self.log.clone(),
+            level: self.log_level,
+            ident: self.syslog_ident.clone(),
+            facility: self.syslog_facility,
+            syslog_socket: self.syslog_socket.clone(),
+            access: self.access_log.clone(),
+            // It was parsed when it was read.
+            access_format: Format::parse(&self.access_log_format).unwrap_or_default(),
+            pools: own.map(|pool| (pool.name.clone(), targets(pool, self))).collect(),
+        }
+    }
+}
+
+fn targets(pool: &Pool, config: &Config) -> Targets {
+    let access: Option<&LogTarget> = pool.access_log_in(config);
+    Targets { log: pool.log_in(config).clone(), access: access.cloned() }
+}
