@@ -123,7 +123,8 @@ mod tests {
 
     #[test]
     fn an_answer_is_one_line_whatever_it_says() {
-        for answer in [ControlAnswer::Stdout("a\nb".to_owned()), ControlAnswer::Stderr(String::new()), ControlAnswer::Exit(70)] {
+        for answer in [ControlAnswer::Stdout("a\nb".to_owned()), ControlAnswer::Stderr(String::new()), ControlAnswer::Exit(70)]
+        {
             let line = line(&answer);
             assert_eq!(line.lines().count(), 1, "{line}");
             assert_eq!(parse(&line), Some(answer));

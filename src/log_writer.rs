@@ -41,8 +41,8 @@ use logger::LOGGER;
 use writer::Writer;
 
 pub use error::Error;
-pub use line::Line;
 pub use facility::Facility;
+pub use line::Line;
 pub use settings::{Settings, Targets};
 pub use target::LogTarget;
 

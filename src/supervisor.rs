@@ -75,7 +75,7 @@ pub struct Supervisor<'a> {
     control: Option<ControlSocket>,
     pid_file: Option<RawFd>,
     started: Instant,
-    phase: Phase,
+    phase: ServicePhase,
     /// Why the start has failed, if it has.
     failure: Option<Failure>,
     reload: Option<Reload>,
@@ -95,7 +95,7 @@ pub struct Supervisor<'a> {
 
 /// What the process as a whole is at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
+enum ServicePhase {
     Starting,
     Running,
     Stopping(Stop),
@@ -169,7 +169,7 @@ impl<'a> Supervisor<'a> {
             control,
             pid_file: None,
             started: now,
-            phase: Phase::Starting,
+            phase: ServicePhase::Starting,
             failure: None,
             reload: None,
             next_reloads: VecDeque::new(),
@@ -214,7 +214,7 @@ impl<'a> Supervisor<'a> {
     }
 
     fn is_over(&self) -> bool {
-        matches!(self.phase, Phase::Stopping(_)) && self.pools.is_empty() && self.leaving.is_empty()
+        matches!(self.phase, ServicePhase::Stopping(_)) && self.pools.is_empty() && self.leaving.is_empty()
     }
 
     /// The end of a reload, and the begin of the next, give the pools more to do.
@@ -250,7 +250,7 @@ impl<'a> Supervisor<'a> {
         let name = self.pools[index].name().to_owned();
         match outcome {
             Outcome::Tried if self.reload.is_none() => self.pools[index].commit(Instant::now()),
-            Outcome::Refused(failure) | Outcome::Short(failure) if self.phase == Phase::Starting => {
+            Outcome::Refused(failure) | Outcome::Short(failure) if self.phase == ServicePhase::Starting => {
                 self.failure.get_or_insert_with(|| signed(&name, failure));
                 self.stop(Stop::Now);
             }
@@ -259,8 +259,11 @@ impl<'a> Supervisor<'a> {
     }
 
     fn finish_start(&mut self) {
-        if self.phase == Phase::Starting && self.reload.is_none() && self.pools.iter().all(|pool| pool.children().is_steady()) {
-            self.phase = Phase::Running;
+        if self.phase == ServicePhase::Starting
+            && self.reload.is_none()
+            && self.pools.iter().all(|pool| pool.children().is_steady())
+        {
+            self.phase = ServicePhase::Running;
             log::info!("ready");
             self.manager.ready("serving");
             self.parts.readiness.ready();
@@ -268,10 +271,10 @@ impl<'a> Supervisor<'a> {
     }
 
     fn stop(&mut self, stop: Stop) {
-        if [Phase::Stopping(stop), Phase::Stopping(Stop::Now)].contains(&self.phase) {
+        if [ServicePhase::Stopping(stop), ServicePhase::Stopping(Stop::Now)].contains(&self.phase) {
             return;
         }
-        self.phase = Phase::Stopping(stop);
+        self.phase = ServicePhase::Stopping(stop);
         if self.failure.is_none() {
             log::info!("stopping {}", if stop == Stop::Now { "at once" } else { "gracefully" });
         }
@@ -402,7 +405,7 @@ impl<'a> Supervisor<'a> {
                 ControlRequest::Reload { scope } => self.want_reload(scope, Some(client)),
                 ControlRequest::Stop => {
                     admit(client, &mut self.stopping);
-                    if !matches!(self.phase, Phase::Stopping(_)) {
+                    if !matches!(self.phase, ServicePhase::Stopping(_)) {
                         self.stop(Stop::Gracefully);
                     }
                 }

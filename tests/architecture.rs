@@ -60,7 +60,7 @@ const LAYERS: &[Layer] = &[
     layer("event_loop", &["workers", "scoreboard", "exchange", "listener", "link", "network", "sys"], &["fastcgi_codec", "mio", "slab", "socket2"]),
     layer("access_log", &["exchange", "logging", "settings"],                                   &[]),
     layer("workers",    &["exchange", "scoreboard"],                                            &["crossbeam_channel"]),
-    layer("exchange",   &[],                                                                    &["fastcgi_codec", "tempfile"]),
+    layer("exchange",   &["logging"],                                                                    &["fastcgi_codec", "tempfile"]),
     // What all processes share.
     layer("listener",   &["sys"],                                                               &["socket2"]),
     layer("logging",    &["settings", "sys"],                                                   &["strsim"]),

@@ -16,7 +16,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use log::Level;
-use pyfcgid::log_writer::{self, Settings, LogTarget};
+use pyfcgid::log_writer::{self, LogTarget, Settings};
 use roles::{Role, Running};
 use rsyslog::Rsyslog;
 use shared::logging::{self, Allowance, Message, Reader};

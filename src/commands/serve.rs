@@ -111,12 +111,11 @@ fn supervise(
     // On stderr a failed start is said anyway.
     let logs_elsewhere = config.log != LogTarget::Stderr;
     let access = control_access(&config, launch::control_group(&config)?);
-    let control = config.control_socket.as_deref().map(|path| {
-        match inheritance.as_ref().and_then(|inheritance| inheritance.control) {
+    let control =
+        config.control_socket.as_deref().map(|path| match inheritance.as_ref().and_then(|inheritance| inheritance.control) {
             Some(number) => ControlSocket::adopt(number, path, access),
             None => ControlSocket::bind(path, access, Patience::AMoment),
-        }
-    });
+        });
     let surroundings = Surroundings { control: control.transpose()?, hang_up, manager };
     let mut supervisor = match inheritance {
         Some(inheritance) => Supervisor::succeed(parts, config, inheritance, surroundings)?,

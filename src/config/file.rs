@@ -40,11 +40,11 @@ impl File {
     /// When one cannot be read, is not TOML, has a key that is not an option, or a value of a kind the option does not take; when
     /// there are two pools of one name.
     pub(super) fn read(path: &Path) -> Result<Self, Error> {
-        let Parsed { settings, pools, include } = read(path, Role::Main)?;
+        let Parsed { settings, pools, include } = read(path, FilePlace::Main)?;
         let mut file = Self { settings, pools: Vec::new() };
         file.add(pools)?;
         for path in include::files(path, &include)? {
-            file.add(read(&path, Role::Included)?.pools)?;
+            file.add(read(&path, FilePlace::Included)?.pools)?;
         }
         Ok(file)
     }
@@ -76,14 +76,14 @@ pub(super) fn read_leniently(path: &Path, keys: &[&str]) -> Result<(Layer, Optio
 
 /// What a file may say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Role {
+enum FilePlace {
     /// Everything.
     Main,
     /// Only pools.
     Included,
 }
 
-fn read(path: &Path, role: Role) -> Result<Parsed, Error> {
+fn read(path: &Path, role: FilePlace) -> Result<Parsed, Error> {
     let bytes = bytes(path)?;
     let source = Source { path, text: &String::from_utf8_lossy(&bytes) };
     match std::str::from_utf8(&bytes) {

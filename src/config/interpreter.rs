@@ -16,12 +16,12 @@ pub struct Interpreter {
     pub path: PathBuf,
     /// The virtual environment that it is in, if one was named.
     pub venv: Option<PathBuf>,
-    source: Source,
+    source: NamedBy,
 }
 
 /// Who has said which it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Source {
+enum NamedBy {
     /// The option `python`, typed there.
     Option(Origin),
     /// The option `venv`, typed there.
@@ -36,24 +36,24 @@ impl Interpreter {
     /// That of this pool; none if nothing is said and there is none.
     pub(super) fn of(pool: &Pool, environment: Environment<'_>) -> Option<Self> {
         if let Some(path) = &pool.python {
-            return Some(Self { path: path.clone(), venv: venv_around(path), source: Source::Option(pool.origin("python")) });
+            return Some(Self { path: path.clone(), venv: venv_around(path), source: NamedBy::Option(pool.origin("python")) });
         }
         if let Some(venv) = &pool.venv {
-            return Some(Self::in_venv(venv, Source::Venv(pool.origin("venv"))));
+            return Some(Self::in_venv(venv, NamedBy::Venv(pool.origin("venv"))));
         }
         let own = env::current_exe().ok().and_then(|program| venv_around(&program));
         if let Some(venv) = own.filter(|_| pool.chroot.is_none()) {
-            return Some(Self::in_venv(&venv, Source::Own));
+            return Some(Self::in_venv(&venv, NamedBy::Own));
         }
         let path = environment("PATH").unwrap_or_else(|| "/usr/local/bin:/usr/bin:/bin".into());
         let candidates =
             env::split_paths(&path).filter(|directory| directory.is_absolute()).map(|directory| directory.join("python3"));
         let mut found = candidates.filter(|path| is_program(&outside(pool, &followed(pool, path))));
         let found = found.next().or_else(|| pool.chroot.as_ref().map(|_| USUAL.into()));
-        found.map(|path| Self { path, venv: None, source: Source::Path })
+        found.map(|path| Self { path, venv: None, source: NamedBy::Path })
     }
 
-    fn in_venv(venv: &Path, source: Source) -> Self {
+    fn in_venv(venv: &Path, source: NamedBy) -> Self {
         Self { path: venv.join(PROGRAM), venv: Some(venv.to_owned()), source }
     }
 
@@ -89,7 +89,7 @@ impl Interpreter {
                 target.display(),
                 venv.display()
             ),
-            (Some(venv), None) if matches!(self.source, Source::Venv(_)) => {
+            (Some(venv), None) if matches!(self.source, NamedBy::Venv(_)) => {
                 format!("is missing, so {} is no virtual environment; make one with python3 -m venv {0}", venv.display())
             }
             (_, Some(target)) => {
@@ -108,10 +108,10 @@ impl fmt::Display for Interpreter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} (", self.path.display())?;
         match &self.source {
-            Source::Option(origin) => write!(f, "python, {origin})"),
-            Source::Venv(origin) => write!(f, "venv, {origin})"),
-            Source::Own => f.write_str("where pyfcgid is installed)"),
-            Source::Path => f.write_str("found in PATH)"),
+            NamedBy::Option(origin) => write!(f, "python, {origin})"),
+            NamedBy::Venv(origin) => write!(f, "venv, {origin})"),
+            NamedBy::Own => f.write_str("where pyfcgid is installed)"),
+            NamedBy::Path => f.write_str("found in PATH)"),
         }
     }
 }

@@ -13,7 +13,7 @@ use super::output::{Lost, Output};
 use super::sink::Sink;
 use super::stream::Stream;
 use super::syslog::Syslog;
-use super::{Error, Line, Settings, LogTarget, Targets};
+use super::{Error, Line, LogTarget, Settings, Targets};
 use shared::logging::Timestamp;
 use shared::sys::log_io;
 
@@ -220,7 +220,9 @@ fn open(target: &LogTarget, settings: &Settings, known_syslog: Option<&Path>) ->
     Ok(Output::new(match target {
         LogTarget::Stderr => Box::new(Stream::new(std::io::stderr())),
         LogTarget::File(path) => Box::new(LogFile::open(path)?),
-        LogTarget::Syslog if known_syslog == Some(syslog_socket) => Box::new(Syslog::unconnected(syslog_socket, ident, *facility)),
+        LogTarget::Syslog if known_syslog == Some(syslog_socket) => {
+            Box::new(Syslog::unconnected(syslog_socket, ident, *facility))
+        }
         LogTarget::Syslog => Box::new(Syslog::open(syslog_socket, ident, *facility)?),
     }))
 }

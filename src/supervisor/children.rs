@@ -37,14 +37,14 @@ mod events;
 mod time;
 
 use backoff::Backoff;
-use child::{Child, State};
+use child::{Child, ChildState};
 pub use condition::{Condition, Failing};
 pub use events::{Action, ChildId, Event, Generation, Outcome, Policy, Stop};
 pub use time::END_SLACK;
 
 /// What is going on beside keeping the number.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Phase {
+enum PoolPhase {
     Steady,
     /// The first child of this generation is tried.
     Trying(Generation),
@@ -64,7 +64,7 @@ pub struct Children {
     policy: Policy,
     /// That of the generation that is tried. Invariant: only while one is.
     tried: Option<Policy>,
-    phase: Phase,
+    phase: PoolPhase,
     wanted: usize,
     generation: Generation,
     /// The newest that was tried.
@@ -81,10 +81,10 @@ pub struct Children {
 impl Children {
     /// A pool that is to be started, with one child first. One that starts on demand has nothing to try.
     pub fn new(policy: Policy, now: Instant) -> Self {
-        let mut children = Self::of(policy, Phase::Trying(Generation(0)), now);
+        let mut children = Self::of(policy, PoolPhase::Trying(Generation(0)), now);
         children.wanted = policy.min;
         if policy.min == 0 {
-            children.report(Outcome::Tried, Phase::Tried(Generation(0)));
+            children.report(Outcome::Tried, PoolPhase::Tried(Generation(0)));
         }
         children.plan(now);
         children
@@ -92,13 +92,13 @@ impl Children {
 
     /// A pool whose children serve already, started by the program that this one has replaced; it is reloaded.
     pub fn adopt(policy: Policy, serving: usize, now: Instant) -> (Self, Vec<ChildId>) {
-        let mut children = Self::of(policy, Phase::Steady, now);
+        let mut children = Self::of(policy, PoolPhase::Steady, now);
         children.wanted = serving.clamp(policy.min, policy.max);
-        let ids = (0..serving).map(|_| children.add(State::Serving, Generation(0), now)).collect();
+        let ids = (0..serving).map(|_| children.add(ChildState::Serving, Generation(0), now)).collect();
         (children, ids)
     }
 
-    fn of(policy: Policy, phase: Phase, now: Instant) -> Self {
+    fn of(policy: Policy, phase: PoolPhase, now: Instant) -> Self {
         Self {
             policy,
             tried: None,
@@ -127,7 +127,7 @@ impl Children {
 
     /// The children that serve.
     pub fn serving(&self) -> impl Iterator<Item = ChildId> + '_ {
-        self.children.iter().filter(|child| child.state == State::Serving).map(|child| child.id)
+        self.children.iter().filter(|child| child.state == ChildState::Serving).map(|child| child.id)
     }
 
     /// The generation that serves, or is to in a pool that is new.
@@ -137,18 +137,18 @@ impl Children {
 
     /// Whether nobody serves nor is about to, so that a request has to be looked for by the supervisor.
     pub fn is_asleep(&self) -> bool {
-        self.phase == Phase::Steady && self.wanted == 0 && self.count(|child| child.is_fresh(self.generation)) == 0
+        self.phase == PoolPhase::Steady && self.wanted == 0 && self.count(|child| child.is_fresh(self.generation)) == 0
     }
 
     /// A word for what a child is doing, and its generation.
     pub fn describe(&self, id: ChildId) -> Option<(&'static str, Generation)> {
         let child = self.children.iter().find(|child| child.id == id)?;
         let word = match child.state {
-            State::Booting => "starting",
-            State::Ready => "ready",
-            State::Serving => "serving",
-            State::Retiring(_) => "retiring",
-            State::Ending => "ending",
+            ChildState::Booting => "starting",
+            ChildState::Ready => "ready",
+            ChildState::Serving => "serving",
+            ChildState::Retiring(_) => "retiring",
+            ChildState::Ending => "ending",
         };
         Some((word, child.generation))
     }
@@ -165,7 +165,7 @@ impl Children {
 
     /// Whether the pool shrinks when it is not needed.
     pub fn may_shrink(&self) -> bool {
-        self.phase == Phase::Steady && self.wanted > self.policy.min && self.policy.idle_timeout.is_some()
+        self.phase == PoolPhase::Steady && self.wanted > self.policy.min && self.policy.idle_timeout.is_some()
     }
 
     /// Something has happened to a child.
@@ -175,24 +175,24 @@ impl Children {
         };
         let state = self.children[index].state;
         match (state, event) {
-            (State::Booting, Event::Said(Report::Ready)) => self.be_ready(index, now),
-            (State::Booting, Event::Said(Report::Failed(failure))) => {
-                self.children[index].enter(State::Ending, now);
+            (ChildState::Booting, Event::Said(Report::Ready)) => self.be_ready(index, now),
+            (ChildState::Booting, Event::Said(Report::Failed(failure))) => {
+                self.children[index].enter(ChildState::Ending, now);
                 self.fail(index, failure, now);
             }
-            (State::Booting, Event::Exited(how)) => {
+            (ChildState::Booting, Event::Exited(how)) => {
                 let text = format!("a child ended while it was starting: {how}");
                 self.fail(index, Failure { code: EX_SOFTWARE, text }, now);
                 self.children.remove(index);
             }
             // It was adopted before it was ready.
-            (State::Serving, Event::Said(Report::Ready)) => self.actions.push(Action::Tell(id, Command::Begin)),
-            (State::Ready, Event::Exited(how)) => {
+            (ChildState::Serving, Event::Said(Report::Ready)) => self.actions.push(Action::Tell(id, Command::Begin)),
+            (ChildState::Ready, Event::Exited(how)) => {
                 let text = format!("a child ended before it began: {how}");
                 self.fail(index, Failure { code: EX_SOFTWARE, text }, now);
                 self.children.remove(index);
             }
-            (State::Serving, Event::Exited(how)) => {
+            (ChildState::Serving, Event::Exited(how)) => {
                 self.actions.push(match self.children[index].told {
                     Some(name) => Action::Inform(format!("a child was told to end by {name} ({how}); starting another")),
                     None => Action::Note(format!("a child has ended by itself ({how}); starting another")),
@@ -200,18 +200,18 @@ impl Children {
                 self.backoff.note_end(now.duration_since(self.children[index].since), now);
                 self.children.remove(index);
             }
-            (State::Retiring(_) | State::Ending, Event::Exited(_)) => drop(self.children.remove(index)),
+            (ChildState::Retiring(_) | ChildState::Ending, Event::Exited(_)) => drop(self.children.remove(index)),
             (_, Event::Broken(what)) => self.kill_broken(index, what, now),
             // It may have answered enough before its readiness was heard of.
-            (State::Booting | State::Ready | State::Serving, Event::Worn | Event::Said(Report::Worn)) => {
+            (ChildState::Booting | ChildState::Ready | ChildState::Serving, Event::Worn | Event::Said(Report::Worn)) => {
                 self.children[index].worn = true;
             }
             (_, Event::Said(Report::Terminated)) => self.children[index].told = Some("SIGTERM"),
             (_, Event::Said(Report::Quit)) => self.children[index].told = Some("SIGQUIT"),
-            (State::Serving, Event::Said(Report::Saturated)) => self.children[index].saturated = true,
-            (State::Serving, Event::Said(Report::Relieved)) => self.children[index].saturated = false,
-            (State::Serving, Event::Unused) => self.sleep(),
-            (State::Retiring(_), Event::Said(Report::Retired)) => self.children[index].state = State::Retiring(true),
+            (ChildState::Serving, Event::Said(Report::Saturated)) => self.children[index].saturated = true,
+            (ChildState::Serving, Event::Said(Report::Relieved)) => self.children[index].saturated = false,
+            (ChildState::Serving, Event::Unused) => self.sleep(),
+            (ChildState::Retiring(_), Event::Said(Report::Retired)) => self.children[index].state = ChildState::Retiring(true),
             _ => {}
         }
         self.grow_by_need(now);
@@ -231,13 +231,13 @@ impl Children {
     pub fn handle_reload(&mut self, policy: Policy, now: Instant) {
         self.tried = Some(policy);
         self.newest = Generation(self.newest.0 + 1);
-        self.phase = Phase::Trying(self.newest);
+        self.phase = PoolPhase::Trying(self.newest);
         self.plan(now);
     }
 
     /// The first child begins, if it is ready, and the others follow it.
     pub fn handle_commit(&mut self, now: Instant) {
-        let Phase::Tried(generation) = self.phase else {
+        let PoolPhase::Tried(generation) = self.phase else {
             return;
         };
         if let Some(policy) = self.tried.take() {
@@ -246,9 +246,9 @@ impl Children {
             self.backoff = Backoff::default();
         }
         self.generation = generation;
-        self.phase = Phase::Rolling;
+        self.phase = PoolPhase::Rolling;
         self.end_starting(now, |child| child.generation != generation);
-        if let Some(index) = self.children.iter().position(|child| child.state == State::Ready) {
+        if let Some(index) = self.children.iter().position(|child| child.state == ChildState::Ready) {
             self.begin(index, now);
         }
         self.plan(now);
@@ -256,10 +256,10 @@ impl Children {
 
     /// The new code is not wanted after all: everything is as before it was tried.
     pub fn handle_abandon(&mut self, now: Instant) {
-        let (Phase::Trying(generation) | Phase::Tried(generation)) = self.phase else {
+        let (PoolPhase::Trying(generation) | PoolPhase::Tried(generation)) = self.phase else {
             return;
         };
-        (self.tried, self.phase) = (None, Phase::Steady);
+        (self.tried, self.phase) = (None, PoolPhase::Steady);
         self.end_starting(now, |child| child.generation == generation);
         self.plan(now);
     }
@@ -267,8 +267,8 @@ impl Children {
     /// Nobody wants these any more, and they have not begun.
     fn end_starting(&mut self, now: Instant, which: impl Fn(&Child) -> bool) {
         for child in self.children.iter_mut().filter(|child| which(child)) {
-            if matches!(child.state, State::Booting | State::Ready) {
-                child.enter(State::Ending, now);
+            if matches!(child.state, ChildState::Booting | ChildState::Ready) {
+                child.enter(ChildState::Ending, now);
                 self.actions.push(Action::Terminate(child.id));
             }
         }
@@ -276,7 +276,7 @@ impl Children {
 
     /// Whether a reload may begin.
     pub fn is_steady(&self) -> bool {
-        self.phase == Phase::Steady
+        self.phase == PoolPhase::Steady
     }
 
     /// One child more, whatever the load is, until the next reload.
@@ -294,7 +294,7 @@ impl Children {
     }
 
     fn resize(&mut self, wanted: usize, now: Instant) {
-        if !matches!(self.phase, Phase::Stopping(_) | Phase::Stopped) {
+        if !matches!(self.phase, PoolPhase::Stopping(_) | PoolPhase::Stopped) {
             self.wanted = wanted.clamp(self.policy.min, self.policy.max);
             self.last_need = now;
             self.plan(now);
@@ -304,35 +304,35 @@ impl Children {
     /// Ends them all.
     pub fn handle_stop(&mut self, stop: Stop, now: Instant) {
         match self.phase {
-            Phase::Stopped | Phase::Stopping(Stop::Now) => return,
-            Phase::Stopping(Stop::Gracefully) if stop == Stop::Gracefully => return,
+            PoolPhase::Stopped | PoolPhase::Stopping(Stop::Now) => return,
+            PoolPhase::Stopping(Stop::Gracefully) if stop == Stop::Gracefully => return,
             _ => {}
         }
-        self.phase = Phase::Stopping(stop);
+        self.phase = PoolPhase::Stopping(stop);
         self.wanted = 0;
         let command = if stop == Stop::Now { Command::StopNow } else { Command::StopGracefully };
         for child in &mut self.children {
             self.actions.push(match child.state {
-                State::Booting | State::Ready => Action::Terminate(child.id),
+                ChildState::Booting | ChildState::Ready => Action::Terminate(child.id),
                 _ => Action::Tell(child.id, command),
             });
-            if child.state != State::Ending || stop == Stop::Now {
-                child.enter(State::Ending, now);
+            if child.state != ChildState::Ending || stop == Stop::Now {
+                child.enter(ChildState::Ending, now);
             }
         }
         self.plan(now);
     }
 
     fn saturated(&self) -> usize {
-        self.count(|child| child.state == State::Serving && child.saturated)
+        self.count(|child| child.state == ChildState::Serving && child.saturated)
     }
 
     fn be_ready(&mut self, index: usize, now: Instant) {
         self.backoff.note_success();
         match self.phase {
-            Phase::Trying(tried) if tried == self.children[index].generation => {
-                self.children[index].enter(State::Ready, now);
-                self.report(Outcome::Tried, Phase::Tried(tried));
+            PoolPhase::Trying(tried) if tried == self.children[index].generation => {
+                self.children[index].enter(ChildState::Ready, now);
+                self.report(Outcome::Tried, PoolPhase::Tried(tried));
             }
             _ => self.begin(index, now),
         }
@@ -340,7 +340,7 @@ impl Children {
 
     fn begin(&mut self, index: usize, now: Instant) {
         self.failing = None;
-        self.children[index].enter(State::Serving, now);
+        self.children[index].enter(ChildState::Serving, now);
         self.actions.push(Action::Tell(self.children[index].id, Command::Begin));
     }
 
@@ -354,15 +354,15 @@ impl Children {
         self.actions.push(Action::Kill(id));
         let text = format!("a child is killed: {what}");
         match state {
-            State::Booting | State::Ready => self.fail(index, Failure { code: EX_SOFTWARE, text }, now),
-            State::Serving => {
+            ChildState::Booting | ChildState::Ready => self.fail(index, Failure { code: EX_SOFTWARE, text }, now),
+            ChildState::Serving => {
                 self.actions.push(Action::Note(format!("{text}; starting another")));
                 self.backoff.note_end(now.duration_since(since), now);
             }
-            State::Retiring(_) | State::Ending => self.actions.push(Action::Note(text)),
+            ChildState::Retiring(_) | ChildState::Ending => self.actions.push(Action::Note(text)),
         }
         if let Some(child) = self.children.get_mut(index) {
-            child.enter(State::Ending, now);
+            child.enter(ChildState::Ending, now);
         }
     }
 
@@ -370,16 +370,16 @@ impl Children {
     fn fail(&mut self, index: usize, failure: Failure, now: Instant) {
         let generation = self.children[index].generation;
         match self.phase {
-            Phase::Trying(tried) | Phase::Tried(tried) if tried == generation => {
+            PoolPhase::Trying(tried) | PoolPhase::Tried(tried) if tried == generation => {
                 let is_new = self.tried.take().is_none();
-                self.report(Outcome::Refused(failure), if is_new { Phase::Refused } else { Phase::Steady });
+                self.report(Outcome::Refused(failure), if is_new { PoolPhase::Refused } else { PoolPhase::Steady });
             }
-            Phase::Rolling => {
+            PoolPhase::Rolling => {
                 self.note_failing(&failure, now);
-                self.report(Outcome::Short(failure), Phase::Steady);
+                self.report(Outcome::Short(failure), PoolPhase::Steady);
             }
-            Phase::Refused | Phase::Stopping(_) | Phase::Stopped => {}
-            Phase::Steady | Phase::Trying(_) | Phase::Tried(_) => {
+            PoolPhase::Refused | PoolPhase::Stopping(_) | PoolPhase::Stopped => {}
+            PoolPhase::Steady | PoolPhase::Trying(_) | PoolPhase::Tried(_) => {
                 self.note_failing(&failure, now);
                 let wait = self.backoff.until().map_or(Duration::ZERO, |until| until.saturating_duration_since(now));
                 let again = format!("trying again in {:.1} s", wait.as_secs_f64());
@@ -390,7 +390,7 @@ impl Children {
         }
     }
 
-    fn report(&mut self, outcome: Outcome, next: Phase) {
+    fn report(&mut self, outcome: Outcome, next: PoolPhase) {
         self.phase = next;
         self.actions.push(Action::Report(outcome));
     }
@@ -402,13 +402,13 @@ impl Children {
             return;
         }
         self.last_need = now;
-        if self.phase == Phase::Steady && serving >= self.wanted && self.wanted < self.policy.max {
+        if self.phase == PoolPhase::Steady && serving >= self.wanted && self.wanted < self.policy.max {
             self.wanted += 1;
         }
     }
 
     fn sleep(&mut self) {
-        if self.policy.min == 0 && self.wanted == 1 && self.phase == Phase::Steady {
+        if self.policy.min == 0 && self.wanted == 1 && self.phase == PoolPhase::Steady {
             self.wanted = 0;
         }
     }
@@ -416,17 +416,17 @@ impl Children {
     /// Brings the number of children to what is wanted, and sees whether that is so.
     fn plan(&mut self, now: Instant) {
         match self.phase {
-            Phase::Stopped | Phase::Refused => {}
-            Phase::Stopping(_) if self.children.is_empty() => self.report(Outcome::Stopped, Phase::Stopped),
-            Phase::Stopping(_) => {}
-            Phase::Trying(generation) | Phase::Tried(generation) => {
-                let is_trying = self.phase == Phase::Trying(generation);
+            PoolPhase::Stopped | PoolPhase::Refused => {}
+            PoolPhase::Stopping(_) if self.children.is_empty() => self.report(Outcome::Stopped, PoolPhase::Stopped),
+            PoolPhase::Stopping(_) => {}
+            PoolPhase::Trying(generation) | PoolPhase::Tried(generation) => {
+                let is_trying = self.phase == PoolPhase::Trying(generation);
                 if is_trying && self.count(|child| child.generation == generation) == 0 {
                     self.spawn(generation, now);
                 }
                 self.refill(now);
             }
-            Phase::Steady | Phase::Rolling => {
+            PoolPhase::Steady | PoolPhase::Rolling => {
                 self.refill(now);
                 self.retire_surplus(now);
                 self.conclude();
@@ -447,10 +447,10 @@ impl Children {
     /// Whether another child is started as soon as that may be. If not, whatever changes that makes a plan.
     fn is_to_refill(&self) -> bool {
         let may = match self.phase {
-            Phase::Steady | Phase::Rolling => true,
+            PoolPhase::Steady | PoolPhase::Rolling => true,
             // What is tried is not what serves.
-            Phase::Trying(generation) | Phase::Tried(generation) => generation != self.generation,
-            Phase::Stopping(_) | Phase::Stopped | Phase::Refused => false,
+            PoolPhase::Trying(generation) | PoolPhase::Tried(generation) => generation != self.generation,
+            PoolPhase::Stopping(_) | PoolPhase::Stopped | PoolPhase::Refused => false,
         };
         may && self.is_short() && self.may_boot()
     }
@@ -458,20 +458,20 @@ impl Children {
     /// What an import does once (it makes a database, say) several at a time would do against each other: while none serves, one
     /// imports, and the others come after it.
     fn may_boot(&self) -> bool {
-        let serves = |child: &Child| child.state == State::Serving && child.generation == self.generation;
-        let imports = |child: &Child| child.state == State::Booting && child.is_fresh(self.generation);
+        let serves = |child: &Child| child.state == ChildState::Serving && child.generation == self.generation;
+        let imports = |child: &Child| child.state == ChildState::Booting && child.is_fresh(self.generation);
         self.count(serves) > 0 || self.count(imports) == 0
     }
 
     fn spawn(&mut self, generation: Generation, now: Instant) {
-        let id = self.add(State::Booting, generation, now);
+        let id = self.add(ChildState::Booting, generation, now);
         self.actions.push(Action::Spawn(id, generation));
     }
 
-    fn add(&mut self, state: State, generation: Generation, now: Instant) -> ChildId {
+    fn add(&mut self, state: ChildState, generation: Generation, now: Instant) -> ChildId {
         let id = ChildId(self.next_id);
         self.next_id += 1;
-        let (has_served, worn, saturated, killed) = (state == State::Serving, false, false, false);
+        let (has_served, worn, saturated, killed) = (state == ChildState::Serving, false, false, false);
         self.children.push(Child { id, generation, state, since: now, worn, saturated, has_served, told: None, killed });
         id
     }
@@ -480,34 +480,34 @@ impl Children {
     fn retire_surplus(&mut self, now: Instant) {
         let generation = self.generation;
         while self.serving().count() > self.wanted {
-            let serving = self.children.iter_mut().filter(|child| child.state == State::Serving);
+            let serving = self.children.iter_mut().filter(|child| child.state == ChildState::Serving);
             let Some(child) = serving.min_by_key(|child| child.retirement_rank(generation)) else {
                 return;
             };
-            child.enter(State::Retiring(false), now);
+            child.enter(ChildState::Retiring(false), now);
             self.actions.push(Action::Tell(child.id, Command::Retire));
         }
         let surplus = self.count(|child| child.is_fresh(generation)).saturating_sub(self.wanted);
-        let booting = self.children.iter_mut().rev().filter(|child| child.state == State::Booting);
+        let booting = self.children.iter_mut().rev().filter(|child| child.state == ChildState::Booting);
         for child in booting.take(surplus) {
-            child.enter(State::Ending, now);
+            child.enter(ChildState::Ending, now);
             self.actions.push(Action::Terminate(child.id));
         }
     }
 
     fn conclude(&mut self) {
         let generation = self.generation;
-        let fresh = self.count(|child| child.is_fresh(generation) && child.state == State::Serving);
+        let fresh = self.count(|child| child.is_fresh(generation) && child.state == ChildState::Serving);
         if fresh < self.wanted {
             return;
         }
         let begins_requests = |child: &Child| match child.state {
-            State::Serving => child.generation != generation,
-            State::Retiring(retired) => !retired,
-            State::Booting | State::Ready | State::Ending => false,
+            ChildState::Serving => child.generation != generation,
+            ChildState::Retiring(retired) => !retired,
+            ChildState::Booting | ChildState::Ready | ChildState::Ending => false,
         };
-        if self.phase == Phase::Rolling && self.count(begins_requests) == 0 {
-            self.report(Outcome::Rolled, Phase::Steady);
+        if self.phase == PoolPhase::Rolling && self.count(begins_requests) == 0 {
+            self.report(Outcome::Rolled, PoolPhase::Steady);
         }
     }
 

@@ -18,7 +18,7 @@ use super::pool::{RunningPool, Service};
 use super::process::{Descriptors, Process};
 use super::rehearsal::Owner;
 use super::sockets::{self, Sockets};
-use super::{Parts, Phase, Supervisor, Surroundings, ties};
+use super::{Parts, ServicePhase, Supervisor, Surroundings, ties};
 use crate::config::{Config, ListenAddress};
 use crate::control_protocol::Scope;
 use crate::invocation::Successor;
@@ -198,7 +198,7 @@ impl<'a> Supervisor<'a> {
         surroundings: Surroundings,
     ) -> Result<Self, BindError> {
         let mut supervisor = Self::empty(parts, config, surroundings)?;
-        supervisor.phase = Phase::Running;
+        supervisor.phase = ServicePhase::Running;
         supervisor.open_files = inheritance.open_files.unwrap_or(supervisor.open_files);
         let now = Instant::now();
         for legacy in inheritance.pools {
@@ -245,7 +245,7 @@ impl<'a> Supervisor<'a> {
 
     /// SIGUSR2: begins the check of the new binary.
     pub(super) fn try_successor(&mut self) {
-        let is_free = self.phase == Phase::Running && self.reload.is_none() && self.trial.is_none();
+        let is_free = self.phase == ServicePhase::Running && self.reload.is_none() && self.trial.is_none();
         if !is_free {
             return log::warn!("SIGUSR2 is ignored: a start, a reload or a stop is going on; send it again");
         }
@@ -289,7 +289,7 @@ impl<'a> Supervisor<'a> {
         if !settings.lines().any(|line| line.starts_with(FIRST_SETTING)) {
             return log::error!("the new binary does not answer as pyfcgid does, this program runs on");
         }
-        if self.phase != Phase::Running || self.reload.is_some() {
+        if self.phase != ServicePhase::Running || self.reload.is_some() {
             return log::warn!("the new binary does not take over: a reload or a stop has begun meanwhile");
         }
         let error = self.execute(&self.parts.invocation.successor());

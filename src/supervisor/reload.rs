@@ -27,7 +27,7 @@ use super::control_socket::{Client, admit, control_access, no_such_pool};
 use super::pool::{RunningPool, Service};
 use super::rehearsal::{Findings, Rehearsal, fingerprint};
 use super::sockets::{Sockets, Ties, addresses_of, owner_of};
-use super::{Phase, Supervisor, raise_open_files, ties};
+use super::{ServicePhase, Supervisor, raise_open_files, ties};
 use crate::config::{self, Config, EX_USAGE, ListenAddress};
 use crate::control_protocol::Scope;
 use crate::launch;
@@ -97,7 +97,7 @@ impl Reload {
 impl Supervisor<'_> {
     /// Somebody, or a signal, wants a reload. One that comes while another is running has a run of its own afterwards.
     pub(super) fn want_reload(&mut self, scope: Scope, client: Option<Client>) {
-        if matches!(self.phase, Phase::Stopping(_)) {
+        if matches!(self.phase, ServicePhase::Stopping(_)) {
             if let Some(client) = client {
                 client.end(EX_OSERR, "pyfcgid is stopping");
             }
@@ -115,7 +115,7 @@ impl Supervisor<'_> {
     }
 
     pub(super) fn begin_next_reload(&mut self) {
-        let is_free = self.reload.is_none() && self.phase == Phase::Running;
+        let is_free = self.reload.is_none() && self.phase == ServicePhase::Running;
         if is_free
             && self.pools.iter().all(|pool| pool.children().is_steady())
             && let Some((scope, clients)) = self.next_reloads.pop_front()

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use log::{Level, LevelFilter};
 use pyfcgid::config::AppLog;
-use pyfcgid::log_writer::{self, Settings, LogTarget};
+use pyfcgid::log_writer::{self, LogTarget, Settings};
 use shared::logging::{self, Allowance, Lines};
 use shared::sys::fd;
 
@@ -109,7 +109,8 @@ fn child() {
 
 fn supervisor() {
     let access_format = "GET $request_uri $status".parse().unwrap();
-    let settings = Settings { access: Some(LogTarget::Stderr), access_format, level: LevelFilter::Debug, ..Settings::default() };
+    let settings =
+        Settings { access: Some(LogTarget::Stderr), access_format, level: LevelFilter::Debug, ..Settings::default() };
     log_writer::start(&settings).unwrap();
     let (mut reader, socket) = logging::channel().unwrap();
     let (mut lines, output) = Lines::pipe().unwrap();

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use shared::logging::access::{Entry, Format};
+use shared::logging::access::{Answered, Format};
 use shared::logging::{self, Timestamp};
 use shared::settings::Pool;
 
-use crate::exchange::{AnswerLog, Answered};
+use crate::exchange::AnswerLog;
 
 /// What is to be told of the answers of a process of this pool, if it has an access log.
 pub fn answer_log(pool: &Pool) -> Option<Arc<dyn AnswerLog>> {
@@ -22,17 +22,6 @@ struct AccessLog {
 
 impl AnswerLog for AccessLog {
     fn note(&self, answered: &Answered<'_>) {
-        let param = |name: &[u8]| answered.params.get(name);
-        logging::access(&self.format.values(&Entry {
-            param: &param,
-            time: Timestamp::now(),
-            request_id: answered.request_id,
-            status: answered.status,
-            body_bytes_sent: answered.body_sent,
-            request_length: answered.request_length,
-            request_time: answered.time,
-            queue_time: answered.queue_time,
-            status_detail: answered.detail,
-        }));
+        logging::access(&self.format.values(answered, Timestamp::now()));
     }
 }

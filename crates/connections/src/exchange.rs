@@ -19,7 +19,7 @@ mod sending;
 pub mod sink;
 
 pub use abort::AbortListener;
-pub use answer_log::{Account, AnswerLog, Answered};
+pub use answer_log::{Account, AnswerLog};
 pub use assembler::{Assembler, Limits, Outcome};
 pub use body::Body;
 pub use fastcgi_codec::Role;

@@ -6,7 +6,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::text::{quote, quote_key};
-use super::{Role, Table};
+use super::{FilePlace, Table};
 use crate::config::layer::{Item, Layer, Origin, split_text};
 use crate::config::nearest;
 use crate::config::{Error, INCLUDE, Kind, SETTINGS, Scope, Setting, ValueError, advice};
@@ -31,13 +31,13 @@ pub(super) struct Source<'a> {
 impl Source<'_> {
     /// # Errors
     /// When it is not TOML, has a key that is not an option, or a value of a kind the option does not take.
-    pub(super) fn parse(&self, role: Role) -> Result<Parsed, Error> {
+    pub(super) fn parse(&self, role: FilePlace) -> Result<Parsed, Error> {
         let document = DeTable::parse(self.text).map_err(|error| self.not_toml(&error))?;
         let mut parsed = Parsed::default();
         for (key, value) in document.get_ref() {
             match key.get_ref().as_ref() {
                 POOL => parsed.pools = self.tables(key, value)?,
-                name if role == Role::Included && is_for_the_top(name) => {
+                name if role == FilePlace::Included && is_for_the_top(name) => {
                     return Err(self.key_error("misplaced key", key, Some(value), NOT_INCLUDED_ADVICE.to_owned()));
                 }
                 INCLUDE => parsed.include = self.patterns(value)?,

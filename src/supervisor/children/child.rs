@@ -6,7 +6,7 @@ use super::{ChildId, Generation};
 
 /// What a child is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
+pub enum ChildState {
     /// Starting, until it says that it is ready.
     Booting,
     /// It could serve, and waits until it is to begin.
@@ -27,7 +27,7 @@ pub struct Child {
     /// What it was started with.
     pub generation: Generation,
     /// What it is doing.
-    pub state: State,
+    pub state: ChildState,
     /// When it came into this state.
     pub since: Instant,
     /// Whether it is to be replaced.
@@ -44,9 +44,9 @@ pub struct Child {
 
 impl Child {
     /// Begins another state.
-    pub fn enter(&mut self, state: State, now: Instant) {
+    pub fn enter(&mut self, state: ChildState, now: Instant) {
         (self.state, self.since) = (state, now);
-        self.has_served |= state == State::Serving;
+        self.has_served |= state == ChildState::Serving;
     }
 
     /// Who has the lowest goes first.
@@ -58,12 +58,14 @@ impl Child {
 
     /// When a retiring child that has not said so counts as retired: it does not run, or not well.
     pub fn answer_due(&self) -> Option<Instant> {
-        (self.state == State::Retiring(false)).then(|| self.since + ANSWER_PATIENCE)
+        (self.state == ChildState::Retiring(false)).then(|| self.since + ANSWER_PATIENCE)
     }
 
     /// Whether it serves, or will, and need not be replaced.
     pub fn is_fresh(&self, generation: Generation) -> bool {
-        matches!(self.state, State::Booting | State::Ready | State::Serving) && self.generation == generation && !self.worn
+        matches!(self.state, ChildState::Booting | ChildState::Ready | ChildState::Serving)
+            && self.generation == generation
+            && !self.worn
     }
 
     /// So that children that were started together are not all replaced together: from 0.9 to 1.

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::{Children, Failure, Phase};
+use super::{Children, Failure, PoolPhase};
 use shared::link::Command;
 
 /// A pool whose children do not come up.
@@ -33,7 +33,7 @@ impl Children {
     /// How the pool is.
     pub fn condition(&self) -> Condition {
         match self.phase {
-            Phase::Stopping(_) | Phase::Stopped => Condition::Stopping,
+            PoolPhase::Stopping(_) | PoolPhase::Stopped => Condition::Stopping,
             _ if self.serving().next().is_some() => Condition::Serving,
             _ if self.failing.is_some() => Condition::Failing,
             _ if self.is_asleep() => Condition::Sleeping,

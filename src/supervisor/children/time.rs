@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::child::{Child, State};
-use super::{Action, Children, Failure, Phase, Stop};
+use super::child::{Child, ChildState};
+use super::{Action, Children, Failure, PoolPhase, Stop};
 use shared::sys::process::EX_SOFTWARE;
 
 impl Children {
@@ -16,7 +16,7 @@ impl Children {
         }
         for child in &mut self.children {
             if child.answer_due().is_some_and(|due| due <= now) {
-                child.state = State::Retiring(true);
+                child.state = ChildState::Retiring(true);
                 self.actions.push(Action::Note("a retiring child does not answer; the others are not held up".to_owned()));
             }
         }
@@ -56,13 +56,13 @@ impl Children {
         let policy = &self.policy;
         let patience = match (child.state, &self.phase) {
             _ if child.killed => return None,
-            (State::Booting, _) => self.startup_timeout(child) + BOOT_SLACK,
-            (State::Ready, _) => return None,
-            (State::Serving, _) if child.worn => return None,
-            (State::Serving, _) => policy.max_lifetime?.mul_f64(child.lifetime_share()),
-            (State::Ending, Phase::Stopping(Stop::Now)) => QUICK_END,
-            (State::Ending, _) if !child.has_served => QUICK_END,
-            (State::Retiring(_) | State::Ending, _) => policy.graceful_timeout + END_SLACK,
+            (ChildState::Booting, _) => self.startup_timeout(child) + BOOT_SLACK,
+            (ChildState::Ready, _) => return None,
+            (ChildState::Serving, _) if child.worn => return None,
+            (ChildState::Serving, _) => policy.max_lifetime?.mul_f64(child.lifetime_share()),
+            (ChildState::Ending, PoolPhase::Stopping(Stop::Now)) => QUICK_END,
+            (ChildState::Ending, _) if !child.has_served => QUICK_END,
+            (ChildState::Retiring(_) | ChildState::Ending, _) => policy.graceful_timeout + END_SLACK,
         };
         Some(child.since + patience)
     }
@@ -75,22 +75,22 @@ impl Children {
     fn expire(&mut self, index: usize, now: Instant) {
         let (id, state) = (self.children[index].id, self.children[index].state);
         match state {
-            State::Serving => {
+            ChildState::Serving => {
                 self.actions.push(Action::Inform("a child has reached max-lifetime and is replaced".to_owned()));
                 return self.children[index].worn = true;
             }
-            State::Booting | State::Ready => {
+            ChildState::Booting | ChildState::Ready => {
                 let limit = self.startup_timeout(&self.children[index]);
                 let text = format!("a child did not serve within startup-timeout ({} s)", limit.as_secs_f64());
                 self.fail(index, Failure { code: EX_SOFTWARE, text }, now);
             }
-            State::Retiring(_) | State::Ending => {
+            ChildState::Retiring(_) | ChildState::Ending => {
                 let limit = if self.children[index].has_served { "within graceful-timeout" } else { "when it was to" };
                 self.actions.push(Action::Note(format!("a child did not end {limit} and is killed")));
             }
         }
         let child = &mut self.children[index];
-        (child.killed, child.state) = (true, State::Ending);
+        (child.killed, child.state) = (true, ChildState::Ending);
         self.actions.push(Action::Kill(id));
     }
 }

@@ -69,13 +69,7 @@ impl RunningPool {
         (queue::SEAT + 1..).find(|seat| !taken.contains(seat)).unwrap_or(queue::SEAT + 1)
     }
 
-    pub(super) fn spawn(
-        &mut self,
-        id: ChildId,
-        generation: Generation,
-        (module, open_files): (&Module, u64),
-        now: Instant,
-    ) {
+    pub(super) fn spawn(&mut self, id: ChildId, generation: Generation, (module, open_files): (&Module, u64), now: Instant) {
         self.renew_ties();
         self.ties.scoreboard.tidy(&self.seats.values().copied().chain([queue::SEAT]).collect());
         self.seats.insert(id, self.free_seat());

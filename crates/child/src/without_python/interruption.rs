@@ -8,7 +8,7 @@
 ///   Due              Raised      the application may go on, but is not interrupted again
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
+pub enum Interrupted {
     /// The application does not run.
     Outside,
     /// It does.
@@ -19,7 +19,7 @@ pub enum State {
     Raised,
 }
 
-impl State {
+impl Interrupted {
     /// Whether the application may run.
     pub fn enter(&mut self) -> bool {
         if *self == Self::Outside {
@@ -53,7 +53,7 @@ mod tests {
 
     #[test]
     fn an_abort_is_raised_only_while_the_application_runs_and_once() {
-        let mut state = State::Outside;
+        let mut state = Interrupted::Outside;
         assert!(state.enter() && !state.leave() && state.enter());
         assert!(state.abort() && !state.abort());
         assert!(state.leave(), "it may not have arrived");
@@ -63,9 +63,9 @@ mod tests {
 
     #[test]
     fn an_application_does_not_begin_after_an_abort() {
-        let mut state = State::Outside;
+        let mut state = Interrupted::Outside;
         assert!(!state.abort() && !state.abort() && !state.enter());
         assert!(!state.leave());
-        assert_eq!(state, State::Due);
+        assert_eq!(state, Interrupted::Due);
     }
 }

@@ -14,7 +14,7 @@ use pyo3::exceptions::PyBaseException;
 use pyo3::prelude::*;
 
 use super::{Failure, thread};
-use crate::without_python::interruption::State;
+use crate::without_python::interruption::Interrupted;
 use connections::exchange::{AbortListener, AbortProbe, Lost, Reply, ReplyError};
 
 create_exception!(
@@ -65,7 +65,7 @@ impl Interrupter {
 
     /// Listens for the abort of the request that is to be answered now.
     pub(super) fn listen(&self, reply: &Reply) -> Arc<Interruption> {
-        let interruption = Arc::new(Interruption { thread: self.thread, state: Mutex::new(State::Outside) });
+        let interruption = Arc::new(Interruption { thread: self.thread, state: Mutex::new(Interrupted::Outside) });
         let notice = Notice { interruption: Arc::clone(&interruption), aborts: self.aborts.clone() };
         reply.on_abort(Arc::new(notice));
         interruption
@@ -91,13 +91,13 @@ impl AbortListener for Notice {
 pub(super) struct Interruption {
     /// The worker's, as Python counts them.
     thread: c_long,
-    state: Mutex<State>,
+    state: Mutex<Interrupted>,
 }
 
 impl Interruption {
     /// Runs code of the application, which the abort may interrupt.
     pub(super) fn run<T>(&self, py: Python<'_>, code: impl FnOnce() -> PyResult<T>) -> Result<T, Failure> {
-        if !self.with_state(State::enter) {
+        if !self.with_state(Interrupted::enter) {
             return Err(ReplyError::from(Lost::Aborted).into());
         }
         let _inside = Inside { interruption: self, py };
@@ -119,16 +119,16 @@ impl Interruption {
         if thread::current() != self.thread {
             return false;
         }
-        let (raise, was_raised) = self.with_state(|state| (state.abort(), *state == State::Raised));
+        let (raise, was_raised) = self.with_state(|state| (state.abort(), *state == Interrupted::Raised));
         raise || was_raised && take_back(py)
     }
 
     /// Whether the application was interrupted.
     pub(super) fn was_raised(&self) -> bool {
-        self.with_state(|state| *state == State::Raised)
+        self.with_state(|state| *state == Interrupted::Raised)
     }
 
-    fn with_state<T>(&self, use_it: impl FnOnce(&mut State) -> T) -> T {
+    fn with_state<T>(&self, use_it: impl FnOnce(&mut Interrupted) -> T) -> T {
         use_it(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
@@ -141,7 +141,7 @@ struct Inside<'a, 'py> {
 
 impl Drop for Inside<'_, '_> {
     fn drop(&mut self) {
-        if self.interruption.with_state(State::leave) {
+        if self.interruption.with_state(Interrupted::leave) {
             take_back(self.py);
         }
     }

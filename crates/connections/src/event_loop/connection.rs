@@ -12,7 +12,7 @@ use mio::unix::SourceFd;
 use super::Settings;
 use super::line::Place;
 use super::names::Names;
-use super::outbox::{Outbox, Phase, Status};
+use super::outbox::{ConnectionPhase, Outbox, Status};
 use super::passage::Passage;
 use super::ping::Ping;
 use super::refusals::Refusals;
@@ -144,7 +144,7 @@ impl Connection {
     /// Whether nothing is going on, so that it could as well be in another process.
     pub fn is_between_requests(&self) -> bool {
         let Status { phase, open, stalled_since, .. } = self.outbox.status();
-        self.assembler.is_empty() && !self.paused && phase == Phase::Open && open == 0 && stalled_since.is_none()
+        self.assembler.is_empty() && !self.paused && phase == ConnectionPhase::Open && open == 0 && stalled_since.is_none()
     }
 
     /// The same, and no byte of the next request was read.
@@ -372,7 +372,7 @@ impl Connection {
         Ok(())
     }
 
-    fn take_finished(&mut self) -> Phase {
+    fn take_finished(&mut self) -> ConnectionPhase {
         take_finished(&self.outbox, &mut self.session, &mut self.names, &mut self.input_left)
     }
 
@@ -548,7 +548,7 @@ impl RecordHandler<'_> {
 }
 
 /// Frees the ids of requests that have ended, and notes whether one has before its input.
-fn take_finished(outbox: &Outbox, session: &mut Session, names: &mut Names, input_left: &mut bool) -> Phase {
+fn take_finished(outbox: &Outbox, session: &mut Session, names: &mut Names, input_left: &mut bool) -> ConnectionPhase {
     outbox.take_finished(|id| {
         names.remove(id);
         *input_left |= session.finish(id) != Some(fastcgi_codec::Phase::Ended);

@@ -27,8 +27,8 @@ use shared::sys;
 
 mod state;
 
+pub use state::{ConnectionPhase, Status};
 use state::{HIGH_WATER, LOW_WATER, State};
-pub use state::{Phase, Status};
 
 /// The write side of one connection.
 #[derive(Debug)]
@@ -86,7 +86,7 @@ impl Outbox {
 
     /// Calls `forget` for each request that has ended since the last call, and returns the phase. An id may come again from
     /// the peer only after its END_REQUEST, and is in this list before that is written.
-    pub fn take_finished(&self, mut forget: impl FnMut(RequestId)) -> Phase {
+    pub fn take_finished(&self, mut forget: impl FnMut(RequestId)) -> ConnectionPhase {
         let mut state = self.lock();
         state.finished.drain(..).for_each(&mut forget);
         state.phase
@@ -119,8 +119,8 @@ impl Outbox {
     /// No further request is to be answered: closes as soon as the open ones have ended.
     pub fn close_when_idle(&self) {
         let mut state = self.lock();
-        if state.phase == Phase::Open {
-            state.phase = Phase::LastRequests;
+        if state.phase == ConnectionPhase::Open {
+            state.phase = ConnectionPhase::LastRequests;
             self.advance(&mut state);
         }
     }
@@ -158,11 +158,11 @@ impl Outbox {
 
     /// Goes from phase to phase as far as it can.
     fn advance(&self, state: &mut State) {
-        if state.phase == Phase::LastRequests && state.open == 0 {
-            state.phase = Phase::Flushing;
+        if state.phase == ConnectionPhase::LastRequests && state.open == 0 {
+            state.phase = ConnectionPhase::Flushing;
         }
-        if state.phase == Phase::Flushing && state.unsent.is_empty() && !state.writing {
-            state.phase = Phase::Lingering;
+        if state.phase == ConnectionPhase::Flushing && state.unsent.is_empty() && !state.writing {
+            state.phase = ConnectionPhase::Lingering;
             self.stream.shutdown(Shutdown::Write);
             self.mailbox.push_half_closed(self.token);
         }
@@ -205,7 +205,7 @@ impl Outbox {
     fn finish_writing(&self, state: &mut State, request: RequestId, written: io::Result<Option<Unit>>) -> Result<(), Gone> {
         let refused = written.map_err(|error| self.broken(state, &error))?;
         let is_refused = refused.is_some();
-        if state.phase == Phase::Gone {
+        if state.phase == ConnectionPhase::Gone {
             // What went out before counts as sent; the next piece will not.
             return if is_refused { Err(Gone) } else { Ok(()) };
         }
@@ -258,7 +258,7 @@ impl Outbox {
     }
 
     fn set_gone(&self, state: &mut State) {
-        state.phase = Phase::Gone;
+        state.phase = ConnectionPhase::Gone;
         state.unsent.clear();
         self.full.store(false, Ordering::Release);
         self.any_aborted.store(true, Ordering::Release);
@@ -336,7 +336,7 @@ impl Sink for Outbox {
         let poison: &[u8] = if ending.keep_connection { &[] } else { &[0xff; 16] };
         let (mut state, sent) = self.write(state, ending.request, &Message::Bytes(&[IoSlice::new(poison)]));
         if sent.is_ok() {
-            state.phase = Phase::Flushing;
+            state.phase = ConnectionPhase::Flushing;
             self.any_aborted.store(true, Ordering::Release);
             state.tell_aborted(|_| true);
             self.advance(&mut state);

@@ -2,7 +2,9 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
+
+use shared::logging::access::Answered;
 
 use super::{Params, Request};
 
@@ -10,27 +12,6 @@ use super::{Params, Request};
 pub trait AnswerLog: Send + Sync + fmt::Debug {
     /// Called once for each request, after its last bytes were given to the connection.
     fn note(&self, answered: &Answered<'_>);
-}
-
-/// What is known of a request that was answered.
-#[derive(Clone, Copy, Debug)]
-pub struct Answered<'a> {
-    /// Its parameters, as far as they could be read.
-    pub params: &'a Params,
-    /// Its name in the log; empty if nobody has named it.
-    pub request_id: &'a str,
-    /// The HTTP status of the answer.
-    pub status: u16,
-    /// Bytes of the body that the connection has taken.
-    pub body_sent: u64,
-    /// Bytes of the parameters, and of the body as far as it was kept.
-    pub request_length: u64,
-    /// From its first record to the end of the answer.
-    pub time: Duration,
-    /// From its first record, or from when it was lined up, until a worker began it; none if none did.
-    pub queue_time: Option<Duration>,
-    /// Why pyfcgid has answered it itself, in a word.
-    pub detail: Option<&'static str>,
 }
 
 /// What a [`Reply`](super::Reply) keeps of its request until it can be told.
@@ -63,8 +44,9 @@ impl Account {
 
     pub(super) fn settle(&self, status: u16, detail: Option<&'static str>, body_sent: u64) {
         let Self { answer_log, params, body_length, request_id, begun, taken } = self;
+        let param = |name: &[u8]| params.get(name);
         answer_log.note(&Answered {
-            params,
+            param: &param,
             request_id,
             status,
             body_sent,

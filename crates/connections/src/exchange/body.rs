@@ -6,14 +6,14 @@ use std::io::{self, BufRead, BufReader, Cursor, Read, Seek, SeekFrom, Write};
 /// A complete body.
 #[derive(Debug)]
 pub struct Body {
-    source: Source,
+    source: Storage,
     length: u64,
     /// Where the next byte is read; may be behind the end.
     position: u64,
 }
 
 #[derive(Debug)]
-enum Source {
+enum Storage {
     Memory(Cursor<Vec<u8>>),
     File(BufReader<File>),
 }
@@ -22,7 +22,7 @@ impl Body {
     /// A body of these bytes.
     pub fn from_memory(bytes: Vec<u8>) -> Self {
         let length = bytes.len() as u64;
-        Self { source: Source::Memory(Cursor::new(bytes)), length, position: 0 }
+        Self { source: Storage::Memory(Cursor::new(bytes)), length, position: 0 }
     }
 
     /// Whether a body that does not fit in memory could be stored.
@@ -54,8 +54,8 @@ impl Body {
     /// Those of seeking in the temp file.
     pub fn seek(&mut self, position: u64) -> io::Result<()> {
         match &mut self.source {
-            Source::Memory(cursor) => cursor.set_position(position),
-            Source::File(file) => drop(file.seek(SeekFrom::Start(position))?),
+            Storage::Memory(cursor) => cursor.set_position(position),
+            Storage::File(file) => drop(file.seek(SeekFrom::Start(position))?),
         }
         self.position = position;
         Ok(())
@@ -63,7 +63,7 @@ impl Body {
 
     /// Whether reading may have to wait for a disk.
     pub fn is_in_a_file(&self) -> bool {
-        matches!(self.source, Source::File(_))
+        matches!(self.source, Storage::File(_))
     }
 
     /// Reads `count` bytes, or all that are left if there are fewer.
@@ -99,8 +99,8 @@ impl Body {
 
     fn reader(&mut self) -> &mut dyn BufRead {
         match &mut self.source {
-            Source::Memory(cursor) => cursor,
-            Source::File(file) => file,
+            Storage::Memory(cursor) => cursor,
+            Storage::File(file) => file,
         }
     }
 }
@@ -173,7 +173,7 @@ impl BodyWriter {
             return Ok(Body::from_memory(self.memory));
         };
         file.rewind()?;
-        let source = Source::File(BufReader::with_capacity(FILE_BUFFER_LEN, file));
+        let source = Storage::File(BufReader::with_capacity(FILE_BUFFER_LEN, file));
         Ok(Body { source, length: self.length, position: 0 })
     }
 }

@@ -1,6 +1,8 @@
 //! The access log: one line for each request, in a form that the operator chooses with the variables that nginx has.
 
+mod answered;
 mod format;
 mod variable;
 
-pub use format::{COMBINED, Entry, Format, FormatError};
+pub use answered::Answered;
+pub use format::{COMBINED, Format, FormatError};

@@ -10,7 +10,7 @@ use fastcgi_codec::RequestId;
 /// What the lock of an outbox guards.
 #[derive(Debug)]
 pub(super) struct State {
-    pub(super) phase: Phase,
+    pub(super) phase: ConnectionPhase,
     /// Whether the event loop watches the socket.
     pub(super) watched: bool,
     /// Whether a thread writes to the socket. It sends what is queued meanwhile, or has the event loop do so.
@@ -32,7 +32,7 @@ pub(super) struct State {
 impl State {
     pub(super) fn new(now: Instant) -> Self {
         Self {
-            phase: Phase::Open,
+            phase: ConnectionPhase::Open,
             watched: false,
             writing: false,
             unsent: Unsent::default(),
@@ -74,8 +74,8 @@ impl State {
         self.finished.push(ending.request);
         self.aborted.retain(|aborted| *aborted != ending.request);
         self.listeners.retain(|(request, _)| *request != ending.request);
-        if !ending.keep_connection && self.phase == Phase::Open {
-            self.phase = Phase::LastRequests;
+        if !ending.keep_connection && self.phase == ConnectionPhase::Open {
+            self.phase = ConnectionPhase::LastRequests;
         }
     }
 
@@ -91,7 +91,7 @@ impl State {
 
 /// Where the connection's end is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Phase {
+pub enum ConnectionPhase {
     /// Requests come and answers go.
     Open,
     /// No further request is taken; closes when the open ones have ended.
@@ -104,7 +104,7 @@ pub enum Phase {
     Gone,
 }
 
-impl Phase {
+impl ConnectionPhase {
     /// Whether nothing more may be said.
     pub fn is_over(self) -> bool {
         matches!(self, Self::Flushing | Self::Lingering | Self::Gone)
@@ -115,7 +115,7 @@ impl Phase {
 #[derive(Clone, Copy, Debug)]
 pub struct Status {
     /// Where the connection's end is.
-    pub phase: Phase,
+    pub phase: ConnectionPhase,
     /// Requests begun and not ended, or whose end is being written.
     pub open: usize,
     /// When the last request ended, or the connection was accepted.

@@ -7,7 +7,9 @@ use std::time::Instant;
 use super::*;
 use crate::exchange::sending::{FETCH_LEN, FILE_RECORD_LEN, LONG, LONGEST_HOLD, MAX_PIECES};
 use crate::exchange::sink::{Gone, Room};
-use crate::exchange::{AnswerLog, Answered, NothingHeld, Params};
+use shared::logging::access::Answered;
+
+use crate::exchange::{AnswerLog, NothingHeld, Params};
 use fastcgi_codec::RequestId;
 
 const ID: RequestId = RequestId::new(258);

@@ -4,37 +4,9 @@ use std::fmt::{self, Write};
 use std::str::FromStr;
 use std::time::Duration;
 
+use super::Answered;
 use super::variable::{Variable, nearest};
 use crate::logging::Timestamp;
-
-/// What is known of a request that was answered.
-#[derive(Clone, Copy)]
-pub struct Entry<'a> {
-    /// The value that the peer sent by this name.
-    pub param: &'a dyn Fn(&[u8]) -> Option<&'a [u8]>,
-    /// When it was answered.
-    pub time: Timestamp,
-    /// Its name in the log.
-    pub request_id: &'a str,
-    /// The HTTP status of the answer.
-    pub status: u16,
-    /// How many bytes of a body were sent.
-    pub body_bytes_sent: u64,
-    /// How many bytes the parameters and the body of the request have.
-    pub request_length: u64,
-    /// From its first record to the end of the answer.
-    pub request_time: Duration,
-    /// How long it waited until a worker began it; none if none did.
-    pub queue_time: Option<Duration>,
-    /// Why it was refused, if it was.
-    pub status_detail: Option<&'static str>,
-}
-
-impl fmt::Debug for Entry<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Entry").field("request_id", &self.request_id).field("status", &self.status).finish_non_exhaustive()
-    }
-}
 
 /// The form of a line: literal text and variables such as `$status` or `${status}`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -108,9 +80,9 @@ impl Format {
         Ok(Self { pieces })
     }
 
-    /// The values of this request, as whoever answered it knows them: a line `name=value` for each variable. They are escaped as nginx
+    /// The values of a request that was answered at this time, as whoever answered it knows them: a line `name=value` for each variable. They are escaped as nginx
     /// does it, and `-` stands for what there is not. Where there is no room for all, the longest are cut.
-    pub fn values(&self, entry: &Entry<'_>) -> String {
+    pub fn values(&self, answered: &Answered<'_>, time: Timestamp) -> String {
         let mut values = String::with_capacity(512);
         let mut rest = self.slots().count();
         for Slot { name, variable, .. } in self.slots() {
@@ -121,7 +93,7 @@ impl Format {
             values.push_str(name);
             values.push('=');
             let most = MAX_VALUES_LEN.saturating_sub(rest * USUAL_VALUE_LEN).max(values.len());
-            encode(variable, entry, &mut values);
+            encode(variable, answered, time, &mut values);
             values.truncate(most); // All of it is ASCII.
             values.push('\n');
         }
@@ -186,29 +158,29 @@ fn split_name(text: &str) -> Result<(&str, &str), FormatError> {
     if end == 0 { Err(FormatError::NoName) } else { Ok(text.split_at(end)) }
 }
 
-fn encode(variable: &Variable, entry: &Entry<'_>, line: &mut String) {
-    let param = |name: &[u8]| (entry.param)(name).filter(|value| !value.is_empty());
+fn encode(variable: &Variable, answered: &Answered<'_>, time: Timestamp, line: &mut String) {
+    let param = |name: &[u8]| (answered.param)(name).filter(|value| !value.is_empty());
     // A string takes everything.
     let _ = match variable {
         Variable::Param(name) => return encode_value(param(name).unwrap_or(b"-"), line),
         Variable::Host => return encode_value(param(b"HTTP_HOST").or(param(b"SERVER_NAME")).unwrap_or(b"-"), line),
-        Variable::Request => return encode_request(entry, line),
-        Variable::RequestUri => return encode_uri(entry, line),
-        Variable::RequestId if entry.request_id.is_empty() => return line.push('-'),
-        Variable::RequestId => return encode_value(entry.request_id.as_bytes(), line),
+        Variable::Request => return encode_request(answered, line),
+        Variable::RequestUri => return encode_uri(answered, line),
+        Variable::RequestId if answered.request_id.is_empty() => return line.push('-'),
+        Variable::RequestId => return encode_value(answered.request_id.as_bytes(), line),
         Variable::Pool | Variable::Pid => return,
-        Variable::TimeIso8601 => return entry.time.encode_iso8601(line),
-        Variable::TimeLocal => return entry.time.encode_common_log(line),
-        Variable::Msec => return entry.time.encode_seconds(line),
-        Variable::BodyBytesSent => write!(line, "{}", entry.body_bytes_sent),
-        Variable::RequestLength => write!(line, "{}", entry.request_length),
-        Variable::RequestTime => encode_seconds(entry.request_time, line),
-        Variable::QueueTime => match entry.queue_time {
+        Variable::TimeIso8601 => return time.encode_iso8601(line),
+        Variable::TimeLocal => return time.encode_common_log(line),
+        Variable::Msec => return time.encode_seconds(line),
+        Variable::BodyBytesSent => write!(line, "{}", answered.body_sent),
+        Variable::RequestLength => write!(line, "{}", answered.request_length),
+        Variable::RequestTime => encode_seconds(answered.time, line),
+        Variable::QueueTime => match answered.queue_time {
             Some(time) => encode_seconds(time, line),
             None => return line.push('-'),
         },
-        Variable::StatusDetail => return line.push_str(entry.status_detail.unwrap_or("-")),
-        Variable::Status => write!(line, "{:03}", entry.status),
+        Variable::StatusDetail => return line.push_str(answered.detail.unwrap_or("-")),
+        Variable::Status => write!(line, "{:03}", answered.status),
     };
 }
 
@@ -217,18 +189,18 @@ fn encode_seconds(time: Duration, line: &mut String) -> fmt::Result {
 }
 
 /// The request line as the browser sent it, or as it could have.
-fn encode_request(entry: &Entry<'_>, line: &mut String) {
-    encode_value((entry.param)(b"REQUEST_METHOD").unwrap_or(b"-"), line);
+fn encode_request(answered: &Answered<'_>, line: &mut String) {
+    encode_value((answered.param)(b"REQUEST_METHOD").unwrap_or(b"-"), line);
     line.push(' ');
-    encode_uri(entry, line);
-    if let Some(protocol) = (entry.param)(b"SERVER_PROTOCOL") {
+    encode_uri(answered, line);
+    if let Some(protocol) = (answered.param)(b"SERVER_PROTOCOL") {
         line.push(' ');
         encode_value(protocol, line);
     }
 }
 
-fn encode_uri(entry: &Entry<'_>, line: &mut String) {
-    let param = |name: &[u8]| (entry.param)(name).filter(|value| !value.is_empty());
+fn encode_uri(answered: &Answered<'_>, line: &mut String) {
+    let param = |name: &[u8]| (answered.param)(name).filter(|value| !value.is_empty());
     if let Some(uri) = param(b"REQUEST_URI") {
         return encode_value(uri, line);
     }
@@ -300,19 +272,19 @@ mod tests {
 
     fn line_with(format: &str, params: &[(&[u8], &[u8])]) -> String {
         let param = |name: &[u8]| params.iter().find(|(key, _)| *key == name).map(|(_, value)| *value);
-        let entry = Entry {
+        let time = Timestamp::from_unix_millis(1_795_200_374_123).with_offset(0);
+        let answered = Answered {
             param: &param,
-            time: Timestamp::from_unix_millis(1_795_200_374_123).with_offset(0),
             request_id: "12-3",
             status: 200,
-            body_bytes_sent: 1234,
+            body_sent: 1234,
             request_length: 56,
-            request_time: Duration::from_micros(1_002_999),
+            time: Duration::from_micros(1_002_999),
             queue_time: Some(Duration::from_millis(20)),
-            status_detail: Some("aborted"),
+            detail: Some("aborted"),
         };
         let format = Format::parse(format).unwrap();
-        format.line("blog", 4711, &format.values(&entry))
+        format.line("blog", 4711, &format.values(&answered, time))
     }
 
     fn line(format: &str) -> String {

@@ -1,0 +1,31 @@
+//! What a line of the access log is made of.
+
+use std::fmt;
+use std::time::Duration;
+
+/// What is known of a request that was answered.
+#[derive(Clone, Copy)]
+pub struct Answered<'a> {
+    /// The value that the peer sent by this name, as far as its parameters could be read.
+    pub param: &'a dyn Fn(&[u8]) -> Option<&'a [u8]>,
+    /// Its name in the log; empty if nobody has named it.
+    pub request_id: &'a str,
+    /// The HTTP status of the answer.
+    pub status: u16,
+    /// Bytes of the body that the connection has taken.
+    pub body_sent: u64,
+    /// Bytes of the parameters, and of the body as far as it was kept.
+    pub request_length: u64,
+    /// From its first record to the end of the answer.
+    pub time: Duration,
+    /// From its first record, or from when it was lined up, until a worker began it; none if none did.
+    pub queue_time: Option<Duration>,
+    /// Why pyfcgid has answered it itself, in a word.
+    pub detail: Option<&'static str>,
+}
+
+impl fmt::Debug for Answered<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Answered").field("request_id", &self.request_id).field("status", &self.status).finish_non_exhaustive()
+    }
+}
