@@ -50,7 +50,7 @@ demo: cargo ## build, and show a page through a real nginx (DEMO_PORT=8080; DEMO
 	@DEMO_PORT='$(DEMO_PORT)' DEMO_ONCE='$(DEMO_ONCE)' $(CLEANLY) .ci/demo
 
 .PHONY: test
-test: cargo test-packages venv fmt clippy doc test-all guard ## set up what is missing, then check and test everything
+test: cargo test-packages venv fmt clippy doc test-all test-other-python guard ## set up what is missing, then check and test everything
 	@.ci/list-servers
 
 .PHONY: check-fast
@@ -156,6 +156,14 @@ clippy:
 .PHONY: doc
 doc:
 	RUSTDOCFLAGS='-D warnings' $(CLEANLY) $(CARGO) doc --locked --workspace --no-deps
+
+# That the module runs in another Python, too. Which there is depends on the machine; `make pythons` brings its own.
+.PHONY: test-other-python
+test-other-python:
+	@other="$$(.ci/other-python)"; if [[ -n $$other ]]; then \
+	    echo "Testing the module in $$other" && \
+	    PYTHON="$$other" $(CLEANLY) .ci/leaving-nothing $(CARGO) test --locked --quiet --test wsgi; \
+	else echo 'There is no other Python here: the module was tested in one.'; fi
 
 .PHONY: test-all
 test-all:

@@ -77,16 +77,17 @@ enum Unanswered {
     Unknown,
 }
 
-/// Prints what comes, and returns the exit code that comes at last.
+/// Prints what comes until the connection ends, and returns the exit code that comes at last.
 fn print_answers(stream: UnixStream, out: &mut impl Write, err: &mut impl Write) -> Result<u8, Unanswered> {
+    let mut exit = Err(Unanswered::Ended);
     for line in BufReader::new(stream.take(MAX_ANSWERS)).lines().map_while(Result::ok) {
         match control_protocol::parse(&line).ok_or(Unanswered::Unknown)? {
             ControlAnswer::Stdout(text) => text.lines().for_each(|line| say(out, line)),
             ControlAnswer::Stderr(text) => text.lines().for_each(|line| say(err, line)),
-            ControlAnswer::Exit(code) => return Ok(code),
+            ControlAnswer::Exit(code) => exit = Ok(code),
         }
     }
-    Err(Unanswered::Ended)
+    exit
 }
 
 /// Who has locked the PID file beside which the control socket should be.

@@ -3,21 +3,21 @@
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 
-use crate::site::{Site, is_alive, kill, says, site_with, status_of};
+use crate::site::{STATUS_REQUEST, Site, is_alive, kill, says, site_with, status_of};
 use crate::support::process::wait_until;
 
 /// Asks for the status so many times at once, and waits for all answers.
 fn ask_for_status(site: &Site, times: usize) {
     let connect = |_| {
         let mut client = UnixStream::connect(site.directory().join("site.pid.control")).unwrap();
-        client.write_all(b"status\n").unwrap();
+        client.write_all(STATUS_REQUEST).unwrap();
         client
     };
     let mut clients: Vec<UnixStream> = (0..times).map(connect).collect();
     for client in &mut clients {
         let mut answer = String::new();
         client.read_to_string(&mut answer).unwrap();
-        assert!(answer.ends_with("=0\n"), "{answer}");
+        assert!(answer.ends_with("{\"exit\":0}\n"), "{answer}");
     }
 }
 

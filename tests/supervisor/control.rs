@@ -6,7 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 use crate::reports::cpu_seconds;
-use crate::site::{Site, says, site_with, wait_until_gone};
+use crate::site::{STATUS_REQUEST, Site, says, site_with, wait_until_gone};
 use crate::support::process::wait_until;
 
 fn client(site: &Site) -> UnixStream {
@@ -38,12 +38,12 @@ fn a_client_that_says_it_bit_by_bit_has_some_seconds() {
     let begun = Instant::now();
     // Another one that is quick enough.
     let mut quick = client(&site);
-    for byte in b"status\n" {
+    for byte in STATUS_REQUEST {
         quick.write_all(&[*byte]).unwrap();
     }
     let mut answer = String::new();
     quick.read_to_string(&mut answer).unwrap();
-    assert!(answer.starts_with("+pyfcgid ") && answer.ends_with("=0\n"), "{answer}");
+    assert!(answer.starts_with("{\"stdout\":\"pyfcgid ") && answer.ends_with("{\"exit\":0}\n"), "{answer}");
     while slow.write_all(b" ").is_ok() {
         assert!(begun.elapsed() < Duration::from_secs(20), "it is still listened to");
         std::thread::park_timeout(Duration::from_millis(200));
@@ -57,7 +57,7 @@ fn a_client_that_does_not_read_its_answer_holds_up_nothing() {
     let clients: Vec<UnixStream> = (0..50)
         .map(|_| {
             let mut client = client(&site);
-            client.write_all(b"status\n").unwrap();
+            client.write_all(STATUS_REQUEST).unwrap();
             client
         })
         .collect();

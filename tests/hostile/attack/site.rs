@@ -166,7 +166,9 @@ impl Site {
         println!("status: {} times, at most {longest_status:.0?}; its twin's {longest_of_twin:.0?}", self.statuses.len());
         println!("reload: {} times, by exit code {codes:?}, at most {longest_reload:.1?}", self.reloads.len());
         let mut reasons = BTreeMap::<String, usize>::new();
-        for line in self.reloads.iter().flat_map(|ended| ended.text.lines().find(|line| line.contains("hostile:"))) {
+        for ended in self.reloads.iter().filter(|ended| ended.code != Some(0)) {
+            let mut lines = ended.text.lines();
+            let line = lines.find(|line| line.contains("hostile:")).or(ended.text.lines().last()).unwrap_or("nothing was said");
             *reasons.entry(without_numbers(line)).or_default() += 1;
         }
         for (reason, count) in &reasons {
