@@ -103,7 +103,7 @@ impl Config {
             self.pools.iter().flat_map(|pool| [("log", Some(pool.log_in(self))), ("access-log", pool.access_log_in(self))]);
         let logs = logs.into_iter().chain(of_pools).filter_map(|(what, target)| match target? {
             LogTarget::File(path) => Some((what, path.as_path())),
-            LogTarget::Stderr | LogTarget::Syslog => None,
+            LogTarget::Stderr | LogTarget::Stdout | LogTarget::Syslog => None,
         });
         let files = [("pid-file", &self.pid_file), ("control-socket", &self.control_socket)];
         let files = files.into_iter().filter_map(|(what, path)| Some((what, path.as_deref()?)));

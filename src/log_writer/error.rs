@@ -25,6 +25,9 @@ pub enum Error {
         /// Why.
         source: io::Error,
     },
+    /// Standard output has no second descriptor.
+    #[error("can't use standard output for the log; set log = \"stderr\" or \"file:PATH\"")]
+    Stdout(#[source] io::Error),
     /// The process logs already.
     #[error("the log was started before")]
     Started,

@@ -1,5 +1,6 @@
-//! Standard error as a target.
+//! Standard error and standard output as targets.
 
+use std::fs::File;
 use std::io::{self, ErrorKind, Write};
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 
@@ -7,7 +8,7 @@ use super::sink::Sink;
 use super::{Error, Line};
 use shared::sys::log_io;
 
-/// Standard error: a terminal, the pipe of whoever started this, or the journal. Others share it, so it cannot be made
+/// Standard error or output: a terminal, the pipe of whoever started this, or the journal. Others share it, so it cannot be made
 /// non-blocking; it is written in pieces for which poll(2) promises room.
 pub(super) struct Stream<W> {
     out: W,
@@ -16,6 +17,14 @@ pub(super) struct Stream<W> {
 impl<W> Stream<W> {
     pub(super) fn new(out: W) -> Self {
         Self { out }
+    }
+}
+
+impl Stream<File> {
+    /// Standard output, past the buffer that std has for it.
+    pub(super) fn stdout() -> Result<Self, Error> {
+        let out = io::stdout().as_fd().try_clone_to_owned().map_err(Error::Stdout)?;
+        Ok(Self::new(out.into()))
     }
 }
 

@@ -10,6 +10,8 @@ use shared::settings::ValueError;
 pub enum LogTarget {
     /// To standard error.
     Stderr,
+    /// To standard output.
+    Stdout,
     /// To the syslog daemon of this machine.
     Syslog,
     /// To the end of this file.
@@ -17,7 +19,7 @@ pub enum LogTarget {
 }
 
 impl LogTarget {
-    /// Parses `stderr`, `syslog` or `file:PATH`.
+    /// Parses `stderr`, `stdout`, `syslog` or `file:PATH`.
     ///
     /// # Errors
     /// For any other text.
@@ -25,6 +27,7 @@ impl LogTarget {
         let is_file = |path: &str| !path.is_empty() && !path.ends_with('/') && !path.contains('\0');
         match text {
             "stderr" => Ok(Self::Stderr),
+            "stdout" => Ok(Self::Stdout),
             "syslog" => Ok(Self::Syslog),
             _ => match text.strip_prefix("file:") {
                 Some(path) if is_file(path) => Ok(Self::File(path.into())),
@@ -32,7 +35,7 @@ impl LogTarget {
                 None if text.contains('/') && is_file(text) => {
                     Err(ValueError::new(format!("must start with file:, as in file:{text}")))
                 }
-                None => Err(ValueError::new("must be stderr, syslog or file:PATH")),
+                None => Err(ValueError::new("must be stderr, stdout, syslog or file:PATH")),
             },
         }
     }
@@ -42,6 +45,7 @@ impl fmt::Display for LogTarget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Stderr => f.write_str("stderr"),
+            Self::Stdout => f.write_str("stdout"),
             Self::Syslog => f.write_str("syslog"),
             Self::File(path) => write!(f, "file:{}", path.display()),
         }
@@ -54,7 +58,7 @@ mod tests {
 
     #[test]
     fn targets_are_shown_as_they_are_typed() {
-        for text in ["stderr", "syslog", "file:/var/log/a b.log"] {
+        for text in ["stderr", "stdout", "syslog", "file:/var/log/a b.log"] {
             assert_eq!(LogTarget::parse(text).unwrap().to_string(), text);
         }
     }
@@ -62,8 +66,8 @@ mod tests {
     #[test]
     fn other_texts_are_told_what_is_right() {
         for (text, right) in [
-            ("stdout", "stderr, syslog or file:PATH"),
-            ("", "stderr, syslog or file:PATH"),
+            ("terminal", "stderr, stdout, syslog or file:PATH"),
+            ("", "stderr, stdout, syslog or file:PATH"),
             ("/var/log/a", "must start with file:, as in file:/var/log/a"),
             ("file:", "must name a file"),
             ("file:/var/log/", "must name a file"),

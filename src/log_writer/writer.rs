@@ -74,7 +74,7 @@ impl Writer {
         let targets = [Some(&settings.target), settings.access.as_ref()].into_iter().chain(of_pools);
         targets.flatten().try_for_each(|target| match target {
             LogTarget::File(path) => LogFile::check(path),
-            LogTarget::Stderr | LogTarget::Syslog => open(target, settings, None).map(drop),
+            LogTarget::Stderr | LogTarget::Stdout | LogTarget::Syslog => open(target, settings, None).map(drop),
         })
     }
 
@@ -219,6 +219,7 @@ fn open(target: &LogTarget, settings: &Settings, known_syslog: Option<&Path>) ->
     let Settings { syslog_socket, ident, facility, .. } = settings;
     Ok(Output::new(match target {
         LogTarget::Stderr => Box::new(Stream::new(std::io::stderr())),
+        LogTarget::Stdout => Box::new(Stream::stdout()?),
         LogTarget::File(path) => Box::new(LogFile::open(path)?),
         LogTarget::Syslog if known_syslog == Some(syslog_socket) => {
             Box::new(Syslog::unconnected(syslog_socket, ident, *facility))

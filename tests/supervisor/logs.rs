@@ -95,3 +95,17 @@ fn what_is_typed_on_the_command_line_is_for_all_pools() {
     assert!(!site.directory().join("blog.log").exists() && !site.directory().join("blog.access").exists());
     site.end();
 }
+
+#[test]
+fn a_log_on_standard_output_has_all_its_lines_after_a_reload_too() {
+    let own = "log = \"stdout\"\naccess-log = \"stdout\"\n";
+    let site = start(&config(own, ""), &[]);
+    let has = |line: &str| site.stdout().contains(line);
+    for path in ["/one", "/two"] {
+        ask(&site, "blog", path);
+        wait_until("the lines on stdout", || has(&format!(": asked for {path}\n")) && has(&format!("blog {path} 200\n")));
+        site.control("reload").expect_code(0);
+    }
+    assert!(!site.log().contains("asked for") && !site.stdout().contains("pyfcgid["), "{}{}", site.log(), site.stdout());
+    site.end();
+}

@@ -38,7 +38,8 @@ pub(in crate::config) fn target_or_off() -> impl Value<Option<LogTarget>> {
     let parse = |typed: Text<'_>| match typed.text {
         OFF | "none" => Ok(None),
         text => {
-            let target = LogTarget::parse(text).map_err(|_| ValueError::new("must be off, stderr, syslog or file:PATH"))?;
+            let target =
+                LogTarget::parse(text).map_err(|_| ValueError::new("must be off, stderr, stdout, syslog or file:PATH"))?;
             placed(target, typed.base).map(Some)
         }
     };

@@ -38,7 +38,7 @@ settings! {
         "The group of the control socket, by name or number; whoever may write to that socket controls all pools";
     /// Where the log goes.
     log: LogTarget = target, "log", Log, One, "TARGET", Value("stderr"),
-        "Where the log goes: stderr, syslog or file:PATH; with daemonize the default is syslog; of a pool's table, what its \
+        "Where the log goes: stderr, stdout, syslog or file:PATH; with daemonize the default is syslog; of a pool's table, what its \
          processes say",
         own |pool| optional(target).show(&pool.log);
     /// What is logged.
@@ -55,7 +55,7 @@ settings! {
         "The Unix socket of the syslog daemon";
     /// Where a line for each request goes; `None` is nowhere.
     access_log: Option<LogTarget> = target_or_off(), "access-log", Log, One, "TARGET", Value("off"),
-        "Where a line for each request goes: stderr, syslog, file:PATH, or off; also of a pool's table",
+        "Where a line for each request goes: stderr, stdout, syslog, file:PATH, or off; also of a pool's table",
         own |pool| optional(target_or_off()).show(&pool.access_log);
     /// What such a line has, as it was typed: one line, not empty, with variables that there are.
     access_log_format: String = plain(access_log_format),
