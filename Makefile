@@ -25,6 +25,7 @@ QUICK ?=
 FRESH_RELEASES ?= bookworm trixie
 HOSTILE_SECONDS ?= 60
 HOSTILE_ONLY ?=
+WHEEL_TARGET ?= x86_64-unknown-linux-gnu
 # What tests and measures takes nothing of the caller's environment but the toolchain's.
 CLEANLY = .ci/environment
 # Modules for Python are built for all of them, and without any.
@@ -83,6 +84,21 @@ applications: cargo ## run other people's applications from PyPI behind nginx an
 pythons: cargo ## run a pool in every Python there is, Debian sid's too, and refuse what is none (takes root, and minutes)
 	@.ci/install-packages build pythons
 	$(CLEANLY) bash -c '$(CARGO) build --release --locked && exec "$$PYTHON" tests/pythons'
+
+.PHONY: wheel
+wheel: cargo ## build and check the wheel in target/wheels (WHEEL_TARGET=aarch64-unknown-linux-gnu, x86_64-unknown-linux-musl)
+	@.ci/install-packages build wheel
+	$(CLEANLY) packaging/wheel/build $(WHEEL_TARGET)
+
+.PHONY: sdist
+sdist: cargo ## pack the committed source for pip, in target/wheels
+	@.ci/install-packages wheel
+	$(CLEANLY) packaging/wheel/sdist
+
+.PHONY: wheels
+wheels: wheel sdist ## install wheel and sdist in every Python there is, serve a page, and remove them (takes minutes)
+	@.ci/install-packages pythons
+	$(CLEANLY) bash -c 'exec "$$PYTHON" tests/wheels $(TARGET_DIR)/wheels/*manylinux*_x86_64.whl --sdist $(TARGET_DIR)/wheels/*.tar.gz'
 
 .PHONY: guard
 guard: cargo ## count the instructions of a request and compare them with the committed figure (GUARD_OPTIONS='--only walk')

@@ -5,7 +5,7 @@
 
 use std::env;
 use std::error::Error;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -26,7 +26,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 fn build() -> Result<PathBuf, Box<dyn Error>> {
-    for source in ["crates", "Cargo.lock", "Cargo.toml"] {
+    for source in ["crates", "python", "Cargo.lock", "Cargo.toml"] {
         println!("cargo:rerun-if-changed={source}");
     }
     let directory = PathBuf::from(variable("OUT_DIR")?).join("module");
@@ -39,7 +39,7 @@ fn build() -> Result<PathBuf, Box<dyn Error>> {
     for name in ["RUSTC_WRAPPER", "RUSTC_WORKSPACE_WRAPPER", "CARGO_BUILD_TARGET", "CARGO_TARGET_DIR"] {
         cargo.env_remove(name);
     }
-    cargo.env("PYO3_NO_PYTHON", "1").env_remove("PYO3_PYTHON");
+    cargo.env("PYO3_NO_PYTHON", "1").env_remove("PYO3_PYTHON").env("CARGO_ENCODED_RUSTFLAGS", flags(&target));
     // It is copied into memory at every start of the program.
     cargo.env("CARGO_PROFILE_RELEASE_STRIP", "debuginfo").env("CARGO_PROFILE_DEV_STRIP", "debuginfo");
     let status = cargo.status()?;
@@ -48,6 +48,16 @@ fn build() -> Result<PathBuf, Box<dyn Error>> {
     }
     let directory_of_profile = if profile == "release" { "release" } else { "debug" };
     Ok(directory.join(target).join(directory_of_profile).join("lib_pyfcgid.so"))
+}
+
+/// Those of the program. With musl a program is static unless it is told otherwise, and nothing can be loaded that is.
+fn flags(target: &OsStr) -> OsString {
+    let mut flags = env::var_os("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
+    if target.to_string_lossy().ends_with("-musl") {
+        flags.push(if flags.is_empty() { "" } else { "\x1f" });
+        flags.push("-Ctarget-feature=-crt-static");
+    }
+    flags
 }
 
 fn variable(name: &str) -> Result<OsString, String> {

@@ -246,8 +246,8 @@ fn expect_no_fault(path: &str, text: &str) {
 #[rustfmt::skip]
 const TOP: &[&str] = &[
     ".ci", ".gitignore", "ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md", "Cargo.lock", "Cargo.toml", "LICENSE-APACHE", "LICENSE-MIT",
-    "Makefile", "README.md", "apache", "benches", "build.rs", "clippy.toml", "crates", "docs", "examples", "fuzz", "init", "nginx", "packaging", "rustfmt.toml",
-    "src", "tests",
+    "Makefile", "README.md", "apache", "benches", "build.rs", "clippy.toml", "crates", "deny.toml", "docs", "examples", "fuzz", "init", "nginx",
+    "packaging", "pyproject.toml", "python", "rustfmt.toml", "src", "tests",
 ];
 const NOT_COMMITTED: &[&str] = &[".git", ".venv", "target"];
 

@@ -1,7 +1,11 @@
 //! `abort = "raise"`: an application is interrupted when its peer gives up, and nothing else is.
 
+use std::fs;
 use std::thread;
 use std::time::Duration;
+
+use serde_json::json;
+use tempfile::TempDir;
 
 use crate::random::Random;
 use crate::support::record::abort;
@@ -35,7 +39,11 @@ impl Running {
 
     #[track_caller]
     fn begin(path: &str, on_abort: &str, wait: impl FnOnce(&Pyfcgid, &mut Peer)) -> Self {
-        let server = serve("interrupted.py", on_abort);
+        Self::on(serve("interrupted.py", on_abort), path, wait)
+    }
+
+    #[track_caller]
+    fn on(server: Pyfcgid, path: &str, wait: impl FnOnce(&Pyfcgid, &mut Peer)) -> Self {
         let mut peer = server.connect();
         peer.send_request(1, true, &Params::get(path), b"");
         wait(&server, &mut peer);
@@ -73,8 +81,12 @@ impl Running {
 }
 
 fn serve(file: &str, on_abort: &str) -> Pyfcgid {
+    serve_with(file, on_abort, &[])
+}
+
+fn serve_with(file: &str, on_abort: &str, further: &[&str]) -> Pyfcgid {
     let access = ["--access-log", "stderr", "--access-log-format", "answered $status $request_uri"];
-    Launch::serve(app(file)).args(["--threads", "1", "--abort", on_abort]).args(access).start()
+    Launch::serve(app(file)).args(["--threads", "1", "--abort", on_abort]).args(access).args(further).start()
 }
 
 #[track_caller]
@@ -92,6 +104,35 @@ fn an_app_that_computes_is_interrupted_and_may_clean_up() {
         let line = log.lines().find(|line| line.contains(INTERRUPTED)).unwrap();
         assert!(line.contains("[info]") && line.contains("(GET /computes)"), "{line}");
     }
+}
+
+/// A directory in which Python's start imports what a wheel has installed as `pyfcgid`, and keeps it in the module `before`.
+fn imported_before() -> (TempDir, String) {
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("sitecustomize.py"), "import before\n").unwrap();
+    fs::write(directory.path().join("before.py"), "import pyfcgid\n").unwrap();
+    let wheel = concat!(env!("CARGO_MANIFEST_DIR"), "/python");
+    let variable = format!("PYTHONPATH={}:{wheel}", directory.path().display());
+    (directory, variable)
+}
+
+#[test]
+fn the_module_is_ours_with_the_names_of_an_installed_one_whatever_was_imported_before() {
+    let (_directory, variable) = imported_before();
+    let server = Pyfcgid::serve(app("names_of_pyfcgid.py"), &["--env", &variable]);
+    let shown = server.connect().request(&Params::get("/"), b"").expect_status(200).json();
+    assert_eq!((&shown["came_before"], &shown["is_package"]), (&json!(true), &json!(false)), "{shown}");
+    assert_eq!(shown["of_module"], shown["of_package"]);
+    let names: Vec<_> = shown["of_module"].as_object().unwrap().keys().collect();
+    assert_eq!(names, ["RequestAborted", "__all__", "__doc__"], "and nothing that the module itself needs");
+}
+
+#[test]
+fn what_is_raised_is_of_our_module_whatever_was_imported_before() {
+    let (_directory, variable) = imported_before();
+    let server = serve_with("interrupted.py", "raise", &["--env", &variable]);
+    Running::on(server, "/catches", |server, _| drop(server.wait_for_log("running")))
+        .expect_interrupted(GivesUp::Says, &["caught RequestAborted()", "caught 1"]);
 }
 
 #[test]

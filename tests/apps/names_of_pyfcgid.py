@@ -1,0 +1,37 @@
+"""Compares the module `pyfcgid` with the package that a wheel installs under that name, which `sitecustomize` has imported before."""
+import importlib.machinery
+import importlib.util
+import json
+import sys
+
+import before
+import pyfcgid
+
+
+def application(environ, start_response):
+    installed = load(importlib.machinery.PathFinder.find_spec("pyfcgid", sys.path))
+    shown = {
+        "came_before": before.pyfcgid.__file__ == installed.__file__ and before.pyfcgid is not pyfcgid,
+        "is_package": hasattr(pyfcgid, "__path__"),
+        "of_module": names(pyfcgid),
+        "of_package": names(installed),
+    }
+    start_response("200 OK", [("Content-Type", "application/json")])
+    return [json.dumps(shown).encode()]
+
+
+def load(spec):
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def names(module):
+    """All that is public, with what it is."""
+    return {name: about(value) for name, value in vars(module).items() if not name.startswith("_") or name in ("__all__", "__doc__")}
+
+
+def about(value):
+    if isinstance(value, type):
+        return [base.__qualname__ for base in value.__mro__] + [value.__module__, value.__doc__]
+    return value
