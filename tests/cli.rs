@@ -618,23 +618,3 @@ fn request_says_what_to_check_when_it_cannot_connect_or_gets_nothing_in_time() {
     let ended = run(&mut pyfcgid(&["request", "--connect", &address, "-d", "@/nonexistent/body"]));
     assert_eq!(ended.code, 26);
 }
-
-#[test]
-fn make_install_copies_what_was_built_and_builds_nothing() {
-    let directory = tempfile::tempdir().unwrap();
-    let install = || {
-        let mut make = Command::new("make");
-        let places = [("CARGO_TARGET_DIR", "target"), ("DESTDIR", "root")];
-        for (name, place) in places {
-            make.arg(format!("{name}={}", directory.path().join(place).display()));
-        }
-        run(make.args(["--silent", "PREFIX=/usr", "CARGO=false", "install"]).current_dir(env!("CARGO_MANIFEST_DIR")))
-    };
-    let ended = install();
-    assert!(ended.code != 0 && ended.err.contains("run `make build` first"), "{}", ended.err);
-    fs::create_dir_all(directory.path().join("target/release")).unwrap();
-    fs::copy("/bin/true", directory.path().join("target/release/pyfcgid")).unwrap();
-    let ended = install();
-    assert_eq!(ended.code, 0, "{}", ended.err);
-    assert!(directory.path().join("root/usr/bin/pyfcgid").is_file());
-}
