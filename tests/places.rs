@@ -12,6 +12,10 @@ use std::thread;
 use shared::listener::{Access, BindError, Listener, Patience};
 use tempfile::TempDir;
 
+#[path = "support/stop_at_end.rs"]
+mod stop_at_end;
+use stop_at_end::StopAtEnd;
+
 /// A directory of another user, if this test may give one away.
 fn directory_of_another_user() -> Option<TempDir> {
     let directory = tempfile::tempdir().unwrap();
@@ -20,15 +24,6 @@ fn directory_of_another_user() -> Option<TempDir> {
         eprintln!("skipped: only root can give a directory to another user");
     }
     given.then_some(directory)
-}
-
-/// Also when a test fails.
-struct StopAtEnd<'a>(&'a AtomicBool);
-
-impl Drop for StopAtEnd<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
 }
 
 /// Exchanges the socket for what `make` makes as soon as it is there, and goes on doing so.

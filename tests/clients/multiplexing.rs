@@ -18,6 +18,7 @@ use crate::site::{Client, Connections, DOCUMENTED_SOCKET, Running, Site, app_pat
 use crate::support::Launch;
 use crate::support::latency::{Latencies, expect_ratio};
 use crate::support::peer::DEADLINE;
+use crate::support::stop_at_end::StopAtEnd;
 use crate::web_server::permit;
 
 /// One thread would be busy with the download, and keep small requests waiting longer than whatever is behind it.
@@ -138,9 +139,10 @@ fn measure_beside_download(running: &Running, target: &str) -> Latencies {
             }
             skipped as f64 / started.elapsed().as_secs_f64() / 1e6
         });
+        let stop_at_end = StopAtEnd(&stop);
         let latencies = measure_small(port);
         let connections = running.open_connections();
-        stop.store(true, Ordering::Relaxed);
+        drop(stop_at_end);
         assert!((1..=MOST_CONNECTIONS).contains(&connections), "{connections} connections");
         println!("{target}: {:.0} MB/s", download.join().unwrap());
         latencies

@@ -8,6 +8,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::site::{Site, connect_to, site};
+use crate::support::stop_at_end::StopAtEnd;
 use crate::support::{Params, Peer};
 use crate::wait_until;
 use crate::web_server::find_program;
@@ -134,12 +135,13 @@ fn a_log_that_is_rotated_under_load_loses_and_cuts_no_line() {
             }
             number
         });
+        let stop_at_end = StopAtEnd(&stop);
         for rotation in 1..=rotations {
             fs::rename(&log, log.with_extension(format!("log.{rotation}"))).unwrap();
             site.signal("USR1");
             wait_until("the new file", || log.exists());
         }
-        stop.store(true, Ordering::Relaxed);
+        drop(stop_at_end);
         asking.join().unwrap()
     });
     let directory = site.directory().to_owned();

@@ -11,6 +11,7 @@ pub mod peer;
 pub mod place;
 pub mod process;
 pub mod record;
+pub mod stop_at_end;
 pub mod virtualenv;
 
 pub use answer::Answer;
