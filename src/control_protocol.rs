@@ -1,6 +1,6 @@
 //! What goes over the control socket, for both of its ends.
 //!
-//! A client sends one request and reads answers until it gets its exit code. Each is a line of JSON:
+//! A client sends one request and reads answers until the connection ends; the last one has its exit code. Each is a line of JSON:
 //!
 //! ```text
 //! {"reload":{"scope":{"pool":"shop"}}}

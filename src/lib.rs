@@ -17,5 +17,5 @@ pub mod supervisor;
 
 mod invocation;
 mod launch;
-mod queue;
+mod queue_process;
 mod start_error;

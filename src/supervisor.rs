@@ -28,7 +28,7 @@ mod control_socket;
 mod last_words;
 mod pool;
 mod process;
-mod queue;
+mod queue_process;
 mod reexec;
 mod rehearsal;
 mod reload;

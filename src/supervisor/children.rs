@@ -203,9 +203,7 @@ impl Children {
             (ChildState::Retiring(_) | ChildState::Ending, Event::Exited(_)) => drop(self.children.remove(index)),
             (_, Event::Broken(what)) => self.kill_broken(index, what, now),
             // It may have answered enough before its readiness was heard of.
-            (ChildState::Booting | ChildState::Ready | ChildState::Serving, Event::Worn | Event::Said(Report::Worn)) => {
-                self.children[index].worn = true;
-            }
+            (ChildState::Booting | ChildState::Ready | ChildState::Serving, Event::Worn) => self.children[index].worn = true,
             (_, Event::Said(Report::Terminated)) => self.children[index].told = Some("SIGTERM"),
             (_, Event::Said(Report::Quit)) => self.children[index].told = Some("SIGQUIT"),
             (ChildState::Serving, Event::Said(Report::Saturated)) => self.children[index].saturated = true,

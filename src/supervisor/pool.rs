@@ -6,10 +6,11 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 mod starting;
+mod wear;
 
 use super::children::{Action, ChildId, Children, Event, Outcome, Policy, Stop};
 use super::process::{Process, Voices};
-use super::queue::{QUEUE, Queue};
+use super::queue_process::{QUEUE, Queue};
 use super::rehearsal::Owner;
 use super::saturation::{Load, News, Saturation};
 use super::sockets::{self, Sockets, Ties};
@@ -19,6 +20,7 @@ use shared::link::{Command, Failure, Numbers, Report};
 use shared::sys::poll::Interest;
 use shared::sys::process::{EX_SOFTWARE, ExitReason};
 use shared::sys::signal;
+use wear::Reason;
 
 /// A pool that runs.
 #[derive(Debug)]
@@ -327,8 +329,7 @@ impl RunningPool {
             report => report,
         };
         match report {
-            Report::Worn if self.children.is_worn(id) => return,
-            Report::Worn => self.say_why(id, "max-requests"),
+            Report::Worn => return self.wear_out(id, Reason::MaxRequests, now),
             Report::Terminated => self.note_told(id, "SIGTERM"),
             Report::Quit => self.note_told(id, "SIGQUIT"),
             _ => {}
@@ -339,12 +340,6 @@ impl RunningPool {
     fn note_told(&mut self, id: ChildId, signal: &'static str) {
         if let Some(process) = self.processes.get_mut(&id) {
             process.told = Some(signal);
-        }
-    }
-
-    fn say_why(&self, id: ChildId, limit: &str) {
-        if let Some(process) = self.processes.get(&id) {
-            log::info!("pool {}: process {} has reached {limit} and is replaced", self.name, process.id);
         }
     }
 
@@ -369,8 +364,8 @@ impl RunningPool {
         if tick && self.children.may_shrink() && self.children.wanted() == 1 {
             self.count();
         }
-        if tick && let Some(limit) = self.settings().max_rss {
-            self.weigh(limit, now);
+        if tick {
+            self.replace_worn(now);
         }
         let is_due = |(id, process): (&ChildId, &Process)| process.next_deadline().filter(|due| *due <= now).map(|_| *id);
         let due: Vec<ChildId> = self.processes.iter().filter_map(is_due).collect();
@@ -407,17 +402,7 @@ impl RunningPool {
     /// Whether it needs to be looked after every second.
     pub fn needs_ticks(&self) -> bool {
         let asks = self.children.may_shrink() && self.children.wanted() == 1;
-        asks || self.settings().max_rss.is_some()
-    }
-
-    fn weigh(&mut self, limit: u64, now: Instant) {
-        for id in self.children.serving().collect::<Vec<_>>() {
-            let memory = self.processes.get(&id).and_then(Process::resident_memory);
-            if memory.is_some_and(|memory| memory > limit) && !self.children.is_worn(id) {
-                self.say_why(id, "max-rss");
-                self.children.handle(id, Event::Worn, now);
-            }
-        }
+        asks || self.looks_for_wear()
     }
 
     /// When [`Self::handle_timeout`] is to be called.

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -19,7 +20,7 @@ use crate::support::Launch;
 use crate::support::latency::{Latencies, expect_ratio};
 use crate::support::peer::DEADLINE;
 use crate::support::stop_at_end::StopAtEnd;
-use crate::web_server::permit;
+use crate::web_server::{find_program, permit};
 
 /// One thread would be busy with the download, and keep small requests waiting longer than whatever is behind it.
 const SITE: Site = Site {
@@ -151,6 +152,9 @@ fn measure_beside_download(running: &Running, target: &str) -> Latencies {
 
 #[test]
 fn small_requests_are_quick_beside_a_download_through_the_same_haproxy() {
+    if version_of_haproxy() >= [3, 0] {
+        return eprintln!("skipped: HAProxy 3.0 stops reading a connection beside long answers (docs/clients.md)");
+    }
     // No relay here: what it keeps in its buffers would delay small requests more than everything else.
     let running = SITE.start("apps/downloads.py");
     let port = running.port();
@@ -159,6 +163,14 @@ fn small_requests_are_quick_beside_a_download_through_the_same_haproxy() {
         expect_ratio(target, MOST_TIMES, Duration::ZERO, || (measure_small(port), measure_beside_download(&running, target)));
     }
     running.expect_healthy();
+}
+
+/// HAProxy's version, major and minor.
+fn version_of_haproxy() -> [u32; 2] {
+    let said = Command::new(find_program("haproxy", "haproxy")).arg("-v").output().expect("HAProxy runs");
+    let text = String::from_utf8_lossy(&said.stdout).into_owned();
+    let numbers = text.split("version ").nth(1).unwrap_or_default().split('.').take(2).filter_map(|number| number.parse().ok());
+    numbers.collect::<Vec<_>>().try_into().unwrap_or_else(|_| panic!("no version: {text}"))
 }
 
 /// What to do where one process is not enough: a connection stays with one as long as requests run on it.

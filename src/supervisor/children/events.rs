@@ -79,7 +79,7 @@ pub enum Stop {
 pub enum Event {
     /// It has reported this.
     Said(Report),
-    /// It is to be replaced, though it has not said so itself.
+    /// It has reached a limit and is to be replaced.
     Worn,
     /// It has no connection, and had no request for the idle timeout.
     Unused,

@@ -308,7 +308,7 @@ fn a_child_that_dies_during_a_trial_is_replaced_by_its_own_kind() {
 #[test]
 fn a_worn_child_serves_until_another_does() {
     let mut pool = Pool::serving(1, 1);
-    pool.say(1, Report::Worn);
+    pool.say(1, Event::Worn);
     assert_eq!(pool.spawned(), [2]);
     pool.say(2, Report::Failed(failure()));
     pool.exit(2);
@@ -325,7 +325,7 @@ fn a_child_that_is_worn_before_it_is_ready_is_replaced_all_the_same() {
     let mut pool = Pool::serving(1, 1);
     pool.exit(1);
     pool.actions();
-    pool.say(2, Report::Worn);
+    pool.say(2, Event::Worn);
     assert_eq!(pool.spawned(), [3]);
     pool.say(2, Report::Ready);
     assert_eq!(pool.actions(), []);
@@ -336,8 +336,8 @@ fn a_child_that_is_worn_before_it_is_ready_is_replaced_all_the_same() {
 #[test]
 fn of_several_worn_children_the_oldest_goes_first() {
     let mut pool = Pool::serving(2, 2);
-    pool.say(2, Report::Worn);
-    pool.say(1, Report::Worn);
+    pool.say(2, Event::Worn);
+    pool.say(1, Event::Worn);
     assert_eq!(pool.spawned(), [3, 4]);
     pool.say(4, Report::Ready);
     assert_eq!(pool.retired(), [1]);
@@ -448,7 +448,7 @@ fn a_reload_of_a_sleeping_pool_tries_the_new_code_all_the_same() {
 #[test]
 fn a_stop_tells_those_that_listen_and_terminates_those_that_do_not_yet() {
     let mut pool = Pool::serving(1, 1);
-    pool.say(1, Report::Worn);
+    pool.say(1, Event::Worn);
     pool.spawned();
     pool.children.handle_stop(Stop::Gracefully, pool.now);
     let tell = |command| Action::Tell(ChildId(1), command);

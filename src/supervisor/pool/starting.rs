@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use super::super::children::{ChildId, Event, Generation};
 use super::super::process::Process;
-use super::super::queue::{self, QUEUE};
+use super::super::queue_process::{self, QUEUE};
 use super::super::sockets::{self, Sockets};
 use super::{RunningPool, Service};
 use crate::launch::{self, ChildEnds, Inherited, Module};
@@ -21,9 +21,9 @@ impl RunningPool {
     pub(super) fn look_after_queue(&mut self, open_files: u64, now: Instant) {
         if self.queue.is_due(now) {
             self.renew_ties();
-            let run = |service: &Service, inherited| crate::queue::run(&service.settings, &service.config, inherited);
+            let run = |service: &Service, inherited| crate::queue_process::run(&service.settings, &service.config, inherited);
             let spawn = || self.spawn_process(QUEUE, (&self.serving, &self.sockets), open_files, run);
-            let started = process::under_name(queue::NAME, spawn);
+            let started = process::under_name(queue_process::NAME, spawn);
             self.queue.note_start(started.is_ok(), now);
             match started {
                 Ok(process) => drop(self.processes.insert(QUEUE, process)),
@@ -53,7 +53,7 @@ impl RunningPool {
         open_files: u64,
         run: impl FnOnce(&Service, Inherited),
     ) -> io::Result<Process> {
-        let seat = self.seats.get(&id).copied().unwrap_or(queue::SEAT);
+        let seat = self.seats.get(&id).copied().unwrap_or(queue_process::SEAT);
         let ties = settings::Ties {
             listeners: sockets.descriptors_of(&service.settings.listen),
             passage: sockets::numbers(&self.ties.passage),
@@ -66,12 +66,12 @@ impl RunningPool {
 
     fn free_seat(&self) -> usize {
         let taken: BTreeSet<usize> = self.seats.values().copied().collect();
-        (queue::SEAT + 1..).find(|seat| !taken.contains(seat)).unwrap_or(queue::SEAT + 1)
+        (queue_process::SEAT + 1..).find(|seat| !taken.contains(seat)).unwrap_or(queue_process::SEAT + 1)
     }
 
     pub(super) fn spawn(&mut self, id: ChildId, generation: Generation, (module, open_files): (&Module, u64), now: Instant) {
         self.renew_ties();
-        self.ties.scoreboard.tidy(&self.seats.values().copied().chain([queue::SEAT]).collect());
+        self.ties.scoreboard.tidy(&self.seats.values().copied().chain([queue_process::SEAT]).collect());
         self.seats.insert(id, self.free_seat());
         let (service, sockets) = match &self.tried {
             Some((service, sockets)) if generation != self.children.generation() => (service, sockets),

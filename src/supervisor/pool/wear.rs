@@ -1,0 +1,57 @@
+//! Which children are worn, so that others take their places: a reason each. What is left to `max-lifetime` knows no child but its age:
+//! `children/time.rs`.
+
+use std::time::Instant;
+
+use super::super::children::{ChildId, Event};
+use super::super::process::Process;
+use super::RunningPool;
+
+/// The limit that a child has reached.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Reason {
+    /// `max-requests`: it counts them itself, and reports.
+    MaxRequests,
+    /// `max-rss`: it is weighed.
+    MaxRss,
+}
+
+impl Reason {
+    fn option(self) -> &'static str {
+        match self {
+            Self::MaxRequests => "max-requests",
+            Self::MaxRss => "max-rss",
+        }
+    }
+}
+
+impl RunningPool {
+    /// Whether [`Self::replace_worn`] has something to look at.
+    pub(super) fn looks_for_wear(&self) -> bool {
+        self.settings().max_rss.is_some()
+    }
+
+    /// Looks at every child for what it does not report itself.
+    pub(super) fn replace_worn(&mut self, now: Instant) {
+        let Some(limit) = self.settings().max_rss else {
+            return;
+        };
+        for id in self.children.serving().collect::<Vec<_>>() {
+            let memory = self.processes.get(&id).and_then(Process::resident_memory);
+            if memory.is_some_and(|memory| memory > limit) {
+                self.wear_out(id, Reason::MaxRss, now);
+            }
+        }
+    }
+
+    /// This child is to be replaced, which is said once.
+    pub(super) fn wear_out(&mut self, id: ChildId, reason: Reason, now: Instant) {
+        if self.children.is_worn(id) {
+            return;
+        }
+        if let Some(process) = self.processes.get(&id) {
+            log::info!("pool {}: process {} has reached {} and is replaced", self.name, process.id, reason.option());
+        }
+        self.children.handle(id, Event::Worn, now);
+    }
+}
