@@ -106,6 +106,20 @@ fn what_pass_env_names_gets_through_and_with_clear_env_false_all_does() {
     site.end();
 }
 
+/// Such a command has Python load something before everything else.
+#[test]
+fn a_command_in_front_instruments_the_application_where_clear_env_is_false() {
+    for (settings, expected) in [("clear-env = false\n", Some("1")), ("", None)] {
+        let launch = launch(settings);
+        let instruments = launch.directory().join("instruments");
+        fs::create_dir(&instruments).unwrap();
+        fs::write(instruments.join("sitecustomize.py"), "import os\nos.environ['INSTRUMENTED'] = '1'\n").unwrap();
+        let site = Site::start(launch.env("PYTHONPATH", instruments));
+        assert_eq!(variable(&site, "INSTRUMENTED").as_deref(), expected, "{settings}");
+        site.end();
+    }
+}
+
 #[test]
 fn a_virtual_environment_is_that_of_its_user() {
     let launch = launch("venv = \"venv\"\n");

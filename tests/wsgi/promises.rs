@@ -59,6 +59,7 @@ const SHOWN: &[(&str, &[&str])] = &[
     ("Nothing of the process's environment", &["wsgi::environ::the_os_environment_is_kept_out_of_environ"]),
     ("`os.environ` has the variables", &["supervisor::variables::an_application_has_the_variables_of_a_login_and_its_locale_and_no_others", "supervisor::variables::what_pass_env_names_gets_through_and_with_clear_env_false_all_does", "supervisor::variables::an_env_file_is_stronger_than_all_but_env"]),
     ("No `PYTHON` variable", &["supervisor::variables::what_the_supervisor_says_to_python_does_not_reach_a_pools_python_but_what_env_says_does"]),
+    ("With `clear-env = false` all", &["supervisor::variables::a_command_in_front_instruments_the_application_where_clear_env_is_false"]),
     ("A process has nothing of another pool", &["supervisor::apart::a_process_has_nothing_of_other_pools_of_the_configuration_or_of_the_supervisors_environment", "supervisor::apart::a_process_cannot_look_into_those_of_another_pool_of_the_same_user"]),
     ("`sys.argv` is the application", &["wsgi::interpreter::sys_argv_is_the_app", "wsgi::interpreter::the_app_is_not_imported_as_main"]),
     ("Of a virtual environment", &["wsgi::loading::a_virtual_environment_is_honoured"]),
