@@ -1,6 +1,7 @@
 //! The command line. Owns its grammar and help; what the options of a pool are, it takes from the table in [`config`].
 
 mod control;
+mod new;
 mod request;
 
 use std::error::Error;
@@ -9,12 +10,16 @@ use std::path::PathBuf;
 
 use clap::builder::OsStringValueParser;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{Arg, ArgAction, ArgMatches, Command as Parser};
+use clap::{Arg, ArgAction, ArgMatches, Command as Parser, ValueHint};
 
 use crate::client;
-use crate::config::{self, Config, EX_USAGE, Environment, Fallback, Item, Kind, Layer, Origin, SETTINGS, Setting, ValueError};
+use crate::config::{
+    self, Config, DEFAULT_FILE, DefaultFiles, EX_USAGE, Environment, Fallback, Item, Kind, Layer, Origin, SETTINGS, Setting,
+    ValueError,
+};
 
 pub use control::Control;
+pub use new::{New, Target};
 
 /// What to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,8 +32,35 @@ pub enum Command {
     Request(client::Options),
     /// Tell a running pyfcgid something.
     Control(Control),
+    /// Write the file of a new pool.
+    New(Box<New>),
     /// Write the Python module to stdout.
     Module,
+}
+
+/// What was typed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Typed {
+    /// What to do.
+    pub command: Command,
+    /// A line that is to be said first.
+    pub remark: Option<String>,
+}
+
+/// What the words of a command line are understood by.
+#[derive(Clone, Copy)]
+pub struct Surroundings<'a> {
+    /// The environment variables.
+    pub environment: Environment<'a>,
+    /// Where the configuration file is that nobody names.
+    pub files: &'a DefaultFiles,
+}
+
+/// A configuration file.
+#[derive(Debug)]
+struct Chosen {
+    path: PathBuf,
+    remark: Option<String>,
 }
 
 /// Nothing to do but to say something and exit: help, the version, or what is wrong.
@@ -42,20 +74,55 @@ pub struct Exit {
     pub to_stdout: bool,
 }
 
-/// Parses the command line; `args` starts with the program's name. Reads the configuration file that it names.
+/// Parses the command line; `args` starts with the program's name. Reads the configuration file that it means.
 ///
 /// # Errors
 /// [`Exit`] for help, version and everything that is wrong.
-pub fn parse(args: impl IntoIterator<Item = OsString>, environment: Environment<'_>) -> Result<Command, Exit> {
+pub fn parse(args: impl IntoIterator<Item = OsString>, around: Surroundings<'_>) -> Result<Typed, Exit> {
     let args: Vec<OsString> = args.into_iter().collect();
     let matches = parser().try_get_matches_from(&args).map_err(|error| Exit::from_parser(&error, args.get(1)))?;
     match matches.subcommand() {
-        Some(("serve", matches)) => load(matches, environment).map(Command::Serve),
-        Some(("check", matches)) => load(matches, environment).map(Command::Check),
-        Some(("request", matches)) => request::parse(matches).map(Command::Request),
-        Some(("module", _)) => Ok(Command::Module),
-        Some((name, matches)) => control::parse(name, matches, environment).map(Command::Control),
+        Some(("serve", matches)) => load(matches, around, Command::Serve),
+        Some(("check", matches)) => load(matches, around, Command::Check),
+        Some(("new", matches)) => new::parse(matches, around),
+        Some(("request", matches)) => request::parse(matches).map(|options| Command::Request(options).into()),
+        Some(("module", _)) => Ok(Command::Module.into()),
+        Some((name, matches)) => control::parse(name, matches, around),
         None => Err(Exit::usage(&format!("say what to do: {COMMAND_LIST}\n\n{}", parser().render_help()))),
+    }
+}
+
+impl Chosen {
+    fn plain(path: PathBuf) -> Self {
+        Self { path, remark: None }
+    }
+}
+
+/// There is nothing to say about it.
+impl From<Command> for Typed {
+    fn from(command: Command) -> Self {
+        Self { command, remark: None }
+    }
+}
+
+impl Surroundings<'_> {
+    /// The configuration file that is named, on the command line or in the environment.
+    fn named(&self, matches: &ArgMatches) -> Option<PathBuf> {
+        matches.get_one::<OsString>("config").cloned().or_else(|| self.variable("PYFCGID_CONFIG")).map(PathBuf::from)
+    }
+
+    /// The one that is there although nobody names it.
+    fn found(&self) -> Option<Chosen> {
+        self.files.find().map(|path| Chosen { path: path.to_owned(), remark: self.files.remark(path) })
+    }
+
+    /// The one that is named, else the one that is there.
+    fn chosen(&self, matches: &ArgMatches) -> Option<Chosen> {
+        self.named(matches).map(Chosen::plain).or_else(|| self.found())
+    }
+
+    fn variable(&self, name: &str) -> Option<OsString> {
+        (self.environment)(name).filter(|value| !value.is_empty())
     }
 }
 
@@ -122,7 +189,8 @@ impl From<config::Error> for Exit {
     }
 }
 
-fn parser() -> Parser {
+/// The grammar of the command line, for whoever describes it.
+pub fn parser() -> Parser {
     Parser::new("pyfcgid")
         .bin_name("pyfcgid")
         .version(env!("CARGO_PKG_VERSION"))
@@ -137,21 +205,17 @@ fn parser() -> Parser {
                 .visible_alias("configtest"),
         )
         .subcommands(control::parsers())
+        .subcommand(new::parser())
         .subcommand(request::parser())
         .subcommand(
             Parser::new("module").about("Write the Python module to stdout, for a root directory (chroot) without /proc"),
         )
 }
 
-fn file_arg() -> Arg {
+fn file_arg(without: &str) -> Arg {
     let arg = Arg::new("config").short('c').long("config").value_name("FILE").value_parser(OsStringValueParser::new());
-    arg.help("Read settings from this TOML file [env: PYFCGID_CONFIG]")
-}
-
-/// The configuration file that is named.
-fn file(matches: &ArgMatches, environment: Environment<'_>) -> Option<PathBuf> {
-    let from_environment = || environment("PYFCGID_CONFIG").filter(|value| !value.is_empty());
-    matches.get_one::<OsString>("config").cloned().or_else(from_environment).map(PathBuf::from)
+    let help = format!("Read settings from this TOML file [env: PYFCGID_CONFIG] [default: {DEFAULT_FILE}{without}]");
+    arg.value_hint(ValueHint::FilePath).help(help)
 }
 
 fn pool_parser(name: &'static str, about: &'static str) -> Parser {
@@ -159,13 +223,12 @@ fn pool_parser(name: &'static str, about: &'static str) -> Parser {
         .about(about)
         .args_override_self(true)
         .after_help(POOL_NOTES)
-        .arg(file_arg())
+        .arg(file_arg(", but none with APP"))
         .args(SETTINGS.iter().map(setting_arg))
 }
 
 fn setting_arg(setting: &'static Setting) -> Arg {
-    let arg =
-        Arg::new(setting.name).value_name(setting.value_name).value_parser(OsStringValueParser::new()).help(help(setting));
+    let arg = value_arg(setting);
     if setting.name == APP {
         return arg;
     }
@@ -176,6 +239,17 @@ fn setting_arg(setting: &'static Setting) -> Arg {
         Kind::Switch => arg.action(ArgAction::Set).num_args(0..=1).require_equals(true).default_missing_value("true"),
         Kind::List { .. } | Kind::Pairs => arg.action(ArgAction::Append),
     }
+}
+
+fn value_arg(setting: &'static Setting) -> Arg {
+    let hint = match setting.value_name {
+        "APP" | "FILE" => ValueHint::FilePath,
+        "DIR" => ValueHint::DirPath,
+        "USER" => ValueHint::Username,
+        _ => ValueHint::Other,
+    };
+    let arg = Arg::new(setting.name).value_name(setting.value_name).value_hint(hint);
+    arg.value_parser(OsStringValueParser::new()).help(help(setting))
 }
 
 fn short(setting: &Setting) -> Option<char> {
@@ -199,13 +273,30 @@ fn help(setting: &Setting) -> String {
     }
 }
 
-fn load(matches: &ArgMatches, environment: Environment<'_>) -> Result<Config, Exit> {
-    Ok(Config::load(&flags(matches)?, environment, file(matches, environment).as_deref())?)
+/// An application that is typed needs no file, and must not get the machine's.
+fn load(matches: &ArgMatches, around: Surroundings<'_>, command: fn(Config) -> Command) -> Result<Typed, Exit> {
+    let flags = flags(matches)?;
+    let is_app_typed = flags.contains_key(APP) || around.variable("PYFCGID_APP").is_some();
+    let chosen = if is_app_typed { around.named(matches).map(Chosen::plain) } else { around.chosen(matches) };
+    if chosen.is_none() && !is_app_typed {
+        return Err(Exit::usage(&nothing_to_serve(around.files)));
+    }
+    let (path, remark) = chosen.map(|chosen| (chosen.path, chosen.remark)).unzip();
+    let config = Config::load(&flags, around.environment, path.as_deref())?;
+    Ok(Typed { command: command(config), remark: remark.flatten() })
+}
+
+fn nothing_to_serve(files: &DefaultFiles) -> String {
+    format!(
+        "no application given: name it, as in `pyfcgid serve blog:app` or `pyfcgid serve path/to/wsgi.py`, or a configuration file with \
+         -c FILE; {files}"
+    )
 }
 
 fn flags(matches: &ArgMatches) -> Result<Layer, Exit> {
     let mut layer = Layer::new();
-    for setting in SETTINGS {
+    let is_known = |setting: &&Setting| matches.try_contains_id(setting.name).is_ok();
+    for setting in SETTINGS.iter().filter(is_known) {
         for value in matches.get_many::<OsString>(setting.name).into_iter().flatten() {
             layer.entry(setting.name).or_default().extend(flag_items(setting, value)?);
         }
@@ -225,8 +316,8 @@ fn flag_items(setting: &'static Setting, value: &OsString) -> Result<Vec<Item>, 
     }
 }
 
-const COMMANDS: [&str; 7] = ["serve", "check", "reload", "stop", "status", "request", "module"];
-const COMMAND_LIST: &str = "serve, check, reload, stop, status, request and module";
+const COMMANDS: [&str; 8] = ["serve", "check", "reload", "stop", "status", "new", "request", "module"];
+const COMMAND_LIST: &str = "serve, check, reload, stop, status, new, request and module";
 const APP: &str = "app";
 /// The options that have a letter.
 const SHORT: [(&str, char); 2] = [("listen", 'l'), ("daemonize", 'D')];
@@ -235,6 +326,8 @@ const POOL_NOTES: &str = "\
 Every option is also a key of the file, below [pool.NAME] (daemon and log options at the top), and an environment variable: \
 --max-queue is max-queue and PYFCGID_MAX_QUEUE. The command line wins over the environment, and that over the file. A file may have \
 several pools, and include others; options on the command line are then for all of them, and APP and --listen are not allowed.
+
+Without APP and -c the file is the one that PYFCGID_CONFIG names, else /etc/pyfcgid/pyfcgid.toml.
 
 Sizes are 4096, 64K, 10M or 1G; times 500ms, 30s, 5m, 1h or 1d, or a number of seconds. Relative paths start from the current \
 directory, in the file from the file's.

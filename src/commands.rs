@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use crate::cli::{self, Command};
+use crate::cli::{self, Command, Typed};
 use crate::client;
 use crate::config::Config;
 use crate::invocation;
@@ -14,6 +14,7 @@ use shared::sys::process::EX_OSERR;
 use shared::sys::{signal, terminal};
 
 mod check;
+mod new;
 mod serve;
 mod tell;
 
@@ -22,15 +23,27 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     signal::fail_instead();
     serve::remember_start();
     let arguments: Vec<OsString> = arguments.into_iter().collect();
-    let code = match invocation::parse(&arguments) {
+    let typed = invocation::parse(&arguments).map(|Typed { command, remark }| {
+        if let Some(remark) = remark {
+            say(&format!("pyfcgid: warning: {remark}"));
+        }
+        command
+    });
+    let code = match typed {
         Ok(Command::Serve(config)) => serve::run(arguments, config),
         Ok(Command::Check(config)) => check::run(&config),
+        Ok(Command::New(order)) => new::run(&order),
         Ok(Command::Request(options)) => client::run(&options, &mut io::stdout().lock(), &mut io::stderr().lock()),
         Ok(Command::Control(control)) => tell::run(&control, &mut io::stdout().lock(), &mut io::stderr().lock()),
         Ok(Command::Module) => write_module(),
         Err(exit) => print(&exit),
     };
     ExitCode::from(code)
+}
+
+/// Says something on stderr. What an application or a file has put into it commands no terminal.
+fn say(text: &str) {
+    drop(writeln!(io::stderr(), "{}", terminal::escaped(text)));
 }
 
 fn print(exit: &cli::Exit) -> u8 {

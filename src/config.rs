@@ -10,6 +10,7 @@
 //! `python-path` start from that directory, since they are what Python sees. In a [`Config`] every path is absolute.
 
 mod advice;
+mod default_file;
 mod env_file;
 mod error;
 mod file;
@@ -19,10 +20,12 @@ mod layer;
 mod listen_address;
 mod log_settings;
 mod masking;
+mod new_pool;
 mod pool;
 mod processes;
 mod reader;
 mod setting;
+mod syntax;
 mod table;
 pub mod value;
 
@@ -38,14 +41,17 @@ use masking::MASK;
 use reader::Reader;
 
 pub use advice::foreign_option;
+pub use default_file::{DEFAULT_FILE, DefaultFiles};
 pub use env_file::{EnvFileError, parse_env_file};
 pub use error::{EX_CONFIG, EX_USAGE, Error};
 pub use interpreter::Interpreter;
 pub use layer::{Environment, Item, Layer, Origin, split_text};
 pub use listen_address::ListenAddress;
+pub use new_pool::NewPool;
 pub use processes::Processes;
 pub use setting::{Fallback, Field, Group, Kind, Scope, Setting};
 pub use shared::settings::{App, AppLog, AppSource, ErrorsTo, Mount, OnAbort, RemoteUser, Role, ValueError, nearest};
+pub use syntax::Syntax;
 pub use table::{Config, Pool, SETTINGS};
 
 pub use crate::log_writer::{Facility, LogTarget};
@@ -64,7 +70,11 @@ impl Config {
             refuse_for_several([flags, &variables], &in_file.pools)?;
         }
         let alone = [Table::default()];
-        let tables = if in_file.pools.is_empty() { &alone[..] } else { &in_file.pools };
+        let has_app = layers(&in_file.settings).first("app").is_some();
+        let tables = match in_file.pools.is_empty() {
+            true if in_file.include.is_empty() || has_app => &alone[..],
+            _ => &in_file.pools[..],
+        };
         for table in tables {
             let mut pool = load_pool(table, layers(&table.settings), file)?;
             pool.interpreter = Interpreter::of(&pool, environment);
@@ -73,6 +83,7 @@ impl Config {
         if config.pools.len() > 1 && config.origin("access-log-format") == Origin::Default {
             config.access_log_format.push_str(" $pool");
         }
+        config.include = in_file.include;
         config.check_control_socket()?;
         Ok(config)
     }
@@ -102,10 +113,28 @@ impl Config {
                 file::write_line(f, setting, show(self), &self.origin(setting.name), shown)?;
             }
         }
+        if self.pools.is_empty() {
+            let patterns: Vec<_> = self.include.iter().map(|item| file::quote(&file::pattern(item))).collect();
+            return writeln!(f, "include = [{}]", patterns.join(", "));
+        }
         self.pools.iter().try_for_each(|pool| {
             writeln!(f)?;
             pool.write(f, shown)
         })
+    }
+
+    /// What to say while it has no pool, and what to do.
+    pub fn without_pool(&self) -> Option<String> {
+        let origin = self.include.first().filter(|_| self.pools.is_empty()).map(|item| &item.origin)?;
+        let Origin::File { path, .. } = origin else {
+            return None;
+        };
+        let patterns: Vec<&str> = self.include.iter().map(|item| item.text.as_str()).collect();
+        let named = if path == Path::new(DEFAULT_FILE) { String::new() } else { format!(" -c {}", path.display()) };
+        Some(format!(
+            "no pool yet: {origin} includes {}, and no file there has one; `pyfcgid new NAME{named}` writes one, then `pyfcgid reload{named}`",
+            patterns.join(", ")
+        ))
     }
 
     /// Where the value of the option `key`, one of the whole process, was typed.

@@ -8,8 +8,8 @@ use std::io;
 use std::os::fd::RawFd;
 use std::path::PathBuf;
 
-use crate::cli::{self, Command};
-use crate::config::{Config, EX_CONFIG};
+use crate::cli::{self, Command, Surroundings, Typed};
+use crate::config::{Config, DefaultFiles, EX_CONFIG};
 use shared::link::Failure;
 use shared::sys::directory;
 
@@ -37,13 +37,14 @@ pub struct Successor {
     pub handed_over: Vec<(RawFd, String)>,
 }
 
-/// What a command line says, in this process's environment.
+/// What a command line says, in this process's environment and on this machine.
 ///
 /// # Errors
 /// As [`cli::parse`].
-pub fn parse(arguments: &[OsString]) -> Result<Command, cli::Exit> {
+pub fn parse(arguments: &[OsString]) -> Result<Typed, cli::Exit> {
     let environment = |name: &str| std::env::var_os(name);
-    cli::parse(arguments.iter().cloned(), &environment)
+    let around = Surroundings { environment: &environment, files: &DefaultFiles::of_machine() };
+    cli::parse(arguments.iter().cloned(), around)
 }
 
 impl Invocation {
@@ -69,7 +70,7 @@ impl Invocation {
     /// Why it can't be used.
     pub fn read_config(&self) -> Result<Config, Failure> {
         return_to_start();
-        let mut config = match parse(&self.arguments) {
+        let mut config = match parse(&self.arguments).map(|typed| typed.command) {
             Ok(Command::Serve(config)) => config,
             Ok(_) => return Err(Failure { code: EX_CONFIG, text: "this is no `serve` any more".to_owned() }),
             Err(exit) => return Err(failure(exit)),

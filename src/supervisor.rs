@@ -265,9 +265,14 @@ impl<'a> Supervisor<'a> {
         {
             self.phase = ServicePhase::Running;
             log::info!("ready");
-            self.manager.ready("serving");
+            self.manager.ready(&self.state());
             self.parts.readiness.ready();
         }
+    }
+
+    /// What it does, for whoever manages services.
+    fn state(&self) -> String {
+        self.config.without_pool().unwrap_or_else(|| "serving".to_owned())
     }
 
     fn stop(&mut self, stop: Stop) {

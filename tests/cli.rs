@@ -618,3 +618,75 @@ fn request_says_what_to_check_when_it_cannot_connect_or_gets_nothing_in_time() {
     let ended = run(&mut pyfcgid(&["request", "--connect", &address, "-d", "@/nonexistent/body"]));
     assert_eq!(ended.code, 26);
 }
+
+/// A configuration that includes pools, of which there are none.
+fn including() -> (TempDir, PathBuf) {
+    let (directory, _) = site();
+    fs::create_dir(directory.path().join("pools.d")).unwrap();
+    fs::write(directory.path().join("site.toml"), "include = \"pools.d/*.toml\"\n").unwrap();
+    let config = directory.path().join("site.toml");
+    (directory, config)
+}
+
+#[test]
+fn a_new_pool_gets_a_file_that_others_can_read_and_its_next_steps_are_told() {
+    let (directory, config) = including();
+    let command = pyfcgid(&["new", "shop", "-c", path_text(&config)]);
+    let ended = run(&mut under(&["sh", "-c", "umask 077; exec \"$@\"", "sh"], &command));
+    let file = directory.path().join("pools.d/shop.toml");
+    assert_eq!((ended.code, ended.err.as_str()), (0, ""));
+    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o7777, 0o644);
+    let config = config.display();
+    for line in [
+        format!("{} is written. Next:\n", file.display()),
+        format!("\n  2. pyfcgid check -c {config} "),
+        format!("\n  3. pyfcgid reload -c {config} "),
+        "\n           fastcgi_pass unix:/run/pyfcgid/shop.sock;\n           include pyfcgid_params;\n".to_owned(),
+    ] {
+        assert!(ended.out.contains(&line), "{line} in\n{}", ended.out);
+    }
+}
+
+#[test]
+fn a_new_pool_takes_the_place_of_nothing() {
+    let (directory, config) = including();
+    let file = directory.path().join("pools.d/shop.toml");
+    fs::write(&file, "# mine\n").unwrap();
+    let refused = |place: &str, path: &Path, told: &str| {
+        let ended = run(&mut pyfcgid(&["new", "shop", place, path_text(path)]));
+        assert_eq!((ended.code, ended.out.as_str()), (71, ""));
+        assert_eq!(ended.err, format!("pyfcgid: cannot make {}: {told}\n", file.display()));
+    };
+    refused("-c", &config, "it is there already, and is left as it is");
+    assert_eq!(fs::read_to_string(&file).unwrap(), "# mine\n");
+    fs::remove_file(&file).unwrap();
+    std::os::unix::fs::symlink(directory.path().join("elsewhere"), &file).unwrap();
+    refused("--output", &file, "it is there already, and is left as it is");
+    assert!(!directory.path().join("elsewhere").exists());
+    fs::remove_dir_all(directory.path().join("pools.d")).unwrap();
+    refused("-c", &config, "its directory is not there: make that first");
+}
+
+#[test]
+fn a_new_pool_that_is_printed_is_nothing_but_the_file() {
+    let ended = run(&mut pyfcgid(&["new", "shop", "--output", "-", "--threads", "16"]));
+    assert_eq!((ended.code, ended.err.as_str()), (0, ""));
+    assert!(ended.out.parse::<toml::Table>().is_ok() && ended.out.contains("\nthreads = 16\n"), "{}", ended.out);
+}
+
+/// What is to be edited was typed.
+#[test]
+fn the_file_of_a_new_pool_passes_the_check() {
+    if fs::metadata("/proc/self").unwrap().uid() != 0 {
+        return println!("skipped: only root starts pools of another user");
+    }
+    let (directory, config) = including();
+    let socket = format!("unix:{}/s.sock", directory.path().display());
+    let app = directory.path().join("hello.py");
+    let args = ["--app", path_text(&app), "--user", "root", "--listen", &socket, "--socket-group", "root"];
+    let ended = run(&mut pyfcgid(&[&["new", "shop", "-c", path_text(&config)][..], &args].concat()));
+    assert_eq!(ended.code, 0, "{}", ended.err);
+    let mut check = pyfcgid(&["check", "-c", path_text(&config)]);
+    let ended = run(check.env_remove("PYFCGID_USER").env_remove("PYFCGID_SOCKET_MODE"));
+    assert!(ended.code == 0 && ended.err.contains("checked 1 pool in"), "{}", ended.err);
+}

@@ -23,6 +23,8 @@ mod load;
 mod locks;
 #[path = "supervisor/logs.rs"]
 mod logs;
+#[path = "supervisor/no_pool.rs"]
+mod no_pool;
 #[path = "supervisor/orphans.rs"]
 mod orphans;
 #[path = "supervisor/output.rs"]

@@ -4,10 +4,10 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::builder::OsStringValueParser;
-use clap::{Arg, ArgAction, ArgMatches, Command as Parser};
+use clap::{Arg, ArgAction, ArgMatches, Command as Parser, ValueHint};
 
-use super::{Exit, file, file_arg};
-use crate::config::{self, Environment};
+use super::{Chosen, Command, Exit, Surroundings, Typed, file_arg};
+use crate::config;
 use crate::control_protocol::{ControlRequest, Form, Scope};
 
 /// A command for a running pyfcgid.
@@ -31,13 +31,14 @@ pub(super) fn parsers() -> [Parser; 3] {
 
 fn parser(name: &'static str, about: &'static str) -> Parser {
     let path = |name: &'static str, help: &'static str| {
-        Arg::new(name).long(name).value_name("FILE").value_parser(OsStringValueParser::new()).help(help)
+        let arg = Arg::new(name).long(name).value_name("FILE").value_parser(OsStringValueParser::new());
+        arg.value_hint(ValueHint::FilePath).help(help)
     };
     Parser::new(name)
         .about(about)
         .args_override_self(true)
         .after_help(NOTES)
-        .arg(file_arg())
+        .arg(file_arg(""))
         .arg(path("pid-file", "The PID file it was started with [env: PYFCGID_PID_FILE]"))
         .arg(path("control-socket", "The control socket it was started with [env: PYFCGID_CONTROL_SOCKET]"))
 }
@@ -51,17 +52,14 @@ fn parse_pool(name: &str) -> Result<String, String> {
     if is_name { Ok(name.to_owned()) } else { Err("must be the name of a pool".to_owned()) }
 }
 
-pub(super) fn parse(name: &str, matches: &ArgMatches, environment: Environment<'_>) -> Result<Control, Exit> {
+pub(super) fn parse(name: &str, matches: &ArgMatches, around: Surroundings<'_>) -> Result<Typed, Exit> {
     let typed = |name| matches.get_one::<OsString>(name).map(PathBuf::from);
-    let socket = match (typed("control-socket"), typed("pid-file")) {
-        (Some(socket), _) => socket,
-        (None, Some(pid_file)) => config::control_socket_beside(&pid_file),
-        (None, None) => {
-            let file = file(matches, environment);
-            config::control_socket(environment, file.as_deref())?.ok_or_else(|| nowhere(file))?
-        }
+    let (socket, remark) = match (typed("control-socket"), typed("pid-file")) {
+        (Some(socket), _) => (socket, None),
+        (None, Some(pid_file)) => (config::control_socket_beside(&pid_file), None),
+        (None, None) => configured(around.named(matches), around)?,
     };
-    Ok(Control { request: request(name, matches), socket })
+    Ok(Typed { command: Command::Control(Control { request: request(name, matches), socket }), remark })
 }
 
 fn request(name: &str, matches: &ArgMatches) -> ControlRequest {
@@ -73,11 +71,17 @@ fn request(name: &str, matches: &ArgMatches) -> ControlRequest {
     }
 }
 
-fn nowhere(file: Option<PathBuf>) -> Exit {
-    Exit::usage(&match file {
-        Some(path) => format!("{} has neither pid-file nor control-socket: {GIVE}", path.display()),
-        None => format!("which pyfcgid? {GIVE}, or the configuration with -c FILE"),
-    })
+/// The control socket that the environment and the configuration name, and what is to be said about that. A file that nobody names is
+/// not looked at if the environment is enough.
+fn configured(named: Option<PathBuf>, around: Surroundings<'_>) -> Result<(PathBuf, Option<String>), Exit> {
+    if let Some(socket) = config::control_socket(around.environment, named.as_deref())? {
+        return Ok((socket, None));
+    }
+    let absent = || Exit::usage(&format!("which pyfcgid? {GIVE}, or the configuration with -c FILE; {}", around.files));
+    let Chosen { path, remark } = named.map(Chosen::plain).or_else(|| around.found()).ok_or_else(absent)?;
+    let silent = || Exit::usage(&format!("{} has neither pid-file nor control-socket: {GIVE}", path.display()));
+    let socket = config::control_socket(around.environment, Some(&path))?.ok_or_else(silent)?;
+    Ok((socket, remark))
 }
 
 const POOL: &str = "pool";
@@ -92,15 +96,14 @@ configuration file say. Of the file only pid-file and control-socket are looked 
 mod tests {
     use std::fs;
 
-    use super::super::Command;
+    use super::super::tests::{nowhere, run_on};
     use super::*;
 
     fn run(args: &[&str], environment: &[(&str, &str)]) -> Result<Control, Exit> {
-        let args = std::iter::once("pyfcgid").chain(args.iter().copied()).map(OsString::from);
         let variable =
             |name: &str| environment.iter().find(|(known, _)| *known == name).map(|(_, value)| OsString::from(value));
-        match super::super::parse(args, &variable)? {
-            Command::Control(control) => Ok(control),
+        match run_on(&nowhere(), args, &variable)? {
+            Typed { command: Command::Control(control), remark: None } => Ok(control),
             other => panic!("{other:?}"),
         }
     }
@@ -151,8 +154,8 @@ mod tests {
     fn without_any_it_is_said_what_to_give() {
         let exit = run(&["reload"], &[]).unwrap_err();
         let expected = "pyfcgid: which pyfcgid? give what it was started with, --pid-file FILE or --control-socket FILE, or the \
-                        configuration with -c FILE\n";
-        assert_eq!((exit.code, exit.message.as_str(), exit.to_stdout), (64, expected, false));
+                        configuration with -c FILE; PYFCGID_CONFIG names none, and there is neither ";
+        assert!((exit.code, exit.to_stdout) == (64, false) && exit.message.starts_with(expected), "{}", exit.message);
         let file = tempfile::NamedTempFile::new().unwrap();
         let exit = run(&["stop", "-c", file.path().to_str().unwrap()], &[]).unwrap_err();
         assert!(exit.code == 64 && exit.message.contains("has neither pid-file nor control-socket: give "), "{}", exit.message);

@@ -3,8 +3,18 @@ use std::time::Duration;
 use super::*;
 use crate::config::{Field, Group, Pool};
 
+/// On a machine without any configuration file.
 fn run(args: &[&str]) -> Result<Command, Exit> {
-    parse(std::iter::once("pyfcgid").chain(args.iter().copied()).map(OsString::from), &|_| None)
+    run_on(&nowhere(), args, &|_| None).map(|typed| typed.command)
+}
+
+pub(super) fn run_on(files: &DefaultFiles, args: &[&str], environment: Environment<'_>) -> Result<Typed, Exit> {
+    let args = std::iter::once("pyfcgid").chain(args.iter().copied()).map(OsString::from);
+    parse(args, Surroundings { environment, files })
+}
+
+pub(super) fn nowhere() -> DefaultFiles {
+    DefaultFiles { file: "/nonexistent/pyfcgid/pyfcgid.toml".into(), former: "/nonexistent/pyfcgid.toml".into() }
 }
 
 fn serve(args: &[&str]) -> Config {
@@ -161,10 +171,10 @@ fn a_file_is_read_from_the_flag_or_the_environment() {
     let typed = path.to_str().unwrap();
     assert_eq!((pool(&["-c", typed]).threads, pool(&["--config", typed, "--threads=2"]).threads), (7, 2));
     let variable = |name: &str| (name == "PYFCGID_CONFIG").then(|| path.clone().into_os_string());
-    let args = ["pyfcgid", "check"].map(OsString::from);
-    assert!(
-        matches!(parse(args, &variable), Ok(Command::Check(config)) if config.pools[0].name == "blog" && config.pools[0].threads == 7)
-    );
+    let Ok(Typed { command: Command::Check(config), remark: None }) = run_on(&nowhere(), &["check"], &variable) else {
+        panic!("it names a good file")
+    };
+    assert_eq!((config.pools[0].name.as_str(), config.pools[0].threads), ("blog", 7));
     std::fs::write(&path, "[pool.blog]\nthread = 7\n").unwrap();
     let exit = refused(&["serve", "-c", typed]);
     assert_eq!((exit.code, exit.message.contains("site.toml:2: unknown key `thread` = 7")), (78, true));
@@ -207,7 +217,7 @@ fn a_wrong_command_line_is_64_and_says_what_is_right() {
         (&["shop:app"], "to serve an application, `pyfcgid serve shop:app`\n"),
         (
             &["shop"],
-            "pyfcgid: 'shop' is no command, they are serve, check, reload, stop, status, request and module; did you mean stop? to serve",
+            "pyfcgid: 'shop' is no command, they are serve, check, reload, stop, status, new, request and module; did you mean stop? to serve",
         ),
         (&["serve", "shop", "-l", "tmp.sock"], "--listen \"tmp.sock\": must start with ./ or unix:"),
         (&["serve", "shop", "extra"], "unexpected argument 'extra'"),
@@ -271,6 +281,141 @@ fn a_request_is_understood() {
 fn an_argument_that_is_not_utf8_is_refused_politely() {
     use std::os::unix::ffi::OsStringExt;
     let args = ["pyfcgid", "serve"].map(OsString::from).into_iter().chain([OsString::from_vec(vec![b'a', 0xff])]);
-    let exit = parse(args, &|_| None).unwrap_err();
+    let exit = parse(args, Surroundings { environment: &|_| None, files: &nowhere() }).unwrap_err();
     assert_eq!((exit.code, exit.message.contains("must be UTF-8")), (64, true));
+}
+
+/// The places of a machine, below this directory, with these texts.
+fn machine(directory: &std::path::Path, file: Option<&str>, former: Option<&str>) -> DefaultFiles {
+    let files = DefaultFiles { file: directory.join("pyfcgid/pyfcgid.toml"), former: directory.join("pyfcgid.toml") };
+    std::fs::create_dir_all(directory.join("pyfcgid")).unwrap();
+    file.into_iter().for_each(|text| std::fs::write(&files.file, text).unwrap());
+    former.into_iter().for_each(|text| std::fs::write(&files.former, text).unwrap());
+    files
+}
+
+const MACHINE: &str = "pid-file = \"/run/m.pid\"\n[pool.machine]\napp = \"machine\"\nthreads = 7\n";
+
+#[test]
+fn the_file_of_the_machine_is_taken_where_no_file_and_no_application_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let files = machine(directory.path(), Some(MACHINE), None);
+    let names = |args: &[&str], environment: Environment<'_>| match run_on(&files, args, environment).unwrap() {
+        Typed { command: Command::Serve(config) | Command::Check(config), remark: None } => {
+            config.pools.into_iter().map(|pool| (pool.name, pool.threads)).collect::<Vec<_>>()
+        }
+        other => panic!("{other:?}"),
+    };
+    let is = |name: &str, threads| vec![(name.to_owned(), threads)];
+    for command in ["serve", "check"] {
+        assert_eq!(names(&[command], &|_| None), is("machine", 7));
+        assert_eq!(names(&[command, "--threads", "2"], &|_| None), is("machine", 2));
+        assert_eq!(
+            names(&[command, "shop:app"], &|_| None),
+            is("shop", 4),
+            "the machine's file is none of a typed application"
+        );
+        assert_eq!(names(&[command], &|name| (name == "PYFCGID_APP").then(|| "shop".into())), is("shop", 4));
+    }
+    let own = directory.path().join("own.toml");
+    std::fs::write(&own, "[pool.own]\napp = \"own\"\n").unwrap();
+    let named = |name: &str| (name == "PYFCGID_CONFIG").then(|| own.clone().into());
+    assert_eq!(names(&["serve"], &named), is("own", 4));
+    assert_eq!(names(&["serve", "-c", own.to_str().unwrap()], &|_| None), is("own", 4));
+}
+
+#[test]
+fn commands_find_what_runs_through_the_file_of_the_machine() {
+    let directory = tempfile::tempdir().unwrap();
+    let files = machine(directory.path(), Some(MACHINE), None);
+    let socket = |args: &[&str], environment: Environment<'_>| match run_on(&files, args, environment).unwrap() {
+        Typed { command: Command::Control(control), remark: None } => control.socket.display().to_string(),
+        other => panic!("{other:?}"),
+    };
+    for command in ["reload", "stop", "status"] {
+        assert_eq!(socket(&[command], &|_| None), "/run/m.pid.control");
+        assert_eq!(socket(&[command, "--pid-file", "/run/x"], &|_| None), "/run/x.control");
+        assert_eq!(socket(&[command, "--control-socket", "/run/x"], &|_| None), "/run/x");
+        assert_eq!(socket(&[command], &|name| (name == "PYFCGID_CONTROL_SOCKET").then(|| "/run/e".into())), "/run/e");
+    }
+    std::fs::write(&files.file, "[pool.machine]\napp = \"machine\"\n").unwrap();
+    let exit = run_on(&files, &["status"], &|_| None).unwrap_err();
+    assert!(
+        exit.code == 64 && exit.message.contains("pyfcgid/pyfcgid.toml has neither pid-file nor control-socket"),
+        "{exit:?}"
+    );
+    // What is wrong with it does not matter to who does not need it.
+    std::fs::write(&files.file, "[").unwrap();
+    assert_eq!(socket(&["stop"], &|name| (name == "PYFCGID_PID_FILE").then(|| "/run/e".into())), "/run/e.control");
+}
+
+#[test]
+fn a_file_where_0_1_had_it_is_taken_with_a_line_that_says_to_move_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let files = machine(directory.path(), None, Some(MACHINE));
+    for args in [&["serve"][..], &["check"], &["status"]] {
+        let remark = run_on(&files, args, &|_| None).unwrap().remark.expect("it is to be moved");
+        assert!(remark.contains(&format!("move it to {}", files.file.display())) && !remark.contains('\n'), "{remark}");
+    }
+    assert_eq!(run_on(&files, &["serve", "shop"], &|_| None).unwrap().remark, None);
+    let both = machine(directory.path(), Some(MACHINE), None);
+    let remark = run_on(&both, &["serve"], &|_| None).unwrap().remark.expect("one of them does not count");
+    assert!(remark.contains("is not read any more"), "{remark}");
+}
+
+#[test]
+fn a_file_that_is_there_and_cannot_be_read_is_not_passed_over() {
+    let directory = tempfile::tempdir().unwrap();
+    let files = machine(directory.path(), None, Some(MACHINE));
+    std::fs::create_dir(&files.file).unwrap();
+    for args in [&["serve"][..], &["check"], &["status"], &["new", "shop"]] {
+        let exit = run_on(&files, args, &|_| None).unwrap_err();
+        let told = format!("pyfcgid: cannot read the configuration file {}: ", files.file.display());
+        assert!(exit.code == 78 && exit.message.starts_with(&told), "{args:?}: {}", exit.message);
+    }
+}
+
+#[test]
+fn without_any_file_all_that_was_looked_for_is_told() {
+    let places =
+        "PYFCGID_CONFIG names none, and there is neither /nonexistent/pyfcgid/pyfcgid.toml nor /nonexistent/pyfcgid.toml\n";
+    for (args, told) in [
+        (&["serve"][..], "no application given: name it, as in `pyfcgid serve blog:app`"),
+        (&["check", "--threads", "2"], "no application given: name it"),
+        (&["status"], "which pyfcgid? give what it was started with, --pid-file FILE or --control-socket FILE"),
+        (&["reload", "shop"], "which pyfcgid?"),
+        (&["new", "shop"], "where to? Give the configuration with -c FILE, or --output FILE"),
+    ] {
+        let exit = refused(args);
+        assert_eq!(exit.code, 64);
+        assert!(exit.message.starts_with(&format!("pyfcgid: {told}")) && exit.message.ends_with(places), "{}", exit.message);
+    }
+}
+
+#[test]
+fn a_new_pool_goes_where_the_configuration_includes_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let files = machine(directory.path(), Some("include = \"pools.d/*.toml\"\n"), None);
+    let target = |args: &[&str]| match run_on(&files, args, &|_| None).unwrap().command {
+        Command::New(new) if new.pool.name() == "shop" => new.target,
+        other => panic!("{other:?}"),
+    };
+    let file = directory.path().join("pyfcgid/pools.d/shop.toml");
+    assert_eq!(target(&["new", "shop"]), Target::Included { file, by: None });
+    let own = directory.path().join("own.toml");
+    std::fs::write(&own, "include = \"own/*\"\n").unwrap();
+    let file = directory.path().join("own/shop.toml");
+    let args = ["new", "shop", "-c", own.to_str().unwrap(), "--app", "shop:app"];
+    assert_eq!(target(&args), Target::Included { file, by: Some(own) });
+    assert_eq!(target(&["new", "shop", "--output", "a.toml"]), Target::File("a.toml".into()));
+    assert_eq!(target(&["new", "shop", "-o", "-"]), Target::Stdout);
+    for (args, told) in [
+        (&["new"][..], "<NAME>"),
+        (&["new", "a/b"], "invalid value 'a/b' for '<NAME>': use up to 64 letters, digits, `-`, `_` and `.`"),
+        (&["new", "shop", "-o", "-", "--threads", "0"], "--threads \"0\": must be a whole number from 1 to 1024"),
+        (&["new", "shop", "-o", "-", "--max-queue", "9"], "--max-queue"),
+    ] {
+        let exit = run_on(&files, args, &|_| None).unwrap_err();
+        assert!(exit.code == 64 && exit.message.contains(told), "{args:?}: {}", exit.message);
+    }
 }

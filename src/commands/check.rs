@@ -6,7 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::warnings;
+use super::{say, warnings};
 use crate::config::{self, Config, ListenAddress};
 use crate::daemon::PidFile;
 use crate::launch::{self, Module, python};
@@ -52,11 +52,6 @@ pub fn run(config: &Config) -> u8 {
 fn report(error: &StartError) -> u8 {
     say(&error.text());
     error.exit_code()
-}
-
-/// What an application or a file has put into it commands no terminal.
-fn say(text: &str) {
-    drop(writeln!(io::stderr(), "{}", terminal::escaped(text)));
 }
 
 /// Whether there can be the files that a start makes, in its order. Returns an exit code for each that there cannot be.

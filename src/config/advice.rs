@@ -53,7 +53,7 @@ impl Config {
         variables.sort_unstable();
         let paths = self.pools.iter().flat_map(Pool::missing_paths);
         let open = self.pools.iter().filter_map(Pool::open_to_the_network);
-        variables.into_iter().chain(paths).chain(self.lines_of_no_pool()).chain(open).collect()
+        self.without_pool().into_iter().chain(variables).chain(paths).chain(self.lines_of_no_pool()).chain(open).collect()
     }
 
     /// Of lines of the access log that do not say it, nobody knows whose they are.

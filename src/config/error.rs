@@ -33,6 +33,25 @@ pub enum Error {
         /// Where the second one begins.
         second: Origin,
     },
+    /// A new pool has the name of one that is there.
+    #[error("{origin}: pool `{name}` is there already: change that one, or choose another name")]
+    PoolIsThere {
+        /// The name.
+        name: String,
+        /// Where its table begins.
+        origin: Origin,
+    },
+    /// The file of a new pool would not be read.
+    #[error(
+        "{} includes no file of the name {name}: add include = \"pools.d/*.toml\" at its top, or say where to write with --output FILE",
+        path.display()
+    )]
+    NotIncluded {
+        /// The file that could include it.
+        path: PathBuf,
+        /// The name of the pool's file.
+        name: String,
+    },
     /// Two pools listen on one address.
     #[error("{} both listen on {address}: give each a `listen` of its own", both(.pools))]
     SameAddress {

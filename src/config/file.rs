@@ -4,14 +4,16 @@ mod include;
 mod source;
 mod text;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::Error;
-use super::layer::{Layer, Origin};
+use super::layer::{Item, Layer, Origin};
 use shared::sys::file::read_regular;
 use source::{Parsed, Source};
 
-pub(super) use text::{quote_key, write_line};
+pub(super) use include::absolute as pattern;
+pub(super) use source::check_pool_name;
+pub(super) use text::{assignment, quote, quote_key, write_line};
 
 /// What a file and those it includes say.
 #[derive(Debug, Default)]
@@ -20,6 +22,8 @@ pub(super) struct File {
     pub(super) settings: Layer,
     /// The pools in their order. Invariant: each with name and origin, no name twice.
     pub(super) pools: Vec<Table>,
+    /// The patterns of the files it includes.
+    pub(super) include: Vec<Item>,
 }
 
 /// What is said about one pool.
@@ -41,12 +45,17 @@ impl File {
     /// there are two pools of one name.
     pub(super) fn read(path: &Path) -> Result<Self, Error> {
         let Parsed { settings, pools, include } = read(path, FilePlace::Main)?;
-        let mut file = Self { settings, pools: Vec::new() };
+        let mut file = Self { settings, pools: Vec::new(), include };
         file.add(pools)?;
-        for path in include::files(path, &include)? {
+        for path in include::files(path, &file.include)? {
             file.add(read(&path, FilePlace::Included)?.pools)?;
         }
         Ok(file)
+    }
+
+    /// Where a file of this name would be included; `None` if nowhere.
+    pub(super) fn place_of(&self, name: &str) -> Option<PathBuf> {
+        self.include.iter().find_map(|pattern| include::place_of(pattern, name))
     }
 
     fn add(&mut self, pools: Vec<Table>) -> Result<(), Error> {

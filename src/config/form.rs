@@ -8,13 +8,14 @@ mod words;
 use std::fmt::Display;
 use std::path::Path;
 
-use super::ValueError;
+use super::{Syntax, ValueError};
 
-pub(super) use places::{address, application, directory_path, file_path, module_path, target, target_or_off};
-pub(super) use quantities::{MOST_REQUESTS, body_size, memory, mode, moment, number, or_zero, size, time};
+pub(super) use places::{address, application, directory_path, file_path, module_path, mount, target, target_or_off};
+pub(super) use quantities::{MOST_REQUESTS, body_size, memory, mode, moment, number, or_zero, processes, size, time};
 pub(super) use several::{NO_GROUPS, OWN_GROUPS, clients, distinct, groups, list, optional, variables};
 pub(super) use words::{
-    access_log_format, account, header_name, level, log_level, or_none, path_of_probes, plain, syslog_ident, variable_pattern,
+    access_log_format, account, facility, header_name, keyword, level, log_level, path_of_probes, plain, switch, syslog_ident,
+    variable_pattern,
 };
 
 /// A value as it was typed.
@@ -34,6 +35,10 @@ pub(super) trait Value<T>: Copy {
     fn parse(&self, typed: Text<'_>) -> Result<T, ValueError>;
     /// The text that `parse` takes for this value.
     fn text(&self, value: &T) -> String;
+    /// What can be said of such texts beforehand.
+    fn syntax(&self) -> Syntax {
+        Syntax::Text
+    }
 }
 
 /// A function that parses is enough where [`Display`] is the way back.
@@ -61,6 +66,24 @@ impl<T, P: Fn(Text<'_>) -> Result<T, ValueError> + Copy, S: Fn(&T) -> String + C
     }
 }
 
+/// A value of which more can be said beforehand.
+#[derive(Clone, Copy)]
+pub(super) struct Described<V>(V, Syntax);
+
+impl<T, V: Value<T>> Value<T> for Described<V> {
+    fn parse(&self, typed: Text<'_>) -> Result<T, ValueError> {
+        self.0.parse(typed)
+    }
+
+    fn text(&self, value: &T) -> String {
+        self.0.text(value)
+    }
+
+    fn syntax(&self) -> Syntax {
+        self.1
+    }
+}
+
 /// How a field of type `T` is written, which may have no value, or several.
 pub(super) trait Form<T> {
     /// The field without any value; `None` if it must have one.
@@ -69,6 +92,8 @@ pub(super) trait Form<T> {
     fn with(&self, field: Option<T>, typed: Text<'_>) -> Result<T, ValueError>;
     /// The values of the field, in the form in which they are typed.
     fn show(&self, field: &T) -> Vec<String>;
+    /// What can be said of each value beforehand.
+    fn syntax(&self) -> Syntax;
 }
 
 /// Exactly one value.
@@ -83,5 +108,9 @@ impl<T, V: Value<T>> Form<T> for V {
 
     fn show(&self, field: &T) -> Vec<String> {
         vec![self.text(field)]
+    }
+
+    fn syntax(&self) -> Syntax {
+        Value::<T>::syntax(self)
     }
 }

@@ -6,7 +6,7 @@ use super::form::{NO_GROUPS, OWN_GROUPS};
 use super::layer::{Item, Layers};
 use super::reader::Reader;
 use super::setting::Field;
-use super::{App, Config, Error, ListenAddress, LogTarget, Origin, Pool, SETTINGS, ValueError, file, masking};
+use super::{App, Config, Error, ListenAddress, LogTarget, Origin, Pool, SETTINGS, Setting, ValueError, file, masking};
 use shared::settings;
 
 impl Pool {
@@ -89,14 +89,26 @@ impl Pool {
     pub(super) fn write(&self, f: &mut fmt::Formatter<'_>, shown: masking::Show) -> fmt::Result {
         writeln!(f, "[pool.{}]", file::quote_key(&self.name))?;
         for setting in SETTINGS {
-            let values = match setting.field {
-                Field::Pool { show } => show(self),
-                Field::Both { show_own, .. } if self.origins.contains_key(setting.name) => show_own(self),
-                Field::Both { .. } | Field::Global { .. } => continue,
+            let is_told = match setting.field {
+                Field::Pool { .. } => true,
+                Field::Both { .. } => self.origins.contains_key(setting.name),
+                Field::Global { .. } => false,
             };
-            file::write_line(f, setting, values, &self.origin(setting.name), shown)?;
+            if !is_told {
+                continue;
+            }
+            file::write_line(f, setting, self.shown(setting), &self.origin(setting.name), shown)?;
         }
         Ok(())
+    }
+
+    /// The values of an option that a pool may have, in the form in which they are typed.
+    pub(super) fn shown(&self, setting: &Setting) -> Vec<String> {
+        match setting.field {
+            Field::Pool { show } => show(self),
+            Field::Both { show_own, .. } => show_own(self),
+            Field::Global { .. } => Vec::new(),
+        }
     }
 
     /// What single values cannot show.

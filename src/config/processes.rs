@@ -17,13 +17,16 @@ pub struct Processes {
 }
 
 impl Processes {
+    /// The most there may be.
+    pub const MOST: usize = 1024;
+
     /// Parses a number, `2..8` for as many as the load needs, or `auto` for one for each core that this process may use.
     ///
     /// # Errors
     /// For any other text, and for a range whose end is before its beginning.
     pub fn parse(text: &str) -> Result<Self, ValueError> {
         if text == "auto" {
-            let cores = thread::available_parallelism().map_or(1, NonZero::get).min(MOST);
+            let cores = thread::available_parallelism().map_or(1, NonZero::get).min(Self::MOST);
             return Ok(Self { min: cores, max: cores });
         }
         let (low, high) = text.split_once("..").unwrap_or((text, text));
@@ -50,11 +53,9 @@ impl fmt::Display for Processes {
 }
 
 fn parse(text: &str) -> Result<usize, ValueError> {
-    let number = parse_number(text, 0..=MOST as u64)?;
+    let number = parse_number(text, 0..=Processes::MOST as u64)?;
     usize::try_from(number).map_err(|error| ValueError::new(error.to_string()))
 }
-
-const MOST: usize = 1024;
 
 #[cfg(test)]
 mod tests {

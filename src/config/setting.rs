@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Config, Pool};
+use super::{Config, Pool, Syntax};
 
 /// One option: everything the command line, the environment, the file, the help and `check` need to know about it.
 #[derive(Clone, Copy)]
@@ -19,6 +19,8 @@ pub struct Setting {
     pub help: &'static str,
     /// What it is when nobody says anything.
     pub default: Fallback,
+    /// What can be said of each of its values beforehand.
+    pub syntax: fn() -> Syntax,
     /// What it sets, and how.
     pub field: Field,
 }

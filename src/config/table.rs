@@ -45,6 +45,7 @@ macro_rules! settings {
                 value_name: $value_name,
                 help: $help,
                 default: Fallback::$default $(($text))?,
+                syntax: || Form::<$Type>::syntax(&$form),
                 field: Field::$scope { show: |target| Form::<$Type>::show(&$form, &target.$field) } $(.or_own($show_own))?,
             },
         )+];

@@ -516,3 +516,41 @@ fn the_control_socket_is_found_whatever_else_is_wrong() {
     let error = control_socket(&|_| None, Some(Path::new("/nonexistent/site.toml"))).unwrap_err();
     assert_eq!((error.exit_code(), error.to_string().contains("cannot read")), (EX_CONFIG, true));
 }
+
+#[test]
+fn a_file_that_includes_others_may_have_no_pool_yet() {
+    let directory = tempfile::tempdir().unwrap();
+    let (main, path) = (directory.path().join("site.toml"), directory.path().display());
+    fs::write(&main, "log-level = \"debug\"\n\ninclude = [\"pools.d/*.toml\", \"more/*\"]\n").unwrap();
+    let load = |flags: Layer| Config::load(&flags, &|_| None, Some(&main));
+    let config = load(Layer::new()).unwrap();
+    assert!(config.pools.is_empty());
+    let told = format!(
+        "no pool yet: {path}/site.toml:3 includes pools.d/*.toml, more/*, and no file there has one; `pyfcgid new NAME -c {path}/site.toml` \
+         writes one, then `pyfcgid reload -c {path}/site.toml`"
+    );
+    assert_eq!((config.without_pool(), config.warnings([])), (Some(told.clone()), vec![told]));
+    // What is shown has no pool either.
+    let shown = directory.path().join("shown.toml");
+    fs::write(&shown, config.to_string()).unwrap();
+    let again = Config::load(&Layer::new(), &|_| None, Some(&shown)).unwrap();
+    assert_eq!((again.pools.len(), again.log_level), (0, config.log_level), "{config}");
+    fs::create_dir(directory.path().join("pools.d")).unwrap();
+    fs::write(directory.path().join("pools.d/a.toml"), "[pool.a]\napp = \"a\"\n").unwrap();
+    let config = load(Layer::new()).unwrap();
+    assert_eq!((config.pools.len(), config.without_pool()), (1, None));
+    assert_eq!(Config::load(&Layer::new(), &|_| None, Some(&shown)).unwrap().pools.len(), 1, "the same files are included");
+}
+
+#[test]
+fn an_application_on_the_command_line_is_the_pool_of_a_file_that_has_none() {
+    let directory = tempfile::tempdir().unwrap();
+    let main = directory.path().join("site.toml");
+    fs::write(&main, "include = \"pools.d/*\"\n").unwrap();
+    let config = Config::load(&flags(&[("app", "shop")]), &|_| None, Some(&main)).unwrap();
+    assert_eq!(config.pools.iter().map(|pool| pool.name.as_str()).collect::<Vec<_>>(), ["shop"]);
+    assert_eq!(config.without_pool(), None);
+    fs::write(&main, "include = []\n").unwrap();
+    let error = Config::load(&Layer::new(), &|_| None, Some(&main)).unwrap_err().to_string();
+    assert!(error.starts_with("no application given"), "{error}");
+}

@@ -41,6 +41,9 @@ pub fn of(pool: &config::Pool, identity: &Identity, directory: Option<&Path>, of
 
 /// The names of the variables that no pool gets, though one might expect it, for the log.
 pub fn left_out(config: &Config) -> Vec<String> {
+    if config.pools.is_empty() {
+        return Vec::new();
+    }
     let is_missed = |name: &OsStr| {
         let is_usual = USUAL.iter().chain(&LOGIN).any(|usual| name == *usual) || name.as_bytes().starts_with(b"PYFCGID_");
         !is_usual && !config.pools.iter().any(|pool| is_passed(pool, name))

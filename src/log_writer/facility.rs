@@ -18,6 +18,9 @@ impl Facility {
         found.ok_or_else(|| ValueError::new(reason(text)))
     }
 
+    /// All the names that there are.
+    pub const WORDS: &'static [&'static str] = &words();
+
     /// Its number (RFC 3164 §4.1.1), 0 to 23.
     pub fn code(self) -> u8 {
         self.0
@@ -25,9 +28,9 @@ impl Facility {
 }
 
 fn reason(text: &str) -> String {
-    match nearest(text, NAMES.map(|(name, _)| name)) {
+    match nearest(text, Facility::WORDS.iter().copied()) {
         Some(name) => format!("must be a facility of syslog: did you mean {name}?"),
-        None => format!("must be one of {}", NAMES.map(|(name, _)| name).join(", ")),
+        None => format!("must be one of {}", Facility::WORDS.join(", ")),
     }
 }
 
@@ -42,6 +45,16 @@ impl fmt::Display for Facility {
         let name = NAMES.iter().find(|(_, code)| *code == self.0).map_or("daemon", |(name, _)| name);
         f.write_str(name)
     }
+}
+
+const fn words() -> [&'static str; NAMES.len()] {
+    let mut words = [""; NAMES.len()];
+    let mut at = 0;
+    while at < words.len() {
+        words[at] = NAMES[at].0;
+        at += 1;
+    }
+    words
 }
 
 const DAEMON: Facility = Facility(3);

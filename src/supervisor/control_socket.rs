@@ -20,6 +20,7 @@ use shared::sys::{self, passing};
 pub fn no_such_pool<'a>(name: &str, pools: impl Iterator<Item = &'a str> + Clone) -> String {
     let advice = match config::nearest(name, pools.clone()) {
         Some(meant) => format!("did you mean {meant}?"),
+        None if pools.clone().next().is_none() => "there is none at all".to_owned(),
         None => format!("they are {}", pools.collect::<Vec<_>>().join(", ")),
     };
     format!("there is no pool {name}: {advice}")
@@ -231,6 +232,7 @@ mod tests {
     fn a_pool_that_there_is_not_is_told_with_those_that_there_are() {
         let pools = ["blog", "shop"];
         assert_eq!(no_such_pool("blgo", pools.into_iter()), "there is no pool blgo: did you mean blog?");
+        assert_eq!(no_such_pool("wiki", [].into_iter()), "there is no pool wiki: there is none at all");
         assert_eq!(no_such_pool("wiki", pools.into_iter()), "there is no pool wiki: they are blog, shop");
     }
 }

@@ -250,7 +250,7 @@ impl<'a> Supervisor<'a> {
             return log::warn!("SIGUSR2 is ignored: a start, a reload or a stop is going on; send it again");
         }
         let successor = self.parts.invocation.successor();
-        let limit = self.config.pools.iter().map(|pool| pool.startup_timeout).sum();
+        let limit = self.config.pools.iter().map(|pool| pool.startup_timeout).sum::<Duration>().max(LEAST_LIMIT);
         match Trial::begin(&successor, limit) {
             Ok(trial) => {
                 log::info!("checking {} before it takes over", successor.binary.display());
@@ -372,6 +372,8 @@ fn from_hex(text: &str) -> Option<String> {
 
 const MAX_OUTPUT: usize = 64 * 1024;
 const PIPE_LEN: usize = 64 * 1024;
+/// What a program needs for its check besides its applications.
+const LEAST_LIMIT: Duration = Duration::from_secs(10);
 const REST: Duration = Duration::from_millis(20);
 /// What every `pyfcgid check` prints.
 const FIRST_SETTING: &str = "daemonize =";

@@ -303,7 +303,11 @@ impl Supervisor<'_> {
         match (std::mem::replace(&mut reload.stage, Stage::Rolling), reload.open.is_empty(), reload.failures.is_empty()) {
             (Stage::Trying(prepared), true, true) => {
                 reload.open = names(&prepared.config, &reload.scope);
+                let is_over = reload.open.is_empty();
                 self.commit(prepared);
+                if is_over {
+                    self.finish_reload(); // Of no pool anything is to be heard.
+                }
             }
             (Stage::Trying(prepared), _, false) => {
                 reload.stage = Stage::Trying(prepared);
@@ -330,10 +334,14 @@ impl Supervisor<'_> {
             Scope::Process if self.config.pools.len() == 1 => "1 pool".to_owned(),
             Scope::Process => format!("{} pools", self.config.pools.len()),
         };
+        let without_pool = self.config.without_pool();
         if code == 0 {
             log::info!("reloaded{}", of(&reload.scope));
+            without_pool.iter().for_each(|text| log::warn!("{text}"));
         }
-        let result = if code == 0 { Ok(format!("reloaded {what} in {seconds:.1} s")) } else { Err((code, text)) };
+        let done =
+            std::iter::once(format!("reloaded {what} in {seconds:.1} s")).chain(without_pool).collect::<Vec<_>>().join("\n");
+        let result = if code == 0 { Ok(done) } else { Err((code, text)) };
         self.end_reload(reload.clients, result);
     }
 
@@ -341,7 +349,7 @@ impl Supervisor<'_> {
     fn end_reload(&mut self, clients: Vec<Client>, result: Result<String, (u8, String)>) {
         match result {
             Ok(done) => {
-                self.manager.ready("serving");
+                self.manager.ready(&self.state());
                 for mut client in clients {
                     client.say(&done);
                     client.end(0, "");

@@ -71,6 +71,7 @@ impl Supervisor<'_> {
             version: env!("CARGO_PKG_VERSION"),
             pid: std::process::id(),
             uptime: now.duration_since(self.started).as_secs(),
+            advice: self.config.without_pool(),
             pools: self.pools.iter().filter(|pool| scope.has(pool.name())).map(|pool| PoolStatus::of(pool, now)).collect(),
         }
     }
@@ -83,6 +84,9 @@ struct Status {
     pid: u32,
     /// In seconds.
     uptime: u64,
+    /// What to do while there is no pool.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    advice: Option<String>,
     pools: Vec<PoolStatus>,
 }
 
@@ -207,6 +211,7 @@ impl ChildStatus {
 impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "pyfcgid {}, process {}, up {}", self.version, self.pid, Span(self.uptime))?;
+        self.advice.iter().try_for_each(|advice| writeln!(f, "\n{advice}"))?;
         self.pools.iter().try_for_each(|pool| write!(f, "\n{pool}"))
     }
 }

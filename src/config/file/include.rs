@@ -30,7 +30,7 @@ pub(super) fn files(main: &Path, patterns: &[Item]) -> Result<Vec<PathBuf>, Erro
 fn matches(pattern: &Item) -> Result<Vec<PathBuf>, Error> {
     let refused = |reason: String| pattern.refused(INCLUDE, ValueError::new(reason));
     let typed = pattern.origin.base().join(&pattern.text);
-    if !pattern.text.contains(['*', '?', '[']) {
+    if !pattern.text.contains(WILDCARDS) {
         return if typed.exists() { Ok(vec![typed]) } else { Err(refused("there is no such file".to_owned())) };
     }
     let absolute = below(pattern).ok_or_else(|| refused("needs a directory whose name is UTF-8".to_owned()))?;
@@ -47,6 +47,23 @@ fn matches(pattern: &Item) -> Result<Vec<PathBuf>, Error> {
     Ok(files)
 }
 
+/// Where a file of this name would be one that the pattern finds, if its directory is named without wildcards.
+pub(super) fn place_of(pattern: &Item, name: &str) -> Option<PathBuf> {
+    let parent = Path::new(&pattern.text).parent()?.to_str()?;
+    if parent.contains(WILDCARDS) {
+        return None;
+    }
+    let path = pattern.origin.base().join(&pattern.text).with_file_name(name);
+    let finds = Pattern::new(&below(pattern)?).ok()?;
+    finds.matches_path_with(&path, AS_A_SHELL).then_some(path)
+}
+
+/// The pattern as it can stand in a file of any directory.
+pub(in crate::config) fn absolute(pattern: &Item) -> String {
+    let base = below(pattern).and_then(|path| std::path::absolute(path).ok());
+    base.map_or_else(|| pattern.text.clone(), |path| path.display().to_string())
+}
+
 /// The pattern from the file's directory, whose name is no pattern.
 fn below(pattern: &Item) -> Option<String> {
     if Path::new(&pattern.text).is_absolute() {
@@ -56,6 +73,7 @@ fn below(pattern: &Item) -> Option<String> {
     Path::new(&base).join(&pattern.text).to_str().map(str::to_owned)
 }
 
+const WILDCARDS: [char; 3] = ['*', '?', '['];
 /// Of one pattern.
 pub(super) const MOST_FILES: usize = 4096;
 /// Hidden files, which editors leave, are not meant by `*`, and neither are files of subdirectories.

@@ -219,6 +219,12 @@ fn scalar(value: &DeValue<'_>) -> Option<String> {
     }
 }
 
+/// # Errors
+/// What is allowed, for what is no name of a pool.
+pub(in crate::config) fn check_pool_name(name: &str) -> Result<(), ValueError> {
+    if is_pool_name(name) { Ok(()) } else { Err(ValueError::new(POOL_NAME_ADVICE)) }
+}
+
 fn is_pool_name(name: &str) -> bool {
     let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
     (1..=MAX_POOL_NAME_LEN).contains(&name.len()) && name.bytes().all(allowed)

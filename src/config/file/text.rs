@@ -24,7 +24,8 @@ pub(crate) fn write_line(
     }
 }
 
-fn assignment(setting: &Setting, values: &[String]) -> Option<String> {
+/// The key with these values; `None` for an option that is not set.
+pub(crate) fn assignment(setting: &Setting, values: &[String]) -> Option<String> {
     let value = match (setting.kind, values) {
         (Kind::Switch, [value]) => value.clone(),
         (Kind::One, [value]) if is_plain_number(value) => value.clone(),
@@ -45,7 +46,7 @@ pub(crate) fn quote_key(key: &str) -> String {
 }
 
 /// A text as TOML wants it.
-pub(super) fn quote(text: &str) -> String {
+pub(crate) fn quote(text: &str) -> String {
     toml::Value::String(text.to_owned()).to_string()
 }
 

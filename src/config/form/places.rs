@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::super::{App, ListenAddress, LogTarget, ValueError, absolute};
-use super::{Text, Value, Written};
+use super::super::{App, ListenAddress, LogTarget, Mount, Syntax, ValueError, absolute};
+use super::{Described, Text, Value, Written, plain};
 
 pub(in crate::config) fn file_path() -> impl Value<PathBuf> {
     Written(|typed: Text<'_>| path(typed.text, typed.base, |text| !text.ends_with('/'), "must be a file's path"), SHOW)
@@ -29,8 +29,9 @@ pub(in crate::config) fn address(typed: Text<'_>) -> Result<ListenAddress, Value
 }
 
 /// Where a log goes.
-pub(in crate::config) fn target(typed: Text<'_>) -> Result<LogTarget, ValueError> {
-    placed(LogTarget::parse(typed.text)?, typed.base)
+pub(in crate::config) fn target() -> impl Value<LogTarget> {
+    let parse = |typed: Text<'_>| placed(LogTarget::parse(typed.text)?, typed.base);
+    Described(parse, Syntax::Pattern { pattern: "^(stderr|stdout|syslog|file:.*[^/])$", numbers: None })
 }
 
 /// Where an access log goes, if anywhere.
@@ -43,7 +44,13 @@ pub(in crate::config) fn target_or_off() -> impl Value<Option<LogTarget>> {
             placed(target, typed.base).map(Some)
         }
     };
-    Written(parse, |target: &Option<LogTarget>| target.as_ref().map_or_else(|| OFF.to_owned(), ToString::to_string))
+    let show = |target: &Option<LogTarget>| target.as_ref().map_or_else(|| OFF.to_owned(), ToString::to_string);
+    Described(Written(parse, show), Syntax::Pattern { pattern: "^(off|none|stderr|stdout|syslog|file:.*[^/])$", numbers: None })
+}
+
+/// Where in the site's paths an application is.
+pub(in crate::config) fn mount() -> impl Value<Mount> {
+    Described(plain(Mount::parse), Syntax::Pattern { pattern: "^(auto|(/.*)?)$", numbers: None })
 }
 
 fn placed(target: LogTarget, base: &Path) -> Result<LogTarget, ValueError> {

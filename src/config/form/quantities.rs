@@ -3,25 +3,33 @@
 use std::fmt::Display;
 use std::time::Duration;
 
-use super::super::ValueError;
 use super::super::value::{format_duration, format_size, parse_duration, parse_mode, parse_number, parse_size};
-use super::{Text, Value, Written};
+use super::super::{Processes, Syntax, ValueError};
+use super::{Described, Text, Value, Written, plain};
 
 /// A number whose range fits the type it is kept in.
 pub(in crate::config) fn number<T: TryFrom<u64> + Display>(low: u64, high: u64) -> impl Value<T> {
-    move |typed: Text<'_>| fit(parse_number(typed.text, low..=high)?)
+    Described(move |typed: Text<'_>| fit(parse_number(typed.text, low..=high)?), Syntax::Number { low, high })
+}
+
+/// How many processes a pool has.
+pub(in crate::config) fn processes() -> impl Value<Processes> {
+    let numbers = Some((1, Processes::MOST as u64));
+    Described(plain(Processes::parse), Syntax::Pattern { pattern: "^(auto|[0-9]+(\\.\\.[0-9]+)?)$", numbers })
 }
 
 /// Bytes in memory.
 pub(in crate::config) fn size(low: u64, high: u64) -> impl Value<usize> {
     let show = |bytes: &usize| format_size((*bytes).try_into().unwrap_or(u64::MAX));
-    Written(move |typed: Text<'_>| fit(parse_size(typed.text, low..=high)?), show)
+    let parse = move |typed: Text<'_>| fit(parse_size(typed.text, low..=high)?);
+    Described(Written(parse, show), Syntax::Size { low, high, or_zero: low == 0 })
 }
 
 /// Bytes of a body: 0 is no limit, which is kept as the largest number.
 pub(in crate::config) fn body_size() -> impl Value<u64> {
     let parse = |typed: Text<'_>| parse_size(typed.text, 0..=u64::MAX).map(|bytes| if bytes == 0 { u64::MAX } else { bytes });
-    Written(parse, |bytes: &u64| format_size(if *bytes == u64::MAX { 0 } else { *bytes }))
+    let show = |bytes: &u64| format_size(if *bytes == u64::MAX { 0 } else { *bytes });
+    Described(Written(parse, show), Syntax::Size { low: 0, high: u64::MAX, or_zero: true })
 }
 
 /// The memory of a process. A limit that none keeps is refused: other servers count in megabytes.
@@ -30,29 +38,32 @@ pub(in crate::config) fn memory() -> impl Value<u64> {
         1..LEAST_MEMORY => Err(ValueError::new("must be at least 1M, or 0: a number alone is bytes, 300M is megabytes")),
         bytes => Ok(bytes),
     };
-    Written(parse, |bytes: &u64| format_size(*bytes))
+    let syntax = Syntax::Size { low: LEAST_MEMORY, high: u64::MAX, or_zero: true };
+    Described(Written(parse, |bytes: &u64| format_size(*bytes)), syntax)
 }
 
 /// How long something may take.
 pub(in crate::config) fn time() -> impl Value<Duration> {
-    Written(|typed: Text<'_>| parse_duration(typed.text, LONGEST), |limit: &Duration| format_duration(*limit))
+    let (parse, show) = (|typed: Text<'_>| parse_duration(typed.text, LONGEST), |limit: &Duration| format_duration(*limit));
+    Described(Written(parse, show), Syntax::Time { least: Duration::ZERO, most: LONGEST })
 }
 
 /// A duration that is not 0.
 pub(in crate::config) fn moment() -> impl Value<Duration> {
     let parse = |typed: Text<'_>| or_zero(time()).parse(typed)?.ok_or_else(|| ValueError::new("must be more than 0"));
-    Written(parse, |limit: &Duration| format_duration(*limit))
+    let syntax = Syntax::Time { least: Duration::from_millis(1), most: LONGEST };
+    Described(Written(parse, |limit: &Duration| format_duration(*limit)), syntax)
 }
 
 /// Permissions, and how they are shown.
 pub(in crate::config) fn mode(show: fn(&u32) -> String) -> impl Value<u32> {
-    Written(|typed: Text<'_>| parse_mode(typed.text), show)
+    Described(Written(|typed: Text<'_>| parse_mode(typed.text), show), Syntax::Mode)
 }
 
 /// Where 0 stands for never, or for no limit.
 pub(in crate::config) fn or_zero<T: Default + PartialEq + Copy>(value: impl Value<T>) -> impl Value<Option<T>> {
     let parse = move |typed: Text<'_>| value.parse(typed).map(|found| Some(found).filter(|found| *found != T::default()));
-    Written(parse, move |field: &Option<T>| value.text(&field.unwrap_or_default()))
+    Described(Written(parse, move |field: &Option<T>| value.text(&field.unwrap_or_default())), value.syntax())
 }
 
 fn fit<T: TryFrom<u64>>(number: u64) -> Result<T, ValueError> {

@@ -1,11 +1,11 @@
 //! Fields that have no value or several.
 
-use super::super::ValueError;
-use super::{Form, Text, Value, account, plain};
+use super::super::{Syntax, ValueError};
+use super::{Form, Text, Value, account};
 use shared::network::Network;
 
-/// A field that is empty unless it is set: what one more value makes of it, and how it is shown.
-struct Several<W, S>(W, S);
+/// A field that is empty unless it is set: what one more value makes of it, how it is shown, and what is known of its values.
+struct Several<W, S>(W, S, Syntax);
 
 impl<T: Default, W: Fn(T, Text<'_>) -> Result<T, ValueError>, S: Fn(&T) -> Vec<String>> Form<T> for Several<W, S> {
     fn without(&self) -> Option<T> {
@@ -19,12 +19,16 @@ impl<T: Default, W: Fn(T, Text<'_>) -> Result<T, ValueError>, S: Fn(&T) -> Vec<S
     fn show(&self, field: &T) -> Vec<String> {
         self.1(field)
     }
+
+    fn syntax(&self) -> Syntax {
+        self.2
+    }
 }
 
 /// One value or none.
 pub(in crate::config) fn optional<T>(value: impl Value<T>) -> impl Form<Option<T>> {
     let show = move |field: &Option<T>| field.iter().map(|one| value.text(one)).collect();
-    Several(move |_, typed: Text<'_>| value.parse(typed).map(Some), show)
+    Several(move |_, typed: Text<'_>| value.parse(typed).map(Some), show, value.syntax())
 }
 
 /// Any number of values.
@@ -33,7 +37,7 @@ pub(in crate::config) fn list<T>(value: impl Value<T>) -> impl Form<Vec<T>> {
         values.push(value.parse(typed)?);
         Ok(values)
     };
-    Several(add, move |values: &Vec<T>| values.iter().map(|one| value.text(one)).collect())
+    Several(add, move |values: &Vec<T>| values.iter().map(|one| value.text(one)).collect(), value.syntax())
 }
 
 /// The same, but none twice.
@@ -43,7 +47,7 @@ pub(in crate::config) fn distinct<T: PartialEq>(value: impl Value<T>) -> impl Fo
         let is_twice = values.split_last().is_some_and(|(last, others)| others.contains(last));
         if is_twice { Err(ValueError::new("is listed twice")) } else { Ok(values) }
     };
-    Several(add, move |values: &Vec<T>| list(value).show(values))
+    Several(add, move |values: &Vec<T>| list(value).show(values), value.syntax())
 }
 
 /// Variables with their values; of one name the last counts.
@@ -61,7 +65,8 @@ pub(in crate::config) fn variables() -> impl Form<Vec<(String, String)>> {
         }
         Ok(variables)
     };
-    Several(add, |field: &Vec<(String, String)>| field.iter().map(|(name, value)| format!("{name}={value}")).collect())
+    let show = |field: &Vec<(String, String)>| field.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    Several(add, show, Syntax::Text)
 }
 
 /// Groups by name or number, or a word instead of them. That the word stands alone, the pool checks when it has all of them.
@@ -69,13 +74,15 @@ pub(in crate::config) fn groups() -> impl Form<Option<Vec<String>>> {
     let add = |groups: Option<Vec<String>>, typed: Text<'_>| match typed.text {
         OWN_GROUPS => Ok(None),
         NO_GROUPS => Ok(Some(Vec::new())),
-        _ => list(plain(account)).with(groups, typed).map(Some),
+        _ => list(account()).with(groups, typed).map(Some),
     };
-    Several(add, |field: &Option<Vec<String>>| match field.as_deref() {
+    let show = |field: &Option<Vec<String>>| match field.as_deref() {
         None => vec![OWN_GROUPS.to_owned()],
         Some([]) => vec![NO_GROUPS.to_owned()],
         Some(groups) => groups.to_vec(),
-    })
+    };
+    // The two words are names, too.
+    Several(add, show, Value::syntax(&account()))
 }
 
 /// Addresses and networks; `None` is everybody. Of the variable of another program, all of it is one text.
@@ -84,7 +91,8 @@ pub(in crate::config) fn clients() -> impl Form<Option<Vec<Network>>> {
         let networks = typed.text.split(',').map(|text| Network::parse(text.trim()).map_err(ValueError::new));
         clients.into_iter().flatten().map(Ok).chain(networks).collect::<Result<_, _>>().map(Some)
     };
-    Several(add, |field: &Option<Vec<Network>>| field.iter().flatten().map(ToString::to_string).collect())
+    let show = |field: &Option<Vec<Network>>| field.iter().flatten().map(ToString::to_string).collect();
+    Several(add, show, Syntax::Text)
 }
 
 /// Instead of groups: those that the user is in.

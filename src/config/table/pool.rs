@@ -7,13 +7,12 @@ use log::Level;
 
 use super::super::form::{
     Form, MOST_REQUESTS, account, address, application, body_size, clients, directory_path, distinct, file_path, groups,
-    header_name, level, list, memory, mode, module_path, moment, number, optional, or_none, or_zero, path_of_probes, plain,
-    size, target, target_or_off, time, variable_pattern, variables,
+    header_name, keyword, level, list, memory, mode, module_path, moment, mount, number, optional, or_zero, path_of_probes,
+    plain, processes, size, switch, target, target_or_off, time, variable_pattern, variables,
 };
 use super::super::layer::Origins;
 use super::super::reader::Reader;
 use super::super::setting::{Fallback, Field, Group, Kind, Setting};
-use super::super::value::parse_switch;
 use super::super::{
     App, AppLog, Error, ErrorsTo, Interpreter, ListenAddress, LogTarget, Mount, OnAbort, Processes, RemoteUser, Role,
 };
@@ -27,7 +26,7 @@ settings! {
         /// The Python that it runs in, by what is named and what is there; `None` if there is none.
         pub interpreter: Option<Interpreter> = None;
         /// Where its log goes, if not where the others' do.
-        pub log: Option<LogTarget> = reader.read_own("log", &target)?;
+        pub log: Option<LogTarget> = reader.read_own("log", &target())?;
         /// Where its access log goes, if not where the others' do; nowhere if that is `None` again.
         pub access_log: Option<Option<LogTarget>> = reader.read_own("access-log", &target_or_off())?;
         pub(in crate::config) origins: Origins = reader.origins();
@@ -41,23 +40,23 @@ settings! {
     listen: Vec<ListenAddress> = distinct(address), "listen", Pool, ADDRESSES, "ADDR", Value("127.0.0.1:9000"),
         "Where to listen: host:port, [::1]:9000, :9000 (every address), unix:/path, /path or fd:N; can be repeated";
     /// How many processes it has.
-    processes: Processes = plain(Processes::parse), "processes", Pool, One, "N", Value("1"),
+    processes: Processes = processes(), "processes", Pool, One, "N", Value("1"),
         "Processes: a number up to 1024, auto for one per core, or 2..8 to grow under load and shrink again; 0..8 starts on \
          demand";
     /// Workers of each process, 1 to 1024.
     threads: usize = number(1, 1024), "threads", Pool, One, "N", Value("4"),
         "Workers of each process: requests that run Python at once in it, 1 to 1024";
     /// Where in the site's paths the application is.
-    mount: Mount = plain(Mount::parse), "mount", Pool, One, "PREFIX", Value("auto"),
+    mount: Mount = mount(), "mount", Pool, One, "PREFIX", Value("auto"),
         "The path under which the site has the application, as in /app, or \"\" for the root; auto finds out";
     /// When REMOTE_USER reaches the application.
-    remote_user: RemoteUser = plain(RemoteUser::parse), "remote-user", Pool, One, "WHEN", Value("authenticated"),
+    remote_user: RemoteUser = keyword(RemoteUser::parse, RemoteUser::NAMES), "remote-user", Pool, One, "WHEN", Value("authenticated"),
         "When REMOTE_USER reaches the application: authenticated (only with AUTH_TYPE), always or never";
     /// Where `wsgi.errors` and tracebacks go.
-    errors: ErrorsTo = plain(ErrorsTo::parse), "errors", Pool, One, "WHERE", Value("log"),
+    errors: ErrorsTo = keyword(ErrorsTo::parse, ErrorsTo::NAMES), "errors", Pool, One, "WHERE", Value("log"),
         "Where wsgi.errors and tracebacks go: log, or peer for the log and the web server's log as well";
     /// How what the application prints and writes to `wsgi.errors` is written to the log.
-    app_log: AppLog = plain(AppLog::parse), "app-log", Pool, One, "HOW", Value("decorated"),
+    app_log: AppLog = keyword(AppLog::parse, AppLog::NAMES), "app-log", Pool, One, "HOW", Value("decorated"),
         "How what the application prints and writes to wsgi.errors stands in the log: decorated, with time, level, process and \
          request, or plain, as it is, for lines of JSON";
     /// The level of what it writes to stdout.
@@ -67,19 +66,19 @@ settings! {
     stderr_level: Level = level(), "stderr-level", Pool, One, "LEVEL", Value("warn"),
         "The level of what the application writes to stderr, where Python's logging writes unless told otherwise";
     /// What becomes of a running application when the web server gives its request up.
-    abort: OnAbort = plain(OnAbort::parse), "abort", Pool, One, "HOW", Value("continue"),
+    abort: OnAbort = keyword(OnAbort::parse, OnAbort::NAMES), "abort", Pool, One, "HOW", Value("continue"),
         "What becomes of the application when the web server gives its request up: continue, or raise for \
          pyfcgid.RequestAborted in its thread";
     /// What the application may be asked to be. Invariant: not empty, none twice.
-    roles: Vec<Role> = distinct(plain(Role::parse)), "roles", Pool, LIST, "ROLE", Value("responder"),
+    roles: Vec<Role> = distinct(keyword(Role::parse, Role::NAMES)), "roles", Pool, LIST, "ROLE", Value("responder"),
         "What the web server may ask the application to be: responder, authorizer (its 200 lets a request in) or filter; \
          several with , between them, or repeated";
     /// The path of probes, which pyfcgid answers itself; none by default.
-    ping_path: Option<String> = or_none(path_of_probes), "ping-path", Pool, One, "PATH", Value("none"),
+    ping_path: Option<String> = path_of_probes(), "ping-path", Pool, One, "PATH", Value("none"),
         "The path of probes, as in /ping, which are answered \"pong\" without the application, also while every worker is \
          busy; or none";
     /// The header of a response that makes the web server send a file instead of its body; `None` if it knows none.
-    sendfile_header: Option<String> = or_none(header_name), "sendfile-header", Pool, One, "NAME", Value("none"),
+    sendfile_header: Option<String> = header_name(), "sendfile-header", Pool, One, "NAME", Value("none"),
         "The response header that makes the web server send a file, such as X-Accel-Redirect: a response that has it goes out \
          without its body; or none";
     /// Connections that may wait to be accepted, 1 to 65,535.
@@ -89,10 +88,10 @@ settings! {
     socket_mode: u32 = mode(|mode| format!("{mode:04o}")), "socket-mode", Sockets, One, "MODE", Value("0660"),
         "Permissions of Unix sockets, in octal digits";
     /// The user that owns Unix sockets, by name or number; `None` leaves it to whom makes them.
-    socket_owner: Option<String> = optional(plain(account)), "socket-owner", Sockets, One, "USER", Nothing,
+    socket_owner: Option<String> = optional(account()), "socket-owner", Sockets, One, "USER", Nothing,
         "The user that owns Unix sockets, by name or number";
     /// The group of Unix sockets, by name or number; `None` leaves it to whom makes them.
-    socket_group: Option<String> = optional(plain(account)), "socket-group", Sockets, One, "GROUP", Nothing,
+    socket_group: Option<String> = optional(account()), "socket-group", Sockets, One, "GROUP", Nothing,
         "The group of Unix sockets, by name or number, as the web server's";
     /// Connections open at once in a process, at least 1.
     max_connections: usize = number(1, 1_000_000), "max-connections", Sockets, One, "N", Value("10000"),
@@ -115,7 +114,7 @@ settings! {
     chdir: Option<PathBuf> = optional(directory_path()), "chdir", Python, One, "DIR", Nothing,
         "The directory the application runs in; a relative APP file and python-path start from it";
     /// Whether the application gets no environment variables but those that a login has, and those that are named.
-    clear_env: bool = plain(parse_switch), "clear-env", Python, Switch, "BOOL", Value("true"),
+    clear_env: bool = switch(), "clear-env", Python, Switch, "BOOL", Value("true"),
         "Give the application only the environment variables of a login of its user, and those that pass-env and env name; \
          false for all of pyfcgid's own";
     /// The names of variables that it gets nevertheless; one that ends in `*` is the beginning of names.
@@ -130,7 +129,7 @@ settings! {
     env: Vec<(String, String)> = variables(), "env", Python, Pairs, "NAME=VALUE", Nothing,
         "An environment variable for the application; can be repeated";
     /// Whether the callable makes the application. Invariant: as `app` has it.
-    factory: bool = plain(parse_switch), "factory", Python, Switch, "BOOL", Value("false"),
+    factory: bool = switch(), "factory", Python, Switch, "BOOL", Value("false"),
         "Call the callable to get the application; the same as () behind it";
     /// Bytes of FCGI_PARAMS of one request.
     max_params_size: usize = size(1 << 10, 64 << 20), "max-params-size", Limits, One, "SIZE", Value("128K"),
@@ -176,10 +175,10 @@ settings! {
     max_lifetime: Option<Duration> = or_zero(time()), "max-lifetime", Time, One, "TIME", Value("0"),
         "After how long a process is replaced by a new one; 0 is never";
     /// The user the application runs as, by name or number; `None` is whoever starts pyfcgid.
-    user: Option<String> = optional(plain(account)), "user", Identity, One, "USER", Nothing,
+    user: Option<String> = optional(account()), "user", Identity, One, "USER", Nothing,
         "The user the application runs as, by name or number, with its HOME, USER and LOGNAME; needs a start as root";
     /// The group the application runs in, by name or number; `None` is that of the user.
-    group: Option<String> = optional(plain(account)), "group", Identity, One, "GROUP", Nothing,
+    group: Option<String> = optional(account()), "group", Identity, One, "GROUP", Nothing,
         "The group the application runs in, by name or number; without it, the group of the user";
     /// Further groups, by name or number, maybe none; `None` are those the user is in. Invariant: `None` without a user.
     supplementary_groups: Option<Vec<String>> = groups(), "supplementary-groups", Identity, LIST, "GROUP", Value("own"),
@@ -192,7 +191,7 @@ settings! {
         "A directory that becomes the root of the file system for the application; APP, venv, python-path and chdir are paths \
          inside it";
     /// Whether the application is kept from gaining privileges, as by set-user-ID programs.
-    no_new_privs: bool = plain(parse_switch), "no-new-privs", Identity, Switch, "BOOL", Value("true"),
+    no_new_privs: bool = switch(), "no-new-privs", Identity, Switch, "BOOL", Value("true"),
         "Keep the application and what it starts from gaining privileges; false if it runs sudo, sendmail or other set-user-ID \
          programs";
 }

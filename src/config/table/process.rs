@@ -5,24 +5,26 @@ use std::path::PathBuf;
 use log::LevelFilter;
 
 use super::super::form::{
-    Form, access_log_format, account, file_path, log_level, mode, optional, plain, syslog_ident, target, target_or_off,
+    Form, access_log_format, account, facility, file_path, log_level, mode, optional, plain, switch, syslog_ident, target,
+    target_or_off,
 };
 use super::super::layer::Origins;
 use super::super::reader::Reader;
 use super::super::setting::{Fallback, Field, Group, Kind, Setting};
-use super::super::value::parse_switch;
-use super::super::{Error, Facility, LogTarget, Pool};
+use super::super::{Error, Facility, Item, LogTarget, Pool};
 
 settings! {
     /// The settings of the whole process, valid and complete.
     Config, listed in PROCESS as Global, read by (reader), has also {
-        /// What is served. Invariant: not empty, no name twice, no address twice.
+        /// What is served. Invariant: not empty but where `include` is not, no name twice, no address twice.
         pub pools: Vec<Pool> = Vec::new();
+        /// What the file includes.
+        pub(in crate::config) include: Vec<Item> = Vec::new();
         pub(in crate::config) origins: Origins = reader.origins();
     }
 
     /// Whether to run in the background.
-    daemonize: bool = plain(parse_switch), "daemonize", Daemon, Switch, "BOOL", Value("false"),
+    daemonize: bool = switch(), "daemonize", Daemon, Switch, "BOOL", Value("false"),
         "Run in the background; the command returns when every pool serves, or says why not";
     /// The file for the process id.
     pid_file: Option<PathBuf> = optional(file_path()), "pid-file", Daemon, One, "FILE", Nothing,
@@ -34,21 +36,21 @@ settings! {
     control_socket_mode: u32 = mode(|mode| format!("{mode:04o}")), "control-socket-mode", Daemon, One, "MODE", Value("0600"),
         "Permissions of the control socket, in octal digits; with control-socket-group the default is 0660";
     /// Its group, by name or number; `None` is that of whoever starts pyfcgid.
-    control_socket_group: Option<String> = optional(plain(account)), "control-socket-group", Daemon, One, "GROUP", Nothing,
+    control_socket_group: Option<String> = optional(account()), "control-socket-group", Daemon, One, "GROUP", Nothing,
         "The group of the control socket, by name or number; whoever may write to that socket controls all pools";
     /// Where the log goes.
-    log: LogTarget = target, "log", Log, One, "TARGET", Value("stderr"),
+    log: LogTarget = target(), "log", Log, One, "TARGET", Value("stderr"),
         "Where the log goes: stderr, stdout, syslog or file:PATH; with daemonize the default is syslog; of a pool's table, what its \
          processes say",
-        own |pool| optional(target).show(&pool.log);
+        own |pool| optional(target()).show(&pool.log);
     /// What is logged.
     log_level: LevelFilter = log_level(), "log-level", Log, One, "LEVEL", Value("info"),
         "What is logged: error, warn, info, debug or trace, each with all before it";
     /// The facility of syslog messages.
-    syslog_facility: Facility = plain(Facility::parse), "syslog-facility", Log, One, "NAME", Value("daemon"),
+    syslog_facility: Facility = facility(), "syslog-facility", Log, One, "NAME", Value("daemon"),
         "The facility of syslog messages: daemon, user, local0 to local7, or another one by its name";
     /// The name in front of syslog messages: 1 to 32 ASCII characters.
-    syslog_ident: String = plain(syslog_ident), "syslog-ident", Log, One, "NAME", Value("pyfcgid"),
+    syslog_ident: String = syslog_ident(), "syslog-ident", Log, One, "NAME", Value("pyfcgid"),
         "The name in front of syslog messages";
     /// The socket of the syslog daemon.
     syslog_socket: PathBuf = file_path(), "syslog-socket", Log, One, "FILE", Value("/dev/log"),

@@ -16,6 +16,8 @@ macro_rules! keywords {
         }
 
         impl $name {
+            /// The words, in their order.
+            pub const NAMES: &'static [&'static str] = &[$($word,)+];
             const WORDS: &[(&str, Self)] = &[$(($word, Self::$value),)+];
 
             /// Parses the value's word.

@@ -1,0 +1,81 @@
+//! `pyfcgid new`.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::builder::OsStringValueParser;
+use clap::{Arg, ArgMatches, Command as Parser, ValueHint};
+
+use super::{Command, Exit, Surroundings, Typed, file_arg, flags, value_arg};
+use crate::config::{NewPool, SETTINGS};
+
+/// A file that is to be written for a new pool.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct New {
+    /// The pool.
+    pub pool: NewPool,
+    /// Where its file is to be.
+    pub target: Target,
+}
+
+/// Where the file of a new pool is to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// Nowhere: it is printed.
+    Stdout,
+    /// There, whoever includes it.
+    File(PathBuf),
+    /// There, where a configuration includes it.
+    Included {
+        /// The pool's file.
+        file: PathBuf,
+        /// The configuration that was named for it, if it is not the default one.
+        by: Option<PathBuf>,
+    },
+}
+
+pub(super) fn parser() -> Parser {
+    let name = Arg::new(NAME).value_name("NAME").required(true).value_parser(parse_name);
+    let output = Arg::new(OUTPUT).short('o').long(OUTPUT).value_name("FILE").value_parser(OsStringValueParser::new());
+    let settings = SETTINGS.iter().filter(|setting| NewPool::KEYS.contains(&setting.name));
+    Parser::new("new")
+        .about("Write a commented file for a new pool, and say what to do next")
+        .args_override_self(true)
+        .after_help(NOTES)
+        .arg(name.help("The name of the pool, and with .toml behind it of its file"))
+        .arg(file_arg(""))
+        .arg(
+            output
+                .value_hint(ValueHint::FilePath)
+                .help("Write to this file, or to stdout if it is -, wherever the configuration is"),
+        )
+        .args(
+            settings.map(|setting| value_arg(setting).long(setting.name).help(setting.help).help_heading("What the file says")),
+        )
+}
+
+fn parse_name(name: &str) -> Result<String, String> {
+    NewPool::check_name(name).map(|()| name.to_owned()).map_err(|reason| reason.to_string())
+}
+
+pub(super) fn parse(matches: &ArgMatches, around: Surroundings<'_>) -> Result<Typed, Exit> {
+    let name = matches.get_one::<String>(NAME).map(String::as_str).unwrap_or_default();
+    let pool = NewPool::new(name, &flags(matches)?)?;
+    let (target, remark) = match matches.get_one::<OsString>(OUTPUT) {
+        Some(output) if output == "-" => (Target::Stdout, None),
+        Some(output) => (Target::File(output.into()), None),
+        None => {
+            let absent =
+                || Exit::usage(&format!("where to? Give the configuration with -c FILE, or --output FILE; {}", around.files));
+            let chosen = around.chosen(matches).ok_or_else(absent)?;
+            (Target::Included { file: pool.place(&chosen.path)?, by: around.named(matches) }, chosen.remark)
+        }
+    };
+    Ok(Typed { command: Command::New(Box::new(New { pool, target })), remark })
+}
+
+const NAME: &str = "name";
+const OUTPUT: &str = "output";
+const NOTES: &str = "\
+The file goes where the configuration includes it: with include = \"pools.d/*.toml\", into pools.d beside it. A file that is there \
+already is left alone. Nothing is asked; what is not typed here is proposed in the file.";

@@ -1,0 +1,90 @@
+//! `pyfcgid new`: makes the file of a pool, and says what to do next.
+
+use std::fs::{self, OpenOptions, Permissions};
+use std::io::{self, ErrorKind, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::Path;
+
+use super::say;
+use crate::cli::{New, Target};
+use crate::config::{ListenAddress, NewPool};
+use shared::sys::process::EX_OSERR;
+
+/// Returns the exit code.
+pub fn run(order: &New) -> u8 {
+    let text = order.pool.text();
+    let (done, what) = match &order.target {
+        Target::Stdout => (print(&text), "it cannot be printed".to_owned()),
+        Target::File(path) | Target::Included { file: path, .. } => {
+            (create(path, &text), format!("cannot make {}", path.display()))
+        }
+    };
+    match done.and_then(|()| print(&next_steps(order))) {
+        Ok(()) => 0,
+        Err(error) => {
+            say(&format!("pyfcgid: {what}: {}", reason(&error)));
+            EX_OSERR
+        }
+    }
+}
+
+fn print(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    out.flush()
+}
+
+/// A new file, whatever the umask, and whatever link has that name. It is whole or not there.
+fn create(path: &Path, text: &str) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(MODE).open(path)?;
+    let written = file.set_permissions(Permissions::from_mode(MODE)).and_then(|()| file.write_all(text.as_bytes()));
+    written.inspect_err(|_| drop(fs::remove_file(path)))
+}
+
+fn reason(error: &io::Error) -> String {
+    match error.kind() {
+        ErrorKind::AlreadyExists => "it is there already, and is left as it is".to_owned(),
+        ErrorKind::NotFound => "its directory is not there: make that first".to_owned(),
+        _ => error.to_string(),
+    }
+}
+
+/// Nothing with a file that is printed: it may go anywhere.
+fn next_steps(New { pool, target }: &New) -> String {
+    let (file, named) = match target {
+        Target::Stdout => return String::new(),
+        Target::File(file) => (file, " -c FILE".to_owned()),
+        Target::Included { file, by } => (file, by.as_ref().map_or_else(String::new, |by| format!(" -c {}", by.display()))),
+    };
+    let path = file.display();
+    format!(
+        "\
+{path} is written. Next:
+  1. edit it: app, chdir, venv and user are to be those of your application
+  2. pyfcgid check{named}       says what is wrong
+  3. pyfcgid reload{named}      serves it; if pyfcgid does not run yet, start it
+{}",
+        pool.address().map_or_else(String::new, |address| site(pool, address))
+    )
+}
+
+/// The lines of nginx.
+fn site(pool: &NewPool, address: &ListenAddress) -> String {
+    let place = match address {
+        ListenAddress::Fd(_) => return String::new(),
+        ListenAddress::Tcp { host, port } if host == "*" => format!("127.0.0.1:{port}"),
+        address => address.to_string(),
+    };
+    format!(
+        "\
+  4. let the web server ask it; nginx, in the server {{ }} of {}'s site:
+       location / {{
+           fastcgi_pass {place};
+           include pyfcgid_params;
+       }}
+",
+        pool.name()
+    )
+}
+
+const MODE: u32 = 0o644;

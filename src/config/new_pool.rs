@@ -1,0 +1,152 @@
+//! The file of a new pool, as `pyfcgid new` writes it.
+
+use std::path::{Path, PathBuf};
+
+use super::file::{self, File, check_pool_name};
+use super::{AppSource, Config, Error, Item, Layer, ListenAddress, Origin, Pool, SETTINGS, Setting, ValueError};
+use shared::sys::identity::user_id;
+
+/// A pool that is to get a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewPool {
+    /// As it would be served. Its name is one that a file may have.
+    pool: Pool,
+}
+
+impl NewPool {
+    /// The options that its file sets.
+    pub const KEYS: [&str; 8] = ["app", "chdir", "venv", "user", "listen", "socket-group", "processes", "threads"];
+
+    /// A pool with these values of the command line, and what usually fits on this machine for the others.
+    ///
+    /// # Errors
+    /// For a value that is none.
+    pub fn new(name: &str, flags: &Layer) -> Result<Self, Error> {
+        Self::for_users(name, flags, &|user| user_id(user).is_ok())
+    }
+
+    /// `is_there` says whether there is a user of that name.
+    fn for_users(name: &str, flags: &Layer, is_there: &dyn Fn(&str) -> bool) -> Result<Self, Error> {
+        let mut layer = flags.clone();
+        let mut propose = |key, text: &str| {
+            layer.entry(key).or_insert_with(|| vec![item(text)]);
+        };
+        let web_server = WEB_SERVERS.into_iter().find(|user| is_there(user)).unwrap_or(WEB_SERVERS[0]);
+        propose("app", &format!("/srv/{name}/wsgi.py"));
+        propose("user", web_server);
+        propose("listen", &format!("unix:/run/pyfcgid/{name}.sock"));
+        propose("socket-group", web_server);
+        propose("processes", "2");
+        let pool = load(&layer)?;
+        if layer.contains_key("chdir") {
+            return Ok(Self { pool: Pool { name: name.to_owned(), ..pool } });
+        }
+        // What is relative to the current directory must not become relative to that one.
+        let directory = match &pool.app.source {
+            AppSource::File(path) => path.parent().map_or_else(String::new, |parent| parent.display().to_string()),
+            AppSource::Module(_) => format!("/srv/{name}"),
+        };
+        layer.extend([("app", vec![item(&pool.app.to_string())]), ("chdir", vec![item(&directory)])]);
+        Ok(Self { pool: Pool { name: name.to_owned(), ..load(&layer)? } })
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.pool.name
+    }
+
+    /// Where it listens first.
+    pub fn address(&self) -> Option<&ListenAddress> {
+        self.pool.listen.first()
+    }
+
+    /// Which names a pool may have that is to get a file of its own.
+    ///
+    /// # Errors
+    /// What is allowed, for any other.
+    pub fn check_name(name: &str) -> Result<(), ValueError> {
+        check_pool_name(name)?;
+        if name.starts_with('.') {
+            Err(ValueError::new("its file would be hidden: begin it with a letter or a digit"))
+        } else {
+            Ok(())
+        }
+    }
+
+    /// The file, which is read as this pool again.
+    pub fn text(&self) -> String {
+        let key = file::quote_key(self.name());
+        let mut text = format!("{START}\n[pool.{key}]\n").replace("NAME", self.name());
+        for (key, comment) in Self::KEYS.into_iter().zip(COMMENTS) {
+            text += &format!("{comment}{}\n", self.line(key));
+        }
+        text + &END.replace("KEY", &key).replace("NAME", self.name())
+    }
+
+    fn line(&self, key: &str) -> String {
+        let setting = setting(key);
+        match (file::assignment(setting, &self.pool.shown(setting)), &self.pool.chdir) {
+            (Some(line), _) => line,
+            (None, Some(directory)) => format!("# {key} = {}", file::quote(&format!("{}/{key}", directory.display()))),
+            (None, None) => format!("# {key} = \"\""),
+        }
+    }
+
+    /// Where its file is to be, so that the configuration in `main` includes it.
+    ///
+    /// # Errors
+    /// When that cannot be read, includes no file of that name, or has a pool of that name already.
+    pub fn place(&self, main: &Path) -> Result<PathBuf, Error> {
+        let file = File::read(main)?;
+        if let Some(there) = file.pools.iter().find(|table| table.name.as_deref() == Some(self.name())) {
+            let origin = there.origin.clone().unwrap_or(Origin::Default);
+            return Err(Error::PoolIsThere { name: self.name().to_owned(), origin });
+        }
+        let name = format!("{}.toml", self.name());
+        file.place_of(&name).ok_or_else(|| Error::NotIncluded { path: main.to_owned(), name })
+    }
+}
+
+fn load(layer: &Layer) -> Result<Pool, Error> {
+    let config = Config::load(layer, &|_| None, None)?;
+    config.pools.into_iter().next().ok_or(Error::NoApp { file: None })
+}
+
+fn setting(key: &str) -> &'static Setting {
+    SETTINGS.iter().find(|setting| setting.name == key).expect("KEYS are options")
+}
+
+fn item(text: &str) -> Item {
+    Item { text: text.to_owned(), origin: Origin::Flag }
+}
+
+/// The users that web servers have, one for each family of distributions; their groups are called the same.
+const WEB_SERVERS: [&str; 4] = ["www-data", "nginx", "apache", "http"];
+const START: &str = "\
+# The pool NAME of pyfcgid. pyfcgid.toml(5) has every key; `pyfcgid check` says what is wrong here, and prints all values in effect.
+";
+/// Before each of [`NewPool::KEYS`].
+const COMMENTS: [&str; NewPool::KEYS.len()] = [
+    "# The application: a file, or a module with its callable, as in \"shop.wsgi:application\" or \"shop:create_app()\".\n",
+    "# The directory it runs in, where Python finds its modules.\n",
+    "# The virtual environment with its packages. Without one, the system's python3 runs it.\n",
+    "\n# The user it runs as. One of its own is best, who may read the code and write only what it has to.\n",
+    "\n# Where the web server connects, and the group that may: the web server's.\n",
+    "",
+    "\n# Processes, as in 4 or \"2..8\", and requests at once in each of them.\n",
+    "",
+];
+const END: &str = "\n\
+# What else is often wanted:
+# max-body-size = \"20M\"            # the largest upload
+# max-requests = 10000             # after which a process is replaced by a new one
+# ping-path = \"/ping\"              # answered without the application, for a load balancer
+# env-file = \"/etc/pyfcgid/NAME.env\"  # secrets, VARIABLE=VALUE on each line; mode 0640
+
+# Environment variables:
+# [pool.KEY.env]
+# DJANGO_SETTINGS_MODULE = \"NAME.settings\"
+";
+
+#[cfg(test)]
+mod tests;
