@@ -32,6 +32,7 @@ CLEANLY = .ci/environment
 export PYO3_NO_PYTHON = 1
 TARGET_DIR = $(or $(CARGO_TARGET_DIR),target)
 INSTALLATION = PROGRAM='$(PROGRAM)' PAGES='$(TARGET_DIR)/pages' PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' SYSCONFDIR='$(SYSCONFDIR)'
+WRITE_PAGES = $(CLEANLY) $(CARGO) run --locked --quiet --package pyfcgid-pages --
 
 .DEFAULT_GOAL := help
 # One step after the other: they share target/ and, on a small machine, the memory.
@@ -104,6 +105,14 @@ wheels: wheel sdist ## install wheel and sdist in every Python there is, serve a
 guard: cargo ## count the instructions of a request and compare them with the committed figure (GUARD_OPTIONS='--only walk')
 	@.ci/install-packages build guard
 	$(CLEANLY) benches/instructions $(GUARD_OPTIONS)
+
+.PHONY: pages
+pages: cargo ## write the manual pages, the completions and the schema of the configuration file to target/pages
+	$(WRITE_PAGES) all '$(TARGET_DIR)/pages' "$$(date -u -d "@$${SOURCE_DATE_EPOCH:-$$(date +%s)}" +%F)"
+
+.PHONY: reference
+reference: cargo ## write docs/reference.md, from the table of options
+	$(WRITE_PAGES) reference docs/reference.md
 
 .PHONY: fuzz
 fuzz: nightly ## fuzz every parser, the session and the response head (FUZZ_SECONDS=60 each)

@@ -13,7 +13,7 @@ use std::path::Path;
 use source::Source;
 
 /// A module at the top of its crate: `NAME.rs` and `NAME/**` in the crate's `src`. No two crates have one of the same name. Those of the
-/// crate `fastcgi-codec` are taken for one module, `fastcgi`.
+/// crate `fastcgi-codec` are taken for one module, `fastcgi`, and those of `pyfcgid-pages` for another, `pages`.
 struct Layer {
     module: &'static str,
     /// Modules of this crate that it may name.
@@ -29,6 +29,8 @@ const fn layer(module: &'static str, uses: &'static [&'static str], crates: &'st
 /// From the top down: a module names only modules that stand below it.
 #[rustfmt::skip]
 const LAYERS: &[Layer] = &[
+    // What describes the program.
+    layer("pages",      &["cli", "config"],                                                     &["clap", "clap_complete", "roff", "serde_json"]),
     // The program.
     layer("main",       &["commands"],                                                          &[]),
     layer("lib",        &["boot"],                                                              &["pyo3"]),
@@ -152,7 +154,7 @@ fn wrong_words(source: &Source) -> Vec<String> {
 }
 
 /// The crates of this project, by the directory of their sources.
-const CRATES: [&str; 5] = ["", "crates/child/", "crates/connections/", "crates/fastcgi/", "crates/shared/"];
+const CRATES: [&str; 6] = ["", "crates/child/", "crates/connections/", "crates/fastcgi/", "crates/pages/", "crates/shared/"];
 
 /// The names of the dependencies of all crates, as code writes them.
 fn dependencies() -> Vec<String> {
@@ -162,14 +164,16 @@ fn dependencies() -> Vec<String> {
         manifest["dependencies"].as_table().unwrap().keys().map(|name| name.replace('-', "_")).collect::<Vec<_>>()
     };
     let names = CRATES.into_iter().flat_map(read);
-    names.filter(|name| !["shared", "connections"].contains(&name.as_str())).collect()
+    names.filter(|name| !["shared", "connections", "pyfcgid"].contains(&name.as_str())).collect()
 }
 
-/// Every Rust file of all crates: its path, that of the codec as a module, and its text.
+/// Every Rust file of all crates: its path, those of the codec and of the pages as of a module, and its text.
 fn files() -> Vec<(String, String)> {
     let path_of = |directory: &str, path: String| match (directory, path.as_str()) {
         ("crates/fastcgi/", "lib.rs") => "fastcgi/mod.rs".to_owned(),
         ("crates/fastcgi/", path) => format!("fastcgi/{path}"),
+        ("crates/pages/", "main.rs") => "pages/mod.rs".to_owned(),
+        ("crates/pages/", path) => format!("pages/{path}"),
         (_, path) => path.to_owned(),
     };
     let of_crate = |directory: &'static str| {

@@ -51,8 +51,9 @@ fn a_reload_adds_the_first_pool_and_takes_the_last_one_away() {
     assert!(!site.control("status").expect_code(0).out.contains("no pool yet"));
     fs::remove_file(site.directory().join("pools.d/web.toml")).unwrap();
     assert!(site.control("reload").expect_code(0).out.contains(ADVICE));
-    wait_until("the end of the pool", || site.children().is_empty() && !site.directory().join("s.sock").exists());
+    wait_until("the end of the pool", || !site.control("status").out.contains("pool web"));
     assert!(site.control("status").expect_code(0).out.contains(ADVICE));
+    assert!(site.children().is_empty() && !site.directory().join("s.sock").exists());
     add_pool(&site);
     site.control("reload web").expect_code(0);
     assert_eq!(site.text("/"), "x");

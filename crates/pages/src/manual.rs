@@ -1,0 +1,115 @@
+//! The two pages of the manual: pyfcgid(8) and pyfcgid.toml(5).
+
+use pyfcgid::config::{Group, Setting};
+
+use super::commands::{self, Argument, Command};
+use super::page::Page;
+use super::{facts, options};
+
+/// The program, its commands, and what an administrator meets.
+pub fn of_program(date: &str) -> String {
+    let mut page = Page::new("pyfcgid", "8", date);
+    let commands = commands::all();
+    page.section("NAME").text(&format!("pyfcgid - {}", facts::ABOUT));
+    page.section("SYNOPSIS").text(&format!("`{}`", commands[0].usage));
+    for command in &commands[1..] {
+        page.line_break().text(&format!("`{}`", command.usage));
+    }
+    page.section("DESCRIPTION");
+    paragraphs(&mut page, &facts::DESCRIPTION);
+    page.section("COMMANDS");
+    for command in &commands {
+        describe_command(&mut page, command);
+    }
+    page.section("OPTIONS OF SERVE AND CHECK");
+    page.text("Each is also a key of the configuration file, where pyfcgid.toml(5) says more, and an environment variable.");
+    for group in Group::ALL {
+        page.part(group.heading());
+        options::of_group(group).for_each(|setting| describe_flag(&mut page, setting));
+    }
+    page.section("SIGNALS").text("Of the supervisor, whose process id the PID file has:");
+    items(&mut page, &facts::signals());
+    page.section("EXIT STATUS").text("Of every command but `request`, which has its own:");
+    items(&mut page, &facts::exit_codes());
+    page.section("ENVIRONMENT").text("Options, and:");
+    items(&mut page, &facts::VARIABLES);
+    page.section("FILES").text("As a package has them:");
+    items(&mut page, &facts::FILES);
+    page.section("EXAMPLES").text("As they are typed:");
+    items(&mut page, &facts::EXAMPLES);
+    page.section("SEE ALSO").text("pyfcgid.toml(5), nginx(8), apache2(8), systemd.service(5)");
+    page.render()
+}
+
+fn describe_command(page: &mut Page, command: &Command) {
+    page.part(&command.usage).text(&format!("{}.", command.about));
+    if let [alias, ..] = &command.aliases[..] {
+        page.paragraph(&format!("`{alias}` is another name of it."));
+    }
+    for Argument { flags, value, help } in &command.arguments {
+        page.item(flags, value.as_deref(), help);
+    }
+    if command.takes_options {
+        page.paragraph("All options below go with it.");
+    } else if !command.notes.is_empty() {
+        page.notes(&command.notes);
+    }
+}
+
+fn describe_flag(page: &mut Page, setting: &Setting) {
+    let default = options::default(setting);
+    page.item(&options::flags(setting), Some(setting.value_name), &format!("{}.", setting.help));
+    page.more(&format!("Default: {default}."));
+}
+
+/// The configuration file.
+pub fn of_file(date: &str) -> String {
+    let mut page = Page::new("pyfcgid.toml", "5", date);
+    page.section("NAME").text("pyfcgid.toml - configuration of pyfcgid(8)");
+    page.section("DESCRIPTION");
+    paragraphs(&mut page, &facts::FILE);
+    page.section("INCLUDED FILES").item(&["include".to_owned()], Some("PATTERN"), facts::INCLUDE[0]);
+    for text in &facts::INCLUDE[1..] {
+        page.more(text);
+    }
+    page.section("VALUES").text("Every value may stand in quotes.");
+    items(&mut page, &facts::VALUES);
+    page.section("KEYS");
+    page.text("Those that stand at the top are for the whole daemon, those in a `[pool.NAME]` table for that pool.");
+    for group in Group::ALL {
+        page.part(group.heading());
+        options::of_group(group).for_each(|setting| describe_key(&mut page, setting));
+    }
+    page.section("EXAMPLE").text("A file with two pools, and more in other files:").lines(facts::EXAMPLE);
+    page.section("FILES").text("As a package has them:");
+    items(&mut page, &facts::FILES);
+    page.section("SEE ALSO").text("pyfcgid(8)");
+    page.render()
+}
+
+fn describe_key(page: &mut Page, setting: &Setting) {
+    page.item(&[setting.name.to_owned()], Some(setting.value_name), &format!("{}.", setting.help));
+    page.more(&format!(
+        "Value: {}. Default: {}. Stands {}. Environment: `{}`.",
+        options::values(setting),
+        options::default(setting),
+        options::place(setting),
+        setting.variable()
+    ));
+}
+
+fn paragraphs(page: &mut Page, texts: &[&str]) {
+    for (index, text) in texts.iter().enumerate() {
+        if index == 0 {
+            page.text(text)
+        } else {
+            page.paragraph(text)
+        };
+    }
+}
+
+fn items(page: &mut Page, items: &[(impl ToString, impl AsRef<str>)]) {
+    for (typed, text) in items {
+        page.item(&[typed.to_string()], None, text.as_ref());
+    }
+}
