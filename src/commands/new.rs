@@ -76,8 +76,7 @@ fn site(pool: &NewPool, address: &ListenAddress) -> String {
         address => address.to_string(),
     };
     format!(
-        "\
-  4. let the web server ask it; nginx, in the server {{ }} of {}'s site:
+        "  4. let the web server ask it; nginx, in the server {{ }} of {}'s site:
        location / {{
            fastcgi_pass {place};
            include pyfcgid_params;

@@ -176,3 +176,15 @@ fn a_service_that_cannot_start_is_never_ready() {
         assert_ne!(message[0], "READY=1");
     }
 }
+
+#[test]
+fn a_service_without_a_pool_is_ready_and_says_what_to_do() {
+    let (manager, launch) = Manager::of(site("pid-file = \"site.pid\"\ninclude = \"pools.d/*.toml\"\n"));
+    let site = Site::start_unawaited(launch);
+    let message = manager.expect("READY=1");
+    assert!(message[1].starts_with("STATUS=no pool yet: site.toml:2 includes pools.d/*.toml"), "{message:?}");
+    site.control("reload").expect_code(0);
+    manager.expect("RELOADING=1");
+    assert!(manager.expect("READY=1")[1].starts_with("STATUS=no pool yet: "));
+    site.end();
+}

@@ -18,8 +18,15 @@ pub fn of_program(date: &str) -> String {
     page.section("DESCRIPTION");
     paragraphs(&mut page, &facts::DESCRIPTION);
     page.section("COMMANDS");
-    for command in &commands {
+    for (index, command) in commands.iter().enumerate() {
         describe_command(&mut page, command);
+        let as_before = commands[..index].iter().find(|before| before.notes == command.notes && !command.notes.is_empty());
+        match as_before {
+            _ if command.takes_options => page.paragraph("All options below go with it."),
+            Some(before) => page.paragraph(&format!("What is said at the end of `{}` holds here, too.", before.name)),
+            None if command.notes.is_empty() => &mut page,
+            None => page.notes(&command.notes),
+        };
     }
     page.section("OPTIONS OF SERVE AND CHECK");
     page.text("Each is also a key of the configuration file, where pyfcgid.toml(5) says more, and an environment variable.");
@@ -48,11 +55,6 @@ fn describe_command(page: &mut Page, command: &Command) {
     }
     for Argument { flags, value, help } in &command.arguments {
         page.item(flags, value.as_deref(), help);
-    }
-    if command.takes_options {
-        page.paragraph("All options below go with it.");
-    } else if !command.notes.is_empty() {
-        page.notes(&command.notes);
     }
 }
 
