@@ -36,6 +36,7 @@ fn one_value(setting: &Setting) -> String {
         Syntax::Pattern { .. } | Syntax::Text => match setting.value_name {
             "FILE" => "path of a file".to_owned(),
             "DIR" => "path of a directory".to_owned(),
+            "USER" | "GROUP" => "name or number".to_owned(),
             _ => "text".to_owned(),
         },
     }
