@@ -26,6 +26,8 @@ FRESH_RELEASES ?= bookworm trixie
 HOSTILE_SECONDS ?= 60
 HOSTILE_ONLY ?=
 WHEEL_TARGET ?= x86_64-unknown-linux-gnu
+# Those for which crates.io is enough. `make deny DENY=advisories` fetches the database of advisories from where it is kept.
+DENY ?= bans licenses sources
 # What tests and measures takes nothing of the caller's environment but the toolchain's.
 CLEANLY = .ci/environment
 # Modules for Python are built for all of them, and without any.
@@ -100,6 +102,26 @@ sdist: cargo ## pack the committed source for pip, in target/wheels
 wheels: wheel sdist ## install wheel and sdist in every Python there is, serve a page, and remove them (takes minutes)
 	@.ci/install-packages pythons
 	$(CLEANLY) bash -c 'exec "$$PYTHON" tests/wheels $(TARGET_DIR)/wheels/*manylinux*_x86_64.whl --sdist $(TARGET_DIR)/wheels/*.tar.gz'
+
+.PHONY: rpm
+rpm: wheel pages ## make and check the RPM in target/rpm, with the program of the wheel
+	@.ci/install-packages rpm
+	$(CLEANLY) packaging/rpm/build
+
+.PHONY: container
+container: cargo ## carry out the Containerfile in a new root, and show a page through the compose file's nginx (takes root, and minutes)
+	@.ci/install-packages build wheel container
+	$(CLEANLY) bash -c 'exec "$$(packaging/tools)/bin/python" tests/container'
+
+.PHONY: deny
+deny: cargo ## check the licences, duplicates and sources of all dependencies (DENY=advisories: what is known against them)
+	@command -v cargo-deny >/dev/null || $(CARGO) install --locked cargo-deny
+	$(CARGO) deny --locked --workspace check $(DENY)
+
+.PHONY: release
+release: deny wheel sdist deb rpm ## put all packages into target/dist, with SHA256SUMS and what they are made of (CycloneDX)
+	@command -v cargo-cyclonedx >/dev/null || $(CARGO) install --locked cargo-cyclonedx
+	$(CLEANLY) packaging/release
 
 .PHONY: guard
 guard: cargo ## count the instructions of a request and compare them with the committed figure (GUARD_OPTIONS='--only walk')

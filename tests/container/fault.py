@@ -1,0 +1,5 @@
+"""What goes wrong."""
+
+
+class Fault(Exception):
+    """In one line."""
