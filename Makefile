@@ -23,6 +23,9 @@ MIRI_OPTIONS ?= -Zmiri-disable-isolation
 HOST = $(shell rustc -vV | sed -n 's/^host: //p')
 QUICK ?=
 FRESH_RELEASES ?= bookworm trixie
+INSTALLED_RELEASES ?= bookworm trixie
+INSTALLED_OPTIONS ?=
+DEB_VERSION ?=
 HOSTILE_SECONDS ?= 60
 HOSTILE_ONLY ?=
 WHEEL_TARGET ?= x86_64-unknown-linux-gnu
@@ -161,6 +164,18 @@ tsan: nightly ## run the event loop's tests, its threads, under ThreadSanitizer
 nightly: cargo
 	@$(CARGO) +$(NIGHTLY) --version >/dev/null || { \
 	    echo "This takes a nightly toolchain: rustup toolchain install nightly" >&2; exit 1; }
+
+.PHONY: deb
+deb: build pages ## make target/deb/pyfcgid_VERSION.deb for Debian 12 and later (DEB_VERSION=: another version)
+	@.ci/install-packages deb
+	DEB_VERSION='$(DEB_VERSION)' packaging/deb
+
+# The load generator is what the benchmarks have.
+.PHONY: installed
+installed: deb ## try that package on new machines that systemd boots (takes root, and minutes; INSTALLED_RELEASES='bookworm trixie')
+	@.ci/install-packages installed
+	$(CLEANLY) bash -c 'load=$$($(CARGO) bench --locked --bench load --no-run --message-format json | sed -n "s/.*\"name\":\"load\".*\"executable\":\"\([^\"]*\)\".*/\1/p") && \
+	    exec /usr/bin/python3 tests/installed --load "$$load" --package '$(TARGET_DIR)/deb/pyfcgid.deb' $(INSTALLED_OPTIONS) $(INSTALLED_RELEASES)'
 
 # Builds nothing: root often has no cargo, and what root builds nobody else can build again.
 .PHONY: install

@@ -135,3 +135,10 @@ fn the_version_that_rust_must_have_is_the_one_of_the_manifest() {
     let version = env!("CARGO_PKG_RUST_VERSION");
     assert!(README.contains(&format!("[Rust](https://rustup.rs) {version} or newer")), "{version}");
 }
+
+#[test]
+fn the_package_has_the_version_of_the_manifest() {
+    let package = format!("pyfcgid_{}_amd64.deb", env!("CARGO_PKG_VERSION"));
+    assert_eq!(README.matches("_amd64.deb").count(), README.matches(&package).count(), "{package}");
+    assert!(README.contains(&package), "{package}");
+}
