@@ -169,10 +169,12 @@ fn a_directory_that_a_start_makes_is_no_mistake_of_the_configuration() {
 }
 
 #[test]
-fn the_example_of_a_pool_is_one() {
-    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("init/example.toml.disabled");
-    let config = Config::load(&Layer::new(), &|_| None, Some(&example)).unwrap();
-    assert_eq!(config.pools.len(), 1);
+fn the_configuration_has_no_pool_yet_and_the_example_is_one() {
+    for (name, pools) in [("pyfcgid.toml", 0), ("example.toml.disabled", 1)] {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("init").join(name);
+        let config = Config::load(&Layer::new(), &|_| None, Some(&file)).unwrap();
+        assert_eq!(config.pools.len(), pools, "{name}");
+    }
 }
 
 /// The rotation finds the process by its PID file, however that was started, and the service may write where it looks for logs.
@@ -229,9 +231,19 @@ fn systemd_understands_the_units() {
     assert!(output.status.success() && !said.contains("pyfcgid"), "{said}");
 }
 
+const POSIX_SCRIPTS: [&str; 7] = [
+    "init/pyfcgid.init",
+    "init/pyfcgid.openrc",
+    "init/upgrade",
+    "packaging/install",
+    "packaging/debian/postinst",
+    "packaging/debian/prerm",
+    "packaging/debian/postrm",
+];
+
 #[test]
 fn the_scripts_are_posix_shell() {
-    for script in ["init/pyfcgid.init", "init/pyfcgid.openrc", "init/upgrade", "packaging/install"] {
+    for script in POSIX_SCRIPTS {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join(script);
         assert!(Command::new("sh").arg("-n").arg(&script).status().unwrap().success(), "{}", script.display());
         match Command::new("shellcheck").args(["-s", "sh"]).arg(&script).output() {
