@@ -3,8 +3,8 @@
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 
-use crate::site::{STATUS_REQUEST, Site, is_alive, kill, says, site_with, status_of};
-use crate::support::process::wait_until;
+use crate::site::{STATUS_REQUEST, Site, is_alive, kill, says, site_with};
+use crate::support::process::{stand_still, wait_until};
 
 /// Asks for the status so many times at once, and waits for all answers.
 fn ask_for_status(site: &Site, times: usize) {
@@ -24,8 +24,7 @@ fn ask_for_status(site: &Site, times: usize) {
 /// The youngest child, which is the one that goes first.
 fn stop_the_youngest(site: &Site) -> u32 {
     let youngest = *site.wait_for_children(2).last().unwrap();
-    kill(youngest, "STOP");
-    wait_until("the child to stand still", || status_of(youngest, "State").starts_with('T'));
+    stand_still(youngest);
     youngest
 }
 

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::site::{FILE, Site, expect_nothing_left, kill, says, site_of, site_with, status_of, wait_until_gone};
-use crate::support::process::wait_until;
+use crate::support::process::{stand_still, wait_until};
 use crate::support::{Params, Peer};
 
 /// A site on which a request of so many seconds runs.
@@ -167,7 +167,7 @@ fn a_tracer_that_keeps_what_has_ended_holds_up_neither_a_reload_nor_a_stop() {
 fn a_stopped_child_is_killed_in_the_end() {
     let mut site = Site::start(site_with(&says("x"), "graceful-timeout = \"1s\"\n"));
     let child = *site.children().first().unwrap();
-    kill(child, "STOP");
+    stand_still(child);
     let started = Instant::now();
     site.signal("TERM");
     assert!(site.wait_for_exit(Duration::from_secs(8)).success(), "{}", site.log());

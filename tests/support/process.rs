@@ -462,6 +462,19 @@ pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
+/// Has the process stand still: a signal to stop reaches each of its threads in that one's own time, which may take a connection before.
+#[track_caller]
+pub fn stand_still(process: u32) {
+    let stopped = Command::new("sh").args(["-c", &format!("kill -s STOP {process}")]).status();
+    assert!(stopped.is_ok_and(|status| status.success()), "process {process} is gone");
+    let stands_still = |task: fs::DirEntry| {
+        let status = fs::read_to_string(task.path().join("status")).unwrap_or_default();
+        status.lines().any(|line| line.starts_with("State:") && line.contains('T'))
+    };
+    let all_stand_still = || fs::read_dir(format!("/proc/{process}/task")).unwrap().all(|task| stands_still(task.unwrap()));
+    wait_until("all threads to stand still", all_stand_still);
+}
+
 /// The pause between two looks in a loop that has a deadline.
 fn pause() {
     thread::sleep(Duration::from_millis(5));

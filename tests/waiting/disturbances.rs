@@ -8,7 +8,7 @@ use crate::crowd::{Crowd, FOUR_BY_FOUR, How, Pool, Shape, TWO_BY_ONE, tally};
 use crate::full::{CROWD, ROOM};
 use crate::site::{is_alive, kill};
 use crate::support::latency::Latencies;
-use crate::support::process::{is_queue_process, wait_until};
+use crate::support::process::{is_queue_process, stand_still, wait_until};
 
 /// A pool whose workers are busy, and what [`expect_all_are_served`] says.
 fn nobody_who_waits_is_lost(shape: Shape, how: How, settings: &str, disturb: impl FnOnce(&Pool) -> usize) {
@@ -62,7 +62,7 @@ pub(crate) fn kill_queue_process(pool: &Pool) -> usize {
 
 fn stop_child_for_a_while(pool: &Pool) -> usize {
     let child = *pool.children().first().unwrap();
-    kill(child, "STOP");
+    stand_still(child);
     fs::write(pool.directory().join("gate"), "").unwrap();
     // The other one goes on alone.
     wait_until("all to have begun", || pool.begun().len() == WAITING);
@@ -118,7 +118,7 @@ disturbances! {
 fn an_idle_child_that_is_stopped_keeps_nobody_from_being_told_503() {
     let mut pool = Pool::start(TWO_BY_ONE, &format!("max-queue = {ROOM}\n"));
     let idle = *pool.children().first().unwrap();
-    kill(idle, "STOP");
+    stand_still(idle);
     pool.occupy_workers(1);
     let mut crowd = pool.send(How::OneShot, CROWD, 0.0);
     let times: Latencies = crowd.wait_for(CROWD - ROOM).iter().map(|got| got.took).collect();
