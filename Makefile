@@ -175,7 +175,7 @@ deb: build pages ## make target/deb/pyfcgid_VERSION.deb for Debian 12 and later 
 installed: deb ## try that package on new machines that systemd boots (takes root, and minutes; INSTALLED_RELEASES='bookworm trixie')
 	@.ci/install-packages installed
 	$(CLEANLY) bash -c 'load=$$($(CARGO) bench --locked --bench load --no-run --message-format json | sed -n "s/.*\"name\":\"load\".*\"executable\":\"\([^\"]*\)\".*/\1/p") && \
-	    exec /usr/bin/python3 tests/installed --load "$$load" --package '$(TARGET_DIR)/deb/pyfcgid.deb' $(INSTALLED_OPTIONS) $(INSTALLED_RELEASES)'
+	    exec /usr/bin/python3 tests/installed --load "$$load" --package "$(TARGET_DIR)/deb/pyfcgid.deb" $(INSTALLED_OPTIONS) $(INSTALLED_RELEASES)'
 
 # Builds nothing: root often has no cargo, and what root builds nobody else can build again.
 .PHONY: install
