@@ -92,7 +92,7 @@ pythons: cargo ## run a pool in every Python there is, Debian sid's too, and ref
 	$(CLEANLY) bash -c '$(CARGO) build --release --locked && exec "$$PYTHON" tests/pythons'
 
 .PHONY: wheel
-wheel: cargo ## build and check the wheel in target/wheels (WHEEL_TARGET=aarch64-unknown-linux-gnu, x86_64-unknown-linux-musl)
+wheel: cargo ## build and check the wheel in target/wheels (WHEEL_TARGET=aarch64-unknown-linux-gnu)
 	@.ci/install-packages build wheel
 	$(CLEANLY) packaging/wheel/build $(WHEEL_TARGET)
 
