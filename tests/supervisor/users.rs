@@ -327,17 +327,16 @@ fn no_process_of_a_pool_has_what_those_of_another_share() {
     let mut site = Site::start_unawaited(launch);
     site.wait_for_children(3);
     wait_until("the start", || site.log().contains("]: ready\n"));
-    let children = fs::read_to_string(format!("/proc/{0}/task/{0}/children", site.pid())).unwrap();
-    let mut seen = 0;
-    for process in children.split_whitespace() {
-        let maps = || fs::read_to_string(format!("/proc/{process}/maps")).unwrap_or_default();
-        if maps().is_empty() {
-            continue;
-        }
-        // A queue process has them from its parent for a moment.
-        wait_until("the one that is its own", || maps().matches("pyfcgid-scoreboard").count() == 1);
-        seen += 1;
-    }
-    assert!(seen >= 6, "three children and three queue processes, not {seen}");
+    let maps = |process: &str| fs::read_to_string(format!("/proc/{process}/maps")).unwrap_or_default();
+    let scoreboards = || {
+        let children = fs::read_to_string(format!("/proc/{0}/task/{0}/children", site.pid())).unwrap();
+        let maps = children.split_whitespace().map(maps).filter(|maps| !maps.is_empty());
+        maps.map(|maps| maps.matches("pyfcgid-scoreboard").count()).collect::<Vec<_>>()
+    };
+    // A queue process comes after the children, and has those of all pools from its parent for a moment.
+    wait_until("three children and three queue processes, each with its own scoreboard alone", || {
+        let scoreboards = scoreboards();
+        scoreboards.len() >= 6 && scoreboards.iter().all(|count| *count == 1)
+    });
     assert!(site.stop().success());
 }

@@ -108,7 +108,8 @@ fn receive_any(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<Received
         let mut message = libc::CMSG_FIRSTHDR(&raw const header);
         while let Some(&libc::cmsghdr { cmsg_len, cmsg_level, cmsg_type, .. }) = message.as_ref() {
             if cmsg_level == libc::SOL_SOCKET && matches!(cmsg_type, libc::SCM_RIGHTS | SCM_PIDFD) {
-                let length = cmsg_len.saturating_sub(libc::CMSG_LEN(0) as usize);
+                #[allow(clippy::unnecessary_cast, reason = "it is another type in other C libraries")]
+                let length = (cmsg_len as usize).saturating_sub(libc::CMSG_LEN(0) as usize);
                 let numbers: *const i32 = libc::CMSG_DATA(message).cast();
                 let numbers = (0..length / mem::size_of::<i32>()).map(|index| ptr::read_unaligned(numbers.add(index)));
                 let opened = numbers.filter(|number| *number >= 0).map(|number| OwnedFd::from_raw_fd(number));
