@@ -186,10 +186,10 @@ impl Running {
         request.under(self.prefix).send(self.port())
     }
 
-    /// The same; `None` when the connection ends before a head comes.
+    /// Sends a request and reads the head of its answer, if there is one.
     #[track_caller]
-    pub(crate) fn try_send(&self, request: Request) -> Option<Response> {
-        request.under(self.prefix).try_send(self.port())
+    pub(crate) fn try_open(&self, request: Request) -> Option<Exchange> {
+        request.under(self.prefix).try_open(self.port())
     }
 
     /// The same, reading only the head of the answer.

@@ -72,7 +72,7 @@ impl Request {
 
     /// The same; `None` when the connection ends before a head comes.
     #[track_caller]
-    fn try_open(&self, port: u16) -> Option<Exchange> {
+    pub(crate) fn try_open(&self, port: u16) -> Option<Exchange> {
         let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("the web server accepts");
         stream.set_nodelay(true).expect("a TCP socket");
         stream.set_read_timeout(Some(DEADLINE)).expect("a deadline");
@@ -236,13 +236,19 @@ impl Exchange {
 
     /// Reads the rest.
     pub(crate) fn finish(mut self) -> Response {
-        loop {
+        self.read_rest();
+        self.response
+    }
+
+    /// The same, and leaves the connection open.
+    pub(crate) fn read_rest(&mut self) {
+        self.response.ending = loop {
             match self.next_piece() {
                 Piece::Data(bytes) => self.response.body.extend_from_slice(&bytes),
-                Piece::Complete => return Response { ending: Ending::Complete, ..self.response },
-                Piece::Cut => return Response { ending: Ending::Cut, ..self.response },
+                Piece::Complete => break Ending::Complete,
+                Piece::Cut => break Ending::Cut,
             }
-        }
+        };
     }
 
     fn next_piece(&mut self) -> Piece {
