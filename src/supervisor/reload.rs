@@ -72,8 +72,9 @@ impl Reload {
             Stage::Rolling => "reloaded, but not every process has come up",
         };
         let texts = self.failures.iter().map(|(pool, failure)| of_pool(pool, failure.text.trim_end()));
+        let advice = if let Stage::Trying(Prepared { config, .. }) = &self.stage { advice(&self.scope, config) } else { None };
         let code = self.failures.first().map_or(0, |(_, failure)| failure.code);
-        (code, std::iter::once(what.to_owned()).chain(texts).collect::<Vec<_>>().join("\n"))
+        (code, std::iter::once(what.to_owned()).chain(texts).chain(advice.map(str::to_owned)).collect::<Vec<_>>().join("\n"))
     }
 
     /// What to wait for.
@@ -232,8 +233,12 @@ impl Supervisor<'_> {
             Ok(PreparedPool { service, sockets, ties: is_new.then(ties).transpose()? })
         };
         let wanted = config.pools.iter().filter(|settings| scope.has(&settings.name));
-        let pools = wanted.map(prepare_pool).collect::<Result<Vec<_>, BindError>>();
-        let pools = pools.map_err(|error| wrong(EX_OSERR, with_causes(&error)))?;
+        let refused = |settings: &config::Pool, error: BindError| {
+            let text = of_pool(&settings.name, &with_causes(&error));
+            wrong(EX_OSERR, [Some(text.as_str()), advice(scope, &config)].into_iter().flatten().collect::<Vec<_>>().join("\n"))
+        };
+        let prepare = |settings| prepare_pool(settings).map_err(|error| refused(settings, error));
+        let pools = wanted.map(prepare).collect::<Result<Vec<_>, Failure>>()?;
         let log = log_writer::prepare(&config.log_settings()).map_err(StartError::from)?;
         let control = control_access(&config, findings.control_group);
         Ok((Prepared { config, control, log }, pools))
@@ -394,6 +399,12 @@ fn names(config: &Config, scope: &Scope) -> BTreeSet<String> {
 fn of_pool(pool: &str, text: &str) -> String {
     let name = format!("pool {pool}: ");
     if text.contains(&name) { text.to_owned() } else { name + text }
+}
+
+/// What helps where one pool of several is at fault.
+fn advice(scope: &Scope, config: &Config) -> Option<&'static str> {
+    let keeps_others = *scope == Scope::Process && config.pools.len() > 1;
+    keeps_others.then_some("the other pools can be reloaded without it, one by one: pyfcgid reload POOL")
 }
 
 /// For the log.

@@ -86,6 +86,8 @@ def attack(name):
 
 
 def begin():
+    if wanted():
+        locks_places.mend()
     names = [name for name in wanted() if not name.startswith("request_")]
     for name in turn(names) if names else ():
         if name.startswith("import_"):

@@ -44,12 +44,30 @@ def log_file(until):
     lock("../log", until + 1)
 
 
-def swap(until, target):
-    """Again and again, and back at the end. One process at a time: what two lose nobody brings back."""
+def take_turn():
+    """One process swaps at a time: what two lose nobody brings back. What one that was killed has left is mended."""
     turn = os.open("own/swapping", os.O_RDONLY | os.O_CREAT)
-    fcntl.flock(turn, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    if os.path.exists("hostile.kept"):
-        os.rename("hostile.kept", "hostile.sock")
+    try:
+        fcntl.flock(turn, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.path.exists("hostile.kept"):
+            os.rename("hostile.kept", "hostile.sock")
+    except OSError:
+        os.close(turn)
+        raise
+    return turn
+
+
+def mend():
+    """A socket whose name somebody else has is no longer reloaded, and then nobody attacks any more."""
+    try:
+        os.close(take_turn())
+    except BlockingIOError:
+        pass
+
+
+def swap(until, target):
+    """Again and again, and back at the end."""
+    turn = take_turn()
     while time.monotonic() < until:
         os.rename("hostile.sock", "hostile.kept")
         try:

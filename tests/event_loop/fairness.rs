@@ -1,6 +1,7 @@
 //! Requests that share a connection: a long answer, one that nobody reads, an upload, and the small ones beside them.
 
 use std::fs;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use connections::exchange::{Exchange, NothingHeld};
@@ -49,8 +50,15 @@ fn socket_buffers() -> usize {
 /// Reads on until request `id` has ended, and returns how many bytes of others came before.
 #[track_caller]
 fn bytes_before(peer: &mut Peer, id: u16) -> usize {
+    bytes_before_slowly(peer, id, Duration::ZERO)
+}
+
+/// The same, with a pause before each record: a reader without one has all of a long answer before a busy machine has begun with the next.
+#[track_caller]
+fn bytes_before_slowly(peer: &mut Peer, id: u16, pause: Duration) -> usize {
     let mut before = 0;
     loop {
+        thread::sleep(pause);
         let record = peer.next_record().expect("the answer comes");
         match record.kind {
             kind::END_REQUEST if record.id == id => return before,
@@ -84,7 +92,7 @@ fn small_answers_beside_a_long_one_are_read_while_it_goes_on() {
         let mut peer = Peer::connect(address);
         peer.send_request(1, true, &Params::get("/").add("HTTP_COOKIE", "long=1"), b"");
         peer.send_request(2, true, &post("small=1", 0), b"");
-        let before = bytes_before(&mut peer, 2);
+        let before = bytes_before_slowly(&mut peer, 2, Duration::from_millis(1));
         assert!(before < LONG, "the small answer came behind the long one");
         assert_eq!(bytes_before(&mut peer, 1), 0);
         assert_eq!([reported.next(), reported.next()].iter().filter(|text| *text == "sent").count(), 1);

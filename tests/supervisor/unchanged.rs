@@ -50,6 +50,7 @@ fn after_a_reload_that_failed_the_log_the_settings_and_the_sockets_are_those_fro
     let ended = site.configure(&format!("{NEW}{changed}{}{}", pool("bad"), pool("other"))).expect_code(70);
     assert!(ended.err.contains("not reloaded; what ran before runs on"), "{ended:?}");
     assert!(ended.err.contains("pool bad: ") && !ended.err.contains("pool good: "), "{ended:?}");
+    assert!(ended.err.contains(ONE_BY_ONE), "{ended:?}");
     wait_until("the end of what was tried", || site.children() == before);
     assert!(log(&site, "old.log").contains("not reloaded; what ran before runs on"));
     assert_eq!((log(&site, "new.log"), log(&site, "new.access")), (String::new(), String::new()));
@@ -207,3 +208,27 @@ fn a_new_host_name_is_looked_up_and_one_that_is_none_refused() {
     );
     site.end();
 }
+
+/// An application can have its pool refused as long as it likes. The others are not in its hands.
+#[test]
+fn a_file_at_the_name_of_a_socket_refuses_its_pool_by_name_and_the_others_are_reloaded_alone() {
+    let site = site_with_log(&["good", "bad"]);
+    let socket = site.directory().join("bad.sock");
+    fs::remove_file(&socket).unwrap();
+    fs::write(&socket, "not a socket").unwrap();
+    write_app(site.directory(), "good", &says("new"));
+    let refused = site.control("reload").expect_code(71);
+    assert!(refused.err.contains("pool bad: cannot listen on unix:") && refused.err.contains(ONE_BY_ONE), "{refused:?}");
+    assert_eq!(body(&site, "good"), "good");
+    site.control("reload good").expect_code(0);
+    assert_eq!(body(&site, "good"), "new");
+    let alone = site.control("reload bad").expect_code(71);
+    assert!(!alone.err.contains(ONE_BY_ONE), "{alone:?}");
+    assert_eq!(fs::read_to_string(&socket).unwrap(), "not a socket");
+    fs::remove_file(&socket).unwrap();
+    site.control("reload").expect_code(0);
+    assert_eq!(body(&site, "bad"), "bad");
+    site.end();
+}
+
+const ONE_BY_ONE: &str = "the other pools can be reloaded without it, one by one: pyfcgid reload POOL";
