@@ -130,9 +130,12 @@ impl Config {
             return None;
         };
         let patterns: Vec<&str> = self.include.iter().map(|item| item.text.as_str()).collect();
+        let missing = self.include.iter().find_map(|item| missing_directory(path, &item.text));
+        let missing = missing.map_or_else(String::new, |directory| format!(" (there is no directory {})", directory.display()));
         let named = if path == Path::new(DEFAULT_FILE) { String::new() } else { format!(" -c {}", path.display()) };
         Some(format!(
-            "no pool yet: {origin} includes {}, and no file there has one; `pyfcgid new NAME{named}` writes one, then `pyfcgid reload{named}`",
+            "no pool yet: {origin} includes {}, and no file there has one{missing}; `pyfcgid new NAME{named}` writes one, then `pyfcgid \
+             reload{named}`",
             patterns.join(", ")
         ))
     }
@@ -238,7 +241,7 @@ impl fmt::Display for Masked<'_> {
 ///
 /// # Errors
 /// When the file cannot be read, one of the two values is wrong, or the file is no TOML and nothing is found.
-pub fn control_socket(environment: Environment<'_>, file: Option<&Path>) -> Result<Option<PathBuf>, Error> {
+pub fn supervisor_files(environment: Environment<'_>, file: Option<&Path>) -> Result<Option<SupervisorFiles>, Error> {
     let (in_file, mistake) = file.map(|path| file::read_leniently(path, &CONTROL_KEYS)).transpose()?.unwrap_or_default();
     let environment = |name: &str| CONTROL_VARIABLES.contains(&name).then(|| environment(name)).flatten();
     let (nothing, variables) = (Layer::new(), environment_layer(&environment)?);
@@ -247,14 +250,43 @@ pub fn control_socket(environment: Environment<'_>, file: Option<&Path>) -> Resu
     let (pid_file, socket) = (pid_file?, socket?);
     match (socket.or_else(|| pid_file.as_deref().map(control_socket_beside)), mistake) {
         (None, Some(mistake)) => Err(mistake),
-        (socket, _) => Ok(socket),
+        (socket, _) => Ok(socket.map(|control_socket| SupervisorFiles { control_socket, pid_file })),
+    }
+}
+
+/// The directory of the files that `pattern` in the file at `main` is to find, if it is not there.
+fn missing_directory(main: &Path, pattern: &str) -> Option<PathBuf> {
+    let directory = main.parent()?.join(Path::new(pattern).parent()?);
+    let is_plain = !directory.to_string_lossy().contains(['*', '?', '[']);
+    (is_plain && !directory.is_dir()).then_some(directory)
+}
+
+/// Where a supervisor can be found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SupervisorFiles {
+    /// Where it listens to commands.
+    pub control_socket: PathBuf,
+    /// What it has locked, as far as that is known.
+    pub pid_file: Option<PathBuf>,
+}
+
+impl SupervisorFiles {
+    /// Of a control socket that was named alone. A PID file may be beside it.
+    pub fn of_socket(control_socket: PathBuf) -> Self {
+        let pid_file = control_socket.to_str().and_then(|path| path.strip_suffix(CONTROL_SUFFIX)).map(PathBuf::from);
+        Self { control_socket, pid_file }
+    }
+
+    /// Of a PID file that was named alone.
+    pub fn of_pid_file(pid_file: PathBuf) -> Self {
+        Self { control_socket: control_socket_beside(&pid_file), pid_file: Some(pid_file) }
     }
 }
 
 /// The control socket of a pyfcgid that has this PID file, and no other one named.
 pub fn control_socket_beside(pid_file: &Path) -> PathBuf {
     let mut name = pid_file.as_os_str().to_owned();
-    name.push(".control");
+    name.push(CONTROL_SUFFIX);
     name.into()
 }
 
@@ -303,6 +335,7 @@ fn without_dots(path: &Path) -> PathBuf {
 }
 
 /// What [`control_socket`] is made of.
+const CONTROL_SUFFIX: &str = ".control";
 const CONTROL_KEYS: [&str; 2] = ["pid-file", "control-socket"];
 const CONTROL_VARIABLES: [&str; 2] = ["PYFCGID_PID_FILE", "PYFCGID_CONTROL_SOCKET"];
 /// The key of the file that is no option.

@@ -82,6 +82,8 @@ pub struct Supervisor<'a> {
     /// What is to be reloaded after what is, in this order, and who waits for it. Invariant: nothing twice.
     next_reloads: VecDeque<(Scope, Vec<Client>)>,
     trial: Option<Trial>,
+    /// A new binary is to be checked as soon as nothing else is going on.
+    wants_successor: bool,
     asked: Vec<Asked>,
     stopping: Vec<Client>,
     next_tick: Instant,
@@ -174,6 +176,7 @@ impl<'a> Supervisor<'a> {
             reload: None,
             next_reloads: VecDeque::new(),
             trial: None,
+            wants_successor: false,
             asked: Vec::new(),
             stopping: Vec::new(),
             next_tick: now,
@@ -224,6 +227,7 @@ impl<'a> Supervisor<'a> {
             self.finish_start();
             self.advance_reload();
             self.begin_next_reload();
+            self.begin_wanted_successor();
             if !self.pools.iter().any(|pool| pool.children().has_actions()) {
                 return;
             }
@@ -394,7 +398,7 @@ impl<'a> Supervisor<'a> {
                     log_writer::reopen();
                     self.reload.iter_mut().for_each(Reload::reopen_log);
                 }
-                SUCCEED => self.try_successor(),
+                SUCCEED => self.want_successor(),
                 MORE => self.pools.iter_mut().for_each(|pool| pool.grow(now)),
                 FEWER => self.pools.iter_mut().for_each(|pool| pool.shrink(now)),
                 _ => {}

@@ -21,7 +21,7 @@ impl Machine {
         let machine = Self { directory: tempfile::tempdir().unwrap() };
         // Its settings end lines with `;`, so that they are several.
         let settings = format!(
-            "DAEMON={0}/pyfcgid; CONFIG={0}/site.toml; PIDFILE={0}/run/p.pid; OPTIONS='--threads 2'; STOP_TIMEOUT=5\n",
+            "DAEMON={0}/pyfcgid; CONFIG={0}/site.toml; PIDFILE={0}/run/p.pid; LOGDIR={0}/log; OPTIONS='--threads 2'; STOP_TIMEOUT=5\n",
             machine.directory.path().display()
         );
         fs::write(machine.path("default"), settings).unwrap();
@@ -105,12 +105,12 @@ fn the_script_starts_tells_reloads_and_stops_as_the_standard_wants_it() {
     machine.expect("restart", 0, "has stopped");
     let control = "--control-socket run/control";
     let (status, reload, stop) = (format!("status {control}"), format!("reload {control}"), format!("stop {control}"));
-    assert_eq!(machine.calls(), [&status, &reload, &reload, "check -c site.toml --threads 2", &stop, SERVE]);
+    assert_eq!(machine.calls(), [&status, &reload, &reload, "check -D -c site.toml --threads 2", &stop, SERVE]);
     machine.expect("stop", 0, "has stopped");
     machine.expect("stop", 0, "not running");
     machine.expect("try-restart", 0, "");
     machine.expect("configtest", 0, "");
-    assert_eq!(machine.calls(), [&stop, "check -c site.toml --threads 2"]);
+    assert_eq!(machine.calls(), [&stop, "check -D -c site.toml --threads 2"]);
 }
 
 #[test]
@@ -155,7 +155,7 @@ fn a_configuration_that_would_not_start_again_stops_nothing() {
     let machine = Machine::new();
     machine.expect("start", 0, "is running");
     machine.program("#!/bin/sh\n[ \"$1\" != check ]\n");
-    machine.expect("restart", 6, "");
+    machine.expect("restart", 6, "not restarted: process");
     machine.expect("status", 0, "is running");
 }
 

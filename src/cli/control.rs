@@ -7,7 +7,7 @@ use clap::builder::OsStringValueParser;
 use clap::{Arg, ArgAction, ArgMatches, Command as Parser, ValueHint};
 
 use super::{Chosen, Command, Exit, Surroundings, Typed, file_arg};
-use crate::config;
+use crate::config::{self, SupervisorFiles};
 use crate::control_protocol::{ControlRequest, Form, Scope};
 
 /// A command for a running pyfcgid.
@@ -15,8 +15,8 @@ use crate::control_protocol::{ControlRequest, Form, Scope};
 pub struct Control {
     /// What it shall do.
     pub request: ControlRequest,
-    /// Where it listens.
-    pub socket: PathBuf,
+    /// Where it is found.
+    pub files: SupervisorFiles,
 }
 
 pub(super) fn parsers() -> [Parser; 3] {
@@ -54,12 +54,13 @@ fn parse_pool(name: &str) -> Result<String, String> {
 
 pub(super) fn parse(name: &str, matches: &ArgMatches, around: Surroundings<'_>) -> Result<Typed, Exit> {
     let typed = |name| matches.get_one::<OsString>(name).map(PathBuf::from);
-    let (socket, remark) = match (typed("control-socket"), typed("pid-file")) {
-        (Some(socket), _) => (socket, None),
-        (None, Some(pid_file)) => (config::control_socket_beside(&pid_file), None),
+    let (files, remark) = match (typed("control-socket"), typed("pid-file")) {
+        (Some(control_socket), Some(pid_file)) => (SupervisorFiles { control_socket, pid_file: Some(pid_file) }, None),
+        (Some(control_socket), None) => (SupervisorFiles::of_socket(control_socket), None),
+        (None, Some(pid_file)) => (SupervisorFiles::of_pid_file(pid_file), None),
         (None, None) => configured(around.named(matches), around)?,
     };
-    Ok(Typed { command: Command::Control(Control { request: request(name, matches), socket }), remark })
+    Ok(Typed { command: Command::Control(Control { request: request(name, matches), files }), remark })
 }
 
 fn request(name: &str, matches: &ArgMatches) -> ControlRequest {
@@ -71,17 +72,17 @@ fn request(name: &str, matches: &ArgMatches) -> ControlRequest {
     }
 }
 
-/// The control socket that the environment and the configuration name, and what is to be said about that. A file that nobody names is
+/// The files that the environment and the configuration name, and what is to be said about that. A file that nobody names is
 /// not looked at if the environment is enough.
-fn configured(named: Option<PathBuf>, around: Surroundings<'_>) -> Result<(PathBuf, Option<String>), Exit> {
-    if let Some(socket) = config::control_socket(around.environment, named.as_deref())? {
-        return Ok((socket, None));
+fn configured(named: Option<PathBuf>, around: Surroundings<'_>) -> Result<(SupervisorFiles, Option<String>), Exit> {
+    if let Some(files) = config::supervisor_files(around.environment, named.as_deref())? {
+        return Ok((files, None));
     }
     let absent = || Exit::usage(&format!("which pyfcgid? {GIVE}, or the configuration with -c FILE; {}", around.files));
     let Chosen { path, remark } = named.map(Chosen::plain).or_else(|| around.found()).ok_or_else(absent)?;
     let silent = || Exit::usage(&format!("{} has neither pid-file nor control-socket: {GIVE}", path.display()));
-    let socket = config::control_socket(around.environment, Some(&path))?.ok_or_else(silent)?;
-    Ok((socket, remark))
+    let files = config::supervisor_files(around.environment, Some(&path))?.ok_or_else(silent)?;
+    Ok((files, remark))
 }
 
 const POOL: &str = "pool";
@@ -120,7 +121,7 @@ mod tests {
             (&["status", "--json", "blog"], ControlRequest::Status { scope: blog(), form: Form::Json }),
         ] {
             let control = run(&[args, &["--control-socket", "c"]].concat(), &[]).unwrap();
-            assert_eq!(control, Control { request, socket: "c".into() });
+            assert_eq!(control, Control { request, files: SupervisorFiles::of_socket("c".into()) });
         }
         for wrong in [&["stop", "--json"][..], &["stop", "blog"], &["reload", ""], &["reload", "a\nb"], &["reload", "a", "b"]] {
             assert_eq!(run(wrong, &[]).unwrap_err().code, 64, "{wrong:?}");
@@ -146,7 +147,7 @@ mod tests {
             (&[], &configured, beside.to_str().unwrap()),
         ] {
             let control = run(&[&["stop"], args].concat(), environment).unwrap();
-            assert_eq!(control.socket, PathBuf::from(socket), "{args:?} {environment:?}");
+            assert_eq!(control.files.control_socket, PathBuf::from(socket), "{args:?} {environment:?}");
         }
     }
 

@@ -329,7 +329,7 @@ fn commands_find_what_runs_through_the_file_of_the_machine() {
     let directory = tempfile::tempdir().unwrap();
     let files = machine(directory.path(), Some(MACHINE), None);
     let socket = |args: &[&str], environment: Environment<'_>| match run_on(&files, args, environment).unwrap() {
-        Typed { command: Command::Control(control), remark: None } => control.socket.display().to_string(),
+        Typed { command: Command::Control(control), remark: None } => control.files.control_socket.display().to_string(),
         other => panic!("{other:?}"),
     };
     for command in ["reload", "stop", "status"] {

@@ -57,10 +57,14 @@ fn next_steps(New { pool, target }: &New) -> String {
         Target::Included { file, by } => (file, by.as_ref().map_or_else(String::new, |by| format!(" -c {}", by.display()))),
     };
     let path = file.display();
+    let missing = match pool.missing() {
+        missing if missing.is_empty() => String::new(),
+        missing => format!("; not there yet: {}", missing.join(", ")),
+    };
     format!(
         "\
 {path} is written. Next:
-  1. edit it: app, chdir, venv and user are to be those of your application
+  1. edit it: app, chdir, venv and user are to be those of your application{missing}
   2. pyfcgid check{named}       says what is wrong
   3. pyfcgid reload{named}      serves it; if pyfcgid does not run yet, start it
 {}",

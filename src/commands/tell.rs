@@ -8,21 +8,22 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::cli::Control;
+use crate::config::SupervisorFiles;
 use crate::control_protocol::{self, ControlAnswer, ControlRequest};
 use crate::daemon::PidFile;
 use shared::sys::peer;
 use shared::sys::poll::{self, Interest};
-use shared::sys::process::{EX_OSERR, ProcessId};
+use shared::sys::process::EX_OSERR;
 use shared::sys::terminal;
 
 /// Returns the exit code: the one that is sent, 71 if the supervisor can't be reached or goes away, but 0 for a stop of what does not
 /// run, and 3 for the status of it, as init scripts have it.
 pub fn run(control: &Control, out: &mut impl Write, err: &mut impl Write) -> u8 {
-    let Control { request, socket } = control;
-    let stream = match connect(socket, request) {
+    let Control { request, files } = control;
+    let stream = match connect(&files.control_socket, request) {
         Ok(stream) => stream,
         Err(error) => {
-            let (code, reason) = unreachable(request, socket, &error);
+            let (code, reason) = unreachable(request, files, &error);
             say(err, &format!("pyfcgid: {reason}"));
             return code;
         }
@@ -46,24 +47,24 @@ fn connect(socket: &Path, request: &ControlRequest) -> io::Result<UnixStream> {
 }
 
 /// The exit code, and why there is no answer.
-fn unreachable(request: &ControlRequest, socket: &Path, error: &io::Error) -> (u8, String) {
-    let path = socket.display();
+fn unreachable(request: &ControlRequest, files: &SupervisorFiles, error: &io::Error) -> (u8, String) {
+    let path = files.control_socket.display();
     match error.kind() {
         ErrorKind::NotFound | ErrorKind::ConnectionRefused => {
-            if let Some(process) = holder_of_pid_file(socket) {
+            if let Some(process) = files.pid_file.as_deref().and_then(|path| PidFile::read(path).ok()?) {
                 let advice = format!(
                     "process {process} runs: `kill -HUP {process}` makes it again and reloads, `kill {process}` stops it"
                 );
                 return (EX_OSERR, format!("the control socket {path} is gone, but {advice}"));
             }
-            let code = match request {
-                ControlRequest::Stop => 0,
-                ControlRequest::Status { .. } => NOT_RUNNING,
-                ControlRequest::Reload { .. } => EX_OSERR,
+            let (code, advice) = match request {
+                ControlRequest::Stop => (0, ""),
+                ControlRequest::Status { .. } => (NOT_RUNNING, HOW_TO_START),
+                ControlRequest::Reload { .. } => (EX_OSERR, HOW_TO_START),
             };
-            (code, format!("pyfcgid is not running (control socket {path})"))
+            (code, format!("pyfcgid is not running (control socket {path}){advice}"))
         }
-        ErrorKind::PermissionDenied => (EX_OSERR, why_locked_out(socket)),
+        ErrorKind::PermissionDenied => (EX_OSERR, why_locked_out(&files.control_socket)),
         _ => (EX_OSERR, format!("{error} (control socket {path})")),
     }
 }
@@ -88,12 +89,6 @@ fn print_answers(stream: UnixStream, out: &mut impl Write, err: &mut impl Write)
         }
     }
     exit
-}
-
-/// Who has locked the PID file beside which the control socket should be.
-fn holder_of_pid_file(socket: &Path) -> Option<ProcessId> {
-    let beside = socket.to_str()?.strip_suffix(".control")?;
-    PidFile::read(Path::new(beside)).ok()?
 }
 
 /// What lets this user in.
@@ -123,6 +118,7 @@ fn say(to: &mut impl Write, line: &str) {
     drop(writeln!(to, "{}", terminal::escaped(line)));
 }
 
+const HOW_TO_START: &str = ": start it with `pyfcgid serve`, or `systemctl start pyfcgid` where it is a service";
 /// As the Linux Standard Base has it for `status`.
 const NOT_RUNNING: u8 = 3;
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::file::{self, File, check_pool_name};
 use super::{AppSource, Config, Error, Item, Layer, ListenAddress, Origin, Pool, SETTINGS, Setting, ValueError};
-use shared::sys::identity::user_id;
+use shared::sys::identity::{Identity, user_id};
 
 /// A pool that is to get a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,21 +22,27 @@ impl NewPool {
     /// # Errors
     /// For a value that is none.
     pub fn new(name: &str, flags: &Layer) -> Result<Self, Error> {
-        Self::for_users(name, flags, &|user| user_id(user).is_ok())
+        let is_there = |user: &str| user_id(user).is_ok();
+        let web_server = WEB_SERVERS.into_iter().find(|user| is_there(user)).unwrap_or(WEB_SERVERS[0]);
+        Self::for_web_server(name, flags, Identity::current().is_root().then_some(web_server))
     }
 
-    /// `is_there` says whether there is a user of that name.
-    fn for_users(name: &str, flags: &Layer, is_there: &dyn Fn(&str) -> bool) -> Result<Self, Error> {
+    /// `user` is the web server's, if pyfcgid may have other users than its own: then it serves in places of root.
+    fn for_web_server(name: &str, flags: &Layer, user: Option<&str>) -> Result<Self, Error> {
         let mut layer = flags.clone();
         let mut propose = |key, text: &str| {
             layer.entry(key).or_insert_with(|| vec![item(text)]);
         };
-        let web_server = WEB_SERVERS.into_iter().find(|user| is_there(user)).unwrap_or(WEB_SERVERS[0]);
         propose("app", &format!("/srv/{name}/wsgi.py"));
-        propose("user", web_server);
-        propose("listen", &format!("unix:/run/pyfcgid/{name}.sock"));
-        propose("socket-group", web_server);
         propose("processes", "2");
+        match user {
+            Some(user) => {
+                propose("user", user);
+                propose("listen", &format!("unix:/run/pyfcgid/{name}.sock"));
+                propose("socket-group", user);
+            }
+            None => propose("listen", OPEN_TO_ALL),
+        }
         let pool = load(&layer)?;
         if layer.contains_key("chdir") {
             return Ok(Self { pool: Pool { name: name.to_owned(), ..pool } });
@@ -66,10 +72,10 @@ impl NewPool {
     /// What is allowed, for any other.
     pub fn check_name(name: &str) -> Result<(), ValueError> {
         check_pool_name(name)?;
-        if name.starts_with('.') {
-            Err(ValueError::new("its file would be hidden: begin it with a letter or a digit"))
-        } else {
-            Ok(())
+        match name.chars().next() {
+            Some('.') => Err(ValueError::new("its file would be hidden: begin it with a letter or a digit")),
+            Some('-') => Err(ValueError::new("commands would take it for an option: begin it with a letter or a digit")),
+            _ => Ok(()),
         }
     }
 
@@ -83,13 +89,28 @@ impl NewPool {
         text + &END.replace("KEY", &key).replace("NAME", self.name())
     }
 
+    /// What it needs and is not there, each as a part of a sentence.
+    pub fn missing(&self) -> Vec<String> {
+        let is_missing = |path: &Path| !path.exists();
+        let app = match &self.pool.app.source {
+            AppSource::File(path) => Some(path.as_path()).filter(|path| is_missing(path)),
+            AppSource::Module(_) => None,
+        };
+        let places = [("app", app), ("chdir", self.pool.chdir.as_deref()), ("venv", self.pool.venv.as_deref())];
+        let places = places.into_iter().filter_map(|(key, path)| Some((key, path.filter(|path| is_missing(path))?)));
+        let places = places.map(|(key, path)| format!("{key} {}", path.display()));
+        let user = self.pool.user.as_deref().filter(|user| user_id(user).is_err());
+        places.chain(user.map(|user| format!("user {user}"))).collect()
+    }
+
     fn line(&self, key: &str) -> String {
         let setting = setting(key);
-        match (file::assignment(setting, &self.pool.shown(setting)), &self.pool.chdir) {
-            (Some(line), _) => line,
-            (None, Some(directory)) => format!("# {key} = {}", file::quote(&format!("{}/{key}", directory.display()))),
-            (None, None) => format!("# {key} = \"\""),
-        }
+        let usual = || match (key, &self.pool.chdir) {
+            ("user" | "socket-group", _) => WEB_SERVERS[0].to_owned(),
+            (_, Some(directory)) => format!("{}/{key}", directory.display()),
+            (_, None) => String::new(),
+        };
+        file::assignment(setting, &self.pool.shown(setting)).unwrap_or_else(|| format!("# {key} = {}", file::quote(&usual())))
     }
 
     /// Where its file is to be, so that the configuration in `main` includes it.
@@ -122,6 +143,8 @@ fn item(text: &str) -> Item {
 
 /// The users that web servers have, one for each family of distributions; their groups are called the same.
 const WEB_SERVERS: [&str; 4] = ["www-data", "nginx", "apache", "http"];
+/// Without root no socket can be given to a web server's group; every user of the machine may connect to this one.
+const OPEN_TO_ALL: &str = "127.0.0.1:9000";
 const START: &str = "\
 # The pool NAME of pyfcgid. pyfcgid.toml(5) has every key; `pyfcgid check` says what is wrong here, and prints all values in effect.
 ";

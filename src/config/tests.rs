@@ -488,7 +488,8 @@ fn the_control_socket_is_found_whatever_else_is_wrong() {
         fs::write(&path, text).unwrap();
         let variable =
             |name: &str| environment.iter().find(|(known, _)| *known == name).map(|(_, value)| OsString::from(value));
-        control_socket(&variable, Some(&path)).map_err(|error| error.to_string())
+        let files = supervisor_files(&variable, Some(&path)).map_err(|error| error.to_string())?;
+        Ok::<_, String>(files.map(|files| files.control_socket))
     };
     let expected = Ok(Some(directory.path().join("p.control")));
     for broken in [
@@ -513,7 +514,7 @@ fn the_control_socket_is_found_whatever_else_is_wrong() {
     assert!(
         found("pid-file = [1]\n", &[]).unwrap_err().ends_with("site.toml:1: pid-file = \"[1]\": must be one value, not a list")
     );
-    let error = control_socket(&|_| None, Some(Path::new("/nonexistent/site.toml"))).unwrap_err();
+    let error = supervisor_files(&|_| None, Some(Path::new("/nonexistent/site.toml"))).unwrap_err();
     assert_eq!((error.exit_code(), error.to_string().contains("cannot read")), (EX_CONFIG, true));
 }
 
@@ -526,7 +527,7 @@ fn a_file_that_includes_others_may_have_no_pool_yet() {
     let config = load(Layer::new()).unwrap();
     assert!(config.pools.is_empty());
     let told = format!(
-        "no pool yet: {path}/site.toml:3 includes pools.d/*.toml, more/*, and no file there has one; `pyfcgid new NAME -c {path}/site.toml` \
+        "no pool yet: {path}/site.toml:3 includes pools.d/*.toml, more/*, and no file there has one (there is no directory {path}/pools.d); `pyfcgid new NAME -c {path}/site.toml` \
          writes one, then `pyfcgid reload -c {path}/site.toml`"
     );
     assert_eq!((config.without_pool(), config.warnings([])), (Some(told.clone()), vec![told]));

@@ -243,11 +243,24 @@ impl<'a> Supervisor<'a> {
         Ok(())
     }
 
-    /// SIGUSR2: begins the check of the new binary.
-    pub(super) fn try_successor(&mut self) {
-        let is_free = self.phase == ServicePhase::Running && self.reload.is_none() && self.trial.is_none();
-        if !is_free {
-            return log::warn!("SIGUSR2 is ignored: a start, a reload or a stop is going on; send it again");
+    /// SIGUSR2. One that comes while something else is going on has its turn when that is over.
+    pub(super) fn want_successor(&mut self) {
+        self.wants_successor = !matches!(self.phase, ServicePhase::Stopping(_));
+        if self.is_free_for_successor() {
+            self.begin_wanted_successor();
+        } else if self.wants_successor {
+            log::info!("SIGUSR2: the new binary has its turn when what is going on is over");
+        }
+    }
+
+    fn is_free_for_successor(&self) -> bool {
+        self.phase == ServicePhase::Running && self.reload.is_none() && self.trial.is_none()
+    }
+
+    /// Begins the check of the new binary, if somebody wants it and nothing is in the way.
+    pub(super) fn begin_wanted_successor(&mut self) {
+        if !self.is_free_for_successor() || !std::mem::take(&mut self.wants_successor) {
+            return;
         }
         let successor = self.parts.invocation.successor();
         let limit = self.config.pools.iter().map(|pool| pool.startup_timeout).sum::<Duration>().max(LEAST_LIMIT);
@@ -289,8 +302,12 @@ impl<'a> Supervisor<'a> {
         if !settings.lines().any(|line| line.starts_with(FIRST_SETTING)) {
             return log::error!("the new binary does not answer as pyfcgid does, this program runs on");
         }
-        if self.phase != ServicePhase::Running || self.reload.is_some() {
-            return log::warn!("the new binary does not take over: a reload or a stop has begun meanwhile");
+        if self.phase != ServicePhase::Running {
+            return log::warn!("the new binary does not take over: a stop has begun meanwhile");
+        }
+        if self.reload.is_some() {
+            // What it has checked may be another configuration by then.
+            return self.want_successor();
         }
         let error = self.execute(&self.parts.invocation.successor());
         log::error!("the new binary cannot be executed, this program runs on: {error}");

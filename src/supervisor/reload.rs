@@ -67,14 +67,14 @@ struct Prepared {
 
 impl Reload {
     fn result(&self) -> (u8, String) {
-        let what = match self.stage {
-            Stage::Reading(_) | Stage::Trying(_) => REFUSED,
-            Stage::Rolling => "reloaded, but not every process has come up",
+        let what = match &self.stage {
+            Stage::Reading(_) => REFUSED.to_owned(),
+            Stage::Trying(prepared) => refused_by_a_pool(&self.scope, &prepared.config),
+            Stage::Rolling => "reloaded, but not every process has come up".to_owned(),
         };
         let texts = self.failures.iter().map(|(pool, failure)| of_pool(pool, failure.text.trim_end()));
-        let advice = if let Stage::Trying(Prepared { config, .. }) = &self.stage { advice(&self.scope, config) } else { None };
         let code = self.failures.first().map_or(0, |(_, failure)| failure.code);
-        (code, std::iter::once(what.to_owned()).chain(texts).chain(advice.map(str::to_owned)).collect::<Vec<_>>().join("\n"))
+        (code, std::iter::once(what).chain(texts).collect::<Vec<_>>().join("\n"))
     }
 
     /// What to wait for.
@@ -134,12 +134,12 @@ impl Supervisor<'_> {
                 let (stage, open, failures) = (Stage::Reading(rehearsal), BTreeSet::new(), Vec::new());
                 self.reload = Some(Reload { scope, clients, begun: Instant::now(), stage, open, failures });
             }
-            Err(error) => self.refuse_reload(clients, &Failure { code: EX_OSERR, text: error.to_string() }),
+            Err(error) => self.refuse_reload(clients, &wrong(EX_OSERR, error.to_string()).into()),
         }
     }
 
-    fn refuse_reload(&mut self, clients: Vec<Client>, failure: &Failure) {
-        self.end_reload(clients, Err((failure.code, format!("{REFUSED}\n{}", failure.text.trim_end()))));
+    fn refuse_reload(&mut self, clients: Vec<Client>, Refusal { what, failure }: &Refusal) {
+        self.end_reload(clients, Err((failure.code, format!("{what}\n{}", failure.text.trim_end()))));
     }
 
     /// The configuration that is to serve.
@@ -197,9 +197,9 @@ impl Supervisor<'_> {
         let Some(reload) = self.reload.take() else {
             return;
         };
-        match result.and_then(|findings| self.prepare(&reload.scope, &findings)) {
+        match result.map_err(Refusal::from).and_then(|findings| self.prepare(&reload.scope, &findings)) {
             Ok((prepared, pools)) => self.try_pools(reload, prepared, pools),
-            Err(failure) => self.refuse_reload(reload.clients, &failure),
+            Err(refusal) => self.refuse_reload(reload.clients, &refusal),
         }
     }
 
@@ -219,10 +219,10 @@ impl Supervisor<'_> {
     }
 
     /// Everything that can fail, without changing anything.
-    fn prepare(&self, scope: &Scope, findings: &Findings) -> Result<(Prepared, Vec<PreparedPool>), Failure> {
+    fn prepare(&self, scope: &Scope, findings: &Findings) -> Result<(Prepared, Vec<PreparedPool>), Refusal> {
         let config = Rc::new(self.read_wanted(scope)?);
         if fingerprint(&config) != findings.fingerprint {
-            return Err(wrong(EX_OSERR, "the configuration has changed while it was read: reload again".to_owned()));
+            return Err(wrong(EX_OSERR, "the configuration has changed while it was read: reload again".to_owned()).into());
         }
         let known = self.known_sockets();
         let prepare_pool = |settings: &config::Pool| {
@@ -233,13 +233,13 @@ impl Supervisor<'_> {
             Ok(PreparedPool { service, sockets, ties: is_new.then(ties).transpose()? })
         };
         let wanted = config.pools.iter().filter(|settings| scope.has(&settings.name));
-        let refused = |settings: &config::Pool, error: BindError| {
-            let text = of_pool(&settings.name, &with_causes(&error));
-            wrong(EX_OSERR, [Some(text.as_str()), advice(scope, &config)].into_iter().flatten().collect::<Vec<_>>().join("\n"))
+        let refused = |settings: &config::Pool, error: BindError| Refusal {
+            what: refused_by_a_pool(scope, &config),
+            failure: wrong(EX_OSERR, of_pool(&settings.name, &with_causes(&error))),
         };
         let prepare = |settings| prepare_pool(settings).map_err(|error| refused(settings, error));
-        let pools = wanted.map(prepare).collect::<Result<Vec<_>, Failure>>()?;
-        let log = log_writer::prepare(&config.log_settings()).map_err(StartError::from)?;
+        let pools = wanted.map(prepare).collect::<Result<Vec<_>, Refusal>>()?;
+        let log = log_writer::prepare(&config.log_settings()).map_err(StartError::from).map_err(Failure::from)?;
         let control = control_access(&config, findings.control_group);
         Ok((Prepared { config, control, log }, pools))
     }
@@ -401,10 +401,22 @@ fn of_pool(pool: &str, text: &str) -> String {
     if text.contains(&name) { text.to_owned() } else { name + text }
 }
 
-/// What helps where one pool of several is at fault.
-fn advice(scope: &Scope, config: &Config) -> Option<&'static str> {
+/// Why there is no reload, and what that means.
+struct Refusal {
+    what: String,
+    failure: Failure,
+}
+
+impl From<Failure> for Refusal {
+    fn from(failure: Failure) -> Self {
+        Self { what: REFUSED.to_owned(), failure }
+    }
+}
+
+/// What helps where one pool of several is at fault is said, too.
+fn refused_by_a_pool(scope: &Scope, config: &Config) -> String {
     let keeps_others = *scope == Scope::Process && config.pools.len() > 1;
-    keeps_others.then_some("the other pools can be reloaded without it, one by one: pyfcgid reload POOL")
+    if keeps_others { format!("{REFUSED}; `pyfcgid reload POOL` reloads the others without it") } else { REFUSED.to_owned() }
 }
 
 /// For the log.

@@ -72,8 +72,14 @@ impl Supervisor<'_> {
             pid: std::process::id(),
             uptime: now.duration_since(self.started).as_secs(),
             advice: self.config.without_pool(),
-            pools: self.pools.iter().filter(|pool| scope.has(pool.name())).map(|pool| PoolStatus::of(pool, now)).collect(),
+            pools: self.pools.iter().filter(|pool| scope.has(pool.name())).map(|pool| self.pool_status(pool, now)).collect(),
         }
+    }
+
+    fn pool_status(&self, pool: &RunningPool, now: Instant) -> PoolStatus {
+        let is_there = self.config.pools.iter().any(|settings| settings.name == pool.name());
+        let is_removed = !is_there && pool.children().condition() == Condition::Stopping;
+        PoolStatus { is_removed, ..PoolStatus::of(pool, now) }
     }
 }
 
@@ -108,6 +114,9 @@ struct PoolStatus {
     /// Its process id.
     queue_process: Option<i32>,
     children: Vec<ChildStatus>,
+    /// It ends because the configuration does not have it any more, which is as it should be.
+    #[serde(skip)]
+    is_removed: bool,
     #[serde(skip)]
     threads: usize,
     #[serde(skip)]
@@ -140,7 +149,7 @@ struct ChildStatus {
 
 impl Status {
     fn is_healthy(&self) -> bool {
-        self.pools.iter().all(|pool| ["serving", "saturated", "sleeping"].contains(&pool.state))
+        self.pools.iter().all(|pool| pool.is_removed || ["serving", "saturated", "sleeping"].contains(&pool.state))
     }
 }
 
@@ -160,6 +169,7 @@ impl PoolStatus {
             failing: children.failing().map(|(failing, next)| FailingStatus::of(failing, next, now)),
             queue_process: pool.queue_process().map(|process| process.id.number()),
             children: pool.processes().map(|(id, process)| ChildStatus::of(pool, id, process, now)).collect(),
+            is_removed: false,
             threads: pool.settings().threads,
             serving: children.serving().count(),
         }
@@ -221,7 +231,9 @@ impl fmt::Display for PoolStatus {
         let Self { name, state, wanted, serving, .. } = self;
         let children = if *wanted == 1 { "child" } else { "children" };
         let part = if serving < wanted { format!("{serving} of ") } else { String::new() };
-        writeln!(f, "pool {name}: {state}, {part}{wanted} {children} on {}", self.listen.join(", "))?;
+        // One that is ended by a reload has given its addresses back.
+        let place = if self.listen.is_empty() { "no address".to_owned() } else { self.listen.join(", ") };
+        writeln!(f, "pool {name}: {state}, {part}{wanted} {children} on {place}")?;
         self.remarks().iter().try_for_each(|line| writeln!(f, "  {line}"))?;
         self.children.iter().try_for_each(|child| child.write(f, self.threads))
     }

@@ -65,6 +65,9 @@ fn who_locks_a_stale_pid_file_is_no_pyfcgid_and_keeps_none_from_starting() {
     fs::rename(site.directory().join("site.pid.control"), site.directory().join("hidden")).unwrap();
     let ended = site.control("status").expect_code(71);
     assert!(ended.err.contains(&format!("`kill -HUP {0}`", site.pid())), "{ended:?}");
+    let elsewhere = format!("status --control-socket {0}/none --pid-file {0}/site.pid", site.directory().display());
+    let ended = site.control(&elsewhere).expect_code(71);
+    assert!(ended.err.contains(&format!("`kill -HUP {0}`", site.pid())), "{ended:?}");
     fs::rename(site.directory().join("hidden"), site.directory().join("site.pid.control")).unwrap();
     site.end();
 }

@@ -9,9 +9,19 @@ const INCLUDES: &str = "pid-file = \"site.pid\"\ninclude = \"pools.d/*.toml\"\n"
 const ADVICE: &str = "no pool yet: site.toml:2 includes pools.d/*.toml, and no file there has one; `pyfcgid new NAME -c site.toml` writes one, then `pyfcgid reload -c site.toml`";
 
 fn empty() -> Site {
+    let launch = site(INCLUDES);
+    fs::create_dir(launch.directory().join("pools.d")).unwrap();
+    Site::start(launch)
+}
+
+#[test]
+fn a_directory_of_pools_that_is_not_there_is_named() {
     let site = Site::start(site(INCLUDES));
-    fs::create_dir(site.directory().join("pools.d")).unwrap();
-    site
+    for command in ["status", "check"] {
+        let ended = site.control(command).expect_code(0);
+        assert!((ended.out + &ended.err).contains("one (there is no directory pools.d); `pyfcgid new"), "{command}");
+    }
+    site.end();
 }
 
 /// A file for the pool of a site, in which the tests may serve.

@@ -409,6 +409,39 @@ fn a_reload_while_another_runs_is_done_after_it() {
     site.end();
 }
 
+#[test]
+fn another_program_that_is_wanted_while_a_reload_runs_takes_over_after_it() {
+    let site = Site::start(site_with(&says("old"), ""));
+    fs::write(site.directory().join("app.py"), format!("import time\ntime.sleep(0.5)\n{}", says("new"))).unwrap();
+    site.signal("HUP");
+    wait_until("the first child of the reload", || site.children().len() == 2);
+    site.signal("USR2");
+    site.wait_for_log("SIGUSR2: the new binary has its turn");
+    site.wait_for_log("in the place of the program before");
+    wait_until("both reloads", || site.log().matches("]: reloaded\n").count() == 2);
+    assert_eq!(site.text("/"), "new");
+    site.end();
+}
+
+#[test]
+fn a_pool_that_a_reload_ends_is_nothing_wrong() {
+    let site = pools(&format!("{}graceful-timeout = \"20s\"\n", pool("web", "s.sock")), &["web", "shop"]);
+    let shop = site.directory().join("shop.sock");
+    let waits = "import os, time\ndef application(environ, start_response):\n    while not os.path.exists('gate'):\n        \
+                 time.sleep(0.01)\n    start_response('200 OK', [])\n    return [b'shop']\n";
+    fs::write(site.directory().join("shop.py"), waits).unwrap();
+    site.configure(&format!("{PID_FILE}{}{}", pool("web", "s.sock"), pool("shop", "shop.sock"))).expect_code(0);
+    let mut peer = connect_to(&shop);
+    peer.send_request(1, false, &Params::get("/"), b"");
+    wait_until("the request", || site.control("status shop").out.contains("1 of 4 workers busy"));
+    site.configure(&format!("{PID_FILE}{}", pool("web", "s.sock"))).expect_code(0);
+    let status = site.control("status").expect_code(0).out;
+    assert!(status.contains("pool shop: stopping, ") && status.contains(" on no address"), "{status}");
+    fs::write(site.directory().join("gate"), "").unwrap();
+    assert_eq!(peer.answer(1).expect_status(200).text(), "shop");
+    site.end();
+}
+
 /// Two pools whose modules say their names.
 fn two_pools() -> (Site, String) {
     let toml = format!("{}{}", pool("blog", "s.sock"), pool("shop", "t.sock"));

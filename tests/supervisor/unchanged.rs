@@ -231,4 +231,4 @@ fn a_file_at_the_name_of_a_socket_refuses_its_pool_by_name_and_the_others_are_re
     site.end();
 }
 
-const ONE_BY_ONE: &str = "the other pools can be reloaded without it, one by one: pyfcgid reload POOL";
+const ONE_BY_ONE: &str = "runs on; `pyfcgid reload POOL` reloads the others without it";

@@ -7,7 +7,7 @@ fn flags(typed: &[(&'static str, &str)]) -> Layer {
 }
 
 fn pool(name: &str, typed: &[(&'static str, &str)]) -> NewPool {
-    NewPool::for_users(name, &flags(typed), &|user| user == "nginx").unwrap()
+    NewPool::for_web_server(name, &flags(typed), Some("nginx")).unwrap()
 }
 
 /// What a configuration is that includes this text.
@@ -39,8 +39,25 @@ fn what_is_not_typed_is_proposed_by_the_name_and_the_machine() {
     ] {
         assert!(text.contains(line), "{line:?} in\n{text}");
     }
-    let nobody_known = NewPool::for_users("shop", &Layer::new(), &|_| false).unwrap().text();
-    assert!(nobody_known.contains("\nuser = \"www-data\"\n"), "{nobody_known}");
+}
+
+#[test]
+fn without_root_nothing_is_proposed_that_only_root_can_do() {
+    let text = NewPool::for_web_server("shop", &Layer::new(), None).unwrap().text();
+    for line in ["\n# user = \"www-data\"\n", "\nlisten = [\"127.0.0.1:9000\"]\n# socket-group = \"www-data\"\n"] {
+        assert!(text.contains(line), "{line:?} in\n{text}");
+    }
+    assert_eq!(read(&text).pools.len(), 1);
+}
+
+#[test]
+fn what_is_not_there_yet_is_named() {
+    let here = tempfile::tempdir().unwrap();
+    let (app, directory) = (here.path().join("wsgi.py"), here.path().display().to_string());
+    let typed = [("app", app.to_str().unwrap()), ("chdir", &directory), ("user", "nobody-of-this-name")];
+    assert_eq!(pool("shop", &typed).missing(), [format!("app {}", app.display()), "user nobody-of-this-name".to_owned()]);
+    fs::write(&app, "").unwrap();
+    assert_eq!(pool("shop", &[typed[0], typed[1], ("user", "root")]).missing(), Vec::<String>::new());
 }
 
 #[test]
@@ -107,6 +124,9 @@ fn only_what_may_be_a_pools_and_a_files_name_is_one() {
     }
     for name in [".", "..", ".hidden"] {
         assert!(NewPool::check_name(name).unwrap_err().to_string().contains("would be hidden"), "{name}");
+    }
+    for name in ["-", "-x", "--help"] {
+        assert!(NewPool::check_name(name).unwrap_err().to_string().contains("for an option"), "{name}");
     }
 }
 
