@@ -17,6 +17,9 @@ mod cgi_fcgi;
 mod checks;
 #[path = "web_servers/digest.rs"]
 mod digest;
+#[path = "web_servers/front.rs"]
+#[allow(dead_code, reason = "shared with other tests")]
+mod front;
 #[path = "clients/h2o.rs"]
 mod h2o;
 #[path = "clients/haproxy.rs"]

@@ -1,20 +1,21 @@
 //! A file of `docs/clients` with everything around it running: the web server in front, pyfcgid behind.
 
 use std::fs;
-use std::io::Write;
-use std::net::TcpStream;
-use std::path::{Path, PathBuf};
+use std::ops::Deref;
+use std::path::PathBuf;
 
 use serde_json::Value;
 
-use crate::http::{Exchange, Request, Response};
+use crate::front::Front;
+pub(crate) use crate::front::{Connections, text_of};
+use crate::http::Request;
 use crate::ports::reserve_port;
 use crate::relay::Relay;
 use crate::shipped::Shipped;
 use crate::support::peer::Address;
 use crate::support::process::wait_until;
 use crate::support::{Launch, Pyfcgid};
-use crate::web_server::{Place, WebServer, is_left_out, permit};
+use crate::web_server::{Place, is_left_out, permit};
 use crate::{apache, caddy, h2o, haproxy, lighttpd, mod_fcgid, nginx};
 
 /// What a test has to know about a configuration file.
@@ -47,13 +48,6 @@ impl Client {
     pub(crate) fn is_left_out(self) -> bool {
         self == Self::H2o && is_left_out("h2o")
     }
-}
-
-/// Whether the web server uses a connection again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Connections {
-    OneShot,
-    Kept,
 }
 
 impl Site {
@@ -101,9 +95,8 @@ impl Site {
         for (documented, address) in &addresses {
             file = file.replace(documented, &text_of(&between(address)));
         }
-        let web_server = self.front(file, &public);
-        let back = Back::Own { served: Box::new(served), back_end, _sockets: sockets };
-        Running { web_server, back, public, prefix: self.prefix }
+        let front = self.front(file, public);
+        Running { front, back: Back::Own { served: Box::new(served), back_end, _sockets: sockets } }
     }
 
     /// pyfcgid is started when the first request comes.
@@ -115,22 +108,19 @@ impl Site {
         let arguments = [&[app.to_str().expect("UTF-8")], options].concat().join(" ");
         let file = file.replace("myproject.wsgi", &arguments);
         let file = installed.site(file, "TEST_GATE", &public.path().join("gate"));
-        let web_server = self.front(file, &public);
-        Running { web_server, back: Back::Apaches { _installed: installed }, public, prefix: self.prefix }
+        Running { front: self.front(file, public), back: Back::Apaches { _installed: installed } }
     }
 
     #[track_caller]
-    fn front(&self, file: Shipped, public: &Place) -> WebServer {
-        fill(public);
-        let root = public.path().to_str().expect("a temporary path is UTF-8");
-        match self.client {
+    fn front(&self, file: Shipped, public: Place) -> Front {
+        Front::start(public, self.prefix, |root| match self.client {
             Client::Nginx => nginx::start(file, root, None),
             Client::Apache | Client::ModFcgid => apache::start(file, root, None),
             Client::Haproxy { threads } => haproxy::start(file, threads),
             Client::Lighttpd => lighttpd::start(file, root),
             Client::Caddy => caddy::start(file, root),
             Client::H2o => h2o::start(file, root),
-        }
+        })
     }
 }
 
@@ -169,58 +159,23 @@ impl BackEnd {
 /// A web server with pyfcgid behind it. All of it is stopped when dropped, the web server first.
 #[derive(Debug)]
 pub(crate) struct Running {
-    pub(crate) web_server: WebServer,
+    front: Front,
     back: Back,
-    public: Place,
-    prefix: &'static str,
+}
+
+impl Deref for Running {
+    type Target = Front;
+
+    fn deref(&self) -> &Front {
+        &self.front
+    }
 }
 
 impl Running {
-    pub(crate) fn port(&self) -> u16 {
-        self.web_server.port
-    }
-
-    /// Sends a request whose target is meant below the site's prefix.
-    #[track_caller]
-    pub(crate) fn send(&self, request: Request) -> Response {
-        request.under(self.prefix).send(self.port())
-    }
-
-    /// Sends a request and reads the head of its answer, if there is one.
-    #[track_caller]
-    pub(crate) fn try_open(&self, request: Request) -> Option<Exchange> {
-        request.under(self.prefix).try_open(self.port())
-    }
-
-    /// The same, reading only the head of the answer.
-    #[track_caller]
-    pub(crate) fn open(&self, request: Request) -> Exchange {
-        request.under(self.prefix).open(self.port())
-    }
-
-    /// Sends a GET request and does not wait for its answer.
-    #[track_caller]
-    pub(crate) fn ask(&self, target: &str) -> TcpStream {
-        let mut browser = TcpStream::connect(("127.0.0.1", self.port())).expect("the web server accepts");
-        let head = format!("GET {}{target} HTTP/1.1\r\nHost: example.com\r\n\r\n", self.prefix);
-        browser.write_all(head.as_bytes()).expect("the web server takes a request head");
-        browser
-    }
-
-    #[track_caller]
-    pub(crate) fn get(&self, target: impl AsRef<[u8]>) -> Response {
-        self.send(Request::get(target))
-    }
-
     /// Sends a request to `environ.py` and returns what the application saw.
     #[track_caller]
     pub(crate) fn environ(&self, request: Request) -> Value {
         self.send(request).expect(200).json()
-    }
-
-    /// Lets the application go on that waits for the test.
-    pub(crate) fn open_gate(&self) {
-        self.public.write("gate", "");
     }
 
     /// Connections that are open now to its Unix sockets, as the kernel lists them.
@@ -262,7 +217,7 @@ impl Running {
     /// Fails when one of them has ended or panicked.
     #[track_caller]
     pub(crate) fn expect_healthy(mut self) {
-        self.web_server.expect_running();
+        self.front.web_server.expect_running();
         if let Back::Own { served, .. } = &mut self.back {
             served.expect_running();
         }
@@ -276,16 +231,6 @@ pub(crate) fn app_path(file: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests").join(file)
 }
 
-/// Static files, some of them where they would mislead a web server about the application's paths.
-fn fill(public: &Place) {
-    for file in ["static/x.css", "index.html", "plain", "app/index.html", "app/plain"] {
-        permit(&public.write(file, &format!("static file {file}\n")), 0o644);
-    }
-    for directory in ["static", "app"] {
-        permit(&public.path().join(Path::new(directory)), 0o755);
-    }
-}
-
 /// As it stands in the files that use one Unix socket.
 pub(crate) const DOCUMENTED_SOCKET: &str = "/run/pyfcgid/example.sock";
 /// All that stand in the files.
@@ -297,13 +242,5 @@ pub(crate) fn address_like(documented: &str, sockets: &Place) -> Address {
     match documented.rsplit_once('/') {
         Some((_, name)) => Address::Unix(sockets.path().join(name)),
         None => Address::Tcp(([127, 0, 0, 1], reserve_port()).into()),
-    }
-}
-
-/// An address as it stands in configuration files.
-pub(crate) fn text_of(address: &Address) -> String {
-    match address {
-        Address::Unix(path) => path.to_str().expect("a temporary path is UTF-8").to_owned(),
-        Address::Tcp(address) => address.to_string(),
     }
 }

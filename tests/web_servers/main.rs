@@ -25,6 +25,8 @@ mod apache;
 mod authorizers;
 mod back_ends;
 mod digest;
+#[allow(dead_code, reason = "shared with other tests")]
+mod front;
 mod haproxy;
 mod http;
 #[path = "../clients/lighttpd.rs"]

@@ -1,17 +1,20 @@
 //! A shipped site file with everything around it running: the web server in front, the back ends behind.
 
-use std::path::{Path, PathBuf};
+use std::ops::Deref;
+use std::path::PathBuf;
 
 use serde_json::Value;
 
-use crate::http::{Exchange, Request, Response};
+pub(crate) use crate::front::Connections;
+use crate::front::{Front, text_of};
+use crate::http::Request;
 use crate::ports::reserve_port;
 use crate::relay::Relay;
 use crate::shipped::Shipped;
 use crate::support::peer::Address;
 use crate::support::{Launch, Pyfcgid};
 use crate::tls::Certificate;
-use crate::web_server::{Place, WebServer, permit};
+use crate::web_server::{Place, permit};
 use crate::{apache, nginx};
 
 /// What a test has to know about a site file.
@@ -41,13 +44,6 @@ impl Kind {
     pub(crate) fn is_apache(self) -> bool {
         matches!(self, Self::Apache | Self::ApacheMapped)
     }
-}
-
-/// Whether the web server uses a connection again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Connections {
-    OneShot,
-    Kept,
 }
 
 impl Site {
@@ -108,68 +104,40 @@ impl Site {
         for (documented, address) in self.back_ends.iter().zip(addresses) {
             file = file.replace(documented, &text_of(address));
         }
-        fill(&public);
-        let root = public.path().to_str().expect("a temporary path is UTF-8");
-        let web_server = match self.kind {
+        let front = Front::start(public, self.prefix, |root| match self.kind {
             Kind::Nginx | Kind::NginxStock => nginx::start(file, root, tls),
             Kind::Apache | Kind::ApacheMapped => apache::start(file, root, tls),
-        };
-        Running { web_server, back_ends, public, prefix: self.prefix }
+        });
+        Running { front, back_ends }
     }
 }
 
 /// A web server with its back ends. All of it is stopped when dropped, the web server first.
 #[derive(Debug)]
 pub(crate) struct Running {
-    pub(crate) web_server: WebServer,
+    front: Front,
     pub(crate) back_ends: Vec<Pyfcgid>,
-    public: Place,
-    prefix: &'static str,
+}
+
+impl Deref for Running {
+    type Target = Front;
+
+    fn deref(&self) -> &Front {
+        &self.front
+    }
 }
 
 impl Running {
-    pub(crate) fn port(&self) -> u16 {
-        self.web_server.port
-    }
-
-    /// Sends a request whose target is meant below the site's prefix.
-    #[track_caller]
-    pub(crate) fn send(&self, request: Request) -> Response {
-        request.under(self.prefix).send(self.port())
-    }
-
-    /// The same; `None` when the connection ends before a head comes.
-    #[track_caller]
-    pub(crate) fn try_send(&self, request: Request) -> Option<Response> {
-        request.under(self.prefix).try_send(self.port())
-    }
-
-    /// The same, reading only the head of the answer.
-    #[track_caller]
-    pub(crate) fn open(&self, request: Request) -> Exchange {
-        request.under(self.prefix).open(self.port())
-    }
-
-    #[track_caller]
-    pub(crate) fn get(&self, target: impl AsRef<[u8]>) -> Response {
-        self.send(Request::get(target))
-    }
-
     /// Sends a request to `environ.py` and returns what the application saw.
     #[track_caller]
     pub(crate) fn environ(&self, request: Request) -> Environ {
         Environ(self.send(request).expect(200).json())
     }
 
-    /// Lets the applications go on that wait for the test.
-    pub(crate) fn open_gate(&self) {
-        self.public.write("gate", "");
-    }
-
     /// Fails when a back end has ended or panicked.
     #[track_caller]
     pub(crate) fn expect_healthy(mut self) {
-        self.web_server.expect_running();
+        self.front.web_server.expect_running();
         for back_end in &mut self.back_ends {
             back_end.expect_running();
             let log = back_end.log();
@@ -240,30 +208,4 @@ pub(crate) fn start_back_end(launch: Launch) -> Pyfcgid {
 /// The path of an application in `tests/web_servers/apps`.
 pub(crate) fn app_path(file: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/web_servers/apps").join(file)
-}
-
-fn text_of(address: &Address) -> String {
-    match address {
-        Address::Unix(path) => path.to_str().expect("a temporary path is UTF-8").to_owned(),
-        Address::Tcp(address) => address.to_string(),
-    }
-}
-
-/// Static files, some of them where they would mislead a web server about the application's paths.
-fn fill(public: &Place) {
-    for file in [
-        "static/x.css",
-        "app/static/x.css",
-        "index.html",
-        "plain",
-        "a b/index.html",
-        "app/index.html",
-        "app/plain",
-        "app/a b/index.html",
-    ] {
-        permit(&public.write(file, &format!("static file {file}\n")), 0o644);
-    }
-    for directory in ["static", "a b", "app", "app/static", "app/a b"] {
-        permit(&public.path().join(Path::new(directory)), 0o755);
-    }
 }
