@@ -148,17 +148,33 @@ fn nothing_is_installed_before_everything_is_built() {
     assert!(!machine.path("").exists());
 }
 
-/// A link in README.md leads to a file beside it, also where that is installed. What is of the source stands in the last section.
+/// A link, and in README.md the name of a file of this repository, too, leads to a file that is installed as well.
 #[test]
-fn readme_names_no_file_that_is_not_installed() {
+fn documents_name_no_file_that_is_not_installed() {
     let machine = Machine::new("/etc");
     machine.expect("install");
-    let readme = machine.read("opt/p/share/doc/pyfcgid/README.md");
-    let (readme, _) = readme.split_once("\n## More\n").unwrap();
-    let targets = readme.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next());
-    let files: Vec<&str> = targets.filter(|target| !target.is_empty() && !target.starts_with("https://")).collect();
-    assert!(files.len() > 10, "{files:?}");
-    for file in files {
-        assert!(machine.path("opt/p/share/doc/pyfcgid").join(file).exists(), "{file}");
+    let documents = machine.path("opt/p/share/doc/pyfcgid");
+    let mut count = 0;
+    for document in machine.files().iter().filter(|file| file.ends_with(".md") && !file.ends_with("/CHANGELOG.md")) {
+        let text = machine.read(document);
+        let is_readme = document.ends_with("pyfcgid/README.md");
+        let directory = machine.path(document).parent().unwrap().to_owned();
+        for link in links(&text) {
+            let is_of_source = !is_readme && OF_THE_SOURCE.iter().any(|file| link.starts_with(&format!("../{file}")));
+            assert!(is_of_source || directory.join(link).exists(), "{document}: {link}");
+            count += 1;
+        }
+        let named = text.split('`').filter(|name| is_readme && !name.is_empty() && repository(name).exists());
+        named.for_each(|name| assert!(documents.join(name).exists(), "{document}: {name}"));
     }
+    assert!(count > 100, "{count}");
 }
+
+/// The files that it has links to.
+fn links(text: &str) -> impl Iterator<Item = &str> {
+    let targets = text.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next());
+    targets.filter(|target| !target.is_empty() && !target.starts_with("https://"))
+}
+
+/// What pages other than README.md say is in the source only.
+const OF_THE_SOURCE: [&str; 4] = ["ARCHITECTURE.md", "CONTRIBUTING.md", "benches", "tests"];

@@ -42,7 +42,7 @@ class Steps:
         return f"exit code {code}: {said.strip().splitlines()[-1]}"
 
     def readme_leads_to_a_page(self):
-        """The lines of README.md, as they stand there, from the pool to the page."""
+        """The lines of README.md's quick start, as they stand there, from the pool to the page."""
         lines = readme_lines()
         begin = time.monotonic()
         *prepare, fetch = [line.replace("sudo ", "") for line in lines[1:]]
@@ -279,9 +279,9 @@ def expect(is_so, otherwise):
 
 
 def readme_lines():
-    """The lines that README.md has for the package, without their prompts."""
+    """The lines of README.md's quick start, without their prompts."""
     text = (REPOSITORY / "README.md").read_text()
-    block = text.split("### Debian and Ubuntu", 1)[1].split("```console\n", 1)[1].split("```", 1)[0]
+    block = text.split("\n## Quick start\n", 1)[1].split("```console\n", 1)[1].split("```", 1)[0]
     return [line[2:] for line in block.splitlines() if line.startswith("$ ")]
 
 

@@ -1,20 +1,20 @@
-//! What pages say beside options and commands. Signals and exit codes stand in the tables of README.md, and are taken from there.
+//! What pages say beside options and commands. Signals and exit codes stand in the tables of docs/operating.md, and are taken from there.
 
-const README: &str = include_str!("../../../README.md");
+const OPERATING: &str = include_str!("../../../docs/operating.md");
 
 /// A signal to the supervisor, and what happens.
 pub fn signals() -> Vec<(String, String)> {
-    table_of_readme("| Signal to the supervisor | What happens |")
+    table("| Signal to the supervisor | What happens |")
 }
 
 /// An exit code, and what it means.
 pub fn exit_codes() -> Vec<(String, String)> {
-    table_of_readme("| Exit code | Means |")
+    table("| Exit code | Means |")
 }
 
 /// The rows below this heading, of two columns each.
-fn table_of_readme(heading: &str) -> Vec<(String, String)> {
-    let rows = README.lines().skip_while(|line| *line != heading).skip(2).take_while(|line| line.starts_with('|'));
+fn table(heading: &str) -> Vec<(String, String)> {
+    let rows = OPERATING.lines().skip_while(|line| *line != heading).skip(2).take_while(|line| line.starts_with('|'));
     let row = |line: &str| {
         let (first, second) = line.trim_matches(['|', ' ']).split_once(" | ")?;
         Some((first.to_owned(), second.to_owned()))

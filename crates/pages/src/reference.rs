@@ -85,7 +85,7 @@ const START: &str = "\
 
 Every command and every option. This page is made from the program's own table of options by `make reference`, as are the manual pages
 pyfcgid(8) and pyfcgid.toml(5), the completions and the JSON schema, which `make pages` writes to `target/pages`. Signals and exit codes
-are in [README.md](../README.md#signals-and-exit-codes).
+are in [operating.md](operating.md#signals-and-exit-codes).
 
 An editor that knows JSON schemas for TOML checks and completes a configuration file whose first line is
 `#:schema /usr/share/pyfcgid/pyfcgid.schema.json`.

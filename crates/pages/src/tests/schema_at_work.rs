@@ -60,7 +60,7 @@ fn shipped() -> Vec<String> {
         let blocks = text.split("\n```toml\n").skip(1).map(|rest| rest.split("\n```").next().unwrap().to_owned());
         blocks.collect::<Vec<_>>()
     };
-    let mut files = blocks("README.md");
+    let mut files = ["docs/configuration.md", "docs/operating.md"].into_iter().flat_map(blocks).collect::<Vec<_>>();
     files.extend(["init/pyfcgid.toml", "init/example.toml.disabled"].map(|name| fs::read_to_string(root.join(name)).unwrap()));
     files.push(facts::EXAMPLE.to_owned());
     files.push(NewPool::new("shop", &Layer::new()).unwrap().text());
