@@ -427,7 +427,7 @@ impl Children {
             PoolPhase::Steady | PoolPhase::Rolling => {
                 self.refill(now);
                 self.retire_surplus(now);
-                self.conclude();
+                self.finish_rolling();
             }
         }
     }
@@ -493,7 +493,7 @@ impl Children {
         }
     }
 
-    fn conclude(&mut self) {
+    fn finish_rolling(&mut self) {
         let generation = self.generation;
         let fresh = self.count(|child| child.is_fresh(generation) && child.state == ChildState::Serving);
         if fresh < self.wanted {

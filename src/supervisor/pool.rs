@@ -433,13 +433,14 @@ impl RunningPool {
                     Action::Inform(text) => log::info!("pool {}: {text}", self.name),
                     // Its queue process may still have somebody to answer.
                     Action::Report(Outcome::Stopped) => self.has_stopped = true,
-                    Action::Report(outcome) => outcomes.push(self.conclude(outcome)),
+                    Action::Report(outcome) => outcomes.push(self.with_addresses_of(outcome)),
                 }
             }
         }
     }
 
-    fn conclude(&mut self, outcome: Outcome) -> Outcome {
+    /// Once the new children serve, addresses that only the old ones had are given back.
+    fn with_addresses_of(&mut self, outcome: Outcome) -> Outcome {
         if matches!(outcome, Outcome::Rolled | Outcome::Short(_)) {
             self.sockets.keep_only(&self.serving.settings.listen);
         }
