@@ -129,7 +129,7 @@ impl Outbox {
     /// # Errors
     /// [`Gone`] when the connection is no more.
     pub fn answer(&self, bytes: &[u8]) -> Result<(), Gone> {
-        let (mut state, sent) = self.write(self.lock(), RequestId::MANAGEMENT, &Message::Bytes(&[IoSlice::new(bytes)]));
+        let (mut state, sent) = self.write(self.lock(), RequestId::MANAGEMENT, &Message::of_bytes(&[IoSlice::new(bytes)]));
         self.note_ended(&mut state, RequestId::MANAGEMENT);
         sent
     }
@@ -295,7 +295,7 @@ impl Outbox {
 
 impl Sink for Outbox {
     fn send(&self, request: RequestId, pieces: &[IoSlice<'_>]) -> Result<Room, Gone> {
-        self.send_message(request, &Message::Bytes(pieces))
+        self.send_message(request, &Message::of_bytes(pieces))
     }
 
     fn fetch(&self, file: &File, offset: u64, length: usize) {
@@ -304,7 +304,8 @@ impl Sink for Outbox {
     }
 
     fn send_file(&self, request: RequestId, header: &[u8], file: &Arc<File>, offset: u64, length: usize) -> Result<Room, Gone> {
-        self.send_message(request, &Message::File(header, Part { file: Arc::clone(file), offset, length }))
+        let file = Some(Part { file: Arc::clone(file), offset, length });
+        self.send_message(request, &Message { pieces: &[IoSlice::new(header)], file })
     }
 
     fn wait_for_room(&self, request: RequestId) {
@@ -323,7 +324,7 @@ impl Sink for Outbox {
     fn end(&self, ending: Ending, pieces: &[IoSlice<'_>]) {
         let mut state = self.lock();
         state.end(ending);
-        let (mut state, _) = self.write(state, ending.request, &Message::Bytes(pieces));
+        let (mut state, _) = self.write(state, ending.request, &Message::of_bytes(pieces));
         self.note_ended(&mut state, ending.request);
         self.advance(&mut state);
     }
@@ -333,7 +334,7 @@ impl Sink for Outbox {
         state.end(ending);
         // nginx without fastcgi_keep_conn takes a bare close as a regular end, but not bytes that are no record.
         let poison: &[u8] = if ending.keep_connection { &[] } else { &[0xff; 16] };
-        let (mut state, sent) = self.write(state, ending.request, &Message::Bytes(&[IoSlice::new(poison)]));
+        let (mut state, sent) = self.write(state, ending.request, &Message::of_bytes(&[IoSlice::new(poison)]));
         if sent.is_ok() {
             state.phase = ConnectionPhase::Flushing;
             self.any_aborted.store(true, Ordering::Release);
