@@ -100,11 +100,7 @@ impl Connection {
     /// Whether nothing is going on, so that it could as well be in another process.
     pub fn is_between_requests(&self) -> bool {
         let Status { phase, open, stalled_since, .. } = self.intake.outbox.status();
-        self.intake.assembler.is_empty()
-            && !self.paused
-            && phase == ConnectionPhase::Open
-            && open == 0
-            && stalled_since.is_none()
+        self.has_whole_requests() && phase == ConnectionPhase::Open && open == 0 && stalled_since.is_none()
     }
 
     /// The same, and no byte of the next request was read.

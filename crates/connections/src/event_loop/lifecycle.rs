@@ -28,8 +28,11 @@ pub enum Lifecycle {
     Stopping {
         /// When what still runs is abandoned.
         deadline: Instant,
-        /// Connections that may still send their first request.
-        newcomers: Newcomers,
+        /// Connections on which nothing had come when this began: whoever has just connected is about to send a request, and could not
+        /// know.
+        newcomers: Vec<usize>,
+        /// When their moment is over.
+        newcomers_until: Instant,
     },
 }
 
@@ -51,17 +54,10 @@ pub enum End {
     Stop,
 }
 
-/// Connections on which nothing had come when the stop began: whoever has just connected is about to send a request, and could not know.
-#[derive(Debug)]
-pub struct Newcomers {
-    keys: Vec<usize>,
-    until: Instant,
-}
-
 impl Lifecycle {
     /// Begins to end, or ends in another way; says whether that is news. An end takes up to `most`.
     pub fn end(&mut self, end: End, now: Instant, most: Duration) -> bool {
-        let stopping = |deadline| Self::Stopping { deadline, newcomers: Newcomers::none(now) };
+        let stopping = |deadline| Self::Stopping { deadline, newcomers: Vec::new(), newcomers_until: now + FIRST_REQUEST };
         *self = match (&*self, end) {
             (Self::Serving(_), End::Retire) => Self::Retiring { deadline: now + most },
             (Self::Serving(_), End::Stop) => stopping(now + most),
@@ -109,27 +105,21 @@ impl Lifecycle {
     /// These may send a first request for a moment.
     pub fn wait_for(&mut self, keys: Vec<usize>) {
         if let Self::Stopping { newcomers, .. } = self {
-            newcomers.keys = keys;
+            *newcomers = keys;
         }
     }
 
     /// Whether some still may.
     pub fn waits_for_newcomers(&self) -> bool {
-        matches!(self, Self::Stopping { newcomers, .. } if !newcomers.keys.is_empty())
+        matches!(self, Self::Stopping { newcomers, .. } if !newcomers.is_empty())
     }
 
     /// Those whose moment is over.
     pub fn late_newcomers(&mut self, now: Instant) -> Vec<usize> {
         match self {
-            Self::Stopping { newcomers, .. } if now >= newcomers.until => std::mem::take(&mut newcomers.keys),
+            Self::Stopping { newcomers, newcomers_until, .. } if now >= *newcomers_until => std::mem::take(newcomers),
             _ => Vec::new(),
         }
-    }
-}
-
-impl Newcomers {
-    fn none(now: Instant) -> Self {
-        Self { keys: Vec::new(), until: now + FIRST_REQUEST }
     }
 }
 

@@ -188,7 +188,7 @@ impl Outbox {
             return (state, Err(Gone));
         }
         if state.writing || !state.unsent.is_empty() {
-            state.unsent.push(request, message.to_unit());
+            state.unsent.push(request, message.unit_behind(0));
             return (state, Ok(()));
         }
         state.writing = true;

@@ -90,13 +90,8 @@ impl<'a> Message<'a> {
         }
     }
 
-    /// The same, to be sent later.
-    pub fn to_unit(&self) -> Unit {
-        self.unit_behind(0)
-    }
-
-    /// What is left behind so many bytes.
-    fn unit_behind(&self, sent: usize) -> Unit {
+    /// What is left to be sent behind so many bytes.
+    pub fn unit_behind(&self, sent: usize) -> Unit {
         let bytes = rest(self.pieces, sent).iter().map(|piece| &piece[..]).collect::<Vec<_>>().concat();
         Unit { bytes, sent: 0, has_begun: sent > 0, file: self.file.clone() }
     }
@@ -353,11 +348,11 @@ mod tests {
     }
 
     fn unit(byte: u8, length: usize) -> Unit {
-        Message::of_bytes(&[IoSlice::new(&vec![byte; length])]).to_unit()
+        Message::of_bytes(&[IoSlice::new(&vec![byte; length])]).unit_behind(0)
     }
 
     fn unit_with(header: &[u8], part: Part) -> Unit {
-        Message { pieces: &[IoSlice::new(header)], file: Some(part) }.to_unit()
+        Message { pieces: &[IoSlice::new(header)], file: Some(part) }.unit_behind(0)
     }
 
     fn file(content: &[u8]) -> Arc<File> {
@@ -413,7 +408,7 @@ mod tests {
         for _ in 0..1000 {
             unsent.push(A, unit(b'a', 100));
         }
-        unsent.push(A, Message::of_bytes(&[]).to_unit());
+        unsent.push(A, Message::of_bytes(&[]).unit_behind(0));
         assert_eq!(unsent.lanes[0].units.len(), 100_000usize.div_ceil(JOINED_LEN));
         assert_eq!(unsent.weight_of(A), 100_000);
     }
