@@ -24,15 +24,15 @@ mod acceptor;
 mod connection;
 mod controls;
 mod handover;
+mod intake;
+mod lifecycle;
 mod line;
 mod listener;
 mod mailbox;
-mod names;
 mod outbox;
 mod passage;
 mod ping;
 mod refusals;
-mod request_times;
 mod shared_loop;
 mod shortage;
 mod stopping;
@@ -42,9 +42,11 @@ mod unsent;
 mod uploads;
 
 use acceptor::{Acceptor, Door};
-use connection::{Connection, Context, Turn};
+use connection::{Connection, Turn};
 use controls::{Controls, Heard};
 use handover::Saturation;
+use intake::Context;
+use lifecycle::{Entrance, Lifecycle};
 pub use line::{Duty, Line};
 pub use listener::Listener;
 use mailbox::Mailbox;
@@ -112,30 +114,18 @@ pub struct EventLoop {
     uploads: Uploads,
     unfinished: Vec<usize>,
     next_id: u64,
-    accept: Accept,
+    lifecycle: Lifecycle,
+    /// When to take in again, after no descriptor was left or one of too many has closed. No part of the life: who stops takes from the
+    /// line, too.
+    accept_again_at: Option<Instant>,
     accept_error_said: Option<Instant>,
     /// Has room for a connection when no descriptor is left.
     spare: Spare,
     stray_said: Option<Instant>,
     refused_said: Option<Instant>,
     limit_reported: bool,
-    stop_at: Option<Instant>,
-    /// Connections on which nothing had come when the stop began, and until when they may send a first request.
-    new_at_stop: Vec<(usize, Instant)>,
-    /// Whether others serve on, so that connections are handed over and not closed.
-    retiring: bool,
     is_worn: bool,
     now: Instant,
-}
-
-/// Whether connections may be waiting that were not accepted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Accept {
-    Ready,
-    /// The limit was reached: go on when one closes.
-    AtLimit,
-    /// The system has no descriptor left: try again then.
-    After(Instant),
 }
 
 /// What a turn of the event loop came to.
@@ -198,15 +188,13 @@ impl EventLoop {
             uploads: Uploads::new(DEFAULT_UPLOADS_MEMORY),
             unfinished: Vec::new(),
             next_id: 1,
-            accept: Accept::Ready,
+            lifecycle: Lifecycle::Serving(Entrance::Open),
+            accept_again_at: None,
             accept_error_said: None,
             spare: Spare::default(),
             stray_said: None,
             refused_said: None,
             limit_reported: false,
-            stop_at: None,
-            new_at_stop: Vec::new(),
-            retiring: false,
             is_worn: false,
             now,
         })
@@ -361,9 +349,9 @@ impl EventLoop {
 
     /// Reads a connection on which what begins now is refused.
     fn turn_away(&mut self, key: usize) {
-        let refusal = match (self.turns_all_away(), self.stop_at) {
-            (true, Some(_)) => Refusal::Stopping,
-            (true, None) => Refusal::NotServing,
+        let refusal = match (self.turns_all_away(), self.lifecycle.is_serving()) {
+            (true, false) => Refusal::Stopping,
+            (true, true) => Refusal::NotServing,
             (false, _) => Refusal::Overloaded,
         };
         self.connections.get_mut(key).into_iter().for_each(|connection| connection.set_turning_away(Some(refusal)));
@@ -411,16 +399,17 @@ impl EventLoop {
 
     fn close(&mut self, key: usize) {
         self.forget(key).close(&self.mailbox.registry);
-        if self.accept == Accept::AtLimit {
-            self.accept = Accept::After(self.now);
+        if self.lifecycle.is_full() {
+            self.lifecycle.set_entrance(Entrance::Open);
+            self.accept_again_at.get_or_insert(self.now);
         }
     }
 
     /// At least one, since others were not woken for it, and more as long as there are workers for them.
     fn accept_from(&mut self, index: usize) {
         let mut has_accepted = false;
-        while self.accept == Accept::Ready {
-            if self.connections.len() >= self.settings.max_connections && self.stop_at.is_none() {
+        while self.may_accept() {
+            if self.connections.len() >= self.settings.max_connections && self.lifecycle.is_serving() {
                 return self.reach_limit();
             }
             match self.acceptor.accept(index) {
@@ -444,9 +433,14 @@ impl EventLoop {
         }
     }
 
+    /// Whether connections may be waiting that were not accepted, and can be.
+    fn may_accept(&self) -> bool {
+        self.accept_again_at.is_none() && !self.lifecycle.is_full()
+    }
+
     /// Said once: at the limit it would otherwise be said for each connection.
     fn reach_limit(&mut self) {
-        self.accept = Accept::AtLimit;
+        self.lifecycle.set_entrance(Entrance::Full);
         if !std::mem::replace(&mut self.limit_reported, true) {
             log::warn!("max-connections ({}) are open: others wait until one closes", self.settings.max_connections);
         }
@@ -521,11 +515,8 @@ impl EventLoop {
 
     fn poll_timeout(&self) -> Option<Duration> {
         let now = Instant::now();
-        let accept = match self.accept {
-            Accept::After(when) => Some(when.saturating_duration_since(now)),
-            _ => None,
-        };
-        let stop = self.stop_at.map(|_| STOP_CHECK_INTERVAL);
+        let accept = self.accept_again_at.map(|when| when.saturating_duration_since(now));
+        let stop = (!self.lifecycle.is_serving()).then_some(STOP_CHECK_INTERVAL);
         let unfinished = (!self.unfinished.is_empty()).then_some(Duration::ZERO);
         let deferred = (!self.deferred.is_empty()).then_some(handover::RETRY_INTERVAL);
         let own = [self.timers.next_in(now), self.refusals.next_in(now), self.relief_in(now), self.uploads.next_in(now)];

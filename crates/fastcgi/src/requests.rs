@@ -50,6 +50,11 @@ impl<T> Requests<T> {
         self.position(id).map(|position| &mut self.kept[position])
     }
 
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = (RequestId, &T)> {
+        self.ids.iter().copied().zip(&self.kept)
+    }
+
     /// What is kept of all of them.
     pub fn values(&self) -> impl Iterator<Item = &T> {
         self.kept.iter()
@@ -76,13 +81,28 @@ impl<T> Requests<T> {
 
     /// Takes it out.
     pub fn remove(&mut self, id: RequestId) -> Option<T> {
-        let position = self.position(id)?;
+        self.position(id).map(|position| self.remove_at(position))
+    }
+
+    /// Takes out all but those of which `keeps` says so.
+    pub fn retain(&mut self, mut keeps: impl FnMut(RequestId, &T) -> bool) {
+        let mut position = 0;
+        while let Some(id) = self.ids.get(position) {
+            if keeps(*id, &self.kept[position]) {
+                position += 1;
+            } else {
+                self.remove_at(position);
+            }
+        }
+    }
+
+    fn remove_at(&mut self, position: usize) -> T {
         self.ids.swap_remove(position);
         let kept = self.kept.swap_remove(position);
         if self.is_empty() && self.ids.capacity() > FEW {
             *self = Self::new();
         }
-        Some(kept)
+        kept
     }
 
     fn position(&self, id: RequestId) -> Option<usize> {
@@ -117,5 +137,23 @@ mod tests {
         assert_eq!((requests.len(), requests.remove(id(300)), requests.remove(id(300))), (1, Some(300), None));
         assert!(requests.is_empty() && requests.values().next().is_none());
         assert_eq!(requests.ids.capacity(), 0, "an idle connection keeps the room of all that were open at once");
+    }
+
+    #[test]
+    fn those_that_are_not_retained_are_gone_and_each_is_asked_about_once() {
+        let mut requests = Requests::new();
+        for number in 1..=10 {
+            requests.insert(id(number), number);
+        }
+        let mut asked = Vec::new();
+        requests.retain(|id, number| {
+            asked.push(id);
+            number % 3 == 0
+        });
+        asked.sort_unstable();
+        assert_eq!(asked, (1..=10).map(id).collect::<Vec<_>>());
+        let mut kept: Vec<_> = requests.iter().map(|(id, number)| (id, *number)).collect();
+        kept.sort_unstable();
+        assert_eq!(kept, [3, 6, 9].map(|number| (id(number), number)));
     }
 }

@@ -87,19 +87,62 @@ pub struct SessionLimits {
 }
 
 /// The open requests of one connection: at most 65,535, a few bytes each. Whoever wants fewer counts
-/// [`open_requests`](Self::open_requests).
+/// [`open_requests`](Self::open_requests). Whoever has something of its own to say of each of them keeps it here as a `T`: it begins
+/// and ends with the request.
 #[derive(Clone, Debug)]
-pub struct Session {
+pub struct Session<T = ()> {
     limits: SessionLimits,
-    open: Requests<Phase>,
+    open: Requests<Open<T>>,
+}
+
+#[derive(Clone, Debug)]
+struct Open<T> {
+    phase: Phase,
+    kept: T,
 }
 
 impl Session {
     /// A connection without requests.
     pub const fn new(limits: SessionLimits) -> Self {
+        Self::keeping(limits)
+    }
+}
+
+impl<T> Session<T> {
+    /// The same, with a `T` for each request.
+    pub const fn keeping(limits: SessionLimits) -> Self {
         Self { limits, open: Requests::new() }
     }
 
+    /// What is kept of an open request.
+    pub fn kept(&mut self, id: RequestId) -> Option<&mut T> {
+        self.open.get_mut(id).map(|open| &mut open.kept)
+    }
+
+    /// The same of all of them.
+    pub fn all_kept(&self) -> impl Iterator<Item = &T> {
+        self.open.values().map(|open| &open.kept)
+    }
+
+    /// END_REQUEST for this request has been written, or will never be: the id may be used again.
+    ///
+    /// Returns how far its input had come: unless that was its end, more of it may follow and will be ignored.
+    pub fn finish(&mut self, id: RequestId) -> Option<Phase> {
+        self.open.remove(id).map(|open| open.phase)
+    }
+
+    /// Whether any request is open.
+    pub fn is_idle(&self) -> bool {
+        self.open.is_empty()
+    }
+
+    /// How many requests are open.
+    pub fn open_requests(&self) -> usize {
+        self.open.len()
+    }
+}
+
+impl<T: Default> Session<T> {
     /// Takes one record and says what it means.
     ///
     /// # Errors
@@ -127,35 +170,18 @@ impl Session {
         }
     }
 
-    /// END_REQUEST for this request has been written, or will never be: the id may be used again.
-    ///
-    /// Returns how far its input had come: unless that was its end, more of it may follow and will be ignored.
-    pub fn finish(&mut self, id: RequestId) -> Option<Phase> {
-        self.open.remove(id)
-    }
-
-    /// Whether any request is open.
-    pub fn is_idle(&self) -> bool {
-        self.open.is_empty()
-    }
-
-    /// How many requests are open.
-    pub fn open_requests(&self) -> usize {
-        self.open.len()
-    }
-
     fn begin<'a>(&mut self, id: RequestId, content: &'a [u8]) -> Result<Event<'a>, Error> {
         let BeginRequest { role, keep_connection } = BeginRequest::parse(content)?;
         if self.open.contains(id) {
             return Err(Error::RequestIdInUse(id));
         }
-        self.open.insert(id, Phase::Params(role));
+        self.open.insert(id, Open { phase: Phase::Params(role), kept: T::default() });
         Ok(Event::Begin { id, role, keep_connection })
     }
 
     fn continue_stream<'a>(&mut self, record: Record<'a>) -> Result<Event<'a>, Error> {
         let Record { record_type, request_id: id, content } = record;
-        let Some(phase) = self.open.get_mut(id) else {
+        let Some(Open { phase, .. }) = self.open.get_mut(id) else {
             return Ok(Event::Ignored);
         };
         let ends = content.is_empty();

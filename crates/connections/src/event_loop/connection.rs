@@ -10,64 +10,36 @@ use mio::Registry;
 use mio::unix::SourceFd;
 
 use super::Settings;
+use super::intake::{Context, End, Intake, name};
 use super::line::Place;
-use super::names::Names;
 use super::outbox::{ConnectionPhase, Outbox, Status};
 use super::passage::Passage;
 use super::ping::Ping;
-use super::refusals::Refusals;
-use super::request_times::RequestTimes;
 use super::stream::{PeerName, Stream};
-use crate::exchange::assembler::{Assembled, Refused};
-use crate::exchange::{Assembler, ConnectionId, Ending, Exchange, Gone, Outcome, Params, Refusal, Reply, Sink};
-use crate::workers::Queue;
+use crate::exchange::{ConnectionId, Params, Refusal};
 use fastcgi_codec::record;
-use fastcgi_codec::{self, Decoder, Error, Event, Record, RecordType, Session};
+use fastcgi_codec::{Decoder, RecordType};
 
 /// One accepted socket.
 #[derive(Debug)]
 pub struct Connection {
     id: ConnectionId,
     peer: PeerName,
-    outbox: Arc<Outbox>,
     decoder: Decoder,
-    session: Session,
-    assembler: Assembler,
-    request_times: RequestTimes,
-    names: Names,
+    /// Its requests, and the way of their answers.
+    intake: Intake,
     last_read: Instant,
     has_read: bool,
     /// Whether reading has stopped because the peer does not read either.
     paused: bool,
-    /// Whether a request has ended before its input, so that more may come.
-    input_left: bool,
     /// Whether it is on the list of those that are to be read later.
     deferred: bool,
     /// That of its next request, if it is counted among those that wait.
     place: Option<Place>,
-    /// Since when its next request has waited.
-    waits_since: Option<Instant>,
-    /// Whether it has ever carried several requests at once.
-    multiplexes: bool,
     /// What of its memory counts among that of all uploads.
     counted: usize,
     /// Whether no less of it can be kept.
     is_stored: bool,
-}
-
-/// What a connection borrows from the event loop while it reads.
-#[derive(Debug)]
-pub struct Context<'a> {
-    /// Where complete requests go.
-    pub queue: &'a Queue,
-    /// Which requests are probes, if any.
-    pub ping: Option<&'a Ping>,
-    /// What is said of requests that are refused.
-    pub refusals: &'a mut Refusals,
-    /// A read buffer for whoever needs one.
-    pub spare: &'a mut Option<Vec<u8>>,
-    /// The time of this turn.
-    pub now: Instant,
 }
 
 /// What becomes of a connection after it was read.
@@ -92,35 +64,19 @@ pub enum Unread {
     Other,
 }
 
-/// Why a connection ends.
-#[derive(Debug)]
-enum End {
-    PeerClosed,
-    Broken(io::Error),
-    Misbehaved(Error),
-}
-
 impl Connection {
     /// The read side of an accepted socket whose write side is `outbox`.
     pub fn new(id: ConnectionId, peer: PeerName, outbox: Arc<Outbox>, settings: &Settings, now: Instant) -> Self {
-        let (session, assembler) = (Session::new(settings.session), Assembler::new(settings.request));
         Self {
             id,
             peer,
-            outbox,
             decoder: Decoder::new(),
-            session,
-            assembler,
-            request_times: RequestTimes::new(settings.answer_log.clone()),
-            names: Names::new(id),
+            intake: Intake::new(id, outbox, settings),
             last_read: now,
             has_read: false,
             paused: false,
-            input_left: false,
             deferred: false,
             place: None,
-            waits_since: None,
-            multiplexes: false,
             counted: 0,
             is_stored: false,
         }
@@ -143,8 +99,8 @@ impl Connection {
 
     /// Whether nothing is going on, so that it could as well be in another process.
     pub fn is_between_requests(&self) -> bool {
-        let Status { phase, open, stalled_since, .. } = self.outbox.status();
-        self.assembler.is_empty() && !self.paused && phase == ConnectionPhase::Open && open == 0 && stalled_since.is_none()
+        let Status { phase, open, stalled_since, .. } = self.intake.outbox.status();
+        self.has_whole_requests() && phase == ConnectionPhase::Open && open == 0 && stalled_since.is_none()
     }
 
     /// The same, and no byte of the next request was read.
@@ -154,7 +110,7 @@ impl Connection {
 
     /// Whether every request that has begun is complete.
     pub fn has_whole_requests(&self) -> bool {
-        self.assembler.is_empty() && !self.paused
+        self.intake.assembler.is_empty() && !self.paused
     }
 
     /// Puts it on the list of those that are to be read later, or off; says whether it was on it.
@@ -165,7 +121,7 @@ impl Connection {
     /// What has come and was not read.
     pub fn unread(&self) -> Unread {
         let mut bytes = [0; BEGIN.len()];
-        match self.outbox.stream().peek(&mut bytes) {
+        match self.intake.outbox.stream().peek(&mut bytes) {
             Ok(count @ 1..) if BEGIN.starts_with(&bytes[..count]) => Unread::Some,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Unread::Nothing,
             Ok(_) | Err(_) => Unread::Other,
@@ -175,18 +131,18 @@ impl Connection {
     /// Whether what was not read begins with a probe. It stays unread.
     pub fn begins_with(&self, ping: &Ping) -> bool {
         let mut bytes = [0; PROBE_LEN];
-        self.outbox.stream().peek(&mut bytes).is_ok_and(|count| ping.begins(&bytes[..count]))
+        self.intake.outbox.stream().peek(&mut bytes).is_ok_and(|count| ping.begins(&bytes[..count]))
     }
 
     /// Whether it has ever carried several requests at once.
     pub fn multiplexes(&self) -> bool {
-        self.multiplexes
+        self.intake.multiplexes
     }
 
     /// Whether what was not read has the beginnings of several requests. It stays unread.
     pub fn begins_several(&self) -> bool {
         let mut bytes = [0; SEVERAL_LEN];
-        self.outbox.stream().peek(&mut bytes).is_ok_and(|count| record::begins_several(&bytes[..count]))
+        self.intake.outbox.stream().peek(&mut bytes).is_ok_and(|count| record::begins_several(&bytes[..count]))
     }
 
     /// Its place among those that wait, if it has one.
@@ -201,7 +157,7 @@ impl Connection {
 
     /// Its next request has come then, and had to wait.
     pub fn has_waited(&mut self, since: Instant) {
-        self.waits_since = Some(since);
+        self.intake.waits_since = Some(since);
     }
 
     /// Sends it into the line with `give`. It is then to be forgotten here.
@@ -209,18 +165,18 @@ impl Connection {
     /// # Errors
     /// When the line does not take it: it stays.
     pub fn give_to_line(&mut self, give: impl FnOnce(&Stream, &[u8], bool, Instant) -> io::Result<()>) -> io::Result<()> {
-        let since = *self.waits_since.get_or_insert_with(Instant::now);
-        give(self.outbox.stream(), self.decoder.unread(), self.has_read, since)
+        let since = *self.intake.waits_since.get_or_insert_with(Instant::now);
+        give(self.intake.outbox.stream(), self.decoder.unread(), self.has_read, since)
     }
 
     /// Requests whose parameters are complete from now on are refused, or no longer.
     pub fn set_turning_away(&mut self, turns_away: Option<Refusal>) {
-        self.assembler.set_turning_away(turns_away);
+        self.intake.assembler.set_turning_away(turns_away);
     }
 
     /// Bytes of memory that requests take which are not complete.
     pub fn memory(&self) -> usize {
-        self.assembler.memory() + self.decoder.memory()
+        self.intake.assembler.memory() + self.decoder.memory()
     }
 
     /// Counts that, and says what did before.
@@ -248,7 +204,7 @@ impl Connection {
     /// Frees what memory it can: bodies go to temp files.
     pub fn store_uploads(&mut self) {
         self.is_stored = true;
-        self.assembler.store_bodies();
+        self.intake.assembler.store_bodies();
         self.decoder.shrink();
     }
 
@@ -257,22 +213,22 @@ impl Connection {
     /// # Errors
     /// When the passage does not take it: it stays.
     pub fn give(&self, passage: &Passage) -> io::Result<()> {
-        passage.give(self.outbox.stream(), self.decoder.unread(), self.has_read)
+        passage.give(self.intake.outbox.stream(), self.decoder.unread(), self.has_read)
     }
 
     /// Forgets a connection that is in another process now. Must be watched no longer before: what is watched is the connection, and
     /// that is still open there.
     pub fn release(self, registry: &Registry) {
-        let result = registry.deregister(&mut SourceFd(&self.outbox.stream().as_raw_fd()));
+        let result = registry.deregister(&mut SourceFd(&self.intake.outbox.stream().as_raw_fd()));
         if let Err(error) = result {
             log::trace!("connection {} was not watched yet: {error}", self.id);
         }
-        self.outbox.release();
+        self.intake.outbox.release();
     }
 
     /// The write side.
     pub fn outbox(&self) -> &Outbox {
-        &self.outbox
+        &self.intake.outbox
     }
 
     /// Whether nothing has come yet.
@@ -282,18 +238,18 @@ impl Connection {
 
     /// What has begun is finished, and nothing more: a peer that multiplexes may always have something more.
     pub fn finish(&mut self) {
-        self.assembler.refuse_new();
-        self.outbox.close_when_idle();
+        self.intake.assembler.refuse_new();
+        self.intake.outbox.close_when_idle();
     }
 
     /// Ends the connection. If a worker still answers on it, the worker is told; else dropping the socket is all it takes.
     pub fn close(self, registry: &Registry) {
-        if Arc::strong_count(&self.outbox) > 1 {
-            let result = registry.deregister(&mut SourceFd(&self.outbox.stream().as_raw_fd()));
+        if Arc::strong_count(&self.intake.outbox) > 1 {
+            let result = registry.deregister(&mut SourceFd(&self.intake.outbox.stream().as_raw_fd()));
             if let Err(error) = result {
                 log::debug!("connection {} was not watched any more: {error}", self.id);
             }
-            self.outbox.close();
+            self.intake.outbox.close();
         }
     }
 
@@ -323,11 +279,11 @@ impl Connection {
     }
 
     fn read_some(&mut self, closing: bool, context: &mut Context<'_>) -> Result<Turn, End> {
-        if self.paused && self.outbox.is_full() {
+        if self.paused && self.intake.outbox.is_full() {
             return Ok(Turn::Done);
         }
         let closing = closing || self.paused;
-        if self.paused && !self.take_finished().is_over() {
+        if self.paused && !self.intake.free_ended().is_over() {
             self.handle_records(context)?;
         }
         for _ in 0..READS_A_TURN {
@@ -336,7 +292,7 @@ impl Connection {
             }
             let space = self.decoder.space();
             let room = space.len();
-            let count = match self.outbox.stream().read(space) {
+            let count = match self.intake.outbox.stream().read(space) {
                 Ok(0) => return Err(End::PeerClosed),
                 Ok(count) => count,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Turn::Done),
@@ -345,7 +301,7 @@ impl Connection {
             };
             (self.last_read, self.has_read) = (context.now, true);
             // Not before it was read: the answer that the peer had waited for may have gone out just then.
-            if !self.take_finished().is_over() {
+            if !self.intake.free_ended().is_over() {
                 self.decoder.advance(count);
                 self.handle_records(context)?;
             }
@@ -357,50 +313,39 @@ impl Connection {
     }
 
     fn handle_records(&mut self, context: &mut Context<'_>) -> Result<(), End> {
-        let Self { decoder, session, assembler, request_times, names, outbox, input_left, waits_since, multiplexes, .. } = self;
-        let mut handler =
-            RecordHandler { session, assembler, request_times, names, outbox, input_left, waits_since, multiplexes };
         self.paused = loop {
-            if outbox.is_full() {
+            if self.intake.outbox.is_full() {
                 break true;
             }
-            match decoder.next_record().map_err(End::Misbehaved)? {
-                Some(record) => handler.handle(record, context)?,
+            match self.decoder.next_record().map_err(End::Misbehaved)? {
+                Some(record) => self.intake.handle(record, context)?,
                 None => break false,
             }
         };
         Ok(())
     }
 
-    fn take_finished(&mut self) -> ConnectionPhase {
-        take_finished(&self.outbox, &mut self.session, &mut self.names, &mut self.input_left)
-    }
-
     /// How many requests are not answered, or not taken by the peer.
     pub fn unanswered(&self) -> usize {
-        let Status { open, stalled_since, .. } = self.outbox.status();
+        let Status { open, stalled_since, .. } = self.intake.outbox.status();
         open.max(usize::from(stalled_since.is_some()))
     }
 
     /// Their names for the log.
     pub fn names_of_unanswered(&mut self) -> impl Iterator<Item = String> {
-        self.take_finished();
-        let nothing = Params::default();
-        let others = self.assembler.incomplete().map(|params| self.names.of(params.unwrap_or(&nothing)));
-        let known: Vec<_> = self.names.of_running().chain(others).collect();
         // Of an answer that is only to be sent nothing is known any more.
-        let nameless = self.names.of(&nothing);
-        known.into_iter().chain(std::iter::repeat(nameless)).take(self.unanswered())
+        let nameless = name(self.id, &Params::default());
+        self.intake.names().into_iter().chain(std::iter::repeat(nameless)).take(self.unanswered())
     }
 
     /// Whether everything has been said on both sides, so that closing can't lose the answer: unread input would.
     pub fn is_over(&mut self) -> bool {
-        self.take_finished().is_over() && !self.input_left && self.decoder.is_empty()
+        self.intake.free_ended().is_over() && !self.intake.input_left && self.decoder.is_empty()
     }
 
     /// When this connection is to be closed if nothing happens before, and what to say then.
     pub fn deadline(&self, settings: &Settings) -> Option<(Instant, Expiry)> {
-        let Status { phase, open, ended, stalled_since } = self.outbox.status();
+        let Status { phase, open, ended, stalled_since } = self.intake.outbox.status();
         let socket_timeout = |since: Instant, expiry| settings.socket_timeout.map(|timeout| (since + timeout, expiry));
         if let Some(since) = stalled_since {
             return socket_timeout(since, Expiry::Unread);
@@ -411,7 +356,7 @@ impl Connection {
         if !self.has_read {
             return socket_timeout(self.last_read, Expiry::Silent);
         }
-        if !self.assembler.is_empty() || !self.decoder.is_empty() {
+        if !self.intake.assembler.is_empty() || !self.decoder.is_empty() {
             return socket_timeout(self.last_read, Expiry::Stalled);
         }
         if open > 0 {
@@ -431,7 +376,7 @@ impl Connection {
 
     fn report(&self, end: &End) {
         let Self { id, peer, .. } = self;
-        let is_inside = !self.assembler.is_empty() || !self.decoder.is_empty();
+        let is_inside = !self.intake.assembler.is_empty() || !self.decoder.is_empty();
         match end {
             End::PeerClosed if is_inside => {
                 log::info!("connection {id} ({peer}) was closed by the web server inside a request");
@@ -473,86 +418,6 @@ impl fmt::Display for Expiry {
             Self::Lingered => "the web server did not close it after the last answer",
         })
     }
-}
-
-/// The parts of a connection that a record goes through, borrowed apart from the decoder it comes from.
-struct RecordHandler<'a> {
-    session: &'a mut Session,
-    assembler: &'a mut Assembler,
-    request_times: &'a mut RequestTimes,
-    names: &'a mut Names,
-    outbox: &'a Arc<Outbox>,
-    input_left: &'a mut bool,
-    waits_since: &'a mut Option<Instant>,
-    multiplexes: &'a mut bool,
-}
-
-impl RecordHandler<'_> {
-    fn handle(&mut self, record: Record<'_>, context: &mut Context<'_>) -> Result<(), End> {
-        let event = self.session.handle_record(record).map_err(End::Misbehaved)?;
-        if let Event::Begin { id, .. } = event {
-            self.outbox.begin();
-            *self.multiplexes |= self.session.open_requests() > 1;
-            self.request_times.begin(id, self.waits_since.take().unwrap_or(context.now));
-        }
-        match self.assembler.handle_event(event, self.session.open_requests()) {
-            Outcome::Pending => {}
-            Outcome::Ready(assembled) => self.dispatch(assembled, context),
-            Outcome::Refused(refused) => self.refuse(refused, context),
-            Outcome::Aborted(id) => self.outbox.abort(id),
-            Outcome::Answer(bytes) => self.outbox.answer(&bytes).map_err(|Gone| End::PeerClosed)?,
-        }
-        Ok(())
-    }
-
-    fn dispatch(&mut self, assembled: Assembled, context: &mut Context<'_>) {
-        let Assembled { id, request, keep_connection, head_only } = assembled;
-        let sink: Arc<dyn Sink> = Arc::<Outbox>::clone(self.outbox);
-        let account = self.request_times.open(id, &request);
-        self.names.insert(id, &request.params);
-        let ending = Ending { request: id, keep_connection };
-        let mut reply = Reply::new(sink, ending, head_only).in_role(request.role).with_account(account);
-        if context.ping.is_some_and(|ping| ping.is_asked_by(&request.params)) {
-            reply.refuse(Refusal::Ping);
-            return self.free_ended();
-        }
-        if let Err(mut exchange) = context.queue.try_dispatch(Exchange { request, reply }) {
-            exchange.reply.refuse(Refusal::Overloaded);
-            context.queue.note_refusal();
-            self.free_ended();
-            context.refusals.note(Refusal::Overloaded, context.now, || self.names.of(&exchange.request.params));
-        }
-    }
-
-    fn refuse(&mut self, refused: Refused, context: &mut Context<'_>) {
-        let Refused { id, refusal, keep_connection, head_only, params } = refused;
-        let sink: Arc<dyn Sink> = Arc::<Outbox>::clone(self.outbox);
-        // Who has no worker to spare, or none at all, is well all the same.
-        let is_probe = refusal == Refusal::Overloaded && context.ping.is_some_and(|ping| ping.is_asked_by(&params));
-        let refusal = if is_probe { Refusal::Ping } else { refusal };
-        if !is_probe {
-            context.refusals.note(refusal, context.now, || self.names.of(&params));
-        }
-        if refusal == Refusal::Overloaded {
-            context.queue.note_refusal();
-        }
-        let account = self.request_times.refuse(id, params);
-        Reply::new(sink, Ending { request: id, keep_connection }, head_only).with_account(account).refuse(refusal);
-        self.free_ended();
-    }
-
-    /// The id is free again before the next record is looked at.
-    fn free_ended(&mut self) {
-        take_finished(self.outbox, self.session, self.names, self.input_left);
-    }
-}
-
-/// Frees the ids of requests that have ended, and notes whether one has before its input.
-fn take_finished(outbox: &Outbox, session: &mut Session, names: &mut Names, input_left: &mut bool) -> ConnectionPhase {
-    outbox.take_finished(|id| {
-        names.remove(id);
-        *input_left |= session.finish(id) != Some(fastcgi_codec::Phase::Ended);
-    })
 }
 
 /// How a request begins: the version of FastCGI, and FCGI_BEGIN_REQUEST.

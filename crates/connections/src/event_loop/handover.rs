@@ -8,11 +8,12 @@ use std::time::{Duration, Instant};
 
 use mio::{Registry, Token, Waker};
 
+use super::EventLoop;
 use super::acceptor::Door;
 use super::connection::{Connection, Unread};
+use super::lifecycle::End;
 use super::line::{Duty, Line};
 use super::passage::Traveller;
-use super::{Accept, EventLoop};
 use shared::link::Report;
 use shared::scoreboard::Presence;
 use shared::sys::fd::is_out_of_descriptors;
@@ -128,7 +129,7 @@ impl EventLoop {
     /// else would be sooner.
     fn defers(&self) -> bool {
         let is_quick = || !self.saturation.is_noted() && !self.line.as_ref().is_some_and(Line::is_used);
-        self.is_saturated() && self.stop_at.is_none() && (self.settings.spread || !is_quick())
+        self.is_saturated() && self.lifecycle.is_serving() && (self.settings.spread || !is_quick())
     }
 
     /// Workers that do not take what is queued are as good as busy: they wait for the GIL.
@@ -145,14 +146,14 @@ impl EventLoop {
     pub(super) fn open_or_shut(&mut self) -> io::Result<usize> {
         self.note_progress();
         let has_no_time = self.note_saturation();
-        let is_full = has_no_time && self.stop_at.is_none();
+        let is_full = has_no_time && self.lifecycle.is_serving();
         self.is_shut_out = is_full && !self.keeps_door() && !self.is_left_alone();
         self.unheeded_since = self.unheeded_since.filter(|_| is_full);
-        self.acceptor.watch(self.accept == Accept::Ready && !self.is_shut_out && self.stop_at.is_none())?;
+        self.acceptor.watch(self.may_accept() && !self.is_shut_out && self.lifecycle.is_serving())?;
         self.show_presence(is_full);
         if let Some(line) = &mut self.line {
-            let has_descriptors = !matches!(self.accept, Accept::After(_));
-            let takes = self.duty == Duty::Serve && !has_no_time && !self.retiring && has_descriptors;
+            let has_descriptors = self.accept_again_at.is_none();
+            let takes = self.duty == Duty::Serve && !has_no_time && !self.lifecycle.is_retiring() && has_descriptors;
             line.watch(self.acceptor.epoll(), takes)?;
         }
         if is_full {
@@ -177,7 +178,7 @@ impl EventLoop {
 
     fn show_presence(&mut self, is_full: bool) {
         let presence = match (self.duty, is_full) {
-            (Duty::Serve, _) if self.stop_at.is_some() => Presence::Absent,
+            (Duty::Serve, _) if !self.lifecycle.is_serving() => Presence::Absent,
             (Duty::Serve, false) => Presence::HasTime,
             (Duty::Serve, true) => Presence::Full,
             (Duty::Rest | Duty::Hold | Duty::Refuse, _) => Presence::Absent,
@@ -229,7 +230,7 @@ impl EventLoop {
         let Some(connection) = self.connections.get_mut(key) else {
             return true;
         };
-        if self.retiring {
+        if self.lifecycle.is_retiring() {
             return !closing && connection.has_whole_requests() && !connection.outbox().status().phase.is_over();
         }
         let unread = if is_saturated && connection.is_untouched() { connection.unread() } else { Unread::Other };
@@ -252,7 +253,7 @@ impl EventLoop {
     /// the request just taken that ends the process.
     pub(super) fn has_enough(&self) -> bool {
         let lines_up = self.saturation.is_noted() || !self.settings.spread;
-        self.is_saturated() && self.stop_at.is_none() && (self.is_shut_out || !lines_up)
+        self.is_saturated() && self.lifecycle.is_serving() && (self.is_shut_out || !lines_up)
     }
 
     pub(super) fn read_deferred(&mut self) -> usize {
@@ -290,22 +291,20 @@ impl EventLoop {
         if self.acceptor.passage().is_none() {
             return self.start_stopping();
         }
-        if self.stop_at.is_some() {
+        if !self.lifecycle.end(End::Retire, self.now, self.settings.graceful_timeout) {
             return;
         }
-        self.stop_at = Some(self.now + self.settings.graceful_timeout);
-        self.retiring = true;
         self.shut_entrance();
         self.deferred.clear();
         self.hand_over_idle();
-        if self.retiring {
+        if self.lifecycle.is_retiring() {
             self.controls.report(&Report::Retired);
         }
     }
 
     /// While retiring, or resting: hands over what has become idle.
     pub(super) fn hand_over_idle(&mut self) {
-        if !self.retiring && self.duty != Duty::Rest {
+        if !self.lifecycle.is_retiring() && self.duty != Duty::Rest {
             return;
         }
         let idle = self.connections.iter().filter(|(_, connection)| connection.is_between_requests());
@@ -319,7 +318,7 @@ impl EventLoop {
     /// Connections stay from now on. Those that were to be given away end with what has begun on them.
     fn lose_passage(&mut self) {
         self.give_up(Door::Passage);
-        if self.retiring {
+        if self.lifecycle.is_retiring() {
             self.start_stopping();
         }
     }

@@ -240,7 +240,7 @@ impl EventLoop {
 
     /// Whether whatever is read now is refused: nobody would answer it.
     pub(super) fn turns_all_away(&self) -> bool {
-        self.duty == Duty::Refuse || self.duty != Duty::Serve && self.stop_at.is_some() && !self.retiring
+        self.duty == Duty::Refuse || self.duty != Duty::Serve && self.lifecycle.is_stopping()
     }
 
     /// Whether it accepts although it has no worker to spare.
@@ -355,7 +355,7 @@ impl EventLoop {
 
     fn takes_from_line(&self) -> bool {
         match self.duty {
-            Duty::Serve => !self.retiring && !self.is_saturated(),
+            Duty::Serve => !self.lifecycle.is_retiring() && !self.is_saturated(),
             Duty::Refuse => true,
             Duty::Rest | Duty::Hold => false,
         }
@@ -370,7 +370,7 @@ impl EventLoop {
             Duty::Refuse => self.turn_away(key),
             _ => self.read(key, false),
         }
-        if self.stop_at.is_some() {
+        if !self.lifecycle.is_serving() {
             self.connections.get_mut(key).into_iter().for_each(Connection::finish);
         }
     }

@@ -25,6 +25,7 @@ use crate::exchange::{AbortListener, Ending, Gone, Room, Sink};
 use fastcgi_codec::RequestId;
 use shared::sys;
 
+mod answers;
 mod state;
 
 pub use state::{ConnectionPhase, Status};
@@ -80,27 +81,25 @@ impl Outbox {
     }
 
     /// A request has begun.
-    pub fn begin(&self) {
-        self.lock().open += 1;
+    pub fn begin(&self, request: RequestId) {
+        self.lock().answers.begin(request);
     }
 
     /// Calls `forget` for each request that has ended since the last call, and returns the phase. An id may come again from
     /// the peer only after its END_REQUEST, and is in this list before that is written.
-    pub fn take_finished(&self, mut forget: impl FnMut(RequestId)) -> ConnectionPhase {
+    pub fn take_ended(&self, forget: impl FnMut(RequestId)) -> ConnectionPhase {
         let mut state = self.lock();
-        state.finished.drain(..).for_each(&mut forget);
+        state.answers.take_ended(forget);
         state.phase
     }
 
     /// The peer has given one request up. Nobody reads what is queued for it.
     pub fn abort(&self, request: RequestId) {
         let mut state = self.lock();
-        if !state.finished.contains(&request) {
-            state.aborted.push(request);
+        if state.answers.give_up(request) {
             self.any_aborted.store(true, Ordering::Release);
-            state.tell_aborted(|listened| listened == request);
             state.unsent.withdraw(request);
-            self.wake_waiting(&state);
+            self.room.notify_all();
             self.advance(&mut state);
         }
     }
@@ -130,7 +129,7 @@ impl Outbox {
     /// # Errors
     /// [`Gone`] when the connection is no more.
     pub fn answer(&self, bytes: &[u8]) -> Result<(), Gone> {
-        let (mut state, sent) = self.write(self.lock(), RequestId::MANAGEMENT, &Message::Bytes(&[IoSlice::new(bytes)]));
+        let (mut state, sent) = self.write(self.lock(), RequestId::MANAGEMENT, &Message::of_bytes(&[IoSlice::new(bytes)]));
         self.note_ended(&mut state, RequestId::MANAGEMENT);
         sent
     }
@@ -158,7 +157,7 @@ impl Outbox {
 
     /// Goes from phase to phase as far as it can.
     fn advance(&self, state: &mut State) {
-        if state.phase == ConnectionPhase::LastRequests && state.open == 0 {
+        if state.phase == ConnectionPhase::LastRequests && state.answers.open() == 0 {
             state.phase = ConnectionPhase::Flushing;
         }
         if state.phase == ConnectionPhase::Flushing && state.unsent.is_empty() && !state.writing {
@@ -171,7 +170,7 @@ impl Outbox {
     /// Nothing more of a request that was given up: a worker that waits for room hears of it.
     fn send_message(&self, request: RequestId, message: &Message<'_>) -> Result<Room, Gone> {
         let state = self.lock();
-        if state.aborted.contains(&request) {
+        if state.answers.is_given_up(request) {
             return Ok(Room::Full);
         }
         let (state, sent) = self.write(state, request, message);
@@ -189,7 +188,7 @@ impl Outbox {
             return (state, Err(Gone));
         }
         if state.writing || !state.unsent.is_empty() {
-            state.unsent.push(request, message.to_unit());
+            state.unsent.push(request, message.unit_behind(0));
             return (state, Ok(()));
         }
         state.writing = true;
@@ -240,7 +239,7 @@ impl Outbox {
     }
 
     fn wake_waiting(&self, state: &State) {
-        if state.waiting.iter().any(|request| state.may_go_on(*request)) {
+        if state.answers.waiting().any(|request| state.may_go_on(request)) {
             self.room.notify_all();
         }
     }
@@ -262,7 +261,7 @@ impl Outbox {
         state.unsent.clear();
         self.full.store(false, Ordering::Release);
         self.any_aborted.store(true, Ordering::Release);
-        state.tell_aborted(|_| true);
+        state.answers.tell_all_aborted();
         self.room.notify_all();
     }
 
@@ -296,7 +295,7 @@ impl Outbox {
 
 impl Sink for Outbox {
     fn send(&self, request: RequestId, pieces: &[IoSlice<'_>]) -> Result<Room, Gone> {
-        self.send_message(request, &Message::Bytes(pieces))
+        self.send_message(request, &Message::of_bytes(pieces))
     }
 
     fn fetch(&self, file: &File, offset: u64, length: usize) {
@@ -305,16 +304,17 @@ impl Sink for Outbox {
     }
 
     fn send_file(&self, request: RequestId, header: &[u8], file: &Arc<File>, offset: u64, length: usize) -> Result<Room, Gone> {
-        self.send_message(request, &Message::File(header, Part { file: Arc::clone(file), offset, length }))
+        let file = Some(Part { file: Arc::clone(file), offset, length });
+        self.send_message(request, &Message { pieces: &[IoSlice::new(header)], file })
     }
 
     fn wait_for_room(&self, request: RequestId) {
         let mut state = self.lock();
-        state.waiting.push(request);
+        state.answers.set_waiting(request, true);
         while !state.may_go_on(request) {
             state = self.room.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
-        state.waiting.retain(|waiting| *waiting != request);
+        state.answers.set_waiting(request, false);
     }
 
     fn takes_long(&self) {
@@ -323,22 +323,22 @@ impl Sink for Outbox {
 
     fn end(&self, ending: Ending, pieces: &[IoSlice<'_>]) {
         let mut state = self.lock();
-        state.finish(ending);
-        let (mut state, _) = self.write(state, ending.request, &Message::Bytes(pieces));
+        state.end(ending);
+        let (mut state, _) = self.write(state, ending.request, &Message::of_bytes(pieces));
         self.note_ended(&mut state, ending.request);
         self.advance(&mut state);
     }
 
     fn cut(&self, ending: Ending) {
         let mut state = self.lock();
-        state.finish(ending);
+        state.end(ending);
         // nginx without fastcgi_keep_conn takes a bare close as a regular end, but not bytes that are no record.
         let poison: &[u8] = if ending.keep_connection { &[] } else { &[0xff; 16] };
-        let (mut state, sent) = self.write(state, ending.request, &Message::Bytes(&[IoSlice::new(poison)]));
+        let (mut state, sent) = self.write(state, ending.request, &Message::of_bytes(&[IoSlice::new(poison)]));
         if sent.is_ok() {
             state.phase = ConnectionPhase::Flushing;
             self.any_aborted.store(true, Ordering::Release);
-            state.tell_aborted(|_| true);
+            state.answers.tell_all_aborted();
             self.advance(&mut state);
         }
     }
@@ -356,7 +356,7 @@ impl Sink for Outbox {
         if state.is_aborted(request) {
             listener.aborted();
         } else {
-            state.listeners.push((request, listener));
+            state.answers.listen(request, listener);
         }
     }
 }

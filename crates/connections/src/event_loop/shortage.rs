@@ -3,8 +3,9 @@
 use std::io;
 use std::time::{Duration, Instant};
 
+use super::EventLoop;
 use super::acceptor::Door;
-use super::{Accept, EventLoop};
+use super::lifecycle::Entrance;
 
 impl EventLoop {
     /// No descriptor is left here. What waits goes to a process of the pool that has one, as far as the passage takes it: none of them was
@@ -30,7 +31,7 @@ impl EventLoop {
         if is_due(&mut self.accept_error_said, self.now) {
             log::error!("cannot accept connections: {error}; trying again every {} ms", ACCEPT_PAUSE.as_millis());
         }
-        self.accept = Accept::After(self.now + ACCEPT_PAUSE);
+        self.accept_again_at = Some(self.now + ACCEPT_PAUSE);
     }
 
     /// Somebody has connected who may not. Not said each time: it would be easy to fill a disk.
@@ -50,8 +51,9 @@ impl EventLoop {
     }
 
     pub(super) fn continue_accepting(&mut self) {
-        if matches!(self.accept, Accept::After(when) if when <= self.now) && self.has_room() {
-            self.accept = Accept::Ready;
+        if self.accept_again_at.is_some_and(|when| when <= self.now) && self.has_room() {
+            self.accept_again_at = None;
+            self.lifecycle.set_entrance(Entrance::Open);
             self.enter_all();
         }
     }

@@ -3,48 +3,45 @@
 use std::time::Duration;
 
 use super::connection::Connection;
+use super::lifecycle::End;
 use super::line::{Duty, Line};
 use super::outbox::Status;
-use super::{Accept, EventLoop, Stopped};
+use super::{EventLoop, Stopped};
 
 impl EventLoop {
     /// What waits in the backlog, in the passage, on the line and in the sockets was sent before the stop, so it is served.
     pub(super) fn start_stopping(&mut self) {
-        if self.stop_at.is_some() && !self.retiring {
+        if !self.lifecycle.end(End::Stop, self.now, self.settings.graceful_timeout) {
             return;
         }
-        self.stop_at.get_or_insert(self.now + self.settings.graceful_timeout);
-        self.retiring = false;
         let running = self.unanswered();
         if running > 0 {
             log::info!("stopping; requests that are waited for: {running}");
         }
         self.shut_entrance();
         let keys: Vec<usize> = self.connections.iter().map(|(key, _)| key).collect();
+        let mut newcomers = Vec::new();
         for key in keys {
             self.read(key, false);
             match self.connections.get_mut(key) {
-                Some(connection) if connection.is_new() => self.new_at_stop.push((key, self.now + FIRST_REQUEST)),
+                Some(connection) if connection.is_new() => newcomers.push(key),
                 Some(connection) => connection.finish(),
                 None => {}
             }
         }
+        self.lifecycle.wait_for(newcomers);
     }
 
-    /// Whoever has just connected is about to send a request, and could not know of the stop.
+    /// Those that were new at the stop and had their moment.
     pub(super) fn finish_new(&mut self) {
-        if self.new_at_stop.first().is_some_and(|(_, until)| self.now >= *until) {
-            for (key, _) in std::mem::take(&mut self.new_at_stop) {
-                if let Some(connection) = self.connections.get_mut(key) {
-                    connection.finish();
-                }
-            }
+        for key in self.lifecycle.late_newcomers(self.now) {
+            self.connections.get_mut(key).into_iter().for_each(Connection::finish);
         }
     }
 
     /// Takes what has come so far, and nothing more.
     pub(super) fn shut_entrance(&mut self) {
-        self.accept = Accept::Ready;
+        self.accept_again_at = None;
         if self.duty != Duty::Rest {
             self.enter_all();
         }
@@ -54,11 +51,11 @@ impl EventLoop {
     }
 
     pub(super) fn stopped(&mut self) -> Option<Stopped> {
-        let deadline = self.stop_at?;
-        let is_new = !self.new_at_stop.is_empty();
+        let deadline = self.lifecycle.deadline()?;
+        let is_new = self.lifecycle.waits_for_newcomers();
         let is_busy = |connection: &Connection| {
             let Status { open, stalled_since, phase, .. } = connection.outbox().status();
-            open > 0 || stalled_since.is_some() || self.retiring && !phase.is_over()
+            open > 0 || stalled_since.is_some() || self.lifecycle.is_retiring() && !phase.is_over()
         };
         match is_new || self.serves_line() || self.connections.iter().any(|(_, connection)| is_busy(connection)) {
             true if self.now < deadline => None,
@@ -69,7 +66,7 @@ impl EventLoop {
 
     /// Whether somebody waits on the line, whom a process that is to stop serves, too, as soon as it has a worker: the whole pool stops.
     fn serves_line(&self) -> bool {
-        self.duty == Duty::Serve && !self.retiring && self.line.as_ref().is_some_and(Line::is_left_to_this)
+        self.duty == Duty::Serve && !self.lifecycle.is_retiring() && self.line.as_ref().is_some_and(Line::is_left_to_this)
     }
 
     fn unanswered(&self) -> usize {
@@ -94,5 +91,3 @@ const MOST_NAMED: usize = 8;
 const LAST_MOMENT: Duration = Duration::from_millis(200);
 /// The same, when nothing was waited for.
 pub(super) const QUICK_END: Duration = Duration::from_secs(1);
-/// How soon after it has connected a web server sends its request.
-const FIRST_REQUEST: Duration = Duration::from_millis(100);

@@ -1,7 +1,7 @@
-//! A connected socket of either kind, readable and writable by reference.
+//! A connected socket of either kind, readable by reference. What writes to it has its descriptor.
 
 use std::fmt;
-use std::io::{self, IoSlice};
+use std::io;
 use std::net::{Shutdown, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
@@ -51,14 +51,6 @@ impl Stream {
         sys::fd::peek(self.as_fd(), buffer)
     }
 
-    /// Writes as much as the socket takes; `more` says that other bytes follow at once, so that no small packet is sent.
-    ///
-    /// # Errors
-    /// `WouldBlock` when it takes nothing, and those of the socket.
-    pub fn write(&self, pieces: &[IoSlice<'_>], more: bool) -> io::Result<usize> {
-        sys::fd::send(self.as_fd(), pieces, more)
-    }
-
     /// Ends one or both directions. An error means that the peer was faster.
     pub fn shutdown(&self, how: Shutdown) {
         let result = match self {
@@ -86,6 +78,7 @@ impl AsRawFd for Stream {
 
 #[cfg(test)]
 mod tests {
+    use std::io::IoSlice;
     use std::os::unix::net::UnixStream;
     use std::sync::mpsc;
     use std::time::Duration;
@@ -102,7 +95,8 @@ mod tests {
         std::thread::spawn(move || {
             let read = stream.read(&mut [0; 16]).unwrap_err();
             let piece = vec![0; 1 << 16];
-            let full = |more| (0..1000).find_map(|_| stream.write(&[IoSlice::new(&piece)], more).err()).unwrap();
+            let full =
+                |more| (0..1000).find_map(|_| sys::fd::send(stream.as_fd(), &[IoSlice::new(&piece)], more).err()).unwrap();
             sender.send([read, full(false), full(true)].map(|error| error.kind())).unwrap();
         });
         let outcome = outcome.recv_timeout(Duration::from_secs(10)).expect("it does not block");

@@ -30,7 +30,7 @@ struct Lane {
 }
 
 /// Whole records that nothing comes between.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Unit {
     bytes: Vec<u8>,
     /// How many of `bytes` were sent.
@@ -52,49 +52,58 @@ pub struct Part {
     pub length: usize,
 }
 
-/// What is to be sent in one go.
+/// What is to be sent in one go: whole records.
 #[derive(Clone, Debug)]
-pub enum Message<'a> {
-    /// Records.
-    Bytes(&'a [IoSlice<'a>]),
-    /// A record's header, and its content.
-    File(&'a [u8], Part),
+pub struct Message<'a> {
+    /// Their bytes.
+    pub pieces: &'a [IoSlice<'a>],
+    /// The content of the last one, if it is a file's.
+    pub file: Option<Part>,
 }
 
-impl Message<'_> {
+impl<'a> Message<'a> {
+    /// Without a file.
+    pub const fn of_bytes(pieces: &'a [IoSlice<'a>]) -> Self {
+        Self { pieces, file: None }
+    }
+
     /// Writes until the socket refuses; returns what it has refused.
     ///
     /// # Errors
     /// Those of the socket, and `UnexpectedEof` if a file has become shorter.
     pub fn write_now(&self, stream: &Stream) -> io::Result<Option<Unit>> {
-        match self {
-            Self::Bytes(pieces) => {
-                let sent = write_now(stream, pieces)?;
-                Ok(Some(Unit::of_bytes(pieces, sent)).filter(|unit| !unit.is_sent()))
+        let total: usize = self.pieces.iter().map(|piece| piece.len()).sum();
+        let mut sent = 0;
+        while sent < total {
+            let written = match sent {
+                0 => sys::fd::send(stream.as_fd(), self.pieces, self.file.is_some()),
+                _ => sys::fd::send(stream.as_fd(), &rest(self.pieces, sent), self.file.is_some()),
+            };
+            match taken(written)? {
+                Some(count) => sent += count,
+                None => return Ok(Some(self.unit_behind(sent))),
             }
-            Self::File(..) => {
-                let mut unsent = Unsent::default();
-                unsent.push(RequestId::MANAGEMENT, self.to_unit());
-                unsent.write_to(stream)?;
-                Ok(unsent.lanes.pop_front().and_then(|mut lane| lane.units.pop_front()))
-            }
+        }
+        match self.file {
+            Some(_) => self.unit_behind(sent).write_file(stream),
+            None => Ok(None),
         }
     }
 
-    /// The same, to be sent later.
-    pub fn to_unit(&self) -> Unit {
-        match self {
-            Self::Bytes(pieces) => Unit::of_bytes(pieces, 0),
-            Self::File(header, part) => Unit { bytes: header.to_vec(), file: Some(part.clone()), ..Unit::default() },
-        }
+    /// What is left to be sent behind so many bytes.
+    pub fn unit_behind(&self, sent: usize) -> Unit {
+        let bytes = rest(self.pieces, sent).iter().map(|piece| &piece[..]).collect::<Vec<_>>().concat();
+        Unit { bytes, sent: 0, has_begun: sent > 0, file: self.file.clone() }
+    }
+}
+
+impl Part {
+    fn send(&self, stream: &Stream) -> io::Result<usize> {
+        sys::fd::send_file(stream.as_fd(), &self.file, self.offset, self.length)
     }
 }
 
 impl Unit {
-    fn of_bytes(pieces: &[IoSlice<'_>], sent: usize) -> Self {
-        Self { bytes: rest(pieces, sent).concat(), has_begun: sent > 0, ..Self::default() }
-    }
-
     fn length(&self) -> usize {
         self.bytes.len() - self.sent + self.file.as_ref().map_or(0, |part| part.length)
     }
@@ -108,9 +117,20 @@ impl Unit {
         self.length() == 0
     }
 
-    /// Whether only the file's part is left.
-    fn is_at_file(&self) -> bool {
-        self.sent == self.bytes.len()
+    /// The part of a file that is to be sent next.
+    fn next_part(&self) -> Option<&Part> {
+        self.file.as_ref().filter(|part| self.sent == self.bytes.len() && part.length > 0)
+    }
+
+    /// Sends that until the socket refuses; returns what it has refused.
+    fn write_file(mut self, stream: &Stream) -> io::Result<Option<Self>> {
+        while let Some(part) = self.next_part() {
+            match taken(part.send(stream))? {
+                Some(count) => self.take(count),
+                None => return Ok(Some(self)),
+            };
+        }
+        Ok(None)
     }
 
     /// Appends `other` if both together are not more than a unit should be.
@@ -215,16 +235,10 @@ impl Unsent {
     /// Those of the socket, and `UnexpectedEof` if a file has become shorter.
     pub fn write_to(&mut self, stream: &Stream) -> io::Result<bool> {
         while let Some(unit) = self.lanes.front().and_then(|lane| lane.units.front()) {
-            let result = match &unit.file {
-                Some(part) if unit.is_at_file() => sys::fd::send_file(stream.as_fd(), &part.file, part.offset, part.length),
-                _ => self.write_round(stream),
-            };
-            match result {
-                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-                Ok(count) => self.take(count),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
-                Err(error) => return Err(error),
+            let written = unit.next_part().map_or_else(|| self.write_round(stream), |part| part.send(stream));
+            match taken(written)? {
+                Some(count) => self.take(count),
+                None => return Ok(false),
             }
         }
         Ok(true)
@@ -242,7 +256,7 @@ impl Unsent {
             }
         }
         more |= self.lanes.iter().any(|lane| lane.units.len() > 1);
-        stream.write(&pieces, more)
+        sys::fd::send(stream.as_fd(), &pieces, more)
     }
 
     /// Takes off what was sent, and gives the turn to the next lane with each unit that was sent whole.
@@ -286,33 +300,24 @@ impl Lane {
     }
 }
 
-/// Writes `pieces` until the socket refuses, and says how many bytes it took.
-fn write_now(stream: &Stream, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
-    let total: usize = pieces.iter().map(|piece| piece.len()).sum();
-    let mut sent = 0;
-    while sent < total {
-        let result = match sent {
-            0 => stream.write(pieces, false),
-            _ => stream.write(&rest(pieces, sent).into_iter().map(IoSlice::new).collect::<Vec<_>>(), false),
-        };
-        match result {
-            Ok(0) => break,
-            Ok(count) => sent += count,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-            Err(error) => return Err(error),
-        }
+/// How much the socket has taken, if it has not refused.
+fn taken(written: io::Result<usize>) -> io::Result<Option<usize>> {
+    match written {
+        Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
+        Ok(count) => Ok(Some(count)),
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(Some(0)),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+        Err(error) => Err(error),
     }
-    Ok(sent)
 }
 
-fn rest<'a>(pieces: &'a [IoSlice<'_>], mut skip: usize) -> Vec<&'a [u8]> {
+fn rest<'a>(pieces: &'a [IoSlice<'_>], mut skip: usize) -> Vec<IoSlice<'a>> {
     let mut rest = Vec::with_capacity(pieces.len());
     for piece in pieces {
         let skipped = skip.min(piece.len());
         skip -= skipped;
         if skipped < piece.len() {
-            rest.push(&piece[skipped..]);
+            rest.push(IoSlice::new(&piece[skipped..]));
         }
     }
     rest
@@ -343,7 +348,11 @@ mod tests {
     }
 
     fn unit(byte: u8, length: usize) -> Unit {
-        Message::Bytes(&[IoSlice::new(&vec![byte; length])]).to_unit()
+        Message::of_bytes(&[IoSlice::new(&vec![byte; length])]).unit_behind(0)
+    }
+
+    fn unit_with(header: &[u8], part: Part) -> Unit {
+        Message { pieces: &[IoSlice::new(header)], file: Some(part) }.unit_behind(0)
     }
 
     fn file(content: &[u8]) -> Arc<File> {
@@ -399,7 +408,7 @@ mod tests {
         for _ in 0..1000 {
             unsent.push(A, unit(b'a', 100));
         }
-        unsent.push(A, Message::Bytes(&[]).to_unit());
+        unsent.push(A, Message::of_bytes(&[]).unit_behind(0));
         assert_eq!(unsent.lanes[0].units.len(), 100_000usize.div_ceil(JOINED_LEN));
         assert_eq!(unsent.weight_of(A), 100_000);
     }
@@ -410,7 +419,7 @@ mod tests {
         let mut unsent = Unsent::default();
         let content = vec![b'f'; 300_000];
         let part = Part { file: file(&content), offset: 100_000, length: 200_000 };
-        unsent.push(A, Message::File(b"hhh", part).to_unit());
+        unsent.push(A, unit_with(b"hhh", part));
         unsent.push(A, unit(b'a', 3));
         unsent.push(B, unit(b'b', 4));
         let received = pass(&mut unsent, &near, &mut far);
@@ -421,7 +430,7 @@ mod tests {
     fn a_file_weighs_less_than_memory() {
         let mut unsent = Unsent::default();
         let part = Part { file: file(b""), offset: 0, length: 1600 };
-        unsent.push(A, Message::File(b"hhh", part).to_unit());
+        unsent.push(A, unit_with(b"hhh", part));
         unsent.push(B, unit(b'b', 7));
         unsent.end(A);
         assert_eq!((unsent.weight_of(A), unsent.weight_of_ended(), unsent.weight_of(B), unsent.length()), (103, 103, 7, 1610));
@@ -431,7 +440,7 @@ mod tests {
     fn a_file_that_has_become_shorter_is_an_error() {
         let (near, _far) = pair();
         let part = Part { file: file(b"short"), offset: 0, length: 10 };
-        let written = Message::File(b"h", part).write_now(&near);
+        let written = Message { pieces: &[IoSlice::new(b"h")], file: Some(part) }.write_now(&near);
         assert_eq!(written.map(drop).unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
     }
 
@@ -465,7 +474,8 @@ mod tests {
     fn the_rest_of_what_was_sent_directly_is_not_withdrawn() {
         let (near, _far) = pair();
         let mut unsent = Unsent::default();
-        let rest = Message::Bytes(&[IoSlice::new(&[b'1'; 10_000_000])]).write_now(&near).unwrap().expect("the socket refuses");
+        let rest =
+            Message::of_bytes(&[IoSlice::new(&[b'1'; 10_000_000])]).write_now(&near).unwrap().expect("the socket refuses");
         let length = rest.length();
         assert!(length < 10_000_000);
         unsent.put_back(A, rest);

@@ -244,7 +244,7 @@ impl Reply {
         }
         let (head, held) = self.start()?;
         let piece = &piece[..self.admit(piece.len() as u64) as usize];
-        Ok(self.sending.send(&[&head, &held, piece], pause)?)
+        Ok(self.sending.send(&[&head, &held, piece], false, pause)?)
     }
 
     /// Sends the rest of the body, and the head if that is still to be sent, and ends the answer.
@@ -263,7 +263,7 @@ impl Reply {
             parts.push(&piece[..self.admit(piece.len() as u64) as usize]);
         }
         self.check_complete()?;
-        self.sending.end(&parts, pause)?;
+        self.sending.send(&parts, true, pause)?;
         self.state = State::Ended;
         self.settle();
         Ok(())

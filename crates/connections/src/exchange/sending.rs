@@ -72,17 +72,21 @@ impl Sending {
         self.errors.extend_from_slice(text);
     }
 
-    /// Sends the parts; in `pause` if that may take long.
-    pub(super) fn send(&mut self, parts: &[&[u8]], pause: &dyn Pause) -> Result<(), Lost> {
-        match total(parts) {
-            0 => Ok(()),
-            length => self.transmit(parts, length, false, pause),
+    /// Sends the parts, and if they are the last ends the answer in the same write; in `pause` if that may take long.
+    pub(super) fn send(&mut self, parts: &[&[u8]], is_end: bool, pause: &dyn Pause) -> Result<(), Lost> {
+        let length: usize = parts.iter().map(|part| part.len()).sum();
+        if length == 0 && !is_end {
+            return Ok(());
         }
-    }
-
-    /// Sends the parts, and ends the answer in the same write as the last of them.
-    pub(super) fn end(&mut self, parts: &[&[u8]], pause: &dyn Pause) -> Result<(), Lost> {
-        self.transmit(parts, total(parts), true, pause)
+        self.unpaused += length + SEND_COST;
+        if self.unpaused < LONGEST_HOLD {
+            return self.send_records(parts, length, is_end, pause);
+        }
+        self.unpaused = 0;
+        self.note_length(length as u64);
+        let mut result = Ok(());
+        pause.step_aside(&mut || result = self.send_records(parts, length, is_end, &NothingHeld));
+        result
     }
 
     /// Sends the parts, and then a file's bytes from `offset` to `end`, without copying these through this process.
@@ -98,7 +102,7 @@ impl Sending {
         self.note_length(end - offset);
         let mut result = Ok(());
         pause.step_aside(&mut || {
-            result = self.send(parts, &NothingHeld).and_then(|()| self.transmit_file(&file, offset, end));
+            result = self.send(parts, false, &NothingHeld).and_then(|()| self.send_file_records(&file, offset, end));
         });
         result
     }
@@ -122,18 +126,6 @@ impl Sending {
         self.sink.cut(self.ending);
     }
 
-    fn transmit(&mut self, parts: &[&[u8]], length: usize, is_end: bool, pause: &dyn Pause) -> Result<(), Lost> {
-        self.unpaused += length + SEND_COST;
-        if self.unpaused < LONGEST_HOLD {
-            return self.transmit_records(parts, length, is_end, pause);
-        }
-        self.unpaused = 0;
-        self.note_length(length as u64);
-        let mut result = Ok(());
-        pause.step_aside(&mut || result = self.transmit_records(parts, length, is_end, &NothingHeld));
-        result
-    }
-
     /// That so many bytes are to be sent.
     fn note_length(&mut self, length: u64) {
         if !self.takes_long && self.sent + length >= LONG {
@@ -143,7 +135,7 @@ impl Sending {
     }
 
     /// Sends a record at a time.
-    fn transmit_records(&mut self, parts: &[&[u8]], mut left: usize, is_end: bool, pause: &dyn Pause) -> Result<(), Lost> {
+    fn send_records(&mut self, parts: &[&[u8]], mut left: usize, is_end: bool, pause: &dyn Pause) -> Result<(), Lost> {
         let mut parts = Parts { parts, offset: 0 };
         let mut errors = self.take_errors(is_end);
         let end = encoder::stdout_end(self.ending.request, 0, ProtocolStatus::RequestComplete);
@@ -178,7 +170,7 @@ impl Sending {
         }
     }
 
-    fn transmit_file(&mut self, file: &Arc<File>, mut offset: u64, end: u64) -> Result<(), Lost> {
+    fn send_file_records(&mut self, file: &Arc<File>, mut offset: u64, end: u64) -> Result<(), Lost> {
         let mut fetched = offset;
         while offset < end {
             if offset == fetched {
@@ -217,10 +209,6 @@ impl Sending {
         }
         records
     }
-}
-
-fn total(parts: &[&[u8]]) -> usize {
-    parts.iter().map(|part| part.len()).sum()
 }
 
 /// Slices taken one after another at any length.

@@ -16,14 +16,14 @@ fn a_responder_goes_from_params_to_stdin_to_its_end() {
     assert_eq!(handle(&mut session, RecordType::Stdin, b"de"), Ok(Event::Stdin(ID, b"de")));
     assert_eq!(handle(&mut session, RecordType::Stdin, b"f"), Ok(Event::Stdin(ID, b"f")));
     assert_eq!(handle(&mut session, RecordType::Stdin, b""), Ok(Event::StdinEnd(ID)));
-    assert_eq!(session.open.get(ID), Some(&Phase::Ended));
+    assert_eq!(session.open.get(ID).map(|open| open.phase), Some(Phase::Ended));
 }
 
 #[test]
 fn an_authorizer_is_complete_with_its_params() {
     let mut session = in_phase(Phase::Params(Role::Authorizer));
     assert_eq!(handle(&mut session, RecordType::Params, b""), Ok(Event::ParamsEnd(ID)));
-    assert_eq!(session.open.get(ID), Some(&Phase::Ended));
+    assert_eq!(session.open.get(ID).map(|open| open.phase), Some(Phase::Ended));
     assert_eq!(handle(&mut session, RecordType::Stdin, b""), Ok(Event::Ignored), "lighttpd ends the STDIN it has not");
     assert_eq!(handle(&mut session, RecordType::Stdin, b"body"), Ok(Event::Ignored));
 }
@@ -36,7 +36,7 @@ fn a_filter_gets_its_data_behind_stdin() {
     assert_eq!(handle(&mut session, RecordType::Data, b"file"), Ok(Event::Data(ID, b"file")));
     assert_eq!(handle(&mut session, RecordType::Stdin, b"late"), Ok(Event::Ignored));
     assert_eq!(handle(&mut session, RecordType::Data, b""), Ok(Event::DataEnd(ID)));
-    assert_eq!(session.open.get(ID), Some(&Phase::Ended));
+    assert_eq!(session.open.get(ID).map(|open| open.phase), Some(Phase::Ended));
 }
 
 #[test]
@@ -76,7 +76,7 @@ fn every_stream_record_in_every_phase_does_what_the_diagram_says() {
             let error = Error::Order { record_type, request_id: ID, phase };
             assert_eq!(found, expected.ok_or(error), "{record_type} of {} bytes while {phase}", content.len());
             if matches!(found, Err(_) | Ok(Event::Ignored)) {
-                assert_eq!(session.open.get(ID), Some(&phase), "nothing changes");
+                assert_eq!(session.open.get(ID).map(|open| open.phase), Some(phase), "nothing changes");
             }
         }
     }
@@ -88,7 +88,7 @@ fn an_abort_is_told_in_every_phase_and_changes_none() {
         let mut session = in_phase(phase);
         for _ in 0..2 {
             assert_eq!(handle(&mut session, RecordType::AbortRequest, b""), Ok(Event::Abort(ID)));
-            assert_eq!(session.open.get(ID), Some(&phase));
+            assert_eq!(session.open.get(ID).map(|open| open.phase), Some(phase));
         }
     }
 }
@@ -121,7 +121,7 @@ fn a_finished_id_begins_anew() {
         let mut session = in_phase(phase);
         session.finish(ID);
         assert!(session.handle_record(begin(ID, Role::Responder)).is_ok());
-        assert_eq!(session.open.get(ID), Some(&Phase::Params(Role::Responder)));
+        assert_eq!(session.open.get(ID).map(|open| open.phase), Some(Phase::Params(Role::Responder)));
     }
 }
 
@@ -130,7 +130,7 @@ fn an_id_in_use_does_not_begin_again_and_its_request_goes_on() {
     for phase in PHASES {
         let mut session = in_phase(phase);
         assert_eq!(session.handle_record(begin(ID, Role::Filter)), Err(Error::RequestIdInUse(ID)));
-        assert_eq!(session.open.get(ID), Some(&phase));
+        assert_eq!(session.open.get(ID).map(|open| open.phase), Some(phase));
         assert_eq!(session.open_requests(), 1);
     }
 }
@@ -281,8 +281,21 @@ const APPLICATION_TYPES: [RecordType; 4] = [RecordType::AbortRequest, RecordType
 
 fn in_phase(phase: Phase) -> Session {
     let mut session = Session::new(LIMITS);
-    session.open.insert(ID, phase);
+    session.open.insert(ID, Open { phase, kept: () });
     session
+}
+
+#[test]
+fn what_is_kept_begins_and_ends_with_its_request() {
+    let mut session = Session::<u32>::keeping(LIMITS);
+    assert_eq!(session.kept(ID), None);
+    for count in 1..=2 {
+        session.handle_record(begin(ID, Role::Responder)).unwrap();
+        *session.kept(ID).unwrap() += count;
+        assert_eq!(session.all_kept().collect::<Vec<_>>(), [&count], "nothing of the one before");
+        assert!(session.finish(ID).is_some());
+        assert!(session.kept(ID).is_none() && session.all_kept().next().is_none());
+    }
 }
 
 fn record(record_type: RecordType, request_id: RequestId, content: &[u8]) -> Record<'_> {

@@ -257,8 +257,7 @@ fn a_queue_process_that_retires_hands_over_whom_it_has() {
         let (waits, mut far) = connect(&mut event_loop);
         event_loop.read(waits, false);
         let (comes, mut later) = connect(&mut event_loop);
-        event_loop.retiring = true;
-        event_loop.stop_at = Some(event_loop.now + Duration::from_secs(30));
+        event_loop.lifecycle.end(End::Retire, event_loop.now, Duration::from_secs(30));
         event_loop.read(comes, false);
         event_loop.hand_over_idle();
         assert!(event_loop.connections.is_empty(), "{duty:?}");

@@ -1,10 +1,10 @@
 //! What is known of a connection's write side.
 
-use std::sync::Arc;
 use std::time::Instant;
 
+use super::answers::Answers;
 use crate::event_loop::unsent::Unsent;
-use crate::exchange::{AbortListener, Ending, Room};
+use crate::exchange::{Ending, Room};
 use fastcgi_codec::RequestId;
 
 /// What the lock of an outbox guards.
@@ -15,18 +15,13 @@ pub(super) struct State {
     pub(super) watched: bool,
     /// Whether a thread writes to the socket. It sends what is queued meanwhile, or has the event loop do so.
     pub(super) writing: bool,
+    pub(super) answers: Answers,
+    /// Apart from the answers: it is in the order in which they take turns, may outlive them, and is empty as a rule.
     pub(super) unsent: Unsent,
-    /// Workers that wait until less of their requests is queued.
-    pub(super) waiting: Vec<RequestId>,
     /// When the socket last took something while there was a queue.
     pub(super) progress: Instant,
-    pub(super) open: usize,
     /// When the last request ended.
     pub(super) ended: Instant,
-    pub(super) finished: Vec<RequestId>,
-    pub(super) aborted: Vec<RequestId>,
-    /// Who is to be told of aborts. Invariant: of open requests only.
-    pub(super) listeners: Vec<(RequestId, Arc<dyn AbortListener>)>,
 }
 
 impl State {
@@ -35,45 +30,27 @@ impl State {
             phase: ConnectionPhase::Open,
             watched: false,
             writing: false,
+            answers: Answers::default(),
             unsent: Unsent::default(),
-            waiting: Vec::new(),
             progress: now,
-            open: 0,
             ended: now,
-            finished: Vec::new(),
-            aborted: Vec::new(),
-            listeners: Vec::new(),
         }
     }
 
     pub(super) fn status(&self) -> Status {
         let stalled_since = (!self.unsent.is_empty() && !self.writing).then_some(self.progress);
-        let open = self.open + usize::from(self.writing);
+        let open = self.answers.open() + usize::from(self.writing);
         Status { phase: self.phase, open, ended: self.ended, stalled_since }
     }
 
     pub(super) fn is_aborted(&self, request: RequestId) -> bool {
-        self.phase.is_over() || self.aborted.contains(&request)
-    }
-
-    /// Tells those listeners that listen for one of these requests, for the last time.
-    pub(super) fn tell_aborted(&mut self, is_aborted: impl Fn(RequestId) -> bool) {
-        self.listeners.retain(|(request, listener)| {
-            let told = is_aborted(*request);
-            if told {
-                listener.aborted();
-            }
-            !told
-        });
+        self.phase.is_over() || self.answers.is_given_up(request)
     }
 
     /// A request ends: its last bytes are about to be written.
-    pub(super) fn finish(&mut self, ending: Ending) {
-        self.open = self.open.saturating_sub(1);
+    pub(super) fn end(&mut self, ending: Ending) {
         self.ended = Instant::now();
-        self.finished.push(ending.request);
-        self.aborted.retain(|aborted| *aborted != ending.request);
-        self.listeners.retain(|(request, _)| *request != ending.request);
+        self.answers.end(ending.request);
         if !ending.keep_connection && self.phase == ConnectionPhase::Open {
             self.phase = ConnectionPhase::LastRequests;
         }
@@ -85,7 +62,7 @@ impl State {
 
     /// Whether the worker of this request need not wait.
     pub(super) fn may_go_on(&self, request: RequestId) -> bool {
-        self.aborted.contains(&request) || self.unsent.weight_of(request) <= LOW_WATER
+        self.answers.is_given_up(request) || self.unsent.weight_of(request) <= LOW_WATER
     }
 }
 

@@ -1,0 +1,203 @@
+//! From the records of one connection to its requests. A request begins here, with its first record, and ends here, when its id is free
+//! again; what is kept of it meanwhile by this side is in one record, the session's.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::Settings;
+use super::outbox::{ConnectionPhase, Outbox};
+use super::ping::Ping;
+use super::refusals::Refusals;
+use crate::exchange::assembler::{Assembled, Refused};
+use crate::exchange::{
+    Account, AnswerLog, Assembler, ConnectionId, Ending, Exchange, Gone, Outcome, Params, ParamsView, Refusal, Reply, Sink,
+};
+use crate::workers::Queue;
+use fastcgi_codec::{Error, Event, Phase, Record, RequestId, Session};
+
+/// The requests of a connection, as the event loop has them.
+#[derive(Debug)]
+pub struct Intake {
+    /// The write side. Its record of a request is another one, because workers change it while this one is read.
+    pub outbox: Arc<Outbox>,
+    /// Those that are not complete, apart from the others: whether there are any is asked each time the connection is looked at.
+    pub assembler: Assembler,
+    /// Since when the next request has waited.
+    pub waits_since: Option<Instant>,
+    /// Whether there have ever been several at once.
+    pub multiplexes: bool,
+    /// Whether one has ended before its input, so that more may come.
+    pub input_left: bool,
+    connection: ConnectionId,
+    session: Session<Open>,
+    answer_log: Option<Arc<dyn AnswerLog>>,
+}
+
+/// What is kept of an open request.
+#[derive(Debug, Default)]
+struct Open {
+    begun: Option<Instant>,
+    /// Of one that the application is to answer. Keeps nothing alive.
+    asked: Option<ParamsView>,
+}
+
+/// What a connection borrows from the event loop while it reads.
+#[derive(Debug)]
+pub struct Context<'a> {
+    /// Where complete requests go.
+    pub queue: &'a Queue,
+    /// Which requests are probes, if any.
+    pub ping: Option<&'a Ping>,
+    /// What is said of requests that are refused.
+    pub refusals: &'a mut Refusals,
+    /// A read buffer for whoever needs one.
+    pub spare: &'a mut Option<Vec<u8>>,
+    /// The time of this turn.
+    pub now: Instant,
+}
+
+/// Why a connection ends.
+#[derive(Debug)]
+pub enum End {
+    /// The peer has closed it.
+    PeerClosed,
+    /// It cannot be read.
+    Broken(io::Error),
+    /// The peer has broken the order of records.
+    Misbehaved(Error),
+}
+
+impl Intake {
+    /// Of a connection without requests, whose write side is `outbox`.
+    pub fn new(connection: ConnectionId, outbox: Arc<Outbox>, settings: &Settings) -> Self {
+        Self {
+            outbox,
+            assembler: Assembler::new(settings.request),
+            waits_since: None,
+            multiplexes: false,
+            input_left: false,
+            connection,
+            session: Session::keeping(settings.session),
+            answer_log: settings.answer_log.clone(),
+        }
+    }
+
+    /// Takes a record, and does what it leads to.
+    ///
+    /// # Errors
+    /// [`End`], of the whole connection.
+    pub fn handle(&mut self, record: Record<'_>, context: &mut Context<'_>) -> Result<(), End> {
+        let event = self.session.handle_record(record).map_err(End::Misbehaved)?;
+        if let Event::Begin { id, .. } = event {
+            self.begin(id, context.now);
+        }
+        match self.assembler.handle_event(event, self.session.open_requests()) {
+            Outcome::Pending => {}
+            Outcome::Ready(assembled) => self.dispatch(assembled, context),
+            Outcome::Refused(refused) => self.refuse(refused, context),
+            Outcome::Aborted(id) => self.outbox.abort(id),
+            Outcome::Answer(bytes) => self.outbox.answer(&bytes).map_err(|Gone| End::PeerClosed)?,
+        }
+        Ok(())
+    }
+
+    /// Frees the ids of requests that have ended, and notes whether one has before its input. An id is free before the next record is
+    /// looked at.
+    pub fn free_ended(&mut self) -> ConnectionPhase {
+        let Self { outbox, session, input_left, .. } = self;
+        outbox.take_ended(|id| *input_left |= session.finish(id) != Some(Phase::Ended))
+    }
+
+    /// How those that are open are called in the log, as far as anything is known of them.
+    pub fn names(&mut self) -> Vec<String> {
+        self.free_ended();
+        let nothing = Params::default();
+        let running = self.session.all_kept().filter_map(|open| open.asked.as_ref());
+        let running = running.map(|asked| name(self.connection, &asked.params().unwrap_or_default()));
+        let others = self.assembler.incomplete().map(|params| name(self.connection, params.unwrap_or(&nothing)));
+        running.chain(others).collect()
+    }
+
+    fn begin(&mut self, id: RequestId, now: Instant) {
+        self.outbox.begin(id);
+        self.multiplexes |= self.session.open_requests() > 1;
+        let begun = self.waits_since.take().unwrap_or(now);
+        self.session.kept(id).into_iter().for_each(|open| open.begun = Some(begun));
+    }
+
+    fn dispatch(&mut self, assembled: Assembled, context: &mut Context<'_>) {
+        let Assembled { id, request, keep_connection, head_only } = assembled;
+        let account = self.whom_to_tell(id).map(|(log, begun)| Account::of(&request, log, begun));
+        self.session.kept(id).into_iter().for_each(|open| open.asked = Some(request.params.view()));
+        let mut reply = self.reply(id, keep_connection, head_only, account).in_role(request.role);
+        if context.ping.is_some_and(|ping| ping.is_asked_by(&request.params)) {
+            reply.refuse(Refusal::Ping);
+            self.free_ended();
+        } else if let Err(mut exchange) = context.queue.try_dispatch(Exchange { request, reply }) {
+            exchange.reply.refuse(Refusal::Overloaded);
+            context.queue.note_refusal();
+            self.free_ended();
+            context.refusals.note(Refusal::Overloaded, context.now, || name(self.connection, &exchange.request.params));
+        }
+    }
+
+    fn refuse(&mut self, refused: Refused, context: &mut Context<'_>) {
+        let Refused { id, refusal, keep_connection, head_only, params } = refused;
+        // Who has no worker to spare, or none at all, is well all the same.
+        let is_probe = refusal == Refusal::Overloaded && context.ping.is_some_and(|ping| ping.is_asked_by(&params));
+        let refusal = if is_probe { Refusal::Ping } else { refusal };
+        if !is_probe {
+            context.refusals.note(refusal, context.now, || name(self.connection, &params));
+        }
+        if refusal == Refusal::Overloaded {
+            context.queue.note_refusal();
+        }
+        let account = self.whom_to_tell(id).map(|(log, begun)| Account::of_params(params, log, begun));
+        self.reply(id, keep_connection, head_only, account).refuse(refusal);
+        self.free_ended();
+    }
+
+    fn reply(&self, request: RequestId, keep_connection: bool, head_only: bool, account: Option<Account>) -> Reply {
+        let sink: Arc<dyn Sink> = Arc::<Outbox>::clone(&self.outbox);
+        Reply::new(sink, Ending { request, keep_connection }, head_only).with_account(account)
+    }
+
+    /// Who is to be told what becomes of a request, if anybody, and when it began.
+    fn whom_to_tell(&mut self, id: RequestId) -> Option<(Arc<dyn AnswerLog>, Instant)> {
+        let answer_log = self.answer_log.as_ref()?;
+        Some((Arc::clone(answer_log), self.session.kept(id)?.begun?))
+    }
+}
+
+/// How a request with these parameters is called in the log.
+pub fn name(connection: ConnectionId, params: &Params) -> String {
+    let text = |name: &[u8]| params.get(name).map(String::from_utf8_lossy);
+    match (text(b"REQUEST_METHOD"), text(b"REQUEST_URI")) {
+        (Some(method), Some(target)) => format!("a request on connection {connection} ({method} {target})"),
+        _ => format!("a request on connection {connection}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use fastcgi_codec::params::encode_pair;
+
+    fn params(pairs: &[(&str, &str)]) -> Params {
+        let mut bytes = Vec::new();
+        pairs.iter().for_each(|(name, value)| encode_pair(&mut bytes, name.as_bytes(), value.as_bytes()).unwrap());
+        Params::parse(bytes, 10).unwrap()
+    }
+
+    #[test]
+    fn a_request_is_called_by_its_line_while_its_parameters_are_somewhere() {
+        let connection = ConnectionId::new(3);
+        let asked = params(&[("REQUEST_METHOD", "GET"), ("REQUEST_URI", "/a?b")]);
+        let view = asked.view();
+        assert_eq!(name(connection, &view.params().unwrap()), "a request on connection 3 (GET /a?b)");
+        drop(asked);
+        assert!(view.params().is_none(), "a name keeps nothing alive");
+        assert_eq!(name(connection, &params(&[("REQUEST_METHOD", "GET")])), "a request on connection 3");
+    }
+}
