@@ -20,7 +20,7 @@ use super::request_times::RequestTimes;
 use super::stream::{PeerName, Stream};
 use crate::exchange::assembler::{Assembled, Refused};
 use crate::exchange::{Assembler, ConnectionId, Ending, Exchange, Gone, Outcome, Params, Refusal, Reply, Sink};
-use crate::workers::Queue;
+use crate::scheduler::Queue;
 use fastcgi_codec::record;
 use fastcgi_codec::{self, Decoder, Error, Event, Record, RecordType, Session};
 
