@@ -160,6 +160,10 @@ tsan: nightly ## run the event loop's tests, its threads, under ThreadSanitizer
 	RUSTFLAGS=-Zsanitizer=thread $(CARGO) +$(NIGHTLY) test --locked -Zbuild-std --target $(HOST) --no-default-features \
 	    --package pyfcgid-connections --package pyfcgid --lib --test event_loop --test simulation -- --skip every_id_there_is
 
+.PHONY: shuttle
+shuttle: cargo ## try how the scheduler's threads may interleave, in thousands of ways
+	RUSTFLAGS='--cfg shuttle' $(CLEANLY) $(CARGO) test --locked --target-dir '$(TARGET_DIR)/shuttle' --package pyfcgid-connections --lib -- scheduler::
+
 .PHONY: nightly
 nightly: cargo
 	@$(CARGO) +$(NIGHTLY) --version >/dev/null || { \

@@ -9,7 +9,7 @@ use crate::launch::{self, ChildEnds, Inherited, privileges};
 use crate::start_error::StartError;
 use connections::event_loop::{Duty, EventLoop};
 use connections::process::{self, Shared};
-use connections::{loop_settings, workers};
+use connections::{loop_settings, scheduler};
 use shared::settings::Ties;
 use shared::sys::process::EX_SOFTWARE;
 use shared::sys::{self, signal};
@@ -52,7 +52,7 @@ fn keep_the_door(pool: &config::Pool, config: &Config, ties: Ties, link: &UnixSt
     process::end_with_the_supervisor(link)?;
     let (signals, signal_writer) = UnixStream::pair()?;
     process::hear_signals(signal_writer)?;
-    let queue = workers::queue_without_workers(shared.seat());
+    let queue = scheduler::queue_without_workers(shared.seat());
     let pool = pool.of_processes(config);
     let (listeners, _) = shared.listeners(&pool)?;
     let (passage, line) = shared.ties(pool.max_queue)?;

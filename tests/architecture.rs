@@ -39,7 +39,7 @@ const LAYERS: &[Layer] = &[
     layer("invocation", &["cli", "start_error", "service", "config", "link", "sys"],            &[]),
     layer("cli",        &["client", "control_protocol", "config"],                              &["clap"]),
     layer("client",     &["config"],                                                            &["fastcgi_codec", "socket2"]),
-    layer("queue_process",      &["launch", "start_error", "event_loop", "process", "loop_settings", "workers", "config", "logging", "settings", "sys"], &[]),
+    layer("queue_process",      &["launch", "start_error", "event_loop", "process", "loop_settings", "scheduler", "config", "logging", "settings", "sys"], &[]),
     layer("launch",     &["start_error", "config", "link", "settings", "sys"],                  &[]),
     layer("control_protocol", &[],                                                              &["serde", "serde_json"]),
     layer("start_error", &["daemon", "service", "config", "log_writer", "listener", "logging", "link", "sys"], &[]),
@@ -49,19 +49,19 @@ const LAYERS: &[Layer] = &[
     layer("log_writer", &["logging", "settings", "sys"],                                        &["syslog"]),
     // The module in a pool's Python.
     layer("boot",       &["check", "life", "process", "logging", "settings", "sys"],            &[]),
-    layer("life",       &["error", "import_limit", "loading", "wsgi", "process", "loop_settings", "event_loop", "workers", "link", "logging", "settings", "sys"], &[]),
+    layer("life",       &["error", "import_limit", "loading", "wsgi", "process", "loop_settings", "event_loop", "scheduler", "link", "logging", "settings", "sys"], &[]),
     layer("check",      &["error", "import_limit", "loading", "settings", "sys"],               &[]),
     layer("import_limit", &["wsgi", "settings", "sys"],                                         &[]),
     layer("loading",    &["error", "wsgi", "loop_settings", "exchange", "settings", "sys"],     &[]),
     layer("error",      &["wsgi", "listener", "logging", "sys"],                                &[]),
-    layer("wsgi",       &["without_python", "workers", "exchange", "settings", "sys"],          &["pyo3"]),
+    layer("wsgi",       &["without_python", "scheduler", "exchange", "settings", "sys"],          &["pyo3"]),
     layer("without_python", &["settings"],                                                      &[]),
     // What a child and a queue process do.
     layer("process",    &["event_loop", "listener", "link", "scoreboard", "settings", "sys"],   &["mio"]),
     layer("loop_settings", &["event_loop", "access_log", "exchange", "settings"],               &["fastcgi_codec"]),
-    layer("event_loop", &["workers", "scoreboard", "exchange", "listener", "link", "network", "sys"], &["fastcgi_codec", "mio", "slab", "socket2"]),
+    layer("event_loop", &["scheduler", "scoreboard", "exchange", "listener", "link", "network", "sys"], &["fastcgi_codec", "mio", "slab", "socket2"]),
     layer("access_log", &["exchange", "logging", "settings"],                                   &[]),
-    layer("workers",    &["exchange", "scoreboard"],                                            &["crossbeam_channel"]),
+    layer("scheduler",  &["exchange", "scoreboard"],                                            &["crossbeam_channel"]),
     layer("exchange",   &["logging"],                                                                    &["fastcgi_codec", "tempfile"]),
     // What all processes share.
     layer("listener",   &["sys"],                                                               &["socket2"]),
@@ -268,7 +268,7 @@ fn nothing_is_left_lying_at_the_top() {
 fn a_module_that_looks_up_is_caught_however_it_is_written() {
     for text in [
         "use crate::exchange::Reply;",
-        "use crate::{exchange, workers};",
+        "use crate::{exchange, scheduler};",
         "use crate::{\n    record::Header,\n    exchange::{Reply, Sink as S},\n};",
         "use super::super::exchange::Reply;",
         "pub use crate::exchange as other;",
@@ -283,7 +283,7 @@ fn a_module_that_looks_up_is_caught_however_it_is_written() {
     expect_fault("event_loop/mod.rs", "use super::config::Config;", "event_loop must not know config");
     expect_fault("event_loop/connection.rs", "use crate::wsgi::Gateway;", "event_loop must not know wsgi");
     expect_fault("wsgi/mod.rs", "use fastcgi_codec::Role;", "wsgi must not know the crate fastcgi_codec");
-    expect_fault("workers.rs", "use fastcgi_codec::Role;", "workers must not know the crate fastcgi_codec");
+    expect_fault("scheduler.rs", "use fastcgi_codec::Role;", "scheduler must not know the crate fastcgi_codec");
     expect_fault("config/mod.rs", "use crate::cli;", "config must not know cli");
     expect_fault("config/mod.rs", "use connections::event_loop::EventLoop;", "config must not know event_loop");
     expect_fault("exchange/body.rs", "use shared::link::Report;", "exchange must not know link");
@@ -295,7 +295,10 @@ fn a_module_that_looks_up_is_caught_however_it_is_written() {
 fn what_a_layer_may_know_is_no_fault() {
     expect_no_fault("fastcgi/record.rs", "use super::Error;\nuse crate::fastcgi::params;\nuse nom::Parser;\nuse std::io;");
     expect_no_fault("fastcgi/mod.rs", "mod error;\npub use error::Error;\nuse self::error::Other;");
-    expect_no_fault("event_loop/mod.rs", "use mio::Poll;\nuse crate::workers::Queue;\nfn f() { crate::sys::fd::send_file() }");
+    expect_no_fault(
+        "event_loop/mod.rs",
+        "use mio::Poll;\nuse crate::scheduler::Queue;\nfn f() { crate::sys::fd::send_file() }",
+    );
     expect_no_fault("wsgi/input.rs", "use pyo3::prelude::*;\nuse crate::exchange::Body;\nfn f() { log::warn!(\"x\") }");
     expect_no_fault("process.rs", "fn f() { mio::net::UnixStream::pair() }\nuse shared::{link, sys};");
     expect_no_fault("main.rs", "fn main() { pyfcgid::commands::main() }");

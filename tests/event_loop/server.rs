@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use connections::event_loop::{EventLoop, Settings, SharedLoop, Stopped};
 use connections::exchange::{Exchange, Limits, Pause, Roles};
-use connections::workers::{self, Handler, Queue, Source, Worker};
+use connections::scheduler::{self, Handler, Queue, Source, Worker};
 use crossbeam_channel::{Receiver, bounded};
 use fastcgi_codec::SessionLimits;
 use shared::link::Command;
@@ -118,7 +118,7 @@ impl Prepared {
             listeners.extend(Listener::bind_tcp(host, 0, 1024, Patience::AMoment).unwrap());
         }
         let tcp = listeners.iter().filter_map(Listener::tcp_address).map(Address::Tcp).collect();
-        let (queue, worker) = workers::queue(options.max_queue);
+        let (queue, worker) = scheduler::queue(options.max_queue);
         let (event_loop, control) = event_loop(listeners, queue, options.settings.clone());
         let event_loop = Arc::new(SharedLoop::new(event_loop));
         let source: Arc<dyn Source> = Arc::<SharedLoop>::clone(&event_loop);
@@ -148,6 +148,7 @@ impl Prepared {
     /// Starts to serve; there is no standby before something comes from `gate` or its sender is dropped.
     pub fn serve_without_standby(self, gate: Receiver<()>) -> Server {
         let Self { event_loop, start_workers, mut server } = self;
+        event_loop.begin();
         server.workers = start_workers();
         let stand_by = move || {
             let _ = gate.recv();

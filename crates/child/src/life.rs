@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use connections::event_loop::{EventLoop, SharedLoop, Stopped};
 use connections::process::{OTHERS_SIGNALS, Shared, controls, end_with_the_supervisor, hear_signals};
-use connections::workers::{self, Source};
+use connections::scheduler::{self, Source};
 use log::LevelFilter;
 use shared::link::{Command, Failure, Report};
 use shared::logging;
@@ -59,7 +59,7 @@ fn report_failure(mut link: &UnixStream, error: &Error) {
 fn serve(pool: &Pool, shared: &Shared, link: &UnixStream) -> Result<(), Error> {
     end_with_the_supervisor(link)?;
     let (interpreter, application) = load(pool, shared, link)?;
-    let (queue, worker) = workers::queue_of_pool(pool.max_queue, shared.seat());
+    let (queue, worker) = scheduler::queue_of_pool(pool.max_queue, shared.seat());
     let (listeners, names) = shared.listeners(pool)?;
     let (passage, line) = shared.ties(pool.max_queue)?;
     let (signals, signal_writer) = UnixStream::pair()?;
@@ -77,8 +77,6 @@ fn serve(pool: &Pool, shared: &Shared, link: &UnixStream) -> Result<(), Error> {
     interpreter.tell_of_handlers_taken();
     let workers = if pool.threads == 1 { "1 worker".to_owned() } else { format!("{} workers", pool.threads) };
     log::info!("serving {} on {names} with {workers}, Python {}", pool.app, interpreter.description());
-    // A request may end the process, and it must be known by then that it had come so far.
-    let not_yet = event_loop.hold();
     let threads = interpreter.start_workers(&application, &wsgi::Settings::of(pool), &worker, pool.threads);
     let threads = threads.map_err(Error::Worker)?;
     drop(worker);
@@ -87,7 +85,8 @@ fn serve(pool: &Pool, shared: &Shared, link: &UnixStream) -> Result<(), Error> {
         // Nothing was taken in, and others serve.
         sys::process::exit_now(0);
     }
-    drop(not_yet);
+    // A request may end the process, and it must be known by then that it had come so far.
+    event_loop.begin();
     let Stopped { deadline, end, .. } = stand_by(&interpreter, event_loop)?;
     let threads = Arc::new(threads);
     limit_the_end(&threads, end);

@@ -13,7 +13,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
 
 use connections::exchange::{Body, BodySource, Demand, Exchange, Params, Pause, Reply, ReplyError};
-use connections::workers::Handler;
+use connections::scheduler::Handler;
 use shared::settings::{AppLog, ErrorsTo, Mount, OnAbort, Pool, RemoteUser};
 
 mod abort;
@@ -97,10 +97,8 @@ impl Pause for Gil<'_> {
         });
     }
 
-    fn give_way(&self) {
-        if TURNS.is_overdue() {
-            self.step_aside(&mut || ());
-        }
+    fn is_to_give_way(&self) -> bool {
+        TURNS.is_overdue()
     }
 }
 
@@ -148,6 +146,10 @@ impl From<ReplyError> for Failure {
 impl Pause for Gateway<'_> {
     fn pause(&self, wait: &mut (dyn FnMut() + Send)) {
         self.gil.pause(wait);
+    }
+
+    fn is_to_give_way(&self) -> bool {
+        self.gil.is_to_give_way()
     }
 
     fn give_way(&self) {

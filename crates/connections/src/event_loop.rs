@@ -1,7 +1,7 @@
 //! Accepts, reads, dispatches, and flushes what workers could not send at once.
 //!
 //! Owns connections from accept to close, or until another process of the pool takes them over. Blocks only in `poll`, and knows
-//! neither Python nor what a worker does. It hears [`Command`]s on sockets. Which thread turns it is [`SharedLoop`]'s business.
+//! neither Python nor what a worker does. It hears [`Command`]s on sockets. Which thread turns it is the scheduler's business.
 
 use std::collections::VecDeque;
 use std::io;
@@ -11,11 +11,11 @@ use std::time::{Duration, Instant};
 
 use mio::event::Event;
 use mio::net::UnixStream;
-use mio::{Events, Poll, Token};
+use mio::{Events, Poll, Token, Waker};
 use slab::Slab;
 
 use crate::exchange::{AnswerLog, ConnectionId, Limits, Refusal};
-use crate::workers::Queue;
+use crate::scheduler::{Queue, Saturation};
 use fastcgi_codec::SessionLimits;
 use shared::link::{Command, Numbers, Report};
 use shared::sys::fd::{Spare, is_out_of_descriptors};
@@ -44,7 +44,6 @@ mod uploads;
 use acceptor::{Acceptor, Door};
 use connection::{Connection, Turn};
 use controls::{Controls, Heard};
-use handover::Saturation;
 use intake::Context;
 use lifecycle::{Entrance, Lifecycle};
 pub use line::{Duty, Line};
@@ -165,8 +164,10 @@ impl EventLoop {
         let controls = Controls::new(controls, &registry)?;
         let acceptor = Acceptor::new(poll.as_raw_fd(), controls.count(), listeners, passage);
         let now = Instant::now();
+        let waker = Waker::new(&registry, Token(handover::WAKE_UP))?;
+        queue.ring_with(move || waker.wake());
         Ok(Self {
-            saturation: Saturation::new(&registry, now)?,
+            saturation: Saturation::new(now),
             mailbox: Arc::new(Mailbox::new(registry, queue.relief())),
             poll,
             events: Events::with_capacity(EVENTS_A_TURN),

@@ -7,4 +7,4 @@ pub mod event_loop;
 pub mod exchange;
 pub mod loop_settings;
 pub mod process;
-pub mod workers;
+pub mod scheduler;

@@ -57,8 +57,9 @@ impl Scoreboard {
     /// Those of [`SharedWords::adopt`], and `InvalidData` when it has another layout.
     pub fn adopt(file: OwnedFd) -> io::Result<Self> {
         let memory = SharedWords::adopt(file, WORDS)?;
-        match memory.words()[VERSION_WORD].load(Ordering::Relaxed) {
-            VERSION => Ok(Self { memory }),
+        let scoreboard = Self { memory };
+        match scoreboard.word(VERSION_WORD).get() {
+            VERSION => Ok(scoreboard),
             _ => Err(io::ErrorKind::InvalidData.into()),
         }
     }
@@ -72,57 +73,58 @@ impl Scoreboard {
     }
 
     fn of(memory: SharedWords) -> Self {
-        memory.words()[VERSION_WORD].store(VERSION, Ordering::Relaxed);
-        Self { memory }
+        let scoreboard = Self { memory };
+        scoreboard.word(VERSION_WORD).set(VERSION);
+        scoreboard
     }
 
     /// The seat of this number, below [`SEATS`].
     pub fn seat(self: &Arc<Self>, number: usize) -> Seat {
         let number = number.min(SEATS - 1);
-        self.memory.words()[TAKEN].fetch_max(number as u32 + 1, Ordering::SeqCst);
+        self.word(TAKEN).raise_to(number as u32 + 1);
         Seat { scoreboard: Arc::clone(self), number }
     }
 
     /// The process on this seat has gone, and what waited there with it.
     pub fn vacate(&self, number: usize) {
         let [presence, waiting] = self.words_of(number);
-        presence.store(Presence::Absent as u32, Ordering::SeqCst);
-        subtract(self.pool_waiting(), waiting.swap(0, Ordering::SeqCst));
+        presence.set(Presence::Absent as u32);
+        self.pool_waiting().subtract(waiting.replace(0));
     }
 
     /// Seats that nobody has say nothing, whatever an application has written there: else it would be believed for ever. `taken` are the
     /// others.
     pub fn tidy(&self, taken: &BTreeSet<usize>) {
         for number in (0..SEATS).filter(|number| !taken.contains(number)) {
-            self.words_of(number).iter().for_each(|word| word.store(0, Ordering::SeqCst));
+            self.words_of(number).iter().for_each(|word| word.set(0));
         }
         let end = taken.last().map_or(0, |last| last + 1);
-        self.memory.words()[TAKEN].store(end.min(SEATS) as u32, Ordering::SeqCst);
+        self.word(TAKEN).set(end.min(SEATS) as u32);
     }
 
     /// How many requests wait.
     pub fn waiting(&self) -> usize {
-        self.pool_waiting().load(Ordering::SeqCst) as usize
+        self.pool_waiting().get() as usize
     }
 
     /// Nothing is on the line. If nobody else keeps a request that waits, what is left of the count belongs to processes that were
     /// killed just while they changed it.
     pub fn line_is_empty(&self) {
-        let counted = self.pool_waiting().load(Ordering::SeqCst);
-        if counted > 0 && (0..self.taken()).all(|number| self.words_of(number)[1].load(Ordering::SeqCst) == 0) {
+        let counted = self.pool_waiting().get();
+        if counted > 0 && (0..self.taken()).all(|number| self.words_of(number)[1].get() == 0) {
             // Not if somebody has begun to wait meanwhile.
-            self.pool_waiting().compare_exchange(counted, 0, Ordering::SeqCst, Ordering::SeqCst).ok();
+            self.pool_waiting().change(counted, 0);
         }
     }
 
     /// How many requests were refused because as many waited as may. The count goes round.
     pub fn refused(&self) -> u32 {
-        self.memory.words()[REFUSED].load(Ordering::Relaxed)
+        self.word(REFUSED).get()
     }
 
     /// What the process on this seat says.
     pub fn presence(&self, number: usize) -> Presence {
-        match self.words_of(number)[0].load(Ordering::SeqCst) {
+        match self.words_of(number)[0].get() {
             1 => Presence::HasTime,
             2 => Presence::Full,
             _ => Presence::Absent,
@@ -130,16 +132,58 @@ impl Scoreboard {
     }
 
     fn taken(&self) -> usize {
-        (self.memory.words()[TAKEN].load(Ordering::SeqCst) as usize).min(SEATS)
+        (self.word(TAKEN).get() as usize).min(SEATS)
     }
 
-    fn pool_waiting(&self) -> &AtomicU32 {
-        &self.memory.words()[WAITING]
+    fn pool_waiting(&self) -> Word<'_> {
+        self.word(WAITING)
     }
 
-    fn words_of(&self, number: usize) -> [&AtomicU32; 2] {
+    fn words_of(&self, number: usize) -> [Word<'_>; 2] {
         let first = HEADER + 2 * number.min(SEATS - 1);
-        [&self.memory.words()[first], &self.memory.words()[first + 1]]
+        [self.word(first), self.word(first + 1)]
+    }
+
+    fn word(&self, index: usize) -> Word<'_> {
+        Word(&self.memory.words()[index])
+    }
+}
+
+/// One number of the scoreboard, which every process of the pool may change at any time.
+#[derive(Clone, Copy)]
+struct Word<'a>(&'a AtomicU32);
+
+impl Word<'_> {
+    fn get(self) -> u32 {
+        self.0.load(ORDER)
+    }
+
+    fn set(self, value: u32) {
+        self.0.store(value, ORDER);
+    }
+
+    fn raise_to(self, value: u32) {
+        self.0.fetch_max(value, ORDER);
+    }
+
+    /// The value before.
+    fn replace(self, value: u32) -> u32 {
+        self.0.swap(value, ORDER)
+    }
+
+    /// The value before.
+    fn add_one(self) -> u32 {
+        self.0.fetch_add(1, ORDER)
+    }
+
+    /// Never below zero, whatever somebody has written there.
+    fn subtract(self, count: u32) {
+        self.0.fetch_update(ORDER, ORDER, |value| Some(value.saturating_sub(count))).ok();
+    }
+
+    /// Whether it was `from` and is `to` now.
+    fn change(self, from: u32, to: u32) -> bool {
+        self.0.compare_exchange(from, to, ORDER, ORDER).is_ok()
     }
 }
 
@@ -152,7 +196,7 @@ impl AsRawFd for Scoreboard {
 impl Seat {
     /// Says how this process is.
     pub fn set(&self, presence: Presence) {
-        self.words()[0].store(presence as u32, Ordering::SeqCst);
+        self.words()[0].set(presence as u32);
     }
 
     /// This process has no scoreboard but this: those of other pools, which its parent has, are none of its business.
@@ -186,72 +230,72 @@ impl Seat {
     /// One more request waits in this process, unless `most` do in the pool.
     pub fn begin_to_wait(&self, most: usize) -> bool {
         let pool = self.scoreboard.pool_waiting();
-        if pool.fetch_add(1, Ordering::SeqCst) as usize >= most {
-            subtract(pool, 1);
+        if pool.add_one() as usize >= most {
+            pool.subtract(1);
             return false;
         }
-        self.words()[1].fetch_add(1, Ordering::SeqCst);
+        self.words()[1].add_one();
         true
     }
 
     /// A request is refused because as many wait as may.
     pub fn note_refusal(&self) {
-        self.scoreboard.memory.words()[REFUSED].fetch_add(1, Ordering::Relaxed);
+        self.scoreboard.word(REFUSED).add_one();
     }
 
     /// How many requests wait on the line or in other processes.
     pub fn waiting_elsewhere(&self) -> usize {
-        let own = self.words()[1].load(Ordering::SeqCst) as usize;
+        let own = self.words()[1].get() as usize;
         self.scoreboard.waiting().saturating_sub(own)
     }
 
     /// A peer of the pool sends several requests at once on a connection.
     pub fn note_multiplexing(&self) {
-        let word = &self.scoreboard.memory.words()[MULTIPLEXED];
-        if word.load(Ordering::Relaxed) == 0 {
-            word.store(1, Ordering::Relaxed);
+        let word = self.scoreboard.word(MULTIPLEXED);
+        if word.get() == 0 {
+            word.set(1);
         }
     }
 
     /// Whether one has done that.
     pub fn is_multiplexed(&self) -> bool {
-        self.scoreboard.memory.words()[MULTIPLEXED].load(Ordering::Relaxed) != 0
+        self.scoreboard.word(MULTIPLEXED).get() != 0
     }
 
     /// A request that has waited here waits on the line now.
     pub fn put_on_line(&self) {
-        subtract(self.words()[1], 1);
+        self.words()[1].subtract(1);
     }
 
     /// Whether it is time to look through the line, by this clock of milliseconds that goes round; nobody else of the pool does so
     /// before `next`.
     pub fn begin_to_look(&self, now: u32, next: u32) -> bool {
-        let word = &self.scoreboard.memory.words()[LOOK_AT];
-        let due = word.load(Ordering::SeqCst);
+        let word = self.scoreboard.word(LOOK_AT);
+        let due = word.get();
         // What is further away is long ago.
         let is_ahead = (1..LONGEST_PAUSE).contains(&due.wrapping_sub(now));
-        !is_ahead && word.compare_exchange(due, next, Ordering::SeqCst, Ordering::SeqCst).is_ok()
+        !is_ahead && word.change(due, next)
     }
 
     /// Nobody is to look before then.
     pub fn look_again_at(&self, next: u32) {
-        self.scoreboard.memory.words()[LOOK_AT].store(next, Ordering::SeqCst);
+        self.scoreboard.word(LOOK_AT).set(next);
     }
 
     /// A request that has waited on the line waits here now.
     pub fn take_to_itself(&self) {
-        self.words()[1].fetch_add(1, Ordering::SeqCst);
+        self.words()[1].add_one();
     }
 
     /// A request was taken off the line, and waits no more.
     pub fn take_off_line(&self) {
-        subtract(self.scoreboard.pool_waiting(), 1);
+        self.scoreboard.pool_waiting().subtract(1);
     }
 
     /// A request that waited here is begun, or dropped.
     pub fn end_to_wait(&self) {
-        subtract(self.words()[1], 1);
-        subtract(self.scoreboard.pool_waiting(), 1);
+        self.words()[1].subtract(1);
+        self.scoreboard.pool_waiting().subtract(1);
     }
 
     /// See [`Scoreboard::line_is_empty`].
@@ -259,15 +303,9 @@ impl Seat {
         self.scoreboard.line_is_empty();
     }
 
-    fn words(&self) -> [&AtomicU32; 2] {
+    fn words(&self) -> [Word<'_>; 2] {
         self.scoreboard.words_of(self.number)
     }
-}
-
-/// Never below zero, whatever somebody has written there.
-fn subtract(word: &AtomicU32, count: u32) {
-    let fewer = |value: u32| Some(value.saturating_sub(count));
-    word.fetch_update(Ordering::SeqCst, Ordering::SeqCst, fewer).ok();
 }
 
 /// How a message on the line begins, behind its flag: since when its request waits, by the system's monotonic clock.
@@ -286,6 +324,11 @@ pub const SINCE_LEN: usize = 8;
 
 /// Processes of a pool at one time: the most children there may be, as many that retire, and the queue process.
 pub const SEATS: usize = 2 * 1024 + 1;
+
+/// Of all words: there is no lock between processes, any of which may be killed with it, and whoever looks at several words concludes
+/// something from them together, as that nothing waits when the seats count nothing. None of this is on the way of a request for which
+/// a worker has time, but for reads, which cost nothing more.
+const ORDER: Ordering = Ordering::SeqCst;
 
 const VERSION_WORD: usize = 0;
 const WAITING: usize = 1;

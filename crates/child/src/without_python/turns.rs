@@ -8,88 +8,79 @@
 //! middle of one, and if that thread holds a lock of the application's, the others run into it, and go on doing so at every use of the
 //! lock. So a worker gives way between two requests when somebody has asked for a while.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// The workers that ask for the GIL, of which there is one in a process.
 #[derive(Debug)]
 pub struct Turns {
-    asking: AtomicUsize,
-    /// When the first of them asked, or the last turn began, in microseconds.
-    since: AtomicU64,
-    aside: AtomicUsize,
-    /// How often somebody has got it while others had stepped aside.
-    got: Mutex<u64>,
+    state: Mutex<State>,
     changed: Condvar,
+}
+
+#[derive(Debug)]
+struct State {
+    asking: usize,
+    /// When the first of them asked, or the last turn began. `None` when nobody asks.
+    since: Option<Instant>,
+    aside: usize,
+    /// How often somebody has got it while others had stepped aside.
+    got: u64,
 }
 
 impl Turns {
     pub const fn new() -> Self {
-        Self {
-            asking: AtomicUsize::new(0),
-            since: AtomicU64::new(0),
-            aside: AtomicUsize::new(0),
-            got: Mutex::new(0),
-            changed: Condvar::new(),
-        }
+        Self { state: Mutex::new(State { asking: 0, since: None, aside: 0, got: 0 }), changed: Condvar::new() }
     }
 
     /// To be called before asking for the GIL.
     pub fn ask(&self) {
-        if self.asking.fetch_add(1, Ordering::SeqCst) == 0 {
-            self.since.store(micros(), Ordering::SeqCst);
-        }
+        let mut state = self.lock();
+        state.asking += 1;
+        state.since.get_or_insert_with(Instant::now);
     }
 
     /// To be called with the GIL, after [`ask`](Self::ask).
     pub fn got(&self) {
-        if self.asking.fetch_sub(1, Ordering::SeqCst) > 1 {
-            self.since.store(micros(), Ordering::SeqCst);
-        }
-        if self.aside.load(Ordering::SeqCst) > 0 {
-            *self.lock() += 1;
+        let mut state = self.lock();
+        state.asking -= 1;
+        state.since = if state.asking > 0 { Some(Instant::now()) } else { None };
+        if state.aside > 0 {
+            state.got += 1;
             self.changed.notify_all();
         }
     }
 
     /// Whether somebody has asked for so long that it is time to step aside.
     pub fn is_overdue(&self) -> bool {
-        self.asking.load(Ordering::SeqCst) > 0 && micros().saturating_sub(self.since.load(Ordering::SeqCst)) > PATIENCE
+        self.lock().since.is_some_and(|since| since.elapsed() > PATIENCE)
     }
 
     /// Waits, without the GIL, until one of those who ask for it has got it. Not for long: a thread of the application's may have it.
     pub fn step_aside(&self) {
-        if self.asking.load(Ordering::SeqCst) == 0 {
+        let mut state = self.lock();
+        if state.asking == 0 {
             return;
         }
-        self.aside.fetch_add(1, Ordering::SeqCst);
-        let got = self.lock();
-        let before = *got;
-        let is_nobodys_turn = |got: &mut u64| *got == before && self.asking.load(Ordering::SeqCst) > 0;
-        drop(self.changed.wait_timeout_while(got, LONGEST, is_nobodys_turn).unwrap_or_else(PoisonError::into_inner));
-        self.aside.fetch_sub(1, Ordering::SeqCst);
+        state.aside += 1;
+        let before = state.got;
+        let is_nobodys_turn = |state: &mut State| state.got == before && state.asking > 0;
+        let waited = self.changed.wait_timeout_while(state, LONGEST, is_nobodys_turn);
+        waited.unwrap_or_else(PoisonError::into_inner).0.aside -= 1;
     }
 
-    fn lock(&self) -> MutexGuard<'_, u64> {
-        self.got.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Since some moment in the life of this process.
-fn micros() -> u64 {
-    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
-    START.elapsed().as_micros().try_into().unwrap_or(u64::MAX)
-}
-
-/// In microseconds: long enough to answer many small requests, and short enough for one of 2 ms to end before CPython intervenes.
-const PATIENCE: u64 = 2_000;
+/// Long enough to answer many small requests, and short enough for one of 2 ms to end before CPython intervenes.
+const PATIENCE: Duration = Duration::from_millis(2);
 /// As long as CPython lets a thread keep the GIL that others ask for.
 const LONGEST: Duration = Duration::from_millis(5);
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::AtomicBool;
     use std::thread;
 
     use super::*;
@@ -101,12 +92,12 @@ mod tests {
         turns.ask();
         turns.got();
         turns.step_aside();
-        assert_eq!(*turns.lock(), 0);
+        assert_eq!(turns.lock().got, 0);
     }
 
     #[test]
     fn who_has_asked_for_a_while_is_overdue_until_somebody_has_got_it() {
-        let (turns, a_while) = (Turns::new(), Duration::from_micros(2 * PATIENCE));
+        let (turns, a_while) = (Turns::new(), 2 * PATIENCE);
         thread::sleep(a_while);
         assert!(!turns.is_overdue(), "nobody asks");
         turns.ask();
@@ -123,21 +114,17 @@ mod tests {
 
     #[test]
     fn whoever_steps_aside_goes_on_when_another_has_got_it_or_has_waited_long_enough() {
-        let (turns, has_got) = (Turns::new(), AtomicBool::new(false));
+        let turns = Turns::new();
         turns.ask();
         turns.step_aside();
         thread::scope(|scope| {
-            scope.spawn(|| {
-                while turns.aside.load(Ordering::SeqCst) == 0 && !has_got.load(Ordering::SeqCst) {
-                    thread::yield_now();
-                }
-                turns.got();
-                has_got.store(true, Ordering::SeqCst);
-            });
-            turns.step_aside();
-            has_got.store(true, Ordering::SeqCst);
+            let steps_aside = scope.spawn(|| turns.step_aside());
+            while turns.lock().aside == 0 && !steps_aside.is_finished() {
+                thread::yield_now();
+            }
+            turns.got();
         });
-        assert_eq!(turns.asking.load(Ordering::SeqCst), 0);
-        assert_eq!(turns.aside.load(Ordering::SeqCst), 0);
+        let state = turns.lock();
+        assert_eq!((state.asking, state.aside, state.since), (0, 0, None));
     }
 }

@@ -28,7 +28,7 @@ use super::abort::{self, Interruption};
 use super::{Gateway, Settings, files, output, utf8};
 use absence::Places;
 use arguments::Arguments;
-use connections::workers::Worker;
+use connections::scheduler::Worker;
 use shared::settings::{App, AppLog, AppSource, OnAbort};
 use signature::Signature;
 

@@ -2,11 +2,7 @@
 //! has no worker for it, through the line. Nothing is lost on the way, because a FastCGI connection has no state between requests.
 
 use std::io;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::time::{Duration, Instant};
-
-use mio::{Registry, Token, Waker};
 
 use super::EventLoop;
 use super::acceptor::Door;
@@ -17,89 +13,6 @@ use super::passage::Traveller;
 use shared::link::Report;
 use shared::scoreboard::Presence;
 use shared::sys::fd::is_out_of_descriptors;
-
-/// Whether the workers have too much to do, and who was told.
-#[derive(Debug)]
-pub struct Saturation {
-    stall: Stall,
-    shut: Arc<Shut>,
-    reported: bool,
-    /// When that was last said or was still so.
-    since: Instant,
-}
-
-/// Whether the event loop takes no connections because every worker is busy. A worker that gets time while another thread turns the loop
-/// says so here.
-#[derive(Debug)]
-pub struct Shut {
-    is_shut: AtomicBool,
-    waker: Waker,
-}
-
-impl Saturation {
-    /// Nothing is going on.
-    ///
-    /// # Errors
-    /// Those of epoll.
-    pub fn new(registry: &Registry, now: Instant) -> io::Result<Self> {
-        let shut = Shut { is_shut: AtomicBool::new(false), waker: Waker::new(registry, Token(WAKE_UP))? };
-        Ok(Self { stall: Stall::new(now), shut: Arc::new(shut), reported: false, since: now })
-    }
-
-    /// Whether the workers were all busy at the beginning of this turn, which then a worker does not make.
-    pub fn is_noted(&self) -> bool {
-        self.shut.is_shut.load(Ordering::SeqCst)
-    }
-
-    /// For the workers.
-    pub fn shut(&self) -> Arc<Shut> {
-        Arc::clone(&self.shut)
-    }
-}
-
-impl Shut {
-    /// A worker has time.
-    pub fn open(&self) {
-        // The worker has ended its request before it looks here, and the loop looks at the requests after it has said that it is
-        // shut: one of the two sees the other.
-        fence(Ordering::SeqCst);
-        if self.is_shut.load(Ordering::SeqCst)
-            && self.is_shut.swap(false, Ordering::SeqCst)
-            && let Err(error) = self.waker.wake()
-        {
-            log::error!("the event loop cannot be woken: {error}");
-        }
-    }
-}
-
-/// Requests that are queued and that no worker takes.
-#[derive(Debug)]
-struct Stall {
-    is_there: bool,
-    /// How many were taken so far, and since when it has been that many.
-    taken: u64,
-    since: Instant,
-    has_work: bool,
-}
-
-impl Stall {
-    fn new(now: Instant) -> Self {
-        Self { is_there: false, taken: 0, since: now, has_work: false }
-    }
-
-    fn note(&mut self, taken: u64, has_work: bool, now: Instant) {
-        if !has_work || taken != self.taken || !self.has_work {
-            (self.taken, self.since) = (taken, now);
-        }
-        self.has_work = has_work;
-        self.is_there = has_work && now.duration_since(self.since) >= STALL;
-    }
-
-    /// When it is one, if nothing happens before.
-    fn due(&self) -> Option<Instant> {
-        (self.has_work && !self.is_there).then(|| self.since + STALL)
-    }
-}
 
 /// Why no connection came out of the passage or the line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,7 +30,7 @@ pub enum Missing {
 impl EventLoop {
     /// Whether a request that came now had better go to another process.
     pub(super) fn is_saturated(&self) -> bool {
-        self.may_leave() && (self.queue.is_saturated() || self.saturation.stall.is_there)
+        self.may_leave() && (self.saturation.is_stalled() || self.queue.is_saturated())
     }
 
     /// Whether there is a place but this process for what waits.
@@ -125,17 +38,16 @@ impl EventLoop {
         self.settings.spread || self.line.is_some()
     }
 
+    /// Whether the workers were all busy at the beginning of this turn, which then a worker does not make, and none has had time since.
+    pub(super) fn is_noted(&self) -> bool {
+        self.saturation.is_noted() && self.queue.is_shut()
+    }
+
     /// Whether what comes now is not read. A process alone reads it as long as its workers are quick and nobody waits before it: nobody
     /// else would be sooner.
     fn defers(&self) -> bool {
-        let is_quick = || !self.saturation.is_noted() && !self.line.as_ref().is_some_and(Line::is_used);
-        self.is_saturated() && self.lifecycle.is_serving() && (self.settings.spread || !is_quick())
-    }
-
-    /// Workers that do not take what is queued are as good as busy: they wait for the GIL.
-    pub(super) fn note_progress(&mut self) {
-        let (taken, has_work) = (self.queue.taken(), self.queue.has_work());
-        self.saturation.stall.note(taken, has_work, self.now);
+        let is_quick = || !self.is_noted() && !self.line.as_ref().is_some_and(Line::is_used);
+        self.lifecycle.is_serving() && (self.settings.spread || !is_quick()) && self.is_saturated()
     }
 
     /// At the start of a turn: whether connections are taken, and what becomes of those that wait. It is only saturated then if the
@@ -144,7 +56,6 @@ impl EventLoop {
     /// Whoever waits for events while the acceptor is open may be the only one who is woken for a connection, so it must be shut
     /// before that.
     pub(super) fn open_or_shut(&mut self) -> io::Result<usize> {
-        self.note_progress();
         let has_no_time = self.note_saturation();
         let is_full = has_no_time && self.lifecycle.is_serving();
         self.is_shut_out = is_full && !self.keeps_door() && !self.is_left_alone();
@@ -188,33 +99,25 @@ impl EventLoop {
 
     /// When to look whether the workers have had time for long enough, and how the others are; nothing else may happen until then.
     pub(super) fn relief_in(&self, now: Instant) -> Option<Duration> {
-        let is_due = self.saturation.reported && !self.is_saturated();
-        let relief = is_due.then(|| self.saturation.since + RELIEF + Duration::from_millis(1));
-        let stall = if self.may_leave() { self.saturation.stall.due() } else { None };
+        let relief = self.saturation.relief_due().filter(|_| !self.is_saturated());
+        let stall = if self.may_leave() { self.saturation.stall_due() } else { None };
         // Whoever keeps the door meanwhile may end without a word.
         let look_around = (self.is_shut_out && self.duty == Duty::Serve).then(|| now + LOOK_AROUND);
         [relief, stall, look_around].into_iter().flatten().min().map(|due| due.saturating_duration_since(now))
     }
 
     fn note_saturation(&mut self) -> bool {
-        if !self.is_saturated() {
-            if self.saturation.reported && self.now.duration_since(self.saturation.since) > RELIEF {
-                self.saturation.reported = false;
-                self.report_load(&Report::Relieved);
-            }
-            return false;
-        }
-        self.saturation.shut.is_shut.store(true, Ordering::SeqCst);
-        fence(Ordering::SeqCst);
-        if !self.is_saturated() {
-            self.saturation.shut.is_shut.store(false, Ordering::SeqCst);
-            return false;
-        }
-        self.saturation.since = self.now;
-        if !std::mem::replace(&mut self.saturation.reported, true) {
+        let load = self.queue.load();
+        self.saturation.note_progress(load, self.now);
+        let is_stalled = self.saturation.is_stalled();
+        let is_saturated = self.may_leave() && (is_stalled || load.is_saturated) && self.queue.shut_if_saturated(is_stalled);
+        if is_saturated && self.saturation.note_saturated(self.now) {
             self.report_load(&Report::Saturated);
         }
-        true
+        if !is_saturated && self.saturation.note_relieved(|| self.queue.is_shut(), self.now) {
+            self.report_load(&Report::Relieved);
+        }
+        is_saturated
     }
 
     /// The queue process has no workers, and says nothing of them.
@@ -226,14 +129,14 @@ impl EventLoop {
 
     /// Whether this connection is not to be read now. What is in its socket waits there, for whoever reads it in the end.
     pub(super) fn leaves_unread(&mut self, key: usize, closing: bool) -> bool {
-        let is_saturated = self.defers();
+        let defers = self.defers();
         let Some(connection) = self.connections.get_mut(key) else {
             return true;
         };
         if self.lifecycle.is_retiring() {
             return !closing && connection.has_whole_requests() && !connection.outbox().status().phase.is_over();
         }
-        let unread = if is_saturated && connection.is_untouched() { connection.unread() } else { Unread::Other };
+        let unread = if defers && connection.is_untouched() { connection.unread() } else { Unread::Other };
         let defers = match (unread, &self.settings.ping) {
             // What comes a moment later makes an event.
             (Unread::Nothing, _) => return true,
@@ -252,8 +155,8 @@ impl EventLoop {
     /// Whether more had better not come in now. What comes in is safe in the line only after the next turn of the standby, and it may be
     /// the request just taken that ends the process.
     pub(super) fn has_enough(&self) -> bool {
-        let lines_up = self.saturation.is_noted() || !self.settings.spread;
-        self.is_saturated() && self.lifecycle.is_serving() && (self.is_shut_out || !lines_up)
+        let lines_up = !self.settings.spread || self.is_noted();
+        self.lifecycle.is_serving() && (self.is_shut_out || !lines_up) && self.is_saturated()
     }
 
     pub(super) fn read_deferred(&mut self) -> usize {
@@ -407,14 +310,10 @@ pub const WAKE_UP: usize = usize::MAX;
 pub const RETRY_INTERVAL: Duration = Duration::from_millis(5);
 /// More that is no connection waits for the next turn.
 const STRAYS_A_TURN: usize = 64;
-/// Nobody takes what is queued for so long: the workers wait for the GIL.
-const STALL: Duration = Duration::from_millis(50);
 /// How often to look whether another process still has time.
 const LOOK_AROUND: Duration = Duration::from_millis(50);
 /// Nobody takes in who comes for so long.
 const UNHEEDED: Duration = Duration::from_millis(100);
-/// For how long the workers must have had time before that is said.
-const RELIEF: Duration = Duration::from_millis(50);
 
 #[cfg(test)]
 mod tests;

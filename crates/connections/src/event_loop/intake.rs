@@ -13,7 +13,7 @@ use crate::exchange::assembler::{Assembled, Refused};
 use crate::exchange::{
     Account, AnswerLog, Assembler, ConnectionId, Ending, Exchange, Gone, Outcome, Params, ParamsView, Refusal, Reply, Sink,
 };
-use crate::workers::Queue;
+use crate::scheduler::Queue;
 use fastcgi_codec::{Error, Event, Phase, Record, RequestId, Session};
 
 /// The requests of a connection, as the event loop has them.

@@ -254,7 +254,7 @@ impl EventLoop {
 
     /// The request that runs may end the process: none that waits is to be in its hands for longer than it takes.
     pub(super) fn line_up_at_once(&mut self) {
-        if self.saturation.is_noted() {
+        if self.is_noted() {
             self.line_up();
         }
     }

@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 
 use mio::{Registry, Token};
 
-use crate::workers::Relief;
+use crate::scheduler::Relief;
 
 /// One for an event loop.
 #[derive(Debug)]

@@ -10,8 +10,15 @@ pub trait Pause {
         self.pause(work);
     }
 
-    /// Nothing is going on here: whoever has long wanted what is held may have it first.
-    fn give_way(&self) {}
+    /// Whether somebody has long wanted what is held.
+    fn is_to_give_way(&self) -> bool {
+        false
+    }
+
+    /// Nothing is going on here: whoever has long wanted it may have it first.
+    fn give_way(&self) {
+        self.step_aside(&mut || ());
+    }
 }
 
 /// For handlers that hold nothing while they run.

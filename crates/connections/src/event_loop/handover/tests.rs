@@ -3,12 +3,14 @@ use std::os::unix::net::UnixStream;
 use std::sync::mpsc;
 use std::thread;
 
+use std::sync::Arc;
+
 use super::*;
 use crate::event_loop::stream::PeerName;
 use crate::event_loop::stream::Stream;
 use crate::event_loop::{Passage, Settings};
 use crate::exchange::{Exchange, Limits, NothingHeld, Pause, Roles};
-use crate::workers::{self, Handler, Queue, Worker};
+use crate::scheduler::{self, Handler, Queue, Worker};
 use fastcgi_codec::{RecordType, RequestId, Role, SessionLimits, encoder};
 use shared::scoreboard::Scoreboard;
 use shared::sys::passing;
@@ -57,7 +59,7 @@ fn settings() -> Settings {
 /// An event loop with one worker, which is at a request, and the gate that lets it answer.
 fn saturated() -> (EventLoop, mpsc::Sender<()>, UnixStream) {
     let scoreboard = Arc::new(Scoreboard::new().unwrap());
-    let (queue, worker) = workers::queue_of_pool(MOST, scoreboard.seat(0));
+    let (queue, worker) = scheduler::queue_of_pool(MOST, scoreboard.seat(0));
     let mut event_loop = event_loop(queue, &scoreboard);
     let gate = start(worker);
     wait_until(|| !event_loop.is_saturated());
@@ -157,7 +159,7 @@ fn on_the_line_of_one_process_nobody_is_before_who_has_waited() {
     event_loop.settings.spread = false;
     let (quick, _far) = connect(&mut event_loop);
     event_loop.read(quick, false);
-    assert!(event_loop.queue.has_work(), "it is read, since nothing says that the worker is slow");
+    assert!(event_loop.queue.load().has_work, "it is read, since nothing says that the worker is slow");
     event_loop.open_or_shut().unwrap();
     let (key, _far) = connect(&mut event_loop);
     event_loop.read(key, false);
@@ -174,7 +176,7 @@ fn a_connection_that_multiplexes_is_read_where_it_is_when_nobody_has_time() {
     far.write_all(&request_of(2)).unwrap();
     event_loop.read(key, false);
     event_loop.line_up();
-    assert!(event_loop.connections.contains(key) && event_loop.queue.has_work());
+    assert!(event_loop.connections.contains(key) && event_loop.queue.load().has_work);
     let line = event_loop.line.as_ref().unwrap();
     assert!(line.waiting() == 2 && line.is_multiplexed() && line.is_empty());
 }
@@ -231,7 +233,7 @@ fn who_waits_is_served_in_order_when_a_worker_has_time() {
 #[test]
 fn the_queue_process_holds_refuses_and_rests() {
     let scoreboard = Arc::new(Scoreboard::new().unwrap());
-    let (queue, _worker) = workers::queue_of_pool(MOST, scoreboard.seat(0));
+    let (queue, _worker) = scheduler::queue_of_pool(MOST, scoreboard.seat(0));
     let mut event_loop = event_loop(queue, &scoreboard).with_duty(Duty::Hold);
     assert!(event_loop.is_saturated(), "it has no worker");
     let (key, mut far) = connect(&mut event_loop);
@@ -252,7 +254,7 @@ fn the_queue_process_holds_refuses_and_rests() {
 fn a_queue_process_that_retires_hands_over_whom_it_has() {
     for duty in [Duty::Hold, Duty::Rest] {
         let scoreboard = Arc::new(Scoreboard::new().unwrap());
-        let (queue, _worker) = workers::queue_of_pool(MOST, scoreboard.seat(0));
+        let (queue, _worker) = scheduler::queue_of_pool(MOST, scoreboard.seat(0));
         let mut event_loop = event_loop(queue, &scoreboard).with_duty(duty);
         let (waits, mut far) = connect(&mut event_loop);
         event_loop.read(waits, false);
@@ -268,25 +270,6 @@ fn a_queue_process_that_retires_hands_over_whom_it_has() {
             assert_eq!(end.read(&mut [0]).unwrap_err().kind(), std::io::ErrorKind::WouldBlock, "{duty:?}: it was answered");
         }
     }
-}
-
-#[test]
-fn what_is_queued_and_not_taken_for_a_while_is_a_stall() {
-    let start = Instant::now();
-    let after = |millis| start + Duration::from_millis(millis);
-    let mut stall = Stall::new(start);
-    stall.note(0, true, after(10));
-    assert_eq!(stall.due(), Some(after(10) + STALL));
-    stall.note(1, true, after(50));
-    stall.note(1, true, after(99));
-    assert!(!stall.is_there);
-    stall.note(1, true, after(100));
-    assert!(stall.is_there && stall.due().is_none());
-    stall.note(2, true, after(101));
-    assert!(!stall.is_there);
-    stall.note(2, false, after(300));
-    stall.note(2, true, after(400));
-    assert!(!stall.is_there);
 }
 
 #[test]

@@ -1,0 +1,198 @@
+//! The event loop's end of the channel, and what it learns of the workers.
+
+use std::io;
+use std::sync::Arc;
+
+use crossbeam_channel::{Receiver, Sender};
+
+use super::{Bell, Load, Scheduler, Worker};
+use crate::exchange::Exchange;
+use shared::scoreboard::Seat;
+
+/// Where the event loop puts complete requests. When it is dropped the workers finish what is queued and end.
+#[derive(Debug)]
+pub struct Queue {
+    sender: Sender<Queued>,
+    /// To take out again what nobody waits for any more.
+    receiver: Receiver<Queued>,
+    most: usize,
+    /// Where those that wait are counted, if not here alone.
+    seat: Option<Seat>,
+    scheduler: Arc<Scheduler>,
+}
+
+/// A request in the queue.
+#[derive(Debug)]
+pub struct Queued {
+    pub exchange: Exchange,
+    /// Its place among those that wait, if no worker had time for it when it came and they are counted for the pool.
+    seat: Option<Seat>,
+}
+
+impl Queued {
+    /// It may have waited, and does so no longer.
+    pub fn end_to_wait(&mut self) {
+        if let Some(seat) = self.seat.take() {
+            seat.end_to_wait();
+        }
+    }
+}
+
+impl Queue {
+    /// Hands a request to whichever worker looks next; never blocks. Those that sit have to be [called](Self::call_worker).
+    ///
+    /// # Errors
+    /// Gives the exchange back when as many requests wait as may, and somebody waits for them.
+    pub fn try_dispatch(&self, exchange: Exchange) -> Result<(), Box<Exchange>> {
+        let mut state = self.scheduler.lock();
+        let waits = state.is_saturated();
+        if waits && !self.begin_to_wait(state.queued()) {
+            drop(state);
+            if !self.drop_aborted() || !self.begin_to_wait(self.scheduler.lock().queued()) {
+                return Err(Box::new(exchange));
+            }
+            state = self.scheduler.lock();
+        }
+        let seat = if waits { self.seat.clone() } else { None };
+        let Err(error) = self.sender.try_send(Queued { exchange, seat }) else {
+            state.note_dispatch();
+            return Ok(());
+        };
+        drop(state);
+        let mut queued = error.into_inner();
+        queued.end_to_wait();
+        Err(Box::new(queued.exchange))
+    }
+
+    /// Whether one more request may wait in the pool; if so it is counted.
+    fn begin_to_wait(&self, queued: usize) -> bool {
+        self.seat.as_ref().map_or(queued < self.most, |seat| seat.begin_to_wait(self.most))
+    }
+
+    /// A request is refused because as many wait as may.
+    pub fn note_refusal(&self) {
+        self.seat.iter().for_each(Seat::note_refusal);
+    }
+
+    /// Takes requests that were given up out of the queue; whether there were any. Nobody else puts requests in, so the others keep
+    /// their order. Whether one was given up takes a lock of its connection's, so it is asked without the scheduler's.
+    fn drop_aborted(&self) -> bool {
+        let queued: Vec<_> = {
+            let mut state = self.scheduler.lock();
+            if !state.begin_to_look_through() {
+                return false;
+            }
+            state.take_all_out();
+            self.receiver.try_iter().collect()
+        };
+        let (aborted, wanted): (Vec<_>, Vec<_>) = queued.into_iter().partition(|queued| queued.exchange.reply.is_aborted());
+        let mut state = self.scheduler.lock();
+        state.put_back(wanted.len(), aborted.len());
+        for queued in wanted {
+            // There is room: it was there before.
+            drop(self.sender.try_send(queued));
+        }
+        drop(state);
+        let helps = !aborted.is_empty();
+        aborted.into_iter().for_each(|mut queued| queued.end_to_wait());
+        helps
+    }
+
+    /// How busy the workers are.
+    pub fn load(&self) -> Load {
+        self.scheduler.lock().load()
+    }
+
+    /// Whether there are as many requests as workers, or more.
+    pub fn is_saturated(&self) -> bool {
+        self.scheduler.lock().is_saturated()
+    }
+
+    /// Shuts the event loop if they are, or as good as: the first worker that has time rings the bell. Whether it is shut for that.
+    pub fn shut_if_saturated(&self, is_stalled: bool) -> bool {
+        let mut state = self.scheduler.lock();
+        let is_saturated = is_stalled || state.is_saturated();
+        state.set_shut(is_saturated);
+        is_saturated
+    }
+
+    /// Whether it was shut and no worker has had time since.
+    pub fn is_shut(&self) -> bool {
+        self.scheduler.lock().is_shut()
+    }
+
+    /// What wakes whoever waits in the event loop. To be said once.
+    pub fn ring_with(&self, ring: impl Fn() -> io::Result<()> + Send + Sync + 'static) {
+        // A second one would not be heard.
+        self.scheduler.bell.set(Bell(Box::new(ring))).ok();
+    }
+
+    /// How many requests were dispatched so far.
+    pub fn dispatched(&self) -> u64 {
+        self.scheduler.lock().dispatched()
+    }
+
+    /// How many requests wait, and how many are being answered.
+    pub fn waiting_and_running(&self) -> (usize, usize) {
+        let state = self.scheduler.lock();
+        (state.queued(), state.running())
+    }
+
+    /// Calls a worker that sits, if there is something to do.
+    pub fn call_worker(&self) {
+        self.scheduler.call_for_work();
+    }
+
+    /// For workers that are busy for long.
+    pub fn relief(&self) -> Relief {
+        Relief(Arc::clone(&self.scheduler))
+    }
+
+    pub(super) fn scheduler(&self) -> Arc<Scheduler> {
+        Arc::clone(&self.scheduler)
+    }
+}
+
+impl Drop for Queue {
+    fn drop(&mut self) {
+        self.scheduler.close();
+    }
+}
+
+/// Calls a worker that sits to where requests come from, when one that was there will not be back soon.
+#[derive(Clone, Debug)]
+pub struct Relief(Arc<Scheduler>);
+
+impl Relief {
+    /// Calls one, if there is one.
+    pub fn call(&self) {
+        self.0.call();
+    }
+}
+
+/// A queue in which up to `max_queue` requests (at least one) wait for a worker, and the workers' end of it, to be cloned for each.
+pub fn queue(max_queue: usize) -> (Queue, Worker) {
+    queue_of(max_queue, PASSING, None)
+}
+
+/// The same, but those that wait are counted for the pool.
+pub fn queue_of_pool(max_queue: usize, seat: Seat) -> (Queue, Worker) {
+    queue_of(max_queue, PASSING, Some(seat))
+}
+
+/// One that nothing is put into, since there are no workers.
+pub fn queue_without_workers(seat: Seat) -> Queue {
+    queue_of(1, 0, Some(seat)).0
+}
+
+/// Up to `passing` for which workers have time pass through it, too. The channel takes the memory for all of them.
+fn queue_of(max_queue: usize, passing: usize, seat: Option<Seat>) -> (Queue, Worker) {
+    let most = max_queue.max(1);
+    let (sender, receiver) = crossbeam_channel::bounded(most.saturating_add(passing));
+    let scheduler = Arc::<Scheduler>::default();
+    let worker = Worker::new(receiver.clone(), Arc::clone(&scheduler));
+    (Queue { sender, receiver, most, seat, scheduler }, worker)
+}
+
+/// The most threads a process can have.
+const PASSING: usize = 1024;

@@ -1,0 +1,182 @@
+use super::*;
+
+const BUSY: Turn = Turn { handled: 2, was_brief: true };
+
+/// So many workers, with a loop that is shared.
+fn state(workers: usize) -> State {
+    let mut state = State::default();
+    (0..workers).for_each(|_| state.add_worker());
+    state.begin();
+    state
+}
+
+fn sit(state: &mut State) {
+    assert!(matches!(state.wait(false), Waiting::Sit { .. }));
+}
+
+#[test]
+fn workers_are_busy_when_as_many_requests_are_there() {
+    let mut state = state(2);
+    state.note_dispatch();
+    assert!(!state.is_saturated() && state.load().has_work);
+    state.note_dispatch();
+    assert!(state.is_saturated());
+    state.note_taken();
+    assert!(state.is_saturated(), "it is being answered");
+    state.note_answer();
+    assert_eq!(state.load(), Load { taken: 1, has_work: true, is_saturated: false });
+    assert_eq!((state.queued(), state.running(), state.dispatched()), (1, 0, 2));
+}
+
+#[test]
+fn one_worker_turns_the_loop_and_the_next_sits() {
+    let mut state = state(2);
+    assert_eq!(state.step(true, true), Step::Turn, "it is not likely that anything is there now");
+    assert_eq!(state.step(true, true), Step::Wait);
+    assert_eq!(state.wait(true), Waiting::Sit { opens: false });
+    state.end_turn(Turn::default());
+    assert_eq!(state.wait(true), Waiting::Turn);
+}
+
+#[test]
+fn nobody_turns_a_loop_before_it_begins_or_without_a_source() {
+    let mut state = State::default();
+    state.add_worker();
+    assert_eq!(state.wait(true), Waiting::Sit { opens: false });
+    assert_eq!(state.duty(true), Duty::Watch);
+    state.begin();
+    assert_eq!(state.wait(false), Waiting::Sit { opens: false });
+    assert_eq!(state.duty(true), Duty::TakeOver);
+}
+
+#[test]
+fn a_worker_looks_with_something_held_only_right_after_a_busy_turn() {
+    let mut state = state(2);
+    for (turn, step) in [
+        (BUSY, Step::Look),
+        (Turn { handled: 1, was_brief: true }, Step::Turn),
+        (Turn { handled: 9, was_brief: false }, Step::Turn),
+    ] {
+        assert_eq!(state.wait(true), Waiting::Turn);
+        state.end_turn(turn);
+        assert_eq!(state.step(false, true), Step::Wait, "it may not turn it");
+        assert_eq!(state.step(true, true), step, "{turn:?}");
+        state.put_down();
+        assert_eq!(state.step(true, false), Step::Turn);
+        state.put_down();
+    }
+}
+
+#[test]
+fn what_is_queued_comes_before_everything_else() {
+    let mut state = state(1);
+    state.note_dispatch();
+    assert_eq!((state.step(true, true), state.wait(true)), (Step::Take, Waiting::Not { is_scout: false }));
+    state.close();
+    assert_eq!(state.step(true, true), Step::Take);
+    state.note_taken();
+    state.note_answer();
+    assert_eq!(state.step(true, true), Step::End);
+}
+
+#[test]
+fn one_worker_at_a_time_is_on_its_way() {
+    let mut state = state(2);
+    assert!(!state.call(), "nobody sits");
+    sit(&mut state);
+    sit(&mut state);
+    assert!(state.call() && state.is_called());
+    assert!(!state.call(), "one is called");
+    state.stand_up();
+    assert!(!state.is_called() && !state.call(), "one looks");
+    state.report_back();
+    assert!(state.call());
+    state.report_back();
+    assert!(state.is_called(), "only who has stood up reports back");
+}
+
+#[test]
+fn a_worker_that_finds_work_where_it_would_sit_is_the_scout() {
+    let mut state = state(2);
+    assert_eq!(state.wait(true), Waiting::Turn);
+    state.note_dispatch();
+    assert_eq!(state.wait(true), Waiting::Not { is_scout: true });
+    assert_eq!(state.wait(true), Waiting::Not { is_scout: false }, "there is one");
+}
+
+#[test]
+fn workers_are_idle_when_all_sit() {
+    let mut state = state(2);
+    sit(&mut state);
+    assert!(!state.call_for_work().is_idle);
+    sit(&mut state);
+    assert_eq!(state.call_for_work(), Call { has_work: false, is_idle: true, wakes: false });
+    state.note_dispatch();
+    assert_eq!(state.call_for_work(), Call { has_work: true, is_idle: true, wakes: true });
+    assert_eq!(state.call_for_work(), Call { has_work: true, is_idle: true, wakes: false });
+    state.stand_up();
+    assert!(!state.call_for_work().is_idle);
+}
+
+#[test]
+fn the_first_worker_with_time_opens_a_shut_loop() {
+    let mut state = state(2);
+    state.set_shut(true);
+    assert_eq!(state.wait(true), Waiting::Turn);
+    assert!(state.is_shut());
+    assert_eq!(state.wait(true), Waiting::Sit { opens: true });
+    assert!(!state.is_shut());
+    assert_eq!(state.wait(true), Waiting::Sit { opens: false });
+}
+
+#[test]
+fn the_standby_takes_over_what_nobody_turns_and_gives_it_back() {
+    let mut state = state(1);
+    assert_eq!(state.wait(true), Waiting::Turn);
+    assert_eq!((state.seen(), state.duty(true)), ((0, true), Duty::Watch));
+    state.end_turn(Turn::default());
+    assert_eq!((state.seen(), state.duty(false)), ((1, false), Duty::Watch));
+    assert_eq!(state.duty(true), Duty::TakeOver);
+    assert_eq!(state.wait(true), Waiting::Sit { opens: false });
+    state.put_down();
+    assert_eq!(state.wait(true), Waiting::Turn);
+}
+
+#[test]
+fn the_standby_sleeps_only_while_a_worker_waits_for_events() {
+    let mut state = state(1);
+    state.seen();
+    state.sleep();
+    assert!(!state.sleeps_on());
+    assert_eq!(state.wait(true), Waiting::Turn);
+    state.sleep();
+    assert!(state.sleeps_on());
+    assert!(state.end_turn(Turn::default()) && state.is_standby_called() && !state.sleeps_on());
+    state.seen();
+    assert_eq!(state.wait(true), Waiting::Turn);
+    assert!(!state.end_turn(Turn::default()), "it is awake");
+}
+
+#[test]
+fn the_end_is_everybodys() {
+    let mut state = state(1);
+    state.seen();
+    assert_eq!(state.wait(true), Waiting::Turn);
+    state.end();
+    state.close();
+    state.end_turn(BUSY);
+    assert!(state.is_standby_called());
+    assert_eq!((state.duty(false), state.step(true, true)), (Duty::End, Step::End));
+}
+
+#[test]
+fn a_long_queue_is_not_looked_through_in_vain_for_each_request() {
+    let mut state = state(1);
+    (0..32).for_each(|_| state.note_dispatch());
+    for (dropped, refused) in [(0, 2), (1, 0)] {
+        assert!(state.begin_to_look_through());
+        state.take_all_out();
+        state.put_back(32, dropped);
+        assert_eq!(std::iter::repeat_with(|| state.begin_to_look_through()).take_while(|begins| !begins).count(), refused);
+    }
+}
