@@ -94,10 +94,10 @@ impl Handler for Counts {
     }
 }
 
-fn start(count: usize, worker: &Worker, counts: &Counts) -> Vec<thread::JoinHandle<()>> {
+fn start<H: Handler + Clone + Send + 'static>(count: usize, worker: &Worker, handler: &H) -> Vec<thread::JoinHandle<()>> {
     let start = |_| {
-        let (worker, mut counts) = (worker.clone(), counts.clone());
-        thread::spawn(move || worker.run(&mut counts))
+        let (worker, mut handler) = (worker.clone(), handler.clone());
+        thread::spawn(move || worker.run(&mut handler))
     };
     (0..count).map(start).collect()
 }
@@ -206,18 +206,42 @@ fn every_request_is_answered_by_workers_that_are_called() {
     });
 }
 
-/// Nobody is called but by the worker that was.
-#[test]
-fn one_call_is_enough_for_all_that_is_queued() {
-    explore(|| {
-        let counts = Counts::default();
-        let (queue, worker) = queue(1000);
-        let workers = start(2, &worker, &counts);
-        (0..3).for_each(|_| queue.try_dispatch(exchange()).unwrap());
-        queue.call_worker();
-        while counts.answered() < 3 {
-            thread::yield_now();
+/// Its requests are answered when so many run at once.
+#[derive(Clone)]
+struct Together(Arc<(Mutex<usize>, Condvar)>);
+
+impl Pause for Together {
+    fn pause(&self, wait: &mut (dyn FnMut() + Send)) {
+        NothingHeld.pause(wait);
+    }
+}
+
+impl Handler for Together {
+    fn handle(&mut self, _: Exchange) {
+        let (missing, changed) = &*self.0;
+        let mut missing = locking::lock(missing);
+        *missing -= 1;
+        changed.notify_all();
+        while *missing > 0 {
+            missing = locking::wait(changed, missing);
         }
+    }
+}
+
+#[test]
+fn whoever_is_called_calls_the_next_if_there_is_more() {
+    explore(|| {
+        let together = Together(Arc::new((Mutex::new(2), Condvar::new())));
+        let (queue, worker) = queue(1000);
+        let workers = start(2, &worker, &together);
+        (0..2).for_each(|_| queue.try_dispatch(exchange()).unwrap());
+        queue.call_worker();
+        let (missing, changed) = &*together.0;
+        let mut missing = locking::lock(missing);
+        while *missing > 0 {
+            missing = locking::wait(changed, missing);
+        }
+        drop(missing);
         drop(queue);
         join(workers);
     });
