@@ -448,7 +448,7 @@ impl EventLoop {
     fn reach_limit(&mut self) {
         self.accept = Accept::AtLimit;
         if !std::mem::replace(&mut self.limit_reported, true) {
-            log::warn!("max-connections ({}) are open: others wait until one closes", self.settings.max_connections);
+            log::warn!("max-connections ({}) reached: new connections wait until one closes", self.settings.max_connections);
         }
     }
 

@@ -414,7 +414,7 @@ const SIGNAL_NAMES: [(i32, &str); 13] = [
     (libc::SIGABRT, "SIGABRT"),
     (libc::SIGBUS, "SIGBUS"),
     (libc::SIGFPE, "SIGFPE"),
-    (libc::SIGKILL, "SIGKILL, perhaps the kernel's, out of memory"),
+    (libc::SIGKILL, "SIGKILL, perhaps from the kernel's out-of-memory killer"),
     (libc::SIGSEGV, "SIGSEGV"),
     (libc::SIGTERM, "SIGTERM"),
     (libc::SIGXCPU, "SIGXCPU"),
