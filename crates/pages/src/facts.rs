@@ -119,7 +119,7 @@ pub const VARIABLES: [(&str, &str); 8] = [
     ("PYFCGID_CONFIG", "The configuration file, if `-c` is not given."),
     ("PYFCGID_OPTION", "An option, in upper case and with `_` instead of `-`; all of them are in pyfcgid.toml(5)."),
     ("VIRTUAL_ENV", "The virtual environment of pools that set neither `venv` nor `python`."),
-    ("FCGI_WEB_SERVER_ADDRS", "Who may connect over TCP to pools that have no `allowed-clients`."),
+    ("FCGI_WEB_SERVER_ADDRS", "Who may connect over TCP to pools that do not set `allowed-clients`."),
     ("PATH", "Where `python3` is searched for pools that name no Python."),
     ("TMPDIR", "Where request bodies that do not fit in memory are stored; default: /tmp."),
     ("LISTEN_FDS, LISTEN_PID, LISTEN_FDNAMES", "Listening sockets passed by systemd: see systemd.socket(5)."),
