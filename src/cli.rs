@@ -47,7 +47,7 @@ pub struct Typed {
     pub remark: Option<String>,
 }
 
-/// What the words of a command line are understood by.
+/// What a command line is interpreted in.
 #[derive(Clone, Copy)]
 pub struct Surroundings<'a> {
     /// The environment variables.

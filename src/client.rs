@@ -87,7 +87,7 @@ pub struct Typed<'a> {
 }
 
 impl Typed<'_> {
-    /// What was typed, understood; without head and `--fail`.
+    /// What was typed, parsed; without head and `--fail`.
     ///
     /// # Errors
     /// A line that names the option and says what is allowed.

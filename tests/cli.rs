@@ -654,7 +654,7 @@ fn a_new_pool_takes_the_place_of_nothing() {
     let refused = |place: &str, path: &Path, told: &str| {
         let ended = run(&mut pyfcgid(&["new", "shop", place, path_text(path)]));
         assert_eq!((ended.code, ended.out.as_str()), (71, ""));
-        assert_eq!(ended.err, format!("pyfcgid: cannot make {}: {told}\n", file.display()));
+        assert_eq!(ended.err, format!("pyfcgid: cannot create {}: {told}\n", file.display()));
     };
     refused("-c", &config, "it already exists, and was left unchanged");
     assert_eq!(fs::read_to_string(&file).unwrap(), "# mine\n");

@@ -144,7 +144,7 @@ fn nothing_is_installed_before_everything_is_built() {
     let machine = Machine::new("/etc");
     fs::remove_file(machine.directory.path().join("built/man/pyfcgid.8")).unwrap();
     let (is_done, said) = machine.run("install");
-    assert!(!is_done && said.contains("man/pyfcgid.8: run `make build pages` first"), "{said}");
+    assert!(!is_done && said.contains("man/pyfcgid.8 does not exist: run `make build pages` first"), "{said}");
     assert!(!machine.path("").exists());
 }
 

@@ -86,7 +86,7 @@ pub(super) fn parse(matches: &ArgMatches) -> Result<client::Options, Exit> {
 }
 
 const REQUEST_NOTES: &str = "\
-Exit codes, as curl's where it has one:
+Exit codes, those of curl where it has one:
    6  unknown host
    7  cannot connect
    8  the response is not FastCGI or has no header block, or the request was refused

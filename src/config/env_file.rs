@@ -13,7 +13,7 @@
 
 use thiserror::Error;
 
-/// Why it is no such file. The value of a variable is never a part of that.
+/// Why a file is not an env-file. The value of a variable is never a part of that.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{reason}")]
 pub struct EnvFileError {

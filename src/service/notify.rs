@@ -104,7 +104,7 @@ impl Notifier {
         self.send(&format!("MAINPID={process}"));
     }
 
-    /// This process still turns.
+    /// This process is still alive.
     pub fn watchdog(&self) {
         self.send("WATCHDOG=1");
     }

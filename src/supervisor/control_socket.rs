@@ -233,6 +233,6 @@ mod tests {
         let pools = ["blog", "shop"];
         assert_eq!(no_such_pool("blgo", pools.into_iter()), "there is no pool blgo: did you mean blog?");
         assert_eq!(no_such_pool("wiki", [].into_iter()), "there is no pool wiki: there are no pools");
-        assert_eq!(no_such_pool("wiki", pools.into_iter()), "there is no pool wiki: they are blog, shop");
+        assert_eq!(no_such_pool("wiki", pools.into_iter()), "there is no pool wiki: the pools are blog, shop");
     }
 }

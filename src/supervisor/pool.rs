@@ -22,7 +22,7 @@ use shared::sys::process::{EX_SOFTWARE, ExitReason};
 use shared::sys::signal;
 use wear::Reason;
 
-/// A pool that runs.
+/// A running pool.
 #[derive(Debug)]
 pub struct RunningPool {
     name: String,

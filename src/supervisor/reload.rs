@@ -38,7 +38,7 @@ use shared::listener::{Access, BindError};
 use shared::logging::with_causes;
 use shared::sys::process::EX_OSERR;
 
-/// A reload that goes on.
+/// A reload in progress.
 #[derive(Debug)]
 pub struct Reload {
     scope: Scope,
@@ -416,7 +416,11 @@ impl From<Failure> for Refusal {
 /// What helps where one pool of several is at fault is said, too.
 fn refused_by_a_pool(scope: &Scope, config: &Config) -> String {
     let keeps_others = *scope == Scope::Process && config.pools.len() > 1;
-    if keeps_others { format!("{REFUSED}; `pyfcgid reload POOL` reloads the others without it") } else { REFUSED.to_owned() }
+    if keeps_others {
+        format!("{REFUSED}; `pyfcgid reload POOL` reloads the other pools one at a time")
+    } else {
+        REFUSED.to_owned()
+    }
 }
 
 /// For the log.

@@ -231,4 +231,4 @@ fn a_file_at_the_name_of_a_socket_refuses_its_pool_by_name_and_the_others_are_re
     site.end();
 }
 
-const ONE_BY_ONE: &str = "runs on; `pyfcgid reload POOL` reloads the others without it";
+const ONE_BY_ONE: &str = "stay in effect; `pyfcgid reload POOL` reloads the other pools one at a time";

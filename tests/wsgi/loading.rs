@@ -293,7 +293,7 @@ fn what_takes_other_arguments_is_no_application_and_no_factory() {
         ("of_one", "of_one()"),
         ("asgi", "asgi()"),
         ("keyword", "keyword()"),
-        ("make_three()", "what make_three() has made"),
+        ("make_three()", "what make_three() returned"),
     ] {
         let told = format!("{what} does not take (environ, start_response): a WSGI application is called with these two\n");
         expect_one_line(&format!("{}:{name}", app("callables.py")), &[], &[], &[&told]);
@@ -546,13 +546,13 @@ fn a_factory_takes_literal_arguments() {
         }
     }
     for (arguments, told) in [
-        ("os.environ", "create_app() takes literals, such as \"text\", 5, True or [1, 2]: os.environ is none\n"),
-        ("1, key=open('x')", "takes literals, such as \"text\", 5, True or [1, 2]: open('x') is none\n"),
-        ("*[1, 2]", "takes literals, such as \"text\", 5, True or [1, 2]: *[1, 2] is none\n"),
-        ("**{'a': 1}", "takes literals, such as \"text\", 5, True or [1, 2]: **{'a': 1} is none\n"),
+        ("os.environ", "create_app() takes literals, such as \"text\", 5, True or [1, 2]: os.environ is not one\n"),
+        ("1, key=open('x')", "takes literals, such as \"text\", 5, True or [1, 2]: open('x') is not one\n"),
+        ("*[1, 2]", "takes literals, such as \"text\", 5, True or [1, 2]: *[1, 2] is not one\n"),
+        ("**{'a': 1}", "takes literals, such as \"text\", 5, True or [1, 2]: **{'a': 1} is not one\n"),
         ("a=", "create_app() has arguments that are not valid Python: "),
         ("a=1, a=2", "create_app() is given a twice\n"),
-        ("prod", "prod is none: did you mean \"prod\"?\n"),
+        ("prod", "prod is not one: did you mean \"prod\"?\n"),
     ] {
         expect_one_line(&format!("shop:create_app({arguments})"), &[("shop.py", factory)], &[], &[told]);
     }

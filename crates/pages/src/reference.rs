@@ -62,7 +62,7 @@ fn option(setting: &Setting) -> String {
     let flags = options::flags(setting);
     let typed = match flags.last() {
         Some(_) => format!("`{} {}`", flags.join(", "), setting.value_name),
-        None => format!("`{}` by its place", setting.value_name),
+        None => format!("`{}`, by position", setting.value_name),
     };
     format!(
         "\n### `{}`\n\n{}.\n\n- Value: {}\n- Default: {}\n- Goes {}\n- On the command line: {typed}; in the environment: \

@@ -112,7 +112,7 @@ pub struct Access {
     pub group: Option<u32>,
 }
 
-/// How long an address that is taken is waited for.
+/// How long to wait for an address that is in use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Patience {
     /// A moment. A supervisor that was killed leaves children behind, which close its sockets as soon as they notice.

@@ -123,7 +123,7 @@ impl Refusal {
             Self::UnknownRole(Role::Other(number)) => return Cow::Owned(format!("its role, {number}, is not a FastCGI role")),
             Self::Aborted => "aborted by the web server",
             Self::Overloaded => "the queue is full (see threads, max-queue)",
-            Self::NotServing => "no process of the pool is serving: see its last error above",
+            Self::NotServing => "no process of the pool is serving: see the pool's last error above",
             Self::Ping => "it is a health check",
             Self::Stopping => "pyfcgid was already stopping",
             Self::ApplicationFailed => "the application failed",

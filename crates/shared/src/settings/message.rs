@@ -65,7 +65,7 @@ pub struct Ends {
     pub log: RawFd,
 }
 
-/// Why a message is none.
+/// Why something is not a message.
 #[derive(Debug, Error)]
 pub enum MessageError {
     /// It cannot be read.

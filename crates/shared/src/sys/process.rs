@@ -165,7 +165,7 @@ fn limit_open_files(new: Option<libc::rlimit>) -> io::Result<libc::rlimit> {
     Ok(before)
 }
 
-/// Whether the error says that a file is executable and no program (execve(2)).
+/// Whether the error says that a file is executable, but not a program (execve(2)).
 pub fn is_no_program(error: &io::Error) -> bool {
     error.raw_os_error() == Some(libc::ENOEXEC)
 }
