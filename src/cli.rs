@@ -47,7 +47,7 @@ pub struct Typed {
     pub remark: Option<String>,
 }
 
-/// What the words of a command line are understood by.
+/// What a command line is interpreted in.
 #[derive(Clone, Copy)]
 pub struct Surroundings<'a> {
     /// The environment variables.
@@ -88,7 +88,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>, around: Surroundings<'_>)
         Some(("request", matches)) => request::parse(matches).map(|options| Command::Request(options).into()),
         Some(("module", _)) => Ok(Command::Module.into()),
         Some((name, matches)) => control::parse(name, matches, around),
-        None => Err(Exit::usage(&format!("say what to do: {COMMAND_LIST}\n\n{}", parser().render_help()))),
+        None => Err(Exit::usage(&format!("no command given: use {COMMAND_LIST}\n\n{}", parser().render_help()))),
     }
 }
 
@@ -157,9 +157,9 @@ fn better_advice(error: &clap::Error, command: Option<&OsString>) -> Option<Stri
             let name = typed.trim_start_matches('-');
             // They know these themselves, so it was in front of them, or behind `request`.
             let is_misplaced = SETTINGS.iter().any(|setting| is_flag(setting, typed));
-            let misplaced = || format!("{typed} is an option of serve and check: write it behind that word");
+            let misplaced = || format!("{typed} is an option of serve and check: put it after the command");
             let foreign = config::foreign_option(name, |name| takes(command, name))
-                .map(|advice| format!("{typed} is not known: {advice}"));
+                .map(|advice| format!("unknown option {typed}: {advice}"));
             foreign.or_else(|| is_misplaced.then(misplaced))
         }
         ErrorKind::InvalidSubcommand => context(ContextKind::InvalidSubcommand).map(no_command),
@@ -178,8 +178,11 @@ fn takes(command: Option<&OsString>, name: &str) -> bool {
 }
 
 fn no_command(typed: &str) -> String {
-    let meant = config::nearest(typed, COMMANDS).map(|name| format!("did you mean {name}? ")).unwrap_or_default();
-    format!("'{typed}' is no command, they are {COMMAND_LIST}; {meant}to serve an application, `pyfcgid serve {typed}`")
+    let meant = config::nearest(typed, COMMANDS).map(|name| format!(" (did you mean {name}?)")).unwrap_or_default();
+    format!(
+        "unknown command '{typed}'{meant}; the commands are {COMMAND_LIST}; to serve an application, use `pyfcgid serve \
+         {typed}`"
+    )
 }
 
 impl From<config::Error> for Exit {
@@ -199,9 +202,9 @@ pub fn parser() -> Parser {
         .arg_required_else_help(true)
         .disable_help_subcommand(true)
         .max_term_width(HELP_WIDTH)
-        .subcommand(pool_parser("serve", "Serve applications, in the foreground or with -D in the background"))
+        .subcommand(pool_parser("serve", "Serve applications, in the foreground or (with -D) in the background"))
         .subcommand(
-            pool_parser("check", "Validate everything, import the applications, print the effective settings, and exit")
+            pool_parser("check", "Check the configuration, import the applications and print the effective settings")
                 .visible_alias("configtest"),
         )
         .subcommands(control::parsers())
@@ -214,7 +217,7 @@ pub fn parser() -> Parser {
 
 fn file_arg(without: &str) -> Arg {
     let arg = Arg::new("config").short('c').long("config").value_name("FILE").value_parser(OsStringValueParser::new());
-    let help = format!("Read settings from this TOML file [env: PYFCGID_CONFIG] [default: {DEFAULT_FILE}{without}]");
+    let help = format!("Read the configuration from this TOML file [env: PYFCGID_CONFIG] [default: {DEFAULT_FILE}{without}]");
     arg.value_hint(ValueHint::FilePath).help(help)
 }
 
@@ -223,7 +226,7 @@ fn pool_parser(name: &'static str, about: &'static str) -> Parser {
         .about(about)
         .args_override_self(true)
         .after_help(POOL_NOTES)
-        .arg(file_arg(", but none with APP"))
+        .arg(file_arg("; none if APP is given"))
         .args(SETTINGS.iter().map(setting_arg))
 }
 
@@ -323,16 +326,17 @@ const APP: &str = "app";
 const SHORT: [(&str, char); 2] = [("listen", 'l'), ("daemonize", 'D')];
 const HELP_WIDTH: usize = 110;
 const POOL_NOTES: &str = "\
-Every option is also a key of the file, below [pool.NAME] (daemon and log options at the top), and an environment variable: \
---max-queue is max-queue and PYFCGID_MAX_QUEUE. The command line wins over the environment, and that over the file. A file may have \
-several pools, and include others; options on the command line are then for all of them, and APP and --listen are not allowed.
+Every option is also a key of the configuration file, in a [pool.NAME] table (daemon and log options at the top of the file), \
+and an environment variable: --max-queue is max-queue and PYFCGID_MAX_QUEUE. The command line takes precedence over the \
+environment, and the environment over the file. A file can have several pools and include other files; options on the command \
+line then apply to all pools, and APP and --listen are not allowed.
 
-Without APP and -c the file is the one that PYFCGID_CONFIG names, else /etc/pyfcgid/pyfcgid.toml.
+Without APP and -c, the file named by PYFCGID_CONFIG is read, else /etc/pyfcgid/pyfcgid.toml.
 
-Sizes are 4096, 64K, 10M or 1G; times 500ms, 30s, 5m, 1h or 1d, or a number of seconds. Relative paths start from the current \
-directory, in the file from the file's.
+Sizes are written as 4096, 64K, 10M or 1G; times as 500ms, 30s, 5m, 1h or 1d, or a number of seconds. Relative paths are \
+relative to the current directory; in the file, to the file's directory.
 
-Exit codes: 0, 64 wrong usage, 70 the application cannot be loaded, 71 a failure of the system, 78 wrong configuration.";
+Exit codes: 0 success, 64 usage error, 70 the application cannot be loaded, 71 system error, 78 configuration error.";
 
 #[cfg(test)]
 mod tests;

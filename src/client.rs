@@ -87,7 +87,7 @@ pub struct Typed<'a> {
 }
 
 impl Typed<'_> {
-    /// What was typed, understood; without head and `--fail`.
+    /// What was typed, parsed; without head and `--fail`.
     ///
     /// # Errors
     /// A line that names the option and says what is allowed.
@@ -114,8 +114,12 @@ impl Typed<'_> {
     /// Each role has its streams.
     fn check_input_of(&self, role: Role) -> Result<(), ValueError> {
         match (role, self.data, self.data_file) {
-            (Role::Authorizer, Some(_), _) => Err(ValueError::new("-d is not for --role authorizer: it gets no body")),
-            (Role::Responder | Role::Authorizer, _, Some(_)) => Err(ValueError::new("--data-file is for --role filter only")),
+            (Role::Authorizer, Some(_), _) => {
+                Err(ValueError::new("-d cannot be used with --role authorizer, which gets no body"))
+            }
+            (Role::Responder | Role::Authorizer, _, Some(_)) => {
+                Err(ValueError::new("--data-file can only be used with --role filter"))
+            }
             _ => Ok(()),
         }
     }
@@ -172,7 +176,7 @@ fn parse_path(text: &OsStr) -> Result<Vec<u8>, ValueError> {
     if path.starts_with(b"/") || path == b"*" {
         return Ok(path.to_owned());
     }
-    let advice = "must start with a slash, as in /search?q=x; --connect says where the application listens";
+    let advice = "must start with a slash, as in /search?q=x; --connect sets where the application listens";
     Err(ValueError::new(format!("{text:?}: {advice}")))
 }
 

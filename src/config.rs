@@ -103,7 +103,7 @@ impl Config {
         if shown == plain {
             plain
         } else {
-            format!("# {MASK} stands for what may be a secret; in effect is what was typed\n{shown}")
+            format!("# {MASK} hides what may be a secret; the actual value is in effect\n{shown}")
         }
     }
 
@@ -131,11 +131,12 @@ impl Config {
         };
         let patterns: Vec<&str> = self.include.iter().map(|item| item.text.as_str()).collect();
         let missing = self.include.iter().find_map(|item| missing_directory(path, &item.text));
-        let missing = missing.map_or_else(String::new, |directory| format!(" (there is no directory {})", directory.display()));
+        let missing =
+            missing.map_or_else(String::new, |directory| format!(" (the directory {} does not exist)", directory.display()));
         let named = if path == Path::new(DEFAULT_FILE) { String::new() } else { format!(" -c {}", path.display()) };
         Some(format!(
-            "no pool yet: {origin} includes {}, and no file there has one{missing}; `pyfcgid new NAME{named}` writes one, then `pyfcgid \
-             reload{named}`",
+            "no pool configured: {origin} includes {}, and no file there has a pool{missing}; write one with `pyfcgid new \
+             NAME{named}`, then run `pyfcgid reload{named}`",
             patterns.join(", ")
         ))
     }
@@ -214,7 +215,7 @@ impl Config {
                 origin: self.origin("control-socket"),
                 key: "control-socket",
                 value: path.display().to_string(),
-                reason: ValueError::new(format!("is where pool `{}` listens ({})", pool.name, pool.origin("listen"))),
+                reason: ValueError::new(format!("is already an address of pool `{}` ({})", pool.name, pool.origin("listen"))),
             }),
         }
     }
@@ -305,7 +306,7 @@ fn refuse_for_several(layers: [&Layer; 2], pools: &[Table]) -> Result<(), Error>
         None => Ok(()),
         Some((key, item)) => {
             let names: Vec<_> = pools.iter().filter_map(|table| table.name.as_deref()).collect();
-            let reason = format!("is for one pool, and the file has {} ({}): set it there", names.len(), names.join(", "));
+            let reason = format!("applies to one pool, but the file has {} ({}): set it there", names.len(), names.join(", "));
             Err(item.refused(key, ValueError::new(reason)))
         }
     }
@@ -316,7 +317,8 @@ fn absolute(base: &Path, path: &Path) -> Result<PathBuf, ValueError> {
     if path.is_absolute() {
         return Ok(without_dots(&path));
     }
-    let start = directory::of_start().ok_or_else(|| ValueError::new("has no absolute path: the current directory has gone"))?;
+    let start = directory::of_start()
+        .ok_or_else(|| ValueError::new("cannot be made absolute: the current directory no longer exists"))?;
     Ok(without_dots(&start.join(path)))
 }
 

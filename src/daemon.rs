@@ -33,10 +33,10 @@ pub enum DaemonizeError {
     #[error("a process with {0} threads cannot become a daemon")]
     Threads(usize),
     /// The system has no room for another process or socket.
-    #[error("the system refuses to start the daemon")]
+    #[error("the system cannot start the daemon")]
     System(#[from] io::Error),
     /// The same, as the crate that forks puts it.
-    #[error("the system refuses to start the daemon")]
+    #[error("the system cannot start the daemon")]
     Fork(#[from] daemonize::Error),
 }
 
@@ -74,11 +74,11 @@ pub fn daemonize(kept: &[RawFd], output: &mut dyn Write) -> Result<Side, Daemoni
 /// What is left to do in the daemon itself.
 fn settle(kept: &[RawFd], readiness: Readiness, forked: Result<(), daemonize::Error>) -> Readiness {
     if let Err(error) = forked {
-        fail(readiness, &format!("the daemon cannot detach itself: {error}"));
+        fail(readiness, &format!("the daemon cannot detach: {error}"));
     }
     let kept: Vec<RawFd> = kept.iter().copied().chain(readiness.descriptor()).collect();
     if let Err(error) = process::keep_only(&kept) {
-        fail(readiness, &format!("the daemon cannot close what it inherited: {error}"));
+        fail(readiness, &format!("the daemon cannot close inherited descriptors: {error}"));
     }
     readiness
 }

@@ -163,11 +163,11 @@ fn module_path(pool: &config::Pool, module: RawFd) -> Result<PathBuf, StartError
     // Who writes into the one that is there changes it under those who have loaded it.
     let replace = format!("replace it with \"pyfcgid module > {file}.new && mv {file}.new {file}\"");
     let fault = match found {
-        Ok(_) => format!("another pyfcgid module than this program's: {replace}"),
+        Ok(_) => format!("its pyfcgid module is not this program's: {replace}"),
         Err(error) if error.kind() == ErrorKind::NotFound => {
-            format!("no pyfcgid module: write it there with \"pyfcgid module > {file}\"")
+            format!("no pyfcgid module is there: write it with \"pyfcgid module > {file}\"")
         }
-        Err(error) => format!("a pyfcgid module that cannot be read ({}): {replace}", error.kind()),
+        Err(error) => format!("its pyfcgid module cannot be read ({}): {replace}", error.kind()),
     };
     Err(StartError::NoModule { pool: pool.name.clone(), root, fault })
 }

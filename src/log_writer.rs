@@ -104,7 +104,7 @@ pub fn install(Prepared(new): Prepared) {
     }
 }
 
-/// Opens files again and connects to the syslog daemon anew, after a rotation. What fails is logged, to the old file.
+/// Opens files again and reconnects to the syslog daemon, after a rotation. What fails is logged, to the old file.
 pub fn reopen() {
     with_writer(Writer::reopen);
 }
@@ -154,7 +154,7 @@ pub fn retry_in() -> Option<Duration> {
     LOGGER.writer().as_ref().and_then(Writer::retry_in)
 }
 
-/// Writes of the lines that wait what there is room for.
+/// Writes as many of the waiting lines as there is room for.
 pub fn flush() {
     with_writer(Writer::flush);
 }

@@ -36,7 +36,7 @@ fn live(pool: &config::Pool, config: &Config, inherited: Inherited) -> u8 {
     match settled.map_err(StartError::from).and_then(|()| keep_the_door(pool, config, ties, &link)) {
         Ok(()) => 0,
         Err(error) => {
-            log::error!("the queue process cannot work: {}", error.text());
+            log::error!("the queue process cannot start: {}", error.text());
             error.exit_code()
         }
     }

@@ -21,7 +21,7 @@ pub enum StartError {
     Config(#[from] config::Error),
     #[error(transparent)]
     Bind(#[from] BindError),
-    #[error("pool {pool}: no Python is found: install python3, or name one with python = \"/usr/bin/python3\" (--python)")]
+    #[error("pool {pool}: no Python found: install python3, or name one with python = \"/usr/bin/python3\" (--python)")]
     NoPython { pool: String },
     #[error("pool {pool}: the Python {python} {fault}")]
     Python { pool: String, python: String, fault: String },
@@ -44,15 +44,15 @@ pub enum StartError {
     #[error("pool {pool}: cannot read the env-file {path}{advice}")]
     EnvFile { pool: String, path: String, advice: String, source: io::Error },
     #[error(
-        "pool {pool}: others may use the env-file {path}, whose mode is {mode:04o}: what is secret has to be kept from them, as with \
-         \"chmod o= {path}\""
+        "pool {pool}: others can access the env-file {path}, whose mode is {mode:04o}: it may hold secrets, so keep them out, \
+         as with \"chmod o= {path}\""
     )]
     OpenEnvFile { pool: String, path: String, mode: u32 },
     #[error("pool {pool}: {path}:{line}: a line of an env-file {reason}")]
     EnvFileLine { pool: String, path: String, line: usize, reason: &'static str },
     #[error("pool {pool}: cannot change to the directory {path} (chdir)")]
     Chdir { pool: String, path: String, source: io::Error },
-    #[error("the system refuses what every server needs")]
+    #[error("the system refuses something that every server needs")]
     System(#[from] io::Error),
 }
 

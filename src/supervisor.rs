@@ -159,7 +159,7 @@ impl<'a> Supervisor<'a> {
         let now = Instant::now();
         let open_files = raise_open_files(&config).map_err(system)?;
         if let Err(error) = processes::adopt_orphans() {
-            log::warn!("processes that applications leave behind are not looked after: {error}");
+            log::warn!("processes left behind by applications will not be reaped: {error}");
         }
         Ok(Self {
             parts,
@@ -385,7 +385,7 @@ impl<'a> Supervisor<'a> {
         let count = match self.signals.read(&mut bytes) {
             Ok(count) => count,
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => return,
-            Err(error) => return log::error!("signals are not heard any more: {error}"),
+            Err(error) => return log::error!("signals are no longer received: {error}"),
         };
         for byte in &bytes[..count] {
             match *byte {

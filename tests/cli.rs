@@ -162,13 +162,12 @@ fn help_is_grouped_and_complete() {
         for setting in SETTINGS.iter().filter(|setting| setting.name != "app") {
             assert!(ended.out.contains(&format!("--{}", setting.name)), "{}", setting.name);
         }
-        assert!(ended.out.starts_with("Serve") || ended.out.starts_with("Validate"));
+        assert!(ended.out.starts_with("Serve") || ended.out.starts_with("Check the configuration"));
         assert!(ended.out.contains("Usage: pyfcgid "));
     }
     let ended = run(&mut pyfcgid(&["request", "--help"]));
     assert!(
-        ended.code == 0
-            && ["--connect", "--role", "--data-file", "28  out of time"].iter().all(|part| ended.out.contains(part)),
+        ended.code == 0 && ["--connect", "--role", "--data-file", "28  timed out"].iter().all(|part| ended.out.contains(part)),
         "{}",
         ended.out
     );
@@ -263,7 +262,7 @@ fn check_prints_every_pool_of_the_file_and_of_those_it_includes() {
     fs::write(directory.path().join("pools/z.toml"), "\n[pool.blog]\napp = \"hello.py\"\n").unwrap();
     let ended = run(&mut pyfcgid(&["check", "-c", path_text(&file)]));
     assert_eq!((ended.code, ended.out.as_str()), (78, ""));
-    let expected = ["pools/z.toml:2: second pool `blog`, the first is at ", "site.toml:3: give each a name of its own\n"];
+    let expected = ["pools/z.toml:2: duplicate pool `blog`, first defined at ", "site.toml:3: give each its own name\n"];
     assert!(expected.iter().all(|part| ended.err.contains(part)), "{}", ended.err);
 }
 
@@ -311,16 +310,16 @@ fn check_says_of_each_file_that_cannot_be_what_serve_says() {
     fs::write(place("text"), "no process\n").unwrap();
     fs::create_dir(place("directory")).unwrap();
     for (name, file, code, told) in [
-        ("--log", "file:none/log", 78, "can't open the log file"),
+        ("--log", "file:none/log", 78, "cannot open the log file"),
         ("--log", "file:directory", 78, "Is a directory"),
         ("--access-log", "file:text/log", 78, "Not a directory"),
-        ("--syslog-socket", "none", 78, "can't reach the syslog daemon"),
+        ("--syslog-socket", "none", 78, "cannot reach the syslog daemon"),
         ("--pid-file", "none/pid", 71, "the directory must exist and be writable: No such file or directory"),
         ("--pid-file", "text", 71, "this is a file with other content"),
         ("--control-socket", "none/control", 71, "none does not exist; create it"),
-        ("--control-socket", "text", 71, "there is something that is not a socket"),
+        ("--control-socket", "text", 71, "something that is not a socket"),
         ("--listen", "unix:none/sock", 71, "none does not exist; create it"),
-        ("--listen", "unix:directory", 71, "there is something that is not a socket"),
+        ("--listen", "unix:directory", 71, "something that is not a socket"),
     ] {
         let typed = match file.split_once(':') {
             Some((kind, name)) => format!("{kind}:{}", place(name)),
@@ -391,8 +390,8 @@ fn check_says_in_one_line_that_a_python_is_none_whatever_it_does() {
         ("exec >&- 2>&-; exec sleep 600", "did not load pyfcgid's module within startup-timeout (1 s)"),
         ("echo one; echo two >&2; exit 1", "cannot be used: two"),
         ("echo 'fatal error: a reason'; echo two; exit 0", "cannot be used: fatal error: a reason"),
-        ("exit 3", "ended before it loaded pyfcgid's module (exit code 3)"),
-        ("/usr/bin/env python3 \"$@\"; exit $?", "let the script start Python with exec"),
+        ("exit 3", "exited before it loaded pyfcgid's module (exit code 3)"),
+        ("/usr/bin/env python3 \"$@\"; exit $?", "have the script start Python with exec"),
     ] {
         fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
         fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
@@ -442,7 +441,7 @@ fn a_directory_that_this_user_may_not_write_to_is_told_by_check_as_by_serve() {
             pyfcgid = under(&["setpriv", "--bounding-set=-dac_override,-dac_read_search"], &pyfcgid);
         }
         let ended = run(&mut pyfcgid);
-        let told = format!("pyfcgid: can't open the log file {}/log;", closed.display());
+        let told = format!("pyfcgid: cannot open the log file {}/log;", closed.display());
         assert!(ended.code == 78 && ended.err.starts_with(&told), "{command}: {} {}", ended.code, ended.err);
         assert!(ended.err.contains("Permission denied"), "{}", ended.err);
     }
@@ -501,8 +500,8 @@ fn a_bad_venv_is_told_with_where_it_was_named() {
     assert_eq!(ended.code, 78, "{}", ended.err);
     let venv = directory.path().display();
     let expected = format!(
-        "pyfcgid: pool hello: the Python {venv}/bin/python (venv, VIRTUAL_ENV) is missing, so {venv} is no virtual environment; \
-         make one with python3 -m venv {venv}\n"
+        "pyfcgid: pool hello: the Python {venv}/bin/python (venv, VIRTUAL_ENV) is missing, so {venv} is not a virtual \
+         environment; create one with python3 -m venv {venv}\n"
     );
     assert_eq!(ended.err, expected);
 }
@@ -549,7 +548,7 @@ fn request_talks_to_serve() {
     assert!(ended.code == 0 && ended.out.contains("Status: 404 Not Found\r\n"), "{}", ended.out);
     let ended = server.ask(&["--fail", "/missing"], b"");
     assert_eq!((ended.code, ended.out.as_str()), (22, ""));
-    assert_eq!(ended.err, "pyfcgid: the answer's status is 404 Not Found\n");
+    assert_eq!(ended.err, "pyfcgid: the response status is 404 Not Found\n");
 }
 
 #[test]
@@ -572,7 +571,7 @@ fn request_asks_in_each_role() {
     assert_eq!(seen["data"].as_str().map(str::len), Some(100_000));
     let ended = server.ask(&["/"], b"");
     assert_eq!(
-        (ended.code, ended.err.contains("is not offered in this role (see its option roles)")),
+        (ended.code, ended.err.contains("does not accept this role (see its option roles)")),
         (8, true),
         "{}",
         ended.err
@@ -583,9 +582,9 @@ fn request_asks_in_each_role() {
 fn request_has_an_exit_code_for_everything_that_goes_wrong() {
     let head = record(6, b"Content-Type: text/plain\r\n\r\nhalf");
     let table: [(&[u8], i32, &str); 8] = [
-        (b"", 52, "closed before any answer came"),
-        (&head, 18, "closed in the middle of the answer"),
-        (&[&head[..], &[0xff; 16]].concat(), 18, "was cut in the middle"),
+        (b"", 52, "closed before any response arrived"),
+        (&head, 18, "closed in the middle of the response"),
+        (&[&head[..], &[0xff; 16]].concat(), 18, "was cut short"),
         (&[0xff; 16], 8, "not FastCGI"),
         (&end(0), 8, "no header block"),
         (&[&head[..], &end(2)].concat(), 8, "OVERLOADED"),
@@ -612,7 +611,7 @@ fn request_says_what_to_check_when_it_cannot_connect_or_gets_nothing_in_time() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
     let ended = run(&mut pyfcgid(&["request", "--connect", &address, "--max-time", "200ms"]));
-    assert_eq!((ended.code, ended.err.as_str()), (28, "pyfcgid: no complete answer within --max-time\n"));
+    assert_eq!((ended.code, ended.err.as_str()), (28, "pyfcgid: no complete response within --max-time\n"));
     let ended = run(&mut pyfcgid(&["request", "--connect", &address, "-d", "@/nonexistent/body"]));
     assert_eq!(ended.code, 26);
 }
@@ -636,10 +635,11 @@ fn a_new_pool_gets_a_file_that_others_can_read_and_its_next_steps_are_told() {
     assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o7777, 0o644);
     let config = config.display();
     for line in [
-        format!("{} is written. Next:\n", file.display()),
+        format!("{} was written. Next steps:\n", file.display()),
         format!("\n  2. pyfcgid check -c {config} "),
         format!("\n  3. pyfcgid reload -c {config} "),
-        "\n  4. let the web server ask it; nginx, in the server { } of shop's site:\n       location / {\n".to_owned(),
+        "\n  4. point the web server at it; in nginx, in the server { } block of shop's site:\n       location / {\n"
+            .to_owned(),
         "\n           fastcgi_pass unix:/run/pyfcgid/shop.sock;\n           include pyfcgid_params;\n".to_owned(),
     ] {
         assert!(ended.out.contains(&line), "{line} in\n{}", ended.out);
@@ -654,16 +654,16 @@ fn a_new_pool_takes_the_place_of_nothing() {
     let refused = |place: &str, path: &Path, told: &str| {
         let ended = run(&mut pyfcgid(&["new", "shop", place, path_text(path)]));
         assert_eq!((ended.code, ended.out.as_str()), (71, ""));
-        assert_eq!(ended.err, format!("pyfcgid: cannot make {}: {told}\n", file.display()));
+        assert_eq!(ended.err, format!("pyfcgid: cannot create {}: {told}\n", file.display()));
     };
-    refused("-c", &config, "it is there already, and is left as it is");
+    refused("-c", &config, "it already exists, and was left unchanged");
     assert_eq!(fs::read_to_string(&file).unwrap(), "# mine\n");
     fs::remove_file(&file).unwrap();
     std::os::unix::fs::symlink(directory.path().join("elsewhere"), &file).unwrap();
-    refused("--output", &file, "it is there already, and is left as it is");
+    refused("--output", &file, "it already exists, and was left unchanged");
     assert!(!directory.path().join("elsewhere").exists());
     fs::remove_dir_all(directory.path().join("pools.d")).unwrap();
-    refused("-c", &config, "its directory is not there: make that first");
+    refused("-c", &config, "its directory does not exist: create it first");
 }
 
 #[test]

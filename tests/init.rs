@@ -144,9 +144,9 @@ fn failures_have_the_codes_of_the_standard() {
     machine.expect("start", 6, "");
     machine.expect("configtest", 6, "");
     fs::remove_file(machine.path("site.toml")).unwrap();
-    machine.expect("start", 6, "there is no file");
+    machine.expect("start", 6, "does not exist");
     fs::remove_file(machine.path("pyfcgid")).unwrap();
-    machine.expect("start", 5, "there is no program");
+    machine.expect("start", 5, "does not exist");
     machine.expect("sing", 2, "Usage:");
 }
 

@@ -130,8 +130,8 @@ fn what_an_administrator_has_changed_stays() {
     fs::write(machine.path(changed), "mine").unwrap();
     fs::write(machine.path("opt/p/lib/systemd/system/pyfcgid.service"), "old").unwrap();
     let said = machine.expect("install");
-    assert!(said.contains("/etc/pyfcgid/pyfcgid.toml is there already"), "{said}");
-    assert!(!said.contains("/etc/default/pyfcgid is there already"), "what is as it was is nothing to tell: {said}");
+    assert!(said.contains("/etc/pyfcgid/pyfcgid.toml already exists"), "{said}");
+    assert!(!said.contains("/etc/default/pyfcgid already exists"), "what is as it was is nothing to tell: {said}");
     assert_ne!(machine.read("opt/p/lib/systemd/system/pyfcgid.service"), "old");
     let said = machine.expect("uninstall");
     assert!(said.contains("/etc/pyfcgid/pyfcgid.toml has been changed"), "{said}");
@@ -144,7 +144,7 @@ fn nothing_is_installed_before_everything_is_built() {
     let machine = Machine::new("/etc");
     fs::remove_file(machine.directory.path().join("built/man/pyfcgid.8")).unwrap();
     let (is_done, said) = machine.run("install");
-    assert!(!is_done && said.contains("man/pyfcgid.8: run `make build pages` first"), "{said}");
+    assert!(!is_done && said.contains("man/pyfcgid.8 does not exist: run `make build pages` first"), "{said}");
     assert!(!machine.path("").exists());
 }
 

@@ -64,7 +64,7 @@ fn a_supervisor_writes_what_a_child_logs_and_its_stray_output() {
         "    lines",
         "GET / 200",
         "[debug] blog[7]: detail",
-        "[error] blog[7]: the log goes to the supervisor already",
+        "[error] blog[7]: the log already goes to the supervisor",
         "[info] blog[7]: 2026-11-20 18:46:14.123 +0000 [info] pyfcgid[1]: \\u{1b}forged",
         "[info] blog[7]: two",
         "[warn] blog[7]: said by C code",

@@ -193,7 +193,7 @@ fn a_daemon_that_dies_does_not_keep_its_launcher_waiting() {
         }
     };
     assert_eq!(code, 71);
-    assert!(String::from_utf8(output).unwrap().contains("the daemon ended before it was ready"));
+    assert!(String::from_utf8(output).unwrap().contains("the daemon exited before it was ready"));
 }
 
 fn a_child_of_the_daemon_does_not_keep_its_launcher_waiting() {

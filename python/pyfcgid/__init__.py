@@ -8,8 +8,8 @@ __all__ = ["RequestAborted"]
 
 
 class RequestAborted(BaseException):
-    """The web server has given the request up.
+    """The web server has aborted the request.
 
-    Raised in the thread that answers the request, with abort = "raise". As asyncio.CancelledError, it is no Exception, so that frameworks
-    do not make an error page of it that nobody reads.
+    Raised in the thread that answers the request, with abort = "raise". Like asyncio.CancelledError, it is not an Exception, so that
+    frameworks do not turn it into an error page that nobody reads.
     """

@@ -16,7 +16,7 @@ def main() -> NoReturn:
     for program in candidates():
         if program.is_file() and os.access(program, os.X_OK):
             os.execv(program, [str(program), *sys.argv[1:]])
-    sys.exit(f"the program {NAME} is not where it was installed: {sys.executable} -m pip install --force-reinstall {NAME} puts it there again")
+    sys.exit(f"the program {NAME} is not where it was installed: reinstall it with {sys.executable} -m pip install --force-reinstall {NAME}")
 
 
 def candidates() -> Iterator[Path]:

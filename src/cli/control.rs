@@ -20,12 +20,12 @@ pub struct Control {
 }
 
 pub(super) fn parsers() -> [Parser; 3] {
-    let json = Arg::new("json").long("json").action(ArgAction::SetTrue).help("Print it as JSON");
+    let json = Arg::new("json").long("json").action(ArgAction::SetTrue).help("Print the status as JSON");
     [
-        parser("reload", "Load applications and settings again without losing a request, and return when the new ones serve")
-            .arg(pool("Reload this pool alone: its settings and its code [default: everything]")),
-        parser("stop", "Stop a running pyfcgid gracefully, and return when it has ended"),
-        parser("status", "Print how a running pyfcgid is").arg(pool("Print how this pool is [default: all]")).arg(json),
+        parser("reload", "Reload applications and settings without losing a request; return when the new ones are serving")
+            .arg(pool("Reload only this pool, its settings and its code [default: everything]")),
+        parser("stop", "Stop a running pyfcgid gracefully; return when it has exited"),
+        parser("status", "Print the status of a running pyfcgid").arg(pool("Print only this pool [default: all]")).arg(json),
     ]
 }
 
@@ -39,8 +39,8 @@ fn parser(name: &'static str, about: &'static str) -> Parser {
         .args_override_self(true)
         .after_help(NOTES)
         .arg(file_arg(""))
-        .arg(path("pid-file", "The PID file it was started with [env: PYFCGID_PID_FILE]"))
-        .arg(path("control-socket", "The control socket it was started with [env: PYFCGID_CONTROL_SOCKET]"))
+        .arg(path("pid-file", "The PID file that pyfcgid was started with [env: PYFCGID_PID_FILE]"))
+        .arg(path("control-socket", "The control socket that pyfcgid was started with [env: PYFCGID_CONTROL_SOCKET]"))
 }
 
 fn pool(help: &'static str) -> Arg {
@@ -78,9 +78,10 @@ fn configured(named: Option<PathBuf>, around: Surroundings<'_>) -> Result<(Super
     if let Some(files) = config::supervisor_files(around.environment, named.as_deref())? {
         return Ok((files, None));
     }
-    let absent = || Exit::usage(&format!("which pyfcgid? {GIVE}, or the configuration with -c FILE; {}", around.files));
+    let absent =
+        || Exit::usage(&format!("which pyfcgid is meant? {GIVE}, or the configuration with -c FILE; {}", around.files));
     let Chosen { path, remark } = named.map(Chosen::plain).or_else(|| around.found()).ok_or_else(absent)?;
-    let silent = || Exit::usage(&format!("{} has neither pid-file nor control-socket: {GIVE}", path.display()));
+    let silent = || Exit::usage(&format!("{} sets neither pid-file nor control-socket: {GIVE}", path.display()));
     let files = config::supervisor_files(around.environment, Some(&path))?.ok_or_else(silent)?;
     Ok((files, remark))
 }
@@ -88,10 +89,10 @@ fn configured(named: Option<PathBuf>, around: Surroundings<'_>) -> Result<(Super
 const POOL: &str = "pool";
 /// A pool without a name in the file may be called after a file.
 const MAX_POOL_LEN: usize = 255;
-const GIVE: &str = "give what it was started with, --pid-file FILE or --control-socket FILE";
+const GIVE: &str = "give the --pid-file FILE or --control-socket FILE it was started with";
 const NOTES: &str = "\
-The control socket is that of --control-socket; else that of --pid-file, which is FILE.control; else what the environment and the \
-configuration file say. Of the file only pid-file and control-socket are looked at, so that a mistake elsewhere in it is no obstacle.";
+The control socket is taken from --control-socket; else from --pid-file, as FILE.control; else from the environment and the \
+configuration file. Only pid-file and control-socket are read from the file, so a mistake elsewhere in it does not matter.";
 
 #[cfg(test)]
 mod tests {
@@ -154,12 +155,20 @@ mod tests {
     #[test]
     fn without_any_it_is_said_what_to_give() {
         let exit = run(&["reload"], &[]).unwrap_err();
-        let expected = "pyfcgid: which pyfcgid? give what it was started with, --pid-file FILE or --control-socket FILE, or the \
-                        configuration with -c FILE; PYFCGID_CONFIG names none, and there is neither ";
+        let expected = "pyfcgid: which pyfcgid is meant? give the --pid-file FILE or --control-socket FILE it was started \
+                        with, or the configuration with -c FILE; PYFCGID_CONFIG is not set, and neither ";
         assert!((exit.code, exit.to_stdout) == (64, false) && exit.message.starts_with(expected), "{}", exit.message);
         let file = tempfile::NamedTempFile::new().unwrap();
         let exit = run(&["stop", "-c", file.path().to_str().unwrap()], &[]).unwrap_err();
-        assert!(exit.code == 64 && exit.message.contains("has neither pid-file nor control-socket: give "), "{}", exit.message);
+        assert!(
+            exit.code == 64
+                && exit.message.contains(
+                    "sets neither pid-file nor control-socket: give \
+                                                          "
+                ),
+            "{}",
+            exit.message
+        );
         let exit = run(&["status", "-c", "/nonexistent/site.toml"], &[]).unwrap_err();
         assert!(exit.code == 78 && exit.message.contains("/nonexistent/site.toml: No such file"), "{}", exit.message);
     }

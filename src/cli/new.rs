@@ -39,18 +39,19 @@ pub(super) fn parser() -> Parser {
     let output = Arg::new(OUTPUT).short('o').long(OUTPUT).value_name("FILE").value_parser(OsStringValueParser::new());
     let settings = SETTINGS.iter().filter(|setting| NewPool::KEYS.contains(&setting.name));
     Parser::new("new")
-        .about("Write a commented file for a new pool, and say what to do next")
+        .about("Write a commented configuration file for a new pool and print the next steps")
         .args_override_self(true)
         .after_help(NOTES)
-        .arg(name.help("The name of the pool, and with .toml behind it of its file"))
+        .arg(name.help("The name of the pool; its file is NAME.toml"))
         .arg(file_arg(""))
         .arg(
             output
                 .value_hint(ValueHint::FilePath)
-                .help("Write to this file, or to stdout if it is -, wherever the configuration is"),
+                .help("Write to this file (- is stdout), whatever the configuration includes"),
         )
         .args(
-            settings.map(|setting| value_arg(setting).long(setting.name).help(setting.help).help_heading("What the file says")),
+            settings
+                .map(|setting| value_arg(setting).long(setting.name).help(setting.help).help_heading("Settings in the file")),
         )
 }
 
@@ -65,8 +66,12 @@ pub(super) fn parse(matches: &ArgMatches, around: Surroundings<'_>) -> Result<Ty
         Some(output) if output == "-" => (Target::Stdout, None),
         Some(output) => (Target::File(output.into()), None),
         None => {
-            let absent =
-                || Exit::usage(&format!("where to? Give the configuration with -c FILE, or --output FILE; {}", around.files));
+            let absent = || {
+                Exit::usage(&format!(
+                    "where should the file go? Give the configuration with -c FILE, or --output FILE; {}",
+                    around.files
+                ))
+            };
             let chosen = around.chosen(matches).ok_or_else(absent)?;
             (Target::Included { file: pool.place(&chosen.path)?, by: around.named(matches) }, chosen.remark)
         }
@@ -77,5 +82,5 @@ pub(super) fn parse(matches: &ArgMatches, around: Surroundings<'_>) -> Result<Ty
 const NAME: &str = "name";
 const OUTPUT: &str = "output";
 const NOTES: &str = "\
-The file goes where the configuration includes it: with include = \"pools.d/*.toml\", into pools.d beside it. A file that is there \
-already is left alone. Nothing is asked; what is not typed here is proposed in the file.";
+The file is written where the configuration includes it: with include = \"pools.d/*.toml\", to pools.d next to it. An \
+existing file is never overwritten. No questions are asked; options not given here get suggested values in the file.";

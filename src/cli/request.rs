@@ -13,7 +13,7 @@ pub(super) fn parser() -> Parser {
         Arg::new(name).value_name(value_name).value_parser(OsStringValueParser::new()).help(help)
     };
     Parser::new("request")
-        .about("Send one request as a web server would, and print the answer: curl for FastCGI")
+        .about("Send one request as a web server would, and print the response: curl for FastCGI")
         .args_override_self(true)
         .after_help(REQUEST_NOTES)
         .arg(value("path", "PATH", "The path with its query, as in /search?q=x [default: /]"))
@@ -22,43 +22,43 @@ pub(super) fn parser() -> Parser {
                 .long("connect"),
         )
         .arg(
-            value("role", "ROLE", "What to ask the application to be: responder, authorizer or filter [default: responder]")
+            value("role", "ROLE", "The FastCGI role of the request: responder, authorizer or filter [default: responder]")
                 .long("role"),
         )
         .arg(
-            value("method", "METHOD", "The method [default: GET, with -d POST]")
+            value("method", "METHOD", "The request method [default: GET, with -d POST]")
                 .short('X')
                 .long("method")
                 .visible_alias("request"),
         )
         .arg(
-            value("header", "K: V", "Send a header; `K:` sends a usual one not at all")
+            value("header", "K: V", "Send a header; `K:` omits one that is sent by default")
                 .short('H')
                 .long("header")
                 .action(ArgAction::Append),
         )
         .arg(
-            value("data", "DATA", "Send this body; @FILE sends a file as it is, @- what comes in on stdin")
+            value("data", "DATA", "Send this body; @FILE sends a file unchanged, @- sends stdin")
                 .short('d')
                 .long("data")
                 .allow_hyphen_values(true),
         )
-        .arg(value("data-file", "FILE", "The file that a filter is to transform").long("data-file"))
+        .arg(value("data-file", "FILE", "The file for a filter to transform").long("data-file"))
         .arg(
-            value("param", "K=V", "Send this FCGI_PARAMS variable, instead of a usual one of that name")
+            value("param", "K=V", "Send this FCGI_PARAMS variable, in place of a default one of that name")
                 .long("param")
                 .action(ArgAction::Append),
         )
-        .arg(Arg::new("include").short('i').long("include").action(ArgAction::SetTrue).help("Print the answer's head too"))
+        .arg(Arg::new("include").short('i').long("include").action(ArgAction::SetTrue).help("Print the response headers, too"))
         .arg(
             Arg::new("fail")
                 .short('f')
                 .long("fail")
                 .action(ArgAction::SetTrue)
-                .help("Exit with 22 when the status is 400 or more"),
+                .help("Exit with 22 if the status is 400 or higher"),
         )
         .arg(
-            value("max-time", "TIME", "Give up after this time, as in 500ms or 10s; 0 is never [default: 0]")
+            value("max-time", "TIME", "Give up after this time, as in 500ms or 10s; 0 means never [default: 0]")
                 .short('m')
                 .long("max-time"),
         )
@@ -86,15 +86,15 @@ pub(super) fn parse(matches: &ArgMatches) -> Result<client::Options, Exit> {
 }
 
 const REQUEST_NOTES: &str = "\
-Exit codes, as curl's where it has one:
-   6  the host is unknown
+Exit codes, those of curl where it has one:
+   6  unknown host
    7  cannot connect
-   8  the answer is not FastCGI or has no header block, or the request was refused
-  18  the answer is cut
-  22  the status is 400 or more, with --fail
-  23  cannot write the answer
+   8  the response is not FastCGI or has no header block, or the request was refused
+  18  the response was cut short
+  22  the status is 400 or higher, with --fail
+  23  cannot write the response
   26  cannot read the body
-  28  out of time
-  52  the connection was closed without an answer
-  56  the connection broke before an answer
-  64  wrong usage";
+  28  timed out
+  52  the connection was closed without a response
+  56  the connection broke before a response
+  64  usage error";

@@ -191,33 +191,28 @@ fn a_wrong_command_line_is_64_and_says_what_is_right() {
         (&["serve", "shop", "--env", ""], "pyfcgid: --env \"\": must be NAME=VALUE\n"),
         (
             &["serve", "shop", "--workers", "2"],
-            "pyfcgid: --workers is not known: here it is --processes, and --threads sets the workers of each\n",
+            "pyfcgid: unknown option --workers: use --processes, and --threads for the workers of each\n",
         ),
-        (&["serve", "-w", "2", "shop"], "pyfcgid: -w is not known: here it is --processes,"),
-        (&["serve", "shop", "--daemon"], "pyfcgid: --daemon is not known: here it is --daemonize\n"),
-        (
-            &["serve", "shop", "--port", "9000"],
-            "pyfcgid: --port is not known: here it is --listen, as in --listen 127.0.0.1:9000\n",
-        ),
+        (&["serve", "-w", "2", "shop"], "pyfcgid: unknown option -w: use --processes,"),
+        (&["serve", "shop", "--daemon"], "pyfcgid: unknown option --daemon: use --daemonize\n"),
+        (&["serve", "shop", "--port", "9000"], "pyfcgid: unknown option --port: use --listen, as in --listen 127.0.0.1:9000\n"),
         (
             &["serve", "--module", "shop"],
-            "pyfcgid: --module is not known: here the application needs no option, as in `pyfcgid serve ",
+            "pyfcgid: unknown option --module: the application needs no option, as in `pyfcgid serve ",
         ),
-        (&["-w", "2", "serve", "shop"], "pyfcgid: -w is not known: here it is --processes,"),
-        (&["status", "--pid", "p"], "pyfcgid: --pid is not known: here it is --pid-file\n"),
+        (&["-w", "2", "serve", "shop"], "pyfcgid: unknown option -w: use --processes,"),
+        (&["status", "--pid", "p"], "pyfcgid: unknown option --pid: use --pid-file\n"),
         (&["request", "--user", "a:b"], "pyfcgid: --user is an option of serve and check"),
-        (&["check", "shop", "--uid=33"], "pyfcgid: --uid is not known: here it is --user\n"),
+        (&["check", "shop", "--uid=33"], "pyfcgid: unknown option --uid: use --user\n"),
         (&["-D", "serve", "shop"], "pyfcgid: -D is an option of serve and check"),
         (&["reload", "--threads", "4"], "pyfcgid: --threads is an option of serve and check"),
-        (
-            &["--listen", ":1", "serve", "shop"],
-            "pyfcgid: --listen is an option of serve and check: write it behind that word\n",
-        ),
+        (&["--listen", ":1", "serve", "shop"], "pyfcgid: --listen is an option of serve and check: put it after the command\n"),
         (&["-l", ":1", "shop"], "pyfcgid: -l is an option of serve and check"),
-        (&["shop:app"], "to serve an application, `pyfcgid serve shop:app`\n"),
+        (&["shop:app"], "to serve an application, use `pyfcgid serve shop:app`\n"),
         (
             &["shop"],
-            "pyfcgid: 'shop' is no command, they are serve, check, reload, stop, status, new, request and module; did you mean stop? to serve",
+            "pyfcgid: unknown command 'shop' (did you mean stop?); the commands are serve, check, reload, stop, status, new, \
+             request and module; to serve",
         ),
         (&["serve", "shop", "-l", "tmp.sock"], "--listen \"tmp.sock\": must start with ./ or unix:"),
         (&["serve", "shop", "extra"], "unexpected argument 'extra'"),
@@ -341,7 +336,7 @@ fn commands_find_what_runs_through_the_file_of_the_machine() {
     std::fs::write(&files.file, "[pool.machine]\napp = \"machine\"\n").unwrap();
     let exit = run_on(&files, &["status"], &|_| None).unwrap_err();
     assert!(
-        exit.code == 64 && exit.message.contains("pyfcgid/pyfcgid.toml has neither pid-file nor control-socket"),
+        exit.code == 64 && exit.message.contains("pyfcgid/pyfcgid.toml sets neither pid-file nor control-socket"),
         "{exit:?}"
     );
     // What is wrong with it does not matter to who does not need it.
@@ -360,7 +355,7 @@ fn a_file_where_0_1_had_it_is_taken_with_a_line_that_says_to_move_it() {
     assert_eq!(run_on(&files, &["serve", "shop"], &|_| None).unwrap().remark, None);
     let both = machine(directory.path(), Some(MACHINE), None);
     let remark = run_on(&both, &["serve"], &|_| None).unwrap().remark.expect("one of them does not count");
-    assert!(remark.contains("is not read any more"), "{remark}");
+    assert!(remark.contains("is ignored because"), "{remark}");
 }
 
 #[test]
@@ -378,13 +373,13 @@ fn a_file_that_is_there_and_cannot_be_read_is_not_passed_over() {
 #[test]
 fn without_any_file_all_that_was_looked_for_is_told() {
     let places =
-        "PYFCGID_CONFIG names none, and there is neither /nonexistent/pyfcgid/pyfcgid.toml nor /nonexistent/pyfcgid.toml\n";
+        "PYFCGID_CONFIG is not set, and neither /nonexistent/pyfcgid/pyfcgid.toml nor /nonexistent/pyfcgid.toml exists\n";
     for (args, told) in [
         (&["serve"][..], "no application given: name it, as in `pyfcgid serve blog:app`"),
         (&["check", "--threads", "2"], "no application given: name it"),
-        (&["status"], "which pyfcgid? give what it was started with, --pid-file FILE or --control-socket FILE"),
-        (&["reload", "shop"], "which pyfcgid?"),
-        (&["new", "shop"], "where to? Give the configuration with -c FILE, or --output FILE"),
+        (&["status"], "which pyfcgid is meant? give the --pid-file FILE or --control-socket FILE it was started with"),
+        (&["reload", "shop"], "which pyfcgid is meant?"),
+        (&["new", "shop"], "where should the file go? Give the configuration with -c FILE, or --output FILE"),
     ] {
         let exit = refused(args);
         assert_eq!(exit.code, 64);

@@ -129,11 +129,7 @@ impl Head {
             }
         }
         self.bytes.extend_from_slice(content);
-        if self.bytes.len() > MAX_HEAD_LEN {
-            Err(Error::NoHead("there is no empty line in its first 256 KiB"))
-        } else {
-            Ok(None)
-        }
+        if self.bytes.len() > MAX_HEAD_LEN { Err(Error::NoHead("no empty line in its first 256 KiB")) } else { Ok(None) }
     }
 
     /// The status and how it was said: `Status`, else what CGI implies.
@@ -143,7 +139,7 @@ impl Head {
             return parse_status(status.split(|byte| *byte == b' ').skip(1).collect::<Vec<_>>().join(&b' ').as_slice());
         }
         if lines().any(|line| !line.is_empty() && !line.contains(&b':')) || lines().all(<[u8]>::is_empty) {
-            return Err(Error::NoHead("it does not begin with lines such as Content-Type: text/html"));
+            return Err(Error::NoHead("it does not begin with header lines such as Content-Type: text/html"));
         }
         let field = |name: &str| lines().find_map(|line| field_value(line, name));
         match field("status") {
@@ -164,7 +160,7 @@ fn parse_status(text: &[u8]) -> Result<(u16, String), Error> {
     let ends = text.get(3).is_none_or(|byte| *byte == b' ');
     let number = code.filter(|_| ends).and_then(|code| std::str::from_utf8(code).ok()?.parse().ok());
     let shown = String::from_utf8_lossy(text).chars().filter(|c| !c.is_control()).collect();
-    number.map(|number| (number, shown)).ok_or(Error::NoHead("its Status is not a number of three digits"))
+    number.map(|number| (number, shown)).ok_or(Error::NoHead("its Status is not a three-digit number"))
 }
 
 fn pass_on(to: &mut impl Write, content: &[u8]) -> Result<(), Error> {

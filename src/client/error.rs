@@ -12,7 +12,7 @@ use fastcgi_codec::{ParamsError, ProtocolStatus};
 #[derive(Debug, Error)]
 pub enum Error {
     /// The host's name has no address.
-    #[error("cannot find the host of {0}")]
+    #[error("cannot resolve the host of {0}")]
     Resolve(ListenAddress, #[source] io::Error),
     /// Nobody takes the connection.
     #[error("cannot connect to {address}: {}", connect_advice(source))]
@@ -29,7 +29,7 @@ pub enum Error {
     #[error("cannot read the body from {}", .0.display())]
     ReadBody(PathBuf, #[source] io::Error),
     /// The time allowed is over.
-    #[error("no complete answer within --max-time")]
+    #[error("no complete response within --max-time")]
     Timeout,
     /// The connection broke while receiving.
     #[error("the connection broke {}: is that pyfcgid's listen address?", place(.0))]
@@ -38,22 +38,22 @@ pub enum Error {
     #[error("the connection was closed {}: the application's log may say why", place(.0))]
     Closed(Received),
     /// The answer broke in the middle.
-    #[error("the answer was cut in the middle: the application's log says why")]
+    #[error("the response was cut short: the application's log says why")]
     Cut,
     /// What came is not FastCGI.
-    #[error("the answer is not FastCGI: {0}")]
+    #[error("the response is not FastCGI: {0}")]
     NotFastCgi(&'static str, #[source] Option<fastcgi_codec::Error>),
     /// The answer does not begin with headers and an empty line.
-    #[error("the answer has no header block: {0}")]
+    #[error("the response has no header block: {0}")]
     NoHead(&'static str),
     /// END_REQUEST says that the request was not served.
     #[error("the request was refused: END_REQUEST says {}", status_text(.0))]
     Refused(ProtocolStatus),
     /// The status is 400 or more, and that was to be an error.
-    #[error("the answer's status is {0}")]
+    #[error("the response status is {0}")]
     Status(String),
     /// The answer cannot be written where it should go.
-    #[error("cannot write the answer")]
+    #[error("cannot write the response")]
     Write(#[source] io::Error),
 }
 
@@ -91,29 +91,27 @@ impl Error {
 
 fn connect_advice(error: &io::Error) -> &'static str {
     match error.kind() {
-        ErrorKind::NotFound => "there is no such socket; is pyfcgid running, and is this what its listen option says?",
-        ErrorKind::ConnectionRefused => "nobody listens there; is pyfcgid running, and is this what its listen option says?",
-        ErrorKind::PermissionDenied => "this user may not; see the option socket-mode, and the directory's permissions",
-        _ => "is pyfcgid running, and is this what its listen option says?",
+        ErrorKind::NotFound => "no such socket: is pyfcgid running, and is this its listen address?",
+        ErrorKind::ConnectionRefused => "nothing is listening there: is pyfcgid running, and is this its listen address?",
+        ErrorKind::PermissionDenied => "permission denied: see the option socket-mode, and the directory's permissions",
+        _ => "is pyfcgid running, and is this its listen address?",
     }
 }
 
 fn place(received: &Received) -> &'static str {
     match received {
-        Received::Nothing => "before any answer came",
-        Received::NoHead => "before the answer's head was complete",
-        Received::Head => "in the middle of the answer",
+        Received::Nothing => "before any response arrived",
+        Received::NoHead => "before the response headers were complete",
+        Received::Head => "in the middle of the response",
     }
 }
 
 fn status_text(status: &ProtocolStatus) -> String {
     match status {
         ProtocolStatus::RequestComplete => "REQUEST_COMPLETE".to_owned(),
-        ProtocolStatus::CantMpxConn => "CANT_MPX_CONN, one request at a time on a connection".to_owned(),
+        ProtocolStatus::CantMpxConn => "CANT_MPX_CONN, only one request at a time per connection".to_owned(),
         ProtocolStatus::Overloaded => "OVERLOADED, no room for another request".to_owned(),
-        ProtocolStatus::UnknownRole => {
-            "UNKNOWN_ROLE, the application is not offered in this role (see its option roles)".to_owned()
-        }
+        ProtocolStatus::UnknownRole => "UNKNOWN_ROLE, the pool does not accept this role (see its option roles)".to_owned(),
         ProtocolStatus::Other(value) => format!("{value}, which FastCGI does not define"),
     }
 }

@@ -109,7 +109,7 @@ fn fail_turns_4xx_and_5xx_into_exit_code_22() {
     let fail = |options: &mut Options| options.fail = true;
     let seen = ask(&[&stdout("Status: 404 Not Found\r\n\r\nno"), &end(0)], fail);
     assert_eq!((seen.code, seen.out.as_str()), (22, ""));
-    assert_eq!(seen.err, "pyfcgid: the answer's status is 404 Not Found\n");
+    assert_eq!(seen.err, "pyfcgid: the response status is 404 Not Found\n");
     assert_eq!(ask(&[&stdout("Status: 500 x\n\nno"), &end(0)], fail).code, 22);
     assert_eq!(ask(&[&stdout("Status: 399 x\n\nyes"), &end(0)], fail).code, 0);
     assert_eq!(ask(&[&stdout("Status: 500 x\n\nno"), &end(0)], |_| {}).code, 0);
@@ -166,17 +166,17 @@ fn an_answer_before_the_body_is_read_ends_the_exchange() {
 fn every_incomplete_answer_has_its_exit_code_and_one_line() {
     let head = stdout("A: b\r\n\r\nhalf");
     let table: [(&[&[u8]], u8, &str); 13] = [
-        (&[], 52, "closed before any answer came"),
-        (&[&head], 18, "closed in the middle of the answer"),
-        (&[&head[..4]], 18, "closed before the answer's head was complete"),
-        (&[&stdout("A: b\r\n")], 18, "closed before the answer's head was complete"),
+        (&[], 52, "closed before any response arrived"),
+        (&[&head], 18, "closed in the middle of the response"),
+        (&[&head[..4]], 18, "closed before the response headers were complete"),
+        (&[&stdout("A: b\r\n")], 18, "closed before the response headers were complete"),
         (&[&stdout("A: b\r\n"), &end(0)], 8, "no header block"),
         (&[&end(0)], 8, "no header block"),
         (&[&stdout("Status: 503 Busy\n\nbusy"), &end(2)], 8, "END_REQUEST says OVERLOADED"),
         (&[&end(3)], 8, "END_REQUEST says UNKNOWN_ROLE"),
-        (&[&head, &[0xff; 16]], 18, "the answer was cut in the middle"),
-        (&[&stdout("A: b\r\n"), &[0xff; 16]], 18, "the answer was cut in the middle"),
-        (&[&head, b"HTTP/1.1 400 Bad Request\r\n\r\n"], 18, "the answer was cut in the middle"),
+        (&[&head, &[0xff; 16]], 18, "the response was cut short"),
+        (&[&stdout("A: b\r\n"), &[0xff; 16]], 18, "the response was cut short"),
+        (&[&head, b"HTTP/1.1 400 Bad Request\r\n\r\n"], 18, "the response was cut short"),
         (&[&[0xff; 16]], 8, "not FastCGI"),
         (&[b"HTTP/1.1 400 Bad Request\r\n\r\n"], 8, "it looks like HTTP"),
     ];
@@ -209,7 +209,7 @@ fn a_silent_or_trickling_server_is_given_up_in_time() {
     let begin = Instant::now();
     let (code, out, err) = run_client(&options(&address, |options| options.max_time = max_time));
     assert!(begin.elapsed() < Duration::from_secs(10));
-    assert_eq!((code, err.as_str()), (28, "pyfcgid: no complete answer within --max-time\n"));
+    assert_eq!((code, err.as_str()), (28, "pyfcgid: no complete response within --max-time\n"));
     assert!(out.starts_with('x'));
     server.join().unwrap();
 }
@@ -234,7 +234,7 @@ fn a_unix_socket_serves_as_well_and_a_missing_one_says_what_to_check() {
     let address = format!("unix:{}", path.display());
     let (code, _, err) = run_client(&options(&address, |_| {}));
     assert_eq!(code, 7);
-    assert!(err.contains("there is no such socket; is pyfcgid running"), "{err}");
+    assert!(err.contains("no such socket: is pyfcgid running"), "{err}");
     let listener = UnixListener::bind(&path).unwrap();
     let server = thread::spawn(move || {
         let (mut stream, _) = listener.accept().unwrap();
@@ -246,7 +246,7 @@ fn a_unix_socket_serves_as_well_and_a_missing_one_says_what_to_check() {
     server.join().unwrap();
     let (code, _, err) = run_client(&options(&address, |_| {}));
     assert_eq!(code, 7);
-    assert!(err.contains("nobody listens there"), "{err}");
+    assert!(err.contains("nothing is listening there"), "{err}");
 }
 
 #[test]

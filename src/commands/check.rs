@@ -73,7 +73,7 @@ fn place(path: &Path, checked: Result<(), impl Into<StartError>>) -> Option<u8> 
     let is_missing = path.parent().is_some_and(|directory| !directory.exists());
     if is_missing && ["/run", "/var/run"].iter().any(|run| path.starts_with(run)) {
         let text = logging::with_causes(&error);
-        say(&format!("pyfcgid: warning: {text}; in /run, a service manager may do so before the start"));
+        say(&format!("pyfcgid: warning: {text}; in /run, a service manager may create it before the start"));
         return None;
     }
     Some(report(&error))
@@ -97,13 +97,13 @@ fn check_pool(pool: &config::Pool, config: &Config, module: &Module) -> Result<u
             let fault = match (&import.said[..], ended) {
                 ([_, code, ..], _) => return Ok(*code),
                 ([_], Some(reason)) => {
-                    say(&format!("pyfcgid: the import of {} ended the process: {reason}", pool.app));
+                    say(&format!("pyfcgid: importing {} ended the process: {reason}", pool.app));
                     return Ok(process::EX_SOFTWARE);
                 }
                 (_, Some(reason)) => import.last_words.fault(reason),
                 (_, None) => {
                     let limit = pool.startup_timeout.as_secs_f64();
-                    format!("did not load pyfcgid's module within startup-timeout ({limit} s): is it a Python?")
+                    format!("did not load pyfcgid's module within startup-timeout ({limit} s): is it really Python?")
                 }
             };
             Err(StartError::Python { pool: pool.name.clone(), python: python::of(pool)?.to_string(), fault })

@@ -14,9 +14,9 @@ use shared::sys::process::EX_OSERR;
 pub fn run(order: &New) -> u8 {
     let text = order.pool.text();
     let (done, what) = match &order.target {
-        Target::Stdout => (print(&text), "it cannot be printed".to_owned()),
+        Target::Stdout => (print(&text), "cannot write to stdout".to_owned()),
         Target::File(path) | Target::Included { file: path, .. } => {
-            (create(path, &text), format!("cannot make {}", path.display()))
+            (create(path, &text), format!("cannot create {}", path.display()))
         }
     };
     match done.and_then(|()| print(&next_steps(order))) {
@@ -43,8 +43,8 @@ fn create(path: &Path, text: &str) -> io::Result<()> {
 
 fn reason(error: &io::Error) -> String {
     match error.kind() {
-        ErrorKind::AlreadyExists => "it is there already, and is left as it is".to_owned(),
-        ErrorKind::NotFound => "its directory is not there: make that first".to_owned(),
+        ErrorKind::AlreadyExists => "it already exists, and was left unchanged".to_owned(),
+        ErrorKind::NotFound => "its directory does not exist: create it first".to_owned(),
         _ => error.to_string(),
     }
 }
@@ -59,14 +59,14 @@ fn next_steps(New { pool, target }: &New) -> String {
     let path = file.display();
     let missing = match pool.missing() {
         missing if missing.is_empty() => String::new(),
-        missing => format!("; not there yet: {}", missing.join(", ")),
+        missing => format!("; these do not exist yet: {}", missing.join(", ")),
     };
     format!(
         "\
-{path} is written. Next:
-  1. edit it: app, chdir, venv and user are to be those of your application{missing}
-  2. pyfcgid check{named}       says what is wrong
-  3. pyfcgid reload{named}      serves it; if pyfcgid does not run yet, start it
+{path} was written. Next steps:
+  1. edit it: set app, chdir, venv and user to those of your application{missing}
+  2. pyfcgid check{named}       shows what is wrong
+  3. pyfcgid reload{named}      starts serving it; if pyfcgid is not running yet, start it
 {}",
         pool.address().map_or_else(String::new, |address| site(pool, address))
     )
@@ -80,7 +80,7 @@ fn site(pool: &NewPool, address: &ListenAddress) -> String {
         address => address.to_string(),
     };
     format!(
-        "  4. let the web server ask it; nginx, in the server {{ }} of {}'s site:
+        "  4. point the web server at it; in nginx, in the server {{ }} block of {}'s site:
        location / {{
            fastcgi_pass {place};
            include pyfcgid_params;

@@ -93,7 +93,7 @@ fn prepare(parts: Parts<'_>, config: &mut Config) -> Result<(), StartError> {
     }
     let left_out = launch::left_out(config);
     if !left_out.is_empty() {
-        log::info!("variables that no pool gets, unless pass-env names them: {}", left_out.join(", "));
+        log::info!("environment variables not passed to any pool unless pass-env names them: {}", left_out.join(", "));
     }
     Ok(sys::fd::keep_from_subprocesses()?)
 }

@@ -53,7 +53,8 @@ fn unreachable(request: &ControlRequest, files: &SupervisorFiles, error: &io::Er
         ErrorKind::NotFound | ErrorKind::ConnectionRefused => {
             if let Some(process) = files.pid_file.as_deref().and_then(|path| PidFile::read(path).ok()?) {
                 let advice = format!(
-                    "process {process} runs: `kill -HUP {process}` makes it again and reloads, `kill {process}` stops it"
+                    "process {process} is running: `kill -HUP {process}` recreates the socket and reloads, `kill {process}` \
+                     stops it"
                 );
                 return (EX_OSERR, format!("the control socket {path} is gone, but {advice}"));
             }
@@ -72,9 +73,12 @@ fn unreachable(request: &ControlRequest, files: &SupervisorFiles, error: &io::Er
 /// Why there is no exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 enum Unanswered {
-    #[error("it ended before it answered")]
+    #[error("the running pyfcgid exited before it answered")]
     Ended,
-    #[error("the running pyfcgid is another version, which this one does not understand: SIGUSR2 has it replaced by this one")]
+    #[error(
+        "the running pyfcgid is another version, whose answer this one does not understand: send it SIGUSR2 to replace it with \
+         this one"
+    )]
     Unknown,
 }
 
@@ -98,13 +102,14 @@ fn why_locked_out(socket: &Path) -> String {
         Ok(found) => {
             let (owner, group, mode) = (found.uid(), found.gid(), found.mode() & 0o777);
             format!(
-                "this user may not use the control socket {path} (owner {owner}, group {group}, mode {mode:04o}): root and its owner may; \
-                 control-socket-group, with control-socket-mode, lets others in, who can then control all pools"
+                "permission denied for the control socket {path} (owner {owner}, group {group}, mode {mode:04o}): root and its \
+                 owner may use it; control-socket-group, with control-socket-mode, lets others in, who can then control all \
+                 pools"
             )
         }
         Err(_) => format!(
-            "this user may not enter the directory of the control socket {path}: use another user, or set control-socket to a path in \
-             a directory that is open, and control-socket-group to who may use it"
+            "permission denied for the directory of the control socket {path}: use another user, or set control-socket to a \
+             path in an accessible directory, and control-socket-group to the group that may use it"
         ),
     }
 }
@@ -118,7 +123,7 @@ fn say(to: &mut impl Write, line: &str) {
     drop(writeln!(to, "{}", terminal::escaped(line)));
 }
 
-const HOW_TO_START: &str = ": start it with `pyfcgid serve`, or `systemctl start pyfcgid` where it is a service";
+const HOW_TO_START: &str = ": start it with `pyfcgid serve`, or, if it is a service, `systemctl start pyfcgid`";
 /// As the Linux Standard Base has it for `status`.
 const NOT_RUNNING: u8 = 3;
 const PATIENCE: Duration = Duration::from_secs(5);

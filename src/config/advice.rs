@@ -16,10 +16,10 @@ use shared::sys::identity::user_id;
 pub fn foreign_option(name: &str, is_there: impl Fn(&str) -> bool) -> Option<String> {
     let meant = alias(name).or_else(|| part_of_address(name)).filter(|meant| is_there(meant))?;
     Some(match meant {
-        "app" => "here the application needs no option, as in `pyfcgid serve blog:app`".to_owned(),
-        "processes" => "here it is --processes, and --threads sets the workers of each".to_owned(),
-        "listen" => "here it is --listen, as in --listen 127.0.0.1:9000".to_owned(),
-        meant => format!("here it is --{meant}"),
+        "app" => "the application needs no option, as in `pyfcgid serve blog:app`".to_owned(),
+        "processes" => "use --processes, and --threads for the workers of each".to_owned(),
+        "listen" => "use --listen, as in --listen 127.0.0.1:9000".to_owned(),
+        meant => format!("use --{meant}"),
     })
 }
 
@@ -32,7 +32,7 @@ pub(super) fn unknown_key(key: &str, scope: Scope) -> String {
     if let Some(name) = foreign.or_else(|| nearest(&typed, names().chain(include))) {
         return format!("did you mean `{name}`?");
     }
-    format!("the keys here are {}", known().chain(include).collect::<Vec<_>>().join(", "))
+    format!("valid keys here are {}", known().chain(include).collect::<Vec<_>>().join(", "))
 }
 
 fn alias(typed: &str) -> Option<&'static str> {
@@ -64,9 +64,7 @@ impl Config {
         let is_shared = shared.clone().any(|one| shared.clone().filter(|other| *other == one).count() > 1);
         (is_shared && !is_told).then(|| {
             let origin = self.origin("access-log-format");
-            format!(
-                "access-log-format ({origin}) has no $pool: an application can make lines that look like those of other pools"
-            )
+            format!("access-log-format ({origin}) has no $pool: an application can write lines that look like another pool's")
         })
     }
 
@@ -136,8 +134,9 @@ impl Pool {
         let address = self.listen.iter().find(|address| address.is_beyond_this_machine())?;
         self.allowed_clients.is_none().then(|| {
             format!(
-                "pool {}: whoever can reach {address} can say to be the web server, and any user: set allowed-clients to its \
-                 addresses (--allowed-clients 192.0.2.1), or to 0.0.0.0/0 and ::/0 if a firewall sees to it",
+                "pool {}: anyone who can reach {address} can pose as the web server, and as any user: set allowed-clients to \
+                 the web server's addresses (--allowed-clients 192.0.2.1), or to 0.0.0.0/0 and ::/0 if a firewall restricts \
+                 access",
                 self.name
             )
         })
@@ -146,8 +145,9 @@ impl Pool {
     fn only_root(&self, path: &Path) -> String {
         let (name, socket, mode) = (&self.name, path.display(), self.socket_mode);
         format!(
-            "pool {name}: only root will be able to connect to unix:{socket}, which is root's with mode {mode:04o}: set \
-             socket-group to the web server's group, as in socket-group = \"www-data\" (--socket-group www-data), or socket-mode"
+            "pool {name}: only root will be able to connect to unix:{socket}, which belongs to root and has mode {mode:04o}: \
+             set socket-group to the web server's group, as in socket-group = \"www-data\" (--socket-group www-data), or \
+             socket-mode"
         )
     }
 
@@ -167,8 +167,8 @@ fn shared_user(pools: &[&Pool]) -> Option<String> {
     let (last, others) = pools.split_last()?;
     let others = others.iter().map(|pool| pool.name.as_str()).collect::<Vec<_>>().join(", ");
     Some(format!(
-        "pools {others} and {} run as the same user, {}: the application of one can stop the processes of another and use its files: \
-         give each pool a user of its own (user)",
+        "pools {others} and {} run as the same user, {}: an application of one can stop the processes of another and use its \
+         files: give each pool its own user (user)",
         last.name,
         last.user.as_deref()?
     ))
@@ -178,8 +178,8 @@ fn exposed_place(what: &str, path: &Path) -> Option<String> {
     let place = Place::find(path, Last::Follow).ok()?;
     let directory = place.exposed()?.display();
     Some(format!(
-        "{what} {}: others than root can exchange what is in {directory}, and so what root makes there: use a directory that only \
-         root can change, such as /run/pyfcgid or /var/log/pyfcgid",
+        "{what} {}: users other than root can replace files in {directory}, and so those that root creates there: use a \
+         directory that only root can write to, such as /run/pyfcgid or /var/log/pyfcgid",
         path.display()
     ))
 }
@@ -288,8 +288,7 @@ mod tests {
         for (other, name) in ALIASES {
             assert!(names().any(|known| known == name), "{other}: {name}");
             assert!(names().all(|known| known != other), "{other} is an option itself");
-            let expected =
-                if name == "app" { "here the application needs no option".to_owned() } else { format!("here it is --{name}") };
+            let expected = if name == "app" { "the application needs no option".to_owned() } else { format!("use --{name}") };
             assert!(foreign_option(other, |_| true).is_some_and(|advice| advice.starts_with(&expected)), "{other}");
             assert_eq!(foreign_option(other, |there| there != name), None);
         }
@@ -333,8 +332,8 @@ mod tests {
         assert_eq!(
             config.warnings_for_root(0),
             [
-                "pools wiki and shop run as the same user, 1: the application of one can stop the processes of another and use its files: \
-              give each pool a user of its own (user)"
+                "pools wiki and shop run as the same user, 1: an application of one can stop the processes of another and use its \
+              files: give each pool its own user (user)"
             ]
         );
         config.pools[0].user = Some("daemon".to_owned());

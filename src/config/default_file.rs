@@ -30,10 +30,12 @@ impl DefaultFiles {
         let (file, former) = (self.file.display(), self.former.display());
         match () {
             () if found == self.former => Some(format!(
-                "the configuration is at {former}, where 0.1 had it: move it to {file}; relative paths in it start from its directory"
+                "using the configuration at {former}, its place in 0.1: move it to {file}; relative paths in it are relative \
+                 to its directory"
             )),
             () if is_there(&self.former) => Some(format!(
-                "{former}, where 0.1 had the configuration, is not read any more, since {file} is there: move what it says to that, and remove it"
+                "{former}, the place of the configuration in 0.1, is ignored because {file} exists: move its settings there, \
+                 and remove it"
             )),
             () => None,
         }
@@ -43,7 +45,7 @@ impl DefaultFiles {
 /// That there is none, as a part of a sentence.
 impl fmt::Display for DefaultFiles {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "PYFCGID_CONFIG names none, and there is neither {} nor {}", self.file.display(), self.former.display())
+        write!(f, "PYFCGID_CONFIG is not set, and neither {} nor {} exists", self.file.display(), self.former.display())
     }
 }
 
@@ -88,7 +90,7 @@ mod tests {
         fs::write(&files.former, "").unwrap();
         let (file, former) = (files.file.display().to_string(), files.former.display().to_string());
         let remark = |found: &Path| files.remark(found).unwrap();
-        assert!(remark(&files.former).contains(&format!("at {former}, where 0.1 had it: move it to {file};")));
-        assert!(remark(&files.file).starts_with(&format!("{former}, where 0.1 had the configuration, is not read any more")));
+        assert!(remark(&files.former).contains(&format!("at {former}, its place in 0.1: move it to {file};")));
+        assert!(remark(&files.file).starts_with(&format!("{former}, the place of the configuration in 0.1, is ignored")));
     }
 }

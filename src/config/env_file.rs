@@ -13,7 +13,7 @@
 
 use thiserror::Error;
 
-/// Why it is no such file. The value of a variable is never a part of that.
+/// Why a file is not an env-file. The value of a variable is never a part of that.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{reason}")]
 pub struct EnvFileError {
@@ -86,7 +86,9 @@ impl<'a> Reader<'a> {
         let comment = line.match_indices('#').map(|(at, _)| at).find(|at| line[..*at].ends_with(BLANK));
         let value = line[..comment.unwrap_or(line.len())].trim_end_matches(BLANK);
         if value.ends_with('\\') {
-            return Err(self.fault("must not end with a backslash: put quotes around a value that goes on, or ends with one"));
+            return Err(self.fault(
+                "must not end with a backslash: put quotes around a value that continues on the next line or ends with one",
+            ));
         }
         self.take_line();
         Ok(value.to_owned())
@@ -98,7 +100,7 @@ impl<'a> Reader<'a> {
             return Err(self.fault("has a ' that is not closed"));
         }
         self.advance(value.len() + 2);
-        self.end_quoted("must end behind the closing ': for a ' in a value, put the value between \"")?;
+        self.end_quoted("must end after the closing ': for a ' in a value, put the value between \"")?;
         Ok(value.to_owned())
     }
 
@@ -123,7 +125,7 @@ impl<'a> Reader<'a> {
             }
         };
         self.advance(end + 1);
-        self.end_quoted("must end behind the closing \": for a \" in a value, write \\\"")?;
+        self.end_quoted("must end after the closing \": for a \" in a value, write \\\"")?;
         Ok(value)
     }
 
@@ -163,7 +165,7 @@ impl<'a> Reader<'a> {
 const BLANK: &[char] = &[' ', '\t'];
 const NO_ASSIGNMENT: &str = "must be NAME=VALUE, with letters, digits and _ in the name, a # before a comment, or nothing";
 const NO_ESCAPE: &str =
-    "has a \\ that means nothing between \": write \\\\ for a backslash, or put the value between ' where it is as it is";
+    "has an unknown escape between \": write \\\\ for a backslash, or put the value between ', where it is taken literally";
 
 #[cfg(test)]
 mod tests {
@@ -226,10 +228,10 @@ mod tests {
             ("A='x\ny'\nB='secret\nC=1\n", 3, "has a ' that is not closed"),
             ("B=\"secret\n\n", 1, "has a \" that is not closed"),
             ("B=\"secret\\", 1, "has a \" that is not closed"),
-            ("A='it\\'s secret'", 1, "must end behind the closing '"),
-            ("A=\"a\" secret", 1, "must end behind the closing \""),
-            ("A=\"a\"#secret", 1, "must end behind the closing \""),
-            ("A=\"a\n\\d secret\"", 2, "has a \\ that means nothing"),
+            ("A='it\\'s secret'", 1, "must end after the closing '"),
+            ("A=\"a\" secret", 1, "must end after the closing \""),
+            ("A=\"a\"#secret", 1, "must end after the closing \""),
+            ("A=\"a\n\\d secret\"", 2, "has an unknown escape"),
             ("A=secret\\\nB=1", 1, "must not end with a backslash"),
             ("A=1\nB='\0'", 2, "must not contain NUL"),
         ] {

@@ -24,7 +24,7 @@ pub enum Error {
         origin: Origin,
     },
     /// Two tables of the files have one name.
-    #[error("{second}: second pool `{name}`, the first is at {first}: give each a name of its own")]
+    #[error("{second}: duplicate pool `{name}`, first defined at {first}: give each its own name")]
     SecondPool {
         /// The name.
         name: String,
@@ -34,7 +34,7 @@ pub enum Error {
         second: Origin,
     },
     /// A new pool has the name of one that is there.
-    #[error("{origin}: pool `{name}` is there already: change that one, or choose another name")]
+    #[error("{origin}: pool `{name}` already exists: change that one, or choose another name")]
     PoolIsThere {
         /// The name.
         name: String,
@@ -43,7 +43,8 @@ pub enum Error {
     },
     /// The file of a new pool would not be read.
     #[error(
-        "{} includes no file of the name {name}: add include = \"pools.d/*.toml\" at its top, or say where to write with --output FILE",
+        "{} does not include a file named {name}: add include = \"pools.d/*.toml\" at its top, or give the file with --output \
+         FILE",
         path.display()
     )]
     NotIncluded {
@@ -53,7 +54,7 @@ pub enum Error {
         name: String,
     },
     /// Two pools listen on one address.
-    #[error("{} both listen on {address}: give each a `listen` of its own", both(.pools))]
+    #[error("{} both listen on {address}: give each its own `listen`", both(.pools))]
     SameAddress {
         /// The address.
         address: ListenAddress,

@@ -76,7 +76,7 @@ impl Interpreter {
             return Some(format!("is a directory: name the program{example}"));
         }
         let is_executable = found.permissions().mode() & 0o111 != 0;
-        (!is_executable).then(|| "nobody may execute it: name the Python program itself".to_owned())
+        (!is_executable).then(|| "is not executable: name the Python program itself".to_owned())
     }
 
     fn absence(&self, pool: &Pool) -> String {
@@ -85,20 +85,20 @@ impl Interpreter {
         let is_link = named.is_some_and(|path| path.is_symlink());
         match (&self.venv, is_link.then(|| followed(pool, &self.path))) {
             (Some(venv), Some(target)) => format!(
-                "leads to {}, which is gone: make the virtual environment anew with python3 -m venv --clear {}",
+                "points to {}, which no longer exists: recreate the virtual environment with python3 -m venv --clear {}",
                 target.display(),
                 venv.display()
             ),
             (Some(venv), None) if matches!(self.source, NamedBy::Venv(_)) => {
-                format!("is missing, so {} is no virtual environment; make one with python3 -m venv {0}", venv.display())
+                format!("is missing, so {} is not a virtual environment; create one with python3 -m venv {0}", venv.display())
             }
             (_, Some(target)) => {
-                format!("leads to {}, which is not there: install it, or name another Python", target.display())
+                format!("points to {}, which does not exist: install it, or name another Python", target.display())
             }
             _ if pool.chroot.is_some() => {
-                "is not in the pool's root directory (chroot), where Python and its libraries have to be".to_owned()
+                "is not in the pool's root directory (chroot), where Python and its libraries must be".to_owned()
             }
-            _ => "is not there: install that Python, or name another one".to_owned(),
+            _ => "does not exist: install that Python, or name another one".to_owned(),
         }
     }
 }

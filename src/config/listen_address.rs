@@ -97,7 +97,7 @@ impl fmt::Display for ListenAddress {
 
 fn parse_path(path: &str) -> Result<ListenAddress, ValueError> {
     if path.is_empty() || path.ends_with('/') || path.contains('\0') {
-        return Err(ValueError::new("must name a socket file, as in unix:/run/pyfcgid/blog.sock"));
+        return Err(ValueError::new("must be the path of a socket file, as in unix:/run/pyfcgid/blog.sock"));
     }
     Ok(ListenAddress::Unix(PathBuf::from(path)))
 }
@@ -176,7 +176,7 @@ impl Purpose {
     fn bare_port(self, port: &str) -> ValueError {
         let every_address =
             if self == Self::Listen { format!(" for this machine only, :{port} for every address") } else { String::new() };
-        ValueError::new(format!("must say where: 127.0.0.1:{port}{every_address}"))
+        ValueError::new(format!("must include an address: 127.0.0.1:{port}{every_address}"))
     }
 }
 
@@ -232,8 +232,8 @@ mod tests {
             ("[fe80::1%]:9000", "must be an address such as"),
             ("a b:9000", "must be an address such as"),
             ("127.0.0.1:9000,127.0.0.1:9001", "must be an address such as"),
-            ("unix:", "must name a socket file"),
-            ("/run/", "must name a socket file"),
+            ("unix:", "must be the path of a socket file"),
+            ("/run/", "must be the path of a socket file"),
             ("fd:", "fd:3"),
             ("fd:-1", "fd:3"),
             ("fd:99999999999", "fd:3"),
@@ -254,7 +254,7 @@ mod tests {
             ("localhost", "must be an address such as 127.0.0.1:9000, [::1]:9000 or unix:/run/app.sock"),
             ("a b:1", "must be an address such as 127.0.0.1:9000, [::1]:9000 or unix:/run/app.sock"),
             ("127.0.0.1", "must have a port, as in 127.0.0.1:9000"),
-            ("9000", "must say where: 127.0.0.1:9000"),
+            ("9000", "must include an address: 127.0.0.1:9000"),
             ("::1:9000", "must have an IPv6 address in brackets, as in [::1]:9000"),
         ] {
             assert_eq!(ListenAddress::parse_to_connect(text).unwrap_err().to_string(), advice, "{text}");

@@ -73,8 +73,8 @@ impl NewPool {
     pub fn check_name(name: &str) -> Result<(), ValueError> {
         check_pool_name(name)?;
         match name.chars().next() {
-            Some('.') => Err(ValueError::new("its file would be hidden: begin it with a letter or a digit")),
-            Some('-') => Err(ValueError::new("commands would take it for an option: begin it with a letter or a digit")),
+            Some('.') => Err(ValueError::new("its file would be hidden: start it with a letter or a digit")),
+            Some('-') => Err(ValueError::new("commands would take it for an option: start it with a letter or a digit")),
             _ => Ok(()),
         }
     }
@@ -146,25 +146,25 @@ const WEB_SERVERS: [&str; 4] = ["www-data", "nginx", "apache", "http"];
 /// Without root no socket can be given to a web server's group; every user of the machine may connect to this one.
 const OPEN_TO_ALL: &str = "127.0.0.1:9000";
 const START: &str = "\
-# The pool NAME of pyfcgid. pyfcgid.toml(5) has every key; `pyfcgid check` says what is wrong here, and prints all values in effect.
+# The pool NAME of pyfcgid. All keys are in pyfcgid.toml(5); `pyfcgid check` shows what is wrong and prints the effective values.
 ";
 /// Before each of [`NewPool::KEYS`].
 const COMMENTS: [&str; NewPool::KEYS.len()] = [
     "# The application: a file, or a module with its callable, as in \"shop.wsgi:application\" or \"shop:create_app()\".\n",
     "# The directory it runs in, where Python finds its modules.\n",
     "# The virtual environment with its packages. Without one, the system's python3 runs it.\n",
-    "\n# The user it runs as. One of its own is best, who may read the code and write only what it has to.\n",
+    "\n# The user it runs as: ideally its own, who can read the code and write only what it must.\n",
     "\n# Where the web server connects, and the group that may: the web server's.\n",
     "",
-    "\n# Processes, as in 4 or \"2..8\", and requests at once in each of them.\n",
+    "\n# Processes, as in 4 or \"2..8\", and concurrent requests in each of them.\n",
     "",
 ];
 const END: &str = "\n\
-# What else is often wanted:
+# Other common settings:
 # max-body-size = \"20M\"            # the largest upload
-# max-requests = 10000             # after which a process is replaced by a new one
+# max-requests = 10000             # after which a process is replaced
 # ping-path = \"/ping\"              # answered without the application, for a load balancer
-# env-file = \"/etc/pyfcgid/NAME.env\"  # secrets, VARIABLE=VALUE on each line; mode 0640
+# env-file = \"/etc/pyfcgid/NAME.env\"  # secrets, one VARIABLE=VALUE per line; mode 0640
 
 # Environment variables:
 # [pool.KEY.env]

@@ -135,7 +135,7 @@ impl Pool {
         let refuse = |item: &Item, reason: String| Err(item.refused("supplementary-groups", ValueError::new(reason)));
         let alone = typed.iter().find(|item| matches!(item.text.as_str(), OWN_GROUPS | NO_GROUPS));
         match (alone, typed) {
-            (Some(word), [_, _, ..]) => refuse(word, "must stand alone".to_owned()),
+            (Some(word), [_, _, ..]) => refuse(word, "cannot be combined with other groups".to_owned()),
             (_, [item, ..]) if self.supplementary_groups.is_some() && self.user.is_none() => {
                 refuse(item, without(item, "user"))
             }
@@ -152,7 +152,7 @@ impl Pool {
 
 /// Why an option that goes with the option `key` makes no sense.
 fn without(item: &Item, key: &str) -> String {
-    format!("means nothing without {}: set that too", item.origin.spell(key))
+    format!("has no effect without {}: set that, too", item.origin.spell(key))
 }
 
 #[cfg(test)]
@@ -186,16 +186,16 @@ mod tests {
             ),
             (
                 &[("max-requests-jitter", "5")],
-                "--max-requests-jitter \"5\": means nothing without --max-requests: set that too",
+                "--max-requests-jitter \"5\": has no effect without --max-requests: set that, too",
             ),
-            (&[("supplementary-groups", "a")], "--supplementary-groups \"a\": means nothing without --user: set that too"),
+            (&[("supplementary-groups", "a")], "--supplementary-groups \"a\": has no effect without --user: set that, too"),
             (
                 &[("supplementary-groups", "none")],
-                "--supplementary-groups \"none\": means nothing without --user: set that too",
+                "--supplementary-groups \"none\": has no effect without --user: set that, too",
             ),
             (
                 &[("max-requests", "9"), ("max-requests-jitter", "2"), ("supplementary-groups", "a")],
-                "--supplementary-groups \"a\": means nothing without --user: set that too",
+                "--supplementary-groups \"a\": has no effect without --user: set that, too",
             ),
             (&[("max-rss", "300")], "--max-rss \"300\": must be at least 1M, or 0: a number alone is bytes, 300M is megabytes"),
             (&[("startup-timeout", "0")], "--startup-timeout \"0\": must be more than 0"),
@@ -210,12 +210,12 @@ mod tests {
         let jitter = |name: &str| (name == "PYFCGID_MAX_REQUESTS_JITTER").then(|| "5".into());
         let flags = Layer::from([("app", vec![Item { text: "blog".to_owned(), origin: Origin::Flag }])]);
         let error = Config::load(&flags, &jitter, None).unwrap_err().to_string();
-        assert!(error.ends_with(": means nothing without PYFCGID_MAX_REQUESTS: set that too"), "{error}");
+        assert!(error.ends_with(": has no effect without PYFCGID_MAX_REQUESTS: set that, too"), "{error}");
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), "[pool.blog]\nmax-requests-jitter = 5\n").unwrap();
         let error = Config::load(&flags, &|_| None, Some(file.path())).unwrap_err().to_string();
         assert!(
-            error.ends_with(":2: max-requests-jitter = \"5\": means nothing without max-requests: set that too"),
+            error.ends_with(":2: max-requests-jitter = \"5\": has no effect without max-requests: set that, too"),
             "{error}"
         );
     }
@@ -228,9 +228,12 @@ mod tests {
         };
         assert_eq!((groups(&[]), groups(&["own"]), groups(&["none"])), (Ok(None), Ok(None), Ok(Some(vec![]))));
         assert_eq!(groups(&["ssl-cert", "44"]), Ok(Some(vec!["ssl-cert".to_owned(), "44".to_owned()])));
-        assert_eq!(groups(&["a", "none"]).unwrap_err(), "--supplementary-groups \"none\": must stand alone");
+        assert_eq!(
+            groups(&["a", "none"]).unwrap_err(),
+            "--supplementary-groups \"none\": cannot be combined with other groups"
+        );
         for typed in [&["own", "a"][..], &["none", "a"], &["a", "own"], &["none", "none"]] {
-            assert!(groups(typed).unwrap_err().contains("must stand alone"), "{typed:?}");
+            assert!(groups(typed).unwrap_err().contains("cannot be combined with other groups"), "{typed:?}");
         }
     }
 

@@ -269,7 +269,7 @@ fn what_is_masked_is_shown_without_secrets_and_says_so() {
     let file = "[pool.b]\napp = 'b:make(\"pg://a:s3cret@db\")'\nenv = { API_KEY = \"s3cret\", A = \"http://a:s3cret@b\", B = \"c\" }\n";
     let config = in_file(file).unwrap();
     let masked = config.masked();
-    assert!(masked.starts_with("# *** stands for what may be a secret"), "{masked}");
+    assert!(masked.starts_with("# *** hides what may be a secret"), "{masked}");
     assert!(masked.contains("env = [\"A=http://a:***@b\", \"API_KEY=***\", \"B=c\"]"), "{masked}");
     assert!(masked.contains("make(\"pg://a:***@db\")") && !masked.contains("s3cret"), "{masked}");
     assert_eq!(config.to_string().matches("s3cret").count(), 3);
@@ -283,24 +283,21 @@ fn what_is_wrong_in_a_file_is_told_with_line_key_value_and_advice() {
         ("[pool.b]\napp = \"b\"\nthread = 8\n", "site.toml:3: unknown key `thread` = 8: did you mean `threads`?"),
         ("[pool.b]\nbind = \":1\"\n", "site.toml:2: unknown key `bind` = \":1\": did you mean `listen`?"),
         ("[pool.b]\nmax_queue = 1\n", "site.toml:2: unknown key `max_queue` = 1: did you mean `max-queue`?"),
-        ("[pool.b]\nfrobnicate = 1\n", "site.toml:2: unknown key `frobnicate` = 1: the keys here are app, listen,"),
-        ("\nfrobnicate = 1\n", "site.toml:2: unknown key `frobnicate` = 1: the keys here are daemonize, pid-file,"),
+        ("[pool.b]\nfrobnicate = 1\n", "site.toml:2: unknown key `frobnicate` = 1: valid keys here are app, listen,"),
+        ("\nfrobnicate = 1\n", "site.toml:2: unknown key `frobnicate` = 1: valid keys here are daemonize, pid-file,"),
         ("[pools.b]\napp = \"b\"\n", "site.toml:1: unknown key `pools`: did you mean a line such as [pool.blog]?"),
-        ("[a]\napp = \"b\"\n", "site.toml:1: unknown key `a`: a pool's settings stand below a line such as [pool.a]"),
-        (
-            "[\"a/b\"]\napp = \"b\"\n",
-            "site.toml:1: unknown key `a/b`: a pool's settings stand below a line such as [pool.blog]",
-        ),
+        ("[a]\napp = \"b\"\n", "site.toml:1: unknown key `a`: a pool's settings go under a line such as [pool.a]"),
+        ("[\"a/b\"]\napp = \"b\"\n", "site.toml:1: unknown key `a/b`: a pool's settings go under a line such as [pool.blog]"),
         ("[pool.b]\nworkers = 2\n", "site.toml:2: unknown key `workers` = 2: did you mean `processes`?"),
         ("daemon = true\n", "site.toml:1: unknown key `daemon` = true: did you mean `daemonize`?"),
-        ("[pool.b]\npid-file = \"x\"\n", "site.toml:2: misplaced key `pid-file` = \"x\": it is about the whole process"),
-        ("threads = 4\n", "site.toml:1: misplaced key `threads` = 4: it belongs below a [pool.NAME] line"),
+        ("[pool.b]\npid-file = \"x\"\n", "site.toml:2: misplaced key `pid-file` = \"x\": it applies to the whole process"),
+        ("threads = 4\n", "site.toml:1: misplaced key `threads` = 4: it belongs under a [pool.NAME] line"),
         (
             "[pool.b]\nlog-level = \"info\"\n",
-            "site.toml:2: misplaced key `log-level` = \"info\": it is about the whole process",
+            "site.toml:2: misplaced key `log-level` = \"info\": it applies to the whole process",
         ),
-        ("[pool]\napp = \"b\"\n", "site.toml:2: misplaced key `app` = \"b\": a pool has a name"),
-        ("pool = 1\n", "site.toml:1: misplaced key `pool` = 1: a pool has a name"),
+        ("[pool]\napp = \"b\"\n", "site.toml:2: misplaced key `app` = \"b\": a pool needs a name"),
+        ("pool = 1\n", "site.toml:1: misplaced key `pool` = 1: a pool needs a name"),
         ("[pool.\"a/b\"]\n", "site.toml:1: bad pool name `a/b`: use up to 64 letters"),
         ("[pool.b]\napp = \"b\"\nthreads = 0\n", "site.toml:3: threads = \"0\": must be a whole number from 1 to 1024"),
         ("[pool.b]\napp = \"b\"\nthreads = 1.5\n", "site.toml:3: threads = \"1.5\": must be a whole number"),
@@ -417,7 +414,7 @@ fn what_tells_pools_apart_is_not_said_for_all_of_them() {
         let error = load(flags(typed), environment, Some(two)).unwrap_err();
         (error.exit_code(), error.to_string())
     };
-    let rest = "is for one pool, and the file has 2 (shop, blog): set it there";
+    let rest = "applies to one pool, but the file has 2 (shop, blog): set it there";
     assert_eq!(told(&[("app", "x")], &[]), (EX_USAGE, format!("application \"x\": {rest}")));
     assert_eq!(told(&[("listen", ":3")], &[]), (EX_USAGE, format!("--listen \":3\": {rest}")));
     let variable = [("PYFCGID_LISTEN", ":3")];
@@ -443,7 +440,7 @@ fn two_pools_on_one_address_are_refused_naming_both() {
         let error = both(first, second).unwrap_err();
         let (text, code) = (error.to_string(), error.exit_code());
         assert!(text.starts_with("pool `shop` (") && text.contains("site.toml:3) and pool `blog` ("), "{text}");
-        assert!(text.ends_with(&format!("site.toml:6) both listen on {address}: give each a `listen` of its own")), "{text}");
+        assert!(text.ends_with(&format!("site.toml:6) both listen on {address}: give each its own `listen`")), "{text}");
         assert_eq!(code, EX_CONFIG);
     }
     for (first, second) in
@@ -452,7 +449,7 @@ fn two_pools_on_one_address_are_refused_naming_both() {
         assert!(both(first, second).is_ok(), "{first} {second}");
     }
     let error = in_file("control-socket = \"/run/c\"\n[pool.b]\napp = \"b\"\nlisten = \"/run/c\"\n").unwrap_err().to_string();
-    assert!(error.contains("site.toml:1: control-socket = \"/run/c\": is where pool `b` listens ("), "{error}");
+    assert!(error.contains("site.toml:1: control-socket = \"/run/c\": is already an address of pool `b` ("), "{error}");
     // Sockets that are handed over may come in the place of the default.
     let silent = in_file("[pool.shop]\napp = \"shop\"\n[pool.blog]\napp = \"blog\"\n").unwrap().check_addresses().unwrap_err();
     assert!(silent.to_string().starts_with("pool `shop` (default) and pool `blog` (default) both listen on 127.0.0.1:9000"));
@@ -527,8 +524,9 @@ fn a_file_that_includes_others_may_have_no_pool_yet() {
     let config = load(Layer::new()).unwrap();
     assert!(config.pools.is_empty());
     let told = format!(
-        "no pool yet: {path}/site.toml:3 includes pools.d/*.toml, more/*, and no file there has one (there is no directory {path}/pools.d); `pyfcgid new NAME -c {path}/site.toml` \
-         writes one, then `pyfcgid reload -c {path}/site.toml`"
+        "no pool configured: {path}/site.toml:3 includes pools.d/*.toml, more/*, and no file there has a pool (the directory \
+         {path}/pools.d does not exist); write one with `pyfcgid new NAME -c {path}/site.toml`, then run `pyfcgid reload -c \
+         {path}/site.toml`"
     );
     assert_eq!((config.without_pool(), config.warnings([])), (Some(told.clone()), vec![told]));
     // What is shown has no pool either.

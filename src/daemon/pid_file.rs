@@ -21,7 +21,11 @@ use shared::sys::process::ProcessId;
 #[derive(Debug, Error)]
 pub enum PidFileError {
     /// Another process has locked it.
-    #[error("pid-file {}: pyfcgid already runs{}", path.display(), holder.map(|id| format!(" as process {id}")).unwrap_or_default())]
+    #[error(
+        "pid-file {}: pyfcgid is already running{}",
+        path.display(),
+        holder.map(|id| format!(" as process {id}")).unwrap_or_default()
+    )]
     Held {
         /// The file.
         path: PathBuf,
@@ -74,7 +78,7 @@ impl PidFile {
             thread::sleep(PAUSE);
             result = Self::try_lock(path);
         }
-        result?.ok_or_else(|| system(path, "lock", io::Error::other("it is replaced again and again")))
+        result?.ok_or_else(|| system(path, "lock", io::Error::other("it keeps being replaced")))
     }
 
     /// None when the file that was found is not, or should not be, the one at `path` any more.
@@ -305,7 +309,7 @@ mod tests {
         let number = process(other.id().cast_signed());
         for text in ["7\n", "4242\n", ""] {
             fs::write(&path, text).unwrap();
-            assert_eq!(error(&path), format!("pyfcgid already runs as process {number}"));
+            assert_eq!(error(&path), format!("pyfcgid is already running as process {number}"));
             assert_eq!(PidFile::read(&path).unwrap(), Some(number));
         }
         end(other);

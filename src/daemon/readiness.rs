@@ -96,7 +96,7 @@ pub(super) fn wait(mut stream: impl Read, output: &mut dyn Write) -> u8 {
                 }
             }
             Err(_) => {
-                drop(print(output, "pyfcgid: the daemon ended before it was ready; its log may tell why"));
+                drop(print(output, "pyfcgid: the daemon exited before it was ready; see its log"));
                 return EX_OSERR;
             }
         }
@@ -174,7 +174,7 @@ mod tests {
     fn a_daemon_that_dies_is_not_waited_for() {
         let (code, text) = launcher(drop);
         assert_eq!(code, 71);
-        assert!(text.contains("the daemon ended before it was ready"), "{text}");
+        assert!(text.contains("the daemon exited before it was ready"), "{text}");
     }
 
     #[test]

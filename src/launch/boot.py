@@ -14,14 +14,14 @@ def boot():
     version = ".".join(map(str, sys.version_info[:3]))
     if not hasattr(sys, "implementation") or sys.implementation.name != "cpython":
         name = getattr(getattr(sys, "implementation", None), "name", "Python " + version)
-        refuse("it is %s, and pyfcgid takes CPython 3.9 or newer" % name)
+        refuse("it is %s, but pyfcgid requires CPython 3.9 or newer" % name)
     if sys.version_info < (3, 9):
-        refuse("it is Python %s, and pyfcgid takes CPython 3.9 or newer" % version)
+        refuse("it is Python %s, but pyfcgid requires CPython 3.9 or newer" % version)
     if "t" in getattr(sys, "abiflags", ""):
-        refuse("it is a free-threaded Python %s, which pyfcgid does not take yet: name an ordinary one" % version)
+        refuse("it is a free-threaded Python %s, which pyfcgid does not support yet: name an ordinary one" % version)
     # Its signals are for the process that the supervisor has started.
     if os.getpid() != int(sys.argv[3]):
-        refuse("a script has started it as a process beside itself: let the script start Python with exec")
+        refuse("a script started it as a separate process: have the script start Python with exec")
     from importlib.machinery import ExtensionFileLoader, ModuleSpec
 
     loader = ExtensionFileLoader("_pyfcgid", module)

@@ -54,9 +54,10 @@ fn read_private(path: &Path) -> Result<Vec<u8>, Unread> {
 
 fn advice(error: &io::Error, identity: &Identity) -> String {
     match error.kind() {
-        io::ErrorKind::NotFound => ": make it, or take env-file away".to_owned(),
+        io::ErrorKind::NotFound => ": create it, or remove env-file".to_owned(),
         io::ErrorKind::PermissionDenied => format!(
-            " as user {}: let that user read it, or give it and all directories above it to root, for nobody else to write to",
+            " as user {}: let that user read it, or make root the owner of it and of all directories above it, with no write \
+             access for others",
             identity.name
         ),
         _ => String::new(),

@@ -26,20 +26,20 @@ pub fn not_executed(pool: &config::Pool, interpreter: &Interpreter, error: io::E
     let path = &interpreter.path;
     let fault = match error.kind() {
         ErrorKind::PermissionDenied => format!(
-            "permission denied at {}: let the user that the pool runs as read and execute it, or name a Python that it can",
+            "permission denied at {}: let the user that the pool runs as read and execute it, or name a Python that it can run",
             denied(path.clone()).display()
         ),
         ErrorKind::NotFound => match loader(path) {
             Some(loader) => {
                 let advice = match pool.chroot {
-                    Some(_) => "a root directory (chroot) needs Python and all its libraries",
-                    None => "install what it is part of, or name another Python",
+                    Some(_) => "a root directory (chroot) must contain Python and all its libraries",
+                    None => "install the package it belongs to, or name another Python",
                 };
-                format!("cannot be started, since {} is missing: {advice}", loader.display())
+                format!("cannot be started because {} is missing: {advice}", loader.display())
             }
-            None => "is not there: install that Python, or name another one".to_owned(),
+            None => "does not exist: install that Python, or name another one".to_owned(),
         },
-        _ if process::is_no_program(&error) => "is no program of this machine: name the Python program itself".to_owned(),
+        _ if process::is_no_program(&error) => "is not a program for this machine: name the Python program itself".to_owned(),
         _ => return StartError::System(error),
     };
     StartError::Python { pool: pool.name.clone(), python: interpreter.to_string(), fault }

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The file cannot be opened to append to.
-    #[error("can't open the log file {}; does its directory exist, and may this user write there?", path.display())]
+    #[error("cannot open the log file {}; does its directory exist, and may this user write there?", path.display())]
     File {
         /// Which.
         path: PathBuf,
@@ -16,7 +16,7 @@ pub enum Error {
     },
     /// The syslog daemon cannot be reached.
     #[error(
-        "can't reach the syslog daemon at {}; start it, set syslog-socket, or set log = \"file:PATH\"",
+        "cannot reach the syslog daemon at {}; start it, set syslog-socket, or set log = \"file:PATH\"",
         path.display()
     )]
     Syslog {
@@ -26,9 +26,9 @@ pub enum Error {
         source: io::Error,
     },
     /// Standard output has no second descriptor.
-    #[error("can't use standard output for the log; set log = \"stderr\" or \"file:PATH\"")]
+    #[error("cannot use standard output for the log; set log = \"stderr\" or \"file:PATH\"")]
     Stdout(#[source] io::Error),
     /// The process logs already.
-    #[error("the log was started before")]
+    #[error("the log was already started")]
     Started,
 }

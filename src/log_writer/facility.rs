@@ -29,7 +29,7 @@ impl Facility {
 
 fn reason(text: &str) -> String {
     match nearest(text, Facility::WORDS.iter().copied()) {
-        Some(name) => format!("must be a facility of syslog: did you mean {name}?"),
+        Some(name) => format!("must be a syslog facility: did you mean {name}?"),
         None => format!("must be one of {}", Facility::WORDS.join(", ")),
     }
 }

@@ -45,7 +45,7 @@ impl Output {
     /// Gives up what waits, for an output that goes elsewhere.
     pub(super) fn abandon(&mut self) -> Option<Lost> {
         while !self.waiting.is_empty() {
-            self.give_up("the log goes elsewhere now");
+            self.give_up("the log now goes elsewhere");
         }
         self.lost.take()
     }
@@ -53,7 +53,7 @@ impl Output {
     /// Puts pieces behind those that wait, or drops them if there are too many.
     pub(super) fn push(&mut self, piece: Vec<u8>) {
         if self.waiting_cost + cost(&piece) > MAX_WAITING {
-            self.lose("nobody took those that waited");
+            self.lose("the buffer was full");
         } else {
             self.waiting_cost += cost(&piece);
             self.waiting.push_back(piece);
@@ -70,7 +70,7 @@ impl Output {
             let first_len = first.len();
             match self.sink.write(first.get(self.written..).unwrap_or_default()) {
                 Ok(count) if count > 0 && self.written + count < first_len => self.written += count,
-                Ok(0) => self.give_up("nothing more is taken"),
+                Ok(0) => self.give_up("nothing more is accepted"),
                 Ok(_) => self.finish_first(),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}

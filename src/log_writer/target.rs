@@ -31,7 +31,7 @@ impl LogTarget {
             "syslog" => Ok(Self::Syslog),
             _ => match text.strip_prefix("file:") {
                 Some(path) if is_file(path) => Ok(Self::File(path.into())),
-                Some(_) => Err(ValueError::new("must name a file behind file:, as in file:/var/log/pyfcgid.log")),
+                Some(_) => Err(ValueError::new("must name a file after file:, as in file:/var/log/pyfcgid.log")),
                 None if text.contains('/') && is_file(text) => {
                     Err(ValueError::new(format!("must start with file:, as in file:{text}")))
                 }

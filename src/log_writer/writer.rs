@@ -178,7 +178,7 @@ impl Writer {
 
     /// Whatever the level: who asked for errors alone wants to know that some are missing.
     fn tell_lost(&mut self, what: &str, Lost { count, cause }: &Lost) {
-        self.write_as_own(Level::Warn, format_args!("lines of the {what} that were lost: {count} ({cause})"));
+        self.write_as_own(Level::Warn, format_args!("lost lines of the {what}: {count} ({cause})"));
     }
 
     pub(super) fn reopen(&mut self) {

@@ -26,7 +26,7 @@ pub enum Error {
     Count(String),
     /// What was handed over is something else.
     #[error(
-        "descriptor {number} of LISTEN_FDS is no listening stream socket: use ListenStream= and Accept=no in the socket unit"
+        "descriptor {number} of LISTEN_FDS is not a listening stream socket: use ListenStream= and Accept=no in the socket unit"
     )]
     NotListening {
         /// The descriptor.

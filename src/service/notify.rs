@@ -66,7 +66,7 @@ impl Notifier {
             match way.socket.send_to_addr(state.as_bytes(), &way.address) {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return,
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                Err(error) => log::debug!("the service manager does not hear: {error}"),
+                Err(error) => log::debug!("cannot notify the service manager: {error}"),
                 Ok(_) => {}
             }
             waiting.pop_front();
@@ -104,7 +104,7 @@ impl Notifier {
         self.send(&format!("MAINPID={process}"));
     }
 
-    /// This process still turns.
+    /// This process is still alive.
     pub fn watchdog(&self) {
         self.send("WATCHDOG=1");
     }

@@ -181,21 +181,21 @@ impl Children {
                 self.fail(index, failure, now);
             }
             (ChildState::Booting, Event::Exited(how)) => {
-                let text = format!("a child ended while it was starting: {how}");
+                let text = format!("a child exited while starting: {how}");
                 self.fail(index, Failure { code: EX_SOFTWARE, text }, now);
                 self.children.remove(index);
             }
             // It was adopted before it was ready.
             (ChildState::Serving, Event::Said(Report::Ready)) => self.actions.push(Action::Tell(id, Command::Begin)),
             (ChildState::Ready, Event::Exited(how)) => {
-                let text = format!("a child ended before it began: {how}");
+                let text = format!("a child exited before it began to serve: {how}");
                 self.fail(index, Failure { code: EX_SOFTWARE, text }, now);
                 self.children.remove(index);
             }
             (ChildState::Serving, Event::Exited(how)) => {
                 self.actions.push(match self.children[index].told {
-                    Some(name) => Action::Inform(format!("a child was told to end by {name} ({how}); starting another")),
-                    None => Action::Note(format!("a child has ended by itself ({how}); starting another")),
+                    Some(name) => Action::Inform(format!("a child exited on {name} ({how}); starting another")),
+                    None => Action::Note(format!("a child exited unexpectedly ({how}); starting another")),
                 });
                 self.backoff.note_end(now.duration_since(self.children[index].since), now);
                 self.children.remove(index);
@@ -350,7 +350,7 @@ impl Children {
         }
         let (id, state, since) = (child.id, child.state, child.since);
         self.actions.push(Action::Kill(id));
-        let text = format!("a child is killed: {what}");
+        let text = format!("killing a child: {what}");
         match state {
             ChildState::Booting | ChildState::Ready => self.fail(index, Failure { code: EX_SOFTWARE, text }, now),
             ChildState::Serving => {

@@ -20,8 +20,8 @@ use shared::sys::{self, passing};
 pub fn no_such_pool<'a>(name: &str, pools: impl Iterator<Item = &'a str> + Clone) -> String {
     let advice = match config::nearest(name, pools.clone()) {
         Some(meant) => format!("did you mean {meant}?"),
-        None if pools.clone().next().is_none() => "there is none at all".to_owned(),
-        None => format!("they are {}", pools.collect::<Vec<_>>().join(", ")),
+        None if pools.clone().next().is_none() => "there are no pools".to_owned(),
+        None => format!("the pools are {}", pools.collect::<Vec<_>>().join(", ")),
     };
     format!("there is no pool {name}: {advice}")
 }
@@ -133,7 +133,7 @@ impl ControlSocket {
                 Ok(None) => self.clients.push(client),
                 Ok(Some(line)) => match control_protocol::parse(&line) {
                     Some(request) => requests.push((client, request)),
-                    None => client.end(EX_USAGE, "pyfcgid: this is not known here: is the running pyfcgid an older one?"),
+                    None => client.end(EX_USAGE, "pyfcgid: unknown request: is the running pyfcgid an older version?"),
                 },
                 Err(_) => {}
             }
@@ -153,7 +153,7 @@ impl ControlSocket {
                 // Whoever has said nothing yet makes room.
                 Err(error) if is_out_of_descriptors(&error) && !self.clients.is_empty() => drop(self.clients.remove(0)),
                 Err(error) if is_out_of_descriptors(&error) => {
-                    log::error!("the control socket lets nobody in for a second: {error}");
+                    log::error!("the control socket accepts nobody for a second: {error}");
                     return self.shut_until = Some(now + PAUSE);
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return,
@@ -173,7 +173,7 @@ pub fn admit(client: Client, waiting: &mut Vec<Client>) {
     if waiting.len() < MAX_CLIENTS {
         waiting.push(client);
     } else {
-        client.end(EX_OSERR, "pyfcgid: too many wait for the same already");
+        client.end(EX_OSERR, "pyfcgid: too many clients are waiting for the same already");
     }
 }
 
@@ -232,7 +232,7 @@ mod tests {
     fn a_pool_that_there_is_not_is_told_with_those_that_there_are() {
         let pools = ["blog", "shop"];
         assert_eq!(no_such_pool("blgo", pools.into_iter()), "there is no pool blgo: did you mean blog?");
-        assert_eq!(no_such_pool("wiki", [].into_iter()), "there is no pool wiki: there is none at all");
-        assert_eq!(no_such_pool("wiki", pools.into_iter()), "there is no pool wiki: they are blog, shop");
+        assert_eq!(no_such_pool("wiki", [].into_iter()), "there is no pool wiki: there are no pools");
+        assert_eq!(no_such_pool("wiki", pools.into_iter()), "there is no pool wiki: the pools are blog, shop");
     }
 }

@@ -24,7 +24,7 @@ impl LastWords {
         let is_error = |line: &&String| ["Error", "error", "annot"].iter().any(|word| line.contains(word));
         match self.0.iter().rev().find(is_error).or(self.0.back()) {
             Some(line) => format!("cannot be used: {}", line.trim()),
-            None => format!("ended before it loaded pyfcgid's module ({reason}): is it a Python?"),
+            None => format!("exited before it loaded pyfcgid's module ({reason}): is it really Python?"),
         }
     }
 }
@@ -47,7 +47,7 @@ mod tests {
             ["Python path configuration:", "ModuleNotFoundError: No module named 'encodings'", "", "  <no Python frame>"];
         assert_eq!(fault(&lines), "cannot be used: ModuleNotFoundError: No module named 'encodings'");
         assert_eq!(fault(&["it is Python 2.7.18"]), "cannot be used: it is Python 2.7.18");
-        assert_eq!(fault(&[]), "ended before it loaded pyfcgid's module (exit code 1): is it a Python?");
+        assert_eq!(fault(&[]), "exited before it loaded pyfcgid's module (exit code 1): is it really Python?");
     }
 
     #[test]

@@ -22,7 +22,7 @@ use shared::sys::process::{EX_SOFTWARE, ExitReason};
 use shared::sys::signal;
 use wear::Reason;
 
-/// A pool that runs.
+/// A running pool.
 #[derive(Debug)]
 pub struct RunningPool {
     name: String,
@@ -281,17 +281,14 @@ impl RunningPool {
             if id == QUEUE && self.queue.note_end() {
                 match told {
                     Some(signal) => {
-                        log::info!(
-                            "pool {}: its queue process was told to end by {signal} ({how}); starting another",
-                            self.name
-                        );
+                        log::info!("pool {}: its queue process exited on {signal} ({how}); starting another", self.name);
                     }
-                    None => log::warn!("pool {}: its queue process has ended by itself ({how}); starting another", self.name),
+                    None => log::warn!("pool {}: its queue process exited unexpectedly ({how}); starting another", self.name),
                 }
             }
             self.children.handle(id, Event::Exited(how), now);
         } else if let (Some(what), true) = (&heard.broken, id == QUEUE) {
-            log::warn!("pool {}: its queue process is killed: {what}", self.name);
+            log::warn!("pool {}: killing its queue process: {what}", self.name);
             self.signal(QUEUE, signal::KILL);
         } else if let (Some(what), Some(process)) = (heard.broken, self.processes.get(&id)) {
             let how = format!("process {}: {what}", process.id);
@@ -313,7 +310,7 @@ impl RunningPool {
     fn say_that_it_is_kept(&self, id: ChildId) {
         if let Some(process) = self.processes.get(&id) {
             log::warn!(
-                "pool {}: process {} was killed, but a process that traces it, or the system, keeps it; it is not waited for",
+                "pool {}: process {} was killed, but a tracer or the system keeps it alive; not waiting for it",
                 self.name,
                 process.id
             );
@@ -387,7 +384,9 @@ impl RunningPool {
             Some(News::Begun { waiting }) => {
                 let (full, most) = (self.children.serving().count(), self.serving.settings.max_queue);
                 let processes = if full == 1 { "the process is" } else { "all processes are" };
-                log::warn!("pool {name}: saturated: {processes} busy, {waiting} of at most {most} requests wait (max-queue)");
+                log::warn!(
+                    "pool {name}: saturated: {processes} busy, {waiting} of at most {most} requests waiting (max-queue)"
+                );
             }
             Some(News::Over { lasted, most, refused }) => {
                 let seconds = lasted.as_secs_f64();

@@ -276,7 +276,7 @@ impl Process {
         match self.link_state {
             Link::GivenUp => return (heard, false),
             Link::Ended(when) if when + END_PATIENCE <= now => {
-                heard.broken = Some("it has closed its link to the supervisor and lives on".to_owned());
+                heard.broken = Some("it closed its link to the supervisor, but keeps running".to_owned());
                 self.link_state = Link::GivenUp;
                 return (heard, false);
             }
@@ -297,7 +297,7 @@ impl Process {
             }
         };
         if let Err(broken) = self.reports.add(buffer.get(..count).unwrap_or_default(), &mut heard.reports) {
-            heard.broken = Some(format!("it writes to the supervisor what no process of pyfcgid does ({broken})"));
+            heard.broken = Some(format!("it sent the supervisor what no process of pyfcgid sends ({broken})"));
             self.link_state = Link::GivenUp;
         }
         (heard, count == buffer.len())
@@ -327,7 +327,7 @@ impl Process {
             self.killed.get_or_insert(Killed { since, look_at: since + BETWEEN_LOOKS });
         }
         if let Err(error) = process::kill(self.id, number) {
-            log::debug!("process {} gets no signal {number}: {error}", self.id);
+            log::debug!("process {} cannot be sent signal {number}: {error}", self.id);
         }
     }
 
@@ -341,7 +341,7 @@ impl Process {
 
 /// What is read of the link at once.
 const REPORTS_OF_A_TURN: usize = 4096;
-const SENDS_DESCRIPTORS: &str = "it sends descriptors to the supervisor";
+const SENDS_DESCRIPTORS: &str = "it sent descriptors to the supervisor";
 /// A link holds less.
 const ROUNDS_AT_THE_END: usize = 128;
 /// How often as long as its turn a child rests that has more to say: an eighth of a processor is enough for those that never end.

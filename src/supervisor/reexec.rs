@@ -204,7 +204,7 @@ impl<'a> Supervisor<'a> {
         for legacy in inheritance.pools {
             supervisor.adopt(legacy, inheritance.link, now)?;
         }
-        log::info!("this is pyfcgid {}, in the place of the program before", env!("CARGO_PKG_VERSION"));
+        log::info!("pyfcgid {} has taken over from the previous program", env!("CARGO_PKG_VERSION"));
         supervisor.want_reload(Scope::Process, None);
         Ok(supervisor)
     }
@@ -224,7 +224,7 @@ impl<'a> Supervisor<'a> {
             // The application writes there what it likes, so nothing may depend on it.
             match Scoreboard::adopt(inherited(scoreboard)?) {
                 Ok(scoreboard) => ties.scoreboard = Arc::new(scoreboard),
-                Err(error) => log::warn!("pool {}: its scoreboard is made again: {error}", legacy.name),
+                Err(error) => log::warn!("pool {}: its scoreboard has been recreated: {error}", legacy.name),
             }
         }
         let adopted = legacy.children.iter().map(|(id, ends, seat)| Ok((Process::adopt(*id, *ends, link)?, *seat)));
@@ -249,7 +249,7 @@ impl<'a> Supervisor<'a> {
         if self.is_free_for_successor() {
             self.begin_wanted_successor();
         } else if self.wants_successor {
-            log::info!("SIGUSR2: the new binary has its turn when what is going on is over");
+            log::info!("SIGUSR2: the new binary waits until the current start, reload or upgrade is finished");
         }
     }
 
@@ -269,7 +269,9 @@ impl<'a> Supervisor<'a> {
                 log::info!("checking {} before it takes over", successor.binary.display());
                 self.trial = Some(trial);
             }
-            Err(error) => log::error!("{} cannot be run, this program runs on: {error}", successor.binary.display()),
+            Err(error) => {
+                log::error!("{} cannot be run, so the old program keeps running: {error}", successor.binary.display())
+            }
         }
     }
 
@@ -297,20 +299,23 @@ impl<'a> Supervisor<'a> {
         };
         let (settings, messages) = self.trial.take().map(Trial::output).unwrap_or_default();
         if !status.success() {
-            return log::error!("the new binary fails its check ({status}), this program runs on\n{}", messages.trim_end());
+            return log::error!(
+                "the new binary failed its check ({status}), so the old program keeps running\n{}",
+                messages.trim_end()
+            );
         }
         if !settings.lines().any(|line| line.starts_with(FIRST_SETTING)) {
-            return log::error!("the new binary does not answer as pyfcgid does, this program runs on");
+            return log::error!("the new binary does not answer as pyfcgid does, so the old program keeps running");
         }
         if self.phase != ServicePhase::Running {
-            return log::warn!("the new binary does not take over: a stop has begun meanwhile");
+            return log::warn!("the new binary does not take over: a stop began in the meantime");
         }
         if self.reload.is_some() {
             // What it has checked may be another configuration by then.
             return self.want_successor();
         }
         let error = self.execute(&self.parts.invocation.successor());
-        log::error!("the new binary cannot be executed, this program runs on: {error}");
+        log::error!("the new binary cannot be executed, so the old program keeps running: {error}");
     }
 
     /// Comes back only when it has failed.

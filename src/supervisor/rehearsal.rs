@@ -98,16 +98,21 @@ impl Rehearsal {
             Ok(0) => {
                 self.is_over = true;
                 let text = String::from_utf8_lossy(&self.bytes);
-                Some(Findings::parse(&text).unwrap_or_else(|| Err(refused("the process that read the configuration ended"))))
+                Some(
+                    Findings::parse(&text)
+                        .unwrap_or_else(|| Err(refused("the process reading the configuration exited unexpectedly"))),
+                )
             }
-            Ok(count) if self.bytes.len() + count > MAX_LEN => Some(Err(refused("the configuration names too much"))),
+            Ok(count) if self.bytes.len() + count > MAX_LEN => {
+                Some(Err(refused("the configuration names too many hosts, users and groups")))
+            }
             Ok(count) => {
                 self.bytes.extend_from_slice(&buffer[..count]);
                 None
             }
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {
-                let text =
-                    "reading the configuration took too long: a file that is none, a name server or a directory service?";
+                let text = "reading the configuration took too long: is a name server or directory service hanging, or is \
+                            something not a regular file?";
                 (self.deadline <= now).then(|| Err(refused(text)))
             }
             Err(error) => Some(Err(refused(&error.to_string()))),

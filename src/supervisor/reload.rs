@@ -38,7 +38,7 @@ use shared::listener::{Access, BindError};
 use shared::logging::with_causes;
 use shared::sys::process::EX_OSERR;
 
-/// A reload that goes on.
+/// A reload in progress.
 #[derive(Debug)]
 pub struct Reload {
     scope: Scope,
@@ -70,7 +70,7 @@ impl Reload {
         let what = match &self.stage {
             Stage::Reading(_) => REFUSED.to_owned(),
             Stage::Trying(prepared) => refused_by_a_pool(&self.scope, &prepared.config),
-            Stage::Rolling => "reloaded, but not every process has come up".to_owned(),
+            Stage::Rolling => "reload incomplete: not every process started".to_owned(),
         };
         let texts = self.failures.iter().map(|(pool, failure)| of_pool(pool, failure.text.trim_end()));
         let code = self.failures.first().map_or(0, |(_, failure)| failure.code);
@@ -108,7 +108,7 @@ impl Supervisor<'_> {
         match (index, client) {
             (Some(index), client) => client.into_iter().for_each(|client| admit(client, &mut self.next_reloads[index].1)),
             (None, Some(client)) if self.next_reloads.len() >= MOST_WAITING => {
-                client.end(EX_OSERR, "pyfcgid: too many reloads wait already");
+                client.end(EX_OSERR, "pyfcgid: too many reloads are waiting already");
             }
             (None, client) => self.next_reloads.push_back((scope, client.into_iter().collect())),
         }
@@ -151,7 +151,7 @@ impl Supervisor<'_> {
         let merged = self.config.with_pool_of(&config, name).map_err(|error| wrong(error.exit_code(), error.to_string()))?;
         merged.ok_or_else(|| {
             let text = if self.config.pools.iter().any(|pool| pool.name == *name) {
-                format!("pool {name} is not in the configuration any more: a reload of everything ends it")
+                format!("pool {name} is no longer in the configuration: a reload of everything stops it")
             } else {
                 no_such_pool(name, config.pools.iter().map(|pool| pool.name.as_str()))
             };
@@ -211,10 +211,10 @@ impl Supervisor<'_> {
         };
         match gone.again() {
             Ok(control) => {
-                log::warn!("the control socket {} was gone and is there again", control.path().display());
+                log::warn!("the control socket {} was missing, and has been recreated", control.path().display());
                 self.control = Some(control);
             }
-            Err(error) => log::error!("the control socket is gone: {}", with_causes(&error)),
+            Err(error) => log::error!("the control socket is missing, and cannot be recreated: {}", with_causes(&error)),
         }
     }
 
@@ -222,7 +222,7 @@ impl Supervisor<'_> {
     fn prepare(&self, scope: &Scope, findings: &Findings) -> Result<(Prepared, Vec<PreparedPool>), Refusal> {
         let config = Rc::new(self.read_wanted(scope)?);
         if fingerprint(&config) != findings.fingerprint {
-            return Err(wrong(EX_OSERR, "the configuration has changed while it was read: reload again".to_owned()).into());
+            return Err(wrong(EX_OSERR, "the configuration changed while it was being read: reload again".to_owned()).into());
         }
         let known = self.known_sockets();
         let prepare_pool = |settings: &config::Pool| {
@@ -260,11 +260,11 @@ impl Supervisor<'_> {
     fn commit(&mut self, Prepared { config, control, log }: Prepared) {
         self.warn_of_what_stays(&config);
         if let Some(Err(error)) = self.control.as_mut().map(|socket| socket.follow(control)) {
-            log::error!("the control socket stays as it was: {}", with_causes(&error));
+            log::error!("the control socket stays unchanged: {}", with_causes(&error));
         }
         log_writer::install(log);
         if let Err(error) = raise_open_files(&config) {
-            log::warn!("the limit on open descriptors stays as it is: {error}");
+            log::warn!("the limit on open descriptors stays unchanged: {error}");
         }
         let now = Instant::now();
         self.config = config;
@@ -279,7 +279,7 @@ impl Supervisor<'_> {
         let control = old.control_socket != new.control_socket && old.own_control_socket() != new.own_control_socket();
         let stays = [("pid-file", old.pid_file != new.pid_file), ("control-socket", control)];
         for (key, _) in stays.into_iter().filter(|(_, changed)| *changed) {
-            log::warn!("{key} has changed in the configuration: that needs a restart");
+            log::warn!("{key} has changed in the configuration: restart pyfcgid to apply it");
         }
     }
 
@@ -362,7 +362,7 @@ impl Supervisor<'_> {
             }
             Err((code, text)) => {
                 log::error!("{text}");
-                self.manager.ready("serving; the last reload has failed");
+                self.manager.ready("serving; the last reload failed");
                 clients.into_iter().for_each(|client| client.end(code, &format!("pyfcgid: {text}")));
             }
         }
@@ -379,7 +379,7 @@ impl Supervisor<'_> {
     pub(super) fn end_reload_by_stop(&mut self) {
         let running = self.reload.take().map(|reload| reload.clients).unwrap_or_default();
         let waiting = std::mem::take(&mut self.next_reloads).into_iter().flat_map(|(_, clients)| clients);
-        running.into_iter().chain(waiting).for_each(|client| client.end(EX_OSERR, "pyfcgid was stopped meanwhile"));
+        running.into_iter().chain(waiting).for_each(|client| client.end(EX_OSERR, "pyfcgid was stopped in the meantime"));
     }
 }
 
@@ -416,7 +416,11 @@ impl From<Failure> for Refusal {
 /// What helps where one pool of several is at fault is said, too.
 fn refused_by_a_pool(scope: &Scope, config: &Config) -> String {
     let keeps_others = *scope == Scope::Process && config.pools.len() > 1;
-    if keeps_others { format!("{REFUSED}; `pyfcgid reload POOL` reloads the others without it") } else { REFUSED.to_owned() }
+    if keeps_others {
+        format!("{REFUSED}; `pyfcgid reload POOL` reloads the other pools one at a time")
+    } else {
+        REFUSED.to_owned()
+    }
 }
 
 /// For the log.
@@ -433,4 +437,4 @@ fn wrong(code: u8, text: String) -> Failure {
 
 /// Reloads of different pools.
 const MOST_WAITING: usize = 64;
-const REFUSED: &str = "not reloaded; what ran before runs on";
+const REFUSED: &str = "reload failed; the previous code and settings stay in effect";

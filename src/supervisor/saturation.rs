@@ -32,7 +32,7 @@ pub struct Episode {
     most: usize,
 }
 
-/// How a pool is.
+/// The load of a pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Load {
     /// Whether every child that serves is full, and there is one.

@@ -48,7 +48,7 @@ impl Sockets {
         for (address, listeners) in &self.0 {
             for listener in listeners.iter() {
                 if let Err(error) = follow(address, listener, (old, new), owner) {
-                    log::error!("{address} stays as it was: {}", with_causes(&error));
+                    log::error!("{address} stays unchanged: {}", with_causes(&error));
                 }
             }
         }
@@ -178,14 +178,14 @@ fn follow(
 
 fn are_in_place(address: &ListenAddress, listeners: &[Listener]) -> Result<bool, BindError> {
     let fault = match () {
-        () if !listeners.iter().all(Listener::is_open) => "had been shut down",
-        () if !listeners.iter().all(Listener::is_in_place) => "was gone",
+        () if !listeners.iter().all(Listener::is_open) => "was shut down",
+        () if !listeners.iter().all(Listener::is_in_place) => "was missing",
         () => return Ok(true),
     };
     if matches!(address, ListenAddress::Fd(_)) {
         return Err(BindError::Shut(address.to_string()));
     }
-    log::warn!("the socket {address} {fault}, and is made again");
+    log::warn!("the socket {address} {fault}, and is being recreated");
     Ok(false)
 }
 
@@ -252,7 +252,7 @@ impl Ties {
             (self.passage, renewed) = (Guarded::new(passing::pair()?), Some("the passage between its processes"));
         }
         if !is_open(&self.line) {
-            (self.line, renewed) = (Guarded::new(passing::roomy_pair()?), Some("the line of its requests that wait"));
+            (self.line, renewed) = (Guarded::new(passing::roomy_pair()?), Some("the line of its waiting requests"));
         }
         Ok(renewed)
     }

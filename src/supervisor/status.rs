@@ -41,7 +41,7 @@ impl Supervisor<'_> {
             return client.end(EX_USAGE, &format!("pyfcgid: {}", no_such_pool(name, names)));
         }
         if self.asked.len() >= MOST_WAITING {
-            return client.end(EX_OSERR, "pyfcgid: too many wait for the status already");
+            return client.end(EX_OSERR, "pyfcgid: too many clients are waiting for the status already");
         }
         self.pools.iter_mut().for_each(RunningPool::count);
         self.asked.push(Asked { client, scope, form, deadline: Instant::now() + PATIENCE });
@@ -180,13 +180,13 @@ impl PoolStatus {
         let mut lines = Vec::new();
         if self.waiting > 0 {
             let first = self.first_waits.map_or_else(String::new, |first| format!(", the first for {first:.1} s"));
-            lines.push(format!("{} {} of at most {}{first}", self.waiting, requests_wait(self.waiting), self.max_queue));
+            lines.push(format!("{} of at most {} requests waiting{first}", self.waiting, self.max_queue));
         }
         if self.refused > 0 {
-            lines.push(format!("{} answered 503 so far, as many waited as may (max-queue)", self.refused));
+            lines.push(format!("{} answered 503 so far, because the queue was full (max-queue)", self.refused));
         }
         if let Some(FailingStatus { r#for: age, error, next_try_in }) = &self.failing {
-            lines.push(format!("no child has come up for {}: {error}", Span(*age as u64)));
+            lines.push(format!("no child has started for {}: {error}", Span(*age as u64)));
             lines.extend(next_try_in.map(|next| format!("next try in {next:.1} s")));
         }
         lines
@@ -246,7 +246,7 @@ impl ChildStatus {
         if self.is_known {
             writeln!(f, "{requests} requests, {busy} of {threads} workers busy, {queued} queued, {connections} connections")
         } else {
-            writeln!(f, "no numbers yet")
+            writeln!(f, "no statistics yet")
         }
     }
 }
@@ -260,10 +260,6 @@ fn condition_word(pool: &RunningPool) -> &'static str {
         Condition::Sleeping => "sleeping",
         Condition::Stopping => "stopping",
     }
-}
-
-fn requests_wait(count: usize) -> &'static str {
-    if count == 1 { "request waits" } else { "requests wait" }
 }
 
 /// How many requests wait, and for how long the first on the line has.

@@ -25,7 +25,7 @@ impl Supervisor<'_> {
     pub(super) fn tell_of_strangers(&self) {
         let count = process::children().into_iter().filter(|id| self.lives_on(*id)).count();
         if count > 0 {
-            log::info!("processes that applications have left behind, and that are not ended: {count}");
+            log::info!("processes left behind by applications are still running: {count}");
         }
     }
 

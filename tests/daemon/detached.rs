@@ -152,7 +152,7 @@ fn a_second_daemon_is_refused_with_the_number_of_the_first() {
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(!output.status.success() && said.contains(&format!("already runs as process {pid}")), "{said}");
+    assert!(!output.status.success() && said.contains(&format!("already running as process {pid}")), "{said}");
     assert_eq!(site.daemon.pid(), pid);
     site.expect_answer("one");
     site.stop();

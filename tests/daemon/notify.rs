@@ -110,7 +110,7 @@ fn a_new_binary_goes_on_telling() {
     site.signal("USR2");
     manager.expect("RELOADING=1");
     manager.expect("READY=1");
-    site.wait_for_log("in the place of the program before");
+    site.wait_for_log("has taken over from the previous program");
     assert_eq!(site.pid(), pid);
     assert_eq!(manager.any(DEADLINE).unwrap(), ["WATCHDOG=1"]);
     assert_eq!(site.text("/"), "[]");
@@ -182,9 +182,9 @@ fn a_service_without_a_pool_is_ready_and_says_what_to_do() {
     let (manager, launch) = Manager::of(site("pid-file = \"site.pid\"\ninclude = \"pools.d/*.toml\"\n"));
     let site = Site::start_unawaited(launch);
     let message = manager.expect("READY=1");
-    assert!(message[1].starts_with("STATUS=no pool yet: site.toml:2 includes pools.d/*.toml"), "{message:?}");
+    assert!(message[1].starts_with("STATUS=no pool configured: site.toml:2 includes pools.d/*.toml"), "{message:?}");
     site.control("reload").expect_code(0);
     manager.expect("RELOADING=1");
-    assert!(manager.expect("READY=1")[1].starts_with("STATUS=no pool yet: "));
+    assert!(manager.expect("READY=1")[1].starts_with("STATUS=no pool configured: "));
     site.end();
 }

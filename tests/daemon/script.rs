@@ -135,7 +135,7 @@ fn a_restart_under_load_is_a_reload_says_so_and_fails_no_request() {
     machine.expect_no_failure_during(|| {
         for (action, text) in [("restart", "two"), ("try-restart", "three")] {
             machine.deploy(&says(text));
-            let said = machine.expect(action, 0, "pyfcgid has been reloaded instead of restarted");
+            let said = machine.expect(action, 0, "pyfcgid was reloaded instead of restarted");
             assert!(said.contains("restart --hard"), "{said}");
             machine.expect_answer(text);
         }
@@ -156,7 +156,7 @@ fn a_restart_takes_a_new_program_without_failing_a_request() {
         fs::copy(&program, machine.path("pyfcgid.new")).unwrap();
         fs::rename(machine.path("pyfcgid.new"), &program).unwrap();
         machine.deploy(&says("two"));
-        machine.expect("restart", 0, "pyfcgid has been reloaded instead of restarted");
+        machine.expect("restart", 0, "pyfcgid was reloaded instead of restarted");
         machine.expect_answer("two");
     });
     let executes = fs::read_link(format!("/proc/{supervisor}/exe")).unwrap();
@@ -169,12 +169,12 @@ fn a_restart_stops_and_starts_when_a_reload_would_not_do() {
     machine.expect("start", 0, "");
     let first = machine.daemon.processes();
     machine.set(Path::new(env!("CARGO_BIN_EXE_pyfcgid")), "--threads 3");
-    let said = machine.expect("restart", 0, "pyfcgid is stopped and started: its options have changed");
+    let said = machine.expect("restart", 0, "Stopping and starting pyfcgid: its options have changed");
     assert!(said.contains("pyfcgid has stopped"), "{said}");
     wait_until_gone(&first);
     let second = machine.daemon.processes();
     fs::remove_file(machine.path("run/control")).unwrap();
-    machine.expect("restart", 0, "pyfcgid is stopped and started: it does not answer at its control socket");
+    machine.expect("restart", 0, "Stopping and starting pyfcgid: it does not answer at its control socket");
     wait_until_gone(&second);
     machine.expect_answer("one");
 }
@@ -216,7 +216,7 @@ fn a_restart_by_openrc_is_a_reload_unless_the_options_have_changed() {
     machine.expect_no_failure_during(|| {
         machine.deploy(&says("two"));
         let said = run("restart", 2);
-        assert!(said.contains("It was reloaded instead of restarted") && !is_stop(&said), "{said}");
+        assert!(said.contains("Reloaded instead of restarted") && !is_stop(&said), "{said}");
         machine.expect_answer("two");
     });
     assert!(is_stop(&run("restart", 3)) && is_stop(&run("stop", 2)));

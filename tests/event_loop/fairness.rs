@@ -131,7 +131,7 @@ fn a_long_answer_that_is_given_up_frees_its_worker_although_nothing_is_read() {
     let mut peer = stalled(&server, &[1]);
     peer.wait_for_stdout(1, "xxxx");
     peer.send(&record(kind::ABORT_REQUEST, 1, b""));
-    assert_eq!(reported.next(), "the web server gave the request up");
+    assert_eq!(reported.next(), "the web server aborted the request");
     peer.send_request(2, true, &post("small=1", 0), b"");
     assert_eq!(reported.next(), "echoed");
     expect_body(peer.answer(2), b"small=1|");

@@ -24,7 +24,7 @@ fn expect_500_and_life(mut server: Pyfcgid) {
 /// One that is of no use, as the start says.
 fn with_temporary_directory(directory: &Path) -> Pyfcgid {
     let server = Launch::serve(app("echoes.py")).args(["--body-memory", "64K"]).env("TMPDIR", directory).start();
-    server.wait_for_log(&format!("no file can be made in {} (see TMPDIR)", directory.display()));
+    server.wait_for_log(&format!("cannot create a file in {} (see TMPDIR)", directory.display()));
     server
 }
 

@@ -57,7 +57,8 @@ fn expect_at_rest(site: &Site) {
 fn expect_said_once_by_each(site: &Site, doors: usize) {
     // The application that shuts the passage shuts the line as well: it looks like another one.
     let log = site.log();
-    let said = log.lines().filter(|line| line.contains("was shut down") && !line.contains("the line of requests")).count();
+    let is_it = |line: &&str| line.contains("was shut down") && !line.contains("the line of waiting requests");
+    let said = log.lines().filter(is_it).count();
     assert!((1..=2 * doors).contains(&said), "{log}");
 }
 
@@ -85,7 +86,7 @@ fn what_is_no_connection_is_thrown_away_and_leaves_no_descriptor() {
     let mut peers = kept(&addresses);
     let child = *site.children().first().unwrap();
     ask(&mut peers[0], "/strays");
-    site.wait_for_log("is no connection and was thrown away");
+    site.wait_for_log("was not a connection and was discarded");
     let before = open_files(child);
     for _ in 0..20 {
         ask(&mut peers[0], "/strays");
@@ -128,7 +129,7 @@ fn listeners_that_were_shut_are_said_once_and_bound_anew_by_a_reload() {
     let (site, addresses) = pool("processes = 2\n");
     let mut peers = kept(&addresses);
     ask(&mut peers[0], "/shut-listeners");
-    site.wait_for_log("was shut down, by the application perhaps");
+    site.wait_for_log("was shut down, perhaps by the application");
     expect_at_rest(&site);
     expect_said_once_by_each(&site, 2);
     ask(&mut peers[0], "/");
@@ -170,7 +171,7 @@ fn sockets_that_linger_hold_up_neither_the_supervisor_nor_its_end() {
     // Its process is killed, perhaps before it has answered.
     let mut peer = Peer::connect(addresses[0].clone());
     peer.send_request(1, false, &Params::get("/linger"), b"");
-    site.wait_for_log("sends descriptors to the supervisor");
+    site.wait_for_log("sent descriptors to the supervisor");
     let mut peer = Peer::connect(addresses[0].clone());
     ask(&mut peer, "/");
     site.control("status").expect_code(0);

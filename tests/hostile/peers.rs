@@ -129,7 +129,7 @@ fn a_peer_that_never_reads_is_cut_off_and_frees_its_worker() {
     deaf.send_request(1, true, &Params::get("/500"), b"");
     let answer = server.connect().request(&Params::get("/1"), b"").expect_status(200);
     assert_eq!(answer.body.len(), 1 << 20);
-    let log = server.wait_for_log_that("one new line", |log| log.contains("did not read an answer"));
+    let log = server.wait_for_log_that("one new line", |log| log.contains("did not read a response"));
     // That the worker is busy for that long may be said, too.
     let said = new_lines(&log, &before).into_iter().filter(|line| !line.contains(": saturated: ")).count();
     assert_eq!(said, 1, "{log}");

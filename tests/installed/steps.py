@@ -204,11 +204,11 @@ class Steps:
         with Load(machine, "/wait/0", "'waited 0 s'") as load:
             said = machine.run("dpkg -i /root/refusing.deb")
             answered = load.expect_no_failure()
-        expect(REASON in said and "serves on" in said, f"dpkg says: {said}")
+        expect(REASON in said and "keeps serving" in said, f"dpkg says: {said}")
         expect(self.main_pid() == pid and self.try_page("/") == "two", "it does not serve on")
         machine.run("dpkg --force-downgrade -i /root/pyfcgid.deb")
         self.expect_new_program(pid)
-        advice = next(line for line in said.splitlines() if "serves on" in line)
+        advice = next(line for line in said.splitlines() if "keeps serving" in line)
         return f"0 of {answered} requests failed; {advice}"
 
     def removal_finishes_running_requests(self):

@@ -34,23 +34,23 @@ def of_files(directory):
     shutil.copy("/usr/bin/python3", closed / "python3")
     garbage = script(directory / "no-program", b"\0\1\2 no program at all")
     return [
-        Case("missing", ["/no/such/python3", "is not there: install"], python="/no/such/python3"),
+        Case("missing", ["/no/such/python3", "does not exist: install"], python="/no/such/python3"),
         Case("a directory", "is a directory: name the program", python="/usr/bin"),
-        Case("not executable", "nobody may execute it: name", python=str(plain)),
+        Case("not executable", "is not executable: name", python=str(plain)),
         Case("closed to the user", [f"permission denied at {closed}", "let the user"], python=str(closed / "python3"),
              user=APPLICATION_USER),
-        Case("no program", "is no program of this machine: name", python=str(garbage)),
-        Case("another program", ["ended before", "exit code 0", "is it a Python?"], python="/bin/true"),
+        Case("no program", "is not a program for this machine: name", python=str(garbage)),
+        Case("another program", ["exited before", "exit code 0", "is it really Python?"], python="/bin/true"),
     ]
 
 
 def of_versions(pythons):
     pypy = pythons.pypy()
-    found = [Case("PyPy", "is pypy, and pyfcgid takes CPython 3.9 or newer", left_out=pypy.missing, python=str(pypy.program))]
+    found = [Case("PyPy", "is pypy, but pyfcgid requires CPython 3.9 or newer", left_out=pypy.missing, python=str(pypy.program))]
     for version in REFUSED:
         program = next((PYENV / "versions").glob(f"{version}.*/bin/python{version}"), None)
         missing = None if program else f"pyenv has none: pyenv install {version}"
-        found.append(Case(version, [f"is Python {version}.", "takes CPython 3.9 or newer"], left_out=missing, python=str(program)))
+        found.append(Case(version, [f"is Python {version}.", "requires CPython 3.9 or newer"], left_out=missing, python=str(program)))
     return found
 
 
@@ -61,10 +61,10 @@ def of_scripts(directory):
     return [
         case("hangs", "#!/bin/sh\nexec sleep 600\n", ["startup-timeout (2 s)"], (CONFIGURATION, SOFTWARE), startup_timeout="2s"),
         case("prints garbage", "#!/bin/sh\nprintf 'gar\\bage\\n\\033[2Jof \\377\\376 bytes\\n' | tee /dev/stderr\nexit 1\n", ["bytes"]),
-        case("prints nothing", "#!/bin/sh\nexit 1\n", ["ended before", "exit code 1", "is it a Python?"]),
-        case("drops its arguments", "#!/bin/sh\nexec /usr/bin/python3\n", ["ended before", "exit code 0"]),
-        case("does not exec", '#!/bin/sh\n/usr/bin/python3 "$@"\nexit $?\n', ["let the script start Python with exec"]),
-        case("has no shell", "#!/no/such/shell\n", ["since /no/such/shell is missing: install"]),
+        case("prints nothing", "#!/bin/sh\nexit 1\n", ["exited before", "exit code 1", "is it really Python?"]),
+        case("drops its arguments", "#!/bin/sh\nexec /usr/bin/python3\n", ["exited before", "exit code 0"]),
+        case("does not exec", '#!/bin/sh\n/usr/bin/python3 "$@"\nexit $?\n', ["have the script start Python with exec"]),
+        case("has no shell", "#!/no/such/shell\n", ["because /no/such/shell is missing: install"]),
         case("kills itself", "#!/bin/sh\nkill -9 $$\n", ["signal 9"]),
     ]
 
@@ -81,9 +81,9 @@ def of_environments(directory):
     (leaving / "sitecustomize.py").write_text("raise SystemExit('this Python is for nobody')\n")
     return [
         Case("no encodings", "No module named 'encodings'", python="/usr/bin/python3", env={"PYTHONHOME": str(empty)}),
-        Case("a venv without its base", "leads to /no/such/bin/python3.9, which is gone: make the virtual environment anew",
+        Case("a venv without its base", "points to /no/such/bin/python3.9, which no longer exists: recreate the virtual environment",
              venv=str(gone)),
-        Case("no venv", ["is missing, so", "make one with python3 -m venv"], venv=str(empty)),
+        Case("no venv", ["is missing, so", "create one with python3 -m venv"], venv=str(empty)),
         Case("a sitecustomize that ends it", "Failed to import the site module", python="/usr/bin/python3",
              env={"PYTHONPATH": str(leaving)}),
     ]
@@ -99,9 +99,9 @@ def of_chroots(directory, chroot, module, log):
     missing = None if chroot else "sid could not be unpacked"
     found = [
         Case("a chroot without Python", "is not in the pool's root directory (chroot)", chroot=str(empty), chdir="/"),
-        Case("a chroot without libraries", ["is missing: a root directory (chroot) needs"], chroot=str(bare), chdir="/"),
+        Case("a chroot without libraries", ["is missing: a root directory (chroot) must contain"], chroot=str(bare), chdir="/"),
     ]
-    other = "another pyfcgid module than this program's"
+    other = "its pyfcgid module is not this program's"
     for name, content, says in [("no module", None, "no pyfcgid module"), ("garbage as its module", b"garbage", other),
                                 ("a tenth of the module", module[: len(module) // 10], other),
                                 ("another module", module + b"of another build", other)]:
@@ -149,4 +149,4 @@ def lines_of(ended):
     return [line for line in ended.stderr.splitlines() if line.strip()]
 
 
-NOT_RELOADED = "pyfcgid: not reloaded; what ran before runs on"
+NOT_RELOADED = "pyfcgid: reload failed; the previous code and settings stay in effect"

@@ -142,7 +142,7 @@ fn a_responder_that_nobody_named_is_refused() {
     let server = serve("authorizer", &[]);
     let answer = expect_complete(server.connect().request(&Params::get("/"), b""), 403);
     assert_eq!(answer.protocol_status, Some(protocol_status::UNKNOWN_ROLE));
-    server.wait_for_log("was answered 403 Forbidden: its role, responder, is not offered: add that to `roles` to let it in\n");
+    server.wait_for_log("was answered 403 Forbidden: its role, responder, is not accepted: add it to `roles` to allow it\n");
 }
 
 #[test]

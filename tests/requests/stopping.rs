@@ -53,9 +53,7 @@ fn a_request_that_never_ends_holds_up_the_stop_for_graceful_timeout_at_most() {
     let mut peer = waiting(&server, "endless=1");
     server.signal("TERM");
     server.wait_for_exit(SOON);
-    assert!(
-        server.log().contains("requests that still run, perhaps for nobody: 1; the application's exit handlers do not run")
-    );
+    assert!(server.log().contains("requests still running, perhaps for nobody: 1; skipping the application's exit handlers"));
     assert!(!server.socket().exists());
     let answer = peer.answer(1);
     assert!(answer.closed || answer.status >= 500, "{}", answer.summary());
@@ -93,7 +91,7 @@ fn requests_that_a_stop_leaves_unanswered_are_named() {
     server.signal("TERM");
     server.wait_for_exit(SOON);
     let log = server.log();
-    assert!(log.contains("stopping; requests that are not answered: 4\n"), "{log}");
+    assert!(log.contains("stopping; unanswered requests: 4\n"), "{log}");
     let running = format!("(GET /?{}) was not answered: graceful-timeout is over", server.directory().join("gate").display());
     let posted = "(POST /) was not answered: graceful-timeout is over";
     assert_eq!(unanswered(&log), [running.as_str(), posted, posted, "was not answered: graceful-timeout is over"], "{log}");
@@ -108,7 +106,7 @@ fn of_many_requests_that_a_stop_leaves_unanswered_some_are_named() {
     server.signal("INT");
     server.wait_for_exit(SOON);
     let log = server.log();
-    assert!(log.contains("stopping; requests that are not answered: 20\n"), "{log}");
+    assert!(log.contains("stopping; unanswered requests: 20\n"), "{log}");
     let named = unanswered(&log);
     assert_eq!(named.len(), 8, "{log}");
     assert!(named.iter().all(|line| line.ends_with(") was not answered: pyfcgid was told to stop at once")), "{named:?}");

@@ -37,7 +37,7 @@ fn a_command_to_a_child_that_stood_still_through_much_asking_is_not_lost() {
     wait_until("the retirement", || site.control("status").out.contains(": retiring"));
     kill(stopped, "CONT");
     wait_until("the end of the child that is to retire", || !is_alive(stopped));
-    assert!(!site.log().contains("is killed"), "{}", site.log());
+    assert!(!site.log().contains("killing it"), "{}", site.log());
     assert_eq!(site.text("/"), "x");
     site.end();
 }

@@ -53,7 +53,7 @@ fn at_the_limit_a_write_fails_and_lines_are_counted_and_everybody_lives() {
     fs::rename(&log, log.with_extension("log.1")).unwrap();
     wait_until("what was lost", || {
         site.signal("USR1");
-        read().contains("lines of the log that were lost: ") && read().contains("File too large")
+        read().contains("lost lines of the log: ") && read().contains("File too large")
     });
     assert_eq!(site.text("/"), "EFBIG");
     site.end();

@@ -83,7 +83,7 @@ fn a_named_pipe_among_the_included_files_fails_the_reload_at_once() {
     let site = Site::start(launch);
     assert!(Command::new("mkfifo").arg(pools.join("new.toml")).status().unwrap().success());
     let ended = site.control("reload").expect_code(78);
-    assert!(ended.err.contains("new.toml: it is no regular file"), "{ended:?}");
+    assert!(ended.err.contains("new.toml: it is not a regular file"), "{ended:?}");
     assert_eq!(site.text("/"), "one");
     site.end();
 }
@@ -104,10 +104,10 @@ fn root_opens_no_log_through_a_link_of_another_user_and_warns_of_its_directory()
     symlink(&secret, theirs.join("log")).unwrap();
     std::os::unix::fs::lchown(theirs.join("log"), Some(NOBODY), None).unwrap();
     let finished =
-        expect_refused(launch, 78, &["is a symbolic link of another user's (number 65534), which root does not follow"]);
+        expect_refused(launch, 78, &["is a symbolic link owned by another user (uid 65534), which root does not follow"]);
     assert_eq!(fs::read_to_string(finished.directory().join("secret")).unwrap(), "untouched");
     fs::remove_file(finished.directory().join("theirs/log")).unwrap();
     let checked = crate::site::control(finished.directory(), "check").expect_code(0);
-    assert!(checked.err.contains("others than root can exchange what is in "), "{checked:?}");
+    assert!(checked.err.contains("users other than root can replace files in "), "{checked:?}");
     assert!(File::open(finished.directory().join("theirs/log")).is_err(), "a check makes nothing");
 }

@@ -6,7 +6,8 @@ use crate::site::{Site, control, kill, says, site, write_config};
 use crate::support::process::wait_until;
 
 const INCLUDES: &str = "pid-file = \"site.pid\"\ninclude = \"pools.d/*.toml\"\n";
-const ADVICE: &str = "no pool yet: site.toml:2 includes pools.d/*.toml, and no file there has one; `pyfcgid new NAME -c site.toml` writes one, then `pyfcgid reload -c site.toml`";
+const ADVICE: &str = "no pool configured: site.toml:2 includes pools.d/*.toml, and no file there has a pool; write one with \
+                      `pyfcgid new NAME -c site.toml`, then run `pyfcgid reload -c site.toml`";
 
 fn empty() -> Site {
     let launch = site(INCLUDES);
@@ -19,7 +20,13 @@ fn a_directory_of_pools_that_is_not_there_is_named() {
     let site = Site::start(site(INCLUDES));
     for command in ["status", "check"] {
         let ended = site.control(command).expect_code(0);
-        assert!((ended.out + &ended.err).contains("one (there is no directory pools.d); `pyfcgid new"), "{command}");
+        assert!(
+            (ended.out + &ended.err).contains(
+                "a pool (the directory pools.d does not exist); write one with `pyfcgid \
+                                                   new"
+            ),
+            "{command}"
+        );
     }
     site.end();
 }
@@ -42,7 +49,7 @@ fn it_runs_serves_nothing_and_says_what_to_do() {
     let status = site.control("status --json").expect_code(0);
     assert!(status.out.contains("\"pools\":[]"), "{}", status.out);
     let status = site.control("status web").expect_code(64);
-    assert_eq!(status.err, "pyfcgid: there is no pool web: there is none at all\n");
+    assert_eq!(status.err, "pyfcgid: there is no pool web: there are no pools\n");
     let reload = site.control("reload").expect_code(0);
     assert!(reload.out.starts_with("reloaded 0 pools in ") && reload.out.contains(ADVICE), "{}", reload.out);
     let check = site.control("check").expect_code(0);
@@ -58,7 +65,7 @@ fn a_reload_adds_the_first_pool_and_takes_the_last_one_away() {
     let reload = site.control("reload").expect_code(0);
     assert!(reload.out.starts_with("reloaded 1 pool in ") && reload.out.lines().count() == 1, "{}", reload.out);
     assert_eq!(site.text("/"), "x");
-    assert!(!site.control("status").expect_code(0).out.contains("no pool yet"));
+    assert!(!site.control("status").expect_code(0).out.contains("no pool configured"));
     fs::remove_file(site.directory().join("pools.d/web.toml")).unwrap();
     assert!(site.control("reload").expect_code(0).out.contains(ADVICE));
     wait_until("the end of the pool", || !site.control("status").out.contains("pool web"));
@@ -74,7 +81,7 @@ fn a_reload_adds_the_first_pool_and_takes_the_last_one_away() {
 fn another_binary_takes_the_place_of_one_without_a_pool() {
     let site = empty();
     kill(site.pid(), "USR2");
-    wait_until("the other program", || site.log().contains("in the place of the program before"));
+    wait_until("the other program", || site.log().contains("has taken over from the previous program"));
     wait_until("its reload", || site.log().contains("]: reloaded\n"));
     add_pool(&site);
     site.control("reload").expect_code(0);
@@ -90,7 +97,10 @@ fn a_file_that_includes_nothing_is_no_configuration_without_a_pool() {
     assert!(check.err.contains("no application given: add app = "), "{}", check.err);
     let reload = site.control("reload").expect_code(78);
     assert!(
-        reload.err.contains("not reloaded; what ran before runs on") && reload.err.contains("no application given"),
+        reload.err.contains(
+            "reload failed; the previous code and settings stay in \
+                             effect"
+        ) && reload.err.contains("no application given"),
         "{reload:?}"
     );
     assert!(site.control("status").expect_code(0).out.contains(ADVICE));

@@ -64,7 +64,7 @@ fn what_lives_on_at_the_end_is_left_alone_and_counted() {
     wait_until("what was left", || site.children().len() == 3);
     let left: BTreeSet<u32> = &site.children() - &own;
     assert!(site.stop().success());
-    site.wait_for_log("processes that applications have left behind, and that are not ended: 2");
+    site.wait_for_log("processes left behind by applications are still running: 2");
     let all_live = left.iter().all(|process| is_alive(*process) && status_of(*process, "Name").contains("pyfcgid"));
     left.iter().for_each(|process| kill(*process, "KILL"));
     assert!(all_live);

@@ -120,7 +120,7 @@ fn a_release_that_fails_is_refused_by_a_reload_and_by_the_check_of_another_progr
     assert!(ended.err.contains("ValueError: of the release"), "{ended:?}");
     assert_eq!(shown(&site)["release"][0], 1);
     site.signal("USR2");
-    let log = site.wait_for_log("the new binary fails its check");
+    let log = site.wait_for_log("the new binary failed its check");
     assert!(log.matches("ValueError: of the release").count() >= 2 && !log.contains("executing "), "{log}");
     assert_eq!(shown(&site)["release"][0], 1);
     site.end();

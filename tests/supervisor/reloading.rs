@@ -39,7 +39,7 @@ fn expect_refused(site: &Site, ended: &Ended, code: i32, parts: &[&str]) {
         assert!(ended.err.contains(part), "no {part:?} in {ended:?}");
         site.wait_for_log(part);
     }
-    assert_eq!(ended.err.matches("not reloaded").count(), 1, "{ended:?}");
+    assert_eq!(ended.err.matches("reload failed").count(), 1, "{ended:?}");
     assert!(!ended.err.contains("pool web: pyfcgid: pool web"), "{ended:?}");
 }
 
@@ -92,9 +92,9 @@ fn a_broken_deploy_is_told_with_its_traceback_the_old_code_serves_and_the_next_d
     expect_refused(&site, &broken, 70, &["Traceback (most recent call last)", "ModuleNotFoundError", "app.py\", line 1"]);
     wait_until("the end of the child that was tried", || site.children() == before);
     assert_eq!(site.text("/"), "old");
-    let count = site.log().matches("not reloaded").count();
+    let count = site.log().matches("reload failed").count();
     site.signal("HUP");
-    site.wait_for_log_that("the second refusal", |log| log.matches("not reloaded").count() > count);
+    site.wait_for_log_that("the second refusal", |log| log.matches("reload failed").count() > count);
     wait_until("the end of the child that was tried", || site.children() == before);
     assert_eq!(site.text("/"), "old");
     site.deploy(&says("new")).expect_code(0);
@@ -167,7 +167,7 @@ fn a_socket_that_somebody_else_has_is_not_taken_by_a_reload() {
     let path = site.directory().join("taken.sock");
     let other = UnixListener::bind(&path).unwrap();
     let ended = site.configure(&format!("{PID_FILE}{}{}", pool("web", "s.sock"), pool("other", "taken.sock")));
-    expect_refused(&site, &ended, 71, &["taken.sock: a running server answers there"]);
+    expect_refused(&site, &ended, 71, &["taken.sock: a running server is listening there"]);
     assert!(path.exists());
     assert_eq!(site.text("/"), "web");
     drop(other);
@@ -217,7 +217,7 @@ fn a_reload_makes_a_socket_again_that_somebody_has_removed() {
     site.control("reload").expect_code(0);
     assert_eq!(site.text("/"), "web");
     kept.request(&Params::get("/"), b"").expect_status(200);
-    site.wait_for_log("s.sock was gone, and is made again");
+    site.wait_for_log("s.sock was missing, and is being recreated");
     site.wait_for_children(1);
     assert!(path.exists());
     site.end();
@@ -242,7 +242,7 @@ fn a_new_pool_that_does_not_start_is_told_and_the_others_serve_on() {
     fs::write(site.directory().join("shop.py"), "import a_module_that_does_not_exist\n").unwrap();
     let both = format!("{PID_FILE}{}{}", pool("web", "s.sock"), pool("shop", "shop.sock"));
     let ended = site.configure(&both);
-    expect_refused(&site, &ended, 70, &["pool shop: ", "ModuleNotFoundError", "what ran before runs on"]);
+    expect_refused(&site, &ended, 70, &["pool shop: ", "ModuleNotFoundError", "the previous code and settings stay in effect"]);
     assert_eq!(site.text("/"), "web");
     wait_until("the socket of the pool that is none", || !site.directory().join("shop.sock").exists());
     fs::write(site.directory().join("shop.py"), says("shop")).unwrap();
@@ -317,7 +317,8 @@ fn said_to_need_a_restart(before: &str, after: &str) -> Vec<String> {
     site.wait_for_log("]: reloaded\n");
     let said = site.log();
     site.end();
-    let names = said.lines().filter_map(|line| line.strip_suffix(" has changed in the configuration: that needs a restart"));
+    let names =
+        said.lines().filter_map(|line| line.strip_suffix(" has changed in the configuration: restart pyfcgid to apply it"));
     names.filter_map(|line| Some(line.rsplit_once(' ')?.1.to_owned())).collect()
 }
 
@@ -367,7 +368,7 @@ fn another_program_in_the_place_of_the_binary_does_not_take_over() {
     let site = Site::start(launch.binary(&binary));
     fs::rename(&other, &binary).unwrap();
     site.signal("USR2");
-    site.wait_for_log("the new binary does not answer as pyfcgid does, this program runs on");
+    site.wait_for_log("the new binary does not answer as pyfcgid does, so the old program keeps running");
     assert_eq!(site.text("/"), "web");
     site.end();
 }
@@ -389,7 +390,7 @@ fn a_new_binary_whose_check_prints_without_end_costs_neither_disk_nor_the_superv
     let files = targets.filter(|to| to.contains("(deleted)") && !to.starts_with("/memfd:"));
     assert_eq!(files.count(), 0, "a file that grows");
     site.control("status").expect_code(0);
-    let log = site.wait_for_log("the new binary fails its check");
+    let log = site.wait_for_log("the new binary failed its check");
     assert!(log.len() < 200_000, "{}", log.len());
     let peak: u64 = status_of(site.pid(), "VmHWM").trim_end_matches(" kB").parse().unwrap();
     assert!(peak < memory + 4096, "{memory} KiB, then {peak}");
@@ -416,8 +417,8 @@ fn another_program_that_is_wanted_while_a_reload_runs_takes_over_after_it() {
     site.signal("HUP");
     wait_until("the first child of the reload", || site.children().len() == 2);
     site.signal("USR2");
-    site.wait_for_log("SIGUSR2: the new binary has its turn");
-    site.wait_for_log("in the place of the program before");
+    site.wait_for_log("SIGUSR2: the new binary waits");
+    site.wait_for_log("has taken over from the previous program");
     wait_until("both reloads", || site.log().matches("]: reloaded\n").count() == 2);
     assert_eq!(site.text("/"), "new");
     site.end();
@@ -521,7 +522,7 @@ fn a_pool_is_added_by_its_name_and_one_that_there_is_not_is_told() {
     site.control("reload wiki").expect_code(0);
     assert_eq!(body_at(&site.directory().join("w.sock")), "wiki");
     write_config(site.directory(), &toml);
-    expect_refused(&site, &site.control("reload wiki"), 64, &["pool wiki is not in the configuration any more"]);
+    expect_refused(&site, &site.control("reload wiki"), 64, &["pool wiki is no longer in the configuration"]);
     assert_eq!(body_at(&site.directory().join("w.sock")), "wiki");
     site.control("reload").expect_code(0);
     wait_until("the end of the pool", || !site.directory().join("w.sock").exists());
@@ -561,7 +562,7 @@ def application(environ, start_response):
     assert_eq!(site.text("/"), "web");
     site.signal("USR2");
     site.wait_for_log("]: reloaded\n");
-    assert!(site.log().contains("in the place of the program before"), "{}", site.log());
+    assert!(site.log().contains("has taken over from the previous program"), "{}", site.log());
     assert_eq!(site.text("/"), "web");
     site.end();
 }

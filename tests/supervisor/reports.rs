@@ -87,9 +87,9 @@ fn a_child_that_breaks_its_link_is_killed_and_replaced_with_one_line() {
         let mut peer = site.connect();
         peer.send_request(1, false, &crate::support::Params::get(&format!("/?{kind}")), b"");
         expect_replaced(&site, &before);
-        let log = site.wait_for_log("a child is killed: process");
-        assert_eq!(log.matches("a child is killed: process").count(), 1, "{kind}\n{log}");
-        assert!(!log.contains("ended by itself"), "{kind}\n{log}");
+        let log = site.wait_for_log("killing a child: process");
+        assert_eq!(log.matches("killing a child: process").count(), 1, "{kind}\n{log}");
+        assert!(!log.contains("exited unexpectedly"), "{kind}\n{log}");
         assert!(site.text("/").parse::<u32>().is_ok());
         let kib = |text: String| text.trim_end_matches(" kB").parse::<u64>().unwrap();
         let (before, after) = (kib(memory), kib(status_of(site.pid(), "VmHWM")));
@@ -103,11 +103,11 @@ fn a_child_that_breaks_its_link_before_it_is_ready_has_failed() {
     for kind in ["unknown", "too-long", "closed"] {
         let rest = format!("attack({kind:?})\ntime.sleep(60)\n");
         let finished = site_with(&hostile(BREAKS, &rest), "processes = 2\n").run().expect_code(70);
-        assert!(finished.stderr.contains("a child is killed: process"), "{kind}\n{}", finished.stderr);
+        assert!(finished.stderr.contains("killing a child: process"), "{kind}\n{}", finished.stderr);
         let site = Site::start(site_with(&says("old"), ""));
         let before = site.wait_for_children(1);
         let ended: Ended = site.deploy(&hostile(BREAKS, &rest)).expect_code(70);
-        assert!(ended.err.contains("a child is killed: process"), "{kind}\n{ended:?}");
+        assert!(ended.err.contains("killing a child: process"), "{kind}\n{ended:?}");
         wait_until("the end of the child that was tried", || site.children() == before);
         assert_eq!(site.text("/"), "old");
         site.end();

@@ -103,7 +103,7 @@ fn a_socket_of_a_live_server_and_a_file_that_is_no_socket_stay_what_they_are() {
     let launch = with_app(&POOL.replace("unix:s.sock", "unix:taken"), &says("x"));
     let taken = launch.directory().join("taken");
     let server = UnixListener::bind(&taken).unwrap();
-    let finished = expect_refused(launch, 71, &["a running server answers there"]);
+    let finished = expect_refused(launch, 71, &["a running server is listening there"]);
     assert!(finished.directory().join("taken").exists());
     drop(server);
     let launch = with_app(&POOL.replace("unix:s.sock", "unix:file"), &says("x"));
@@ -141,7 +141,7 @@ fn a_file_that_is_no_toml_and_a_value_out_of_range_are_refused_with_their_lines(
 fn a_second_instance_is_refused_and_the_first_one_serves_on() {
     let site = Site::start(site_with(&says("x"), ""));
     let second = control(site.directory(), "serve").expect_code(71);
-    let expected = format!("pyfcgid already runs as process {}", site.pid());
+    let expected = format!("pyfcgid is already running as process {}", site.pid());
     assert!(second.err.contains(&expected), "{second:?}");
     assert_eq!(site.text("/"), "x");
     site.control("status").expect_code(0);

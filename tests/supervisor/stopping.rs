@@ -172,7 +172,7 @@ fn a_stopped_child_is_killed_in_the_end() {
     site.signal("TERM");
     assert!(site.wait_for_exit(Duration::from_secs(8)).success(), "{}", site.log());
     assert!(started.elapsed() < SECOND_AND_A_MOMENT, "graceful-timeout = 1s: it took {:?}", started.elapsed());
-    assert!(site.log().contains("is killed"), "{}", site.log());
+    assert!(site.log().contains("killing it"), "{}", site.log());
     wait_until_gone(&[child]);
     expect_nothing_left(site.directory());
 }

@@ -48,11 +48,11 @@ fn after_a_reload_that_failed_the_log_the_settings_and_the_sockets_are_those_fro
     write_app(site.directory(), "other", &says("other"));
     let changed = pool("good").replace("good.sock", "moved.sock") + "processes = 3\nthreads = 9\n";
     let ended = site.configure(&format!("{NEW}{changed}{}{}", pool("bad"), pool("other"))).expect_code(70);
-    assert!(ended.err.contains("not reloaded; what ran before runs on"), "{ended:?}");
+    assert!(ended.err.contains("reload failed; the previous code and settings stay in effect"), "{ended:?}");
     assert!(ended.err.contains("pool bad: ") && !ended.err.contains("pool good: "), "{ended:?}");
     assert!(ended.err.contains(ONE_BY_ONE), "{ended:?}");
     wait_until("the end of what was tried", || site.children() == before);
-    assert!(log(&site, "old.log").contains("not reloaded; what ran before runs on"));
+    assert!(log(&site, "old.log").contains("reload failed; the previous code and settings stay in effect"));
     assert_eq!((log(&site, "new.log"), log(&site, "new.access")), (String::new(), String::new()));
     for gone in ["moved.sock", "other.sock"] {
         wait_until("the end of the new sockets", || !site.directory().join(gone).exists());
@@ -124,7 +124,7 @@ fn a_child_that_waits_and_dies_fails_the_reload() {
         &format!("import os, threading\nthreading.Timer(0.5, os._exit, [9]).start()\n{}", says("new")),
     );
     let ended = site.control("reload").expect_code(70);
-    assert!(ended.err.contains("pool good: a child ended before it began"), "{ended:?}");
+    assert!(ended.err.contains("pool good: a child exited before it began"), "{ended:?}");
     wait_until("the end of what was tried", || site.children() == before);
     assert_eq!(body(&site, "good"), "good");
     site.end();
@@ -172,7 +172,7 @@ fn a_reload_that_reads_what_never_comes_holds_up_nothing() {
         );
     }
     let ended = waiting.join().unwrap();
-    assert!(!ended.status.success() && ended.err.contains("not reloaded"), "{ended:?}");
+    assert!(!ended.status.success() && ended.err.contains("reload failed"), "{ended:?}");
     wait_until("the end of the process that has read", || site.children() == before);
     site.end();
 }
@@ -231,4 +231,4 @@ fn a_file_at_the_name_of_a_socket_refuses_its_pool_by_name_and_the_others_are_re
     site.end();
 }
 
-const ONE_BY_ONE: &str = "runs on; `pyfcgid reload POOL` reloads the others without it";
+const ONE_BY_ONE: &str = "stay in effect; `pyfcgid reload POOL` reloads the other pools one at a time";

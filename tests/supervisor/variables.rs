@@ -102,7 +102,7 @@ fn what_pass_env_names_gets_through_and_with_clear_env_false_all_does() {
     let all = names(&site);
     assert!(["SHOP_KEY", "SHOP_URL", "SHOPS", "OTHER"].iter().all(|name| all.contains(*name)), "{all:?}");
     assert_eq!(variable(&site, "PATH"), std::env::var("PATH").ok());
-    assert!(!site.log().contains("variables that no pool gets"), "{}", site.log());
+    assert!(!site.log().contains("variables not passed to any pool"), "{}", site.log());
     site.end();
 }
 
@@ -139,7 +139,7 @@ fn what_stays_outside_is_named_once_and_its_values_are_not() {
     let log = site.log();
     let told: Vec<&str> = log.lines().filter(|line| line.contains("_SECRET") || line.contains("s3cret")).collect();
     let [line] = told[..] else { panic!("{told:?}") };
-    assert!(line.contains("variables that no pool gets, unless pass-env names them: A_SECRET, B_SECRET"), "{line}");
+    assert!(line.contains("not passed to any pool unless pass-env names them: A_SECRET, B_SECRET"), "{line}");
     site.end();
 }
 
@@ -222,13 +222,14 @@ type Misplaced = (fn(&Path), &'static str);
 #[test]
 fn what_is_no_env_file_is_refused_with_what_to_do_and_nothing_waits_for_it() {
     let cases: [Misplaced; 7] = [
-        (|_| {}, "cannot read the env-file {}: make it, or take env-file away"),
+        (|_| {}, "cannot read the env-file {}: create it, or remove env-file"),
         (
             |path| {
                 write_private(path, "A=s3cret\n");
                 permit(path, 0o644);
             },
-            "others may use the env-file {}, whose mode is 0644: what is secret has to be kept from them, as with \"chmod o= {}\"",
+            "others can access the env-file {}, whose mode is 0644: it may hold secrets, so keep them out, as with \"chmod o= \
+             {}\"",
         ),
         (|path| write_private(path, "A=1\nB=\"s3cret\n\nC=3\n"), "{}:2: a line of an env-file has a \" that is not closed"),
         (
@@ -238,9 +239,9 @@ fn what_is_no_env_file_is_refused_with_what_to_do_and_nothing_waits_for_it() {
         (|path| fs::create_dir(path).unwrap(), "cannot read the env-file {}: Is a directory"),
         (
             |path| assert!(Command::new("mkfifo").args(["-m", "600"]).arg(path).status().unwrap().success()),
-            "cannot read the env-file {}: it is no regular file",
+            "cannot read the env-file {}: it is not a regular file",
         ),
-        (|path| symlink("/dev/zero", path).unwrap(), "cannot read the env-file {}: it is no regular file"),
+        (|path| symlink("/dev/zero", path).unwrap(), "cannot read the env-file {}: it is not a regular file"),
     ];
     for (make, told) in cases {
         let launch = launch("env-file = \"site.env\"\n");
@@ -312,7 +313,7 @@ fn any_other_env_file_is_read_as_the_pools_user() {
     }));
     assert_eq!(variable(&site, "A").as_deref(), Some("2"));
     site.end();
-    let told = " as user nobody: let that user read it, or give it and all directories above it to root";
+    let told = " as user nobody: let that user read it, or make root the owner of it and of all directories above it";
     let cases: [fn(&Path, &Path); 3] = [
         // A file of root's alone where others can exchange it.
         |path, _| {
@@ -366,7 +367,7 @@ fn pools_of_one_user_are_warned_of_when_root_starts_them() {
     let told = "pools shop and wiki run as the same user, nobody: ";
     let ended = control(launch.directory(), "check").expect_code(0);
     assert_eq!(ended.err.matches("warning").count(), 1, "{ended:?}");
-    assert!(ended.err.contains(told) && ended.err.contains("give each pool a user of its own (user)"), "{ended:?}");
+    assert!(ended.err.contains(told) && ended.err.contains("give each pool its own user (user)"), "{ended:?}");
     let mut site = Site::start(launch);
     assert_eq!(site.log().matches(told).count(), 1);
     assert!(site.stop().success());

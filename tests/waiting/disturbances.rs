@@ -49,7 +49,7 @@ pub(crate) fn kill_child(pool: &Pool) -> usize {
 fn terminate_child(pool: &Pool) -> usize {
     let children = pool.children();
     kill(*children.first().unwrap(), "TERM");
-    wait_until("the log", || pool.log().contains("requests that are waited for"));
+    wait_until("the log", || pool.log().contains("waiting for running requests"));
     0
 }
 

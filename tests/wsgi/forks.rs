@@ -37,9 +37,9 @@ fn a_forked_process_that_comes_back_from_the_app_ends_and_answers_nothing() {
     let child = server.child_pid();
     let own = format!("True {} ", server.child_pid());
     for (way, told) in [
-        ("returns", "forked came back from it and is ended: end it with os._exit()"),
+        ("returns", "forked by the application returned from it; ending it: it should end with os._exit()"),
         ("raises", "ValueError: in the forked process"),
-        ("yields", "forked came back"),
+        ("yields", "forked by the application returned"),
     ] {
         let answer = answer(&server, way);
         assert!(answer.starts_with(&own) || answer == "first second", "{answer}");

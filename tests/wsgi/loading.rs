@@ -176,7 +176,7 @@ fn a_misspelt_module_is_told_which_may_have_been_meant() {
     let package = [("shop/__init__.py", ""), ("shop/wsgi.py", APP)];
     expect_one_line("shop.wsgy", &package, &[], &["no module wsgy in the package shop (HERE/shop): did you mean shop.wsgi?"]);
     expect_one_line("shop.other", &package, &[], &["no module other in the package shop (HERE/shop): it has wsgi"]);
-    expect_one_line("flaskapp.app", &[("flaskapp.py", APP)], &[], &["flaskapp is no package: did you mean flaskapp:app?"]);
+    expect_one_line("flaskapp.app", &[("flaskapp.py", APP)], &[], &["flaskapp is not a package: did you mean flaskapp:app?"]);
 }
 
 #[test]
@@ -210,7 +210,7 @@ fn a_misspelt_callable_is_told_which_may_have_been_meant() {
     let app = [("shop.py", APP)];
     expect_one_line("shop:ap", &app, &[], &["cannot load the application shop:ap: it has no ap: did you mean app?"]);
     expect_one_line("shop:server", &app, &[], &["it has no server: did you mean app?"]);
-    expect_one_line("shop:app.run", &app, &[], &["app.run leads nowhere, there is no run"]);
+    expect_one_line("shop:app.run", &app, &[], &["app.run cannot be resolved: there is no run"]);
     let others = "from os import getcwd, PathLike\nclass Site:\n    def __call__(self): pass\nserver = Site()\n";
     expect_one_line(
         "shop",
@@ -218,7 +218,7 @@ fn a_misspelt_callable_is_told_which_may_have_been_meant() {
         &[],
         &["neither 'application' nor 'app': name the callable", "it has Site, server\n"],
     );
-    expect_one_line("shop", &[("shop.py", "x = 1\n")], &[], &["nor 'app', and nothing else that can be called"]);
+    expect_one_line("shop", &[("shop.py", "x = 1\n")], &[], &["nor 'app', nor anything else that is callable"]);
 }
 
 #[test]
@@ -293,7 +293,7 @@ fn what_takes_other_arguments_is_no_application_and_no_factory() {
         ("of_one", "of_one()"),
         ("asgi", "asgi()"),
         ("keyword", "keyword()"),
-        ("make_three()", "what make_three() has made"),
+        ("make_three()", "what make_three() returned"),
     ] {
         let told = format!("{what} does not take (environ, start_response): a WSGI application is called with these two\n");
         expect_one_line(&format!("{}:{name}", app("callables.py")), &[], &[], &[&told]);
@@ -318,8 +318,8 @@ fn greenlets_in_the_place_of_threads_are_refused_with_what_to_do() {
     let launch =
         |module: &str, patched: &str| Launch::serve(app("patches_threads.py")).env("MODULE", module).env("PATCHED", patched);
     for (module, patched, told) in [
-        ("gevent.monkey", "threading", "gevent has put greenlets in the place of Python's threads"),
-        ("eventlet.patcher", "thread", "eventlet has put greenlets in the place of Python's threads"),
+        ("gevent.monkey", "threading", "gevent has replaced Python's threads with greenlets"),
+        ("eventlet.patcher", "thread", "eventlet has replaced Python's threads with greenlets"),
     ] {
         let finished = launch(module, patched).run().expect_code(70);
         assert!(finished.stderr.contains(told) && finished.stderr.contains("(thread=False)"), "{}", finished.stderr);
@@ -351,7 +351,7 @@ fn a_module_of_the_virtual_environment_is_not_there_without_it() {
 
 #[test]
 fn a_virtual_environment_whose_python_is_none_is_refused() {
-    expect_refused("/bin/true", "ended before it loaded pyfcgid's module (exit code 0): is it a Python?");
+    expect_refused("/bin/true", "exited before it loaded pyfcgid's module (exit code 0): is it really Python?");
 }
 
 /// What is left of a virtual environment when the system's Python was upgraded.
@@ -359,7 +359,7 @@ fn a_virtual_environment_whose_python_is_none_is_refused() {
 fn a_virtual_environment_of_a_version_that_is_gone_is_refused() {
     expect_refused(
         "/usr/bin/python3.7-is-gone",
-        "leads to /usr/bin/python3.7-is-gone, which is gone: make the virtual environment anew",
+        "points to /usr/bin/python3.7-is-gone, which no longer exists: recreate the virtual environment",
     );
 }
 
@@ -546,13 +546,13 @@ fn a_factory_takes_literal_arguments() {
         }
     }
     for (arguments, told) in [
-        ("os.environ", "create_app() takes literals, such as \"text\", 5, True or [1, 2]: os.environ is none\n"),
-        ("1, key=open('x')", "takes literals, such as \"text\", 5, True or [1, 2]: open('x') is none\n"),
-        ("*[1, 2]", "takes literals, such as \"text\", 5, True or [1, 2]: *[1, 2] is none\n"),
-        ("**{'a': 1}", "takes literals, such as \"text\", 5, True or [1, 2]: **{'a': 1} is none\n"),
-        ("a=", "create_app() has arguments that are no Python: "),
+        ("os.environ", "create_app() takes literals, such as \"text\", 5, True or [1, 2]: os.environ is not one\n"),
+        ("1, key=open('x')", "takes literals, such as \"text\", 5, True or [1, 2]: open('x') is not one\n"),
+        ("*[1, 2]", "takes literals, such as \"text\", 5, True or [1, 2]: *[1, 2] is not one\n"),
+        ("**{'a': 1}", "takes literals, such as \"text\", 5, True or [1, 2]: **{'a': 1} is not one\n"),
+        ("a=", "create_app() has arguments that are not valid Python: "),
         ("a=1, a=2", "create_app() is given a twice\n"),
-        ("prod", "prod is none: did you mean \"prod\"?\n"),
+        ("prod", "prod is not one: did you mean \"prod\"?\n"),
     ] {
         expect_one_line(&format!("shop:create_app({arguments})"), &[("shop.py", factory)], &[], &[told]);
     }

@@ -18,7 +18,7 @@ pub enum Error {
     Bind(#[from] BindError),
     #[error("a worker could not be started: {0}")]
     Worker(String),
-    #[error("the system refuses what every server needs")]
+    #[error("the system refuses something that every server needs")]
     System(#[from] io::Error),
 }
 

@@ -94,7 +94,7 @@ fn serve(pool: &Pool, shared: &Shared, link: &UnixStream) -> Result<(), Error> {
     if running == 0 {
         interpreter.finish();
     } else {
-        log::warn!("requests that still run, perhaps for nobody: {running}; the application's exit handlers do not run");
+        log::warn!("requests still running, perhaps for nobody: {running}; skipping the application's exit handlers");
         soon(move || name_the_unfinished(&threads));
     }
     // Threads of the application may still run, and Python cannot be taken down under them.
@@ -115,7 +115,7 @@ fn load(pool: &Pool, shared: &Shared, link: &UnixStream) -> Result<(Interpreter,
     sys::fork::withhold(shared.numbers())?;
     let application = limit.load(&interpreter, pool);
     if sys::fork::is_fork() {
-        sys::fork::end("a process that was forked during the import came back from it and is ended\n", 0);
+        sys::fork::end("a process forked during the import returned from it; ending it\n", 0);
     }
     Ok((interpreter, application?))
 }
@@ -181,12 +181,12 @@ fn limit_the_end(threads: &Arc<Threads>, end: Instant) {
     let result = watchdog.spawn(move || {
         thread::sleep(end.saturating_duration_since(Instant::now()));
         if soon(move || name_the_unfinished(&threads)) != Some(true) {
-            soon(|| log::warn!("the application's threads or exit handlers did not end within graceful-timeout"));
+            soon(|| log::warn!("the application's threads or exit handlers did not finish within graceful-timeout"));
         }
         sys::process::exit_now(0)
     });
     if let Err(error) = result {
-        log::warn!("the end has no time limit: {error}");
+        log::warn!("the shutdown has no time limit: {error}");
     }
 }
 
@@ -198,9 +198,7 @@ fn name_the_unfinished(threads: &Threads) -> bool {
     let more =
         if unfinished.len() > MOST_NAMED { format!(" and {} more", unfinished.len() - MOST_NAMED) } else { String::new() };
     if !unfinished.is_empty() {
-        log::warn!(
-            "threads that were not done within graceful-timeout: {named}{more}; the application's exit handlers do not run"
-        );
+        log::warn!("threads still running after graceful-timeout: {named}{more}; skipping the application's exit handlers");
     }
     !unfinished.is_empty()
 }

@@ -14,7 +14,7 @@ use crate::wsgi::interpreter::Interpreter;
 pub fn prepare(pool: &Pool) -> Result<(), Error> {
     if let Err(error) = Body::try_storage() {
         log::warn!(
-            "request bodies of more than body-memory will be answered 500: no file can be made in {} (see TMPDIR): {error}",
+            "requests whose body exceeds body-memory will be answered 500: cannot create a file in {} (see TMPDIR): {error}",
             std::env::temp_dir().display()
         );
     }
@@ -51,7 +51,7 @@ fn beside_file(pool: &Pool) -> Option<&Path> {
 /// The directory that the process was started in may be gone, or closed to the pool's user.
 fn current_directory() -> PathBuf {
     sys::directory::current().unwrap_or_else(|error| {
-        log::warn!("the current directory cannot be used ({error}); modules are not searched there, set chdir");
+        log::warn!("the current directory cannot be used ({error}); modules are not searched for there: set chdir");
         PathBuf::from("/")
     })
 }

@@ -243,7 +243,7 @@ impl<'py> Gateway<'py> {
         let Objects { start_response, input, data, errors } = objects;
         let outcome = self.call(line, environ, &start_response);
         if start_response.get().was_interrupted() {
-            log::info!("{line}: the web server gave it up, so RequestAborted was raised in the application");
+            log::info!("{line}: aborted by the web server, so RequestAborted was raised in the application");
         }
         errors.get().finish();
         output::finish();
@@ -256,7 +256,7 @@ impl<'py> Gateway<'py> {
         if let Some(reply) = start_response.get().take()
             && reply.excess() > 0
         {
-            log::warn!("{line}: {} bytes behind the end of its response were not sent", reply.excess());
+            log::warn!("{line}: {} bytes after the end of its response were not sent", reply.excess());
         }
     }
 
@@ -382,7 +382,7 @@ impl<'py> Gateway<'py> {
         let error = match failure {
             Failure::Reply(error @ ReplyError::Lost(_)) => return log::debug!("{line}: {error}"),
             Failure::Python(_) if start.with_reply(|reply| reply.is_aborted()).unwrap_or(false) => {
-                return log::debug!("{line}: the application ended because the web server gave the request up");
+                return log::debug!("{line}: the application stopped because the web server aborted the request");
             }
             Failure::Reply(error) => to_python(error),
             Failure::Python(error) => error.clone_ref(self.gil.0),

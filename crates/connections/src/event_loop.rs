@@ -443,7 +443,7 @@ impl EventLoop {
     fn reach_limit(&mut self) {
         self.lifecycle.set_entrance(Entrance::Full);
         if !std::mem::replace(&mut self.limit_reported, true) {
-            log::warn!("max-connections ({}) are open: others wait until one closes", self.settings.max_connections);
+            log::warn!("max-connections ({}) reached: new connections wait until one closes", self.settings.max_connections);
         }
     }
 

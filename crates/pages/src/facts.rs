@@ -27,45 +27,49 @@ pub const ABOUT: &str = "runs Python WSGI applications behind nginx and Apache, 
 
 /// What there is to know before anything else, in paragraphs.
 pub const DESCRIPTION: [&str; 3] = [
-    "pyfcgid is a FastCGI server for Python applications. A web server (nginx, Apache, HAProxy and others) hands each request over to \
-     it, and it runs the application in that application's own Python, CPython 3.9 or newer.",
+    "pyfcgid is a FastCGI server for Python applications. A web server (nginx, Apache, HAProxy and others) passes each request \
+     to it, and it runs the application in that application's own Python, CPython 3.9 or newer.",
     "One daemon serves any number of pools. A pool is an application with listening sockets, processes, threads, a user and limits of \
      its own. A supervisor, which never runs Python, starts the processes of all pools, replaces those that end, and writes the logs. A reload \
      loses no request and closes no connection.",
-    "Without `-c`, every command that needs the configuration takes the file that PYFCGID_CONFIG names, else /etc/pyfcgid/pyfcgid.toml. \
-     Only `pyfcgid serve` and `pyfcgid check` with an application on the command line take none.",
+    "Without `-c`, every command that needs the configuration reads the file that PYFCGID_CONFIG names, else \
+     /etc/pyfcgid/pyfcgid.toml. Only `pyfcgid serve` and `pyfcgid check` with an application on the command line read none.",
 ];
 
 /// What stands in the configuration file, in paragraphs.
 pub const FILE: [&str; 4] = [
-    "The configuration file of pyfcgid is TOML. At its top, before the first line with a `[`, stand options of the whole daemon; each pool \
-     has a table `[pool.NAME]` with its own. A NAME has up to 64 letters, digits, `-`, `_` and `.`, and appears in logs, in `pyfcgid status` \
-     and in ps(1).",
-    "Unknown keys and bad values stop a start and a reload, with the line and with what to do; a reload that is stopped changes nothing. \
-     `pyfcgid check` says what is wrong, and prints every option with its value and where that comes from.",
+    "The configuration file of pyfcgid is TOML. At its top, before the first line with a `[`, are the options of the whole \
+     daemon; each pool has a table `[pool.NAME]` with its own. A NAME has up to 64 letters, digits, `-`, `_` and `.`, and \
+     appears in logs, in `pyfcgid status` and in ps(1).",
+    "An unknown key or a bad value makes a start or a reload fail, with a message that names the line and says what to do; a \
+     failed reload changes nothing. `pyfcgid check` shows what is wrong, and prints every option with its value and where that \
+     comes from.",
     "Each key is also an option of `pyfcgid serve` and `pyfcgid check` (`--max-queue 100`) and an environment variable \
-     (`PYFCGID_MAX_QUEUE=100`). The command line wins over the environment, that over the file, and the file over the default. What is \
-     typed there is for every pool; with several pools the application and `listen` can only stand in the file.",
-    "Relative paths start from the directory of the file that has them; a relative file of the application and `python-path` start from \
-     `chdir` if that is set.",
+     (`PYFCGID_MAX_QUEUE=100`). The command line takes precedence over the environment, the environment over the file, and the \
+     file over the default. What is set on the command line or in the environment applies to every pool; with several pools, \
+     the application and `listen` can only be set in the file.",
+    "Relative paths are relative to the directory of the file that has them; a relative file of the application and \
+     `python-path` are relative to `chdir`, if that is set.",
 ];
 
 /// The key that is no option, in paragraphs.
 pub const INCLUDE: [&str; 2] = [
-    "A file or a pattern such as `pools.d/*.toml`, or a list of them, relative to the file: these files are read, too. It stands at the top.",
-    "An included file has `[pool.NAME]` tables only. Files come in the order of their names; a pattern that finds none is fine, and `*` \
-     means no hidden files. A configuration that includes others may have no pool yet: pyfcgid then runs, serves nothing, and says so.",
+    "A file or a pattern such as `pools.d/*.toml`, or a list of them, relative to the file: these files are read, too. It goes \
+     at the top.",
+    "An included file has `[pool.NAME]` tables only. Files are read in the order of their names; a pattern that matches none \
+     is fine, and `*` does not match hidden files. A configuration that includes others may have no pool yet: pyfcgid then \
+     runs, serves nothing, and says so.",
 ];
 
 /// How values are written: the kind, and how.
 pub const VALUES: [(&str, &str); 7] = [
     ("number", "Digits: `threads = 4`."),
-    ("size", "Bytes, or a number with `K`, `M` or `G` behind it, powers of 1024: `max-body-size = \"20M\"`."),
-    ("time", "Seconds, or numbers with `ms`, `s`, `m`, `h` or `d` behind them: `idle-timeout = \"1h30m\"`."),
-    ("octal digits", "Permissions as chmod(1) has them, in quotes: `socket-mode = \"0660\"`."),
-    ("true or false", "Without quotes: `daemonize = true`. `yes`, `no`, `on` and `off` in quotes are the same."),
+    ("size", "Bytes, or a number followed by `K`, `M` or `G`, powers of 1024: `max-body-size = \"20M\"`."),
+    ("time", "Seconds, or numbers followed by `ms`, `s`, `m`, `h` or `d`: `idle-timeout = \"1h30m\"`."),
+    ("octal digits", "Permissions as for chmod(1), in quotes: `socket-mode = \"0660\"`."),
+    ("true or false", "Without quotes: `daemonize = true`. `yes`, `no`, `on` and `off` in quotes are accepted, too."),
     ("text, path", "In quotes: `user = \"www-data\"`. In single quotes a backslash is a backslash."),
-    ("list", "In brackets: `pass-env = [\"DATABASE_URL\", \"AWS_*\"]`. One value needs none."),
+    ("list", "In brackets: `pass-env = [\"DATABASE_URL\", \"AWS_*\"]`. A single value needs none."),
 ];
 
 /// A complete file.
@@ -103,30 +107,30 @@ pub const EXAMPLES: [(&str, &str); 8] = [
     ("pyfcgid serve shop:app --venv /srv/shop/venv", "Serve one application in the foreground, on 127.0.0.1:9000."),
     ("pyfcgid request '/search?q=x'", "Send it a request without a web server."),
     ("pyfcgid new shop --app /srv/shop/wsgi.py", "Write a file for a new pool."),
-    ("pyfcgid check", "Say what is wrong with the configuration, or print it."),
-    ("pyfcgid serve -D", "Serve what the configuration has, in the background; return when every pool serves."),
-    ("pyfcgid reload", "Load settings and code again without losing a request."),
+    ("pyfcgid check", "Show what is wrong with the configuration, or print it."),
+    ("pyfcgid serve -D", "Serve all configured pools in the background; return when every pool is serving."),
+    ("pyfcgid reload", "Reload settings and code without losing a request."),
     ("pyfcgid reload shop", "The same for one pool."),
-    ("pyfcgid status --json", "Say how each pool is, for programs."),
+    ("pyfcgid status --json", "Print the status of each pool, for programs."),
 ];
 
 /// Environment variables that are no options.
 pub const VARIABLES: [(&str, &str); 8] = [
-    ("PYFCGID_CONFIG", "The configuration file, where `-c` names none."),
-    ("PYFCGID_OPTION", "The value of an option, in capitals and with `_` instead of `-`; pyfcgid.toml(5) has all of them."),
-    ("VIRTUAL_ENV", "The virtual environment of pools that name none, nor a Python."),
-    ("FCGI_WEB_SERVER_ADDRS", "Who may connect over TCP to pools that have no `allowed-clients`."),
+    ("PYFCGID_CONFIG", "The configuration file, if `-c` is not given."),
+    ("PYFCGID_OPTION", "An option, in upper case and with `_` instead of `-`; all of them are in pyfcgid.toml(5)."),
+    ("VIRTUAL_ENV", "The virtual environment of pools that set neither `venv` nor `python`."),
+    ("FCGI_WEB_SERVER_ADDRS", "Who may connect over TCP to pools that do not set `allowed-clients`."),
     ("PATH", "Where `python3` is searched for pools that name no Python."),
-    ("TMPDIR", "Where bodies of requests go that do not fit in memory; else /tmp."),
-    ("LISTEN_FDS, LISTEN_PID, LISTEN_FDNAMES", "Listening sockets of systemd: see systemd.socket(5)."),
-    ("NOTIFY_SOCKET, WATCHDOG_USEC", "Where systemd wants to be told how the service is: see sd_notify(3)."),
+    ("TMPDIR", "Where request bodies that do not fit in memory are stored; default: /tmp."),
+    ("LISTEN_FDS, LISTEN_PID, LISTEN_FDNAMES", "Listening sockets passed by systemd: see systemd.socket(5)."),
+    ("NOTIFY_SOCKET, WATCHDOG_USEC", "How to notify systemd of the state of the service: see sd_notify(3)."),
 ];
 
 /// Files, where a package puts them.
 pub const FILES: [(&str, &str); 5] = [
     ("/etc/pyfcgid/pyfcgid.toml", "The configuration: see pyfcgid.toml(5)."),
-    ("/etc/pyfcgid/pools.d/*.toml", "Pools, a file each, as `pyfcgid new` writes them."),
+    ("/etc/pyfcgid/pools.d/*.toml", "Pools, one file each, as `pyfcgid new` writes them."),
     ("/run/pyfcgid/", "Sockets of pools, the PID file, and the control socket."),
     ("/var/log/pyfcgid/", "Logs, if they go to files."),
-    ("/etc/pyfcgid.toml", "Where 0.1 had the configuration. It is read if the first one is not there: move it."),
+    ("/etc/pyfcgid.toml", "The place of the configuration in 0.1. It is read if the first one does not exist: move it."),
 ];

@@ -22,8 +22,8 @@ pub fn of_program(date: &str) -> String {
         describe_command(&mut page, command);
         let as_before = commands[..index].iter().find(|before| before.notes == command.notes && !command.notes.is_empty());
         match as_before {
-            _ if command.takes_options => page.paragraph("All options below go with it."),
-            Some(before) => page.paragraph(&format!("What is said at the end of `{}` holds here, too.", before.name)),
+            _ if command.takes_options => page.paragraph("It takes all options below."),
+            Some(before) => page.paragraph(&format!("The notes at the end of `{}` apply here, too.", before.name)),
             None if command.notes.is_empty() => &mut page,
             None => page.notes(&command.notes),
         };
@@ -40,7 +40,7 @@ pub fn of_program(date: &str) -> String {
     items(&mut page, &facts::exit_codes());
     page.section("ENVIRONMENT").text("Options, and:");
     items(&mut page, &facts::VARIABLES);
-    page.section("FILES").text("As a package has them:");
+    page.section("FILES").text("As installed by a package:");
     items(&mut page, &facts::FILES);
     page.section("EXAMPLES").text("As they are typed:");
     items(&mut page, &facts::EXAMPLES);
@@ -51,7 +51,7 @@ pub fn of_program(date: &str) -> String {
 fn describe_command(page: &mut Page, command: &Command) {
     page.part(&command.usage).text(&format!("{}.", command.about));
     if let [alias, ..] = &command.aliases[..] {
-        page.paragraph(&format!("`{alias}` is another name of it."));
+        page.paragraph(&format!("`{alias}` is an alias."));
     }
     for Argument { flags, value, help } in &command.arguments {
         page.item(flags, value.as_deref(), help);
@@ -74,16 +74,16 @@ pub fn of_file(date: &str) -> String {
     for text in &facts::INCLUDE[1..] {
         page.more(text);
     }
-    page.section("VALUES").text("Every value may stand in quotes.");
+    page.section("VALUES").text("Every value may be in quotes.");
     items(&mut page, &facts::VALUES);
     page.section("KEYS");
-    page.text("Those that stand at the top are for the whole daemon, those in a `[pool.NAME]` table for that pool.");
+    page.text("Options at the top of the file apply to the whole daemon, those in a `[pool.NAME]` table to that pool.");
     for group in Group::ALL {
         page.part(group.heading());
         options::of_group(group).for_each(|setting| describe_key(&mut page, setting));
     }
     page.section("EXAMPLE").text("A file with two pools, and more in other files:").lines(facts::EXAMPLE);
-    page.section("FILES").text("As a package has them:");
+    page.section("FILES").text("As installed by a package:");
     items(&mut page, &facts::FILES);
     page.section("SEE ALSO").text("pyfcgid(8)");
     page.render()
@@ -92,7 +92,7 @@ pub fn of_file(date: &str) -> String {
 fn describe_key(page: &mut Page, setting: &Setting) {
     page.item(&[setting.name.to_owned()], Some(setting.value_name), &format!("{}.", setting.help));
     page.more(&format!(
-        "Value: {}. Default: {}. Stands {}. Environment: `{}`.",
+        "Value: {}. Default: {}. Goes {}. Environment: `{}`.",
         options::values(setting),
         options::default(setting),
         options::place(setting),

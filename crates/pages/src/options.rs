@@ -15,10 +15,10 @@ pub fn values(setting: &Setting) -> String {
     let one = one_value(setting);
     match setting.kind {
         Kind::One | Kind::Switch => one,
-        Kind::List { in_text: [], .. } => format!("{one}, or a list of that"),
+        Kind::List { in_text: [], .. } => format!("{one}, or a list of these"),
         Kind::List { in_text, .. } => {
             let separators: String = in_text.iter().collect();
-            format!("{one}, several with `{separators}` between them, or a list of that")
+            format!("{one}, several separated by `{separators}`, or a list of these")
         }
         Kind::Pairs => "a table of names and texts, or a list of `NAME=VALUE`".to_owned(),
     }

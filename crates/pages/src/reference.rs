@@ -17,7 +17,7 @@ pub fn text() -> String {
     write!(text, "\n### How values are written\n\n{values}").unwrap_or_default();
     write!(text, "\n### `include`\n\n{}\n", facts::INCLUDE.join("\n\n")).unwrap_or_default();
     write!(text, "{groups}\n## Environment variables\n\n{}", table("Variable", &facts::VARIABLES)).unwrap_or_default();
-    write!(text, "\n## Files\n\nAs a package has them:\n\n{}", table("File", &facts::FILES)).unwrap_or_default();
+    write!(text, "\n## Files\n\nAs installed by a package:\n\n{}", table("File", &facts::FILES)).unwrap_or_default();
     text + &format!("\n## A complete file\n\n```toml\n{}```\n", facts::EXAMPLE)
 }
 
@@ -25,14 +25,14 @@ fn command(command: &Command) -> String {
     let Command { name, aliases, about, usage, arguments, takes_options, notes } = command;
     let mut text = format!("\n### `pyfcgid {name}`\n\n```text\n{usage}\n```\n\n{about}.\n");
     for alias in aliases {
-        text += &format!("\n`{alias}` is another name of it.\n");
+        text += &format!("\n`{alias}` is an alias.\n");
     }
     let rows: String = arguments.iter().map(argument).collect();
     if !rows.is_empty() {
         text += &format!("\n| Argument | Meaning |\n|---|---|\n{rows}");
     }
     if *takes_options {
-        text += "\nAll options [below](#the-file) go with it.\n";
+        text += "\nIt takes all options [below](#the-file).\n";
     } else if !notes.is_empty() {
         text.extend(notes.split("\n\n").map(paragraph));
     }
@@ -62,10 +62,11 @@ fn option(setting: &Setting) -> String {
     let flags = options::flags(setting);
     let typed = match flags.last() {
         Some(_) => format!("`{} {}`", flags.join(", "), setting.value_name),
-        None => format!("`{}` by its place", setting.value_name),
+        None => format!("`{}`, by position", setting.value_name),
     };
     format!(
-        "\n### `{}`\n\n{}.\n\n- Value: {}\n- Default: {}\n- Stands {}\n- On the command line: {typed}; in the environment: `{}`\n",
+        "\n### `{}`\n\n{}.\n\n- Value: {}\n- Default: {}\n- Goes {}\n- On the command line: {typed}; in the environment: \
+         `{}`\n",
         setting.name,
         setting.help,
         options::values(setting),
@@ -83,7 +84,7 @@ fn table(heading: &str, rows: &[(&str, &str)]) -> String {
 const START: &str = "\
 # Reference
 
-Every command and every option. This page is made from the program's own table of options by `make reference`, as are the manual pages
+Every command and every option. This page is generated from the program's own table of options by `make reference`, as are the manual pages
 pyfcgid(8) and pyfcgid.toml(5), the completions and the JSON schema, which `make pages` writes to `target/pages`. Signals and exit codes
 are in [operating.md](operating.md#signals-and-exit-codes).
 

@@ -95,7 +95,7 @@ pub struct Failure {
     pub text: String,
 }
 
-/// How a child is.
+/// The figures of a child.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Numbers {
     /// Requests that were given to a worker since it started.

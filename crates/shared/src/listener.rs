@@ -35,19 +35,26 @@ pub enum BindError {
         source: io::Error,
     },
     /// Somebody else has it.
-    #[error("cannot listen on {0}: another process does; stop it or choose another address")]
+    #[error("cannot listen on {0}: another process is listening there; stop it or choose another address")]
     InUse(String),
     /// It is another machine's.
     #[error("cannot listen on {0}: no interface of this machine has this address; 127.0.0.1 is always there, * is all of them")]
     NotHere(String),
     /// A server answers on the Unix socket.
-    #[error("cannot listen on unix:{}: a running server answers there; stop it or choose another path", .0.display())]
+    #[error("cannot listen on unix:{}: a running server is listening there; stop it or choose another path", .0.display())]
     Live(PathBuf),
     /// Something else than a socket is at the path.
-    #[error("cannot listen on unix:{}: there is something that is not a socket; remove it or choose another path", .0.display())]
+    #[error(
+        "cannot listen on unix:{}: something that is not a socket is there; remove it or choose another path",
+        .0.display()
+    )]
     NotASocket(PathBuf),
     /// The path does not fit in a socket address.
-    #[error("cannot listen on unix:{}: the path has {} bytes, and the most is {MAX_PATH_LEN}; choose a shorter one", .0.display(), .0.as_os_str().len())]
+    #[error(
+        "cannot listen on unix:{}: the path has {} bytes, at most {MAX_PATH_LEN} are allowed; choose a shorter one",
+        .0.display(),
+        .0.as_os_str().len()
+    )]
     TooLong(PathBuf),
     /// The directory of a Unix socket is missing.
     #[error("cannot listen on unix:{}: the directory {} does not exist; create it", .path.display(), .directory.display())]
@@ -65,17 +72,19 @@ pub enum BindError {
     NotListening(RawFd),
     /// An application has shut down what cannot be bound again.
     #[error(
-        "cannot listen on {0} any more: the socket was shut down, by the application perhaps; restart pyfcgid to get another one"
+        "cannot listen on {0} any longer: the socket was shut down, perhaps by the application; restart pyfcgid to get a new \
+         one"
     )]
     Shut(String),
     /// What was made is not what is there.
     #[error(
-        "cannot listen on unix:{}: the socket was exchanged while it was made: use a directory in which only root can do that",
+        "cannot listen on unix:{}: the socket was replaced while it was being created: use a directory that only root can \
+         write to",
         .0.display()
     )]
     Exchanged(PathBuf),
     /// The file of the socket can't be given to whom it is to belong.
-    #[error("cannot give the socket {address} its owner: {reason}")]
+    #[error("cannot set the owner of the socket {address}: {reason}")]
     Owner {
         /// The socket.
         address: String,
@@ -103,7 +112,7 @@ pub struct Access {
     pub group: Option<u32>,
 }
 
-/// How long an address that is taken is waited for.
+/// How long to wait for an address that is in use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Patience {
     /// A moment. A supervisor that was killed leaves children behind, which close its sockets as soon as they notice.

@@ -29,7 +29,7 @@ pub use timestamp::Timestamp;
 /// When it is no socket, or this was called before in this process.
 pub fn send_to(socket: OwnedFd, level: LevelFilter) -> io::Result<()> {
     if SENDER.set(Sender::new(socket)?).is_err() {
-        return Err(io::Error::other("the log goes to the supervisor already"));
+        return Err(io::Error::other("the log already goes to the supervisor"));
     }
     let _ = log::set_logger(&Logger); // A process that was the supervisor has one, which looks here first.
     log::set_max_level(level);

@@ -72,8 +72,8 @@ fn number(address: IpAddr) -> u128 {
 }
 
 const NO_ADDRESS: &str = "must be an IP address or a network, as in 192.0.2.1, 10.0.0.0/8 or 2001:db8::/32";
-const NO_LENGTH: &str = "must have behind the / how many first bits count, at most 32, of IPv6 128";
-const BITS_BEHIND: &str = "has more bits than those that count: 10.0.0.0/8, not 10.1.2.3/8";
+const NO_LENGTH: &str = "must have a prefix length after the /, at most 32, or 128 for IPv6";
+const BITS_BEHIND: &str = "has bits set beyond its prefix length: 10.0.0.0/8, not 10.1.2.3/8";
 
 #[cfg(test)]
 mod tests {

@@ -31,16 +31,17 @@ fn matches(pattern: &Item) -> Result<Vec<PathBuf>, Error> {
     let refused = |reason: String| pattern.refused(INCLUDE, ValueError::new(reason));
     let typed = pattern.origin.base().join(&pattern.text);
     if !pattern.text.contains(WILDCARDS) {
-        return if typed.exists() { Ok(vec![typed]) } else { Err(refused("there is no such file".to_owned())) };
+        return if typed.exists() { Ok(vec![typed]) } else { Err(refused("no such file".to_owned())) };
     }
-    let absolute = below(pattern).ok_or_else(|| refused("needs a directory whose name is UTF-8".to_owned()))?;
-    let found = glob::glob_with(&absolute, AS_A_SHELL).map_err(|error| refused(format!("is no pattern: {}", error.msg)))?;
+    let absolute = below(pattern).ok_or_else(|| refused("needs a directory whose path is valid UTF-8".to_owned()))?;
+    let found =
+        glob::glob_with(&absolute, AS_A_SHELL).map_err(|error| refused(format!("is not a valid pattern: {}", error.msg)))?;
     let mut files = found
         .take(MOST_FILES + 1)
         .collect::<Result<Vec<_>, _>>()
         .map_err(|error| Error::Read { path: error.path().into(), source: error.into() })?;
     if files.len() > MOST_FILES {
-        return Err(refused(format!("finds more than {MOST_FILES} files")));
+        return Err(refused(format!("matches more than {MOST_FILES} files")));
     }
     files.retain(|path| !path.is_dir());
     files.sort();

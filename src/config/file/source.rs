@@ -154,7 +154,7 @@ impl Source<'_> {
     }
 
     fn pool_without_name(&self, key: &Key<'_>, value: &Value<'_>) -> Error {
-        let advice = "a pool has a name: write its settings under a line such as [pool.blog]".to_owned();
+        let advice = "a pool needs a name: put its settings under a line such as [pool.blog]".to_owned();
         self.key_error("misplaced key", key, Some(value), advice)
     }
 
@@ -241,8 +241,8 @@ fn is_for_the_top(name: &str) -> bool {
 
 fn misplaced_key_advice(right: Scope) -> String {
     match right {
-        Scope::Global => "it belongs below a [pool.NAME] line".to_owned(),
-        Scope::Pool => "it is about the whole process: move it to the top of the file, before the first [ line".to_owned(),
+        Scope::Global => "it belongs under a [pool.NAME] line".to_owned(),
+        Scope::Pool => "it applies to the whole process: move it to the top of the file, before the first [ line".to_owned(),
     }
 }
 
@@ -254,7 +254,7 @@ fn unknown_key_advice(key: &str, value: &Value<'_>, scope: Scope) -> String {
         }
         DeValue::Table(_) if scope == Scope::Global => {
             let name = if is_pool_name(key) { quote_key(key) } else { "blog".to_owned() };
-            format!("a pool's settings stand below a line such as [pool.{name}]")
+            format!("a pool's settings go under a line such as [pool.{name}]")
         }
         _ if key == INCLUDE => "it belongs at the top of the file, before the first [ line".to_owned(),
         _ => advice::unknown_key(key, scope),
@@ -271,7 +271,8 @@ fn with_quotes(line: &str) -> Option<String> {
 }
 
 const POOL: &str = "pool";
-const NOT_INCLUDED_ADVICE: &str = "an included file has only [pool.NAME] tables: move it to the file that includes this one";
+const NOT_INCLUDED_ADVICE: &str = "an included file can only have [pool.NAME] tables: move it to the file that includes this \
+                                   one";
 const POOL_NAME_ADVICE: &str = "use up to 64 letters, digits, `-`, `_` and `.`";
 const MAX_POOL_NAME_LEN: usize = 64;
 const MAX_EXCERPT_LEN: usize = 60;

@@ -70,16 +70,20 @@ fn what_is_wrong_with_an_include_is_told() {
     let directory = |main: &str, included: &str| site(&[("site.toml", main), ("a.toml", included)]);
     let include = "\ninclude = \"a.toml\"\n";
     for (main, included, told) in [
-        ("include = \"b.toml\"\n", "", "site.toml:1: include = \"b.toml\": there is no such file"),
-        ("include = [\n\"a.toml\",\n\"[\"]\n", "", "site.toml:3: include = \"[\": is no pattern: "),
+        ("include = \"b.toml\"\n", "", "site.toml:1: include = \"b.toml\": no such file"),
+        ("include = [\n\"a.toml\",\n\"[\"]\n", "", "site.toml:3: include = \"[\": is not a valid pattern: "),
         ("include = 1\n", "", "site.toml:1: include = \"1\": must be a file, a pattern such as "),
         ("include = [[]]\n", "", "site.toml:1: include = \"[]\": must be a file, a pattern such as "),
         ("[pool.a]\ninclude = \"a\"\n", "", "site.toml:2: unknown key `include` = \"a\": it belongs at the top of the file"),
         ("includes = \"a\"\n", "", "site.toml:1: unknown key `includes` = \"a\": did you mean `include`?"),
-        (include, "log-level = 1\n", "a.toml:1: misplaced key `log-level` = 1: an included file has only [pool.NAME] tables"),
-        (include, "include = \"b\"\n", "a.toml:1: misplaced key `include` = \"b\": an included file has only"),
-        (include, "threads = 1\n", "a.toml:1: misplaced key `threads` = 1: it belongs below a [pool.NAME] line"),
-        (include, "[blog]\n", "a.toml:1: unknown key `blog`: a pool's settings stand below a line such as [pool.blog]"),
+        (
+            include,
+            "log-level = 1\n",
+            "a.toml:1: misplaced key `log-level` = 1: an included file can only have [pool.NAME] tables",
+        ),
+        (include, "include = \"b\"\n", "a.toml:1: misplaced key `include` = \"b\": an included file can only have"),
+        (include, "threads = 1\n", "a.toml:1: misplaced key `threads` = 1: it belongs under a [pool.NAME] line"),
+        (include, "[blog]\n", "a.toml:1: unknown key `blog`: a pool's settings go under a line such as [pool.blog]"),
         (include, "[pool.b", "a.toml:1:"),
     ] {
         let error = pools(directory(main, included).path()).unwrap_err();
@@ -99,9 +103,9 @@ fn what_is_no_file_of_settings_is_not_waited_for_nor_read_to_its_end() {
         cause
     };
     assert!(std::process::Command::new("mkfifo").arg(site.path().join("pipe.conf")).status().unwrap().success());
-    assert_eq!(refused("pipe.conf"), "it is no regular file");
+    assert_eq!(refused("pipe.conf"), "it is not a regular file");
     symlink("/dev/zero", site.path().join("zero.conf")).unwrap();
-    assert_eq!(refused("zero.conf"), "it is no regular file");
+    assert_eq!(refused("zero.conf"), "it is not a regular file");
     fs::write(site.path().join("long.conf"), vec![b'#'; MOST_BYTES as usize + 1]).unwrap();
     assert_eq!(refused("long.conf"), "it has more than 4194304 bytes");
 }
@@ -110,7 +114,7 @@ fn what_is_no_file_of_settings_is_not_waited_for_nor_read_to_its_end() {
 fn a_pattern_that_finds_far_too_many_files_is_refused() {
     let site = site(&[("site.toml", "include = \"*.conf\"\n")]);
     (0..=include::MOST_FILES).for_each(|number| fs::write(site.path().join(format!("{number}.conf")), "").unwrap());
-    assert_eq!(pools(site.path()).unwrap_err(), "site.toml:1: include = \"*.conf\": finds more than 4096 files");
+    assert_eq!(pools(site.path()).unwrap_err(), "site.toml:1: include = \"*.conf\": matches more than 4096 files");
 }
 
 #[test]
@@ -118,7 +122,7 @@ fn a_pool_that_is_defined_twice_is_told_with_both_places() {
     let main = "include = [\"a.toml\", \"b.toml\"]\n[pool.own]\n";
     let twice = site(&[("site.toml", main), ("a.toml", "[pool.a]\n"), ("b.toml", "[pool.b]\n[pool.own]\n")]);
     let error = pools(twice.path()).unwrap_err();
-    assert_eq!(error, "b.toml:2: second pool `own`, the first is at site.toml:2: give each a name of its own");
+    assert_eq!(error, "b.toml:2: duplicate pool `own`, first defined at site.toml:2: give each its own name");
     let one_file = site(&[("site.toml", "[pool.a]\napp = \"a\"\n[pool.b]\n[pool.a]\napp = \"b\"\n")]);
     let error = pools(one_file.path()).unwrap_err();
     assert!(error.starts_with("site.toml:4:") && error.ends_with("; the first is on line 1"), "{error}");

@@ -6,7 +6,7 @@ use super::super::{App, ListenAddress, LogTarget, Mount, Syntax, ValueError, abs
 use super::{Described, Text, Value, Written, plain};
 
 pub(in crate::config) fn file_path() -> impl Value<PathBuf> {
-    Written(|typed: Text<'_>| path(typed.text, typed.base, |text| !text.ends_with('/'), "must be a file's path"), SHOW)
+    Written(|typed: Text<'_>| path(typed.text, typed.base, |text| !text.ends_with('/'), "must be the path of a file"), SHOW)
 }
 
 pub(in crate::config) fn directory_path() -> impl Value<PathBuf> {
@@ -68,6 +68,6 @@ fn path(text: &str, base: &Path, is_right: fn(&str) -> bool, reason: &str) -> Re
 }
 
 const SHOW: fn(&PathBuf) -> String = |path| path.display().to_string();
-const A_DIRECTORY: &str = "must be a directory's path";
+const A_DIRECTORY: &str = "must be the path of a directory";
 /// What switches the access log off.
 const OFF: &str = "off";

@@ -67,7 +67,7 @@ pub(in crate::config) fn or_zero<T: Default + PartialEq + Copy>(value: impl Valu
 }
 
 fn fit<T: TryFrom<u64>>(number: u64) -> Result<T, ValueError> {
-    T::try_from(number).map_err(|_| ValueError::new("is more than this machine can count"))
+    T::try_from(number).map_err(|_| ValueError::new("is too large for this machine"))
 }
 
 /// No wait is longer, so that a clock plus a wait never overflows.

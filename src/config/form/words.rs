@@ -74,7 +74,7 @@ pub(in crate::config) fn header_name() -> impl Value<Option<String>> {
 fn parse_header_name(text: &str) -> Result<String, ValueError> {
     let begins_alike = text.len() > 2 && text.get(..2).is_some_and(|start| start.eq_ignore_ascii_case("x-"));
     let is_name = begins_alike && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-    text_if(is_name, text, "must be none, or a header's name that begins with X-, such as X-Accel-Redirect or X-Sendfile")
+    text_if(is_name, text, "must be none, or the name of a header that begins with X-, such as X-Accel-Redirect or X-Sendfile")
 }
 
 /// As it stands in the site's addresses, undecoded.
@@ -84,14 +84,14 @@ pub(in crate::config) fn path_of_probes() -> impl Value<Option<String>> {
 
 fn parse_path_of_probes(text: &str) -> Result<String, ValueError> {
     let is_path = text.starts_with('/') && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'?');
-    text_if(is_path, text, "must be none, or a path that begins with a slash and has no query, such as /ping")
+    text_if(is_path, text, "must be none, or a path that begins with a slash and has no query string, such as /ping")
 }
 
 /// The name of a variable, or how names begin.
 pub(in crate::config) fn variable_pattern(text: &str) -> Result<String, ValueError> {
     let name = text.strip_suffix('*').unwrap_or(text);
     let is_name = !text.is_empty() && !name.contains(['=', '*', '\0']);
-    text_if(is_name, text, "must be a variable's name, or its beginning with a * behind it")
+    text_if(is_name, text, "must be the name of a variable, or its beginning followed by *")
 }
 
 pub(in crate::config) fn syslog_ident() -> impl Value<String> {

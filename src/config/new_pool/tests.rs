@@ -35,7 +35,7 @@ fn what_is_not_typed_is_proposed_by_the_name_and_the_machine() {
         "\nuser = \"nginx\"\n",
         "\nlisten = [\"unix:/run/pyfcgid/shop.sock\"]\nsocket-group = \"nginx\"\n",
         "\nprocesses = 2\nthreads = 4\n",
-        "\n# env-file = \"/etc/pyfcgid/shop.env\"  # secrets, VARIABLE=VALUE",
+        "\n# env-file = \"/etc/pyfcgid/shop.env\"  # secrets, one VARIABLE=VALUE",
     ] {
         assert!(text.contains(line), "{line:?} in\n{text}");
     }
@@ -145,7 +145,7 @@ fn its_place_is_where_the_configuration_looks_for_it() {
     assert_eq!(place("\"/srv/pools/*\""), Ok(PathBuf::from("/srv/pools/shop.toml")));
     for include in ["\"pools.d/*.conf\"", "\"*/*.toml\"", "[]"] {
         let error = place(include).unwrap_err();
-        assert!(error.contains("[site].toml includes no file of the name shop.toml: add include = "), "{error}");
+        assert!(error.contains("[site].toml does not include a file named shop.toml: add include = "), "{error}");
     }
 }
 
@@ -156,6 +156,6 @@ fn a_pool_that_is_there_gets_no_second_file() {
     fs::write(&main, "include = \"*.toml\"\n").unwrap();
     fs::write(directory.path().join("other.toml"), "\n[pool.shop]\napp = \"shop\"\n").unwrap();
     let error = pool("shop", &[]).place(&main).unwrap_err();
-    assert!(error.to_string().ends_with("other.toml:2: pool `shop` is there already: change that one, or choose another name"));
+    assert!(error.to_string().ends_with("other.toml:2: pool `shop` already exists: change that one, or choose another name"));
     assert_eq!(error.exit_code(), 78);
 }

@@ -35,51 +35,51 @@ settings! {
     /// The application. Its file is absolute.
     app: App = application, "app", Pool, One, "APP", Nothing,
         "The application: module, module:callable, module:factory() with literal arguments or path/to/file.py[:callable]; \
-         without a callable, `application` is taken, then `app`";
+         without a callable, `application` is used, else `app`";
     /// Where to listen. Invariant: not empty, nothing twice, Unix paths absolute.
     listen: Vec<ListenAddress> = distinct(address), "listen", Pool, ADDRESSES, "ADDR", Value("127.0.0.1:9000"),
         "Where to listen: host:port, [::1]:9000, :9000 (every address), unix:/path, /path or fd:N; can be repeated";
     /// How many processes it has.
     processes: Processes = processes(), "processes", Pool, One, "N", Value("1"),
-        "Processes: a number up to 1024, auto for one per core, or 2..8 to grow under load and shrink again; 0..8 starts on \
-         demand";
+        "Processes: a number up to 1024, auto for one per core, or 2..8 to grow under load and shrink again; 0..8 starts them \
+         on demand";
     /// Workers of each process, 1 to 1024.
     threads: usize = number(1, 1024), "threads", Pool, One, "N", Value("4"),
-        "Workers of each process: requests that run Python at once in it, 1 to 1024";
+        "Workers of each process, 1 to 1024: the requests that can run Python at once in it";
     /// Where in the site's paths the application is.
     mount: Mount = mount(), "mount", Pool, One, "PREFIX", Value("auto"),
-        "The path under which the site has the application, as in /app, or \"\" for the root; auto finds out";
+        "The URL path where the site has the application, as in /app, or \"\" for the root; auto detects it";
     /// When REMOTE_USER reaches the application.
     remote_user: RemoteUser = keyword(RemoteUser::parse, RemoteUser::NAMES), "remote-user", Pool, One, "WHEN", Value("authenticated"),
-        "When REMOTE_USER reaches the application: authenticated (only with AUTH_TYPE), always or never";
+        "When REMOTE_USER is passed to the application: authenticated (only with AUTH_TYPE), always or never";
     /// Where `wsgi.errors` and tracebacks go.
     errors: ErrorsTo = keyword(ErrorsTo::parse, ErrorsTo::NAMES), "errors", Pool, One, "WHERE", Value("log"),
-        "Where wsgi.errors and tracebacks go: log, or peer for the log and the web server's log as well";
+        "Where wsgi.errors and tracebacks go: log, or peer for both the log and the web server's log";
     /// How what the application prints and writes to `wsgi.errors` is written to the log.
     app_log: AppLog = keyword(AppLog::parse, AppLog::NAMES), "app-log", Pool, One, "HOW", Value("decorated"),
-        "How what the application prints and writes to wsgi.errors stands in the log: decorated, with time, level, process and \
-         request, or plain, as it is, for lines of JSON";
+        "How the application's output (what it prints, and wsgi.errors) is logged: decorated with time, level, process and \
+         request, or plain, unchanged, for lines of JSON";
     /// The level of what it writes to stdout.
     stdout_level: Level = level(), "stdout-level", Pool, One, "LEVEL", Value("info"),
-        "The level of what the application prints: error, warn, info, debug or trace";
+        "The log level of what the application prints: error, warn, info, debug or trace";
     /// The level of what it writes to stderr.
     stderr_level: Level = level(), "stderr-level", Pool, One, "LEVEL", Value("warn"),
-        "The level of what the application writes to stderr, where Python's logging writes unless told otherwise";
+        "The log level of what the application writes to stderr, where Python's logging writes by default";
     /// What becomes of a running application when the web server gives its request up.
     abort: OnAbort = keyword(OnAbort::parse, OnAbort::NAMES), "abort", Pool, One, "HOW", Value("continue"),
-        "What becomes of the application when the web server gives its request up: continue, or raise for \
-         pyfcgid.RequestAborted in its thread";
+        "What happens to the application when the web server aborts its request: continue, or raise for pyfcgid.RequestAborted \
+         in its thread";
     /// What the application may be asked to be. Invariant: not empty, none twice.
     roles: Vec<Role> = distinct(keyword(Role::parse, Role::NAMES)), "roles", Pool, LIST, "ROLE", Value("responder"),
-        "What the web server may ask the application to be: responder, authorizer (its 200 lets a request in) or filter; \
-         several with , between them, or repeated";
+        "The FastCGI roles that are accepted: responder, authorizer (its 200 lets a request in) or filter; comma-separated, or \
+         repeated";
     /// The path of probes, which pyfcgid answers itself; none by default.
     ping_path: Option<String> = path_of_probes(), "ping-path", Pool, One, "PATH", Value("none"),
-        "The path of probes, as in /ping, which are answered \"pong\" without the application, also while every worker is \
-         busy; or none";
+        "The path of health checks, as in /ping, which are answered \"pong\" without the application, even while every worker \
+         is busy; or none";
     /// The header of a response that makes the web server send a file instead of its body; `None` if it knows none.
     sendfile_header: Option<String> = header_name(), "sendfile-header", Pool, One, "NAME", Value("none"),
-        "The response header that makes the web server send a file, such as X-Accel-Redirect: a response that has it goes out \
+        "The response header that makes the web server send a file, such as X-Accel-Redirect: a response that has it is sent \
          without its body; or none";
     /// Connections that may wait to be accepted, 1 to 65,535.
     backlog: u32 = number(1, 65_535), "backlog", Sockets, One, "N", Value("1024"),
@@ -92,15 +92,15 @@ settings! {
         "The user that owns Unix sockets, by name or number";
     /// The group of Unix sockets, by name or number; `None` leaves it to whom makes them.
     socket_group: Option<String> = optional(account()), "socket-group", Sockets, One, "GROUP", Nothing,
-        "The group of Unix sockets, by name or number, as the web server's";
+        "The group of Unix sockets, by name or number, such as the web server's";
     /// Connections open at once in a process, at least 1.
     max_connections: usize = number(1, 1_000_000), "max-connections", Sockets, One, "N", Value("10000"),
-        "Connections open at once in a process, 1 to 1000000";
+        "Maximum number of open connections in a process, 1 to 1000000";
     /// Who may connect over TCP; `None` is everybody.
     allowed_clients: Option<Vec<Network>> = clients(),
         "allowed-clients", Sockets, LIST, "ADDR", Variable("FCGI_WEB_SERVER_ADDRS"),
-        "Who may connect over TCP: IP addresses or networks such as 10.0.0.0/8, several with , between them, or repeated; \
-         without it, everybody who can reach the address";
+        "Who may connect over TCP: IP addresses or networks such as 10.0.0.0/8, comma-separated, or repeated; without it, \
+         everyone who can reach the address";
     /// The Python program that is named.
     python: Option<PathBuf> = optional(file_path()), "python", Python, One, "FILE", Nothing,
         "The Python program that runs the application, CPython from 3.9 on [default: that of the venv, else python3]";
@@ -109,89 +109,88 @@ settings! {
         "The virtual environment whose packages the application uses";
     /// Directories before all others on `sys.path`.
     python_path: Vec<PathBuf> = list(module_path()), "python-path", Python, PATHS, "DIR", Nothing,
-        "A directory to search for modules before all others; several with : between them, or repeated";
+        "A directory to search for modules before all others; several separated by :, or repeated";
     /// The directory the application runs in; `None` leaves it where it is.
     chdir: Option<PathBuf> = optional(directory_path()), "chdir", Python, One, "DIR", Nothing,
-        "The directory the application runs in; a relative APP file and python-path start from it";
+        "The directory the application runs in; a relative APP file and python-path are relative to it";
     /// Whether the application gets no environment variables but those that a login has, and those that are named.
     clear_env: bool = switch(), "clear-env", Python, Switch, "BOOL", Value("true"),
         "Give the application only the environment variables of a login of its user, and those that pass-env and env name; \
-         false for all of pyfcgid's own";
+         false passes on all of pyfcgid's own";
     /// The names of variables that it gets nevertheless; one that ends in `*` is the beginning of names.
     pass_env: Vec<String> = list(plain(variable_pattern)), "pass-env", Python, LIST, "NAME", Nothing,
-        "An environment variable of pyfcgid's own that the application gets, too, or AWS_* for all that begin so; can be \
+        "An environment variable of pyfcgid's own to pass on to the application, or AWS_* for all that begin so; can be \
          repeated";
     /// A file with further variables for it.
     env_file: Option<PathBuf> = optional(file_path()), "env-file", Python, One, "FILE", Nothing,
-        "A file of environment variables for the application, NAME=VALUE on each line, as systemd and dotenv have them; read \
-         by each new process, and nobody but its owner and group may be let in";
+        "A file of environment variables for the application, one NAME=VALUE per line, as in systemd and dotenv; read by each \
+         new process; only its owner and group may have access";
     /// Environment variables for the application. Invariant: no name twice, none empty.
     env: Vec<(String, String)> = variables(), "env", Python, Pairs, "NAME=VALUE", Nothing,
         "An environment variable for the application; can be repeated";
     /// Whether the callable makes the application. Invariant: as `app` has it.
     factory: bool = switch(), "factory", Python, Switch, "BOOL", Value("false"),
-        "Call the callable to get the application; the same as () behind it";
+        "Call the callable to get the application; same as () after it";
     /// Bytes of FCGI_PARAMS of one request.
     max_params_size: usize = size(1 << 10, 64 << 20), "max-params-size", Limits, One, "SIZE", Value("128K"),
-        "Bytes of FCGI_PARAMS of one request, 1K to 64M";
+        "Maximum size of FCGI_PARAMS of one request, 1K to 64M";
     /// Pairs of FCGI_PARAMS of one request.
     max_params: usize = number(1, 1_000_000), "max-params", Limits, One, "N", Value("1000"),
-        "FCGI_PARAMS pairs of one request, 1 to 1000000";
+        "Maximum number of FCGI_PARAMS pairs of one request, 1 to 1000000";
     /// Bytes of one request's body; `u64::MAX` is no limit.
     max_body_size: u64 = body_size(), "max-body-size", Limits, One, "SIZE", Value("1G"),
-        "Bytes of one request's body; 0 is no limit";
+        "Maximum size of a request body; 0 means no limit";
     /// Bytes of a body kept in memory; more goes to a temporary file.
     body_memory: usize = size(0, 1 << 30), "body-memory", Limits, One, "SIZE", Value("128K"),
-        "Bytes of a body kept in memory, up to 1G; more goes to a temporary file";
+        "How much of a request body is kept in memory, up to 1G; more goes to a temporary file";
     /// Bytes of memory for all requests of a process that are not complete.
     uploads_memory: usize = size(1 << 20, 1 << 40), "uploads-memory", Limits, One, "SIZE", Value("64M"),
-        "Memory of a process for requests that are not complete, at least 1M; bodies beyond that go to temporary files";
+        "Memory of a process for incomplete requests, at least 1M; bodies beyond that go to temporary files";
     /// Requests that may wait for a worker of a process, at least 1.
     max_queue: usize = number(1, 1_000_000), "max-queue", Limits, One, "N", Value("1024"),
-        "Requests of the pool that may wait for a worker, 1 to 1000000; the next one gets 503";
+        "Maximum number of requests of the pool waiting for a worker, 1 to 1000000; the next one gets 503";
     /// Requests after which a process is replaced, at least 1; `None` is never.
     max_requests: Option<u64> = or_zero(number(0, MOST_REQUESTS)), "max-requests", Limits, One, "N", Value("0"),
-        "Requests after which a process is replaced by a new one; 0 is never";
+        "Number of requests after which a process is replaced; 0 means never";
     /// At most so many requests are added to `max_requests` by chance. Invariant: less than `max_requests`, if that is set.
     max_requests_jitter: u64 = number(0, MOST_REQUESTS), "max-requests-jitter", Limits, One, "N", Value("0"),
-        "Up to so many requests more, by chance, so that processes are not all replaced at once";
+        "Maximum random number to add to max-requests, so that processes are not all replaced at once";
     /// Bytes of resident memory above which a process is replaced; `None` is no limit.
     max_rss: Option<u64> = or_zero(memory()), "max-rss", Limits, One, "SIZE", Value("0"),
-        "Memory (resident set) above which a process is replaced by a new one, at least 1M; 0 is no limit";
+        "Memory (resident set) above which a process is replaced, at least 1M; 0 means no limit";
     /// How long a process may take until it is ready. Invariant: not zero.
     startup_timeout: Duration = moment(), "startup-timeout", Time, One, "TIME", Value("60s"),
         "How long a process may take to import the application";
     /// How long a kept connection may have no request; `None` is for ever.
     idle_timeout: Option<Duration> = or_zero(time()), "idle-timeout", Time, One, "TIME", Value("1h"),
-        "How long a kept connection may have no request; 0 is for ever";
+        "How long a kept-alive connection may have no request; 0 means forever";
     /// How long a peer may send nothing inside a request or after connecting, or take nothing of an answer; `None` is for ever.
     socket_timeout: Option<Duration> = or_zero(time()), "socket-timeout", Time, One, "TIME", Value("60s"),
-        "How long the web server may send nothing inside a request or after connecting, or take nothing of an answer; 0 is for \
-         ever";
+        "How long the web server may send nothing during a request or after connecting, or read nothing of a response; 0 means \
+         forever";
     /// How long running requests may go on after a stop, or in a process that is replaced.
     graceful_timeout: Duration = time(), "graceful-timeout", Time, One, "TIME", Value("30s"),
-        "How long running requests may go on after a stop or in a process that is replaced; 0 ends them at once";
+        "How long running requests may go on after a stop or in a process that is being replaced; 0 ends them at once";
     /// After how long a process is replaced; `None` is never.
     max_lifetime: Option<Duration> = or_zero(time()), "max-lifetime", Time, One, "TIME", Value("0"),
-        "After how long a process is replaced by a new one; 0 is never";
+        "How long a process lives before it is replaced; 0 means never";
     /// The user the application runs as, by name or number; `None` is whoever starts pyfcgid.
     user: Option<String> = optional(account()), "user", Identity, One, "USER", Nothing,
-        "The user the application runs as, by name or number, with its HOME, USER and LOGNAME; needs a start as root";
+        "The user the application runs as, by name or number, with its HOME, USER and LOGNAME; requires root";
     /// The group the application runs in, by name or number; `None` is that of the user.
     group: Option<String> = optional(account()), "group", Identity, One, "GROUP", Nothing,
-        "The group the application runs in, by name or number; without it, the group of the user";
+        "The group the application runs as, by name or number; without it, the user's group";
     /// Further groups, by name or number, maybe none; `None` are those the user is in. Invariant: `None` without a user.
     supplementary_groups: Option<Vec<String>> = groups(), "supplementary-groups", Identity, LIST, "GROUP", Value("own"),
-        "Further groups, by name or number; own are those the user is in, none is none; can be repeated";
+        "Supplementary groups, by name or number; own for the user's groups, none for none; can be repeated";
     /// Permission bits that files of the application do not get, at most 0o777.
     umask: u32 = mode(|mode| format!("{mode:03o}")), "umask", Identity, One, "MODE", Value("022"),
-        "Permissions that files the application makes do not get, in octal digits";
+        "Permissions that files created by the application do not get, in octal digits";
     /// What becomes the root of the application's file system. The other paths are then inside it.
     chroot: Option<PathBuf> = optional(directory_path()), "chroot", Identity, One, "DIR", Nothing,
-        "A directory that becomes the root of the file system for the application; APP, venv, python-path and chdir are paths \
-         inside it";
+        "A directory that becomes the application's root directory; APP, venv, python-path and chdir are paths inside it";
     /// Whether the application is kept from gaining privileges, as by set-user-ID programs.
     no_new_privs: bool = switch(), "no-new-privs", Identity, Switch, "BOOL", Value("true"),
-        "Keep the application and what it starts from gaining privileges; false if it runs sudo, sendmail or other set-user-ID \
-         programs";
+        "Keep the application and its subprocesses from gaining privileges; false if it runs sudo, sendmail or other \
+         set-user-ID programs";
 }

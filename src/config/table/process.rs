@@ -25,44 +25,44 @@ settings! {
 
     /// Whether to run in the background.
     daemonize: bool = switch(), "daemonize", Daemon, Switch, "BOOL", Value("false"),
-        "Run in the background; the command returns when every pool serves, or says why not";
+        "Run in the background; the command returns when every pool is serving, or says why not";
     /// The file for the process id.
     pid_file: Option<PathBuf> = optional(file_path()), "pid-file", Daemon, One, "FILE", Nothing,
-        "The file that holds the process id, and is locked while pyfcgid runs";
+        "The PID file, which is locked while pyfcgid runs";
     /// The Unix socket of `pyfcgid reload`, `stop` and `status`; where only `pid_file` is set, it is that with `.control` behind it.
     control_socket: Option<PathBuf> = optional(file_path()), "control-socket", Daemon, One, "FILE", Nothing,
-        "The Unix socket of pyfcgid reload, stop and status; without it, the pid-file with .control behind it";
+        "The Unix socket for pyfcgid reload, stop and status; without it, the pid-file with .control appended";
     /// Permission bits of the control socket, at most 0o777.
     control_socket_mode: u32 = mode(|mode| format!("{mode:04o}")), "control-socket-mode", Daemon, One, "MODE", Value("0600"),
         "Permissions of the control socket, in octal digits; with control-socket-group the default is 0660";
     /// Its group, by name or number; `None` is that of whoever starts pyfcgid.
     control_socket_group: Option<String> = optional(account()), "control-socket-group", Daemon, One, "GROUP", Nothing,
-        "The group of the control socket, by name or number; whoever may write to that socket controls all pools";
+        "The group of the control socket, by name or number; whoever can write to that socket controls all pools";
     /// Where the log goes.
     log: LogTarget = target(), "log", Log, One, "TARGET", Value("stderr"),
-        "Where the log goes: stderr, stdout, syslog or file:PATH; with daemonize the default is syslog; of a pool's table, what its \
-         processes say",
+        "Where the log goes: stderr, stdout, syslog or file:PATH; with daemonize the default is syslog; in a pool's table, for \
+         what its processes log",
         own |pool| optional(target()).show(&pool.log);
     /// What is logged.
     log_level: LevelFilter = log_level(), "log-level", Log, One, "LEVEL", Value("info"),
-        "What is logged: error, warn, info, debug or trace, each with all before it";
+        "The log level: error, warn, info, debug or trace; each includes those before it";
     /// The facility of syslog messages.
     syslog_facility: Facility = facility(), "syslog-facility", Log, One, "NAME", Value("daemon"),
-        "The facility of syslog messages: daemon, user, local0 to local7, or another one by its name";
-    /// The name in front of syslog messages: 1 to 32 ASCII characters.
+        "The facility of syslog messages: daemon, user, local0 to local7, or another one by name";
+    /// The program name in syslog messages: 1 to 32 ASCII characters.
     syslog_ident: String = syslog_ident(), "syslog-ident", Log, One, "NAME", Value("pyfcgid"),
-        "The name in front of syslog messages";
+        "The program name in syslog messages";
     /// The socket of the syslog daemon.
     syslog_socket: PathBuf = file_path(), "syslog-socket", Log, One, "FILE", Value("/dev/log"),
         "The Unix socket of the syslog daemon";
     /// Where a line for each request goes; `None` is nowhere.
     access_log: Option<LogTarget> = target_or_off(), "access-log", Log, One, "TARGET", Value("off"),
-        "Where a line for each request goes: stderr, stdout, syslog, file:PATH, or off; also of a pool's table",
+        "Where the access log (one line per request) goes: stderr, stdout, syslog, file:PATH, or off; also in a pool's table",
         own |pool| optional(target_or_off()).show(&pool.access_log);
     /// What such a line has, as it was typed: one line, not empty, with variables that there are.
     access_log_format: String = plain(access_log_format),
         "access-log-format", Log, One, "TEXT",
         Value("$remote_addr - $remote_user [$time_local] \"$request\" $status $body_bytes_sent \"$http_referer\" \"$http_user_agent\""),
-        "What such a line has: combined, detailed, or text with the names nginx gives its variables; of several pools, the \
-         default has $pool behind it";
+        "The format of the access log: combined, detailed, or text with nginx's variables; with several pools, the default \
+         ends with $pool";
 }

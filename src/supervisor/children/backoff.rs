@@ -20,7 +20,7 @@ impl Backoff {
         self.delay(MAX_DELAY_AFTER_SERVING, now);
     }
 
-    /// A child did not come up: it is as if others had not before.
+    /// A child did not start: it is as if others had not before.
     pub fn note_failure(&mut self, now: Instant) {
         self.failures = self.failures.max(1);
         self.delay(MAX_DELAY, now);

@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::{Children, Failure, PoolPhase};
 use shared::link::Command;
 
-/// A pool whose children do not come up.
+/// Why a pool has no child that serves.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failing {
     /// Since when.
@@ -14,7 +14,7 @@ pub struct Failing {
     pub text: String,
 }
 
-/// How a pool is, in one word.
+/// The state of a pool, in one word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Condition {
     /// At least one child serves.
@@ -30,7 +30,7 @@ pub enum Condition {
 }
 
 impl Children {
-    /// How the pool is.
+    /// The state of the pool.
     pub fn condition(&self) -> Condition {
         match self.phase {
             PoolPhase::Stopping(_) | PoolPhase::Stopped => Condition::Stopping,

@@ -17,7 +17,7 @@ impl Children {
         for child in &mut self.children {
             if child.answer_due().is_some_and(|due| due <= now) {
                 child.state = ChildState::Retiring(true);
-                self.actions.push(Action::Note("a retiring child does not answer; the others are not held up".to_owned()));
+                self.actions.push(Action::Note("a retiring child does not answer; the others go on without it".to_owned()));
             }
         }
         if self.shrinks_at().is_some_and(|when| when <= now) {
@@ -76,17 +76,17 @@ impl Children {
         let (id, state) = (self.children[index].id, self.children[index].state);
         match state {
             ChildState::Serving => {
-                self.actions.push(Action::Inform("a child has reached max-lifetime and is replaced".to_owned()));
+                self.actions.push(Action::Inform("a child has reached max-lifetime; replacing it".to_owned()));
                 return self.children[index].worn = true;
             }
             ChildState::Booting | ChildState::Ready => {
                 let limit = self.startup_timeout(&self.children[index]);
-                let text = format!("a child did not serve within startup-timeout ({} s)", limit.as_secs_f64());
+                let text = format!("a child was not ready within startup-timeout ({} s)", limit.as_secs_f64());
                 self.fail(index, Failure { code: EX_SOFTWARE, text }, now);
             }
             ChildState::Retiring(_) | ChildState::Ending => {
-                let limit = if self.children[index].has_served { "within graceful-timeout" } else { "when it was to" };
-                self.actions.push(Action::Note(format!("a child did not end {limit} and is killed")));
+                let limit = if self.children[index].has_served { "within graceful-timeout" } else { "when told to" };
+                self.actions.push(Action::Note(format!("a child did not exit {limit}; killing it")));
             }
         }
         let child = &mut self.children[index];

@@ -39,9 +39,12 @@ impl RunningPool {
     fn renew_ties(&mut self) {
         match self.ties.renew() {
             Ok(None) => {}
-            Ok(Some(what)) => log::warn!("pool {}: {what} had been shut down, and is made again", self.name),
+            Ok(Some(what)) => log::warn!("pool {}: {what} was shut down, and has been recreated", self.name),
             Err(error) => {
-                log::error!("pool {}: what its processes share is shut, and cannot be made again: {error}", self.name)
+                log::error!(
+                    "pool {}: sockets that its processes share were shut down, and cannot be recreated: {error}",
+                    self.name
+                )
             }
         }
     }

@@ -50,7 +50,7 @@ impl RunningPool {
             return;
         }
         if let Some(process) = self.processes.get(&id) {
-            log::info!("pool {}: process {} has reached {} and is replaced", self.name, process.id, reason.option());
+            log::info!("pool {}: process {} has reached {}; replacing it", self.name, process.id, reason.option());
         }
         self.children.handle(id, Event::Worn, now);
     }

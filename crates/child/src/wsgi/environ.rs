@@ -211,8 +211,8 @@ fn advise_mount() {
     static SAID: AtomicBool = AtomicBool::new(false);
     if !SAID.swap(true, Ordering::Relaxed) {
         log::warn!(
-            "Apache split the path by the files in its document root; it was joined again into PATH_INFO. \
-             Set mount to the application's prefix (mount = \"\" for the root of the site) to say where it is"
+            "Apache split the path by the files in its document root; PATH_INFO was put back together. Set mount to the \
+             application's prefix (mount = \"\" for the root of the site) to avoid the guess"
         );
     }
 }

@@ -31,4 +31,4 @@ fn exit_code(py: Python<'_>, error: &PyErr) -> u8 {
     code.map_or(1, |code| if code.is_none() { 0 } else { code.extract::<i64>().map_or(1, |code| code as u8) })
 }
 
-const CAME_BACK: &str = "a process that the application has forked came back from it and is ended: end it with os._exit()";
+const CAME_BACK: &str = "a process forked by the application returned from it; ending it: it should end with os._exit()";

@@ -210,7 +210,7 @@ impl Interpreter {
             for (module, function) in [("threading", "_shutdown"), ("atexit", "_run_exitfuncs")] {
                 let result = py.import(module).and_then(|module| module.call_method0(function));
                 if let Err(error) = result {
-                    log::error!("{module}.{function} failed at the end:\n{}", traceback(py, &error).trim_end());
+                    log::error!("{module}.{function} failed at exit:\n{}", traceback(py, &error).trim_end());
                 }
             }
             flush_streams(py);
@@ -325,7 +325,7 @@ fn find_callable<'py>(module: &Bound<'py, PyModule>, app: &App) -> Result<Bound<
     }
     if !callable.is_callable() {
         let kind = callable.get_type().name().map_or_else(|_| "object".to_owned(), |kind| kind.to_string());
-        return Err(LoadError::new(app, format!("{name} is {kind}, which cannot be called: a WSGI application can")));
+        return Err(LoadError::new(app, format!("{name} is {kind}, which is not callable: a WSGI application must be")));
     }
     if signature::is_plain(&callable) {
         return Ok(callable);
@@ -338,7 +338,7 @@ fn find_callable<'py>(module: &Bound<'py, PyModule>, app: &App) -> Result<Bound<
 
 /// What is wrong with a callable that does not take what an application is given.
 fn misfit(signature: &Signature<'_>, name: &str, app: &App) -> String {
-    let what = if app.factory { format!("what {name}() has made") } else { format!("{name}()") };
+    let what = if app.factory { format!("what {name}() returned") } else { format!("{name}()") };
     let advice = if !app.factory && signature.takes_nothing() {
         format!("if it makes the application, name it with parentheses: {}:{name}()", absence::source(app))
     } else {

@@ -379,7 +379,7 @@ impl Connection {
         let is_inside = !self.intake.assembler.is_empty() || !self.decoder.is_empty();
         match end {
             End::PeerClosed if is_inside => {
-                log::info!("connection {id} ({peer}) was closed by the web server inside a request");
+                log::info!("connection {id} ({peer}) was closed by the web server during a request");
             }
             End::PeerClosed => log::trace!("connection {id} ({peer}) was closed by the web server"),
             End::Broken(error) if is_inside => log::info!("connection {id} ({peer}) is broken: {error}"),
@@ -411,11 +411,11 @@ impl fmt::Display for Expiry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Silent => "nothing was sent on it within socket-timeout",
-            Self::Stalled => "nothing more came of a request within socket-timeout",
-            Self::Crowded => "nothing more came of a request for longest, and uploads-memory is used up",
-            Self::Unread => "the web server did not read an answer for socket-timeout",
-            Self::Idle => "no request came within idle-timeout",
-            Self::Lingered => "the web server did not close it after the last answer",
+            Self::Stalled => "no more of a request arrived within socket-timeout",
+            Self::Crowded => "its request has been stalled the longest, and uploads-memory is used up",
+            Self::Unread => "the web server did not read a response within socket-timeout",
+            Self::Idle => "no request arrived within idle-timeout",
+            Self::Lingered => "the web server did not close it after the last response",
         })
     }
 }

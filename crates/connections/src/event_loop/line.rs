@@ -382,7 +382,8 @@ impl EventLoop {
             }
             line.is_broken = true;
             log::error!(
-                "the line of requests that wait was shut down, by the application perhaps: each process keeps its own before a reload"
+                "the line of waiting requests was shut down, perhaps by the application: each process keeps its own until a \
+                 reload"
             );
         }
     }

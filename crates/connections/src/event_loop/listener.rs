@@ -65,10 +65,7 @@ impl Listener {
 
 /// What says so is not `io::Error::kind` alone: accept(2) fails with EPERM where a firewall forbids.
 fn not_allowed(peer: SocketAddr) -> io::Error {
-    io::Error::new(
-        io::ErrorKind::PermissionDenied,
-        format!("{peer} is not among allowed-clients, and its connection was closed"),
-    )
+    io::Error::new(io::ErrorKind::PermissionDenied, format!("connection from {peer} closed: not in allowed-clients"))
 }
 
 /// Whether the error is about a peer that may not connect.

@@ -247,9 +247,9 @@ impl Outbox {
     /// A broken connection is closed by the event loop, which hears of it because the socket is shut down here.
     fn broken(&self, state: &mut State, error: &io::Error) -> Gone {
         if error.kind() == io::ErrorKind::UnexpectedEof {
-            log::error!("a file became shorter while it was sent: connection cut");
+            log::error!("a file became shorter while it was being sent: connection cut");
         } else {
-            log::debug!("the web server left before its answer was sent: {error}");
+            log::debug!("the web server left before its response was sent: {error}");
         }
         self.set_gone(state);
         self.stream.shutdown(Shutdown::Both);

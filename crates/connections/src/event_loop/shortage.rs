@@ -61,7 +61,7 @@ impl EventLoop {
     /// Somebody has shut it down, which a reload finds out and mends.
     pub(super) fn give_up(&mut self, door: Door) {
         let name = self.acceptor.name(door);
-        log::error!("{name} was shut down, by the application perhaps: nothing comes from there before a reload");
+        log::error!("{name} was shut down, perhaps by the application: nothing comes from there until a reload");
         if let Err(error) = self.acceptor.give_up(door) {
             log::debug!("{name} was not watched any more: {error}");
         }
@@ -71,7 +71,8 @@ impl EventLoop {
     pub(super) fn note_stray(&mut self) {
         if is_due(&mut self.stray_said, self.now) {
             log::error!(
-                "what came from another process of the pool is no connection and was thrown away: the application must have sent it"
+                "something from another process of the pool was not a connection and was discarded: the application must have \
+                 sent it"
             );
         }
     }

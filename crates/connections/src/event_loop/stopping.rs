@@ -16,7 +16,7 @@ impl EventLoop {
         }
         let running = self.unanswered();
         if running > 0 {
-            log::info!("stopping; requests that are waited for: {running}");
+            log::info!("stopping; waiting for running requests: {running}");
         }
         self.shut_entrance();
         let keys: Vec<usize> = self.connections.iter().map(|(key, _)| key).collect();
@@ -77,7 +77,7 @@ impl EventLoop {
     pub(super) fn abandon(&mut self, why: &str, moment: Duration) -> Stopped {
         let abandoned = self.unanswered();
         if abandoned > 0 {
-            log::warn!("stopping; requests that are not answered: {abandoned}");
+            log::warn!("stopping; unanswered requests: {abandoned}");
             let names = self.connections.iter_mut().flat_map(|(_, connection)| connection.names_of_unanswered());
             names.take(MOST_NAMED).for_each(|name| log::warn!("{name} was not answered: {why}"));
         }

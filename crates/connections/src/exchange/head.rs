@@ -74,7 +74,7 @@ pub enum HeadError {
     #[error("Content-Length must be one number, not {0:?}")]
     ContentLength(String),
     /// More than fits in the one record a head must be in.
-    #[error("the response head has {0} bytes, and the most is 65535")]
+    #[error("the response head has {0} bytes, but at most 65535 are allowed")]
     TooLong(usize),
 }
 

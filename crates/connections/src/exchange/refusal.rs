@@ -107,25 +107,25 @@ impl Refusal {
     /// What the operator is told: the cause, and what to do where that can be said.
     pub fn reason(self) -> Cow<'static, str> {
         Cow::Borrowed(match self {
-            Self::MalformedParams => "its FCGI_PARAMS do not decode",
+            Self::MalformedParams => "its FCGI_PARAMS cannot be decoded",
             Self::ParamsTooLarge => "its FCGI_PARAMS exceed max-params-size or max-params",
-            Self::BadContentLength => "its CONTENT_LENGTH is not one number",
+            Self::BadContentLength => "its CONTENT_LENGTH is not a single number",
             Self::NoMethod => "it has no REQUEST_METHOD: does the web server's site include fastcgi_params?",
             Self::BodyCutShort => "its body ended before CONTENT_LENGTH bytes",
-            Self::BadDataLength => "its FCGI_DATA_LENGTH is not one number",
+            Self::BadDataLength => "its FCGI_DATA_LENGTH is not a single number",
             Self::DataCutShort => "its FCGI_DATA ended before FCGI_DATA_LENGTH bytes",
             Self::BodyTooLarge => "its body exceeds max-body-size",
             Self::BodyNotStored => "its body could not be stored in the temp directory",
             Self::OutsideMount => "its path lies outside the mount",
-            Self::UnknownRole(Role::Responder) => "its role, responder, is not offered: add that to `roles` to let it in",
-            Self::UnknownRole(Role::Authorizer) => "its role, authorizer, is not offered: add that to `roles` to let it in",
-            Self::UnknownRole(Role::Filter) => "its role, filter, is not offered: add that to `roles` to let it in",
-            Self::UnknownRole(Role::Other(number)) => return Cow::Owned(format!("its role, {number}, is none of FastCGI's")),
-            Self::Aborted => "the web server gave it up",
+            Self::UnknownRole(Role::Responder) => "its role, responder, is not accepted: add it to `roles` to allow it",
+            Self::UnknownRole(Role::Authorizer) => "its role, authorizer, is not accepted: add it to `roles` to allow it",
+            Self::UnknownRole(Role::Filter) => "its role, filter, is not accepted: add it to `roles` to allow it",
+            Self::UnknownRole(Role::Other(number)) => return Cow::Owned(format!("its role, {number}, is not a FastCGI role")),
+            Self::Aborted => "aborted by the web server",
             Self::Overloaded => "the queue is full (see threads, max-queue)",
-            Self::NotServing => "no process of the pool serves: its last error is above",
-            Self::Ping => "it is a probe",
-            Self::Stopping => "pyfcgid was stopping already",
+            Self::NotServing => "no process of the pool is serving: see the pool's last error above",
+            Self::Ping => "it is a health check",
+            Self::Stopping => "pyfcgid was already stopping",
             Self::ApplicationFailed => "the application failed",
         })
     }
@@ -189,10 +189,10 @@ mod tests {
     #[test]
     fn a_role_that_is_not_offered_is_named_with_what_would_let_it_in() {
         for (role, name) in [(Role::Responder, "responder"), (Role::Authorizer, "authorizer"), (Role::Filter, "filter")] {
-            let told = format!("its role, {name}, is not offered: add that to `roles` to let it in");
+            let told = format!("its role, {name}, is not accepted: add it to `roles` to allow it");
             assert_eq!(Refusal::UnknownRole(role).reason(), told);
         }
-        assert_eq!(Refusal::UnknownRole(Role::Other(7)).reason(), "its role, 7, is none of FastCGI's");
+        assert_eq!(Refusal::UnknownRole(Role::Other(7)).reason(), "its role, 7, is not a FastCGI role");
     }
 
     #[test]

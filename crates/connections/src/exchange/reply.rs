@@ -46,7 +46,7 @@ pub enum ReplyError {
         sent: u64,
     },
     /// The application writes on behind the end of the body: its fault. The answer is complete and has ended.
-    #[error("the response is complete: nothing can be written behind Content-Length bytes, or where there is no body")]
+    #[error("the response is complete: nothing can be written after Content-Length bytes, or where there is no body")]
     Complete,
 }
 

@@ -18,7 +18,7 @@ pub enum Lost {
     #[error(transparent)]
     Gone(#[from] Gone),
     /// The peer has given the request up.
-    #[error("the web server gave the request up")]
+    #[error("the web server aborted the request")]
     Aborted,
 }
 

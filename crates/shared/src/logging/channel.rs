@@ -185,7 +185,7 @@ impl Sender {
         for piece in pieces(&whole, max_len - 1) {
             if piece.len() > rest {
                 let left_out = whole.len() - (MAX_RECORD_LEN - rest);
-                return self.send(kind, &format!("({left_out} more bytes of this are left out)"));
+                return self.send(kind, &format!("({left_out} more bytes left out)"));
             }
             rest -= piece.len();
             self.send(kind, piece);
@@ -201,7 +201,7 @@ impl Sender {
     fn send(&self, kind: u8, text: &str) {
         let lost = self.lost.swap(0, Ordering::Relaxed);
         let is_told = lost == 0 || {
-            let text = format!("log lines of this process that were lost because the supervisor did not take them: {lost}");
+            let text = format!("lost log lines of this process, because the supervisor did not keep up: {lost}");
             self.try_send(level_kind(Level::Warn), &text)
         };
         if !is_told || !self.try_send(kind, text) {
@@ -319,7 +319,7 @@ mod tests {
         sender.record(Level::Info, format_args!("{}", "x".repeat(3 * MAX_RECORD_LEN)));
         drop(sender);
         let (length, last) = reading.join().unwrap();
-        assert!(length <= MAX_RECORD_LEN + 100 && last.contains("more bytes of this are left out"), "{length} {last}");
+        assert!(length <= MAX_RECORD_LEN + 100 && last.contains("more bytes left out"), "{length} {last}");
     }
 
     #[test]
@@ -345,7 +345,7 @@ mod tests {
         let received = std::iter::from_fn(|| next(&mut reader)).count() as u64;
         sender.record(Level::Info, format_args!("taken again"));
         let lost = sent - received + 1000;
-        let told = format!("log lines of this process that were lost because the supervisor did not take them: {lost}");
+        let told = format!("lost log lines of this process, because the supervisor did not keep up: {lost}");
         assert_eq!(next(&mut reader), Some(record(Level::Warn, &told)));
         assert_eq!(next(&mut reader), Some(record(Level::Info, "taken again")));
         assert!(!sender.is_stuck.load(Ordering::Relaxed));

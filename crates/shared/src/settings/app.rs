@@ -50,7 +50,7 @@ impl App {
         let source = AppSource::parse(source)?;
         match callable {
             Some(name) if !is_dotted_name(name) => Err(ValueError::new(
-                "must name a callable behind the colon, as in module:app, module:create_app() or module:create_app(\"prod\")",
+                "must name a callable after the colon, as in module:app, module:create_app() or module:create_app(\"prod\")",
             )),
             callable => Ok(Self { source, callable: callable.map(str::to_owned), factory: false, arguments: String::new() }),
         }

@@ -65,17 +65,17 @@ pub struct Ends {
     pub log: RawFd,
 }
 
-/// Why a message is none.
+/// Why something is not a message.
 #[derive(Debug, Error)]
 pub enum MessageError {
     /// It cannot be read.
     #[error("the settings cannot be read")]
     Unreadable(#[from] io::Error),
     /// It is too long, cut short, or something else.
-    #[error("what came as the settings is none ({0})")]
+    #[error("what was received is not a settings message ({0})")]
     Invalid(String),
     /// It is another program's.
-    #[error("the settings are those of pyfcgid {0}, and this module is that of pyfcgid {VERSION}")]
+    #[error("the settings are from pyfcgid {0}, but this module is from pyfcgid {VERSION}")]
     OtherVersion(String),
 }
 
@@ -203,13 +203,11 @@ mod tests {
     fn what_is_cut_short_too_long_or_another_programs_is_refused() {
         let bytes = serde_json::to_vec(&message()).unwrap();
         for length in [0, 1, bytes.len() / 2, bytes.len() - 1] {
-            assert!(refused(&bytes[..length]).starts_with("what came as the settings is none ("), "{length}");
+            assert!(refused(&bytes[..length]).starts_with("what was received is not a settings message ("), "{length}");
         }
         let long = [&bytes[..], &vec![b' '; 1 << 20]].concat();
-        assert_eq!(refused(&long), "what came as the settings is none (more than 1048576 bytes)");
-        assert!(
-            refused(b"{\"version\":\"9.9\"}").starts_with("the settings are those of pyfcgid 9.9, and this module is that of")
-        );
+        assert_eq!(refused(&long), "what was received is not a settings message (more than 1048576 bytes)");
+        assert!(refused(b"{\"version\":\"9.9\"}").starts_with("the settings are from pyfcgid 9.9, but this module is from"));
         let open = tempfile::tempfile().unwrap();
         (&open).write_all(&bytes).unwrap();
         assert!(Message::receive(open.into()).unwrap_err().to_string().contains("somebody could change it"));

@@ -37,7 +37,7 @@ impl Mount {
             return Err(ValueError::new("must not contain //, . or .. as part of the path"));
         }
         if prefix.contains(['?', '#']) || prefix.chars().any(char::is_control) {
-            return Err(ValueError::new("must be a path only, without ?, # and control characters"));
+            return Err(ValueError::new("must be a path without ?, # and control characters"));
         }
         Ok(Self::Prefix(prefix.to_owned()))
     }

@@ -17,7 +17,7 @@ pub fn add_exclusive(epoll: RawFd, descriptor: RawFd, token: usize) -> io::Resul
     Ok(epoll::add(numbered(epoll)?, numbered(descriptor)?, token, EventFlags::IN | EventFlags::EXCLUSIVE)?)
 }
 
-/// Watches it no longer. Needed before it is closed, when another process has it too: what is watched is what is open, not the number.
+/// Stops watching it. Needed before it is closed, when another process has it too: what is watched is what is open, not the number.
 ///
 /// # Errors
 /// Those of epoll_ctl(2).

@@ -207,7 +207,7 @@ pub fn read_regular(path: &Path, most: u64) -> io::Result<Vec<u8>> {
         return Err(Errno::ISDIR.into());
     }
     if !found.is_file() {
-        return Err(io::Error::other("it is no regular file"));
+        return Err(io::Error::other("it is not a regular file"));
     }
     let mut bytes = Vec::new();
     file.take(most + 1).read_to_end(&mut bytes)?;
@@ -294,7 +294,7 @@ impl Walk {
         if is_root() && !(is_trusted(found.uid()) && found.nlink() == 1) {
             let link = self.path.join(name);
             return Err(io::Error::other(format!(
-                "{} is a symbolic link of another user's (number {}), which root does not follow: name what it points to",
+                "{} is a symbolic link owned by another user (uid {}), which root does not follow: name its target",
                 link.display(),
                 found.uid()
             )));
@@ -360,7 +360,7 @@ const ROOT: u32 = 0;
 /// As many as the system follows.
 const MAX_LINKS: u32 = 40;
 const OTHER_FILE: &str =
-    "it has a second name (a hard link), or was exchanged while it was opened: remove it, or use a directory of root's";
+    "it has another hard link, or was replaced while it was being opened: remove it, or use a directory that root owns";
 
 #[cfg(test)]
 mod tests {
@@ -429,7 +429,7 @@ mod tests {
         let Some(directory) = made else { return };
         for name in ["way/secret", "end", "dangling"] {
             let error = place(&directory, name, Last::Follow).unwrap_err().to_string();
-            assert!(error.contains("is a symbolic link of another user's"), "{error}");
+            assert!(error.contains("is a symbolic link owned by another user"), "{error}");
         }
         assert!(!elsewhere.path().join("none").exists());
     }
@@ -442,7 +442,7 @@ mod tests {
         let Some(directory) = of_another_user(|_| {}) else { return };
         fs::hard_link(&secret, directory.path().join("log")).unwrap();
         let error = place(&directory, "log", Last::Follow).unwrap().open_to_append(Some(0o640)).unwrap_err().to_string();
-        assert!(error.contains("a second name (a hard link)"), "{error}");
+        assert!(error.contains("another hard link"), "{error}");
         fs::remove_file(&secret).unwrap();
         place(&directory, "log", Last::Follow).unwrap().open_to_append(Some(0o640)).unwrap();
     }
@@ -485,10 +485,10 @@ mod tests {
         assert_eq!(read_regular(&path, 5).unwrap(), b"12345");
         assert!(read_regular(&path, 4).unwrap_err().to_string().contains("more than 4 bytes"));
         assert_eq!(read_regular(directory.path(), 5).unwrap_err().kind(), ErrorKind::IsADirectory);
-        assert!(read_regular(Path::new("/dev/zero"), 5).unwrap_err().to_string().contains("no regular file"));
+        assert!(read_regular(Path::new("/dev/zero"), 5).unwrap_err().to_string().contains("not a regular file"));
         let pipe = directory.path().join("pipe");
         assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
-        assert!(read_regular(&pipe, 5).unwrap_err().to_string().contains("no regular file"));
+        assert!(read_regular(&pipe, 5).unwrap_err().to_string().contains("not a regular file"));
     }
 
     /// The number of nobody.

@@ -33,7 +33,7 @@ pub enum Error {
         source: io::Error,
     },
     /// A number without an entry in the user database has no group of its own.
-    #[error("user \"{0}\" is in no user database, so its group is not known: set group (--group), too")]
+    #[error("user \"{0}\" is not in the user database, so its group is unknown: set group (--group), too")]
     NoPrimaryGroup(String),
     /// Nobody said that the application may be root.
     #[error(
@@ -48,7 +48,7 @@ pub enum Error {
         name: String,
     },
     /// A privileged process that is not privileged enough, as in a container without CAP_SETUID.
-    #[error("the system refuses {call} to become \"{name}\"")]
+    #[error("cannot become \"{name}\": {call} failed")]
     Refused {
         /// Who was asked for.
         name: String,
@@ -58,7 +58,7 @@ pub enum Error {
         source: io::Error,
     },
     /// The system said yes, but it is not so.
-    #[error("privileges are not dropped to \"{name}\": {what}")]
+    #[error("privileges were not dropped to \"{name}\": {what}")]
     NotDropped {
         /// Who was asked for.
         name: String,
@@ -183,14 +183,14 @@ fn step(identity: &Identity, call: &'static str, result: libc::c_int) -> Result<
 fn verify(identity: &Identity) -> Result<(), Error> {
     let wrong = |what| Err(Error::NotDropped { name: identity.name.clone(), what });
     if all_ids() != Some(([identity.uid; 3], [identity.gid; 3])) {
-        return wrong("the user or group is another");
+        return wrong("the user or group is not the one wanted");
     }
     if current_groups() != identity.groups {
-        return wrong("the supplementary groups are others");
+        return wrong("the supplementary groups are not those wanted");
     }
     // If it can, only this thread does, and the process ends.
     if identity.uid != ROOT && set_thread_uid(Uid::ROOT).is_ok() {
-        return wrong("it can become root again, so a capability or a security bit was left to it");
+        return wrong("it can become root again: it has kept a capability or a security bit");
     }
     Ok(())
 }

@@ -165,7 +165,7 @@ fn limit_open_files(new: Option<libc::rlimit>) -> io::Result<libc::rlimit> {
     Ok(before)
 }
 
-/// Whether the error says that a file is executable and no program (execve(2)).
+/// Whether the error says that a file is executable, but not a program (execve(2)).
 pub fn is_no_program(error: &io::Error) -> bool {
     error.raw_os_error() == Some(libc::ENOEXEC)
 }
@@ -414,7 +414,7 @@ const SIGNAL_NAMES: [(i32, &str); 13] = [
     (libc::SIGABRT, "SIGABRT"),
     (libc::SIGBUS, "SIGBUS"),
     (libc::SIGFPE, "SIGFPE"),
-    (libc::SIGKILL, "SIGKILL, perhaps the kernel's, out of memory"),
+    (libc::SIGKILL, "SIGKILL, perhaps from the kernel's out-of-memory killer"),
     (libc::SIGSEGV, "SIGSEGV"),
     (libc::SIGTERM, "SIGTERM"),
     (libc::SIGXCPU, "SIGXCPU"),

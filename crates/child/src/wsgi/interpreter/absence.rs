@@ -46,7 +46,7 @@ impl Places {
         let below = self.path.iter().flat_map(|directory| directories_in(directory));
         match below.into_iter().find(|directory| modules_in(directory).iter().any(|name| name == missing)) {
             Some(directory) => format!("it is in {}: add that with --python-path or --chdir", directory.display()),
-            None => "correct the name, or say with --python-path, --chdir or --venv where it is".to_owned(),
+            None => "correct the name, or set --python-path, --chdir or --venv to where it is".to_owned(),
         }
     }
 }
@@ -83,7 +83,7 @@ fn in_package(py: Python<'_>, parent: &str, name: &str) -> String {
     let path = py.import(parent).and_then(|parent| parent.getattr("__path__"));
     let path: Option<Vec<PathBuf>> = path.and_then(|path| path.try_iter()?.map(|entry| entry?.extract()).collect()).ok();
     let Some(path) = path else {
-        return format!("{parent} is no package: did you mean {parent}:{name}?");
+        return format!("{parent} is not a package: did you mean {parent}:{name}?");
     };
     let modules: Vec<String> = path.iter().flat_map(|directory| modules_in(directory)).collect();
     let place = path.first().map(|path| format!(" ({})", path.display())).unwrap_or_default();
@@ -137,7 +137,7 @@ pub(super) fn of_callable(owner: &Bound<'_, PyAny>, name: &str, app: &App) -> St
     let near = nearest(name, names.iter().map(String::as_str));
     let usual = DEFAULTS.into_iter().find(|usual| is_module && names.iter().any(|name| name == usual));
     let lacking = match &app.callable {
-        Some(callable) if callable != name => format!("{callable} leads nowhere, there is no {name}"),
+        Some(callable) if callable != name => format!("{callable} cannot be resolved: there is no {name}"),
         Some(_) => format!("it has no {name}"),
         None => "it has neither 'application' nor 'app'".to_owned(),
     };
@@ -146,8 +146,8 @@ pub(super) fn of_callable(owner: &Bound<'_, PyAny>, name: &str, app: &App) -> St
         (Some(meant), ..) => format!(": did you mean {meant}?"),
         (None, Some(module), _) => format!(": did you mean {module}?"),
         (None, None, Some(factory)) => format!(": did you mean {}:{factory}()?", source(app)),
-        (None, None, None) if names.is_empty() => ", and nothing else that can be called".to_owned(),
-        (None, None, None) => format!(": name the callable behind a colon, as in module:callable; it has {}", list(&names)),
+        (None, None, None) if names.is_empty() => ", nor anything else that is callable".to_owned(),
+        (None, None, None) => format!(": name the callable after a colon, as in module:callable; it has {}", list(&names)),
     };
     format!("{lacking}{advice}")
 }

@@ -22,7 +22,7 @@ impl<'py> Arguments<'py> {
             return Ok(arguments);
         }
         let source = format!("f({text})");
-        let no_python = |error: PyErr| format!("has arguments that are no Python: {}", message(py, &error));
+        let no_python = |error: PyErr| format!("has arguments that are not valid Python: {}", message(py, &error));
         let ast = py.import("ast").map_err(no_python)?;
         let call = ast.call_method1("parse", (&source, "<arguments>", "eval")).and_then(|tree| tree.getattr("body"));
         let call = call.map_err(no_python)?;
@@ -72,7 +72,7 @@ impl<'py> Literals<'_, 'py> {
         let text = format!("{stars}{}", segment.unwrap_or_default());
         let is_name = stars.is_empty() && node.hasattr("id").unwrap_or(false);
         let advice = if is_name { format!(": did you mean \"{text}\"?") } else { String::new() };
-        format!("takes literals, such as \"text\", 5, True or [1, 2]: {text} is none{advice}")
+        format!("takes literals, such as \"text\", 5, True or [1, 2]: {text} is not one{advice}")
     }
 }
 

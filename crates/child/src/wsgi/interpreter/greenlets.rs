@@ -16,7 +16,7 @@ pub(super) fn in_place_of_threads(py: Python<'_>) -> Option<&'static str> {
     is_patched("eventlet.patcher", "is_monkey_patched", "thread").unwrap_or(false).then_some(EVENTLET)
 }
 
-const GEVENT: &str = "gevent has put greenlets in the place of Python's threads, and each worker is a thread: call \
+const GEVENT: &str = "gevent has replaced Python's threads with greenlets, but each worker is a thread: call \
                       monkey.patch_all(thread=False), or leave it out and set `threads`";
-const EVENTLET: &str = "eventlet has put greenlets in the place of Python's threads, and each worker is a thread: call \
+const EVENTLET: &str = "eventlet has replaced Python's threads with greenlets, but each worker is a thread: call \
                         monkey_patch(thread=False), or leave it out and set `threads`";

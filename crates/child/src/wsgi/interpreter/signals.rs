@@ -17,8 +17,8 @@ impl Interpreter {
             let Ok(before @ 0..) = set_wakeup(py, socket) else { return None };
             drop(set_wakeup(py, before));
             log::warn!(
-                "the application has called signal.set_wakeup_fd at its import, which pyfcgid leaves to it: its signal handlers run up to \
-                 a second late"
+                "the application called signal.set_wakeup_fd during its import, so pyfcgid does not: its signal handlers run \
+                 up to a second late"
             );
             Some(LOOK)
         })
@@ -47,8 +47,8 @@ impl Interpreter {
         attach(|py| {
             for (name, _) in NEEDED.iter().filter(|(_, number)| has_handler(py, *number).unwrap_or(false)) {
                 log::warn!(
-                    "the application has set a handler for {name} at its import: it is not called, since {name} ends a process \
-                     gracefully; atexit and close() of responses are called then"
+                    "the application set a handler for {name} during its import: it is not called, because {name} stops a \
+                     process gracefully; atexit handlers and close() of responses are called then"
                 );
             }
         });
@@ -57,7 +57,7 @@ impl Interpreter {
 
 /// A handler has raised this in what the main thread did.
 pub(super) fn tell_of_failure(py: Python<'_>, error: &PyErr) {
-    log::error!("a signal handler of the application's failed:\n{}", traceback(py, error).trim_end());
+    log::error!("a signal handler of the application failed:\n{}", traceback(py, error).trim_end());
 }
 
 fn set_wakeup(py: Python<'_>, descriptor: RawFd) -> PyResult<RawFd> {

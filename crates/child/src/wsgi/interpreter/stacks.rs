@@ -19,7 +19,7 @@ impl Interpreter {
                 faulthandler(py)?.call_method("dump_traceback_later", (delay.as_secs_f64(),), Some(&options)).map(drop)
             };
             if let Err(error) = set() {
-                log::debug!("an import that does not end could not say where it hangs: {error}");
+                log::debug!("an import that hangs will not be able to say where: {error}");
             }
         });
     }
