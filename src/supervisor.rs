@@ -79,6 +79,8 @@ pub struct Supervisor<'a> {
     /// Why the start has failed, if it has.
     failure: Option<Failure>,
     reload: Option<Reload>,
+    /// What the last one of this scope had to say, if it has failed and none has mended that.
+    failed_reload: Option<(Scope, String)>,
     /// What is to be reloaded after what is, in this order, and who waits for it. Invariant: nothing twice.
     next_reloads: VecDeque<(Scope, Vec<Client>)>,
     trial: Option<Trial>,
@@ -174,6 +176,7 @@ impl<'a> Supervisor<'a> {
             phase: ServicePhase::Starting,
             failure: None,
             reload: None,
+            failed_reload: None,
             next_reloads: VecDeque::new(),
             trial: None,
             wants_successor: false,

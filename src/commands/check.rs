@@ -35,7 +35,7 @@ pub fn run(config: &Config) -> u8 {
     // All of them, so that one run shows all that is wrong.
     let checked = checked.and_then(|()| {
         let (places, module) = (check_places(config), Module::open()?);
-        let check_pool = |pool| check_pool(pool, config, &module).unwrap_or_else(|error| report(&error));
+        let check_pool = |pool: &config::Pool| check_pool(pool, config, &module).unwrap_or_else(|error| report(&error));
         let pools: Vec<u8> = config.pools.iter().map(check_pool).collect();
         Ok(places.into_iter().chain(pools).find(|code| *code != 0).unwrap_or(0))
     });
@@ -92,7 +92,8 @@ fn check_pool(pool: &config::Pool, config: &Config, module: &Module) -> Result<u
         }
         Fork::Parent(id) => {
             drop((blocked, output_end, teller));
-            let mut import = Import::new(id, verdict)?;
+            let title = (config.pools.len() > 1).then(|| format!("pyfcgid: pool {}:", pool.name));
+            let mut import = Import::new(id, verdict, title)?;
             let ended = import.watch(&mut output, pool.startup_timeout)?;
             let fault = match (&import.said[..], ended) {
                 ([_, code, ..], _) => return Ok(*code),
@@ -119,14 +120,16 @@ struct Import {
     said: Vec<u8>,
     /// What it has written before our module ran. If it never does, the last words are all that is told of it.
     early: Vec<String>,
+    /// What is to be printed before it, where several pools are checked.
+    title: Option<String>,
     last_words: LastWords,
 }
 
 impl Import {
-    fn new(id: ProcessId, verdict: UnixStream) -> io::Result<Self> {
+    fn new(id: ProcessId, verdict: UnixStream, title: Option<String>) -> io::Result<Self> {
         // A process that the application has left behind may still have the other end.
         verdict.set_nonblocking(true)?;
-        Ok(Self { id, verdict, said: Vec::new(), early: Vec::new(), last_words: LastWords::default() })
+        Ok(Self { id, verdict, said: Vec::new(), early: Vec::new(), title, last_words: LastWords::default() })
     }
 
     /// Prints what the process does, until it ends; not how, if it is killed, since our module has not run within the limit: there is
@@ -159,7 +162,8 @@ impl Import {
             let room = MOST_EARLY_LINES.saturating_sub(self.early.len());
             self.early.extend(lines.into_iter().take(room));
         } else {
-            self.early.drain(..).chain(lines).for_each(|line| say(&line));
+            let lines = self.early.drain(..).chain(lines);
+            self.title.take_if(|_| lines.size_hint().0 > 0).into_iter().chain(lines).for_each(|line| say(&line));
         }
     }
 }

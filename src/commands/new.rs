@@ -53,8 +53,12 @@ fn reason(error: &io::Error) -> String {
 fn next_steps(New { pool, target }: &New) -> String {
     let (file, named) = match target {
         Target::Stdout => return String::new(),
-        Target::File(file) => (file, " -c FILE".to_owned()),
+        Target::File(file) => (file, format!(" -c {}", file.display())),
         Target::Included { file, by } => (file, by.as_ref().map_or_else(String::new, |by| format!(" -c {}", by.display()))),
+    };
+    let serve = match target {
+        Target::Included { .. } => format!("reload{named}      starts serving it; if pyfcgid is not running yet, start it"),
+        Target::File(_) | Target::Stdout => format!("serve{named}       serves it, without what else is configured"),
     };
     let path = file.display();
     let missing = match pool.missing() {
@@ -66,7 +70,7 @@ fn next_steps(New { pool, target }: &New) -> String {
 {path} was written. Next steps:
   1. edit it: set app, chdir, venv and user to those of your application{missing}
   2. pyfcgid check{named}       shows what is wrong
-  3. pyfcgid reload{named}      starts serving it; if pyfcgid is not running yet, start it
+  3. pyfcgid {serve}
 {}",
         pool.address().map_or_else(String::new, |address| site(pool, address))
     )

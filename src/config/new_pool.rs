@@ -166,6 +166,9 @@ const END: &str = "\n\
 # ping-path = \"/ping\"              # answered without the application, for a load balancer
 # env-file = \"/etc/pyfcgid/NAME.env\"  # secrets, one VARIABLE=VALUE per line; mode 0640
 
+# Under systemd the application can write only to /run/pyfcgid, /var/log/pyfcgid and /tmp. `systemctl edit pyfcgid` with
+# ReadWritePaths= under [Service] adds other directories, and takes effect at a restart.
+
 # Environment variables:
 # [pool.KEY.env]
 # DJANGO_SETTINGS_MODULE = \"NAME.settings\"

@@ -134,12 +134,12 @@ impl Supervisor<'_> {
                 let (stage, open, failures) = (Stage::Reading(rehearsal), BTreeSet::new(), Vec::new());
                 self.reload = Some(Reload { scope, clients, begun: Instant::now(), stage, open, failures });
             }
-            Err(error) => self.refuse_reload(clients, &wrong(EX_OSERR, error.to_string()).into()),
+            Err(error) => self.refuse_reload(&scope, clients, &wrong(EX_OSERR, error.to_string()).into()),
         }
     }
 
-    fn refuse_reload(&mut self, clients: Vec<Client>, Refusal { what, failure }: &Refusal) {
-        self.end_reload(clients, Err((failure.code, format!("{what}\n{}", failure.text.trim_end()))));
+    fn refuse_reload(&mut self, scope: &Scope, clients: Vec<Client>, Refusal { what, failure }: &Refusal) {
+        self.end_reload(scope, clients, Err((failure.code, format!("{what}\n{}", failure.text.trim_end()))));
     }
 
     /// The configuration that is to serve.
@@ -199,7 +199,7 @@ impl Supervisor<'_> {
         };
         match result.map_err(Refusal::from).and_then(|findings| self.prepare(&reload.scope, &findings)) {
             Ok((prepared, pools)) => self.try_pools(reload, prepared, pools),
-            Err(refusal) => self.refuse_reload(reload.clients, &refusal),
+            Err(refusal) => self.refuse_reload(&reload.scope, reload.clients, &refusal),
         }
     }
 
@@ -347,13 +347,14 @@ impl Supervisor<'_> {
         let done =
             std::iter::once(format!("reloaded {what} in {seconds:.1} s")).chain(without_pool).collect::<Vec<_>>().join("\n");
         let result = if code == 0 { Ok(done) } else { Err((code, text)) };
-        self.end_reload(reload.clients, result);
+        self.end_reload(&reload.scope, reload.clients, result);
     }
 
     /// Tells what was done, or the exit code and why not.
-    fn end_reload(&mut self, clients: Vec<Client>, result: Result<String, (u8, String)>) {
+    fn end_reload(&mut self, scope: &Scope, clients: Vec<Client>, result: Result<String, (u8, String)>) {
         match result {
             Ok(done) => {
+                self.failed_reload.take_if(|(failed, _)| *scope == Scope::Process || failed == scope);
                 self.manager.ready(&self.state());
                 for mut client in clients {
                     client.say(&done);
@@ -362,6 +363,9 @@ impl Supervisor<'_> {
             }
             Err((code, text)) => {
                 log::error!("{text}");
+                if code != EX_USAGE {
+                    self.failed_reload = Some((scope.clone(), text.clone()));
+                }
                 self.manager.ready("serving; the last reload failed");
                 clients.into_iter().for_each(|client| client.end(code, &format!("pyfcgid: {text}")));
             }
@@ -398,7 +402,7 @@ fn names(config: &Config, scope: &Scope) -> BTreeSet<String> {
 /// What a child has said of itself may name its pool already.
 fn of_pool(pool: &str, text: &str) -> String {
     let name = format!("pool {pool}: ");
-    if text.contains(&name) { text.to_owned() } else { name + text }
+    if text.contains(&name) { text.to_owned() } else { name + text.strip_prefix("pyfcgid: ").unwrap_or(text) }
 }
 
 /// Why there is no reload, and what that means.

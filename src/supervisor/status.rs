@@ -72,6 +72,7 @@ impl Supervisor<'_> {
             pid: std::process::id(),
             uptime: now.duration_since(self.started).as_secs(),
             advice: self.config.without_pool(),
+            failed_reload: self.failed_reload.as_ref().map(|(_, text)| reload_fault(text)),
             pools: self.pools.iter().filter(|pool| scope.has(pool.name())).map(|pool| self.pool_status(pool, now)).collect(),
         }
     }
@@ -93,6 +94,9 @@ struct Status {
     /// What to do while there is no pool.
     #[serde(skip_serializing_if = "Option::is_none")]
     advice: Option<String>,
+    /// Why the last reload has failed, unless one has succeeded since.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failed_reload: Option<String>,
     pools: Vec<PoolStatus>,
 }
 
@@ -222,6 +226,7 @@ impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "pyfcgid {}, process {}, up {}", self.version, self.pid, Span(self.uptime))?;
         self.advice.iter().try_for_each(|advice| writeln!(f, "\n{advice}"))?;
+        self.failed_reload.iter().try_for_each(|fault| writeln!(f, "the last reload failed, and a restart would: {fault}"))?;
         self.pools.iter().try_for_each(|pool| write!(f, "\n{pool}"))
     }
 }
@@ -277,6 +282,19 @@ fn fault(text: &str) -> String {
     terminal::escaped(own.or(last).unwrap_or(first))
 }
 
+/// The same of a reload, with the pool that it names.
+fn reload_fault(text: &str) -> String {
+    let (_, reasons) = text.split_once('\n').unwrap_or(("", text));
+    let pool = reasons.lines().next().and_then(|line| line.strip_prefix("pool ")).and_then(|rest| rest.split_once(": "));
+    pool.map_or_else(
+        || fault(reasons),
+        |(name, first)| {
+            let of_pool = reasons.replacen(&format!("pool {name}: {first}"), first, 1);
+            format!("pool {name}: {}", fault(&of_pool))
+        },
+    )
+}
+
 /// To the millisecond.
 fn seconds(duration: Duration) -> f64 {
     duration.as_millis() as f64 / 1000.0
@@ -319,5 +337,8 @@ mod tests {
         assert_eq!(fault(traceback), "cannot load: E: no");
         assert_eq!(fault("Traceback (most recent call last):\n  File \"a.py\"\nE: \u{1b}\n\n"), "E: \\u{1b}");
         assert_eq!(fault("cannot start a child\nmore"), "cannot start a child");
+        let refused = format!("reload failed\npool shop: {traceback}");
+        assert_eq!(reload_fault(&refused), "pool shop: cannot load: E: no");
+        assert_eq!(reload_fault("reload failed\nsite.toml:3: no such key"), "site.toml:3: no such key");
     }
 }

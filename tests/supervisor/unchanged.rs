@@ -51,6 +51,12 @@ fn after_a_reload_that_failed_the_log_the_settings_and_the_sockets_are_those_fro
     assert!(ended.err.contains("reload failed; the previous code and settings stay in effect"), "{ended:?}");
     assert!(ended.err.contains("pool bad: ") && !ended.err.contains("pool good: "), "{ended:?}");
     assert!(ended.err.contains(ONE_BY_ONE), "{ended:?}");
+    let told = |site: &Site| {
+        site.control("status").expect_code(0).out.contains("the last reload failed, and a restart would: pool bad: cannot load")
+    };
+    assert!(told(&site), "{}", site.control("status").out);
+    let check = site.control("check").expect_code(70).err;
+    assert!(check.contains("pyfcgid: pool bad:\nTraceback ") && !check.contains("pool good:"), "{check}");
     wait_until("the end of what was tried", || site.children() == before);
     assert!(log(&site, "old.log").contains("reload failed; the previous code and settings stay in effect"));
     assert_eq!((log(&site, "new.log"), log(&site, "new.access")), (String::new(), String::new()));
@@ -72,7 +78,10 @@ fn after_a_reload_that_failed_the_log_the_settings_and_the_sockets_are_those_fro
     assert_eq!((log(&site, "new.log"), log(&site, "new.access")), (String::new(), String::new()));
     // What was refused is taken when it is right.
     write_app(site.directory(), "bad", &says("bad"));
+    site.control("reload nobody").expect_code(64);
+    assert!(told(&site), "what was typed wrong hides nothing");
     site.control("reload").expect_code(0);
+    assert!(!site.control("status").out.contains("the last reload failed"));
     for name in ["moved", "bad", "other"] {
         body(&site, name);
     }

@@ -26,7 +26,7 @@
 //!      a worker:  takes a request ──▶ answers it ──▶ takes the next, or turns the loop, or sits until it is called
 //! ```
 //!
-//! All of this is one [`State`] under one lock, which is held for some instructions at a time and never while anything else is waited
+//! All of this is one state under one lock, which is held for some instructions at a time and never while anything else is waited
 //! for. What is done with a request or the event loop is done without it.
 
 use std::fmt;
