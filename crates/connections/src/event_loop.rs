@@ -400,10 +400,19 @@ impl EventLoop {
 
     fn close(&mut self, key: usize) {
         self.forget(key).close(&self.mailbox.registry);
+    }
+
+    /// Takes a connection off the list, on which there is room for another one then.
+    fn forget(&mut self, key: usize) -> Connection {
+        let connection = self.connections.remove(key);
+        if connection.counted() > 0 {
+            self.uploads.change(connection.counted(), 0, self.now);
+        }
         if self.lifecycle.is_full() {
             self.lifecycle.set_entrance(Entrance::Open);
             self.accept_again_at.get_or_insert(self.now);
         }
+        connection
     }
 
     /// At least one, since others were not woken for it, and more as long as there are workers for them.

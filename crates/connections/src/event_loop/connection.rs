@@ -12,7 +12,7 @@ use mio::unix::SourceFd;
 use super::Settings;
 use super::intake::{Context, End, Intake, name};
 use super::line::Place;
-use super::outbox::{ConnectionPhase, Outbox, Status};
+use super::outbox::{ConnectionPhase, Input, Outbox, Status};
 use super::passage::Passage;
 use super::ping::Ping;
 use super::stream::{PeerName, Stream};
@@ -283,7 +283,7 @@ impl Connection {
             return Ok(Turn::Done);
         }
         let closing = closing || self.paused;
-        if self.paused && !self.intake.free_ended().is_over() {
+        if self.paused && self.intake.free_ended() == Input::Wanted {
             self.handle_records(context)?;
         }
         for _ in 0..READS_A_TURN {
@@ -301,7 +301,7 @@ impl Connection {
             };
             (self.last_read, self.has_read) = (context.now, true);
             // Not before it was read: the answer that the peer had waited for may have gone out just then.
-            if !self.intake.free_ended().is_over() {
+            if self.intake.free_ended() == Input::Wanted {
                 self.decoder.advance(count);
                 self.handle_records(context)?;
             }
@@ -340,7 +340,7 @@ impl Connection {
 
     /// Whether everything has been said on both sides, so that closing can't lose the answer: unread input would.
     pub fn is_over(&mut self) -> bool {
-        self.intake.free_ended().is_over() && !self.intake.input_left && self.decoder.is_empty()
+        self.intake.free_ended() == Input::Over && !self.intake.input_left && self.decoder.is_empty()
     }
 
     /// When this connection is to be closed if nothing happens before, and what to say then.

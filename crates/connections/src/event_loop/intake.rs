@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::Settings;
-use super::outbox::{ConnectionPhase, Outbox};
+use super::outbox::{Input, Outbox};
 use super::ping::Ping;
 use super::refusals::Refusals;
 use crate::exchange::assembler::{Assembled, Refused};
@@ -103,8 +103,8 @@ impl Intake {
     }
 
     /// Frees the ids of requests that have ended, and notes whether one has before its input. An id is free before the next record is
-    /// looked at.
-    pub fn free_ended(&mut self) -> ConnectionPhase {
+    /// looked at. Returns what becomes of that.
+    pub fn free_ended(&mut self) -> Input {
         let Self { outbox, session, input_left, .. } = self;
         outbox.take_ended(|id| *input_left |= session.finish(id) != Some(Phase::Ended))
     }

@@ -316,7 +316,7 @@ impl EventLoop {
             return Err(error);
         }
         place.leave();
-        self.connections.remove(key).release(&self.mailbox.registry);
+        self.forget(key).release(&self.mailbox.registry);
         Ok(true)
     }
 

@@ -28,7 +28,7 @@ use shared::sys;
 mod answers;
 mod state;
 
-pub use state::{ConnectionPhase, Status};
+pub use state::{ConnectionPhase, Input, Status};
 use state::{HIGH_WATER, LOW_WATER, State};
 
 /// The write side of one connection.
@@ -85,12 +85,12 @@ impl Outbox {
         self.lock().answers.begin(request);
     }
 
-    /// Calls `forget` for each request that has ended since the last call, and returns the phase. An id may come again from
-    /// the peer only after its END_REQUEST, and is in this list before that is written.
-    pub fn take_ended(&self, forget: impl FnMut(RequestId)) -> ConnectionPhase {
+    /// Calls `forget` for each request that has ended since the last call, and returns what becomes of more input. An id may come
+    /// again from the peer only after its END_REQUEST, and is in this list before that is written.
+    pub fn take_ended(&self, forget: impl FnMut(RequestId)) -> Input {
         let mut state = self.lock();
         state.answers.take_ended(forget);
-        state.phase
+        state.input()
     }
 
     /// The peer has given one request up. Nobody reads what is queued for it.

@@ -5,7 +5,7 @@
 use std::time::{Duration, Instant};
 
 use super::EventLoop;
-use super::connection::{Connection, Expiry};
+use super::connection::Expiry;
 use shared::sys;
 
 /// What is kept in memory, and what may be.
@@ -30,7 +30,7 @@ impl Uploads {
     }
 
     /// `before` bytes that were counted are `after` now.
-    fn change(&mut self, before: usize, after: usize, now: Instant) {
+    pub fn change(&mut self, before: usize, after: usize, now: Instant) {
         self.used = (self.used + after).saturating_sub(before);
         self.most = self.most.max(self.used);
         if self.trim_at.is_none() && self.most >= WORTH_TRIMMING && self.used < self.most / 4 {
@@ -67,15 +67,6 @@ impl EventLoop {
         {
             self.free(key);
         }
-    }
-
-    /// Takes a connection off the list.
-    pub(super) fn forget(&mut self, key: usize) -> Connection {
-        let connection = self.connections.remove(key);
-        if connection.counted() > 0 {
-            self.uploads.change(connection.counted(), 0, self.now);
-        }
-        connection
     }
 
     /// Of which nothing has come for longest: among those that keep what can go to a file, or if there is none among all that keep

@@ -6,6 +6,7 @@ use std::thread;
 use std::sync::Arc;
 
 use super::*;
+use crate::event_loop::lifecycle::Entrance;
 use crate::event_loop::stream::PeerName;
 use crate::event_loop::stream::Stream;
 use crate::event_loop::{Passage, Settings};
@@ -131,6 +132,16 @@ fn a_request_for_which_no_worker_has_time_is_lined_up_unread() {
     assert_eq!(traveller.stream.read(&mut [0; 1000]).unwrap(), request().len());
     drop((traveller, gate));
     assert_eq!(far.read(&mut [0]).unwrap(), 0, "no copy is left");
+}
+
+#[test]
+fn a_connection_that_is_lined_up_makes_room_for_another_one() {
+    let (mut event_loop, _gate, _busy) = saturated();
+    let (key, _far) = connect(&mut event_loop);
+    event_loop.read(key, false);
+    event_loop.lifecycle.set_entrance(Entrance::Full);
+    event_loop.line_up();
+    assert!(!event_loop.lifecycle.is_full() && event_loop.accept_again_at.is_some());
 }
 
 #[test]

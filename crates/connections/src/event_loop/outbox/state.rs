@@ -43,6 +43,14 @@ impl State {
         Status { phase: self.phase, open, ended: self.ended, stalled_since }
     }
 
+    pub(super) fn input(&self) -> Input {
+        match self.phase {
+            phase if phase.is_over() => Input::Over,
+            ConnectionPhase::LastRequests if self.answers.open() == 0 => Input::Unwanted,
+            _ => Input::Wanted,
+        }
+    }
+
     pub(super) fn is_aborted(&self, request: RequestId) -> bool {
         self.phase.is_over() || self.answers.is_given_up(request)
     }
@@ -88,6 +96,17 @@ impl ConnectionPhase {
     }
 }
 
+/// What becomes of what the peer still sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// It is handled.
+    Wanted,
+    /// It is thrown away: the last request has ended, whose last bytes are perhaps still being written.
+    Unwanted,
+    /// The same, and nothing more is written.
+    Over,
+}
+
 /// What the event loop needs to know of the write side before it reads.
 #[derive(Clone, Copy, Debug)]
 pub struct Status {
@@ -106,3 +125,22 @@ pub struct Status {
 pub(super) const HIGH_WATER: usize = 256 * 1024;
 /// It goes on below this.
 pub(super) const LOW_WATER: usize = 64 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The peer has the last bytes before the thread that writes them goes on, and may send more at once.
+    #[test]
+    fn nothing_more_is_wanted_from_the_end_of_the_last_request_on() {
+        let [first, last] = [1, 2].map(RequestId::new);
+        let mut state = State::new(Instant::now());
+        [first, last].into_iter().for_each(|request| state.answers.begin(request));
+        state.end(Ending { request: first, keep_connection: false });
+        assert_eq!(state.input(), Input::Wanted, "the other one's body");
+        state.end(Ending { request: last, keep_connection: true });
+        assert_eq!((state.phase, state.input()), (ConnectionPhase::LastRequests, Input::Unwanted));
+        state.phase = ConnectionPhase::Flushing;
+        assert_eq!(state.input(), Input::Over);
+    }
+}
