@@ -178,12 +178,26 @@ fn takes(command: Option<&OsString>, name: &str) -> bool {
 }
 
 fn no_command(typed: &str) -> String {
+    if let Some((_, advice)) = OTHER_COMMANDS.iter().find(|(name, _)| *name == typed) {
+        return format!("there is no command '{typed}': {advice}");
+    }
     let meant = config::nearest(typed, COMMANDS).map(|name| format!(" (did you mean {name}?)")).unwrap_or_default();
     format!(
         "unknown command '{typed}'{meant}; the commands are {COMMAND_LIST}; to serve an application, use `pyfcgid serve \
          {typed}`"
     )
 }
+
+/// What others call it, and what to use here.
+const OTHER_COMMANDS: [(&str, &str); 4] = [
+    ("help", "use pyfcgid --help, or --help after a command"),
+    ("version", "use pyfcgid --version"),
+    ("start", "pyfcgid serve starts it, in the background with -D"),
+    (
+        "restart",
+        "pyfcgid reload loads settings and code again and loses no request; pyfcgid stop, then pyfcgid serve, starts afresh",
+    ),
+];
 
 impl From<config::Error> for Exit {
     fn from(error: config::Error) -> Self {

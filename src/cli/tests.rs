@@ -184,7 +184,7 @@ fn a_file_is_read_from_the_flag_or_the_environment() {
 
 #[test]
 fn a_wrong_command_line_is_64_and_says_what_is_right() {
-    let table: [(&[&str], &str); 28] = [
+    let table: [(&[&str], &str); 30] = [
         (&["serve", "shop", "--thread", "4"], "--threads"),
         (&["serve", "shop", "--roles", ""], "pyfcgid: --roles \"\": must be responder, authorizer or filter\n"),
         (&["serve", "shop", "--roles=,"], "pyfcgid: --roles \",\": must be responder, authorizer or filter\n"),
@@ -214,6 +214,8 @@ fn a_wrong_command_line_is_64_and_says_what_is_right() {
             "pyfcgid: unknown command 'shop' (did you mean stop?); the commands are serve, check, reload, stop, status, new, \
              request and module; to serve",
         ),
+        (&["help"], "pyfcgid: there is no command 'help': use pyfcgid --help"),
+        (&["restart"], "pyfcgid: there is no command 'restart': pyfcgid reload loads"),
         (&["serve", "shop", "-l", "tmp.sock"], "--listen \"tmp.sock\": must start with ./ or unix:"),
         (&["serve", "shop", "extra"], "unexpected argument 'extra'"),
         (&["serve", "shop", "--threads"], "a value is required"),

@@ -1,7 +1,7 @@
 //! A connection whose every wait has an end.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{Shutdown, SocketAddr, ToSocketAddrs};
+use std::net::{Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, ToSocketAddrs};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -42,9 +42,8 @@ impl Connection {
         let socket = match address {
             ListenAddress::Unix(path) => connect_unix(path, deadline, failed)?,
             ListenAddress::Tcp { host, port } => {
-                let host = if host == "*" { "localhost" } else { host };
-                let found = (host, *port).to_socket_addrs().map_err(|error| Error::Resolve(address.clone(), error))?;
-                connect_first(found, deadline, failed)?
+                let found = if host == "*" { Ok(loopback(*port)) } else { (host.as_str(), *port).to_socket_addrs() };
+                connect_first(found.map_err(|error| Error::Resolve(address.clone(), error))?, deadline, failed)?
             }
             ListenAddress::Fd(_) => return Err(failed(ErrorKind::Unsupported.into())),
         };
@@ -98,6 +97,11 @@ fn connect_unix(path: &Path, deadline: Deadline, failed: impl Fn(io::Error) -> E
         Err(error) if error.kind() == ErrorKind::WouldBlock => Err(Error::Timeout),
         other => other.map(|()| socket).map_err(failed),
     }
+}
+
+/// This machine, of which a name server need not know.
+fn loopback(port: u16) -> std::vec::IntoIter<SocketAddr> {
+    vec![(Ipv4Addr::LOCALHOST, port).into(), (Ipv6Addr::LOCALHOST, port).into()].into_iter()
 }
 
 fn connect_first(
