@@ -19,6 +19,7 @@ use shared::settings::{AppLog, ErrorsTo, Mount, OnAbort, Pool, RemoteUser};
 mod abort;
 mod environ;
 mod errors;
+mod exceptions;
 mod file_wrapper;
 mod files;
 mod fork;
@@ -36,9 +37,10 @@ use crate::without_python::turns::Turns;
 use abort::{Aborted, Interrupter, Interruption};
 use environ::EnvironBuilder;
 use errors::Errors;
+use exceptions::{to_python, traceback};
 use file_wrapper::FileWrapper;
 use input::Input;
-use start_response::{StartResponse, bytes, to_python};
+use start_response::{StartResponse, bytes};
 
 /// What the bridge is to keep to.
 #[derive(Clone, Debug)]
@@ -394,7 +396,7 @@ impl<'py> Gateway<'py> {
     }
 
     fn log_traceback(&self, line: &RequestLine<'_>, error: &PyErr) -> String {
-        let text = interpreter::traceback(self.gil.0, error);
+        let text = traceback(self.gil.0, error);
         log::error!("{line} failed:\n{}", text.trim_end());
         text
     }

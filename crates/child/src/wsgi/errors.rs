@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
-use super::files::UnsupportedOperation;
+use super::exceptions::UnsupportedOperation;
 use super::start_response::StartResponse;
 use super::utf8;
 use crate::without_python::app_log::{RequestNumber, Voice};

@@ -1,29 +1,9 @@
-//! What Python's `io` wants of whatever is a file: the kinds that `isinstance` asks for, the error for what one cannot do, and bytes of
-//! any kind.
+//! Bytes of any kind, as whatever is a file takes and fills them.
 
 use pyo3::exceptions::PyTypeError;
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyMemoryView, PySlice};
-use pyo3::{PyTypeInfo, import_exception, intern};
-
-use super::errors::Errors;
-use super::input::Input;
-use super::output::Output;
-
-import_exception!(io, UnsupportedOperation);
-
-/// Makes `isinstance(environ["wsgi.input"], io.BufferedIOBase)` true, and so on.
-pub(super) fn register(py: Python<'_>) -> PyResult<()> {
-    let io = py.import("io")?;
-    for (kind, class) in [
-        ("BufferedIOBase", Input::type_object(py)),
-        ("BufferedIOBase", Output::type_object(py)),
-        ("TextIOBase", Errors::type_object(py)),
-    ] {
-        io.getattr(kind)?.call_method1("register", (class,))?;
-    }
-    Ok(())
-}
 
 /// An object that has bytes, of whatever type and shape.
 pub(super) struct Bytes<'py>(Bound<'py, PyAny>);

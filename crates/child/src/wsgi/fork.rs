@@ -4,8 +4,8 @@
 use pyo3::exceptions::PySystemExit;
 use pyo3::prelude::*;
 
-use super::start_response::to_python;
-use super::{Failure, interpreter};
+use super::Failure;
+use super::exceptions::{to_python, traceback};
 use shared::sys;
 
 /// Ends this process if it is such a one; `outcome` is what the application came back with.
@@ -22,7 +22,7 @@ pub(super) fn end_if_forked<T>(py: Python<'_>, outcome: &Result<T, Failure>) {
 }
 
 fn end_failed(py: Python<'_>, error: &PyErr) -> ! {
-    sys::fork::end(&format!("{}{CAME_BACK}\n", interpreter::traceback(py, error)), 1)
+    sys::fork::end(&format!("{}{CAME_BACK}\n", traceback(py, error)), 1)
 }
 
 /// As Python's own end would have it.

@@ -7,7 +7,8 @@ use pyo3::exceptions::{PyOSError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
 
-use super::files::{Bytes, UnsupportedOperation};
+use super::exceptions::UnsupportedOperation;
+use super::files::Bytes;
 use crate::without_python::exclusive::{Denied, Exclusive};
 use connections::exchange::Body;
 

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use log::Level;
+use pyo3::PyTypeInfo;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -25,7 +26,11 @@ mod spawning;
 mod stacks;
 
 use super::abort::{self, Interruption};
-use super::{Gateway, Settings, files, output, utf8};
+use super::errors::Errors;
+use super::exceptions::traceback;
+use super::input::Input;
+use super::output::Output;
+use super::{Gateway, Settings, output, utf8};
 use absence::Places;
 use arguments::Arguments;
 use connections::scheduler::Worker;
@@ -70,7 +75,7 @@ impl Interpreter {
             let sys = py.import("sys")?;
             sys.setattr("argv", [app.to_string()])?;
             abort::add_module(py)?;
-            files::register(py)?;
+            register_files(py)?;
             let version: String = sys.getattr("version")?.extract()?;
             let version = version.split(' ').next().unwrap_or_default().to_owned();
             let prefix: PathBuf = sys.getattr("prefix")?.extract()?;
@@ -291,14 +296,17 @@ fn start_thread(py: Python<'_>, run: RunWorker, number: usize) -> PyResult<Py<Py
     Ok(thread.unbind())
 }
 
-/// An exception as Python prints it.
-pub(super) fn traceback(py: Python<'_>, error: &PyErr) -> String {
-    let format = || -> PyResult<String> {
-        let arguments = (error.get_type(py), error.value(py), error.traceback(py));
-        let lines = py.import("traceback")?.call_method1("format_exception", arguments)?;
-        lines.try_iter()?.map(|line| Ok(utf8::escape(line?.cast()?).into_owned())).collect()
-    };
-    format().unwrap_or_else(|why| format!("{error}\n(its traceback cannot be printed: {why})\n"))
+/// Makes `isinstance(environ["wsgi.input"], io.BufferedIOBase)` true, and so on.
+fn register_files(py: Python<'_>) -> PyResult<()> {
+    let io = py.import("io")?;
+    for (kind, class) in [
+        ("BufferedIOBase", Input::type_object(py)),
+        ("BufferedIOBase", Output::type_object(py)),
+        ("TextIOBase", Errors::type_object(py)),
+    ] {
+        io.getattr(kind)?.call_method1("register", (class,))?;
+    }
+    Ok(())
 }
 
 /// Nothing but this module attaches, so that it can be seen who may wait for the GIL.

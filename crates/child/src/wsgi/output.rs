@@ -11,7 +11,8 @@ use log::Level;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyCFunction, PyDict, PyTuple};
 
-use super::files::{Bytes, UnsupportedOperation};
+use super::exceptions::UnsupportedOperation;
+use super::files::Bytes;
 use crate::without_python::app_log::{RequestNumber, Voice};
 use crate::without_python::lines::Lines;
 use shared::settings::AppLog;

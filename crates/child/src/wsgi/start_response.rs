@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use pyo3::exceptions::{PyAssertionError, PyBrokenPipeError, PyRuntimeError, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyAssertionError, PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
 
 use super::abort::{Interruption, RequestAborted};
+use super::exceptions::to_python;
 use super::{Failure, Gil, fork, latin1};
 use crate::without_python::exclusive::{Denied, Exclusive};
 use connections::exchange::{Head, HeadError, Reply, ReplyError};
@@ -118,16 +119,6 @@ pub(super) fn bytes<'a, 'py>(what: &str, object: &'a Bound<'py, PyAny>) -> PyRes
         Ok(kind) => PyTypeError::new_err(format!("{what} must be bytes, not {kind}")),
         Err(error) => error,
     })
-}
-
-/// What an application sees when it cannot send.
-pub(super) fn to_python(error: &ReplyError) -> PyErr {
-    match error {
-        ReplyError::Lost(_) => PyBrokenPipeError::new_err(error.to_string()),
-        ReplyError::NoHead => PyAssertionError::new_err(error.to_string()),
-        ReplyError::Head(_) => PyValueError::new_err(error.to_string()),
-        _ => PyRuntimeError::new_err(error.to_string()),
-    }
 }
 
 fn checked_head(status: &Bound<'_, PyAny>, headers: &Bound<'_, PyAny>, sendfile: Option<&str>) -> PyResult<Head> {

@@ -11,10 +11,10 @@ use mio::unix::SourceFd;
 
 use super::Settings;
 use super::intake::{Context, End, Intake, name};
-use super::line::Place;
 use super::outbox::{ConnectionPhase, Input, Outbox, Status};
 use super::passage::Passage;
 use super::ping::Ping;
+use super::place::Place;
 use super::stream::{PeerName, Stream};
 use crate::exchange::{ConnectionId, Params, Refusal};
 use fastcgi_codec::record;

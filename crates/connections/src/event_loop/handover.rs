@@ -9,23 +9,10 @@ use super::acceptor::Door;
 use super::connection::{Connection, Unread};
 use super::lifecycle::End;
 use super::line::{Duty, Line};
-use super::passage::Traveller;
+use super::passage::{Missing, Traveller};
 use shared::link::Report;
 use shared::scoreboard::Presence;
 use shared::sys::fd::is_out_of_descriptors;
-
-/// Why no connection came out of the passage or the line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Missing {
-    /// None is there.
-    Nothing,
-    /// It has ended on the way.
-    Ended,
-    /// It was something else.
-    Stray,
-    /// None can come any more.
-    Door,
-}
 
 impl EventLoop {
     /// Whether a request that came now had better go to another process.

@@ -21,8 +21,8 @@ use std::time::{Duration, Instant};
 
 use super::EventLoop;
 use super::connection::Connection;
-use super::handover::Missing;
-use super::passage::{Passage, Traveller};
+use super::passage::{Missing, Passage, Traveller};
+use super::place::Place;
 use super::stream::Stream;
 use shared::scoreboard::{Presence, SINCE_LEN, Seat, encode_since, parse_since};
 use shared::sys::epoll;
@@ -51,27 +51,6 @@ pub struct Line {
     presence: Presence,
     is_watched: bool,
     is_broken: bool,
-}
-
-/// The place of a request that waits in this process: it is counted until this is dropped.
-#[derive(Debug)]
-pub struct Place(Option<Seat>);
-
-impl Place {
-    /// The request is on the line now, where it is counted too.
-    fn leave(mut self) {
-        if let Some(seat) = self.0.take() {
-            seat.put_on_line();
-        }
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        if let Some(seat) = &self.0 {
-            seat.end_to_wait();
-        }
-    }
 }
 
 impl Line {
@@ -110,7 +89,7 @@ impl Line {
 
     /// A place for one more request that waits, if there may be one.
     pub fn place(&self) -> Option<Place> {
-        self.seat.begin_to_wait(self.most).then(|| Place(Some(self.seat.clone())))
+        self.seat.begin_to_wait(self.most).then(|| Place::of(&self.seat))
     }
 
     /// Whether somebody waits in the pool, as far as is known without looking.
@@ -284,7 +263,7 @@ impl EventLoop {
         let (has_dropped, left) = line.drop_given_up(&mut self.spare);
         if let Some(mut traveller) = left {
             line.seat.take_to_itself();
-            let place = Place(Some(line.seat.clone()));
+            let place = Place::of(&line.seat);
             if let Ok(since) = open_message(&mut traveller) {
                 let key = self.admit(traveller);
                 if let Some(connection) = self.connections.get_mut(key) {

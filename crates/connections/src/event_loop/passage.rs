@@ -34,6 +34,19 @@ pub struct Traveller {
     pub has_read: bool,
 }
 
+/// Why no connection came out of the passage or the line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Missing {
+    /// None is there.
+    Nothing,
+    /// It has ended on the way.
+    Ended,
+    /// It was something else.
+    Stray,
+    /// None can come any more.
+    Door,
+}
+
 impl Passage {
     /// The passage with these ends, see [`passing::pair`].
     pub fn new(give: OwnedFd, take: OwnedFd) -> Self {

@@ -7,7 +7,8 @@ use std::time::Duration;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use super::{Interpreter, attach, traceback};
+use super::{Interpreter, attach};
+use crate::wsgi::exceptions::traceback;
 
 impl Interpreter {
     /// Has Python write a byte to this socket, which does not block, whenever one of its signals has come. An application that has its
