@@ -3,8 +3,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use pyfcgid_connections::exchange::Head;
 use pyfcgid_connections::exchange::head::BodyRule;
+use pyfcgid_connections::exchange::{Head, HeadError};
 use pyfcgid_fuzz::Response;
 
 fuzz_target!(|response: Response| {
@@ -26,14 +26,30 @@ fuzz_target!(|response: Response| {
             expected.push(format!("Content-Length: {length}").into_bytes());
         }
     }
-    expected.push([&b"Status: "[..], &status].concat());
+    let encoded = head.encode(head_only);
+    expected.push([&b"Status: "[..], &with_reason(status, &encoded)].concat());
     let rule = match content_length {
         _ if head_only || forbids_body => BodyRule::Nothing,
         Some(length) => BodyRule::Exactly(length),
         None => BodyRule::Open,
     };
-    check(head.encode(head_only), &expected, rule);
+    check(encoded, &expected, rule);
 });
+
+type Encoded = Result<(Vec<u8>, BodyRule), HeadError>;
+
+/// Where the reason is empty the standard one stands, or none.
+fn with_reason(status: Vec<u8>, encoded: &Encoded) -> Vec<u8> {
+    let (code, reason) = status.split_at(3);
+    let (true, Ok((bytes, _))) = (reason.iter().all(u8::is_ascii_whitespace), encoded) else {
+        return status;
+    };
+    let line = bytes.strip_suffix(b"\r\n\r\n").expect("it ends").rsplit(|byte| *byte == b'\n').next().expect("a line");
+    let written = line.strip_prefix(b"Status: ").expect("it is the last");
+    let reason = written.strip_prefix(code).expect("the same code");
+    assert!(matches!(reason, [] | [b' ', b'A'..=b'Z', ..]) && reason.iter().all(|byte| (b' '..=b'~').contains(byte)));
+    written.to_vec()
+}
 
 /// A second Content-Length is dropped if it is equal, and so is any on a 204.
 fn extend_expected(expected: &mut Vec<Vec<u8>>, content_length: &mut Option<u64>, code: u16, (name, value): (&[u8], &[u8])) {
@@ -52,7 +68,7 @@ fn extend_expected(expected: &mut Vec<Vec<u8>>, content_length: &mut Option<u64>
     }
 }
 
-fn check(encoded: Result<(Vec<u8>, BodyRule), pyfcgid_connections::exchange::HeadError>, expected: &[Vec<u8>], expected_rule: BodyRule) {
+fn check(encoded: Encoded, expected: &[Vec<u8>], expected_rule: BodyRule) {
     let block = expected.iter().flat_map(|line| [line, &b"\r\n"[..]].concat()).chain(*b"\r\n").collect::<Vec<u8>>();
     match encoded {
         Ok((bytes, rule)) => {
