@@ -160,15 +160,8 @@ mod tests {
         assert!((exit.code, exit.to_stdout) == (64, false) && exit.message.starts_with(expected), "{}", exit.message);
         let file = tempfile::NamedTempFile::new().unwrap();
         let exit = run(&["stop", "-c", file.path().to_str().unwrap()], &[]).unwrap_err();
-        assert!(
-            exit.code == 64
-                && exit.message.contains(
-                    "sets neither pid-file nor control-socket: give \
-                                                          "
-                ),
-            "{}",
-            exit.message
-        );
+        let neither = "sets neither pid-file nor control-socket: give ";
+        assert!(exit.code == 64 && exit.message.contains(neither), "{}", exit.message);
         let exit = run(&["status", "-c", "/nonexistent/site.toml"], &[]).unwrap_err();
         assert!(exit.code == 78 && exit.message.contains("/nonexistent/site.toml: No such file"), "{}", exit.message);
     }

@@ -80,7 +80,7 @@ impl Supervisor<'_> {
     fn pool_status(&self, pool: &RunningPool, now: Instant) -> PoolStatus {
         let is_there = self.config.pools.iter().any(|settings| settings.name == pool.name());
         let is_removed = !is_there && pool.children().condition() == Condition::Stopping;
-        PoolStatus { is_removed, ..PoolStatus::of(pool, now) }
+        PoolStatus::of(pool, is_removed, now)
     }
 }
 
@@ -158,7 +158,7 @@ impl Status {
 }
 
 impl PoolStatus {
-    fn of(pool: &RunningPool, now: Instant) -> Self {
+    fn of(pool: &RunningPool, is_removed: bool, now: Instant) -> Self {
         let (waiting, first) = waiting(pool);
         let children = pool.children();
         Self {
@@ -173,7 +173,7 @@ impl PoolStatus {
             failing: children.failing().map(|(failing, next)| FailingStatus::of(failing, next, now)),
             queue_process: pool.queue_process().map(|process| process.id.number()),
             children: pool.processes().map(|(id, process)| ChildStatus::of(pool, id, process, now)).collect(),
-            is_removed: false,
+            is_removed,
             threads: pool.settings().threads,
             serving: children.serving().count(),
         }
