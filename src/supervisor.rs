@@ -79,8 +79,8 @@ pub struct Supervisor<'a> {
     /// Why the start has failed, if it has.
     failure: Option<Failure>,
     reload: Option<Reload>,
-    /// What the last one of this scope had to say, if it has failed and none has mended that.
-    failed_reload: Option<(Scope, String)>,
+    /// Why the last one of this scope failed, if none has succeeded since.
+    failed_reload: Option<(Scope, reload::Reason)>,
     /// What is to be reloaded after what is, in this order, and who waits for it. Invariant: nothing twice.
     next_reloads: VecDeque<(Scope, Vec<Client>)>,
     trial: Option<Trial>,

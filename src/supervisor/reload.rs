@@ -18,6 +18,7 @@
 //! The reload of one pool is one with a configuration in which that pool alone is new, and everything else is as it serves.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::os::fd::RawFd;
 use std::rc::Rc;
 use std::time::Instant;
@@ -66,15 +67,16 @@ struct Prepared {
 }
 
 impl Reload {
-    fn result(&self) -> (u8, String) {
+    /// What is to be said of its failures, if there are any.
+    fn refusal(&mut self) -> Option<Refusal> {
         let what = match &self.stage {
             Stage::Reading(_) => REFUSED.to_owned(),
             Stage::Trying(prepared) => refused_by_a_pool(&self.scope, &prepared.config),
             Stage::Rolling => "reload incomplete: not every process started".to_owned(),
         };
-        let texts = self.failures.iter().map(|(pool, failure)| of_pool(pool, failure.text.trim_end()));
-        let code = self.failures.first().map_or(0, |(_, failure)| failure.code);
-        (code, std::iter::once(what).chain(texts).collect::<Vec<_>>().join("\n"))
+        let mut reasons =
+            std::mem::take(&mut self.failures).into_iter().map(|(pool, failure)| Reason { pool: Some(pool), failure });
+        reasons.next().map(|first| Refusal { what, first, others: reasons.collect() })
     }
 
     /// What to wait for.
@@ -134,12 +136,8 @@ impl Supervisor<'_> {
                 let (stage, open, failures) = (Stage::Reading(rehearsal), BTreeSet::new(), Vec::new());
                 self.reload = Some(Reload { scope, clients, begun: Instant::now(), stage, open, failures });
             }
-            Err(error) => self.refuse_reload(&scope, clients, &wrong(EX_OSERR, error.to_string()).into()),
+            Err(error) => self.end_reload(&scope, clients, Err(wrong(EX_OSERR, error.to_string()).into())),
         }
-    }
-
-    fn refuse_reload(&mut self, scope: &Scope, clients: Vec<Client>, Refusal { what, failure }: &Refusal) {
-        self.end_reload(scope, clients, Err((failure.code, format!("{what}\n{}", failure.text.trim_end()))));
     }
 
     /// The configuration that is to serve.
@@ -199,7 +197,7 @@ impl Supervisor<'_> {
         };
         match result.map_err(Refusal::from).and_then(|findings| self.prepare(&reload.scope, &findings)) {
             Ok((prepared, pools)) => self.try_pools(reload, prepared, pools),
-            Err(refusal) => self.refuse_reload(&reload.scope, reload.clients, &refusal),
+            Err(refusal) => self.end_reload(&reload.scope, reload.clients, Err(refusal)),
         }
     }
 
@@ -235,7 +233,8 @@ impl Supervisor<'_> {
         let wanted = config.pools.iter().filter(|settings| scope.has(&settings.name));
         let refused = |settings: &config::Pool, error: BindError| Refusal {
             what: refused_by_a_pool(scope, &config),
-            failure: wrong(EX_OSERR, of_pool(&settings.name, &with_causes(&error))),
+            first: Reason { pool: Some(settings.name.clone()), failure: wrong(EX_OSERR, with_causes(&error)) },
+            others: Vec::new(),
         };
         let prepare = |settings| prepare_pool(settings).map_err(|error| refused(settings, error));
         let pools = wanted.map(prepare).collect::<Result<Vec<_>, Refusal>>()?;
@@ -324,10 +323,10 @@ impl Supervisor<'_> {
     }
 
     fn finish_reload(&mut self) {
-        let Some(reload) = self.reload.take() else {
+        let Some(mut reload) = self.reload.take() else {
             return;
         };
-        let (code, text) = reload.result();
+        let refusal = reload.refusal();
         if let Stage::Trying(_) = reload.stage {
             let now = Instant::now();
             self.pools.iter_mut().for_each(|pool| pool.abandon(now));
@@ -340,18 +339,17 @@ impl Supervisor<'_> {
             Scope::Process => format!("{} pools", self.config.pools.len()),
         };
         let without_pool = self.config.without_pool();
-        if code == 0 {
+        if refusal.is_none() {
             log::info!("reloaded{}", of(&reload.scope));
             without_pool.iter().for_each(|text| log::warn!("{text}"));
         }
         let done =
             std::iter::once(format!("reloaded {what} in {seconds:.1} s")).chain(without_pool).collect::<Vec<_>>().join("\n");
-        let result = if code == 0 { Ok(done) } else { Err((code, text)) };
-        self.end_reload(&reload.scope, reload.clients, result);
+        self.end_reload(&reload.scope, reload.clients, refusal.map_or(Ok(done), Err));
     }
 
-    /// Tells what was done, or the exit code and why not.
-    fn end_reload(&mut self, scope: &Scope, clients: Vec<Client>, result: Result<String, (u8, String)>) {
+    /// Tells what was done, or why not.
+    fn end_reload(&mut self, scope: &Scope, clients: Vec<Client>, result: Result<String, Refusal>) {
         match result {
             Ok(done) => {
                 self.failed_reload.take_if(|(failed, _)| *scope == Scope::Process || failed == scope);
@@ -361,10 +359,11 @@ impl Supervisor<'_> {
                     client.end(0, "");
                 }
             }
-            Err((code, text)) => {
+            Err(refusal) => {
+                let (code, text) = (refusal.first.failure.code, refusal.to_string());
                 log::error!("{text}");
                 if code != EX_USAGE {
-                    self.failed_reload = Some((scope.clone(), text.clone()));
+                    self.failed_reload = Some((scope.clone(), refusal.first));
                 }
                 self.manager.ready("serving; the last reload failed");
                 clients.into_iter().for_each(|client| client.end(code, &format!("pyfcgid: {text}")));
@@ -408,12 +407,36 @@ fn of_pool(pool: &str, text: &str) -> String {
 /// Why there is no reload, and what that means.
 struct Refusal {
     what: String,
+    first: Reason,
+    others: Vec<Reason>,
+}
+
+/// One reason, and the pool that it is about.
+#[derive(Debug)]
+pub struct Reason {
+    pool: Option<String>,
     failure: Failure,
+}
+
+impl Reason {
+    /// With the text that `short` makes of what went wrong.
+    pub fn told(&self, short: impl FnOnce(&str) -> String) -> String {
+        let text = short(self.failure.text.trim_end());
+        self.pool.as_deref().map_or_else(|| text.clone(), |pool| of_pool(pool, &text))
+    }
 }
 
 impl From<Failure> for Refusal {
     fn from(failure: Failure) -> Self {
-        Self { what: REFUSED.to_owned(), failure }
+        Self { what: REFUSED.to_owned(), first: Reason { pool: None, failure }, others: Vec::new() }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.what)?;
+        let reasons = std::iter::once(&self.first).chain(&self.others);
+        reasons.into_iter().try_for_each(|reason| write!(f, "\n{}", reason.told(str::to_owned)))
     }
 }
 
@@ -442,3 +465,18 @@ fn wrong(code: u8, text: String) -> Failure {
 /// Reloads of different pools.
 const MOST_WAITING: usize = 64;
 const REFUSED: &str = "reload failed; the previous code and settings stay in effect";
+
+#[cfg(test)]
+mod tests {
+    use super::super::status::fault;
+    use super::*;
+
+    #[test]
+    fn a_reason_is_told_in_short_with_the_pool_that_it_is_about() {
+        let reason =
+            |pool: Option<&str>, text: &str| Reason { pool: pool.map(str::to_owned), failure: wrong(70, text.to_owned()) };
+        let traceback = "Traceback (most recent call last):\n  File \"a.py\"\nE: no\npyfcgid: cannot load: E: no\n";
+        assert_eq!(reason(Some("shop"), traceback).told(fault), "pool shop: cannot load: E: no");
+        assert_eq!(reason(None, "site.toml:3: no such key").told(fault), "site.toml:3: no such key");
+    }
+}

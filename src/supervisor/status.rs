@@ -72,7 +72,7 @@ impl Supervisor<'_> {
             pid: std::process::id(),
             uptime: now.duration_since(self.started).as_secs(),
             advice: self.config.without_pool(),
-            failed_reload: self.failed_reload.as_ref().map(|(_, text)| reload_fault(text)),
+            failed_reload: self.failed_reload.as_ref().map(|(_, reason)| reason.told(fault)),
             pools: self.pools.iter().filter(|pool| scope.has(pool.name())).map(|pool| self.pool_status(pool, now)).collect(),
         }
     }
@@ -275,24 +275,11 @@ fn waiting(pool: &RunningPool) -> (usize, Option<Duration>) {
 
 /// What went wrong, without how it came to that: what we make of it, else the last line of a traceback. What an application says is an
 /// application's.
-fn fault(text: &str) -> String {
+pub(super) fn fault(text: &str) -> String {
     let first = text.lines().next().unwrap_or_default();
     let own = text.lines().rev().find_map(|line| line.strip_prefix("pyfcgid: "));
     let last = text.lines().rfind(|line| !line.trim().is_empty()).filter(|_| first.starts_with("Traceback "));
     terminal::escaped(own.or(last).unwrap_or(first))
-}
-
-/// The same of a reload, with the pool that it names.
-fn reload_fault(text: &str) -> String {
-    let (_, reasons) = text.split_once('\n').unwrap_or(("", text));
-    let pool = reasons.lines().next().and_then(|line| line.strip_prefix("pool ")).and_then(|rest| rest.split_once(": "));
-    pool.map_or_else(
-        || fault(reasons),
-        |(name, first)| {
-            let of_pool = reasons.replacen(&format!("pool {name}: {first}"), first, 1);
-            format!("pool {name}: {}", fault(&of_pool))
-        },
-    )
 }
 
 /// To the millisecond.
@@ -337,8 +324,5 @@ mod tests {
         assert_eq!(fault(traceback), "cannot load: E: no");
         assert_eq!(fault("Traceback (most recent call last):\n  File \"a.py\"\nE: \u{1b}\n\n"), "E: \\u{1b}");
         assert_eq!(fault("cannot start a child\nmore"), "cannot start a child");
-        let refused = format!("reload failed\npool shop: {traceback}");
-        assert_eq!(reload_fault(&refused), "pool shop: cannot load: E: no");
-        assert_eq!(reload_fault("reload failed\nsite.toml:3: no such key"), "site.toml:3: no such key");
     }
 }
