@@ -50,7 +50,6 @@ use reexec::Trial;
 use rehearsal::{Findings, Owner};
 use reload::Reload;
 use sockets::{Sockets, Ties};
-use status::Asked;
 
 /// How the supervisor has ended.
 #[derive(Debug)]
@@ -86,7 +85,6 @@ pub struct Supervisor<'a> {
     trial: Option<Trial>,
     /// A new binary is to be checked as soon as nothing else is going on.
     wants_successor: bool,
-    asked: Vec<Asked>,
     stopping: Vec<Client>,
     next_tick: Instant,
     watchdog: Option<Duration>,
@@ -180,7 +178,6 @@ impl<'a> Supervisor<'a> {
             next_reloads: VecDeque::new(),
             trial: None,
             wants_successor: false,
-            asked: Vec::new(),
             stopping: Vec::new(),
             next_tick: now,
             watchdog: manager.watchdog_interval(),
@@ -354,7 +351,7 @@ impl<'a> Supervisor<'a> {
     fn patience(&self) -> Option<Duration> {
         let now = Instant::now();
         let tick = (self.watchdog.is_some() || self.pools.iter().any(RunningPool::needs_ticks)).then_some(self.next_tick);
-        let asked = self.asked.iter().map(Asked::deadline).chain(self.trial.iter().filter_map(Trial::deadline));
+        let asked = self.trial.iter().filter_map(Trial::deadline);
         if self.has_strangers {
             return Some(Duration::ZERO);
         }
@@ -376,7 +373,6 @@ impl<'a> Supervisor<'a> {
             }
         }
         self.pools.iter_mut().for_each(|pool| pool.handle_timeout(tick, now));
-        self.answer_asked(now);
         self.limit_trial(now);
         if self.leaving_until.take_if(|until| *until <= now).is_some() {
             self.leaving.iter_mut().for_each(|process| process.signal(signal::KILL));
@@ -421,7 +417,7 @@ impl<'a> Supervisor<'a> {
                         self.stop(Stop::Gracefully);
                     }
                 }
-                ControlRequest::Status { scope, form } => self.ask(client, scope, form),
+                ControlRequest::Status { scope, form } => self.tell_status(client, &scope, form),
             }
         }
     }

@@ -54,7 +54,7 @@ const LAYERS: &[Layer] = &[
     layer("import_limit", &["wsgi", "settings", "sys"],                                         &[]),
     layer("loading",    &["error", "wsgi", "loop_settings", "exchange", "settings", "sys"],     &[]),
     layer("error",      &["wsgi", "listener", "logging", "sys"],                                &[]),
-    layer("wsgi",       &["without_python", "scheduler", "exchange", "settings", "sys"],          &["pyo3"]),
+    layer("wsgi",       &["without_python", "scheduler", "exchange", "scoreboard", "settings", "sys"],          &["pyo3"]),
     layer("without_python", &["settings"],                                                      &[]),
     // What a child and a queue process do.
     layer("process",    &["event_loop", "listener", "link", "scoreboard", "settings", "sys"],   &["mio"]),

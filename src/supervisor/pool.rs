@@ -1,10 +1,11 @@
 //! One pool at run time: its sockets, its settings by generation, its children and their processes.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::os::fd::{AsRawFd, RawFd};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+mod desks;
 mod starting;
 mod wear;
 
@@ -16,7 +17,11 @@ use super::saturation::{Load, News, Saturation};
 use super::sockets::{self, Sockets, Ties};
 use crate::config::{self, Config, EX_CONFIG};
 use crate::launch::Module;
-use shared::link::{Command, Failure, Numbers, Report};
+pub use desks::Desk;
+use desks::Desks;
+use shared::link::{Command, Failure, Report};
+use shared::scoreboard::slot::Phase;
+use shared::scoreboard::tally::Tally;
 use shared::sys::poll::Interest;
 use shared::sys::process::{EX_SOFTWARE, ExitReason};
 use shared::sys::signal;
@@ -37,13 +42,26 @@ pub struct RunningPool {
     children: Children,
     /// The queue process among them.
     processes: BTreeMap<ChildId, Process>,
-    seats: BTreeMap<ChildId, usize>,
-    /// Children that were asked for their numbers and have not answered.
-    asked: BTreeSet<ChildId>,
+    desks: Desks,
+    /// What children have counted that have gone.
+    past: Tally,
     /// Since when a child that may be the last has had no request, and how many it had then.
     unused: BTreeMap<ChildId, (Instant, u64)>,
     /// Whether all of its children have gone, for good.
     has_stopped: bool,
+}
+
+/// What a child says of itself. Its application may have made it up.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Figures {
+    /// What it has counted.
+    pub tally: Tally,
+    /// Workers that have a request.
+    pub busy: usize,
+    /// Requests that wait there.
+    pub queued: u64,
+    /// Its connections.
+    pub connections: u64,
 }
 
 /// What a child is started with: the settings of its pool, and those of the whole process.
@@ -64,19 +82,19 @@ impl RunningPool {
         Self::with_children(service, sockets, ties, children)
     }
 
-    /// A pool whose children serve already, each on its seat, if it has one.
+    /// A pool whose children serve already, each at its desk, if it has one.
     pub fn adopt(
         service: Service,
         sockets: Sockets,
         ties: Ties,
-        processes: Vec<(Process, Option<usize>)>,
+        processes: Vec<(Process, Option<Desk>)>,
         now: Instant,
     ) -> Self {
         let (children, ids) = Children::adopt(policy(&service.settings), processes.len(), now);
         let mut pool = Self::with_children(service, sockets, ties, children);
-        for (id, (process, seat)) in ids.into_iter().zip(processes) {
+        for (id, (process, desk)) in ids.into_iter().zip(processes) {
             pool.processes.insert(id, process);
-            pool.seats.extend(seat.map(|seat| (id, seat)));
+            desk.into_iter().for_each(|desk| pool.desks.keep(id, desk));
         }
         pool.queue.want();
         pool
@@ -93,8 +111,8 @@ impl RunningPool {
             saturation: Saturation::Calm(0),
             children,
             processes: BTreeMap::new(),
-            seats: BTreeMap::new(),
-            asked: BTreeSet::new(),
+            desks: Desks::default(),
+            past: Tally::default(),
             unused: BTreeMap::new(),
             has_stopped: false,
         }
@@ -125,9 +143,36 @@ impl RunningPool {
         self.processes.iter().filter(|(id, _)| **id != QUEUE).map(|(id, process)| (*id, process))
     }
 
-    /// The seat of a child.
-    pub fn seat(&self, id: ChildId) -> Option<usize> {
-        self.seats.get(&id).copied()
+    /// Where a child sits at the scoreboard.
+    pub fn desk(&self, id: ChildId) -> Option<&Desk> {
+        self.desks.of(id)
+    }
+
+    /// What a child says of itself on the scoreboard: nothing if it has no seat there.
+    pub fn figures(&self, id: ChildId) -> Option<Figures> {
+        let Desk { seat, slots } = self.desks.of(id)?;
+        let scoreboard = &self.ties.scoreboard;
+        let tally = scoreboard.tally(slots.clone());
+        let busy = scoreboard.glances(slots.clone()).filter(|glance| glance.phase != Phase::Idle).count();
+        Some(Figures { tally, busy, queued: scoreboard.kept(*seat), connections: scoreboard.connections(*seat) })
+    }
+
+    /// What all of its children have counted, those that have gone among them.
+    pub fn tally(&self) -> Tally {
+        let mut sum = self.past.clone();
+        let desks = self.processes.keys().filter_map(|id| self.desks.of(*id));
+        desks.for_each(|desk| sum.add(&self.ties.scoreboard.tally(desk.slots.clone())));
+        sum
+    }
+
+    /// What was counted by those that have gone.
+    pub fn past(&self) -> &Tally {
+        &self.past
+    }
+
+    /// Goes on from what was counted before.
+    pub fn count_from(&mut self, past: Tally) {
+        self.past = past;
     }
 
     /// Its queue process, if it has one now.
@@ -218,20 +263,6 @@ impl RunningPool {
         self.children.handle_fewer(now);
     }
 
-    /// Asks the children that serve for their numbers; not again those that have not answered yet.
-    pub fn count(&mut self) {
-        for id in self.children.serving().collect::<Vec<_>>() {
-            if self.asked.insert(id) {
-                self.tell(id, Command::Count);
-            }
-        }
-    }
-
-    /// Whether all who were asked have answered.
-    pub fn is_counted(&self) -> bool {
-        self.asked.is_empty()
-    }
-
     fn tell(&mut self, id: ChildId, command: Command) {
         if let Some(process) = self.processes.get_mut(&id) {
             process.tell(command);
@@ -274,10 +305,7 @@ impl RunningPool {
                 .remove(&id)
                 .map_or_else(Default::default, |process| (format!("process {}, {reason}", process.id), process.told));
             self.unused.remove(&id);
-            self.asked.remove(&id);
-            if let Some(seat) = self.seats.remove(&id) {
-                self.ties.scoreboard.vacate(seat);
-            }
+            self.clear_desk(id);
             if id == QUEUE && self.queue.note_end() {
                 match told {
                     Some(signal) => {
@@ -320,7 +348,6 @@ impl RunningPool {
     fn handle_report(&mut self, id: ChildId, report: Report, now: Instant) {
         let report = match report {
             Report::Loaded => return self.processes.get_mut(&id).into_iter().for_each(Process::be_loaded),
-            Report::Numbers(numbers) => return self.handle_numbers(id, numbers, now),
             // Failing is no success, whatever the application says.
             Report::Failed(Failure { code: 0, text }) => Report::Failed(Failure { code: EX_SOFTWARE, text }),
             report => report,
@@ -340,18 +367,29 @@ impl RunningPool {
         }
     }
 
-    fn handle_numbers(&mut self, id: ChildId, numbers: Numbers, now: Instant) {
-        self.asked.remove(&id);
-        if let Some(process) = self.processes.get_mut(&id) {
-            process.numbers = Some(numbers);
+    /// A child has gone: what it has counted stays counted.
+    fn clear_desk(&mut self, id: ChildId) {
+        if let Some(Desk { seat, slots }) = self.desks.remove(id) {
+            let scoreboard = &self.ties.scoreboard;
+            self.past.add(&scoreboard.tally(slots.clone()));
+            scoreboard.clear(slots);
+            scoreboard.vacate(seat);
         }
-        let (since, requests) = *self.unused.entry(id).or_insert((now, numbers.requests));
-        if requests != numbers.requests || numbers.busy > 0 || numbers.queued > 0 {
-            self.unused.insert(id, (now, numbers.requests));
+    }
+
+    /// Whether a child that is to go when it has nothing to do has had nothing for long enough.
+    fn look_for_use(&mut self, id: ChildId, now: Instant) {
+        let Some(figures) = self.figures(id) else {
+            return;
+        };
+        let counted = figures.tally.requests();
+        let (since, requests) = *self.unused.entry(id).or_insert((now, counted));
+        if requests != counted || figures.busy > 0 || figures.queued > 0 {
+            self.unused.insert(id, (now, counted));
             return;
         }
         let timeout = self.settings().idle_timeout;
-        if numbers.connections == 0 && timeout.is_some_and(|timeout| now.duration_since(since) >= timeout) {
+        if figures.connections == 0 && timeout.is_some_and(|timeout| now.duration_since(since) >= timeout) {
             self.children.handle(id, Event::Unused, now);
         }
     }
@@ -359,7 +397,7 @@ impl RunningPool {
     /// Time has passed; `tick` says that about a second has.
     pub fn handle_timeout(&mut self, tick: bool, now: Instant) {
         if tick && self.children.may_shrink() && self.children.wanted() == 1 {
-            self.count();
+            self.children.serving().collect::<Vec<_>>().into_iter().for_each(|id| self.look_for_use(id, now));
         }
         if tick {
             self.replace_worn(now);

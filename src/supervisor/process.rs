@@ -11,7 +11,7 @@ use super::last_words::LastWords;
 use crate::config::AppLog;
 use crate::launch::ChildEnds;
 use crate::log_writer;
-use shared::link::{self, Command, Numbers, Report, Reports};
+use shared::link::{self, Command, Report, Reports};
 use shared::logging::{self, Allowance, Lines, Reader};
 use shared::sys::closing::Guarded;
 use shared::sys::poll::Interest;
@@ -25,8 +25,6 @@ pub struct Process {
     pub id: ProcessId,
     /// When it was started.
     pub started: Instant,
-    /// What it has last said of itself.
-    pub numbers: Option<Numbers>,
     /// The signal that has told it to end, which the supervisor does over the link.
     pub told: Option<&'static str>,
     link: Guarded<UnixStream>,
@@ -142,7 +140,6 @@ impl Process {
         Self {
             id,
             started,
-            numbers: None,
             told: None,
             link: Guarded::new(link),
             link_state,

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::control_socket::ControlSocket;
-use super::pool::{RunningPool, Service};
+use super::pool::{Desk, RunningPool, Service};
 use super::process::{Descriptors, Process};
 use super::rehearsal::Owner;
 use super::sockets::{self, Sockets};
@@ -26,6 +26,7 @@ use crate::log_writer;
 use shared::link;
 use shared::listener::BindError;
 use shared::scoreboard::Scoreboard;
+use shared::scoreboard::tally::Tally;
 use shared::sys::closing::{self, Guarded};
 use shared::sys::process::ProcessId;
 use shared::sys::{directory, fd, log_io};
@@ -106,8 +107,10 @@ struct Legacy {
     /// What a program before the line was there does not leave: its ends, and the scoreboard.
     line: Option<[RawFd; 3]>,
     sockets: Vec<(String, Vec<RawFd>)>,
-    /// With their seats.
-    children: Vec<(ProcessId, Descriptors, Option<usize>)>,
+    /// With their desks.
+    children: Vec<(ProcessId, Descriptors, Option<Desk>)>,
+    /// What was counted of children that have gone.
+    past: Option<Tally>,
 }
 
 impl Inheritance {
@@ -136,13 +139,17 @@ impl Inheritance {
                 ("line", [far, scoreboard]) => {
                     inheritance.pools.last_mut()?.line = Some([word.parse().ok()?, *far, *scoreboard]);
                 }
+                ("past", []) => inheritance.pools.last_mut()?.past = Tally::parse(&from_hex(word)?),
                 ("socket", descriptors) => {
                     inheritance.pools.last_mut()?.sockets.push((from_hex(word)?, descriptors.to_vec()));
                 }
                 ("child", [link, log, stdout, stderr, seat @ ..]) => {
                     let descriptors = Descriptors { link: *link, log: *log, output: [*stdout, *stderr] };
-                    let seat = seat.first().and_then(|seat| usize::try_from(*seat).ok());
-                    inheritance.pools.last_mut()?.children.push((ProcessId::new(word.parse().ok()?)?, descriptors, seat));
+                    let desk = match seat.iter().map(|number| usize::try_from(*number)).collect::<Result<Vec<_>, _>>() {
+                        Ok(numbers) if numbers.len() == 3 => Some(Desk { seat: numbers[0], slots: numbers[1]..numbers[2] }),
+                        _ => None,
+                    };
+                    inheritance.pools.last_mut()?.children.push((ProcessId::new(word.parse().ok()?)?, descriptors, desk));
                 }
                 _ => return None,
             }
@@ -157,16 +164,18 @@ impl Inheritance {
         lines.extend(self.pid_file.map(|number| format!("pid-file {number}")));
         lines.extend(self.control.map(|number| format!("control {number}")));
         lines.extend(self.handed_over.iter().map(|(number, name)| format!("handed-over {} {number}", to_hex(name))));
-        for Legacy { name, passage: [near, far], line, sockets, children } in &self.pools {
+        for Legacy { name, passage: [near, far], line, sockets, children, past } in &self.pools {
             lines.push(format!("pool {} {near} {far}", to_hex(name)));
             lines.extend(line.map(|[near, far, scoreboard]| format!("line {near} {far} {scoreboard}")));
+            lines.extend(past.as_ref().map(|past| format!("past {}", to_hex(&past.to_string()))));
             for (address, descriptors) in sockets {
                 let numbers: Vec<String> = descriptors.iter().map(ToString::to_string).collect();
                 lines.push(format!("socket {} {}", to_hex(address), numbers.join(" ")));
             }
-            for (id, Descriptors { link, log, output: [stdout, stderr] }, seat) in children {
-                let seat = seat.map_or_else(String::new, |seat| format!(" {seat}"));
-                lines.push(format!("child {id} {link} {log} {stdout} {stderr}{seat}"));
+            for (id, Descriptors { link, log, output: [stdout, stderr] }, at) in children {
+                let desk = |Desk { seat, slots }: &Desk| format!(" {seat} {} {}", slots.start, slots.end);
+                let desk = at.as_ref().map_or_else(String::new, desk);
+                lines.push(format!("child {id} {link} {log} {stdout} {stderr}{desk}"));
             }
         }
         lines.join("\n")
@@ -219,20 +228,24 @@ impl<'a> Supervisor<'a> {
         let inherited = |number: RawFd| fd::inherited(number).map_err(|_| BindError::NotListening(number));
         let mut ties = ties()?;
         ties.passage = Guarded::new((inherited(legacy.passage[0])?, inherited(legacy.passage[1])?));
+        // Those who write to another one are not on this.
+        let mut is_same = false;
         if let Some([near, far, scoreboard]) = legacy.line {
             ties.line = Guarded::new((inherited(near)?, inherited(far)?));
             // The application writes there what it likes, so nothing may depend on it.
             match Scoreboard::adopt(inherited(scoreboard)?) {
-                Ok(scoreboard) => ties.scoreboard = Arc::new(scoreboard),
+                Ok(scoreboard) => (ties.scoreboard, is_same) = (Arc::new(scoreboard), true),
                 Err(error) => log::warn!("pool {}: its scoreboard has been recreated: {error}", legacy.name),
             }
         }
-        let adopted = legacy.children.iter().map(|(id, ends, seat)| Ok((Process::adopt(*id, *ends, link)?, *seat)));
-        let processes: Vec<(Process, Option<usize>)> = adopted.collect::<io::Result<_>>().map_err(super::system)?;
+        let adopted =
+            legacy.children.into_iter().map(|(id, ends, desk)| Ok((Process::adopt(id, ends, link)?, desk.filter(|_| is_same))));
+        let processes: Vec<(Process, Option<Desk>)> = adopted.collect::<io::Result<_>>().map_err(super::system)?;
         match self.config.pools.iter().find(|settings| settings.name == legacy.name) {
             Some(settings) => {
                 let service = Service { settings: settings.clone(), config: Rc::clone(&self.config), owner: Owner::default() };
-                let pool = RunningPool::adopt(service, sockets, ties, processes, now);
+                let mut pool = RunningPool::adopt(service, sockets, ties, processes, now);
+                pool.count_from(legacy.past.unwrap_or_default());
                 self.pools.push(pool);
             }
             None => {
@@ -344,7 +357,11 @@ impl<'a> Supervisor<'a> {
                 [near, far, pool.ties().scoreboard.as_raw_fd()]
             }),
             sockets: pool.sockets().by_address().map(|(address, numbers)| (address.to_string(), numbers)).collect(),
-            children: pool.processes().map(|(id, process)| (process.id, process.descriptors(), pool.seat(id))).collect(),
+            children: pool
+                .processes()
+                .map(|(id, process)| (process.id, process.descriptors(), pool.desk(id).cloned()))
+                .collect(),
+            past: Some(pool.past().clone()),
         });
         let control = self.control.as_ref().map(ControlSocket::descriptor);
         let handed_over = successor.handed_over.clone();
@@ -408,11 +425,12 @@ mod tests {
     fn what_is_left_is_read_as_it_was_written() {
         let process = |number| ProcessId::new(number).unwrap();
         let children = vec![
-            (process(77), Descriptors { link: 8, log: 9, output: [10, -1] }, Some(3)),
+            (process(77), Descriptors { link: 8, log: 9, output: [10, -1] }, Some(Desk { seat: 3, slots: 8..16 })),
             (process(78), Descriptors { link: 1, log: 2, output: [3, 4] }, None),
         ];
         let sockets = vec![("unix:/run/a b\n.sock".to_owned(), vec![5]), ("*:9000".to_owned(), vec![6, 7])];
-        let pool = Legacy { name: "blog".to_owned(), passage: [3, 4], line: Some([30, 31, 32]), sockets, children };
+        let past = Some(Tally { aborted: u64::MAX, ..Tally::default() });
+        let pool = Legacy { name: "blog".to_owned(), passage: [3, 4], line: Some([30, 31, 32]), sockets, children, past };
         let empty = Legacy { name: "shop".to_owned(), passage: [11, 12], ..Legacy::default() };
         let inheritance = Inheritance {
             pid_file: Some(20),

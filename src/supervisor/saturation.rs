@@ -14,9 +14,9 @@ use std::time::{Duration, Instant};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Saturation {
     /// Somebody has time. So many had been refused when that was looked at last.
-    Calm(u32),
+    Calm(u64),
     /// Nobody has, since then, and so many had been refused before.
-    Tense(Instant, u32),
+    Tense(Instant, u64),
     /// That has been said.
     Saturated(Episode),
     /// Somebody has time since then.
@@ -27,7 +27,7 @@ pub enum Saturation {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Episode {
     begun: Instant,
-    refused_before: u32,
+    refused_before: u64,
     /// The most that have waited at once, as far as anybody has looked.
     most: usize,
 }
@@ -39,8 +39,8 @@ pub struct Load {
     pub all_full: bool,
     /// Requests that wait.
     pub waiting: usize,
-    /// Requests that were refused for it so far; the count goes round.
-    pub refused: u32,
+    /// Requests that were refused for it so far.
+    pub refused: u64,
 }
 
 /// What is to be said.
@@ -58,7 +58,7 @@ pub enum News {
         /// The most that have waited at once.
         most: usize,
         /// How many were refused meanwhile.
-        refused: u32,
+        refused: u64,
     },
 }
 
@@ -82,7 +82,7 @@ impl Saturation {
             Self::Easing(episode, _) if load.all_full => (Self::Saturated(episode.with(load)), None),
             Self::Easing(episode, since) if now < since + CALMING => (Self::Easing(episode, since), None),
             Self::Easing(episode, since) => {
-                let refused = load.refused.wrapping_sub(episode.refused_before);
+                let refused = load.refused.saturating_sub(episode.refused_before);
                 let lasted = since.duration_since(episode.begun);
                 (Self::Calm(load.refused), Some(News::Over { lasted, most: episode.most, refused }))
             }
@@ -124,7 +124,7 @@ const LOOK: Duration = Duration::from_millis(250);
 mod tests {
     use super::*;
 
-    fn load(all_full: bool, waiting: usize, refused: u32) -> Load {
+    fn load(all_full: bool, waiting: usize, refused: u64) -> Load {
         Load { all_full, waiting, refused }
     }
 
@@ -158,11 +158,11 @@ mod tests {
     #[test]
     fn one_refused_request_is_enough_and_the_first_of_a_burst_count() {
         let start = Instant::now();
-        let mut saturation = Saturation::Calm(u32::MAX - 1);
-        saturation.look(load(true, 1, u32::MAX), start);
-        assert_eq!(saturation.look(load(true, 1, 0), start), Some(News::Begun { waiting: 1 }));
-        saturation.look(load(false, 0, 4), start);
+        let mut saturation = Saturation::Calm(7);
+        saturation.look(load(true, 1, 8), start);
+        assert_eq!(saturation.look(load(true, 1, 9), start), Some(News::Begun { waiting: 1 }));
+        saturation.look(load(false, 0, 13), start);
         let over = News::Over { lasted: Duration::ZERO, most: 1, refused: 6 };
-        assert_eq!(saturation.look(load(false, 0, 4), start + CALMING), Some(over));
+        assert_eq!(saturation.look(load(false, 0, 13), start + CALMING), Some(over));
     }
 }

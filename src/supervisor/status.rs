@@ -8,62 +8,27 @@ use serde::Serialize;
 use super::Supervisor;
 use super::children::{ChildId, Condition, Failing, Generation};
 use super::control_socket::{Client, no_such_pool};
-use super::pool::RunningPool;
+use super::pool::{Figures, RunningPool};
 use super::process::Process;
 use crate::config::EX_USAGE;
 use crate::control_protocol::{Form, Scope};
-use shared::link::Numbers;
-use shared::sys::process::EX_OSERR;
 use shared::sys::terminal;
 
-/// A client that waits until the children have said their numbers.
-#[derive(Debug)]
-pub struct Asked {
-    client: Client,
-    scope: Scope,
-    form: Form,
-    deadline: Instant,
-}
-
-impl Asked {
-    /// When it is answered at the latest: a child that is busy with something else may not say anything.
-    pub fn deadline(&self) -> Instant {
-        self.deadline
-    }
-}
-
 impl Supervisor<'_> {
-    pub(super) fn ask(&mut self, client: Client, scope: Scope, form: Form) {
+    /// Answers at once, whatever the children are doing.
+    pub(super) fn tell_status(&self, mut client: Client, scope: &Scope, form: Form) {
         let names = self.pools.iter().map(RunningPool::name);
-        if let Scope::Pool(name) = &scope
+        if let Scope::Pool(name) = scope
             && !names.clone().any(|pool| pool == name)
         {
             return client.end(EX_USAGE, &format!("pyfcgid: {}", no_such_pool(name, names)));
         }
-        if self.asked.len() >= MOST_WAITING {
-            return client.end(EX_OSERR, "pyfcgid: too many clients are waiting for the status already");
-        }
-        self.pools.iter_mut().for_each(RunningPool::count);
-        self.asked.push(Asked { client, scope, form, deadline: Instant::now() + PATIENCE });
-    }
-
-    /// Answers when every child that serves has said its numbers since it was asked, or when they have had their time.
-    pub(super) fn answer_asked(&mut self, now: Instant) {
-        let all_known = self.pools.iter().all(RunningPool::is_counted);
-        if self.asked.is_empty() {
-            return;
-        }
-        let (ready, waiting): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut self.asked).into_iter().partition(|asked| all_known || asked.deadline <= now);
-        self.asked = waiting;
-        for Asked { mut client, scope, form, .. } in ready {
-            let status = self.status(&scope, now);
-            client.say(&match form {
-                Form::Text => status.to_string(),
-                Form::Json => serde_json::to_string(&status).unwrap_or_default(),
-            });
-            client.end(if status.is_healthy() { 0 } else { EX_NOT_SERVING }, "");
-        }
+        let status = self.status(scope, Instant::now());
+        client.say(&match form {
+            Form::Text => status.to_string(),
+            Form::Json => serde_json::to_string(&status).unwrap_or_default(),
+        });
+        client.end(if status.is_healthy() { 0 } else { EX_NOT_SERVING }, "");
     }
 
     fn status(&self, scope: &Scope, now: Instant) -> Status {
@@ -110,8 +75,10 @@ struct PoolStatus {
     /// Requests without a worker.
     waiting: usize,
     max_queue: usize,
+    /// Requests that its workers have answered so far, also in children that have gone.
+    answered: u64,
     /// Requests that were answered 503 so far.
-    refused: u32,
+    refused: u64,
     /// For how long the first on the line has waited, in seconds.
     first_waits: Option<f64>,
     failing: Option<FailingStatus>,
@@ -143,10 +110,10 @@ struct ChildStatus {
     /// In seconds.
     uptime: u64,
     requests: u64,
-    busy: u64,
+    busy: usize,
     queued: u64,
     connections: u64,
-    /// Whether it has said these numbers.
+    /// Whether it has a seat at our scoreboard.
     #[serde(skip)]
     is_known: bool,
 }
@@ -168,6 +135,7 @@ impl PoolStatus {
             wanted: children.wanted(),
             waiting,
             max_queue: pool.settings().max_queue,
+            answered: pool.tally().requests(),
             refused: pool.ties().scoreboard.refused(),
             first_waits: first.map(seconds),
             failing: children.failing().map(|(failing, next)| FailingStatus::of(failing, next, now)),
@@ -207,17 +175,19 @@ impl FailingStatus {
 impl ChildStatus {
     fn of(pool: &RunningPool, id: ChildId, process: &Process, now: Instant) -> Self {
         let (state, generation) = pool.children().describe(id).unwrap_or(("ended", Generation(0)));
-        let Numbers { requests, busy, queued, connections } = process.numbers.unwrap_or_default();
+        let figures = pool.figures(id);
+        let is_known = figures.is_some();
+        let Figures { tally, busy, queued, connections } = figures.unwrap_or_default();
         Self {
             pid: process.id.number(),
             state,
             generation: generation.0,
             uptime: now.duration_since(process.started).as_secs(),
-            requests,
+            requests: tally.requests().saturating_add(busy as u64),
             busy,
             queued,
             connections,
-            is_known: process.numbers.is_some(),
+            is_known,
         }
     }
 }
@@ -303,8 +273,6 @@ impl fmt::Display for Span {
     }
 }
 
-const MOST_WAITING: usize = 64;
-const PATIENCE: Duration = Duration::from_millis(150);
 /// A pool does not serve.
 const EX_NOT_SERVING: u8 = 4;
 

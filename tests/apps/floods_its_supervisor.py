@@ -13,8 +13,8 @@ def report(kind, payload=b""):
     return kind + struct.pack(">I", len(payload)) + payload
 
 
-NUMBERS = report(b"N", struct.pack(">4Q", *[2**64 - 1] * 4))
-STATES = [report(kind) for kind in (b"S", b"L", b"W", b"R", b"D")] + [NUMBERS]
+SATURATED = report(b"S")
+STATES = [report(kind) for kind in (b"S", b"L", b"W", b"R", b"D")]
 MOST = 64 << 20
 
 
@@ -23,11 +23,11 @@ def skipped_reports(until):
 
 
 def endless_length(until):
-    flood(of_kind("link"), [b"N\xff\xff\xff\xff"] + [b"\0" * 65536] * 1000, until, MOST)
+    flood(of_kind("link"), [b"F\xff\xff\xff\xff"] + [b"\0" * 65536] * 1000, until, MOST)
 
 
 def half_a_report(until):
-    flood(of_kind("link"), [b"N\0\0\0\x20\0"], until, 6)
+    flood(of_kind("link"), [b"F\0\0\0\x20\0"], until, 6)
 
 
 def reports_byte_by_byte(until):
@@ -38,8 +38,8 @@ def reports_in_masses(until):
     flood(of_kind("link"), STATES, until, MOST)
 
 
-def numbers_in_masses(until):
-    flood(of_kind("link"), [NUMBERS * 100], until, MOST)
+def saturation_in_masses(until):
+    flood(of_kind("link"), [SATURATED * 700], until, MOST)
 
 
 def failures_in_masses(until):
@@ -92,7 +92,7 @@ ATTACKS = {
     "link_half_a_report": half_a_report,
     "link_reports_byte_by_byte": reports_byte_by_byte,
     "link_reports_in_masses": reports_in_masses,
-    "link_numbers_in_masses": numbers_in_masses,
+    "link_saturation_in_masses": saturation_in_masses,
     "link_failures_in_masses": failures_in_masses,
     "link_random_bytes": random_bytes,
     "link_closed": link_closed,

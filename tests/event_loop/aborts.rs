@@ -108,10 +108,10 @@ fn an_aborted_request_cannot_send_more_of_its_body() {
 fn abort_in_the_middle_of_a_body_ends_the_request_and_keeps_the_connection() {
     let (begun, seen) = reports();
     let handler = move |exchange: Exchange| {
-        let Exchange { request, mut reply } = exchange;
-        if cookie(&request) == "usable=1" {
-            return echo_handler(Exchange { request, reply });
+        if cookie(&exchange.request) == "usable=1" {
+            return echo_handler(exchange);
         }
+        let Exchange { mut reply, .. } = exchange;
         open(&mut reply);
         reply.write(b"the first half", &NothingHeld).unwrap();
         let _ = begun.send(());

@@ -9,7 +9,7 @@ use crate::support::peer::DEADLINE;
 
 /// Answers with the cookie, a bar and the body.
 pub fn echo(exchange: Exchange) {
-    let Exchange { mut request, mut reply } = exchange;
+    let Exchange { mut request, mut reply, .. } = exchange;
     let body = request.body.read(u64::MAX).unwrap();
     let cookie = cookie(&request).into_bytes();
     open(&mut reply);

@@ -15,7 +15,7 @@ const MOMENT: Duration = Duration::from_millis(200);
 
 /// Answers whether the body is in a file, and the body.
 fn where_it_is(exchange: Exchange) {
-    let Exchange { mut request, mut reply } = exchange;
+    let Exchange { mut request, mut reply, .. } = exchange;
     let place = if request.body.is_in_a_file() { &b"file|"[..] } else { b"memory|" };
     let body = request.body.read(u64::MAX).unwrap();
     open(&mut reply);
@@ -154,7 +154,7 @@ fn queued_requests_are_run_in_the_order_they_came() {
 fn with_roles(roles: Roles) -> Server {
     let options = Options::default().with(|settings| settings.request.roles = roles);
     Server::start(options, |exchange| {
-        let Exchange { mut request, mut reply } = exchange;
+        let Exchange { mut request, mut reply, .. } = exchange;
         let body = request.body.read(u64::MAX).unwrap();
         let data = request.data.map(|mut data| data.read(u64::MAX).unwrap());
         handlers::answer(&mut reply, format!("{:?} {} {:?}", request.role, body.len(), data.map(|data| data.len())).as_bytes())

@@ -162,7 +162,7 @@ fn as_many_requests_run_at_once_as_there_are_workers() {
 fn workers_that_stream_on_one_connection_never_mix_inside_a_record() {
     const LENGTH: usize = 2_000_000;
     let handler = |exchange: Exchange| {
-        let Exchange { request, mut reply } = exchange;
+        let Exchange { request, mut reply, .. } = exchange;
         let seed: u64 = param(&request, "HTTP_COOKIE").parse().unwrap();
         let (body, mut random) = (pattern(seed, LENGTH), Random::from_seed(seed));
         open(&mut reply);

@@ -29,7 +29,7 @@ struct Asked {
 
 /// Answers with the cookie, the body and a pattern of the length the cookie asks for, in pieces of many lengths.
 fn answer_in_pieces(exchange: Exchange) {
-    let Exchange { mut request, mut reply } = exchange;
+    let Exchange { mut request, mut reply, .. } = exchange;
     let cookie = cookie(&request);
     let body = request.body.read(u64::MAX).unwrap();
     let answer = expected(&cookie, &body);

@@ -269,7 +269,7 @@ const ATTACKS: &[&str] = &[
     "link_half_a_report",
     "link_reports_byte_by_byte",
     "link_reports_in_masses",
-    "link_numbers_in_masses",
+    "link_saturation_in_masses",
     "link_failures_in_masses",
     "link_random_bytes",
     "link_closed",

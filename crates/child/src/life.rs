@@ -77,7 +77,8 @@ fn serve(pool: &Pool, shared: &Shared, link: &UnixStream) -> Result<(), Error> {
     interpreter.tell_of_handlers_taken();
     let workers = if pool.threads == 1 { "1 worker".to_owned() } else { format!("{} workers", pool.threads) };
     log::info!("serving {} on {names} with {workers}, Python {}", pool.app, interpreter.description());
-    let threads = interpreter.start_workers(&application, &wsgi::Settings::of(pool), &worker, pool.threads);
+    let settings = wsgi::Settings::of(pool);
+    let threads = interpreter.start_workers(&application, &settings, &worker, (pool.threads, shared.slots()));
     let threads = threads.map_err(Error::Worker)?;
     drop(worker);
     (&*link).write_all(&Report::Ready.encode())?;
@@ -165,7 +166,6 @@ fn is_to_begin(mut link: &UnixStream, signalled: &UnixStream) -> std::io::Result
         }
         let mut command = [0];
         match link.read(&mut command) {
-            Ok(1) if Command::parse(command[0]) == Some(Command::Count) => {}
             Ok(count) => return Ok(count == 1 && Command::parse(command[0]) == Some(Command::Begin)),
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
             // The supervisor has gone.

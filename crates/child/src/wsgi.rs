@@ -3,17 +3,19 @@
 //! Owns everything that knows Python; no other module does. Knows no socket and no record: a request comes in complete, and
 //! an answer goes into its [`Reply`].
 
-use std::sync::Arc;
+use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::Sender;
+use std::sync::{Arc, mpsc};
+use std::time::Instant;
 
 use log::Level;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
 
-use connections::exchange::{Body, BodySource, Demand, Exchange, Params, Pause, Reply, ReplyError};
+use connections::exchange::{Body, BodySource, Demand, Exchange, Params, Pause, Reply, ReplyError, Request};
 use connections::scheduler::Handler;
+use shared::scoreboard::slot::{Asked, Begun, Phase, Slot};
 use shared::settings::{AppLog, ErrorsTo, Mount, OnAbort, Pool, RemoteUser};
 
 mod abort;
@@ -116,6 +118,32 @@ struct Gateway<'py> {
     process: u32,
     /// If aborts are to be raised.
     interrupter: Option<Interrupter>,
+    /// Where it says what it does, if there is room for that.
+    slot: Option<Rc<Slot>>,
+}
+
+/// A worker that sends, and says so while it waits for that.
+struct Sender<'a, 'py> {
+    gil: Gil<'py>,
+    slot: Option<&'a Slot>,
+}
+
+impl Sender<'_, '_> {
+    fn saying_so(&self, pause: impl FnOnce(&Gil<'_>)) {
+        self.slot.into_iter().for_each(|slot| slot.set_phase(Phase::Sending));
+        pause(&self.gil);
+        self.slot.into_iter().for_each(|slot| slot.set_phase(Phase::Application));
+    }
+}
+
+impl Pause for Sender<'_, '_> {
+    fn pause(&self, wait: &mut (dyn FnMut() + Send)) {
+        self.saying_so(|gil| gil.pause(wait));
+    }
+
+    fn step_aside(&self, work: &mut (dyn FnMut() + Send)) {
+        self.saying_so(|gil| gil.step_aside(work));
+    }
 }
 
 /// The objects an application gets for one request.
@@ -163,25 +191,34 @@ impl Handler for Gateway<'_> {
     fn handle(&mut self, exchange: Exchange) {
         let number = self.next_request_number();
         let _answering = number.begin();
-        let id = number.to_string();
-        let Exchange { request, mut reply } = exchange;
-        reply.begin(&id);
-        let line = RequestLine { id: &id, params: &request.params };
-        let environ = match self.environs.build(&request) {
-            Ok(Ok(environ)) => environ,
-            Ok(Err(refusal)) => {
-                log::warn!("{line} was answered {}: {}", refusal.status(), self.path_fault());
-                return reply.refuse(refusal);
-            }
-            Err(error) => {
-                self.log_traceback(&line, &error);
-                return;
-            }
+        let Exchange { request, reply, begun } = exchange;
+        let asked = Asked {
+            number: number.count,
+            begun,
+            method: request.params.get(b"REQUEST_METHOD").unwrap_or_default(),
+            path: request.params.path(),
+            remote: request.params.get(b"REMOTE_ADDR").unwrap_or_default(),
         };
-        match self.objects((number, &id), &environ, (request.body, request.data), reply) {
-            Ok(objects) => self.serve(&line, &environ, objects),
-            Err(error) => drop(self.log_traceback(&line, &error)),
-        }
+        let in_slot = self.slot.clone().map(|slot| (slot.begin(&asked), slot));
+        // A panic costs the request, and it is told of all the same.
+        let mut telling = Telling { in_slot, status: FAILED };
+        telling.status = self.answer(number, request, reply);
+    }
+
+    fn pass_over(&mut self, begun: Instant) {
+        self.slot.iter().for_each(|slot| slot.pass_over(begun));
+    }
+}
+
+/// A request that has begun in a slot; it has ended there, with this status, when this is dropped.
+struct Telling {
+    in_slot: Option<(Begun, Rc<Slot>)>,
+    status: u16,
+}
+
+impl Drop for Telling {
+    fn drop(&mut self) {
+        self.in_slot.iter().for_each(|(begun, slot)| slot.end(*begun, self.status));
     }
 }
 
@@ -191,18 +228,50 @@ impl<'py> Gateway<'py> {
         py: Python<'py>,
         app: Bound<'py, PyAny>,
         settings: &Settings,
-        aborts: Option<Sender<Arc<Interruption>>>,
+        (aborts, slot): (Option<mpsc::Sender<Arc<Interruption>>>, Option<Slot>),
     ) -> PyResult<Self> {
         let environs = EnvironBuilder::new(py, settings, py.get_type::<FileWrapper>().as_any())?;
         let (errors, app_log) = (settings.errors, settings.app_log);
         let (mount, process) = (settings.mount.clone(), std::process::id());
         let interrupter = aborts.map(Interrupter::new);
+        let slot = slot.map(Rc::new);
+        slot.iter().for_each(|slot| slot.set_thread(thread::numbers()));
         let sendfile_header = settings.sendfile_header.as_deref().map(Arc::from);
-        Ok(Self { gil: Gil(py), app, environs, errors, app_log, mount, sendfile_header, process, interrupter })
+        Ok(Self { gil: Gil(py), app, environs, errors, app_log, mount, sendfile_header, process, interrupter, slot })
     }
 
     fn next_request_number(&self) -> RequestNumber {
         RequestNumber { process: self.process, count: REQUESTS.fetch_add(1, Ordering::Relaxed) }
+    }
+
+    /// Answers a request, and says with which status.
+    fn answer(&mut self, number: RequestNumber, request: Request, mut reply: Reply) -> u16 {
+        let id = number.to_string();
+        reply.begin(&id);
+        let line = RequestLine { id: &id, params: &request.params };
+        let environ = match self.environs.build(&request) {
+            Ok(Ok(environ)) => environ,
+            Ok(Err(refusal)) => {
+                log::warn!("{line} was answered {}: {}", refusal.status(), self.path_fault());
+                reply.refuse(refusal);
+                return refusal.code();
+            }
+            Err(error) => {
+                self.log_traceback(&line, &error);
+                return FAILED;
+            }
+        };
+        match self.objects((number, &id), &environ, (request.body, request.data), reply) {
+            Ok(objects) => self.serve(&line, &environ, objects),
+            Err(error) => {
+                self.log_traceback(&line, &error);
+                FAILED
+            }
+        }
+    }
+
+    fn sender(&self) -> Sender<'_, 'py> {
+        Sender { gil: self.gil, slot: self.slot.as_deref() }
     }
 
     /// Why a path does not belong to the application.
@@ -227,7 +296,10 @@ impl<'py> Gateway<'py> {
         environ.set_item(intern!(py, "pyfcgid.request_id"), id)?;
         environ.set_item(intern!(py, "pyfcgid.aborted"), Bound::new(py, Aborted::new(&reply))?)?;
         let interruption = self.interrupter.as_ref().map(|interrupter| interrupter.listen(&reply));
-        let start_response = Bound::new(py, StartResponse::new(reply, interruption, self.sendfile_header.clone()))?;
+        let start_response = Bound::new(
+            py,
+            StartResponse::new(reply, interruption, self.sendfile_header.clone(), self.slot.as_deref().cloned()),
+        )?;
         let peer = (self.errors == ErrorsTo::Peer).then(|| start_response.clone().unbind());
         let voice = Voice { level: Level::Error, form: self.app_log };
         let errors = Bound::new(py, Errors::new(number, voice, peer))?;
@@ -241,7 +313,7 @@ impl<'py> Gateway<'py> {
         Ok(Objects { start_response, input, data, errors })
     }
 
-    fn serve(&self, line: &RequestLine<'_>, environ: &Bound<'py, PyDict>, objects: Objects<'py>) {
+    fn serve(&self, line: &RequestLine<'_>, environ: &Bound<'py, PyDict>, objects: Objects<'py>) -> u16 {
         let Objects { start_response, input, data, errors } = objects;
         let outcome = self.call(line, environ, &start_response);
         if start_response.get().was_interrupted() {
@@ -255,11 +327,11 @@ impl<'py> Gateway<'py> {
         for input in [Some(input), data].into_iter().flatten() {
             input.get().close();
         }
-        if let Some(reply) = start_response.get().take()
-            && reply.excess() > 0
-        {
+        let Some(reply) = start_response.get().take() else { return FAILED };
+        if reply.excess() > 0 {
             log::warn!("{line}: {} bytes after the end of its response were not sent", reply.excess());
         }
+        reply.conclude()
     }
 
     /// Calls the application, sends what it returns, and closes that whatever happens.
@@ -318,7 +390,7 @@ impl<'py> Gateway<'py> {
             if let Some(head) = reply.head_mut().filter(|_| length > 0 || !head_only) {
                 head.set_content_length(length as u64);
             }
-            reply.end(&pieces, &self.gil)
+            reply.end(&pieces, &self.sender())
         })??;
         Ok(())
     }
@@ -348,7 +420,7 @@ impl<'py> Gateway<'py> {
             _ if !reply.has_head() => return Err(ReplyError::NoHead),
             Demand::Nothing => reply.leave_out(piece),
             Demand::Met if was_met => reply.leave_out(piece),
-            _ => reply.write(piece, &self.gil)?,
+            _ => reply.write(piece, &self.sender())?,
         }
         // An iterator that is not written in Python does not give way by itself, and here nothing is sent meanwhile.
         if piece.is_empty() {
@@ -363,7 +435,7 @@ impl<'py> Gateway<'py> {
     }
 
     fn end(&self, start: &StartResponse) -> Result<(), Failure> {
-        start.with_reply(|reply| reply.end(&[], &self.gil))??;
+        start.with_reply(|reply| reply.end(&[], &self.sender()))??;
         Ok(())
     }
 
@@ -373,8 +445,8 @@ impl<'py> Gateway<'py> {
                 head.set_content_length(part.length);
             }
             reply.announce_rest(part.length)?;
-            reply.send_file(part.file, part.offset, part.length, &self.gil)?;
-            reply.end(&[], &self.gil)
+            reply.send_file(part.file, part.offset, part.length, &self.sender())?;
+            reply.end(&[], &self.sender())
         })??;
         Ok(())
     }
@@ -414,6 +486,9 @@ impl std::fmt::Display for RequestLine<'_> {
         write!(f, "request {} ({} {})", self.id, text(b"REQUEST_METHOD"), text(b"REQUEST_URI"))
     }
 }
+
+/// The status of a request that nobody has answered.
+const FAILED: u16 = 500;
 
 /// Of the one GIL.
 static TURNS: Turns = Turns::new();

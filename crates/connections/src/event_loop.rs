@@ -17,7 +17,7 @@ use slab::Slab;
 use crate::exchange::{AnswerLog, ConnectionId, Limits, Refusal};
 use crate::scheduler::{Queue, Saturation};
 use fastcgi_codec::SessionLimits;
-use shared::link::{Command, Numbers, Report};
+use shared::link::{Command, Report};
 use shared::sys::fd::{Spare, is_out_of_descriptors};
 
 mod acceptor;
@@ -264,6 +264,7 @@ impl EventLoop {
         self.finish_new();
         self.refusals.say_held_back(self.now);
         self.report_wear();
+        self.line.iter_mut().for_each(|line| line.set_connections(self.connections.len()));
         Ok(stopped.or_else(|| self.stopped()).map_or(Turned::Handled(count), Turned::Stopped))
     }
 
@@ -292,7 +293,6 @@ impl EventLoop {
                 Heard::Command(Command::Quit) => self.stop_by_signal(&Report::Quit),
                 Heard::Command(Command::StopGracefully) | Heard::LinkEnded => self.start_stopping(),
                 Heard::Command(Command::Retire) => self.start_retiring(),
-                Heard::Command(Command::Count) => self.report_numbers(),
                 Heard::Command(Command::Hold) => self.set_duty(Duty::Hold),
                 Heard::Command(Command::Refuse) => self.set_duty(Duty::Refuse),
                 Heard::Command(Command::Rest) => self.set_duty(Duty::Rest),
@@ -301,13 +301,6 @@ impl EventLoop {
             }
         }
         None
-    }
-
-    fn report_numbers(&mut self) {
-        let (queued, busy) = self.queue.waiting_and_running();
-        let requests = self.queue.dispatched();
-        let (busy, queued, connections) = (busy as u64, queued as u64, self.connections.len() as u64);
-        self.controls.report(&Report::Numbers(Numbers { requests, busy, queued, connections }));
     }
 
     fn stop_by_signal(&mut self, report: &Report) {

@@ -3,6 +3,8 @@
 //! Owns the assembly of requests from events, their bodies, the response head and the answer's framing. Knows no socket (an
 //! answer goes into a [`Sink`]), no thread and no Python.
 
+use std::time::Instant;
+
 pub mod abort;
 pub mod answer_log;
 pub mod assembler;
@@ -39,4 +41,6 @@ pub struct Exchange {
     pub request: Request,
     /// Where the answer goes.
     pub reply: Reply,
+    /// When its first record has come.
+    pub begun: Instant,
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use shared::link::Command;
 use shared::listener::{BindError, Listener};
+use shared::scoreboard::slot::Slot;
 use shared::scoreboard::{Scoreboard, Seat};
 use shared::settings::{Pool, Ties};
 use shared::sys::{self, fd, signal};
@@ -17,6 +18,7 @@ use crate::event_loop::{self, Line, Passage};
 pub struct Shared {
     ties: Ties,
     seat: Seat,
+    scoreboard: Arc<Scoreboard>,
 }
 
 impl Shared {
@@ -27,7 +29,7 @@ impl Shared {
     pub fn adopt(ties: Ties) -> io::Result<Self> {
         let scoreboard = Arc::new(Scoreboard::share(fd::inherited(ties.scoreboard)?)?);
         let seat = scoreboard.seat(ties.seat);
-        Ok(Self { ties, seat })
+        Ok(Self { ties, seat, scoreboard })
     }
 
     /// The numbers of the sockets.
@@ -47,6 +49,11 @@ impl Shared {
     /// Where its requests that wait are counted.
     pub fn seat(&self) -> Seat {
         self.seat.clone()
+    }
+
+    /// The slots of its workers, in their order. There may be fewer than workers.
+    pub fn slots(&self) -> Vec<Slot> {
+        self.ties.slots.clone().take(MOST_WORKERS).map(|number| self.scoreboard.slot(number)).collect()
     }
 
     /// The listening sockets, and their addresses as the configuration has them, but with the port that the system chose.
@@ -112,6 +119,9 @@ pub fn end_with_the_supervisor(link: &UnixStream) -> io::Result<()> {
         _ => Ok(()),
     }
 }
+
+/// The most threads that a process can have.
+const MOST_WORKERS: usize = 1024;
 
 /// Signals that have a meaning for the supervisor only.
 pub const OTHERS_SIGNALS: [i32; 6] = [signal::INT, signal::HUP, signal::USR1, signal::USR2, signal::TTIN, signal::TTOU];

@@ -27,8 +27,6 @@ pub enum Command {
     Refuse = b'x',
     /// To a queue process: children serve.
     Rest = b'z',
-    /// Say how you are: [`Report::Numbers`].
-    Count = b'n',
     /// SIGTERM, from whomever, as the process itself hears it: stop gracefully, and say so.
     Terminate = b't',
     /// SIGQUIT, likewise.
@@ -47,7 +45,7 @@ impl Command {
         self == earlier || is_duty(self) && is_duty(earlier)
     }
 
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 9] = [
         Self::Begin,
         Self::StopGracefully,
         Self::StopNow,
@@ -55,7 +53,6 @@ impl Command {
         Self::Hold,
         Self::Refuse,
         Self::Rest,
-        Self::Count,
         Self::Terminate,
         Self::Quit,
     ];
@@ -78,8 +75,6 @@ pub enum Report {
     Worn,
     /// Since [`Command::Retire`]: no further request is begun here.
     Retired,
-    /// The answer to [`Command::Count`].
-    Numbers(Numbers),
     /// SIGTERM has told it to end.
     Terminated,
     /// SIGQUIT has.
@@ -93,19 +88,6 @@ pub struct Failure {
     pub code: u8,
     /// What the operator is told, with the traceback.
     pub text: String,
-}
-
-/// The figures of a child.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Numbers {
-    /// Requests that were given to a worker since it started.
-    pub requests: u64,
-    /// Workers that answer one now.
-    pub busy: u64,
-    /// Requests that wait for a worker.
-    pub queued: u64,
-    /// Open connections.
-    pub connections: u64,
 }
 
 impl Report {
@@ -127,9 +109,6 @@ impl Report {
             Self::Retired => (b'D', Vec::new()),
             Self::Terminated => (b'T', Vec::new()),
             Self::Quit => (b'Q', Vec::new()),
-            Self::Numbers(Numbers { requests, busy, queued, connections }) => {
-                (b'N', [requests, busy, queued, connections].iter().flat_map(|number| number.to_be_bytes()).collect())
-            }
         };
         let payload = &payload[..payload.len().min(MAX_PAYLOAD_LEN)];
         let mut bytes = vec![kind];
@@ -151,11 +130,6 @@ impl Report {
             (b'D', []) => Self::Retired,
             (b'T', []) => Self::Terminated,
             (b'Q', []) => Self::Quit,
-            (b'N', numbers) => {
-                let mut numbers = numbers.chunks_exact(8).filter_map(|bytes| bytes.try_into().ok()).map(u64::from_be_bytes);
-                let mut next = || numbers.next();
-                Self::Numbers(Numbers { requests: next()?, busy: next()?, queued: next()?, connections: next()? })
-            }
             _ => return None,
         })
     }
@@ -249,7 +223,6 @@ type First<'a> = (Option<Report>, &'a [u8]);
 fn may_have(kind: u8, length: usize) -> bool {
     match kind {
         b'B' | b'R' | b'S' | b'L' | b'W' | b'D' | b'T' | b'Q' => length == 0,
-        b'N' => length == NUMBERS_LEN,
         b'F' => length > 0,
         _ => false,
     }
@@ -257,9 +230,8 @@ fn may_have(kind: u8, length: usize) -> bool {
 
 /// Of what commands and reports there are and what they look like. A program that takes the place of another one (SIGUSR2) is told
 /// which one the children that it finds speak.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 const HEAD_LEN: usize = 5;
-const NUMBERS_LEN: usize = 4 * 8;
 /// A traceback that is longer is cut.
 const MAX_PAYLOAD_LEN: usize = 64 * 1024;
 
@@ -275,7 +247,6 @@ mod tests {
 
     #[test]
     fn reports_survive_being_cut_anywhere() {
-        let numbers = Numbers { requests: u64::MAX, busy: 2, queued: 3, connections: 4 };
         let reports = [
             Report::Loaded,
             Report::Ready,
@@ -286,7 +257,6 @@ mod tests {
             Report::Retired,
             Report::Terminated,
             Report::Quit,
-            Report::Numbers(numbers),
         ];
         let bytes: Vec<u8> = reports.iter().flat_map(Report::encode).collect();
         let (mut decoder, mut decoded) = (Reports::of_version(VERSION), Vec::new());
@@ -299,16 +269,8 @@ mod tests {
 
     #[test]
     fn what_no_child_of_ours_writes_breaks_the_link_as_soon_as_it_is_announced() {
-        let announced: [&[u8]; 8] = [
-            b"x\0\0\0\0",
-            b"x\0\0\0\x02hi",
-            b"N\xff\xff\xff\xff",
-            b"N\0\0\0\x21",
-            b"F\0\x01\0\x01",
-            b"F\0\0\0\0",
-            b"R\0\0\0\x01",
-            b"\0\0\0\0\0",
-        ];
+        let announced: [&[u8]; 6] =
+            [b"x\0\0\0\0", b"x\0\0\0\x02hi", b"F\0\x01\0\x01", b"F\0\0\0\0", b"R\0\0\0\x01", b"\0\0\0\0\0"];
         for bytes in announced {
             let (reports, result) = read(&[&Report::Worn.encode(), bytes].concat());
             assert_eq!(reports, [Report::Worn], "{bytes:?}");

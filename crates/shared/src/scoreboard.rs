@@ -1,21 +1,33 @@
-//! What the children of a pool tell each other and the supervisor of how full they are, in memory that they share.
+//! What the children of a pool tell each other and the supervisor of what they do, in memory that they share.
 //!
 //! Each process has a seat, on which it says whether it has a worker to spare. Whoever has none learns from the others' seats whether
 //! somebody else has. How many requests wait in the pool is one number for all: those that a process keeps, which its seat counts
-//! too, and those on the line, which belong to nobody.
+//! too, and those on the line, which belong to nobody. Each worker has a slot, on which it says what it answers and counts what it has
+//! answered ([`slot`]).
 //!
-//! Its application may write here what it likes. It harms its own pool only: every value is taken as a number, and nothing depends
-//! on one but who is asked next and who is answered 503.
+//! ```text
+//! header | a seat for each process | a slot for each worker
+//! ```
+//!
+//! Its application may write here what it likes. It harms its own pool only: every value is taken as a number or as bytes from an
+//! enemy, and nothing depends on one but who is asked next, who is answered 503, and what is told of this pool.
 
 use std::collections::BTreeSet;
 use std::io;
 use std::num::NonZeroUsize;
+use std::ops::Range;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::sys::shared_memory::SharedWords;
+
+pub mod slot;
+pub mod tally;
+
+use slot::{SLOT_WORDS, Slot};
+use tally::Tally;
 
 /// The shared memory of one pool.
 #[derive(Debug)]
@@ -32,7 +44,7 @@ pub struct Seat {
 
 /// What a process says of itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u32)]
+#[repr(u64)]
 pub enum Presence {
     /// It takes no requests, or there is none.
     Absent = 0,
@@ -81,25 +93,25 @@ impl Scoreboard {
     /// The seat of this number, below [`SEATS`].
     pub fn seat(self: &Arc<Self>, number: usize) -> Seat {
         let number = number.min(SEATS - 1);
-        self.word(TAKEN).raise_to(number as u32 + 1);
+        self.word(TAKEN).raise_to(number as u64 + 1);
         Seat { scoreboard: Arc::clone(self), number }
     }
 
     /// The process on this seat has gone, and what waited there with it.
     pub fn vacate(&self, number: usize) {
-        let [presence, waiting] = self.words_of(number);
-        presence.set(Presence::Absent as u32);
-        self.pool_waiting().subtract(waiting.replace(0));
+        self.word_of(number, PRESENCE).set(Presence::Absent as u64);
+        self.pool_waiting().subtract(self.word_of(number, KEPT).replace(0));
+        self.word_of(number, CONNECTIONS).set(0);
     }
 
     /// Seats that nobody has say nothing, whatever an application has written there: else it would be believed for ever. `taken` are the
     /// others.
     pub fn tidy(&self, taken: &BTreeSet<usize>) {
         for number in (0..SEATS).filter(|number| !taken.contains(number)) {
-            self.words_of(number).iter().for_each(|word| word.set(0));
+            (0..SEAT_WORDS).for_each(|index| self.word_of(number, index).set(0));
         }
         let end = taken.last().map_or(0, |last| last + 1);
-        self.word(TAKEN).set(end.min(SEATS) as u32);
+        self.word(TAKEN).set(end.min(SEATS) as u64);
     }
 
     /// How many requests wait.
@@ -111,24 +123,71 @@ impl Scoreboard {
     /// killed just while they changed it.
     pub fn line_is_empty(&self) {
         let counted = self.pool_waiting().get();
-        if counted > 0 && (0..self.taken()).all(|number| self.words_of(number)[1].get() == 0) {
+        if counted > 0 && (0..self.taken()).all(|number| self.word_of(number, KEPT).get() == 0) {
             // Not if somebody has begun to wait meanwhile.
             self.pool_waiting().change(counted, 0);
         }
     }
 
-    /// How many requests were refused because as many waited as may. The count goes round.
-    pub fn refused(&self) -> u32 {
+    /// How many requests were refused because as many waited as may.
+    pub fn refused(&self) -> u64 {
         self.word(REFUSED).get()
     }
 
     /// What the process on this seat says.
     pub fn presence(&self, number: usize) -> Presence {
-        match self.words_of(number)[0].get() {
+        match self.word_of(number, PRESENCE).get() {
             1 => Presence::HasTime,
             2 => Presence::Full,
             _ => Presence::Absent,
         }
+    }
+
+    /// How many requests wait in the process on this seat.
+    pub fn kept(&self, number: usize) -> u64 {
+        self.word_of(number, KEPT).get()
+    }
+
+    /// How many connections the process on this seat has.
+    pub fn connections(&self, number: usize) -> u64 {
+        self.word_of(number, CONNECTIONS).get()
+    }
+
+    /// The slot of this number, for the worker that has it. To be taken by one thread at a time.
+    pub fn slot(self: &Arc<Self>, number: usize) -> Slot {
+        Slot::new(Arc::clone(self), number)
+    }
+
+    /// What the workers of these slots are doing.
+    pub fn glances(&self, slots: Range<usize>) -> impl Iterator<Item = slot::Glance> + '_ {
+        slots.take_while(|number| *number < SLOTS).map(|number| slot::glance(self.slot_words(number)))
+    }
+
+    /// What the workers of these slots have counted, together.
+    pub fn tally(&self, slots: Range<usize>) -> Tally {
+        let mut sum = Tally::default();
+        for number in slots.take_while(|number| *number < SLOTS) {
+            sum.add(&slot::tally(self.slot_words(number)));
+        }
+        sum
+    }
+
+    /// The worker of this slot is to be interrupted, if it still answers the request of this number.
+    pub fn interrupt(&self, slot: usize, request: u64) {
+        slot::ask_for_interrupt(self.slot_words(slot), request);
+    }
+
+    /// Nobody has these slots any more.
+    pub fn clear(&self, slots: Range<usize>) {
+        for number in slots.take_while(|number| *number < SLOTS) {
+            self.slot_words(number).iter().for_each(|word| word.store(0, Ordering::Relaxed));
+        }
+    }
+
+    fn slot_words(&self, number: usize) -> &[AtomicU64; SLOT_WORDS] {
+        let first = FIRST_SLOT + SLOT_WORDS * number.min(SLOTS - 1);
+        let (slots, _) = self.memory.words()[first..].as_chunks();
+        &slots[0]
     }
 
     fn taken(&self) -> usize {
@@ -139,9 +198,8 @@ impl Scoreboard {
         self.word(WAITING)
     }
 
-    fn words_of(&self, number: usize) -> [Word<'_>; 2] {
-        let first = HEADER + 2 * number.min(SEATS - 1);
-        [self.word(first), self.word(first + 1)]
+    fn word_of(&self, seat: usize, index: usize) -> Word<'_> {
+        self.word(HEADER + SEAT_WORDS * seat.min(SEATS - 1) + index)
     }
 
     fn word(&self, index: usize) -> Word<'_> {
@@ -151,38 +209,38 @@ impl Scoreboard {
 
 /// One number of the scoreboard, which every process of the pool may change at any time.
 #[derive(Clone, Copy)]
-struct Word<'a>(&'a AtomicU32);
+struct Word<'a>(&'a AtomicU64);
 
 impl Word<'_> {
-    fn get(self) -> u32 {
+    fn get(self) -> u64 {
         self.0.load(ORDER)
     }
 
-    fn set(self, value: u32) {
+    fn set(self, value: u64) {
         self.0.store(value, ORDER);
     }
 
-    fn raise_to(self, value: u32) {
+    fn raise_to(self, value: u64) {
         self.0.fetch_max(value, ORDER);
     }
 
     /// The value before.
-    fn replace(self, value: u32) -> u32 {
+    fn replace(self, value: u64) -> u64 {
         self.0.swap(value, ORDER)
     }
 
     /// The value before.
-    fn add_one(self) -> u32 {
+    fn add_one(self) -> u64 {
         self.0.fetch_add(1, ORDER)
     }
 
     /// Never below zero, whatever somebody has written there.
-    fn subtract(self, count: u32) {
+    fn subtract(self, count: u64) {
         self.0.fetch_update(ORDER, ORDER, |value| Some(value.saturating_sub(count))).ok();
     }
 
     /// Whether it was `from` and is `to` now.
-    fn change(self, from: u32, to: u32) -> bool {
+    fn change(self, from: u64, to: u64) -> bool {
         self.0.compare_exchange(from, to, ORDER, ORDER).is_ok()
     }
 }
@@ -196,7 +254,12 @@ impl AsRawFd for Scoreboard {
 impl Seat {
     /// Says how this process is.
     pub fn set(&self, presence: Presence) {
-        self.words()[0].set(presence as u32);
+        self.word(PRESENCE).set(presence as u64);
+    }
+
+    /// Says how many connections this process has.
+    pub fn set_connections(&self, count: usize) {
+        self.word(CONNECTIONS).set(count as u64);
     }
 
     /// This process has no scoreboard but this: those of other pools, which its parent has, are none of its business.
@@ -234,7 +297,7 @@ impl Seat {
             pool.subtract(1);
             return false;
         }
-        self.words()[1].add_one();
+        self.word(KEPT).add_one();
         true
     }
 
@@ -245,7 +308,7 @@ impl Seat {
 
     /// How many requests wait on the line or in other processes.
     pub fn waiting_elsewhere(&self) -> usize {
-        let own = self.words()[1].get() as usize;
+        let own = self.word(KEPT).get() as usize;
         self.scoreboard.waiting().saturating_sub(own)
     }
 
@@ -264,27 +327,27 @@ impl Seat {
 
     /// A request that has waited here waits on the line now.
     pub fn put_on_line(&self) {
-        self.words()[1].subtract(1);
+        self.word(KEPT).subtract(1);
     }
 
     /// Whether it is time to look through the line, by this clock of milliseconds that goes round; nobody else of the pool does so
     /// before `next`.
     pub fn begin_to_look(&self, now: u32, next: u32) -> bool {
         let word = self.scoreboard.word(LOOK_AT);
-        let due = word.get();
+        let due = word.get() as u32;
         // What is further away is long ago.
         let is_ahead = (1..LONGEST_PAUSE).contains(&due.wrapping_sub(now));
-        !is_ahead && word.change(due, next)
+        !is_ahead && word.change(due.into(), next.into())
     }
 
     /// Nobody is to look before then.
     pub fn look_again_at(&self, next: u32) {
-        self.scoreboard.word(LOOK_AT).set(next);
+        self.scoreboard.word(LOOK_AT).set(next.into());
     }
 
     /// A request that has waited on the line waits here now.
     pub fn take_to_itself(&self) {
-        self.words()[1].add_one();
+        self.word(KEPT).add_one();
     }
 
     /// A request was taken off the line, and waits no more.
@@ -294,7 +357,7 @@ impl Seat {
 
     /// A request that waited here is begun, or dropped.
     pub fn end_to_wait(&self) {
-        self.words()[1].subtract(1);
+        self.word(KEPT).subtract(1);
         self.scoreboard.pool_waiting().subtract(1);
     }
 
@@ -303,8 +366,8 @@ impl Seat {
         self.scoreboard.line_is_empty();
     }
 
-    fn words(&self) -> [Word<'_>; 2] {
-        self.scoreboard.words_of(self.number)
+    fn word(&self, index: usize) -> Word<'_> {
+        self.scoreboard.word_of(self.number, index)
     }
 }
 
@@ -325,6 +388,9 @@ pub const SINCE_LEN: usize = 8;
 /// Processes of a pool at one time: the most children there may be, as many that retire, and the queue process.
 pub const SEATS: usize = 2 * 1024 + 1;
 
+/// Workers of a pool at one time that say what they do: those of all its processes together. Only what is used takes memory.
+pub const SLOTS: usize = 16 * 1024;
+
 /// Of all words: there is no lock between processes, any of which may be killed with it, and whoever looks at several words concludes
 /// something from them together, as that nothing waits when the seats count nothing. None of this is on the way of a request for which
 /// a worker has time, but for reads, which cost nothing more.
@@ -340,8 +406,16 @@ const LOOK_AT: usize = 5;
 /// Milliseconds.
 const LONGEST_PAUSE: u32 = 60_000;
 const HEADER: usize = 16;
-const WORDS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(HEADER + 2 * SEATS - 1);
-const VERSION: u32 = 1;
+/// Of a seat: how full its process is, how many requests wait there, and how many connections it has.
+const PRESENCE: usize = 0;
+const KEPT: usize = 1;
+const CONNECTIONS: usize = 2;
+/// The rest is for what comes.
+const SEAT_WORDS: usize = 8;
+const FIRST_SLOT: usize = HEADER + SEAT_WORDS * SEATS;
+const WORDS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(FIRST_SLOT + SLOT_WORDS * SLOTS - 1);
+/// Of the layout. A board of another one is not adopted.
+const VERSION: u64 = 2;
 
 #[cfg(test)]
 mod tests {
@@ -393,7 +467,7 @@ mod tests {
     #[test]
     fn whatever_is_written_there_is_only_a_number() {
         let scoreboard = scoreboard();
-        scoreboard.memory.words().iter().skip(1).for_each(|word| word.store(u32::MAX, Ordering::Relaxed));
+        scoreboard.memory.words().iter().skip(1).for_each(|word| word.store(u64::MAX, Ordering::Relaxed));
         let seat = scoreboard.seat(3);
         assert_eq!(scoreboard.presence(3), Presence::Absent);
         assert!(!seat.others_have_time());
@@ -428,7 +502,7 @@ mod tests {
 
     #[test]
     fn what_was_scribbled_is_gone_when_those_who_sat_there_are() {
-        for scribble in [1, 2, 7, 0x7fff_ffff, 0x8000_0000, u32::MAX] {
+        for scribble in [1, 2, 7, 0x7fff_ffff, 0x8000_0000, u64::MAX] {
             let scoreboard = scoreboard();
             (0..3).for_each(|number| drop(scoreboard.seat(number)));
             scoreboard.memory.words().iter().skip(1).for_each(|word| word.store(scribble, Ordering::Relaxed));

@@ -1,6 +1,5 @@
 //! Starting the processes of a pool: its children, each on a seat of its own, and its queue process.
 
-use std::collections::BTreeSet;
 use std::io;
 use std::os::fd::AsRawFd;
 use std::time::Instant;
@@ -56,28 +55,28 @@ impl RunningPool {
         open_files: u64,
         run: impl FnOnce(&Service, Inherited),
     ) -> io::Result<Process> {
-        let seat = self.seats.get(&id).copied().unwrap_or(queue_process::SEAT);
+        let (seat, slots) = self.desks.of(id).map_or((queue_process::SEAT, 0..0), |desk| (desk.seat, desk.slots.clone()));
         let ties = settings::Ties {
             listeners: sockets.descriptors_of(&service.settings.listen),
             passage: sockets::numbers(&self.ties.passage),
             line: sockets::numbers(&self.ties.line),
             scoreboard: self.ties.scoreboard.as_raw_fd(),
             seat,
+            slots,
         };
         Process::spawn(|ends: ChildEnds| run(service, Inherited { ties, ends, open_files }))
     }
 
-    fn free_seat(&self) -> usize {
-        let taken: BTreeSet<usize> = self.seats.values().copied().collect();
-        (queue_process::SEAT + 1..).find(|seat| !taken.contains(seat)).unwrap_or(queue_process::SEAT + 1)
-    }
-
     pub(super) fn spawn(&mut self, id: ChildId, generation: Generation, (module, open_files): (&Module, u64), now: Instant) {
         self.renew_ties();
-        self.ties.scoreboard.tidy(&self.seats.values().copied().chain([queue_process::SEAT]).collect());
-        self.seats.insert(id, self.free_seat());
+        self.ties.scoreboard.tidy(&self.desks.seats());
+        let is_tried = self.tried.is_some() && generation != self.children.generation();
+        let settings = self.tried.as_ref().filter(|_| is_tried).map_or(&self.serving, |(service, _)| service);
+        let desk = self.desks.assign(id, settings.settings.threads);
+        // Whatever an application has written where nobody was.
+        self.ties.scoreboard.clear(desk.slots);
         let (service, sockets) = match &self.tried {
-            Some((service, sockets)) if generation != self.children.generation() => (service, sockets),
+            Some((service, sockets)) if is_tried => (service, sockets),
             _ => (&self.serving, &self.sockets),
         };
         let spawned = self.spawn_process(id, (service, sockets), open_files, |service, inherited| {
@@ -89,7 +88,7 @@ impl RunningPool {
                 self.processes.insert(id, process);
             }
             Err(error) => {
-                self.seats.remove(&id);
+                self.desks.remove(id);
                 let failure = Failure { code: EX_OSERR, text: cannot_start(&error) };
                 self.children.handle(id, Report::Failed(failure).into(), now);
                 self.children.handle(id, Event::Exited("it was never started".to_owned()), now);

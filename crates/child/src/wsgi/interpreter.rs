@@ -34,6 +34,7 @@ use super::{Gateway, Settings, output, utf8};
 use absence::Places;
 use arguments::Arguments;
 use connections::scheduler::Worker;
+use shared::scoreboard::slot::Slot;
 use shared::settings::{App, AppLog, AppSource, OnAbort};
 use signature::Signature;
 
@@ -157,7 +158,7 @@ impl Interpreter {
         })
     }
 
-    /// Starts `count` workers, as threads that Python knows by name.
+    /// Starts `count` workers, as threads that Python knows by name, which say in their slots what they do.
     ///
     /// # Errors
     /// When a thread can't be started; the others end when the queue is closed.
@@ -166,17 +167,18 @@ impl Interpreter {
         app: &Application,
         settings: &Settings,
         worker: &Worker,
-        count: usize,
+        (count, slots): (usize, Vec<Slot>),
     ) -> Result<Threads, String> {
         let aborts = (settings.abort == OnAbort::Raise).then(raiser::start).transpose().map_err(|error| error.to_string())?;
         attach(|py| {
-            let run = || RunWorker {
+            let run = |number: usize| RunWorker {
                 once: Mutex::new(Some(worker.clone())),
                 app: app.0.clone_ref(py),
                 settings: settings.clone(),
                 aborts: aborts.clone(),
+                slot: slots.get(number - 1).cloned(),
             };
-            let started = (1..=count).map(|number| start_thread(py, run(), number));
+            let started = (1..=count).map(|number| start_thread(py, run(number), number));
             started.collect::<PyResult<Vec<_>>>().map(Threads).map_err(|error| traceback(py, &error))
         })
     }
@@ -273,6 +275,7 @@ struct RunWorker {
     settings: Settings,
     /// To the thread that raises, if there is one.
     aborts: Option<Sender<Arc<Interruption>>>,
+    slot: Option<Slot>,
 }
 
 #[pymethods]
@@ -280,7 +283,8 @@ impl RunWorker {
     fn __call__(&self, py: Python<'_>) -> PyResult<()> {
         let worker = self.once.lock().unwrap_or_else(PoisonError::into_inner).take();
         let worker = worker.ok_or_else(|| PyRuntimeError::new_err("a worker runs once"))?;
-        worker.run(&mut Gateway::new(py, self.app.bind(py).clone(), &self.settings, self.aborts.clone())?);
+        let ways = (self.aborts.clone(), self.slot.clone());
+        worker.run(&mut Gateway::new(py, self.app.bind(py).clone(), &self.settings, ways)?);
         Ok(())
     }
 }

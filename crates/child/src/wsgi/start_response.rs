@@ -8,9 +8,10 @@ use pyo3::types::{PyBytes, PyTuple};
 
 use super::abort::{Interruption, RequestAborted};
 use super::exceptions::to_python;
-use super::{Failure, Gil, fork, latin1};
+use super::{Failure, Gil, Sender, fork, latin1};
 use crate::without_python::exclusive::{Denied, Exclusive};
 use connections::exchange::{Head, HeadError, Reply, ReplyError};
+use shared::scoreboard::slot::Slot;
 
 /// PEP 3333's `start_response` of one request.
 #[pyclass(frozen, module = "pyfcgid")]
@@ -19,12 +20,18 @@ pub(super) struct StartResponse {
     /// If an abort is to be raised.
     interruption: Option<Arc<Interruption>>,
     sendfile_header: Option<Arc<str>>,
+    slot: Option<Slot>,
 }
 
 impl StartResponse {
     /// With the header of this name the web server makes the body.
-    pub(super) fn new(reply: Reply, interruption: Option<Arc<Interruption>>, sendfile_header: Option<Arc<str>>) -> Self {
-        Self { reply: Exclusive::new(reply), interruption, sendfile_header }
+    pub(super) fn new(
+        reply: Reply,
+        interruption: Option<Arc<Interruption>>,
+        sendfile_header: Option<Arc<str>>,
+        slot: Option<Slot>,
+    ) -> Self {
+        Self { reply: Exclusive::new(reply), interruption, sendfile_header, slot }
     }
 
     /// Runs code of the application, the only code that an abort may interrupt.
@@ -109,7 +116,8 @@ impl Write {
     fn __call__(&self, py: Python<'_>, data: &Bound<'_, PyAny>) -> PyResult<()> {
         let data = bytes("write() argument", data)?;
         let start = self.start_response.get();
-        start.with_reply(|reply| reply.write(data.as_bytes(), &Gil(py)))?.map_err(|error| start.write_error(py, &error))
+        let sender = Sender { gil: Gil(py), slot: start.slot.as_ref() };
+        start.with_reply(|reply| reply.write(data.as_bytes(), &sender))?.map_err(|error| start.write_error(py, &error))
     }
 }
 

@@ -8,10 +8,18 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyType;
 
+use shared::scoreboard::slot::ThreadNumbers;
+use shared::sys::process;
+
 /// Python's number of the thread that calls. `threading.get_ident` may have been replaced by the application, as gevent does.
 pub(super) fn current() -> c_long {
     // SAFETY: it takes nothing, and may be called by any thread.
     unsafe { ffi::PyThread_get_thread_ident() }.cast_signed()
+}
+
+/// Both numbers of the thread that calls.
+pub(super) fn numbers() -> ThreadNumbers {
+    ThreadNumbers { python: u64::from_ne_bytes(current().to_ne_bytes()), system: process::thread_id() }
 }
 
 /// Has Python raise `exception` in another thread, between two bytecodes of what runs there.

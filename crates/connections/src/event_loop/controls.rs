@@ -114,8 +114,8 @@ mod tests {
     fn commands_are_heard_before_the_end_of_the_link() {
         let (mut controls, mut far) = controls();
         assert_eq!(controls.read(LINK), []);
-        far.write_all(&[Command::Count as u8, Command::Retire as u8]).unwrap();
-        assert_eq!(controls.read(LINK), [Heard::Command(Command::Count), Heard::Command(Command::Retire)]);
+        far.write_all(&[Command::Hold as u8, Command::Retire as u8]).unwrap();
+        assert_eq!(controls.read(LINK), [Heard::Command(Command::Hold), Heard::Command(Command::Retire)]);
         drop(far);
         assert_eq!(controls.read(LINK), [Heard::LinkEnded]);
     }

@@ -129,12 +129,14 @@ impl Intake {
     fn dispatch(&mut self, assembled: Assembled, context: &mut Context<'_>) {
         let Assembled { id, request, keep_connection, head_only } = assembled;
         let account = self.whom_to_tell(id).map(|(log, begun)| Account::of(&request, log, begun));
-        self.session.kept(id).into_iter().for_each(|open| open.asked = Some(request.params.view()));
+        let open = self.session.kept(id);
+        let begun = open.as_ref().and_then(|open| open.begun).unwrap_or(context.now);
+        open.into_iter().for_each(|open| open.asked = Some(request.params.view()));
         let mut reply = self.reply(id, keep_connection, head_only, account).in_role(request.role);
         if context.ping.is_some_and(|ping| ping.is_asked_by(&request.params)) {
             reply.refuse(Refusal::Ping);
             self.free_ended();
-        } else if let Err(mut exchange) = context.queue.try_dispatch(Exchange { request, reply }) {
+        } else if let Err(mut exchange) = context.queue.try_dispatch(Exchange { request, reply, begun }) {
             exchange.reply.refuse(Refusal::Overloaded);
             context.queue.note_refusal();
             self.free_ended();

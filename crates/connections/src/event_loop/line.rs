@@ -49,6 +49,7 @@ pub struct Line {
     seat: Seat,
     most: usize,
     presence: Presence,
+    connections: usize,
     is_watched: bool,
     is_broken: bool,
 }
@@ -56,7 +57,15 @@ pub struct Line {
 impl Line {
     /// The line through `passage`, on which up to `most` requests of the pool wait.
     pub fn new(passage: Passage, seat: Seat, most: usize) -> Self {
-        Self { passage, seat, most: most.max(1), presence: Presence::Absent, is_watched: false, is_broken: false }
+        Self {
+            passage,
+            seat,
+            most: most.max(1),
+            presence: Presence::Absent,
+            connections: 0,
+            is_watched: false,
+            is_broken: false,
+        }
     }
 
     /// Says how this process is, if that has changed.
@@ -64,6 +73,14 @@ impl Line {
         if self.presence != presence {
             self.presence = presence;
             self.seat.set(presence);
+        }
+    }
+
+    /// Says how many connections this process has, if that has changed.
+    pub fn set_connections(&mut self, count: usize) {
+        if self.connections != count {
+            self.connections = count;
+            self.seat.set_connections(count);
         }
     }
 

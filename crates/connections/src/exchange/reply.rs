@@ -298,7 +298,7 @@ impl Reply {
         if self.is_head_sent() {
             return;
         }
-        self.state = State::Ended;
+        (self.state, self.sent_head) = (State::Ended, (refusal.code(), 0));
         let document = refusal.document(self.head_only);
         let app_status = u32::from(refusal == Refusal::ApplicationFailed);
         self.sending.end_with(&document, app_status, self.protocol_status(refusal));
@@ -307,6 +307,12 @@ impl Reply {
             let body_sent = if refusal == Refusal::Aborted { 0 } else { refusal.body_length(self.head_only) };
             account.settle(refusal.code(), refusal.detail(), body_sent);
         }
+    }
+
+    /// Ends the answer as dropping it does, and says with which status.
+    pub fn conclude(mut self) -> u16 {
+        self.end_as_it_is();
+        self.sent_head.0
     }
 
     /// On a kept connection an overload is said in HTTP only: HAProxy 2.6 resets a connection on which it sees OVERLOADED, and
@@ -408,8 +414,9 @@ impl Reply {
     }
 }
 
-impl Drop for Reply {
-    fn drop(&mut self) {
+impl Reply {
+    /// Whoever has not ended it did not answer, or not all of it.
+    fn end_as_it_is(&mut self) {
         match self.state {
             State::HeadUnsent | State::Body { .. } if self.is_aborted() => self.end_aborted(),
             State::HeadUnsent => self.refuse(Refusal::ApplicationFailed),
@@ -417,6 +424,12 @@ impl Drop for Reply {
             State::Body { .. } => self.end_here(),
             State::Ended => {}
         }
+    }
+}
+
+impl Drop for Reply {
+    fn drop(&mut self) {
+        self.end_as_it_is();
     }
 }
 

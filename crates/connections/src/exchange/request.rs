@@ -122,6 +122,12 @@ impl Params {
         found.map(|(_, value)| value)
     }
 
+    /// The path that was asked for, as the browser has sent it, without its query.
+    pub fn path(&self) -> &[u8] {
+        let target = self.get(b"REQUEST_URI").or_else(|| self.get(b"PATH_INFO")).unwrap_or_default();
+        target.split(|byte| *byte == b'?').next().unwrap_or_default()
+    }
+
     fn slices(&self, pair: Pair) -> (&[u8], &[u8]) {
         let pair_bytes = &self.0.bytes[pair.start as usize..];
         let (name, rest) = pair_bytes.split_at(pair.name_length as usize);

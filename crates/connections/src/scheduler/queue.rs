@@ -132,12 +132,6 @@ impl Queue {
         self.scheduler.lock().dispatched()
     }
 
-    /// How many requests wait, and how many are being answered.
-    pub fn waiting_and_running(&self) -> (usize, usize) {
-        let state = self.scheduler.lock();
-        (state.queued(), state.running())
-    }
-
     /// Calls a worker that sits, if there is something to do.
     pub fn call_worker(&self) {
         self.scheduler.call_for_work();

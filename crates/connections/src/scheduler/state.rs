@@ -147,6 +147,7 @@ impl State {
         self.queued
     }
 
+    #[cfg(test)]
     pub fn running(&self) -> usize {
         self.running
     }

@@ -13,7 +13,7 @@ use std::thread;
 use shuttle::thread;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::locking::{self, Condvar, Mutex};
 use super::*;
@@ -66,7 +66,7 @@ impl Sink for Nowhere {
 fn exchange() -> Exchange {
     let ending = Ending { request: RequestId::new(1), keep_connection: true };
     let request = Request { role: Role::Responder, params: Params::default(), body: Body::from_memory(Vec::new()), data: None };
-    Exchange { request, reply: Reply::new(Arc::new(Nowhere), ending, false) }
+    Exchange { request, reply: Reply::new(Arc::new(Nowhere), ending, false), begun: Instant::now() }
 }
 
 /// Answers 500, and counts.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::Receiver;
 
@@ -16,6 +16,9 @@ use crate::exchange::{Exchange, Pause};
 pub trait Handler: Pause {
     /// Answers one request. Dropping the exchange unanswered answers 500.
     fn handle(&mut self, exchange: Exchange);
+
+    /// A request that came at `begun` was given up before its turn came.
+    fn pass_over(&mut self, _begun: Instant) {}
 }
 
 /// Where requests come from: the event loop, as a worker sees it that the scheduler has given it to.
@@ -141,8 +144,9 @@ impl Worker {
 
 fn answer(handler: &mut impl Handler, exchange: Exchange) {
     if exchange.reply.is_aborted() {
-        let mut reply = exchange.reply;
-        return reply.end_aborted();
+        let Exchange { mut reply, begun, .. } = exchange;
+        reply.end_aborted();
+        return handler.pass_over(begun);
     }
     let outcome = catch_unwind(AssertUnwindSafe(|| handler.handle(exchange)));
     if outcome.is_err() {

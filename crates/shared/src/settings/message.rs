@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::io::{self, Read, Seek};
+use std::ops::Range;
 use std::os::fd::{OwnedFd, RawFd};
 
 use log::LevelFilter;
@@ -47,6 +48,8 @@ pub struct Ties {
     pub scoreboard: RawFd,
     /// Its seat there.
     pub seat: usize,
+    /// The slots of its workers there. Workers beyond them have none.
+    pub slots: Range<usize>,
 }
 
 impl Ties {

@@ -359,6 +359,11 @@ pub fn umask(mode: u32) -> u32 {
     system::umask(Mode::from_raw_mode(mode & 0o777)).as_raw_mode()
 }
 
+/// The system's number of the thread that calls.
+pub fn thread_id() -> u32 {
+    rustix::thread::gettid().as_raw_nonzero().get().cast_unsigned()
+}
+
 /// The monotonic clock of the system, which starts at boot. For what other processes are told; [`std::time::Instant`] is the
 /// same clock for everything else.
 pub fn monotonic_time() -> Duration {

@@ -6,7 +6,7 @@ use std::io;
 use std::num::NonZeroUsize;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::ptr;
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustix::fs::{SealFlags, fcntl_add_seals, ftruncate};
@@ -20,7 +20,7 @@ use super::memory_file::{has_seals, unsealed};
 /// them, and can't make them fewer: the file is sealed.
 #[derive(Debug)]
 pub struct SharedWords {
-    words: &'static [AtomicU32],
+    words: &'static [AtomicU64],
     file: OwnedFd,
 }
 
@@ -74,7 +74,7 @@ impl SharedWords {
     }
 
     /// The words.
-    pub fn words(&self) -> &[AtomicU32] {
+    pub fn words(&self) -> &[AtomicU64] {
         self.words
     }
 }
@@ -101,7 +101,7 @@ fn mappings() -> MutexGuard<'static, BTreeMap<usize, usize>> {
 }
 
 fn bytes(count: NonZeroUsize) -> io::Result<usize> {
-    count.get().checked_mul(size_of::<AtomicU32>()).ok_or_else(|| io::ErrorKind::InvalidInput.into())
+    count.get().checked_mul(size_of::<AtomicU64>()).ok_or_else(|| io::ErrorKind::InvalidInput.into())
 }
 
 /// It stays as long as it is, and nobody may seal it against writing.

@@ -1,0 +1,416 @@
+//! What one worker says of the request that it answers, and what it has counted. It writes alone and never waits; whoever reads
+//! waits for nothing either, and takes nothing for granted.
+//!
+//! ```text
+//! begin:   the number is made odd ─▶ what the request is ─▶ the number is made even
+//! reading: the number ─▶ what the request is ─▶ the number is still the same, and even: whole
+//!                                             else again, some times: then it is torn, and said to be
+//! ```
+//!
+//! A writer may be stopped or killed in the middle, or be no worker at all, but an application that scribbles. So what is read are
+//! bytes of bounded length, which are escaped before anybody sees them.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering, fence};
+use std::time::{Duration, Instant};
+
+use super::Scoreboard;
+use super::tally::{BUCKETS, CLASSES, Histogram, Tally, bucket, class};
+use crate::sys::process::monotonic_time;
+
+/// What a worker does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u64)]
+pub enum Phase {
+    /// It has no request.
+    Idle = 0,
+    /// The application answers one.
+    Application = 1,
+    /// It waits until the web server has read what was sent of one.
+    Sending = 2,
+}
+
+/// The place of one worker.
+#[derive(Clone, Debug)]
+pub struct Slot {
+    scoreboard: Arc<Scoreboard>,
+    number: usize,
+    /// A moment by both clocks.
+    base: (Instant, Duration),
+}
+
+/// A request that has begun, until its [`Slot::end`].
+#[derive(Clone, Copy, Debug)]
+pub struct Begun {
+    begun: Instant,
+    taken: Instant,
+}
+
+/// A request, as a worker says what it answers.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    /// Its number in its process.
+    pub number: u64,
+    /// When its first record has come.
+    pub begun: Instant,
+    /// REQUEST_METHOD.
+    pub method: &'a [u8],
+    /// The path that was asked for, without its query.
+    pub path: &'a [u8],
+    /// REMOTE_ADDR.
+    pub remote: &'a [u8],
+}
+
+/// The thread that a worker is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ThreadNumbers {
+    /// As Python counts them.
+    pub python: u64,
+    /// As the system does.
+    pub system: u32,
+}
+
+/// What a worker said when somebody looked. All of it may be an invention of the application's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Glance {
+    /// What it does.
+    pub phase: Phase,
+    /// Its thread.
+    pub thread: ThreadNumbers,
+    /// The request that it answers or, when it has none, has answered last.
+    pub request: Said,
+    /// Whether that changed whenever it was read, so that it need not belong together.
+    pub is_torn: bool,
+}
+
+/// A request, as it was read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Said {
+    /// Its number in its process.
+    pub number: u64,
+    /// When a worker has taken it, by the monotonic clock.
+    pub taken: Duration,
+    /// The beginning of its REQUEST_METHOD.
+    pub method: Vec<u8>,
+    /// The beginning of the path that was asked for.
+    pub path: Vec<u8>,
+    /// Whether that goes on.
+    pub path_is_cut: bool,
+    /// REMOTE_ADDR.
+    pub remote: Vec<u8>,
+}
+
+impl Slot {
+    pub(super) fn new(scoreboard: Arc<Scoreboard>, number: usize) -> Self {
+        Self { scoreboard, number, base: (Instant::now(), monotonic_time()) }
+    }
+
+    /// Says which thread this is.
+    pub fn set_thread(&self, thread: ThreadNumbers) {
+        let words = self.words();
+        words[PYTHON_THREAD].store(thread.python, Ordering::Relaxed);
+        words[SYSTEM_THREAD].store(thread.system.into(), Ordering::Relaxed);
+    }
+
+    /// Says which request is answered from now on. Only for the worker whose slot it is.
+    pub fn begin(&self, asked: &Asked<'_>) -> Begun {
+        let begun = Begun { begun: asked.begun, taken: Instant::now() };
+        let taken = self.base.1 + begun.taken.saturating_duration_since(self.base.0);
+        let words = self.words();
+        let sequence = words[SEQUENCE].load(Ordering::Relaxed) | 1;
+        words[SEQUENCE].store(sequence, Ordering::Relaxed);
+        fence(Ordering::Release);
+        words[NUMBER].store(asked.number, Ordering::Relaxed);
+        words[TAKEN].store(nanoseconds(taken), Ordering::Relaxed);
+        let method = store(&words[METHOD..REMOTE], asked.method);
+        let remote = store(&words[REMOTE..PATH], asked.remote);
+        let path = store(&words[PATH..COUNTS], asked.path);
+        let is_cut = asked.path.len() > path;
+        words[LENGTHS].store((method | remote << 16 | path << 32 | usize::from(is_cut) << 48) as u64, Ordering::Relaxed);
+        words[PHASE].store(Phase::Application as u64, Ordering::Relaxed);
+        words[SEQUENCE].store(sequence.wrapping_add(1), Ordering::Release);
+        begun
+    }
+
+    /// The request has ended, with this status.
+    pub fn end(&self, begun: Begun, status: u16) {
+        self.words()[PHASE].store(Phase::Idle as u64, Ordering::Relaxed);
+        self.count(begun, status);
+    }
+
+    /// A request that came at `begun` was given up before anything was done with it.
+    pub fn pass_over(&self, begun: Instant) {
+        self.count(Begun { begun, taken: Instant::now() }, ABORTED);
+    }
+
+    fn count(&self, Begun { begun, taken }: Begun, status: u16) {
+        let words = self.words();
+        add(&words[CLASS + class(status)], 1);
+        if status == ABORTED {
+            add(&words[ABORTS], 1);
+        }
+        count(&words[DURATION..], begun.elapsed());
+        count(&words[QUEUE_WAIT..], taken.saturating_duration_since(begun));
+    }
+
+    /// Says what is done with the request.
+    pub fn set_phase(&self, phase: Phase) {
+        self.words()[PHASE].store(phase as u64, Ordering::Relaxed);
+    }
+
+    /// The request that is to be interrupted, if that is the one that is answered now.
+    pub fn interrupted(&self) -> Option<u64> {
+        let words = self.words();
+        let asked = words[INTERRUPT].load(Ordering::Relaxed);
+        let is_this = asked != 0 && asked == words[NUMBER].load(Ordering::Relaxed);
+        (is_this && words[PHASE].load(Ordering::Relaxed) != Phase::Idle as u64).then_some(asked)
+    }
+
+    fn words(&self) -> &[AtomicU64; SLOT_WORDS] {
+        self.scoreboard.slot_words(self.number)
+    }
+}
+
+pub(super) fn ask_for_interrupt(words: &[AtomicU64; SLOT_WORDS], request: u64) {
+    words[INTERRUPT].store(request, Ordering::Relaxed);
+}
+
+pub(super) fn glance(words: &[AtomicU64; SLOT_WORDS]) -> Glance {
+    let word = |index: usize| words[index].load(Ordering::Relaxed);
+    let phase = match word(PHASE) {
+        1 => Phase::Application,
+        2 => Phase::Sending,
+        _ => Phase::Idle,
+    };
+    let thread = ThreadNumbers { python: word(PYTHON_THREAD), system: word(SYSTEM_THREAD) as u32 };
+    let whole = (0..MOST_ATTEMPTS).find_map(|_| read_whole(words));
+    let is_torn = whole.is_none();
+    Glance { phase, thread, request: whole.unwrap_or_else(|| read(words)), is_torn }
+}
+
+fn read_whole(words: &[AtomicU64; SLOT_WORDS]) -> Option<Said> {
+    let before = words[SEQUENCE].load(Ordering::Acquire);
+    let said = read(words);
+    fence(Ordering::Acquire);
+    let after = words[SEQUENCE].load(Ordering::Relaxed);
+    (before == after && before.is_multiple_of(2)).then_some(said)
+}
+
+fn read(words: &[AtomicU64; SLOT_WORDS]) -> Said {
+    let word = |index: usize| words[index].load(Ordering::Relaxed);
+    let lengths = word(LENGTHS);
+    let length = |shift: u32| usize::from((lengths >> shift) as u16);
+    Said {
+        number: word(NUMBER),
+        taken: Duration::from_nanos(word(TAKEN)),
+        method: load(&words[METHOD..REMOTE], length(0)),
+        remote: load(&words[REMOTE..PATH], length(16)),
+        path: load(&words[PATH..COUNTS], length(32)),
+        path_is_cut: length(48) != 0,
+    }
+}
+
+pub(super) fn tally(words: &[AtomicU64; SLOT_WORDS]) -> Tally {
+    let word = |index: usize| words[index].load(Ordering::Relaxed);
+    let histogram =
+        |first: usize| Histogram { sum: word(first), buckets: std::array::from_fn(|index| word(first + 1 + index)) };
+    Tally {
+        classes: std::array::from_fn(|index| word(CLASS + index)),
+        aborted: word(ABORTS),
+        duration: histogram(DURATION),
+        queue_wait: histogram(QUEUE_WAIT),
+    }
+}
+
+/// Stores as much as fits, and says how much that is. What was behind it stays.
+fn store(words: &[AtomicU64], text: &[u8]) -> usize {
+    let text = &text[..text.len().min(8 * words.len())];
+    let (whole, rest) = text.as_chunks();
+    for (word, bytes) in words.iter().zip(whole) {
+        word.store(u64::from_le_bytes(*bytes), Ordering::Relaxed);
+    }
+    if let Some(word) = words.get(whole.len()).filter(|_| !rest.is_empty()) {
+        let mut bytes = [0; 8];
+        bytes[..rest.len()].copy_from_slice(rest);
+        word.store(u64::from_le_bytes(bytes), Ordering::Relaxed);
+    }
+    text.len()
+}
+
+/// So many bytes of what was stored, or as many as there can be.
+fn load(words: &[AtomicU64], length: usize) -> Vec<u8> {
+    let mut bytes: Vec<u8> =
+        words.iter().take(length.div_ceil(8)).flat_map(|word| word.load(Ordering::Relaxed).to_le_bytes()).collect();
+    bytes.truncate(length);
+    bytes
+}
+
+fn count(words: &[AtomicU64], length: Duration) {
+    let micros = u64::try_from(length.as_micros()).unwrap_or(u64::MAX);
+    add(&words[0], micros);
+    add(&words[1 + bucket(micros)], 1);
+}
+
+/// Of a word that nobody else writes to.
+fn add(word: &AtomicU64, count: u64) {
+    word.store(word.load(Ordering::Relaxed).wrapping_add(count), Ordering::Relaxed);
+}
+
+fn nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// The status of a request that the web server has given up.
+const ABORTED: u16 = 499;
+/// A worker that is not stopped is done with it by then.
+const MOST_ATTEMPTS: usize = 8;
+
+const SEQUENCE: usize = 0;
+const PHASE: usize = 1;
+const NUMBER: usize = 2;
+const TAKEN: usize = 3;
+const PYTHON_THREAD: usize = 4;
+const SYSTEM_THREAD: usize = 5;
+/// Of the three texts, 16 bits each, and whether the path is cut.
+const LENGTHS: usize = 6;
+/// Written by the supervisor.
+const INTERRUPT: usize = 7;
+const METHOD: usize = 8;
+const REMOTE: usize = METHOD + 2;
+const PATH: usize = REMOTE + 6;
+const COUNTS: usize = PATH + 24;
+const CLASS: usize = COUNTS;
+const ABORTS: usize = CLASS + CLASSES;
+/// Its sum, then its buckets.
+const DURATION: usize = ABORTS + 1;
+const QUEUE_WAIT: usize = DURATION + 1 + BUCKETS;
+const COUNTS_END: usize = QUEUE_WAIT + 1 + BUCKETS;
+/// Whole cache lines, with room for what comes.
+pub(super) const SLOT_WORDS: usize = 96;
+const _: () = assert!(COUNTS_END <= SLOT_WORDS);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(number: u64, path: &[u8]) -> Asked<'_> {
+        Asked { number, begun: Instant::now(), method: b"GET", path, remote: b"2001:db8::1" }
+    }
+
+    fn slot() -> (Arc<Scoreboard>, Slot) {
+        let scoreboard = Arc::new(Scoreboard::new().unwrap());
+        let slot = scoreboard.slot(5);
+        (scoreboard, slot)
+    }
+
+    fn look(scoreboard: &Scoreboard) -> Glance {
+        scoreboard.glances(5..6).next().unwrap()
+    }
+
+    #[test]
+    fn what_a_worker_says_is_read_as_it_was_said() {
+        let (scoreboard, slot) = slot();
+        let thread = ThreadNumbers { python: 1 << 40, system: 77 };
+        slot.set_thread(thread);
+        let begun = slot.begin(&asked(3, b"/a/longer/path"));
+        let Glance { phase, thread: seen, request, is_torn } = look(&scoreboard);
+        assert_eq!((phase, seen, is_torn), (Phase::Application, thread, false));
+        assert_eq!((request.number, &request.method[..], &request.path[..]), (3, &b"GET"[..], &b"/a/longer/path"[..]));
+        assert!(request.remote == b"2001:db8::1" && !request.path_is_cut);
+        let age = monotonic_time().saturating_sub(request.taken);
+        assert!(age < Duration::from_secs(10), "{age:?}");
+        slot.set_phase(Phase::Sending);
+        assert_eq!(look(&scoreboard).phase, Phase::Sending);
+        slot.end(begun, 200);
+        assert_eq!(look(&scoreboard).phase, Phase::Idle);
+        slot.begin(&asked(4, b"/b"));
+        assert_eq!(look(&scoreboard).request.path, b"/b");
+    }
+
+    #[test]
+    fn what_does_not_fit_is_cut_and_that_is_said() {
+        let (scoreboard, slot) = slot();
+        let path = [b'x'; 1000];
+        slot.begin(&Asked { method: &path, remote: &path, ..asked(1, &path) });
+        let request = look(&scoreboard).request;
+        assert_eq!((request.method.len(), request.remote.len(), request.path.len()), (16, 48, 192));
+        assert!(request.path_is_cut);
+        slot.begin(&asked(1, &path[..192]));
+        assert!(!look(&scoreboard).request.path_is_cut);
+    }
+
+    #[test]
+    fn what_has_ended_is_counted_by_status_and_time() {
+        let (scoreboard, slot) = slot();
+        for (status, age) in [(200, 0), (302, 20), (499, 0), (500, 400), (0, 0)] {
+            let begun = slot.begin(&Asked { begun: Instant::now() - Duration::from_millis(age), ..asked(1, b"/") });
+            slot.end(begun, status);
+        }
+        slot.pass_over(Instant::now());
+        let tally = scoreboard.tally(0..10);
+        assert_eq!((tally.classes, tally.aborted, tally.requests()), ([1, 0, 1, 1, 2, 1], 2, 6));
+        assert_eq!((tally.duration.count(), tally.queue_wait.count()), (6, 6));
+        assert!((420_000..5_000_000).contains(&tally.queue_wait.sum) && tally.duration.sum >= tally.queue_wait.sum);
+        scoreboard.clear(5..6);
+        assert_eq!(scoreboard.tally(0..10), Tally::default());
+        assert_eq!(look(&scoreboard).request, Said::default());
+    }
+
+    #[test]
+    fn only_the_request_that_is_meant_is_interrupted() {
+        let (scoreboard, slot) = slot();
+        let begun = slot.begin(&asked(3, b"/"));
+        scoreboard.interrupt(5, 2);
+        assert_eq!(slot.interrupted(), None);
+        scoreboard.interrupt(5, 3);
+        assert_eq!(slot.interrupted(), Some(3));
+        slot.end(begun, 200);
+        assert_eq!(slot.interrupted(), None);
+        slot.begin(&asked(4, b"/"));
+        assert_eq!(slot.interrupted(), None);
+    }
+
+    #[test]
+    fn a_writer_that_was_stopped_in_the_middle_costs_a_reader_nothing() {
+        let (scoreboard, slot) = slot();
+        slot.begin(&asked(3, b"/stopped"));
+        slot.words()[SEQUENCE].store(7, Ordering::Relaxed);
+        let glance = look(&scoreboard);
+        assert!(glance.is_torn && glance.request.path == b"/stopped");
+        slot.begin(&asked(4, b"/next"));
+        assert!(!look(&scoreboard).is_torn);
+    }
+
+    #[test]
+    fn whatever_an_application_writes_is_read_within_bounds() {
+        let (scoreboard, slot) = slot();
+        for scribble in [u64::MAX, u64::MAX - 1, 0x0001_ffff_ffff_ffff, 1 << 63] {
+            slot.words().iter().for_each(|word| word.store(scribble, Ordering::Relaxed));
+            let request = look(&scoreboard).request;
+            assert!(request.method.len() <= 16 && request.remote.len() <= 48 && request.path.len() <= 192);
+            scoreboard.tally(0..usize::MAX);
+        }
+        assert_eq!(scoreboard.glances(super::super::SLOTS - 1..usize::MAX).count(), 1);
+    }
+
+    #[test]
+    fn what_is_not_torn_belongs_together() {
+        let (scoreboard, slot) = slot();
+        std::thread::scope(|scope| {
+            let writer = scope.spawn(|| {
+                for round in 0..20_000_u64 {
+                    let byte = b'a' + (round % 26) as u8;
+                    let begun = slot.begin(&asked(round, &[byte; 192][..usize::from(byte)]));
+                    slot.end(begun, 200);
+                }
+            });
+            while !writer.is_finished() {
+                let Glance { request: Said { number, path, .. }, is_torn, .. } = look(&scoreboard);
+                if !is_torn && !path.is_empty() {
+                    let byte = b'a' + (number % 26) as u8;
+                    assert!(path.len() == usize::from(byte) && path.iter().all(|other| *other == byte), "{number} {path:?}");
+                }
+            }
+        });
+    }
+}
