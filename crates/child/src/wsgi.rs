@@ -14,6 +14,7 @@ use pyo3::types::{PyDict, PyList, PyTuple};
 
 use connections::exchange::{Body, BodySource, Demand, Exchange, Params, Pause, Reply, ReplyError};
 use connections::scheduler::Handler;
+use shared::logging::codes;
 use shared::settings::{AppLog, ErrorsTo, Mount, OnAbort, Pool, RemoteUser};
 
 mod abort;
@@ -170,7 +171,7 @@ impl Handler for Gateway<'_> {
         let environ = match self.environs.build(&request) {
             Ok(Ok(environ)) => environ,
             Ok(Err(refusal)) => {
-                log::warn!("{line} was answered {}: {}", refusal.status(), self.path_fault());
+                log::warn!(target: refusal.meaning(), "{line} was answered {}: {}", refusal.status(), self.path_fault());
                 return reply.refuse(refusal);
             }
             Err(error) => {
@@ -245,7 +246,7 @@ impl<'py> Gateway<'py> {
         let Objects { start_response, input, data, errors } = objects;
         let outcome = self.call(line, environ, &start_response);
         if start_response.get().was_interrupted() {
-            log::info!("{line}: aborted by the web server, so RequestAborted was raised in the application");
+            log::info!(target: codes::APPLICATION_INTERRUPTED, "{line}: aborted by the web server, so RequestAborted was raised in the application");
         }
         errors.get().finish();
         output::finish();
@@ -258,7 +259,7 @@ impl<'py> Gateway<'py> {
         if let Some(reply) = start_response.get().take()
             && reply.excess() > 0
         {
-            log::warn!("{line}: {} bytes after the end of its response were not sent", reply.excess());
+            log::warn!(target: codes::RESPONSE_TOO_LONG, "{line}: {} bytes after the end of its response were not sent", reply.excess());
         }
     }
 
@@ -397,7 +398,7 @@ impl<'py> Gateway<'py> {
 
     fn log_traceback(&self, line: &RequestLine<'_>, error: &PyErr) -> String {
         let text = traceback(self.gil.0, error);
-        log::error!("{line} failed:\n{}", text.trim_end());
+        log::error!(target: codes::REQUEST_FAILED, "{line} failed:\n{}", text.trim_end());
         text
     }
 }
