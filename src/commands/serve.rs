@@ -94,7 +94,11 @@ fn prepare(parts: Parts<'_>, config: &mut Config) -> Result<(), StartError> {
     }
     let left_out = launch::left_out(config);
     if !left_out.is_empty() {
-        log::info!(target: codes::VARIABLES_LEFT_OUT, "environment variables not passed to any pool unless pass-env names them: {}", left_out.join(", "));
+        log::info!(
+            target: codes::VARIABLES_LEFT_OUT,
+            "environment variables not passed to any pool unless pass-env names them: {}",
+            left_out.join(", ")
+        );
     }
     Ok(sys::fd::keep_from_subprocesses()?)
 }

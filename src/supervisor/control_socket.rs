@@ -154,7 +154,10 @@ impl ControlSocket {
                 // Whoever has said nothing yet makes room.
                 Err(error) if is_out_of_descriptors(&error) && !self.clients.is_empty() => drop(self.clients.remove(0)),
                 Err(error) if is_out_of_descriptors(&error) => {
-                    log::error!(target: codes::CONTROL_SOCKET_PAUSED, "the control socket accepts nobody for a second: {error}");
+                    log::error!(
+                        target: codes::CONTROL_SOCKET_PAUSED,
+                        "the control socket accepts nobody for a second: {error}"
+                    );
                     return self.shut_until = Some(now + PAUSE);
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return,

@@ -282,10 +282,18 @@ impl RunningPool {
             if id == QUEUE && self.queue.note_end() {
                 match told {
                     Some(signal) => {
-                        log::info!(target: codes::QUEUE_PROCESS_WAS_SIGNALLED, "pool {}: its queue process exited on {signal} ({how}); starting another", self.name);
+                        log::info!(
+                            target: codes::QUEUE_PROCESS_WAS_SIGNALLED,
+                            "pool {}: its queue process exited on {signal} ({how}); starting another",
+                            self.name
+                        );
                     }
                     None => {
-                        log::warn!(target: codes::QUEUE_PROCESS_EXITED, "pool {}: its queue process exited unexpectedly ({how}); starting another", self.name)
+                        log::warn!(
+                            target: codes::QUEUE_PROCESS_EXITED,
+                            "pool {}: its queue process exited unexpectedly ({how}); starting another",
+                            self.name
+                        )
                     }
                 }
             }

@@ -226,7 +226,11 @@ impl<'a> Supervisor<'a> {
             match Scoreboard::adopt(inherited(scoreboard)?) {
                 Ok(scoreboard) => ties.scoreboard = Arc::new(scoreboard),
                 Err(error) => {
-                    log::warn!(target: codes::SCOREBOARD_RECREATED, "pool {}: its scoreboard has been recreated: {error}", legacy.name)
+                    log::warn!(
+                        target: codes::SCOREBOARD_RECREATED,
+                        "pool {}: its scoreboard has been recreated: {error}",
+                        legacy.name
+                    )
                 }
             }
         }
@@ -252,7 +256,10 @@ impl<'a> Supervisor<'a> {
         if self.is_free_for_successor() {
             self.begin_wanted_successor();
         } else if self.wants_successor {
-            log::info!(target: codes::UPGRADE_WAITS, "SIGUSR2: the new binary waits until the current start, reload or upgrade is finished");
+            log::info!(
+                target: codes::UPGRADE_WAITS,
+                "SIGUSR2: the new binary waits until the current start, reload or upgrade is finished"
+            );
         }
     }
 
@@ -273,7 +280,11 @@ impl<'a> Supervisor<'a> {
                 self.trial = Some(trial);
             }
             Err(error) => {
-                log::error!(target: codes::UPGRADE_NOT_RUN, "{} cannot be run, so the old program keeps running: {error}", successor.binary.display())
+                log::error!(
+                    target: codes::UPGRADE_NOT_RUN,
+                    "{} cannot be run, so the old program keeps running: {error}",
+                    successor.binary.display()
+                )
             }
         }
     }
@@ -309,17 +320,26 @@ impl<'a> Supervisor<'a> {
             );
         }
         if !settings.lines().any(|line| line.starts_with(FIRST_SETTING)) {
-            return log::error!(target: codes::UPGRADE_IS_ANOTHER_PROGRAM, "the new binary does not answer as pyfcgid does, so the old program keeps running");
+            return log::error!(
+                target: codes::UPGRADE_IS_ANOTHER_PROGRAM,
+                "the new binary does not answer as pyfcgid does, so the old program keeps running"
+            );
         }
         if self.phase != ServicePhase::Running {
-            return log::warn!(target: codes::UPGRADE_CANCELLED, "the new binary does not take over: a stop began in the meantime");
+            return log::warn!(
+                target: codes::UPGRADE_CANCELLED,
+                "the new binary does not take over: a stop began in the meantime"
+            );
         }
         if self.reload.is_some() {
             // What it has checked may be another configuration by then.
             return self.want_successor();
         }
         let error = self.execute(&self.parts.invocation.successor());
-        log::error!(target: codes::UPGRADE_NOT_EXECUTED, "the new binary cannot be executed, so the old program keeps running: {error}");
+        log::error!(
+            target: codes::UPGRADE_NOT_EXECUTED,
+            "the new binary cannot be executed, so the old program keeps running: {error}"
+        );
     }
 
     /// Comes back only when it has failed.

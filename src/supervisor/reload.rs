@@ -209,11 +209,19 @@ impl Supervisor<'_> {
         };
         match gone.again() {
             Ok(control) => {
-                log::warn!(target: codes::CONTROL_SOCKET_RECREATED, "the control socket {} was missing, and has been recreated", control.path().display());
+                log::warn!(
+                    target: codes::CONTROL_SOCKET_RECREATED,
+                    "the control socket {} was missing, and has been recreated",
+                    control.path().display()
+                );
                 self.control = Some(control);
             }
             Err(error) => {
-                log::error!(target: codes::CONTROL_SOCKET_NOT_RECREATED, "the control socket is missing, and cannot be recreated: {}", with_causes(&error))
+                log::error!(
+                    target: codes::CONTROL_SOCKET_NOT_RECREATED,
+                    "the control socket is missing, and cannot be recreated: {}",
+                    with_causes(&error)
+                )
             }
         }
     }

@@ -95,7 +95,10 @@ fn serve(pool: &Pool, shared: &Shared, link: &UnixStream) -> Result<(), Error> {
     if running == 0 {
         interpreter.finish();
     } else {
-        log::warn!(target: codes::REQUESTS_OUTLIVED_STOP, "requests still running, perhaps for nobody: {running}; skipping the application's exit handlers");
+        log::warn!(
+            target: codes::REQUESTS_OUTLIVED_STOP,
+            "requests still running, perhaps for nobody: {running}; skipping the application's exit handlers"
+        );
         soon(move || name_the_unfinished(&threads));
     }
     // Threads of the application may still run, and Python cannot be taken down under them.
@@ -182,7 +185,12 @@ fn limit_the_end(threads: &Arc<Threads>, end: Instant) {
     let result = watchdog.spawn(move || {
         thread::sleep(end.saturating_duration_since(Instant::now()));
         if soon(move || name_the_unfinished(&threads)) != Some(true) {
-            soon(|| log::warn!(target: codes::THREADS_OUTLIVED_STOP, "the application's threads or exit handlers did not finish within graceful-timeout"));
+            soon(|| {
+                log::warn!(
+                    target: codes::THREADS_OUTLIVED_STOP,
+                    "the application's threads or exit handlers did not finish within graceful-timeout"
+                )
+            });
         }
         sys::process::exit_now(0)
     });
@@ -199,7 +207,10 @@ fn name_the_unfinished(threads: &Threads) -> bool {
     let more =
         if unfinished.len() > MOST_NAMED { format!(" and {} more", unfinished.len() - MOST_NAMED) } else { String::new() };
     if !unfinished.is_empty() {
-        log::warn!(target: codes::THREADS_OUTLIVED_STOP, "threads still running after graceful-timeout: {named}{more}; skipping the application's exit handlers");
+        log::warn!(
+            target: codes::THREADS_OUTLIVED_STOP,
+            "threads still running after graceful-timeout: {named}{more}; skipping the application's exit handlers"
+        );
     }
     !unfinished.is_empty()
 }

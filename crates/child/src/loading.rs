@@ -54,7 +54,10 @@ fn beside_file(pool: &Pool) -> Option<&Path> {
 /// The directory that the process was started in may be gone, or closed to the pool's user.
 fn current_directory() -> PathBuf {
     sys::directory::current().unwrap_or_else(|error| {
-        log::warn!(target: codes::DIRECTORY_UNUSABLE, "the current directory cannot be used ({error}); modules are not searched for there: set chdir");
+        log::warn!(
+            target: codes::DIRECTORY_UNUSABLE,
+            "the current directory cannot be used ({error}); modules are not searched for there: set chdir"
+        );
         PathBuf::from("/")
     })
 }

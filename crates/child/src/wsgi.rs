@@ -246,7 +246,10 @@ impl<'py> Gateway<'py> {
         let Objects { start_response, input, data, errors } = objects;
         let outcome = self.call(line, environ, &start_response);
         if start_response.get().was_interrupted() {
-            log::info!(target: codes::APPLICATION_INTERRUPTED, "{line}: aborted by the web server, so RequestAborted was raised in the application");
+            log::info!(
+                target: codes::APPLICATION_INTERRUPTED,
+                "{line}: aborted by the web server, so RequestAborted was raised in the application"
+            );
         }
         errors.get().finish();
         output::finish();
@@ -259,7 +262,11 @@ impl<'py> Gateway<'py> {
         if let Some(reply) = start_response.get().take()
             && reply.excess() > 0
         {
-            log::warn!(target: codes::RESPONSE_TOO_LONG, "{line}: {} bytes after the end of its response were not sent", reply.excess());
+            log::warn!(
+                target: codes::RESPONSE_TOO_LONG,
+                "{line}: {} bytes after the end of its response were not sent",
+                reply.excess()
+            );
         }
     }
 

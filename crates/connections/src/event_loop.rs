@@ -454,7 +454,11 @@ impl EventLoop {
     fn reach_limit(&mut self) {
         self.lifecycle.set_entrance(Entrance::Full);
         if !std::mem::replace(&mut self.limit_reported, true) {
-            log::warn!(target: codes::MAX_CONNECTIONS_REACHED, "max-connections ({}) reached: new connections wait until one closes", self.settings.max_connections);
+            log::warn!(
+                target: codes::MAX_CONNECTIONS_REACHED,
+                "max-connections ({}) reached: new connections wait until one closes",
+                self.settings.max_connections
+            );
         }
     }
 

@@ -29,7 +29,11 @@ impl RunningPool {
             match started {
                 Ok(process) => drop(self.processes.insert(QUEUE, process)),
                 Err(error) => {
-                    log::error!(target: codes::QUEUE_PROCESS_NOT_STARTED, "pool {}: cannot start its queue process: {error}", self.name)
+                    log::error!(
+                        target: codes::QUEUE_PROCESS_NOT_STARTED,
+                        "pool {}: cannot start its queue process: {error}",
+                        self.name
+                    )
                 }
             }
         }

@@ -51,7 +51,13 @@ impl RunningPool {
             return;
         }
         if let Some(process) = self.processes.get(&id) {
-            log::info!(target: codes::CHILD_WORN, "pool {}: process {} has reached {}; replacing it", self.name, process.id, reason.option());
+            log::info!(
+                target: codes::CHILD_WORN,
+                "pool {}: process {} has reached {}; replacing it",
+                self.name,
+                process.id,
+                reason.option()
+            );
         }
         self.children.handle(id, Event::Worn, now);
     }

@@ -216,12 +216,20 @@ impl Interpreter {
             for (module, function) in [("threading", "_shutdown"), ("atexit", "_run_exitfuncs")] {
                 let result = py.import(module).and_then(|module| module.call_method0(function));
                 if let Err(error) = result {
-                    log::error!(target: codes::EXIT_HANDLER_FAILED, "{module}.{function} failed at exit:\n{}", traceback(py, &error).trim_end());
+                    log::error!(
+                        target: codes::EXIT_HANDLER_FAILED,
+                        "{module}.{function} failed at exit:\n{}",
+                        traceback(py, &error).trim_end()
+                    );
                 }
             }
             flush_streams(py);
             if let Err(error) = flush_files(py) {
-                log::error!(target: codes::FILES_NOT_FLUSHED, "the files left open cannot be found:\n{}", traceback(py, &error).trim_end());
+                log::error!(
+                    target: codes::FILES_NOT_FLUSHED,
+                    "the files left open cannot be found:\n{}",
+                    traceback(py, &error).trim_end()
+                );
             }
         });
     }

@@ -380,7 +380,10 @@ impl Connection {
         let is_inside = !self.intake.assembler.is_empty() || !self.decoder.is_empty();
         match end {
             End::PeerClosed if is_inside => {
-                log::info!(target: codes::CLOSED_BY_WEB_SERVER, "connection {id} ({peer}) was closed by the web server during a request");
+                log::info!(
+                    target: codes::CLOSED_BY_WEB_SERVER,
+                    "connection {id} ({peer}) was closed by the web server during a request"
+                );
             }
             End::PeerClosed => log::trace!("connection {id} ({peer}) was closed by the web server"),
             End::Broken(error) if is_inside => {

@@ -39,8 +39,16 @@ impl Refusals {
             let (count, status, reason) = (kind.unsaid, kind.refusal.status(), kind.refusal.reason());
             match count {
                 0 => {}
-                1 => log::log!(target: kind.refusal.meaning(), level(kind.refusal), "1 more request was answered {status}: {reason}"),
-                _ => log::log!(target: kind.refusal.meaning(), level(kind.refusal), "{count} more requests were answered {status}: {reason}"),
+                1 => log::log!(
+                    target: kind.refusal.meaning(),
+                    level(kind.refusal),
+                    "1 more request was answered {status}: {reason}"
+                ),
+                _ => log::log!(
+                    target: kind.refusal.meaning(),
+                    level(kind.refusal),
+                    "{count} more requests were answered {status}: {reason}"
+                ),
             }
             (kind.said, kind.unsaid) = (now, 0);
             count > 0

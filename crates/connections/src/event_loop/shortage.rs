@@ -30,7 +30,11 @@ impl EventLoop {
     /// Takes nothing in for a moment. Others may.
     pub(super) fn pause_accepting(&mut self, error: &io::Error) {
         if is_due(&mut self.accept_error_said, self.now) {
-            log::error!(target: codes::CANNOT_ACCEPT, "cannot accept connections: {error}; trying again every {} ms", ACCEPT_PAUSE.as_millis());
+            log::error!(
+                target: codes::CANNOT_ACCEPT,
+                "cannot accept connections: {error}; trying again every {} ms",
+                ACCEPT_PAUSE.as_millis()
+            );
         }
         self.accept_again_at = Some(self.now + ACCEPT_PAUSE);
     }
@@ -62,7 +66,10 @@ impl EventLoop {
     /// Somebody has shut it down, which a reload finds out and mends.
     pub(super) fn give_up(&mut self, door: Door) {
         let name = self.acceptor.name(door);
-        log::error!(target: codes::SOCKET_SHUT_DOWN, "{name} was shut down, perhaps by the application: nothing comes from there until a reload");
+        log::error!(
+            target: codes::SOCKET_SHUT_DOWN,
+            "{name} was shut down, perhaps by the application: nothing comes from there until a reload"
+        );
         if let Err(error) = self.acceptor.give_up(door) {
             log::debug!("{name} was not watched any more: {error}");
         }

@@ -29,7 +29,11 @@ impl Incoming {
             return Err(Refusal::BodyTooLarge);
         }
         self.body.write(piece).map_err(|error| {
-            log::error!(target: codes::BODY_NOT_STORED, "cannot store a request body in {}: {error}", std::env::temp_dir().display());
+            log::error!(
+                target: codes::BODY_NOT_STORED,
+                "cannot store a request body in {}: {error}",
+                std::env::temp_dir().display()
+            );
             Refusal::BodyNotStored
         })
     }

@@ -61,7 +61,11 @@ impl Interpreter {
 
 /// A handler has raised this in what the main thread did.
 pub(super) fn tell_of_failure(py: Python<'_>, error: &PyErr) {
-    log::error!(target: codes::SIGNAL_HANDLER_FAILED, "a signal handler of the application failed:\n{}", traceback(py, error).trim_end());
+    log::error!(
+        target: codes::SIGNAL_HANDLER_FAILED,
+        "a signal handler of the application failed:\n{}",
+        traceback(py, error).trim_end()
+    );
 }
 
 fn set_wakeup(py: Python<'_>, descriptor: RawFd) -> PyResult<RawFd> {
