@@ -450,18 +450,6 @@ impl EventLoop {
         self.accept_again_at.is_none() && !self.lifecycle.is_full()
     }
 
-    /// Said once: at the limit it would otherwise be said for each connection.
-    fn reach_limit(&mut self) {
-        self.lifecycle.set_entrance(Entrance::Full);
-        if !std::mem::replace(&mut self.limit_reported, true) {
-            log::warn!(
-                target: codes::MAX_CONNECTIONS_REACHED,
-                "max-connections ({}) reached: new connections wait until one closes",
-                self.settings.max_connections
-            );
-        }
-    }
-
     fn enter_all(&mut self) {
         for door in self.acceptor.doors() {
             match door {

@@ -39,6 +39,18 @@ impl EventLoop {
         self.accept_again_at = Some(self.now + ACCEPT_PAUSE);
     }
 
+    /// Said once: at the limit it would otherwise be said for each connection.
+    pub(super) fn reach_limit(&mut self) {
+        self.lifecycle.set_entrance(Entrance::Full);
+        if !std::mem::replace(&mut self.limit_reported, true) {
+            log::warn!(
+                target: codes::MAX_CONNECTIONS_REACHED,
+                "max-connections ({}) reached: new connections wait until one closes",
+                self.settings.max_connections
+            );
+        }
+    }
+
     /// Somebody has connected who may not. Not said each time: it would be easy to fill a disk.
     pub(super) fn say_who_may_not_connect(&mut self, error: &io::Error) {
         if is_due(&mut self.refused_said, self.now) {
