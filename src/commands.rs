@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use crate::cli::{self, Command, Typed};
 use crate::client;
-use crate::config::Config;
+use crate::config::{Config, Warning};
 use crate::invocation;
 use crate::launch::module;
 use shared::sys::identity::Identity;
@@ -66,7 +66,7 @@ fn write_module() -> u8 {
     )
 }
 
-fn warnings(config: &Config) -> Vec<String> {
+fn warnings(config: &Config) -> Vec<Warning> {
     let warnings = config.warnings(std::env::vars_os().map(|(name, _)| name));
     let process = Identity::current();
     let for_root = if process.is_root() { config.warnings_for_root(process.gid) } else { Vec::new() };

@@ -40,7 +40,7 @@ use layer::{Layers, default_layer, environment_layer};
 use masking::MASK;
 use reader::Reader;
 
-pub use advice::foreign_option;
+pub use advice::{Warning, foreign_option};
 pub use default_file::{DEFAULT_FILE, DefaultFiles};
 pub use env_file::{EnvFileError, parse_env_file};
 pub use error::{EX_CONFIG, EX_USAGE, Error};

@@ -10,6 +10,7 @@ use crate::start_error::StartError;
 use connections::event_loop::{Duty, EventLoop};
 use connections::process::{self, Shared};
 use connections::{loop_settings, scheduler};
+use shared::logging::codes;
 use shared::settings::Ties;
 use shared::sys::process::EX_SOFTWARE;
 use shared::sys::{self, signal};
@@ -36,7 +37,7 @@ fn live(pool: &config::Pool, config: &Config, inherited: Inherited) -> u8 {
     match settled.map_err(StartError::from).and_then(|()| keep_the_door(pool, config, ties, &link)) {
         Ok(()) => 0,
         Err(error) => {
-            log::error!("the queue process cannot start: {}", error.text());
+            log::error!(target: codes::QUEUE_PROCESS_NOT_STARTED, "the queue process cannot start: {}", error.text());
             error.exit_code()
         }
     }

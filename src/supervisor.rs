@@ -19,6 +19,7 @@ use crate::log_writer;
 use crate::service::notify::Notifier;
 use shared::link::Failure;
 use shared::listener::BindError;
+use shared::logging::codes;
 use shared::sys::poll::{self, Interest};
 use shared::sys::process as processes;
 use shared::sys::signal;
@@ -159,7 +160,7 @@ impl<'a> Supervisor<'a> {
         let now = Instant::now();
         let open_files = raise_open_files(&config).map_err(system)?;
         if let Err(error) = processes::adopt_orphans() {
-            log::warn!("processes left behind by applications will not be reaped: {error}");
+            log::warn!(target: codes::ORPHANS_NOT_REAPED, "processes left behind by applications will not be reaped: {error}");
         }
         Ok(Self {
             parts,
@@ -200,7 +201,7 @@ impl<'a> Supervisor<'a> {
                 return self.end();
             }
             if let Err(error) = self.wait() {
-                log::error!("the supervisor cannot wait for events: {error}; stopping");
+                log::error!(target: codes::SUPERVISOR_CANNOT_WAIT, "the supervisor cannot wait for events: {error}; stopping");
                 self.stop(Stop::Now);
             }
         }
@@ -268,7 +269,7 @@ impl<'a> Supervisor<'a> {
             && self.pools.iter().all(|pool| pool.children().is_steady())
         {
             self.phase = ServicePhase::Running;
-            log::info!("ready");
+            log::info!(target: codes::READY, "ready");
             self.manager.ready(&self.state());
             self.parts.readiness.ready();
         }
@@ -285,7 +286,7 @@ impl<'a> Supervisor<'a> {
         }
         self.phase = ServicePhase::Stopping(stop);
         if self.failure.is_none() {
-            log::info!("stopping {}", if stop == Stop::Now { "at once" } else { "gracefully" });
+            log::info!(target: codes::STOPPING, "stopping {}", if stop == Stop::Now { "at once" } else { "gracefully" });
         }
         self.manager.stopping("stopping");
         let now = Instant::now();
@@ -384,7 +385,7 @@ impl<'a> Supervisor<'a> {
         let count = match self.signals.read(&mut bytes) {
             Ok(count) => count,
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => return,
-            Err(error) => return log::error!("signals are no longer received: {error}"),
+            Err(error) => return log::error!(target: codes::SIGNALS_LOST, "signals are no longer received: {error}"),
         };
         for byte in &bytes[..count] {
             match *byte {
@@ -393,7 +394,7 @@ impl<'a> Supervisor<'a> {
                 QUICK => self.stop(Stop::Now),
                 RELOAD => self.want_reload(Scope::Process, None),
                 REOPEN => {
-                    log::info!("reopening the logs");
+                    log::info!(target: codes::LOGS_REOPENED, "reopening the logs");
                     log_writer::reopen();
                     self.reload.iter_mut().for_each(Reload::reopen_log);
                 }

@@ -4,6 +4,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+#[path = "architecture/messages.rs"]
+mod messages;
 #[path = "architecture/source.rs"]
 mod source;
 
@@ -30,7 +32,7 @@ const fn layer(module: &'static str, uses: &'static [&'static str], crates: &'st
 #[rustfmt::skip]
 const LAYERS: &[Layer] = &[
     // What describes the program.
-    layer("pages",      &["cli", "config"],                                                     &["clap", "clap_complete", "roff", "serde_json"]),
+    layer("pages",      &["cli", "config", "logging"],                                          &["clap", "clap_complete", "roff", "serde_json"]),
     // The program.
     layer("main",       &["commands"],                                                          &[]),
     layer("lib",        &["boot"],                                                              &["pyo3"]),
@@ -44,7 +46,7 @@ const LAYERS: &[Layer] = &[
     layer("control_protocol", &[],                                                              &["serde", "serde_json"]),
     layer("start_error", &["daemon", "service", "config", "log_writer", "listener", "logging", "link", "sys"], &[]),
     layer("daemon",     &["sys"],                                                               &["daemonize"]),
-    layer("service",    &["sys"],                                                               &[]),
+    layer("service",    &["logging", "sys"],                                                    &[]),
     layer("config",     &["log_writer", "logging", "network", "settings", "sys"],               &["glob", "toml"]),
     layer("log_writer", &["logging", "settings", "sys"],                                        &["syslog"]),
     // The module in a pool's Python.
@@ -52,19 +54,19 @@ const LAYERS: &[Layer] = &[
     layer("life",       &["error", "import_limit", "loading", "wsgi", "process", "loop_settings", "event_loop", "scheduler", "link", "logging", "settings", "sys"], &[]),
     layer("check",      &["error", "import_limit", "loading", "settings", "sys"],               &[]),
     layer("import_limit", &["wsgi", "settings", "sys"],                                         &[]),
-    layer("loading",    &["error", "wsgi", "loop_settings", "exchange", "settings", "sys"],     &[]),
+    layer("loading",    &["error", "wsgi", "loop_settings", "exchange", "logging", "settings", "sys"], &[]),
     layer("error",      &["wsgi", "listener", "logging", "sys"],                                &[]),
-    layer("wsgi",       &["without_python", "scheduler", "exchange", "scoreboard", "settings", "sys"],          &["pyo3"]),
+    layer("wsgi",       &["without_python", "scheduler", "exchange", "scoreboard", "logging", "settings", "sys"], &["pyo3"]),
     layer("without_python", &["settings"],                                                      &[]),
     // What a child and a queue process do.
     layer("process",    &["event_loop", "listener", "link", "scoreboard", "settings", "sys"],   &["mio"]),
     layer("loop_settings", &["event_loop", "access_log", "exchange", "settings"],               &["fastcgi_codec"]),
-    layer("event_loop", &["scheduler", "scoreboard", "exchange", "listener", "link", "network", "sys"], &["fastcgi_codec", "mio", "slab", "socket2"]),
+    layer("event_loop", &["scheduler", "scoreboard", "exchange", "listener", "link", "logging", "network", "sys"], &["fastcgi_codec", "mio", "slab", "socket2"]),
     layer("access_log", &["exchange", "logging", "settings"],                                   &[]),
-    layer("scheduler",  &["exchange", "scoreboard"],                                            &["crossbeam_channel"]),
-    layer("exchange",   &["logging"],                                                                    &["fastcgi_codec", "tempfile"]),
+    layer("scheduler",  &["exchange", "scoreboard", "logging"],                                 &["crossbeam_channel"]),
+    layer("exchange",   &["logging"],                                                           &["fastcgi_codec", "tempfile"]),
     // What all processes share.
-    layer("listener",   &["sys"],                                                               &["socket2"]),
+    layer("listener",   &["logging", "sys"],                                                    &["socket2"]),
     layer("logging",    &["settings", "sys"],                                                   &["strsim"]),
     layer("settings",   &["network", "sys"],                                                    &["serde", "serde_json", "strsim"]),
     layer("network",    &[],                                                                    &["serde"]),

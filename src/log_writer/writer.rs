@@ -15,6 +15,7 @@ use super::stream::Stream;
 use super::syslog::Syslog;
 use super::{Error, Line, LogTarget, Settings, Targets};
 use shared::logging::Timestamp;
+use shared::logging::codes::{self, Code};
 use shared::sys::log_io;
 
 /// The outputs of a process that writes its log itself.
@@ -33,6 +34,9 @@ struct Outlet {
     name: String,
     output: Output,
 }
+
+/// How bad a message is, and what it means if pyfcgid says it.
+pub(super) type Kind = (Level, Option<Code>);
 
 /// Where the lines of a pool go: indices of outlets.
 #[derive(Clone, Copy)]
@@ -113,15 +117,15 @@ impl Writer {
         self.routes.get(pool).copied().unwrap_or(self.usual)
     }
 
-    pub(super) fn write(&mut self, level: Level, pool: &str, process: u32, text: fmt::Arguments<'_>) {
+    pub(super) fn write(&mut self, (level, code): Kind, pool: &str, process: u32, text: fmt::Arguments<'_>) {
         if level <= self.settings.level {
-            self.write_line(self.route(pool).log, &Line { time: Timestamp::now(), level, pool, process, text });
+            self.write_line(self.route(pool).log, &Line { time: Timestamp::now(), level, pool, process, code, text });
         }
     }
 
     pub(super) fn write_plain(&mut self, level: Level, pool: &str, process: u32, text: fmt::Arguments<'_>) {
         if level <= self.settings.level {
-            let line = Line { time: Timestamp::now(), level, pool, process, text };
+            let line = Line { time: Timestamp::now(), level, pool, process, code: None, text };
             self.put(self.route(pool).log, |sink, put| sink.encode_plain(&line, put));
         }
     }
@@ -131,16 +135,16 @@ impl Writer {
     }
 
     /// Writes a line about this process, which is of no pool.
-    pub(super) fn write_own(&mut self, level: Level, text: &str) {
+    pub(super) fn write_own(&mut self, level: Level, code: Option<Code>, text: &str) {
         if level <= self.settings.level {
-            self.write_as_own(level, format_args!("{text}"));
+            self.write_as_own((level, code), format_args!("{text}"));
         }
     }
 
-    fn write_as_own(&mut self, level: Level, text: fmt::Arguments<'_>) {
+    fn write_as_own(&mut self, (level, code): Kind, text: fmt::Arguments<'_>) {
         let ident = self.settings.ident.clone();
         let (time, process) = (Timestamp::now(), std::process::id());
-        self.write_line(self.usual.log, &Line { time, level, pool: &ident, process, text });
+        self.write_line(self.usual.log, &Line { time, level, pool: &ident, process, code, text });
     }
 
     pub(super) fn write_access(&mut self, pool: &str, process: u32, values: &str) {
@@ -178,13 +182,14 @@ impl Writer {
 
     /// Whatever the level: who asked for errors alone wants to know that some are missing.
     fn tell_lost(&mut self, what: &str, Lost { count, cause }: &Lost) {
-        self.write_as_own(Level::Warn, format_args!("lost lines of the {what}: {count} ({cause})"));
+        let kind = (Level::Warn, Some(codes::LINES_LOST));
+        self.write_as_own(kind, format_args!("lost lines of the {what}: {count} ({cause})"));
     }
 
     pub(super) fn reopen(&mut self) {
         let results: Vec<_> = self.outlets.iter_mut().map(|outlet| outlet.output.reopen()).collect();
         for error in results.into_iter().filter_map(Result::err) {
-            self.write_own(Level::Error, &error.to_string());
+            self.write_own(Level::Error, Some(codes::LOG_NOT_REOPENED), &error.to_string());
         }
         self.flush();
     }

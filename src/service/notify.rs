@@ -10,6 +10,7 @@ use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::time::Duration;
 
 use super::{Variables, number};
+use shared::logging::codes;
 use shared::sys::process::{self, ProcessId};
 
 /// The way to the service manager, if there is one. What cannot be sent is lost, and no error: a service works without being
@@ -36,7 +37,7 @@ impl Notifier {
         let way = variables("NOTIFY_SOCKET").filter(|typed| !typed.is_empty()).and_then(|typed| match Way::new(&typed) {
             Ok(way) => Some(way),
             Err(error) => {
-                log::warn!("NOTIFY_SOCKET {} cannot be used: {error}", typed.display());
+                log::warn!(target: codes::NOTIFY_SOCKET_UNUSABLE, "NOTIFY_SOCKET {} cannot be used: {error}", typed.display());
                 None
             }
         });

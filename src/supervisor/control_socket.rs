@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use crate::config::{self, Config, EX_USAGE};
 use crate::control_protocol::{self, ControlAnswer, ControlRequest};
 use shared::listener::{Access, BindError, Listener, Patience};
+use shared::logging::codes;
 use shared::sys::closing::Guarded;
 use shared::sys::fd::is_out_of_descriptors;
 use shared::sys::identity::Identity;
@@ -153,7 +154,10 @@ impl ControlSocket {
                 // Whoever has said nothing yet makes room.
                 Err(error) if is_out_of_descriptors(&error) && !self.clients.is_empty() => drop(self.clients.remove(0)),
                 Err(error) if is_out_of_descriptors(&error) => {
-                    log::error!("the control socket accepts nobody for a second: {error}");
+                    log::error!(
+                        target: codes::CONTROL_SOCKET_PAUSED,
+                        "the control socket accepts nobody for a second: {error}"
+                    );
                     return self.shut_until = Some(now + PAUSE);
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return,

@@ -20,6 +20,7 @@ use crate::launch::Module;
 pub use desks::Desk;
 use desks::Desks;
 use shared::link::{Command, Failure, Report};
+use shared::logging::codes;
 use shared::scoreboard::slot::Phase;
 use shared::scoreboard::tally::Tally;
 use shared::sys::poll::Interest;
@@ -309,14 +310,24 @@ impl RunningPool {
             if id == QUEUE && self.queue.note_end() {
                 match told {
                     Some(signal) => {
-                        log::info!("pool {}: its queue process exited on {signal} ({how}); starting another", self.name);
+                        log::info!(
+                            target: codes::QUEUE_PROCESS_WAS_SIGNALLED,
+                            "pool {}: its queue process exited on {signal} ({how}); starting another",
+                            self.name
+                        );
                     }
-                    None => log::warn!("pool {}: its queue process exited unexpectedly ({how}); starting another", self.name),
+                    None => {
+                        log::warn!(
+                            target: codes::QUEUE_PROCESS_EXITED,
+                            "pool {}: its queue process exited unexpectedly ({how}); starting another",
+                            self.name
+                        )
+                    }
                 }
             }
             self.children.handle(id, Event::Exited(how), now);
         } else if let (Some(what), true) = (&heard.broken, id == QUEUE) {
-            log::warn!("pool {}: killing its queue process: {what}", self.name);
+            log::warn!(target: codes::QUEUE_PROCESS_NOT_TRUSTED, "pool {}: killing its queue process: {what}", self.name);
             self.signal(QUEUE, signal::KILL);
         } else if let (Some(what), Some(process)) = (heard.broken, self.processes.get(&id)) {
             let how = format!("process {}: {what}", process.id);
@@ -338,6 +349,7 @@ impl RunningPool {
     fn say_that_it_is_kept(&self, id: ChildId) {
         if let Some(process) = self.processes.get(&id) {
             log::warn!(
+                target: codes::CHILD_KEPT_ALIVE,
                 "pool {}: process {} was killed, but a tracer or the system keeps it alive; not waiting for it",
                 self.name,
                 process.id
@@ -423,12 +435,14 @@ impl RunningPool {
                 let (full, most) = (self.children.serving().count(), self.serving.settings.max_queue);
                 let processes = if full == 1 { "the process is" } else { "all processes are" };
                 log::warn!(
+                    target: codes::SATURATED,
                     "pool {name}: saturated: {processes} busy, {waiting} of at most {most} requests waiting (max-queue)"
                 );
             }
             Some(News::Over { lasted, most, refused }) => {
                 let seconds = lasted.as_secs_f64();
                 log::info!(
+                    target: codes::NO_LONGER_SATURATED,
                     "pool {name}: no longer saturated, after {seconds:.1} s: up to {most} requests waited, {refused} were answered 503"
                 );
             }
@@ -465,9 +479,9 @@ impl RunningPool {
                     Action::Tell(id, command) => self.tell(id, command),
                     Action::Terminate(id) => self.signal(id, signal::TERM),
                     Action::Kill(id) => self.signal(id, signal::KILL),
-                    Action::Note(text) => log::warn!("pool {}: {text}", self.name),
-                    Action::Alarm(text) => log::error!("pool {}: {text}", self.name),
-                    Action::Inform(text) => log::info!("pool {}: {text}", self.name),
+                    Action::Note(code, text) => log::warn!(target: code, "pool {}: {text}", self.name),
+                    Action::Alarm(code, text) => log::error!(target: code, "pool {}: {text}", self.name),
+                    Action::Inform(code, text) => log::info!(target: code, "pool {}: {text}", self.name),
                     // Its queue process may still have somebody to answer.
                     Action::Report(Outcome::Stopped) => self.has_stopped = true,
                     Action::Report(outcome) => outcomes.push(self.with_addresses_of(outcome)),

@@ -25,6 +25,7 @@ use crate::invocation::Successor;
 use crate::log_writer;
 use shared::link;
 use shared::listener::BindError;
+use shared::logging::codes;
 use shared::scoreboard::Scoreboard;
 use shared::scoreboard::tally::Tally;
 use shared::sys::closing::{self, Guarded};
@@ -213,7 +214,7 @@ impl<'a> Supervisor<'a> {
         for legacy in inheritance.pools {
             supervisor.adopt(legacy, inheritance.link, now)?;
         }
-        log::info!("pyfcgid {} has taken over from the previous program", env!("CARGO_PKG_VERSION"));
+        log::info!(target: codes::UPGRADED, "pyfcgid {} has taken over from the previous program", env!("CARGO_PKG_VERSION"));
         supervisor.want_reload(Scope::Process, None);
         Ok(supervisor)
     }
@@ -235,7 +236,13 @@ impl<'a> Supervisor<'a> {
             // The application writes there what it likes, so nothing may depend on it.
             match Scoreboard::adopt(inherited(scoreboard)?) {
                 Ok(scoreboard) => (ties.scoreboard, is_same) = (Arc::new(scoreboard), true),
-                Err(error) => log::warn!("pool {}: its scoreboard has been recreated: {error}", legacy.name),
+                Err(error) => {
+                    log::warn!(
+                        target: codes::SCOREBOARD_RECREATED,
+                        "pool {}: its scoreboard has been recreated: {error}",
+                        legacy.name
+                    )
+                }
             }
         }
         let adopted =
@@ -262,7 +269,10 @@ impl<'a> Supervisor<'a> {
         if self.is_free_for_successor() {
             self.begin_wanted_successor();
         } else if self.wants_successor {
-            log::info!("SIGUSR2: the new binary waits until the current start, reload or upgrade is finished");
+            log::info!(
+                target: codes::UPGRADE_WAITS,
+                "SIGUSR2: the new binary waits until the current start, reload or upgrade is finished"
+            );
         }
     }
 
@@ -279,11 +289,15 @@ impl<'a> Supervisor<'a> {
         let limit = self.config.pools.iter().map(|pool| pool.startup_timeout).sum::<Duration>().max(LEAST_LIMIT);
         match Trial::begin(&successor, limit) {
             Ok(trial) => {
-                log::info!("checking {} before it takes over", successor.binary.display());
+                log::info!(target: codes::UPGRADE_CHECKED, "checking {} before it takes over", successor.binary.display());
                 self.trial = Some(trial);
             }
             Err(error) => {
-                log::error!("{} cannot be run, so the old program keeps running: {error}", successor.binary.display())
+                log::error!(
+                    target: codes::UPGRADE_NOT_RUN,
+                    "{} cannot be run, so the old program keeps running: {error}",
+                    successor.binary.display()
+                )
             }
         }
     }
@@ -313,29 +327,39 @@ impl<'a> Supervisor<'a> {
         let (settings, messages) = self.trial.take().map(Trial::output).unwrap_or_default();
         if !status.success() {
             return log::error!(
+                target: codes::UPGRADE_CHECK_FAILED,
                 "the new binary failed its check ({status}), so the old program keeps running\n{}",
                 messages.trim_end()
             );
         }
         if !settings.lines().any(|line| line.starts_with(FIRST_SETTING)) {
-            return log::error!("the new binary does not answer as pyfcgid does, so the old program keeps running");
+            return log::error!(
+                target: codes::UPGRADE_IS_ANOTHER_PROGRAM,
+                "the new binary does not answer as pyfcgid does, so the old program keeps running"
+            );
         }
         if self.phase != ServicePhase::Running {
-            return log::warn!("the new binary does not take over: a stop began in the meantime");
+            return log::warn!(
+                target: codes::UPGRADE_CANCELLED,
+                "the new binary does not take over: a stop began in the meantime"
+            );
         }
         if self.reload.is_some() {
             // What it has checked may be another configuration by then.
             return self.want_successor();
         }
         let error = self.execute(&self.parts.invocation.successor());
-        log::error!("the new binary cannot be executed, so the old program keeps running: {error}");
+        log::error!(
+            target: codes::UPGRADE_NOT_EXECUTED,
+            "the new binary cannot be executed, so the old program keeps running: {error}"
+        );
     }
 
     /// Comes back only when it has failed.
     fn execute(&self, successor: &Successor) -> io::Error {
         let inheritance = self.inheritance(successor);
         let descriptors = inheritance.descriptors();
-        log::info!("executing {}", successor.binary.display());
+        log::info!(target: codes::UPGRADE_BEGUN, "executing {}", successor.binary.display());
         log_writer::flush();
         descriptors.iter().for_each(|number| fd::keep_at_exec(*number, fd::AtExec::Keep));
         let mut command = Command::new(&successor.binary);

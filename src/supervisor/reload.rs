@@ -36,7 +36,7 @@ use crate::log_writer;
 use crate::start_error::StartError;
 use shared::link::Failure;
 use shared::listener::{Access, BindError};
-use shared::logging::with_causes;
+use shared::logging::{codes, with_causes};
 use shared::sys::process::EX_OSERR;
 
 /// A reload in progress.
@@ -128,7 +128,7 @@ impl Supervisor<'_> {
     }
 
     fn begin_reload(&mut self, scope: Scope, clients: Vec<Client>) {
-        log::info!("reloading{}", of(&scope));
+        log::info!(target: codes::RELOADING, "reloading{}", of(&scope));
         self.restore_control();
         self.manager.reloading("reloading");
         match Rehearsal::begin(|| self.look_up(&scope)) {
@@ -209,10 +209,20 @@ impl Supervisor<'_> {
         };
         match gone.again() {
             Ok(control) => {
-                log::warn!("the control socket {} was missing, and has been recreated", control.path().display());
+                log::warn!(
+                    target: codes::CONTROL_SOCKET_RECREATED,
+                    "the control socket {} was missing, and has been recreated",
+                    control.path().display()
+                );
                 self.control = Some(control);
             }
-            Err(error) => log::error!("the control socket is missing, and cannot be recreated: {}", with_causes(&error)),
+            Err(error) => {
+                log::error!(
+                    target: codes::CONTROL_SOCKET_NOT_RECREATED,
+                    "the control socket is missing, and cannot be recreated: {}",
+                    with_causes(&error)
+                )
+            }
         }
     }
 
@@ -259,11 +269,11 @@ impl Supervisor<'_> {
     fn commit(&mut self, Prepared { config, control, log }: Prepared) {
         self.warn_of_what_stays(&config);
         if let Some(Err(error)) = self.control.as_mut().map(|socket| socket.follow(control)) {
-            log::error!("the control socket stays unchanged: {}", with_causes(&error));
+            log::error!(target: codes::CONTROL_SOCKET_UNCHANGED, "the control socket stays unchanged: {}", with_causes(&error));
         }
         log_writer::install(log);
         if let Err(error) = raise_open_files(&config) {
-            log::warn!("the limit on open descriptors stays unchanged: {error}");
+            log::warn!(target: codes::DESCRIPTOR_LIMIT_UNCHANGED, "the limit on open descriptors stays unchanged: {error}");
         }
         let now = Instant::now();
         self.config = config;
@@ -278,7 +288,7 @@ impl Supervisor<'_> {
         let control = old.control_socket != new.control_socket && old.own_control_socket() != new.own_control_socket();
         let stays = [("pid-file", old.pid_file != new.pid_file), ("control-socket", control)];
         for (key, _) in stays.into_iter().filter(|(_, changed)| *changed) {
-            log::warn!("{key} has changed in the configuration: restart pyfcgid to apply it");
+            log::warn!(target: codes::RESTART_NEEDED, "{key} has changed in the configuration: restart pyfcgid to apply it");
         }
     }
 
@@ -340,8 +350,8 @@ impl Supervisor<'_> {
         };
         let without_pool = self.config.without_pool();
         if refusal.is_none() {
-            log::info!("reloaded{}", of(&reload.scope));
-            without_pool.iter().for_each(|text| log::warn!("{text}"));
+            log::info!(target: codes::RELOADED, "reloaded{}", of(&reload.scope));
+            without_pool.iter().for_each(|text| log::warn!(target: codes::NO_POOL, "{text}"));
         }
         let done =
             std::iter::once(format!("reloaded {what} in {seconds:.1} s")).chain(without_pool).collect::<Vec<_>>().join("\n");
@@ -361,7 +371,7 @@ impl Supervisor<'_> {
             }
             Err(refusal) => {
                 let (code, text) = (refusal.first.failure.code, refusal.to_string());
-                log::error!("{text}");
+                log::error!(target: codes::RELOAD_FAILED, "{text}");
                 if code != EX_USAGE {
                     self.failed_reload = Some((scope.clone(), refusal.first));
                 }

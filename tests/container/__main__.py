@@ -106,7 +106,7 @@ class Trial:
         expect("the root", said.count("Read-only file system") == 3, said)
 
     def check_log(self, app):
-        expect("the log on stdout", "[info] pyfcgid[1]: ready" in app.said(), app.said()[-500:])
+        expect("the log on stdout", "[info] pyfcgid[1]: PF0101 ready" in app.said(), app.said()[-500:])
         expect("the log", not any(level in app.said() for level in ("[warn]", "[error]")), app.said()[-1500:])
 
     def check_health(self, app, image):

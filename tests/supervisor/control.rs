@@ -98,7 +98,7 @@ fn the_supervisor_has_as_many_descriptors_as_it_needs_and_children_as_many_as_be
     };
     all_have(12);
     site.signal("USR2");
-    wait_until("the program in its place", || site.log().contains("]: reloaded\n"));
+    wait_until("the program in its place", || site.log().contains("]: PF0302 reloaded\n"));
     all_have(12);
     site.end();
 }

@@ -97,7 +97,7 @@ impl Site {
         let mut process = launch.start_unawaited();
         wait_until("the start", || {
             process.expect_running();
-            process.log().contains("]: ready\n")
+            process.log().contains("]: PF0101 ready\n")
         });
         Self { process }
     }

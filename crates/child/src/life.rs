@@ -19,6 +19,7 @@ use connections::scheduler::{self, Source};
 use log::LevelFilter;
 use shared::link::{Command, Failure, Report};
 use shared::logging;
+use shared::logging::codes;
 use shared::settings::{Ends, Pool, Ties};
 use shared::sys::poll::{self, Interest};
 use shared::sys::process::EX_SOFTWARE;
@@ -76,7 +77,7 @@ fn serve(pool: &Pool, shared: &Shared, link: &UnixStream) -> Result<(), Error> {
     signal::disregard_by_default(&OTHERS_SIGNALS)?;
     interpreter.tell_of_handlers_taken();
     let workers = if pool.threads == 1 { "1 worker".to_owned() } else { format!("{} workers", pool.threads) };
-    log::info!("serving {} on {names} with {workers}, Python {}", pool.app, interpreter.description());
+    log::info!(target: codes::SERVING, "serving {} on {names} with {workers}, Python {}", pool.app, interpreter.description());
     let settings = wsgi::Settings::of(pool);
     let threads = interpreter.start_workers(&application, &settings, &worker, (pool.threads, shared.slots()));
     let threads = threads.map_err(Error::Worker)?;
@@ -95,7 +96,10 @@ fn serve(pool: &Pool, shared: &Shared, link: &UnixStream) -> Result<(), Error> {
     if running == 0 {
         interpreter.finish();
     } else {
-        log::warn!("requests still running, perhaps for nobody: {running}; skipping the application's exit handlers");
+        log::warn!(
+            target: codes::REQUESTS_OUTLIVED_STOP,
+            "requests still running, perhaps for nobody: {running}; skipping the application's exit handlers"
+        );
         soon(move || name_the_unfinished(&threads));
     }
     // Threads of the application may still run, and Python cannot be taken down under them.
@@ -181,12 +185,17 @@ fn limit_the_end(threads: &Arc<Threads>, end: Instant) {
     let result = watchdog.spawn(move || {
         thread::sleep(end.saturating_duration_since(Instant::now()));
         if soon(move || name_the_unfinished(&threads)) != Some(true) {
-            soon(|| log::warn!("the application's threads or exit handlers did not finish within graceful-timeout"));
+            soon(|| {
+                log::warn!(
+                    target: codes::THREADS_OUTLIVED_STOP,
+                    "the application's threads or exit handlers did not finish within graceful-timeout"
+                )
+            });
         }
         sys::process::exit_now(0)
     });
     if let Err(error) = result {
-        log::warn!("the shutdown has no time limit: {error}");
+        log::warn!(target: codes::STOP_HAS_NO_LIMIT, "the shutdown has no time limit: {error}");
     }
 }
 
@@ -198,7 +207,10 @@ fn name_the_unfinished(threads: &Threads) -> bool {
     let more =
         if unfinished.len() > MOST_NAMED { format!(" and {} more", unfinished.len() - MOST_NAMED) } else { String::new() };
     if !unfinished.is_empty() {
-        log::warn!("threads still running after graceful-timeout: {named}{more}; skipping the application's exit handlers");
+        log::warn!(
+            target: codes::THREADS_OUTLIVED_STOP,
+            "threads still running after graceful-timeout: {named}{more}; skipping the application's exit handlers"
+        );
     }
     !unfinished.is_empty()
 }

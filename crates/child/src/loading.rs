@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use connections::exchange::Body;
 use connections::loop_settings::DESCRIPTORS_BESIDE_CONNECTIONS;
+use shared::logging::codes;
 use shared::settings::{AppSource, Pool};
 use shared::sys;
 
@@ -14,6 +15,7 @@ use crate::wsgi::interpreter::Interpreter;
 pub fn prepare(pool: &Pool) -> Result<(), Error> {
     if let Err(error) = Body::try_storage() {
         log::warn!(
+            target: codes::TEMP_DIRECTORY_UNUSABLE,
             "requests whose body exceeds body-memory will be answered 500: cannot create a file in {} (see TMPDIR): {error}",
             std::env::temp_dir().display()
         );
@@ -24,6 +26,7 @@ pub fn prepare(pool: &Pool) -> Result<(), Error> {
     let limit = sys::process::open_files()?;
     if limit < wanted {
         log::warn!(
+            target: codes::TOO_FEW_DESCRIPTORS,
             "only {limit} descriptors are allowed, too few for max-connections = {} (see ulimit -n)",
             pool.max_connections
         );
@@ -51,7 +54,10 @@ fn beside_file(pool: &Pool) -> Option<&Path> {
 /// The directory that the process was started in may be gone, or closed to the pool's user.
 fn current_directory() -> PathBuf {
     sys::directory::current().unwrap_or_else(|error| {
-        log::warn!("the current directory cannot be used ({error}); modules are not searched for there: set chdir");
+        log::warn!(
+            target: codes::DIRECTORY_UNUSABLE,
+            "the current directory cannot be used ({error}); modules are not searched for there: set chdir"
+        );
         PathBuf::from("/")
     })
 }

@@ -15,6 +15,7 @@ use pyo3::types::{PyDict, PyList, PyTuple};
 
 use connections::exchange::{Body, BodySource, Demand, Exchange, Params, Pause, Reply, ReplyError, Request};
 use connections::scheduler::Handler;
+use shared::logging::codes;
 use shared::scoreboard::slot::{Asked, Begun, Phase, Slot};
 use shared::settings::{AppLog, ErrorsTo, Mount, OnAbort, Pool, RemoteUser};
 
@@ -252,7 +253,7 @@ impl<'py> Gateway<'py> {
         let environ = match self.environs.build(&request) {
             Ok(Ok(environ)) => environ,
             Ok(Err(refusal)) => {
-                log::warn!("{line} was answered {}: {}", refusal.status(), self.path_fault());
+                log::warn!(target: refusal.meaning(), "{line} was answered {}: {}", refusal.status(), self.path_fault());
                 reply.refuse(refusal);
                 return refusal.code();
             }
@@ -317,7 +318,10 @@ impl<'py> Gateway<'py> {
         let Objects { start_response, input, data, errors } = objects;
         let outcome = self.call(line, environ, &start_response);
         if start_response.get().was_interrupted() {
-            log::info!("{line}: aborted by the web server, so RequestAborted was raised in the application");
+            log::info!(
+                target: codes::APPLICATION_INTERRUPTED,
+                "{line}: aborted by the web server, so RequestAborted was raised in the application"
+            );
         }
         errors.get().finish();
         output::finish();
@@ -329,7 +333,11 @@ impl<'py> Gateway<'py> {
         }
         let Some(reply) = start_response.get().take() else { return FAILED };
         if reply.excess() > 0 {
-            log::warn!("{line}: {} bytes after the end of its response were not sent", reply.excess());
+            log::warn!(
+                target: codes::RESPONSE_TOO_LONG,
+                "{line}: {} bytes after the end of its response were not sent",
+                reply.excess()
+            );
         }
         reply.conclude()
     }
@@ -469,7 +477,7 @@ impl<'py> Gateway<'py> {
 
     fn log_traceback(&self, line: &RequestLine<'_>, error: &PyErr) -> String {
         let text = traceback(self.gil.0, error);
-        log::error!("{line} failed:\n{}", text.trim_end());
+        log::error!(target: codes::REQUEST_FAILED, "{line} failed:\n{}", text.trim_end());
         text
     }
 }

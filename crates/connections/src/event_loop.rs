@@ -18,6 +18,7 @@ use crate::exchange::{AnswerLog, ConnectionId, Limits, Refusal};
 use crate::scheduler::{Queue, Saturation};
 use fastcgi_codec::SessionLimits;
 use shared::link::{Command, Report};
+use shared::logging::codes;
 use shared::sys::fd::{Spare, is_out_of_descriptors};
 
 mod acceptor;
@@ -442,14 +443,6 @@ impl EventLoop {
         self.accept_again_at.is_none() && !self.lifecycle.is_full()
     }
 
-    /// Said once: at the limit it would otherwise be said for each connection.
-    fn reach_limit(&mut self) {
-        self.lifecycle.set_entrance(Entrance::Full);
-        if !std::mem::replace(&mut self.limit_reported, true) {
-            log::warn!("max-connections ({}) reached: new connections wait until one closes", self.settings.max_connections);
-        }
-    }
-
     fn enter_all(&mut self) {
         for door in self.acceptor.doors() {
             match door {
@@ -485,7 +478,7 @@ impl EventLoop {
                 continue;
             };
             if let Err(error) = connection.outbox().watch() {
-                log::error!("connection {id} closed: it cannot be watched: {error}");
+                log::error!(target: codes::CONNECTION_NOT_WATCHED, "connection {id} closed: it cannot be watched: {error}");
                 self.close(key);
                 continue;
             }

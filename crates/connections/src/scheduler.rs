@@ -29,6 +29,7 @@
 //! All of this is one state under one lock, which is held for some instructions at a time and never while anything else is waited
 //! for. What is done with a request or the event loop is done without it.
 
+use shared::logging::codes;
 use std::fmt;
 use std::io;
 use std::sync::OnceLock;
@@ -109,7 +110,7 @@ impl Scheduler {
         if let Some(Bell(ring)) = self.bell.get()
             && let Err(error) = ring()
         {
-            log::error!("the event loop cannot be woken: {error}");
+            log::error!(target: codes::EVENT_LOOP_NOT_WOKEN, "the event loop cannot be woken: {error}");
         }
     }
 

@@ -6,6 +6,7 @@ use std::time::Instant;
 use super::super::children::{ChildId, Event};
 use super::super::process::Process;
 use super::RunningPool;
+use shared::logging::codes;
 
 /// The limit that a child has reached.
 #[derive(Clone, Copy, Debug)]
@@ -50,7 +51,13 @@ impl RunningPool {
             return;
         }
         if let Some(process) = self.processes.get(&id) {
-            log::info!("pool {}: process {} has reached {}; replacing it", self.name, process.id, reason.option());
+            log::info!(
+                target: codes::CHILD_WORN,
+                "pool {}: process {} has reached {}; replacing it",
+                self.name,
+                process.id,
+                reason.option()
+            );
         }
         self.children.handle(id, Event::Worn, now);
     }

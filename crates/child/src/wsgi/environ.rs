@@ -8,6 +8,7 @@ use pyo3::types::{PyDict, PyString};
 use super::{Settings, latin1};
 use crate::without_python::path::{self, Sent};
 use connections::exchange::{Params, Refusal, Request, Role};
+use shared::logging::codes;
 use shared::settings::{Mount, RemoteUser};
 
 mod prototype;
@@ -211,6 +212,7 @@ fn advise_mount() {
     static SAID: AtomicBool = AtomicBool::new(false);
     if !SAID.swap(true, Ordering::Relaxed) {
         log::warn!(
+            target: codes::PATH_GUESSED,
             "Apache split the path by the files in its document root; PATH_INFO was put back together. Set mount to the \
              application's prefix (mount = \"\" for the root of the site) to avoid the guess"
         );

@@ -34,6 +34,7 @@ use super::{Gateway, Settings, output, utf8};
 use absence::Places;
 use arguments::Arguments;
 use connections::scheduler::Worker;
+use shared::logging::codes;
 use shared::scoreboard::slot::Slot;
 use shared::settings::{App, AppLog, AppSource, OnAbort};
 use signature::Signature;
@@ -217,12 +218,20 @@ impl Interpreter {
             for (module, function) in [("threading", "_shutdown"), ("atexit", "_run_exitfuncs")] {
                 let result = py.import(module).and_then(|module| module.call_method0(function));
                 if let Err(error) = result {
-                    log::error!("{module}.{function} failed at exit:\n{}", traceback(py, &error).trim_end());
+                    log::error!(
+                        target: codes::EXIT_HANDLER_FAILED,
+                        "{module}.{function} failed at exit:\n{}",
+                        traceback(py, &error).trim_end()
+                    );
                 }
             }
             flush_streams(py);
             if let Err(error) = flush_files(py) {
-                log::error!("the files left open cannot be found:\n{}", traceback(py, &error).trim_end());
+                log::error!(
+                    target: codes::FILES_NOT_FLUSHED,
+                    "the files left open cannot be found:\n{}",
+                    traceback(py, &error).trim_end()
+                );
             }
         });
     }

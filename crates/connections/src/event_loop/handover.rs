@@ -11,6 +11,7 @@ use super::lifecycle::End;
 use super::line::{Duty, Line};
 use super::passage::{Missing, Traveller};
 use shared::link::Report;
+use shared::logging::codes;
 use shared::scoreboard::Presence;
 use shared::sys::fd::is_out_of_descriptors;
 
@@ -261,7 +262,7 @@ impl EventLoop {
                 Missing::Stray
             }
             _ if is_out_of_descriptors(error) => {
-                log::error!("a connection from another process is lost: {error}");
+                log::error!(target: codes::CONNECTION_LOST, "a connection from another process is lost: {error}");
                 Missing::Stray
             }
             _ => Missing::Door,

@@ -24,6 +24,7 @@ use super::connection::Connection;
 use super::passage::{Missing, Passage, Traveller};
 use super::place::Place;
 use super::stream::Stream;
+use shared::logging::codes;
 use shared::scoreboard::{Presence, SINCE_LEN, Seat, encode_since, parse_since};
 use shared::sys::epoll;
 use shared::sys::fd::{self, Spare};
@@ -378,6 +379,7 @@ impl EventLoop {
             }
             line.is_broken = true;
             log::error!(
+                target: codes::LINE_LOST,
                 "the line of waiting requests was shut down, perhaps by the application: each process keeps its own until a \
                  reload"
             );

@@ -7,6 +7,7 @@ use super::lifecycle::End;
 use super::line::{Duty, Line};
 use super::outbox::Status;
 use super::{EventLoop, Stopped};
+use shared::logging::codes;
 
 impl EventLoop {
     /// What waits in the backlog, in the passage, on the line and in the sockets was sent before the stop, so it is served.
@@ -16,7 +17,7 @@ impl EventLoop {
         }
         let running = self.unanswered();
         if running > 0 {
-            log::info!("stopping; waiting for running requests: {running}");
+            log::info!(target: codes::STOP_WAITS, "stopping; waiting for running requests: {running}");
         }
         self.shut_entrance();
         let keys: Vec<usize> = self.connections.iter().map(|(key, _)| key).collect();
@@ -46,7 +47,7 @@ impl EventLoop {
             self.enter_all();
         }
         if let Err(error) = self.acceptor.close() {
-            log::error!("the listening sockets are still watched: {error}");
+            log::error!(target: codes::LISTENERS_STILL_WATCHED, "the listening sockets are still watched: {error}");
         }
     }
 
@@ -77,9 +78,11 @@ impl EventLoop {
     pub(super) fn abandon(&mut self, why: &str, moment: Duration) -> Stopped {
         let abandoned = self.unanswered();
         if abandoned > 0 {
-            log::warn!("stopping; unanswered requests: {abandoned}");
+            log::warn!(target: codes::REQUESTS_UNANSWERED, "stopping; unanswered requests: {abandoned}");
             let names = self.connections.iter_mut().flat_map(|(_, connection)| connection.names_of_unanswered());
-            names.take(MOST_NAMED).for_each(|name| log::warn!("{name} was not answered: {why}"));
+            names
+                .take(MOST_NAMED)
+                .for_each(|name| log::warn!(target: codes::REQUESTS_UNANSWERED, "{name} was not answered: {why}"));
         }
         Stopped { abandoned, deadline: self.now, end: self.now + moment }
     }

@@ -11,6 +11,7 @@ use super::Scheduler;
 use super::queue::Queued;
 use super::state::{Step, Waiting};
 use crate::exchange::{Exchange, Pause};
+use shared::logging::codes;
 
 /// Answers requests on one worker. Waiting for the next request happens in [`Pause::pause`].
 pub trait Handler: Pause {
@@ -150,6 +151,6 @@ fn answer(handler: &mut impl Handler, exchange: Exchange) {
     }
     let outcome = catch_unwind(AssertUnwindSafe(|| handler.handle(exchange)));
     if outcome.is_err() {
-        log::error!("a request handler panicked; its request was answered 500 or cut");
+        log::error!(target: codes::HANDLER_PANICKED, "a request handler panicked; its request was answered 500 or cut");
     }
 }
