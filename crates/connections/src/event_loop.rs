@@ -32,7 +32,6 @@ mod mailbox;
 mod outbox;
 mod passage;
 mod ping;
-mod place;
 mod refusals;
 mod shared_loop;
 mod shortage;

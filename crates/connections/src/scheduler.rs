@@ -34,6 +34,7 @@ use std::io;
 use std::sync::OnceLock;
 
 mod locking;
+mod place;
 mod queue;
 mod saturation;
 mod shared_loop;
@@ -44,6 +45,7 @@ mod watch;
 mod worker;
 
 use locking::{Condvar, Mutex, MutexGuard};
+pub use place::Place;
 pub use queue::{Queue, Relief, queue, queue_of_pool, queue_without_workers};
 pub use saturation::Saturation;
 pub use shared_loop::{Loop, SharedLoop, Turned};

@@ -14,9 +14,9 @@ use super::intake::{Context, End, Intake, name};
 use super::outbox::{ConnectionPhase, Input, Outbox, Status};
 use super::passage::Passage;
 use super::ping::Ping;
-use super::place::Place;
 use super::stream::{PeerName, Stream};
 use crate::exchange::{ConnectionId, Params, Refusal};
+use crate::scheduler::Place;
 use fastcgi_codec::record;
 use fastcgi_codec::{Decoder, RecordType};
 
