@@ -162,7 +162,7 @@ impl Prepared {
 fn event_loop(listeners: Vec<Listener>, queue: Queue, settings: Settings) -> (EventLoop, UnixStream) {
     let (control, writer) = UnixStream::pair().unwrap();
     control.set_nonblocking(true).unwrap();
-    let listeners = listeners.into_iter().map(|listener| listener.try_into().unwrap()).collect();
+    let listeners = listeners.into_iter().map(Into::into).collect();
     let controls = vec![mio::net::UnixStream::from_std(control)];
     (EventLoop::new(listeners, controls, None, queue, settings).unwrap(), writer)
 }

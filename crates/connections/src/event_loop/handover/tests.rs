@@ -91,7 +91,7 @@ fn start(worker: Worker) -> mpsc::Sender<()> {
 fn connect(event_loop: &mut EventLoop) -> (usize, UnixStream) {
     let (near, mut far) = UnixStream::pair().unwrap();
     near.set_nonblocking(true).unwrap();
-    let key = event_loop.insert(Stream::Unix(mio::net::UnixStream::from_std(near)), PeerName::Unix);
+    let key = event_loop.insert(Stream::new(near), PeerName(None));
     far.write_all(&request()).unwrap();
     (key, far)
 }
@@ -197,7 +197,7 @@ fn a_connection_without_a_request_is_not_lined_up() {
     let (mut event_loop, _gate, _busy) = saturated();
     let (near, _far) = UnixStream::pair().unwrap();
     near.set_nonblocking(true).unwrap();
-    let key = event_loop.insert(Stream::Unix(mio::net::UnixStream::from_std(near)), PeerName::Unix);
+    let key = event_loop.insert(Stream::new(near), PeerName(None));
     event_loop.read(key, false);
     event_loop.line_up();
     assert!(event_loop.connections.contains(key));
