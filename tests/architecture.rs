@@ -37,8 +37,8 @@ const LAYERS: &[Layer] = &[
     layer("commands",   &["cli", "client", "supervisor", "invocation", "launch", "control_protocol", "start_error", "daemon", "service", "config", "listener", "log_writer", "logging", "settings", "sys"], &[]),
     layer("supervisor", &["invocation", "queue_process", "launch", "control_protocol", "start_error", "daemon", "service", "config", "scoreboard", "listener", "log_writer", "logging", "link", "settings", "sys"], &["serde", "serde_json"]),
     layer("invocation", &["cli", "start_error", "service", "config", "link", "sys"],            &[]),
-    layer("cli",        &["client", "control_protocol", "config"],                              &["clap"]),
-    layer("client",     &["config"],                                                            &["fastcgi_codec", "socket2"]),
+    layer("cli",        &["client", "control_protocol", "config", "logging"],                   &["clap"]),
+    layer("client",     &["config", "logging", "http"],                                         &["fastcgi_codec", "socket2"]),
     layer("queue_process",      &["launch", "start_error", "event_loop", "process", "loop_settings", "scheduler", "config", "logging", "settings", "sys"], &[]),
     layer("launch",     &["start_error", "config", "link", "settings", "sys"],                  &[]),
     layer("control_protocol", &[],                                                              &["serde", "serde_json"]),
@@ -55,14 +55,14 @@ const LAYERS: &[Layer] = &[
     layer("loading",    &["error", "wsgi", "loop_settings", "exchange", "settings", "sys"],     &[]),
     layer("error",      &["wsgi", "listener", "logging", "sys"],                                &[]),
     layer("wsgi",       &["without_python", "scheduler", "exchange", "settings", "sys"],          &["pyo3"]),
-    layer("without_python", &["settings"],                                                      &[]),
+    layer("without_python", &["settings", "http"],                                              &[]),
     // What a child and a queue process do.
     layer("process",    &["event_loop", "listener", "link", "scoreboard", "settings", "sys"],   &["mio"]),
     layer("loop_settings", &["event_loop", "access_log", "exchange", "settings"],               &["fastcgi_codec"]),
     layer("event_loop", &["scheduler", "scoreboard", "exchange", "listener", "link", "network", "sys"], &["fastcgi_codec", "mio", "slab", "socket2"]),
     layer("access_log", &["exchange", "logging", "settings"],                                   &[]),
     layer("scheduler",  &["exchange", "scoreboard"],                                            &["crossbeam_channel"]),
-    layer("exchange",   &["logging"],                                                                    &["fastcgi_codec", "tempfile"]),
+    layer("exchange",   &["logging", "http"],                                                   &["fastcgi_codec", "tempfile"]),
     // What all processes share.
     layer("listener",   &["sys"],                                                               &["socket2"]),
     layer("logging",    &["settings", "sys"],                                                   &["strsim"]),
@@ -71,6 +71,7 @@ const LAYERS: &[Layer] = &[
     layer("scoreboard", &["sys"],                                                               &[]),
     layer("link",       &[],                                                                    &[]),
     layer("fastcgi",    &[],                                                                    &["nom"]),
+    layer("http",       &[],                                                                    &[]),
     layer("sys",        &[],                                                                    &["libc", "rustix", "socket2"]),
 ];
 
