@@ -114,7 +114,6 @@ impl Supervisor<'_> {
             }
             (None, client) => self.next_reloads.push_back((scope, client.into_iter().collect())),
         }
-        self.begin_next_reload();
     }
 
     pub(super) fn begin_next_reload(&mut self) {
@@ -307,11 +306,8 @@ impl Supervisor<'_> {
         match (std::mem::replace(&mut reload.stage, Stage::Rolling), reload.open.is_empty(), reload.failures.is_empty()) {
             (Stage::Trying(prepared), true, true) => {
                 reload.open = names(&prepared.config, &reload.scope);
-                let is_over = reload.open.is_empty();
                 self.commit(prepared);
-                if is_over {
-                    self.finish_reload(); // Of no pool anything is to be heard.
-                }
+                self.advance_reload(); // Perhaps of no pool anything is to be heard.
             }
             (Stage::Trying(prepared), _, false) => {
                 reload.stage = Stage::Trying(prepared);
