@@ -6,6 +6,8 @@
 
 #[path = "architecture/source.rs"]
 mod source;
+#[path = "architecture/walks.rs"]
+mod walks;
 
 use std::fs;
 use std::path::Path;
@@ -69,9 +71,9 @@ const LAYERS: &[Layer] = &[
     layer("settings",   &["network", "sys"],                                                    &["serde", "serde_json", "strsim"]),
     layer("network",    &[],                                                                    &["serde"]),
     layer("scoreboard", &["sys"],                                                               &[]),
+    layer("http",       &[],                                                                    &[]),
     layer("link",       &[],                                                                    &[]),
     layer("fastcgi",    &[],                                                                    &["nom"]),
-    layer("http",       &[],                                                                    &[]),
     layer("sys",        &[],                                                                    &["libc", "rustix", "socket2"]),
 ];
 
@@ -225,6 +227,36 @@ fn the_table_points_down_and_names_what_there_is() {
             layer.module
         );
     }
+}
+
+#[test]
+fn the_walks_name_files_that_are_there_and_say_why_one_is_entered_again() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = fs::read_to_string(root.join("docs/contributing/walks.md")).unwrap();
+    let faults = walks::faults(&page, |path| root.join(path).is_file());
+    assert!(faults.is_empty(), "\n{}\n", faults.join("\n"));
+    for walk in ["A request", "A reload"] {
+        let (_, walk) = page.split_once(&format!("\n## {walk}\n")).unwrap();
+        assert!(walks::entries(walk.split("\n## ").next().unwrap()).len() > 50, "{walk}");
+    }
+}
+
+#[test]
+fn a_wrong_walk_is_caught() {
+    let page =
+        |rows: &str, prose: &str| format!("# Walks\n\n## One\n\n| File | What | Again |\n|---|---|---|\n{rows}\n{prose}");
+    let faults = |page: &str| walks::faults(page, |path| ["a/one.rs", "a/two.rs"].contains(&path));
+    let right = "| `a/one.rs` | begins | |\n| `a/two.rs` | is asked | |\n| `a/one.rs` | ends | it waits |\n";
+    assert_eq!(faults(&page(right, "As `two.rs` says.\n\n## Other\n\n| `a/two.rs` | x | |\n")), [""; 0]);
+    for (rows, fault) in [
+        ("| `a/three.rs` | x | |\n", "there is no a/three.rs"),
+        ("| `a/one.rs` | x | |\n| `a/two.rs` | x | |\n| `a/one.rs` | y | |\n", "a/one.rs is entered again without a reason"),
+        ("| `a/one.rs` | x | |\n| `a/one.rs` | y | why |\n", "a/one.rs is entered from itself"),
+        ("| `a/one.rs` | x | why |\n", "a/one.rs is entered for the first time: why"),
+    ] {
+        assert_eq!(faults(&page(rows, "")), [fault]);
+    }
+    assert_eq!(faults(&page(right, "As `three.rs` says.")), ["there is no three.rs"]);
 }
 
 /// The faults of a planted file, without the path.
