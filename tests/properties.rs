@@ -346,5 +346,5 @@ fn contents(records: &[Found]) -> Vec<u8> {
     records.iter().flat_map(|(_, _, content)| content.iter().copied()).collect()
 }
 
-const LIMITS: SessionLimits = SessionLimits { max_connections: 7, max_requests: 7 };
+const LIMITS: SessionLimits = SessionLimits { max_conns: 7, max_reqs: 7 };
 const BUFFER_LIMIT: usize = 128 * 1024;

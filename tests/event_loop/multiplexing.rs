@@ -121,7 +121,7 @@ fn an_id_that_begins_again_before_its_answer_closes_the_connection() {
 #[test]
 fn more_requests_at_once_than_allowed_on_one_connection_are_answered_503() {
     let (gate, handler) = gated_echo();
-    let server = Server::start(Options::default().with(|settings| settings.request.max_requests = 3), handler);
+    let server = Server::start(Options::default().with(|settings| settings.request.max_open_requests = 3), handler);
     let mut peer = server.connect();
     for id in 1..=3 {
         peer.send_request(id, true, &post("held=1", 0), b"");

@@ -14,7 +14,7 @@ use pyo3::types::{PyDict, PyList, PyTuple};
 
 use connections::exchange::{Body, BodySource, Demand, Exchange, Params, Pause, Reply, ReplyError};
 use connections::scheduler::Handler;
-use shared::settings::{AppLog, ErrorsTo, Mount, OnAbort, Pool, RemoteUser};
+use shared::settings::{AppLog, ErrorsTo, Mount, OnAbort, PoolSettings, RemoteUser};
 
 mod abort;
 mod environ;
@@ -65,7 +65,7 @@ pub struct Settings {
 
 impl Settings {
     /// Those of a pool.
-    pub fn of(pool: &Pool) -> Self {
+    pub fn of(pool: &PoolSettings) -> Self {
         Self {
             mount: pool.mount.clone(),
             remote_user: pool.remote_user,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use shared::link::Command;
 use shared::listener::{BindError, Listener};
 use shared::scoreboard::{Scoreboard, Seat};
-use shared::settings::{Pool, Ties};
+use shared::settings::{PoolSettings, Ties};
 use shared::sys::{self, fd, signal};
 
 use crate::event_loop::{self, Line, Passage};
@@ -53,7 +53,7 @@ impl Shared {
     ///
     /// # Errors
     /// [`BindError`]
-    pub fn listeners(&self, pool: &Pool) -> Result<(Vec<event_loop::Listener>, String), BindError> {
+    pub fn listeners(&self, pool: &PoolSettings) -> Result<(Vec<event_loop::Listener>, String), BindError> {
         let mut names: Vec<String> = Vec::new();
         let mut listeners = Vec::new();
         for number in &self.ties.listeners {

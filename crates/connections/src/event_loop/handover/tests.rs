@@ -40,7 +40,7 @@ fn settings() -> Settings {
         max_params: 10,
         max_body_size: 1000,
         body_memory: 1000,
-        max_requests: 10,
+        max_open_requests: 10,
         roles: Roles::RESPONDER,
     };
     Settings {
@@ -50,7 +50,7 @@ fn settings() -> Settings {
         graceful_timeout: Duration::from_secs(30),
         max_requests: None,
         spread: true,
-        session: SessionLimits { max_connections: 10, max_requests: 10 },
+        session: SessionLimits { max_conns: 10, max_reqs: 10 },
         request,
         answer_log: None,
         ping: None,
