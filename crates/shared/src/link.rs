@@ -95,6 +95,13 @@ pub struct Failure {
     pub text: String,
 }
 
+impl Failure {
+    /// With this exit code, for this reason.
+    pub fn new(code: u8, text: impl Into<String>) -> Self {
+        Self { code, text: text.into() }
+    }
+}
+
 /// The figures of a child.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Numbers {
