@@ -55,6 +55,7 @@ pub mod record;
 
 mod decoder;
 mod error;
+mod numbered;
 mod requests;
 mod session;
 
