@@ -43,27 +43,38 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 /// Says something on stderr. What an application or a file has put into it commands no terminal.
 fn say(text: &str) {
-    drop(writeln!(io::stderr(), "{}", terminal::escaped(text)));
+    say_to(&mut io::stderr(), text);
+}
+
+fn say_to(to: &mut impl Write, text: &str) {
+    drop(writeln!(to, "{}", terminal::escaped(text)));
 }
 
 fn print(exit: &cli::Exit) -> u8 {
-    let text = terminal::escaped(&exit.message);
-    let result = if exit.to_stdout { write!(io::stdout(), "{text}") } else { write!(io::stderr(), "{text}") };
-    drop(result);
+    let text = exit.message.strip_suffix('\n').unwrap_or(&exit.message);
+    if exit.to_stdout {
+        say_to(&mut io::stdout(), text)
+    } else {
+        say(text)
+    }
     exit.code
+}
+
+fn write_to_stdout(bytes: &[u8]) -> io::Result<()> {
+    let mut output = io::stdout().lock();
+    output.write_all(bytes)?;
+    output.flush()
 }
 
 /// Writes the Python module to stdout.
 fn write_module() -> u8 {
-    let mut output = io::stdout().lock();
-    let written = module::bytes().and_then(|bytes| output.write_all(bytes)).and_then(|()| output.flush());
-    written.map_or_else(
-        |error| {
-            drop(writeln!(io::stderr(), "pyfcgid: the module cannot be written: {error}"));
+    match module::bytes().and_then(write_to_stdout) {
+        Ok(()) => 0,
+        Err(error) => {
+            say(&format!("pyfcgid: the module cannot be written: {error}"));
             EX_OSERR
-        },
-        |()| 0,
-    )
+        }
+    }
 }
 
 fn warnings(config: &Config) -> Vec<Warning> {

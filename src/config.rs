@@ -205,11 +205,10 @@ impl Config {
 
     /// Nobody listens where commands come in.
     fn check_control_socket(&self) -> Result<(), Error> {
-        let Some(path) = self.control_socket.as_ref() else {
+        let Some(path) = self.control_socket.as_deref() else {
             return Ok(());
         };
-        let is_it = |address: &ListenAddress| matches!(address, ListenAddress::Unix(taken) if taken == path);
-        match self.pools.iter().find(|pool| pool.listen.iter().any(is_it)) {
+        match self.pools.iter().find(|pool| pool.unix_sockets().any(|taken| taken == path)) {
             None => Ok(()),
             Some(pool) => Err(Error::BadValue {
                 origin: self.origin("control-socket"),

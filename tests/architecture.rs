@@ -8,6 +8,8 @@
 mod messages;
 #[path = "architecture/source.rs"]
 mod source;
+#[path = "architecture/walks.rs"]
+mod walks;
 
 use std::fs;
 use std::path::Path;
@@ -39,8 +41,8 @@ const LAYERS: &[Layer] = &[
     layer("commands",   &["cli", "client", "supervisor", "invocation", "launch", "control_protocol", "start_error", "daemon", "service", "config", "listener", "log_writer", "logging", "settings", "sys"], &[]),
     layer("supervisor", &["invocation", "queue_process", "launch", "control_protocol", "start_error", "daemon", "service", "config", "scoreboard", "listener", "log_writer", "logging", "link", "settings", "sys"], &["serde", "serde_json"]),
     layer("invocation", &["cli", "start_error", "service", "config", "link", "sys"],            &[]),
-    layer("cli",        &["client", "control_protocol", "config"],                              &["clap"]),
-    layer("client",     &["config"],                                                            &["fastcgi_codec", "socket2"]),
+    layer("cli",        &["client", "control_protocol", "config", "logging"],                   &["clap"]),
+    layer("client",     &["config", "logging", "http"],                                         &["fastcgi_codec", "socket2"]),
     layer("queue_process",      &["launch", "start_error", "event_loop", "process", "loop_settings", "scheduler", "config", "logging", "settings", "sys"], &[]),
     layer("launch",     &["start_error", "config", "link", "settings", "sys"],                  &[]),
     layer("control_protocol", &[],                                                              &["serde", "serde_json"]),
@@ -57,20 +59,21 @@ const LAYERS: &[Layer] = &[
     layer("loading",    &["error", "wsgi", "loop_settings", "exchange", "logging", "settings", "sys"], &[]),
     layer("error",      &["wsgi", "listener", "logging", "sys"],                                &[]),
     layer("wsgi",       &["without_python", "scheduler", "exchange", "scoreboard", "logging", "settings", "sys"], &["pyo3"]),
-    layer("without_python", &["settings"],                                                      &[]),
+    layer("without_python", &["settings", "http"],                                              &[]),
     // What a child and a queue process do.
     layer("process",    &["event_loop", "listener", "link", "scoreboard", "settings", "sys"],   &["mio"]),
     layer("loop_settings", &["event_loop", "access_log", "exchange", "settings"],               &["fastcgi_codec"]),
     layer("event_loop", &["scheduler", "scoreboard", "exchange", "listener", "link", "logging", "network", "sys"], &["fastcgi_codec", "mio", "slab", "socket2"]),
     layer("access_log", &["exchange", "logging", "settings"],                                   &[]),
     layer("scheduler",  &["exchange", "scoreboard", "logging"],                                 &["crossbeam_channel"]),
-    layer("exchange",   &["logging"],                                                           &["fastcgi_codec", "tempfile"]),
+    layer("exchange",   &["logging", "http"],                                                   &["fastcgi_codec", "tempfile"]),
     // What all processes share.
     layer("listener",   &["logging", "sys"],                                                    &["socket2"]),
     layer("logging",    &["settings", "sys"],                                                   &["strsim"]),
     layer("settings",   &["network", "sys"],                                                    &["serde", "serde_json", "strsim"]),
     layer("network",    &[],                                                                    &["serde"]),
     layer("scoreboard", &["sys"],                                                               &[]),
+    layer("http",       &[],                                                                    &[]),
     layer("link",       &[],                                                                    &[]),
     layer("fastcgi",    &[],                                                                    &["nom"]),
     layer("sys",        &[],                                                                    &["libc", "rustix", "socket2"]),
@@ -226,6 +229,36 @@ fn the_table_points_down_and_names_what_there_is() {
             layer.module
         );
     }
+}
+
+#[test]
+fn the_walks_name_files_that_are_there_and_say_why_one_is_entered_again() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = fs::read_to_string(root.join("docs/contributing/walks.md")).unwrap();
+    let faults = walks::faults(&page, |path| root.join(path).is_file());
+    assert!(faults.is_empty(), "\n{}\n", faults.join("\n"));
+    for walk in ["A request", "A reload"] {
+        let (_, walk) = page.split_once(&format!("\n## {walk}\n")).unwrap();
+        assert!(walks::entries(walk.split("\n## ").next().unwrap()).len() > 50, "{walk}");
+    }
+}
+
+#[test]
+fn a_wrong_walk_is_caught() {
+    let page =
+        |rows: &str, prose: &str| format!("# Walks\n\n## One\n\n| File | What | Again |\n|---|---|---|\n{rows}\n{prose}");
+    let faults = |page: &str| walks::faults(page, |path| ["a/one.rs", "a/two.rs"].contains(&path));
+    let right = "| `a/one.rs` | begins | |\n| `a/two.rs` | is asked | |\n| `a/one.rs` | ends | it waits |\n";
+    assert_eq!(faults(&page(right, "As `two.rs` says.\n\n## Other\n\n| `a/two.rs` | x | |\n")), [""; 0]);
+    for (rows, fault) in [
+        ("| `a/three.rs` | x | |\n", "there is no a/three.rs"),
+        ("| `a/one.rs` | x | |\n| `a/two.rs` | x | |\n| `a/one.rs` | y | |\n", "a/one.rs is entered again without a reason"),
+        ("| `a/one.rs` | x | |\n| `a/one.rs` | y | why |\n", "a/one.rs is entered from itself"),
+        ("| `a/one.rs` | x | why |\n", "a/one.rs is entered for the first time: why"),
+    ] {
+        assert_eq!(faults(&page(rows, "")), [fault]);
+    }
+    assert_eq!(faults(&page(right, "As `three.rs` says.")), ["there is no three.rs"]);
 }
 
 /// The faults of a planted file, without the path.

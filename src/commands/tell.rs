@@ -7,6 +7,7 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
+use super::say_to;
 use crate::cli::Control;
 use crate::config::SupervisorFiles;
 use crate::control_protocol::{self, ControlAnswer, ControlRequest};
@@ -14,7 +15,6 @@ use crate::daemon::PidFile;
 use shared::sys::peer;
 use shared::sys::poll::{self, Interest};
 use shared::sys::process::EX_OSERR;
-use shared::sys::terminal;
 
 /// Returns the exit code: the one that is sent, 71 if the supervisor can't be reached or goes away, but 0 for a stop of what does not
 /// run, and 3 for the status of it, as init scripts have it.
@@ -24,7 +24,7 @@ pub fn run(control: &Control, out: &mut impl Write, err: &mut impl Write) -> u8 
         Ok(stream) => stream,
         Err(error) => {
             let (code, reason) = unreachable(request, files, &error);
-            say(err, &format!("pyfcgid: {reason}"));
+            say_to(err, &format!("pyfcgid: {reason}"));
             return code;
         }
     };
@@ -35,7 +35,7 @@ pub fn run(control: &Control, out: &mut impl Write, err: &mut impl Write) -> u8 
         return 0;
     }
     code.unwrap_or_else(|reason| {
-        say(err, &format!("pyfcgid: {reason}"));
+        say_to(err, &format!("pyfcgid: {reason}"));
         EX_OSERR
     })
 }
@@ -87,8 +87,8 @@ fn print_answers(stream: UnixStream, out: &mut impl Write, err: &mut impl Write)
     let mut exit = Err(Unanswered::Ended);
     for line in BufReader::new(stream.take(MAX_ANSWERS)).lines().map_while(Result::ok) {
         match control_protocol::parse(&line).ok_or(Unanswered::Unknown)? {
-            ControlAnswer::Stdout(text) => text.lines().for_each(|line| say(out, line)),
-            ControlAnswer::Stderr(text) => text.lines().for_each(|line| say(err, line)),
+            ControlAnswer::Stdout(text) => text.lines().for_each(|line| say_to(out, line)),
+            ControlAnswer::Stderr(text) => text.lines().for_each(|line| say_to(err, line)),
             ControlAnswer::Exit(code) => exit = Ok(code),
         }
     }
@@ -117,10 +117,6 @@ fn why_locked_out(socket: &Path) -> String {
 /// All has been done by then, but for the end of the process itself.
 fn wait_for(end: &OwnedFd) {
     drop(poll::wait(&[(end.as_raw_fd(), Interest::Readable)], Some(PATIENCE)));
-}
-
-fn say(to: &mut impl Write, line: &str) {
-    drop(writeln!(to, "{}", terminal::escaped(line)));
 }
 
 const HOW_TO_START: &str = ": start it with `pyfcgid serve`, or, if it is a service, `systemctl start pyfcgid`";

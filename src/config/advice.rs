@@ -150,11 +150,8 @@ impl Pool {
             .collect()
     }
 
-    fn unix_sockets(&self) -> impl Iterator<Item = &Path> {
-        self.listen.iter().filter_map(|address| match address {
-            ListenAddress::Unix(path) => Some(path.as_path()),
-            ListenAddress::Tcp { .. } | ListenAddress::Fd(_) => None,
-        })
+    pub(super) fn unix_sockets(&self) -> impl Iterator<Item = &Path> {
+        self.listen.iter().filter_map(ListenAddress::unix_path)
     }
 
     /// FastCGI trusts whoever connects.

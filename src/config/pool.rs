@@ -37,9 +37,9 @@ impl Pool {
     }
 
     /// What its processes are told.
-    pub fn of_processes(&self, config: &Config) -> settings::Pool {
+    pub fn of_processes(&self, config: &Config) -> settings::PoolSettings {
         let is_tcp = |address: &&ListenAddress| matches!(address, ListenAddress::Tcp { .. });
-        settings::Pool {
+        settings::PoolSettings {
             name: self.name.clone(),
             app: self.app.clone(),
             addresses: self.listen.iter().filter(|address| !is_tcp(address)).map(ToString::to_string).collect(),

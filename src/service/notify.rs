@@ -100,11 +100,6 @@ impl Notifier {
         self.send(&status_line(text));
     }
 
-    /// Which process is the service, when it is not the one that was started.
-    pub fn main_process(&self, process: ProcessId) {
-        self.send(&format!("MAINPID={process}"));
-    }
-
     /// This process is still alive.
     pub fn watchdog(&self) {
         self.send("WATCHDOG=1");
@@ -182,8 +177,6 @@ mod tests {
         assert_eq!(next(&manager), "STOPPING=1\nSTATUS=bye");
         notifier.watchdog();
         assert_eq!(next(&manager), "WATCHDOG=1");
-        notifier.main_process(ProcessId::new(7).unwrap());
-        assert_eq!(next(&manager), "MAINPID=7");
         notifier.reloading("new code");
         let message = next(&manager);
         let usec = message.strip_prefix("RELOADING=1\nMONOTONIC_USEC=").and_then(|rest| rest.strip_suffix("\nSTATUS=new code"));

@@ -183,14 +183,14 @@ impl Children {
             }
             (ChildState::Booting, Event::Exited(how)) => {
                 let text = format!("a child exited while starting: {how}");
-                self.fail(index, Failure { code: EX_SOFTWARE, text }, now);
+                self.fail(index, Failure::new(EX_SOFTWARE, text), now);
                 self.children.remove(index);
             }
             // It was adopted before it was ready.
             (ChildState::Serving, Event::Said(Report::Ready)) => self.actions.push(Action::Tell(id, Command::Begin)),
             (ChildState::Ready, Event::Exited(how)) => {
                 let text = format!("a child exited before it began to serve: {how}");
-                self.fail(index, Failure { code: EX_SOFTWARE, text }, now);
+                self.fail(index, Failure::new(EX_SOFTWARE, text), now);
                 self.children.remove(index);
             }
             (ChildState::Serving, Event::Exited(how)) => {
@@ -356,7 +356,7 @@ impl Children {
         self.actions.push(Action::Kill(id));
         let text = format!("killing a child: {what}");
         match state {
-            ChildState::Booting | ChildState::Ready => self.fail(index, Failure { code: EX_SOFTWARE, text }, now),
+            ChildState::Booting | ChildState::Ready => self.fail(index, Failure::new(EX_SOFTWARE, text), now),
             ChildState::Serving => {
                 self.actions.push(Action::Note(codes::CHILD_NOT_TRUSTED, format!("{text}; starting another")));
                 self.backoff.note_end(now.duration_since(since), now);

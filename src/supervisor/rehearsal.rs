@@ -98,13 +98,12 @@ impl Rehearsal {
             Ok(0) => {
                 self.is_over = true;
                 let text = String::from_utf8_lossy(&self.bytes);
-                Some(
-                    Findings::parse(&text)
-                        .unwrap_or_else(|| Err(refused("the process reading the configuration exited unexpectedly"))),
-                )
+                Some(Findings::parse(&text).unwrap_or_else(|| {
+                    Err(Failure::new(EX_OSERR, "the process reading the configuration exited unexpectedly"))
+                }))
             }
             Ok(count) if self.bytes.len() + count > MAX_LEN => {
-                Some(Err(refused("the configuration names too many hosts, users and groups")))
+                Some(Err(Failure::new(EX_OSERR, "the configuration names too many hosts, users and groups")))
             }
             Ok(count) => {
                 self.bytes.extend_from_slice(&buffer[..count]);
@@ -113,9 +112,9 @@ impl Rehearsal {
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {
                 let text = "reading the configuration took too long: is a name server or directory service hanging, or is \
                             something not a regular file?";
-                (self.deadline <= now).then(|| Err(refused(text)))
+                (self.deadline <= now).then(|| Err(Failure::new(EX_OSERR, text)))
             }
-            Err(error) => Some(Err(refused(&error.to_string()))),
+            Err(error) => Some(Err(Failure::new(EX_OSERR, error.to_string()))),
         }
     }
 }
@@ -176,10 +175,6 @@ impl Findings {
 fn failed(failure: &Failure) -> String {
     let text: String = failure.text.chars().take(MAX_LEN / 8).collect();
     format!("failed {}\n{text}{END}", if failure.code == 0 { EX_SOFTWARE } else { failure.code })
-}
-
-fn refused(text: &str) -> Failure {
-    Failure { code: EX_OSERR, text: text.to_owned() }
 }
 
 const FOUND: &str = "found";

@@ -114,7 +114,6 @@ impl Supervisor<'_> {
             }
             (None, client) => self.next_reloads.push_back((scope, client.into_iter().collect())),
         }
-        self.begin_next_reload();
     }
 
     pub(super) fn begin_next_reload(&mut self) {
@@ -136,7 +135,7 @@ impl Supervisor<'_> {
                 let (stage, open, failures) = (Stage::Reading(rehearsal), BTreeSet::new(), Vec::new());
                 self.reload = Some(Reload { scope, clients, begun: Instant::now(), stage, open, failures });
             }
-            Err(error) => self.end_reload(&scope, clients, Err(wrong(EX_OSERR, error.to_string()).into())),
+            Err(error) => self.end_reload(&scope, clients, Err(Failure::new(EX_OSERR, error.to_string()).into())),
         }
     }
 
@@ -146,14 +145,15 @@ impl Supervisor<'_> {
         let Scope::Pool(name) = scope else {
             return Ok(config);
         };
-        let merged = self.config.with_pool_of(&config, name).map_err(|error| wrong(error.exit_code(), error.to_string()))?;
+        let merged =
+            self.config.with_pool_of(&config, name).map_err(|error| Failure::new(error.exit_code(), error.to_string()))?;
         merged.ok_or_else(|| {
             let text = if self.config.pools.iter().any(|pool| pool.name == *name) {
                 format!("pool {name} is no longer in the configuration: a reload of everything stops it")
             } else {
                 no_such_pool(name, config.pools.iter().map(|pool| pool.name.as_str()))
             };
-            wrong(EX_USAGE, text)
+            Failure::new(EX_USAGE, text)
         })
     }
 
@@ -161,7 +161,7 @@ impl Supervisor<'_> {
     fn look_up(&self, scope: &Scope) -> Result<Findings, Failure> {
         let config = self.read_wanted(scope)?;
         launch::validate(&config)?;
-        let bind_error = |error: BindError| wrong(EX_OSERR, with_causes(&error));
+        let bind_error = |error: BindError| Failure::new(EX_OSERR, with_causes(&error));
         let mut findings = Findings { fingerprint: fingerprint(&config), ..Findings::default() };
         findings.control_group = launch::control_group(&config)?;
         let known = self.known_sockets();
@@ -230,7 +230,7 @@ impl Supervisor<'_> {
     fn prepare(&self, scope: &Scope, findings: &Findings) -> Result<(Prepared, Vec<PreparedPool>), Refusal> {
         let config = Rc::new(self.read_wanted(scope)?);
         if fingerprint(&config) != findings.fingerprint {
-            return Err(wrong(EX_OSERR, "the configuration changed while it was being read: reload again".to_owned()).into());
+            return Err(Failure::new(EX_OSERR, "the configuration changed while it was being read: reload again").into());
         }
         let known = self.known_sockets();
         let prepare_pool = |settings: &config::Pool| {
@@ -243,7 +243,7 @@ impl Supervisor<'_> {
         let wanted = config.pools.iter().filter(|settings| scope.has(&settings.name));
         let refused = |settings: &config::Pool, error: BindError| Refusal {
             what: refused_by_a_pool(scope, &config),
-            first: Reason { pool: Some(settings.name.clone()), failure: wrong(EX_OSERR, with_causes(&error)) },
+            first: Reason { pool: Some(settings.name.clone()), failure: Failure::new(EX_OSERR, with_causes(&error)) },
             others: Vec::new(),
         };
         let prepare = |settings| prepare_pool(settings).map_err(|error| refused(settings, error));
@@ -317,11 +317,8 @@ impl Supervisor<'_> {
         match (std::mem::replace(&mut reload.stage, Stage::Rolling), reload.open.is_empty(), reload.failures.is_empty()) {
             (Stage::Trying(prepared), true, true) => {
                 reload.open = names(&prepared.config, &reload.scope);
-                let is_over = reload.open.is_empty();
                 self.commit(prepared);
-                if is_over {
-                    self.finish_reload(); // Of no pool anything is to be heard.
-                }
+                self.advance_reload(); // Perhaps of no pool anything is to be heard.
             }
             (Stage::Trying(prepared), _, false) => {
                 reload.stage = Stage::Trying(prepared);
@@ -468,10 +465,6 @@ fn of(scope: &Scope) -> String {
     }
 }
 
-fn wrong(code: u8, text: String) -> Failure {
-    Failure { code, text }
-}
-
 /// Reloads of different pools.
 const MOST_WAITING: usize = 64;
 const REFUSED: &str = "reload failed; the previous code and settings stay in effect";
@@ -483,8 +476,7 @@ mod tests {
 
     #[test]
     fn a_reason_is_told_in_short_with_the_pool_that_it_is_about() {
-        let reason =
-            |pool: Option<&str>, text: &str| Reason { pool: pool.map(str::to_owned), failure: wrong(70, text.to_owned()) };
+        let reason = |pool: Option<&str>, text: &str| Reason { pool: pool.map(str::to_owned), failure: Failure::new(70, text) };
         let traceback = "Traceback (most recent call last):\n  File \"a.py\"\nE: no\npyfcgid: cannot load: E: no\n";
         assert_eq!(reason(Some("shop"), traceback).told(fault), "pool shop: cannot load: E: no");
         assert_eq!(reason(None, "site.toml:3: no such key").told(fault), "site.toml:3: no such key");

@@ -33,7 +33,7 @@ impl Default for Options {
             max_params: 100,
             max_body_size: 1024 * 1024,
             body_memory: 1000,
-            max_requests: 1024,
+            max_open_requests: 1024,
             roles: Roles::RESPONDER,
         };
         let settings = Settings {
@@ -43,7 +43,7 @@ impl Default for Options {
             graceful_timeout: DEADLINE,
             max_requests: None,
             spread: false,
-            session: SessionLimits { max_connections: 100, max_requests: 1024 },
+            session: SessionLimits { max_conns: 100, max_reqs: 1024 },
             request,
             answer_log: None,
             ping: None,
@@ -162,7 +162,7 @@ impl Prepared {
 fn event_loop(listeners: Vec<Listener>, queue: Queue, settings: Settings) -> (EventLoop, UnixStream) {
     let (control, writer) = UnixStream::pair().unwrap();
     control.set_nonblocking(true).unwrap();
-    let listeners = listeners.into_iter().map(|listener| listener.try_into().unwrap()).collect();
+    let listeners = listeners.into_iter().map(Into::into).collect();
     let controls = vec![mio::net::UnixStream::from_std(control)];
     (EventLoop::new(listeners, controls, None, queue, settings).unwrap(), writer)
 }

@@ -1,6 +1,6 @@
 //! What the browser gets. Each check runs with every shipped site file.
 
-use crate::http::{Ending, Request, Response};
+use crate::http::{Ending, Exchange, Request, Response};
 use crate::relay::Relay;
 use crate::site::{Connections, Running, Site};
 use crate::support::process::wait_until;
@@ -60,7 +60,7 @@ pub(crate) fn exception_is_a_plain_500(site: &Site) {
 pub(crate) fn response_that_breaks_in_the_middle_looks_broken(site: &Site) {
     let running = site.start("answers.py");
     for path in ["/raises_in_body", "/raises_in_measured_body"] {
-        if let Some(answer) = running.try_send(Request::get(path)) {
+        if let Some(answer) = running.try_open(Request::get(path)).map(Exchange::finish) {
             assert_eq!((answer.status, answer.ending), (200, Ending::Cut), "{path}: {} bytes came", answer.body.len());
             assert!(answer.body.len() <= 100_000, "{path}: {} bytes came", answer.body.len());
         }

@@ -20,7 +20,7 @@ use log::LevelFilter;
 use shared::link::{Command, Failure, Report};
 use shared::logging;
 use shared::logging::codes;
-use shared::settings::{Ends, Pool, Ties};
+use shared::settings::{Ends, PoolSettings, Ties};
 use shared::sys::poll::{self, Interest};
 use shared::sys::process::EX_SOFTWARE;
 use shared::sys::{self, fd, signal};
@@ -32,7 +32,7 @@ use crate::wsgi;
 use crate::wsgi::interpreter::{self, Application, Interpreter, Threads};
 
 /// Lives the life of a child, and returns its exit code.
-pub fn run(pool: &Pool, level: LevelFilter, ties: Ties, ends: Ends) -> u8 {
+pub fn run(pool: &PoolSettings, level: LevelFilter, ties: Ties, ends: Ends) -> u8 {
     let Ok(link) = fd::inherited(ends.link).map(UnixStream::from) else { return EX_SOFTWARE };
     let begun = begin(&link, level, ties, ends);
     match begun.and_then(|shared| serve(pool, &shared, &link)) {
@@ -57,7 +57,7 @@ fn report_failure(mut link: &UnixStream, error: &Error) {
     drop(link.write_all(&report.encode()));
 }
 
-fn serve(pool: &Pool, shared: &Shared, link: &UnixStream) -> Result<(), Error> {
+fn serve(pool: &PoolSettings, shared: &Shared, link: &UnixStream) -> Result<(), Error> {
     end_with_the_supervisor(link)?;
     let (interpreter, application) = load(pool, shared, link)?;
     let (queue, worker) = scheduler::queue_of_pool(pool.max_queue, shared.seat());
@@ -107,7 +107,7 @@ fn serve(pool: &Pool, shared: &Shared, link: &UnixStream) -> Result<(), Error> {
 }
 
 /// Imports the application.
-fn load(pool: &Pool, shared: &Shared, link: &UnixStream) -> Result<(Interpreter, Application), Error> {
+fn load(pool: &PoolSettings, shared: &Shared, link: &UnixStream) -> Result<(Interpreter, Application), Error> {
     loading::prepare(pool)?;
     let reports = link.try_clone()?;
     let limit = ImportLimit::start(pool, move |error| {

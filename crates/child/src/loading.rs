@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 use connections::exchange::Body;
 use connections::loop_settings::DESCRIPTORS_BESIDE_CONNECTIONS;
 use shared::logging::codes;
-use shared::settings::{AppSource, Pool};
+use shared::settings::{AppSource, PoolSettings};
 use shared::sys;
 
 use crate::error::Error;
 use crate::wsgi::interpreter::Interpreter;
 
 /// Makes sure of what a pool's requests will need of the system.
-pub fn prepare(pool: &Pool) -> Result<(), Error> {
+pub fn prepare(pool: &PoolSettings) -> Result<(), Error> {
     if let Err(error) = Body::try_storage() {
         log::warn!(
             target: codes::TEMP_DIRECTORY_UNUSABLE,
@@ -35,7 +35,7 @@ pub fn prepare(pool: &Pool) -> Result<(), Error> {
 }
 
 /// Gives Python the pool's search path.
-pub fn start(pool: &Pool) -> Result<Interpreter, Error> {
+pub fn start(pool: &PoolSettings) -> Result<Interpreter, Error> {
     let interpreter = Interpreter::start(&pool.app)?;
     let mut path = pool.python_path.clone();
     path.push(current_directory());
@@ -44,7 +44,7 @@ pub fn start(pool: &Pool) -> Result<Interpreter, Error> {
 }
 
 /// Where modules beside an application's file are, unless it was said where modules are.
-fn beside_file(pool: &Pool) -> Option<&Path> {
+fn beside_file(pool: &PoolSettings) -> Option<&Path> {
     match &pool.app.source {
         AppSource::File(path) if pool.searches_beside_file => path.parent(),
         AppSource::File(_) | AppSource::Module(_) => None,

@@ -17,7 +17,7 @@ use connections::exchange::{Body, BodySource, Demand, Exchange, Params, Pause, R
 use connections::scheduler::Handler;
 use shared::logging::codes;
 use shared::scoreboard::slot::{Asked, Begun, Phase, Slot};
-use shared::settings::{AppLog, ErrorsTo, Mount, OnAbort, Pool, RemoteUser};
+use shared::settings::{AppLog, ErrorsTo, Mount, OnAbort, PoolSettings, RemoteUser};
 
 mod abort;
 mod environ;
@@ -68,7 +68,7 @@ pub struct Settings {
 
 impl Settings {
     /// Those of a pool.
-    pub fn of(pool: &Pool) -> Self {
+    pub fn of(pool: &PoolSettings) -> Self {
         Self {
             mount: pool.mount.clone(),
             remote_user: pool.remote_user,

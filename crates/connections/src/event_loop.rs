@@ -15,7 +15,7 @@ use mio::{Events, Poll, Token, Waker};
 use slab::Slab;
 
 use crate::exchange::{AnswerLog, ConnectionId, Limits, Refusal};
-use crate::scheduler::{Queue, Saturation};
+use crate::scheduler::{Queue, Saturation, Turned};
 use fastcgi_codec::SessionLimits;
 use shared::link::{Command, Report};
 use shared::logging::codes;
@@ -33,7 +33,6 @@ mod mailbox;
 mod outbox;
 mod passage;
 mod ping;
-mod place;
 mod refusals;
 mod shared_loop;
 mod shortage;
@@ -129,15 +128,6 @@ pub struct EventLoop {
     now: Instant,
 }
 
-/// What a turn of the event loop came to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Turned {
-    /// This many events were handled.
-    Handled(usize),
-    /// It is to end.
-    Stopped(Stopped),
-}
-
 /// How the event loop ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stopped {
@@ -221,7 +211,7 @@ impl EventLoop {
     /// Those of epoll.
     pub fn run(mut self) -> io::Result<Stopped> {
         loop {
-            if let Turned::Stopped(stopped) = self.turn(None)? {
+            if let Turned::Ended(stopped) = self.turn(None)? {
                 return Ok(stopped);
             }
         }
@@ -239,7 +229,7 @@ impl EventLoop {
     ///
     /// # Errors
     /// Those of epoll.
-    fn turn(&mut self, limit: Option<Duration>) -> io::Result<Turned> {
+    fn turn(&mut self, limit: Option<Duration>) -> io::Result<Turned<Stopped>> {
         self.close_half_closed();
         self.watch_opened();
         let continued = self.open_or_shut()?;
@@ -266,7 +256,7 @@ impl EventLoop {
         self.refusals.say_held_back(self.now);
         self.report_wear();
         self.line.iter_mut().for_each(|line| line.set_connections(self.connections.len()));
-        Ok(stopped.or_else(|| self.stopped()).map_or(Turned::Handled(count), Turned::Stopped))
+        Ok(stopped.or_else(|| self.stopped()).map_or(Turned::Handled(count), Turned::Ended))
     }
 
     fn handle_event(&mut self, event: &Event) -> Option<Stopped> {

@@ -9,7 +9,7 @@ use shared::link::Command;
 use shared::listener::{BindError, Listener};
 use shared::scoreboard::slot::Slot;
 use shared::scoreboard::{Scoreboard, Seat};
-use shared::settings::{Pool, Ties};
+use shared::settings::{PoolSettings, Ties};
 use shared::sys::{self, fd, signal};
 
 use crate::event_loop::{self, Line, Passage};
@@ -60,16 +60,14 @@ impl Shared {
     ///
     /// # Errors
     /// [`BindError`]
-    pub fn listeners(&self, pool: &Pool) -> Result<(Vec<event_loop::Listener>, String), BindError> {
+    pub fn listeners(&self, pool: &PoolSettings) -> Result<(Vec<event_loop::Listener>, String), BindError> {
         let mut names: Vec<String> = Vec::new();
         let mut listeners = Vec::new();
-        let other = |source| BindError::Other { address: "a listening socket".to_owned(), source };
         for number in &self.ties.listeners {
             let descriptor = sys::fd::inherited(*number).map_err(|_| BindError::NotListening(*number))?;
             let listener = Listener::adopt(descriptor)?;
             names.extend(listener.tcp_address().map(|address| address.to_string()));
-            let listener = event_loop::Listener::try_from(listener).map_err(other)?;
-            listeners.push(listener.allowing(pool.allowed_clients.clone()));
+            listeners.push(event_loop::Listener::from(listener).allowing(pool.allowed_clients.clone()));
         }
         names.extend(pool.addresses.iter().cloned());
         Ok((listeners, names.join(", ")))

@@ -35,6 +35,7 @@ use std::io;
 use std::sync::OnceLock;
 
 mod locking;
+mod place;
 mod queue;
 mod saturation;
 mod shared_loop;
@@ -45,6 +46,7 @@ mod watch;
 mod worker;
 
 use locking::{Condvar, Mutex, MutexGuard};
+pub use place::Place;
 pub use queue::{Queue, Relief, queue, queue_of_pool, queue_without_workers};
 pub use saturation::Saturation;
 pub use shared_loop::{Loop, SharedLoop, Turned};

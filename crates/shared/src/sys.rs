@@ -24,3 +24,8 @@ pub mod shared_memory;
 pub mod signal;
 pub mod terminal;
 pub mod title;
+
+/// The error of a system call that has returned -1.
+fn check(result: libc::c_int) -> std::io::Result<()> {
+    if result == -1 { Err(std::io::Error::last_os_error()) } else { Ok(()) }
+}

@@ -85,7 +85,7 @@ impl Children {
             ChildState::Booting | ChildState::Ready => {
                 let limit = self.startup_timeout(&self.children[index]);
                 let text = format!("a child was not ready within startup-timeout ({} s)", limit.as_secs_f64());
-                self.fail(index, Failure { code: EX_SOFTWARE, text }, now);
+                self.fail(index, Failure::new(EX_SOFTWARE, text), now);
             }
             ChildState::Retiring(_) | ChildState::Ending => {
                 let limit = if self.children[index].has_served { "within graceful-timeout" } else { "when told to" };

@@ -22,8 +22,8 @@ use std::time::{Duration, Instant};
 use super::EventLoop;
 use super::connection::Connection;
 use super::passage::{Missing, Passage, Traveller};
-use super::place::Place;
 use super::stream::Stream;
+use crate::scheduler::Place;
 use shared::logging::codes;
 use shared::scoreboard::{Presence, SINCE_LEN, Seat, encode_since, parse_since};
 use shared::sys::epoll;
@@ -107,7 +107,7 @@ impl Line {
 
     /// A place for one more request that waits, if there may be one.
     pub fn place(&self) -> Option<Place> {
-        self.seat.begin_to_wait(self.most).then(|| Place::of(&self.seat))
+        Place::take(&self.seat, self.most)
     }
 
     /// Whether somebody waits in the pool, as far as is known without looking.
@@ -280,8 +280,7 @@ impl EventLoop {
         };
         let (has_dropped, left) = line.drop_given_up(&mut self.spare);
         if let Some(mut traveller) = left {
-            line.seat.take_to_itself();
-            let place = Place::of(&line.seat);
+            let place = Place::take_from_line(&line.seat);
             if let Ok(since) = open_message(&mut traveller) {
                 let key = self.admit(traveller);
                 if let Some(connection) = self.connections.get_mut(key) {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender};
 
-use super::{Bell, Load, Scheduler, Worker};
+use super::{Bell, Load, Place, Scheduler, Worker};
 use crate::exchange::Exchange;
 use shared::scoreboard::Seat;
 
@@ -24,18 +24,9 @@ pub struct Queue {
 /// A request in the queue.
 #[derive(Debug)]
 pub struct Queued {
+    /// Its place among those that wait, if no worker had time for it when it came. Given back before it is answered.
+    _place: Option<Place>,
     pub exchange: Exchange,
-    /// Its place among those that wait, if no worker had time for it when it came and they are counted for the pool.
-    seat: Option<Seat>,
-}
-
-impl Queued {
-    /// It may have waited, and does so no longer.
-    pub fn end_to_wait(&mut self) {
-        if let Some(seat) = self.seat.take() {
-            seat.end_to_wait();
-        }
-    }
 }
 
 impl Queue {
@@ -46,27 +37,27 @@ impl Queue {
     pub fn try_dispatch(&self, exchange: Exchange) -> Result<(), Box<Exchange>> {
         let mut state = self.scheduler.lock();
         let waits = state.is_saturated();
-        if waits && !self.begin_to_wait(state.queued()) {
+        let mut place = if waits { self.place(state.queued()) } else { None };
+        if waits && place.is_none() {
             drop(state);
-            if !self.drop_aborted() || !self.begin_to_wait(self.scheduler.lock().queued()) {
+            place = if self.drop_aborted() { self.place(self.scheduler.lock().queued()) } else { None };
+            if place.is_none() {
                 return Err(Box::new(exchange));
             }
             state = self.scheduler.lock();
         }
-        let seat = if waits { self.seat.clone() } else { None };
-        let Err(error) = self.sender.try_send(Queued { exchange, seat }) else {
-            state.note_dispatch();
-            return Ok(());
-        };
-        drop(state);
-        let mut queued = error.into_inner();
-        queued.end_to_wait();
-        Err(Box::new(queued.exchange))
+        let sent = self.sender.try_send(Queued { _place: place, exchange });
+        sent.map_err(|error| Box::new(error.into_inner().exchange))?;
+        state.note_dispatch();
+        Ok(())
     }
 
-    /// Whether one more request may wait in the pool; if so it is counted.
-    fn begin_to_wait(&self, queued: usize) -> bool {
-        self.seat.as_ref().map_or(queued < self.most, |seat| seat.begin_to_wait(self.most))
+    /// A place for one more request that waits, if there may be one.
+    fn place(&self, queued: usize) -> Option<Place> {
+        match &self.seat {
+            Some(seat) => Place::take(seat, self.most),
+            None => (queued < self.most).then(Place::uncounted),
+        }
     }
 
     /// A request is refused because as many wait as may.
@@ -93,9 +84,7 @@ impl Queue {
             drop(self.sender.try_send(queued));
         }
         drop(state);
-        let helps = !aborted.is_empty();
-        aborted.into_iter().for_each(|mut queued| queued.end_to_wait());
-        helps
+        !aborted.is_empty()
     }
 
     /// How busy the workers are.

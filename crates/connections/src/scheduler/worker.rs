@@ -111,14 +111,14 @@ impl Worker {
             return Err(step);
         }
         // Never empty: what is counted under this lock is in the channel.
-        let mut queued = self.receiver.try_recv().map_err(|_| step)?;
+        let queued = self.receiver.try_recv().map_err(|_| step)?;
         state.note_taken();
         let wakes = is_scout && state.call_for_work().wakes;
         drop(state);
         if wakes {
             self.scheduler.called.notify_one();
         }
-        queued.end_to_wait();
+        // Its place is given back here.
         Ok(queued.exchange)
     }
 

@@ -10,7 +10,7 @@ use log::LevelFilter;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::Pool;
+use super::PoolSettings;
 use crate::sys::memory_file;
 
 /// What a new process of a pool has to know.
@@ -21,7 +21,7 @@ pub struct Message {
     /// What it is to do.
     pub errand: Errand,
     /// Its pool.
-    pub pool: Pool,
+    pub pool: PoolSettings,
     /// What is logged.
     pub log_level: LevelFilter,
 }
@@ -141,7 +141,7 @@ mod tests {
     use crate::network::Network;
 
     fn message() -> Message {
-        let pool = Pool {
+        let pool = PoolSettings {
             name: "shop".to_owned(),
             app: App::parse("/srv/shop/page.wsgi:make(\"ä\")").unwrap(),
             addresses: vec!["unix:/run/shop.sock".to_owned()],

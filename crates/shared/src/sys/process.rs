@@ -12,6 +12,7 @@ use rustix::io::{Errno, retry_on_intr};
 use rustix::process::{self as system, DumpableBehavior, Pid, Signal, WaitOptions, WaitStatus};
 use rustix::thread::{self, CapabilitySet, CapabilitySets};
 
+use super::check;
 use super::fd::close;
 
 /// The number of one process. Invariant: positive, so that no signal ever goes to a process group by mistake.
@@ -287,10 +288,7 @@ fn gaps(kept: &[RawFd]) -> Vec<(u32, u32)> {
 
 fn close_range(first: u32, last: u32) -> io::Result<()> {
     // SAFETY: the caller of keep_only has said that nobody uses these descriptors.
-    match unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) } {
-        0 => Ok(()),
-        _ => Err(io::Error::last_os_error()),
-    }
+    check(unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) } as libc::c_int)
 }
 
 /// Removes an environment variable, before there is a second thread.
@@ -399,10 +397,6 @@ pub fn page_size() -> u64 {
 /// How many threads this process has.
 pub fn threads() -> usize {
     fs::read_dir("/proc/self/task").map_or(1, Iterator::count)
-}
-
-fn check(result: libc::c_int) -> io::Result<()> {
-    if result == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
 /// How a process ends when something that pyfcgid runs is broken: the application (sysexits).

@@ -40,7 +40,7 @@ fn settings() -> Settings {
         max_params: 10,
         max_body_size: 1000,
         body_memory: 1000,
-        max_requests: 10,
+        max_open_requests: 10,
         roles: Roles::RESPONDER,
     };
     Settings {
@@ -50,7 +50,7 @@ fn settings() -> Settings {
         graceful_timeout: Duration::from_secs(30),
         max_requests: None,
         spread: true,
-        session: SessionLimits { max_connections: 10, max_requests: 10 },
+        session: SessionLimits { max_conns: 10, max_reqs: 10 },
         request,
         answer_log: None,
         ping: None,
@@ -91,7 +91,7 @@ fn start(worker: Worker) -> mpsc::Sender<()> {
 fn connect(event_loop: &mut EventLoop) -> (usize, UnixStream) {
     let (near, mut far) = UnixStream::pair().unwrap();
     near.set_nonblocking(true).unwrap();
-    let key = event_loop.insert(Stream::Unix(mio::net::UnixStream::from_std(near)), PeerName::Unix);
+    let key = event_loop.insert(Stream::new(near), PeerName(None));
     far.write_all(&request()).unwrap();
     (key, far)
 }
@@ -197,7 +197,7 @@ fn a_connection_without_a_request_is_not_lined_up() {
     let (mut event_loop, _gate, _busy) = saturated();
     let (near, _far) = UnixStream::pair().unwrap();
     near.set_nonblocking(true).unwrap();
-    let key = event_loop.insert(Stream::Unix(mio::net::UnixStream::from_std(near)), PeerName::Unix);
+    let key = event_loop.insert(Stream::new(near), PeerName(None));
     event_loop.read(key, false);
     event_loop.line_up();
     assert!(event_loop.connections.contains(key));

@@ -12,7 +12,7 @@ use crate::network::Network;
 /// The settings of one pool, as far as its processes need them. What they mean is said where they are typed, in the configuration.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "each is the option of that name")]
-pub struct Pool {
+pub struct PoolSettings {
     pub name: String,
     pub app: App,
     /// The addresses of its Unix sockets and inherited ones, as they were typed. Those of TCP are known from the sockets.
