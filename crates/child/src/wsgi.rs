@@ -115,6 +115,8 @@ struct Gateway<'py> {
     mount: Mount,
     sendfile_header: Option<Arc<str>>,
     process: u32,
+    /// Its number in this process.
+    worker: usize,
     /// If aborts are to be raised.
     interrupter: Option<Interrupter>,
 }
@@ -166,7 +168,7 @@ impl Handler for Gateway<'_> {
         let _answering = number.begin();
         let id = number.to_string();
         let Exchange { request, mut reply } = exchange;
-        reply.begin(&id);
+        reply.begin(&id, self.worker);
         let line = RequestLine { id: &id, params: &request.params };
         let environ = match self.environs.build(&request) {
             Ok(Ok(environ)) => environ,
@@ -191,7 +193,7 @@ impl<'py> Gateway<'py> {
     fn new(
         py: Python<'py>,
         app: Bound<'py, PyAny>,
-        settings: &Settings,
+        (settings, worker): (&Settings, usize),
         aborts: Option<Sender<Arc<Interruption>>>,
     ) -> PyResult<Self> {
         let environs = EnvironBuilder::new(py, settings, py.get_type::<FileWrapper>().as_any())?;
@@ -199,7 +201,7 @@ impl<'py> Gateway<'py> {
         let (mount, process) = (settings.mount.clone(), std::process::id());
         let interrupter = aborts.map(Interrupter::new);
         let sendfile_header = settings.sendfile_header.as_deref().map(Arc::from);
-        Ok(Self { gil: Gil(py), app, environs, errors, app_log, mount, sendfile_header, process, interrupter })
+        Ok(Self { gil: Gil(py), app, environs, errors, app_log, mount, sendfile_header, process, worker, interrupter })
     }
 
     fn next_request_number(&self) -> RequestNumber {

@@ -171,13 +171,14 @@ impl Interpreter {
     ) -> Result<Threads, String> {
         let aborts = (settings.abort == OnAbort::Raise).then(raiser::start).transpose().map_err(|error| error.to_string())?;
         attach(|py| {
-            let run = || RunWorker {
+            let run = |number| RunWorker {
                 once: Mutex::new(Some(worker.clone())),
                 app: app.0.clone_ref(py),
                 settings: settings.clone(),
+                number,
                 aborts: aborts.clone(),
             };
-            let started = (1..=count).map(|number| start_thread(py, run(), number));
+            let started = (1..=count).map(|number| start_thread(py, run(number), number));
             started.collect::<PyResult<Vec<_>>>().map(Threads).map_err(|error| traceback(py, &error))
         })
     }
@@ -280,6 +281,7 @@ struct RunWorker {
     once: Mutex<Option<Worker>>,
     app: Py<PyAny>,
     settings: Settings,
+    number: usize,
     /// To the thread that raises, if there is one.
     aborts: Option<Sender<Arc<Interruption>>>,
 }
@@ -289,7 +291,7 @@ impl RunWorker {
     fn __call__(&self, py: Python<'_>) -> PyResult<()> {
         let worker = self.once.lock().unwrap_or_else(PoisonError::into_inner).take();
         let worker = worker.ok_or_else(|| PyRuntimeError::new_err("a worker runs once"))?;
-        worker.run(&mut Gateway::new(py, self.app.bind(py).clone(), &self.settings, self.aborts.clone())?);
+        worker.run(&mut Gateway::new(py, self.app.bind(py).clone(), (&self.settings, self.number), self.aborts.clone())?);
         Ok(())
     }
 }
