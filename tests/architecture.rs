@@ -66,7 +66,7 @@ const LAYERS: &[Layer] = &[
     layer("event_loop", &["scheduler", "scoreboard", "exchange", "listener", "link", "logging", "network", "sys"], &["fastcgi_codec", "mio", "slab", "socket2"]),
     layer("access_log", &["exchange", "logging", "settings"],                                   &[]),
     layer("scheduler",  &["exchange", "scoreboard", "logging"],                                 &["crossbeam_channel"]),
-    layer("exchange",   &["logging", "http"],                                                   &["fastcgi_codec", "tempfile"]),
+    layer("exchange",   &["logging", "http", "sys"],                                            &["fastcgi_codec", "tempfile"]),
     // What all processes share.
     layer("listener",   &["logging", "sys"],                                                    &["socket2"]),
     layer("logging",    &["settings", "sys"],                                                   &["strsim"]),

@@ -88,6 +88,7 @@ fn every_option_is_a_flag() {
         ("abort", "raise", "raise"),
         ("roles", "authorizer", "authorizer"),
         ("ping-path", "/ping", "/ping"),
+        ("access-log-exclude", "/health", "/health"),
         ("sendfile-header", "X-Sendfile", "X-Sendfile"),
         ("backlog", "5", "5"),
         ("socket-mode", "600", "0600"),

@@ -83,7 +83,8 @@ impl Config {
     /// Of lines of the access log that do not say it, nobody knows whose they are.
     fn lines_of_no_pool(&self) -> Option<String> {
         let format = &self.access_log_format;
-        let is_told = format == "detailed" || ["$pool", "${pool}"].iter().any(|name| format.contains(name));
+        let is_told =
+            ["detailed", "json"].contains(&format.as_str()) || ["$pool", "${pool}"].iter().any(|name| format.contains(name));
         let shared = self.pools.iter().filter_map(|pool| pool.access_log_in(self));
         let is_shared = shared.clone().any(|one| shared.clone().filter(|other| *other == one).count() > 1);
         (is_shared && !is_told).then(|| {

@@ -72,6 +72,7 @@ impl Pool {
             socket_timeout: self.socket_timeout,
             graceful_timeout: self.graceful_timeout,
             access_log_format: self.access_log_in(config).map(|_| config.access_log_format.clone()),
+            access_log_exclude: self.access_log_exclude.clone(),
         }
     }
 

@@ -115,6 +115,7 @@ site_tests!(
         connections: Connections::OneShot,
     },
     also {
+        the_access_log_is_one_valid_object_a_line: answers::the_access_log_is_one_valid_object_a_line;
         unbuffered_uploads_arrive_whole: uploads::unbuffered_uploads_arrive_whole;
         transfers_of_200_mib_take_no_memory: nginx_takes_no_memory_for_200_mib;
     }

@@ -117,6 +117,8 @@ struct Gateway<'py> {
     mount: Mount,
     sendfile_header: Option<Arc<str>>,
     process: u32,
+    /// Its number in this process.
+    worker: usize,
     /// If aborts are to be raised.
     interrupter: Option<Interrupter>,
     /// Where it says what it does, if there is room for that.
@@ -228,7 +230,7 @@ impl<'py> Gateway<'py> {
     fn new(
         py: Python<'py>,
         app: Bound<'py, PyAny>,
-        settings: &Settings,
+        (settings, worker): (&Settings, usize),
         (aborts, slot): (Option<mpsc::Sender<Arc<Interruption>>>, Option<Slot>),
     ) -> PyResult<Self> {
         let environs = EnvironBuilder::new(py, settings, py.get_type::<FileWrapper>().as_any())?;
@@ -238,7 +240,7 @@ impl<'py> Gateway<'py> {
         let slot = slot.map(Rc::new);
         slot.iter().for_each(|slot| slot.set_thread(thread::numbers()));
         let sendfile_header = settings.sendfile_header.as_deref().map(Arc::from);
-        Ok(Self { gil: Gil(py), app, environs, errors, app_log, mount, sendfile_header, process, interrupter, slot })
+        Ok(Self { gil: Gil(py), app, environs, errors, app_log, mount, sendfile_header, process, worker, interrupter, slot })
     }
 
     fn next_request_number(&self) -> RequestNumber {
@@ -248,7 +250,7 @@ impl<'py> Gateway<'py> {
     /// Answers a request, and says with which status.
     fn answer(&mut self, number: RequestNumber, request: Request, mut reply: Reply) -> u16 {
         let id = number.to_string();
-        reply.begin(&id);
+        reply.begin(&id, self.worker);
         let line = RequestLine { id: &id, params: &request.params };
         let environ = match self.environs.build(&request) {
             Ok(Ok(environ)) => environ,

@@ -4,6 +4,7 @@
 
 pub mod acting;
 pub mod closing;
+pub mod cpu_clock;
 pub mod directory;
 pub mod epoll;
 pub mod fd;

@@ -176,6 +176,7 @@ impl Interpreter {
                 once: Mutex::new(Some(worker.clone())),
                 app: app.0.clone_ref(py),
                 settings: settings.clone(),
+                number,
                 aborts: aborts.clone(),
                 slot: slots.get(number - 1).cloned(),
             };
@@ -282,6 +283,7 @@ struct RunWorker {
     once: Mutex<Option<Worker>>,
     app: Py<PyAny>,
     settings: Settings,
+    number: usize,
     /// To the thread that raises, if there is one.
     aborts: Option<Sender<Arc<Interruption>>>,
     slot: Option<Slot>,
@@ -293,7 +295,7 @@ impl RunWorker {
         let worker = self.once.lock().unwrap_or_else(PoisonError::into_inner).take();
         let worker = worker.ok_or_else(|| PyRuntimeError::new_err("a worker runs once"))?;
         let ways = (self.aborts.clone(), self.slot.clone());
-        worker.run(&mut Gateway::new(py, self.app.bind(py).clone(), &self.settings, ways)?);
+        worker.run(&mut Gateway::new(py, self.app.bind(py).clone(), (&self.settings, self.number), ways)?);
         Ok(())
     }
 }

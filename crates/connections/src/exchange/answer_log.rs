@@ -5,11 +5,15 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use shared::logging::access::Answered;
+use shared::sys::cpu_clock::CpuClock;
 
 use super::{Params, Request};
 
 /// Is told of every answer, by the thread that has ended it.
 pub trait AnswerLog: Send + Sync + fmt::Debug {
+    /// Whether what [`Answered::cpu_time`] says is told: it costs system calls.
+    fn tells_cpu_time(&self) -> bool;
+
     /// Called once for each request, after its last bytes were given to the connection.
     fn note(&self, answered: &Answered<'_>);
 }
@@ -22,8 +26,15 @@ pub struct Account {
     body_length: u64,
     request_id: String,
     begun: Instant,
-    /// When a worker began it.
-    taken: Option<Instant>,
+    taken: Option<Taken>,
+}
+
+/// A worker has begun it.
+#[derive(Debug)]
+struct Taken {
+    at: Instant,
+    worker: usize,
+    clock: Option<CpuClock>,
 }
 
 impl Account {
@@ -37,9 +48,10 @@ impl Account {
         Self { answer_log, params, body_length: 0, request_id: String::new(), begun, taken: None }
     }
 
-    pub(super) fn begin(&mut self, id: &str) {
+    pub(super) fn begin(&mut self, id: &str, worker: usize) {
         id.clone_into(&mut self.request_id);
-        self.taken = Some(Instant::now());
+        let clock = if self.answer_log.tells_cpu_time() { CpuClock::start() } else { None };
+        self.taken = Some(Taken { at: Instant::now(), worker, clock });
     }
 
     pub(super) fn settle(&self, status: u16, detail: Option<&'static str>, body_sent: u64) {
@@ -52,7 +64,9 @@ impl Account {
             body_sent,
             request_length: params.length() + body_length,
             time: begun.elapsed(),
-            queue_time: taken.map(|taken| taken.duration_since(*begun)),
+            queue_time: taken.as_ref().map(|taken| taken.at.duration_since(*begun)),
+            worker: taken.as_ref().map(|taken| taken.worker),
+            cpu_time: taken.as_ref().and_then(|taken| taken.clock?.elapsed()),
             detail,
         });
     }

@@ -120,10 +120,11 @@ impl Reply {
         self
     }
 
-    /// A worker begins the request, which is called so in the log. When that was is noted only if somebody is to be told.
-    pub fn begin(&mut self, id: &str) {
+    /// The worker of this number begins the request, which is called so in the log. When that was is noted only if somebody is to be
+    /// told.
+    pub fn begin(&mut self, id: &str, worker: usize) {
         if let Some(account) = &mut self.account {
-            account.begin(id);
+            account.begin(id, worker);
         }
     }
 

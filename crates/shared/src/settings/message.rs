@@ -174,6 +174,7 @@ mod tests {
             socket_timeout: Some(Duration::from_secs(60)),
             graceful_timeout: Duration::ZERO,
             access_log_format: Some("$request".to_owned()),
+            access_log_exclude: vec!["/health".to_owned()],
         };
         let ties = Ties { listeners: vec![3, 4], passage: [5, 6], line: [7, 8], scoreboard: 9, seat: 10, slots: 16..24 };
         let errand = Errand::Serve(ties, Ends { link: 11, log: 12 });

@@ -50,6 +50,7 @@ pub struct PoolSettings {
     pub graceful_timeout: Duration,
     /// The format of its access log, if it has one. Valid.
     pub access_log_format: Option<String>,
+    pub access_log_exclude: Vec<String>,
 }
 
 /// Paths are bytes, and need not be UTF-8.

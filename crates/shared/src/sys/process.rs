@@ -376,7 +376,7 @@ pub fn cpu_time(process: u32) -> Option<Duration> {
 }
 
 /// What a clock says; `None` if there is no such clock.
-fn clock_time(clock: libc::clockid_t) -> Option<Duration> {
+pub(super) fn clock_time(clock: libc::clockid_t) -> Option<Duration> {
     let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: `now` outlives the call.
     let result = unsafe { libc::clock_gettime(clock, &raw mut now) };

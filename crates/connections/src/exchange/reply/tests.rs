@@ -680,6 +680,10 @@ fn a_connection_that_is_gone_fails_the_write() {
 struct Notes(Mutex<Vec<(u16, u64)>>);
 
 impl AnswerLog for Notes {
+    fn tells_cpu_time(&self) -> bool {
+        false
+    }
+
     fn note(&self, answered: &Answered<'_>) {
         self.0.lock().unwrap().push((answered.status, answered.body_sent));
     }
