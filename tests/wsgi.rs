@@ -20,6 +20,8 @@ mod interpreter;
 mod interrupted;
 #[path = "wsgi/loading.rs"]
 mod loading;
+#[path = "wsgi/log_handler.rs"]
+mod log_handler;
 #[path = "wsgi/logging.rs"]
 mod logging;
 #[path = "wsgi/path.rs"]

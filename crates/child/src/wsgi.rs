@@ -27,6 +27,7 @@ mod input;
 pub mod interpreter;
 mod latin1;
 mod output;
+mod package;
 mod raw_text;
 mod start_response;
 mod thread;
