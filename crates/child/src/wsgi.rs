@@ -12,6 +12,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
 
+use connections::exchange::answer_log::X_REQUEST_ID;
 use connections::exchange::{Body, BodySource, Demand, Exchange, Params, Pause, Reply, ReplyError};
 use connections::scheduler::Handler;
 use shared::settings::{AppLog, ErrorsTo, Mount, OnAbort, Pool, RemoteUser};
@@ -34,6 +35,7 @@ mod thread;
 mod utf8;
 
 use crate::without_python::app_log::{RequestNumber, Voice};
+use crate::without_python::request_ids::{MadeId, RequestIds};
 use crate::without_python::turns::Turns;
 use abort::{Aborted, Interrupter, Interruption};
 use environ::EnvironBuilder;
@@ -54,6 +56,8 @@ pub struct Settings {
     pub errors: ErrorsTo,
     /// How the application's lines are written to the log.
     pub app_log: AppLog,
+    /// Whether each request has an X-Request-ID.
+    pub request_id: bool,
     /// What becomes of a running application when the web server gives its request up.
     pub abort: OnAbort,
     /// The header that makes the web server send a file instead of a body.
@@ -72,6 +76,7 @@ impl Settings {
             remote_user: pool.remote_user,
             errors: pool.errors,
             app_log: pool.app_log,
+            request_id: pool.request_id,
             abort: pool.abort,
             sendfile_header: pool.sendfile_header.clone(),
             multithread: pool.threads > 1,
@@ -115,6 +120,8 @@ struct Gateway<'py> {
     mount: Mount,
     sendfile_header: Option<Arc<str>>,
     process: u32,
+    /// If each request has an X-Request-ID.
+    request_ids: Option<RequestIds>,
     /// If aborts are to be raised.
     interrupter: Option<Interrupter>,
 }
@@ -168,7 +175,8 @@ impl Handler for Gateway<'_> {
         let Exchange { request, mut reply } = exchange;
         reply.begin(&id);
         let line = RequestLine { id: &id, params: &request.params };
-        let environ = match self.environs.build(&request) {
+        let made_id = self.make_x_request_id(number, &request.params, &mut reply);
+        let environ = match self.environs.build(&request, made_id.as_ref()) {
             Ok(Ok(environ)) => environ,
             Ok(Err(refusal)) => {
                 log::warn!("{line} was answered {}: {}", refusal.status(), self.path_fault());
@@ -199,11 +207,19 @@ impl<'py> Gateway<'py> {
         let (mount, process) = (settings.mount.clone(), std::process::id());
         let interrupter = aborts.map(Interrupter::new);
         let sendfile_header = settings.sendfile_header.as_deref().map(Arc::from);
-        Ok(Self { gil: Gil(py), app, environs, errors, app_log, mount, sendfile_header, process, interrupter })
+        let request_ids = settings.request_id.then(RequestIds::new);
+        Ok(Self { gil: Gil(py), app, environs, errors, app_log, mount, sendfile_header, process, request_ids, interrupter })
     }
 
     fn next_request_number(&self) -> RequestNumber {
         RequestNumber { process: self.process, count: REQUESTS.fetch_add(1, Ordering::Relaxed) }
+    }
+
+    /// An X-Request-ID for a request that came without one, if there is to be one.
+    fn make_x_request_id(&self, number: RequestNumber, params: &Params, reply: &mut Reply) -> Option<MadeId> {
+        let made = self.request_ids.as_ref()?.instead_of(params.all(X_REQUEST_ID), number.count)?;
+        reply.set_x_request_id(made);
+        Some(made)
     }
 
     /// Why a path does not belong to the application.
