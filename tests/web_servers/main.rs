@@ -109,6 +109,8 @@ site_tests!(
         connections: Connections::OneShot,
     },
     also {
+        an_x_request_id_of_nginx_is_kept: requests::an_x_request_id_of_nginx_is_kept;
+        an_x_request_id_of_the_browser_is_kept_if_it_is_one: requests::an_x_request_id_of_the_browser_is_kept_if_it_is_one;
         unbuffered_uploads_arrive_whole: uploads::unbuffered_uploads_arrive_whole;
         transfers_of_200_mib_take_no_memory: |site| {
             uploads::transfers_of_200_mib_take_no_memory(site, |file| {
