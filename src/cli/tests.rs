@@ -85,6 +85,7 @@ fn every_option_is_a_flag() {
         ("app-log", "plain", "plain"),
         ("stdout-level", "debug", "debug"),
         ("stderr-level", "info", "info"),
+        ("request-id", "true", "true"),
         ("abort", "raise", "raise"),
         ("roles", "authorizer", "authorizer"),
         ("ping-path", "/ping", "/ping"),

@@ -51,6 +51,7 @@ impl Pool {
             app_log: self.app_log,
             stdout_level: self.stdout_level,
             stderr_level: self.stderr_level,
+            request_id: self.request_id,
             abort: self.abort,
             roles: self.roles.clone(),
             sendfile_header: self.sendfile_header.clone(),

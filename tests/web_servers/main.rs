@@ -116,6 +116,8 @@ site_tests!(
     },
     also {
         the_access_log_is_one_valid_object_a_line: answers::the_access_log_is_one_valid_object_a_line;
+        an_x_request_id_of_nginx_is_kept: requests::an_x_request_id_of_nginx_is_kept;
+        an_x_request_id_of_the_browser_is_kept_if_it_is_one: requests::an_x_request_id_of_the_browser_is_kept_if_it_is_one;
         unbuffered_uploads_arrive_whole: uploads::unbuffered_uploads_arrive_whole;
         transfers_of_200_mib_take_no_memory: nginx_takes_no_memory_for_200_mib;
     }

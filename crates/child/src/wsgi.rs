@@ -13,6 +13,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
 
+use connections::exchange::answer_log::X_REQUEST_ID;
 use connections::exchange::{Body, BodySource, Demand, Exchange, Params, Pause, Reply, ReplyError, Request};
 use connections::scheduler::Handler;
 use shared::logging::codes;
@@ -30,12 +31,14 @@ mod input;
 pub mod interpreter;
 mod latin1;
 mod output;
+mod package;
 mod raw_text;
 mod start_response;
 mod thread;
 mod utf8;
 
 use crate::without_python::app_log::{RequestNumber, Voice};
+use crate::without_python::request_ids::{MadeId, RequestIds};
 use crate::without_python::turns::Turns;
 use abort::{Aborted, Interrupter, Interruption};
 use environ::EnvironBuilder;
@@ -56,6 +59,8 @@ pub struct Settings {
     pub errors: ErrorsTo,
     /// How the application's lines are written to the log.
     pub app_log: AppLog,
+    /// Whether each request has an X-Request-ID.
+    pub request_id: bool,
     /// What becomes of a running application when the web server gives its request up.
     pub abort: OnAbort,
     /// The header that makes the web server send a file instead of a body.
@@ -74,6 +79,7 @@ impl Settings {
             remote_user: pool.remote_user,
             errors: pool.errors,
             app_log: pool.app_log,
+            request_id: pool.request_id,
             abort: pool.abort,
             sendfile_header: pool.sendfile_header.clone(),
             multithread: pool.threads > 1,
@@ -119,6 +125,8 @@ struct Gateway<'py> {
     process: u32,
     /// Its number in this process.
     worker: usize,
+    /// If each request has an X-Request-ID.
+    request_ids: Option<RequestIds>,
     /// If aborts are to be raised.
     interrupter: Option<Interrupter>,
     /// Where it says what it does, if there is room for that.
@@ -240,7 +248,21 @@ impl<'py> Gateway<'py> {
         let slot = slot.map(Rc::new);
         slot.iter().for_each(|slot| slot.set_thread(thread::numbers()));
         let sendfile_header = settings.sendfile_header.as_deref().map(Arc::from);
-        Ok(Self { gil: Gil(py), app, environs, errors, app_log, mount, sendfile_header, process, worker, interrupter, slot })
+        let request_ids = settings.request_id.then(RequestIds::new);
+        Ok(Self {
+            gil: Gil(py),
+            app,
+            environs,
+            errors,
+            app_log,
+            mount,
+            sendfile_header,
+            process,
+            worker,
+            request_ids,
+            interrupter,
+            slot,
+        })
     }
 
     fn next_request_number(&self) -> RequestNumber {
@@ -252,7 +274,8 @@ impl<'py> Gateway<'py> {
         let id = number.to_string();
         reply.begin(&id, self.worker);
         let line = RequestLine { id: &id, params: &request.params };
-        let environ = match self.environs.build(&request) {
+        let made_id = self.make_x_request_id(number, &request.params, &mut reply);
+        let environ = match self.environs.build(&request, made_id.as_ref()) {
             Ok(Ok(environ)) => environ,
             Ok(Err(refusal)) => {
                 log::warn!(target: refusal.meaning(), "{line} was answered {}: {}", refusal.status(), self.path_fault());
@@ -275,6 +298,13 @@ impl<'py> Gateway<'py> {
 
     fn sender(&self) -> Sender<'_, 'py> {
         Sender { gil: self.gil, slot: self.slot.as_deref() }
+    }
+
+    /// An X-Request-ID for a request that came without one, if there is to be one.
+    fn make_x_request_id(&self, number: RequestNumber, params: &Params, reply: &mut Reply) -> Option<MadeId> {
+        let made = self.request_ids.as_ref()?.instead_of(params.all(X_REQUEST_ID), number.count)?;
+        reply.set_x_request_id(made);
+        Some(made)
     }
 
     /// Why a path does not belong to the application.

@@ -65,6 +65,9 @@ settings! {
     /// The level of what it writes to stderr.
     stderr_level: Level = level(), "stderr-level", Pool, One, "LEVEL", Value("warn"),
         "The log level of what the application writes to stderr, where Python's logging writes by default";
+    /// Whether each request has an X-Request-ID, made here if it came without one.
+    request_id: bool = switch(), "request-id", Pool, Switch, "BOOL", Value("false"),
+        "Give each request that comes without an X-Request-ID header a new one, as HTTP_X_REQUEST_ID, 32 hexadecimal digits";
     /// What becomes of a running application when the web server gives its request up.
     abort: OnAbort = keyword(OnAbort::parse, OnAbort::NAMES), "abort", Pool, One, "HOW", Value("continue"),
         "What happens to the application when the web server aborts its request: continue, or raise for pyfcgid.RequestAborted \

@@ -5,11 +5,10 @@
 //! its own raises it, under the GIL, and only while the application runs for that very request; what has not arrived when the
 //! application returns is taken out of the way before anything else runs.
 
-use std::ffi::{CStr, c_long};
+use std::ffi::c_long;
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use pyo3::ffi::c_str;
 use pyo3::import_exception;
 use pyo3::prelude::*;
 
@@ -18,16 +17,6 @@ use crate::without_python::interruption::Interrupted;
 use connections::exchange::{AbortListener, AbortProbe, Lost, Reply, ReplyError};
 
 import_exception!(pyfcgid, RequestAborted);
-
-/// Puts the module `pyfcgid` where `import` finds it, and what may be installed under that name does not stand for it.
-pub(super) fn add_module(py: Python<'_>) -> PyResult<()> {
-    let modules = py.import("sys")?.getattr("modules")?;
-    modules.call_method1("pop", ("pyfcgid", py.None()))?;
-    PyModule::from_code(py, MODULE, c"pyfcgid", c"pyfcgid")?;
-    // From now on it is that of this module, whatever the application does with it.
-    py.get_type::<RequestAborted>();
-    Ok(())
-}
 
 /// `environ["pyfcgid.aborted"]`: a callable that is true once the web server has given the request up.
 #[pyclass(frozen, module = "pyfcgid")]
@@ -149,6 +138,3 @@ fn take_back(py: Python<'_>) -> bool {
     let arrived = py.eval(c"[0 for _ in (1, 2, 3)]", None, None).err();
     arrived.is_some_and(|error| error.is_instance_of::<RequestAborted>(py))
 }
-
-/// What the wheel installs for other servers, so that there is one text, and the same names everywhere.
-const MODULE: &CStr = c_str!(include_str!("../../../../python/pyfcgid/__init__.py"));

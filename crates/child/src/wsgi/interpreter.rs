@@ -25,12 +25,12 @@ mod signature;
 mod spawning;
 mod stacks;
 
-use super::abort::{self, Interruption};
+use super::abort::Interruption;
 use super::errors::Errors;
 use super::exceptions::traceback;
 use super::input::Input;
 use super::output::Output;
-use super::{Gateway, Settings, output, utf8};
+use super::{Gateway, Settings, output, package, utf8};
 use absence::Places;
 use arguments::Arguments;
 use connections::scheduler::Worker;
@@ -76,7 +76,7 @@ impl Interpreter {
         let set_up = |py: Python<'_>| -> PyResult<Self> {
             let sys = py.import("sys")?;
             sys.setattr("argv", [app.to_string()])?;
-            abort::add_module(py)?;
+            package::add(py)?;
             register_files(py)?;
             let version: String = sys.getattr("version")?.extract()?;
             let version = version.split(' ').next().unwrap_or_default().to_owned();
@@ -116,13 +116,14 @@ impl Interpreter {
         attach(|py| set(py).map_err(|error| LoadError::python(py, "sys.path", "it cannot be set", &error)))
     }
 
-    /// Sends what the application prints to the log, at these levels.
+    /// Sends what the application prints, and what it gives to a LogHandler, to the log. What it prints has these levels.
     ///
     /// # Errors
     /// [`LoadError`], which no ordinary Python gives.
     pub fn capture_output(&self, stdout: Level, stderr: Level, form: AppLog) -> Result<(), LoadError> {
         attach(|py| {
             output::capture(py, stdout, stderr, form)
+                .and_then(|()| package::connect_log_handler(py, form))
                 .map_err(|error| LoadError::python(py, "sys.stdout", "it cannot be replaced", &error))
         })
     }

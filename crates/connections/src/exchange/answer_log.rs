@@ -25,6 +25,8 @@ pub struct Account {
     params: Params,
     body_length: u64,
     request_id: String,
+    /// What the application got as its X-Request-ID, if the web server sent none.
+    made_id: Option<[u8; 32]>,
     begun: Instant,
     taken: Option<Taken>,
 }
@@ -45,7 +47,7 @@ impl Account {
 
     /// Of a request that is refused.
     pub fn of_params(params: Params, answer_log: Arc<dyn AnswerLog>, begun: Instant) -> Self {
-        Self { answer_log, params, body_length: 0, request_id: String::new(), begun, taken: None }
+        Self { answer_log, params, body_length: 0, request_id: String::new(), made_id: None, begun, taken: None }
     }
 
     pub(super) fn begin(&mut self, id: &str, worker: usize) {
@@ -54,9 +56,16 @@ impl Account {
         self.taken = Some(Taken { at: Instant::now(), worker, clock });
     }
 
+    pub(super) fn set_x_request_id(&mut self, id: [u8; 32]) {
+        self.made_id = Some(id);
+    }
+
     pub(super) fn settle(&self, status: u16, detail: Option<&'static str>, body_sent: u64) {
-        let Self { answer_log, params, body_length, request_id, begun, taken } = self;
-        let param = |name: &[u8]| params.get(name);
+        let Self { answer_log, params, body_length, request_id, made_id, begun, taken } = self;
+        let param = |name: &[u8]| match made_id {
+            Some(id) if name == X_REQUEST_ID => Some(&id[..]),
+            _ => params.get(name),
+        };
         answer_log.note(&Answered {
             param: &param,
             request_id,
@@ -71,3 +80,6 @@ impl Account {
         });
     }
 }
+
+/// The parameter that has a request's X-Request-ID.
+pub const X_REQUEST_ID: &[u8] = b"HTTP_X_REQUEST_ID";

@@ -128,6 +128,13 @@ impl Reply {
         }
     }
 
+    /// The application gets this X-Request-ID, and not what the web server sent.
+    pub fn set_x_request_id(&mut self, id: [u8; 32]) {
+        if let Some(account) = &mut self.account {
+            account.set_x_request_id(id);
+        }
+    }
+
     /// Sets or, as long as it was not sent, replaces the head. It goes out with the first body bytes.
     ///
     /// # Errors

@@ -153,6 +153,7 @@ mod tests {
             app_log: AppLog::Plain,
             stdout_level: Level::Info,
             stderr_level: Level::Warn,
+            request_id: true,
             abort: OnAbort::Raise,
             roles: vec![Role::Authorizer],
             sendfile_header: None,

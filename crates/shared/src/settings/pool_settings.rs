@@ -26,6 +26,7 @@ pub struct PoolSettings {
     pub app_log: AppLog,
     pub stdout_level: Level,
     pub stderr_level: Level,
+    pub request_id: bool,
     pub abort: OnAbort,
     pub roles: Vec<Role>,
     pub sendfile_header: Option<String>,
