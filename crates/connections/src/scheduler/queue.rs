@@ -30,7 +30,7 @@ pub struct Queued {
 }
 
 impl Queue {
-    /// Hands a request to whichever worker looks next; never blocks. Those that sit have to be [called](Self::call_worker).
+    /// Hands a request to whichever worker looks next; never blocks. Those that sit have to be called.
     ///
     /// # Errors
     /// Gives the exchange back when as many requests wait as may, and somebody waits for them.
@@ -125,6 +125,7 @@ impl Queue {
     }
 
     /// Calls a worker that sits, if there is something to do.
+    #[cfg(test)]
     pub fn call_worker(&self) {
         self.scheduler.call_for_work();
     }
