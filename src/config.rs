@@ -92,6 +92,7 @@ impl Config {
     ///
     /// # Errors
     /// When the text is no application.
+    #[cfg(test)]
     pub fn for_app(app: &str) -> Result<Self, Error> {
         let flags = Layer::from([("app", vec![Item { text: app.to_owned(), origin: Origin::Flag }])]);
         Self::load(&flags, &|_| None, None)

@@ -146,6 +146,7 @@ impl Pool {
     }
 
     #[cfg(test)]
+    #[cfg(test)]
     pub(super) fn forget_origins(&mut self) {
         self.origins.clear();
         self.interpreter = None; // It knows who has said so, too.

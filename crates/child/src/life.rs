@@ -13,7 +13,7 @@ use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use connections::event_loop::{EventLoop, SharedLoop, Stopped};
+use connections::event_loop::{Doors, Duty, EventLoop, SharedLoop, Stopped};
 use connections::process::{OTHERS_SIGNALS, Shared, controls, end_with_the_supervisor, hear_signals};
 use connections::scheduler::{self, Source};
 use log::LevelFilter;
@@ -66,9 +66,8 @@ fn serve(pool: &PoolSettings, shared: &Shared, link: &UnixStream) -> Result<(), 
     let (signals, signal_writer) = UnixStream::pair()?;
     let signalled = signals.try_clone()?;
     let of_loop = connections::loop_settings::of_loop(pool);
-    let event_loop = EventLoop::new(listeners, controls(link, signals)?, Some(passage), queue, of_loop)?
-        .with_line(line)
-        .with_uploads_memory(pool.uploads_memory);
+    let doors = Doors { listeners, passage, line };
+    let event_loop = EventLoop::new(doors, controls(link, signals)?, Duty::Serve, queue, of_loop)?;
     let event_loop = Arc::new(SharedLoop::new(event_loop));
     let source: Arc<dyn Source> = Arc::<SharedLoop>::clone(&event_loop);
     let worker = worker.with_source(source);

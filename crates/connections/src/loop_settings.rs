@@ -27,6 +27,7 @@ pub fn of_loop(pool: &PoolSettings) -> event_loop::Settings {
         spread: pool.processes > 1,
         session,
         request,
+        uploads_memory: pool.uploads_memory,
         answer_log: access_log::answer_log(pool),
         ping: pool.ping_path.as_deref().map(Ping::new),
     }

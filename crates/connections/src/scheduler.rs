@@ -47,7 +47,7 @@ mod worker;
 
 use locking::{Condvar, Mutex, MutexGuard};
 pub use place::Place;
-pub use queue::{Queue, Relief, queue, queue_of_pool, queue_without_workers};
+pub use queue::{Queue, Relief, queue_of_pool, queue_without_workers};
 pub use saturation::Saturation;
 pub use shared_loop::{Loop, SharedLoop, Turned};
 pub use state::Load;

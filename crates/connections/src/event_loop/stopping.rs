@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::connection::Connection;
 use super::lifecycle::End;
-use super::line::{Duty, Line};
+use super::line::Duty;
 use super::outbox::Status;
 use super::{EventLoop, Stopped};
 use shared::logging::codes;
@@ -67,7 +67,7 @@ impl EventLoop {
 
     /// Whether somebody waits on the line, whom a process that is to stop serves, too, as soon as it has a worker: the whole pool stops.
     fn serves_line(&self) -> bool {
-        self.duty == Duty::Serve && !self.lifecycle.is_retiring() && self.line.as_ref().is_some_and(Line::is_left_to_this)
+        self.duty == Duty::Serve && !self.lifecycle.is_retiring() && self.line.is_left_to_this()
     }
 
     fn unanswered(&self) -> usize {

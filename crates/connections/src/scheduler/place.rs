@@ -2,7 +2,7 @@
 
 use shared::scoreboard::Seat;
 
-/// The place of a request that waits in this process. If the pool counts those that wait, it is counted until this is dropped.
+/// The place of a request that waits in this process: it is counted until this is dropped.
 #[derive(Debug)]
 pub struct Place(Option<Seat>);
 
@@ -16,11 +16,6 @@ impl Place {
     pub fn take_from_line(seat: &Seat) -> Self {
         seat.take_to_itself();
         Self(Some(seat.clone()))
-    }
-
-    /// One in a process that has no pool to count it.
-    pub(super) fn uncounted() -> Self {
-        Self(None)
     }
 
     /// The request is on the line now, where it is counted too.

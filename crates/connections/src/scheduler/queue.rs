@@ -16,8 +16,8 @@ pub struct Queue {
     /// To take out again what nobody waits for any more.
     receiver: Receiver<Queued>,
     most: usize,
-    /// Where those that wait are counted, if not here alone.
-    seat: Option<Seat>,
+    /// Where those that wait are counted.
+    seat: Seat,
     scheduler: Arc<Scheduler>,
 }
 
@@ -30,17 +30,17 @@ pub struct Queued {
 }
 
 impl Queue {
-    /// Hands a request to whichever worker looks next; never blocks. Those that sit have to be [called](Self::call_worker).
+    /// Hands a request to whichever worker looks next; never blocks. Those that sit have to be called.
     ///
     /// # Errors
     /// Gives the exchange back when as many requests wait as may, and somebody waits for them.
     pub fn try_dispatch(&self, exchange: Exchange) -> Result<(), Box<Exchange>> {
         let mut state = self.scheduler.lock();
         let waits = state.is_saturated();
-        let mut place = if waits { self.place(state.queued()) } else { None };
+        let mut place = if waits { self.place() } else { None };
         if waits && place.is_none() {
             drop(state);
-            place = if self.drop_aborted() { self.place(self.scheduler.lock().queued()) } else { None };
+            place = if self.drop_aborted() { self.place() } else { None };
             if place.is_none() {
                 return Err(Box::new(exchange));
             }
@@ -53,16 +53,13 @@ impl Queue {
     }
 
     /// A place for one more request that waits, if there may be one.
-    fn place(&self, queued: usize) -> Option<Place> {
-        match &self.seat {
-            Some(seat) => Place::take(seat, self.most),
-            None => (queued < self.most).then(Place::uncounted),
-        }
+    fn place(&self) -> Option<Place> {
+        Place::take(&self.seat, self.most)
     }
 
     /// A request is refused because as many wait as may.
     pub fn note_refusal(&self) {
-        self.seat.iter().for_each(Seat::note_refusal);
+        self.seat.note_refusal();
     }
 
     /// Takes requests that were given up out of the queue; whether there were any. Nobody else puts requests in, so the others keep
@@ -122,6 +119,7 @@ impl Queue {
     }
 
     /// Calls a worker that sits, if there is something to do.
+    #[cfg(test)]
     pub fn call_worker(&self) {
         self.scheduler.call_for_work();
     }
@@ -153,23 +151,19 @@ impl Relief {
     }
 }
 
-/// A queue in which up to `max_queue` requests (at least one) wait for a worker, and the workers' end of it, to be cloned for each.
-pub fn queue(max_queue: usize) -> (Queue, Worker) {
-    queue_of(max_queue, PASSING, None)
-}
-
-/// The same, but those that wait are counted for the pool.
+/// A queue in which up to `max_queue` requests of the pool (at least one) wait for a worker, counted by `seat`, and the workers' end of it,
+/// to be cloned for each.
 pub fn queue_of_pool(max_queue: usize, seat: Seat) -> (Queue, Worker) {
-    queue_of(max_queue, PASSING, Some(seat))
+    queue_of(max_queue, PASSING, seat)
 }
 
 /// One that nothing is put into, since there are no workers.
 pub fn queue_without_workers(seat: Seat) -> Queue {
-    queue_of(1, 0, Some(seat)).0
+    queue_of(1, 0, seat).0
 }
 
 /// Up to `passing` for which workers have time pass through it, too. The channel takes the memory for all of them.
-fn queue_of(max_queue: usize, passing: usize, seat: Option<Seat>) -> (Queue, Worker) {
+fn queue_of(max_queue: usize, passing: usize, seat: Seat) -> (Queue, Worker) {
     let most = max_queue.max(1);
     let (sender, receiver) = crossbeam_channel::bounded(most.saturating_add(passing));
     let scheduler = Arc::<Scheduler>::default();

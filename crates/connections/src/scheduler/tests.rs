@@ -64,6 +64,10 @@ impl Sink for Nowhere {
     }
 }
 
+fn queue(most: usize) -> (Queue, Worker) {
+    queue_of_pool(most, Arc::new(Scoreboard::new().unwrap()).seat(1))
+}
+
 fn exchange() -> Exchange {
     let ending = Ending { request: RequestId::new(1), keep_connection: true };
     let request = Request { role: Role::Responder, params: Params::default(), body: Body::from_memory(Vec::new()), data: None };
@@ -324,7 +328,7 @@ fn whoever_waits_is_counted_for_the_pool_until_a_worker_takes_it_or_the_queue_is
         };
         let ((queue, worker), counts) = (full(), Counts::default());
         drop(queue);
-        join(start(1, &worker, &counts));
+        join(start(2, &worker, &counts));
         assert_eq!((counts.answered(), scoreboard.waiting()), (2, 0));
         drop(full());
         assert_eq!(scoreboard.waiting(), 0);

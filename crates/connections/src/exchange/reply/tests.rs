@@ -731,6 +731,10 @@ fn what_has_become_of_an_answer_is_told_once_however_it_ends() {
 struct Noted(Mutex<Vec<Option<Vec<u8>>>>);
 
 impl AnswerLog for Noted {
+    fn tells_cpu_time(&self) -> bool {
+        false
+    }
+
     fn note(&self, answered: &Answered<'_>) {
         let names = [&b"HTTP_X_REQUEST_ID"[..], b"HTTP_HOST"];
         self.0.lock().unwrap().extend(names.map(|name| (answered.param)(name).map(<[u8]>::to_vec)));
