@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use crate::config::{self, Config};
 use crate::launch::{ChildEnds, Inherited, privileges};
 use crate::start_error::StartError;
-use connections::event_loop::{Doors, Duty, EventLoop};
+use connections::event_loop::{Duty, EventLoop};
 use connections::process::{self, Shared};
 use connections::{loop_settings, scheduler};
 use shared::logging::codes;
@@ -52,10 +52,8 @@ fn keep_the_door(pool: &config::Pool, config: &Config, ties: Ties, link: &UnixSt
     process::hear_signals(signal_writer)?;
     let queue = scheduler::queue_without_workers(shared.seat());
     let pool = pool.of_processes(config);
-    let (listeners, _) = shared.listeners(&pool)?;
-    let (passage, line) = shared.ties(pool.max_queue)?;
+    let (doors, _) = shared.doors(&pool)?;
     let of_loop = loop_settings::of_queue_process(&pool);
-    let doors = Doors { listeners, passage, line };
     let event_loop = EventLoop::new(doors, process::controls(link, signals)?, Duty::Rest, queue, of_loop)?;
     Ok(event_loop.run().map(drop)?)
 }

@@ -13,7 +13,7 @@ use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use connections::event_loop::{Doors, Duty, EventLoop, SharedLoop, Stopped};
+use connections::event_loop::{Duty, EventLoop, SharedLoop, Stopped};
 use connections::process::{OTHERS_SIGNALS, Shared, controls, end_with_the_supervisor, hear_signals};
 use connections::scheduler::{self, Source};
 use log::LevelFilter;
@@ -61,12 +61,10 @@ fn serve(pool: &PoolSettings, shared: &Shared, link: &UnixStream) -> Result<(), 
     end_with_the_supervisor(link)?;
     let (interpreter, application) = load(pool, shared, link)?;
     let (queue, worker) = scheduler::queue_of_pool(pool.max_queue, shared.seat());
-    let (listeners, names) = shared.listeners(pool)?;
-    let (passage, line) = shared.ties(pool.max_queue)?;
+    let (doors, names) = shared.doors(pool)?;
     let (signals, signal_writer) = UnixStream::pair()?;
     let signalled = signals.try_clone()?;
     let of_loop = connections::loop_settings::of_loop(pool);
-    let doors = Doors { listeners, passage, line };
     let event_loop = EventLoop::new(doors, controls(link, signals)?, Duty::Serve, queue, of_loop)?;
     let event_loop = Arc::new(SharedLoop::new(event_loop));
     let source: Arc<dyn Source> = Arc::<SharedLoop>::clone(&event_loop);
