@@ -401,9 +401,12 @@ mod tests {
         config.access_log = Some(LogTarget::Stderr);
         assert_eq!(config.warnings([]).len(), 0);
         config.pools.push(config.pools[0].clone());
-        assert!(texts(config.warnings([]))[0].contains("has no $pool"));
-        config.access_log_format.push_str(" ${pool}");
-        assert_eq!(config.warnings([]).len(), 0);
+        let warning = config.warnings([]).remove(0);
+        assert!(warning.code == codes::ACCESS_LOG_WITHOUT_POOL && warning.text.contains("has no $pool"), "{warning}");
+        for format in [&format!("{} ${{pool}}", config.access_log_format), "detailed", "json"] {
+            format.clone_into(&mut config.access_log_format);
+            assert_eq!(config.warnings([]).len(), 0);
+        }
     }
 
     #[test]

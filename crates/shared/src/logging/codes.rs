@@ -319,7 +319,7 @@ themes! {
             "Correct `python-path`."
         "PF0953" ACCESS_LOG_WITHOUT_POOL: "Several pools write to one access log, and its lines do not say which pool \
             they are about.";
-            "Use `access-log-format = \"detailed\"`, or a format with `$pool`."
+            "Set `access-log-format` to `detailed`, `json`, or a format with `$pool`."
         "PF0954" OPEN_TO_THE_NETWORK: "Other machines can connect to an address of a pool.";
             "Set `allowed-clients`."
         "PF0955" SOCKET_FOR_ROOT_ALONE: "Nobody but root will be able to connect to a Unix socket.";
