@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use crate::cli::{self, Command, Typed};
+use crate::cli::{self, Command, Control, Order, Typed};
 use crate::client;
 use crate::config::{Config, Warning};
 use crate::invocation;
@@ -13,9 +13,11 @@ use shared::sys::identity::Identity;
 use shared::sys::process::EX_OSERR;
 use shared::sys::{signal, terminal};
 
+mod asking;
 mod check;
 mod new;
 mod serve;
+mod show;
 mod tell;
 
 /// Does what the command line says, and returns the process's exit code (sysexits.h).
@@ -34,11 +36,19 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(Command::Check(config)) => check::run(&config),
         Ok(Command::New(order)) => new::run(&order),
         Ok(Command::Request(options)) => client::run(&options, &mut io::stdout().lock(), &mut io::stderr().lock()),
-        Ok(Command::Control(control)) => tell::run(&control, &mut io::stdout().lock(), &mut io::stderr().lock()),
+        Ok(Command::Control(control)) => ask(control),
         Ok(Command::Module) => write_module(),
         Err(exit) => print(&exit),
     };
     ExitCode::from(code)
+}
+
+fn ask(Control { order, files }: Control) -> u8 {
+    match order {
+        Order::Tell(request) => tell::run(&request, &files, &mut io::stdout().lock(), &mut io::stderr().lock()),
+        Order::Show(request, form) => show::run(&request, form, &files),
+        Order::Judge(scope, limits) => show::judge(scope, limits, &files),
+    }
 }
 
 /// Says something on stderr. What an application or a file has put into it commands no terminal.
@@ -83,3 +93,5 @@ fn warnings(config: &Config) -> Vec<Warning> {
     let for_root = if process.is_root() { config.warnings_for_root(process.gid) } else { Vec::new() };
     warnings.into_iter().chain(for_root).collect()
 }
+
+const HOW_TO_START: &str = ": start it with `pyfcgid serve`, or, if it is a service, `systemctl start pyfcgid`";

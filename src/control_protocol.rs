@@ -21,12 +21,15 @@ pub enum ControlRequest {
     },
     /// Stop gracefully.
     Stop,
-    /// Say how it is.
+    /// Say how it is: a line of JSON, whose form `report` owns.
     Status {
         /// What.
         scope: Scope,
-        /// In which form.
-        form: Form,
+    },
+    /// Say what runs now, likewise.
+    Requests {
+        /// Where.
+        scope: Scope,
     },
 }
 
@@ -38,16 +41,6 @@ pub enum Scope {
     Process,
     /// The one of this name.
     Pool(String),
-}
-
-/// The form of a status.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Form {
-    /// For people.
-    Text,
-    /// For programs.
-    Json,
 }
 
 /// What the supervisor answers.
@@ -96,8 +89,8 @@ mod tests {
             ControlRequest::Reload { scope: Scope::Process },
             ControlRequest::Reload { scope: pool() },
             ControlRequest::Stop,
-            ControlRequest::Status { scope: Scope::Process, form: Form::Json },
-            ControlRequest::Status { scope: pool(), form: Form::Text },
+            ControlRequest::Status { scope: Scope::Process },
+            ControlRequest::Requests { scope: pool() },
         ] {
             let line = line(&request);
             assert_eq!(line.find('\n'), Some(line.len() - 1), "{line}");
@@ -114,7 +107,7 @@ mod tests {
             r#"{"stop":{"scope":"process"}}"#,
             r#"{"reload":{}}"#,
             r#"{"reload":{"scope":"process","force":true}}"#,
-            r#"{"status":{"scope":"process","form":"xml"}}"#,
+            r#"{"status":{"scope":"process","form":"text"}}"#,
             "\"stop\"\"stop\"",
         ] {
             assert_eq!(parse::<ControlRequest>(line), None, "{line}");

@@ -161,6 +161,11 @@ pub fn flush() {
     with_writer(Writer::flush);
 }
 
+/// How many lines of all logs were lost so far.
+pub fn lost_so_far() -> u64 {
+    LOGGER.writer().as_ref().map_or(0, Writer::lost_so_far)
+}
+
 /// Writes the lines that wait, and gives up after `limit`.
 pub fn flush_at_end(limit: Duration) {
     with_writer(|writer| writer.flush_at_end(limit));

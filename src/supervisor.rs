@@ -26,6 +26,7 @@ use shared::sys::signal;
 
 mod children;
 mod control_socket;
+mod counts;
 mod last_words;
 mod pool;
 mod process;
@@ -33,6 +34,7 @@ mod queue_process;
 mod reexec;
 mod rehearsal;
 mod reload;
+mod requests;
 mod saturation;
 mod sockets;
 mod status;
@@ -46,6 +48,7 @@ pub use reexec::Inheritance;
 use self::process::{Process, USUAL_VOICES};
 use children::{ChildId, END_SLACK, Outcome};
 use control_socket::admit;
+use counts::Reloads;
 use pool::{RunningPool, Service};
 use reexec::Trial;
 use rehearsal::{Findings, Owner};
@@ -81,6 +84,8 @@ pub struct Supervisor<'a> {
     reload: Option<Reload>,
     /// Why the last one of this scope failed, if none has succeeded since.
     failed_reload: Option<(Scope, reload::Reason)>,
+    /// What came of those that are over.
+    reloads: Reloads,
     /// What is to be reloaded after what is, in this order, and who waits for it. Invariant: nothing twice.
     next_reloads: VecDeque<(Scope, Vec<Client>)>,
     trial: Option<Trial>,
@@ -176,6 +181,7 @@ impl<'a> Supervisor<'a> {
             failure: None,
             reload: None,
             failed_reload: None,
+            reloads: Reloads::default(),
             next_reloads: VecDeque::new(),
             trial: None,
             wants_successor: false,
@@ -302,6 +308,7 @@ impl<'a> Supervisor<'a> {
     fn wait(&mut self) -> io::Result<()> {
         let mut watched = vec![(self.signals.as_raw_fd(), Interest::Readable)];
         watched.extend(self.control.iter().flat_map(ControlSocket::readable).map(|fd| (fd, Interest::Readable)));
+        watched.extend(self.control.iter().flat_map(ControlSocket::writable).map(|fd| (fd, Interest::Writable)));
         watched.extend(log_writer::blocked().into_iter().map(|fd| (fd, Interest::Writable)));
         watched.extend(self.reload.iter().filter_map(Reload::readable).map(|fd| (fd, Interest::Readable)));
         let now = Instant::now();
@@ -418,7 +425,8 @@ impl<'a> Supervisor<'a> {
                         self.stop(Stop::Gracefully);
                     }
                 }
-                ControlRequest::Status { scope, form } => self.tell_status(client, &scope, form),
+                ControlRequest::Status { scope } => self.tell_status(client, &scope),
+                ControlRequest::Requests { scope } => self.tell_requests(client, &scope),
             }
         }
     }

@@ -23,6 +23,8 @@ mod load;
 mod locks;
 #[path = "supervisor/logs.rs"]
 mod logs;
+#[path = "supervisor/looking.rs"]
+mod looking;
 #[path = "supervisor/no_pool.rs"]
 mod no_pool;
 #[path = "supervisor/orphans.rs"]
@@ -37,6 +39,8 @@ mod releases;
 mod reloading;
 #[path = "supervisor/reports.rs"]
 mod reports;
+#[path = "supervisor/schema.rs"]
+mod schema;
 #[path = "supervisor/sessions.rs"]
 mod sessions;
 #[path = "supervisor/site.rs"]

@@ -26,6 +26,8 @@ pub(super) struct Writer {
     usual: Route,
     /// Of pools that have logs of their own.
     routes: BTreeMap<String, Route>,
+    /// Lines that were lost by outputs that are no more.
+    lost_before: u64,
 }
 
 struct Outlet {
@@ -69,7 +71,7 @@ impl Writer {
             Ok((pool.clone(), route(log, access.as_ref(), &format!(" of pool {pool}"))?))
         };
         let routes = settings.pools.iter().map(of_pool).collect::<Result<_, Error>>()?;
-        Ok(Self { settings: settings.clone(), outlets, usual, routes })
+        Ok(Self { settings: settings.clone(), outlets, usual, routes, lost_before: 0 })
     }
 
     /// Whether [`Self::open`] would succeed. Makes nothing.
@@ -95,6 +97,7 @@ impl Writer {
     pub(super) fn install(&mut self, new: Self) {
         self.flush();
         let old = std::mem::replace(self, new);
+        self.lost_before = old.lost_before;
         for mut outlet in old.outlets {
             let goes_there = |new: &&mut Outlet| place(&new.target, &self.settings) == place(&outlet.target, &old.settings);
             match self.outlets.iter_mut().find(goes_there) {
@@ -103,9 +106,15 @@ impl Writer {
                     if let Some(lost) = outlet.output.abandon() {
                         self.tell_lost(&outlet.name, &lost);
                     }
+                    self.lost_before += outlet.output.lost_so_far();
                 }
             }
         }
+    }
+
+    /// How many lines were lost so far.
+    pub(super) fn lost_so_far(&self) -> u64 {
+        self.outlets.iter().map(|outlet| outlet.output.lost_so_far()).sum::<u64>() + self.lost_before
     }
 
     fn known_syslog(&self) -> Option<&Path> {

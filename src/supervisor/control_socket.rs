@@ -1,4 +1,4 @@
-//! The control socket: what `pyfcgid reload`, `stop` and `status` talk to. Owns the clients and their lines; refuses to know what a
+//! The control socket: what `pyfcgid reload`, `status` and the like talk to. Owns the clients and their lines; refuses to know what a
 //! request means.
 
 use std::io::{self, ErrorKind, Write};
@@ -37,8 +37,17 @@ pub struct ControlSocket {
     acceptor: Guarded<UnixListener>,
     /// The oldest first. Invariant: none has said what it wants.
     clients: Vec<Client>,
+    /// They have not read all that they were told. The oldest first.
+    readers: Vec<Reader>,
     /// There is no descriptor for another client; nobody is let in before that.
     shut_until: Option<Instant>,
+}
+
+/// Somebody who has an answer, of which `unsent` is left.
+#[derive(Debug)]
+struct Reader {
+    client: Client,
+    unsent: Vec<u8>,
 }
 
 /// Somebody who waits for an answer.
@@ -95,7 +104,15 @@ impl ControlSocket {
         let address = format!("unix:{}", path.display());
         let acceptor = sys::fd::duplicate(listener.as_raw_fd()).map_err(|source| BindError::Other { address, source })?;
         let (listener, acceptor) = (Guarded::new(listener), Guarded::new(acceptor.into()));
-        Ok(Self { listener, path: path.to_owned(), access, acceptor, clients: Vec::new(), shut_until: None })
+        Ok(Self {
+            listener,
+            path: path.to_owned(),
+            access,
+            acceptor,
+            clients: Vec::new(),
+            readers: Vec::new(),
+            shut_until: None,
+        })
     }
 
     /// Where it was bound.
@@ -114,16 +131,23 @@ impl ControlSocket {
         door.into_iter().chain(self.clients.iter().map(|client| client.stream.as_raw_fd()))
     }
 
+    /// What to wait for until it takes more.
+    pub fn writable(&self) -> impl Iterator<Item = RawFd> + '_ {
+        self.readers.iter().map(|reader| reader.client.stream.as_raw_fd())
+    }
+
     /// When to [`Self::handle`] although nothing has happened.
     pub fn next_deadline(&self) -> Option<Instant> {
         let silent = self.clients.first().map(|client| client.since + PATIENCE);
-        silent.into_iter().chain(self.shut_until).min()
+        let slow = self.readers.first().map(|reader| reader.client.since + PATIENCE);
+        silent.into_iter().chain(slow).chain(self.shut_until).min()
     }
 
     /// Accepts and reads; returns the clients that have said what they want. One that takes long to say so is not waited for, nor
     /// are there so many of them that others could not say anything.
     pub fn handle(&mut self, now: Instant) -> Vec<(Client, ControlRequest)> {
         self.clients.retain(|client| client.since + PATIENCE > now);
+        self.readers.retain_mut(|reader| reader.client.since + PATIENCE > now && reader.write());
         self.shut_until = self.shut_until.filter(|until| *until > now);
         if self.shut_until.is_none() {
             self.accept(now);
@@ -142,6 +166,20 @@ impl ControlSocket {
         let surplus = self.clients.len().saturating_sub(MAX_CLIENTS);
         self.clients.drain(..surplus);
         requests
+    }
+
+    /// Tells a client the last that it is told, which may be more than its socket takes at once. There are not so many of those that
+    /// they could fill the memory.
+    pub fn finish(&mut self, mut client: Client, text: &str, code: u8) {
+        client.since = Instant::now();
+        let answers = [ControlAnswer::Stdout(text.to_owned()), ControlAnswer::Exit(code)];
+        let unsent: String = answers.iter().map(control_protocol::line).collect();
+        let mut reader = Reader { client, unsent: unsent.into_bytes() };
+        if reader.write() {
+            self.readers.push(reader);
+            let surplus = self.readers.len().saturating_sub(MAX_READERS);
+            self.readers.drain(..surplus);
+        }
     }
 
     fn accept(&mut self, now: Instant) {
@@ -178,6 +216,22 @@ pub fn admit(client: Client, waiting: &mut Vec<Client>) {
         waiting.push(client);
     } else {
         client.end(EX_OSERR, "pyfcgid: too many clients are waiting for the same already");
+    }
+}
+
+impl Reader {
+    /// Writes what there is room for; whether that was not all.
+    fn write(&mut self) -> bool {
+        while !self.unsent.is_empty() {
+            match self.client.stream.write(&self.unsent) {
+                Ok(count) if count > 0 => drop(self.unsent.drain(..count)),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return true,
+                // It has gone.
+                _ => return false,
+            }
+        }
+        false
     }
 }
 
@@ -220,6 +274,8 @@ impl Client {
 
 const BACKLOG: u32 = 64;
 const MAX_CLIENTS: usize = 64;
+/// Clients that have not read all that they were told.
+const MAX_READERS: usize = 16;
 /// Clients that are let in in a turn.
 const MOST_AT_ONCE: usize = 32;
 /// How long a client may take for its line.
@@ -230,7 +286,30 @@ const MAX_LINE_LEN: usize = 2048;
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read;
+
     use super::*;
+
+    #[test]
+    fn a_client_gets_all_of_an_answer_that_its_socket_does_not_take_at_once() {
+        let (stream, mut client) = UnixStream::pair().unwrap();
+        stream.set_nonblocking(true).unwrap();
+        let text: Vec<u8> = (0..2_000_000_u32).map(|number| number as u8).collect();
+        let client_end = Client { stream: Guarded::new(stream), line: Vec::new(), since: Instant::now() };
+        let mut reader = Reader { client: client_end, unsent: text.clone() };
+        assert!(reader.write(), "it fits into no socket");
+        let received = std::thread::spawn(move || {
+            let mut received = Vec::new();
+            client.read_to_end(&mut received).map(|_| received)
+        });
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while reader.write() {
+            assert!(Instant::now() < deadline);
+            std::thread::yield_now();
+        }
+        drop(reader);
+        assert!(received.join().unwrap().unwrap() == text);
+    }
 
     #[test]
     fn a_pool_that_there_is_not_is_told_with_those_that_there_are() {

@@ -1,6 +1,6 @@
 //! One pool at run time: its sockets, its settings by generation, its children and their processes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::{AsRawFd, RawFd};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -10,6 +10,7 @@ mod starting;
 mod wear;
 
 use super::children::{Action, ChildId, Children, Event, Outcome, Policy, Stop};
+use super::counts::{End, Exits};
 use super::process::{Process, Voices};
 use super::queue_process::{QUEUE, Queue};
 use super::rehearsal::Owner;
@@ -21,7 +22,7 @@ pub use desks::Desk;
 use desks::Desks;
 use shared::link::{Command, Failure, Report};
 use shared::logging::codes;
-use shared::scoreboard::slot::Phase;
+use shared::scoreboard::slot::{Glance, Phase};
 use shared::scoreboard::tally::Tally;
 use shared::sys::poll::Interest;
 use shared::sys::process::{EX_SOFTWARE, ExitReason};
@@ -46,6 +47,8 @@ pub struct RunningPool {
     desks: Desks,
     /// What children have counted that have gone.
     past: Tally,
+    /// How they have ended.
+    exits: Exits,
     /// Since when a child that may be the last has had no request, and how many it had then.
     unused: BTreeMap<ChildId, (Instant, u64)>,
     /// Whether all of its children have gone, for good.
@@ -114,6 +117,7 @@ impl RunningPool {
             processes: BTreeMap::new(),
             desks: Desks::default(),
             past: Tally::default(),
+            exits: Exits::default(),
             unused: BTreeMap::new(),
             has_stopped: false,
         }
@@ -158,6 +162,19 @@ impl RunningPool {
         Some(Figures { tally, busy, queued: scoreboard.kept(*seat), connections: scoreboard.connections(*seat) })
     }
 
+    /// What the workers of a child say: nothing if it has no seat.
+    pub fn glances(&self, id: ChildId) -> impl Iterator<Item = Glance> + '_ {
+        let slots = self.desks.of(id).map_or(0..0, |desk| desk.slots.clone());
+        self.ties.scoreboard.glances(slots)
+    }
+
+    /// Those of these children that are stopped by a signal.
+    pub fn stopped(&self, children: impl Iterator<Item = ChildId>) -> BTreeSet<ChildId> {
+        let children: BTreeSet<ChildId> = children.collect();
+        let is_stopped = |id: &ChildId| self.processes.get(id)?.usage().map(|usage| usage.is_stopped);
+        children.into_iter().filter(|id| is_stopped(id).unwrap_or_default()).collect()
+    }
+
     /// What all of its children have counted, those that have gone among them.
     pub fn tally(&self) -> Tally {
         let mut sum = self.past.clone();
@@ -171,9 +188,14 @@ impl RunningPool {
         &self.past
     }
 
+    /// How its children have ended.
+    pub fn exits(&self) -> &Exits {
+        &self.exits
+    }
+
     /// Goes on from what was counted before.
-    pub fn count_from(&mut self, past: Tally) {
-        self.past = past;
+    pub fn count_from(&mut self, past: Tally, exits: Exits) {
+        (self.past, self.exits) = (past, exits);
     }
 
     /// Its queue process, if it has one now.
@@ -301,6 +323,7 @@ impl RunningPool {
             if let Some(failure) = self.unloaded(id, reason) {
                 self.children.handle(id, Report::Failed(failure).into(), now);
             }
+            self.note_exit(id, reason);
             let (how, told) = self
                 .processes
                 .remove(&id)
@@ -332,6 +355,12 @@ impl RunningPool {
         } else if let (Some(what), Some(process)) = (heard.broken, self.processes.get(&id)) {
             let how = format!("process {}: {what}", process.id);
             self.children.handle(id, Event::Broken(how), now);
+        }
+    }
+
+    fn note_exit(&mut self, id: ChildId, reason: ExitReason) {
+        if let (Some((state, _)), Some(process)) = (self.children.describe(id), self.processes.get(&id)) {
+            self.exits.note(End::of(process, state, reason));
         }
     }
 

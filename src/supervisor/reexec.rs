@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::control_socket::ControlSocket;
+use super::counts::{Exits, Reloads};
 use super::pool::{Desk, RunningPool, Service};
 use super::process::{Descriptors, Process};
 use super::rehearsal::Owner;
@@ -95,6 +96,8 @@ pub struct Inheritance {
     pub handed_over: Vec<(RawFd, String)>,
     /// The soft limit on open descriptors that children are to have.
     open_files: Option<u64>,
+    /// What came of reloads so far, as it was written.
+    reloads: Option<String>,
     /// The version of the link that the children speak.
     link: u32,
     pools: Vec<Legacy>,
@@ -112,6 +115,8 @@ struct Legacy {
     children: Vec<(ProcessId, Descriptors, Option<Desk>)>,
     /// What was counted of children that have gone.
     past: Option<Tally>,
+    /// How those have ended.
+    exits: Option<Exits>,
 }
 
 impl Inheritance {
@@ -140,6 +145,8 @@ impl Inheritance {
                 ("line", [far, scoreboard]) => {
                     inheritance.pools.last_mut()?.line = Some([word.parse().ok()?, *far, *scoreboard]);
                 }
+                ("reloads", []) => inheritance.reloads = Some(from_hex(word)?),
+                ("exits", []) => inheritance.pools.last_mut()?.exits = Exits::parse(&from_hex(word)?),
                 ("past", []) => inheritance.pools.last_mut()?.past = Tally::parse(&from_hex(word)?),
                 ("socket", descriptors) => {
                     inheritance.pools.last_mut()?.sockets.push((from_hex(word)?, descriptors.to_vec()));
@@ -162,13 +169,15 @@ impl Inheritance {
         let mut lines = vec![process.to_string()];
         lines.push(format!("link {}", self.link));
         lines.extend(self.open_files.map(|number| format!("open-files {number}")));
+        lines.extend(self.reloads.as_ref().map(|counts| format!("reloads {}", to_hex(counts))));
         lines.extend(self.pid_file.map(|number| format!("pid-file {number}")));
         lines.extend(self.control.map(|number| format!("control {number}")));
         lines.extend(self.handed_over.iter().map(|(number, name)| format!("handed-over {} {number}", to_hex(name))));
-        for Legacy { name, passage: [near, far], line, sockets, children, past } in &self.pools {
+        for Legacy { name, passage: [near, far], line, sockets, children, past, exits } in &self.pools {
             lines.push(format!("pool {} {near} {far}", to_hex(name)));
             lines.extend(line.map(|[near, far, scoreboard]| format!("line {near} {far} {scoreboard}")));
             lines.extend(past.as_ref().map(|past| format!("past {}", to_hex(&past.to_string()))));
+            lines.extend(exits.as_ref().map(|exits| format!("exits {}", to_hex(&exits.to_string()))));
             for (address, descriptors) in sockets {
                 let numbers: Vec<String> = descriptors.iter().map(ToString::to_string).collect();
                 lines.push(format!("socket {} {}", to_hex(address), numbers.join(" ")));
@@ -209,6 +218,7 @@ impl<'a> Supervisor<'a> {
     ) -> Result<Self, BindError> {
         let mut supervisor = Self::empty(parts, config, surroundings)?;
         supervisor.phase = ServicePhase::Running;
+        supervisor.reloads = inheritance.reloads.as_deref().and_then(Reloads::parse).unwrap_or_default();
         supervisor.open_files = inheritance.open_files.unwrap_or(supervisor.open_files);
         let now = Instant::now();
         for legacy in inheritance.pools {
@@ -252,7 +262,7 @@ impl<'a> Supervisor<'a> {
             Some(settings) => {
                 let service = Service { settings: settings.clone(), config: Rc::clone(&self.config), owner: Owner::default() };
                 let mut pool = RunningPool::adopt(service, sockets, ties, processes, now);
-                pool.count_from(legacy.past.unwrap_or_default());
+                pool.count_from(legacy.past.unwrap_or_default(), legacy.exits.unwrap_or_default());
                 self.pools.push(pool);
             }
             None => {
@@ -386,11 +396,14 @@ impl<'a> Supervisor<'a> {
                 .map(|(id, process)| (process.id, process.descriptors(), pool.desk(id).cloned()))
                 .collect(),
             past: Some(pool.past().clone()),
+            exits: Some(pool.exits().clone()),
         });
         let control = self.control.as_ref().map(ControlSocket::descriptor);
         let handed_over = successor.handed_over.clone();
         let open_files = Some(self.open_files);
-        Inheritance { pid_file: self.pid_file, control, handed_over, open_files, link: link::VERSION, pools: pools.collect() }
+        let (reloads, link) = (Some(self.reloads.to_string()), link::VERSION);
+        let pools = pools.collect();
+        Inheritance { pid_file: self.pid_file, control, handed_over, open_files, reloads, link, pools }
     }
 }
 
@@ -454,13 +467,16 @@ mod tests {
         ];
         let sockets = vec![("unix:/run/a b\n.sock".to_owned(), vec![5]), ("*:9000".to_owned(), vec![6, 7])];
         let past = Some(Tally { aborted: u64::MAX, ..Tally::default() });
-        let pool = Legacy { name: "blog".to_owned(), passage: [3, 4], line: Some([30, 31, 32]), sockets, children, past };
+        let exits = Exits::parse("1 2 3 4 5 6");
+        let pool =
+            Legacy { name: "blog".to_owned(), passage: [3, 4], line: Some([30, 31, 32]), sockets, children, past, exits };
         let empty = Legacy { name: "shop".to_owned(), passage: [11, 12], ..Legacy::default() };
         let inheritance = Inheritance {
             pid_file: Some(20),
             control: None,
             handed_over: vec![(6, String::new()), (21, "a b".to_owned())],
             open_files: Some(1024),
+            reloads: Some("3 1".to_owned()),
             link: 7,
             pools: vec![pool, empty],
         };

@@ -25,6 +25,7 @@ use std::time::Instant;
 
 use super::children::{Outcome, Stop};
 use super::control_socket::{Client, admit, control_access, no_such_pool};
+use super::counts;
 use super::pool::{RunningPool, Service};
 use super::rehearsal::{Findings, Rehearsal, fingerprint};
 use super::sockets::{Sockets, Ties, addresses_of, owner_of};
@@ -359,6 +360,7 @@ impl Supervisor<'_> {
     fn end_reload(&mut self, scope: &Scope, clients: Vec<Client>, result: Result<String, Refusal>) {
         match result {
             Ok(done) => {
+                self.reloads.note(scope, counts::Outcome::Succeeded);
                 self.failed_reload.take_if(|(failed, _)| *scope == Scope::Process || failed == scope);
                 self.manager.ready(&self.state());
                 for mut client in clients {
@@ -370,6 +372,7 @@ impl Supervisor<'_> {
                 let (code, text) = (refusal.first.failure.code, refusal.to_string());
                 log::error!(target: codes::RELOAD_FAILED, "{text}");
                 if code != EX_USAGE {
+                    self.reloads.note(scope, counts::Outcome::Failed);
                     self.failed_reload = Some((scope.clone(), refusal.first));
                 }
                 self.manager.ready("serving; the last reload failed");

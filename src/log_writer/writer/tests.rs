@@ -128,7 +128,10 @@ fn a_full_disk_costs_lines_which_are_told_when_there_is_room() {
     let lines = place.lines("log");
     assert_eq!(lines[0], "[info] blog[7]: three");
     assert!(lines[1].contains("lost lines of the log: 2 (No space left on device"), "{lines:?}");
-    assert_eq!(lines.len(), 2);
+    assert_eq!((lines.len(), hub.lost_so_far()), (2, 2));
+    let elsewhere = Writer::open(&place.settings("other")).unwrap();
+    hub.install(elsewhere);
+    assert_eq!(hub.lost_so_far(), 2);
 }
 
 #[test]

@@ -38,7 +38,7 @@ impl RunningPool {
             return;
         };
         for id in self.children.serving().collect::<Vec<_>>() {
-            let memory = self.processes.get(&id).and_then(Process::resident_memory);
+            let memory = self.processes.get(&id).and_then(Process::usage).map(|usage| usage.memory);
             if memory.is_some_and(|memory| memory > limit) {
                 self.wear_out(id, Reason::MaxRss, now);
             }

@@ -375,6 +375,33 @@ pub fn cpu_time(process: u32) -> Option<Duration> {
     clock_time((!clock << 3) | 2)
 }
 
+/// What a process uses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Whether it was stopped by a signal, or by whoever traces it.
+    pub is_stopped: bool,
+    /// CPU time so far.
+    pub cpu: Duration,
+    /// Resident memory, in bytes.
+    pub memory: u64,
+}
+
+/// What a process uses, by one look that waits for nothing. `None` when there is no such process.
+pub fn usage(process: ProcessId) -> Option<Usage> {
+    let stat = fs::read(format!("/proc/{}/stat", process.0)).ok()?;
+    let usage = parse_usage(&String::from_utf8_lossy(&stat))?;
+    let cpu = u32::try_from(process.0).ok().and_then(cpu_time).unwrap_or_default();
+    Some(Usage { cpu, ..usage })
+}
+
+/// Of proc_pid_stat(5). The name, in parentheses, may be anything.
+fn parse_usage(stat: &str) -> Option<Usage> {
+    let fields: Vec<&str> = stat.rsplit_once(") ")?.1.split_ascii_whitespace().collect();
+    let pages: u64 = fields.get(RSS)?.parse().ok()?;
+    let is_stopped = matches!(*fields.first()?, "T" | "t");
+    Some(Usage { is_stopped, cpu: Duration::ZERO, memory: pages.saturating_mul(page_size()) })
+}
+
 /// What a clock says; `None` if there is no such clock.
 pub(super) fn clock_time(clock: libc::clockid_t) -> Option<Duration> {
     let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
@@ -399,6 +426,8 @@ pub fn threads() -> usize {
     fs::read_dir("/proc/self/task").map_or(1, Iterator::count)
 }
 
+/// A field behind the name.
+const RSS: usize = 21;
 /// How a process ends when something that pyfcgid runs is broken: the application (sysexits).
 pub const EX_SOFTWARE: u8 = 70;
 /// How it ends when the system refuses something (sysexits).
@@ -432,6 +461,18 @@ mod tests {
         assert!(error.contains("threads must not be forked"), "{error}");
         drop(sender);
         assert!(second.join().unwrap().is_err());
+    }
+
+    #[test]
+    fn what_a_process_uses_is_read_whatever_it_is_called() {
+        let own = usage(ProcessId::current()).unwrap();
+        assert!(!own.is_stopped && own.memory > 100_000 && own.cpu <= Duration::from_secs(3600), "{own:?}");
+        let fields = |state| format!("7 (a) R) ( ) {state} {}", vec!["3"; 30].join(" "));
+        let memory = 3 * page_size();
+        for (state, is_stopped) in [("S", false), ("T", true), ("t", true), ("R", false)] {
+            assert_eq!(parse_usage(&fields(state)), Some(Usage { is_stopped, cpu: Duration::ZERO, memory }));
+        }
+        assert_eq!((parse_usage("7 (a) R 1 2"), parse_usage(""), usage(ProcessId(i32::MAX))), (None, None, None));
     }
 
     #[test]
