@@ -14,8 +14,9 @@
 //!
 //! A line is `2026-11-20 18:46:14.123 +0000 [warn] blog[4711]: text`, in local time. Further lines of the same record are indented,
 //! so none of them can be taken for a record of its own, whatever an application or a peer gets into a message. Control characters
-//! are escaped. What pyfcgid itself says at level info or above has a code before the text ([`codes`](shared::logging::codes)). Only
-//! where the pool's `app-log` is plain, what its application says is written as it is.
+//! are escaped. What pyfcgid itself says at level info or above has a code before the text
+//! ([`codes`](shared::logging::codes)). Only where the pool's `app-log` is plain, what its application says is written as it
+//! is.
 
 mod error;
 mod facility;

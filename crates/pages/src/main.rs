@@ -1,8 +1,8 @@
-//! Writes what describes pyfcgid elsewhere: manual pages, completions, the schema of the configuration file, the reference, and the
-//! page of messages.
+//! Writes what describes pyfcgid elsewhere: manual pages, completions, the schema of the configuration file, the reference,
+//! and the page of messages.
 //!
-//! Everything that can be is taken from the tables of options and of codes and from the grammar of the command line, so that a new option is in all of
-//! them by itself.
+//! Everything that can be is taken from the tables of options and of codes and from the grammar of the command line, so that a
+//! new option is in all of them by itself.
 
 use std::io;
 use std::path::{Path, PathBuf};

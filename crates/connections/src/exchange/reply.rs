@@ -120,8 +120,8 @@ impl Reply {
         self
     }
 
-    /// The worker of this number begins the request, which is called so in the log. When that was is noted only if somebody is to be
-    /// told.
+    /// The worker of this number begins the request, which is called so in the log. When that was is noted only if somebody is
+    /// to be told.
     pub fn begin(&mut self, id: &str, worker: usize) {
         if let Some(account) = &mut self.account {
             account.begin(id, worker);

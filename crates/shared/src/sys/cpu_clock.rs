@@ -6,8 +6,8 @@ use rustix::thread::gettid;
 
 use super::process::clock_time;
 
-/// The CPU time of a thread since a moment. Any thread of the process can read it: CLOCK_THREAD_CPUTIME_ID is the same clock, but only
-/// for the thread itself.
+/// The CPU time of a thread since a moment. Any thread of the process can read it: CLOCK_THREAD_CPUTIME_ID is the same clock,
+/// but only for the thread itself.
 #[derive(Clone, Copy, Debug)]
 pub struct CpuClock {
     clock: libc::clockid_t,
@@ -17,8 +17,8 @@ pub struct CpuClock {
 impl CpuClock {
     /// That of the calling thread, from now on; `None` if the system has none.
     pub fn start() -> Option<Self> {
-        // What pthread_getcpuclockid(3) makes of a thread id: bits 3 and up are its complement, bit 2 says "thread", bits 0 and 1
-        // "scheduler's clock".
+        // What pthread_getcpuclockid(3) makes of a thread id: bits 3 and up are its complement, bit 2 says "thread", bits 0
+        // and 1 "scheduler's clock".
         let clock = (!gettid().as_raw_nonzero().get() << 3) | 0b110;
         Some(Self { clock, begun: clock_time(clock)? })
     }

@@ -106,7 +106,8 @@ impl Format {
     }
 
     /// The values of a request that was answered at this time, as whoever answered it knows them: a line `name=value` for each
-    /// variable, escaped as nginx does it, or the name alone if there is no value. Where there is no room for all, the longest are cut.
+    /// variable, escaped as nginx does it, or the name alone if there is no value. Where there is no room for all, the longest
+    /// are cut.
     pub fn values(&self, answered: &Answered<'_>, time: Timestamp) -> String {
         let mut values = String::with_capacity(512);
         let mut rest = self.slots().count();
@@ -162,8 +163,8 @@ impl<'a> Values<'a> {
         Self { text, next: text.lines() }
     }
 
-    /// The value of this name, unless there is none. They are in this order, unless they come from a child that was started with another
-    /// format.
+    /// The value of this name, unless there is none. They are in this order, unless they come from a child that was started
+    /// with another format.
     fn take(&mut self, name: &str) -> Option<&'a str> {
         let of_name = |line: &'a str| match line.split_once('=') {
             Some((found, value)) => (found == name).then_some(Some(value)),
@@ -457,8 +458,16 @@ mod tests {
 
     #[test]
     fn an_object_has_all_that_is_known_and_null_for_the_rest() {
-        let known = r#"{"time_iso8601":"2026-11-20T18:46:14+00:00","msec":1795200374.123,"pool":"blog","pid":4711,"worker":3,"request_id":"12-3","remote_addr":"192.0.2.7","remote_port":null,"remote_user":null,"request_method":"GET","request_scheme":null,"host":"example.org","request_uri":"/a\"b\\x5Cc\u000aä?x=1","server_port":null,"server_protocol":"HTTP/1.1","http_referer":null,"http_user_agent":"curl/8","http_x_forwarded_for":null,"status":200,"status_detail":"aborted","body_bytes_sent":1234,"request_length":56,"request_time":1.002,"queue_time":0.020,"cpu_time":0.001234}"#;
-        assert_eq!(line("json"), known);
+        let known = [
+            r#"{"time_iso8601":"2026-11-20T18:46:14+00:00","msec":1795200374.123,"pool":"blog","pid":4711,"#,
+            r#""worker":3,"request_id":"12-3","remote_addr":"192.0.2.7","remote_port":null,"remote_user":null,"#,
+            r#""request_method":"GET","request_scheme":null,"host":"example.org","#,
+            r#""request_uri":"/a\"b\\x5Cc\u000aä?x=1","server_port":null,"server_protocol":"HTTP/1.1","#,
+            r#""http_referer":null,"http_user_agent":"curl/8","http_x_forwarded_for":null,"status":200,"#,
+            r#""status_detail":"aborted","body_bytes_sent":1234,"request_length":56,"request_time":1.002,"#,
+            r#""queue_time":0.020,"cpu_time":0.001234}"#,
+        ];
+        assert_eq!(line("json"), known.concat());
         assert_eq!(Format::parse("json").unwrap().slots().count(), json::VARIABLES.len());
         let dash = line_with("json", &[(b"HTTP_REFERER", b"-")]);
         assert!(dash.contains("\"http_referer\":\"-\"") && dash.contains("\"request_uri\":null"), "{dash}");

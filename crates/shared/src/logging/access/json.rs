@@ -1,7 +1,7 @@
 //! The form `json` of a line: one object, which is valid whatever a request or an application has sent.
 //!
-//! Text is UTF-8. A byte that is no part of a character is `\xNN` in the string, and so is a backslash, so that neither can be taken
-//! for the other.
+//! Text is UTF-8. A byte that is no part of a character is `\xNN` in the string, and so is a backslash, so that neither can be
+//! taken for the other.
 
 use std::fmt::Write;
 
