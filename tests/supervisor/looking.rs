@@ -216,6 +216,8 @@ fn how_children_end_and_what_comes_of_reloads_is_counted_and_survives_the_progra
         site.ask(&format!("/?{status}"));
     }
     let child = *site.children().iter().next().unwrap();
+    // A worker counts a request when all of it is over, which is after its answer.
+    wait_until("the third count", || json_pool(&site)["answered"] == 3);
     kill(child, "SEGV");
     wait_until("another one", || json_pool(&site)["exits"]["signaled"] == 1 && json_pool(&site)["state"] == "serving");
     site.control("reload").expect_code(0);
