@@ -131,6 +131,24 @@ struct Gateway<'py> {
     interrupter: Option<Interrupter>,
     /// Where it says what it does, if there is room for that.
     slot: Option<Rc<Slot>>,
+    told: Told,
+}
+
+/// Where what is said of a request stood in the parameters of the one before.
+#[derive(Default)]
+struct Told([usize; 3]);
+
+impl Told {
+    /// Method, target and remote address.
+    fn find_in<'a>(&mut self, params: &'a Params) -> [&'a [u8]; 3] {
+        let Self([method, target, remote]) = self;
+        let find = |name: &[u8], place: &mut usize| params.get_again(name, place).unwrap_or_default();
+        [find(b"REQUEST_METHOD", method), find(b"REQUEST_URI", target), find(b"REMOTE_ADDR", remote)]
+    }
+}
+
+fn path_of(target: &[u8]) -> &[u8] {
+    target.split(|byte| *byte == b'?').next().unwrap_or_default()
 }
 
 /// A worker that sends, and says so while it waits for that.
@@ -203,14 +221,10 @@ impl Handler for Gateway<'_> {
         let number = self.next_request_number();
         let _answering = number.begin();
         let Exchange { request, reply, begun } = exchange;
-        let asked = Asked {
-            number: number.count,
-            begun,
-            method: request.params.get(b"REQUEST_METHOD").unwrap_or_default(),
-            path: request.params.path(),
-            remote: request.params.get(b"REMOTE_ADDR").unwrap_or_default(),
-        };
-        let in_slot = self.slot.clone().map(|slot| (slot.begin(&asked), slot));
+        let in_slot = self.slot.clone().map(|slot| {
+            let [method, target, remote] = self.told.find_in(&request.params);
+            (slot.begin(&Asked { number: number.count, begun, method, path: path_of(target), remote }), slot)
+        });
         // A panic costs the request, and it is told of all the same.
         let mut telling = Telling { in_slot, status: FAILED };
         telling.status = self.answer(number, request, reply);
@@ -262,6 +276,7 @@ impl<'py> Gateway<'py> {
             request_ids,
             interrupter,
             slot,
+            told: Told::default(),
         })
     }
 

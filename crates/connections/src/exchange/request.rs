@@ -122,10 +122,14 @@ impl Params {
         found.map(|(_, value)| value)
     }
 
-    /// The path that was asked for, as the browser has sent it, without its query.
-    pub fn path(&self) -> &[u8] {
-        let target = self.get(b"REQUEST_URI").or_else(|| self.get(b"PATH_INFO")).unwrap_or_default();
-        target.split(|byte| *byte == b'?').next().unwrap_or_default()
+    /// A value of `name`, which is looked for where it was the last time: a web server sends its parameters in the same order each time.
+    pub fn get_again(&self, name: &[u8], place: &mut usize) -> Option<&[u8]> {
+        let at = |index: usize| self.0.pairs.get(index).filter(|pair| pair.name_length as usize == name.len());
+        let is_there = |index: &usize| at(*index).is_some_and(|pair| self.slices(*pair).0 == name);
+        if !is_there(place) {
+            *place = (0..self.0.pairs.len()).rev().find(is_there)?;
+        }
+        self.0.pairs.get(*place).map(|pair| self.slices(*pair).1)
     }
 
     fn slices(&self, pair: Pair) -> (&[u8], &[u8]) {
@@ -160,6 +164,19 @@ mod tests {
         assert_eq!(params.all(b"A").collect::<Vec<_>>(), [b"1", b"2"]);
         assert_eq!(params.get(b"B"), Some(&b""[..]));
         assert_eq!(params.get(b"C"), None);
+    }
+
+    #[test]
+    fn a_value_is_found_again_wherever_it_is() {
+        let params = |pairs: &[(&str, &str)]| Params::parse(encoded(pairs), 10).unwrap();
+        let mut place = 7;
+        for pairs in
+            [&[("A", "1"), ("B", "2")][..], &[("A", "1"), ("B", "2")], &[("B", "2"), ("A", "1")], &[("C", "3"), ("B", "2")]]
+        {
+            assert_eq!(params(pairs).get_again(b"B", &mut place), Some(&b"2"[..]), "{pairs:?}");
+        }
+        assert_eq!(params(&[("A", "1")]).get_again(b"B", &mut place), None);
+        assert_eq!(params(&[]).get_again(b"B", &mut place), None);
     }
 
     #[test]
