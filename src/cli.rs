@@ -18,7 +18,7 @@ use crate::config::{
     ValueError,
 };
 
-pub use control::{Control, Form, Order};
+pub use control::{Control, Form, Order, Watch};
 pub use new::{New, Target};
 
 /// What to do.
@@ -333,8 +333,9 @@ fn flag_items(setting: &'static Setting, value: &OsString) -> Result<Vec<Item>, 
     }
 }
 
-const COMMANDS: [&str; 10] = ["serve", "check", "reload", "stop", "status", "requests", "health", "new", "request", "module"];
-const COMMAND_LIST: &str = "serve, check, reload, stop, status, requests, health, new, request and module";
+const COMMANDS: [&str; 11] =
+    ["serve", "check", "reload", "stop", "status", "requests", "top", "health", "new", "request", "module"];
+const COMMAND_LIST: &str = "serve, check, reload, stop, status, requests, top, health, new, request and module";
 const APP: &str = "app";
 /// The options that have a letter.
 const SHORT: [(&str, char); 2] = [("listen", 'l'), ("daemonize", 'D')];

@@ -211,8 +211,8 @@ fn a_wrong_command_line_is_64_and_says_what_is_right() {
         (&["shop:app"], "to serve an application, use `pyfcgid serve shop:app`\n"),
         (
             &["shop"],
-            "pyfcgid: unknown command 'shop' (did you mean stop?); the commands are serve, check, reload, stop, status, new, \
-             request and module; to serve",
+            "pyfcgid: unknown command 'shop' (did you mean stop?); the commands are serve, check, reload, stop, status, \
+             requests, top, health, new, request and module; to serve",
         ),
         (&["help"], "pyfcgid: there is no command 'help': use pyfcgid --help"),
         (&["restart"], "pyfcgid: there is no command 'restart': pyfcgid reload loads"),

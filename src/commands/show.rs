@@ -65,7 +65,7 @@ pub fn judge(scope: Scope, limits: Limits, files: &SupervisorFiles) -> u8 {
     }
 }
 
-fn unanswered(reason: &Unanswered, otherwise: u8) -> u8 {
+pub(super) fn unanswered(reason: &Unanswered, otherwise: u8) -> u8 {
     let (code, advice) = match reason {
         Unanswered::NotRunning(_) => (NOT_RUNNING, HOW_TO_START),
         _ => (otherwise, ""),
@@ -75,7 +75,7 @@ fn unanswered(reason: &Unanswered, otherwise: u8) -> u8 {
 }
 
 /// As the terminal is, and as its user wants it (<https://no-color.org>).
-fn look() -> Look {
+pub(super) fn look() -> Look {
     let stdout = io::stdout();
     if !stdout.is_terminal() {
         return Look::default();
