@@ -34,7 +34,7 @@ const LAYERS: &[Layer] = &[
     // The program.
     layer("main",       &["commands"],                                                          &[]),
     layer("lib",        &["boot"],                                                              &["pyo3"]),
-    layer("commands",   &["cli", "client", "supervisor", "invocation", "launch", "control_protocol", "top", "report", "start_error", "daemon", "service", "config", "listener", "log_writer", "logging", "settings", "sys"], &["serde"]),
+    layer("commands",   &["cli", "client", "supervisor", "invocation", "launch", "control_protocol", "top", "report", "start_error", "daemon", "service", "config", "listener", "log_writer", "logging", "settings", "sys"], &["serde", "socket2"]),
     layer("supervisor", &["invocation", "queue_process", "launch", "control_protocol", "report", "start_error", "daemon", "service", "config", "scoreboard", "listener", "log_writer", "logging", "link", "settings", "sys"], &["serde", "serde_json"]),
     layer("invocation", &["cli", "start_error", "service", "config", "link", "sys"],            &[]),
     layer("cli",        &["client", "control_protocol", "report", "config"],                              &["clap"]),

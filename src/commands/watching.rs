@@ -74,7 +74,7 @@ fn sample(files: &SupervisorFiles, scope: &Scope) -> Result<Sample, Problem> {
 }
 
 fn values<T: serde::de::DeserializeOwned>(files: &SupervisorFiles, request: &ControlRequest) -> Result<T, Problem> {
-    match asking::ask(files, request).map_err(Problem::Unanswered)? {
+    match asking::ask(files, request, asking::PATIENCE).map_err(Problem::Unanswered)? {
         Asked::Values(values, _) => Ok(values),
         Asked::Refused(code, text) => Err(Problem::Refused(code, text)),
     }
