@@ -13,7 +13,7 @@ mod model;
 mod screen;
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
@@ -25,6 +25,7 @@ use frame::{Paper, draw};
 use keys::{Wish, press};
 use model::Model;
 use screen::Screen;
+use shared::sys::poll::{self, Interest};
 use shared::sys::signal;
 
 pub use model::Sample;
@@ -114,10 +115,25 @@ impl View {
 
     /// Hears keys and signals, for a moment; the exit code at the end.
     fn listen(&mut self) -> io::Result<Option<u8>> {
-        let mut patience = MOMENT;
-        // All that have been pressed, or a pasted text would take a moment for each letter.
-        while event::poll(patience)? {
-            (patience, self.is_stale) = (Duration::ZERO, true);
+        let (keys, signals) = (io::stdin().as_raw_fd(), self.signals.as_raw_fd());
+        poll::wait(&[(keys, Interest::Readable), (signals, Interest::Readable)], Some(MOMENT))?;
+        let mut bytes = [0; 16];
+        let ended = match self.signals.read(&mut bytes) {
+            Ok(count) => self.obey(&bytes[..count])?,
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => None,
+            Err(error) => return Err(error),
+        };
+        self.is_stale |= self.screen.has_another_size()?;
+        match ended {
+            Some(code) => Ok(Some(code)),
+            None => self.read_keys(),
+        }
+    }
+
+    /// Only while the terminal is there: crossterm reads for ever what has ended.
+    fn read_keys(&mut self) -> io::Result<Option<u8>> {
+        while event::poll(Duration::ZERO)? {
+            self.is_stale = true;
             if let Event::Key(key) = event::read()? {
                 match press(&mut self.model, key) {
                     Wish::Quit => return Ok(Some(0)),
@@ -126,13 +142,9 @@ impl View {
                     Wish::None => {}
                 }
             }
+            self.screen.has_another_size()?;
         }
-        let mut bytes = [0; 16];
-        match self.signals.read(&mut bytes) {
-            Ok(count) => self.obey(&bytes[..count]),
-            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => Ok(None),
-            Err(error) => Err(error),
-        }
+        Ok(None)
     }
 
     fn obey(&mut self, signals: &[u8]) -> io::Result<Option<u8>> {

@@ -1,6 +1,7 @@
 //! The terminal while `pyfcgid top` has it, and that it is as it was before whenever that ends.
 
 use std::io::{self, IsTerminal, Stdout, Write};
+use std::os::fd::AsFd;
 use std::panic;
 use std::sync::Once;
 
@@ -13,7 +14,7 @@ use ratatui_core::text::Line;
 use ratatui_crossterm::CrosstermBackend;
 
 use shared::sys::process::{self, ProcessId};
-use shared::sys::signal;
+use shared::sys::{signal, terminal as io_terminal};
 
 type OnStdout = Terminal<CrosstermBackend<Stdout>>;
 
@@ -49,7 +50,7 @@ impl Screen {
     /// # Errors
     /// When the terminal does not take it.
     pub fn show(&mut self, draw: impl FnOnce(usize, usize) -> Vec<Line<'static>>) -> io::Result<()> {
-        if terminal::size()? != self.size {
+        if self.has_another_size()? {
             self.begin_anew()?;
         }
         self.terminal.draw(|frame| {
@@ -60,6 +61,15 @@ impl Screen {
             }
         })?;
         Ok(())
+    }
+
+    /// Whether it is larger or smaller than what it shows.
+    ///
+    /// # Errors
+    /// When the terminal has gone.
+    pub fn has_another_size(&self) -> io::Result<bool> {
+        let now = io_terminal::size(io::stdin().as_fd())?;
+        Ok(now != self.size)
     }
 
     /// Stops this process, with the terminal as it was before, until somebody continues it.
@@ -91,7 +101,7 @@ impl Drop for Screen {
 
 fn empty() -> io::Result<(OnStdout, (u16, u16))> {
     execute!(io::stdout(), Clear(ClearType::All))?;
-    let size = terminal::size()?;
+    let size = io_terminal::size(io::stdin().as_fd())?;
     Ok((Terminal::new(CrosstermBackend::new(io::stdout()))?, size))
 }
 

@@ -3,7 +3,7 @@
     at_a_terminal.py ROWS COLUMNS STEP... -- COMMAND ARGUMENT...
 
 A step is `see:TEXT` (wait until that was shown, after the step before), `key:TEXT` (type it), `signal:NAME`, `stopped` (wait until the
-process is, with the terminal as it was), `run:SHELL` or `size:ROWS,COLUMNS`. At last the end of the command is waited for."""
+process is, with the terminal as it was), `run:SHELL`, `size:ROWS,COLUMNS` or `gone` (the terminal is). At last the end of the command is waited for."""
 import fcntl
 import json
 import os
@@ -27,6 +27,7 @@ def set_size(rows, columns):
 
 
 def fail(why):
+    os.kill(child, signal.SIGKILL)
     sys.exit(f"{why}; shown: {bytes(shown)!r}")
 
 
@@ -70,6 +71,7 @@ if child == 0:
         os.dup2(far_end, number)
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     os.execv(command[0], command)
+os.close(far_end)
 for step in steps:
     kind, _, text = step.partition(":")
     if kind == "see":
@@ -85,6 +87,16 @@ for step in steps:
         wait("the stop", lambda: state() == "T" and is_restored())
     elif kind == "run":
         subprocess.run(text, shell=True, check=True, stdout=subprocess.DEVNULL)
+    elif kind == "gone":
+        os.close(terminal)
+        begun = time.monotonic()
+        while state() != "Z":
+            if time.monotonic() - begun > DEADLINE:
+                os.kill(child, signal.SIGKILL)
+                sys.exit("it runs without a terminal")
+            time.sleep(0.01)
+        print(json.dumps({"shown": bytes(shown).decode("utf-8", "replace")}))
+        sys.exit()
     elif kind == "size":
         seen = len(shown)
         set_size(*map(int, text.split(",")))

@@ -98,6 +98,16 @@ fn keys_and_signals_end_it_and_leave_the_terminal_as_it_was() {
 }
 
 #[test]
+fn it_ends_with_its_terminal() {
+    let site = Site::start(site_with(WAITS, ""));
+    for under in [&["top"][..], &["top", "--delay", "100ms"]] {
+        let told = at_a_terminal(&site, ["24", "80"], &["see:POOL", "gone"], under, &[]);
+        assert!(told["shown"].as_str().unwrap().contains("POOL"), "{told:#}");
+    }
+    site.end();
+}
+
+#[test]
 fn it_can_be_stopped_and_continued_and_gets_smaller() {
     let site = Site::start(site_with(WAITS, ""));
     let steps = [
