@@ -17,7 +17,7 @@ use crate::config::{
 };
 use shared::logging::with_causes;
 
-pub use control::{Control, Form, Order};
+pub use control::{Control, Form, Order, Watch};
 pub use new::{New, Target};
 
 /// What to do.
@@ -320,8 +320,9 @@ fn flags(matches: &ArgMatches) -> Result<Layer, Exit> {
     Ok(layer)
 }
 
-const COMMANDS: [&str; 10] = ["serve", "check", "reload", "stop", "status", "requests", "health", "new", "request", "module"];
-const COMMAND_LIST: &str = "serve, check, reload, stop, status, requests, health, new, request and module";
+const COMMANDS: [&str; 11] =
+    ["serve", "check", "reload", "stop", "status", "requests", "top", "health", "new", "request", "module"];
+const COMMAND_LIST: &str = "serve, check, reload, stop, status, requests, top, health, new, request and module";
 const APP: &str = "app";
 /// The options that have a letter.
 const SHORT: [(&str, char); 2] = [("listen", 'l'), ("daemonize", 'D')];

@@ -19,6 +19,7 @@ mod new;
 mod serve;
 mod show;
 mod tell;
+mod watching;
 
 /// Does what the command line says, and returns the process's exit code (sysexits.h).
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -48,6 +49,7 @@ fn ask(Control { order, files }: Control) -> u8 {
         Order::Tell(request) => tell::run(&request, &files, &mut io::stdout().lock(), &mut io::stderr().lock()),
         Order::Show(request, form) => show::run(&request, form, &files),
         Order::Judge(scope, limits) => show::judge(scope, limits, &files),
+        Order::Watch(watch) => watching::run(&watch, files),
     }
 }
 

@@ -20,3 +20,4 @@ mod invocation;
 mod launch;
 mod queue_process;
 mod start_error;
+mod top;

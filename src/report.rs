@@ -20,7 +20,8 @@ mod requests;
 mod status;
 
 pub use health::{Limits, Share};
-pub use page::{Look, Page};
+pub use page::{Look, Mood, Page, cut, one_line};
+pub use requests::{COLUMNS, HEADING};
 
 /// The version of what is told.
 pub const SCHEMA: u32 = 1;

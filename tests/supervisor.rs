@@ -64,3 +64,5 @@ mod unchanged;
 mod users;
 #[path = "supervisor/variables.rs"]
 mod variables;
+#[path = "supervisor/watching.rs"]
+mod watching;

@@ -2,11 +2,13 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::builder::OsStringValueParser;
 use clap::{Arg, ArgAction, ArgMatches, Command as Parser, ValueHint};
 
 use super::{Chosen, Command, Exit, Surroundings, Typed, file_arg};
+use crate::config::value::parse_duration;
 use crate::config::{self, SupervisorFiles};
 use crate::control_protocol::{ControlRequest, Scope};
 use crate::report::{Limits, Share};
@@ -29,6 +31,19 @@ pub enum Order {
     Show(ControlRequest, Form),
     /// Judge how it is.
     Judge(Scope, Limits),
+    /// Watch it.
+    Watch(Watch),
+}
+
+/// How it is watched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Watch {
+    /// What of it.
+    pub scope: Scope,
+    /// Whether one frame is enough.
+    pub is_once: bool,
+    /// Between two looks.
+    pub delay: Duration,
 }
 
 /// The form of an answer.
@@ -40,7 +55,7 @@ pub enum Form {
     Json,
 }
 
-pub(super) fn parsers() -> [Parser; 5] {
+pub(super) fn parsers() -> [Parser; 6] {
     let json = |help: &'static str| Arg::new("json").long("json").action(ArgAction::SetTrue).help(help);
     [
         parser("reload", "Reload applications and settings without losing a request; return when the new ones are serving")
@@ -52,8 +67,22 @@ pub(super) fn parsers() -> [Parser; 5] {
         parser("requests", "Print the requests that are running, the oldest first")
             .arg(pool("Print only those of this pool [default: all]"))
             .arg(json("Print them as JSON")),
+        top(),
         health(),
     ]
+}
+
+fn top() -> Parser {
+    let once = Arg::new(ONCE).long(ONCE).action(ArgAction::SetTrue).help("Print one frame and exit");
+    let delay = Arg::new(DELAY).long(DELAY).short('d').value_name("TIME").value_parser(parse_delay).default_value("1s");
+    let help = "Look again after so long; with --once, 0 shows everything since the start";
+    parser("top", "Show pools and running requests, live")
+        .arg(pool("Show only this pool [default: all]"))
+        .args([once, delay.help(help)])
+}
+
+fn parse_delay(text: &str) -> Result<Duration, String> {
+    parse_duration(text, LONGEST_DELAY).map_err(|error| error.to_string())
 }
 
 fn health() -> Parser {
@@ -109,9 +138,15 @@ fn order(name: &str, matches: &ArgMatches) -> Order {
         "reload" => Order::Tell(ControlRequest::Reload { scope: scope() }),
         "stop" => Order::Tell(ControlRequest::Stop),
         "requests" => Order::Show(ControlRequest::Requests { scope: scope() }, form()),
+        "top" => Order::Watch(watch(scope(), matches)),
         "health" => Order::Judge(scope(), limits(matches)),
         _ => Order::Show(ControlRequest::Status { scope: scope() }, form()),
     }
+}
+
+fn watch(scope: Scope, matches: &ArgMatches) -> Watch {
+    let delay = matches.get_one(DELAY).copied().unwrap_or_default();
+    Watch { scope, is_once: matches.get_flag(ONCE), delay }
 }
 
 fn limits(matches: &ArgMatches) -> Limits {
@@ -133,6 +168,9 @@ fn configured(named: Option<PathBuf>, around: Surroundings<'_>) -> Result<(Super
 }
 
 const POOL: &str = "pool";
+const ONCE: &str = "once";
+const DELAY: &str = "delay";
+const LONGEST_DELAY: Duration = Duration::from_secs(3600);
 const MAX_BUSY: &str = "max-busy";
 const MAX_QUEUE: &str = "max-queue";
 /// A pool without a name in the file may be called after a file.
@@ -164,6 +202,7 @@ mod tests {
         let tell = Order::Tell;
         let status = |scope, form| Order::Show(ControlRequest::Status { scope }, form);
         let requests = |scope, form| Order::Show(ControlRequest::Requests { scope }, form);
+        let watch = |scope, is_once, millis| Order::Watch(Watch { scope, is_once, delay: Duration::from_millis(millis) });
         let limits = Limits { busy: "95%".parse().ok(), queue: Some(7) };
         for (args, order) in [
             (&["reload"][..], tell(ControlRequest::Reload { scope: all() })),
@@ -174,6 +213,9 @@ mod tests {
             (&["status", "--json", "blog"], status(blog(), Form::Json)),
             (&["requests"], requests(all(), Form::Text)),
             (&["requests", "blog", "--json"], requests(blog(), Form::Json)),
+            (&["top"], watch(all(), false, 1000)),
+            (&["top", "--once", "blog", "--delay", "500ms"], watch(blog(), true, 500)),
+            (&["top", "-d", "0"], watch(all(), false, 0)),
             (&["health"], Order::Judge(all(), Limits::default())),
             (&["health", "--max-busy", "95%", "blog", "--max-queue", "7"], Order::Judge(blog(), limits)),
         ] {
@@ -183,6 +225,8 @@ mod tests {
         for wrong in [
             &["stop", "--json"][..],
             &["health", "--json"],
+            &["top", "--delay", "2h"],
+            &["top", "--json"],
             &["health", "--max-busy", "101%"],
             &["health", "--max-queue", "x"],
             &["stop", "blog"],

@@ -1,12 +1,14 @@
 //! The client's end of the control socket: asks a running pyfcgid, and says why it cannot be asked. Knows no request's meaning.
 
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
+use socket2::{Domain, SockAddr, Socket, Type};
 
 use crate::config::SupervisorFiles;
 use crate::control_protocol::{self, ControlAnswer, ControlRequest};
@@ -38,20 +40,32 @@ pub(super) enum Asked<T> {
     Refused(u8, String),
 }
 
-/// Sends a request.
-pub(super) fn connect(files: &SupervisorFiles, request: &ControlRequest) -> Result<UnixStream, Unanswered> {
+/// Sends a request. Waits no longer for each step than `patience`, if that is given.
+pub(super) fn connect(
+    files: &SupervisorFiles,
+    request: &ControlRequest,
+    patience: Option<Duration>,
+) -> Result<UnixStream, Unanswered> {
     let connect = || {
-        let mut stream = UnixStream::connect(&files.control_socket)?;
+        let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+        // Of connect(2), too, which waits while others that were not let in yet fill the backlog.
+        socket.set_write_timeout(patience)?;
+        socket.set_read_timeout(patience)?;
+        socket.connect(&SockAddr::unix(&files.control_socket)?)?;
+        let mut stream = UnixStream::from(OwnedFd::from(socket));
         stream.write_all(control_protocol::line(request).as_bytes())?;
         Ok(stream)
     };
     connect().map_err(|error| unreachable(files, &error))
 }
 
-/// Asks for values, and waits a bounded time for them.
-pub(super) fn ask<T: DeserializeOwned>(files: &SupervisorFiles, request: &ControlRequest) -> Result<Asked<T>, Unanswered> {
-    let stream = connect(files, request)?;
-    stream.set_read_timeout(Some(PATIENCE)).map_err(|error| Unanswered::Unreachable(error.to_string()))?;
+/// Asks for values.
+pub(super) fn ask<T: DeserializeOwned>(
+    files: &SupervisorFiles,
+    request: &ControlRequest,
+    patience: Duration,
+) -> Result<Asked<T>, Unanswered> {
+    let stream = connect(files, request, Some(patience))?;
     let (mut values, mut errors) = (None, String::new());
     let code = read(stream, |answer| match answer {
         Said::Stdout(text) => values = Some(text),
@@ -100,6 +114,7 @@ fn unreachable(files: &SupervisorFiles, error: &io::Error) -> Unanswered {
                 None => Unanswered::NotRunning(format!("pyfcgid is not running (control socket {path})")),
             }
         }
+        ErrorKind::WouldBlock | ErrorKind::TimedOut => Unanswered::Late,
         ErrorKind::PermissionDenied => Unanswered::Unreachable(why_locked_out(&files.control_socket)),
         _ => Unanswered::Unreachable(format!("{error} (control socket {path})")),
     }
@@ -127,6 +142,6 @@ fn why_locked_out(socket: &Path) -> String {
 /// What a version says that knows less.
 const UNKNOWN_REQUEST: &str = "unknown request";
 /// The supervisor answers at once, if it answers.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 /// Bytes of answers that are read: much more than the status of a thousand processes has.
 const MAX_ANSWERS: u64 = 16 << 20;

@@ -2,6 +2,7 @@
 
 use std::io::{self, IsTerminal, Write};
 use std::os::fd::AsFd;
+use std::time::Duration;
 
 use super::asking::{self, Asked, Unanswered};
 use super::{HOW_TO_START, say_to};
@@ -29,7 +30,7 @@ fn show<T: DeserializeOwned + Serialize>(
     files: &SupervisorFiles,
     page: impl Fn(&T, Look) -> String,
 ) -> u8 {
-    match asking::ask::<T>(files, request) {
+    match asking::ask::<T>(files, request, asking::PATIENCE) {
         Ok(Asked::Values(values, code)) => {
             let text = match form {
                 Form::Text => page(&values, look()),
@@ -49,7 +50,7 @@ fn show<T: DeserializeOwned + Serialize>(
 
 /// Says nothing when all is well. Returns 0 then, 1 if not, and 3 if it does not run.
 pub fn judge(scope: Scope, limits: Limits, files: &SupervisorFiles) -> u8 {
-    match asking::ask::<Status>(files, &ControlRequest::Status { scope }) {
+    match asking::ask::<Status>(files, &ControlRequest::Status { scope }, PATIENCE_OF_A_PROBE) {
         Ok(Asked::Values(status, _)) => match status.illness(limits) {
             None => 0,
             Some(illness) => {
@@ -65,7 +66,7 @@ pub fn judge(scope: Scope, limits: Limits, files: &SupervisorFiles) -> u8 {
     }
 }
 
-fn unanswered(reason: &Unanswered, otherwise: u8) -> u8 {
+pub(super) fn unanswered(reason: &Unanswered, otherwise: u8) -> u8 {
     let (code, advice) = match reason {
         Unanswered::NotRunning(_) => (NOT_RUNNING, HOW_TO_START),
         _ => (otherwise, ""),
@@ -75,7 +76,7 @@ fn unanswered(reason: &Unanswered, otherwise: u8) -> u8 {
 }
 
 /// As the terminal is, and as its user wants it (<https://no-color.org>).
-fn look() -> Look {
+pub(super) fn look() -> Look {
     let stdout = io::stdout();
     if !stdout.is_terminal() {
         return Look::default();
@@ -85,6 +86,8 @@ fn look() -> Look {
     Look { width: terminal::width(stdout.as_fd()), colour: !without && !is_dumb }
 }
 
+/// Before whoever probes loses theirs.
+const PATIENCE_OF_A_PROBE: Duration = Duration::from_secs(4);
 /// As the Linux Standard Base has it for `status`.
 const NOT_RUNNING: u8 = 3;
 /// As Docker and others have it.

@@ -17,7 +17,7 @@ use shared::sys::process::EX_OSERR;
 /// run.
 pub fn run(request: &ControlRequest, files: &SupervisorFiles, out: &mut impl Write, err: &mut impl Write) -> u8 {
     let is_stop = *request == ControlRequest::Stop;
-    let told = asking::connect(files, request).and_then(|stream| {
+    let told = asking::connect(files, request, None).and_then(|stream| {
         let end = peer::end_of_listener(stream.as_fd()).ok();
         let code = print_answers(stream, out, err);
         if is_stop && matches!(code, Ok(0) | Err(Unanswered::Ended)) {

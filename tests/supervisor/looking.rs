@@ -2,9 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use socket2::{Domain, SockAddr, Socket, Type};
 
 use crate::schema;
 use crate::site::{Ended, Site, kill, limit, says, site, site_with, status_of};
@@ -215,6 +217,7 @@ fn how_children_end_and_what_comes_of_reloads_is_counted_and_survives_the_progra
     for status in ["200 OK", "404 No", "500 No"] {
         site.ask(&format!("/?{status}"));
     }
+    wait_until("the third to be counted", || json_pool(&site)["answered"] == 3);
     let child = *site.children().iter().next().unwrap();
     // A worker counts a request when all of it is over, which is after its answer.
     wait_until("the third count", || json_pool(&site)["answered"] == 3);
@@ -260,4 +263,35 @@ fn what_is_not_running_is_told_with_what_to_do() {
         assert!(ended.err.contains("pyfcgid is not running") && ended.err.contains("systemctl start"), "{ended:?}");
         assert_eq!(ended.out, "");
     }
+}
+
+/// Fills the backlog of a control socket that nobody accepts from.
+fn crowd(path: &Path) -> Vec<Socket> {
+    let connect = || {
+        let socket = Socket::new(Domain::UNIX, Type::STREAM, None).unwrap();
+        socket.set_nonblocking(true).unwrap();
+        socket.connect(&SockAddr::unix(path).unwrap()).is_ok().then_some(socket)
+    };
+    std::iter::from_fn(connect).take(10_000).collect()
+}
+
+#[test]
+fn a_probe_ends_though_the_supervisor_does_not_answer() {
+    let site = Site::start(site_with(WAITS, ""));
+    kill(site.pid(), "STOP");
+    wait_until("a stopped supervisor", || status_of(site.pid(), "State").starts_with('T'));
+    let mut crowds = Vec::new();
+    for _ in 0..2 {
+        let begun = Instant::now();
+        let ended = site.control("health").expect_code(1);
+        assert!(ended.err.contains("does not answer"), "{ended:?}");
+        assert!(begun.elapsed() < limit(Duration::from_secs(5), Duration::from_secs(12)), "{:?}", begun.elapsed());
+        // The same when not even a connection is to be had.
+        crowds = crowd(&site.directory().join("site.pid.control"));
+        assert!(crowds.len() < 10_000);
+    }
+    drop(crowds);
+    kill(site.pid(), "CONT");
+    wait_until("an answer", || site.control("health").status.success());
+    site.end();
 }

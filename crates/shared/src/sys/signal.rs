@@ -22,6 +22,10 @@ pub const QUIT: i32 = libc::SIGQUIT;
 pub const KILL: i32 = libc::SIGKILL;
 /// Stop.
 pub const TERM: i32 = libc::SIGTERM;
+/// The stop, until somebody continues it, that nobody can refuse.
+pub const STOP: i32 = libc::SIGSTOP;
+/// What ctrl-Z sends to a process.
+pub const TSTP: i32 = libc::SIGTSTP;
 /// One child more.
 pub const TTIN: i32 = libc::SIGTTIN;
 /// One child less.

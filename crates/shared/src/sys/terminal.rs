@@ -1,5 +1,6 @@
 //! What may be written to a terminal, or shown by a viewer, as it is, and how much fits.
 
+use std::io;
 use std::os::fd::BorrowedFd;
 
 /// Whether a character is text and nothing else. Control characters command a terminal; some other characters pass for line ends, or
@@ -24,8 +25,17 @@ pub fn escaped(text: &str) -> String {
 
 /// How many columns a terminal has; `None` if it does not say, or is none.
 pub fn width(terminal: BorrowedFd<'_>) -> Option<usize> {
-    let columns = rustix::termios::tcgetwinsize(terminal).ok()?.ws_col;
+    let (columns, _) = size(terminal).ok()?;
     (columns > 0).then_some(columns.into())
+}
+
+/// How many columns and rows a terminal has.
+///
+/// # Errors
+/// When it is none, or has gone.
+pub fn size(terminal: BorrowedFd<'_>) -> io::Result<(u16, u16)> {
+    let size = rustix::termios::tcgetwinsize(terminal)?;
+    Ok((size.ws_col, size.ws_row))
 }
 
 #[cfg(test)]
