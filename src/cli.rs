@@ -333,8 +333,8 @@ fn flag_items(setting: &'static Setting, value: &OsString) -> Result<Vec<Item>, 
     }
 }
 
-const COMMANDS: [&str; 8] = ["serve", "check", "reload", "stop", "status", "new", "request", "module"];
-const COMMAND_LIST: &str = "serve, check, reload, stop, status, new, request and module";
+const COMMANDS: [&str; 10] = ["serve", "check", "reload", "stop", "status", "stacks", "interrupt", "new", "request", "module"];
+const COMMAND_LIST: &str = "serve, check, reload, stop, status, stacks, interrupt, new, request and module";
 const APP: &str = "app";
 /// The options that have a letter.
 const SHORT: [(&str, char); 2] = [("listen", 'l'), ("daemonize", 'D')];

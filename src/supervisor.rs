@@ -25,6 +25,7 @@ use shared::sys::signal;
 
 mod children;
 mod control_socket;
+mod inquiries;
 mod last_words;
 mod pool;
 mod process;
@@ -45,6 +46,7 @@ pub use reexec::Inheritance;
 use self::process::{Process, USUAL_VOICES};
 use children::{ChildId, END_SLACK, Outcome};
 use control_socket::admit;
+use inquiries::Inquiries;
 use pool::{RunningPool, Service};
 use reexec::Trial;
 use rehearsal::{Findings, Owner};
@@ -86,6 +88,7 @@ pub struct Supervisor<'a> {
     /// A new binary is to be checked as soon as nothing else is going on.
     wants_successor: bool,
     stopping: Vec<Client>,
+    inquiries: Inquiries,
     next_tick: Instant,
     watchdog: Option<Duration>,
     manager: Notifier,
@@ -179,6 +182,7 @@ impl<'a> Supervisor<'a> {
             trial: None,
             wants_successor: false,
             stopping: Vec::new(),
+            inquiries: Inquiries::default(),
             next_tick: now,
             watchdog: manager.watchdog_interval(),
             manager,
@@ -301,6 +305,7 @@ impl<'a> Supervisor<'a> {
     fn wait(&mut self) -> io::Result<()> {
         let mut watched = vec![(self.signals.as_raw_fd(), Interest::Readable)];
         watched.extend(self.control.iter().flat_map(ControlSocket::readable).map(|fd| (fd, Interest::Readable)));
+        watched.extend(self.inquiries.writable().map(|fd| (fd, Interest::Writable)));
         watched.extend(log_writer::blocked().into_iter().map(|fd| (fd, Interest::Writable)));
         watched.extend(self.reload.iter().filter_map(Reload::readable).map(|fd| (fd, Interest::Readable)));
         let now = Instant::now();
@@ -331,6 +336,7 @@ impl<'a> Supervisor<'a> {
         self.manager.flush();
         self.handle_signals(now);
         self.handle_clients(now);
+        self.answer_inquiries(now);
         self.listen_to_rehearsal(now);
         self.handle_timeout(now);
         self.reap_strangers();
@@ -356,6 +362,7 @@ impl<'a> Supervisor<'a> {
             return Some(Duration::ZERO);
         }
         let asked = asked.chain(self.control.iter().filter_map(ControlSocket::next_deadline));
+        let asked = asked.chain(self.inquiries.next_deadline());
         let asked = asked.chain(self.reload.iter().filter_map(Reload::deadline));
         let leaving = self.leaving.iter().filter_map(Process::next_deadline);
         let leaving = leaving.chain(self.leaving_until.filter(|_| !self.leaving.is_empty()));
@@ -418,6 +425,8 @@ impl<'a> Supervisor<'a> {
                     }
                 }
                 ControlRequest::Status { scope, form } => self.tell_status(client, &scope, form),
+                ControlRequest::Interrupt { process, request } => self.interrupt(client, process, request, now),
+                ControlRequest::Stacks { scope, threads } => self.ask_for_stacks(client, scope, threads, now),
             }
         }
     }

@@ -35,7 +35,7 @@ const LAYERS: &[Layer] = &[
     layer("main",       &["commands"],                                                          &[]),
     layer("lib",        &["boot"],                                                              &["pyo3"]),
     layer("commands",   &["cli", "client", "supervisor", "invocation", "launch", "control_protocol", "start_error", "daemon", "service", "config", "listener", "log_writer", "logging", "settings", "sys"], &[]),
-    layer("supervisor", &["invocation", "queue_process", "launch", "control_protocol", "start_error", "daemon", "service", "config", "scoreboard", "listener", "log_writer", "logging", "link", "settings", "sys"], &["serde", "serde_json"]),
+    layer("supervisor", &["invocation", "queue_process", "launch", "control_protocol", "start_error", "daemon", "service", "config", "scoreboard", "listener", "log_writer", "logging", "link", "stacks", "settings", "sys"], &["serde", "serde_json"]),
     layer("invocation", &["cli", "start_error", "service", "config", "link", "sys"],            &[]),
     layer("cli",        &["client", "control_protocol", "config"],                              &["clap"]),
     layer("client",     &["config"],                                                            &["fastcgi_codec", "socket2"]),
@@ -54,8 +54,8 @@ const LAYERS: &[Layer] = &[
     layer("import_limit", &["wsgi", "settings", "sys"],                                         &[]),
     layer("loading",    &["error", "wsgi", "loop_settings", "exchange", "settings", "sys"],     &[]),
     layer("error",      &["wsgi", "listener", "logging", "sys"],                                &[]),
-    layer("wsgi",       &["without_python", "scheduler", "exchange", "scoreboard", "settings", "sys"],          &["pyo3"]),
-    layer("without_python", &["settings"],                                                      &[]),
+    layer("wsgi",       &["without_python", "event_loop", "scheduler", "exchange", "scoreboard", "link", "stacks", "settings", "sys"], &["pyo3"]),
+    layer("without_python", &["settings", "sys"],                                                      &[]),
     // What a child and a queue process do.
     layer("process",    &["event_loop", "listener", "link", "scoreboard", "settings", "sys"],   &["mio"]),
     layer("loop_settings", &["event_loop", "access_log", "exchange", "settings"],               &["fastcgi_codec"]),
@@ -70,6 +70,7 @@ const LAYERS: &[Layer] = &[
     layer("network",    &[],                                                                    &["serde"]),
     layer("scoreboard", &["sys"],                                                               &[]),
     layer("link",       &[],                                                                    &[]),
+    layer("stacks",     &[],                                                                    &[]),
     layer("fastcgi",    &[],                                                                    &["nom"]),
     layer("sys",        &[],                                                                    &["libc", "rustix", "socket2"]),
 ];

@@ -4,7 +4,7 @@ In a process of pyfcgid this file is the module `pyfcgid`, whatever is installed
 is in it under other servers, too, which never do any of it.
 """
 
-__all__ = ["RequestAborted"]
+__all__ = ["RequestAborted", "RequestInterrupted"]
 
 
 class RequestAborted(BaseException):
@@ -12,4 +12,11 @@ class RequestAborted(BaseException):
 
     Raised in the thread that answers the request, with abort = "raise". Like asyncio.CancelledError, it is not an Exception, so that
     frameworks do not turn it into an error page that nobody reads.
+    """
+
+
+class RequestInterrupted(BaseException):
+    """The administrator has interrupted the request: `pyfcgid interrupt`.
+
+    Raised in the thread that answers the request. It is not an Exception, so that frameworks do not answer it with an error page.
     """

@@ -1,4 +1,4 @@
-//! `pyfcgid reload`, `stop` and `status`.
+//! `pyfcgid reload`, `stop`, `status`, `stacks` and `interrupt`.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -8,7 +8,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command as Parser, ValueHint};
 
 use super::{Chosen, Command, Exit, Surroundings, Typed, file_arg};
 use crate::config::{self, SupervisorFiles};
-use crate::control_protocol::{ControlRequest, Form, Scope};
+use crate::control_protocol::{ControlRequest, Form, Scope, Threads};
 
 /// A command for a running pyfcgid.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,13 +19,22 @@ pub struct Control {
     pub files: SupervisorFiles,
 }
 
-pub(super) fn parsers() -> [Parser; 3] {
+pub(super) fn parsers() -> [Parser; 5] {
     let json = Arg::new("json").long("json").action(ArgAction::SetTrue).help("Print the status as JSON");
     [
         parser("reload", "Reload applications and settings without losing a request; return when the new ones are serving")
             .arg(pool("Reload only this pool, its settings and its code [default: everything]")),
         parser("stop", "Stop a running pyfcgid gracefully; return when it has exited"),
         parser("status", "Print the status of a running pyfcgid").arg(pool("Print only this pool [default: all]")).arg(json),
+        parser("stacks", "Print what the threads of a running pyfcgid's processes are doing, as Python stacks")
+            .arg(pool("Print only this pool's [default: all]")),
+        parser("interrupt", "Raise pyfcgid.RequestInterrupted in one request of a running pyfcgid").arg(
+            Arg::new(REQUEST)
+                .value_name("ID")
+                .required(true)
+                .value_parser(parse_request)
+                .help("The request, as the log names it, or `pyfcgid stacks`: PID-N"),
+        ),
     ]
 }
 
@@ -52,6 +61,14 @@ fn parse_pool(name: &str) -> Result<String, String> {
     if is_name { Ok(name.to_owned()) } else { Err("must be the name of a pool".to_owned()) }
 }
 
+fn parse_request(id: &str) -> Result<(i32, u64), String> {
+    let (process, number) = id.split_once('-').unwrap_or((id, ""));
+    match (process.parse(), number.parse()) {
+        (Ok(process @ 1..), Ok(number)) => Ok((process, number)),
+        _ => Err("must be the number of a request, as 4711-12".to_owned()),
+    }
+}
+
 pub(super) fn parse(name: &str, matches: &ArgMatches, around: Surroundings<'_>) -> Result<Typed, Exit> {
     let typed = |name| matches.get_one::<OsString>(name).map(PathBuf::from);
     let (files, remark) = match (typed("control-socket"), typed("pid-file")) {
@@ -68,6 +85,11 @@ fn request(name: &str, matches: &ArgMatches) -> ControlRequest {
     match name {
         "reload" => ControlRequest::Reload { scope: scope() },
         "stop" => ControlRequest::Stop,
+        "stacks" => ControlRequest::Stacks { scope: scope(), threads: Threads::All },
+        "interrupt" => {
+            let (process, request) = matches.get_one(REQUEST).copied().unwrap_or_default(); // It is required.
+            ControlRequest::Interrupt { process, request }
+        }
         _ => ControlRequest::Status { scope: scope(), form: if matches.get_flag("json") { Form::Json } else { Form::Text } },
     }
 }
@@ -87,6 +109,7 @@ fn configured(named: Option<PathBuf>, around: Surroundings<'_>) -> Result<(Super
 }
 
 const POOL: &str = "pool";
+const REQUEST: &str = "id";
 /// A pool without a name in the file may be called after a file.
 const MAX_POOL_LEN: usize = 255;
 const GIVE: &str = "give the --pid-file FILE or --control-socket FILE it was started with";
@@ -120,6 +143,9 @@ mod tests {
             (&["status"], ControlRequest::Status { scope: all(), form: Form::Text }),
             (&["status", "--json"], ControlRequest::Status { scope: all(), form: Form::Json }),
             (&["status", "--json", "blog"], ControlRequest::Status { scope: blog(), form: Form::Json }),
+            (&["stacks"], ControlRequest::Stacks { scope: all(), threads: Threads::All }),
+            (&["stacks", "blog"], ControlRequest::Stacks { scope: blog(), threads: Threads::All }),
+            (&["interrupt", "4711-12"], ControlRequest::Interrupt { process: 4711, request: 12 }),
         ] {
             let control = run(&[args, &["--control-socket", "c"]].concat(), &[]).unwrap();
             assert_eq!(control, Control { request, files: SupervisorFiles::of_socket("c".into()) });

@@ -211,7 +211,7 @@ fn a_wrong_command_line_is_64_and_says_what_is_right() {
         (&["shop:app"], "to serve an application, use `pyfcgid serve shop:app`\n"),
         (
             &["shop"],
-            "pyfcgid: unknown command 'shop' (did you mean stop?); the commands are serve, check, reload, stop, status, new, \
+            "pyfcgid: unknown command 'shop' (did you mean stop?); the commands are serve, check, reload, stop, status, stacks, interrupt, new, \
              request and module; to serve",
         ),
         (&["help"], "pyfcgid: there is no command 'help': use pyfcgid --help"),

@@ -1,4 +1,4 @@
-//! `pyfcgid reload`, `stop` and `status`: tells the running pyfcgid over its control socket, and prints what it answers.
+//! `pyfcgid reload`, `stop`, `status`, `stacks` and `interrupt`: tells the running pyfcgid over its control socket, and prints what it answers.
 
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -61,7 +61,7 @@ fn unreachable(request: &ControlRequest, files: &SupervisorFiles, error: &io::Er
             let (code, advice) = match request {
                 ControlRequest::Stop => (0, ""),
                 ControlRequest::Status { .. } => (NOT_RUNNING, HOW_TO_START),
-                ControlRequest::Reload { .. } => (EX_OSERR, HOW_TO_START),
+                _ => (EX_OSERR, HOW_TO_START),
             };
             (code, format!("pyfcgid is not running (control socket {path}){advice}"))
         }

@@ -206,6 +206,13 @@ impl Client {
         self.send(&ControlAnswer::Exit(code));
     }
 
+    /// Ends it with lines for its stdout and an exit code, of which it may read some later.
+    pub fn answer(self, text: &str, code: u8, now: Instant) -> Answer {
+        let answers = [ControlAnswer::Stdout(text.to_owned()), ControlAnswer::Exit(code)];
+        let rest = answers.iter().map(control_protocol::line).collect::<String>().into_bytes();
+        Answer { client: self, rest, until: now + PATIENCE }
+    }
+
     /// A client that has gone is no loss, and one that does not read loses the rest.
     fn send(&mut self, answer: &ControlAnswer) {
         if let Err(error) = self.stream.write_all(control_protocol::line(answer).as_bytes()) {
@@ -214,8 +221,42 @@ impl Client {
     }
 }
 
+/// An answer of which its client has not read everything yet.
+#[derive(Debug)]
+pub struct Answer {
+    client: Client,
+    rest: Vec<u8>,
+    until: Instant,
+}
+
+impl Answer {
+    /// What to wait for until it is to be written on.
+    pub fn writable(&self) -> RawFd {
+        self.client.stream.as_raw_fd()
+    }
+
+    /// When it is given up.
+    pub fn deadline(&self) -> Instant {
+        self.until
+    }
+
+    /// Writes what the client takes; whether there is more.
+    pub fn write(&mut self, now: Instant) -> bool {
+        while !self.rest.is_empty() && now < self.until {
+            match self.client.stream.write(&self.rest) {
+                Ok(count @ 1..) => drop(self.rest.drain(..count)),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return true,
+                _ => break,
+            }
+        }
+        false
+    }
+}
+
 const BACKLOG: u32 = 64;
-const MAX_CLIENTS: usize = 64;
+/// Clients that have said nothing yet, or wait for the same.
+pub const MAX_CLIENTS: usize = 64;
 /// Clients that are let in in a turn.
 const MOST_AT_ONCE: usize = 32;
 /// How long a client may take for its line.

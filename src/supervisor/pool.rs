@@ -5,7 +5,9 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+mod asked;
 mod desks;
+mod lost;
 mod starting;
 mod wear;
 
@@ -17,8 +19,10 @@ use super::saturation::{Load, News, Saturation};
 use super::sockets::{self, Sockets, Ties};
 use crate::config::{self, Config, EX_CONFIG};
 use crate::launch::Module;
+use asked::Asked;
 pub use desks::Desk;
 use desks::Desks;
+pub use lost::describe;
 use shared::link::{Command, Failure, Report};
 use shared::scoreboard::slot::Phase;
 use shared::scoreboard::tally::Tally;
@@ -43,6 +47,8 @@ pub struct RunningPool {
     /// The queue process among them.
     processes: BTreeMap<ChildId, Process>,
     desks: Desks,
+    /// What they were asked, and have answered.
+    asked: Asked,
     /// What children have counted that have gone.
     past: Tally,
     /// Since when a child that may be the last has had no request, and how many it had then.
@@ -112,6 +118,7 @@ impl RunningPool {
             children,
             processes: BTreeMap::new(),
             desks: Desks::default(),
+            asked: Asked::default(),
             past: Tally::default(),
             unused: BTreeMap::new(),
             has_stopped: false,
@@ -263,6 +270,28 @@ impl RunningPool {
         self.children.handle_fewer(now);
     }
 
+    /// Asks a child what its threads are doing.
+    pub fn ask_for_stacks(&mut self, id: ChildId) {
+        self.asked.ask(id);
+        self.tell(id, Command::TellStacks);
+    }
+
+    /// What it has said since then.
+    pub fn stacks(&self, id: ChildId, since: Instant) -> Option<&str> {
+        self.asked.answer(id, since)
+    }
+
+    /// Nobody wants to know that any more.
+    pub fn forget_stacks(&mut self) {
+        self.asked.clear();
+    }
+
+    /// Has the child interrupt a request, if the worker of this slot still answers it.
+    pub fn interrupt(&mut self, id: ChildId, slot: usize, request: u64) {
+        self.ties.scoreboard.interrupt(slot, request);
+        self.tell(id, Command::Look);
+    }
+
     fn tell(&mut self, id: ChildId, command: Command) {
         if let Some(process) = self.processes.get_mut(&id) {
             process.tell(command);
@@ -300,11 +329,13 @@ impl RunningPool {
             if let Some(failure) = self.unloaded(id, reason) {
                 self.children.handle(id, Report::Failed(failure).into(), now);
             }
+            let lost = self.note_lost(id);
             let (how, told) = self
                 .processes
                 .remove(&id)
-                .map_or_else(Default::default, |process| (format!("process {}, {reason}", process.id), process.told));
+                .map_or_else(Default::default, |process| (format!("process {}, {reason}{lost}", process.id), process.told));
             self.unused.remove(&id);
+            self.asked.forget(id);
             self.clear_desk(id);
             if id == QUEUE && self.queue.note_end() {
                 match told {
@@ -348,6 +379,9 @@ impl RunningPool {
     fn handle_report(&mut self, id: ChildId, report: Report, now: Instant) {
         let report = match report {
             Report::Loaded => return self.processes.get_mut(&id).into_iter().for_each(Process::be_loaded),
+            // Whoever waits for it looks.
+            Report::Looked => return,
+            Report::Stacks(text) => return self.asked.hear(id, text, now),
             // Failing is no success, whatever the application says.
             Report::Failed(Failure { code: 0, text }) => Report::Failed(Failure { code: EX_SOFTWARE, text }),
             report => report,

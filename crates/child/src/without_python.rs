@@ -6,4 +6,5 @@ pub mod interruption;
 pub mod lines;
 pub mod names;
 pub mod path;
+pub mod stack;
 pub mod turns;

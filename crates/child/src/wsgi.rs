@@ -4,8 +4,8 @@
 //! an answer goes into its [`Reply`].
 
 use std::rc::Rc;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, mpsc};
 use std::time::Instant;
 
 use log::Level;
@@ -27,6 +27,7 @@ mod files;
 mod fork;
 mod input;
 pub mod interpreter;
+mod interruption;
 mod latin1;
 mod output;
 mod raw_text;
@@ -35,13 +36,16 @@ mod thread;
 mod utf8;
 
 use crate::without_python::app_log::{RequestNumber, Voice};
+use crate::without_python::interruption::Cause;
 use crate::without_python::turns::Turns;
-use abort::{Aborted, Interrupter, Interruption};
+use abort::{Aborted, Notice};
 use environ::EnvironBuilder;
 use errors::Errors;
 use exceptions::{to_python, traceback};
 use file_wrapper::FileWrapper;
 use input::Input;
+use interpreter::Attendant;
+use interruption::Interruption;
 use start_response::{StartResponse, bytes};
 
 /// What the bridge is to keep to.
@@ -116,8 +120,9 @@ struct Gateway<'py> {
     mount: Mount,
     sendfile_header: Option<Arc<str>>,
     process: u32,
-    /// If aborts are to be raised.
-    interrupter: Option<Interrupter>,
+    interruption: Arc<Interruption>,
+    on_abort: OnAbort,
+    attendant: Arc<Attendant>,
     /// Where it says what it does, if there is room for that.
     slot: Option<Rc<Slot>>,
 }
@@ -199,6 +204,7 @@ impl Handler for Gateway<'_> {
             path: request.params.path(),
             remote: request.params.get(b"REMOTE_ADDR").unwrap_or_default(),
         };
+        self.interruption.begin(number.count);
         let in_slot = self.slot.clone().map(|slot| (slot.begin(&asked), slot));
         // A panic costs the request, and it is told of all the same.
         let mut telling = Telling { in_slot, status: FAILED };
@@ -223,21 +229,36 @@ impl Drop for Telling {
 }
 
 impl<'py> Gateway<'py> {
-    /// On the worker's thread. `aborts` leads to the thread that raises, if there is one.
+    /// On the worker's thread.
     fn new(
         py: Python<'py>,
         app: Bound<'py, PyAny>,
         settings: &Settings,
-        (aborts, slot): (Option<mpsc::Sender<Arc<Interruption>>>, Option<Slot>),
+        (attendant, number, slot): (Arc<Attendant>, usize, Option<Slot>),
     ) -> PyResult<Self> {
         let environs = EnvironBuilder::new(py, settings, py.get_type::<FileWrapper>().as_any())?;
         let (errors, app_log) = (settings.errors, settings.app_log);
         let (mount, process) = (settings.mount.clone(), std::process::id());
-        let interrupter = aborts.map(Interrupter::new);
+        let (interruption, thread) = (Arc::new(Interruption::new()), thread::numbers());
+        attendant.attend(number, Arc::clone(&interruption), thread, slot.clone());
         let slot = slot.map(Rc::new);
-        slot.iter().for_each(|slot| slot.set_thread(thread::numbers()));
+        slot.iter().for_each(|slot| slot.set_thread(thread));
         let sendfile_header = settings.sendfile_header.as_deref().map(Arc::from);
-        Ok(Self { gil: Gil(py), app, environs, errors, app_log, mount, sendfile_header, process, interrupter, slot })
+        let (gil, on_abort) = (Gil(py), settings.abort);
+        Ok(Self {
+            gil,
+            app,
+            environs,
+            errors,
+            app_log,
+            mount,
+            sendfile_header,
+            process,
+            interruption,
+            on_abort,
+            attendant,
+            slot,
+        })
     }
 
     fn next_request_number(&self) -> RequestNumber {
@@ -295,7 +316,11 @@ impl<'py> Gateway<'py> {
         let (body, data) = bodies;
         environ.set_item(intern!(py, "pyfcgid.request_id"), id)?;
         environ.set_item(intern!(py, "pyfcgid.aborted"), Bound::new(py, Aborted::new(&reply))?)?;
-        let interruption = self.interrupter.as_ref().map(|interrupter| interrupter.listen(&reply));
+        if self.on_abort == OnAbort::Raise {
+            let (interruption, attendant) = (Arc::clone(&self.interruption), Arc::clone(&self.attendant));
+            reply.on_abort(Arc::new(Notice { interruption, request: number.count, attendant }));
+        }
+        let interruption = (Arc::clone(&self.interruption), self.on_abort);
         let start_response = Bound::new(
             py,
             StartResponse::new(reply, interruption, self.sendfile_header.clone(), self.slot.as_deref().cloned()),
@@ -316,13 +341,15 @@ impl<'py> Gateway<'py> {
     fn serve(&self, line: &RequestLine<'_>, environ: &Bound<'py, PyDict>, objects: Objects<'py>) -> u16 {
         let Objects { start_response, input, data, errors } = objects;
         let outcome = self.call(line, environ, &start_response);
-        if start_response.get().was_interrupted() {
+        if self.interruption.raised() == Some(Cause::Abort) {
             log::info!("{line}: aborted by the web server, so RequestAborted was raised in the application");
         }
         errors.get().finish();
         output::finish();
         if let Err(failure) = outcome {
             self.report(line, &failure, start_response.get());
+        } else if self.interruption.is_ended_by_administrator() {
+            log::warn!("{line} was interrupted by the administrator, but the application went on and answered it");
         }
         for input in [Some(input), data].into_iter().flatten() {
             input.get().close();
@@ -455,6 +482,10 @@ impl<'py> Gateway<'py> {
     fn report(&self, line: &RequestLine<'_>, failure: &Failure, start: &StartResponse) {
         let error = match failure {
             Failure::Reply(error @ ReplyError::Lost(_)) => return log::debug!("{line}: {error}"),
+            Failure::Python(error) if self.interruption.is_ended_by_administrator() => {
+                let text = traceback(self.gil.0, error);
+                return log::warn!("{line} was interrupted by the administrator:\n{}", text.trim_end());
+            }
             Failure::Python(_) if start.with_reply(|reply| reply.is_aborted()).unwrap_or(false) => {
                 return log::debug!("{line}: the application stopped because the web server aborted the request");
             }

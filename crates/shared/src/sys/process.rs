@@ -204,12 +204,22 @@ pub fn reap(child: ProcessId) -> Option<ExitReason> {
 
 /// Whether this process has ended, though it may not have been reaped.
 pub fn has_ended(process: ProcessId) -> bool {
-    // The name, in parentheses, may be anything.
-    let state = |stat: &str| stat.rsplit(") ").next().and_then(|rest| rest.bytes().next());
-    match fs::read(format!("/proc/{}/stat", process.0)) {
-        Ok(stat) => matches!(state(&String::from_utf8_lossy(&stat)), Some(b'Z' | b'X')),
+    match state(process) {
+        Ok(state) => matches!(state, Some(b'Z' | b'X')),
         Err(error) => error.kind() == io::ErrorKind::NotFound,
     }
+}
+
+/// Whether this process is stopped: by a signal, or by who traces it.
+pub fn is_stopped(process: ProcessId) -> bool {
+    matches!(state(process), Ok(Some(b'T' | b't')))
+}
+
+/// As /proc has it, in a letter.
+fn state(process: ProcessId) -> io::Result<Option<u8>> {
+    let stat = fs::read(format!("/proc/{}/stat", process.0))?;
+    // The name, in parentheses, may be anything.
+    Ok(String::from_utf8_lossy(&stat).rsplit(") ").next().and_then(|rest| rest.bytes().next()))
 }
 
 /// Waits until this child has ended, and says how.
