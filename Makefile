@@ -136,8 +136,9 @@ pages: cargo ## write the manual pages, the completions and the schema of the co
 	$(WRITE_PAGES) all '$(TARGET_DIR)/pages' "$$(date -u -d "@$${SOURCE_DATE_EPOCH:-$$(date +%s)}" +%F)"
 
 .PHONY: reference
-reference: cargo ## write docs/reference.md, from the table of options
+reference: cargo ## write docs/reference.md and docs/messages.md, from the tables of options and codes
 	$(WRITE_PAGES) reference docs/reference.md
+	$(WRITE_PAGES) messages docs/messages.md
 
 .PHONY: fuzz
 fuzz: nightly ## fuzz every parser, the session and the response head (FUZZ_SECONDS=60 each)

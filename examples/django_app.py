@@ -2,6 +2,7 @@
 """A Django project in one file. Needs Django in the active virtual environment (`pip install django`), or in one that is named
 with --venv. A project of the usual shape is served with `pyfcgid serve mysite.wsgi`, from the directory of its manage.py."""
 
+import logging
 import os
 
 from django.conf import settings
@@ -15,7 +16,17 @@ settings.configure(
     ALLOWED_HOSTS=["*"],
     ROOT_URLCONF=__name__,
     MIDDLEWARE=["django.middleware.common.CommonMiddleware"],
+    # To pyfcgid's log, each record at its own level and with the number of its request.
+    LOGGING={
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {"named": {"format": "%(name)s: %(message)s"}},
+        "handlers": {"pyfcgid": {"class": "pyfcgid.LogHandler", "formatter": "named"}},
+        "root": {"level": "INFO", "handlers": ["pyfcgid"]},
+    },
 )
+
+LOGGER = logging.getLogger("hello")
 
 
 def index(request):
@@ -24,6 +35,7 @@ def index(request):
 
 
 def hello(request, name):
+    LOGGER.info("greeting %s", name)
     return JsonResponse({"hello": name, "method": request.method, "body": len(request.body)})
 
 

@@ -4,7 +4,6 @@ mod control;
 mod new;
 mod request;
 
-use std::error::Error;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -14,11 +13,11 @@ use clap::{Arg, ArgAction, ArgMatches, Command as Parser, ValueHint};
 
 use crate::client;
 use crate::config::{
-    self, Config, DEFAULT_FILE, DefaultFiles, EX_USAGE, Environment, Fallback, Item, Kind, Layer, Origin, SETTINGS, Setting,
-    ValueError,
+    self, Config, DEFAULT_FILE, DefaultFiles, EX_USAGE, Environment, Fallback, Kind, Layer, Origin, SETTINGS, Setting,
 };
+use shared::logging::with_causes;
 
-pub use control::Control;
+pub use control::{Control, Form, Order};
 pub use new::{New, Target};
 
 /// What to do.
@@ -201,8 +200,7 @@ const OTHER_COMMANDS: [(&str, &str); 4] = [
 
 impl From<config::Error> for Exit {
     fn from(error: config::Error) -> Self {
-        let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
-        Self { code: error.exit_code(), message: format!("pyfcgid: {error}{cause}\n"), to_stdout: false }
+        Self { code: error.exit_code(), message: format!("pyfcgid: {}\n", with_causes(&error)), to_stdout: false }
     }
 }
 
@@ -315,26 +313,16 @@ fn flags(matches: &ArgMatches) -> Result<Layer, Exit> {
     let is_known = |setting: &&Setting| matches.try_contains_id(setting.name).is_ok();
     for setting in SETTINGS.iter().filter(is_known) {
         for value in matches.get_many::<OsString>(setting.name).into_iter().flatten() {
-            layer.entry(setting.name).or_default().extend(flag_items(setting, value)?);
+            let text = value.to_str().ok_or_else(|| config::Error::not_utf8(Origin::Flag, setting.name, value))?;
+            layer.entry(setting.name).or_default().extend(config::split_text(setting, text, &Origin::Flag));
         }
     }
     Ok(layer)
 }
 
-fn flag_items(setting: &'static Setting, value: &OsString) -> Result<Vec<Item>, config::Error> {
-    match value.to_str() {
-        Some(text) => Ok(config::split_text(setting, text, &Origin::Flag)),
-        None => Err(config::Error::BadValue {
-            origin: Origin::Flag,
-            key: setting.name,
-            value: value.to_string_lossy().into_owned(),
-            reason: ValueError::new("must be UTF-8"),
-        }),
-    }
-}
-
-const COMMANDS: [&str; 10] = ["serve", "check", "reload", "stop", "status", "stacks", "interrupt", "new", "request", "module"];
-const COMMAND_LIST: &str = "serve, check, reload, stop, status, stacks, interrupt, new, request and module";
+const COMMANDS: [&str; 12] =
+    ["serve", "check", "reload", "stop", "status", "requests", "stacks", "interrupt", "health", "new", "request", "module"];
+const COMMAND_LIST: &str = "serve, check, reload, stop, status, requests, stacks, interrupt, health, new, request and module";
 const APP: &str = "app";
 /// The options that have a letter.
 const SHORT: [(&str, char); 2] = [("listen", 'l'), ("daemonize", 'D')];

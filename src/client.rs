@@ -8,7 +8,6 @@ mod error;
 mod request;
 
 use std::ffi::OsStr;
-use std::fmt;
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
@@ -22,6 +21,8 @@ use body::{Body, Input};
 use connection::{Connection, Deadline};
 use fastcgi_codec::record::{HEADER_LEN, MAX_CONTENT_LEN};
 use fastcgi_codec::{RecordType, encoder};
+use shared::http::is_token;
+use shared::logging::with_causes;
 
 pub use error::Error;
 
@@ -137,7 +138,7 @@ fn parse_role(text: &OsStr) -> Result<Role, ValueError> {
 
 fn parse_method(text: &OsStr) -> Result<Vec<u8>, ValueError> {
     let method = text.as_bytes();
-    if method.is_empty() || !method.iter().all(|byte| is_token_byte(*byte)) {
+    if !is_token(method) {
         return Err(ValueError::new(format!("-X {text:?}: must be a method such as PUT")));
     }
     Ok(method.to_owned())
@@ -147,8 +148,7 @@ fn parse_header(text: &OsStr) -> Result<(Vec<u8>, Vec<u8>), ValueError> {
     let error = || ValueError::new(format!("-H {text:?}: must be a header, as in 'Accept: text/html'"));
     let (name, value) = split_once(text.as_bytes(), b':').ok_or_else(error)?;
     let value = value.trim_ascii();
-    let valid =
-        !name.is_empty() && name.iter().all(|byte| is_token_byte(*byte)) && !value.iter().any(|byte| b"\r\n\0".contains(byte));
+    let valid = is_token(name) && !value.iter().any(|byte| b"\r\n\0".contains(byte));
     if valid { Ok((name.to_owned(), value.to_owned())) } else { Err(error()) }
 }
 
@@ -185,11 +185,6 @@ fn split_once(text: &[u8], separator: u8) -> Option<(&[u8], &[u8])> {
     Some((&text[..at], &text[at + 1..]))
 }
 
-/// RFC 9110 §5.6.2.
-fn is_token_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
-}
-
 /// Sends the request, writes the answer's body to `out`, and what the application says on FCGI_STDERR, and one line about
 /// everything that went wrong, to `err`. Gives the exit code: 0, or that of the [`Error`].
 pub fn run(options: &Options, out: &mut impl Write, err: &mut impl Write) -> u8 {
@@ -199,7 +194,7 @@ pub fn run(options: &Options, out: &mut impl Write, err: &mut impl Write) -> u8 
         Ok(()) => 0,
         Err(error) => {
             // There is nobody left to tell when this fails.
-            let _ = writeln!(err, "pyfcgid: {}", Chain(&error));
+            let _ = writeln!(err, "pyfcgid: {}", with_causes(&error));
             error.exit_code()
         }
     }
@@ -265,21 +260,6 @@ fn send_stream(connection: &Connection, stream: RecordType, body: Option<Body>) 
 enum SendError {
     Body(Error),
     Connection,
-}
-
-/// An error and its causes on one line.
-struct Chain<'a>(&'a dyn std::error::Error);
-
-impl fmt::Display for Chain<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0)?;
-        let mut cause = self.0.source();
-        while let Some(error) = cause {
-            write!(f, ": {error}")?;
-            cause = error.source();
-        }
-        Ok(())
-    }
 }
 
 const DEFAULT_ADDRESS: &str = "127.0.0.1:9000";

@@ -4,18 +4,20 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use crate::cli::{self, Command, Typed};
+use crate::cli::{self, Command, Control, Order, Typed};
 use crate::client;
-use crate::config::Config;
+use crate::config::{Config, Warning};
 use crate::invocation;
 use crate::launch::module;
 use shared::sys::identity::Identity;
 use shared::sys::process::EX_OSERR;
 use shared::sys::{signal, terminal};
 
+mod asking;
 mod check;
 mod new;
 mod serve;
+mod show;
 mod tell;
 
 /// Does what the command line says, and returns the process's exit code (sysexits.h).
@@ -34,41 +36,62 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(Command::Check(config)) => check::run(&config),
         Ok(Command::New(order)) => new::run(&order),
         Ok(Command::Request(options)) => client::run(&options, &mut io::stdout().lock(), &mut io::stderr().lock()),
-        Ok(Command::Control(control)) => tell::run(&control, &mut io::stdout().lock(), &mut io::stderr().lock()),
+        Ok(Command::Control(control)) => ask(control),
         Ok(Command::Module) => write_module(),
         Err(exit) => print(&exit),
     };
     ExitCode::from(code)
 }
 
+fn ask(Control { order, files }: Control) -> u8 {
+    match order {
+        Order::Tell(request) => tell::run(&request, &files, &mut io::stdout().lock(), &mut io::stderr().lock()),
+        Order::Show(request, form) => show::run(&request, form, &files),
+        Order::Judge(scope, limits) => show::judge(scope, limits, &files),
+    }
+}
+
 /// Says something on stderr. What an application or a file has put into it commands no terminal.
 fn say(text: &str) {
-    drop(writeln!(io::stderr(), "{}", terminal::escaped(text)));
+    say_to(&mut io::stderr(), text);
+}
+
+fn say_to(to: &mut impl Write, text: &str) {
+    drop(writeln!(to, "{}", terminal::escaped(text)));
 }
 
 fn print(exit: &cli::Exit) -> u8 {
-    let text = terminal::escaped(&exit.message);
-    let result = if exit.to_stdout { write!(io::stdout(), "{text}") } else { write!(io::stderr(), "{text}") };
-    drop(result);
+    let text = exit.message.strip_suffix('\n').unwrap_or(&exit.message);
+    if exit.to_stdout {
+        say_to(&mut io::stdout(), text)
+    } else {
+        say(text)
+    }
     exit.code
+}
+
+fn write_to_stdout(bytes: &[u8]) -> io::Result<()> {
+    let mut output = io::stdout().lock();
+    output.write_all(bytes)?;
+    output.flush()
 }
 
 /// Writes the Python module to stdout.
 fn write_module() -> u8 {
-    let mut output = io::stdout().lock();
-    let written = module::bytes().and_then(|bytes| output.write_all(bytes)).and_then(|()| output.flush());
-    written.map_or_else(
-        |error| {
-            drop(writeln!(io::stderr(), "pyfcgid: the module cannot be written: {error}"));
+    match module::bytes().and_then(write_to_stdout) {
+        Ok(()) => 0,
+        Err(error) => {
+            say(&format!("pyfcgid: the module cannot be written: {error}"));
             EX_OSERR
-        },
-        |()| 0,
-    )
+        }
+    }
 }
 
-fn warnings(config: &Config) -> Vec<String> {
+fn warnings(config: &Config) -> Vec<Warning> {
     let warnings = config.warnings(std::env::vars_os().map(|(name, _)| name));
     let process = Identity::current();
     let for_root = if process.is_root() { config.warnings_for_root(process.gid) } else { Vec::new() };
     warnings.into_iter().chain(for_root).collect()
 }
+
+const HOW_TO_START: &str = ": start it with `pyfcgid serve`, or, if it is a service, `systemctl start pyfcgid`";

@@ -40,7 +40,7 @@ use layer::{Layers, default_layer, environment_layer};
 use masking::MASK;
 use reader::Reader;
 
-pub use advice::foreign_option;
+pub use advice::{Warning, foreign_option};
 pub use default_file::{DEFAULT_FILE, DefaultFiles};
 pub use env_file::{EnvFileError, parse_env_file};
 pub use error::{EX_CONFIG, EX_USAGE, Error};
@@ -92,6 +92,7 @@ impl Config {
     ///
     /// # Errors
     /// When the text is no application.
+    #[cfg(test)]
     pub fn for_app(app: &str) -> Result<Self, Error> {
         let flags = Layer::from([("app", vec![Item { text: app.to_owned(), origin: Origin::Flag }])]);
         Self::load(&flags, &|_| None, None)
@@ -205,11 +206,10 @@ impl Config {
 
     /// Nobody listens where commands come in.
     fn check_control_socket(&self) -> Result<(), Error> {
-        let Some(path) = self.control_socket.as_ref() else {
+        let Some(path) = self.control_socket.as_deref() else {
             return Ok(());
         };
-        let is_it = |address: &ListenAddress| matches!(address, ListenAddress::Unix(taken) if taken == path);
-        match self.pools.iter().find(|pool| pool.listen.iter().any(is_it)) {
+        match self.pools.iter().find(|pool| pool.unix_sockets().any(|taken| taken == path)) {
             None => Ok(()),
             Some(pool) => Err(Error::BadValue {
                 origin: self.origin("control-socket"),

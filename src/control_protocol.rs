@@ -21,12 +21,15 @@ pub enum ControlRequest {
     },
     /// Stop gracefully.
     Stop,
-    /// Say how it is.
+    /// Say how it is: a line of JSON, whose form `report` owns.
     Status {
         /// What.
         scope: Scope,
-        /// In which form.
-        form: Form,
+    },
+    /// Say what runs now, likewise.
+    Requests {
+        /// Where.
+        scope: Scope,
     },
     /// Interrupt one request.
     Interrupt {
@@ -62,16 +65,6 @@ pub enum Scope {
     Process,
     /// The one of this name.
     Pool(String),
-}
-
-/// The form of a status.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Form {
-    /// For people.
-    Text,
-    /// For programs.
-    Json,
 }
 
 /// What the supervisor answers.
@@ -120,8 +113,8 @@ mod tests {
             ControlRequest::Reload { scope: Scope::Process },
             ControlRequest::Reload { scope: pool() },
             ControlRequest::Stop,
-            ControlRequest::Status { scope: Scope::Process, form: Form::Json },
-            ControlRequest::Status { scope: pool(), form: Form::Text },
+            ControlRequest::Status { scope: Scope::Process },
+            ControlRequest::Requests { scope: pool() },
             ControlRequest::Interrupt { process: 4711, request: u64::MAX },
             ControlRequest::Stacks { scope: pool(), threads: Threads::Answering },
         ] {
@@ -140,7 +133,7 @@ mod tests {
             r#"{"stop":{"scope":"process"}}"#,
             r#"{"reload":{}}"#,
             r#"{"reload":{"scope":"process","force":true}}"#,
-            r#"{"status":{"scope":"process","form":"xml"}}"#,
+            r#"{"status":{"scope":"process","form":"text"}}"#,
             "\"stop\"\"stop\"",
         ] {
             assert_eq!(parse::<ControlRequest>(line), None, "{line}");

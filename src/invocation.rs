@@ -72,7 +72,7 @@ impl Invocation {
         return_to_start();
         let mut config = match parse(&self.arguments).map(|typed| typed.command) {
             Ok(Command::Serve(config)) => config,
-            Ok(_) => return Err(Failure { code: EX_CONFIG, text: "the command line is no longer that of `serve`".to_owned() }),
+            Ok(_) => return Err(Failure::new(EX_CONFIG, "the command line is no longer that of `serve`")),
             Err(exit) => return Err(failure(exit)),
         };
         self.sockets.assign(&mut config).map_err(|error| failure(error.into()))?;

@@ -58,6 +58,19 @@ pub struct ChildEnds {
     pub stderr: OwnedFd,
 }
 
+impl Inherited {
+    /// Settles what is not for the process itself: the standard three, all descriptors but these and `beside`, and their limit. Returns
+    /// the numbers that are left.
+    pub fn keep_with(&self, beside: &[RawFd]) -> io::Result<Vec<RawFd>> {
+        let Self { ties, ends, open_files } = self;
+        let kept = [&ties.sockets()[..], &[ties.scoreboard, ends.link.as_raw_fd(), ends.log.as_raw_fd()], beside].concat();
+        settle([ends.stdout.as_fd(), ends.stderr.as_fd()])?;
+        process::keep_only(&kept)?;
+        process::restore_open_files(*open_files)?;
+        Ok(kept)
+    }
+}
+
 /// Whether there are the users, groups and Pythons that the configuration names.
 ///
 /// # Errors
@@ -72,22 +85,18 @@ pub fn child(pool: &config::Pool, config: &Config, inherited: Inherited, module:
     let module = module.as_raw_fd();
     // No destructor of the supervisor's may run in a child: it would remove files that are not its own.
     let launched = catch_unwind(AssertUnwindSafe(|| {
-        let Inherited { ties, ends, open_files } = inherited;
-        let link = UnixStream::from(ends.link);
-        let channels = settings::Ends { link: link.as_raw_fd(), log: ends.log.as_raw_fd() };
-        let kept = [&ties.sockets()[..], &[ties.scoreboard, channels.link, channels.log, module]].concat();
+        let kept = inherited.keep_with(&[module]).map_err(StartError::from);
+        let Inherited { ties, ends: ChildEnds { link, log, stdout, stderr }, .. } = inherited;
+        // They are closed, since they are the standard ones now.
+        std::mem::forget((stdout, stderr));
+        let channels = settings::Ends { link: link.as_raw_fd(), log: log.as_raw_fd() };
         let message = message(pool, config, Errand::Serve(ties, channels));
-        let error = settle([ends.stdout.as_fd(), ends.stderr.as_fd()])
-            .and_then(|()| process::keep_only(&kept))
-            .and_then(|()| process::restore_open_files(open_files))
-            .map_err(StartError::from)
-            .and_then(|()| execute(pool, &message, module, &kept));
-        std::mem::forget((ends.stdout, ends.stderr));
+        let error = kept.and_then(|kept| execute(pool, &message, module, &kept));
         let Err(error) = error;
         let failure = Failure::from(error);
         let code = failure.code;
         // Without a supervisor there is nobody to tell.
-        drop((&link).write_all(&Report::Failed(failure).encode()));
+        drop(UnixStream::from(link).write_all(&Report::Failed(failure).encode()));
         code
     }));
     process::exit_now(launched.unwrap_or(EX_SOFTWARE))
@@ -113,7 +122,7 @@ fn message(pool: &config::Pool, config: &Config, errand: Errand) -> Message {
 }
 
 /// The standard three: nothing to read, and what the supervisor reads.
-pub fn settle(output: [BorrowedFd<'_>; 2]) -> io::Result<()> {
+fn settle(output: [BorrowedFd<'_>; 2]) -> io::Result<()> {
     fd::replace_standard(File::open("/dev/null")?.as_fd(), 0)?;
     fd::replace_standard(output[0], 1)?;
     fd::replace_standard(output[1], 2)

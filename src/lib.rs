@@ -12,6 +12,7 @@ pub mod config;
 pub mod control_protocol;
 pub mod daemon;
 pub mod log_writer;
+pub mod report;
 pub mod service;
 pub mod supervisor;
 

@@ -14,7 +14,9 @@
 //!
 //! A line is `2026-11-20 18:46:14.123 +0000 [warn] blog[4711]: text`, in local time. Further lines of the same record are indented,
 //! so none of them can be taken for a record of its own, whatever an application or a peer gets into a message. Control characters
-//! are escaped. Only where the pool's `app-log` is plain, what its application says is written as it is.
+//! are escaped. What pyfcgid itself says at level info or above has a code before the text
+//! ([`codes`](shared::logging::codes)). Only where the pool's `app-log` is plain, what its application says is written as it
+//! is.
 
 mod error;
 mod facility;
@@ -35,6 +37,7 @@ use std::time::Duration;
 
 use log::Level;
 use shared::logging::access::Answered;
+use shared::logging::codes::Code;
 use shared::logging::{Allowance, Lines, Message, Reader};
 use shared::settings::AppLog;
 
@@ -110,9 +113,9 @@ pub fn reopen() {
     with_writer(Writer::reopen);
 }
 
-/// Writes a line about a child of a pool.
-pub fn write(level: Level, pool: &str, process: u32, text: &str) {
-    with_writer(|writer| writer.write(level, pool, process, format_args!("{text}")));
+/// Writes a line about a child of a pool, with the code of what it means if pyfcgid says it.
+pub fn write((level, code): (Level, Option<Code>), pool: &str, process: u32, text: &str) {
+    with_writer(|writer| writer.write((level, code), pool, process, format_args!("{text}")));
 }
 
 /// Writes a line of the access log about a child of a pool, with the values that it has sent.
@@ -130,7 +133,7 @@ pub fn write_access_of(pool: &str, process: u32, answered: &Answered<'_>) {
 pub fn pass_on(reader: &mut Reader, form: AppLog, pool: &str, process: u32, allowance: &mut Allowance) {
     while let Some(message) = reader.read(allowance) {
         match message {
-            Message::Record { level, text } => write(level, pool, process, &text),
+            Message::Record { level, code, text } => write((level, code), pool, process, &text),
             Message::Plain { level, text } => write_in(form, level, pool, process, &text),
             Message::Access { values } => write_access(pool, process, &values),
         }
@@ -165,6 +168,11 @@ pub fn flush() {
     with_writer(Writer::flush);
 }
 
+/// How many lines of all logs were lost so far.
+pub fn lost_so_far() -> u64 {
+    LOGGER.writer().as_ref().map_or(0, Writer::lost_so_far)
+}
+
 /// Writes the lines that wait, and gives up after `limit`.
 pub fn flush_at_end(limit: Duration) {
     with_writer(|writer| writer.flush_at_end(limit));
@@ -173,7 +181,7 @@ pub fn flush_at_end(limit: Duration) {
 /// Writes what an application has said.
 fn write_in(form: AppLog, level: Level, pool: &str, process: u32, text: &str) {
     match form {
-        AppLog::Decorated => write(level, pool, process, text),
+        AppLog::Decorated => write((level, None), pool, process, text),
         AppLog::Plain => with_writer(|writer| writer.write_plain(level, pool, process, format_args!("{text}"))),
     }
 }

@@ -1,15 +1,15 @@
 //! A queue process: it keeps the door of its pool where no child serves, and runs no application.
 
-use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::config::{self, Config};
-use crate::launch::{self, ChildEnds, Inherited, privileges};
+use crate::launch::{ChildEnds, Inherited, privileges};
 use crate::start_error::StartError;
 use connections::event_loop::{Duty, EventLoop};
 use connections::process::{self, Shared};
 use connections::{loop_settings, scheduler};
+use shared::logging::codes;
 use shared::settings::Ties;
 use shared::sys::process::EX_SOFTWARE;
 use shared::sys::{self, signal};
@@ -22,21 +22,19 @@ pub fn run(pool: &config::Pool, config: &Config, inherited: Inherited) -> ! {
 }
 
 fn live(pool: &config::Pool, config: &Config, inherited: Inherited) -> u8 {
-    let Inherited { ties, ends, open_files } = inherited;
-    let ChildEnds { link, log, stdout, stderr } = ends;
+    let kept = inherited.keep_with(&[]);
+    let Inherited { ties, ends: ChildEnds { link, log, stdout, stderr }, .. } = inherited;
+    // They are closed, since they are the standard ones now.
+    std::mem::forget((stdout, stderr));
     let link = UnixStream::from(link);
-    let kept = [&ties.sockets()[..], &[ties.scoreboard, link.as_raw_fd(), log.as_raw_fd()]].concat();
-    let settled = launch::settle([stdout.as_fd(), stderr.as_fd()])
-        .and_then(|()| sys::process::keep_only(&kept))
-        .and_then(|()| sys::process::restore_open_files(open_files))
-        .and_then(|()| signal::restore(&[signal::CHLD]))
+    let settled = kept
+        .and_then(|_| signal::restore(&[signal::CHLD]))
         .and_then(|()| process::take_signals())
         .and_then(|()| shared::logging::send_to(log, config.log_level));
-    std::mem::forget((stdout, stderr));
     match settled.map_err(StartError::from).and_then(|()| keep_the_door(pool, config, ties, &link)) {
         Ok(()) => 0,
         Err(error) => {
-            log::error!("the queue process cannot start: {}", error.text());
+            log::error!(target: codes::QUEUE_PROCESS_NOT_STARTED, "the queue process cannot start: {}", error.text());
             error.exit_code()
         }
     }
@@ -54,10 +52,8 @@ fn keep_the_door(pool: &config::Pool, config: &Config, ties: Ties, link: &UnixSt
     process::hear_signals(signal_writer)?;
     let queue = scheduler::queue_without_workers(shared.seat());
     let pool = pool.of_processes(config);
-    let (listeners, _) = shared.listeners(&pool)?;
-    let (passage, line) = shared.ties(pool.max_queue)?;
+    let (doors, _) = shared.doors(&pool)?;
     let of_loop = loop_settings::of_queue_process(&pool);
-    let event_loop = EventLoop::new(listeners, process::controls(link, signals)?, Some(passage), queue, of_loop)?;
-    let event_loop = event_loop.with_line(line).with_duty(Duty::Rest).with_uploads_memory(pool.uploads_memory);
+    let event_loop = EventLoop::new(doors, process::controls(link, signals)?, Duty::Rest, queue, of_loop)?;
     Ok(event_loop.run().map(drop)?)
 }

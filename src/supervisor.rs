@@ -19,12 +19,14 @@ use crate::log_writer;
 use crate::service::notify::Notifier;
 use shared::link::Failure;
 use shared::listener::BindError;
+use shared::logging::codes;
 use shared::sys::poll::{self, Interest};
 use shared::sys::process as processes;
 use shared::sys::signal;
 
 mod children;
 mod control_socket;
+mod counts;
 mod inquiries;
 mod last_words;
 mod pool;
@@ -33,6 +35,7 @@ mod queue_process;
 mod reexec;
 mod rehearsal;
 mod reload;
+mod requests;
 mod saturation;
 mod sockets;
 mod status;
@@ -46,6 +49,7 @@ pub use reexec::Inheritance;
 use self::process::{Process, USUAL_VOICES};
 use children::{ChildId, END_SLACK, Outcome};
 use control_socket::admit;
+use counts::Reloads;
 use inquiries::Inquiries;
 use pool::{RunningPool, Service};
 use reexec::Trial;
@@ -82,6 +86,8 @@ pub struct Supervisor<'a> {
     reload: Option<Reload>,
     /// Why the last one of this scope failed, if none has succeeded since.
     failed_reload: Option<(Scope, reload::Reason)>,
+    /// What came of those that are over.
+    reloads: Reloads,
     /// What is to be reloaded after what is, in this order, and who waits for it. Invariant: nothing twice.
     next_reloads: VecDeque<(Scope, Vec<Client>)>,
     trial: Option<Trial>,
@@ -162,7 +168,7 @@ impl<'a> Supervisor<'a> {
         let now = Instant::now();
         let open_files = raise_open_files(&config).map_err(system)?;
         if let Err(error) = processes::adopt_orphans() {
-            log::warn!("processes left behind by applications will not be reaped: {error}");
+            log::warn!(target: codes::ORPHANS_NOT_REAPED, "processes left behind by applications will not be reaped: {error}");
         }
         Ok(Self {
             parts,
@@ -178,6 +184,7 @@ impl<'a> Supervisor<'a> {
             failure: None,
             reload: None,
             failed_reload: None,
+            reloads: Reloads::default(),
             next_reloads: VecDeque::new(),
             trial: None,
             wants_successor: false,
@@ -204,7 +211,7 @@ impl<'a> Supervisor<'a> {
                 return self.end();
             }
             if let Err(error) = self.wait() {
-                log::error!("the supervisor cannot wait for events: {error}; stopping");
+                log::error!(target: codes::SUPERVISOR_CANNOT_WAIT, "the supervisor cannot wait for events: {error}; stopping");
                 self.stop(Stop::Now);
             }
         }
@@ -272,7 +279,7 @@ impl<'a> Supervisor<'a> {
             && self.pools.iter().all(|pool| pool.children().is_steady())
         {
             self.phase = ServicePhase::Running;
-            log::info!("ready");
+            log::info!(target: codes::READY, "ready");
             self.manager.ready(&self.state());
             self.parts.readiness.ready();
         }
@@ -289,7 +296,7 @@ impl<'a> Supervisor<'a> {
         }
         self.phase = ServicePhase::Stopping(stop);
         if self.failure.is_none() {
-            log::info!("stopping {}", if stop == Stop::Now { "at once" } else { "gracefully" });
+            log::info!(target: codes::STOPPING, "stopping {}", if stop == Stop::Now { "at once" } else { "gracefully" });
         }
         self.manager.stopping("stopping");
         let now = Instant::now();
@@ -305,7 +312,7 @@ impl<'a> Supervisor<'a> {
     fn wait(&mut self) -> io::Result<()> {
         let mut watched = vec![(self.signals.as_raw_fd(), Interest::Readable)];
         watched.extend(self.control.iter().flat_map(ControlSocket::readable).map(|fd| (fd, Interest::Readable)));
-        watched.extend(self.inquiries.writable().map(|fd| (fd, Interest::Writable)));
+        watched.extend(self.control.iter().flat_map(ControlSocket::writable).map(|fd| (fd, Interest::Writable)));
         watched.extend(log_writer::blocked().into_iter().map(|fd| (fd, Interest::Writable)));
         watched.extend(self.reload.iter().filter_map(Reload::readable).map(|fd| (fd, Interest::Readable)));
         let now = Instant::now();
@@ -391,7 +398,7 @@ impl<'a> Supervisor<'a> {
         let count = match self.signals.read(&mut bytes) {
             Ok(count) => count,
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => return,
-            Err(error) => return log::error!("signals are no longer received: {error}"),
+            Err(error) => return log::error!(target: codes::SIGNALS_LOST, "signals are no longer received: {error}"),
         };
         for byte in &bytes[..count] {
             match *byte {
@@ -400,7 +407,7 @@ impl<'a> Supervisor<'a> {
                 QUICK => self.stop(Stop::Now),
                 RELOAD => self.want_reload(Scope::Process, None),
                 REOPEN => {
-                    log::info!("reopening the logs");
+                    log::info!(target: codes::LOGS_REOPENED, "reopening the logs");
                     log_writer::reopen();
                     self.reload.iter_mut().for_each(Reload::reopen_log);
                 }
@@ -424,7 +431,8 @@ impl<'a> Supervisor<'a> {
                         self.stop(Stop::Gracefully);
                     }
                 }
-                ControlRequest::Status { scope, form } => self.tell_status(client, &scope, form),
+                ControlRequest::Status { scope } => self.tell_status(client, &scope),
+                ControlRequest::Requests { scope } => self.tell_requests(client, &scope),
                 ControlRequest::Interrupt { process, request } => self.interrupt(client, process, request, now),
                 ControlRequest::Stacks { scope, threads } => self.ask_for_stacks(client, scope, threads, now),
             }

@@ -4,8 +4,12 @@
 
 #![allow(clippy::unwrap_used)]
 
+#[path = "architecture/messages.rs"]
+mod messages;
 #[path = "architecture/source.rs"]
 mod source;
+#[path = "architecture/walks.rs"]
+mod walks;
 
 use std::fs;
 use std::path::Path;
@@ -30,21 +34,22 @@ const fn layer(module: &'static str, uses: &'static [&'static str], crates: &'st
 #[rustfmt::skip]
 const LAYERS: &[Layer] = &[
     // What describes the program.
-    layer("pages",      &["cli", "config"],                                                     &["clap", "clap_complete", "roff", "serde_json"]),
+    layer("pages",      &["cli", "config", "logging"],                                          &["clap", "clap_complete", "roff", "serde_json"]),
     // The program.
     layer("main",       &["commands"],                                                          &[]),
     layer("lib",        &["boot"],                                                              &["pyo3"]),
-    layer("commands",   &["cli", "client", "supervisor", "invocation", "launch", "control_protocol", "start_error", "daemon", "service", "config", "listener", "log_writer", "logging", "settings", "sys"], &[]),
-    layer("supervisor", &["invocation", "queue_process", "launch", "control_protocol", "start_error", "daemon", "service", "config", "scoreboard", "listener", "log_writer", "logging", "link", "stacks", "settings", "sys"], &["serde", "serde_json"]),
+    layer("commands",   &["cli", "client", "supervisor", "invocation", "launch", "control_protocol", "report", "start_error", "daemon", "service", "config", "listener", "log_writer", "logging", "settings", "sys"], &["serde"]),
+    layer("supervisor", &["invocation", "queue_process", "launch", "control_protocol", "report", "start_error", "daemon", "service", "config", "scoreboard", "listener", "log_writer", "logging", "link", "stacks", "settings", "sys"], &["serde", "serde_json"]),
     layer("invocation", &["cli", "start_error", "service", "config", "link", "sys"],            &[]),
-    layer("cli",        &["client", "control_protocol", "config"],                              &["clap"]),
-    layer("client",     &["config"],                                                            &["fastcgi_codec", "socket2"]),
+    layer("cli",        &["client", "control_protocol", "report", "config", "logging"],                   &["clap"]),
+    layer("client",     &["config", "logging", "http"],                                         &["fastcgi_codec", "socket2"]),
     layer("queue_process",      &["launch", "start_error", "event_loop", "process", "loop_settings", "scheduler", "config", "logging", "settings", "sys"], &[]),
     layer("launch",     &["start_error", "config", "link", "settings", "sys"],                  &[]),
     layer("control_protocol", &[],                                                              &["serde", "serde_json"]),
+    layer("report",     &["scoreboard", "sys"],                                                 &["serde", "serde_json"]),
     layer("start_error", &["daemon", "service", "config", "log_writer", "listener", "logging", "link", "sys"], &[]),
     layer("daemon",     &["sys"],                                                               &["daemonize"]),
-    layer("service",    &["sys"],                                                               &[]),
+    layer("service",    &["logging", "sys"],                                                    &[]),
     layer("config",     &["log_writer", "logging", "network", "settings", "sys"],               &["glob", "toml"]),
     layer("log_writer", &["logging", "settings", "sys"],                                        &["syslog"]),
     // The module in a pool's Python.
@@ -52,23 +57,24 @@ const LAYERS: &[Layer] = &[
     layer("life",       &["error", "import_limit", "loading", "wsgi", "process", "loop_settings", "event_loop", "scheduler", "link", "logging", "settings", "sys"], &[]),
     layer("check",      &["error", "import_limit", "loading", "settings", "sys"],               &[]),
     layer("import_limit", &["wsgi", "settings", "sys"],                                         &[]),
-    layer("loading",    &["error", "wsgi", "loop_settings", "exchange", "settings", "sys"],     &[]),
+    layer("loading",    &["error", "wsgi", "loop_settings", "exchange", "logging", "settings", "sys"], &[]),
     layer("error",      &["wsgi", "listener", "logging", "sys"],                                &[]),
-    layer("wsgi",       &["without_python", "event_loop", "scheduler", "exchange", "scoreboard", "link", "stacks", "settings", "sys"], &["pyo3"]),
-    layer("without_python", &["settings", "sys"],                                                      &[]),
+    layer("wsgi",       &["without_python", "event_loop", "scheduler", "exchange", "scoreboard", "logging", "link", "stacks", "settings", "sys"], &["pyo3"]),
+    layer("without_python", &["settings", "http", "sys"],                                       &[]),
     // What a child and a queue process do.
     layer("process",    &["event_loop", "listener", "link", "scoreboard", "settings", "sys"],   &["mio"]),
     layer("loop_settings", &["event_loop", "access_log", "exchange", "settings"],               &["fastcgi_codec"]),
-    layer("event_loop", &["scheduler", "scoreboard", "exchange", "listener", "link", "network", "sys"], &["fastcgi_codec", "mio", "slab", "socket2"]),
+    layer("event_loop", &["scheduler", "scoreboard", "exchange", "listener", "link", "logging", "network", "sys"], &["fastcgi_codec", "mio", "slab", "socket2"]),
     layer("access_log", &["exchange", "logging", "settings"],                                   &[]),
-    layer("scheduler",  &["exchange", "scoreboard"],                                            &["crossbeam_channel"]),
-    layer("exchange",   &["logging"],                                                                    &["fastcgi_codec", "tempfile"]),
+    layer("scheduler",  &["exchange", "scoreboard", "logging"],                                 &["crossbeam_channel"]),
+    layer("exchange",   &["logging", "http", "sys"],                                            &["fastcgi_codec", "tempfile"]),
     // What all processes share.
-    layer("listener",   &["sys"],                                                               &["socket2"]),
+    layer("listener",   &["logging", "sys"],                                                    &["socket2"]),
     layer("logging",    &["settings", "sys"],                                                   &["strsim"]),
     layer("settings",   &["network", "sys"],                                                    &["serde", "serde_json", "strsim"]),
     layer("network",    &[],                                                                    &["serde"]),
     layer("scoreboard", &["sys"],                                                               &[]),
+    layer("http",       &[],                                                                    &[]),
     layer("link",       &[],                                                                    &[]),
     layer("stacks",     &[],                                                                    &[]),
     layer("fastcgi",    &[],                                                                    &["nom"]),
@@ -225,6 +231,36 @@ fn the_table_points_down_and_names_what_there_is() {
             layer.module
         );
     }
+}
+
+#[test]
+fn the_walks_name_files_that_are_there_and_say_why_one_is_entered_again() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = fs::read_to_string(root.join("docs/contributing/walks.md")).unwrap();
+    let faults = walks::faults(&page, |path| root.join(path).is_file());
+    assert!(faults.is_empty(), "\n{}\n", faults.join("\n"));
+    for walk in ["A request", "A reload"] {
+        let (_, walk) = page.split_once(&format!("\n## {walk}\n")).unwrap();
+        assert!(walks::entries(walk.split("\n## ").next().unwrap()).len() > 50, "{walk}");
+    }
+}
+
+#[test]
+fn a_wrong_walk_is_caught() {
+    let page =
+        |rows: &str, prose: &str| format!("# Walks\n\n## One\n\n| File | What | Again |\n|---|---|---|\n{rows}\n{prose}");
+    let faults = |page: &str| walks::faults(page, |path| ["a/one.rs", "a/two.rs"].contains(&path));
+    let right = "| `a/one.rs` | begins | |\n| `a/two.rs` | is asked | |\n| `a/one.rs` | ends | it waits |\n";
+    assert_eq!(faults(&page(right, "As `two.rs` says.\n\n## Other\n\n| `a/two.rs` | x | |\n")), [""; 0]);
+    for (rows, fault) in [
+        ("| `a/three.rs` | x | |\n", "there is no a/three.rs"),
+        ("| `a/one.rs` | x | |\n| `a/two.rs` | x | |\n| `a/one.rs` | y | |\n", "a/one.rs is entered again without a reason"),
+        ("| `a/one.rs` | x | |\n| `a/one.rs` | y | why |\n", "a/one.rs is entered from itself"),
+        ("| `a/one.rs` | x | why |\n", "a/one.rs is entered for the first time: why"),
+    ] {
+        assert_eq!(faults(&page(rows, "")), [fault]);
+    }
+    assert_eq!(faults(&page(right, "As `three.rs` says.")), ["there is no three.rs"]);
 }
 
 /// The faults of a planted file, without the path.

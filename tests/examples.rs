@@ -37,6 +37,7 @@ fn flask_routes_redirects_and_knows_its_prefix() {
     assert!(example.request(&prefixed, b"").expect_status(200).text().contains("href=\"/app/hello/Ada\""));
     let hello = example.get("/hello/Ada?x=1").expect_status(200).json();
     assert_eq!((&hello["hello"], &hello["query"]["x"], &hello["from"]), (&"Ada".into(), &"1".into(), &"127.0.0.1".into()));
+    example.expect_logged("[info]", "greeting Ada");
     let form = b"name=Grace";
     let params = Params::post("/notes", form.len()).set("CONTENT_TYPE", "application/x-www-form-urlencoded");
     let redirect = example.request(&params, form).expect_status(303);
@@ -52,7 +53,9 @@ fn django_routes_reads_and_knows_its_prefix() {
     assert!(example.request(&prefixed, b"").expect_status(200).text().contains("href=\"/app/hello/Ada/\""));
     let hello = example.request(&Params::post("/hello/Ada/", 5), b"12345").expect_status(200).json();
     assert_eq!((&hello["hello"], &hello["method"], &hello["body"]), (&"Ada".into(), &"POST".into(), &5.into()));
+    example.expect_logged("[info]", "hello: greeting Ada");
     example.get("/absent").expect_status(404);
+    example.expect_logged("[warn]", "django.request: Not Found: /absent");
 }
 
 #[test]
@@ -190,6 +193,15 @@ impl Example {
     #[track_caller]
     fn get(&self, target: &str) -> Answer {
         self.request(&Params::get(target), b"")
+    }
+
+    /// A message of a request, at this level.
+    #[track_caller]
+    fn expect_logged(&self, level: &str, text: &str) {
+        let log = self.0.wait_for_log(text);
+        let line = log.lines().find(|line| line.contains(text)).unwrap_or_default();
+        assert!(line.contains(&format!(" {level} ")) && line.ends_with(&format!(": {text}")), "{line}");
+        assert!(line.contains(&format!("]: request {}-", self.0.child_pid())), "{line}");
     }
 
     #[track_caller]

@@ -32,7 +32,7 @@ fn rsyslog_gets_every_line_although_it_is_restarted() {
     let mut expected = Vec::new();
     let mut say = |count| {
         for _ in 0..count {
-            log_writer::write(Level::Warn, "blog", 4711, &format!("line {}", expected.len()));
+            log_writer::write((Level::Warn, None), "blog", 4711, &format!("line {}", expected.len()));
             expected.push(format!("daemon warning pyfcgid[4711]: blog: line {}", expected.len()));
         }
     };
@@ -46,7 +46,7 @@ fn rsyslog_gets_every_line_although_it_is_restarted() {
     rsyslog.wait_for("line 299");
     assert_eq!(rsyslog.lines(), expected);
     assert!(log_writer::blocked().is_empty() && log_writer::retry_in().is_none(), "something waits");
-    log_writer::write(Level::Error, "blog", 4711, &format!("{}\n{}end", "x".repeat(100_000), "\0\u{1b}ä"));
+    log_writer::write((Level::Error, None), "blog", 4711, &format!("{}\n{}end", "x".repeat(100_000), "\0\u{1b}ä"));
     rsyslog.wait_for("end");
     let last = rsyslog.lines().pop().unwrap();
     assert_eq!(last, "daemon err pyfcgid[4711]: blog:     \\u{0}\\u{1b}äend");
@@ -61,12 +61,14 @@ fn a_supervisor_writes_what_a_child_logs_and_its_stray_output() {
     let mut lines: Vec<_> = log.lines().map(|line| &line[line.find('[').unwrap_or(0)..]).collect();
     lines.sort_unstable();
     let expected = [
+        "    indeed",
         "    lines",
         "GET / 200",
         "[debug] blog[7]: detail",
         "[error] blog[7]: the log already goes to the supervisor",
         "[info] blog[7]: 2026-11-20 18:46:14.123 +0000 [info] pyfcgid[1]: \\u{1b}forged",
         "[info] blog[7]: two",
+        "[warn] blog[7]: PF0401 full",
         "[warn] blog[7]: said by C code",
         "[warn] blog[7]: without end",
     ];

@@ -149,7 +149,7 @@ proptest! {
         };
         let (mut expected, mut content_length) = (Vec::new(), None);
         for (name, value) in &fields {
-            let had_length = head.has_content_length();
+            let had_length = content_length.is_some();
             let is_length = name.eq_ignore_ascii_case(b"content-length");
             if head.push(name, value).is_err() {
                 continue;
@@ -346,5 +346,5 @@ fn contents(records: &[Found]) -> Vec<u8> {
     records.iter().flat_map(|(_, _, content)| content.iter().copied()).collect()
 }
 
-const LIMITS: SessionLimits = SessionLimits { max_connections: 7, max_requests: 7 };
+const LIMITS: SessionLimits = SessionLimits { max_conns: 7, max_reqs: 7 };
 const BUFFER_LIMIT: usize = 128 * 1024;

@@ -25,6 +25,8 @@ mod load;
 mod locks;
 #[path = "supervisor/logs.rs"]
 mod logs;
+#[path = "supervisor/looking.rs"]
+mod looking;
 #[path = "supervisor/no_pool.rs"]
 mod no_pool;
 #[path = "supervisor/orphans.rs"]
@@ -39,6 +41,8 @@ mod releases;
 mod reloading;
 #[path = "supervisor/reports.rs"]
 mod reports;
+#[path = "supervisor/schema.rs"]
+mod schema;
 #[path = "supervisor/sessions.rs"]
 mod sessions;
 #[path = "supervisor/site.rs"]

@@ -20,6 +20,8 @@ mod interpreter;
 mod interrupted;
 #[path = "wsgi/loading.rs"]
 mod loading;
+#[path = "wsgi/log_handler.rs"]
+mod log_handler;
 #[path = "wsgi/logging.rs"]
 mod logging;
 #[path = "wsgi/path.rs"]
@@ -29,6 +31,8 @@ mod promises;
 #[path = "event_loop/random.rs"]
 #[allow(dead_code, reason = "shared with other tests")]
 mod random;
+#[path = "wsgi/request_id.rs"]
+mod request_id;
 #[path = "wsgi/response.rs"]
 mod response;
 #[path = "wsgi/sendfile_header.rs"]

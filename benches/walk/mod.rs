@@ -109,12 +109,12 @@ impl Sink for Nowhere {
     }
 }
 
-const SESSION_LIMITS: SessionLimits = SessionLimits { max_connections: 1000, max_requests: 1000 };
+const SESSION_LIMITS: SessionLimits = SessionLimits { max_conns: 1000, max_reqs: 1000 };
 const LIMITS: Limits = Limits {
     max_params_size: 1 << 16,
     max_params: 1000,
     max_body_size: 1 << 30,
     body_memory: 1 << 16,
-    max_requests: 100,
+    max_open_requests: 100,
     roles: Roles::RESPONDER,
 };

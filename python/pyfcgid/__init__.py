@@ -1,10 +1,12 @@
 """What pyfcgid has for the applications that run in it.
 
 In a process of pyfcgid this file is the module `pyfcgid`, whatever is installed there. Where it is installed an application can name what
-is in it under other servers, too, which never do any of it.
+is in it under other servers, too: nothing is ever raised there, no request has a number, and LogHandler writes to stderr.
+
+`__init__.pyi` has the types.
 """
 
-__all__ = ["RequestAborted", "RequestInterrupted"]
+__all__ = ["LogHandler", "RequestAborted", "RequestInterrupted", "request_id"]
 
 
 class RequestAborted(BaseException):
@@ -20,3 +22,47 @@ class RequestInterrupted(BaseException):
 
     Raised in the thread that answers the request. It is not an Exception, so that frameworks do not answer it with an error page.
     """
+
+
+# A process of pyfcgid puts its own in the place of the next two.
+
+
+def request_id():
+    """The number of the request that this thread answers, as in the log, or None outside of one."""
+    return None
+
+
+def _log(level, text):
+    """Logs one message."""
+    import sys
+
+    sys.stderr.write(text + "\n")
+    sys.stderr.flush()
+
+
+def __getattr__(name):
+    # To import `logging` takes longer than all else here, and not everybody uses it.
+    if name == "LogHandler":
+        return globals().setdefault(name, _log_handler())
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def _log_handler():
+    import logging
+
+    class LogHandler(logging.Handler):
+        """Gives records to pyfcgid's log: each is one message of its level, with the number of the request that its thread answers.
+
+        Under other servers it writes to stderr, as logging.StreamHandler does.
+        """
+
+        def emit(self, record):
+            try:
+                _log(record.levelno, self.format(record))
+            except RecursionError:
+                raise
+            except Exception:
+                self.handleError(record)
+
+    LogHandler.__qualname__ = LogHandler.__name__
+    return LogHandler

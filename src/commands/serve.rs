@@ -6,7 +6,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd};
 
 use super::warnings;
-use crate::config::{Config, LogTarget};
+use crate::config::{Config, LogTarget, Warning};
 use crate::daemon::{self, PidFile, Readiness, Side};
 use crate::invocation::{GivenSockets, Invocation};
 use crate::launch::{self, Module};
@@ -15,6 +15,7 @@ use crate::service::{self, notify::Notifier};
 use crate::start_error::StartError;
 use crate::supervisor::{ControlSocket, HangUp, Inheritance, Parts, Supervisor, Surroundings, control_access};
 use shared::listener::Patience;
+use shared::logging::codes;
 use shared::sys::process::ProcessId;
 use shared::sys::{self, directory, signal, title};
 
@@ -85,15 +86,19 @@ fn prepare(parts: Parts<'_>, config: &mut Config) -> Result<(), StartError> {
     launch::validate(config)?;
     parts.invocation.sockets().assign(config)?;
     log_writer::start(&config.log_settings())?;
-    for warning in warnings(config) {
-        log::warn!("{warning}");
+    for Warning { code, text } in warnings(config) {
+        log::warn!(target: code, "{text}");
         if config.daemonize {
-            parts.readiness.say(&format!("pyfcgid: warning: {warning}"));
+            parts.readiness.say(&format!("pyfcgid: warning: {text}"));
         }
     }
     let left_out = launch::left_out(config);
     if !left_out.is_empty() {
-        log::info!("environment variables not passed to any pool unless pass-env names them: {}", left_out.join(", "));
+        log::info!(
+            target: codes::VARIABLES_LEFT_OUT,
+            "environment variables not passed to any pool unless pass-env names them: {}",
+            left_out.join(", ")
+        );
     }
     Ok(sys::fd::keep_from_subprocesses()?)
 }
@@ -127,10 +132,10 @@ fn supervise(
     let ended = supervisor.run();
     drop(pid_file);
     if ended.text.is_none() {
-        log::info!("stopped");
+        log::info!(target: codes::STOPPED, "stopped");
     }
     if let Some(text) = ended.text.as_deref().filter(|_| logs_elsewhere) {
-        log::error!("{text}");
+        log::error!(target: codes::START_FAILED, "{text}");
     }
     if let Some(text) = &ended.text {
         parts.readiness.failed(ended.code, text);

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::fmt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::nearest;
 use super::setting::variable;
 use super::{Config, INCLUDE, ListenAddress, LogTarget, Pool, SETTINGS, Scope};
+use shared::logging::codes::{self, Code};
 use shared::sys::file::{Last, Place};
 use shared::sys::identity::user_id;
 
@@ -44,22 +46,45 @@ fn part_of_address(typed: &str) -> Option<&'static str> {
     ["port", "p", "host"].contains(&typed).then_some("listen")
 }
 
+/// What lets the pools start but is probably a mistake.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Warning {
+    /// What it means.
+    pub code: Code,
+    /// One line, which says what to do.
+    pub text: String,
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
 impl Config {
     /// What lets the pools start but is probably a mistake, a line each: of the process's `variables`, names that are nearly one of an
     /// option or that of other servers for it, and directories of `python-path` that are not there. Other unknown variables are fine:
     /// container platforms make some up.
-    pub fn warnings(&self, variables: impl IntoIterator<Item = OsString>) -> Vec<String> {
+    pub fn warnings(&self, variables: impl IntoIterator<Item = OsString>) -> Vec<Warning> {
         let mut variables: Vec<String> = variables.into_iter().filter_map(|name| mistyped_variable(name.to_str()?)).collect();
         variables.sort_unstable();
         let paths = self.pools.iter().flat_map(Pool::missing_paths);
         let open = self.pools.iter().filter_map(Pool::open_to_the_network);
-        self.without_pool().into_iter().chain(variables).chain(paths).chain(self.lines_of_no_pool()).chain(open).collect()
+        let kinds = [
+            (codes::NO_POOL, self.without_pool().into_iter().collect()),
+            (codes::VARIABLE_IGNORED, variables),
+            (codes::PYTHON_PATH_MISSING, paths.collect()),
+            (codes::ACCESS_LOG_WITHOUT_POOL, self.lines_of_no_pool().into_iter().collect()),
+            (codes::OPEN_TO_THE_NETWORK, open.collect()),
+        ];
+        with_codes(kinds)
     }
 
     /// Of lines of the access log that do not say it, nobody knows whose they are.
     fn lines_of_no_pool(&self) -> Option<String> {
         let format = &self.access_log_format;
-        let is_told = format == "detailed" || ["$pool", "${pool}"].iter().any(|name| format.contains(name));
+        let is_told =
+            ["detailed", "json"].contains(&format.as_str()) || ["$pool", "${pool}"].iter().any(|name| format.contains(name));
         let shared = self.pools.iter().filter_map(|pool| pool.access_log_in(self));
         let is_shared = shared.clone().any(|one| shared.clone().filter(|other| *other == one).count() > 1);
         (is_shared && !is_told).then(|| {
@@ -70,7 +95,7 @@ impl Config {
 
     /// A line for each Unix socket that nobody but root can connect to if root makes it in the group `gid`, for each directory in
     /// which others could put something else in the place of what root makes, and for each user that several pools run as.
-    pub fn warnings_for_root(&self, gid: u32) -> Vec<String> {
+    pub fn warnings_for_root(&self, gid: u32) -> Vec<Warning> {
         let mut exposed: Vec<String> = Vec::new();
         for line in self.places().filter_map(|(what, path)| exposed_place(what, path)) {
             if !exposed.contains(&line) {
@@ -78,7 +103,11 @@ impl Config {
             }
         }
         let sockets = self.pools.iter().flat_map(|pool| pool.sockets_of_root(gid));
-        sockets.chain(exposed).chain(self.shared_users()).collect()
+        with_codes([
+            (codes::SOCKET_FOR_ROOT_ALONE, sockets.collect()),
+            (codes::PLACE_EXPOSED, exposed),
+            (codes::USER_SHARED, self.shared_users()),
+        ])
     }
 
     /// The kernel lets processes of one user signal each other, and read each other's files.
@@ -122,11 +151,8 @@ impl Pool {
             .collect()
     }
 
-    fn unix_sockets(&self) -> impl Iterator<Item = &Path> {
-        self.listen.iter().filter_map(|address| match address {
-            ListenAddress::Unix(path) => Some(path.as_path()),
-            ListenAddress::Tcp { .. } | ListenAddress::Fd(_) => None,
-        })
+    pub(super) fn unix_sockets(&self) -> impl Iterator<Item = &Path> {
+        self.listen.iter().filter_map(ListenAddress::unix_path)
     }
 
     /// FastCGI trusts whoever connects.
@@ -161,6 +187,11 @@ impl Pool {
         let inside = path.strip_prefix("/").unwrap_or(path);
         self.chroot.as_ref().map_or_else(|| path.to_owned(), |root| root.join(inside))
     }
+}
+
+fn with_codes<const N: usize>(kinds: [(Code, Vec<String>); N]) -> Vec<Warning> {
+    let of_kind = |(code, texts): (Code, Vec<String>)| texts.into_iter().map(move |text| Warning { code, text });
+    kinds.into_iter().flat_map(of_kind).collect()
 }
 
 fn shared_user(pools: &[&Pool]) -> Option<String> {
@@ -258,6 +289,10 @@ mod tests {
 
     use super::*;
 
+    fn texts(warnings: Vec<Warning>) -> Vec<String> {
+        warnings.into_iter().map(|warning| warning.text).collect()
+    }
+
     #[test]
     fn a_nearly_right_variable_is_told_and_what_platforms_make_up_is_not() {
         let told = |name: &str| mistyped_variable(name);
@@ -298,12 +333,12 @@ mod tests {
     #[test]
     fn a_socket_that_only_root_could_use_is_told_with_what_to_set() {
         let mut config = Config::for_app("blog").unwrap();
-        assert_eq!(config.warnings_for_root(0), Vec::<String>::new(), "TCP is for everybody");
+        assert_eq!(texts(config.warnings_for_root(0)), Vec::<String>::new(), "TCP is for everybody");
         config.pools[0].listen = vec!["unix:/run/a.sock", "127.0.0.1:1", "unix:/run/b.sock"]
             .into_iter()
             .map(|text| ListenAddress::parse(text).unwrap())
             .collect();
-        let warnings = config.warnings_for_root(0);
+        let warnings = texts(config.warnings_for_root(0));
         assert_eq!(warnings.len(), 2, "{warnings:?}");
         for text in ["pool blog: only root ", "unix:/run/a.sock", "mode 0660", "--socket-group www-data", "or socket-mode"] {
             assert!(warnings[0].contains(text), "{text}: {warnings:?}");
@@ -318,7 +353,7 @@ mod tests {
         ] {
             let mut config = config.clone();
             change(&mut config.pools[0]);
-            assert_eq!(config.warnings_for_root(0), Vec::<String>::new());
+            assert_eq!(texts(config.warnings_for_root(0)), Vec::<String>::new());
         }
     }
 
@@ -330,17 +365,17 @@ mod tests {
             config.pools.push(pool);
         }
         assert_eq!(
-            config.warnings_for_root(0),
+            texts(config.warnings_for_root(0)),
             [
                 "pools wiki and shop run as the same user, 1: an application of one can stop the processes of another and use its \
               files: give each pool its own user (user)"
             ]
         );
         config.pools[0].user = Some("daemon".to_owned());
-        assert!(config.warnings_for_root(0)[0].starts_with("pools blog, wiki and shop run as the same user, 1: "));
+        assert!(texts(config.warnings_for_root(0))[0].starts_with("pools blog, wiki and shop run as the same user, 1: "));
         config.pools.truncate(2);
         config.pools[0].user = None;
-        assert_eq!(config.warnings_for_root(0), Vec::<String>::new());
+        assert_eq!(texts(config.warnings_for_root(0)), Vec::<String>::new());
     }
 
     #[test]
@@ -357,7 +392,7 @@ mod tests {
             assert_eq!(warned(address), 1, "{address}");
         }
         config.pools[0].allowed_clients = Some(Vec::new());
-        assert_eq!(config.warnings([]), Vec::<String>::new());
+        assert_eq!(texts(config.warnings([])), Vec::<String>::new());
     }
 
     #[test]
@@ -366,9 +401,12 @@ mod tests {
         config.access_log = Some(LogTarget::Stderr);
         assert_eq!(config.warnings([]).len(), 0);
         config.pools.push(config.pools[0].clone());
-        assert!(config.warnings([])[0].contains("has no $pool"));
-        config.access_log_format.push_str(" ${pool}");
-        assert_eq!(config.warnings([]).len(), 0);
+        let warning = config.warnings([]).remove(0);
+        assert!(warning.code == codes::ACCESS_LOG_WITHOUT_POOL && warning.text.contains("has no $pool"), "{warning}");
+        for format in [&format!("{} ${{pool}}", config.access_log_format), "detailed", "json"] {
+            format.clone_into(&mut config.access_log_format);
+            assert_eq!(config.warnings([]).len(), 0);
+        }
     }
 
     #[test]
@@ -396,14 +434,14 @@ mod tests {
         let mut config = Config::for_app("blog").unwrap();
         config.pools[0].python_path = vec!["/lib".into(), "/usr".into()];
         config.pools[0].chroot = Some(root.path().into());
-        assert_eq!(config.warnings([]), ["python-path (default): /usr does not exist"]);
+        assert_eq!(texts(config.warnings([])), ["python-path (default): /usr does not exist"]);
     }
 
     #[test]
     fn a_python_path_that_is_not_there_is_told() {
         let mut config = Config::for_app("blog").unwrap();
         config.pools[0].python_path = vec!["/nonexistent/lib".into(), "/".into()];
-        let warnings = config.warnings([OsString::from("PYFCGID_LISTN"), OsString::from("PATH")]);
+        let warnings = texts(config.warnings([OsString::from("PYFCGID_LISTN"), OsString::from("PATH")]));
         assert_eq!(
             warnings,
             [

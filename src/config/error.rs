@@ -1,5 +1,6 @@
 //! Why there is no configuration.
 
+use std::ffi::OsStr;
 use std::path::PathBuf;
 
 use thiserror::Error;
@@ -112,6 +113,12 @@ pub enum Error {
 }
 
 impl Error {
+    /// What was typed is no text.
+    pub fn not_utf8(origin: Origin, key: &'static str, value: &OsStr) -> Self {
+        let (value, reason) = (value.to_string_lossy().into_owned(), ValueError::new("must be UTF-8"));
+        Self::BadValue { origin, key, value, reason }
+    }
+
     pub(super) fn same_address(address: &ListenAddress, first: &Pool, second: &Pool) -> Self {
         let typed = |pool: &Pool| (pool.name.clone(), pool.origin("listen"));
         Self::SameAddress { address: address.clone(), pools: Box::new([typed(first), typed(second)]) }

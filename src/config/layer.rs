@@ -175,15 +175,8 @@ fn read_variable(
         return Ok(None);
     };
     let origin = Origin::Environment(variable.to_owned());
-    match value.into_string() {
-        Ok(text) => Ok(Some((text, origin))),
-        Err(value) => Err(Error::BadValue {
-            origin,
-            key: setting.name,
-            value: value.to_string_lossy().into_owned(),
-            reason: ValueError::new("must be UTF-8"),
-        }),
-    }
+    let text = value.into_string().map_err(|value| Error::not_utf8(origin.clone(), setting.name, &value))?;
+    Ok(Some((text, origin)))
 }
 
 /// Without separators all of it is one item, empty or not. So is a text in which no value of a list is that must have one: what is

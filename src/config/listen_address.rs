@@ -54,6 +54,11 @@ impl ListenAddress {
         }
     }
 
+    /// The path of a Unix socket.
+    pub fn unix_path(&self) -> Option<&Path> {
+        if let Self::Unix(path) = self { Some(path) } else { None }
+    }
+
     /// Whether others than this machine may reach it; of a name that is taken to be so, but for `localhost`.
     pub(super) fn is_beyond_this_machine(&self) -> bool {
         match self {

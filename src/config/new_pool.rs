@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::file::{self, File, check_pool_name};
-use super::{AppSource, Config, Error, Item, Layer, ListenAddress, Origin, Pool, SETTINGS, Setting, ValueError};
+use super::{AppSource, Config, Error, Item, Layer, ListenAddress, Origin, Pool, Setting, ValueError};
 use shared::sys::identity::{Identity, user_id};
 
 /// A pool that is to get a file.
@@ -104,7 +104,7 @@ impl NewPool {
     }
 
     fn line(&self, key: &str) -> String {
-        let setting = setting(key);
+        let setting = Setting::named(key).expect("KEYS are options");
         let usual = || match (key, &self.pool.chdir) {
             ("user" | "socket-group", _) => WEB_SERVERS[0].to_owned(),
             (_, Some(directory)) => format!("{}/{key}", directory.display()),
@@ -131,10 +131,6 @@ impl NewPool {
 fn load(layer: &Layer) -> Result<Pool, Error> {
     let config = Config::load(layer, &|_| None, None)?;
     config.pools.into_iter().next().ok_or(Error::NoApp { file: None })
-}
-
-fn setting(key: &str) -> &'static Setting {
-    SETTINGS.iter().find(|setting| setting.name == key).expect("KEYS are options")
 }
 
 fn item(text: &str) -> Item {

@@ -37,9 +37,9 @@ impl Pool {
     }
 
     /// What its processes are told.
-    pub fn of_processes(&self, config: &Config) -> settings::Pool {
+    pub fn of_processes(&self, config: &Config) -> settings::PoolSettings {
         let is_tcp = |address: &&ListenAddress| matches!(address, ListenAddress::Tcp { .. });
-        settings::Pool {
+        settings::PoolSettings {
             name: self.name.clone(),
             app: self.app.clone(),
             addresses: self.listen.iter().filter(|address| !is_tcp(address)).map(ToString::to_string).collect(),
@@ -51,6 +51,7 @@ impl Pool {
             app_log: self.app_log,
             stdout_level: self.stdout_level,
             stderr_level: self.stderr_level,
+            request_id: self.request_id,
             abort: self.abort,
             roles: self.roles.clone(),
             sendfile_header: self.sendfile_header.clone(),
@@ -72,6 +73,7 @@ impl Pool {
             socket_timeout: self.socket_timeout,
             graceful_timeout: self.graceful_timeout,
             access_log_format: self.access_log_in(config).map(|_| config.access_log_format.clone()),
+            access_log_exclude: self.access_log_exclude.clone(),
         }
     }
 
@@ -143,6 +145,7 @@ impl Pool {
         }
     }
 
+    #[cfg(test)]
     #[cfg(test)]
     pub(super) fn forget_origins(&mut self) {
         self.origins.clear();

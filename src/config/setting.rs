@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Config, Pool, Syntax};
+use super::{Config, Pool, SETTINGS, Syntax};
 
 /// One option: everything the command line, the environment, the file, the help and `check` need to know about it.
 #[derive(Clone, Copy)]
@@ -58,6 +58,11 @@ impl Field {
 }
 
 impl Setting {
+    /// The one of this name.
+    pub fn named(name: &str) -> Option<&'static Self> {
+        SETTINGS.iter().find(|setting| setting.name == name)
+    }
+
     /// Whether it may stand there in the file.
     pub fn stands_in(&self, scope: Scope) -> bool {
         match self.field {

@@ -52,15 +52,15 @@ macro_rules! settings {
     };
 }
 
-mod pool;
-mod process;
+mod pool_options;
+mod process_options;
 
 use super::setting::Setting;
-use pool::POOL;
-use process::PROCESS;
+use pool_options::POOL;
+use process_options::PROCESS;
 
-pub use pool::Pool;
-pub use process::Config;
+pub use pool_options::Pool;
+pub use process_options::Config;
 
 /// Every option, grouped, in the order of the help.
 pub const SETTINGS: &[Setting] = &joined();

@@ -5,6 +5,7 @@ use std::fmt::{self, Write};
 use log::Level;
 
 use shared::logging::Timestamp;
+use shared::logging::codes::Code;
 use shared::sys::terminal;
 
 /// One record with everything a target may want to tell.
@@ -18,6 +19,8 @@ pub struct Line<'a> {
     pub pool: &'a str,
     /// The process that says so.
     pub process: u32,
+    /// What it means, if pyfcgid says it.
+    pub code: Option<Code>,
     /// The message, of one line or several.
     pub text: fmt::Arguments<'a>,
 }
@@ -40,8 +43,9 @@ impl Line<'_> {
         text.into_bytes()
     }
 
-    /// Appends the message alone, in the same form.
+    /// Appends the message alone, in the same form, with its code before it.
     pub(super) fn encode_text(&self, out: &mut String) {
+        self.code.into_iter().for_each(|code| out.extend([code, " "]));
         // A `Display` of somebody else's may fail; what it wrote until then is kept.
         let _ = write!(Text { out, pending: Vec::new() }, "{}", self.text);
     }
@@ -107,18 +111,31 @@ const CONTINUATION: &str = "\n    ";
 
 #[cfg(test)]
 mod tests {
+    use shared::logging::codes;
+
     use super::*;
 
     fn encode(text: &str) -> String {
+        encode_with(None, text)
+    }
+
+    fn encode_with(code: Option<Code>, text: &str) -> String {
         let mut out = String::new();
         let time = Timestamp::from_unix_millis(1_795_200_374_123).with_offset(0);
-        Line { time, level: Level::Warn, pool: "blog", process: 4711, text: format_args!("{text}") }.encode(&mut out);
+        let text = format_args!("{text}");
+        Line { time, level: Level::Warn, pool: "blog", process: 4711, code, text }.encode(&mut out);
         out
     }
 
     #[test]
     fn a_line_has_time_level_pool_and_process() {
         assert_eq!(encode("it broke"), "2026-11-20 18:46:14.123 +0000 [warn] blog[4711]: it broke\n");
+    }
+
+    #[test]
+    fn what_pyfcgid_says_has_a_code_before_the_first_line() {
+        let line = encode_with(Some(codes::SATURATED), "it is full\nindeed");
+        assert_eq!(line, "2026-11-20 18:46:14.123 +0000 [warn] blog[4711]: PF0401 it is full\n    indeed\n");
     }
 
     #[test]

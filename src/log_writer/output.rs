@@ -16,6 +16,8 @@ pub(super) struct Output {
     /// The piece before the first one broke off in the middle.
     is_broken: bool,
     lost: Option<Lost>,
+    /// How many were, told or not.
+    lost_so_far: u64,
     /// The last piece was written and not given up.
     is_working: bool,
 }
@@ -31,7 +33,7 @@ pub(super) struct Lost {
 impl Output {
     pub(super) fn new(sink: Box<dyn Sink>) -> Self {
         let (waiting, waiting_cost, written) = (VecDeque::new(), 0, 0);
-        Self { sink, waiting, waiting_cost, written, is_broken: false, lost: None, is_working: true }
+        Self { sink, waiting, waiting_cost, written, is_broken: false, lost: None, lost_so_far: 0, is_working: true }
     }
 
     /// Goes on for an output to the same place, with what waits there.
@@ -39,6 +41,7 @@ impl Output {
         self.waiting.append(&mut old.waiting);
         self.waiting_cost += std::mem::take(&mut old.waiting_cost);
         self.lost = old.lost.take();
+        self.lost_so_far += old.lost_so_far;
         self.is_broken = old.written > 0 || old.is_broken;
     }
 
@@ -102,6 +105,11 @@ impl Output {
     fn lose(&mut self, cause: &str) {
         let count = self.lost.take().map_or(0, |lost| lost.count);
         self.lost = Some(Lost { count: count + 1, cause: cause.to_owned() });
+        self.lost_so_far += 1;
+    }
+
+    pub(super) fn lost_so_far(&self) -> u64 {
+        self.lost_so_far
     }
 
     pub(super) fn is_waiting(&self) -> bool {

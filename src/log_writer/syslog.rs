@@ -186,6 +186,7 @@ mod tests {
     use std::io::Read;
     use std::os::unix::net::{UnixDatagram, UnixListener};
 
+    use shared::logging::codes;
     use tempfile::TempDir;
 
     use super::*;
@@ -238,7 +239,7 @@ mod tests {
 
     fn write(output: &mut Output, pool: &str, text: &str) {
         let time = Timestamp::from_unix_millis(1_795_200_374_123).with_offset(60);
-        let line = Line { time, level: Level::Warn, pool, process: 4711, text: format_args!("{text}") };
+        let line = Line { time, level: Level::Warn, pool, process: 4711, code: None, text: format_args!("{text}") };
         let mut pieces = Vec::new();
         output.sink.encode(&line, &mut |piece| pieces.push(piece));
         pieces.into_iter().for_each(|piece| output.push(piece));
@@ -253,6 +254,20 @@ mod tests {
         assert_eq!(daemon.message().unwrap(), "<28>Nov 20 19:46:14 pyfcgid[4711]: blog: it broke");
         write(&mut output, "pyfcgid", "");
         assert_eq!(daemon.texts(), ["pyfcgid[4711]: "]);
+    }
+
+    #[test]
+    fn a_code_stands_before_the_text_once() {
+        let daemon = Daemon::start();
+        let mut output = daemon.output();
+        let time = Timestamp::from_unix_millis(1_795_200_374_123).with_offset(60);
+        let (code, text) = (Some(codes::REQUEST_FAILED), format_args!("failed:\nError"));
+        let line = Line { time, level: Level::Error, pool: "blog", process: 4711, code, text };
+        let mut pieces = Vec::new();
+        output.sink.encode(&line, &mut |piece| pieces.push(piece));
+        pieces.into_iter().for_each(|piece| output.push(piece));
+        output.flush();
+        assert_eq!(daemon.texts(), ["pyfcgid[4711]: blog: PF0501 failed:", "pyfcgid[4711]: blog:     Error"]);
     }
 
     #[test]

@@ -16,6 +16,7 @@ use super::syslog::Syslog;
 use super::{Error, Line, LogTarget, Settings, Targets};
 use shared::logging::Timestamp;
 use shared::logging::access::Answered;
+use shared::logging::codes::{self, Code};
 use shared::sys::log_io;
 
 /// The outputs of a process that writes its log itself.
@@ -26,6 +27,8 @@ pub(super) struct Writer {
     usual: Route,
     /// Of pools that have logs of their own.
     routes: BTreeMap<String, Route>,
+    /// Lines that were lost by outputs that are no more.
+    lost_before: u64,
 }
 
 struct Outlet {
@@ -34,6 +37,9 @@ struct Outlet {
     name: String,
     output: Output,
 }
+
+/// How bad a message is, and what it means if pyfcgid says it.
+pub(super) type Kind = (Level, Option<Code>);
 
 /// Where the lines of a pool go: indices of outlets.
 #[derive(Clone, Copy)]
@@ -66,7 +72,7 @@ impl Writer {
             Ok((pool.clone(), route(log, access.as_ref(), &format!(" of pool {pool}"))?))
         };
         let routes = settings.pools.iter().map(of_pool).collect::<Result<_, Error>>()?;
-        Ok(Self { settings: settings.clone(), outlets, usual, routes })
+        Ok(Self { settings: settings.clone(), outlets, usual, routes, lost_before: 0 })
     }
 
     /// Whether [`Self::open`] would succeed. Makes nothing.
@@ -92,6 +98,7 @@ impl Writer {
     pub(super) fn install(&mut self, new: Self) {
         self.flush();
         let old = std::mem::replace(self, new);
+        self.lost_before = old.lost_before;
         for mut outlet in old.outlets {
             let goes_there = |new: &&mut Outlet| place(&new.target, &self.settings) == place(&outlet.target, &old.settings);
             match self.outlets.iter_mut().find(goes_there) {
@@ -100,9 +107,15 @@ impl Writer {
                     if let Some(lost) = outlet.output.abandon() {
                         self.tell_lost(&outlet.name, &lost);
                     }
+                    self.lost_before += outlet.output.lost_so_far();
                 }
             }
         }
+    }
+
+    /// How many lines were lost so far.
+    pub(super) fn lost_so_far(&self) -> u64 {
+        self.outlets.iter().map(|outlet| outlet.output.lost_so_far()).sum::<u64>() + self.lost_before
     }
 
     fn known_syslog(&self) -> Option<&Path> {
@@ -114,15 +127,15 @@ impl Writer {
         self.routes.get(pool).copied().unwrap_or(self.usual)
     }
 
-    pub(super) fn write(&mut self, level: Level, pool: &str, process: u32, text: fmt::Arguments<'_>) {
+    pub(super) fn write(&mut self, (level, code): Kind, pool: &str, process: u32, text: fmt::Arguments<'_>) {
         if level <= self.settings.level {
-            self.write_line(self.route(pool).log, &Line { time: Timestamp::now(), level, pool, process, text });
+            self.write_line(self.route(pool).log, &Line { time: Timestamp::now(), level, pool, process, code, text });
         }
     }
 
     pub(super) fn write_plain(&mut self, level: Level, pool: &str, process: u32, text: fmt::Arguments<'_>) {
         if level <= self.settings.level {
-            let line = Line { time: Timestamp::now(), level, pool, process, text };
+            let line = Line { time: Timestamp::now(), level, pool, process, code: None, text };
             self.put(self.route(pool).log, |sink, put| sink.encode_plain(&line, put));
         }
     }
@@ -132,16 +145,16 @@ impl Writer {
     }
 
     /// Writes a line about this process, which is of no pool.
-    pub(super) fn write_own(&mut self, level: Level, text: &str) {
+    pub(super) fn write_own(&mut self, level: Level, code: Option<Code>, text: &str) {
         if level <= self.settings.level {
-            self.write_as_own(level, format_args!("{text}"));
+            self.write_as_own((level, code), format_args!("{text}"));
         }
     }
 
-    fn write_as_own(&mut self, level: Level, text: fmt::Arguments<'_>) {
+    fn write_as_own(&mut self, (level, code): Kind, text: fmt::Arguments<'_>) {
         let ident = self.settings.ident.clone();
         let (time, process) = (Timestamp::now(), std::process::id());
-        self.write_line(self.usual.log, &Line { time, level, pool: &ident, process, text });
+        self.write_line(self.usual.log, &Line { time, level, pool: &ident, process, code, text });
     }
 
     pub(super) fn write_access(&mut self, pool: &str, process: u32, values: &str) {
@@ -186,13 +199,14 @@ impl Writer {
 
     /// Whatever the level: who asked for errors alone wants to know that some are missing.
     fn tell_lost(&mut self, what: &str, Lost { count, cause }: &Lost) {
-        self.write_as_own(Level::Warn, format_args!("lost lines of the {what}: {count} ({cause})"));
+        let kind = (Level::Warn, Some(codes::LINES_LOST));
+        self.write_as_own(kind, format_args!("lost lines of the {what}: {count} ({cause})"));
     }
 
     pub(super) fn reopen(&mut self) {
         let results: Vec<_> = self.outlets.iter_mut().map(|outlet| outlet.output.reopen()).collect();
         for error in results.into_iter().filter_map(Result::err) {
-            self.write_own(Level::Error, &error.to_string());
+            self.write_own(Level::Error, Some(codes::LOG_NOT_REOPENED), &error.to_string());
         }
         self.flush();
     }

@@ -10,6 +10,7 @@ use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::time::Duration;
 
 use super::{Variables, number};
+use shared::logging::codes;
 use shared::sys::process::{self, ProcessId};
 
 /// The way to the service manager, if there is one. What cannot be sent is lost, and no error: a service works without being
@@ -36,7 +37,7 @@ impl Notifier {
         let way = variables("NOTIFY_SOCKET").filter(|typed| !typed.is_empty()).and_then(|typed| match Way::new(&typed) {
             Ok(way) => Some(way),
             Err(error) => {
-                log::warn!("NOTIFY_SOCKET {} cannot be used: {error}", typed.display());
+                log::warn!(target: codes::NOTIFY_SOCKET_UNUSABLE, "NOTIFY_SOCKET {} cannot be used: {error}", typed.display());
                 None
             }
         });
@@ -97,11 +98,6 @@ impl Notifier {
     /// A line for `systemctl status`.
     pub fn status(&self, text: &str) {
         self.send(&status_line(text));
-    }
-
-    /// Which process is the service, when it is not the one that was started.
-    pub fn main_process(&self, process: ProcessId) {
-        self.send(&format!("MAINPID={process}"));
     }
 
     /// This process is still alive.
@@ -181,8 +177,6 @@ mod tests {
         assert_eq!(next(&manager), "STOPPING=1\nSTATUS=bye");
         notifier.watchdog();
         assert_eq!(next(&manager), "WATCHDOG=1");
-        notifier.main_process(ProcessId::new(7).unwrap());
-        assert_eq!(next(&manager), "MAINPID=7");
         notifier.reloading("new code");
         let message = next(&manager);
         let usec = message.strip_prefix("RELOADING=1\nMONOTONIC_USEC=").and_then(|rest| rest.strip_suffix("\nSTATUS=new code"));

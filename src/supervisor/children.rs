@@ -28,6 +28,7 @@
 use std::time::{Duration, Instant};
 
 use shared::link::{Command, Failure, Report};
+use shared::logging::codes;
 use shared::sys::process::EX_SOFTWARE;
 
 mod backoff;
@@ -182,20 +183,23 @@ impl Children {
             }
             (ChildState::Booting, Event::Exited(how)) => {
                 let text = format!("a child exited while starting: {how}");
-                self.fail(index, Failure { code: EX_SOFTWARE, text }, now);
+                self.fail(index, Failure::new(EX_SOFTWARE, text), now);
                 self.children.remove(index);
             }
             // It was adopted before it was ready.
             (ChildState::Serving, Event::Said(Report::Ready)) => self.actions.push(Action::Tell(id, Command::Begin)),
             (ChildState::Ready, Event::Exited(how)) => {
                 let text = format!("a child exited before it began to serve: {how}");
-                self.fail(index, Failure { code: EX_SOFTWARE, text }, now);
+                self.fail(index, Failure::new(EX_SOFTWARE, text), now);
                 self.children.remove(index);
             }
             (ChildState::Serving, Event::Exited(how)) => {
                 self.actions.push(match self.children[index].told {
-                    Some(name) => Action::Inform(format!("a child exited on {name} ({how}); starting another")),
-                    None => Action::Note(format!("a child exited unexpectedly ({how}); starting another")),
+                    Some(name) => Action::Inform(
+                        codes::CHILD_WAS_SIGNALLED,
+                        format!("a child exited on {name} ({how}); starting another"),
+                    ),
+                    None => Action::Note(codes::CHILD_EXITED, format!("a child exited unexpectedly ({how}); starting another")),
                 });
                 self.backoff.note_end(now.duration_since(self.children[index].since), now);
                 self.children.remove(index);
@@ -352,12 +356,12 @@ impl Children {
         self.actions.push(Action::Kill(id));
         let text = format!("killing a child: {what}");
         match state {
-            ChildState::Booting | ChildState::Ready => self.fail(index, Failure { code: EX_SOFTWARE, text }, now),
+            ChildState::Booting | ChildState::Ready => self.fail(index, Failure::new(EX_SOFTWARE, text), now),
             ChildState::Serving => {
-                self.actions.push(Action::Note(format!("{text}; starting another")));
+                self.actions.push(Action::Note(codes::CHILD_NOT_TRUSTED, format!("{text}; starting another")));
                 self.backoff.note_end(now.duration_since(since), now);
             }
-            ChildState::Retiring(_) | ChildState::Ending => self.actions.push(Action::Note(text)),
+            ChildState::Retiring(_) | ChildState::Ending => self.actions.push(Action::Note(codes::CHILD_NOT_TRUSTED, text)),
         }
         if let Some(child) = self.children.get_mut(index) {
             child.enter(ChildState::Ending, now);
@@ -382,8 +386,11 @@ impl Children {
                 let wait = self.backoff.until().map_or(Duration::ZERO, |until| until.saturating_duration_since(now));
                 let again = format!("trying again in {:.1} s", wait.as_secs_f64());
                 let text = format!("{}; {again}", failure.text);
-                let serves = self.serving().next().is_some();
-                self.actions.push(if serves { Action::Note(text) } else { Action::Alarm(text) });
+                let action = match self.serving().next() {
+                    Some(_) => Action::Note(codes::CHILD_NOT_STARTED, text),
+                    None => Action::Alarm(codes::POOL_NOT_SERVING, text),
+                };
+                self.actions.push(action);
             }
         }
     }

@@ -1,4 +1,4 @@
-//! The control socket: what `pyfcgid reload`, `stop` and `status` talk to. Owns the clients and their lines; refuses to know what a
+//! The control socket: what `pyfcgid reload`, `status` and the like talk to. Owns the clients and their lines; refuses to know what a
 //! request means.
 
 use std::io::{self, ErrorKind, Write};
@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use crate::config::{self, Config, EX_USAGE};
 use crate::control_protocol::{self, ControlAnswer, ControlRequest};
 use shared::listener::{Access, BindError, Listener, Patience};
+use shared::logging::codes;
 use shared::sys::closing::Guarded;
 use shared::sys::fd::is_out_of_descriptors;
 use shared::sys::identity::Identity;
@@ -36,8 +37,17 @@ pub struct ControlSocket {
     acceptor: Guarded<UnixListener>,
     /// The oldest first. Invariant: none has said what it wants.
     clients: Vec<Client>,
+    /// They have not read all that they were told. The oldest first.
+    readers: Vec<Reader>,
     /// There is no descriptor for another client; nobody is let in before that.
     shut_until: Option<Instant>,
+}
+
+/// Somebody who has an answer, of which `unsent` is left.
+#[derive(Debug)]
+struct Reader {
+    client: Client,
+    unsent: Vec<u8>,
 }
 
 /// Somebody who waits for an answer.
@@ -94,7 +104,15 @@ impl ControlSocket {
         let address = format!("unix:{}", path.display());
         let acceptor = sys::fd::duplicate(listener.as_raw_fd()).map_err(|source| BindError::Other { address, source })?;
         let (listener, acceptor) = (Guarded::new(listener), Guarded::new(acceptor.into()));
-        Ok(Self { listener, path: path.to_owned(), access, acceptor, clients: Vec::new(), shut_until: None })
+        Ok(Self {
+            listener,
+            path: path.to_owned(),
+            access,
+            acceptor,
+            clients: Vec::new(),
+            readers: Vec::new(),
+            shut_until: None,
+        })
     }
 
     /// Where it was bound.
@@ -113,16 +131,23 @@ impl ControlSocket {
         door.into_iter().chain(self.clients.iter().map(|client| client.stream.as_raw_fd()))
     }
 
+    /// What to wait for until it takes more.
+    pub fn writable(&self) -> impl Iterator<Item = RawFd> + '_ {
+        self.readers.iter().map(|reader| reader.client.stream.as_raw_fd())
+    }
+
     /// When to [`Self::handle`] although nothing has happened.
     pub fn next_deadline(&self) -> Option<Instant> {
         let silent = self.clients.first().map(|client| client.since + PATIENCE);
-        silent.into_iter().chain(self.shut_until).min()
+        let slow = self.readers.first().map(|reader| reader.client.since + PATIENCE);
+        silent.into_iter().chain(slow).chain(self.shut_until).min()
     }
 
     /// Accepts and reads; returns the clients that have said what they want. One that takes long to say so is not waited for, nor
     /// are there so many of them that others could not say anything.
     pub fn handle(&mut self, now: Instant) -> Vec<(Client, ControlRequest)> {
         self.clients.retain(|client| client.since + PATIENCE > now);
+        self.readers.retain_mut(|reader| reader.client.since + PATIENCE > now && reader.write());
         self.shut_until = self.shut_until.filter(|until| *until > now);
         if self.shut_until.is_none() {
             self.accept(now);
@@ -143,6 +168,20 @@ impl ControlSocket {
         requests
     }
 
+    /// Tells a client the last that it is told, which may be more than its socket takes at once. There are not so many of those that
+    /// they could fill the memory.
+    pub fn finish(&mut self, mut client: Client, text: &str, code: u8) {
+        client.since = Instant::now();
+        let answers = [ControlAnswer::Stdout(text.to_owned()), ControlAnswer::Exit(code)];
+        let unsent: String = answers.iter().map(control_protocol::line).collect();
+        let mut reader = Reader { client, unsent: unsent.into_bytes() };
+        if reader.write() {
+            self.readers.push(reader);
+            let surplus = self.readers.len().saturating_sub(MAX_READERS);
+            self.readers.drain(..surplus);
+        }
+    }
+
     fn accept(&mut self, now: Instant) {
         for _ in 0..MOST_AT_ONCE {
             match self.acceptor.accept() {
@@ -153,7 +192,10 @@ impl ControlSocket {
                 // Whoever has said nothing yet makes room.
                 Err(error) if is_out_of_descriptors(&error) && !self.clients.is_empty() => drop(self.clients.remove(0)),
                 Err(error) if is_out_of_descriptors(&error) => {
-                    log::error!("the control socket accepts nobody for a second: {error}");
+                    log::error!(
+                        target: codes::CONTROL_SOCKET_PAUSED,
+                        "the control socket accepts nobody for a second: {error}"
+                    );
                     return self.shut_until = Some(now + PAUSE);
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return,
@@ -174,6 +216,22 @@ pub fn admit(client: Client, waiting: &mut Vec<Client>) {
         waiting.push(client);
     } else {
         client.end(EX_OSERR, "pyfcgid: too many clients are waiting for the same already");
+    }
+}
+
+impl Reader {
+    /// Writes what there is room for; whether that was not all.
+    fn write(&mut self) -> bool {
+        while !self.unsent.is_empty() {
+            match self.client.stream.write(&self.unsent) {
+                Ok(count) if count > 0 => drop(self.unsent.drain(..count)),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return true,
+                // It has gone.
+                _ => return false,
+            }
+        }
+        false
     }
 }
 
@@ -206,13 +264,6 @@ impl Client {
         self.send(&ControlAnswer::Exit(code));
     }
 
-    /// Ends it with lines for its stdout and an exit code, of which it may read some later.
-    pub fn answer(self, text: &str, code: u8, now: Instant) -> Answer {
-        let answers = [ControlAnswer::Stdout(text.to_owned()), ControlAnswer::Exit(code)];
-        let rest = answers.iter().map(control_protocol::line).collect::<String>().into_bytes();
-        Answer { client: self, rest, until: now + PATIENCE }
-    }
-
     /// A client that has gone is no loss, and one that does not read loses the rest.
     fn send(&mut self, answer: &ControlAnswer) {
         if let Err(error) = self.stream.write_all(control_protocol::line(answer).as_bytes()) {
@@ -221,42 +272,11 @@ impl Client {
     }
 }
 
-/// An answer of which its client has not read everything yet.
-#[derive(Debug)]
-pub struct Answer {
-    client: Client,
-    rest: Vec<u8>,
-    until: Instant,
-}
-
-impl Answer {
-    /// What to wait for until it is to be written on.
-    pub fn writable(&self) -> RawFd {
-        self.client.stream.as_raw_fd()
-    }
-
-    /// When it is given up.
-    pub fn deadline(&self) -> Instant {
-        self.until
-    }
-
-    /// Writes what the client takes; whether there is more.
-    pub fn write(&mut self, now: Instant) -> bool {
-        while !self.rest.is_empty() && now < self.until {
-            match self.client.stream.write(&self.rest) {
-                Ok(count @ 1..) => drop(self.rest.drain(..count)),
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return true,
-                _ => break,
-            }
-        }
-        false
-    }
-}
-
 const BACKLOG: u32 = 64;
 /// Clients that have said nothing yet, or wait for the same.
 pub const MAX_CLIENTS: usize = 64;
+/// Clients that have not read all that they were told.
+const MAX_READERS: usize = 16;
 /// Clients that are let in in a turn.
 const MOST_AT_ONCE: usize = 32;
 /// How long a client may take for its line.
@@ -267,7 +287,30 @@ const MAX_LINE_LEN: usize = 2048;
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read;
+
     use super::*;
+
+    #[test]
+    fn a_client_gets_all_of_an_answer_that_its_socket_does_not_take_at_once() {
+        let (stream, mut client) = UnixStream::pair().unwrap();
+        stream.set_nonblocking(true).unwrap();
+        let text: Vec<u8> = (0..2_000_000_u32).map(|number| number as u8).collect();
+        let client_end = Client { stream: Guarded::new(stream), line: Vec::new(), since: Instant::now() };
+        let mut reader = Reader { client: client_end, unsent: text.clone() };
+        assert!(reader.write(), "it fits into no socket");
+        let received = std::thread::spawn(move || {
+            let mut received = Vec::new();
+            client.read_to_end(&mut received).map(|_| received)
+        });
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while reader.write() {
+            assert!(Instant::now() < deadline);
+            std::thread::yield_now();
+        }
+        drop(reader);
+        assert!(received.join().unwrap().unwrap() == text);
+    }
 
     #[test]
     fn a_pool_that_there_is_not_is_told_with_those_that_there_are() {

@@ -6,24 +6,21 @@
 //!
 //! A child may be stopped, busy in C code, or hostile: nobody waits for it longer than that moment.
 
-use std::os::fd::RawFd;
 use std::time::{Duration, Instant};
 
 use super::Supervisor;
 use super::children::ChildId;
-use super::control_socket::{Answer, Client, MAX_CLIENTS, no_such_pool};
+use super::control_socket::{Client, MAX_CLIENTS};
 use super::pool::RunningPool;
-use crate::config::EX_USAGE;
 use crate::control_protocol::{Scope, Threads};
 use shared::scoreboard::slot::{Glance, Phase};
 use shared::stacks::{Stacks, Thread};
-use shared::sys::process::{self, EX_OSERR, ProcessId, monotonic_time};
+use shared::sys::process::{EX_OSERR, ProcessId, monotonic_time};
 
 /// Those that are not answered yet.
 #[derive(Debug, Default)]
 pub struct Inquiries {
     waiting: Vec<Inquiry>,
-    answers: Vec<Answer>,
 }
 
 #[derive(Debug)]
@@ -68,19 +65,13 @@ impl Outcome {
 }
 
 impl Inquiries {
-    /// What to wait for until somebody reads on.
-    pub fn writable(&self) -> impl Iterator<Item = RawFd> + '_ {
-        self.answers.iter().map(Answer::writable)
-    }
-
     /// When to look although nothing has happened.
     pub fn next_deadline(&self) -> Option<Instant> {
-        let waiting = self.waiting.iter().map(|inquiry| inquiry.since + PATIENCE);
-        waiting.chain(self.answers.iter().map(Answer::deadline)).min()
+        self.waiting.iter().map(|inquiry| inquiry.since + PATIENCE).min()
     }
 
     fn admit(&mut self, inquiry: Inquiry) {
-        if self.waiting.len() + self.answers.len() < MAX_CLIENTS {
+        if self.waiting.len() < MAX_CLIENTS {
             self.waiting.push(inquiry);
         } else {
             inquiry.client.end(EX_OSERR, "pyfcgid: too many clients are being answered already: try again");
@@ -91,12 +82,9 @@ impl Inquiries {
 impl Supervisor<'_> {
     /// Asks the children of these pools.
     pub(super) fn ask_for_stacks(&mut self, client: Client, scope: Scope, threads: Threads, since: Instant) {
-        let names = self.pools.iter().map(RunningPool::name);
-        if let Scope::Pool(name) = &scope
-            && !names.clone().any(|pool| pool == name)
-        {
-            return client.end(EX_USAGE, &format!("pyfcgid: {}", no_such_pool(name, names)));
-        }
+        let Some(client) = self.knows(client, &scope) else {
+            return;
+        };
         for pool in self.pools.iter_mut().filter(|pool| scope.has(pool.name())) {
             let ids: Vec<ChildId> = pool.processes().map(|(id, _)| id).collect();
             ids.into_iter().for_each(|id| pool.ask_for_stacks(id));
@@ -127,7 +115,9 @@ impl Supervisor<'_> {
             match inquiry.wanted {
                 Wanted::Stacks { scope, threads } => {
                     let text = self.tell_stacks(&scope, threads, inquiry.since);
-                    self.inquiries.answers.push(inquiry.client.answer(&text, 0, now));
+                    if let Some(control) = &mut self.control {
+                        control.finish(inquiry.client, &text, 0);
+                    }
                 }
                 Wanted::Interrupt(target) => self.tell_outcome(inquiry.client, target),
             }
@@ -135,7 +125,6 @@ impl Supervisor<'_> {
         if self.inquiries.waiting.is_empty() {
             self.pools.iter_mut().for_each(RunningPool::forget_stacks);
         }
-        self.inquiries.answers.retain_mut(|answer| answer.write(now));
     }
 
     fn is_answered(&self, inquiry: &Inquiry) -> bool {
@@ -149,9 +138,9 @@ impl Supervisor<'_> {
         }
     }
 
-    fn outcome(&self, Target { process, request, id, slot }: Target) -> Outcome {
-        let is_its = |pool: &&RunningPool| pool.processes().any(|(other, its)| other == id && its.id.number() == process);
-        let Some(pool) = self.pools.iter().find(is_its) else { return Outcome::HasEnded };
+    fn outcome(&self, target: Target) -> Outcome {
+        let Target { request, slot, .. } = target;
+        let Some(pool) = self.pools.iter().find(|pool| is_its(pool, target)) else { return Outcome::HasEnded };
         let scoreboard = &pool.ties().scoreboard;
         let answers = |glance: &Glance| glance.phase != Phase::Idle && glance.request.number == request;
         let runs = scoreboard.glances(slot..slot + 1).next().is_some_and(|glance| answers(&glance));
@@ -179,7 +168,8 @@ impl Supervisor<'_> {
             }
             Outcome::HasEnded => client.end(EX_NO_REQUEST, &format!("pyfcgid: {}", no_such_request(process, request))),
             Outcome::NotYet => {
-                let why = match ProcessId::new(process).is_some_and(process::is_stopped) {
+                let is_stopped = |pool: &RunningPool| !pool.stopped([target.id].into_iter()).is_empty();
+                let why = match self.pools.iter().find(|pool| is_its(pool, target)).is_some_and(is_stopped) {
                     true => format!("process {process} is stopped: it is interrupted when the process goes on"),
                     false => format!(
                         "process {process} runs no Python code now, since C code keeps the GIL: it is interrupted when that \
@@ -218,6 +208,10 @@ fn target(pool: &RunningPool, process: i32, request: u64) -> Option<Target> {
     let mut glances = pool.ties().scoreboard.glances(slots.clone());
     let place = glances.position(|glance| glance.phase != Phase::Idle && glance.request.number == request)?;
     Some(Target { process, request, id, slot: slots.start + place })
+}
+
+fn is_its(pool: &RunningPool, target: Target) -> bool {
+    pool.processes().any(|(id, process)| id == target.id && process.id.number() == target.process)
 }
 
 fn no_such_request(process: i32, request: u64) -> String {
@@ -260,7 +254,7 @@ fn of_thread(thread: &Thread, requests: &[(u64, String)]) -> String {
 
 fn silence(pool: &RunningPool, id: ChildId, process: ProcessId) -> String {
     match pool.children().describe(id) {
-        _ if process::is_stopped(process) => format!("process {process} is stopped"),
+        _ if !pool.stopped([id].into_iter()).is_empty() => format!("process {process} is stopped"),
         Some((state, _)) => format!("no answer within {} ms ({state})", PATIENCE.as_millis()),
         None => "it has ended".to_owned(),
     }

@@ -1,6 +1,6 @@
 //! One pool at run time: its sockets, its settings by generation, its children and their processes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::{AsRawFd, RawFd};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -12,6 +12,7 @@ mod starting;
 mod wear;
 
 use super::children::{Action, ChildId, Children, Event, Outcome, Policy, Stop};
+use super::counts::{End, Exits};
 use super::process::{Process, Voices};
 use super::queue_process::{QUEUE, Queue};
 use super::rehearsal::Owner;
@@ -24,7 +25,8 @@ pub use desks::Desk;
 use desks::Desks;
 pub use lost::describe;
 use shared::link::{Command, Failure, Report};
-use shared::scoreboard::slot::Phase;
+use shared::logging::codes;
+use shared::scoreboard::slot::{Glance, Phase};
 use shared::scoreboard::tally::Tally;
 use shared::sys::poll::Interest;
 use shared::sys::process::{EX_SOFTWARE, ExitReason};
@@ -51,6 +53,8 @@ pub struct RunningPool {
     asked: Asked,
     /// What children have counted that have gone.
     past: Tally,
+    /// How they have ended.
+    exits: Exits,
     /// Since when a child that may be the last has had no request, and how many it had then.
     unused: BTreeMap<ChildId, (Instant, u64)>,
     /// Whether all of its children have gone, for good.
@@ -120,6 +124,7 @@ impl RunningPool {
             desks: Desks::default(),
             asked: Asked::default(),
             past: Tally::default(),
+            exits: Exits::default(),
             unused: BTreeMap::new(),
             has_stopped: false,
         }
@@ -164,6 +169,19 @@ impl RunningPool {
         Some(Figures { tally, busy, queued: scoreboard.kept(*seat), connections: scoreboard.connections(*seat) })
     }
 
+    /// What the workers of a child say: nothing if it has no seat.
+    pub fn glances(&self, id: ChildId) -> impl Iterator<Item = Glance> + '_ {
+        let slots = self.desks.of(id).map_or(0..0, |desk| desk.slots.clone());
+        self.ties.scoreboard.glances(slots)
+    }
+
+    /// Those of these children that are stopped by a signal.
+    pub fn stopped(&self, children: impl Iterator<Item = ChildId>) -> BTreeSet<ChildId> {
+        let children: BTreeSet<ChildId> = children.collect();
+        let is_stopped = |id: &ChildId| self.processes.get(id)?.usage().map(|usage| usage.is_stopped);
+        children.into_iter().filter(|id| is_stopped(id).unwrap_or_default()).collect()
+    }
+
     /// What all of its children have counted, those that have gone among them.
     pub fn tally(&self) -> Tally {
         let mut sum = self.past.clone();
@@ -177,9 +195,14 @@ impl RunningPool {
         &self.past
     }
 
+    /// How its children have ended.
+    pub fn exits(&self) -> &Exits {
+        &self.exits
+    }
+
     /// Goes on from what was counted before.
-    pub fn count_from(&mut self, past: Tally) {
-        self.past = past;
+    pub fn count_from(&mut self, past: Tally, exits: Exits) {
+        (self.past, self.exits) = (past, exits);
     }
 
     /// Its queue process, if it has one now.
@@ -270,28 +293,6 @@ impl RunningPool {
         self.children.handle_fewer(now);
     }
 
-    /// Asks a child what its threads are doing.
-    pub fn ask_for_stacks(&mut self, id: ChildId) {
-        self.asked.ask(id);
-        self.tell(id, Command::TellStacks);
-    }
-
-    /// What it has said since then.
-    pub fn stacks(&self, id: ChildId, since: Instant) -> Option<&str> {
-        self.asked.answer(id, since)
-    }
-
-    /// Nobody wants to know that any more.
-    pub fn forget_stacks(&mut self) {
-        self.asked.clear();
-    }
-
-    /// Has the child interrupt a request, if the worker of this slot still answers it.
-    pub fn interrupt(&mut self, id: ChildId, slot: usize, request: u64) {
-        self.ties.scoreboard.interrupt(slot, request);
-        self.tell(id, Command::Look);
-    }
-
     fn tell(&mut self, id: ChildId, command: Command) {
         if let Some(process) = self.processes.get_mut(&id) {
             process.tell(command);
@@ -330,6 +331,7 @@ impl RunningPool {
                 self.children.handle(id, Report::Failed(failure).into(), now);
             }
             let lost = self.note_lost(id);
+            self.note_exit(id, reason);
             let (how, told) = self
                 .processes
                 .remove(&id)
@@ -340,18 +342,34 @@ impl RunningPool {
             if id == QUEUE && self.queue.note_end() {
                 match told {
                     Some(signal) => {
-                        log::info!("pool {}: its queue process exited on {signal} ({how}); starting another", self.name);
+                        log::info!(
+                            target: codes::QUEUE_PROCESS_WAS_SIGNALLED,
+                            "pool {}: its queue process exited on {signal} ({how}); starting another",
+                            self.name
+                        );
                     }
-                    None => log::warn!("pool {}: its queue process exited unexpectedly ({how}); starting another", self.name),
+                    None => {
+                        log::warn!(
+                            target: codes::QUEUE_PROCESS_EXITED,
+                            "pool {}: its queue process exited unexpectedly ({how}); starting another",
+                            self.name
+                        )
+                    }
                 }
             }
             self.children.handle(id, Event::Exited(how), now);
         } else if let (Some(what), true) = (&heard.broken, id == QUEUE) {
-            log::warn!("pool {}: killing its queue process: {what}", self.name);
+            log::warn!(target: codes::QUEUE_PROCESS_NOT_TRUSTED, "pool {}: killing its queue process: {what}", self.name);
             self.signal(QUEUE, signal::KILL);
         } else if let (Some(what), Some(process)) = (heard.broken, self.processes.get(&id)) {
             let how = format!("process {}: {what}", process.id);
             self.children.handle(id, Event::Broken(how), now);
+        }
+    }
+
+    fn note_exit(&mut self, id: ChildId, reason: ExitReason) {
+        if let (Some((state, _)), Some(process)) = (self.children.describe(id), self.processes.get(&id)) {
+            self.exits.note(End::of(process, state, reason));
         }
     }
 
@@ -369,6 +387,7 @@ impl RunningPool {
     fn say_that_it_is_kept(&self, id: ChildId) {
         if let Some(process) = self.processes.get(&id) {
             log::warn!(
+                target: codes::CHILD_KEPT_ALIVE,
                 "pool {}: process {} was killed, but a tracer or the system keeps it alive; not waiting for it",
                 self.name,
                 process.id
@@ -457,12 +476,14 @@ impl RunningPool {
                 let (full, most) = (self.children.serving().count(), self.serving.settings.max_queue);
                 let processes = if full == 1 { "the process is" } else { "all processes are" };
                 log::warn!(
+                    target: codes::SATURATED,
                     "pool {name}: saturated: {processes} busy, {waiting} of at most {most} requests waiting (max-queue)"
                 );
             }
             Some(News::Over { lasted, most, refused }) => {
                 let seconds = lasted.as_secs_f64();
                 log::info!(
+                    target: codes::NO_LONGER_SATURATED,
                     "pool {name}: no longer saturated, after {seconds:.1} s: up to {most} requests waited, {refused} were answered 503"
                 );
             }
@@ -499,9 +520,9 @@ impl RunningPool {
                     Action::Tell(id, command) => self.tell(id, command),
                     Action::Terminate(id) => self.signal(id, signal::TERM),
                     Action::Kill(id) => self.signal(id, signal::KILL),
-                    Action::Note(text) => log::warn!("pool {}: {text}", self.name),
-                    Action::Alarm(text) => log::error!("pool {}: {text}", self.name),
-                    Action::Inform(text) => log::info!("pool {}: {text}", self.name),
+                    Action::Note(code, text) => log::warn!(target: code, "pool {}: {text}", self.name),
+                    Action::Alarm(code, text) => log::error!(target: code, "pool {}: {text}", self.name),
+                    Action::Inform(code, text) => log::info!(target: code, "pool {}: {text}", self.name),
                     // Its queue process may still have somebody to answer.
                     Action::Report(Outcome::Stopped) => self.has_stopped = true,
                     Action::Report(outcome) => outcomes.push(self.with_addresses_of(outcome)),

@@ -15,7 +15,7 @@ use shared::link::{self, Command, Report, Reports};
 use shared::logging::{self, Allowance, Lines, Reader};
 use shared::sys::closing::Guarded;
 use shared::sys::poll::Interest;
-use shared::sys::process::{self, EX_OSERR, EX_SOFTWARE, ExitReason, Fork, ProcessId};
+use shared::sys::process::{self, EX_OSERR, EX_SOFTWARE, ExitReason, Fork, ProcessId, Usage};
 use shared::sys::{fd, passing, signal};
 
 /// A child process.
@@ -328,11 +328,14 @@ impl Process {
         }
     }
 
-    /// Its resident memory in bytes; nothing if the system does not say.
-    pub fn resident_memory(&self) -> Option<u64> {
-        let text = std::fs::read_to_string(format!("/proc/{}/statm", self.id)).ok()?;
-        let pages: u64 = text.split(' ').nth(1)?.parse().ok()?;
-        Some(pages * process::page_size())
+    /// Whether it was sent SIGKILL.
+    pub fn was_killed(&self) -> bool {
+        self.killed.is_some()
+    }
+
+    /// What it uses; nothing if the system does not say.
+    pub fn usage(&self) -> Option<Usage> {
+        process::usage(self.id)
     }
 }
 

@@ -19,6 +19,8 @@ pub const NAME: &CStr = c"pyfcgid: queue";
 #[derive(Debug, Default)]
 pub struct Queue {
     is_wanted: bool,
+    /// The pool has ended, and wants none any more.
+    is_dismissed: bool,
     is_there: bool,
     told: Option<Command>,
     /// Not to be started before.
@@ -29,14 +31,14 @@ pub struct Queue {
 }
 
 impl Queue {
-    /// The pool is about to serve.
+    /// The pool is about to serve, unless it is told so after its end.
     pub fn want(&mut self) {
-        self.is_wanted = true;
+        self.is_wanted = !self.is_dismissed;
     }
 
     /// The pool ends, and it is to end within `patience`.
     pub fn dismiss(&mut self, now: Instant, patience: Duration) {
-        self.is_wanted = false;
+        (self.is_wanted, self.is_dismissed) = (false, true);
         self.limit(now + patience);
     }
 
@@ -161,5 +163,7 @@ mod tests {
         assert!(queue.is_late(now + SOON));
         queue.note_end();
         assert!(!queue.is_due(now + SOON) && queue.next_deadline().is_none());
+        queue.want();
+        assert!(!queue.is_due(now + SOON), "a first child that is ready in the turn in which the pool was stopped");
     }
 }

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::control_socket::ControlSocket;
+use super::counts::{Exits, Reloads};
 use super::pool::{Desk, RunningPool, Service};
 use super::process::{Descriptors, Process};
 use super::rehearsal::Owner;
@@ -25,6 +26,7 @@ use crate::invocation::Successor;
 use crate::log_writer;
 use shared::link;
 use shared::listener::BindError;
+use shared::logging::codes;
 use shared::scoreboard::Scoreboard;
 use shared::scoreboard::tally::Tally;
 use shared::sys::closing::{self, Guarded};
@@ -94,6 +96,8 @@ pub struct Inheritance {
     pub handed_over: Vec<(RawFd, String)>,
     /// The soft limit on open descriptors that children are to have.
     open_files: Option<u64>,
+    /// What came of reloads so far, as it was written.
+    reloads: Option<String>,
     /// The version of the link that the children speak.
     link: u32,
     pools: Vec<Legacy>,
@@ -111,6 +115,8 @@ struct Legacy {
     children: Vec<(ProcessId, Descriptors, Option<Desk>)>,
     /// What was counted of children that have gone.
     past: Option<Tally>,
+    /// How those have ended.
+    exits: Option<Exits>,
 }
 
 impl Inheritance {
@@ -139,6 +145,8 @@ impl Inheritance {
                 ("line", [far, scoreboard]) => {
                     inheritance.pools.last_mut()?.line = Some([word.parse().ok()?, *far, *scoreboard]);
                 }
+                ("reloads", []) => inheritance.reloads = Some(from_hex(word)?),
+                ("exits", []) => inheritance.pools.last_mut()?.exits = Exits::parse(&from_hex(word)?),
                 ("past", []) => inheritance.pools.last_mut()?.past = Tally::parse(&from_hex(word)?),
                 ("socket", descriptors) => {
                     inheritance.pools.last_mut()?.sockets.push((from_hex(word)?, descriptors.to_vec()));
@@ -161,13 +169,15 @@ impl Inheritance {
         let mut lines = vec![process.to_string()];
         lines.push(format!("link {}", self.link));
         lines.extend(self.open_files.map(|number| format!("open-files {number}")));
+        lines.extend(self.reloads.as_ref().map(|counts| format!("reloads {}", to_hex(counts))));
         lines.extend(self.pid_file.map(|number| format!("pid-file {number}")));
         lines.extend(self.control.map(|number| format!("control {number}")));
         lines.extend(self.handed_over.iter().map(|(number, name)| format!("handed-over {} {number}", to_hex(name))));
-        for Legacy { name, passage: [near, far], line, sockets, children, past } in &self.pools {
+        for Legacy { name, passage: [near, far], line, sockets, children, past, exits } in &self.pools {
             lines.push(format!("pool {} {near} {far}", to_hex(name)));
             lines.extend(line.map(|[near, far, scoreboard]| format!("line {near} {far} {scoreboard}")));
             lines.extend(past.as_ref().map(|past| format!("past {}", to_hex(&past.to_string()))));
+            lines.extend(exits.as_ref().map(|exits| format!("exits {}", to_hex(&exits.to_string()))));
             for (address, descriptors) in sockets {
                 let numbers: Vec<String> = descriptors.iter().map(ToString::to_string).collect();
                 lines.push(format!("socket {} {}", to_hex(address), numbers.join(" ")));
@@ -208,12 +218,13 @@ impl<'a> Supervisor<'a> {
     ) -> Result<Self, BindError> {
         let mut supervisor = Self::empty(parts, config, surroundings)?;
         supervisor.phase = ServicePhase::Running;
+        supervisor.reloads = inheritance.reloads.as_deref().and_then(Reloads::parse).unwrap_or_default();
         supervisor.open_files = inheritance.open_files.unwrap_or(supervisor.open_files);
         let now = Instant::now();
         for legacy in inheritance.pools {
             supervisor.adopt(legacy, inheritance.link, now)?;
         }
-        log::info!("pyfcgid {} has taken over from the previous program", env!("CARGO_PKG_VERSION"));
+        log::info!(target: codes::UPGRADED, "pyfcgid {} has taken over from the previous program", env!("CARGO_PKG_VERSION"));
         supervisor.want_reload(Scope::Process, None);
         Ok(supervisor)
     }
@@ -235,7 +246,13 @@ impl<'a> Supervisor<'a> {
             // The application writes there what it likes, so nothing may depend on it.
             match Scoreboard::adopt(inherited(scoreboard)?) {
                 Ok(scoreboard) => (ties.scoreboard, is_same) = (Arc::new(scoreboard), true),
-                Err(error) => log::warn!("pool {}: its scoreboard has been recreated: {error}", legacy.name),
+                Err(error) => {
+                    log::warn!(
+                        target: codes::SCOREBOARD_RECREATED,
+                        "pool {}: its scoreboard has been recreated: {error}",
+                        legacy.name
+                    )
+                }
             }
         }
         let adopted =
@@ -245,7 +262,7 @@ impl<'a> Supervisor<'a> {
             Some(settings) => {
                 let service = Service { settings: settings.clone(), config: Rc::clone(&self.config), owner: Owner::default() };
                 let mut pool = RunningPool::adopt(service, sockets, ties, processes, now);
-                pool.count_from(legacy.past.unwrap_or_default());
+                pool.count_from(legacy.past.unwrap_or_default(), legacy.exits.unwrap_or_default());
                 self.pools.push(pool);
             }
             None => {
@@ -262,7 +279,10 @@ impl<'a> Supervisor<'a> {
         if self.is_free_for_successor() {
             self.begin_wanted_successor();
         } else if self.wants_successor {
-            log::info!("SIGUSR2: the new binary waits until the current start, reload or upgrade is finished");
+            log::info!(
+                target: codes::UPGRADE_WAITS,
+                "SIGUSR2: the new binary waits until the current start, reload or upgrade is finished"
+            );
         }
     }
 
@@ -279,11 +299,15 @@ impl<'a> Supervisor<'a> {
         let limit = self.config.pools.iter().map(|pool| pool.startup_timeout).sum::<Duration>().max(LEAST_LIMIT);
         match Trial::begin(&successor, limit) {
             Ok(trial) => {
-                log::info!("checking {} before it takes over", successor.binary.display());
+                log::info!(target: codes::UPGRADE_CHECKED, "checking {} before it takes over", successor.binary.display());
                 self.trial = Some(trial);
             }
             Err(error) => {
-                log::error!("{} cannot be run, so the old program keeps running: {error}", successor.binary.display())
+                log::error!(
+                    target: codes::UPGRADE_NOT_RUN,
+                    "{} cannot be run, so the old program keeps running: {error}",
+                    successor.binary.display()
+                )
             }
         }
     }
@@ -313,29 +337,39 @@ impl<'a> Supervisor<'a> {
         let (settings, messages) = self.trial.take().map(Trial::output).unwrap_or_default();
         if !status.success() {
             return log::error!(
+                target: codes::UPGRADE_CHECK_FAILED,
                 "the new binary failed its check ({status}), so the old program keeps running\n{}",
                 messages.trim_end()
             );
         }
         if !settings.lines().any(|line| line.starts_with(FIRST_SETTING)) {
-            return log::error!("the new binary does not answer as pyfcgid does, so the old program keeps running");
+            return log::error!(
+                target: codes::UPGRADE_IS_ANOTHER_PROGRAM,
+                "the new binary does not answer as pyfcgid does, so the old program keeps running"
+            );
         }
         if self.phase != ServicePhase::Running {
-            return log::warn!("the new binary does not take over: a stop began in the meantime");
+            return log::warn!(
+                target: codes::UPGRADE_CANCELLED,
+                "the new binary does not take over: a stop began in the meantime"
+            );
         }
         if self.reload.is_some() {
             // What it has checked may be another configuration by then.
             return self.want_successor();
         }
         let error = self.execute(&self.parts.invocation.successor());
-        log::error!("the new binary cannot be executed, so the old program keeps running: {error}");
+        log::error!(
+            target: codes::UPGRADE_NOT_EXECUTED,
+            "the new binary cannot be executed, so the old program keeps running: {error}"
+        );
     }
 
     /// Comes back only when it has failed.
     fn execute(&self, successor: &Successor) -> io::Error {
         let inheritance = self.inheritance(successor);
         let descriptors = inheritance.descriptors();
-        log::info!("executing {}", successor.binary.display());
+        log::info!(target: codes::UPGRADE_BEGUN, "executing {}", successor.binary.display());
         log_writer::flush();
         descriptors.iter().for_each(|number| fd::keep_at_exec(*number, fd::AtExec::Keep));
         let mut command = Command::new(&successor.binary);
@@ -362,11 +396,14 @@ impl<'a> Supervisor<'a> {
                 .map(|(id, process)| (process.id, process.descriptors(), pool.desk(id).cloned()))
                 .collect(),
             past: Some(pool.past().clone()),
+            exits: Some(pool.exits().clone()),
         });
         let control = self.control.as_ref().map(ControlSocket::descriptor);
         let handed_over = successor.handed_over.clone();
         let open_files = Some(self.open_files);
-        Inheritance { pid_file: self.pid_file, control, handed_over, open_files, link: link::VERSION, pools: pools.collect() }
+        let (reloads, link) = (Some(self.reloads.to_string()), link::VERSION);
+        let pools = pools.collect();
+        Inheritance { pid_file: self.pid_file, control, handed_over, open_files, reloads, link, pools }
     }
 }
 
@@ -430,13 +467,16 @@ mod tests {
         ];
         let sockets = vec![("unix:/run/a b\n.sock".to_owned(), vec![5]), ("*:9000".to_owned(), vec![6, 7])];
         let past = Some(Tally { aborted: u64::MAX, ..Tally::default() });
-        let pool = Legacy { name: "blog".to_owned(), passage: [3, 4], line: Some([30, 31, 32]), sockets, children, past };
+        let exits = Exits::parse("1 2 3 4 5 6");
+        let pool =
+            Legacy { name: "blog".to_owned(), passage: [3, 4], line: Some([30, 31, 32]), sockets, children, past, exits };
         let empty = Legacy { name: "shop".to_owned(), passage: [11, 12], ..Legacy::default() };
         let inheritance = Inheritance {
             pid_file: Some(20),
             control: None,
             handed_over: vec![(6, String::new()), (21, "a b".to_owned())],
             open_files: Some(1024),
+            reloads: Some("3 1".to_owned()),
             link: 7,
             pools: vec![pool, empty],
         };

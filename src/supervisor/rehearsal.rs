@@ -13,6 +13,8 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
+
 use crate::config::Config;
 use shared::link::Failure;
 use shared::sys::process::{self, EX_OSERR, EX_SOFTWARE, Fork, ProcessId};
@@ -29,7 +31,7 @@ pub struct Rehearsal {
 }
 
 /// What was looked up.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Findings {
     /// Of the configuration that was read.
     pub fingerprint: u64,
@@ -42,7 +44,7 @@ pub struct Findings {
 }
 
 /// Who is to own a socket, if not whoever makes it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Owner {
     /// The user.
     pub user: Option<u32>,
@@ -70,8 +72,7 @@ impl Rehearsal {
             Fork::Child => {
                 // No signal reaches it but the last one, so that no handler of the supervisor's runs here.
                 drop(process::signal_at_end_of_parent(signal::KILL));
-                let text = work().map_or_else(|failure| failed(&failure), |findings| findings.to_text());
-                drop((&teller).write_all(text.as_bytes()));
+                drop((&teller).write_all(&encode(work())));
                 process::exit_now(0)
             }
             Fork::Parent(process) => {
@@ -97,14 +98,11 @@ impl Rehearsal {
         match self.answer.read(&mut buffer) {
             Ok(0) => {
                 self.is_over = true;
-                let text = String::from_utf8_lossy(&self.bytes);
-                Some(
-                    Findings::parse(&text)
-                        .unwrap_or_else(|| Err(refused("the process reading the configuration exited unexpectedly"))),
-                )
+                let died = || Failure::new(EX_OSERR, "the process reading the configuration exited unexpectedly");
+                Some(decode(&self.bytes).unwrap_or_else(|| Err(died())))
             }
             Ok(count) if self.bytes.len() + count > MAX_LEN => {
-                Some(Err(refused("the configuration names too many hosts, users and groups")))
+                Some(Err(Failure::new(EX_OSERR, "the configuration names too many hosts, users and groups")))
             }
             Ok(count) => {
                 self.bytes.extend_from_slice(&buffer[..count]);
@@ -113,9 +111,9 @@ impl Rehearsal {
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {
                 let text = "reading the configuration took too long: is a name server or directory service hanging, or is \
                             something not a regular file?";
-                (self.deadline <= now).then(|| Err(refused(text)))
+                (self.deadline <= now).then(|| Err(Failure::new(EX_OSERR, text)))
             }
-            Err(error) => Some(Err(refused(&error.to_string()))),
+            Err(error) => Some(Err(Failure::new(EX_OSERR, error.to_string()))),
         }
     }
 }
@@ -129,62 +127,22 @@ impl Drop for Rehearsal {
     }
 }
 
-impl Findings {
-    fn to_text(&self) -> String {
-        let mut lines = vec![format!("{FOUND} {}", self.fingerprint)];
-        for (host, addresses) in &self.hosts {
-            let addresses: Vec<String> = addresses.iter().map(ToString::to_string).collect();
-            lines.push(format!("host {host} {}", addresses.join(" ")));
-        }
-        lines.extend(self.control_group.map(|group| format!("control {group}")));
-        let number = |id: Option<u32>| id.map_or_else(|| "-".to_owned(), |id| id.to_string());
-        lines.extend(
-            self.owners
-                .iter()
-                .map(|(pool, Owner { user, group })| format!("owner {pool} {} {}", number(*user), number(*group))),
-        );
-        lines.join("\n") + END
-    }
+/// As it goes from one process to the other.
+type Answer = Result<Findings, (u8, String)>;
 
-    /// None if it is not whole.
-    fn parse(text: &str) -> Option<Result<Self, Failure>> {
-        let (first, rest) = text.strip_suffix(END)?.split_once('\n').unwrap_or((text.strip_suffix(END)?, ""));
-        let (kind, number) = first.split_once(' ')?;
-        if kind != FOUND {
-            return Some(Err(Failure { code: number.parse().ok()?, text: rest.to_owned() }));
-        }
-        let mut findings = Self { fingerprint: number.parse().ok()?, ..Self::default() };
-        for line in rest.lines() {
-            let words: Vec<&str> = line.split(' ').collect();
-            match words[..] {
-                ["host", host, ref addresses @ ..] => {
-                    let addresses = addresses.iter().map(|address| address.parse().ok()).collect::<Option<_>>()?;
-                    findings.hosts.insert(host.to_owned(), addresses);
-                }
-                ["control", group] => findings.control_group = Some(group.parse().ok()?),
-                ["owner", pool, user, group] => {
-                    let owner = Owner { user: user.parse().ok(), group: group.parse().ok() };
-                    findings.owners.insert(pool.to_owned(), owner);
-                }
-                _ => return None,
-            }
-        }
-        Some(Ok(findings))
-    }
+fn encode(result: Result<Findings, Failure>) -> Vec<u8> {
+    let answer: Answer = result.map_err(|Failure { code, text }| {
+        (if code == 0 { EX_SOFTWARE } else { code }, text.chars().take(MAX_LEN / 8).collect())
+    });
+    serde_json::to_vec(&answer).unwrap_or_default()
 }
 
-fn failed(failure: &Failure) -> String {
-    let text: String = failure.text.chars().take(MAX_LEN / 8).collect();
-    format!("failed {}\n{text}{END}", if failure.code == 0 { EX_SOFTWARE } else { failure.code })
+/// None if it is not whole.
+fn decode(bytes: &[u8]) -> Option<Result<Findings, Failure>> {
+    let answer: Answer = serde_json::from_slice(bytes).ok()?;
+    Some(answer.map_err(|(code, text)| Failure { code, text }))
 }
 
-fn refused(text: &str) -> Failure {
-    Failure { code: EX_OSERR, text: text.to_owned() }
-}
-
-const FOUND: &str = "found";
-/// What is behind the last line when all of it is there.
-const END: &str = "\n.";
 const LIMIT: Duration = Duration::from_secs(30);
 const MAX_LEN: usize = 1 << 20;
 
@@ -197,12 +155,13 @@ mod tests {
         let hosts = BTreeMap::from([("localhost".to_owned(), vec!["127.0.0.1".parse().unwrap(), "::1".parse().unwrap()])]);
         let owners = BTreeMap::from([("a.b".to_owned(), Owner { user: Some(33), group: None })]);
         let findings = Findings { fingerprint: u64::MAX, hosts, control_group: Some(7), owners };
-        let text = findings.to_text();
-        assert_eq!(Findings::parse(&text), Some(Ok(findings)));
-        assert_eq!(Findings::parse(&text[..text.len() - 1]), None);
-        assert_eq!(Findings::parse(""), None);
+        let bytes = encode(Ok(findings.clone()));
+        assert_eq!(decode(&bytes), Some(Ok(findings)));
+        assert_eq!((decode(&bytes[..bytes.len() - 1]), decode(b"")), (None, None));
         let failure = Failure { code: 78, text: "site.toml:1: no\nsuch key".to_owned() };
-        assert_eq!(Findings::parse(&failed(&failure)), Some(Err(failure)));
+        assert_eq!(decode(&encode(Err(failure.clone()))), Some(Err(failure)));
+        let long = encode(Err(Failure { code: 0, text: "\u{1}".repeat(MAX_LEN) }));
+        assert!(long.len() < MAX_LEN && matches!(decode(&long), Some(Err(Failure { code: EX_SOFTWARE, .. }))));
     }
 
     #[test]

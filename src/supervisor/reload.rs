@@ -25,6 +25,7 @@ use std::time::Instant;
 
 use super::children::{Outcome, Stop};
 use super::control_socket::{Client, admit, control_access, no_such_pool};
+use super::counts;
 use super::pool::{RunningPool, Service};
 use super::rehearsal::{Findings, Rehearsal, fingerprint};
 use super::sockets::{Sockets, Ties, addresses_of, owner_of};
@@ -36,7 +37,7 @@ use crate::log_writer;
 use crate::start_error::StartError;
 use shared::link::Failure;
 use shared::listener::{Access, BindError};
-use shared::logging::with_causes;
+use shared::logging::{codes, with_causes};
 use shared::sys::process::EX_OSERR;
 
 /// A reload in progress.
@@ -114,7 +115,6 @@ impl Supervisor<'_> {
             }
             (None, client) => self.next_reloads.push_back((scope, client.into_iter().collect())),
         }
-        self.begin_next_reload();
     }
 
     pub(super) fn begin_next_reload(&mut self) {
@@ -128,7 +128,7 @@ impl Supervisor<'_> {
     }
 
     fn begin_reload(&mut self, scope: Scope, clients: Vec<Client>) {
-        log::info!("reloading{}", of(&scope));
+        log::info!(target: codes::RELOADING, "reloading{}", of(&scope));
         self.restore_control();
         self.manager.reloading("reloading");
         match Rehearsal::begin(|| self.look_up(&scope)) {
@@ -136,7 +136,7 @@ impl Supervisor<'_> {
                 let (stage, open, failures) = (Stage::Reading(rehearsal), BTreeSet::new(), Vec::new());
                 self.reload = Some(Reload { scope, clients, begun: Instant::now(), stage, open, failures });
             }
-            Err(error) => self.end_reload(&scope, clients, Err(wrong(EX_OSERR, error.to_string()).into())),
+            Err(error) => self.end_reload(&scope, clients, Err(Failure::new(EX_OSERR, error.to_string()).into())),
         }
     }
 
@@ -146,14 +146,15 @@ impl Supervisor<'_> {
         let Scope::Pool(name) = scope else {
             return Ok(config);
         };
-        let merged = self.config.with_pool_of(&config, name).map_err(|error| wrong(error.exit_code(), error.to_string()))?;
+        let merged =
+            self.config.with_pool_of(&config, name).map_err(|error| Failure::new(error.exit_code(), error.to_string()))?;
         merged.ok_or_else(|| {
             let text = if self.config.pools.iter().any(|pool| pool.name == *name) {
                 format!("pool {name} is no longer in the configuration: a reload of everything stops it")
             } else {
                 no_such_pool(name, config.pools.iter().map(|pool| pool.name.as_str()))
             };
-            wrong(EX_USAGE, text)
+            Failure::new(EX_USAGE, text)
         })
     }
 
@@ -161,7 +162,7 @@ impl Supervisor<'_> {
     fn look_up(&self, scope: &Scope) -> Result<Findings, Failure> {
         let config = self.read_wanted(scope)?;
         launch::validate(&config)?;
-        let bind_error = |error: BindError| wrong(EX_OSERR, with_causes(&error));
+        let bind_error = |error: BindError| Failure::new(EX_OSERR, with_causes(&error));
         let mut findings = Findings { fingerprint: fingerprint(&config), ..Findings::default() };
         findings.control_group = launch::control_group(&config)?;
         let known = self.known_sockets();
@@ -209,10 +210,20 @@ impl Supervisor<'_> {
         };
         match gone.again() {
             Ok(control) => {
-                log::warn!("the control socket {} was missing, and has been recreated", control.path().display());
+                log::warn!(
+                    target: codes::CONTROL_SOCKET_RECREATED,
+                    "the control socket {} was missing, and has been recreated",
+                    control.path().display()
+                );
                 self.control = Some(control);
             }
-            Err(error) => log::error!("the control socket is missing, and cannot be recreated: {}", with_causes(&error)),
+            Err(error) => {
+                log::error!(
+                    target: codes::CONTROL_SOCKET_NOT_RECREATED,
+                    "the control socket is missing, and cannot be recreated: {}",
+                    with_causes(&error)
+                )
+            }
         }
     }
 
@@ -220,7 +231,7 @@ impl Supervisor<'_> {
     fn prepare(&self, scope: &Scope, findings: &Findings) -> Result<(Prepared, Vec<PreparedPool>), Refusal> {
         let config = Rc::new(self.read_wanted(scope)?);
         if fingerprint(&config) != findings.fingerprint {
-            return Err(wrong(EX_OSERR, "the configuration changed while it was being read: reload again".to_owned()).into());
+            return Err(Failure::new(EX_OSERR, "the configuration changed while it was being read: reload again").into());
         }
         let known = self.known_sockets();
         let prepare_pool = |settings: &config::Pool| {
@@ -233,7 +244,7 @@ impl Supervisor<'_> {
         let wanted = config.pools.iter().filter(|settings| scope.has(&settings.name));
         let refused = |settings: &config::Pool, error: BindError| Refusal {
             what: refused_by_a_pool(scope, &config),
-            first: Reason { pool: Some(settings.name.clone()), failure: wrong(EX_OSERR, with_causes(&error)) },
+            first: Reason { pool: Some(settings.name.clone()), failure: Failure::new(EX_OSERR, with_causes(&error)) },
             others: Vec::new(),
         };
         let prepare = |settings| prepare_pool(settings).map_err(|error| refused(settings, error));
@@ -259,11 +270,11 @@ impl Supervisor<'_> {
     fn commit(&mut self, Prepared { config, control, log }: Prepared) {
         self.warn_of_what_stays(&config);
         if let Some(Err(error)) = self.control.as_mut().map(|socket| socket.follow(control)) {
-            log::error!("the control socket stays unchanged: {}", with_causes(&error));
+            log::error!(target: codes::CONTROL_SOCKET_UNCHANGED, "the control socket stays unchanged: {}", with_causes(&error));
         }
         log_writer::install(log);
         if let Err(error) = raise_open_files(&config) {
-            log::warn!("the limit on open descriptors stays unchanged: {error}");
+            log::warn!(target: codes::DESCRIPTOR_LIMIT_UNCHANGED, "the limit on open descriptors stays unchanged: {error}");
         }
         let now = Instant::now();
         self.config = config;
@@ -278,7 +289,7 @@ impl Supervisor<'_> {
         let control = old.control_socket != new.control_socket && old.own_control_socket() != new.own_control_socket();
         let stays = [("pid-file", old.pid_file != new.pid_file), ("control-socket", control)];
         for (key, _) in stays.into_iter().filter(|(_, changed)| *changed) {
-            log::warn!("{key} has changed in the configuration: restart pyfcgid to apply it");
+            log::warn!(target: codes::RESTART_NEEDED, "{key} has changed in the configuration: restart pyfcgid to apply it");
         }
     }
 
@@ -307,11 +318,8 @@ impl Supervisor<'_> {
         match (std::mem::replace(&mut reload.stage, Stage::Rolling), reload.open.is_empty(), reload.failures.is_empty()) {
             (Stage::Trying(prepared), true, true) => {
                 reload.open = names(&prepared.config, &reload.scope);
-                let is_over = reload.open.is_empty();
                 self.commit(prepared);
-                if is_over {
-                    self.finish_reload(); // Of no pool anything is to be heard.
-                }
+                self.advance_reload(); // Perhaps of no pool anything is to be heard.
             }
             (Stage::Trying(prepared), _, false) => {
                 reload.stage = Stage::Trying(prepared);
@@ -340,8 +348,8 @@ impl Supervisor<'_> {
         };
         let without_pool = self.config.without_pool();
         if refusal.is_none() {
-            log::info!("reloaded{}", of(&reload.scope));
-            without_pool.iter().for_each(|text| log::warn!("{text}"));
+            log::info!(target: codes::RELOADED, "reloaded{}", of(&reload.scope));
+            without_pool.iter().for_each(|text| log::warn!(target: codes::NO_POOL, "{text}"));
         }
         let done =
             std::iter::once(format!("reloaded {what} in {seconds:.1} s")).chain(without_pool).collect::<Vec<_>>().join("\n");
@@ -352,6 +360,7 @@ impl Supervisor<'_> {
     fn end_reload(&mut self, scope: &Scope, clients: Vec<Client>, result: Result<String, Refusal>) {
         match result {
             Ok(done) => {
+                self.reloads.note(scope, counts::Outcome::Succeeded);
                 self.failed_reload.take_if(|(failed, _)| *scope == Scope::Process || failed == scope);
                 self.manager.ready(&self.state());
                 for mut client in clients {
@@ -361,8 +370,9 @@ impl Supervisor<'_> {
             }
             Err(refusal) => {
                 let (code, text) = (refusal.first.failure.code, refusal.to_string());
-                log::error!("{text}");
+                log::error!(target: codes::RELOAD_FAILED, "{text}");
                 if code != EX_USAGE {
+                    self.reloads.note(scope, counts::Outcome::Failed);
                     self.failed_reload = Some((scope.clone(), refusal.first));
                 }
                 self.manager.ready("serving; the last reload failed");
@@ -458,10 +468,6 @@ fn of(scope: &Scope) -> String {
     }
 }
 
-fn wrong(code: u8, text: String) -> Failure {
-    Failure { code, text }
-}
-
 /// Reloads of different pools.
 const MOST_WAITING: usize = 64;
 const REFUSED: &str = "reload failed; the previous code and settings stay in effect";
@@ -473,8 +479,7 @@ mod tests {
 
     #[test]
     fn a_reason_is_told_in_short_with_the_pool_that_it_is_about() {
-        let reason =
-            |pool: Option<&str>, text: &str| Reason { pool: pool.map(str::to_owned), failure: wrong(70, text.to_owned()) };
+        let reason = |pool: Option<&str>, text: &str| Reason { pool: pool.map(str::to_owned), failure: Failure::new(70, text) };
         let traceback = "Traceback (most recent call last):\n  File \"a.py\"\nE: no\npyfcgid: cannot load: E: no\n";
         assert_eq!(reason(Some("shop"), traceback).told(fault), "pool shop: cannot load: E: no");
         assert_eq!(reason(None, "site.toml:3: no such key").told(fault), "site.toml:3: no such key");

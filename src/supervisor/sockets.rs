@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::rehearsal::{Findings, Owner};
 use crate::config::{self, ListenAddress};
 use shared::listener::{Access, BindError, Listener, Patience};
-use shared::logging::with_causes;
+use shared::logging::{codes, with_causes};
 use shared::scoreboard::{self, SINCE_LEN, Scoreboard};
 use shared::sys::closing::Guarded;
 use shared::sys::fd;
@@ -48,7 +48,7 @@ impl Sockets {
         for (address, listeners) in &self.0 {
             for listener in listeners.iter() {
                 if let Err(error) = follow(address, listener, (old, new), owner) {
-                    log::error!("{address} stays unchanged: {}", with_causes(&error));
+                    log::error!(target: codes::SOCKET_UNCHANGED, "{address} stays unchanged: {}", with_causes(&error));
                 }
             }
         }
@@ -185,7 +185,7 @@ fn are_in_place(address: &ListenAddress, listeners: &[Listener]) -> Result<bool,
     if matches!(address, ListenAddress::Fd(_)) {
         return Err(BindError::Shut(address.to_string()));
     }
-    log::warn!("the socket {address} {fault}, and is being recreated");
+    log::warn!(target: codes::SOCKET_RECREATED, "the socket {address} {fault}, and is being recreated");
     Ok(false)
 }
 

@@ -1,6 +1,6 @@
 //! What `pyfcgid status` tells.
 
-use std::fmt;
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
@@ -11,225 +11,158 @@ use super::control_socket::{Client, no_such_pool};
 use super::pool::{Figures, RunningPool};
 use super::process::Process;
 use crate::config::EX_USAGE;
-use crate::control_protocol::{Form, Scope};
+use crate::control_protocol::Scope;
+use crate::log_writer;
+use crate::report::{self, ChildStatus, FailingStatus, PoolStatus, SCHEMA, Status, Times, Workers, seconds};
+use shared::scoreboard::slot::Phase;
+use shared::scoreboard::tally::Tally;
+use shared::sys::process::{Usage, monotonic_time};
 use shared::sys::terminal;
 
 impl Supervisor<'_> {
     /// Answers at once, whatever the children are doing.
-    pub(super) fn tell_status(&self, mut client: Client, scope: &Scope, form: Form) {
-        let names = self.pools.iter().map(RunningPool::name);
-        if let Scope::Pool(name) = scope
-            && !names.clone().any(|pool| pool == name)
-        {
-            return client.end(EX_USAGE, &format!("pyfcgid: {}", no_such_pool(name, names)));
-        }
+    pub(super) fn tell_status(&mut self, client: Client, scope: &Scope) {
+        let Some(client) = self.knows(client, scope) else {
+            return;
+        };
         let status = self.status(scope, Instant::now());
-        client.say(&match form {
-            Form::Text => status.to_string(),
-            Form::Json => serde_json::to_string(&status).unwrap_or_default(),
-        });
-        client.end(if status.is_healthy() { 0 } else { EX_NOT_SERVING }, "");
+        let code = if status.serves() { 0 } else { EX_NOT_SERVING };
+        self.answer(client, &status, code);
+    }
+
+    /// The client again, unless it asks about a pool that there is not.
+    pub(super) fn knows(&self, client: Client, scope: &Scope) -> Option<Client> {
+        let names = self.pools.iter().map(RunningPool::name);
+        match scope {
+            Scope::Pool(name) if !names.clone().any(|pool| pool == name) => {
+                client.end(EX_USAGE, &format!("pyfcgid: {}", no_such_pool(name, names)));
+                None
+            }
+            _ => Some(client),
+        }
+    }
+
+    /// Sends values, as soon as the client reads them.
+    pub(super) fn answer(&mut self, client: Client, values: &impl Serialize, code: u8) {
+        if let Some(control) = &mut self.control {
+            control.finish(client, &report::json(values), code);
+        }
     }
 
     fn status(&self, scope: &Scope, now: Instant) -> Status {
         Status {
-            version: env!("CARGO_PKG_VERSION"),
+            schema: SCHEMA,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
             uptime: now.duration_since(self.started).as_secs(),
             advice: self.config.without_pool(),
             failed_reload: self.failed_reload.as_ref().map(|(_, reason)| reason.told(fault)),
+            last_reload: self.reloads.last(now),
+            reloads: self.reloads.by_result(),
+            log_lines_lost: log_writer::lost_so_far(),
+            bounds: report::bounds(),
             pools: self.pools.iter().filter(|pool| scope.has(pool.name())).map(|pool| self.pool_status(pool, now)).collect(),
         }
     }
 
     fn pool_status(&self, pool: &RunningPool, now: Instant) -> PoolStatus {
         let is_there = self.config.pools.iter().any(|settings| settings.name == pool.name());
-        let is_removed = !is_there && pool.children().condition() == Condition::Stopping;
-        PoolStatus::of(pool, is_removed, now)
+        let removed = !is_there && pool.children().condition() == Condition::Stopping;
+        PoolStatus { removed, ..pool_status(pool, now) }
     }
 }
 
-/// How the whole process is. Its fields are those of the JSON.
-#[derive(Serialize)]
-struct Status {
-    version: &'static str,
-    pid: u32,
-    /// In seconds.
-    uptime: u64,
-    /// What to do while there is no pool.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    advice: Option<String>,
-    /// Why the last reload has failed, unless one has succeeded since.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    failed_reload: Option<String>,
-    pools: Vec<PoolStatus>,
-}
-
-#[derive(Serialize)]
-struct PoolStatus {
-    name: String,
-    state: &'static str,
-    listen: Vec<String>,
-    /// Children that there are to be.
-    wanted: usize,
-    /// Requests without a worker.
-    waiting: usize,
-    max_queue: usize,
-    /// Requests that its workers have answered so far, also in children that have gone.
-    answered: u64,
-    /// Requests that were answered 503 so far.
-    refused: u64,
-    /// For how long the first on the line has waited, in seconds.
-    first_waits: Option<f64>,
-    failing: Option<FailingStatus>,
-    /// Its process id.
-    queue_process: Option<i32>,
-    children: Vec<ChildStatus>,
-    /// It ends because the configuration does not have it any more, which is as it should be.
-    #[serde(skip)]
-    is_removed: bool,
-    #[serde(skip)]
-    threads: usize,
-    #[serde(skip)]
-    serving: usize,
-}
-
-/// Why no child comes up; times are in seconds.
-#[derive(Serialize)]
-struct FailingStatus {
-    r#for: f64,
-    error: String,
-    next_try_in: Option<f64>,
-}
-
-#[derive(Serialize)]
-struct ChildStatus {
-    pid: i32,
-    state: &'static str,
-    generation: u32,
-    /// In seconds.
-    uptime: u64,
-    requests: u64,
-    busy: usize,
-    queued: u64,
-    connections: u64,
-    /// Whether it has a seat at our scoreboard.
-    #[serde(skip)]
-    is_known: bool,
-}
-
-impl Status {
-    fn is_healthy(&self) -> bool {
-        self.pools.iter().all(|pool| pool.is_removed || ["serving", "saturated", "sleeping"].contains(&pool.state))
+fn pool_status(pool: &RunningPool, now: Instant) -> PoolStatus {
+    let (waiting, first) = waiting(pool);
+    let (children, tally) = (pool.children(), pool.tally());
+    let all: Vec<ChildStatus> = pool.processes().map(|(id, process)| child_status(pool, id, process, now)).collect();
+    let workers = workers(&all);
+    let state = condition_word(pool, &all);
+    PoolStatus {
+        name: pool.name().to_owned(),
+        state: state.to_owned(),
+        serves: ["serving", "saturated", "sleeping"].contains(&state),
+        removed: false,
+        listen: pool.sockets().names().iter().map(ToString::to_string).collect(),
+        wanted: children.wanted(),
+        processes: by_state(&all),
+        workers,
+        waiting,
+        max_queue: pool.settings().max_queue,
+        first_waits: first.map(seconds),
+        answered: tally.requests(),
+        requests: by_class(&tally),
+        aborted: tally.aborted,
+        refused: pool.ties().scoreboard.refused(),
+        duration: Times::of(&tally.duration),
+        queue_wait: Times::of(&tally.queue_wait),
+        failing: children.failing().map(|(failing, next)| failing_status(failing, next, now)),
+        exits: pool.exits().by_reason(),
+        memory: all.iter().filter_map(|child| child.memory).fold(0, u64::saturating_add),
+        cpu: all.iter().filter_map(|child| child.cpu).sum(),
+        queue_process: pool.queue_process().map(|process| process.id.number()),
+        children: all,
     }
 }
 
-impl PoolStatus {
-    fn of(pool: &RunningPool, is_removed: bool, now: Instant) -> Self {
-        let (waiting, first) = waiting(pool);
-        let children = pool.children();
-        Self {
-            name: pool.name().to_owned(),
-            state: condition_word(pool),
-            listen: pool.sockets().names().iter().map(ToString::to_string).collect(),
-            wanted: children.wanted(),
-            waiting,
-            max_queue: pool.settings().max_queue,
-            answered: pool.tally().requests(),
-            refused: pool.ties().scoreboard.refused(),
-            first_waits: first.map(seconds),
-            failing: children.failing().map(|(failing, next)| FailingStatus::of(failing, next, now)),
-            queue_process: pool.queue_process().map(|process| process.id.number()),
-            children: pool.processes().map(|(id, process)| ChildStatus::of(pool, id, process, now)).collect(),
-            is_removed,
-            threads: pool.settings().threads,
-            serving: children.serving().count(),
-        }
-    }
+fn failing_status(Failing { since, text }: &Failing, next: Option<Instant>, now: Instant) -> FailingStatus {
+    let next = next.map(|next| seconds(next.saturating_duration_since(now)));
+    FailingStatus { r#for: seconds(now.duration_since(*since)), error: fault(text), next_try_in: next }
+}
 
-    /// Who waits, and what is wrong.
-    fn remarks(&self) -> Vec<String> {
-        let mut lines = Vec::new();
-        if self.waiting > 0 {
-            let first = self.first_waits.map_or_else(String::new, |first| format!(", the first for {first:.1} s"));
-            lines.push(format!("{} of at most {} requests waiting{first}", self.waiting, self.max_queue));
-        }
-        if self.refused > 0 {
-            lines.push(format!("{} answered 503 so far, because the queue was full (max-queue)", self.refused));
-        }
-        if let Some(FailingStatus { r#for: age, error, next_try_in }) = &self.failing {
-            lines.push(format!("no child has started for {}: {error}", Span(*age as u64)));
-            lines.extend(next_try_in.map(|next| format!("next try in {next:.1} s")));
-        }
-        lines
+fn child_status(pool: &RunningPool, id: ChildId, process: &Process, now: Instant) -> ChildStatus {
+    let (state, generation) = pool.children().describe(id).unwrap_or(("ended", Generation(0)));
+    let (figures, usage) = (pool.figures(id), process.usage());
+    let known = figures.is_some();
+    let Figures { tally, busy, queued, connections } = figures.unwrap_or_default();
+    ChildStatus {
+        pid: process.id.number(),
+        state: state.to_owned(),
+        stopped: usage.is_some_and(|usage| usage.is_stopped),
+        generation: generation.0,
+        uptime: now.duration_since(process.started).as_secs(),
+        known,
+        requests: tally.requests().saturating_add(busy as u64),
+        workers: pool.desk(id).map_or(0, |desk| desk.slots.len()),
+        busy,
+        oldest: oldest(pool, id).map(seconds),
+        queued,
+        connections,
+        memory: usage.map(|Usage { memory, .. }| memory),
+        cpu: usage.map(|Usage { cpu, .. }| seconds(cpu)),
     }
 }
 
-impl FailingStatus {
-    fn of(Failing { since, text }: &Failing, next: Option<Instant>, now: Instant) -> Self {
-        let next = next.map(|next| seconds(next.saturating_duration_since(now)));
-        Self { r#for: seconds(now.duration_since(*since)), error: fault(text), next_try_in: next }
-    }
+/// The age of the oldest request of a child.
+fn oldest(pool: &RunningPool, id: ChildId) -> Option<Duration> {
+    let busy = pool.glances(id).filter(|glance| glance.phase != Phase::Idle);
+    busy.map(|glance| monotonic_time().saturating_sub(glance.request.taken)).max()
 }
 
-impl ChildStatus {
-    fn of(pool: &RunningPool, id: ChildId, process: &Process, now: Instant) -> Self {
-        let (state, generation) = pool.children().describe(id).unwrap_or(("ended", Generation(0)));
-        let figures = pool.figures(id);
-        let is_known = figures.is_some();
-        let Figures { tally, busy, queued, connections } = figures.unwrap_or_default();
-        Self {
-            pid: process.id.number(),
-            state,
-            generation: generation.0,
-            uptime: now.duration_since(process.started).as_secs(),
-            requests: tally.requests().saturating_add(busy as u64),
-            busy,
-            queued,
-            connections,
-            is_known,
-        }
-    }
+fn by_state(children: &[ChildStatus]) -> BTreeMap<String, usize> {
+    let mut counts: BTreeMap<String, usize> = STATES.iter().map(|state| ((*state).to_owned(), 0)).collect();
+    let state = |child: &ChildStatus| if child.stopped { STOPPED.to_owned() } else { child.state.clone() };
+    children.iter().for_each(|child| *counts.entry(state(child)).or_default() += 1);
+    counts
 }
 
-impl fmt::Display for Status {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "pyfcgid {}, process {}, up {}", self.version, self.pid, Span(self.uptime))?;
-        self.advice.iter().try_for_each(|advice| writeln!(f, "\n{advice}"))?;
-        self.failed_reload.iter().try_for_each(|fault| writeln!(f, "the last reload failed, and a restart would: {fault}"))?;
-        self.pools.iter().try_for_each(|pool| write!(f, "\n{pool}"))
-    }
+fn by_class(tally: &Tally) -> BTreeMap<String, u64> {
+    CLASSES.iter().zip(tally.classes).map(|(class, count)| ((*class).to_owned(), count)).collect()
 }
 
-impl fmt::Display for PoolStatus {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, state, wanted, serving, .. } = self;
-        let children = if *wanted == 1 { "child" } else { "children" };
-        let part = if serving < wanted { format!("{serving} of ") } else { String::new() };
-        // One that is ended by a reload has given its addresses back.
-        let place = if self.listen.is_empty() { "no address".to_owned() } else { self.listen.join(", ") };
-        writeln!(f, "pool {name}: {state}, {part}{wanted} {children} on {place}")?;
-        self.remarks().iter().try_for_each(|line| writeln!(f, "  {line}"))?;
-        self.children.iter().try_for_each(|child| child.write(f, self.threads))
-    }
+fn workers(children: &[ChildStatus]) -> Workers {
+    let serving = || children.iter().filter(|child| child.state == SERVING && !child.stopped);
+    let busy = serving().map(|child| child.busy).sum();
+    Workers { busy, idle: serving().map(|child| child.workers.saturating_sub(child.busy)).sum() }
 }
 
-impl ChildStatus {
-    fn write(&self, f: &mut fmt::Formatter<'_>, threads: usize) -> fmt::Result {
-        let Self { pid, state, generation, requests, busy, queued, connections, .. } = self;
-        write!(f, "  process {pid}: {state}, generation {generation}, up {}, ", Span(self.uptime))?;
-        if self.is_known {
-            writeln!(f, "{requests} requests, {busy} of {threads} workers busy, {queued} queued, {connections} connections")
-        } else {
-            writeln!(f, "no statistics yet")
-        }
-    }
-}
-
-fn condition_word(pool: &RunningPool) -> &'static str {
+/// A pool all of whose children are stopped by a signal serves nobody, though they would if they could.
+fn condition_word(pool: &RunningPool, children: &[ChildStatus]) -> &'static str {
+    let serves = |child: &ChildStatus| !child.stopped && [SERVING, "retiring"].contains(&child.state.as_str());
     match pool.children().condition() {
+        Condition::Serving if !children.iter().any(serves) => STOPPED,
         Condition::Serving if pool.is_saturated() => "saturated",
-        Condition::Serving => "serving",
+        Condition::Serving => SERVING,
         Condition::Starting => "starting",
         Condition::Failing => "failing",
         Condition::Sleeping => "sleeping",
@@ -252,27 +185,12 @@ pub(super) fn fault(text: &str) -> String {
     terminal::escaped(own.or(last).unwrap_or(first))
 }
 
-/// To the millisecond.
-fn seconds(duration: Duration) -> f64 {
-    duration.as_millis() as f64 / 1000.0
-}
-
-/// Seconds as `2d 3h`, `5m 7s` or `9s`.
-struct Span(u64);
-
-impl fmt::Display for Span {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let seconds = self.0;
-        let (days, hours, minutes) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60);
-        match (days, hours, minutes) {
-            (1.., ..) => write!(f, "{days}d {hours}h"),
-            (_, 1.., _) => write!(f, "{hours}h {minutes}m"),
-            (_, _, 1..) => write!(f, "{minutes}m {}s", seconds % 60),
-            _ => write!(f, "{seconds}s"),
-        }
-    }
-}
-
+const SERVING: &str = "serving";
+const STOPPED: &str = "stopped";
+/// Of a child.
+const STATES: [&str; 6] = ["starting", "ready", SERVING, "retiring", "ending", STOPPED];
+/// Of statuses, as a tally has them.
+const CLASSES: [&str; 6] = ["other", "1xx", "2xx", "3xx", "4xx", "5xx"];
 /// A pool does not serve.
 const EX_NOT_SERVING: u8 = 4;
 
@@ -280,10 +198,23 @@ const EX_NOT_SERVING: u8 = 4;
 mod tests {
     use super::*;
 
+    fn child(state: &str, workers: usize, busy: usize) -> ChildStatus {
+        ChildStatus { state: state.to_owned(), workers, busy, ..ChildStatus::default() }
+    }
+
     #[test]
-    fn spans_have_their_two_largest_parts() {
-        let text = |seconds| Span(seconds).to_string();
-        assert_eq!([text(9), text(307), text(7260), text(183_600)], ["9s", "5m 7s", "2h 1m", "2d 3h"]);
+    fn workers_are_those_of_children_that_can_answer() {
+        let stopped = ChildStatus { stopped: true, ..child(SERVING, 8, 1) };
+        let children = [child(SERVING, 4, 3), child(SERVING, 2, 99), stopped, child("starting", 5, 0)];
+        assert_eq!(workers(&children), Workers { busy: 102, idle: 1 });
+        let counts = by_state(&children);
+        assert_eq!((counts[SERVING], counts[STOPPED], counts["retiring"], counts.len()), (2, 1, 0, STATES.len()));
+    }
+
+    #[test]
+    fn requests_are_counted_by_the_class_of_their_status() {
+        let counts = by_class(&Tally { classes: [6, 1, 2, 3, 4, 5], ..Tally::default() });
+        assert_eq!((counts["other"], counts["1xx"], counts["5xx"]), (6, 1, 5));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 use super::Supervisor;
 use super::process::Process;
+use shared::logging::codes;
 use shared::sys::closing;
 use shared::sys::process::{self, ProcessId};
 
@@ -25,7 +26,7 @@ impl Supervisor<'_> {
     pub(super) fn tell_of_strangers(&self) {
         let count = process::children().into_iter().filter(|id| self.lives_on(*id)).count();
         if count > 0 {
-            log::info!("processes left behind by applications are still running: {count}");
+            log::info!(target: codes::ORPHANS_LEFT, "processes left behind by applications are still running: {count}");
         }
     }
 

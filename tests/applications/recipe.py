@@ -8,6 +8,7 @@
 
 recipe.py has a docstring of one line, the application's name, and
     PACKAGE           whose version the table names
+    APPLICATION       a file beside this one that is the application, where several recipes have the same
     set_up(site)      makes what one finds before the first start: configuration, database, an administrator
     helpers(site)     further processes that it needs: (name, command, environment, port to wait for)
     before_start(site)  what is to be done when the helpers run and the application does not yet
@@ -60,6 +61,12 @@ class Recipe:
     def setting(self, name, default):
         return getattr(self.module, name, default)
 
+    def files(self):
+        """Those of the application."""
+        shared = self.setting("APPLICATION", None)
+        own = [path for path in self.directory.iterdir() if path.name not in NO_FILES_OF_THE_APPLICATION]
+        return own + ([RECIPES.parent / shared] if shared else [])
+
     def steps(self):
         functions = inspect.getmembers(self.module, inspect.isfunction)
         own = [function for _, function in functions if function.__module__ == self.module.__name__]
@@ -95,10 +102,9 @@ class Site:
         """A fresh place, and in it what set_up makes. All but the data stays root's: it has the socket, the log and the control socket."""
         shutil.rmtree(self.place, ignore_errors=True)
         self.data.mkdir(parents=True)
-        for path in self.recipe.directory.iterdir():
-            if path.name not in NO_FILES_OF_THE_APPLICATION:
-                copy = shutil.copytree if path.is_dir() else shutil.copy
-                copy(path, self.data / path.name)
+        for path in self.recipe.files():
+            copy = shutil.copytree if path.is_dir() else shutil.copy
+            copy(path, self.data / path.name)
         give_away(self.data)
         self.recipe.setting("set_up", lambda site: None)(self)
         give_away(self.data)

@@ -74,8 +74,8 @@ def toml(table, but=()):
 
 
 # What pyfcgid says of itself: the supervisor at level info, and a child that it serves.
-READY = re.compile(r"\[info\] pyfcgid\[\d+\]: ready$", re.MULTILINE)
-OWN = re.compile(r"\[info\] (pyfcgid\[\d+\]: |[^ ]+\[\d+\]: serving [^ ]+ on )")
+READY = re.compile(r"\[info\] pyfcgid\[\d+\]: PF0101 ready$", re.MULTILINE)
+OWN = re.compile(r"\[info\] (pyfcgid\[\d+\]: |[^ ]+\[\d+\]: PF0201 serving [^ ]+ on )")
 # What a message begins with; its further lines are indented.
 MESSAGE = re.compile(r"^\S+ \S+ \S+ \[(\w+)\] ")
 

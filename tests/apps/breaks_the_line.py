@@ -140,6 +140,39 @@ def all_are_full(until):
         time.sleep(0.0005)
 
 
+def slots(board):
+    """The words of the first slots, behind the header and the seats, as numbers of 64 bits."""
+    words = (ctypes.c_uint64 * (len(board) // 2)).from_address(ctypes.addressof(board))
+    first = 16 + 8 * 2049
+    return [(words, first + 96 * number) for number in range(256)]
+
+
+def forge(until):
+    """Requests that nobody has sent, with control characters, beyond all lengths, half of the time in the middle of a change."""
+    text = int.from_bytes(b"\x1b]0;hi\x07", "little")
+    for board in scoreboards():
+        for words, first in slots(board):
+            for index in range(96):
+                words[first + index] = text
+            words[first + 1], words[first + 2], words[first + 6] = 1, random.randrange(1 << 64), (1 << 64) - 1
+    while time.monotonic() < until:
+        for board in scoreboards():
+            for words, first in random.sample(slots(board), 16):
+                words[first] = random.randrange(1 << 64)
+                words[first + 3] = random.choice([0, 1, (1 << 64) - 1])
+        time.sleep(0.0005)
+
+
+def tear(until):
+    """What is said changes whenever somebody may be reading it."""
+    boards = [place for board in scoreboards() for place in slots(board)[:8]]
+    while time.monotonic() < until:
+        for _ in range(1000):
+            for words, first in boards:
+                words[first] += 1
+        time.sleep(0)
+
+
 def shorten(until):
     """A mapping that has no file behind it any more ends whoever reads it."""
     for directory in ("/proc/self/map_files", *(f"/proc/{process}/fd" for process in [*siblings(), os.getpid()])):
@@ -175,6 +208,8 @@ ATTACKS = {
     "line_blocking": block,
     "scoreboard_scribbled": scribble,
     "scoreboard_all_full": all_are_full,
+    "scoreboard_forged": forge,
+    "scoreboard_torn": tear,
     "scoreboard_shortened": shorten,
     "traced_by_an_orphan": held_by_a_tracer,
     "traced_by_the_supervisor": traced_by_the_supervisor,

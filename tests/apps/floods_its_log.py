@@ -7,6 +7,7 @@ from its_channels import flood, of_kind, sockets
 FORGED_ACCESS = b"Ashop 1 /?forged 200"
 FORGED_RECORDS = [
     b"Ifine\n2026-01-01 00:00:00.000 +0000 [info] shop[1]: forged\n",
+    b"CEPF9999forged with a code that is none",
     b"E\r2026-01-01 00:00:00.000 +0000 [error] pyfcgid[1]: forged by a carriage return",
     b"W\xe2\x80\xa82026-01-01 00:00:00.000 +0000 [warn] shop[1]: forged by a line separator",
 ]

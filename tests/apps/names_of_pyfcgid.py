@@ -28,10 +28,13 @@ def load(spec):
 
 def names(module):
     """All that is public, with what it is."""
-    return {name: about(value) for name, value in vars(module).items() if not name.startswith("_") or name in ("__all__", "__doc__")}
+    public = {name for name in vars(module) if not name.startswith("_")}
+    return {name: about(getattr(module, name)) for name in public | {"__all__", "__doc__"} | set(module.__all__)}
 
 
 def about(value):
     if isinstance(value, type):
         return [base.__qualname__ for base in value.__mro__] + [value.__module__, value.__doc__]
+    if callable(value):
+        return [value.__name__, value.__module__, value.__doc__]
     return value

@@ -7,44 +7,36 @@ Takes root, debootstrap, PyYAML, the network, and the minutes that the building 
 removed, unless --keep is said.
 """
 
-import argparse
 import shutil
-import signal
 import sys
-import tempfile
 import time
 from pathlib import Path
 
 import yaml
 
+REPOSITORY = Path(__file__).resolve().parents[2]
+sys.path.append(str(REPOSITORY / "tests/applications"))
+
+import place
 from container import Container
 from containerfile import Builder, base
 from fault import Fault
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 HERE = REPOSITORY / "packaging/container"
 PAGE = "http://127.0.0.1:8080/hello?from=container"
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--keep", action="store_true", help="leave the directory with everything there")
-    options = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    place = Path(tempfile.mkdtemp(prefix="pyfcgid-container."))
-    place.chmod(0o755)
-    trial = Trial(place)
-    try:
-        trial.run()
-    except Fault as fault:
-        print(f"container: FAILS: {fault}", file=sys.stderr)
-        return 1
-    finally:
-        trial.end()
-        if options.keep:
-            print(f"Everything is in {place}.")
-        else:
-            shutil.rmtree(place)
+    options = place.parser(__doc__).parse_args()
+    with place.temporary("container", options.keep) as directory:
+        trial = Trial(directory)
+        try:
+            trial.run()
+        except Fault as fault:
+            print(f"container: FAILS: {fault}", file=sys.stderr)
+            return 1
+        finally:
+            trial.end()
     return 0
 
 
@@ -106,7 +98,7 @@ class Trial:
         expect("the root", said.count("Read-only file system") == 3, said)
 
     def check_log(self, app):
-        expect("the log on stdout", "[info] pyfcgid[1]: ready" in app.said(), app.said()[-500:])
+        expect("the log on stdout", "[info] pyfcgid[1]: PF0101 ready" in app.said(), app.said()[-500:])
         expect("the log", not any(level in app.said() for level in ("[warn]", "[error]")), app.said()[-1500:])
 
     def check_health(self, app, image):

@@ -136,7 +136,9 @@ fn a_daemon_outlives_the_terminal_it_was_started_in() {
     assert_eq!(ask(), "one");
     // A hang-up would have come by now, and would have been a stop; what is sent as one is a reload.
     crate::site::kill(daemon.pid(), "HUP");
-    crate::wait_until("the reload", || fs::read_to_string(directory.join("site.log")).unwrap().contains("]: reloaded\n"));
+    crate::wait_until("the reload", || {
+        fs::read_to_string(directory.join("site.log")).unwrap().contains("]: PF0302 reloaded\n")
+    });
     assert_eq!((ask().as_str(), stat(daemon.pid())[TERMINAL].as_str()), ("one", "0"));
     control(&directory, "stop").expect_code(0);
     expect_nothing_left(&directory);
@@ -185,9 +187,9 @@ fn a_daemon_reloads_and_takes_a_new_binary_by_signals() {
     let log = site.path("site.log");
     for (signal, text) in [("HUP", "two"), ("USR2", "three")] {
         fs::write(site.path("app.py"), says(text)).unwrap();
-        let before = fs::read_to_string(&log).unwrap().matches("]: reloaded\n").count();
+        let before = fs::read_to_string(&log).unwrap().matches("]: PF0302 reloaded\n").count();
         crate::site::kill(pid, signal);
-        crate::wait_until(signal, || fs::read_to_string(&log).unwrap().matches("]: reloaded\n").count() > before);
+        crate::wait_until(signal, || fs::read_to_string(&log).unwrap().matches("]: PF0302 reloaded\n").count() > before);
         site.expect_answer(text);
         assert_eq!(site.daemon.pid(), pid);
     }

@@ -40,7 +40,7 @@ fn start() -> Site {
     let mut site = Site::start_unawaited(launch);
     wait_until("the start", || {
         site.expect_running();
-        read(&log).contains("]: ready\n")
+        read(&log).contains("]: PF0101 ready\n")
     });
     site
 }

@@ -52,7 +52,7 @@ impl Place {
     }
 
     fn reloads(&self) -> usize {
-        self.log().matches("]: reloaded\n").count()
+        self.log().matches("]: PF0302 reloaded\n").count()
     }
 
     /// A program that is given the command to be run behind its own arguments.

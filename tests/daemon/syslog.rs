@@ -33,7 +33,7 @@ fn start(rsyslog: &Rsyslog, settings: &str, pool: &str) -> Site {
     let mut site = Site::start_unawaited(launch);
     wait_until("the start", || {
         site.expect_running();
-        has(rsyslog, ": ready")
+        has(rsyslog, "PF0101 ready")
     });
     site
 }
@@ -55,7 +55,7 @@ fn what_supervisor_application_and_tracebacks_say_arrives_with_ident_and_process
     let site = start(&rsyslog, "syslog-ident = \"pyfcgid\"\n", "");
     let child = *site.children().first().unwrap();
     let supervisor = site.pid();
-    assert_eq!(line(&rsyslog, ": ready"), format!("local3 info pyfcgid[{supervisor}]: ready"));
+    assert_eq!(line(&rsyslog, "PF0101 ready"), format!("local3 info pyfcgid[{supervisor}]: PF0101 ready"));
     site.text("/?hello");
     let printed = line(&rsyslog, "printed hello");
     let head = format!(" pyfcgid[{child}]: web: request {child}-");
@@ -66,7 +66,7 @@ fn what_supervisor_application_and_tracebacks_say_arrives_with_ident_and_process
     line(&rsyslog, "Traceback (most recent call last):");
     assert_eq!(site.log(), "", "stderr");
     site.end();
-    line(&rsyslog, &format!("pyfcgid[{supervisor}]: stopped"));
+    line(&rsyslog, &format!("pyfcgid[{supervisor}]: PF0103 stopped"));
 }
 
 #[test]
@@ -131,9 +131,9 @@ fn a_daemon_writes_to_it_as_well() {
     let daemon = Daemon::of(&pid_file);
     let directory: &Path = finished.directory();
     let pid = daemon.pid();
-    assert_eq!(line(&rsyslog, ": ready"), format!("daemon info pyfcgid[{pid}]: ready"));
+    assert_eq!(line(&rsyslog, "PF0101 ready"), format!("daemon info pyfcgid[{pid}]: PF0101 ready"));
     crate::site::connect_to(&directory.join("s.sock")).last_request(&crate::support::Params::get("/?hello"), b"");
     line(&rsyslog, ": printed hello");
     crate::site::control(directory, "stop").expect_code(0);
-    line(&rsyslog, "]: stopped");
+    line(&rsyslog, "]: PF0103 stopped");
 }

@@ -9,8 +9,8 @@ use crate::support::params::Params;
 use crate::support::record::{self, begin, kind, record, role};
 use crate::{echo, echoed, expect_body, expect_usable, post};
 
-#[test]
-fn answers_come_in_the_order_they_are_ready() {
+/// Answers what is sent with `slow=1` when the gate is opened.
+fn slow_at_a_gate() -> (handlers::Gate, Server) {
     let (gate, wait) = handlers::gate();
     let handler = move |exchange: Exchange| {
         if cookie(&exchange.request) == "slow=1" {
@@ -18,7 +18,12 @@ fn answers_come_in_the_order_they_are_ready() {
         }
         echo_handler(exchange);
     };
-    let server = Server::start(Options::default(), handler);
+    (gate, Server::start(Options::default(), handler))
+}
+
+#[test]
+fn answers_come_in_the_order_they_are_ready() {
+    let (gate, server) = slow_at_a_gate();
     let mut peer = server.connect();
     peer.send_request(1, true, &post("slow=1", 0), b"");
     gate.wait_started();
@@ -88,14 +93,7 @@ fn an_id_is_free_again_as_soon_as_its_end_request_is_read() {
 
 #[test]
 fn ids_are_free_again_while_others_are_still_running() {
-    let (gate, wait) = handlers::gate();
-    let handler = move |exchange: Exchange| {
-        if cookie(&exchange.request) == "slow=1" {
-            wait(String::new());
-        }
-        echo_handler(exchange);
-    };
-    let server = Server::start(Options::default(), handler);
+    let (gate, server) = slow_at_a_gate();
     let mut peer = server.connect();
     peer.send_request(2, true, &post("slow=1", 0), b"");
     gate.wait_started();
@@ -121,7 +119,7 @@ fn an_id_that_begins_again_before_its_answer_closes_the_connection() {
 #[test]
 fn more_requests_at_once_than_allowed_on_one_connection_are_answered_503() {
     let (gate, handler) = gated_echo();
-    let server = Server::start(Options::default().with(|settings| settings.request.max_requests = 3), handler);
+    let server = Server::start(Options::default().with(|settings| settings.request.max_open_requests = 3), handler);
     let mut peer = server.connect();
     for id in 1..=3 {
         peer.send_request(id, true, &post("held=1", 0), b"");

@@ -7,13 +7,15 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use connections::event_loop::{EventLoop, Settings, SharedLoop, Stopped};
+use connections::event_loop::{Doors, Duty, EventLoop, Line, Passage, Settings, SharedLoop, Stopped};
 use connections::exchange::{Exchange, Limits, Pause, Roles};
 use connections::scheduler::{self, Handler, Queue, Source, Worker};
 use crossbeam_channel::{Receiver, bounded};
 use fastcgi_codec::SessionLimits;
 use shared::link::Command;
 use shared::listener::{Access, Listener, Patience};
+use shared::scoreboard::{Scoreboard, Seat};
+use shared::sys::passing;
 use tempfile::TempDir;
 
 use crate::support::peer::{Address, DEADLINE, Peer};
@@ -33,7 +35,7 @@ impl Default for Options {
             max_params: 100,
             max_body_size: 1024 * 1024,
             body_memory: 1000,
-            max_requests: 1024,
+            max_open_requests: 1024,
             roles: Roles::RESPONDER,
         };
         let settings = Settings {
@@ -43,8 +45,9 @@ impl Default for Options {
             graceful_timeout: DEADLINE,
             max_requests: None,
             spread: false,
-            session: SessionLimits { max_connections: 100, max_requests: 1024 },
+            session: SessionLimits { max_conns: 100, max_reqs: 1024 },
             request,
+            uploads_memory: 64 << 20,
             answer_log: None,
             ping: None,
         };
@@ -101,6 +104,7 @@ pub struct Server {
     unix: PathBuf,
     tcp: Vec<Address>,
     control: UnixStream,
+    seat: Seat,
     event_loop: Option<JoinHandle<Stopped>>,
     workers: Vec<JoinHandle<()>>,
     _directory: TempDir,
@@ -118,13 +122,20 @@ impl Prepared {
             listeners.extend(Listener::bind_tcp(host, 0, 1024, Patience::AMoment).unwrap());
         }
         let tcp = listeners.iter().filter_map(Listener::tcp_address).map(Address::Tcp).collect();
-        let (queue, worker) = scheduler::queue(options.max_queue);
-        let (event_loop, control) = event_loop(listeners, queue, options.settings.clone());
+        let seat = Arc::new(Scoreboard::new().unwrap()).seat(1);
+        let (queue, worker) = scheduler::queue_of_pool(options.max_queue, seat.clone());
+        let passage = || {
+            let (give, take) = passing::pair().unwrap();
+            Passage::new(give, take)
+        };
+        let listeners = listeners.into_iter().map(Into::into).collect();
+        let doors = Doors { listeners, passage: passage(), line: Line::new(passage(), seat.clone(), options.max_queue) };
+        let (event_loop, control) = event_loop(doors, queue, options.settings.clone());
         let event_loop = Arc::new(SharedLoop::new(event_loop));
         let source: Arc<dyn Source> = Arc::<SharedLoop>::clone(&event_loop);
         let (worker, count) = (worker.with_source(source), options.workers);
         let start_workers = Box::new(move || start_workers(count, &worker, handler));
-        let server = Server { unix, tcp, control, event_loop: None, workers: Vec::new(), _directory: directory };
+        let server = Server { unix, tcp, control, seat, event_loop: None, workers: Vec::new(), _directory: directory };
         Self { event_loop, start_workers, server }
     }
 
@@ -159,12 +170,11 @@ impl Prepared {
     }
 }
 
-fn event_loop(listeners: Vec<Listener>, queue: Queue, settings: Settings) -> (EventLoop, UnixStream) {
+fn event_loop(doors: Doors, queue: Queue, settings: Settings) -> (EventLoop, UnixStream) {
     let (control, writer) = UnixStream::pair().unwrap();
     control.set_nonblocking(true).unwrap();
-    let listeners = listeners.into_iter().map(|listener| listener.try_into().unwrap()).collect();
     let controls = vec![mio::net::UnixStream::from_std(control)];
-    (EventLoop::new(listeners, controls, None, queue, settings).unwrap(), writer)
+    (EventLoop::new(doors, controls, Duty::Serve, queue, settings).unwrap(), writer)
 }
 
 fn start_workers(count: usize, worker: &Worker, handler: impl Fn(Exchange) + Send + Sync + 'static) -> Vec<JoinHandle<()>> {
@@ -181,6 +191,11 @@ impl Server {
     #[track_caller]
     pub fn start(options: Options, handler: impl Fn(Exchange) + Send + Sync + 'static) -> Self {
         Prepared::new(&options, handler).serve()
+    }
+
+    /// How many requests wait for a worker.
+    pub fn waiting(&self) -> usize {
+        self.seat.waiting()
     }
 
     /// The Unix socket's address.

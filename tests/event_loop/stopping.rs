@@ -35,7 +35,7 @@ fn a_graceful_stop_answers_what_runs_and_what_is_queued() {
     let (mut server, mut peer, gate) = running();
     let mut other = server.connect();
     other.send_request(1, true, &post("queued=1", 0), b"");
-    settle(&mut other);
+    wait_until("the other one to wait", || server.waiting() == 1);
     server.stop_gracefully();
     gate.pass_one();
     gate.pass_one();

@@ -230,6 +230,8 @@ const ATTACKS: &[&str] = &[
     "line_blocking",
     "scoreboard_scribbled",
     "scoreboard_all_full",
+    "scoreboard_forged",
+    "scoreboard_torn",
     "scoreboard_shortened",
     "traced_by_an_orphan",
     "traced_by_the_supervisor",

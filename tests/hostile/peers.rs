@@ -14,7 +14,7 @@ use crate::{echo, expect_serves, new_lines, post};
 #[track_caller]
 fn expect_timeout(bytes: &[u8]) {
     let mut server = echo(&["--socket-timeout", "300ms"]);
-    let before = server.wait_for_log(": ready");
+    let before = server.wait_for_log("PF0101 ready");
     let started = Instant::now();
     let mut peer = server.connect();
     peer.send(bytes);
@@ -124,7 +124,7 @@ fn an_answer_that_nobody_reads_costs_little_memory() {
 #[test]
 fn a_peer_that_never_reads_is_cut_off_and_frees_its_worker() {
     let server = sends_much(&["--threads", "1", "--socket-timeout", "500ms"]);
-    let before = server.wait_for_log(": ready");
+    let before = server.wait_for_log("PF0101 ready");
     let mut deaf = server.connect();
     deaf.send_request(1, true, &Params::get("/500"), b"");
     let answer = server.connect().request(&Params::get("/1"), b"").expect_status(200);
@@ -208,7 +208,7 @@ fn running_out_of_file_descriptors_is_survived() {
     let arguments = [format!("--pid={}", server.child_pid()), format!("--nofile={limit}:")];
     let status = Command::new("prlimit").args(arguments).status();
     assert!(status.expect("prlimit runs (Debian package: util-linux)").success());
-    let before = server.wait_for_log(": ready");
+    let before = server.wait_for_log("PF0101 ready");
     let many: Vec<Peer> = (0..50).map(|_| server.connect()).collect();
     first.request(&post("first=2", 0), b"").expect_status(200);
     let started = Instant::now();

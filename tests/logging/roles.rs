@@ -10,7 +10,7 @@ use std::time::Duration;
 use log::{Level, LevelFilter};
 use pyfcgid::config::AppLog;
 use pyfcgid::log_writer::{self, LogTarget, Settings};
-use shared::logging::{self, Allowance, Lines};
+use shared::logging::{self, Allowance, Lines, codes};
 use shared::sys::fd;
 
 use super::wait_until;
@@ -98,6 +98,7 @@ fn child() {
     log::info!(target: "pyfcgid", "two\nlines");
     // Whatever an application sends that has found the socket.
     log::info!(target: AppLog::PLAIN_TARGET, "2026-11-20 18:46:14.123 +0000 [info] pyfcgid[1]: \u{1b}forged");
+    log::warn!(target: codes::SATURATED, "full\nindeed");
     log::debug!(target: "pyfcgid::wsgi", "detail");
     log::trace!(target: "pyfcgid", "not wanted");
     log::info!(target: "somebody_else", "not wanted");

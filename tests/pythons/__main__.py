@@ -6,14 +6,11 @@ Takes root, and the network for what is installed into the environments. Everyth
 --keep is said.
 """
 
-import argparse
 import os
 import random
 import shutil
-import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from pathlib import Path
@@ -22,6 +19,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 sys.path.append(str(REPOSITORY / "tests/applications"))
 
 import bad_input
+import place
 from checks import CHECKS, LeftOut
 from daemon import Daemon, Nginx, Pool
 from environments import Tools, place_of
@@ -36,23 +34,13 @@ HERE = Path(__file__).resolve().parent
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--keep", action="store_true", help="leave the directory with everything there")
-    options = parser.parse_args()
+    options = place.parser(__doc__).parse_args()
     program = TARGET / "release/pyfcgid"
     if os.geteuid() != 0 or not program.exists():
         print(f"This takes root and {program}: run `make pythons` as root.", file=sys.stderr)
         return 69
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    place = Path(tempfile.mkdtemp(prefix="pyfcgid-pythons."))
-    place.chmod(0o755)
-    try:
-        return Trial(program, place).run()
-    finally:
-        if options.keep:
-            print(f"Everything is in {place}.")
-        else:
-            shutil.rmtree(place)
+    with place.temporary("pythons", options.keep) as directory:
+        return Trial(program, directory).run()
 
 
 class Trial:

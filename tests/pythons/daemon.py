@@ -11,7 +11,7 @@ from processes import APPLICATION_USER, Fault, Process, free_port, is_open
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PATIENCE = 60
-READY = re.compile(r"\[info\] pyfcgid\[\d+\]: ready$", re.MULTILINE)
+READY = re.compile(r"\[info\] pyfcgid\[\d+\]: PF0101 ready$", re.MULTILINE)
 
 
 class Pool:

@@ -35,7 +35,7 @@ pub(crate) struct Replay {
 
 impl Default for Replay {
     fn default() -> Self {
-        let limits = SessionLimits { max_connections: 100, max_requests: 100 };
+        let limits = SessionLimits { max_conns: 100, max_reqs: 100 };
         Self {
             decoder: Decoder::new(),
             session: Session::new(limits),

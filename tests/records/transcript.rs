@@ -86,7 +86,7 @@ struct Replay {
 
 impl Replay {
     fn new() -> Self {
-        let session = Session::new(SessionLimits { max_connections: 100, max_requests: 50 });
+        let session = Session::new(SessionLimits { max_conns: 100, max_reqs: 50 });
         Self { decoder: Decoder::new(), session, params: Vec::new(), said: Vec::new() }
     }
 

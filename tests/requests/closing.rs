@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::support::process::may_look_into_children;
 use crate::support::record::{begin, record, stream};
-use crate::support::{Launch, Params, app, free_port, kind};
+use crate::support::{Launch, Params, Pyfcgid, app, free_port, kind};
 use crate::{echo, expect_usable, post};
 
 /// Rule 1: nginx does not look at END_REQUEST before the connection ends.
@@ -52,20 +52,17 @@ fn other_flags_than_keep_conn_mean_nothing() {
 /// Rule 2: a plain close with unread input loses the answer.
 #[test]
 fn input_behind_an_early_answer_does_not_destroy_it() {
-    let server = echo(&[]);
-    for _ in 0..20 {
-        let mut peer = server.connect();
-        peer.send(&[begin(1, 9, false), stream(kind::PARAMS, 1, &post("early=1", 200_000).encode())].concat());
-        peer.send(&stream(kind::STDIN, 1, &[b'x'; 200_000]));
-        peer.answer(1).expect_status(403);
-        peer.expect_closed();
-    }
+    expect_early_answers(&echo(&[]));
 }
 
 #[test]
 fn input_behind_an_early_answer_does_not_destroy_it_over_tcp() {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
-    let server = Launch::serve_unlistened(app("echoes.py")).listen(address).start();
+    expect_early_answers(&Launch::serve_unlistened(app("echoes.py")).listen(address).start());
+}
+
+#[track_caller]
+fn expect_early_answers(server: &Pyfcgid) {
     for _ in 0..20 {
         let mut peer = server.connect();
         peer.send(&[begin(1, 9, false), stream(kind::PARAMS, 1, &post("early=1", 200_000).encode())].concat());

@@ -64,7 +64,7 @@ fn an_unknown_role_without_keep_conn_ends_the_connection() {
 /// What follows in the same connection is never read as FastCGI again.
 #[track_caller]
 fn expect_closed_with_one_line(server: &Pyfcgid, bytes: &[u8]) -> String {
-    let before = server.wait_for_log(": ready");
+    let before = server.wait_for_log("PF0101 ready");
     let mut peer = server.connect();
     let _ = peer.try_send(bytes);
     peer.expect_closed();

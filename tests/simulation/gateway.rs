@@ -30,7 +30,7 @@ impl Default for Gateway {
         Self {
             wire: Arc::default(),
             decoder: Decoder::new(),
-            session: Session::new(SessionLimits { max_connections: 1, max_requests: 64 }),
+            session: Session::new(SessionLimits { max_conns: 1, max_reqs: 64 }),
             assembler: Assembler::new(LIMITS),
             running: Vec::new(),
             bytes_read: 0,
@@ -199,6 +199,6 @@ const LIMITS: Limits = Limits {
     max_params: 100,
     max_body_size: BODY_LIMIT as u64,
     body_memory: BODY_LIMIT / 2,
-    max_requests: MAX_OPEN,
+    max_open_requests: MAX_OPEN,
     roles: Roles::RESPONDER.with(Role::Authorizer).with(Role::Filter),
 };

@@ -34,7 +34,7 @@ fn a_command_to_a_child_that_stood_still_through_much_asking_is_not_lost() {
     let stopped = stop_the_youngest(&site);
     (0..30).for_each(|_| ask_for_status(&site, 40));
     site.signal("TTOU");
-    wait_until("the retirement", || site.control("status").out.contains(": retiring"));
+    wait_until("the retirement", || site.control("status").out.contains("retiring, generation"));
     kill(stopped, "CONT");
     wait_until("the end of the child that is to retire", || !is_alive(stopped));
     assert!(!site.log().contains("killing it"), "{}", site.log());
@@ -48,7 +48,7 @@ fn a_child_that_stood_still_through_much_asking_answers_once_and_serves() {
     let stopped = stop_the_youngest(&site);
     (0..5).for_each(|_| ask_for_status(&site, 40));
     kill(stopped, "CONT");
-    wait_until("the numbers of both", || site.control("status").out.matches("workers busy").count() == 2);
+    wait_until("the numbers of both", || site.control("status").out.matches("workers busy, 0 queued").count() == 2);
     assert_eq!(site.wait_for_children(2).last(), Some(&stopped));
     site.end();
 }

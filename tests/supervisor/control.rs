@@ -43,7 +43,7 @@ fn a_client_that_says_it_bit_by_bit_has_some_seconds() {
     }
     let mut answer = String::new();
     quick.read_to_string(&mut answer).unwrap();
-    assert!(answer.starts_with("{\"stdout\":\"pyfcgid ") && answer.ends_with("{\"exit\":0}\n"), "{answer}");
+    assert!(answer.starts_with("{\"stdout\":\"{\\\"schema\\\":1,") && answer.ends_with("{\"exit\":0}\n"), "{answer}");
     while slow.write_all(b" ").is_ok() {
         assert!(begun.elapsed() < Duration::from_secs(20), "it is still listened to");
         std::thread::park_timeout(Duration::from_millis(200));
@@ -98,7 +98,7 @@ fn the_supervisor_has_as_many_descriptors_as_it_needs_and_children_as_many_as_be
     };
     all_have(12);
     site.signal("USR2");
-    wait_until("the program in its place", || site.log().contains("]: reloaded\n"));
+    wait_until("the program in its place", || site.log().contains("]: PF0302 reloaded\n"));
     all_have(12);
     site.end();
 }

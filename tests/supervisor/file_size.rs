@@ -41,7 +41,7 @@ fn at_the_limit_a_write_fails_and_lines_are_counted_and_everybody_lives() {
         file.read_to_string(&mut text).unwrap();
         text
     };
-    wait_until("the start", || read().contains("]: ready\n"));
+    wait_until("the start", || read().contains("]: PF0101 ready\n"));
     let children = site.children();
     assert_eq!(site.text("/"), "EFBIG");
     assert_eq!(site.text("/?defaults"), "0", "a subprocess has the default");

@@ -42,7 +42,7 @@ fn add_pool(site: &Site) {
 #[test]
 fn it_runs_serves_nothing_and_says_what_to_do() {
     let mut site = empty();
-    assert!(site.log().contains(&format!("[warn] pyfcgid[{}]: {ADVICE}\n", site.pid())), "{}", site.log());
+    assert!(site.log().contains(&format!("[warn] pyfcgid[{}]: PF0104 {ADVICE}\n", site.pid())), "{}", site.log());
     assert_eq!(site.children().len(), 0);
     let status = site.control("status").expect_code(0);
     assert!(status.out.contains(&format!("\n{ADVICE}\n")), "{}", status.out);
@@ -82,7 +82,7 @@ fn another_binary_takes_the_place_of_one_without_a_pool() {
     let site = empty();
     kill(site.pid(), "USR2");
     wait_until("the other program", || site.log().contains("has taken over from the previous program"));
-    wait_until("its reload", || site.log().contains("]: reloaded\n"));
+    wait_until("its reload", || site.log().contains("]: PF0302 reloaded\n"));
     add_pool(&site);
     site.control("reload").expect_code(0);
     assert_eq!(site.text("/"), "x");

@@ -32,7 +32,7 @@ fn what_an_application_leaves_behind_is_reaped() {
     wait_until("the supervisor to look after them", || site.children().len() > 1);
     wait_until("their end", || site.children() == own);
     site.signal("HUP");
-    wait_until("a reload beside it", || site.log().contains("]: reloaded\n"));
+    wait_until("a reload beside it", || site.log().contains("]: PF0302 reloaded\n"));
     (0..300).for_each(|_| drop(site.text("/?0")));
     wait_until("their end", || site.children().len() == 1);
     assert!(!site.log().contains("unknown cause"), "{}", site.log());

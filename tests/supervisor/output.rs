@@ -119,6 +119,6 @@ fn a_log_that_nobody_reads_holds_up_neither_requests_nor_the_end() {
     assert!(!is_alive(pid) && !launch.directory().join("s.sock").exists());
     let mut log = String::new();
     process.stderr.take().unwrap().read_to_string(&mut log).unwrap();
-    assert!(log.contains("]: serving "), "the first lines are there");
+    assert!(log.contains("]: PF0201 serving "), "the first lines are there");
     assert!(log.len() >= 32_000, "the pipe was full: {} bytes", log.len());
 }

@@ -100,7 +100,7 @@ fn another_program_serves_the_release_that_the_link_has_by_then_too() {
     for number in 2..=3 {
         switch_to(site.directory(), &make(site.directory(), number));
         site.signal("USR2");
-        site.wait_for_log_that("a reload", |log| log.matches("]: reloaded\n").count() == number - 1);
+        site.wait_for_log_that("a reload", |log| log.matches("]: PF0302 reloaded\n").count() == number - 1);
         expect(&site, number);
     }
     switch_to(site.directory(), &make(site.directory(), 4));
@@ -145,7 +145,7 @@ fn a_configuration_file_below_the_link_is_that_of_the_release() {
         switch_to(site.directory(), &release(site.directory(), number));
         if number == 3 {
             site.signal("USR2");
-            site.wait_for_log_that("a second reload", |log| log.matches("]: reloaded\n").count() == 3);
+            site.wait_for_log_that("a second reload", |log| log.matches("]: PF0302 reloaded\n").count() == 3);
         } else {
             reload(&site).expect_code(0);
         }

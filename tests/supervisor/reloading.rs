@@ -314,7 +314,7 @@ fn said_to_need_a_restart(before: &str, after: &str) -> Vec<String> {
     let site = Site::start(launch);
     write_config(site.directory(), &format!("{after}{}", pool("web", "s.sock")));
     site.signal("HUP");
-    site.wait_for_log("]: reloaded\n");
+    site.wait_for_log("]: PF0302 reloaded\n");
     let said = site.log();
     site.end();
     let names =
@@ -346,12 +346,12 @@ fn a_control_socket_stays_where_it_is_until_a_restart() {
     write_config(site.directory(), &format!("{PID_FILE}control-socket = \"new.control\"\n{}", pool("web", "s.sock")));
     for number in 1..=2 {
         site.signal("HUP");
-        wait_until("a reload", || site.log().matches("]: reloaded\n").count() == number);
+        wait_until("a reload", || site.log().matches("]: PF0302 reloaded\n").count() == number);
         assert!(old.exists() && !new.exists());
     }
     fs::remove_file(&old).unwrap();
     site.signal("HUP");
-    wait_until("the third reload", || site.log().matches("]: reloaded\n").count() == 3);
+    wait_until("the third reload", || site.log().matches("]: PF0302 reloaded\n").count() == 3);
     assert!(old.exists() && !new.exists());
     site.end();
 }
@@ -406,7 +406,7 @@ fn a_reload_while_another_runs_is_done_after_it() {
     wait_until("the first child of the first reload", || site.children().len() == 2);
     site.deploy(&says("second")).expect_code(0);
     assert_eq!(site.text("/"), "second");
-    assert_eq!(site.log().matches("]: reloaded\n").count(), 2);
+    assert_eq!(site.log().matches("]: PF0302 reloaded\n").count(), 2);
     site.end();
 }
 
@@ -419,7 +419,7 @@ fn another_program_that_is_wanted_while_a_reload_runs_takes_over_after_it() {
     site.signal("USR2");
     site.wait_for_log("SIGUSR2: the new binary waits");
     site.wait_for_log("has taken over from the previous program");
-    wait_until("both reloads", || site.log().matches("]: reloaded\n").count() == 2);
+    wait_until("both reloads", || site.log().matches("]: PF0302 reloaded\n").count() == 2);
     assert_eq!(site.text("/"), "new");
     site.end();
 }
@@ -561,7 +561,7 @@ def application(environ, start_response):
     let site = Site::start(site_with(code, ""));
     assert_eq!(site.text("/"), "web");
     site.signal("USR2");
-    site.wait_for_log("]: reloaded\n");
+    site.wait_for_log("]: PF0302 reloaded\n");
     assert!(site.log().contains("has taken over from the previous program"), "{}", site.log());
     assert_eq!(site.text("/"), "web");
     site.end();

@@ -69,7 +69,7 @@ fn an_application_cannot_type_into_the_terminal_of_a_foreground_server_which_ctr
     let launch = site_with(TYPES, "processes = 2\n");
     let directory = launch.directory();
     let mut terminal = in_a_terminal(&launch, "serve");
-    wait_until("the start", || text(directory, "log").contains("]: ready\n"));
+    wait_until("the start", || text(directory, "log").contains("]: PF0101 ready\n"));
     assert_eq!(text(directory, "seen"), OUT_OF_REACH);
     let supervisor = text(directory, "site.pid").trim().parse().unwrap();
     let children = children_of(supervisor);

@@ -15,7 +15,7 @@ use crate::support::{Answer, Launch, Params, Peer, Pyfcgid};
 /// Its configuration file.
 pub const FILE: &str = "site.toml";
 /// What `pyfcgid status` sends to the control socket.
-pub const STATUS_REQUEST: &[u8] = b"{\"status\":{\"scope\":\"process\",\"form\":\"text\"}}\n";
+pub const STATUS_REQUEST: &[u8] = b"{\"status\":{\"scope\":\"process\"}}\n";
 
 /// A site that is not running yet. `toml` is the configuration, in which a pool without a user gets one.
 pub fn site(toml: &str) -> Launch {
@@ -97,7 +97,7 @@ impl Site {
         let mut process = launch.start_unawaited();
         wait_until("the start", || {
             process.expect_running();
-            process.log().contains("]: ready\n")
+            process.log().contains("]: PF0101 ready\n")
         });
         Self { process }
     }

@@ -20,13 +20,14 @@ fn stacks(site: &Site) -> String {
     ended.out
 }
 
-/// The same with the GIL, which nobody keeps; on a machine that has much to do it may not be had in time.
+/// The same once it has all of this: an application says that it runs a moment before it does, and a machine that has much to do may
+/// not give away the GIL in time.
 #[track_caller]
-fn stacks_with_gil(site: &Site) -> String {
+fn stacks_with(site: &Site, wanted: &[&str]) -> String {
     let mut text = String::new();
-    wait_until("the GIL", || {
+    wait_until(&format!("{wanted:?}"), || {
         text = stacks(site);
-        text.contains("  MainThread\n")
+        wanted.iter().all(|wanted| text.contains(wanted))
     });
     text
 }
@@ -50,7 +51,7 @@ fn line_of(function: &str) -> String {
 #[track_caller]
 fn expect_stacks_of_what_computes_and_waits(site: &Site) {
     let [computes, waits] = ["loops", "waits"].map(|path| Stuck::begin(site, path));
-    let text = stacks_with_gil(site);
+    let text = stacks_with(site, &["  MainThread\n", "in loops\n", "in waits\n"]);
     let computing = of_request(&text, &computes);
     assert!(computing.contains("(GET /loops), ") && computing.contains("in loops\n"), "{text}");
     assert!(computing.contains("in application\n      globals()[path]()\n"), "{text}");
@@ -65,7 +66,7 @@ fn expect_stacks_of_what_computes_and_waits(site: &Site) {
 #[track_caller]
 fn expect_the_stack_of_who_keeps_the_gil(site: &Site) {
     let keeps = Stuck::begin(site, "keeps_the_gil");
-    let text = stacks(site);
+    let text = stacks_with(site, &["C code keeps the GIL", "in keeps_the_gil\n"]);
     assert!(text.contains("C code keeps the GIL, so only workers are told of"), "{text}");
     let line = "in keeps_the_gil\n      re.match(";
     assert!(of_request(&text, &keeps).contains(line), "no {line} in {text}");
@@ -112,7 +113,7 @@ fn other_pythons_tell_the_same() {
 fn a_deep_stack_is_cut_in_the_middle() {
     let site = stuck("threads = 1\n");
     let dives = Stuck::begin(&site, "dives");
-    let text = stacks(&site);
+    let text = stacks_with(&site, &["calls left out", "in loops\n"]);
     let told = of_request(&text, &dives);
     assert!(told.contains("calls left out") && told.contains("in loops\n") && told.contains("in application\n"), "{text}");
     end_by_force(&site);
@@ -126,12 +127,25 @@ fn who_is_stopped_is_said_to_be_and_the_others_are_told() {
     let busy: u32 = loops.id.split('-').next().unwrap().parse().unwrap();
     let idle = *children.iter().find(|child| **child != busy).unwrap();
     kill(idle, "STOP");
-    let text = stacks(&site);
+    let text = stacks_with(&site, &["in loops\n"]);
     assert!(text.contains(&format!("process {idle}: process {idle} is stopped")), "{text}");
     assert!(of_request(&text, &loops).contains("in loops\n"), "{text}");
     kill(busy, "STOP");
     let text = stacks(&site);
     assert!(text.contains(&format!("request {} (GET /loops)", loops.id)), "its slot is read all the same: {text}");
+    end_by_force(&site);
+}
+
+#[test]
+fn requests_with_stacks_are_those_of_workers_that_have_one() {
+    let site = stuck("processes = 2\nthreads = 2\n");
+    assert_eq!(site.control("requests --stacks").expect_code(0).out, "no requests\n");
+    let loops = Stuck::begin(&site, "loops");
+    stacks_with(&site, &["in loops\n"]);
+    let text = site.control("requests --stacks").expect_code(0).out;
+    assert!(of_request(&text, &loops).contains("in loops\n"), "{text}");
+    assert!(!text.contains("MainThread") && text.matches("pool web, process").count() == 1, "{text}");
+    assert_eq!(site.control("requests --stacks --json").status.code(), Some(64));
     end_by_force(&site);
 }
 

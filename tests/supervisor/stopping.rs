@@ -231,7 +231,7 @@ fn on_a_terminal_a_hang_up_stops() {
         .spawn()
         .unwrap();
     let log = || fs::read_to_string(directory.join("log")).unwrap_or_default();
-    wait_until("the start", || log().contains("]: ready\n"));
+    wait_until("the start", || log().contains("]: PF0101 ready\n"));
     let pid: u32 = fs::read_to_string(directory.join("site.pid")).unwrap().trim().parse().unwrap();
     kill(pid, "HUP");
     wait_until("the end", || terminal.try_wait().unwrap().is_some());

@@ -45,7 +45,7 @@ fn ps_shows_what_each_process_is_for() {
     site.configure(&toml(&[long, "mail", "shop"])).expect_code(0);
     expect(&site, &[long, "mail", "shop"]);
     site.signal("USR2");
-    site.wait_for_log_that("another program", |log| log.matches("]: reloaded\n").count() == 2);
+    site.wait_for_log_that("another program", |log| log.matches("]: PF0302 reloaded\n").count() == 2);
     expect(&site, &[long, "mail", "shop"]);
     site.end();
 }

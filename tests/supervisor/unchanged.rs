@@ -20,7 +20,7 @@ fn site_with_log(names: &[&str]) -> Site {
     let launch = site(&format!("{OLD}{pools}"));
     names.iter().for_each(|name| write_app(launch.directory(), name, &says(name)));
     let site = Site::start_unawaited(launch);
-    wait_until("the start", || log(&site, "old.log").contains("]: ready\n"));
+    wait_until("the start", || log(&site, "old.log").contains("]: PF0101 ready\n"));
     site
 }
 
@@ -148,8 +148,8 @@ fn a_log_that_is_rotated_while_a_reload_goes_on_is_the_new_one_afterwards() {
     wait_until("the child that is tried", || site.children().len() == 2);
     fs::rename(site.directory().join("old.log"), site.directory().join("rotated.log")).unwrap();
     site.signal("USR1");
-    wait_until("the end of the reload", || log(&site, "old.log").contains("]: reloaded\n"));
-    assert!(!log(&site, "rotated.log").contains("]: reloaded\n"));
+    wait_until("the end of the reload", || log(&site, "old.log").contains("]: PF0302 reloaded\n"));
+    assert!(!log(&site, "rotated.log").contains("]: PF0302 reloaded\n"));
     site.end();
 }
 
@@ -165,7 +165,7 @@ fn a_reload_that_reads_what_never_comes_holds_up_nothing() {
         let directory = directory.clone();
         move || crate::site::control(&directory, "reload")
     });
-    wait_until("the reload", || log(&site, "old.log").contains("]: reloading\n"));
+    wait_until("the reload", || log(&site, "old.log").contains("]: PF0301 reloading\n"));
     let asked = std::time::Instant::now();
     assert!(site.control("status").out.contains("pool good"), "it answers meanwhile");
     assert!(asked.elapsed() < std::time::Duration::from_secs(5));
@@ -192,7 +192,7 @@ fn a_stop_does_not_wait_for_a_configuration_that_never_comes() {
     assert!(std::process::Command::new("mkfifo").arg(site.directory().join("more.toml")).status().unwrap().success());
     write_config(site.directory(), &format!("{OLD}include = \"more.toml\"\n{}", pool("good")));
     site.signal("HUP");
-    wait_until("the reload", || log(&site, "old.log").contains("]: reloading\n"));
+    wait_until("the reload", || log(&site, "old.log").contains("]: PF0301 reloading\n"));
     let children = site.children();
     site.signal("TERM");
     assert!(site.wait_for_exit(std::time::Duration::from_secs(8)).success());

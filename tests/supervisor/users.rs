@@ -300,9 +300,9 @@ fn a_group_may_use_the_control_socket_and_others_are_told_which_option_helps() {
     std::fs::remove_file(site.directory().join("site.pid.control")).unwrap();
     site.signal("HUP");
     crate::support::process::wait_until("the control socket", || status_as_nobody(&site, "1").status.success());
-    site.wait_for_log_that("two reloads", |log| log.matches("]: reloaded\n").count() == 2);
+    site.wait_for_log_that("two reloads", |log| log.matches("]: PF0302 reloaded\n").count() == 2);
     site.signal("USR2");
-    site.wait_for_log_that("the next program", |log| log.matches("]: reloaded\n").count() == 3);
+    site.wait_for_log_that("the next program", |log| log.matches("]: PF0302 reloaded\n").count() == 3);
     assert!(status_as_nobody(&site, "1").status.success());
     site.configure(&file("")).expect_code(0);
     assert_eq!(status_as_nobody(&site, "1").status.code(), Some(71));
@@ -326,7 +326,7 @@ fn no_process_of_a_pool_has_what_those_of_another_share() {
     fs::write(launch.directory().join("app.py"), says("x")).unwrap();
     let mut site = Site::start_unawaited(launch);
     site.wait_for_children(3);
-    wait_until("the start", || site.log().contains("]: ready\n"));
+    wait_until("the start", || site.log().contains("]: PF0101 ready\n"));
     let maps = |process: &str| fs::read_to_string(format!("/proc/{process}/maps")).unwrap_or_default();
     let scoreboards = || {
         let children = fs::read_to_string(format!("/proc/{0}/task/{0}/children", site.pid())).unwrap();

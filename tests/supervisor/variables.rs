@@ -135,7 +135,7 @@ fn what_stays_outside_is_named_once_and_its_values_are_not() {
     let launch = launch("pass-env = [\"PASSED\"]\n").env("PASSED", "1").env("B_SECRET", "s3cret-b").env("A_SECRET", "s3cret-a");
     let site = Site::start(launch);
     site.control("reload").expect_code(0);
-    site.wait_for_log("]: reloaded\n");
+    site.wait_for_log("]: PF0302 reloaded\n");
     let log = site.log();
     let told: Vec<&str> = log.lines().filter(|line| line.contains("_SECRET") || line.contains("s3cret")).collect();
     let [line] = told[..] else { panic!("{told:?}") };

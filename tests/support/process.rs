@@ -129,7 +129,7 @@ impl Launch {
         let mut started = self.spawn(address);
         started.wait_until_it_serves();
         if says_so {
-            started.wait_for_log("]: ready\n");
+            started.wait_for_log("]: PF0101 ready\n");
         }
         started
     }

@@ -58,7 +58,7 @@ pub(crate) fn expect_room_for_max_queue(what: &str, how: How, mut pool: Pool, mu
     assert!(off <= slack, "{what}: begun in this order: {begun:?}");
     wait_until("nobody to wait", || pool.waiting() == 0);
     let log = pool.wait_for_log("no longer saturated");
-    assert_eq!(log.matches("]: pool web: saturated").count(), 1, "{log}");
+    assert_eq!(log.matches("]: PF0401 pool web: saturated").count(), 1, "{log}");
     assert_eq!(log.matches("no longer saturated").count(), 1, "{log}");
     assert!(log.contains(&format!("{} were answered 503", CROWD - ROOM)), "{log}");
     assert!(log.contains(&format!("up to {ROOM} requests waited")), "{log}");

@@ -10,19 +10,24 @@ use crate::support::{Params, Peer, record};
 
 const ALONE: Shape = Shape { processes: 1, threads: 1 };
 
+/// So many that wait, one after the other.
+fn lined_up(pool: &Pool, count: usize) -> Vec<Peer> {
+    let line_up = |number| {
+        let mut peer = pool.connect();
+        peer.send_request(1, true, &Params::get(&format!("/?{number}")), b"");
+        thread::sleep(PACE);
+        peer
+    };
+    let waiting = (0..count).map(line_up).collect();
+    wait_until("all to wait", || pool.waiting() == count as u64);
+    waiting
+}
+
 /// Requests that wait and whose connections are closed are not run.
 fn are_not_run(shape: Shape) {
     let mut pool = Pool::start(shape, "max-queue = 20\n");
     pool.occupy();
-    let mut waiting: Vec<Peer> = (0..10)
-        .map(|number| {
-            let mut peer = pool.connect();
-            peer.send_request(1, true, &Params::get(&format!("/?{number}")), b"");
-            thread::sleep(PACE);
-            peer
-        })
-        .collect();
-    wait_until("all to wait", || pool.waiting() == 10);
+    let mut waiting = lined_up(&pool, 10);
     // Every second one goes.
     let mut number = 0;
     waiting.retain(|_| {
@@ -54,15 +59,7 @@ fn requests_given_up_on_the_line_of_one_process_are_not_run() {
 fn make_room(shape: Shape) {
     let mut pool = Pool::start(shape, &format!("max-queue = {ROOM}\n"));
     pool.occupy();
-    let mut waiting: Vec<Peer> = (0..ROOM)
-        .map(|number| {
-            let mut peer = pool.connect();
-            peer.send_request(1, true, &Params::get(&format!("/?{number}")), b"");
-            thread::sleep(PACE);
-            peer
-        })
-        .collect();
-    wait_until("all to wait", || pool.waiting() == ROOM as u64);
+    let mut waiting = lined_up(&pool, ROOM);
     pool.connect().last_request(&Params::get("/?999"), b"").expect_status(503);
     waiting.drain(..ROOM / 2);
     // It is not looked for them each time that somebody is refused.

@@ -1,7 +1,8 @@
 //! What the browser gets. Each check runs with every shipped site file.
 
-use crate::http::{Ending, Request, Response};
+use crate::http::{Ending, Exchange, Request, Response};
 use crate::relay::Relay;
+use crate::shipped::Shipped;
 use crate::site::{Connections, Running, Site};
 use crate::support::process::wait_until;
 
@@ -60,7 +61,7 @@ pub(crate) fn exception_is_a_plain_500(site: &Site) {
 pub(crate) fn response_that_breaks_in_the_middle_looks_broken(site: &Site) {
     let running = site.start("answers.py");
     for path in ["/raises_in_body", "/raises_in_measured_body"] {
-        if let Some(answer) = running.try_send(Request::get(path)) {
+        if let Some(answer) = running.try_open(Request::get(path)).map(Exchange::finish) {
             assert_eq!((answer.status, answer.ending), (200, Ending::Cut), "{path}: {} bytes came", answer.body.len());
             assert!(answer.body.len() <= 100_000, "{path}: {} bytes came", answer.body.len());
         }
@@ -165,6 +166,25 @@ pub(crate) fn complaints_of_the_application_are_in_the_log(site: &Site) {
     if !site.kind.is_apache() {
         assert!(!running.web_server.log().contains("complaint"), "FCGI_STDERR was used without being asked for");
     }
+    running.expect_healthy();
+}
+
+/// Whatever a browser sends.
+pub(crate) fn the_access_log_is_one_valid_object_a_line(site: &Site) {
+    let options = ["--access-log", "file:access.log", "--access-log-format", "json", "--access-log-exclude", "/hello,/static/"];
+    let running = site.start_with(&["answers.py"], &options, Shipped::read(site.file));
+    running.get("/hello?not-logged").expect(200);
+    let agent = "it's \"quoted\" \\ and größe\u{7f}";
+    running.send(Request::get(b"/created?\xff\"\\").header("User-Agent", agent).header("Referer", "-")).expect(201);
+    running.get("/raises_before").expect(500);
+    let text = || std::fs::read_to_string(running.back_ends[0].directory().join("access.log")).unwrap_or_default();
+    wait_until("both lines", || text().lines().count() == 2);
+    let objects: Vec<serde_json::Value> = text().lines().map(|line| serde_json::from_str(line).expect(line)).collect();
+    assert_eq!((&objects[0]["request_uri"], &objects[0]["status"]), (&"/created?\\xFF\"\\x5C".into(), &201.into()));
+    assert_eq!(objects[0]["http_user_agent"], "it's \"quoted\" \\x5C and größe\u{7f}");
+    assert_eq!((&objects[0]["remote_addr"], &objects[0]["http_referer"]), (&"127.0.0.1".into(), &"-".into()));
+    assert!(objects[0]["remote_user"].is_null() && objects[0]["cpu_time"].is_f64(), "{}", objects[0]);
+    assert_eq!((&objects[1]["request_uri"], &objects[1]["status"]), (&"/raises_before".into(), &500.into()));
     running.expect_healthy();
 }
 

@@ -39,22 +39,16 @@ impl Front {
     /// Sends a request whose target is meant below the site's prefix.
     #[track_caller]
     pub(crate) fn send(&self, request: Request) -> Response {
-        request.under(self.prefix).send(self.port())
-    }
-
-    /// The same; `None` when the connection ends before a head comes.
-    #[track_caller]
-    pub(crate) fn try_send(&self, request: Request) -> Option<Response> {
-        request.under(self.prefix).try_send(self.port())
+        self.open(request).finish()
     }
 
     /// The same, reading only the head of the answer.
     #[track_caller]
     pub(crate) fn open(&self, request: Request) -> Exchange {
-        request.under(self.prefix).open(self.port())
+        self.try_open(request).expect("a status line")
     }
 
-    /// The same; `None` when there is no head.
+    /// The same; `None` when the connection ends before a head comes.
     #[track_caller]
     pub(crate) fn try_open(&self, request: Request) -> Option<Exchange> {
         request.under(self.prefix).try_open(self.port())

@@ -86,12 +86,6 @@ impl Request {
         exchange.read_final_head().then_some(exchange)
     }
 
-    /// Sends it and reads what comes; `None` when the connection ends before a head comes.
-    #[track_caller]
-    pub(crate) fn try_send(&self, port: u16) -> Option<Response> {
-        self.try_open(port).map(Exchange::finish)
-    }
-
     /// Sends it and reads the whole answer.
     #[track_caller]
     pub(crate) fn send(&self, port: u16) -> Response {

@@ -137,7 +137,7 @@ fn haproxy_overload_is_answered() {
 fn haproxy_response_that_breaks_in_the_middle_looks_broken() {
     let (_back_end, mut front) = start("answers.py", &[], MULTIPLEXED);
     for path in ["/raises_in_body", "/raises_in_measured_body"] {
-        let ending = Request::get(path).try_send(front.port).map(|answer| answer.ending);
+        let ending = Request::get(path).try_open(front.port).map(|answer| answer.finish().ending);
         assert!(matches!(ending, None | Some(Ending::Cut)), "{path}");
     }
     Request::get("/raises_before").send(front.port).expect(500);
@@ -174,7 +174,7 @@ fn haproxy_options_star_harms_nobody() {
 fn haproxy_stream_that_is_not_fastcgi_is_closed_at_once() {
     let (mut back_end, mut front) = start_global("environ.py", &[], MULTIPLEXED, "tune.bufsize 131072");
     // Nothing at all when HAProxy closes the connection with some of the body unread; 504 if nobody had closed anything.
-    let status = Request::new("POST", "/").body(vec![b'x'; 300_000]).try_send(front.port).map(|answer| answer.status);
+    let status = Request::new("POST", "/").body(vec![b'x'; 300_000]).try_open(front.port).map(|answer| answer.finish().status);
     assert!(matches!(status, None | Some(400 | 502)), "{status:?}");
     Request::get("/").send(front.port).expect(200);
     back_end.expect_running();

@@ -3,6 +3,7 @@
 //! The rule numbers are those of the list of what a WSGI gateway must do for web servers, in `tests/web_servers/main.rs`.
 
 use crate::http::Request;
+use crate::shipped::Shipped;
 use crate::site::{Environ, Kind, Site};
 use crate::support::answer::latin1;
 use crate::tls::{Certificate, fetch_json};
@@ -63,6 +64,30 @@ pub(crate) fn paths_arrive_whole_and_decoded_once(site: &Site) {
     for (target, path) in cases {
         let environ = running.environ(Request::get(target));
         environ.expect(&[("SCRIPT_NAME", site.prefix), ("PATH_INFO", &latin1(path))]);
+    }
+    running.expect_healthy();
+}
+
+/// The lines of docs/operating.md: browser and application are told the same ID, whatever the browser has sent.
+pub(crate) fn an_x_request_id_of_nginx_is_kept(site: &Site) {
+    let lines = "fastcgi_param HTTP_X_REQUEST_ID $request_id;\nadd_header X-Request-ID $request_id always;";
+    assert!(include_str!("../../docs/operating.md").contains(lines));
+    let file = Shipped::read(site.file).replace("include pyfcgid_params;", &format!("include pyfcgid_params;\n{lines}"));
+    let running = site.start_with(&["environ.py"], &["--request-id"], file);
+    let answer = running.send(Request::get("/").header("X-Request-ID", "of-the-browser")).expect(200);
+    let told = answer.header("X-Request-ID").expect("a header");
+    assert_eq!(told.len(), 32, "{told}");
+    assert_eq!(answer.json()["HTTP_X_REQUEST_ID"], told);
+    running.expect_healthy();
+}
+
+/// With `request-id`, where the web server makes none.
+pub(crate) fn an_x_request_id_of_the_browser_is_kept_if_it_is_one(site: &Site) {
+    let running = site.start_with(&["environ.py"], &["--request-id"], Shipped::read(site.file));
+    running.environ(Request::get("/").header("X-Request-ID", "a-1")).expect(&[("HTTP_X_REQUEST_ID", "a-1")]);
+    for request in [Request::get("/"), Request::get("/").header("X-Request-ID", "<a>")] {
+        let environ = running.environ(request);
+        assert_eq!(environ.get("HTTP_X_REQUEST_ID").map(str::len), Some(32), "{environ:?}");
     }
     running.expect_healthy();
 }

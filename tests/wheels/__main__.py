@@ -7,20 +7,17 @@ With --sdist it is built from that file as well, by pip, which takes cargo and m
 Everything is in a temporary directory that is removed, unless --keep is said.
 """
 
-import argparse
 import json
 import os
-import shutil
-import signal
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 sys.path += [str(REPOSITORY / "tests/applications"), str(REPOSITORY / "tests/pythons")]
 
+import place
 from processes import Fault, Process, run
 from pythons import Pythons
 
@@ -43,21 +40,12 @@ KEPT = ("SSL_CERT_FILE", "SSL_CERT_DIR", "CARGO_HOME", "RUSTUP_HOME", "CARGO_HTT
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = place.parser(__doc__)
     parser.add_argument("wheel", type=lambda path: Path(path).resolve(strict=True))
     parser.add_argument("--sdist", type=lambda path: Path(path).resolve(strict=True))
-    parser.add_argument("--keep", action="store_true", help="leave the directory with everything there")
     options = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    place = Path(tempfile.mkdtemp(prefix="pyfcgid-wheels."))
-    place.chmod(0o755)
-    try:
-        return Trial(options.wheel, options.sdist, place).run()
-    finally:
-        if options.keep:
-            print(f"Everything is in {place}.")
-        else:
-            shutil.rmtree(place)
+    with place.temporary("wheels", options.keep) as directory:
+        return Trial(options.wheel, options.sdist, directory).run()
 
 
 class Trial:

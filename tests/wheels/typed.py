@@ -1,7 +1,10 @@
 """What an application says about pyfcgid: mypy has to accept it."""
 
+import logging
+from typing import Optional
+
 import pyfcgid
-from pyfcgid import RequestAborted
+from pyfcgid import LogHandler, RequestAborted, request_id
 
 
 def work() -> str:
@@ -12,3 +15,5 @@ def work() -> str:
 
 
 kind: type[BaseException] = RequestAborted
+number: Optional[str] = request_id()
+handler: logging.Handler = LogHandler(logging.INFO)

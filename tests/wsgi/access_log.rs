@@ -381,3 +381,140 @@ fn an_application_cannot_write_a_line_in_the_name_of_another_pool_or_process() {
     assert!(lines(&server).iter().all(|line| line.ends_with(&who) && line.matches(' ').count() == 2), "{:?}", lines(&server));
     assert!(lines(&server).iter().any(|line| line.contains("/forged\\x20shop[1]\\x1B[2J")), "{:?}", lines(&server));
 }
+
+#[test]
+fn an_application_cannot_write_an_object_in_the_name_of_another_pool_or_break_one() {
+    let launch = launch("echoes.py");
+    let file = launch.directory().join("forges.py");
+    fs::write(&file, FORGES.replace("status=200", "status=200,\"pool\":\"shop\"").replace("=x", "=\",\"pool\":\"shop\"}"))
+        .unwrap();
+    let server = Launch::serve(&file).args(["--access-log", "file:access.log", "--access-log-format", "json"]).start();
+    server.connect().request(&Params::get("/own"), b"").expect_status(200);
+    wait_until("both lines", || lines(&server).iter().any(|line| line.contains("\"/own\"")) && lines(&server).len() >= 2);
+    for object in objects(&server) {
+        assert_eq!((&object["pool"], &object["pid"]), (&"forges".into(), &server.child_pid().into()), "{object}");
+    }
+    let forged = objects(&server).into_iter().find(|object| object["request_uri"] == "/forged shop[1]\u{1b}[2J").unwrap();
+    assert!(forged["status"].is_null() && forged["http_user_agent"] == "\",\"pool\":\"shop\"}", "{forged}");
+}
+
+/// The lines of a log in the form `json`.
+fn objects(server: &Pyfcgid) -> Vec<serde_json::Value> {
+    lines(server).iter().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{line}: {error}"))).collect()
+}
+
+#[test]
+fn an_object_tells_what_was_asked_and_answered_and_null_for_what_there_was_not() {
+    let server = logging("answers.py", "json", &["--max-body-size", "10"]);
+    let params = Params::get("/a?b=\"").set("HTTP_USER_AGENT", b"gr\xc3\xb6\xff\\\n").remove("HTTP_REFERER");
+    server.connect().request(&params, b"").expect_status(200);
+    server.connect().request(&Params::post("/large", 11), b"hello world").expect_status(413);
+    wait_until("both lines", || lines(&server).len() == 2);
+    let [answered, refused] = &objects(&server)[..] else { panic!("{:?}", lines(&server)) };
+    assert_eq!((&answered["request_uri"], &answered["request_method"]), (&"/a?b=\"".into(), &"GET".into()));
+    assert_eq!(answered["http_user_agent"], "grö\\xFF\\x5C\n");
+    assert_eq!((&answered["status"], &answered["body_bytes_sent"]), (&200.into(), &8.into()));
+    assert!((1..=4).contains(&answered["worker"].as_u64().unwrap()), "{answered}");
+    assert_eq!((&answered["pool"], &answered["pid"]), (&"answers".into(), &server.child_pid().into()));
+    assert!(["request_time", "queue_time", "cpu_time", "msec"].iter().all(|name| answered[name].is_number()), "{answered}");
+    assert!(answered["http_referer"].is_null() && answered["status_detail"].is_null(), "{answered}");
+    assert_eq!((&refused["status"], &refused["status_detail"]), (&413.into(), &"body-too-large".into()));
+    assert!(["worker", "cpu_time", "queue_time", "request_id"].iter().all(|name| refused[name].is_null()), "{refused}");
+}
+
+/// Computes for as long as the path says, in ms of CPU time, or sleeps.
+const USES_TIME: &str = "\
+import time
+def application(environ, start_response):
+    kind, number = environ['SCRIPT_NAME'].strip('/').split('-')
+    if kind == 'sleep':
+        time.sleep(int(number) / 1000)
+    end = time.thread_time() + int(number) / 1000
+    while kind == 'compute' and time.thread_time() < end:
+        pass
+    start_response('200 OK', [])
+    return []
+";
+
+#[test]
+fn the_cpu_time_of_a_request_is_what_its_worker_computed_and_not_what_it_waited() {
+    let launch = launch("echoes.py");
+    let file = launch.directory().join("uses_time.py");
+    fs::write(&file, USES_TIME).unwrap();
+    let format = ["--access-log", "file:access.log", "--access-log-format", "$cpu_time $request_time $status $request_uri"];
+    let server = Launch::serve(&file).args(format).args(["--mount", "auto", "--threads", "1"]).start();
+    for path in ["/sleep-500", "/compute-300"] {
+        server.connect().request(&Params::get(path).set("PATH_INFO", ""), b"").expect_status(200);
+    }
+    wait_until("both lines", || lines(&server).len() == 2);
+    let seconds = lines(&server).into_iter().map(|line| {
+        let fields: Vec<_> = line.split(' ').collect();
+        assert_eq!(fields[0].split_once('.').unwrap().1.len(), 6, "microseconds: {line}");
+        (fields[0].parse::<f64>().unwrap(), fields[1].parse::<f64>().unwrap())
+    });
+    let [(slept, of_sleep), (computed, of_computing)] = seconds.collect::<Vec<_>>()[..] else { panic!() };
+    assert!(of_sleep >= 0.5 && slept < 0.25 && slept > 0.0, "{:?}", lines(&server));
+    // Both are cut, not rounded.
+    assert!(computed >= 0.3 && computed <= of_computing + 0.002, "{:?}", lines(&server));
+}
+
+#[test]
+fn each_worker_has_a_number_and_who_had_none_a_dash() {
+    let arguments = ["--threads", "2", "--max-queue", "1"];
+    let server = logging("echoes.py", "$worker $cpu_time $request_method $status", &arguments);
+    let gate = server.directory().join("gate");
+    let running = format!("/?{}", gate.display());
+    let mut peer = server.connect();
+    peer.send_request(1, true, &Params::get(&running), b"");
+    peer.send_request(2, true, &Params::get(&running), b"");
+    wait_until("busy workers", || server.log().matches("the app ran").count() == 2);
+    peer.send_request(3, true, &Params::get("/waits"), b"");
+    peer.send_request(4, true, &Params::get("/refused"), b"");
+    peer.answer(4).expect_status(503);
+    expect_lines(&server, &["- - GET 503"]);
+    fs::write(gate, "").unwrap();
+    (1..=3).for_each(|id| drop(peer.answer(id).expect_status(200)));
+    wait_until("all lines", || lines(&server).len() == 4);
+    let workers = |number: &str| lines(&server).iter().filter(|line| line.split(' ').next() == Some(number)).count();
+    assert!(workers("1") >= 1 && workers("2") >= 1 && workers("1") + workers("2") == 3, "{:?}", lines(&server));
+}
+
+#[test]
+fn excluded_paths_are_not_logged_unless_they_fail() {
+    let arguments = ["--access-log-exclude", "/ping,/in-the-middle,/before-the-body", "--ping-path", "/ping"];
+    let server = logging("raises.py", "$status $request_uri", &arguments);
+    let mut peer = server.connect();
+    assert_eq!(peer.request(&Params::get("/ping?x"), b"").expect_status(200).body, b"pong");
+    assert!(server.connect().request(&Params::get("/in-the-middle"), b"").closed);
+    server.connect().request(&Params::get("/before-the-body"), b"").expect_status(500);
+    assert!(server.connect().request(&Params::get("/after-write"), b"").closed);
+    expect_lines(&server, &["500 /before-the-body", "200 /after-write"]);
+}
+
+#[test]
+fn paths_below_an_excluded_one_are_not_logged_and_its_like_are() {
+    let server =
+        logging("answers.py", "$request_uri", &["--access-log-exclude", "/static/", "--access-log-exclude", "/health"]);
+    for path in ["/static/a.css?v=1", "/health", "/health?deep", "/static", "/healthy", "/x/static/a"] {
+        server.connect().request(&Params::get(path), b"").expect_status(200);
+    }
+    expect_lines(&server, &["/static", "/healthy", "/x/static/a"]);
+}
+
+#[test]
+fn an_excluded_path_without_a_slash_before_it_is_refused() {
+    let reason = "must be a path that begins with a slash and has no query string, such as /health or /static/";
+    for path in ["health", "/a?b", "/ok,static/"] {
+        let launch = Launch::new("check").arg(app("echoes.py")).args(["--access-log-exclude", path]);
+        let finished = launch.run().expect_code(64);
+        assert!(finished.stderr.contains(reason), "{path:?}: {}", finished.stderr);
+    }
+    let launch = Launch::new("check").arg(app("echoes.py")).args(["-c", "site.toml"]);
+    fs::write(launch.directory().join("site.toml"), "[pool.a]\naccess-log-exclude = [\"/ok\", \"health\"]\n").unwrap();
+    let finished = launch.run().expect_code(78);
+    assert!(
+        finished.stderr.contains(&format!("site.toml:2: access-log-exclude = \"health\": {reason}")),
+        "{}",
+        finished.stderr
+    );
+}

@@ -124,7 +124,11 @@ fn the_module_is_ours_with_the_names_of_an_installed_one_whatever_was_imported_b
     assert_eq!((&shown["came_before"], &shown["is_package"]), (&json!(true), &json!(false)), "{shown}");
     assert_eq!(shown["of_module"], shown["of_package"]);
     let names: Vec<_> = shown["of_module"].as_object().unwrap().keys().collect();
-    assert_eq!(names, ["RequestAborted", "RequestInterrupted", "__all__", "__doc__"], "and nothing that the module itself needs");
+    assert_eq!(
+        names,
+        ["LogHandler", "RequestAborted", "RequestInterrupted", "__all__", "__doc__", "request_id"],
+        "and nothing that the module itself needs"
+    );
 }
 
 #[test]

@@ -169,7 +169,7 @@ fn records(log: &str, text: &str) -> Vec<String> {
 
 /// The one record that has `text`, once it is there.
 #[track_caller]
-fn record(server: &Pyfcgid, text: &str) -> String {
+pub fn record(server: &Pyfcgid, text: &str) -> String {
     let log = server.wait_for_log(text);
     let found = records(&log, text);
     assert_eq!(found.len(), 1, "{text:?} in {found:#?}");

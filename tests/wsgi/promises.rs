@@ -169,7 +169,7 @@ fn what_one_process_has_pickled_another_can_read() {
     let old = server.child_pid();
     assert_eq!(server.connect().request(&Params::get("/"), b"").expect_status(200).text(), "Item");
     server.signal("HUP");
-    server.wait_for_log("]: reloaded\n");
+    server.wait_for_log("]: PF0302 reloaded\n");
     assert_eq!(server.connect().request(&Params::get("/"), b"").expect_status(200).text(), "Item");
     assert!(server.children().iter().any(|child| *child != old), "{}", server.log());
 }

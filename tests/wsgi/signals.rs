@@ -1,11 +1,12 @@
 //! Signals that an application hears, and those that it only believes to hear.
 
 use std::fs;
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::support::process::wait_until;
-use crate::support::{Launch, Params, Pyfcgid, app};
+use crate::support::{Launch, Params, Peer, Pyfcgid, app};
 
 fn start(handles: &str) -> Pyfcgid {
     Launch::serve(app("handles_signals.py")).env("HANDLES", handles).env("LONG", "2").args(["--threads", "2"]).start()
@@ -19,6 +20,17 @@ fn signal(server: &Pyfcgid, name: &str) {
 #[track_caller]
 fn expect_answer(server: &Pyfcgid) -> String {
     server.connect().request(&Params::get("/"), b"").expect_status(200).text()
+}
+
+/// Has it stop while it waits with a request for this file.
+fn stop_with_a_request(server: &Pyfcgid) -> (PathBuf, Peer) {
+    let gate = server.directory().join("gate");
+    let mut running = server.connect();
+    running.send_request(1, true, &Params::get(&format!("/?{}", gate.display())), b"");
+    expect_answer(server);
+    server.signal("TERM");
+    wait_until("the server to stop accepting", || Peer::try_connect(&server.address()).is_err());
+    (gate, running)
 }
 
 /// Sends a signal, whose handler has to have run soon.
@@ -104,12 +116,7 @@ fn a_handler_that_raises_is_in_the_log_with_its_traceback_and_harms_nothing() {
 fn a_handler_that_raises_at_any_time_keeps_nobody_from_a_graceful_stop() {
     let mut server = start("raise");
     server.wait_for_log("ValueError: tick 10");
-    let gate = server.directory().join("gate");
-    let mut running = server.connect();
-    running.send_request(1, true, &Params::get(&format!("/?{}", gate.display())), b"");
-    expect_answer(&server);
-    server.signal("TERM");
-    wait_until("the server to stop accepting", || crate::support::Peer::try_connect(&server.address()).is_err());
+    let (gate, mut running) = stop_with_a_request(&server);
     let ticks = server.log().matches("ValueError: tick ").count();
     server.wait_for_log_that("further ticks", |log| log.matches("ValueError: tick ").count() > ticks + 5);
     fs::write(&gate, "").unwrap();
@@ -126,12 +133,7 @@ fn a_handler_for_the_signals_of_a_stop_is_told_not_to_be_called_and_the_stop_is_
         let told = format!("the application set a handler for {name} during its import: it is not called");
         assert_eq!(server.log().matches(&told).count(), 1, "{}", server.log());
     }
-    let gate = server.directory().join("gate");
-    let mut running = server.connect();
-    running.send_request(1, true, &Params::get(&format!("/?{}", gate.display())), b"");
-    expect_answer(&server);
-    server.signal("TERM");
-    wait_until("the server to stop accepting", || crate::support::Peer::try_connect(&server.address()).is_err());
+    let (gate, mut running) = stop_with_a_request(&server);
     fs::write(&gate, "").unwrap();
     running.answer(1).expect_status(200);
     assert_eq!(server.wait_for_exit(crate::support::peer::DEADLINE).code(), Some(0));

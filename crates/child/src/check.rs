@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::os::fd::{AsFd, RawFd};
 use std::os::unix::net::UnixStream;
 
-use shared::settings::{LOADED, Pool};
+use shared::settings::{LOADED, PoolSettings};
 use shared::sys::process::{self, EX_OSERR};
 use shared::sys::{fd, signal};
 
@@ -14,14 +14,14 @@ use crate::loading;
 
 /// Imports the application, and says on `teller` how that went. Leaves the application's threads and exit handlers alone: they may take
 /// for ever, and nothing has been served.
-pub fn run(pool: &Pool, teller: RawFd) -> u8 {
+pub fn run(pool: &PoolSettings, teller: RawFd) -> u8 {
     let Ok(teller) = fd::inherited(teller).map(UnixStream::from) else { return EX_OSERR };
     tell(&teller, LOADED);
     let code = import(pool, &teller).map_or_else(|error| report(&error), |()| 0);
     conclude(&teller, code)
 }
 
-fn import(pool: &Pool, teller: &UnixStream) -> Result<(), Error> {
+fn import(pool: &PoolSettings, teller: &UnixStream) -> Result<(), Error> {
     // Ctrl-C reaches whoever checks, and this process ends with it.
     process::signal_at_end_of_parent(signal::KILL)?;
     if fd::is_shut(teller.as_fd()) {

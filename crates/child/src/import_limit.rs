@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::wsgi::interpreter::{Application, Interpreter, LoadError};
-use shared::settings::Pool;
+use shared::settings::PoolSettings;
 use shared::sys::poll::{self, Interest};
 
 /// Runs until the application is imported.
@@ -25,7 +25,7 @@ impl ImportLimit {
     ///
     /// # Errors
     /// Those of making a pipe and a thread.
-    pub fn start(pool: &Pool, give_up: impl FnOnce(LoadError) + Send + 'static) -> io::Result<Self> {
+    pub fn start(pool: &PoolSettings, give_up: impl FnOnce(LoadError) + Send + 'static) -> io::Result<Self> {
         let (app, limit) = (pool.app.to_string(), pool.startup_timeout);
         let (reader, stacks) = io::pipe()?;
         let (running, ended) = channel();
@@ -42,7 +42,7 @@ impl ImportLimit {
     ///
     /// # Errors
     /// [`LoadError`]
-    pub fn load(self, interpreter: &Interpreter, pool: &Pool) -> Result<Application, LoadError> {
+    pub fn load(self, interpreter: &Interpreter, pool: &PoolSettings) -> Result<Application, LoadError> {
         let left = self.deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
         interpreter.write_stacks_after(left, self.stacks.as_raw_fd());
         let loaded = interpreter.load(&pool.app);

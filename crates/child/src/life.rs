@@ -14,13 +14,14 @@ use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use connections::event_loop::{EventLoop, SharedLoop, Stopped};
+use connections::event_loop::{Duty, EventLoop, SharedLoop, Stopped};
 use connections::process::{OTHERS_SIGNALS, Shared, controls, end_with_the_supervisor, hear_signals};
 use connections::scheduler::{self, Source};
 use log::LevelFilter;
 use shared::link::{Command, Failure, Report};
 use shared::logging;
-use shared::settings::{Ends, Pool, Ties};
+use shared::logging::codes;
+use shared::settings::{Ends, PoolSettings, Ties};
 use shared::sys::poll::{self, Interest};
 use shared::sys::process::EX_SOFTWARE;
 use shared::sys::{self, fd, signal};
@@ -32,7 +33,7 @@ use crate::wsgi;
 use crate::wsgi::interpreter::{self, Application, Attendant, Attending, Interpreter, Threads};
 
 /// Lives the life of a child, and returns its exit code.
-pub fn run(pool: &Pool, level: LevelFilter, ties: Ties, ends: Ends) -> u8 {
+pub fn run(pool: &PoolSettings, level: LevelFilter, ties: Ties, ends: Ends) -> u8 {
     let Ok(link) = fd::inherited(ends.link).map(UnixStream::from) else { return EX_SOFTWARE };
     let begun = begin(&link, level, ties, ends);
     match begun.and_then(|shared| serve(pool, &shared, &link)) {
@@ -57,20 +58,17 @@ fn report_failure(mut link: &UnixStream, error: &Error) {
     drop(link.write_all(&report.encode()));
 }
 
-fn serve(pool: &Pool, shared: &Shared, link: &UnixStream) -> Result<(), Error> {
+fn serve(pool: &PoolSettings, shared: &Shared, link: &UnixStream) -> Result<(), Error> {
     end_with_the_supervisor(link)?;
     let (interpreter, application) = load(pool, shared, link)?;
     let (queue, worker) = scheduler::queue_of_pool(pool.max_queue, shared.seat());
-    let (listeners, names) = shared.listeners(pool)?;
-    let (passage, line) = shared.ties(pool.max_queue)?;
+    let (doors, names) = shared.doors(pool)?;
     let (signals, signal_writer) = UnixStream::pair()?;
     let signalled = signals.try_clone()?;
     let attendant = Arc::new(Attendant::default());
     let of_loop = connections::loop_settings::of_loop(pool);
-    let event_loop = EventLoop::new(listeners, controls(link, signals)?, Some(passage), queue, of_loop)?
-        .with_line(line)
-        .with_attendant(Arc::new(Attending(Arc::clone(&attendant))))
-        .with_uploads_memory(pool.uploads_memory);
+    let event_loop = EventLoop::new(doors, controls(link, signals)?, Duty::Serve, queue, of_loop)?
+        .with_attendant(Arc::new(Attending(Arc::clone(&attendant))));
     let event_loop = Arc::new(SharedLoop::new(event_loop));
     let source: Arc<dyn Source> = Arc::<SharedLoop>::clone(&event_loop);
     let worker = worker.with_source(source);
@@ -79,7 +77,7 @@ fn serve(pool: &Pool, shared: &Shared, link: &UnixStream) -> Result<(), Error> {
     signal::disregard_by_default(&OTHERS_SIGNALS)?;
     interpreter.tell_of_handlers_taken();
     let workers = if pool.threads == 1 { "1 worker".to_owned() } else { format!("{} workers", pool.threads) };
-    log::info!("serving {} on {names} with {workers}, Python {}", pool.app, interpreter.description());
+    log::info!(target: codes::SERVING, "serving {} on {names} with {workers}, Python {}", pool.app, interpreter.description());
     let settings = wsgi::Settings::of(pool);
     interpreter.write_stacks_on_signal(&attendant);
     let slots = (pool.threads, shared.slots());
@@ -100,7 +98,10 @@ fn serve(pool: &Pool, shared: &Shared, link: &UnixStream) -> Result<(), Error> {
     if running == 0 {
         interpreter.finish();
     } else {
-        log::warn!("requests still running, perhaps for nobody: {running}; skipping the application's exit handlers");
+        log::warn!(
+            target: codes::REQUESTS_OUTLIVED_STOP,
+            "requests still running, perhaps for nobody: {running}; skipping the application's exit handlers"
+        );
         soon(move || name_the_unfinished(&threads));
     }
     // Threads of the application may still run, and Python cannot be taken down under them.
@@ -108,7 +109,7 @@ fn serve(pool: &Pool, shared: &Shared, link: &UnixStream) -> Result<(), Error> {
 }
 
 /// Imports the application.
-fn load(pool: &Pool, shared: &Shared, link: &UnixStream) -> Result<(Interpreter, Application), Error> {
+fn load(pool: &PoolSettings, shared: &Shared, link: &UnixStream) -> Result<(Interpreter, Application), Error> {
     loading::prepare(pool)?;
     let reports = link.try_clone()?;
     let limit = ImportLimit::start(pool, move |error| {
@@ -186,12 +187,17 @@ fn limit_the_end(threads: &Arc<Threads>, end: Instant) {
     let result = watchdog.spawn(move || {
         thread::sleep(end.saturating_duration_since(Instant::now()));
         if soon(move || name_the_unfinished(&threads)) != Some(true) {
-            soon(|| log::warn!("the application's threads or exit handlers did not finish within graceful-timeout"));
+            soon(|| {
+                log::warn!(
+                    target: codes::THREADS_OUTLIVED_STOP,
+                    "the application's threads or exit handlers did not finish within graceful-timeout"
+                )
+            });
         }
         sys::process::exit_now(0)
     });
     if let Err(error) = result {
-        log::warn!("the shutdown has no time limit: {error}");
+        log::warn!(target: codes::STOP_HAS_NO_LIMIT, "the shutdown has no time limit: {error}");
     }
 }
 
@@ -203,7 +209,10 @@ fn name_the_unfinished(threads: &Threads) -> bool {
     let more =
         if unfinished.len() > MOST_NAMED { format!(" and {} more", unfinished.len() - MOST_NAMED) } else { String::new() };
     if !unfinished.is_empty() {
-        log::warn!("threads still running after graceful-timeout: {named}{more}; skipping the application's exit handlers");
+        log::warn!(
+            target: codes::THREADS_OUTLIVED_STOP,
+            "threads still running after graceful-timeout: {named}{more}; skipping the application's exit handlers"
+        );
     }
     !unfinished.is_empty()
 }

@@ -4,16 +4,18 @@ use std::path::{Path, PathBuf};
 
 use connections::exchange::Body;
 use connections::loop_settings::DESCRIPTORS_BESIDE_CONNECTIONS;
-use shared::settings::{AppSource, Pool};
+use shared::logging::codes;
+use shared::settings::{AppSource, PoolSettings};
 use shared::sys;
 
 use crate::error::Error;
 use crate::wsgi::interpreter::Interpreter;
 
 /// Makes sure of what a pool's requests will need of the system.
-pub fn prepare(pool: &Pool) -> Result<(), Error> {
+pub fn prepare(pool: &PoolSettings) -> Result<(), Error> {
     if let Err(error) = Body::try_storage() {
         log::warn!(
+            target: codes::TEMP_DIRECTORY_UNUSABLE,
             "requests whose body exceeds body-memory will be answered 500: cannot create a file in {} (see TMPDIR): {error}",
             std::env::temp_dir().display()
         );
@@ -24,6 +26,7 @@ pub fn prepare(pool: &Pool) -> Result<(), Error> {
     let limit = sys::process::open_files()?;
     if limit < wanted {
         log::warn!(
+            target: codes::TOO_FEW_DESCRIPTORS,
             "only {limit} descriptors are allowed, too few for max-connections = {} (see ulimit -n)",
             pool.max_connections
         );
@@ -32,7 +35,7 @@ pub fn prepare(pool: &Pool) -> Result<(), Error> {
 }
 
 /// Gives Python the pool's search path.
-pub fn start(pool: &Pool) -> Result<Interpreter, Error> {
+pub fn start(pool: &PoolSettings) -> Result<Interpreter, Error> {
     let interpreter = Interpreter::start(&pool.app)?;
     let mut path = pool.python_path.clone();
     path.push(current_directory());
@@ -41,7 +44,7 @@ pub fn start(pool: &Pool) -> Result<Interpreter, Error> {
 }
 
 /// Where modules beside an application's file are, unless it was said where modules are.
-fn beside_file(pool: &Pool) -> Option<&Path> {
+fn beside_file(pool: &PoolSettings) -> Option<&Path> {
     match &pool.app.source {
         AppSource::File(path) if pool.searches_beside_file => path.parent(),
         AppSource::File(_) | AppSource::Module(_) => None,
@@ -51,7 +54,10 @@ fn beside_file(pool: &Pool) -> Option<&Path> {
 /// The directory that the process was started in may be gone, or closed to the pool's user.
 fn current_directory() -> PathBuf {
     sys::directory::current().unwrap_or_else(|error| {
-        log::warn!("the current directory cannot be used ({error}); modules are not searched for there: set chdir");
+        log::warn!(
+            target: codes::DIRECTORY_UNUSABLE,
+            "the current directory cannot be used ({error}); modules are not searched for there: set chdir"
+        );
         PathBuf::from("/")
     })
 }

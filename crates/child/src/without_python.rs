@@ -6,5 +6,6 @@ pub mod interruption;
 pub mod lines;
 pub mod names;
 pub mod path;
+pub mod request_ids;
 pub mod stack;
 pub mod turns;

@@ -13,10 +13,12 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
 
+use connections::exchange::answer_log::X_REQUEST_ID;
 use connections::exchange::{Body, BodySource, Demand, Exchange, Params, Pause, Reply, ReplyError, Request};
 use connections::scheduler::Handler;
-use shared::scoreboard::slot::{Asked, Begun, Phase, Slot};
-use shared::settings::{AppLog, ErrorsTo, Mount, OnAbort, Pool, RemoteUser};
+use shared::logging::codes;
+use shared::scoreboard::slot::{Asked, Begun, Slot};
+use shared::settings::{AppLog, ErrorsTo, Mount, OnAbort, PoolSettings, RemoteUser};
 
 mod abort;
 mod environ;
@@ -30,13 +32,16 @@ pub mod interpreter;
 mod interruption;
 mod latin1;
 mod output;
+mod package;
 mod raw_text;
+mod sender;
 mod start_response;
 mod thread;
 mod utf8;
 
 use crate::without_python::app_log::{RequestNumber, Voice};
 use crate::without_python::interruption::Cause;
+use crate::without_python::request_ids::{MadeId, RequestIds};
 use crate::without_python::turns::Turns;
 use abort::{Aborted, Notice};
 use environ::EnvironBuilder;
@@ -46,6 +51,7 @@ use file_wrapper::FileWrapper;
 use input::Input;
 use interpreter::Attendant;
 use interruption::Interruption;
+use sender::Sender;
 use start_response::{StartResponse, bytes};
 
 /// What the bridge is to keep to.
@@ -59,6 +65,8 @@ pub struct Settings {
     pub errors: ErrorsTo,
     /// How the application's lines are written to the log.
     pub app_log: AppLog,
+    /// Whether each request has an X-Request-ID.
+    pub request_id: bool,
     /// What becomes of a running application when the web server gives its request up.
     pub abort: OnAbort,
     /// The header that makes the web server send a file instead of a body.
@@ -71,12 +79,13 @@ pub struct Settings {
 
 impl Settings {
     /// Those of a pool.
-    pub fn of(pool: &Pool) -> Self {
+    pub fn of(pool: &PoolSettings) -> Self {
         Self {
             mount: pool.mount.clone(),
             remote_user: pool.remote_user,
             errors: pool.errors,
             app_log: pool.app_log,
+            request_id: pool.request_id,
             abort: pool.abort,
             sendfile_header: pool.sendfile_header.clone(),
             multithread: pool.threads > 1,
@@ -123,32 +132,12 @@ struct Gateway<'py> {
     interruption: Arc<Interruption>,
     on_abort: OnAbort,
     attendant: Arc<Attendant>,
+    /// Its number in this process.
+    worker: usize,
+    /// If each request has an X-Request-ID.
+    request_ids: Option<RequestIds>,
     /// Where it says what it does, if there is room for that.
     slot: Option<Rc<Slot>>,
-}
-
-/// A worker that sends, and says so while it waits for that.
-struct Sender<'a, 'py> {
-    gil: Gil<'py>,
-    slot: Option<&'a Slot>,
-}
-
-impl Sender<'_, '_> {
-    fn saying_so(&self, pause: impl FnOnce(&Gil<'_>)) {
-        self.slot.into_iter().for_each(|slot| slot.set_phase(Phase::Sending));
-        pause(&self.gil);
-        self.slot.into_iter().for_each(|slot| slot.set_phase(Phase::Application));
-    }
-}
-
-impl Pause for Sender<'_, '_> {
-    fn pause(&self, wait: &mut (dyn FnMut() + Send)) {
-        self.saying_so(|gil| gil.pause(wait));
-    }
-
-    fn step_aside(&self, work: &mut (dyn FnMut() + Send)) {
-        self.saying_so(|gil| gil.step_aside(work));
-    }
 }
 
 /// The objects an application gets for one request.
@@ -233,20 +222,20 @@ impl<'py> Gateway<'py> {
     fn new(
         py: Python<'py>,
         app: Bound<'py, PyAny>,
-        settings: &Settings,
-        (attendant, number, slot): (Arc<Attendant>, usize, Option<Slot>),
+        (settings, worker): (&Settings, usize),
+        (attendant, slot): (Arc<Attendant>, Option<Slot>),
     ) -> PyResult<Self> {
         let environs = EnvironBuilder::new(py, settings, py.get_type::<FileWrapper>().as_any())?;
         let (errors, app_log) = (settings.errors, settings.app_log);
         let (mount, process) = (settings.mount.clone(), std::process::id());
         let (interruption, thread) = (Arc::new(Interruption::new()), thread::numbers());
-        attendant.attend(number, Arc::clone(&interruption), thread, slot.clone());
+        attendant.attend(worker, Arc::clone(&interruption), thread, slot.clone());
         let slot = slot.map(Rc::new);
         slot.iter().for_each(|slot| slot.set_thread(thread));
         let sendfile_header = settings.sendfile_header.as_deref().map(Arc::from);
-        let (gil, on_abort) = (Gil(py), settings.abort);
+        let request_ids = settings.request_id.then(RequestIds::new);
         Ok(Self {
-            gil,
+            gil: Gil(py),
             app,
             environs,
             errors,
@@ -255,8 +244,10 @@ impl<'py> Gateway<'py> {
             sendfile_header,
             process,
             interruption,
-            on_abort,
+            on_abort: settings.abort,
             attendant,
+            worker,
+            request_ids,
             slot,
         })
     }
@@ -268,12 +259,13 @@ impl<'py> Gateway<'py> {
     /// Answers a request, and says with which status.
     fn answer(&mut self, number: RequestNumber, request: Request, mut reply: Reply) -> u16 {
         let id = number.to_string();
-        reply.begin(&id);
+        reply.begin(&id, self.worker);
         let line = RequestLine { id: &id, params: &request.params };
-        let environ = match self.environs.build(&request) {
+        let made_id = self.make_x_request_id(number, &request.params, &mut reply);
+        let environ = match self.environs.build(&request, made_id.as_ref()) {
             Ok(Ok(environ)) => environ,
             Ok(Err(refusal)) => {
-                log::warn!("{line} was answered {}: {}", refusal.status(), self.path_fault());
+                log::warn!(target: refusal.meaning(), "{line} was answered {}: {}", refusal.status(), self.path_fault());
                 reply.refuse(refusal);
                 return refusal.code();
             }
@@ -293,6 +285,13 @@ impl<'py> Gateway<'py> {
 
     fn sender(&self) -> Sender<'_, 'py> {
         Sender { gil: self.gil, slot: self.slot.as_deref() }
+    }
+
+    /// An X-Request-ID for a request that came without one, if there is to be one.
+    fn make_x_request_id(&self, number: RequestNumber, params: &Params, reply: &mut Reply) -> Option<MadeId> {
+        let made = self.request_ids.as_ref()?.instead_of(params.all(X_REQUEST_ID), number.count)?;
+        reply.set_x_request_id(made);
+        Some(made)
     }
 
     /// Why a path does not belong to the application.
@@ -342,21 +341,31 @@ impl<'py> Gateway<'py> {
         let Objects { start_response, input, data, errors } = objects;
         let outcome = self.call(line, environ, &start_response);
         if self.interruption.raised() == Some(Cause::Abort) {
-            log::info!("{line}: aborted by the web server, so RequestAborted was raised in the application");
+            log::info!(
+                target: codes::APPLICATION_INTERRUPTED,
+                "{line}: aborted by the web server, so RequestAborted was raised in the application"
+            );
         }
         errors.get().finish();
         output::finish();
         if let Err(failure) = outcome {
             self.report(line, &failure, start_response.get());
         } else if self.interruption.is_ended_by_administrator() {
-            log::warn!("{line} was interrupted by the administrator, but the application went on and answered it");
+            log::warn!(
+                target: codes::REQUEST_INTERRUPTED,
+                "{line} was interrupted by the administrator, but the application went on and answered it"
+            );
         }
         for input in [Some(input), data].into_iter().flatten() {
             input.get().close();
         }
         let Some(reply) = start_response.get().take() else { return FAILED };
         if reply.excess() > 0 {
-            log::warn!("{line}: {} bytes after the end of its response were not sent", reply.excess());
+            log::warn!(
+                target: codes::RESPONSE_TOO_LONG,
+                "{line}: {} bytes after the end of its response were not sent",
+                reply.excess()
+            );
         }
         reply.conclude()
     }
@@ -484,7 +493,11 @@ impl<'py> Gateway<'py> {
             Failure::Reply(error @ ReplyError::Lost(_)) => return log::debug!("{line}: {error}"),
             Failure::Python(error) if self.interruption.is_ended_by_administrator() => {
                 let text = traceback(self.gil.0, error);
-                return log::warn!("{line} was interrupted by the administrator:\n{}", text.trim_end());
+                return log::warn!(
+                    target: codes::REQUEST_INTERRUPTED,
+                    "{line} was interrupted by the administrator:\n{}",
+                    text.trim_end()
+                );
             }
             Failure::Python(_) if start.with_reply(|reply| reply.is_aborted()).unwrap_or(false) => {
                 return log::debug!("{line}: the application stopped because the web server aborted the request");
@@ -500,7 +513,7 @@ impl<'py> Gateway<'py> {
 
     fn log_traceback(&self, line: &RequestLine<'_>, error: &PyErr) -> String {
         let text = traceback(self.gil.0, error);
-        log::error!("{line} failed:\n{}", text.trim_end());
+        log::error!(target: codes::REQUEST_FAILED, "{line} failed:\n{}", text.trim_end());
         text
     }
 }

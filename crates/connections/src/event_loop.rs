@@ -15,9 +15,10 @@ use mio::{Events, Poll, Token};
 use slab::Slab;
 
 use crate::exchange::{AnswerLog, ConnectionId, Limits, Refusal};
-use crate::scheduler::{Queue, Saturation};
+use crate::scheduler::{Queue, Saturation, Turned};
 use fastcgi_codec::SessionLimits;
 use shared::link::{Command, Report};
+use shared::logging::codes;
 use shared::sys::fd::{Spare, is_out_of_descriptors};
 
 mod acceptor;
@@ -33,7 +34,6 @@ mod mailbox;
 mod outbox;
 mod passage;
 mod ping;
-mod place;
 mod refusals;
 mod shared_loop;
 mod shortage;
@@ -81,10 +81,23 @@ pub struct Settings {
     pub session: SessionLimits,
     /// Limits on each request.
     pub request: Limits,
+    /// Bytes of memory at most for requests that are not complete.
+    pub uploads_memory: usize,
     /// Who is told of every answer, if anybody.
     pub answer_log: Option<Arc<dyn AnswerLog>>,
     /// Which requests are probes, if any: they are answered here, and wait for no worker.
     pub ping: Option<Ping>,
+}
+
+/// Where connections come from, and where they wait.
+#[derive(Debug)]
+pub struct Doors {
+    /// The listening sockets.
+    pub listeners: Vec<Listener>,
+    /// From and to the other processes of the pool.
+    pub passage: Passage,
+    /// For those on which a request has come that no process has a worker for.
+    pub line: Line,
 }
 
 /// One child's event loop.
@@ -108,7 +121,7 @@ pub struct EventLoop {
     deferred: VecDeque<(ConnectionId, usize)>,
     saturation: Saturation,
     duty: Duty,
-    line: Option<Line>,
+    line: Line,
     /// Whether it does not accept, since others have time.
     is_shut_out: bool,
     /// Since when somebody has stood at the door all the same.
@@ -132,15 +145,6 @@ pub struct EventLoop {
     now: Instant,
 }
 
-/// What a turn of the event loop came to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Turned {
-    /// This many events were handled.
-    Handled(usize),
-    /// It is to end.
-    Stopped(Stopped),
-}
-
 /// How the event loop ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stopped {
@@ -153,14 +157,14 @@ pub struct Stopped {
 }
 
 impl EventLoop {
-    /// Watches `listeners` and `controls`, of which the first is the link to the supervisor, and puts requests into `queue`.
+    /// Watches the doors and `controls`, of which the first is the link to the supervisor, and puts requests into `queue`.
     ///
     /// # Errors
     /// Those of epoll.
     pub fn new(
-        listeners: Vec<Listener>,
+        Doors { listeners, passage, line }: Doors,
         controls: Vec<UnixStream>,
-        passage: Option<Passage>,
+        duty: Duty,
         queue: Queue,
         settings: Settings,
     ) -> io::Result<Self> {
@@ -175,7 +179,6 @@ impl EventLoop {
             mailbox: Arc::new(Mailbox::new(registry, queue.relief())),
             poll,
             events: Events::with_capacity(EVENTS_A_TURN),
-            settings,
             controls,
             first_connection: acceptor.end_token(),
             acceptor,
@@ -185,12 +188,13 @@ impl EventLoop {
             refusals: Refusals::default(),
             unwatched: Vec::new(),
             deferred: VecDeque::new(),
-            duty: Duty::Serve,
-            line: None,
+            duty,
+            line,
             is_shut_out: false,
             unheeded_since: None,
             buffer: None,
-            uploads: Uploads::new(DEFAULT_UPLOADS_MEMORY),
+            uploads: Uploads::new(settings.uploads_memory),
+            settings,
             unfinished: Vec::new(),
             next_id: 1,
             lifecycle: Lifecycle::Serving(Entrance::Open),
@@ -206,35 +210,16 @@ impl EventLoop {
         })
     }
 
-    /// The same as one of several processes of a pool, which share this line.
-    pub fn with_line(mut self, line: Line) -> Self {
-        self.line = Some(line);
-        self
-    }
-
-    /// The same as the queue process, which has no worker.
-    pub fn with_duty(mut self, duty: Duty) -> Self {
-        self.duty = duty;
-        self
-    }
-
     /// Turns it until it ends, where no worker does.
     ///
     /// # Errors
     /// Those of epoll.
     pub fn run(mut self) -> io::Result<Stopped> {
         loop {
-            if let Turned::Stopped(stopped) = self.turn(None)? {
+            if let Turned::Ended(stopped) = self.turn(None)? {
                 return Ok(stopped);
             }
         }
-    }
-
-    /// The same with so many bytes of memory at most for requests that are not complete.
-    #[must_use]
-    pub fn with_uploads_memory(mut self, bytes: usize) -> Self {
-        self.uploads = Uploads::new(bytes);
-        self
     }
 
     /// Handles what has happened, after waiting for at most `limit` until something has. Requests are queued, but no worker is
@@ -242,7 +227,7 @@ impl EventLoop {
     ///
     /// # Errors
     /// Those of epoll.
-    fn turn(&mut self, limit: Option<Duration>) -> io::Result<Turned> {
+    fn turn(&mut self, limit: Option<Duration>) -> io::Result<Turned<Stopped>> {
         self.close_half_closed();
         self.watch_opened();
         let continued = self.open_or_shut()?;
@@ -268,8 +253,8 @@ impl EventLoop {
         self.finish_new();
         self.refusals.say_held_back(self.now);
         self.report_wear();
-        self.line.iter_mut().for_each(|line| line.set_connections(self.connections.len()));
-        Ok(stopped.or_else(|| self.stopped()).map_or(Turned::Handled(count), Turned::Stopped))
+        self.line.set_connections(self.connections.len());
+        Ok(stopped.or_else(|| self.stopped()).map_or(Turned::Handled(count), Turned::Ended))
     }
 
     fn handle_event(&mut self, event: &Event) -> Option<Stopped> {
@@ -377,7 +362,7 @@ impl EventLoop {
             Turn::Close => return self.close(key),
         }
         if connection.multiplexes() {
-            self.line.iter().for_each(Line::note_multiplexing);
+            self.line.note_multiplexing();
         }
         self.count_uploads(key);
     }
@@ -448,14 +433,6 @@ impl EventLoop {
         self.accept_again_at.is_none() && !self.lifecycle.is_full()
     }
 
-    /// Said once: at the limit it would otherwise be said for each connection.
-    fn reach_limit(&mut self) {
-        self.lifecycle.set_entrance(Entrance::Full);
-        if !std::mem::replace(&mut self.limit_reported, true) {
-            log::warn!("max-connections ({}) reached: new connections wait until one closes", self.settings.max_connections);
-        }
-    }
-
     fn enter_all(&mut self) {
         for door in self.acceptor.doors() {
             match door {
@@ -491,7 +468,7 @@ impl EventLoop {
                 continue;
             };
             if let Err(error) = connection.outbox().watch() {
-                log::error!("connection {id} closed: it cannot be watched: {error}");
+                log::error!(target: codes::CONNECTION_NOT_WATCHED, "connection {id} closed: it cannot be watched: {error}");
                 self.close(key);
                 continue;
             }
@@ -546,7 +523,6 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 }
 
 const EVENTS_A_TURN: usize = 256;
-const DEFAULT_UPLOADS_MEMORY: usize = 64 * 1024 * 1024;
 const STOP_CHECK_INTERVAL: Duration = Duration::from_millis(5);
 /// Not longer than a connection may linger.
 const MAX_CHECK_INTERVAL: Duration = Duration::from_secs(10);

@@ -19,6 +19,7 @@ pub mod request;
 pub mod roles;
 mod sending;
 pub mod sink;
+pub mod site_path;
 
 pub use abort::AbortListener;
 pub use answer_log::{Account, AnswerLog};
@@ -33,6 +34,7 @@ pub use request::{ConnectionId, Params, ParamsView, Request};
 pub use roles::Roles;
 pub use sending::Lost;
 pub use sink::{AbortProbe, Ending, Gone, Room, Sink};
+pub use site_path::SitePath;
 
 /// A complete request and the right to answer it, once.
 #[derive(Debug)]

@@ -1,6 +1,6 @@
 //! What a pool's settings say, in the terms of an event loop.
 
-use shared::settings::Pool;
+use shared::settings::PoolSettings;
 
 use crate::access_log;
 use crate::event_loop::{self, Ping};
@@ -8,14 +8,14 @@ use crate::exchange::{Limits, Roles};
 use fastcgi_codec::{Role, SessionLimits};
 
 /// For the event loop.
-pub fn of_loop(pool: &Pool) -> event_loop::Settings {
+pub fn of_loop(pool: &PoolSettings) -> event_loop::Settings {
     let session = told_limits(pool);
     let request = Limits {
         max_params_size: pool.max_params_size,
         max_params: pool.max_params,
         max_body_size: pool.max_body_size,
         body_memory: pool.body_memory,
-        max_requests: MAX_REQUESTS_A_CONNECTION,
+        max_open_requests: MAX_REQUESTS_A_CONNECTION,
         roles: pool.roles.iter().fold(Roles::NONE, |roles, role| roles.with(Role::from(role.number()))),
     };
     event_loop::Settings {
@@ -27,27 +27,28 @@ pub fn of_loop(pool: &Pool) -> event_loop::Settings {
         spread: pool.processes > 1,
         session,
         request,
+        uploads_memory: pool.uploads_memory,
         answer_log: access_log::answer_log(pool),
         ping: pool.ping_path.as_deref().map(Ping::new),
     }
 }
 
 /// For that of the queue process, which is never replaced and never has a worker.
-pub fn of_queue_process(pool: &Pool) -> event_loop::Settings {
+pub fn of_queue_process(pool: &PoolSettings) -> event_loop::Settings {
     event_loop::Settings { max_requests: None, spread: true, ..of_loop(pool) }
 }
 
 /// What a peer may do at once without being refused or left to wait: connections to all processes together, and requests on one of
 /// them, which is in one process.
-fn told_limits(pool: &Pool) -> SessionLimits {
+fn told_limits(pool: &PoolSettings) -> SessionLimits {
     let connections = pool.max_connections.saturating_mul(pool.processes.max(1));
     let requests = pool.threads.saturating_add(pool.max_queue).min(MAX_REQUESTS_A_CONNECTION);
     let told = |count| u32::try_from(count).unwrap_or(u32::MAX);
-    SessionLimits { max_connections: told(connections), max_requests: told(requests) }
+    SessionLimits { max_conns: told(connections), max_reqs: told(requests) }
 }
 
 /// A different number for each process, so that not all are replaced at the same time.
-fn max_requests(pool: &Pool) -> Option<u64> {
+fn max_requests(pool: &PoolSettings) -> Option<u64> {
     let jitter = match pool.max_requests_jitter {
         0 => 0,
         most => u64::from(std::process::id()).wrapping_mul(0x9E37_79B9_7F4A_7C15) % (most + 1),

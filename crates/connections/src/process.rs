@@ -9,10 +9,10 @@ use shared::link::Command;
 use shared::listener::{BindError, Listener};
 use shared::scoreboard::slot::Slot;
 use shared::scoreboard::{Scoreboard, Seat};
-use shared::settings::{Pool, Ties};
+use shared::settings::{PoolSettings, Ties};
 use shared::sys::{self, fd, signal};
 
-use crate::event_loop::{self, Line, Passage};
+use crate::event_loop::{self, Doors, Line, Passage};
 
 /// The sockets that the processes of a pool share, and this one's seat at the scoreboard.
 pub struct Shared {
@@ -37,15 +37,6 @@ impl Shared {
         self.ties.sockets()
     }
 
-    /// The passage, and the line on which up to `most` requests wait.
-    ///
-    /// # Errors
-    /// When a number is not open.
-    pub fn ties(&self, most: usize) -> io::Result<(Passage, Line)> {
-        let passage = |[give, take]: [RawFd; 2]| Ok::<_, io::Error>(Passage::new(fd::inherited(give)?, fd::inherited(take)?));
-        Ok((passage(self.ties.passage)?, Line::new(passage(self.ties.line)?, self.seat.clone(), most)))
-    }
-
     /// Where its requests that wait are counted.
     pub fn seat(&self) -> Seat {
         self.seat.clone()
@@ -56,23 +47,23 @@ impl Shared {
         self.ties.slots.clone().take(MOST_WORKERS).map(|number| self.scoreboard.slot(number)).collect()
     }
 
-    /// The listening sockets, and their addresses as the configuration has them, but with the port that the system chose.
+    /// Where the connections of this pool come from and wait, and the addresses as the configuration has them, but with the port that the
+    /// system chose.
     ///
     /// # Errors
     /// [`BindError`]
-    pub fn listeners(&self, pool: &Pool) -> Result<(Vec<event_loop::Listener>, String), BindError> {
-        let mut names: Vec<String> = Vec::new();
-        let mut listeners = Vec::new();
-        let other = |source| BindError::Other { address: "a listening socket".to_owned(), source };
+    pub fn doors(&self, pool: &PoolSettings) -> Result<(Doors, String), BindError> {
+        let taken = |number: RawFd| fd::inherited(number).map_err(|_| BindError::NotListening(number));
+        let (mut listeners, mut names): (Vec<event_loop::Listener>, Vec<String>) = Default::default();
         for number in &self.ties.listeners {
-            let descriptor = sys::fd::inherited(*number).map_err(|_| BindError::NotListening(*number))?;
-            let listener = Listener::adopt(descriptor)?;
+            let listener = Listener::adopt(taken(*number)?)?;
             names.extend(listener.tcp_address().map(|address| address.to_string()));
-            let listener = event_loop::Listener::try_from(listener).map_err(other)?;
-            listeners.push(listener.allowing(pool.allowed_clients.clone()));
+            listeners.push(event_loop::Listener::from(listener).allowing(pool.allowed_clients.clone()));
         }
         names.extend(pool.addresses.iter().cloned());
-        Ok((listeners, names.join(", ")))
+        let passage = |[give, take]: [RawFd; 2]| Ok::<_, BindError>(Passage::new(taken(give)?, taken(take)?));
+        let line = Line::new(passage(self.ties.line)?, self.seat.clone(), pool.max_queue);
+        Ok((Doors { listeners, passage: passage(self.ties.passage)?, line }, names.join(", ")))
     }
 }
 

@@ -29,11 +29,13 @@
 //! All of this is one state under one lock, which is held for some instructions at a time and never while anything else is waited
 //! for. What is done with a request or the event loop is done without it.
 
+use shared::logging::codes;
 use std::fmt;
 use std::io;
 use std::sync::OnceLock;
 
 mod locking;
+mod place;
 mod queue;
 mod saturation;
 mod shared_loop;
@@ -44,7 +46,8 @@ mod watch;
 mod worker;
 
 use locking::{Condvar, Mutex, MutexGuard};
-pub use queue::{Queue, Relief, queue, queue_of_pool, queue_without_workers};
+pub use place::Place;
+pub use queue::{Queue, Relief, queue_of_pool, queue_without_workers};
 pub use saturation::Saturation;
 pub use shared_loop::{Loop, SharedLoop, Turned};
 pub use state::Load;
@@ -109,7 +112,7 @@ impl Scheduler {
         if let Some(Bell(ring)) = self.bell.get()
             && let Err(error) = ring()
         {
-            log::error!("the event loop cannot be woken: {error}");
+            log::error!(target: codes::EVENT_LOOP_NOT_WOKEN, "the event loop cannot be woken: {error}");
         }
     }
 

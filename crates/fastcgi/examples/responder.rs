@@ -29,7 +29,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 /// Bytes in, records out of them, events out of those, answers back.
 fn serve(mut stream: TcpStream) -> Result<(), Box<dyn Error>> {
     let mut decoder = Decoder::new();
-    let mut session = Session::new(SessionLimits { max_connections: 1, max_requests: MAX_REQUESTS });
+    let mut session = Session::new(SessionLimits { max_conns: 1, max_reqs: MAX_REQUESTS });
     let mut open = Requests::new();
     loop {
         let read = stream.read(decoder.space())?;

@@ -36,7 +36,7 @@
 //! encoder::encode_stream(&mut sent, fastcgi_codec::RecordType::Stdin, id, b"");
 //!
 //! let mut decoder = Decoder::new();
-//! let mut session = Session::new(SessionLimits { max_connections: 100, max_requests: 100 });
+//! let mut session = Session::new(SessionLimits { max_conns: 100, max_reqs: 100 });
 //! decoder.space()[..sent.len()].copy_from_slice(&sent);
 //! decoder.advance(sent.len());
 //! let mut events = Vec::new();
@@ -55,6 +55,7 @@ pub mod record;
 
 mod decoder;
 mod error;
+mod numbered;
 mod requests;
 mod session;
 

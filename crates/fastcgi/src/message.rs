@@ -1,41 +1,19 @@
 //! The fixed bodies: BeginRequest, EndRequest and UnknownType, and the two bodies of name-value pairs for management
 //! (FastCGI 1.0 §4, §5.1, §5.5).
 
+use super::numbered::numbered;
 use super::{Error, Pairs, ParamsError, RecordType};
 
-/// What the peer wants the application to be (§6).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
-    /// FCGI_RESPONDER, 1: answers an HTTP request.
-    Responder,
-    /// FCGI_AUTHORIZER, 2: says whether a request is allowed.
-    Authorizer,
-    /// FCGI_FILTER, 3: transforms a file.
-    Filter,
-    /// A role the specification does not define.
-    Other(u16),
-}
-
-impl Role {
-    /// The number on the wire.
-    pub const fn value(self) -> u16 {
-        match self {
-            Self::Responder => 1,
-            Self::Authorizer => 2,
-            Self::Filter => 3,
-            Self::Other(value) => value,
-        }
-    }
-}
-
-impl From<u16> for Role {
-    fn from(value: u16) -> Self {
-        match value {
-            1 => Self::Responder,
-            2 => Self::Authorizer,
-            3 => Self::Filter,
-            other => Self::Other(other),
-        }
+numbered! {
+    /// What the peer wants the application to be (§6).
+    Role: u16 {
+        /// FCGI_RESPONDER, 1: answers an HTTP request.
+        Responder = 1,
+        /// FCGI_AUTHORIZER, 2: says whether a request is allowed.
+        Authorizer = 2,
+        /// FCGI_FILTER, 3: transforms a file.
+        Filter = 3,
+        _: "A role the specification does not define.",
     }
 }
 
@@ -65,43 +43,18 @@ impl BeginRequest {
     }
 }
 
-/// How a request ended, seen from the protocol (§5.5).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ProtocolStatus {
-    /// FCGI_REQUEST_COMPLETE, 0.
-    RequestComplete,
-    /// FCGI_CANT_MPX_CONN, 1: the application does not multiplex. pyfcgid never says so.
-    CantMpxConn,
-    /// FCGI_OVERLOADED, 2: no room for the request.
-    Overloaded,
-    /// FCGI_UNKNOWN_ROLE, 3: the role is not offered.
-    UnknownRole,
-    /// A status the specification does not define.
-    Other(u8),
-}
-
-impl ProtocolStatus {
-    /// The number on the wire.
-    pub const fn value(self) -> u8 {
-        match self {
-            Self::RequestComplete => 0,
-            Self::CantMpxConn => 1,
-            Self::Overloaded => 2,
-            Self::UnknownRole => 3,
-            Self::Other(value) => value,
-        }
-    }
-}
-
-impl From<u8> for ProtocolStatus {
-    fn from(value: u8) -> Self {
-        match value {
-            0 => Self::RequestComplete,
-            1 => Self::CantMpxConn,
-            2 => Self::Overloaded,
-            3 => Self::UnknownRole,
-            other => Self::Other(other),
-        }
+numbered! {
+    /// How a request ended, seen from the protocol (§5.5).
+    ProtocolStatus: u8 {
+        /// FCGI_REQUEST_COMPLETE, 0.
+        RequestComplete = 0,
+        /// FCGI_CANT_MPX_CONN, 1: the application does not multiplex. pyfcgid never says so.
+        CantMpxConn = 1,
+        /// FCGI_OVERLOADED, 2: no room for the request.
+        Overloaded = 2,
+        /// FCGI_UNKNOWN_ROLE, 3: the role is not offered.
+        UnknownRole = 3,
+        _: "A status the specification does not define.",
     }
 }
 

@@ -5,6 +5,7 @@ use std::fmt;
 use nom::bytes::complete::take;
 
 use super::Error;
+use super::numbered::numbered;
 
 /// FCGI_VERSION_1, the only version there is.
 pub const VERSION_1: u8 = 1;
@@ -40,71 +41,32 @@ impl fmt::Display for RequestId {
     }
 }
 
-/// The type byte of a record (§8, "Values for type component of FCGI_Header").
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RecordType {
-    /// FCGI_BEGIN_REQUEST, 1.
-    BeginRequest,
-    /// FCGI_ABORT_REQUEST, 2.
-    AbortRequest,
-    /// FCGI_END_REQUEST, 3.
-    EndRequest,
-    /// FCGI_PARAMS, 4, a stream.
-    Params,
-    /// FCGI_STDIN, 5, a stream.
-    Stdin,
-    /// FCGI_STDOUT, 6, a stream.
-    Stdout,
-    /// FCGI_STDERR, 7, a stream.
-    Stderr,
-    /// FCGI_DATA, 8, a stream.
-    Data,
-    /// FCGI_GET_VALUES, 9, a management record.
-    GetValues,
-    /// FCGI_GET_VALUES_RESULT, 10, a management record.
-    GetValuesResult,
-    /// FCGI_UNKNOWN_TYPE, 11, a management record.
-    UnknownType,
-    /// A type the specification does not define.
-    Other(u8),
-}
-
-impl RecordType {
-    /// The type byte.
-    pub const fn value(self) -> u8 {
-        match self {
-            Self::BeginRequest => 1,
-            Self::AbortRequest => 2,
-            Self::EndRequest => 3,
-            Self::Params => 4,
-            Self::Stdin => 5,
-            Self::Stdout => 6,
-            Self::Stderr => 7,
-            Self::Data => 8,
-            Self::GetValues => 9,
-            Self::GetValuesResult => 10,
-            Self::UnknownType => 11,
-            Self::Other(value) => value,
-        }
-    }
-}
-
-impl From<u8> for RecordType {
-    fn from(value: u8) -> Self {
-        match value {
-            1 => Self::BeginRequest,
-            2 => Self::AbortRequest,
-            3 => Self::EndRequest,
-            4 => Self::Params,
-            5 => Self::Stdin,
-            6 => Self::Stdout,
-            7 => Self::Stderr,
-            8 => Self::Data,
-            9 => Self::GetValues,
-            10 => Self::GetValuesResult,
-            11 => Self::UnknownType,
-            other => Self::Other(other),
-        }
+numbered! {
+    /// The type byte of a record (§8, "Values for type component of FCGI_Header").
+    RecordType: u8 {
+        /// FCGI_BEGIN_REQUEST, 1.
+        BeginRequest = 1,
+        /// FCGI_ABORT_REQUEST, 2.
+        AbortRequest = 2,
+        /// FCGI_END_REQUEST, 3.
+        EndRequest = 3,
+        /// FCGI_PARAMS, 4, a stream.
+        Params = 4,
+        /// FCGI_STDIN, 5, a stream.
+        Stdin = 5,
+        /// FCGI_STDOUT, 6, a stream.
+        Stdout = 6,
+        /// FCGI_STDERR, 7, a stream.
+        Stderr = 7,
+        /// FCGI_DATA, 8, a stream.
+        Data = 8,
+        /// FCGI_GET_VALUES, 9, a management record.
+        GetValues = 9,
+        /// FCGI_GET_VALUES_RESULT, 10, a management record.
+        GetValuesResult = 10,
+        /// FCGI_UNKNOWN_TYPE, 11, a management record.
+        UnknownType = 11,
+        _: "A type the specification does not define.",
     }
 }
 

@@ -81,9 +81,9 @@ pub enum Event<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SessionLimits {
     /// Connections accepted at once (FCGI_MAX_CONNS).
-    pub max_connections: u32,
+    pub max_conns: u32,
     /// Requests accepted at once (FCGI_MAX_REQS). HAProxy reads it as requests at once on one connection.
-    pub max_requests: u32,
+    pub max_reqs: u32,
 }
 
 /// The open requests of one connection: at most 65,535, a few bytes each. Whoever wants fewer counts
@@ -212,8 +212,8 @@ impl<T: Default> Session<T> {
 
     fn value(&self, variable: Variable) -> u32 {
         match variable {
-            Variable::MaxConns => self.limits.max_connections,
-            Variable::MaxReqs => self.limits.max_requests,
+            Variable::MaxConns => self.limits.max_conns,
+            Variable::MaxReqs => self.limits.max_reqs,
             Variable::MpxsConns => 1,
         }
     }

@@ -1,7 +1,8 @@
-//! Writes what describes pyfcgid elsewhere: manual pages, completions, the schema of the configuration file, and the reference.
+//! Writes what describes pyfcgid elsewhere: manual pages, completions, the schema of the configuration file, the reference,
+//! and the page of messages.
 //!
-//! Everything that can be is taken from the table of options and from the grammar of the command line, so that a new option is in all of
-//! them by itself.
+//! Everything that can be is taken from the tables of options and of codes and from the grammar of the command line, so that a
+//! new option is in all of them by itself.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -12,6 +13,7 @@ mod commands;
 mod completions;
 mod facts;
 mod manual;
+mod messages;
 mod options;
 mod page;
 mod reference;
@@ -24,6 +26,7 @@ fn main() -> ExitCode {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let written = match arguments[..] {
         ["reference", file] => fs::write(file, reference::text()),
+        ["messages", file] => fs::write(file, messages::text()),
         ["all", directory, date] => write(&all(date), Path::new(directory)),
         _ => Err(io::Error::other(USAGE)),
     };
@@ -56,4 +59,4 @@ fn write(files: &[(&str, String)], directory: &Path) -> io::Result<()> {
     Ok(())
 }
 
-const USAGE: &str = "usage: pyfcgid-pages all DIRECTORY DATE, or pyfcgid-pages reference FILE";
+const USAGE: &str = "usage: pyfcgid-pages all DIRECTORY DATE, or pyfcgid-pages reference FILE, or pyfcgid-pages messages FILE";

@@ -3,6 +3,7 @@ use std::path::Path;
 use std::process::{Command as Process, Output};
 
 use pyfcgid::config::{Config, Layer, SETTINGS, Scope};
+use shared::logging::codes;
 
 use super::commands::Argument;
 use super::*;
@@ -26,6 +27,17 @@ fn the_reference_is_the_one_that_is_committed() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/reference.md");
     let committed = fs::read_to_string(path).unwrap_or_default();
     assert!(committed == reference::text(), "docs/reference.md is not what `make reference` writes");
+}
+
+#[test]
+fn the_page_of_messages_is_the_one_that_is_committed_and_has_every_code() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/messages.md");
+    let committed = fs::read_to_string(path).unwrap_or_default();
+    assert!(committed == messages::text(), "docs/messages.md is not what `make reference` writes");
+    for entry in codes::all() {
+        let row = format!("\n| `{}` | {} | {} |\n", entry.code, entry.meaning, entry.remedy);
+        assert_eq!(committed.matches(&row).count(), 1, "{}", entry.code);
+    }
 }
 
 #[test]

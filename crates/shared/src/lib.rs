@@ -2,6 +2,7 @@
 
 #![warn(clippy::unwrap_used)]
 
+pub mod http;
 pub mod link;
 pub mod listener;
 pub mod logging;

@@ -100,6 +100,13 @@ pub struct Failure {
     pub text: String,
 }
 
+impl Failure {
+    /// With this exit code, for this reason.
+    pub fn new(code: u8, text: impl Into<String>) -> Self {
+        Self { code, text: text.into() }
+    }
+}
+
 impl Report {
     /// Whether this makes an earlier report useless that was not sent yet: like commands, reports are states.
     pub fn supersedes(&self, earlier: &Self) -> bool {

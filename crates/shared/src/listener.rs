@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use thiserror::Error;
 
+use crate::logging::codes;
 use crate::sys::fd;
 use crate::sys::file::{self, Last, Place};
 
@@ -276,7 +277,7 @@ impl Drop for SocketFile {
     fn drop(&mut self) {
         match self.place.remove(&self.pinned) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                log::warn!("cannot remove the socket {}: {error}", self.path.display());
+                log::warn!(target: codes::SOCKET_NOT_REMOVED, "cannot remove the socket {}: {error}", self.path.display());
             }
             _ => {}
         }

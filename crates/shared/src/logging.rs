@@ -3,6 +3,7 @@
 
 pub mod access;
 mod channel;
+pub mod codes;
 mod lines;
 mod logger;
 mod pieces;

@@ -6,7 +6,7 @@ mod app;
 mod keywords;
 mod message;
 mod mount;
-mod pool;
+mod pool_settings;
 mod spelling;
 mod value_error;
 
@@ -14,6 +14,6 @@ pub use app::{App, AppSource};
 pub use keywords::{AppLog, ErrorsTo, OnAbort, RemoteUser, Role};
 pub use message::{Ends, Errand, LOADED, Message, MessageError, Ties, VERSION};
 pub use mount::Mount;
-pub use pool::Pool;
+pub use pool_settings::PoolSettings;
 pub use spelling::nearest;
 pub use value_error::ValueError;

@@ -4,6 +4,7 @@
 
 pub mod acting;
 pub mod closing;
+pub mod cpu_clock;
 pub mod directory;
 pub mod epoll;
 pub mod fd;
@@ -24,3 +25,8 @@ pub mod shared_memory;
 pub mod signal;
 pub mod terminal;
 pub mod title;
+
+/// The error of a system call that has returned -1.
+fn check(result: libc::c_int) -> std::io::Result<()> {
+    if result == -1 { Err(std::io::Error::last_os_error()) } else { Ok(()) }
+}

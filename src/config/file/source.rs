@@ -104,8 +104,7 @@ impl Source<'_> {
     }
 
     fn parse_setting(&self, scope: Scope, key: &Key<'_>, value: &Value<'_>, layer: &mut Layer) -> Result<(), Error> {
-        let setting = find(key.get_ref());
-        let Some(setting) = setting else {
+        let Some(setting) = Setting::named(key.get_ref()) else {
             return Err(self.key_error("unknown key", key, Some(value), unknown_key_advice(key.get_ref(), value, scope)));
         };
         if !setting.stands_in(scope) {
@@ -230,13 +229,9 @@ fn is_pool_name(name: &str) -> bool {
     (1..=MAX_POOL_NAME_LEN).contains(&name.len()) && name.bytes().all(allowed)
 }
 
-fn find(name: &str) -> Option<&'static Setting> {
-    SETTINGS.iter().find(|setting| setting.name == name)
-}
-
 /// Whether it is a key of the main file's top.
 fn is_for_the_top(name: &str) -> bool {
-    name == INCLUDE || find(name).is_some_and(|setting| setting.stands_in(Scope::Global))
+    name == INCLUDE || Setting::named(name).is_some_and(|setting| setting.stands_in(Scope::Global))
 }
 
 fn misplaced_key_advice(right: Scope) -> String {

@@ -83,8 +83,20 @@ pub(in crate::config) fn path_of_probes() -> impl Value<Option<String>> {
 }
 
 fn parse_path_of_probes(text: &str) -> Result<String, ValueError> {
-    let is_path = text.starts_with('/') && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'?');
-    text_if(is_path, text, "must be none, or a path that begins with a slash and has no query string, such as /ping")
+    text_if(is_path(text), text, "must be none, or a path that begins with a slash and has no query string, such as /ping")
+}
+
+/// The same, without a word for none.
+pub(in crate::config) fn excluded_path() -> impl Value<String> {
+    Described(plain(parse_excluded_path), Syntax::Pattern { pattern: "^/[!->@-~]*$", numbers: None })
+}
+
+fn parse_excluded_path(text: &str) -> Result<String, ValueError> {
+    text_if(is_path(text), text, "must be a path that begins with a slash and has no query string, such as /health or /static/")
+}
+
+fn is_path(text: &str) -> bool {
+    text.starts_with('/') && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'?')
 }
 
 /// The name of a variable, or how names begin.

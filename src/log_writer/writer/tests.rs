@@ -36,7 +36,7 @@ impl Place {
 }
 
 fn say(hub: &mut Writer, text: &str) {
-    hub.write(Level::Info, "blog", 7, format_args!("{text}"));
+    hub.write((Level::Info, None), "blog", 7, format_args!("{text}"));
 }
 
 #[test]
@@ -45,7 +45,7 @@ fn a_file_gets_lines_at_its_end_up_to_the_level() {
     fs::write(place.path("log"), "old\n").unwrap();
     let mut hub = Writer::open(&place.settings("log")).unwrap();
     say(&mut hub, "new");
-    hub.write(Level::Debug, "blog", 7, format_args!("too detailed"));
+    hub.write((Level::Debug, None), "blog", 7, format_args!("too detailed"));
     assert_eq!(place.lines("log"), ["old", "[info] blog[7]: new"]);
 }
 
@@ -107,7 +107,7 @@ fn new_settings_take_effect_at_once() {
     say(&mut hub, "still here");
     hub.install(new);
     say(&mut hub, "not wanted");
-    hub.write(Level::Error, "blog", 7, format_args!("wanted"));
+    hub.write((Level::Error, None), "blog", 7, format_args!("wanted"));
     assert_eq!(
         (place.lines("log"), place.lines("other")),
         (vec!["[info] blog[7]: still here".to_owned()], vec!["[error] blog[7]: wanted".to_owned()])
@@ -128,7 +128,10 @@ fn a_full_disk_costs_lines_which_are_told_when_there_is_room() {
     let lines = place.lines("log");
     assert_eq!(lines[0], "[info] blog[7]: three");
     assert!(lines[1].contains("lost lines of the log: 2 (No space left on device"), "{lines:?}");
-    assert_eq!(lines.len(), 2);
+    assert_eq!((lines.len(), hub.lost_so_far()), (2, 2));
+    let elsewhere = Writer::open(&place.settings("other")).unwrap();
+    hub.install(elsewhere);
+    assert_eq!(hub.lost_so_far(), 2);
 }
 
 #[test]
@@ -167,10 +170,10 @@ fn a_pool_has_logs_of_its_own_and_shares_files_with_others() {
     let mut hub = Writer::open(&settings).unwrap();
     assert_eq!(hub.outlets.len(), 3);
     for pool in ["blog", "shop", "wiki"] {
-        hub.write(Level::Info, pool, 7, format_args!("said"));
+        hub.write((Level::Info, None), pool, 7, format_args!("said"));
         hub.write_access(pool, 7, &format!("request_uri={pool}\n"));
     }
-    hub.write_own(Level::Info, "own");
+    hub.write_own(Level::Info, None, "own");
     let own = format!("[info] pyfcgid[{}]: own", std::process::id());
     assert_eq!(place.lines("blog"), ["[info] blog[7]: said"]);
     assert_eq!(place.lines("log"), ["GET blog", "[info] shop[7]: said", "[info] wiki[7]: said", &own]);

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use shared::link::{Command, Failure, Report};
+use shared::logging::codes::Code;
 
 /// A child's number within its pool. Counts up and is never used again, unlike a process id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -43,11 +44,11 @@ pub enum Action {
     /// For whoever waits for it.
     Report(Outcome),
     /// For the log: something is wrong.
-    Note(String),
+    Note(Code, String),
     /// For the log: something is wrong, and the pool does not serve.
-    Alarm(String),
+    Alarm(Code, String),
     /// For the log: all is as it should be.
-    Inform(String),
+    Inform(Code, String),
 }
 
 /// What has come of a start, a reload or a stop.

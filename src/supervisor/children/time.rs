@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::child::{Child, ChildState};
 use super::{Action, Children, Failure, PoolPhase, Stop};
+use shared::logging::codes;
 use shared::sys::process::EX_SOFTWARE;
 
 impl Children {
@@ -17,7 +18,8 @@ impl Children {
         for child in &mut self.children {
             if child.answer_due().is_some_and(|due| due <= now) {
                 child.state = ChildState::Retiring(true);
-                self.actions.push(Action::Note("a retiring child does not answer; the others go on without it".to_owned()));
+                let text = "a retiring child does not answer; the others go on without it".to_owned();
+                self.actions.push(Action::Note(codes::RETIRING_CHILD_SILENT, text));
             }
         }
         if self.shrinks_at().is_some_and(|when| when <= now) {
@@ -76,17 +78,18 @@ impl Children {
         let (id, state) = (self.children[index].id, self.children[index].state);
         match state {
             ChildState::Serving => {
-                self.actions.push(Action::Inform("a child has reached max-lifetime; replacing it".to_owned()));
+                let text = "a child has reached max-lifetime; replacing it".to_owned();
+                self.actions.push(Action::Inform(codes::CHILD_WORN, text));
                 return self.children[index].worn = true;
             }
             ChildState::Booting | ChildState::Ready => {
                 let limit = self.startup_timeout(&self.children[index]);
                 let text = format!("a child was not ready within startup-timeout ({} s)", limit.as_secs_f64());
-                self.fail(index, Failure { code: EX_SOFTWARE, text }, now);
+                self.fail(index, Failure::new(EX_SOFTWARE, text), now);
             }
             ChildState::Retiring(_) | ChildState::Ending => {
                 let limit = if self.children[index].has_served { "within graceful-timeout" } else { "when told to" };
-                self.actions.push(Action::Note(format!("a child did not exit {limit}; killing it")));
+                self.actions.push(Action::Note(codes::CHILD_KILLED, format!("a child did not exit {limit}; killing it")));
             }
         }
         let child = &mut self.children[index];

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use super::super::children::ChildId;
+use super::RunningPool;
+use shared::link::Command;
 
 /// Invariant: of each child there is one answer at most, and none that nobody has asked for, whatever it says; all of them together have
 /// no more bytes than [`MOST`].
@@ -14,6 +16,30 @@ pub struct Asked(BTreeMap<ChildId, Entry>);
 struct Entry {
     is_expected: bool,
     answer: Option<(Instant, String)>,
+}
+
+impl RunningPool {
+    /// Asks a child what its threads are doing.
+    pub fn ask_for_stacks(&mut self, id: ChildId) {
+        self.asked.ask(id);
+        self.tell(id, Command::TellStacks);
+    }
+
+    /// What it has said since then.
+    pub fn stacks(&self, id: ChildId, since: Instant) -> Option<&str> {
+        self.asked.answer(id, since)
+    }
+
+    /// Nobody wants to know that any more.
+    pub fn forget_stacks(&mut self) {
+        self.asked.clear();
+    }
+
+    /// Has the child interrupt a request, if the worker of this slot still answers it.
+    pub fn interrupt(&mut self, id: ChildId, slot: usize, request: u64) {
+        self.ties.scoreboard.interrupt(slot, request);
+        self.tell(id, Command::Look);
+    }
 }
 
 impl Asked {

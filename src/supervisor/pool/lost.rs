@@ -62,6 +62,8 @@ fn note_in_access_log(pool: &str, process: ProcessId, said: &Said, now: Duration
         request_length: 0,
         time: now.saturating_sub(said.taken),
         queue_time: None,
+        worker: None,
+        cpu_time: None,
         detail: Some("process-ended"),
     };
     log_writer::write_access_of(pool, process.number().cast_unsigned(), &answered);

@@ -11,6 +11,7 @@ use super::super::sockets::{self, Sockets};
 use super::{RunningPool, Service};
 use crate::launch::{self, ChildEnds, Inherited, Module};
 use shared::link::{Failure, Report};
+use shared::logging::codes;
 use shared::settings;
 use shared::sys::fd::is_out_of_descriptors;
 use shared::sys::process::{self, EX_OSERR};
@@ -26,7 +27,13 @@ impl RunningPool {
             self.queue.note_start(started.is_ok(), now);
             match started {
                 Ok(process) => drop(self.processes.insert(QUEUE, process)),
-                Err(error) => log::error!("pool {}: cannot start its queue process: {error}", self.name),
+                Err(error) => {
+                    log::error!(
+                        target: codes::QUEUE_PROCESS_NOT_STARTED,
+                        "pool {}: cannot start its queue process: {error}",
+                        self.name
+                    )
+                }
             }
         }
         let duty = self.children.duty();
@@ -38,9 +45,12 @@ impl RunningPool {
     fn renew_ties(&mut self) {
         match self.ties.renew() {
             Ok(None) => {}
-            Ok(Some(what)) => log::warn!("pool {}: {what} was shut down, and has been recreated", self.name),
+            Ok(Some(what)) => {
+                log::warn!(target: codes::TIES_RECREATED, "pool {}: {what} was shut down, and has been recreated", self.name)
+            }
             Err(error) => {
                 log::error!(
+                    target: codes::TIES_NOT_RECREATED,
                     "pool {}: sockets that its processes share were shut down, and cannot be recreated: {error}",
                     self.name
                 )

@@ -6,6 +6,7 @@ use std::time::Instant;
 use super::super::children::{ChildId, Event};
 use super::super::process::Process;
 use super::RunningPool;
+use shared::logging::codes;
 
 /// The limit that a child has reached.
 #[derive(Clone, Copy, Debug)]
@@ -37,7 +38,7 @@ impl RunningPool {
             return;
         };
         for id in self.children.serving().collect::<Vec<_>>() {
-            let memory = self.processes.get(&id).and_then(Process::resident_memory);
+            let memory = self.processes.get(&id).and_then(Process::usage).map(|usage| usage.memory);
             if memory.is_some_and(|memory| memory > limit) {
                 self.wear_out(id, Reason::MaxRss, now);
             }
@@ -50,7 +51,13 @@ impl RunningPool {
             return;
         }
         if let Some(process) = self.processes.get(&id) {
-            log::info!("pool {}: process {} has reached {}; replacing it", self.name, process.id, reason.option());
+            log::info!(
+                target: codes::CHILD_WORN,
+                "pool {}: process {} has reached {}; replacing it",
+                self.name,
+                process.id,
+                reason.option()
+            );
         }
         self.children.handle(id, Event::Worn, now);
     }

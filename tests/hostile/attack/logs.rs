@@ -88,7 +88,7 @@ impl Logs {
         }
     }
 
-    /// `2026-11-20 18:46:14.123 +0000 [info] pool[123]: text`, and further lines of it with a space in front.
+    /// `2026-11-20 18:46:14.123 +0000 [info] pool[123]: PF0101 text`, and further lines of it with a space in front.
     fn take(&mut self, line: &[u8]) {
         self.lines += 1;
         let line = String::from_utf8_lossy(line);
@@ -115,7 +115,7 @@ impl Logs {
         let said_by_request = text.strip_prefix(&format!("request {process}-")).and_then(|text| text.split_once(": sold "));
         if let Some((_, sold)) = said_by_request {
             self.sold.insert(sold.to_owned());
-        } else if text.starts_with("serving ") {
+        } else if text.starts_with("PF0201 serving ") {
             self.sellers.insert(process.to_owned());
         } else if text.contains("forged") {
             self.note("a log line of the shop is forged", line);
@@ -123,7 +123,8 @@ impl Logs {
     }
 
     fn take_of_supervisor(&mut self, text: &str, line: &str) {
-        if let Some(event) = text.strip_prefix("pool hostile: ") {
+        // The code before it says the same.
+        if let Some((_, event)) = text.split_once(" pool hostile: ") {
             *self.events.entry(without_numbers(event)).or_default() += 1;
         } else if text.contains("forged") {
             self.note("a log line of the supervisor is forged", line);

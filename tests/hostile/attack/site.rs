@@ -270,7 +270,7 @@ fn start_in_a_terminal(pools: impl Fn(&Path) -> String) -> Pyfcgid {
     let launch = launch.under([PYTHON, "-c", include_str!("in_a_terminal.py")]).env(MARK, &place);
     let mut process = launch.start_unawaited();
     wait_until("the start", || {
-        let is_ready = fs::read_to_string(place.join("log/log")).is_ok_and(|log| log.contains("]: ready\n"));
+        let is_ready = fs::read_to_string(place.join("log/log")).is_ok_and(|log| log.contains("]: PF0101 ready\n"));
         is_ready || process.exit_status().is_some()
     });
     process

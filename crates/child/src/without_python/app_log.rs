@@ -28,6 +28,17 @@ impl Voice {
     }
 }
 
+/// How bad a record of Python's `logging` is, by its number: one between two names counts as the lower one.
+pub fn level_of(number: i64) -> Level {
+    match number {
+        40.. => Level::Error,
+        30.. => Level::Warn,
+        20.. => Level::Info,
+        10.. => Level::Debug,
+        _ => Level::Trace,
+    }
+}
+
 /// The number of a request, unique among the processes of this machine as long as they live.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RequestNumber {
@@ -65,4 +76,38 @@ impl Drop for Answering {
 
 thread_local! {
     static CURRENT: Cell<Option<RequestNumber>> = const { Cell::new(None) };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_of_pythons_logging_is_a_level() {
+        for (number, level) in [
+            (i64::MAX, Level::Error),
+            (50, Level::Error),
+            (40, Level::Error),
+            (39, Level::Warn),
+            (30, Level::Warn),
+            (20, Level::Info),
+            (19, Level::Debug),
+            (10, Level::Debug),
+            (9, Level::Trace),
+            (0, Level::Trace),
+            (i64::MIN, Level::Trace),
+        ] {
+            assert_eq!(level_of(number), level, "{number}");
+        }
+    }
+
+    #[test]
+    fn a_thread_answers_a_request_until_its_end_and_others_do_not() {
+        let number = RequestNumber { process: 7, count: 1 };
+        let answering = number.begin();
+        assert_eq!(RequestNumber::current(), Some(number));
+        assert_eq!(std::thread::spawn(RequestNumber::current).join().unwrap(), None);
+        drop(answering);
+        assert_eq!(RequestNumber::current(), None);
+    }
 }

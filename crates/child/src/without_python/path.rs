@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 
+use shared::http;
 use shared::settings::Mount;
 
 /// What the web server says of the path.
@@ -86,20 +87,7 @@ fn is_sent_twice(sent: Sent<'_>) -> bool {
 
 /// The path of a REQUEST_URI, percent-decoded once.
 fn decoded_path(uri: &[u8]) -> Vec<u8> {
-    let end = uri.iter().position(|byte| *byte == b'?').unwrap_or(uri.len());
-    let mut decoded = Vec::with_capacity(end);
-    let mut rest = &uri[..end];
-    while let Some((&first, tail)) = rest.split_first() {
-        let escape = if first == b'%' { tail.get(..2).and_then(hex_byte) } else { None };
-        decoded.push(escape.unwrap_or(first));
-        rest = if escape.is_some() { &tail[2..] } else { tail };
-    }
-    decoded
-}
-
-fn hex_byte(digits: &[u8]) -> Option<u8> {
-    let digits = std::str::from_utf8(digits).ok().filter(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()))?;
-    u8::from_str_radix(digits, 16).ok()
+    http::decode_path(uri.split(|byte| *byte == b'?').next().unwrap_or_default())
 }
 
 #[cfg(test)]

@@ -2,17 +2,20 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
 use super::{Settings, latin1};
 use crate::without_python::path::{self, Sent};
 use connections::exchange::{Params, Refusal, Request, Role};
+use shared::logging::codes;
 use shared::settings::{Mount, RemoteUser};
 
 mod prototype;
 
 use crate::without_python::names::Names;
+use crate::without_python::request_ids::MadeId;
 use prototype::Prototype;
 
 /// Makes environs on one worker.
@@ -73,8 +76,12 @@ impl<'py> EnvironBuilder<'py> {
         Ok(())
     }
 
-    /// The environ of a request, without the objects that belong to it alone.
-    pub(super) fn build(&mut self, request: &Request) -> PyResult<Result<Bound<'py, PyDict>, Refusal>> {
+    /// The environ of a request, without the objects that belong to it alone; with the X-Request-ID that was made for it, if one was.
+    pub(super) fn build(
+        &mut self,
+        request: &Request,
+        made_id: Option<&MadeId>,
+    ) -> PyResult<Result<Bound<'py, PyDict>, Refusal>> {
         // A peer that makes up names without end makes this start over, not grow.
         if self.names.count() > MAX_NAMES {
             self.reset()?;
@@ -100,7 +107,11 @@ impl<'py> EnvironBuilder<'py> {
         self.set_server(&notes)?;
         self.set_rest(&notes, request.body.length())?;
         self.prototype.set(ROLE, role_name(request.role))?;
-        self.prototype.finish().map(Ok)
+        let environ = self.prototype.finish()?;
+        if let Some(id) = made_id {
+            environ.set_item(intern!(self.py, "HTTP_X_REQUEST_ID"), latin1::to_str(self.py, id))?;
+        }
+        Ok(Ok(environ))
     }
 
     /// Sets the variables that need no look at others, and notes those that do.
@@ -211,6 +222,7 @@ fn advise_mount() {
     static SAID: AtomicBool = AtomicBool::new(false);
     if !SAID.swap(true, Ordering::Relaxed) {
         log::warn!(
+            target: codes::PATH_GUESSED,
             "Apache split the path by the files in its document root; PATH_INFO was put back together. Set mount to the \
              application's prefix (mount = \"\" for the root of the site) to avoid the guess"
         );

@@ -24,16 +24,16 @@ mod signature;
 mod spawning;
 mod stacks;
 
-use super::abort;
 use super::errors::Errors;
 use super::exceptions::traceback;
 use super::input::Input;
 use super::output::Output;
-use super::{Gateway, Settings, output, utf8};
+use super::{Gateway, Settings, output, package, utf8};
 use absence::Places;
 use arguments::Arguments;
 pub use attendant::{Attendant, Attending};
 use connections::scheduler::Worker;
+use shared::logging::codes;
 use shared::scoreboard::slot::Slot;
 use shared::settings::{App, AppLog, AppSource};
 use signature::Signature;
@@ -75,7 +75,7 @@ impl Interpreter {
         let set_up = |py: Python<'_>| -> PyResult<Self> {
             let sys = py.import("sys")?;
             sys.setattr("argv", [app.to_string()])?;
-            abort::add_module(py)?;
+            package::add(py)?;
             register_files(py)?;
             let version: String = sys.getattr("version")?.extract()?;
             let version = version.split(' ').next().unwrap_or_default().to_owned();
@@ -115,13 +115,14 @@ impl Interpreter {
         attach(|py| set(py).map_err(|error| LoadError::python(py, "sys.path", "it cannot be set", &error)))
     }
 
-    /// Sends what the application prints to the log, at these levels.
+    /// Sends what the application prints, and what it gives to a LogHandler, to the log. What it prints has these levels.
     ///
     /// # Errors
     /// [`LoadError`], which no ordinary Python gives.
     pub fn capture_output(&self, stdout: Level, stderr: Level, form: AppLog) -> Result<(), LoadError> {
         attach(|py| {
             output::capture(py, stdout, stderr, form)
+                .and_then(|()| package::connect_log_handler(py, form))
                 .map_err(|error| LoadError::python(py, "sys.stdout", "it cannot be replaced", &error))
         })
     }
@@ -218,12 +219,20 @@ impl Interpreter {
             for (module, function) in [("threading", "_shutdown"), ("atexit", "_run_exitfuncs")] {
                 let result = py.import(module).and_then(|module| module.call_method0(function));
                 if let Err(error) = result {
-                    log::error!("{module}.{function} failed at exit:\n{}", traceback(py, &error).trim_end());
+                    log::error!(
+                        target: codes::EXIT_HANDLER_FAILED,
+                        "{module}.{function} failed at exit:\n{}",
+                        traceback(py, &error).trim_end()
+                    );
                 }
             }
             flush_streams(py);
             if let Err(error) = flush_files(py) {
-                log::error!("the files left open cannot be found:\n{}", traceback(py, &error).trim_end());
+                log::error!(
+                    target: codes::FILES_NOT_FLUSHED,
+                    "the files left open cannot be found:\n{}",
+                    traceback(py, &error).trim_end()
+                );
             }
         });
     }
@@ -284,8 +293,8 @@ impl RunWorker {
     fn __call__(&self, py: Python<'_>) -> PyResult<()> {
         let worker = self.once.lock().unwrap_or_else(PoisonError::into_inner).take();
         let worker = worker.ok_or_else(|| PyRuntimeError::new_err("a worker runs once"))?;
-        let ways = (Arc::clone(&self.attendant), self.number, self.slot.clone());
-        worker.run(&mut Gateway::new(py, self.app.bind(py).clone(), &self.settings, ways)?);
+        let ways = (Arc::clone(&self.attendant), self.slot.clone());
+        worker.run(&mut Gateway::new(py, self.app.bind(py).clone(), (&self.settings, self.number), ways)?);
         Ok(())
     }
 }

@@ -18,7 +18,7 @@ pub struct Acceptor {
     /// The first token that is nobody's here, also when there are no listeners any more.
     end_token: usize,
     listeners: Vec<Listener>,
-    passage: Option<Passage>,
+    passage: Passage,
     /// Doors through which nothing comes any more: somebody has shut them down.
     broken: Vec<Door>,
     /// Whether they are watched.
@@ -37,7 +37,7 @@ pub enum Door {
 
 impl Acceptor {
     /// An acceptor that is not watched yet. `epoll` outlives it.
-    pub fn new(epoll: RawFd, first_token: usize, listeners: Vec<Listener>, passage: Option<Passage>) -> Self {
+    pub fn new(epoll: RawFd, first_token: usize, listeners: Vec<Listener>, passage: Passage) -> Self {
         let end_token = first_token + listeners.len() + 1;
         Self { epoll, first_token, end_token, listeners, passage, broken: Vec::new(), open: false, closed: false }
     }
@@ -58,8 +58,7 @@ impl Acceptor {
 
     /// The doors there are.
     pub fn doors(&self) -> Vec<Door> {
-        let passage = self.passage.is_some().then_some(Door::Passage);
-        let doors = (0..self.listeners.len()).map(Door::Listener).chain(passage);
+        let doors = (0..self.listeners.len()).map(Door::Listener).chain([Door::Passage]);
         doors.filter(|door| !self.closed && !self.broken.contains(door)).collect()
     }
 
@@ -79,10 +78,9 @@ impl Acceptor {
     }
 
     fn watch_door(&self, door: Door, open: bool) -> io::Result<()> {
-        let (descriptor, number) = match (door, &self.passage) {
-            (Door::Listener(index), _) => (self.listeners[index].as_raw_fd(), index + 1),
-            (Door::Passage, Some(passage)) => (passage.as_raw_fd(), 0),
-            (Door::Passage, None) => return Ok(()),
+        let (descriptor, number) = match door {
+            Door::Listener(index) => (self.listeners[index].as_raw_fd(), index + 1),
+            Door::Passage => (self.passage.as_raw_fd(), 0),
         };
         match open {
             true => epoll::add_exclusive(self.epoll, descriptor, self.first_token + number),
@@ -152,8 +150,8 @@ impl Acceptor {
         self.epoll
     }
 
-    /// The passage, if there is one and it is not shut.
+    /// The passage, if it is not shut.
     pub fn passage(&self) -> Option<&Passage> {
-        self.passage.as_ref().filter(|_| !self.broken.contains(&Door::Passage))
+        (!self.broken.contains(&Door::Passage)).then_some(&self.passage)
     }
 }

@@ -14,11 +14,12 @@ use super::intake::{Context, End, Intake, name};
 use super::outbox::{ConnectionPhase, Input, Outbox, Status};
 use super::passage::Passage;
 use super::ping::Ping;
-use super::place::Place;
 use super::stream::{PeerName, Stream};
 use crate::exchange::{ConnectionId, Params, Refusal};
+use crate::scheduler::Place;
 use fastcgi_codec::record;
 use fastcgi_codec::{Decoder, RecordType};
+use shared::logging::codes::{self, Code};
 
 /// One accepted socket.
 #[derive(Debug)]
@@ -368,9 +369,9 @@ impl Connection {
     /// Says why the connection is closed by its deadline.
     pub fn report_expiry(&self, expiry: Expiry) {
         let Self { id, peer, .. } = self;
-        match expiry {
-            Expiry::Idle | Expiry::Lingered => log::debug!("connection {id} ({peer}) closed: {expiry}"),
-            _ => log::warn!("connection {id} ({peer}) closed: {expiry}"),
+        match expiry.meaning() {
+            Some(code) => log::warn!(target: code, "connection {id} ({peer}) closed: {expiry}"),
+            None => log::debug!("connection {id} ({peer}) closed: {expiry}"),
         }
     }
 
@@ -379,13 +380,18 @@ impl Connection {
         let is_inside = !self.intake.assembler.is_empty() || !self.decoder.is_empty();
         match end {
             End::PeerClosed if is_inside => {
-                log::info!("connection {id} ({peer}) was closed by the web server during a request");
+                log::info!(
+                    target: codes::CLOSED_BY_WEB_SERVER,
+                    "connection {id} ({peer}) was closed by the web server during a request"
+                );
             }
             End::PeerClosed => log::trace!("connection {id} ({peer}) was closed by the web server"),
-            End::Broken(error) if is_inside => log::info!("connection {id} ({peer}) is broken: {error}"),
+            End::Broken(error) if is_inside => {
+                log::info!(target: codes::CONNECTION_BROKEN, "connection {id} ({peer}) is broken: {error}")
+            }
             // As a rule somebody has left who did not read to the end.
             End::Broken(error) => log::debug!("connection {id} ({peer}) is broken: {error}"),
-            End::Misbehaved(error) => log::warn!("connection {id} ({peer}) closed: {error}"),
+            End::Misbehaved(error) => log::warn!(target: codes::PROTOCOL_VIOLATED, "connection {id} ({peer}) closed: {error}"),
         }
     }
 }
@@ -405,6 +411,19 @@ pub enum Expiry {
     Idle,
     /// The peer did not close after the last answer.
     Lingered,
+}
+
+impl Expiry {
+    /// What the log says that it means; nothing where nothing is wrong.
+    const fn meaning(self) -> Option<Code> {
+        match self {
+            Self::Silent => Some(codes::CONNECTION_SILENT),
+            Self::Stalled => Some(codes::REQUEST_STALLED),
+            Self::Crowded => Some(codes::UPLOADS_MEMORY_FULL),
+            Self::Unread => Some(codes::RESPONSE_NOT_READ),
+            Self::Idle | Self::Lingered => None,
+        }
+    }
 }
 
 impl fmt::Display for Expiry {

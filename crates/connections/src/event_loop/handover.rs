@@ -11,18 +11,14 @@ use super::lifecycle::End;
 use super::line::{Duty, Line};
 use super::passage::{Missing, Traveller};
 use shared::link::Report;
+use shared::logging::codes;
 use shared::scoreboard::Presence;
 use shared::sys::fd::is_out_of_descriptors;
 
 impl EventLoop {
     /// Whether a request that came now had better go to another process.
     pub(super) fn is_saturated(&self) -> bool {
-        self.may_leave() && (self.saturation.is_stalled() || self.queue.is_saturated())
-    }
-
-    /// Whether there is a place but this process for what waits.
-    fn may_leave(&self) -> bool {
-        self.settings.spread || self.line.is_some()
+        self.saturation.is_stalled() || self.queue.is_saturated()
     }
 
     /// Whether the workers were all busy at the beginning of this turn, which then a worker does not make, and none has had time since.
@@ -33,7 +29,7 @@ impl EventLoop {
     /// Whether what comes now is not read. A process alone reads it as long as its workers are quick and nobody waits before it: nobody
     /// else would be sooner.
     fn defers(&self) -> bool {
-        let is_quick = || !self.is_noted() && !self.line.as_ref().is_some_and(Line::is_used);
+        let is_quick = || !self.is_noted() && !self.line.is_used();
         self.lifecycle.is_serving() && (self.settings.spread || !is_quick()) && self.is_saturated()
     }
 
@@ -49,17 +45,15 @@ impl EventLoop {
         self.unheeded_since = self.unheeded_since.filter(|_| is_full);
         self.acceptor.watch(self.may_accept() && !self.is_shut_out && self.lifecycle.is_serving())?;
         self.show_presence(is_full);
-        if let Some(line) = &mut self.line {
-            let has_descriptors = self.accept_again_at.is_none();
-            let takes = self.duty == Duty::Serve && !has_no_time && !self.lifecycle.is_retiring() && has_descriptors;
-            line.watch(self.acceptor.epoll(), takes)?;
-        }
+        let has_descriptors = self.accept_again_at.is_none();
+        let takes = self.duty == Duty::Serve && !has_no_time && !self.lifecycle.is_retiring() && has_descriptors;
+        self.line.watch(self.acceptor.epoll(), takes)?;
         if is_full {
             self.line_up();
             return Ok(0);
         }
         // Who waits comes before who comes.
-        let taken = if self.line.as_ref().is_some_and(Line::somebody_waits) { self.take_from_line() } else { 0 };
+        let taken = if self.line.somebody_waits() { self.take_from_line() } else { 0 };
         Ok(taken + self.read_deferred())
     }
 
@@ -81,23 +75,26 @@ impl EventLoop {
             (Duty::Serve, true) => Presence::Full,
             (Duty::Rest | Duty::Hold | Duty::Refuse, _) => Presence::Absent,
         };
-        self.line.iter_mut().for_each(|line| line.set_presence(presence));
+        self.line.set_presence(presence);
     }
 
     /// When to look whether the workers have had time for long enough, and how the others are; nothing else may happen until then.
     pub(super) fn relief_in(&self, now: Instant) -> Option<Duration> {
         let relief = self.saturation.relief_due().filter(|_| !self.is_saturated());
-        let stall = if self.may_leave() { self.saturation.stall_due() } else { None };
         // Whoever keeps the door meanwhile may end without a word.
         let look_around = (self.is_shut_out && self.duty == Duty::Serve).then(|| now + LOOK_AROUND);
-        [relief, stall, look_around].into_iter().flatten().min().map(|due| due.saturating_duration_since(now))
+        [relief, self.saturation.stall_due(), look_around]
+            .into_iter()
+            .flatten()
+            .min()
+            .map(|due| due.saturating_duration_since(now))
     }
 
     fn note_saturation(&mut self) -> bool {
         let load = self.queue.load();
         self.saturation.note_progress(load, self.now);
         let is_stalled = self.saturation.is_stalled();
-        let is_saturated = self.may_leave() && (is_stalled || load.is_saturated) && self.queue.shut_if_saturated(is_stalled);
+        let is_saturated = (is_stalled || load.is_saturated) && self.queue.shut_if_saturated(is_stalled);
         if is_saturated && self.saturation.note_saturated(self.now) {
             self.report_load(&Report::Saturated);
         }
@@ -127,7 +124,7 @@ impl EventLoop {
         let defers = match (unread, &self.settings.ping) {
             // What comes a moment later makes an event.
             (Unread::Nothing, _) => return true,
-            (Unread::Some, _) if self.duty == Duty::Serve && waits_where_it_is(self.line.as_ref(), connection) => false,
+            (Unread::Some, _) if self.duty == Duty::Serve && waits_where_it_is(&self.line, connection) => false,
             (Unread::Some, Some(ping)) => !connection.begins_with(ping),
             (Unread::Some, None) => true,
             (Unread::Other, _) => false,
@@ -261,7 +258,7 @@ impl EventLoop {
                 Missing::Stray
             }
             _ if is_out_of_descriptors(error) => {
-                log::error!("a connection from another process is lost: {error}");
+                log::error!(target: codes::CONNECTION_LOST, "a connection from another process is lost: {error}");
                 Missing::Stray
             }
             _ => Missing::Door,
@@ -284,11 +281,9 @@ impl EventLoop {
 }
 
 /// Whether the requests on a connection wait here one by one: on the line it would be one that waits, whatever else comes on it.
-fn waits_where_it_is(line: Option<&Line>, connection: &Connection) -> bool {
-    let Some(line) = line.filter(|line| !line.others_have_time()) else {
-        return false;
-    };
-    connection.multiplexes() || connection.is_new() && line.is_multiplexed() || connection.begins_several()
+fn waits_where_it_is(line: &Line, connection: &Connection) -> bool {
+    let is_expected = || connection.is_new() && line.is_multiplexed();
+    !line.others_have_time() && (connection.multiplexes() || is_expected() || connection.begins_several())
 }
 
 /// The token of the event that a worker makes.

@@ -22,8 +22,9 @@ use std::time::{Duration, Instant};
 use super::EventLoop;
 use super::connection::Connection;
 use super::passage::{Missing, Passage, Traveller};
-use super::place::Place;
 use super::stream::Stream;
+use crate::scheduler::Place;
+use shared::logging::codes;
 use shared::scoreboard::{Presence, SINCE_LEN, Seat, encode_since, parse_since};
 use shared::sys::epoll;
 use shared::sys::fd::{self, Spare};
@@ -106,7 +107,7 @@ impl Line {
 
     /// A place for one more request that waits, if there may be one.
     pub fn place(&self) -> Option<Place> {
-        self.seat.begin_to_wait(self.most).then(|| Place::of(&self.seat))
+        Place::take(&self.seat, self.most)
     }
 
     /// Whether somebody waits in the pool, as far as is known without looking.
@@ -242,7 +243,7 @@ impl EventLoop {
     /// Whether it accepts although it has no worker to spare.
     pub(super) fn keeps_door(&self) -> bool {
         match self.duty {
-            Duty::Serve => self.line.as_ref().is_some_and(|line| !line.others_have_time()),
+            Duty::Serve => !self.line.others_have_time(),
             Duty::Rest => false,
             Duty::Hold | Duty::Refuse => true,
         }
@@ -274,13 +275,9 @@ impl EventLoop {
 
     /// Whether somebody on the line has gone.
     fn make_room(&mut self) -> bool {
-        let Some(line) = &mut self.line else {
-            return false;
-        };
-        let (has_dropped, left) = line.drop_given_up(&mut self.spare);
+        let (has_dropped, left) = self.line.drop_given_up(&mut self.spare);
         if let Some(mut traveller) = left {
-            line.seat.take_to_itself();
-            let place = Place::of(&line.seat);
+            let place = Place::take_from_line(&self.line.seat);
             if let Ok(since) = open_message(&mut traveller) {
                 let key = self.admit(traveller);
                 if let Some(connection) = self.connections.get_mut(key) {
@@ -295,7 +292,7 @@ impl EventLoop {
 
     /// Whether there was a place for it.
     fn give_to_line(&mut self, key: usize) -> io::Result<bool> {
-        let (Some(line), Some(connection)) = (&self.line, self.connections.get_mut(key)) else {
+        let (line, Some(connection)) = (&self.line, self.connections.get_mut(key)) else {
             return Err(io::ErrorKind::WouldBlock.into());
         };
         // One that the line did not take before has its place.
@@ -319,23 +316,20 @@ impl EventLoop {
     /// Takes those who wait for as many workers as have time.
     pub(super) fn take_from_line(&mut self) -> usize {
         let (mut strays, mut count) = (0, 0);
-        while strays < STRAYS_A_TURN && self.takes_from_line() && self.has_room() {
-            let Some(line) = self.line.as_ref().filter(|line| !line.is_broken) else {
-                break;
-            };
-            match line.take(&mut self.spare) {
+        while strays < STRAYS_A_TURN && !self.line.is_broken && self.takes_from_line() && self.has_room() {
+            match self.line.take(&mut self.spare) {
                 Ok((traveller, since)) => {
-                    line.seat.take_off_line();
+                    self.line.seat.take_off_line();
                     count += 1;
                     self.resume_waiting(traveller, since);
                 }
                 Err(error) => match self.missing(&error) {
                     Missing::Nothing => {
-                        line_is_empty(self.line.as_ref());
+                        self.line.seat.line_is_empty();
                         break;
                     }
                     Missing::Ended => {
-                        self.line.iter().for_each(|line| line.seat.take_off_line());
+                        self.line.seat.take_off_line();
                         strays += 1;
                     }
                     Missing::Stray => strays += 1,
@@ -372,22 +366,14 @@ impl EventLoop {
     }
 
     fn lose_line(&mut self) {
-        if let Some(line) = &mut self.line {
-            if line.watch(self.acceptor.epoll(), false).is_err() {
-                log::debug!("the line was not watched any more");
-            }
-            line.is_broken = true;
-            log::error!(
-                "the line of waiting requests was shut down, perhaps by the application: each process keeps its own until a \
-                 reload"
-            );
+        if self.line.watch(self.acceptor.epoll(), false).is_err() {
+            log::debug!("the line was not watched any more");
         }
-    }
-}
-
-fn line_is_empty(line: Option<&Line>) {
-    if let Some(line) = line {
-        line.seat.line_is_empty();
+        self.line.is_broken = true;
+        log::error!(
+            target: codes::LINE_LOST,
+            "the line of waiting requests was shut down, perhaps by the application: each process keeps its own until a reload"
+        );
     }
 }
 

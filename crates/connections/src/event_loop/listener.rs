@@ -2,42 +2,31 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
-use socket2::{Domain, Socket};
+use socket2::SockRef;
 
 use super::stream::{PeerName, Stream};
 use shared::listener::{self, SocketFile};
 use shared::network::Network;
+use shared::sys;
 
 /// A listening socket as the event loop holds it.
 #[derive(Debug)]
 pub struct Listener {
-    acceptor: Acceptor,
+    socket: OwnedFd,
     allowed: Option<Vec<Network>>,
     /// Kept for its drop.
     _file: Option<SocketFile>,
 }
 
-#[derive(Debug)]
-enum Acceptor {
-    Tcp(mio::net::TcpListener),
-    Unix(mio::net::UnixListener),
-}
-
 impl Listener {
     /// The address, for messages.
     pub fn name(&self) -> String {
-        match &self.acceptor {
-            Acceptor::Tcp(listener) => {
-                listener.local_addr().map_or_else(|_| "a TCP socket".to_owned(), |address| address.to_string())
-            }
-            Acceptor::Unix(listener) => {
-                let path =
-                    listener.local_addr().ok().and_then(|address| address.as_pathname().map(|path| path.display().to_string()));
-                path.map_or_else(|| "a Unix socket".to_owned(), |path| format!("unix:{path}"))
-            }
-        }
+        let address = SockRef::from(self).local_addr().ok();
+        let tcp = address.as_ref().and_then(|address| address.as_socket()).map(|address| address.to_string());
+        let unix = || Some(format!("unix:{}", address.as_ref()?.as_pathname()?.display()));
+        tcp.or_else(unix).unwrap_or_else(|| "a listening socket".to_owned())
     }
 
     /// The same for peers of these networks only, if it is a TCP socket; `None` is everybody.
@@ -50,15 +39,10 @@ impl Listener {
     /// # Errors
     /// `WouldBlock` when none waits, `PermissionDenied` when the peer may not connect, and those of accept(2).
     pub fn accept(&self) -> io::Result<(Stream, PeerName)> {
-        match &self.acceptor {
-            Acceptor::Tcp(listener) => {
-                let (stream, peer) = listener.accept()?;
-                match &self.allowed {
-                    Some(allowed) if !allowed.iter().any(|network| network.contains(peer.ip())) => Err(not_allowed(peer)),
-                    _ => Ok((Stream::Tcp(stream), PeerName::Tcp(peer))),
-                }
-            }
-            Acceptor::Unix(listener) => listener.accept().map(|(stream, _)| (Stream::Unix(stream), PeerName::Unix)),
+        let (socket, peer) = sys::fd::accept(self.as_fd())?;
+        match (&self.allowed, peer) {
+            (Some(allowed), Some(peer)) if !allowed.iter().any(|network| network.contains(peer.ip())) => Err(not_allowed(peer)),
+            _ => Ok((Stream::new(socket), PeerName(peer))),
         }
     }
 }
@@ -73,43 +57,30 @@ pub fn is_not_allowed(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::PermissionDenied && error.raw_os_error().is_none()
 }
 
-impl TryFrom<listener::Listener> for Listener {
-    type Error = io::Error;
-
-    fn try_from(listener: listener::Listener) -> io::Result<Self> {
-        let (descriptor, file) = listener.into_parts();
-        let socket = Socket::from(descriptor);
-        let acceptor = match socket.domain()? {
-            Domain::UNIX => Acceptor::Unix(mio::net::UnixListener::from_std(socket.into())),
-            _ => Acceptor::Tcp(mio::net::TcpListener::from_std(socket.into())),
-        };
-        Ok(Self { acceptor, allowed: None, _file: file })
+impl From<listener::Listener> for Listener {
+    fn from(listener: listener::Listener) -> Self {
+        let (socket, file) = listener.into_parts();
+        Self { socket, allowed: None, _file: file }
     }
 }
 
 impl AsFd for Listener {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        match &self.acceptor {
-            Acceptor::Tcp(listener) => listener.as_fd(),
-            Acceptor::Unix(listener) => listener.as_fd(),
-        }
+        self.socket.as_fd()
     }
 }
 
 impl AsRawFd for Listener {
     fn as_raw_fd(&self) -> RawFd {
-        self.as_fd().as_raw_fd()
+        self.socket.as_raw_fd()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use std::net::{TcpListener, TcpStream};
-    use std::os::fd::OwnedFd;
     use std::sync::mpsc;
     use std::time::Duration;
-
-    use socket2::SockRef;
 
     use super::*;
 
@@ -117,7 +88,7 @@ mod tests {
     fn a_listener_that_a_sibling_has_made_blocking_waits_for_nobody() {
         let socket = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = socket.local_addr().unwrap();
-        let listener = Listener::try_from(listener::Listener::adopt(OwnedFd::from(socket)).unwrap()).unwrap();
+        let listener = Listener::from(listener::Listener::adopt(OwnedFd::from(socket)).unwrap());
         SockRef::from(&listener).set_nonblocking(false).unwrap();
         let (sender, outcome) = mpsc::channel();
         std::thread::spawn(move || {

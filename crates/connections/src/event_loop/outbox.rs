@@ -23,6 +23,7 @@ use super::stream::Stream;
 use super::unsent::{Message, Part, Unit};
 use crate::exchange::{AbortListener, Ending, Gone, Room, Sink};
 use fastcgi_codec::RequestId;
+use shared::logging::codes;
 use shared::sys;
 
 mod answers;
@@ -247,7 +248,7 @@ impl Outbox {
     /// A broken connection is closed by the event loop, which hears of it because the socket is shut down here.
     fn broken(&self, state: &mut State, error: &io::Error) -> Gone {
         if error.kind() == io::ErrorKind::UnexpectedEof {
-            log::error!("a file became shorter while it was being sent: connection cut");
+            log::error!(target: codes::FILE_SHRANK, "a file became shorter while it was being sent: connection cut");
         } else {
             log::debug!("the web server left before its response was sent: {error}");
         }

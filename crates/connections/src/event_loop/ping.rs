@@ -1,6 +1,6 @@
 //! Probes: requests for one path, which the event loop answers itself, so that they wait for no worker.
 
-use crate::exchange::Params;
+use crate::exchange::{Params, SitePath};
 use fastcgi_codec::{Decoder, RecordType};
 
 /// Which requests are probes.
@@ -16,9 +16,7 @@ impl Ping {
     /// Whether a request with these parameters is one: by SCRIPT_NAME and PATH_INFO together, or by SCRIPT_NAME alone, whichever way the
     /// web server splits the path.
     pub fn is_asked_by(&self, params: &Params) -> bool {
-        let script = params.get(b"SCRIPT_NAME").unwrap_or_default();
-        let rest = params.get(b"PATH_INFO").unwrap_or_default();
-        script == self.0 || self.0.strip_prefix(script).is_some_and(|path| path == rest)
+        SitePath::of(|name| params.get(name)).is(&self.0)
     }
 
     /// Whether what a peer has sent so far begins with such a request, whole. Nothing is read for it.

@@ -27,7 +27,7 @@ impl Refusals {
         }
         self.kinds.push(Kind { refusal, said: now, unsaid: 0 });
         let (status, reason) = (refusal.status(), refusal.reason());
-        log::log!(level(refusal), "{} was answered {status}: {reason}", which());
+        log::log!(target: refusal.meaning(), level(refusal), "{} was answered {status}: {reason}", which());
     }
 
     /// Says what has been held back for long enough.
@@ -39,8 +39,16 @@ impl Refusals {
             let (count, status, reason) = (kind.unsaid, kind.refusal.status(), kind.refusal.reason());
             match count {
                 0 => {}
-                1 => log::log!(level(kind.refusal), "1 more request was answered {status}: {reason}"),
-                _ => log::log!(level(kind.refusal), "{count} more requests were answered {status}: {reason}"),
+                1 => log::log!(
+                    target: kind.refusal.meaning(),
+                    level(kind.refusal),
+                    "1 more request was answered {status}: {reason}"
+                ),
+                _ => log::log!(
+                    target: kind.refusal.meaning(),
+                    level(kind.refusal),
+                    "{count} more requests were answered {status}: {reason}"
+                ),
             }
             (kind.said, kind.unsaid) = (now, 0);
             count > 0

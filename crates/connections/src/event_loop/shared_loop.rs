@@ -3,8 +3,8 @@
 use std::io;
 use std::time::Duration;
 
-use super::{EventLoop, Stopped, Turned};
-use crate::scheduler::{self, Loop, Queue};
+use super::{EventLoop, Stopped};
+use crate::scheduler::{self, Loop, Queue, Turned};
 
 /// An event loop that several threads turn.
 pub type SharedLoop = scheduler::SharedLoop<EventLoop>;
@@ -13,11 +13,11 @@ impl Loop for EventLoop {
     /// The errors are those of epoll.
     type End = io::Result<Stopped>;
 
-    fn turn(&mut self, limit: Option<Duration>) -> scheduler::Turned<Self::End> {
+    fn turn(&mut self, limit: Option<Duration>) -> Turned<Self::End> {
         match Self::turn(self, limit) {
-            Ok(Turned::Handled(count)) => scheduler::Turned::Handled(count),
-            Ok(Turned::Stopped(stopped)) => scheduler::Turned::Ended(Ok(stopped)),
-            Err(error) => scheduler::Turned::Ended(Err(error)),
+            Ok(Turned::Handled(count)) => Turned::Handled(count),
+            Ok(Turned::Ended(stopped)) => Turned::Ended(Ok(stopped)),
+            Err(error) => Turned::Ended(Err(error)),
         }
     }
 

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use super::EventLoop;
 use super::acceptor::Door;
 use super::lifecycle::Entrance;
+use shared::logging::codes;
 
 impl EventLoop {
     /// No descriptor is left here. What waits goes to a process of the pool that has one, as far as the passage takes it: none of them was
@@ -29,15 +30,31 @@ impl EventLoop {
     /// Takes nothing in for a moment. Others may.
     pub(super) fn pause_accepting(&mut self, error: &io::Error) {
         if is_due(&mut self.accept_error_said, self.now) {
-            log::error!("cannot accept connections: {error}; trying again every {} ms", ACCEPT_PAUSE.as_millis());
+            log::error!(
+                target: codes::CANNOT_ACCEPT,
+                "cannot accept connections: {error}; trying again every {} ms",
+                ACCEPT_PAUSE.as_millis()
+            );
         }
         self.accept_again_at = Some(self.now + ACCEPT_PAUSE);
+    }
+
+    /// Said once: at the limit it would otherwise be said for each connection.
+    pub(super) fn reach_limit(&mut self) {
+        self.lifecycle.set_entrance(Entrance::Full);
+        if !std::mem::replace(&mut self.limit_reported, true) {
+            log::warn!(
+                target: codes::MAX_CONNECTIONS_REACHED,
+                "max-connections ({}) reached: new connections wait until one closes",
+                self.settings.max_connections
+            );
+        }
     }
 
     /// Somebody has connected who may not. Not said each time: it would be easy to fill a disk.
     pub(super) fn say_who_may_not_connect(&mut self, error: &io::Error) {
         if is_due(&mut self.refused_said, self.now) {
-            log::warn!("{error}");
+            log::warn!(target: codes::CLIENT_NOT_ALLOWED, "{error}");
         }
     }
 
@@ -61,7 +78,10 @@ impl EventLoop {
     /// Somebody has shut it down, which a reload finds out and mends.
     pub(super) fn give_up(&mut self, door: Door) {
         let name = self.acceptor.name(door);
-        log::error!("{name} was shut down, perhaps by the application: nothing comes from there until a reload");
+        log::error!(
+            target: codes::SOCKET_SHUT_DOWN,
+            "{name} was shut down, perhaps by the application: nothing comes from there until a reload"
+        );
         if let Err(error) = self.acceptor.give_up(door) {
             log::debug!("{name} was not watched any more: {error}");
         }
@@ -71,6 +91,7 @@ impl EventLoop {
     pub(super) fn note_stray(&mut self) {
         if is_due(&mut self.stray_said, self.now) {
             log::error!(
+                target: codes::STRAY_MESSAGE,
                 "something from another process of the pool was not a connection and was discarded: the application must have \
                  sent it"
             );

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use super::connection::Connection;
 use super::lifecycle::End;
-use super::line::{Duty, Line};
+use super::line::Duty;
 use super::outbox::Status;
 use super::{EventLoop, Stopped};
+use shared::logging::codes;
 
 impl EventLoop {
     /// What waits in the backlog, in the passage, on the line and in the sockets was sent before the stop, so it is served.
@@ -16,7 +17,7 @@ impl EventLoop {
         }
         let running = self.unanswered();
         if running > 0 {
-            log::info!("stopping; waiting for running requests: {running}");
+            log::info!(target: codes::STOP_WAITS, "stopping; waiting for running requests: {running}");
         }
         self.shut_entrance();
         let keys: Vec<usize> = self.connections.iter().map(|(key, _)| key).collect();
@@ -46,7 +47,7 @@ impl EventLoop {
             self.enter_all();
         }
         if let Err(error) = self.acceptor.close() {
-            log::error!("the listening sockets are still watched: {error}");
+            log::error!(target: codes::LISTENERS_STILL_WATCHED, "the listening sockets are still watched: {error}");
         }
     }
 
@@ -66,7 +67,7 @@ impl EventLoop {
 
     /// Whether somebody waits on the line, whom a process that is to stop serves, too, as soon as it has a worker: the whole pool stops.
     fn serves_line(&self) -> bool {
-        self.duty == Duty::Serve && !self.lifecycle.is_retiring() && self.line.as_ref().is_some_and(Line::is_left_to_this)
+        self.duty == Duty::Serve && !self.lifecycle.is_retiring() && self.line.is_left_to_this()
     }
 
     fn unanswered(&self) -> usize {
@@ -77,9 +78,11 @@ impl EventLoop {
     pub(super) fn abandon(&mut self, why: &str, moment: Duration) -> Stopped {
         let abandoned = self.unanswered();
         if abandoned > 0 {
-            log::warn!("stopping; unanswered requests: {abandoned}");
+            log::warn!(target: codes::REQUESTS_UNANSWERED, "stopping; unanswered requests: {abandoned}");
             let names = self.connections.iter_mut().flat_map(|(_, connection)| connection.names_of_unanswered());
-            names.take(MOST_NAMED).for_each(|name| log::warn!("{name} was not answered: {why}"));
+            names
+                .take(MOST_NAMED)
+                .for_each(|name| log::warn!(target: codes::REQUESTS_UNANSWERED, "{name} was not answered: {why}"));
         }
         Stopped { abandoned, deadline: self.now, end: self.now + moment }
     }

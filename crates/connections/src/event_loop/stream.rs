@@ -1,40 +1,36 @@
-//! A connected socket of either kind, readable by reference. What writes to it has its descriptor.
+//! A connected socket, readable by reference. What writes to it has its descriptor.
 
 use std::fmt;
 use std::io;
 use std::net::{Shutdown, SocketAddr};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use shared::sys;
+use socket2::SockRef;
 
 /// An accepted socket. Nothing waits for it, also where another process that has it says that it blocks; but a file that is sent.
 #[derive(Debug)]
-pub enum Stream {
-    /// TCP, version 4 or 6.
-    Tcp(mio::net::TcpStream),
-    /// Unix.
-    Unix(mio::net::UnixStream),
-}
+pub struct Stream(OwnedFd);
 
-/// Who is at the other end, for messages.
-#[derive(Clone, Copy, Debug)]
-pub enum PeerName {
-    /// A TCP address.
-    Tcp(SocketAddr),
-    /// A Unix socket, which has no name at its other end.
-    Unix,
-}
+/// Who is at the other end, for messages: an IP address, or a Unix socket, which has no name at its other end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PeerName(pub Option<SocketAddr>);
 
 impl fmt::Display for PeerName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Tcp(address) => address.fmt(f),
-            Self::Unix => f.write_str("unix socket"),
+            Self(Some(address)) => address.fmt(f),
+            Self(None) => f.write_str("unix socket"),
         }
     }
 }
 
 impl Stream {
+    /// Of a connected socket that does not block.
+    pub fn new(socket: impl Into<OwnedFd>) -> Self {
+        Self(socket.into())
+    }
+
     /// Reads what is there.
     ///
     /// # Errors
@@ -53,26 +49,19 @@ impl Stream {
 
     /// Ends one or both directions. An error means that the peer was faster.
     pub fn shutdown(&self, how: Shutdown) {
-        let result = match self {
-            Self::Tcp(stream) => stream.shutdown(how),
-            Self::Unix(stream) => stream.shutdown(how),
-        };
-        drop(result);
+        drop(SockRef::from(self).shutdown(how));
     }
 }
 
 impl AsFd for Stream {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        match self {
-            Self::Tcp(stream) => stream.as_fd(),
-            Self::Unix(stream) => stream.as_fd(),
-        }
+        self.0.as_fd()
     }
 }
 
 impl AsRawFd for Stream {
     fn as_raw_fd(&self) -> RawFd {
-        self.as_fd().as_raw_fd()
+        self.0.as_raw_fd()
     }
 }
 
@@ -90,7 +79,7 @@ mod tests {
     fn what_a_sibling_has_made_blocking_waits_for_nothing() {
         let (near, _far) = UnixStream::pair().unwrap();
         near.set_nonblocking(false).unwrap();
-        let stream = Stream::Unix(mio::net::UnixStream::from_std(near));
+        let stream = Stream::new(near);
         let (sender, outcome) = mpsc::channel();
         std::thread::spawn(move || {
             let read = stream.read(&mut [0; 16]).unwrap_err();

@@ -344,7 +344,7 @@ mod tests {
 
     fn pair() -> (Stream, UnixStream) {
         let (near, far) = UnixStream::pair().unwrap();
-        (Stream::Unix(near), far)
+        (Stream::new(near), far)
     }
 
     fn unit(byte: u8, length: usize) -> Unit {

@@ -21,7 +21,7 @@ pub struct Limits {
     /// Bytes of a body that are kept in memory before it moves to a temp file.
     pub body_memory: usize,
     /// Requests begun but not complete, and running, on one connection.
-    pub max_requests: usize,
+    pub max_open_requests: usize,
     /// The roles that are offered; a request for another is refused.
     pub roles: Roles,
 }
@@ -192,7 +192,7 @@ impl Assembler {
         self.partial.insert(id, Partial { role, keep_connection, head_only: false, stage });
         match role {
             _ if self.refuses_new => self.refuse(id, Refusal::Stopping),
-            _ if open_requests > self.limits.max_requests => self.refuse(id, Refusal::Overloaded),
+            _ if open_requests > self.limits.max_open_requests => self.refuse(id, Refusal::Overloaded),
             _ if self.limits.roles.offers(role) => Outcome::Pending,
             _ => self.refuse(id, Refusal::UnknownRole(role)),
         }

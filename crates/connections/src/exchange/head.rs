@@ -3,6 +3,7 @@
 use thiserror::Error;
 
 use super::reason;
+use shared::http::is_token;
 
 /// A checked head that has not been sent.
 #[derive(Clone, Debug)]
@@ -110,7 +111,7 @@ impl Head {
     /// # Errors
     /// [`HeadError`] as its variants say; the head is then as it was.
     pub fn push(&mut self, name: &[u8], value: &[u8]) -> Result<(), HeadError> {
-        if name.is_empty() || !name.iter().all(|byte| is_token(*byte)) {
+        if !is_token(name) {
             return Err(HeadError::Name(text(name)));
         }
         check_control(value)?;
@@ -143,11 +144,6 @@ impl Head {
     /// The number of the status.
     pub fn code(&self) -> u16 {
         self.code
-    }
-
-    /// Whether the application said how long the body is.
-    pub fn has_content_length(&self) -> bool {
-        self.content_length.is_some()
     }
 
     /// Says how long the body is, if the application did not, and it is the application that makes one.
@@ -250,25 +246,6 @@ fn check_control(bytes: &[u8]) -> Result<(), HeadError> {
     }
     Ok(())
 }
-
-/// RFC 9110 §5.6.2.
-fn is_token(byte: u8) -> bool {
-    TOKEN_BYTES[usize::from(byte)]
-}
-
-const TOKEN_BYTES: [bool; 256] = {
-    let mut table = [false; 256];
-    let mut byte = 0_u8;
-    while byte < 128 {
-        table[byte as usize] = byte.is_ascii_alphanumeric()
-            || matches!(
-                byte,
-                b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'_' | b'`' | b'|' | b'~'
-            );
-        byte += 1;
-    }
-    table
-};
 
 /// For messages: latin-1, as the application gave it, and not longer than a line.
 fn text(bytes: &[u8]) -> String {
@@ -401,7 +378,7 @@ mod tests {
         );
         let mut head = Head::new(b"304 Not Modified").unwrap();
         head.set_content_length(3);
-        assert!(!head.has_content_length());
+        assert_eq!(head.encode(false).unwrap().0, b"Status: 304 Not Modified\r\n\r\n");
     }
 
     #[test]

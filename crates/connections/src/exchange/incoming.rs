@@ -2,6 +2,7 @@
 
 use super::body::BodyWriter;
 use super::{Body, Limits, Refusal};
+use shared::logging::codes;
 
 /// What has come of a stream, and how much is to come.
 #[derive(Debug)]
@@ -28,7 +29,11 @@ impl Incoming {
             return Err(Refusal::BodyTooLarge);
         }
         self.body.write(piece).map_err(|error| {
-            log::error!("cannot store a request body in {}: {error}", std::env::temp_dir().display());
+            log::error!(
+                target: codes::BODY_NOT_STORED,
+                "cannot store a request body in {}: {error}",
+                std::env::temp_dir().display()
+            );
             Refusal::BodyNotStored
         })
     }
@@ -60,7 +65,7 @@ impl Incoming {
     /// What has come, to be read.
     pub(super) fn finish(self) -> Result<Body, Refusal> {
         self.body.finish().map_err(|error| {
-            log::error!("cannot read a request body back: {error}");
+            log::error!(target: codes::BODY_NOT_STORED, "cannot read a request body back: {error}");
             Refusal::BodyNotStored
         })
     }

@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 
 use fastcgi_codec::{ProtocolStatus, Role};
+use shared::logging::codes::{self, Code};
 
 /// Why a request is answered without, or instead of, the application.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,6 +129,27 @@ impl Refusal {
             Self::Stopping => "pyfcgid was already stopping",
             Self::ApplicationFailed => "the application failed",
         })
+    }
+
+    /// What the log says that it means.
+    pub const fn meaning(self) -> Code {
+        match self {
+            Self::MalformedParams | Self::BadContentLength | Self::BodyCutShort | Self::BadDataLength | Self::DataCutShort => {
+                codes::REQUEST_MALFORMED
+            }
+            Self::ParamsTooLarge => codes::PARAMS_TOO_LARGE,
+            Self::NoMethod => codes::METHOD_MISSING,
+            Self::BodyTooLarge => codes::BODY_TOO_LARGE,
+            Self::BodyNotStored => codes::BODY_NOT_STORED,
+            Self::OutsideMount => codes::PATH_OUTSIDE_MOUNT,
+            Self::UnknownRole(_) => codes::ROLE_NOT_ACCEPTED,
+            Self::Aborted => codes::REQUEST_ABORTED,
+            Self::Overloaded => codes::QUEUE_FULL,
+            Self::NotServing => codes::NOBODY_SERVES,
+            Self::Stopping => codes::REFUSED_BY_STOP,
+            // Nobody says that a probe was answered.
+            Self::ApplicationFailed | Self::Ping => codes::REQUEST_FAILED,
+        }
     }
 
     /// Whether it is said together with `other`. A peer can make up thousands of roles.

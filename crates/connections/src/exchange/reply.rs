@@ -120,10 +120,18 @@ impl Reply {
         self
     }
 
-    /// A worker begins the request, which is called so in the log. When that was is noted only if somebody is to be told.
-    pub fn begin(&mut self, id: &str) {
+    /// The worker of this number begins the request, which is called so in the log. When that was is noted only if somebody is
+    /// to be told.
+    pub fn begin(&mut self, id: &str, worker: usize) {
         if let Some(account) = &mut self.account {
-            account.begin(id);
+            account.begin(id, worker);
+        }
+    }
+
+    /// The application gets this X-Request-ID, and not what the web server sent.
+    pub fn set_x_request_id(&mut self, id: [u8; 32]) {
+        if let Some(account) = &mut self.account {
+            account.set_x_request_id(id);
         }
     }
 

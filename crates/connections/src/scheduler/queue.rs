@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender};
 
-use super::{Bell, Load, Scheduler, Worker};
+use super::{Bell, Load, Place, Scheduler, Worker};
 use crate::exchange::Exchange;
 use shared::scoreboard::Seat;
 
@@ -16,62 +16,50 @@ pub struct Queue {
     /// To take out again what nobody waits for any more.
     receiver: Receiver<Queued>,
     most: usize,
-    /// Where those that wait are counted, if not here alone.
-    seat: Option<Seat>,
+    /// Where those that wait are counted.
+    seat: Seat,
     scheduler: Arc<Scheduler>,
 }
 
 /// A request in the queue.
 #[derive(Debug)]
 pub struct Queued {
+    /// Its place among those that wait, if no worker had time for it when it came. Given back before it is answered.
+    _place: Option<Place>,
     pub exchange: Exchange,
-    /// Its place among those that wait, if no worker had time for it when it came and they are counted for the pool.
-    seat: Option<Seat>,
-}
-
-impl Queued {
-    /// It may have waited, and does so no longer.
-    pub fn end_to_wait(&mut self) {
-        if let Some(seat) = self.seat.take() {
-            seat.end_to_wait();
-        }
-    }
 }
 
 impl Queue {
-    /// Hands a request to whichever worker looks next; never blocks. Those that sit have to be [called](Self::call_worker).
+    /// Hands a request to whichever worker looks next; never blocks. Those that sit have to be called.
     ///
     /// # Errors
     /// Gives the exchange back when as many requests wait as may, and somebody waits for them.
     pub fn try_dispatch(&self, exchange: Exchange) -> Result<(), Box<Exchange>> {
         let mut state = self.scheduler.lock();
         let waits = state.is_saturated();
-        if waits && !self.begin_to_wait(state.queued()) {
+        let mut place = if waits { self.place() } else { None };
+        if waits && place.is_none() {
             drop(state);
-            if !self.drop_aborted() || !self.begin_to_wait(self.scheduler.lock().queued()) {
+            place = if self.drop_aborted() { self.place() } else { None };
+            if place.is_none() {
                 return Err(Box::new(exchange));
             }
             state = self.scheduler.lock();
         }
-        let seat = if waits { self.seat.clone() } else { None };
-        let Err(error) = self.sender.try_send(Queued { exchange, seat }) else {
-            state.note_dispatch();
-            return Ok(());
-        };
-        drop(state);
-        let mut queued = error.into_inner();
-        queued.end_to_wait();
-        Err(Box::new(queued.exchange))
+        let sent = self.sender.try_send(Queued { _place: place, exchange });
+        sent.map_err(|error| Box::new(error.into_inner().exchange))?;
+        state.note_dispatch();
+        Ok(())
     }
 
-    /// Whether one more request may wait in the pool; if so it is counted.
-    fn begin_to_wait(&self, queued: usize) -> bool {
-        self.seat.as_ref().map_or(queued < self.most, |seat| seat.begin_to_wait(self.most))
+    /// A place for one more request that waits, if there may be one.
+    fn place(&self) -> Option<Place> {
+        Place::take(&self.seat, self.most)
     }
 
     /// A request is refused because as many wait as may.
     pub fn note_refusal(&self) {
-        self.seat.iter().for_each(Seat::note_refusal);
+        self.seat.note_refusal();
     }
 
     /// Takes requests that were given up out of the queue; whether there were any. Nobody else puts requests in, so the others keep
@@ -93,9 +81,7 @@ impl Queue {
             drop(self.sender.try_send(queued));
         }
         drop(state);
-        let helps = !aborted.is_empty();
-        aborted.into_iter().for_each(|mut queued| queued.end_to_wait());
-        helps
+        !aborted.is_empty()
     }
 
     /// How busy the workers are.
@@ -133,6 +119,7 @@ impl Queue {
     }
 
     /// Calls a worker that sits, if there is something to do.
+    #[cfg(test)]
     pub fn call_worker(&self) {
         self.scheduler.call_for_work();
     }
@@ -164,23 +151,19 @@ impl Relief {
     }
 }
 
-/// A queue in which up to `max_queue` requests (at least one) wait for a worker, and the workers' end of it, to be cloned for each.
-pub fn queue(max_queue: usize) -> (Queue, Worker) {
-    queue_of(max_queue, PASSING, None)
-}
-
-/// The same, but those that wait are counted for the pool.
+/// A queue in which up to `max_queue` requests of the pool (at least one) wait for a worker, counted by `seat`, and the workers' end of it,
+/// to be cloned for each.
 pub fn queue_of_pool(max_queue: usize, seat: Seat) -> (Queue, Worker) {
-    queue_of(max_queue, PASSING, Some(seat))
+    queue_of(max_queue, PASSING, seat)
 }
 
 /// One that nothing is put into, since there are no workers.
 pub fn queue_without_workers(seat: Seat) -> Queue {
-    queue_of(1, 0, Some(seat)).0
+    queue_of(1, 0, seat).0
 }
 
 /// Up to `passing` for which workers have time pass through it, too. The channel takes the memory for all of them.
-fn queue_of(max_queue: usize, passing: usize, seat: Option<Seat>) -> (Queue, Worker) {
+fn queue_of(max_queue: usize, passing: usize, seat: Seat) -> (Queue, Worker) {
     let most = max_queue.max(1);
     let (sender, receiver) = crossbeam_channel::bounded(most.saturating_add(passing));
     let scheduler = Arc::<Scheduler>::default();

@@ -143,6 +143,7 @@ impl State {
         self.queued > 0
     }
 
+    #[cfg(test)]
     pub fn queued(&self) -> usize {
         self.queued
     }

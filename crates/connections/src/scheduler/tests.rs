@@ -19,6 +19,7 @@ use super::locking::{self, Condvar, Mutex};
 use super::*;
 use crate::exchange::{Body, Ending, Exchange, Gone, NothingHeld, Params, Pause, Reply, Request, Room, Sink};
 use fastcgi_codec::{RequestId, Role};
+use shared::scoreboard::Scoreboard;
 
 /// Tries a scenario in many ways.
 #[cfg(shuttle)]
@@ -61,6 +62,10 @@ impl Sink for Nowhere {
     fn is_aborted(&self, _: RequestId) -> bool {
         false
     }
+}
+
+fn queue(most: usize) -> (Queue, Worker) {
+    queue_of_pool(most, Arc::new(Scoreboard::new().unwrap()).seat(1))
 }
 
 fn exchange() -> Exchange {
@@ -309,4 +314,23 @@ fn a_panic_in_a_turn_costs_the_thread_and_not_the_loop() {
         assert!(std::panic::catch_unwind(turn).is_err());
         event_loop.stand_by();
     }
+}
+
+#[test]
+fn whoever_waits_is_counted_for_the_pool_until_a_worker_takes_it_or_the_queue_is_gone() {
+    explore(|| {
+        let scoreboard = Arc::new(Scoreboard::new().unwrap());
+        let full = || {
+            let (queue, worker) = queue_of_pool(2, scoreboard.seat(1));
+            let is_taken = [(); 3].map(|()| queue.try_dispatch(exchange()).is_ok());
+            assert_eq!((is_taken, scoreboard.waiting()), ([true, true, false], 2));
+            (queue, worker)
+        };
+        let ((queue, worker), counts) = (full(), Counts::default());
+        drop(queue);
+        join(start(2, &worker, &counts));
+        assert_eq!((counts.answered(), scoreboard.waiting()), (2, 0));
+        drop(full());
+        assert_eq!(scoreboard.waiting(), 0);
+    });
 }

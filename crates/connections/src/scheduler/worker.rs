@@ -11,6 +11,7 @@ use super::Scheduler;
 use super::queue::Queued;
 use super::state::{Step, Waiting};
 use crate::exchange::{Exchange, Pause};
+use shared::logging::codes;
 
 /// Answers requests on one worker. Waiting for the next request happens in [`Pause::pause`].
 pub trait Handler: Pause {
@@ -110,14 +111,14 @@ impl Worker {
             return Err(step);
         }
         // Never empty: what is counted under this lock is in the channel.
-        let mut queued = self.receiver.try_recv().map_err(|_| step)?;
+        let queued = self.receiver.try_recv().map_err(|_| step)?;
         state.note_taken();
         let wakes = is_scout && state.call_for_work().wakes;
         drop(state);
         if wakes {
             self.scheduler.called.notify_one();
         }
-        queued.end_to_wait();
+        // Its place is given back here.
         Ok(queued.exchange)
     }
 
@@ -150,6 +151,6 @@ fn answer(handler: &mut impl Handler, exchange: Exchange) {
     }
     let outcome = catch_unwind(AssertUnwindSafe(|| handler.handle(exchange)));
     if outcome.is_err() {
-        log::error!("a request handler panicked; its request was answered 500 or cut");
+        log::error!(target: codes::HANDLER_PANICKED, "a request handler panicked; its request was answered 500 or cut");
     }
 }

@@ -6,7 +6,7 @@ use fastcgi_codec::{Decoder, RequestId, Session, SessionLimits};
 use fastcgi_codec_fuzz::{Model, Operation, Outcome};
 
 fuzz_target!(|operations: Vec<Operation>| {
-    let mut session = Session::new(SessionLimits { max_connections: 17, max_requests: 23 });
+    let mut session = Session::new(SessionLimits { max_conns: 17, max_reqs: 23 });
     let (mut decoder, mut model) = (Decoder::new(), Model::default());
     for operation in operations {
         let id = match operation {

@@ -3,7 +3,7 @@ use crate::ParamsError;
 use crate::record::MAX_CONTENT_LEN;
 
 const ID: RequestId = RequestId::new(1);
-const LIMITS: SessionLimits = SessionLimits { max_connections: 64, max_requests: 4096 };
+const LIMITS: SessionLimits = SessionLimits { max_conns: 64, max_reqs: 4096 };
 
 #[test]
 fn a_responder_goes_from_params_to_stdin_to_its_end() {

@@ -2,6 +2,7 @@
 
 mod answered;
 mod format;
+mod json;
 mod variable;
 
 pub use answered::Answered;

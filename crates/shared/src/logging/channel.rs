@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use log::Level;
 
+use super::codes::{self, Code};
 use super::pieces::pieces;
 use crate::sys::closing::Guarded;
 use crate::sys::log_io::{self, NoRoom};
@@ -32,6 +33,8 @@ pub enum Message {
     Record {
         /// How bad it is.
         level: Level,
+        /// What it means, if pyfcgid says it.
+        code: Option<Code>,
         /// The message, of one line or several.
         text: String,
     },
@@ -51,14 +54,21 @@ pub enum Message {
 
 impl Message {
     fn decode(bytes: &[u8]) -> Option<Self> {
-        let (kind, text) = bytes.split_first()?;
-        let text = String::from_utf8_lossy(text).into_owned();
+        let (kind, rest) = bytes.split_first()?;
+        let lossy = |text| String::from_utf8_lossy(text).into_owned();
         match *kind {
-            ACCESS => Some(Self::Access { values: text }),
-            kind => {
-                let level = LEVELS.into_iter().find(|level| level_kind(*level) == kind.to_ascii_uppercase())?;
-                Some(if kind.is_ascii_uppercase() { Self::Record { level, text } } else { Self::Plain { level, text } })
+            ACCESS => Some(Self::Access { values: lossy(rest) }),
+            CODED => {
+                let (kind, rest) = rest.split_first()?;
+                let (code, text) = rest.split_at_checked(codes::LEN)?;
+                // An application may send anything, and a program of another version knows other codes.
+                let code = str::from_utf8(code).ok().and_then(codes::known);
+                Some(Self::Record { level: level_of(*kind)?, code, text: lossy(text) })
             }
+            kind if kind.is_ascii_lowercase() => {
+                Some(Self::Plain { level: level_of(kind.to_ascii_uppercase())?, text: lossy(rest) })
+            }
+            kind => Some(Self::Record { level: level_of(kind)?, code: None, text: lossy(rest) }),
         }
     }
 }
@@ -169,48 +179,49 @@ impl Sender {
         Ok(Self { socket, is_stuck: AtomicBool::new(false), lost: AtomicU64::new(0) })
     }
 
-    pub(super) fn record(&self, level: Level, text: fmt::Arguments<'_>) {
-        self.send_all((level_kind(level), MAX_MESSAGE_LEN), text);
+    pub(super) fn record(&self, level: Level, code: Option<Code>, text: fmt::Arguments<'_>) {
+        self.send_all((Kind::Record(level, code), MAX_MESSAGE_LEN), text);
     }
 
     /// Lines that others read by machine are not cut, if they are not too long.
     pub(super) fn plain(&self, level: Level, text: fmt::Arguments<'_>) {
-        self.send_all((level_kind(level).to_ascii_lowercase(), MAX_PLAIN_LEN), text);
+        self.send_all((Kind::Plain(level), MAX_PLAIN_LEN), text);
     }
 
-    fn send_all(&self, (kind, max_len): (u8, usize), text: fmt::Arguments<'_>) {
+    fn send_all(&self, (mut kind, max_len): (Kind, usize), text: fmt::Arguments<'_>) {
         let mut whole = String::with_capacity(256);
         let _ = write!(whole, "{text}"); // A `Display` of somebody else's may fail; what it wrote until then is kept.
         let mut rest = MAX_RECORD_LEN;
-        for piece in pieces(&whole, max_len - 1) {
+        for piece in pieces(&whole, max_len - MAX_HEAD_LEN) {
             if piece.len() > rest {
                 let left_out = whole.len() - (MAX_RECORD_LEN - rest);
                 return self.send(kind, &format!("({left_out} more bytes left out)"));
             }
             rest -= piece.len();
             self.send(kind, piece);
+            kind = kind.of_the_rest();
         }
     }
 
     pub(super) fn access(&self, values: &str) {
         if let Some(piece) = pieces(values, MAX_MESSAGE_LEN - 1).next() {
-            self.send(ACCESS, piece);
+            self.send(Kind::Access, piece);
         }
     }
 
-    fn send(&self, kind: u8, text: &str) {
+    fn send(&self, kind: Kind, text: &str) {
         let lost = self.lost.swap(0, Ordering::Relaxed);
         let is_told = lost == 0 || {
             let text = format!("lost log lines of this process, because the supervisor did not keep up: {lost}");
-            self.try_send(level_kind(Level::Warn), &text)
+            self.try_send(Kind::Record(Level::Warn, Some(codes::CHILD_LINES_LOST)), &text)
         };
         if !is_told || !self.try_send(kind, text) {
             self.lost.fetch_add(if is_told { 1 } else { lost + 1 }, Ordering::Relaxed);
         }
     }
 
-    fn try_send(&self, kind: u8, text: &str) -> bool {
-        let message = [&[kind], text.as_bytes()].concat();
+    fn try_send(&self, kind: Kind, text: &str) -> bool {
+        let message = kind.encode(text);
         loop {
             let no_room = if self.is_stuck.load(Ordering::Relaxed) { NoRoom::GiveUp } else { NoRoom::Wait };
             let result = log_io::send(self.socket.as_fd(), &message, no_room);
@@ -223,6 +234,38 @@ impl Sender {
             }
         }
     }
+}
+
+/// What a message is, which is said in its first bytes.
+#[derive(Clone, Copy)]
+enum Kind {
+    Record(Level, Option<Code>),
+    Plain(Level),
+    Access,
+}
+
+impl Kind {
+    /// That of the further pieces of a record: what it means is said once.
+    fn of_the_rest(self) -> Self {
+        match self {
+            Self::Record(level, _) => Self::Record(level, None),
+            kind => kind,
+        }
+    }
+
+    fn encode(self, text: &str) -> Vec<u8> {
+        let text = text.as_bytes();
+        match self {
+            Self::Record(level, Some(code)) => [&[CODED, level_kind(level)], code.as_bytes(), text].concat(),
+            Self::Record(level, None) => [&[level_kind(level)], text].concat(),
+            Self::Plain(level) => [&[level_kind(level).to_ascii_lowercase()], text].concat(),
+            Self::Access => [&[ACCESS], text].concat(),
+        }
+    }
+}
+
+fn level_of(kind: u8) -> Option<Level> {
+    LEVELS.into_iter().find(|level| level_kind(*level) == kind)
 }
 
 const fn level_kind(level: Level) -> u8 {
@@ -243,6 +286,10 @@ thread_local! {
 const LEVELS: [Level; 5] = [Level::Error, Level::Warn, Level::Info, Level::Debug, Level::Trace];
 /// The kind of a line of the access log; records have their level's.
 const ACCESS: u8 = b'A';
+/// The kind of a record that has a code: that of its level follows, and the code.
+const CODED: u8 = b'C';
+/// What stands before the text.
+const MAX_HEAD_LEN: usize = 2 + codes::LEN;
 /// Fewer short messages than a socket holds, so that a child which writes as quickly as it can uses it up.
 const TURN: usize = 64 * 1024;
 const LAST_WORDS: usize = 4 << 20;
@@ -273,7 +320,7 @@ mod tests {
     }
 
     fn record(level: Level, text: &str) -> Message {
-        Message::Record { level, text: text.to_owned() }
+        Message::Record { level, code: None, text: text.to_owned() }
     }
 
     #[test]
@@ -281,9 +328,9 @@ mod tests {
         let (mut reader, sender) = pair();
         assert_eq!(next(&mut reader), None);
         for level in LEVELS {
-            sender.record(level, format_args!("two\nlines"));
+            sender.record(level, None, format_args!("two\nlines"));
         }
-        sender.record(Level::Info, format_args!(""));
+        sender.record(Level::Info, None, format_args!(""));
         sender.access("GET / 200");
         for level in LEVELS {
             assert_eq!(next(&mut reader), Some(record(level, "two\nlines")));
@@ -299,7 +346,7 @@ mod tests {
     fn a_long_record_comes_in_pieces_and_one_that_is_far_too_long_is_cut() {
         let (mut reader, sender) = pair();
         let text = "größe\n".repeat(MAX_MESSAGE_LEN / 4);
-        sender.record(Level::Info, format_args!("{text}"));
+        sender.record(Level::Info, None, format_args!("{text}"));
         let mut received = String::new();
         while let Some(Message::Record { text, .. }) = next(&mut reader) {
             assert!(text.ends_with('\n'));
@@ -316,7 +363,7 @@ mod tests {
             }
             (length, last)
         });
-        sender.record(Level::Info, format_args!("{}", "x".repeat(3 * MAX_RECORD_LEN)));
+        sender.record(Level::Info, None, format_args!("{}", "x".repeat(3 * MAX_RECORD_LEN)));
         drop(sender);
         let (length, last) = reading.join().unwrap();
         assert!(length <= MAX_RECORD_LEN + 100 && last.contains("more bytes left out"), "{length} {last}");
@@ -335,7 +382,7 @@ mod tests {
         let (mut reader, sender) = pair();
         let mut sent = 0_u64;
         while sender.lost.load(Ordering::Relaxed) < 100 {
-            sender.record(Level::Info, format_args!("{}", "x".repeat(1000)));
+            sender.record(Level::Info, None, format_args!("{}", "x".repeat(1000)));
             sent += 1;
         }
         assert!(sender.is_stuck.load(Ordering::Relaxed));
@@ -343,10 +390,11 @@ mod tests {
         (0..1000).for_each(|_| sender.access("lost too"));
         assert!(begin.elapsed() < 10 * PATIENCE, "each of them waited");
         let received = std::iter::from_fn(|| next(&mut reader)).count() as u64;
-        sender.record(Level::Info, format_args!("taken again"));
+        sender.record(Level::Info, None, format_args!("taken again"));
         let lost = sent - received + 1000;
         let told = format!("lost log lines of this process, because the supervisor did not keep up: {lost}");
-        assert_eq!(next(&mut reader), Some(record(Level::Warn, &told)));
+        let code = Some(codes::CHILD_LINES_LOST);
+        assert_eq!(next(&mut reader), Some(Message::Record { level: Level::Warn, code, text: told }));
         assert_eq!(next(&mut reader), Some(record(Level::Info, "taken again")));
         assert!(!sender.is_stuck.load(Ordering::Relaxed));
     }
@@ -355,8 +403,33 @@ mod tests {
     fn a_supervisor_that_has_gone_does_no_harm() {
         let (reader, sender) = pair();
         drop(reader);
-        sender.record(Level::Error, format_args!("nobody hears"));
+        sender.record(Level::Error, None, format_args!("nobody hears"));
         sender.access("nobody hears");
+    }
+
+    #[test]
+    fn a_code_comes_along_with_the_first_piece_of_its_record() {
+        let (mut reader, sender) = pair();
+        sender.record(Level::Warn, Some(codes::SATURATED), format_args!("{}", "x".repeat(MAX_MESSAGE_LEN)));
+        let codes = std::iter::from_fn(|| next(&mut reader)).map(|message| match message {
+            Message::Record { level: Level::Warn, code, .. } => code,
+            other => panic!("{other:?}"),
+        });
+        assert_eq!(codes.collect::<Vec<_>>(), [Some(codes::SATURATED), None]);
+    }
+
+    #[test]
+    fn a_code_that_is_none_is_not_told() {
+        let (mut reader, sender) = pair();
+        let broken = [b"C".as_slice(), b"CW", b"CWPF040", b"C?PF0401x", b"CwPF0401x", b"CCPF0401x"];
+        for bytes in broken.into_iter().chain([b"CWPF9999said".as_slice(), b"CW\xff\xff\xff\xff\xff\xffsaid", b"CWPF0401"]) {
+            log_io::send(sender.socket.as_fd(), bytes, NoRoom::GiveUp).unwrap();
+        }
+        assert_eq!(next(&mut reader), Some(record(Level::Warn, "said")));
+        assert_eq!(next(&mut reader), Some(record(Level::Warn, "said")));
+        let code = Some(codes::SATURATED);
+        assert_eq!(next(&mut reader), Some(Message::Record { level: Level::Warn, code, text: String::new() }));
+        assert_eq!(next(&mut reader), None);
     }
 
     #[test]
@@ -375,7 +448,7 @@ mod tests {
         for _ in 0..100 {
             log_io::send(sender.socket.as_fd(), b"?", NoRoom::GiveUp).unwrap();
         }
-        sender.record(Level::Info, format_args!("behind them"));
+        sender.record(Level::Info, None, format_args!("behind them"));
         let mut allowance = Allowance(50 * (MESSAGE_COST + 1));
         assert_eq!((reader.read(&mut allowance), allowance.is_used_up()), (None, true));
         assert_eq!(next(&mut reader), Some(record(Level::Info, "behind them")));
@@ -387,7 +460,7 @@ mod tests {
         let mut huge = vec![b'x'; 2 * MAX_PLAIN_LEN];
         huge[0] = b'I';
         log_io::send(sender.socket.as_fd(), &huge, NoRoom::GiveUp).unwrap();
-        sender.record(Level::Info, format_args!("whole"));
+        sender.record(Level::Info, None, format_args!("whole"));
         assert!(matches!(next(&mut reader), Some(Message::Record { text, .. }) if text.len() == MAX_PLAIN_LEN - 1));
         assert_eq!(next(&mut reader), Some(record(Level::Info, "whole")));
     }

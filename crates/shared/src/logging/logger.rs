@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
 use super::channel::Sender;
+use super::codes;
 use crate::settings::AppLog;
 
 /// The logger of such a process, for those that have no other.
@@ -32,7 +33,7 @@ pub fn send(record: &Record<'_>) -> bool {
     let Some(sender) = SENDER.get() else { return false };
     match record.target() {
         AppLog::PLAIN_TARGET => sender.plain(record.level(), *record.args()),
-        _ => sender.record(record.level(), *record.args()),
+        target => sender.record(record.level(), codes::known(target), *record.args()),
     }
     true
 }
@@ -43,7 +44,7 @@ pub fn is_wanted(metadata: &Metadata<'_>) -> bool {
 }
 
 fn is_wanted_at(target: &str, level: Level, max_level: LevelFilter) -> bool {
-    let is_own = target.split("::").next().is_some_and(|name| OWN.contains(&name));
+    let is_own = target.split("::").next().is_some_and(|name| OWN.contains(&name)) || codes::known(target).is_some();
     level <= if is_own { max_level } else { max_level.min(LevelFilter::Warn) }
 }
 
@@ -61,6 +62,8 @@ mod tests {
         assert!(!is_wanted("pyfcgid::wsgi", Level::Trace));
         assert!(is_wanted("pyfcgid", Level::Error));
         assert!(!is_wanted("pyfcgid_other", Level::Info));
+        assert!(is_wanted(codes::READY, Level::Info));
+        assert!(!is_wanted("PF0000", Level::Info));
         assert!(!is_wanted("mio::poll", Level::Info));
         assert!(is_wanted("mio::poll", Level::Warn));
     }

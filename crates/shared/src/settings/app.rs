@@ -26,7 +26,7 @@ pub enum AppSource {
     /// A module by its dotted name, searched on `sys.path`.
     Module(String),
     /// A file of Python code, whatever its name.
-    File(#[serde(with = "super::pool::path")] PathBuf),
+    File(#[serde(with = "super::pool_settings::path")] PathBuf),
 }
 
 impl App {

@@ -10,7 +10,7 @@ use log::LevelFilter;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::Pool;
+use super::PoolSettings;
 use crate::sys::memory_file;
 
 /// What a new process of a pool has to know.
@@ -21,7 +21,7 @@ pub struct Message {
     /// What it is to do.
     pub errand: Errand,
     /// Its pool.
-    pub pool: Pool,
+    pub pool: PoolSettings,
     /// What is logged.
     pub log_level: LevelFilter,
 }
@@ -141,7 +141,7 @@ mod tests {
     use crate::network::Network;
 
     fn message() -> Message {
-        let pool = Pool {
+        let pool = PoolSettings {
             name: "shop".to_owned(),
             app: App::parse("/srv/shop/page.wsgi:make(\"ä\")").unwrap(),
             addresses: vec!["unix:/run/shop.sock".to_owned()],
@@ -153,6 +153,7 @@ mod tests {
             app_log: AppLog::Plain,
             stdout_level: Level::Info,
             stderr_level: Level::Warn,
+            request_id: true,
             abort: OnAbort::Raise,
             roles: vec![Role::Authorizer],
             sendfile_header: None,
@@ -174,6 +175,7 @@ mod tests {
             socket_timeout: Some(Duration::from_secs(60)),
             graceful_timeout: Duration::ZERO,
             access_log_format: Some("$request".to_owned()),
+            access_log_exclude: vec!["/health".to_owned()],
         };
         let ties = Ties { listeners: vec![3, 4], passage: [5, 6], line: [7, 8], scoreboard: 9, seat: 10, slots: 16..24 };
         let errand = Errand::Serve(ties, Ends { link: 11, log: 12 });

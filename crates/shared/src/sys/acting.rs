@@ -2,6 +2,7 @@
 
 use std::io;
 
+use super::check;
 use super::identity::Identity;
 
 /// Does something with the rights of `identity`, and is root again after that: the real and the saved user stay, so that the other user
@@ -39,9 +40,7 @@ fn change(steps: [Step; 3], to: &Identity) -> io::Result<()> {
                 Step::User => libc::seteuid(to.uid),
             }
         };
-        if result == -1 {
-            return Err(io::Error::last_os_error());
-        }
+        check(result)?;
     }
     Ok(())
 }

@@ -2,13 +2,14 @@
 
 use std::fs::File;
 use std::io::{self, IoSlice, IoSliceMut};
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::FileExt;
 
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use rustix::fs::{Mode, OFlags, fchmod, fcntl_setfl, sendfile};
 use rustix::io::{Errno, FdFlags, ReadWriteFlags, fcntl_dupfd_cloexec, fcntl_setfd, preadv2};
-use rustix::net::{RecvFlags, recv};
+use rustix::net::{RecvFlags, SocketFlags, acceptfrom_with, recv};
 use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
 use socket2::{MsgHdr, SockRef};
 
@@ -68,6 +69,15 @@ pub fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
 /// `WouldBlock` when nothing is there, and those of recv(2).
 pub fn peek(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
     Ok(recv(socket, buffer, RecvFlags::PEEK | RecvFlags::DONTWAIT)?.0)
+}
+
+/// Accepts a connection, which does not block and is close-on-exec, and says which IP address it is from, if from one.
+///
+/// # Errors
+/// Those of accept(2).
+pub fn accept(listener: BorrowedFd<'_>) -> io::Result<(OwnedFd, Option<SocketAddr>)> {
+    let (socket, peer) = acceptfrom_with(listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK)?;
+    Ok((socket, peer.and_then(|peer| peer.try_into().ok())))
 }
 
 /// Takes over a descriptor that was inherited by number, and makes it close-on-exec.

@@ -11,6 +11,7 @@ use std::os::fd::AsRawFd;
 use rustix::fs::{FlockOperation, fcntl_lock};
 use rustix::io::Errno;
 
+use super::check;
 use super::process::ProcessId;
 
 /// Locks the file for writing. False when somebody else has it locked, for reading or for writing. Never waits.
@@ -47,9 +48,7 @@ pub fn writer(file: &File) -> io::Result<Option<Writer>> {
     let (l_type, l_whence) = (libc::F_RDLCK as libc::c_short, libc::SEEK_SET as libc::c_short);
     let mut lock = libc::flock { l_type, l_whence, l_start: 0, l_len: 0, l_pid: 0 };
     // SAFETY: the lock outlives the call, which fills it.
-    if unsafe { libc::fcntl(file.as_raw_fd(), libc::F_GETLK, &raw mut lock) } == -1 {
-        return Err(io::Error::last_os_error());
-    }
+    check(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_GETLK, &raw mut lock) })?;
     let is_locked = libc::c_int::from(lock.l_type) != libc::F_UNLCK;
     Ok(is_locked.then(|| Writer(ProcessId::new(lock.l_pid))))
 }

@@ -6,6 +6,8 @@ use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
+use super::check;
+
 /// A descriptor that becomes readable when the process has ended that listened when `connection` was made: its exit closes the
 /// connection a moment before it is gone.
 ///
@@ -23,8 +25,8 @@ fn credentials(connection: BorrowedFd<'_>) -> io::Result<libc::ucred> {
     let mut size = size_of_val(&found) as libc::socklen_t;
     let (socket, option) = (connection.as_raw_fd(), libc::SO_PEERCRED);
     // SAFETY: `found` has room for the `size` bytes that may be written, and both outlive the call.
-    let result = unsafe { libc::getsockopt(socket, libc::SOL_SOCKET, option, (&raw mut found).cast(), &raw mut size) };
-    if result == -1 { Err(io::Error::last_os_error()) } else { Ok(found) }
+    check(unsafe { libc::getsockopt(socket, libc::SOL_SOCKET, option, (&raw mut found).cast(), &raw mut size) })?;
+    Ok(found)
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use rustix::io::{Errno, retry_on_intr};
 use rustix::process::{self as system, DumpableBehavior, Pid, Signal, WaitOptions, WaitStatus};
 use rustix::thread::{self, CapabilitySet, CapabilitySets};
 
+use super::check;
 use super::fd::close;
 
 /// The number of one process. Invariant: positive, so that no signal ever goes to a process group by mistake.
@@ -204,22 +205,12 @@ pub fn reap(child: ProcessId) -> Option<ExitReason> {
 
 /// Whether this process has ended, though it may not have been reaped.
 pub fn has_ended(process: ProcessId) -> bool {
-    match state(process) {
-        Ok(state) => matches!(state, Some(b'Z' | b'X')),
+    // The name, in parentheses, may be anything.
+    let state = |stat: &str| stat.rsplit(") ").next().and_then(|rest| rest.bytes().next());
+    match fs::read(format!("/proc/{}/stat", process.0)) {
+        Ok(stat) => matches!(state(&String::from_utf8_lossy(&stat)), Some(b'Z' | b'X')),
         Err(error) => error.kind() == io::ErrorKind::NotFound,
     }
-}
-
-/// Whether this process is stopped: by a signal, or by who traces it.
-pub fn is_stopped(process: ProcessId) -> bool {
-    matches!(state(process), Ok(Some(b'T' | b't')))
-}
-
-/// As /proc has it, in a letter.
-fn state(process: ProcessId) -> io::Result<Option<u8>> {
-    let stat = fs::read(format!("/proc/{}/stat", process.0))?;
-    // The name, in parentheses, may be anything.
-    Ok(String::from_utf8_lossy(&stat).rsplit(") ").next().and_then(|rest| rest.bytes().next()))
 }
 
 /// Waits until this child has ended, and says how.
@@ -297,10 +288,7 @@ fn gaps(kept: &[RawFd]) -> Vec<(u32, u32)> {
 
 fn close_range(first: u32, last: u32) -> io::Result<()> {
     // SAFETY: the caller of keep_only has said that nobody uses these descriptors.
-    match unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) } {
-        0 => Ok(()),
-        _ => Err(io::Error::last_os_error()),
-    }
+    check(unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) } as libc::c_int)
 }
 
 /// Removes an environment variable, before there is a second thread.
@@ -387,8 +375,35 @@ pub fn cpu_time(process: u32) -> Option<Duration> {
     clock_time((!clock << 3) | 2)
 }
 
+/// What a process uses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Whether it was stopped by a signal, or by whoever traces it.
+    pub is_stopped: bool,
+    /// CPU time so far.
+    pub cpu: Duration,
+    /// Resident memory, in bytes.
+    pub memory: u64,
+}
+
+/// What a process uses, by one look that waits for nothing. `None` when there is no such process.
+pub fn usage(process: ProcessId) -> Option<Usage> {
+    let stat = fs::read(format!("/proc/{}/stat", process.0)).ok()?;
+    let usage = parse_usage(&String::from_utf8_lossy(&stat))?;
+    let cpu = u32::try_from(process.0).ok().and_then(cpu_time).unwrap_or_default();
+    Some(Usage { cpu, ..usage })
+}
+
+/// Of proc_pid_stat(5). The name, in parentheses, may be anything.
+fn parse_usage(stat: &str) -> Option<Usage> {
+    let fields: Vec<&str> = stat.rsplit_once(") ")?.1.split_ascii_whitespace().collect();
+    let pages: u64 = fields.get(RSS)?.parse().ok()?;
+    let is_stopped = matches!(*fields.first()?, "T" | "t");
+    Some(Usage { is_stopped, cpu: Duration::ZERO, memory: pages.saturating_mul(page_size()) })
+}
+
 /// What a clock says; `None` if there is no such clock.
-fn clock_time(clock: libc::clockid_t) -> Option<Duration> {
+pub(super) fn clock_time(clock: libc::clockid_t) -> Option<Duration> {
     let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: `now` outlives the call.
     let result = unsafe { libc::clock_gettime(clock, &raw mut now) };
@@ -411,10 +426,8 @@ pub fn threads() -> usize {
     fs::read_dir("/proc/self/task").map_or(1, Iterator::count)
 }
 
-fn check(result: libc::c_int) -> io::Result<()> {
-    if result == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
-}
-
+/// A field behind the name.
+const RSS: usize = 21;
 /// How a process ends when something that pyfcgid runs is broken: the application (sysexits).
 pub const EX_SOFTWARE: u8 = 70;
 /// How it ends when the system refuses something (sysexits).
@@ -448,6 +461,18 @@ mod tests {
         assert!(error.contains("threads must not be forked"), "{error}");
         drop(sender);
         assert!(second.join().unwrap().is_err());
+    }
+
+    #[test]
+    fn what_a_process_uses_is_read_whatever_it_is_called() {
+        let own = usage(ProcessId::current()).unwrap();
+        assert!(!own.is_stopped && own.memory > 100_000 && own.cpu <= Duration::from_secs(3600), "{own:?}");
+        let fields = |state| format!("7 (a) R) ( ) {state} {}", vec!["3"; 30].join(" "));
+        let memory = 3 * page_size();
+        for (state, is_stopped) in [("S", false), ("T", true), ("t", true), ("R", false)] {
+            assert_eq!(parse_usage(&fields(state)), Some(Usage { is_stopped, cpu: Duration::ZERO, memory }));
+        }
+        assert_eq!((parse_usage("7 (a) R 1 2"), parse_usage(""), usage(ProcessId(i32::MAX))), (None, None, None));
     }
 
     #[test]

@@ -1,4 +1,6 @@
-//! What may be written to a terminal, or shown by a viewer, as it is.
+//! What may be written to a terminal, or shown by a viewer, as it is, and how much fits.
+
+use std::os::fd::BorrowedFd;
 
 /// Whether a character is text and nothing else. Control characters command a terminal; some other characters pass for line ends, or
 /// reorder what is shown.
@@ -18,6 +20,12 @@ pub fn escaped(text: &str) -> String {
         }
     }
     escaped
+}
+
+/// How many columns a terminal has; `None` if it does not say, or is none.
+pub fn width(terminal: BorrowedFd<'_>) -> Option<usize> {
+    let columns = rustix::termios::tcgetwinsize(terminal).ok()?.ws_col;
+    (columns > 0).then_some(columns.into())
 }
 
 #[cfg(test)]

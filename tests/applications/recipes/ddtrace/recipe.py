@@ -1,9 +1,10 @@
 """ddtrace by ddtrace-run, with Flask."""
 
 import collector
-from browser import together
+import visitors
 
 PACKAGE = "ddtrace"
+APPLICATION = "shop.py"
 NOTES = ["Some lines of its log are about the agent, which here is none, and the start of its writer; under Gunicorn, too."]
 WRAPPER = ["{venv}/bin/ddtrace-run"]
 WRAPPER_ENV = {
@@ -21,13 +22,7 @@ def helpers(site):
 
 def spans(browser):
     """the span of each of forty requests from eight visitors at once"""
-
-    def visit(visitor):
-        for turn in range(5):
-            browser.another().get(f"/items/{1000 + visitor * 5 + turn}", has="item 1")
-
-    together(8, visit)
-    collector.wait_for(browser.site, [f"/items/{number}" for number in range(1000, 1040)])
+    collector.wait_for(browser.site, visitors.ask_for_items(browser))
 
 
 def errors(browser):

@@ -1,9 +1,10 @@
 """New Relic by newrelic-admin run-program, with Flask."""
 
 import collector
-from browser import together
+import visitors
 
 PACKAGE = "newrelic"
+APPLICATION = "shop.py"
 WRAPPER = ["{venv}/bin/newrelic-admin", "run-program"]
 NOTES = ["In developer mode, in which the agent sends nothing; what it would send is looked for in its audit log."]
 WRAPPER_ENV = {"NEW_RELIC_CONFIG_FILE": "{data}/newrelic.ini"}
@@ -26,12 +27,7 @@ transaction_tracer.transaction_threshold = 0.0
 
 def transactions(browser):
     """forty requests from eight visitors at once, in transactions"""
-
-    def visit(visitor):
-        for turn in range(5):
-            browser.another().get(f"/items/{1000 + visitor * 5 + turn}", has="item 1")
-
-    together(8, visit)
+    visitors.ask_for_items(browser)
 
 
 def errors(browser):

@@ -1,9 +1,10 @@
 """OpenTelemetry by opentelemetry-instrument, with Flask."""
 
 import collector
-from browser import together
+import visitors
 
 PACKAGE = "opentelemetry-distro"
+APPLICATION = "shop.py"
 WRAPPER = ["{venv}/bin/opentelemetry-instrument"]
 NOTES = ["`opentelemetry-instrument` takes `--log` for an abbreviation of its own options, wherever on the line it stands: write"
          " pyfcgid's options into a file, and start `opentelemetry-instrument pyfcgid serve -c FILE`."]
@@ -24,13 +25,7 @@ def helpers(site):
 
 def spans(browser):
     """the span of each of forty requests from eight visitors at once"""
-
-    def visit(visitor):
-        for turn in range(5):
-            browser.another().get(f"/items/{1000 + visitor * 5 + turn}", has="item 1")
-
-    together(8, visit)
-    collector.wait_for(browser.site, [f"/items/{number}" for number in range(1000, 1040)])
+    collector.wait_for(browser.site, visitors.ask_for_items(browser))
 
 
 def errors(browser):

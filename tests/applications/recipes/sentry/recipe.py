@@ -1,9 +1,11 @@
 """Sentry, with Flask."""
 
 import collector
+import visitors
 from browser import together
 
 PACKAGE = "sentry-sdk"
+APPLICATION = "shop.py"
 NOTES = ["There is no wrapper command: `sentry_sdk.init()` stands before the application's import."]
 
 
@@ -13,13 +15,7 @@ def helpers(site):
 
 def transactions(browser):
     """the transaction of each of forty requests from eight visitors at once"""
-
-    def visit(visitor):
-        for turn in range(5):
-            browser.another().get(f"/items/{1000 + visitor * 5 + turn}", has="item 1")
-
-    together(8, visit)
-    collector.wait_for(browser.site, [f"/items/{number}" for number in range(1000, 1040)])
+    collector.wait_for(browser.site, visitors.ask_for_items(browser))
 
 
 def errors(browser):

@@ -22,6 +22,7 @@ use crate::without_python::interruption::Cause;
 use crate::without_python::stack::Sources;
 use connections::event_loop::{self, Speaker};
 use shared::link::{MAX_PAYLOAD_LEN, Report};
+use shared::logging::codes;
 use shared::scoreboard::slot::{Slot, ThreadNumbers};
 use shared::stacks::{Stacks, Thread};
 
@@ -193,7 +194,9 @@ impl event_loop::Attendant for Attending {
 fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> bool {
     let started = thread::Builder::new().name(name.to_owned()).spawn(run);
     if let Err(error) = &started {
-        log::warn!("the thread {name} cannot be started, so nothing is interrupted and no stack told: {error}");
+        log::warn!(
+            target: codes::ATTENDANT_NOT_STARTED,
+            "the thread {name} cannot be started, so nothing is interrupted and no stack told: {error}");
     }
     started.is_ok()
 }

@@ -9,6 +9,7 @@ use pyo3::types::PyDict;
 
 use super::{Interpreter, attach};
 use crate::wsgi::exceptions::traceback;
+use shared::logging::codes;
 
 impl Interpreter {
     /// Has Python write a byte to this socket, which does not block, whenever one of its signals has come. An application that has its
@@ -18,6 +19,7 @@ impl Interpreter {
             let Ok(before @ 0..) = set_wakeup(py, socket) else { return None };
             drop(set_wakeup(py, before));
             log::warn!(
+                target: codes::WAKEUP_FD_TAKEN,
                 "the application called signal.set_wakeup_fd during its import, so pyfcgid does not: its signal handlers run \
                  up to a second late"
             );
@@ -48,6 +50,7 @@ impl Interpreter {
         attach(|py| {
             for (name, _) in NEEDED.iter().filter(|(_, number)| has_handler(py, *number).unwrap_or(false)) {
                 log::warn!(
+                    target: codes::SIGNAL_HANDLER_REPLACED,
                     "the application set a handler for {name} during its import: it is not called, because {name} stops a \
                      process gracefully; atexit handlers and close() of responses are called then"
                 );
@@ -58,7 +61,11 @@ impl Interpreter {
 
 /// A handler has raised this in what the main thread did.
 pub(super) fn tell_of_failure(py: Python<'_>, error: &PyErr) {
-    log::error!("a signal handler of the application failed:\n{}", traceback(py, error).trim_end());
+    log::error!(
+        target: codes::SIGNAL_HANDLER_FAILED,
+        "a signal handler of the application failed:\n{}",
+        traceback(py, error).trim_end()
+    );
 }
 
 fn set_wakeup(py: Python<'_>, descriptor: RawFd) -> PyResult<RawFd> {

@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use pyo3::prelude::*;
+use shared::logging::codes;
 
 /// Says so once, when the application starts such a process: what starts them is imported then.
 pub(super) fn warn_of_it(py: Python<'_>, path: &Path) -> PyResult<()> {
@@ -23,6 +24,7 @@ impl Witness {
     fn find_spec(&self, name: &str, _path: Option<Bound<'_, PyAny>>, _target: Option<Bound<'_, PyAny>>) -> Option<Py<PyAny>> {
         if STARTERS.contains(&name) {
             log::warn!(
+                target: codes::SPAWN_CANNOT_IMPORT,
                 "{} cannot be imported by the processes that multiprocessing starts with spawn or forkserver: put what they run into a \
                  module, or use fork",
                 self.path.display()

@@ -9,7 +9,7 @@ use super::*;
 use crate::event_loop::lifecycle::Entrance;
 use crate::event_loop::stream::PeerName;
 use crate::event_loop::stream::Stream;
-use crate::event_loop::{Passage, Settings};
+use crate::event_loop::{Doors, Passage, Settings};
 use crate::exchange::{Exchange, Limits, NothingHeld, Pause, Roles};
 use crate::scheduler::{self, Handler, Queue, Worker};
 use fastcgi_codec::{RecordType, RequestId, Role, SessionLimits, encoder};
@@ -40,7 +40,7 @@ fn settings() -> Settings {
         max_params: 10,
         max_body_size: 1000,
         body_memory: 1000,
-        max_requests: 10,
+        max_open_requests: 10,
         roles: Roles::RESPONDER,
     };
     Settings {
@@ -50,8 +50,9 @@ fn settings() -> Settings {
         graceful_timeout: Duration::from_secs(30),
         max_requests: None,
         spread: true,
-        session: SessionLimits { max_connections: 10, max_requests: 10 },
+        session: SessionLimits { max_conns: 10, max_reqs: 10 },
         request,
+        uploads_memory: 1 << 20,
         answer_log: None,
         ping: None,
     }
@@ -61,7 +62,7 @@ fn settings() -> Settings {
 fn saturated() -> (EventLoop, mpsc::Sender<()>, UnixStream) {
     let scoreboard = Arc::new(Scoreboard::new().unwrap());
     let (queue, worker) = scheduler::queue_of_pool(MOST, scoreboard.seat(0));
-    let mut event_loop = event_loop(queue, &scoreboard);
+    let mut event_loop = event_loop(queue, &scoreboard, Duty::Serve);
     let gate = start(worker);
     wait_until(|| !event_loop.is_saturated());
     let (key, busy) = connect(&mut event_loop);
@@ -71,14 +72,14 @@ fn saturated() -> (EventLoop, mpsc::Sender<()>, UnixStream) {
     (event_loop, gate, busy)
 }
 
-fn event_loop(queue: Queue, scoreboard: &Arc<Scoreboard>) -> EventLoop {
+fn event_loop(queue: Queue, scoreboard: &Arc<Scoreboard>, duty: Duty) -> EventLoop {
     let passage = || {
         let (give, take) = passing::pair().unwrap();
         Passage::new(give, take)
     };
     let control = mio::net::UnixStream::from_std(UnixStream::pair().unwrap().0);
-    let event_loop = EventLoop::new(Vec::new(), vec![control], Some(passage()), queue, settings()).unwrap();
-    event_loop.with_line(Line::new(passage(), scoreboard.seat(0), MOST))
+    let doors = Doors { listeners: Vec::new(), passage: passage(), line: Line::new(passage(), scoreboard.seat(0), MOST) };
+    EventLoop::new(doors, vec![control], duty, queue, settings()).unwrap()
 }
 
 fn start(worker: Worker) -> mpsc::Sender<()> {
@@ -91,7 +92,7 @@ fn start(worker: Worker) -> mpsc::Sender<()> {
 fn connect(event_loop: &mut EventLoop) -> (usize, UnixStream) {
     let (near, mut far) = UnixStream::pair().unwrap();
     near.set_nonblocking(true).unwrap();
-    let key = event_loop.insert(Stream::Unix(mio::net::UnixStream::from_std(near)), PeerName::Unix);
+    let key = event_loop.insert(Stream::new(near), PeerName(None));
     far.write_all(&request()).unwrap();
     (key, far)
 }
@@ -125,7 +126,7 @@ fn a_request_for_which_no_worker_has_time_is_lined_up_unread() {
     event_loop.read(key, false);
     event_loop.line_up();
     assert!(!event_loop.connections.contains(key));
-    let line = event_loop.line.as_ref().unwrap();
+    let line = &event_loop.line;
     assert!(line.somebody_waits() && !line.is_empty());
     let (traveller, since) = line.take(&mut event_loop.spare).unwrap();
     assert!(since >= came && since <= Instant::now());
@@ -151,7 +152,7 @@ fn who_is_on_a_full_line_and_has_gone_makes_room_and_the_others_stay_in_order() 
     waiting.iter().for_each(|(key, _)| event_loop.read(*key, false));
     event_loop.line_up();
     let heads = |event_loop: &mut EventLoop| -> Vec<Instant> {
-        std::iter::from_fn(|| Some(event_loop.line.as_ref().unwrap().take(&mut event_loop.spare).ok()?.1)).collect()
+        std::iter::from_fn(|| Some(event_loop.line.take(&mut event_loop.spare).ok()?.1)).collect()
     };
     let mut far: Vec<_> = waiting.into_iter().map(|(_, far)| far).collect();
     far.remove(1);
@@ -159,7 +160,7 @@ fn who_is_on_a_full_line_and_has_gone_makes_room_and_the_others_stay_in_order() 
     event_loop.read(key, false);
     event_loop.line_up();
     assert!(!event_loop.connections.contains(key), "it was not lined up");
-    assert_eq!(event_loop.line.as_ref().unwrap().waiting(), MOST);
+    assert_eq!(event_loop.line.waiting(), MOST);
     let order = heads(&mut event_loop);
     assert!(order.len() == MOST && order.is_sorted(), "{order:?}");
 }
@@ -176,7 +177,7 @@ fn on_the_line_of_one_process_nobody_is_before_who_has_waited() {
     event_loop.read(key, false);
     event_loop.line_up();
     assert!(!event_loop.connections.contains(key), "it is lined up");
-    assert_eq!(event_loop.line.as_ref().unwrap().waiting(), 2);
+    assert_eq!(event_loop.line.waiting(), 2);
     drop(gate);
 }
 
@@ -188,7 +189,7 @@ fn a_connection_that_multiplexes_is_read_where_it_is_when_nobody_has_time() {
     event_loop.read(key, false);
     event_loop.line_up();
     assert!(event_loop.connections.contains(key) && event_loop.queue.load().has_work);
-    let line = event_loop.line.as_ref().unwrap();
+    let line = &event_loop.line;
     assert!(line.waiting() == 2 && line.is_multiplexed() && line.is_empty());
 }
 
@@ -197,7 +198,7 @@ fn a_connection_without_a_request_is_not_lined_up() {
     let (mut event_loop, _gate, _busy) = saturated();
     let (near, _far) = UnixStream::pair().unwrap();
     near.set_nonblocking(true).unwrap();
-    let key = event_loop.insert(Stream::Unix(mio::net::UnixStream::from_std(near)), PeerName::Unix);
+    let key = event_loop.insert(Stream::new(near), PeerName(None));
     event_loop.read(key, false);
     event_loop.line_up();
     assert!(event_loop.connections.contains(key));
@@ -238,14 +239,14 @@ fn who_waits_is_served_in_order_when_a_worker_has_time() {
         event_loop.read(key, false);
         event_loop.queue.call_worker();
     }
-    assert!(!event_loop.line.as_ref().unwrap().somebody_waits());
+    assert!(!event_loop.line.somebody_waits());
 }
 
 #[test]
 fn the_queue_process_holds_refuses_and_rests() {
     let scoreboard = Arc::new(Scoreboard::new().unwrap());
     let (queue, _worker) = scheduler::queue_of_pool(MOST, scoreboard.seat(0));
-    let mut event_loop = event_loop(queue, &scoreboard).with_duty(Duty::Hold);
+    let mut event_loop = event_loop(queue, &scoreboard, Duty::Hold);
     assert!(event_loop.is_saturated(), "it has no worker");
     let (key, mut far) = connect(&mut event_loop);
     event_loop.read(key, false);
@@ -266,7 +267,7 @@ fn a_queue_process_that_retires_hands_over_whom_it_has() {
     for duty in [Duty::Hold, Duty::Rest] {
         let scoreboard = Arc::new(Scoreboard::new().unwrap());
         let (queue, _worker) = scheduler::queue_of_pool(MOST, scoreboard.seat(0));
-        let mut event_loop = event_loop(queue, &scoreboard).with_duty(duty);
+        let mut event_loop = event_loop(queue, &scoreboard, duty);
         let (waits, mut far) = connect(&mut event_loop);
         event_loop.read(waits, false);
         let (comes, mut later) = connect(&mut event_loop);

@@ -7,7 +7,7 @@ const LIMITS: Limits = Limits {
     max_params: 5,
     max_body_size: 100,
     body_memory: 10,
-    max_requests: 3,
+    max_open_requests: 3,
     roles: Roles::RESPONDER,
 };
 

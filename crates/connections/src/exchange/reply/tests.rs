@@ -680,6 +680,10 @@ fn a_connection_that_is_gone_fails_the_write() {
 struct Notes(Mutex<Vec<(u16, u64)>>);
 
 impl AnswerLog for Notes {
+    fn tells_cpu_time(&self) -> bool {
+        false
+    }
+
     fn note(&self, answered: &Answered<'_>) {
         self.0.lock().unwrap().push((answered.status, answered.body_sent));
     }
@@ -721,6 +725,39 @@ fn what_has_become_of_an_answer_is_told_once_however_it_ends() {
     expect_told(true, |_, _| (), 500, 0);
     expect_told(false, |_, reply| reply.refuse(Refusal::Aborted), 499, 0);
     expect_told(false, |recorder, _| recorder.aborted.store(true, Ordering::Relaxed), 499, 0);
+}
+
+#[derive(Debug, Default)]
+struct Noted(Mutex<Vec<Option<Vec<u8>>>>);
+
+impl AnswerLog for Noted {
+    fn tells_cpu_time(&self) -> bool {
+        false
+    }
+
+    fn note(&self, answered: &Answered<'_>) {
+        let names = [&b"HTTP_X_REQUEST_ID"[..], b"HTTP_HOST"];
+        self.0.lock().unwrap().extend(names.map(|name| (answered.param)(name).map(<[u8]>::to_vec)));
+    }
+}
+
+#[test]
+fn an_x_request_id_that_was_made_is_told_in_place_of_the_one_that_came() {
+    let mut sent = Vec::new();
+    for (name, value) in [("HTTP_X_REQUEST_ID", "a b"), ("HTTP_HOST", "a")] {
+        fastcgi_codec::params::encode_pair(&mut sent, name.as_bytes(), value.as_bytes()).unwrap();
+    }
+    for (made, told) in [(None, &b"a b"[..]), (Some([b'7'; 32]), &[b'7'; 32])] {
+        let noted = Arc::new(Noted::default());
+        let answer_log: Arc<dyn AnswerLog> = Arc::<Noted>::clone(&noted);
+        let account = Account::of_params(Params::parse(sent.clone(), 2).unwrap(), answer_log, Instant::now());
+        let mut reply = reply_with(KEPT, false).1.with_account(Some(account));
+        if let Some(made) = made {
+            reply.set_x_request_id(made);
+        }
+        drop(reply);
+        assert_eq!(*noted.0.lock().unwrap(), [Some(told.to_vec()), Some(b"a".to_vec())]);
+    }
 }
 
 #[test]

@@ -20,6 +20,10 @@ pub struct Answered<'a> {
     pub time: Duration,
     /// From its first record, or from when it was lined up, until a worker began it; none if none did.
     pub queue_time: Option<Duration>,
+    /// The number of the worker that had it, from 1; none if none did.
+    pub worker: Option<usize>,
+    /// What the worker's thread has computed for it, if the format has that and a worker had it.
+    pub cpu_time: Option<Duration>,
     /// Why pyfcgid has answered it itself, in a word.
     pub detail: Option<&'static str>,
 }

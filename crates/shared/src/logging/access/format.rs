@@ -1,17 +1,26 @@
 //! The format of the access log, and the values of a line.
 
 use std::fmt::{self, Write};
-use std::str::FromStr;
+use std::str::{FromStr, Lines};
 use std::time::Duration;
 
-use super::Answered;
 use super::variable::{Variable, nearest};
+use super::{Answered, json};
 use crate::logging::Timestamp;
 
 /// The form of a line: literal text and variables such as `$status` or `${status}`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Format {
+    /// Of an object, the variables alone.
     pieces: Vec<Piece>,
+    form: Form,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    Text,
+    /// A JSON object.
+    Object,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,13 +46,16 @@ pub const COMBINED: &str = "$remote_addr - $remote_user [$time_local] \"$request
 pub const DETAILED: &str = "$remote_addr - $remote_user [$time_local] \"$request\" $status $body_bytes_sent \"$http_referer\" \
                             \"$http_user_agent\" $pool $request_time $queue_time $status_detail";
 
-/// Formats that have names.
+/// A JSON object.
+const JSON: &str = "json";
+
+/// Formats of text that have names.
 const NAMED: [(&str, &str); 2] = [("combined", COMBINED), ("detailed", DETAILED)];
 
 impl Default for Format {
     /// [`COMBINED`].
     fn default() -> Self {
-        Self::parse(COMBINED).unwrap_or(Self { pieces: Vec::new() }) // It parses, says a test.
+        Self::parse(COMBINED).unwrap_or(Self { pieces: Vec::new(), form: Form::Text }) // It parses, says a test.
     }
 }
 
@@ -64,6 +76,9 @@ impl Format {
         if text.contains(char::is_control) {
             return Err(FormatError::Control);
         }
+        if text == JSON {
+            return Ok(Self::object());
+        }
         let text = NAMED.iter().find(|(name, _)| *name == text).map_or(text, |(_, format)| format);
         let (mut pieces, mut rest) = (Vec::new(), text);
         while let Some((literal, after)) = rest.split_once('$') {
@@ -77,11 +92,22 @@ impl Format {
             rest = after;
         }
         add_text(&mut pieces, rest);
-        Ok(Self { pieces })
+        Ok(Self { pieces, form: Form::Text })
     }
 
-    /// The values of a request that was answered at this time, as whoever answered it knows them: a line `name=value` for each variable. They are escaped as nginx
-    /// does it, and `-` stands for what there is not. Where there is no room for all, the longest are cut.
+    fn object() -> Self {
+        let slot = |name: &&str| Some(Slot { name: (*name).to_owned(), variable: Variable::parse(name)?, is_quoted: true });
+        Self { pieces: json::VARIABLES.iter().filter_map(slot).map(Piece::Variable).collect(), form: Form::Object }
+    }
+
+    /// Whether it has [`Answered::cpu_time`].
+    pub fn tells_cpu_time(&self) -> bool {
+        self.slots().any(|slot| slot.variable == Variable::CpuTime)
+    }
+
+    /// The values of a request that was answered at this time, as whoever answered it knows them: a line `name=value` for each
+    /// variable, escaped as nginx does it, or the name alone if there is no value. Where there is no room for all, the longest
+    /// are cut.
     pub fn values(&self, answered: &Answered<'_>, time: Timestamp) -> String {
         let mut values = String::with_capacity(512);
         let mut rest = self.slots().count();
@@ -91,10 +117,13 @@ impl Format {
                 continue;
             }
             values.push_str(name);
+            let end_of_name = values.len();
             values.push('=');
             let most = MAX_VALUES_LEN.saturating_sub(rest * USUAL_VALUE_LEN).max(values.len());
-            encode(variable, answered, time, &mut values);
-            values.truncate(most); // All of it is ASCII.
+            match encode(variable, answered, time, &mut values) {
+                Some(()) => cut(&mut values, most),
+                None => values.truncate(end_of_name),
+            }
             values.push('\n');
         }
         values
@@ -104,20 +133,16 @@ impl Format {
     /// the application could have sent them itself: none ends the line, or the field that it is in.
     pub fn line(&self, pool: &str, process: u32, values: &str) -> String {
         let mut line = String::with_capacity(256);
-        let pairs = || values.lines().filter_map(|pair| pair.split_once('='));
-        let mut next = pairs();
+        let mut values = Values::of(values);
         for piece in &self.pieces {
-            match piece {
-                Piece::Text(text) => line.push_str(text),
-                Piece::Variable(Slot { variable: Variable::Pool, .. }) => encode_value(pool.as_bytes(), &mut line),
-                Piece::Variable(Slot { variable: Variable::Pid, .. }) => line.push_str(&process.to_string()),
-                Piece::Variable(slot) => {
-                    // In this order, unless it comes from a child that was started with another format.
-                    let is_it = |(name, _): &(&str, &str)| *name == slot.name;
-                    let found = next.next().filter(is_it).or_else(|| pairs().find(is_it));
-                    slot.add(found.map_or("-", |(_, value)| value), &mut line);
-                }
+            match (piece, self.form) {
+                (Piece::Text(text), _) => line.push_str(text),
+                (Piece::Variable(slot), Form::Text) => slot.add(pool, process, &mut values, &mut line),
+                (Piece::Variable(slot), Form::Object) => slot.add_member(pool, process, &mut values, &mut line),
             }
+        }
+        if self.form == Form::Object {
+            line.push('}');
         }
         line
     }
@@ -127,9 +152,49 @@ impl Format {
     }
 }
 
+/// The values of a line, by name.
+struct Values<'a> {
+    text: &'a str,
+    next: Lines<'a>,
+}
+
+impl<'a> Values<'a> {
+    fn of(text: &'a str) -> Self {
+        Self { text, next: text.lines() }
+    }
+
+    /// The value of this name, unless there is none. They are in this order, unless they come from a child that was started
+    /// with another format.
+    fn take(&mut self, name: &str) -> Option<&'a str> {
+        let of_name = |line: &'a str| match line.split_once('=') {
+            Some((found, value)) => (found == name).then_some(Some(value)),
+            None => (line == name).then_some(None),
+        };
+        self.next.next().and_then(of_name).or_else(|| self.text.lines().find_map(of_name))?
+    }
+}
+
 impl Slot {
+    fn add(&self, pool: &str, process: u32, values: &mut Values<'_>, line: &mut String) {
+        match self.variable {
+            Variable::Pool => encode_value(pool.as_bytes(), line),
+            Variable::Pid => line.push_str(&process.to_string()),
+            _ => self.add_value(values.take(&self.name).unwrap_or("-"), line),
+        }
+    }
+
+    fn add_member(&self, pool: &str, process: u32, values: &mut Values<'_>, line: &mut String) {
+        json::add_name(&self.name, line);
+        match self.variable {
+            Variable::Pool => json::add_string(pool.as_bytes(), line),
+            Variable::Pid => line.push_str(&process.to_string()),
+            _ if self.variable.is_number() => json::add_number(values.take(&self.name), line),
+            _ => json::add_escaped(values.take(&self.name), line),
+        }
+    }
+
     /// Adds a value that should be escaped already.
-    fn add(&self, value: &str, line: &mut String) {
+    fn add_value(&self, value: &str, line: &mut String) {
         // The request line has spaces also where it stands without quotes, as the operator can see.
         let ends_the_field =
             |byte| byte == b' ' && !self.is_quoted && !matches!(self.variable, Variable::Request | Variable::TimeLocal);
@@ -158,60 +223,82 @@ fn split_name(text: &str) -> Result<(&str, &str), FormatError> {
     if end == 0 { Err(FormatError::NoName) } else { Ok(text.split_at(end)) }
 }
 
-fn encode(variable: &Variable, answered: &Answered<'_>, time: Timestamp, line: &mut String) {
+/// Adds the value, if there is one.
+fn encode(variable: &Variable, answered: &Answered<'_>, time: Timestamp, line: &mut String) -> Option<()> {
     let param = |name: &[u8]| (answered.param)(name).filter(|value| !value.is_empty());
-    // A string takes everything.
-    let _ = match variable {
-        Variable::Param(name) => return encode_value(param(name).unwrap_or(b"-"), line),
-        Variable::Host => return encode_value(param(b"HTTP_HOST").or(param(b"SERVER_NAME")).unwrap_or(b"-"), line),
-        Variable::Request => return encode_request(answered, line),
-        Variable::RequestUri => return encode_uri(answered, line),
-        Variable::RequestId if answered.request_id.is_empty() => return line.push('-'),
-        Variable::RequestId => return encode_value(answered.request_id.as_bytes(), line),
-        Variable::Pool | Variable::Pid => return,
-        Variable::TimeIso8601 => return time.encode_iso8601(line),
-        Variable::TimeLocal => return time.encode_common_log(line),
-        Variable::Msec => return time.encode_seconds(line),
-        Variable::BodyBytesSent => write!(line, "{}", answered.body_sent),
-        Variable::RequestLength => write!(line, "{}", answered.request_length),
+    match variable {
+        Variable::Param(name) => encode_value(param(name)?, line),
+        Variable::Host => encode_value(param(b"HTTP_HOST").or(param(b"SERVER_NAME"))?, line),
+        Variable::Request => encode_request(answered, line),
+        Variable::RequestUri => encode_uri(answered, line)?,
+        Variable::RequestId if answered.request_id.is_empty() => return None,
+        Variable::RequestId => encode_value(answered.request_id.as_bytes(), line),
+        Variable::Pool | Variable::Pid => return None,
+        Variable::TimeIso8601 => time.encode_iso8601(line),
+        Variable::TimeLocal => time.encode_common_log(line),
+        Variable::Msec => time.encode_seconds(line),
+        Variable::BodyBytesSent => encode_text(format_args!("{}", answered.body_sent), line),
+        Variable::RequestLength => encode_text(format_args!("{}", answered.request_length), line),
         Variable::RequestTime => encode_seconds(answered.time, line),
-        Variable::QueueTime => match answered.queue_time {
-            Some(time) => encode_seconds(time, line),
-            None => return line.push('-'),
-        },
-        Variable::StatusDetail => return line.push_str(answered.detail.unwrap_or("-")),
-        Variable::Status => write!(line, "{:03}", answered.status),
-    };
+        Variable::QueueTime => encode_seconds(answered.queue_time?, line),
+        Variable::CpuTime => {
+            let time = answered.cpu_time?;
+            encode_text(format_args!("{}.{:06}", time.as_secs(), time.subsec_micros()), line);
+        }
+        Variable::Worker => encode_text(format_args!("{}", answered.worker?), line),
+        Variable::StatusDetail => line.push_str(answered.detail?),
+        Variable::Status => encode_text(format_args!("{:03}", answered.status), line),
+    }
+    Some(())
 }
 
-fn encode_seconds(time: Duration, line: &mut String) -> fmt::Result {
-    write!(line, "{}.{:03}", time.as_secs(), time.subsec_millis())
+fn encode_seconds(time: Duration, line: &mut String) {
+    encode_text(format_args!("{}.{:03}", time.as_secs(), time.subsec_millis()), line);
+}
+
+fn encode_text(text: fmt::Arguments<'_>, line: &mut String) {
+    let _ = line.write_fmt(text); // A string takes everything.
 }
 
 /// The request line as the browser sent it, or as it could have.
 fn encode_request(answered: &Answered<'_>, line: &mut String) {
     encode_value((answered.param)(b"REQUEST_METHOD").unwrap_or(b"-"), line);
     line.push(' ');
-    encode_uri(answered, line);
+    if encode_uri(answered, line).is_none() {
+        line.push('-');
+    }
     if let Some(protocol) = (answered.param)(b"SERVER_PROTOCOL") {
         line.push(' ');
         encode_value(protocol, line);
     }
 }
 
-fn encode_uri(answered: &Answered<'_>, line: &mut String) {
+/// The same of its address, if there is any.
+fn encode_uri(answered: &Answered<'_>, line: &mut String) -> Option<()> {
     let param = |name: &[u8]| (answered.param)(name).filter(|value| !value.is_empty());
     if let Some(uri) = param(b"REQUEST_URI") {
-        return encode_value(uri, line);
+        encode_value(uri, line);
+        return Some(());
     }
-    let path = [param(b"SCRIPT_NAME"), param(b"PATH_INFO")];
+    let (path, query) = ([param(b"SCRIPT_NAME"), param(b"PATH_INFO")], param(b"QUERY_STRING"));
     if path == [None, None] {
+        query?;
         line.push('-');
     }
     path.into_iter().flatten().for_each(|path| encode_value(path, line));
-    if let Some(query) = param(b"QUERY_STRING") {
+    if let Some(query) = query {
         line.push('?');
         encode_value(query, line);
+    }
+    Some(())
+}
+
+/// Leaves so much of it, and no half of an escape. All of it is ASCII.
+fn cut(values: &mut String, most: usize) {
+    if values.len() > most {
+        let last = most.saturating_sub(ESCAPE_LEN - 1);
+        let half = values.get(last..most).and_then(|end| end.find('\\'));
+        values.truncate(half.map_or(most, |at| last + at));
     }
 }
 
@@ -233,6 +320,8 @@ fn encode_byte(byte: u8, line: &mut String) {
 const MAX_VALUES_LEN: usize = 31 * 1024;
 /// What each value has room for, however long those before it are.
 const USUAL_VALUE_LEN: usize = 64;
+/// `\xNN`.
+const ESCAPE_LEN: usize = 4;
 
 /// What is wrong with a format.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -281,6 +370,8 @@ mod tests {
             request_length: 56,
             time: Duration::from_micros(1_002_999),
             queue_time: Some(Duration::from_millis(20)),
+            worker: Some(3),
+            cpu_time: Some(Duration::from_nanos(1_234_999)),
             detail: Some("aborted"),
         };
         let format = Format::parse(format).unwrap();
@@ -301,7 +392,7 @@ mod tests {
     #[test]
     fn every_variable_has_a_value() {
         assert_eq!(line("$pool $pid $request_id $status $request_time $request_length"), "blog 4711 12-3 200 1.002 56");
-        assert_eq!(line("$queue_time $status_detail"), "0.020 aborted");
+        assert_eq!(line("$queue_time $status_detail $worker $cpu_time"), "0.020 aborted 3 0.001234");
         assert_eq!(line("$time_iso8601 $msec $host"), "2026-11-20T18:46:14+00:00 1795200374.123 example.org");
         assert_eq!(line("${status}s ${http_user_agent}$pid."), "200s curl/84711.");
         assert_eq!((line(""), line("no variable"), line("$query_string")), (String::new(), "no variable".into(), "-".into()));
@@ -354,6 +445,66 @@ mod tests {
         let line = line_with("$request_uri $host $status", params);
         assert!(line.len() <= MAX_VALUES_LEN && line.ends_with(" 200"), "{}", line.len());
         assert!(line.split(' ').nth(1).unwrap().len() >= 32);
+    }
+
+    #[test]
+    fn a_cut_goes_through_no_escape() {
+        for most in 4..=8 {
+            let mut values = "abcd\\x5Cefg".to_owned();
+            cut(&mut values, most);
+            assert_eq!(values, if most < 8 { "abcd" } else { "abcd\\x5C" }, "{most}");
+        }
+    }
+
+    #[test]
+    fn an_object_has_all_that_is_known_and_null_for_the_rest() {
+        let known = [
+            r#"{"time_iso8601":"2026-11-20T18:46:14+00:00","msec":1795200374.123,"pool":"blog","pid":4711,"#,
+            r#""worker":3,"request_id":"12-3","remote_addr":"192.0.2.7","remote_port":null,"remote_user":null,"#,
+            r#""request_method":"GET","request_scheme":null,"host":"example.org","#,
+            r#""request_uri":"/a\"b\\x5Cc\u000aä?x=1","server_port":null,"server_protocol":"HTTP/1.1","#,
+            r#""http_referer":null,"http_user_agent":"curl/8","http_x_forwarded_for":null,"status":200,"#,
+            r#""status_detail":"aborted","body_bytes_sent":1234,"request_length":56,"request_time":1.002,"#,
+            r#""queue_time":0.020,"cpu_time":0.001234}"#,
+        ];
+        assert_eq!(line("json"), known.concat());
+        assert_eq!(Format::parse("json").unwrap().slots().count(), json::VARIABLES.len());
+        let dash = line_with("json", &[(b"HTTP_REFERER", b"-")]);
+        assert!(dash.contains("\"http_referer\":\"-\"") && dash.contains("\"request_uri\":null"), "{dash}");
+    }
+
+    #[test]
+    fn an_object_is_one_whatever_bytes_a_request_or_an_application_sends() {
+        let every_byte: Vec<u8> = (0..=255).collect();
+        let object =
+            |params: &[(&[u8], &[u8])]| -> serde_json::Value { serde_json::from_str(&line_with("json", params)).unwrap() };
+        let agent = object(&[(b"HTTP_USER_AGENT", &every_byte)])["http_user_agent"].as_str().unwrap().to_owned();
+        assert!(agent.starts_with("\0\u{1}") && agent.contains("[\\x5C]") && agent.ends_with("\\xFE\\xFF"), "{agent}");
+        for length in 0..8 {
+            let long = object(&[(b"REQUEST_URI", &[&b"x".repeat(length), &every_byte.repeat(200)[..]].concat())]);
+            assert_eq!((&long["status"], &long["server_protocol"]), (&200.into(), &serde_json::Value::Null));
+        }
+        let format = Format::parse("json").unwrap();
+        let lies = [
+            "pool=shop\npid=1\nstatus=200,\"pool\":\"shop\"\nhttp_user_agent=\"}\n{\u{1b}ä\u{fffd}\nrequest_uri=\\x\\\n",
+            "",
+            "\0\n=\n",
+            "status\nstatus=\nstatus=1e9\nmsec=-1\ncpu_time=.\n",
+        ];
+        for values in lies {
+            let text = format.line("blog", 4711, values);
+            let object: serde_json::Value = serde_json::from_str(&text).unwrap();
+            assert_eq!((&object["pool"], &object["pid"]), (&"blog".into(), &4711.into()), "{text}");
+            assert!(object["status"].is_null() && !text.contains(char::is_control), "{text}");
+            assert_eq!(object.as_object().unwrap().len(), json::VARIABLES.len());
+        }
+    }
+
+    #[test]
+    fn the_clock_of_a_thread_is_asked_only_where_it_is_told() {
+        let tells = |text: &str| Format::parse(text).unwrap().tells_cpu_time();
+        assert!(tells("$cpu_time") && tells("json"));
+        assert!(!tells("combined") && !tells("detailed") && !tells("$worker $request_time"));
     }
 
     #[test]

@@ -6,6 +6,7 @@ pub(super) enum Variable {
     /// What the peer sent by this name.
     Param(Vec<u8>),
     BodyBytesSent,
+    CpuTime,
     Host,
     Msec,
     Pid,
@@ -20,6 +21,7 @@ pub(super) enum Variable {
     StatusDetail,
     TimeIso8601,
     TimeLocal,
+    Worker,
 }
 
 impl Variable {
@@ -28,6 +30,32 @@ impl Variable {
             return Some(Self::Param(format!("HTTP_{}", header.to_ascii_uppercase()).into_bytes()));
         }
         KNOWN.iter().find(|(known, _)| *known == name).map(|(_, variable)| variable.clone()).or_else(|| param(name))
+    }
+}
+
+impl Variable {
+    /// Whether it is a number, which pyfcgid has made.
+    pub(super) fn is_number(&self) -> bool {
+        match self {
+            Self::BodyBytesSent
+            | Self::CpuTime
+            | Self::Msec
+            | Self::Pid
+            | Self::QueueTime
+            | Self::RequestLength
+            | Self::RequestTime
+            | Self::Status
+            | Self::Worker => true,
+            Self::Param(_)
+            | Self::Host
+            | Self::Pool
+            | Self::Request
+            | Self::RequestId
+            | Self::RequestUri
+            | Self::StatusDetail
+            | Self::TimeIso8601
+            | Self::TimeLocal => false,
+        }
     }
 }
 
@@ -45,6 +73,7 @@ pub(super) fn nearest(name: &str) -> &'static str {
 
 const KNOWN: &[(&str, Variable)] = &[
     ("body_bytes_sent", Variable::BodyBytesSent),
+    ("cpu_time", Variable::CpuTime),
     ("host", Variable::Host),
     ("msec", Variable::Msec),
     ("pid", Variable::Pid),
@@ -59,6 +88,7 @@ const KNOWN: &[(&str, Variable)] = &[
     ("status_detail", Variable::StatusDetail),
     ("time_iso8601", Variable::TimeIso8601),
     ("time_local", Variable::TimeLocal),
+    ("worker", Variable::Worker),
 ];
 
 /// Those that the peer sends by the same name, in capitals.

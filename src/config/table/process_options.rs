@@ -64,6 +64,6 @@ settings! {
     access_log_format: String = plain(access_log_format),
         "access-log-format", Log, One, "TEXT",
         Value("$remote_addr - $remote_user [$time_local] \"$request\" $status $body_bytes_sent \"$http_referer\" \"$http_user_agent\""),
-        "The format of the access log: combined, detailed, or text with nginx's variables; with several pools, the default \
-         ends with $pool";
+        "The format of the access log: combined, detailed, json (an object a line), or text with nginx's variables; with several \
+         pools, the default ends with $pool";
 }

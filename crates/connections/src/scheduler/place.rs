@@ -7,8 +7,14 @@ use shared::scoreboard::Seat;
 pub struct Place(Option<Seat>);
 
 impl Place {
-    /// One that this seat counts.
-    pub fn of(seat: &Seat) -> Self {
+    /// One for a request that came to this process, unless `most` wait in the pool.
+    pub fn take(seat: &Seat, most: usize) -> Option<Self> {
+        seat.begin_to_wait(most).then(|| Self(Some(seat.clone())))
+    }
+
+    /// One for a request that has waited on the line.
+    pub fn take_from_line(seat: &Seat) -> Self {
+        seat.take_to_itself();
         Self(Some(seat.clone()))
     }
 

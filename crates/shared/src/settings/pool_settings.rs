@@ -12,7 +12,7 @@ use crate::network::Network;
 /// The settings of one pool, as far as its processes need them. What they mean is said where they are typed, in the configuration.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "each is the option of that name")]
-pub struct Pool {
+pub struct PoolSettings {
     pub name: String,
     pub app: App,
     /// The addresses of its Unix sockets and inherited ones, as they were typed. Those of TCP are known from the sockets.
@@ -26,6 +26,7 @@ pub struct Pool {
     pub app_log: AppLog,
     pub stdout_level: Level,
     pub stderr_level: Level,
+    pub request_id: bool,
     pub abort: OnAbort,
     pub roles: Vec<Role>,
     pub sendfile_header: Option<String>,
@@ -50,6 +51,7 @@ pub struct Pool {
     pub graceful_timeout: Duration,
     /// The format of its access log, if it has one. Valid.
     pub access_log_format: Option<String>,
+    pub access_log_exclude: Vec<String>,
 }
 
 /// Paths are bytes, and need not be UTF-8.

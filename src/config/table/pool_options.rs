@@ -6,9 +6,9 @@ use std::time::Duration;
 use log::Level;
 
 use super::super::form::{
-    Form, MOST_REQUESTS, account, address, application, body_size, clients, directory_path, distinct, file_path, groups,
-    header_name, keyword, level, list, memory, mode, module_path, moment, mount, number, optional, or_zero, path_of_probes,
-    plain, processes, size, switch, target, target_or_off, time, variable_pattern, variables,
+    Form, MOST_REQUESTS, account, address, application, body_size, clients, directory_path, distinct, excluded_path, file_path,
+    groups, header_name, keyword, level, list, memory, mode, module_path, moment, mount, number, optional, or_zero,
+    path_of_probes, plain, processes, size, switch, target, target_or_off, time, variable_pattern, variables,
 };
 use super::super::layer::Origins;
 use super::super::reader::Reader;
@@ -65,6 +65,9 @@ settings! {
     /// The level of what it writes to stderr.
     stderr_level: Level = level(), "stderr-level", Pool, One, "LEVEL", Value("warn"),
         "The log level of what the application writes to stderr, where Python's logging writes by default";
+    /// Whether each request has an X-Request-ID, made here if it came without one.
+    request_id: bool = switch(), "request-id", Pool, Switch, "BOOL", Value("false"),
+        "Give each request that comes without an X-Request-ID header a new one, as HTTP_X_REQUEST_ID, 32 hexadecimal digits";
     /// What becomes of a running application when the web server gives its request up.
     abort: OnAbort = keyword(OnAbort::parse, OnAbort::NAMES), "abort", Pool, One, "HOW", Value("continue"),
         "What happens to the application when the web server aborts its request: continue, or raise for pyfcgid.RequestAborted \
@@ -77,6 +80,10 @@ settings! {
     ping_path: Option<String> = path_of_probes(), "ping-path", Pool, One, "PATH", Value("none"),
         "The path of health checks, as in /ping, which are answered \"pong\" without the application, even while every worker \
          is busy; or none";
+    /// Paths whose requests are not in the access log, or how they begin, which ends in a slash.
+    access_log_exclude: Vec<String> = list(excluded_path()), "access-log-exclude", Pool, LIST, "PATH", Nothing,
+        "A path that the access log leaves out, as in /health, or with a slash at its end all paths below it, as in /static/; \
+         responses with status 500 or above are logged all the same; comma-separated, or repeated";
     /// The header of a response that makes the web server send a file instead of its body; `None` if it knows none.
     sendfile_header: Option<String> = header_name(), "sendfile-header", Pool, One, "NAME", Value("none"),
         "The response header that makes the web server send a file, such as X-Accel-Redirect: a response that has it is sent \

@@ -1,0 +1,132 @@
+//! The client's end of the control socket: asks a running pyfcgid, and says why it cannot be asked. Knows no request's meaning.
+
+use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+
+use crate::config::SupervisorFiles;
+use crate::control_protocol::{self, ControlAnswer, ControlRequest};
+use crate::daemon::PidFile;
+
+/// Why there is no answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Unanswered {
+    #[error("{0}")]
+    NotRunning(String),
+    #[error("{0}")]
+    Unreachable(String),
+    #[error("the running pyfcgid exited before it answered")]
+    Ended,
+    #[error("the running pyfcgid does not answer")]
+    Late,
+    #[error(
+        "the running pyfcgid is another version, whose answer this one does not understand: send it SIGUSR2 to replace it with \
+         this one"
+    )]
+    Unknown,
+}
+
+/// Values, or what is said instead.
+pub(super) enum Asked<T> {
+    /// The values, and the exit code that belongs to them.
+    Values(T, u8),
+    /// An exit code, and lines for stderr.
+    Refused(u8, String),
+}
+
+/// Sends a request.
+pub(super) fn connect(files: &SupervisorFiles, request: &ControlRequest) -> Result<UnixStream, Unanswered> {
+    let connect = || {
+        let mut stream = UnixStream::connect(&files.control_socket)?;
+        stream.write_all(control_protocol::line(request).as_bytes())?;
+        Ok(stream)
+    };
+    connect().map_err(|error| unreachable(files, &error))
+}
+
+/// Asks for values, and waits a bounded time for them.
+pub(super) fn ask<T: DeserializeOwned>(files: &SupervisorFiles, request: &ControlRequest) -> Result<Asked<T>, Unanswered> {
+    let stream = connect(files, request)?;
+    stream.set_read_timeout(Some(PATIENCE)).map_err(|error| Unanswered::Unreachable(error.to_string()))?;
+    let (mut values, mut errors) = (None, String::new());
+    let code = read(stream, |answer| match answer {
+        Said::Stdout(text) => values = Some(text),
+        Said::Stderr(text) => errors += &text,
+    })?;
+    match values {
+        Some(text) => control_protocol::parse(&text).map(|values| Asked::Values(values, code)).ok_or(Unanswered::Unknown),
+        None if errors.contains(UNKNOWN_REQUEST) => Err(Unanswered::Unknown),
+        None => Ok(Asked::Refused(code, errors)),
+    }
+}
+
+/// What is to be printed.
+pub(super) enum Said {
+    Stdout(String),
+    Stderr(String),
+}
+
+/// Reads what comes until the connection ends, and returns the exit code that comes at last.
+pub(super) fn read(stream: UnixStream, mut hear: impl FnMut(Said)) -> Result<u8, Unanswered> {
+    let mut exit = Err(Unanswered::Ended);
+    for line in BufReader::new(stream.take(MAX_ANSWERS)).lines() {
+        let line = match line {
+            Ok(line) => line,
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => return Err(Unanswered::Late),
+            Err(_) => break,
+        };
+        match control_protocol::parse(&line).ok_or(Unanswered::Unknown)? {
+            ControlAnswer::Stdout(text) => hear(Said::Stdout(text)),
+            ControlAnswer::Stderr(text) => hear(Said::Stderr(text)),
+            ControlAnswer::Exit(code) => exit = Ok(code),
+        }
+    }
+    exit
+}
+
+fn unreachable(files: &SupervisorFiles, error: &io::Error) -> Unanswered {
+    let path = files.control_socket.display();
+    match error.kind() {
+        ErrorKind::NotFound | ErrorKind::ConnectionRefused => {
+            match files.pid_file.as_deref().and_then(|path| PidFile::read(path).ok()?) {
+                Some(process) => Unanswered::Unreachable(format!(
+                    "the control socket {path} is gone, but process {process} is running: `kill -HUP {process}` recreates the \
+                     socket and reloads, `kill {process}` stops it"
+                )),
+                None => Unanswered::NotRunning(format!("pyfcgid is not running (control socket {path})")),
+            }
+        }
+        ErrorKind::PermissionDenied => Unanswered::Unreachable(why_locked_out(&files.control_socket)),
+        _ => Unanswered::Unreachable(format!("{error} (control socket {path})")),
+    }
+}
+
+/// What lets this user in.
+fn why_locked_out(socket: &Path) -> String {
+    let path = socket.display();
+    match socket.metadata() {
+        Ok(found) => {
+            let (owner, group, mode) = (found.uid(), found.gid(), found.mode() & 0o777);
+            format!(
+                "permission denied for the control socket {path} (owner {owner}, group {group}, mode {mode:04o}): root and its \
+                 owner may use it; control-socket-group, with control-socket-mode, lets others in, who can then control all \
+                 pools"
+            )
+        }
+        Err(_) => format!(
+            "permission denied for the directory of the control socket {path}: use another user, or set control-socket to a \
+             path in an accessible directory, and control-socket-group to the group that may use it"
+        ),
+    }
+}
+
+/// What a version says that knows less.
+const UNKNOWN_REQUEST: &str = "unknown request";
+/// The supervisor answers at once, if it answers.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Bytes of answers that are read: much more than the status of a thousand processes has.
+const MAX_ANSWERS: u64 = 16 << 20;

@@ -1,0 +1,91 @@
+//! `pyfcgid status`, `requests` and `health`: asks the running pyfcgid how it is, and says so.
+
+use std::io::{self, IsTerminal, Write};
+use std::os::fd::AsFd;
+
+use super::asking::{self, Asked, Unanswered};
+use super::{HOW_TO_START, say_to};
+use crate::cli::Form;
+use crate::config::SupervisorFiles;
+use crate::control_protocol::{ControlRequest, Scope};
+use crate::report::{self, Limits, Look, Requests, Status};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use shared::sys::process::EX_OSERR;
+use shared::sys::terminal;
+
+/// Prints what is asked for. Returns the exit code: the one that is sent, 3 if it does not run, as init scripts have it, 71 if it
+/// can't be reached.
+pub fn run(request: &ControlRequest, form: Form, files: &SupervisorFiles) -> u8 {
+    match request {
+        ControlRequest::Requests { .. } => show(request, form, files, Requests::page),
+        _ => show(request, form, files, Status::page),
+    }
+}
+
+fn show<T: DeserializeOwned + Serialize>(
+    request: &ControlRequest,
+    form: Form,
+    files: &SupervisorFiles,
+    page: impl Fn(&T, Look) -> String,
+) -> u8 {
+    match asking::ask::<T>(files, request) {
+        Ok(Asked::Values(values, code)) => {
+            let text = match form {
+                Form::Text => page(&values, look()),
+                Form::Json => report::json(&values) + "\n",
+            };
+            // All of it is escaped. A reader that has gone is no failure.
+            drop(io::stdout().lock().write_all(text.as_bytes()));
+            code
+        }
+        Ok(Asked::Refused(code, text)) => {
+            text.lines().for_each(|line| say_to(&mut io::stderr(), line));
+            code
+        }
+        Err(reason) => unanswered(&reason, EX_OSERR),
+    }
+}
+
+/// Says nothing when all is well. Returns 0 then, 1 if not, and 3 if it does not run.
+pub fn judge(scope: Scope, limits: Limits, files: &SupervisorFiles) -> u8 {
+    match asking::ask::<Status>(files, &ControlRequest::Status { scope }) {
+        Ok(Asked::Values(status, _)) => match status.illness(limits) {
+            None => 0,
+            Some(illness) => {
+                say_to(&mut io::stdout(), &illness);
+                UNHEALTHY
+            }
+        },
+        Ok(Asked::Refused(code, text)) => {
+            text.lines().for_each(|line| say_to(&mut io::stderr(), line));
+            code
+        }
+        Err(reason) => unanswered(&reason, UNHEALTHY),
+    }
+}
+
+fn unanswered(reason: &Unanswered, otherwise: u8) -> u8 {
+    let (code, advice) = match reason {
+        Unanswered::NotRunning(_) => (NOT_RUNNING, HOW_TO_START),
+        _ => (otherwise, ""),
+    };
+    say_to(&mut io::stderr(), &format!("pyfcgid: {reason}{advice}"));
+    code
+}
+
+/// As the terminal is, and as its user wants it (<https://no-color.org>).
+fn look() -> Look {
+    let stdout = io::stdout();
+    if !stdout.is_terminal() {
+        return Look::default();
+    }
+    let without = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let is_dumb = std::env::var_os("TERM").is_none_or(|value| value == "dumb");
+    Look { width: terminal::width(stdout.as_fd()), colour: !without && !is_dumb }
+}
+
+/// As the Linux Standard Base has it for `status`.
+const NOT_RUNNING: u8 = 3;
+/// As Docker and others have it.
+const UNHEALTHY: u8 = 1;

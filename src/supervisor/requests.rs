@@ -1,0 +1,147 @@
+//! What runs now, as workers say on the scoreboards: for `pyfcgid requests`.
+
+use std::time::Duration;
+
+use super::Supervisor;
+use super::children::ChildId;
+use super::control_socket::Client;
+use super::pool::RunningPool;
+use crate::control_protocol::Scope;
+use crate::report::{Requests, RunningRequest, SCHEMA, seconds};
+use shared::scoreboard::slot::{Glance, Phase};
+use shared::sys::process;
+
+impl Supervisor<'_> {
+    /// Answers at once, whatever the children are doing.
+    pub(super) fn tell_requests(&mut self, client: Client, scope: &Scope) {
+        let Some(client) = self.knows(client, scope) else {
+            return;
+        };
+        let requests = self.requests(scope, process::monotonic_time());
+        self.answer(client, &requests, 0);
+    }
+
+    fn requests(&self, scope: &Scope, now: Duration) -> Requests {
+        let pools: Vec<&RunningPool> = self.pools.iter().filter(|pool| scope.has(pool.name())).collect();
+        // Each pool has its share, or what one invents would leave no room for the others.
+        let share = (MOST / pools.len().max(1)).max(1);
+        let mut told = Requests { schema: SCHEMA, ..Requests::default() };
+        for pool in pools {
+            let Oldest { found, left_out, .. } = Oldest::of(share, running(pool));
+            let stopped = pool.stopped(found.iter().map(|running| running.child));
+            told.more += left_out;
+            told.requests.extend(found.iter().map(|running| {
+                let is_stopped = stopped.contains(&running.child);
+                tell(pool.name(), running, is_stopped, now)
+            }));
+        }
+        told.requests.sort_by(|one, other| other.age.total_cmp(&one.age));
+        told
+    }
+}
+
+/// A worker that has a request.
+struct Running {
+    child: ChildId,
+    pid: i32,
+    glance: Glance,
+}
+
+fn running(pool: &RunningPool) -> impl Iterator<Item = Running> {
+    pool.processes().flat_map(move |(child, process)| {
+        let busy = pool.glances(child).filter(|glance| glance.phase != Phase::Idle);
+        busy.map(move |glance| Running { child, pid: process.id.number(), glance })
+    })
+}
+
+/// Those that have run for longest, and no more than some. They may all be inventions.
+struct Oldest {
+    most: usize,
+    found: Vec<Running>,
+    left_out: u64,
+}
+
+impl Oldest {
+    fn of(most: usize, running: impl Iterator<Item = Running>) -> Self {
+        let mut oldest = Self { most, found: Vec::new(), left_out: 0 };
+        running.for_each(|running| oldest.add(running));
+        oldest.trim();
+        oldest
+    }
+
+    fn add(&mut self, running: Running) {
+        self.found.push(running);
+        if self.found.len() >= 2 * self.most {
+            self.trim();
+        }
+    }
+
+    fn trim(&mut self) {
+        self.found.sort_by_key(|running| running.glance.request.taken);
+        self.left_out += self.found.len().saturating_sub(self.most) as u64;
+        self.found.truncate(self.most);
+    }
+}
+
+fn tell(pool: &str, Running { pid, glance, .. }: &Running, stopped: bool, now: Duration) -> RunningRequest {
+    let Glance { phase, request, is_torn, .. } = glance;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    RunningRequest {
+        id: format!("{pid}-{}", request.number),
+        age: seconds(now.saturating_sub(request.taken)),
+        phase: phase_word(*phase).to_owned(),
+        pool: pool.to_owned(),
+        pid: *pid,
+        stopped,
+        method: text(&request.method),
+        path: text(&request.path),
+        cut: request.path_is_cut,
+        remote: text(&request.remote),
+        torn: *is_torn,
+    }
+}
+
+fn phase_word(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Idle => "idle",
+        Phase::Application => "application",
+        Phase::Sending => "sending",
+    }
+}
+
+/// Requests that are told at once.
+const MOST: usize = 1000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use shared::scoreboard::slot::{Said, ThreadNumbers};
+
+    fn running(taken: u64, path: &[u8]) -> Running {
+        let request = Said { number: 5, taken: Duration::from_secs(taken), path: path.to_vec(), ..Said::default() };
+        let glance = Glance { phase: Phase::Sending, thread: ThreadNumbers::default(), request, is_torn: true };
+        Running { child: ChildId(1), pid: 77, glance }
+    }
+
+    #[test]
+    fn only_the_oldest_are_kept_and_the_others_are_counted() {
+        for count in [0, 1, 3, 4, 100] {
+            let all = (0..count).map(|number| running((number * 37) % 101, b"/"));
+            let mut sorted: Vec<Duration> = all.clone().map(|running| running.glance.request.taken).collect();
+            sorted.sort();
+            let oldest = Oldest::of(3, all);
+            let found: Vec<Duration> = oldest.found.iter().map(|running| running.glance.request.taken).collect();
+            assert_eq!((&found[..], oldest.left_out), (&sorted[..found.len()], count.saturating_sub(3)));
+            assert_eq!(found.len(), sorted.len().min(3));
+        }
+    }
+
+    #[test]
+    fn whatever_a_worker_says_is_told_as_text() {
+        let told = tell("shop", &running(3, b"/a\xff"), true, Duration::from_millis(4500));
+        assert_eq!((told.id.as_str(), told.age, told.phase.as_str(), told.pid), ("77-5", 1.5, "sending", 77));
+        assert!(told.path == "/a\u{fffd}" && told.torn && told.stopped, "{told:?}");
+        // It says that it has begun in the future.
+        assert_eq!(tell("shop", &running(u64::MAX, b""), false, Duration::ZERO).age, 0.0);
+    }
+}
