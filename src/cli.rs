@@ -320,9 +320,23 @@ fn flags(matches: &ArgMatches) -> Result<Layer, Exit> {
     Ok(layer)
 }
 
-const COMMANDS: [&str; 11] =
-    ["serve", "check", "reload", "stop", "status", "requests", "top", "health", "new", "request", "module"];
-const COMMAND_LIST: &str = "serve, check, reload, stop, status, requests, top, health, new, request and module";
+const COMMANDS: [&str; 13] = [
+    "serve",
+    "check",
+    "reload",
+    "stop",
+    "status",
+    "requests",
+    "stacks",
+    "interrupt",
+    "top",
+    "health",
+    "new",
+    "request",
+    "module",
+];
+const COMMAND_LIST: &str =
+    "serve, check, reload, stop, status, requests, stacks, interrupt, top, health, new, request and module";
 const APP: &str = "app";
 /// The options that have a letter.
 const SHORT: [(&str, char); 2] = [("listen", 'l'), ("daemonize", 'D')];

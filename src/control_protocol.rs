@@ -31,6 +31,30 @@ pub enum ControlRequest {
         /// Where.
         scope: Scope,
     },
+    /// Interrupt one request.
+    Interrupt {
+        /// The process id of its child.
+        process: i32,
+        /// Its number in that.
+        request: u64,
+    },
+    /// Say what threads are doing.
+    Stacks {
+        /// Of which pools.
+        scope: Scope,
+        /// Which threads.
+        threads: Threads,
+    },
+}
+
+/// Threads of children.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Threads {
+    /// All of them.
+    All,
+    /// Those that answer a request.
+    Answering,
 }
 
 /// Which pools are meant.
@@ -91,6 +115,8 @@ mod tests {
             ControlRequest::Stop,
             ControlRequest::Status { scope: Scope::Process },
             ControlRequest::Requests { scope: pool() },
+            ControlRequest::Interrupt { process: 4711, request: u64::MAX },
+            ControlRequest::Stacks { scope: pool(), threads: Threads::Answering },
         ] {
             let line = line(&request);
             assert_eq!(line.find('\n'), Some(line.len() - 1), "{line}");

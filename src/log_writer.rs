@@ -36,6 +36,7 @@ use std::os::fd::RawFd;
 use std::time::Duration;
 
 use log::Level;
+use shared::logging::access::Answered;
 use shared::logging::codes::Code;
 use shared::logging::{Allowance, Lines, Message, Reader};
 use shared::settings::AppLog;
@@ -120,6 +121,11 @@ pub fn write((level, code): (Level, Option<Code>), pool: &str, process: u32, tex
 /// Writes a line of the access log about a child of a pool, with the values that it has sent.
 pub fn write_access(pool: &str, process: u32, values: &str) {
     with_writer(|writer| writer.write_access(pool, process, values));
+}
+
+/// The same for a child that cannot send them any more. How much it had read and written then nobody knows.
+pub fn write_access_of(pool: &str, process: u32, answered: &Answered<'_>) {
+    with_writer(|writer| writer.write_access_of(pool, process, answered));
 }
 
 /// Writes what a child of a pool says, as far as it is there, but no more than `allowance`, so that others get their turn. Look

@@ -27,6 +27,7 @@ use shared::sys::signal;
 mod children;
 mod control_socket;
 mod counts;
+mod inquiries;
 mod last_words;
 mod pool;
 mod process;
@@ -49,6 +50,7 @@ use self::process::{Process, USUAL_VOICES};
 use children::{ChildId, END_SLACK, Outcome};
 use control_socket::admit;
 use counts::Reloads;
+use inquiries::Inquiries;
 use pool::{RunningPool, Service};
 use reexec::Trial;
 use rehearsal::{Findings, Owner};
@@ -92,6 +94,7 @@ pub struct Supervisor<'a> {
     /// A new binary is to be checked as soon as nothing else is going on.
     wants_successor: bool,
     stopping: Vec<Client>,
+    inquiries: Inquiries,
     next_tick: Instant,
     watchdog: Option<Duration>,
     manager: Notifier,
@@ -186,6 +189,7 @@ impl<'a> Supervisor<'a> {
             trial: None,
             wants_successor: false,
             stopping: Vec::new(),
+            inquiries: Inquiries::default(),
             next_tick: now,
             watchdog: manager.watchdog_interval(),
             manager,
@@ -339,6 +343,7 @@ impl<'a> Supervisor<'a> {
         self.manager.flush();
         self.handle_signals(now);
         self.handle_clients(now);
+        self.answer_inquiries(now);
         self.listen_to_rehearsal(now);
         self.handle_timeout(now);
         self.reap_strangers();
@@ -364,6 +369,7 @@ impl<'a> Supervisor<'a> {
             return Some(Duration::ZERO);
         }
         let asked = asked.chain(self.control.iter().filter_map(ControlSocket::next_deadline));
+        let asked = asked.chain(self.inquiries.next_deadline());
         let asked = asked.chain(self.reload.iter().filter_map(Reload::deadline));
         let leaving = self.leaving.iter().filter_map(Process::next_deadline);
         let leaving = leaving.chain(self.leaving_until.filter(|_| !self.leaving.is_empty()));
@@ -427,6 +433,8 @@ impl<'a> Supervisor<'a> {
                 }
                 ControlRequest::Status { scope } => self.tell_status(client, &scope),
                 ControlRequest::Requests { scope } => self.tell_requests(client, &scope),
+                ControlRequest::Interrupt { process, request } => self.interrupt(client, process, request, now),
+                ControlRequest::Stacks { scope, threads } => self.ask_for_stacks(client, scope, threads, now),
             }
         }
     }

@@ -39,7 +39,7 @@ const LAYERS: &[Layer] = &[
     layer("main",       &["commands"],                                                          &[]),
     layer("lib",        &["boot"],                                                              &["pyo3"]),
     layer("commands",   &["cli", "client", "supervisor", "invocation", "launch", "control_protocol", "top", "report", "start_error", "daemon", "service", "config", "listener", "log_writer", "logging", "settings", "sys"], &["serde", "socket2"]),
-    layer("supervisor", &["invocation", "queue_process", "launch", "control_protocol", "report", "start_error", "daemon", "service", "config", "scoreboard", "listener", "log_writer", "logging", "link", "settings", "sys"], &["serde", "serde_json"]),
+    layer("supervisor", &["invocation", "queue_process", "launch", "control_protocol", "report", "start_error", "daemon", "service", "config", "scoreboard", "listener", "log_writer", "logging", "link", "stacks", "settings", "sys"], &["serde", "serde_json"]),
     layer("invocation", &["cli", "start_error", "service", "config", "link", "sys"],            &[]),
     layer("cli",        &["client", "control_protocol", "report", "config", "logging"],                   &["clap"]),
     layer("client",     &["config", "logging", "http"],                                         &["fastcgi_codec", "socket2"]),
@@ -60,8 +60,8 @@ const LAYERS: &[Layer] = &[
     layer("import_limit", &["wsgi", "settings", "sys"],                                         &[]),
     layer("loading",    &["error", "wsgi", "loop_settings", "exchange", "logging", "settings", "sys"], &[]),
     layer("error",      &["wsgi", "listener", "logging", "sys"],                                &[]),
-    layer("wsgi",       &["without_python", "scheduler", "exchange", "scoreboard", "logging", "settings", "sys"], &["pyo3"]),
-    layer("without_python", &["settings", "http"],                                              &[]),
+    layer("wsgi",       &["without_python", "event_loop", "scheduler", "exchange", "scoreboard", "logging", "link", "stacks", "settings", "sys"], &["pyo3"]),
+    layer("without_python", &["settings", "http", "sys"],                                       &[]),
     // What a child and a queue process do.
     layer("process",    &["event_loop", "listener", "link", "scoreboard", "settings", "sys"],   &["mio"]),
     layer("loop_settings", &["event_loop", "access_log", "exchange", "settings"],               &["fastcgi_codec"]),
@@ -77,6 +77,7 @@ const LAYERS: &[Layer] = &[
     layer("scoreboard", &["sys"],                                                               &[]),
     layer("http",       &[],                                                                    &[]),
     layer("link",       &[],                                                                    &[]),
+    layer("stacks",     &[],                                                                    &[]),
     layer("fastcgi",    &[],                                                                    &["nom"]),
     layer("sys",        &[],                                                                    &["libc", "rustix", "socket2"]),
 ];

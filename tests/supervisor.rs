@@ -17,6 +17,8 @@ mod deaths;
 mod elastic;
 #[path = "supervisor/file_size.rs"]
 mod file_size;
+#[path = "supervisor/interrupting.rs"]
+mod interrupting;
 #[path = "supervisor/load.rs"]
 mod load;
 #[path = "supervisor/locks.rs"]
@@ -49,6 +51,8 @@ mod site;
 mod size;
 #[path = "supervisor/spreading.rs"]
 mod spreading;
+#[path = "supervisor/stacks.rs"]
+mod stacks;
 #[path = "supervisor/starting.rs"]
 mod starting;
 #[path = "supervisor/stopping.rs"]

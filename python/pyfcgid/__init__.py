@@ -6,7 +6,7 @@ is in it under other servers, too: nothing is ever raised there, no request has 
 `__init__.pyi` has the types.
 """
 
-__all__ = ["LogHandler", "RequestAborted", "request_id"]
+__all__ = ["LogHandler", "RequestAborted", "RequestInterrupted", "request_id"]
 
 
 class RequestAborted(BaseException):
@@ -14,6 +14,13 @@ class RequestAborted(BaseException):
 
     Raised in the thread that answers the request, with abort = "raise". Like asyncio.CancelledError, it is not an Exception, so that
     frameworks do not turn it into an error page that nobody reads.
+    """
+
+
+class RequestInterrupted(BaseException):
+    """The administrator has interrupted the request: `pyfcgid interrupt`.
+
+    Raised in the thread that answers the request. It is not an Exception, so that frameworks do not answer it with an error page.
     """
 
 

@@ -1,9 +1,11 @@
 import logging
 from typing import Optional
 
-__all__ = ["LogHandler", "RequestAborted", "request_id"]
+__all__ = ["LogHandler", "RequestAborted", "RequestInterrupted", "request_id"]
 
 class RequestAborted(BaseException): ...
+
+class RequestInterrupted(BaseException): ...
 
 def request_id() -> Optional[str]: ...
 

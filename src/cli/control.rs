@@ -10,7 +10,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command as Parser, ValueHint};
 use super::{Chosen, Command, Exit, Surroundings, Typed, file_arg};
 use crate::config::value::parse_duration;
 use crate::config::{self, SupervisorFiles};
-use crate::control_protocol::{ControlRequest, Scope};
+use crate::control_protocol::{ControlRequest, Scope, Threads};
 use crate::report::{Limits, Share};
 
 /// A command for a running pyfcgid.
@@ -55,7 +55,7 @@ pub enum Form {
     Json,
 }
 
-pub(super) fn parsers() -> [Parser; 6] {
+pub(super) fn parsers() -> [Parser; 8] {
     let json = |help: &'static str| Arg::new("json").long("json").action(ArgAction::SetTrue).help(help);
     [
         parser("reload", "Reload applications and settings without losing a request; return when the new ones are serving")
@@ -66,7 +66,11 @@ pub(super) fn parsers() -> [Parser; 6] {
             .arg(json("Print the status as JSON")),
         parser("requests", "Print the requests that are running, the oldest first")
             .arg(pool("Print only those of this pool [default: all]"))
+            .arg(stacks().conflicts_with("json"))
             .arg(json("Print them as JSON")),
+        parser("stacks", "Print what the threads of a running pyfcgid's processes are doing, as Python stacks")
+            .arg(pool("Print only this pool's [default: all]")),
+        parser("interrupt", "Raise pyfcgid.RequestInterrupted in one request of a running pyfcgid").arg(request()),
         top(),
         health(),
     ]
@@ -120,6 +124,23 @@ fn parse_pool(name: &str) -> Result<String, String> {
     if is_name { Ok(name.to_owned()) } else { Err("must be the name of a pool".to_owned()) }
 }
 
+fn stacks() -> Arg {
+    Arg::new(STACKS).long("stacks").action(ArgAction::SetTrue).help("Print the Python stacks of their threads, too, as text")
+}
+
+fn request() -> Arg {
+    let help = "The request, as the log and `pyfcgid requests` name it: PID-N";
+    Arg::new(REQUEST).value_name("ID").required(true).value_parser(parse_request).help(help)
+}
+
+fn parse_request(id: &str) -> Result<(i32, u64), String> {
+    let (process, number) = id.split_once('-').unwrap_or((id, ""));
+    match (process.parse(), number.parse()) {
+        (Ok(process @ 1..), Ok(number)) => Ok((process, number)),
+        _ => Err("must be the number of a request, as 4711-12".to_owned()),
+    }
+}
+
 pub(super) fn parse(name: &str, matches: &ArgMatches, around: Surroundings<'_>) -> Result<Typed, Exit> {
     let typed = |name| matches.get_one::<OsString>(name).map(PathBuf::from);
     let (files, remark) = match (typed("control-socket"), typed("pid-file")) {
@@ -137,6 +158,14 @@ fn order(name: &str, matches: &ArgMatches) -> Order {
     match name {
         "reload" => Order::Tell(ControlRequest::Reload { scope: scope() }),
         "stop" => Order::Tell(ControlRequest::Stop),
+        "stacks" => Order::Tell(ControlRequest::Stacks { scope: scope(), threads: Threads::All }),
+        "interrupt" => {
+            let (process, request) = matches.get_one(REQUEST).copied().unwrap_or_default(); // It is required.
+            Order::Tell(ControlRequest::Interrupt { process, request })
+        }
+        "requests" if matches.get_flag(STACKS) => {
+            Order::Tell(ControlRequest::Stacks { scope: scope(), threads: Threads::Answering })
+        }
         "requests" => Order::Show(ControlRequest::Requests { scope: scope() }, form()),
         "top" => Order::Watch(watch(scope(), matches)),
         "health" => Order::Judge(scope(), limits(matches)),
@@ -171,6 +200,8 @@ const POOL: &str = "pool";
 const ONCE: &str = "once";
 const DELAY: &str = "delay";
 const LONGEST_DELAY: Duration = Duration::from_secs(3600);
+const REQUEST: &str = "id";
+const STACKS: &str = "stacks";
 const MAX_BUSY: &str = "max-busy";
 const MAX_QUEUE: &str = "max-queue";
 /// A pool without a name in the file may be called after a file.
@@ -218,6 +249,10 @@ mod tests {
             (&["top", "-d", "0"], watch(all(), false, 0)),
             (&["health"], Order::Judge(all(), Limits::default())),
             (&["health", "--max-busy", "95%", "blog", "--max-queue", "7"], Order::Judge(blog(), limits)),
+            (&["stacks"], tell(ControlRequest::Stacks { scope: all(), threads: Threads::All })),
+            (&["stacks", "blog"], tell(ControlRequest::Stacks { scope: blog(), threads: Threads::All })),
+            (&["requests", "--stacks", "blog"], tell(ControlRequest::Stacks { scope: blog(), threads: Threads::Answering })),
+            (&["interrupt", "4711-12"], tell(ControlRequest::Interrupt { process: 4711, request: 12 })),
         ] {
             let control = run(&[args, &["--control-socket", "c"]].concat(), &[]).unwrap();
             assert_eq!(control, Control { order, files: SupervisorFiles::of_socket("c".into()) });

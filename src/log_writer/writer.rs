@@ -15,6 +15,7 @@ use super::stream::Stream;
 use super::syslog::Syslog;
 use super::{Error, Line, LogTarget, Settings, Targets};
 use shared::logging::Timestamp;
+use shared::logging::access::Answered;
 use shared::logging::codes::{self, Code};
 use shared::sys::log_io;
 
@@ -161,6 +162,13 @@ impl Writer {
             let line = self.settings.access_format.line(pool, process, values);
             self.put(index, |sink, put| sink.encode_access(process, &line, put));
         }
+    }
+
+    pub(super) fn write_access_of(&mut self, pool: &str, process: u32, answered: &Answered<'_>) {
+        let values = self.settings.access_format.values(answered, Timestamp::now());
+        let is_known = |line: &&str| !line.starts_with("body_bytes_sent=") && !line.starts_with("request_length=");
+        let known: Vec<&str> = values.lines().filter(is_known).collect();
+        self.write_access(pool, process, &known.join("\n"));
     }
 
     /// Writes pieces, or has them wait.

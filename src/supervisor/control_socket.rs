@@ -273,7 +273,8 @@ impl Client {
 }
 
 const BACKLOG: u32 = 64;
-const MAX_CLIENTS: usize = 64;
+/// Clients that have said nothing yet, or wait for the same.
+pub const MAX_CLIENTS: usize = 64;
 /// Clients that have not read all that they were told.
 const MAX_READERS: usize = 16;
 /// Clients that are let in in a turn.

@@ -5,7 +5,9 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+mod asked;
 mod desks;
+mod lost;
 mod starting;
 mod wear;
 
@@ -18,8 +20,10 @@ use super::saturation::{Load, News, Saturation};
 use super::sockets::{self, Sockets, Ties};
 use crate::config::{self, Config, EX_CONFIG};
 use crate::launch::Module;
+use asked::Asked;
 pub use desks::Desk;
 use desks::Desks;
+pub use lost::describe;
 use shared::link::{Command, Failure, Report};
 use shared::logging::codes;
 use shared::scoreboard::slot::{Glance, Phase};
@@ -45,6 +49,8 @@ pub struct RunningPool {
     /// The queue process among them.
     processes: BTreeMap<ChildId, Process>,
     desks: Desks,
+    /// What they were asked, and have answered.
+    asked: Asked,
     /// What children have counted that have gone.
     past: Tally,
     /// How they have ended.
@@ -116,6 +122,7 @@ impl RunningPool {
             children,
             processes: BTreeMap::new(),
             desks: Desks::default(),
+            asked: Asked::default(),
             past: Tally::default(),
             exits: Exits::default(),
             unused: BTreeMap::new(),
@@ -323,12 +330,14 @@ impl RunningPool {
             if let Some(failure) = self.unloaded(id, reason) {
                 self.children.handle(id, Report::Failed(failure).into(), now);
             }
+            let lost = self.note_lost(id);
             self.note_exit(id, reason);
             let (how, told) = self
                 .processes
                 .remove(&id)
-                .map_or_else(Default::default, |process| (format!("process {}, {reason}", process.id), process.told));
+                .map_or_else(Default::default, |process| (format!("process {}, {reason}{lost}", process.id), process.told));
             self.unused.remove(&id);
+            self.asked.forget(id);
             self.clear_desk(id);
             if id == QUEUE && self.queue.note_end() {
                 match told {
@@ -389,6 +398,9 @@ impl RunningPool {
     fn handle_report(&mut self, id: ChildId, report: Report, now: Instant) {
         let report = match report {
             Report::Loaded => return self.processes.get_mut(&id).into_iter().for_each(Process::be_loaded),
+            // Whoever waits for it looks.
+            Report::Looked => return,
+            Report::Stacks(text) => return self.asked.hear(id, text, now),
             // Failing is no success, whatever the application says.
             Report::Failed(Failure { code: 0, text }) => Report::Failed(Failure { code: EX_SOFTWARE, text }),
             report => report,

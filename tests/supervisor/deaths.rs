@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use crate::interrupting::Stuck;
 use crate::load::{Connections, Load};
 use crate::site::{Site, kill, limit, site_of, wait_until_gone};
 use crate::support::Params;
@@ -142,6 +143,31 @@ fn the_signal_that_killed_a_child_is_in_the_log() {
         wait_until("another child", || site.children().len() == 2 && site.children() != before);
     }
     site.text("/");
+    site.end();
+}
+
+/// The access log has a line for what was lost, and one for what was answered.
+#[test]
+fn what_a_killed_child_was_answering_is_in_the_log_and_in_the_access_log() {
+    let access = "access-log = \"file:access.log\"\n\
+                  access-log-format = \"$request_id $remote_addr $request_method $request_uri $status $status_detail $body_bytes_sent\"\n";
+    let launch = site_of("stuck.py", "threads = 4\n");
+    let toml = std::fs::read_to_string(launch.directory().join(crate::site::FILE)).unwrap();
+    std::fs::write(launch.directory().join(crate::site::FILE), format!("{access}{toml}")).unwrap();
+    let site = Site::start(launch);
+    site.text("/short");
+    let victim = *site.wait_for_children(1).first().unwrap();
+    let stuck: Vec<_> = ["waits", "gives_the_gil_up", "loops"].map(|path| (path, Stuck::begin(&site, path))).into();
+    kill(victim, "KILL");
+    let log = site.wait_for_log("starting another");
+    let line = log.lines().find(|line| line.contains("starting another")).unwrap();
+    assert!(line.contains(&format!("process {victim}, signal 9")), "{line}");
+    let access = std::fs::read_to_string(site.directory().join("access.log")).unwrap();
+    for (path, Stuck { id, .. }) in &stuck {
+        assert!(line.contains(&format!("request {id} (GET /{path}), ")), "{line}");
+        assert!(access.contains(&format!("{id} 127.0.0.1 GET /{path} 502 process-ended -\n")), "{access}");
+    }
+    assert_eq!(access.lines().count(), 4, "{access}");
     site.end();
 }
 

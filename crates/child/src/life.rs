@@ -4,6 +4,7 @@
 //! main thread        Python's: imports, then waits for signals of the application's, at the end joins the workers and finishes
 //! pyfcgid-loop       turns the event loop when no worker does (`connections::event_loop`); never attached to Python
 //! pyfcgid-worker-N   Python threads that answer requests
+//! pyfcgid-attendant  does in Python what others ask for, once something has been (`wsgi::interpreter::Attendant`)
 //! ```
 
 use std::io::{self, ErrorKind, Read, Write};
@@ -29,7 +30,7 @@ use crate::error::Error;
 use crate::import_limit::ImportLimit;
 use crate::loading;
 use crate::wsgi;
-use crate::wsgi::interpreter::{self, Application, Interpreter, Threads};
+use crate::wsgi::interpreter::{self, Application, Attendant, Attending, Interpreter, Threads};
 
 /// Lives the life of a child, and returns its exit code.
 pub fn run(pool: &PoolSettings, level: LevelFilter, ties: Ties, ends: Ends) -> u8 {
@@ -64,8 +65,10 @@ fn serve(pool: &PoolSettings, shared: &Shared, link: &UnixStream) -> Result<(), 
     let (doors, names) = shared.doors(pool)?;
     let (signals, signal_writer) = UnixStream::pair()?;
     let signalled = signals.try_clone()?;
+    let attendant = Arc::new(Attendant::default());
     let of_loop = connections::loop_settings::of_loop(pool);
-    let event_loop = EventLoop::new(doors, controls(link, signals)?, Duty::Serve, queue, of_loop)?;
+    let event_loop = EventLoop::new(doors, controls(link, signals)?, Duty::Serve, queue, of_loop)?
+        .with_attendant(Arc::new(Attending(Arc::clone(&attendant))));
     let event_loop = Arc::new(SharedLoop::new(event_loop));
     let source: Arc<dyn Source> = Arc::<SharedLoop>::clone(&event_loop);
     let worker = worker.with_source(source);
@@ -76,7 +79,9 @@ fn serve(pool: &PoolSettings, shared: &Shared, link: &UnixStream) -> Result<(), 
     let workers = if pool.threads == 1 { "1 worker".to_owned() } else { format!("{} workers", pool.threads) };
     log::info!(target: codes::SERVING, "serving {} on {names} with {workers}, Python {}", pool.app, interpreter.description());
     let settings = wsgi::Settings::of(pool);
-    let threads = interpreter.start_workers(&application, &settings, &worker, (pool.threads, shared.slots()));
+    interpreter.write_stacks_on_signal(&attendant);
+    let slots = (pool.threads, shared.slots());
+    let threads = interpreter.start_workers(&application, &settings, &worker, &attendant, slots);
     let threads = threads.map_err(Error::Worker)?;
     drop(worker);
     (&*link).write_all(&Report::Ready.encode())?;

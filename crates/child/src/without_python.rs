@@ -7,4 +7,5 @@ pub mod lines;
 pub mod names;
 pub mod path;
 pub mod request_ids;
+pub mod stack;
 pub mod turns;

@@ -4,8 +4,8 @@
 //! an answer goes into its [`Reply`].
 
 use std::rc::Rc;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, mpsc};
 use std::time::Instant;
 
 use log::Level;
@@ -17,7 +17,7 @@ use connections::exchange::answer_log::X_REQUEST_ID;
 use connections::exchange::{Body, BodySource, Demand, Exchange, Params, Pause, Reply, ReplyError, Request};
 use connections::scheduler::Handler;
 use shared::logging::codes;
-use shared::scoreboard::slot::{Asked, Begun, Phase, Slot};
+use shared::scoreboard::slot::{Asked, Begun, Slot};
 use shared::settings::{AppLog, ErrorsTo, Mount, OnAbort, PoolSettings, RemoteUser};
 
 mod abort;
@@ -29,23 +29,29 @@ mod files;
 mod fork;
 mod input;
 pub mod interpreter;
+mod interruption;
 mod latin1;
 mod output;
 mod package;
 mod raw_text;
+mod sender;
 mod start_response;
 mod thread;
 mod utf8;
 
 use crate::without_python::app_log::{RequestNumber, Voice};
+use crate::without_python::interruption::Cause;
 use crate::without_python::request_ids::{MadeId, RequestIds};
 use crate::without_python::turns::Turns;
-use abort::{Aborted, Interrupter, Interruption};
+use abort::{Aborted, Notice};
 use environ::EnvironBuilder;
 use errors::Errors;
 use exceptions::{to_python, traceback};
 use file_wrapper::FileWrapper;
 use input::Input;
+use interpreter::Attendant;
+use interruption::Interruption;
+use sender::Sender;
 use start_response::{StartResponse, bytes};
 
 /// What the bridge is to keep to.
@@ -123,12 +129,13 @@ struct Gateway<'py> {
     mount: Mount,
     sendfile_header: Option<Arc<str>>,
     process: u32,
+    interruption: Arc<Interruption>,
+    on_abort: OnAbort,
+    attendant: Arc<Attendant>,
     /// Its number in this process.
     worker: usize,
     /// If each request has an X-Request-ID.
     request_ids: Option<RequestIds>,
-    /// If aborts are to be raised.
-    interrupter: Option<Interrupter>,
     /// Where it says what it does, if there is room for that.
     slot: Option<Rc<Slot>>,
     told: Told,
@@ -149,30 +156,6 @@ impl Told {
 
 fn path_of(target: &[u8]) -> &[u8] {
     target.split(|byte| *byte == b'?').next().unwrap_or_default()
-}
-
-/// A worker that sends, and says so while it waits for that.
-struct Sender<'a, 'py> {
-    gil: Gil<'py>,
-    slot: Option<&'a Slot>,
-}
-
-impl Sender<'_, '_> {
-    fn saying_so(&self, pause: impl FnOnce(&Gil<'_>)) {
-        self.slot.into_iter().for_each(|slot| slot.set_phase(Phase::Sending));
-        pause(&self.gil);
-        self.slot.into_iter().for_each(|slot| slot.set_phase(Phase::Application));
-    }
-}
-
-impl Pause for Sender<'_, '_> {
-    fn pause(&self, wait: &mut (dyn FnMut() + Send)) {
-        self.saying_so(|gil| gil.pause(wait));
-    }
-
-    fn step_aside(&self, work: &mut (dyn FnMut() + Send)) {
-        self.saying_so(|gil| gil.step_aside(work));
-    }
 }
 
 /// The objects an application gets for one request.
@@ -221,6 +204,7 @@ impl Handler for Gateway<'_> {
         let number = self.next_request_number();
         let _answering = number.begin();
         let Exchange { request, reply, begun } = exchange;
+        self.interruption.begin(number.count);
         let in_slot = self.slot.clone().map(|slot| {
             let [method, target, remote] = self.told.find_in(&request.params);
             (slot.begin(&Asked { number: number.count, begun, method, path: path_of(target), remote }), slot)
@@ -248,19 +232,20 @@ impl Drop for Telling {
 }
 
 impl<'py> Gateway<'py> {
-    /// On the worker's thread. `aborts` leads to the thread that raises, if there is one.
+    /// On the worker's thread.
     fn new(
         py: Python<'py>,
         app: Bound<'py, PyAny>,
         (settings, worker): (&Settings, usize),
-        (aborts, slot): (Option<mpsc::Sender<Arc<Interruption>>>, Option<Slot>),
+        (attendant, slot): (Arc<Attendant>, Option<Slot>),
     ) -> PyResult<Self> {
         let environs = EnvironBuilder::new(py, settings, py.get_type::<FileWrapper>().as_any())?;
         let (errors, app_log) = (settings.errors, settings.app_log);
         let (mount, process) = (settings.mount.clone(), std::process::id());
-        let interrupter = aborts.map(Interrupter::new);
+        let (interruption, thread) = (Arc::new(Interruption::new()), thread::numbers());
+        attendant.attend(worker, Arc::clone(&interruption), thread, slot.clone());
         let slot = slot.map(Rc::new);
-        slot.iter().for_each(|slot| slot.set_thread(thread::numbers()));
+        slot.iter().for_each(|slot| slot.set_thread(thread));
         let sendfile_header = settings.sendfile_header.as_deref().map(Arc::from);
         let request_ids = settings.request_id.then(RequestIds::new);
         Ok(Self {
@@ -272,9 +257,11 @@ impl<'py> Gateway<'py> {
             mount,
             sendfile_header,
             process,
+            interruption,
+            on_abort: settings.abort,
+            attendant,
             worker,
             request_ids,
-            interrupter,
             slot,
             told: Told::default(),
         })
@@ -343,7 +330,11 @@ impl<'py> Gateway<'py> {
         let (body, data) = bodies;
         environ.set_item(intern!(py, "pyfcgid.request_id"), id)?;
         environ.set_item(intern!(py, "pyfcgid.aborted"), Bound::new(py, Aborted::new(&reply))?)?;
-        let interruption = self.interrupter.as_ref().map(|interrupter| interrupter.listen(&reply));
+        if self.on_abort == OnAbort::Raise {
+            let (interruption, attendant) = (Arc::clone(&self.interruption), Arc::clone(&self.attendant));
+            reply.on_abort(Arc::new(Notice { interruption, request: number.count, attendant }));
+        }
+        let interruption = (Arc::clone(&self.interruption), self.on_abort);
         let start_response = Bound::new(
             py,
             StartResponse::new(reply, interruption, self.sendfile_header.clone(), self.slot.as_deref().cloned()),
@@ -364,7 +355,7 @@ impl<'py> Gateway<'py> {
     fn serve(&self, line: &RequestLine<'_>, environ: &Bound<'py, PyDict>, objects: Objects<'py>) -> u16 {
         let Objects { start_response, input, data, errors } = objects;
         let outcome = self.call(line, environ, &start_response);
-        if start_response.get().was_interrupted() {
+        if self.interruption.raised() == Some(Cause::Abort) {
             log::info!(
                 target: codes::APPLICATION_INTERRUPTED,
                 "{line}: aborted by the web server, so RequestAborted was raised in the application"
@@ -374,6 +365,11 @@ impl<'py> Gateway<'py> {
         output::finish();
         if let Err(failure) = outcome {
             self.report(line, &failure, start_response.get());
+        } else if self.interruption.is_ended_by_administrator() {
+            log::warn!(
+                target: codes::REQUEST_INTERRUPTED,
+                "{line} was interrupted by the administrator, but the application went on and answered it"
+            );
         }
         for input in [Some(input), data].into_iter().flatten() {
             input.get().close();
@@ -510,6 +506,14 @@ impl<'py> Gateway<'py> {
     fn report(&self, line: &RequestLine<'_>, failure: &Failure, start: &StartResponse) {
         let error = match failure {
             Failure::Reply(error @ ReplyError::Lost(_)) => return log::debug!("{line}: {error}"),
+            Failure::Python(error) if self.interruption.is_ended_by_administrator() => {
+                let text = traceback(self.gil.0, error);
+                return log::warn!(
+                    target: codes::REQUEST_INTERRUPTED,
+                    "{line} was interrupted by the administrator:\n{}",
+                    text.trim_end()
+                );
+            }
             Failure::Python(_) if start.with_reply(|reply| reply.is_aborted()).unwrap_or(false) => {
                 return log::debug!("{line}: the application stopped because the web server aborted the request");
             }

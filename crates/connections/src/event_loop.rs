@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use mio::event::Event;
 use mio::net::UnixStream;
-use mio::{Events, Poll, Token, Waker};
+use mio::{Events, Poll, Token};
 use slab::Slab;
 
 use crate::exchange::{AnswerLog, ConnectionId, Limits, Refusal};
@@ -25,6 +25,7 @@ mod acceptor;
 mod connection;
 mod controls;
 mod handover;
+mod inquiries;
 mod intake;
 mod lifecycle;
 mod line;
@@ -45,6 +46,8 @@ mod uploads;
 use acceptor::{Acceptor, Door};
 use connection::{Connection, Turn};
 use controls::{Controls, Heard};
+use inquiries::Inquiries;
+pub use inquiries::{Attendant, Speaker};
 use intake::Context;
 use lifecycle::{Entrance, Lifecycle};
 pub use line::{Duty, Line};
@@ -138,6 +141,7 @@ pub struct EventLoop {
     refused_said: Option<Instant>,
     limit_reported: bool,
     is_worn: bool,
+    inquiries: Inquiries,
     now: Instant,
 }
 
@@ -169,8 +173,7 @@ impl EventLoop {
         let controls = Controls::new(controls, &registry)?;
         let acceptor = Acceptor::new(poll.as_raw_fd(), controls.count(), listeners, passage);
         let now = Instant::now();
-        let waker = Waker::new(&registry, Token(handover::WAKE_UP))?;
-        queue.ring_with(move || waker.wake());
+        let inquiries = Inquiries::new(&registry, &queue)?;
         Ok(Self {
             saturation: Saturation::new(now),
             mailbox: Arc::new(Mailbox::new(registry, queue.relief())),
@@ -202,6 +205,7 @@ impl EventLoop {
             refused_said: None,
             limit_reported: false,
             is_worn: false,
+            inquiries,
             now,
         })
     }
@@ -261,7 +265,7 @@ impl EventLoop {
         match self.acceptor.door(token) {
             Some(Door::Listener(index)) => self.accept_from(index),
             Some(Door::Passage) => self.take_from_passage(),
-            None if token == handover::WAKE_UP => {}
+            None if token == handover::WAKE_UP => self.inquiries.pass_on(&mut self.controls),
             None if token == line::TOKEN => drop(self.take_from_line()),
             None => self.handle_ready(token - self.first_connection, event),
         }
@@ -281,6 +285,8 @@ impl EventLoop {
                 Heard::Command(Command::Hold) => self.set_duty(Duty::Hold),
                 Heard::Command(Command::Refuse) => self.set_duty(Duty::Refuse),
                 Heard::Command(Command::Rest) => self.set_duty(Duty::Rest),
+                Heard::Command(Command::Look) => self.inquiries.look(),
+                Heard::Command(Command::TellStacks) => self.inquiries.tell_stacks(),
                 // It has begun before.
                 Heard::Command(Command::Begin) => {}
             }

@@ -9,4 +9,5 @@ pub mod logging;
 pub mod network;
 pub mod scoreboard;
 pub mod settings;
+pub mod stacks;
 pub mod sys;

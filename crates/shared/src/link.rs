@@ -31,6 +31,10 @@ pub enum Command {
     Terminate = b't',
     /// SIGQUIT, likewise.
     Quit = b'u',
+    /// Look at the slots: a request may have to be interrupted. [`Report::Looked`] comes back.
+    Look = b'l',
+    /// Say what the threads are doing: [`Report::Stacks`] comes back.
+    TellStacks = b's',
 }
 
 impl Command {
@@ -45,7 +49,7 @@ impl Command {
         self == earlier || is_duty(self) && is_duty(earlier)
     }
 
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 11] = [
         Self::Begin,
         Self::StopGracefully,
         Self::StopNow,
@@ -55,6 +59,8 @@ impl Command {
         Self::Rest,
         Self::Terminate,
         Self::Quit,
+        Self::Look,
+        Self::TellStacks,
     ];
 }
 
@@ -79,6 +85,10 @@ pub enum Report {
     Terminated,
     /// SIGQUIT has.
     Quit,
+    /// Since [`Command::Look`]: what its slots say is done, as far as it can be.
+    Looked,
+    /// What its threads are doing, as [`stacks`](crate::stacks) has it.
+    Stacks(String),
 }
 
 /// Why a child does not serve.
@@ -116,6 +126,8 @@ impl Report {
             Self::Retired => (b'D', Vec::new()),
             Self::Terminated => (b'T', Vec::new()),
             Self::Quit => (b'Q', Vec::new()),
+            Self::Looked => (b'O', Vec::new()),
+            Self::Stacks(text) => (b'P', text.as_bytes().to_vec()),
         };
         let payload = &payload[..payload.len().min(MAX_PAYLOAD_LEN)];
         let mut bytes = vec![kind];
@@ -137,6 +149,8 @@ impl Report {
             (b'D', []) => Self::Retired,
             (b'T', []) => Self::Terminated,
             (b'Q', []) => Self::Quit,
+            (b'O', []) => Self::Looked,
+            (b'P', text) => Self::Stacks(String::from_utf8_lossy(text).into_owned()),
             _ => return None,
         })
     }
@@ -229,8 +243,9 @@ type First<'a> = (Option<Report>, &'a [u8]);
 /// Whether a report of this kind can be so long.
 fn may_have(kind: u8, length: usize) -> bool {
     match kind {
-        b'B' | b'R' | b'S' | b'L' | b'W' | b'D' | b'T' | b'Q' => length == 0,
+        b'B' | b'R' | b'S' | b'L' | b'W' | b'D' | b'T' | b'Q' | b'O' => length == 0,
         b'F' => length > 0,
+        b'P' => true,
         _ => false,
     }
 }
@@ -239,8 +254,8 @@ fn may_have(kind: u8, length: usize) -> bool {
 /// which one the children that it finds speak.
 pub const VERSION: u32 = 4;
 const HEAD_LEN: usize = 5;
-/// A traceback that is longer is cut.
-const MAX_PAYLOAD_LEN: usize = 64 * 1024;
+/// A text that is longer is cut.
+pub const MAX_PAYLOAD_LEN: usize = 64 * 1024;
 
 #[cfg(test)]
 mod tests {
@@ -264,6 +279,8 @@ mod tests {
             Report::Retired,
             Report::Terminated,
             Report::Quit,
+            Report::Looked,
+            Report::Stacks("a\nb".to_owned()),
         ];
         let bytes: Vec<u8> = reports.iter().flat_map(Report::encode).collect();
         let (mut decoder, mut decoded) = (Reports::of_version(VERSION), Vec::new());
@@ -276,8 +293,16 @@ mod tests {
 
     #[test]
     fn what_no_child_of_ours_writes_breaks_the_link_as_soon_as_it_is_announced() {
-        let announced: [&[u8]; 6] =
-            [b"x\0\0\0\0", b"x\0\0\0\x02hi", b"F\0\x01\0\x01", b"F\0\0\0\0", b"R\0\0\0\x01", b"\0\0\0\0\0"];
+        let announced: [&[u8]; 8] = [
+            b"O\0\0\0\x01",
+            b"P\0\x01\0\x01",
+            b"x\0\0\0\0",
+            b"x\0\0\0\x02hi",
+            b"F\0\x01\0\x01",
+            b"F\0\0\0\0",
+            b"R\0\0\0\x01",
+            b"\0\0\0\0\0",
+        ];
         for bytes in announced {
             let (reports, result) = read(&[&Report::Worn.encode(), bytes].concat());
             assert_eq!(reports, [Report::Worn], "{bytes:?}");

@@ -177,6 +177,11 @@ impl Scoreboard {
         slot::ask_for_interrupt(self.slot_words(slot), request);
     }
 
+    /// Whether the worker of this slot has said that the request of this number was interrupted, since it was to be.
+    pub fn was_interrupted(&self, slot: usize, request: u64) -> bool {
+        slot::was_interrupted(self.slot_words(slot), request)
+    }
+
     /// Nobody has these slots any more.
     pub fn clear(&self, slots: Range<usize>) {
         for number in slots.take_while(|number| *number < SLOTS) {

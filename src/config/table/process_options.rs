@@ -29,15 +29,16 @@ settings! {
     /// The file for the process id.
     pid_file: Option<PathBuf> = optional(file_path()), "pid-file", Daemon, One, "FILE", Nothing,
         "The PID file, which is locked while pyfcgid runs";
-    /// The Unix socket of `pyfcgid reload`, `stop` and `status`; where only `pid_file` is set, it is that with `.control` behind it.
+    /// The Unix socket of `pyfcgid reload`, `stop`, `status` and so on; where only `pid_file` is set, it is that with `.control` behind it.
     control_socket: Option<PathBuf> = optional(file_path()), "control-socket", Daemon, One, "FILE", Nothing,
-        "The Unix socket for pyfcgid reload, stop and status; without it, the pid-file with .control appended";
+        "The Unix socket for pyfcgid reload, stop, status, stacks and interrupt; without it, the pid-file with .control appended";
     /// Permission bits of the control socket, at most 0o777.
     control_socket_mode: u32 = mode(|mode| format!("{mode:04o}")), "control-socket-mode", Daemon, One, "MODE", Value("0600"),
         "Permissions of the control socket, in octal digits; with control-socket-group the default is 0660";
     /// Its group, by name or number; `None` is that of whoever starts pyfcgid.
     control_socket_group: Option<String> = optional(account()), "control-socket-group", Daemon, One, "GROUP", Nothing,
-        "The group of the control socket, by name or number; whoever can write to that socket controls all pools";
+        "The group of the control socket, by name or number; whoever can write to that socket controls all pools, and sees and \
+         interrupts their requests";
     /// Where the log goes.
     log: LogTarget = target(), "log", Log, One, "TARGET", Value("stderr"),
         "Where the log goes: stderr, stdout, syslog or file:PATH; with daemonize the default is syslog; in a pool's table, for \

@@ -3,7 +3,6 @@
 //! Owns every call that attaches a thread to Python.
 
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -16,16 +15,15 @@ use thiserror::Error;
 
 mod absence;
 mod arguments;
+mod attendant;
 mod file;
 mod greenlets;
-mod raiser;
 mod remaining;
 mod signals;
 mod signature;
 mod spawning;
 mod stacks;
 
-use super::abort::Interruption;
 use super::errors::Errors;
 use super::exceptions::traceback;
 use super::input::Input;
@@ -33,10 +31,11 @@ use super::output::Output;
 use super::{Gateway, Settings, output, package, utf8};
 use absence::Places;
 use arguments::Arguments;
+pub use attendant::{Attendant, Attending};
 use connections::scheduler::Worker;
 use shared::logging::codes;
 use shared::scoreboard::slot::Slot;
-use shared::settings::{App, AppLog, AppSource, OnAbort};
+use shared::settings::{App, AppLog, AppSource};
 use signature::Signature;
 
 /// The interpreter. There is one for the life of the process; the thread that makes this is Python's main thread.
@@ -169,16 +168,16 @@ impl Interpreter {
         app: &Application,
         settings: &Settings,
         worker: &Worker,
+        attendant: &Arc<Attendant>,
         (count, slots): (usize, Vec<Slot>),
     ) -> Result<Threads, String> {
-        let aborts = (settings.abort == OnAbort::Raise).then(raiser::start).transpose().map_err(|error| error.to_string())?;
         attach(|py| {
             let run = |number: usize| RunWorker {
                 once: Mutex::new(Some(worker.clone())),
                 app: app.0.clone_ref(py),
                 settings: settings.clone(),
+                attendant: Arc::clone(attendant),
                 number,
-                aborts: aborts.clone(),
                 slot: slots.get(number - 1).cloned(),
             };
             let started = (1..=count).map(|number| start_thread(py, run(number), number));
@@ -284,9 +283,8 @@ struct RunWorker {
     once: Mutex<Option<Worker>>,
     app: Py<PyAny>,
     settings: Settings,
+    attendant: Arc<Attendant>,
     number: usize,
-    /// To the thread that raises, if there is one.
-    aborts: Option<Sender<Arc<Interruption>>>,
     slot: Option<Slot>,
 }
 
@@ -295,16 +293,20 @@ impl RunWorker {
     fn __call__(&self, py: Python<'_>) -> PyResult<()> {
         let worker = self.once.lock().unwrap_or_else(PoisonError::into_inner).take();
         let worker = worker.ok_or_else(|| PyRuntimeError::new_err("a worker runs once"))?;
-        let ways = (self.aborts.clone(), self.slot.clone());
+        let ways = (Arc::clone(&self.attendant), self.slot.clone());
         worker.run(&mut Gateway::new(py, self.app.bind(py).clone(), (&self.settings, self.number), ways)?);
         Ok(())
     }
 }
 
+fn worker_name(number: usize) -> String {
+    format!("pyfcgid-worker-{number}")
+}
+
 fn start_thread(py: Python<'_>, run: RunWorker, number: usize) -> PyResult<Py<PyAny>> {
     let keywords = PyDict::new(py);
     keywords.set_item("target", Bound::new(py, run)?)?;
-    keywords.set_item("name", format!("pyfcgid-worker-{number}"))?;
+    keywords.set_item("name", worker_name(number))?;
     // What a request starts inherits it, and a program waits for what is no daemon.
     keywords.set_item("daemon", false)?;
     let thread = py.import("threading")?.getattr("Thread")?.call((), Some(&keywords))?;

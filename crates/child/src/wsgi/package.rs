@@ -6,7 +6,7 @@ use pyo3::ffi::c_str;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
-use super::abort::RequestAborted;
+use super::interruption::{RequestAborted, RequestInterrupted};
 use super::utf8;
 use crate::without_python::app_log::{self, RequestNumber, Voice};
 use shared::settings::AppLog;
@@ -19,6 +19,7 @@ pub(super) fn add(py: Python<'_>) -> PyResult<()> {
     package.setattr("request_id", wrap_pyfunction!(request_id, &package)?)?;
     // From now on it is that of this package, whatever the application does with it.
     py.get_type::<RequestAborted>();
+    py.get_type::<RequestInterrupted>();
     Ok(())
 }
 

@@ -6,19 +6,20 @@ use pyo3::exceptions::{PyAssertionError, PyRuntimeError, PyTypeError, PyValueErr
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
 
-use super::abort::{Interruption, RequestAborted};
 use super::exceptions::to_python;
+use super::interruption::Interruption;
 use super::{Failure, Gil, Sender, fork, latin1};
 use crate::without_python::exclusive::{Denied, Exclusive};
 use connections::exchange::{Head, HeadError, Reply, ReplyError};
 use shared::scoreboard::slot::Slot;
+use shared::settings::OnAbort;
 
 /// PEP 3333's `start_response` of one request.
 #[pyclass(frozen, module = "pyfcgid")]
 pub(super) struct StartResponse {
     reply: Exclusive<Reply>,
-    /// If an abort is to be raised.
-    interruption: Option<Arc<Interruption>>,
+    interruption: Arc<Interruption>,
+    on_abort: OnAbort,
     sendfile_header: Option<Arc<str>>,
     slot: Option<Slot>,
 }
@@ -27,35 +28,25 @@ impl StartResponse {
     /// With the header of this name the web server makes the body.
     pub(super) fn new(
         reply: Reply,
-        interruption: Option<Arc<Interruption>>,
+        (interruption, on_abort): (Arc<Interruption>, OnAbort),
         sendfile_header: Option<Arc<str>>,
         slot: Option<Slot>,
     ) -> Self {
-        Self { reply: Exclusive::new(reply), interruption, sendfile_header, slot }
+        Self { reply: Exclusive::new(reply), interruption, on_abort, sendfile_header, slot }
     }
 
-    /// Runs code of the application, the only code that an abort may interrupt.
+    /// Runs code of the application, the only code that is interrupted.
     pub(super) fn run_application<T>(&self, py: Python<'_>, code: impl FnOnce() -> PyResult<T>) -> Result<T, Failure> {
-        let outcome = match &self.interruption {
-            Some(interruption) => interruption.run(py, code),
-            None => code().map_err(Failure::from),
-        };
+        let outcome = self.interruption.run(py, code);
         fork::end_if_forked(py, &outcome);
         outcome
     }
 
-    /// Whether an abort has interrupted the application.
-    pub(super) fn was_interrupted(&self) -> bool {
-        self.interruption.as_ref().is_some_and(|interruption| interruption.was_raised())
-    }
-
     /// What an application sees when it cannot send.
     fn write_error(&self, py: Python<'_>, error: &ReplyError) -> PyErr {
-        let is_aborted = matches!(error, ReplyError::Lost(_));
-        match &self.interruption {
-            Some(interruption) if is_aborted && interruption.abort_here(py) => RequestAborted::new_err(error.to_string()),
-            _ => to_python(error),
-        }
+        let is_raised = self.on_abort == OnAbort::Raise && matches!(error, ReplyError::Lost(_));
+        let raised = if is_raised { self.interruption.abort_here(py, &error.to_string()) } else { None };
+        raised.unwrap_or_else(|| to_python(error))
     }
 
     /// The request has ended. Dropping the reply ends the answer if nothing else has.

@@ -212,6 +212,12 @@ themes! {
         "PF0505" HANDLER_PANICKED: "A mistake in pyfcgid ended a request, which was answered 500 or cut. The process goes \
             on.";
             "Report it, with the lines around."
+        "PF0506" REQUEST_INTERRUPTED: "The administrator interrupted a request (`pyfcgid interrupt`), so `RequestInterrupted` \
+            was raised in the application.";
+            "Nothing; the traceback says where the request was."
+        "PF0507" ATTENDANT_NOT_STARTED: "A process can start no thread, so requests cannot be interrupted there, and no stacks \
+            told.";
+            "Raise the limit on threads, or find out who uses them up."
         "PF0510" REQUEST_MALFORMED: "A request was answered 400: its variables or its body are not as the specification \
             says.";
             "Find out what connects: it may be no FastCGI client, or not send the whole body."

@@ -158,12 +158,25 @@ impl Slot {
         self.words()[PHASE].store(phase as u64, Ordering::Relaxed);
     }
 
-    /// The request that is to be interrupted, if that is the one that is answered now.
-    pub fn interrupted(&self) -> Option<u64> {
+    /// The number of the request that is answered.
+    pub fn answers(&self) -> Option<u64> {
         let words = self.words();
-        let asked = words[INTERRUPT].load(Ordering::Relaxed);
+        let is_busy = words[PHASE].load(Ordering::Relaxed) != Phase::Idle as u64;
+        is_busy.then(|| words[NUMBER].load(Ordering::Relaxed))
+    }
+
+    /// Takes the request that is to be interrupted, if that is the one that is answered now. Certain for whoever knows that the worker
+    /// does not run meanwhile.
+    pub fn take_interrupt(&self) -> Option<u64> {
+        let words = self.words();
+        let asked = words[INTERRUPT].swap(0, Ordering::Relaxed);
         let is_this = asked != 0 && asked == words[NUMBER].load(Ordering::Relaxed);
         (is_this && words[PHASE].load(Ordering::Relaxed) != Phase::Idle as u64).then_some(asked)
+    }
+
+    /// Says that this request was interrupted.
+    pub fn note_interrupted(&self, request: u64) {
+        self.words()[INTERRUPTED].store(request, Ordering::Relaxed);
     }
 
     fn words(&self) -> &[AtomicU64; SLOT_WORDS] {
@@ -172,7 +185,13 @@ impl Slot {
 }
 
 pub(super) fn ask_for_interrupt(words: &[AtomicU64; SLOT_WORDS], request: u64) {
+    // One that was interrupted before may be once more.
+    words[INTERRUPTED].store(0, Ordering::Relaxed);
     words[INTERRUPT].store(request, Ordering::Relaxed);
+}
+
+pub(super) fn was_interrupted(words: &[AtomicU64; SLOT_WORDS], request: u64) -> bool {
+    words[INTERRUPTED].load(Ordering::Relaxed) == request
 }
 
 pub(super) fn glance(words: &[AtomicU64; SLOT_WORDS]) -> Glance {
@@ -284,10 +303,12 @@ const ABORTS: usize = CLASS + CLASSES;
 /// Its sum, then its buckets.
 const DURATION: usize = ABORTS + 1;
 const QUEUE_WAIT: usize = DURATION + 1 + BUCKETS;
-const COUNTS_END: usize = QUEUE_WAIT + 1 + BUCKETS;
+/// What was interrupted last.
+const INTERRUPTED: usize = QUEUE_WAIT + 1 + BUCKETS;
+const WORDS_END: usize = INTERRUPTED + 1;
 /// Whole cache lines, with room for what comes.
 pub(super) const SLOT_WORDS: usize = 96;
-const _: () = assert!(COUNTS_END <= SLOT_WORDS);
+const _: () = assert!(WORDS_END <= SLOT_WORDS);
 
 #[cfg(test)]
 mod tests {
@@ -360,14 +381,21 @@ mod tests {
     fn only_the_request_that_is_meant_is_interrupted() {
         let (scoreboard, slot) = slot();
         let begun = slot.begin(&asked(3, b"/"));
+        assert_eq!(slot.answers(), Some(3));
         scoreboard.interrupt(5, 2);
-        assert_eq!(slot.interrupted(), None);
+        assert_eq!(slot.take_interrupt(), None);
         scoreboard.interrupt(5, 3);
-        assert_eq!(slot.interrupted(), Some(3));
+        assert!(!scoreboard.was_interrupted(5, 3));
+        assert_eq!((slot.take_interrupt(), slot.take_interrupt()), (Some(3), None), "once");
+        slot.note_interrupted(3);
+        assert!(scoreboard.was_interrupted(5, 3) && !scoreboard.was_interrupted(5, 2));
+        scoreboard.interrupt(5, 3);
+        assert!(!scoreboard.was_interrupted(5, 3), "not once more yet");
         slot.end(begun, 200);
-        assert_eq!(slot.interrupted(), None);
+        assert_eq!((slot.take_interrupt(), slot.answers()), (None, None));
+        scoreboard.interrupt(5, 3);
         slot.begin(&asked(4, b"/"));
-        assert_eq!(slot.interrupted(), None);
+        assert_eq!(slot.take_interrupt(), None);
     }
 
     #[test]

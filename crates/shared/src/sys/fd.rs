@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::FileExt;
 
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
-use rustix::fs::{Mode, fchmod, sendfile};
+use rustix::fs::{Mode, OFlags, fchmod, fcntl_setfl, sendfile};
 use rustix::io::{Errno, FdFlags, ReadWriteFlags, fcntl_dupfd_cloexec, fcntl_setfd, preadv2};
 use rustix::net::{RecvFlags, SocketFlags, acceptfrom_with, recv};
 use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
@@ -136,6 +136,14 @@ pub fn replace_standard(descriptor: BorrowedFd<'_>, number: RawFd) -> io::Result
 /// Those of fchmod(2).
 pub fn set_mode(socket: &impl AsFd, mode: u32) -> io::Result<()> {
     Ok(fchmod(socket, Mode::from_raw_mode(mode))?)
+}
+
+/// Whoever writes to it and finds it full does not wait.
+///
+/// # Errors
+/// Those of fcntl(2).
+pub fn never_wait(descriptor: &impl AsFd) -> io::Result<()> {
+    Ok(fcntl_setfl(descriptor, OFlags::NONBLOCK)?)
 }
 
 /// Another descriptor for what `number` is open on, close-on-exec.

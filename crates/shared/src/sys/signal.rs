@@ -104,6 +104,38 @@ pub fn block_all() -> Blocked {
     Blocked(block(Mask::Everything))
 }
 
+/// A real-time signal that nobody has set a handler for. From the end: who counts on one counts from the beginning, and valgrind has the
+/// very last.
+pub fn unused_real_time() -> Option<i32> {
+    (libc::SIGRTMIN()..libc::SIGRTMAX()).rev().find(|signal| is_default(*signal))
+}
+
+/// What handles this signal: a number to compare.
+///
+/// # Errors
+/// `EINVAL` when there is no such signal.
+pub fn handler(signal: i32) -> io::Result<usize> {
+    disposition(signal)
+}
+
+/// Sends a signal to one thread of this process.
+///
+/// # Errors
+/// `ESRCH` when there is no such thread in this process.
+pub fn send_to_thread(thread: u32, signal: i32) -> io::Result<()> {
+    // SAFETY: numbers only; the process is this one, so that no other's thread is hit.
+    let result = unsafe { libc::syscall(libc::SYS_tgkill, std::process::id(), thread, signal) };
+    if result == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// Whether a thread of this process blocks this signal, as far as the system says.
+pub fn is_blocked_in(thread: u32, signal: i32) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/self/task/{thread}/status")).unwrap_or_default();
+    let blocked = status.lines().find_map(|line| line.strip_prefix("SigBlk:"));
+    let blocked = blocked.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+    blocked >> (signal - 1) & 1 == 1
+}
+
 /// What is blocked.
 #[derive(Clone, Copy)]
 enum Mask {
@@ -229,3 +261,24 @@ static OWNER: AtomicI32 = AtomicI32::new(0);
 static SOCKET: AtomicI32 = AtomicI32::new(-1);
 static BYTES: [AtomicU8; SIGNALS] = [const { AtomicU8::new(0) }; SIGNALS];
 static CODE: AtomicU8 = AtomicU8::new(0);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_that_is_sent_a_signal_is_one_of_this_process() {
+        let own = process::thread_id();
+        assert!(send_to_thread(own, 0).is_ok());
+        assert_eq!(send_to_thread(1, 0).unwrap_err().raw_os_error(), Some(libc::ESRCH));
+        assert!(!is_blocked_in(own, KILL) && !is_blocked_in(own, 64));
+    }
+
+    #[test]
+    fn a_signal_that_nobody_handles_is_a_real_time_one() {
+        let unused = unused_real_time().unwrap();
+        assert!(unused >= libc::SIGRTMIN() && unused < libc::SIGRTMAX());
+        assert_eq!(handler(unused).unwrap(), libc::SIG_DFL);
+        assert!(handler(0).is_err());
+    }
+}

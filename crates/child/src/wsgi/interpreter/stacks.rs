@@ -1,12 +1,37 @@
-//! Where Python's threads are, written by `faulthandler`: it needs no GIL, which C code may keep for ever.
+//! Where Python's threads are.
+//!
+//! Who has the GIL asks for their frames, and runs no code of Python's for that, so that nobody else runs meanwhile. Without it
+//! `faulthandler` writes them: it needs no GIL, which C code may keep for ever. It writes the stack of one thread in that very thread, on a
+//! signal, so no other thread runs through frames that change.
 
-use std::os::fd::RawFd;
-use std::time::Duration;
+use std::io::{self, PipeReader, PipeWriter, Read};
+use std::os::fd::{AsRawFd, RawFd};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
 
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
+use super::attendant::{Attendant, Attended};
 use super::{Interpreter, attach};
+use crate::without_python::stack::{self, Frame};
+use shared::sys::poll::{self, Interest};
+use shared::sys::{fd, signal};
+
+/// What was found of one thread.
+pub(super) struct Raw {
+    /// That it answers; 0 if it answers none.
+    pub(super) request: u64,
+    pub(super) name: String,
+    pub(super) calls: Call,
+}
+
+pub(super) enum Call {
+    /// The last one first.
+    Stack(Vec<Frame>),
+    /// Nothing is known, for this reason.
+    Silent(&'static str),
+}
 
 impl Interpreter {
     /// Has Python write to `target`, after `delay`, what its threads are doing. The application may use the same alarm for something
@@ -28,8 +53,147 @@ impl Interpreter {
     pub fn write_no_stacks(&self) {
         attach(|py| drop(faulthandler(py).and_then(|module| module.call_method0("cancel_dump_traceback_later"))));
     }
+
+    /// From now on workers can be told of that keep the GIL. After the import, so that the application has its signals first.
+    pub fn write_stacks_on_signal(&self, attendant: &Attendant) {
+        match attach(Signals::register) {
+            Ok(signals) => attendant.signal_with(signals),
+            Err(error) => log::debug!("no stacks will be told of workers that keep the GIL: {error}"),
+        }
+    }
 }
 
 fn faulthandler(py: Python<'_>) -> PyResult<Bound<'_, PyModule>> {
     py.import("faulthandler")
 }
+
+/// What all threads are doing.
+pub(super) fn look(py: Python<'_>, workers: &[Attended]) -> Vec<Raw> {
+    let threads = || -> PyResult<Vec<Raw>> {
+        let frames = py.import("sys")?.call_method0("_current_frames")?;
+        // Not `enumerate`, which takes a lock that the application may have.
+        let active = py.import("threading")?.getattr("_active")?;
+        let own = super::super::thread::numbers().python;
+        let mut threads = Vec::new();
+        for (number, frame) in frames.cast::<PyDict>()?.iter() {
+            let ident: u64 = number.extract()?;
+            if ident == own {
+                continue;
+            }
+            let name = active.get_item(&number).and_then(|thread| thread.getattr("_name")?.extract());
+            let name = name.unwrap_or_else(|_| format!("thread {ident}"));
+            let worker = workers.iter().find(|worker| worker.thread.python == ident);
+            let request = worker.and_then(Attended::request).unwrap_or(0);
+            threads.push(Raw { request, name, calls: Call::Stack(calls(frame)) });
+        }
+        Ok(threads)
+    };
+    threads().unwrap_or_else(|error| {
+        log::debug!("Python does not tell what its threads are doing: {error}");
+        Vec::new()
+    })
+}
+
+/// From the last call on.
+fn calls(frame: Bound<'_, PyAny>) -> Vec<Frame> {
+    let (mut calls, mut next) = (Vec::new(), Some(frame));
+    while let Some(frame) = next.take_if(|frame| !frame.is_none())
+        && calls.len() < MOST_CALLS
+    {
+        let read = || -> PyResult<Frame> {
+            let code = frame.getattr("f_code")?;
+            let function = code.getattr("co_qualname").or_else(|_| code.getattr("co_name"))?;
+            let line: Option<usize> = frame.getattr("f_lineno")?.extract()?;
+            let [file, function] = [code.getattr("co_filename")?, function].map(|text| text.to_string());
+            Ok(Frame { file, line: line.unwrap_or(0), function })
+        };
+        calls.extend(read());
+        next = frame.getattr("f_back").ok();
+    }
+    calls
+}
+
+/// The signal on which a thread writes its stack, and where.
+#[derive(Debug)]
+pub(super) struct Signals {
+    number: i32,
+    /// `faulthandler`'s, as the system has it.
+    handler: usize,
+    /// Read by one at a time.
+    reader: Mutex<PipeReader>,
+    /// Kept open for the handler.
+    _writer: PipeWriter,
+}
+
+impl Signals {
+    /// Takes a signal that neither Python nor the system knows a handler of.
+    fn register(py: Python<'_>) -> PyResult<Self> {
+        let (reader, writer) = io::pipe()?;
+        // A thread must not wait in the handler.
+        fd::never_wait(&writer)?;
+        let number = signal::unused_real_time().ok_or_else(|| io::Error::other("all signals are taken"))?;
+        let options = PyDict::new(py);
+        options.set_item("file", writer.as_raw_fd())?;
+        options.set_item("all_threads", false)?;
+        options.set_item("chain", false)?;
+        faulthandler(py)?.call_method("register", (number,), Some(&options))?;
+        let handler = signal::handler(number)?;
+        Ok(Self { number, handler, reader: Mutex::new(reader), _writer: writer })
+    }
+
+    /// What workers are doing: those with a request first, each for a moment at most, and all until then.
+    pub(super) fn look(&self, workers: &[Attended], until: Instant) -> Vec<Raw> {
+        let mut sorted: Vec<&Attended> = workers.iter().collect();
+        sorted.sort_by_key(|worker| worker.request().is_none());
+        let mut found = Vec::new();
+        for worker in sorted {
+            let calls = if Instant::now() < until { self.look_at(worker) } else { Call::Silent("(no time was left for it)") };
+            let name = worker.name.clone();
+            found.push(Raw { request: worker.request().unwrap_or(0), name, calls });
+        }
+        found
+    }
+
+    fn look_at(&self, worker: &Attended) -> Call {
+        // The application may have set a handler since.
+        if signal::handler(self.number).ok() != Some(self.handler) {
+            return Call::Silent("(the application has taken the signal that it is asked with)");
+        }
+        if signal::is_blocked_in(worker.thread.system, self.number) {
+            return Call::Silent("(its thread blocks the signal that it is asked with)");
+        }
+        let Ok(mut reader) = self.reader.lock() else { return Call::Silent("") };
+        read(&mut reader, Duration::ZERO);
+        if signal::send_to_thread(worker.thread.system, self.number).is_err() {
+            return Call::Silent("(its thread has ended)");
+        }
+        match stack::parse(&read(&mut reader, A_MOMENT)) {
+            frames if frames.is_empty() => Call::Silent("(no answer: it is stopped, or inside the system)"),
+            frames => Call::Stack(frames),
+        }
+    }
+}
+
+/// What comes within this time, and a little longer if something does.
+fn read(reader: &mut PipeReader, mut patience: Duration) -> String {
+    let (mut text, mut chunk) = (Vec::new(), [0; 4096]);
+    let ready = |reader: &PipeReader, patience| {
+        poll::wait(&[(reader.as_raw_fd(), Interest::Readable)], Some(patience)).is_ok_and(|ready| !ready.is_empty())
+    };
+    while text.len() < MOST_OF_A_STACK && ready(reader, patience) {
+        match reader.read(&mut chunk) {
+            Ok(count @ 1..) => text.extend_from_slice(&chunk[..count]),
+            _ => break,
+        }
+        patience = patience.min(BETWEEN_WRITES);
+    }
+    String::from_utf8_lossy(&text).into_owned()
+}
+
+/// How long a thread is waited for.
+const A_MOMENT: Duration = Duration::from_millis(20);
+/// It writes its stack in many pieces.
+const BETWEEN_WRITES: Duration = Duration::from_millis(4);
+const MOST_OF_A_STACK: usize = 64 * 1024;
+/// Python's own limit is a thousand; an application may set another one.
+const MOST_CALLS: usize = 5_000;

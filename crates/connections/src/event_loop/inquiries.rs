@@ -1,0 +1,85 @@
+//! What the supervisor asks, and nobody who turns the event loop can answer: they never wait for Python.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::{fmt, io};
+
+use mio::{Registry, Token, Waker};
+
+use super::controls::Controls;
+use super::{EventLoop, handover};
+use crate::scheduler::Queue;
+use shared::link::Report;
+
+/// Who can. It is called by whoever turns the event loop, so it hands everything on to another thread.
+pub trait Attendant: fmt::Debug + Send + Sync {
+    /// The slots of the workers may say that a request is to be interrupted. [`Report::Looked`] is to be said when that is done.
+    fn look(&self, speaker: &Speaker);
+    /// [`Report::Stacks`] is to be said.
+    fn tell_stacks(&self, speaker: &Speaker);
+}
+
+/// How other threads report: the link is the event loop's.
+#[derive(Clone, Debug)]
+pub struct Speaker {
+    said: Arc<Mutex<Vec<Report>>>,
+    waker: Arc<Waker>,
+}
+
+impl EventLoop {
+    /// The same with somebody who can answer what the supervisor asks of Python.
+    pub fn with_attendant(mut self, attendant: Arc<dyn Attendant>) -> Self {
+        self.inquiries.attendant = Some(attendant);
+        self
+    }
+}
+
+/// Those of one event loop.
+#[derive(Debug)]
+pub struct Inquiries {
+    attendant: Option<Arc<dyn Attendant>>,
+    speaker: Speaker,
+}
+
+impl Inquiries {
+    /// Nobody answers. The queue, too, wakes who waits for this registry's events.
+    ///
+    /// # Errors
+    /// Those of eventfd(2).
+    pub fn new(registry: &Registry, queue: &Queue) -> io::Result<Self> {
+        let waker = Arc::new(Waker::new(registry, Token(handover::WAKE_UP))?);
+        let speaker = Speaker { said: Arc::default(), waker: Arc::clone(&waker) };
+        queue.ring_with(move || waker.wake());
+        Ok(Self { attendant: None, speaker })
+    }
+
+    /// Hands on [`Command::Look`](shared::link::Command::Look).
+    pub fn look(&self) {
+        self.attendant.iter().for_each(|attendant| attendant.look(&self.speaker));
+    }
+
+    /// Hands on [`Command::TellStacks`](shared::link::Command::TellStacks).
+    pub fn tell_stacks(&self) {
+        self.attendant.iter().for_each(|attendant| attendant.tell_stacks(&self.speaker));
+    }
+
+    /// Tells the supervisor what was said since.
+    pub fn pass_on(&self, controls: &mut Controls) {
+        self.speaker.take().iter().for_each(|report| controls.report(report));
+    }
+}
+
+impl Speaker {
+    /// Tells the supervisor.
+    pub fn say(&self, report: Report) {
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        said.retain(|earlier| !report.supersedes(earlier));
+        said.push(report);
+        drop(said);
+        // Without a loop there is no supervisor either.
+        drop(self.waker.wake());
+    }
+
+    fn take(&self) -> Vec<Report> {
+        std::mem::take(&mut *self.said.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}

@@ -1,0 +1,270 @@
+//! What clients of the control socket want of children: stacks, and that a request is interrupted.
+//!
+//! ```text
+//! client ──▶ asked: each child is told ──▶ all have answered, or a moment is over ──▶ what there is, as the client reads it
+//! ```
+//!
+//! A child may be stopped, busy in C code, or hostile: nobody waits for it longer than that moment.
+
+use std::time::{Duration, Instant};
+
+use super::Supervisor;
+use super::children::ChildId;
+use super::control_socket::{Client, MAX_CLIENTS};
+use super::pool::RunningPool;
+use crate::control_protocol::{Scope, Threads};
+use shared::scoreboard::slot::{Glance, Phase};
+use shared::stacks::{Stacks, Thread};
+use shared::sys::process::{EX_OSERR, ProcessId, monotonic_time};
+
+/// Those that are not answered yet.
+#[derive(Debug, Default)]
+pub struct Inquiries {
+    waiting: Vec<Inquiry>,
+}
+
+#[derive(Debug)]
+struct Inquiry {
+    client: Client,
+    since: Instant,
+    wanted: Wanted,
+}
+
+#[derive(Debug)]
+enum Wanted {
+    Stacks { scope: Scope, threads: Threads },
+    Interrupt(Target),
+}
+
+/// A request in the slot of a worker.
+#[derive(Clone, Copy, Debug)]
+struct Target {
+    process: i32,
+    request: u64,
+    id: ChildId,
+    slot: usize,
+}
+
+/// What has become of an interruption.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    /// The exception was raised, and the request has ended.
+    Interrupted,
+    /// The exception was raised.
+    Raised,
+    /// The request has ended before.
+    HasEnded,
+    /// The child has not looked.
+    NotYet,
+}
+
+impl Outcome {
+    fn is_final(self) -> bool {
+        matches!(self, Self::Interrupted | Self::HasEnded)
+    }
+}
+
+impl Inquiries {
+    /// When to look although nothing has happened.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        self.waiting.iter().map(|inquiry| inquiry.since + PATIENCE).min()
+    }
+
+    fn admit(&mut self, inquiry: Inquiry) {
+        if self.waiting.len() < MAX_CLIENTS {
+            self.waiting.push(inquiry);
+        } else {
+            inquiry.client.end(EX_OSERR, "pyfcgid: too many clients are being answered already: try again");
+        }
+    }
+}
+
+impl Supervisor<'_> {
+    /// Asks the children of these pools.
+    pub(super) fn ask_for_stacks(&mut self, client: Client, scope: Scope, threads: Threads, since: Instant) {
+        let Some(client) = self.knows(client, &scope) else {
+            return;
+        };
+        for pool in self.pools.iter_mut().filter(|pool| scope.has(pool.name())) {
+            let ids: Vec<ChildId> = pool.processes().map(|(id, _)| id).collect();
+            ids.into_iter().for_each(|id| pool.ask_for_stacks(id));
+        }
+        self.inquiries.admit(Inquiry { client, since, wanted: Wanted::Stacks { scope, threads } });
+    }
+
+    /// Has a child interrupt the request of this number.
+    pub(super) fn interrupt(&mut self, client: Client, process: i32, request: u64, since: Instant) {
+        let Some((pool, target)) = self.pools.iter_mut().find_map(|pool| {
+            let target = target(pool, process, request)?;
+            Some((pool, target))
+        }) else {
+            return client.end(EX_NO_REQUEST, &format!("pyfcgid: {}", no_such_request(process, request)));
+        };
+        pool.interrupt(target.id, target.slot, request);
+        self.inquiries.admit(Inquiry { client, since, wanted: Wanted::Interrupt(target) });
+    }
+
+    /// Answers who can be answered, and who has waited for long enough.
+    pub(super) fn answer_inquiries(&mut self, now: Instant) {
+        for inquiry in std::mem::take(&mut self.inquiries.waiting) {
+            let is_over = now >= inquiry.since + PATIENCE;
+            if !is_over && !self.is_answered(&inquiry) {
+                self.inquiries.waiting.push(inquiry);
+                continue;
+            }
+            match inquiry.wanted {
+                Wanted::Stacks { scope, threads } => {
+                    let text = self.tell_stacks(&scope, threads, inquiry.since);
+                    if let Some(control) = &mut self.control {
+                        control.finish(inquiry.client, &text, 0);
+                    }
+                }
+                Wanted::Interrupt(target) => self.tell_outcome(inquiry.client, target),
+            }
+        }
+        if self.inquiries.waiting.is_empty() {
+            self.pools.iter_mut().for_each(RunningPool::forget_stacks);
+        }
+    }
+
+    fn is_answered(&self, inquiry: &Inquiry) -> bool {
+        match &inquiry.wanted {
+            Wanted::Stacks { scope, .. } => {
+                let pools = self.pools.iter().filter(|pool| scope.has(pool.name()));
+                let has_answered = |pool: &RunningPool, id| pool.stacks(id, inquiry.since).is_some();
+                pools.into_iter().all(|pool| pool.processes().all(|(id, _)| has_answered(pool, id)))
+            }
+            Wanted::Interrupt(target) => self.outcome(*target).is_final(),
+        }
+    }
+
+    fn outcome(&self, target: Target) -> Outcome {
+        let Target { request, slot, .. } = target;
+        let Some(pool) = self.pools.iter().find(|pool| is_its(pool, target)) else { return Outcome::HasEnded };
+        let scoreboard = &pool.ties().scoreboard;
+        let answers = |glance: &Glance| glance.phase != Phase::Idle && glance.request.number == request;
+        let runs = scoreboard.glances(slot..slot + 1).next().is_some_and(|glance| answers(&glance));
+        match (scoreboard.was_interrupted(slot, request), runs) {
+            (true, false) => Outcome::Interrupted,
+            (true, true) => Outcome::Raised,
+            (false, false) => Outcome::HasEnded,
+            (false, true) => Outcome::NotYet,
+        }
+    }
+
+    fn tell_outcome(&self, mut client: Client, target: Target) {
+        let Target { process, request, .. } = target;
+        match self.outcome(target) {
+            Outcome::Interrupted => {
+                client.say(&format!("interrupted request {process}-{request}"));
+                client.end(0, "");
+            }
+            Outcome::Raised => {
+                client.say(&format!(
+                    "raised pyfcgid.RequestInterrupted in request {process}-{request}, which still runs: it waits inside C code, \
+                     or catches the exception (`pyfcgid stacks`)"
+                ));
+                client.end(0, "");
+            }
+            Outcome::HasEnded => client.end(EX_NO_REQUEST, &format!("pyfcgid: {}", no_such_request(process, request))),
+            Outcome::NotYet => {
+                let is_stopped = |pool: &RunningPool| !pool.stopped([target.id].into_iter()).is_empty();
+                let why = match self.pools.iter().find(|pool| is_its(pool, target)).is_some_and(is_stopped) {
+                    true => format!("process {process} is stopped: it is interrupted when the process goes on"),
+                    false => format!(
+                        "process {process} runs no Python code now, since C code keeps the GIL: it is interrupted when that \
+                         returns"
+                    ),
+                };
+                client.end(EX_NOT_YET, &format!("pyfcgid: request {process}-{request} is not interrupted yet: {why}"));
+            }
+        }
+    }
+
+    fn tell_stacks(&self, scope: &Scope, threads: Threads, since: Instant) -> String {
+        let now = monotonic_time();
+        let mut text = String::new();
+        for pool in self.pools.iter().filter(|pool| scope.has(pool.name())) {
+            for (id, process) in pool.processes() {
+                if text.len() > MOST_OF_AN_ANSWER {
+                    return text + "\n(the rest is left out: name one pool)\n";
+                }
+                let told = of_child(pool, (id, process.id), threads, (since, now));
+                let gap = if text.is_empty() || told.is_empty() { "" } else { "\n" };
+                text.extend([gap, &told]);
+            }
+        }
+        let nothing = match threads {
+            Threads::All => "no processes\n",
+            Threads::Answering => "no requests\n",
+        };
+        if text.is_empty() { nothing.to_owned() } else { text }
+    }
+}
+
+fn target(pool: &RunningPool, process: i32, request: u64) -> Option<Target> {
+    let (id, _) = pool.processes().find(|(_, its)| its.id.number() == process)?;
+    let slots = pool.desk(id)?.slots.clone();
+    let mut glances = pool.ties().scoreboard.glances(slots.clone());
+    let place = glances.position(|glance| glance.phase != Phase::Idle && glance.request.number == request)?;
+    Some(Target { process, request, id, slot: slots.start + place })
+}
+
+fn is_its(pool: &RunningPool, target: Target) -> bool {
+    pool.processes().any(|(id, process)| id == target.id && process.id.number() == target.process)
+}
+
+fn no_such_request(process: i32, request: u64) -> String {
+    format!("there is no request {process}-{request}: it may just have ended")
+}
+
+/// What a child has said, or why it has said nothing.
+fn of_child(pool: &RunningPool, (id, process): (ChildId, ProcessId), threads: Threads, times: (Instant, Duration)) -> String {
+    let (since, now) = times;
+    let requests = requests(pool, id, now);
+    let place = format!("pool {}, process {process}", pool.name());
+    let Some(stacks) = pool.stacks(id, since).map(Stacks::parse) else {
+        if threads == Threads::Answering && requests.is_empty() {
+            return String::new();
+        }
+        let told: String = requests.iter().map(|(_, request)| format!("  {request}\n")).collect();
+        return format!("{place}: {}\n{told}", silence(pool, id, process));
+    };
+    let wanted = |thread: &&Thread| threads == Threads::All || requests.iter().any(|(number, _)| *number == thread.request);
+    let told: String = stacks.threads.iter().filter(wanted).map(|thread| of_thread(thread, &requests)).collect();
+    if told.is_empty() && threads == Threads::Answering {
+        return told;
+    }
+    let how = if stacks.without_gil { ": C code keeps the GIL, so only workers are told of" } else { "" };
+    format!("{place}{how}\n{told}")
+}
+
+/// The requests that its workers answer, by their numbers, in words.
+fn requests(pool: &RunningPool, id: ChildId, now: Duration) -> Vec<(u64, String)> {
+    let running = pool.running(id);
+    running.into_iter().map(|(process, said)| (said.number, super::pool::describe(process, &said, now))).collect()
+}
+
+fn of_thread(thread: &Thread, requests: &[(u64, String)]) -> String {
+    let request = requests.iter().find(|(number, _)| thread.request != 0 && *number == thread.request);
+    let request = request.map_or_else(String::new, |(_, request)| format!(", {request}"));
+    let lines: String = thread.lines.iter().map(|line| format!("    {line}\n")).collect();
+    format!("  {}{request}\n{lines}", thread.name)
+}
+
+fn silence(pool: &RunningPool, id: ChildId, process: ProcessId) -> String {
+    match pool.children().describe(id) {
+        _ if !pool.stopped([id].into_iter()).is_empty() => format!("process {process} is stopped"),
+        Some((state, _)) => format!("no answer within {} ms ({state})", PATIENCE.as_millis()),
+        None => "it has ended".to_owned(),
+    }
+}
+
+/// The child needs up to 180 ms for what C code keeps from it.
+const PATIENCE: Duration = Duration::from_millis(250);
+/// Bytes of text.
+const MOST_OF_AN_ANSWER: usize = 2 << 20;
+/// There is no such thing, or not any more (EX_UNAVAILABLE of sysexits).
+const EX_NO_REQUEST: u8 = 69;
+/// It may come later (EX_TEMPFAIL).
+const EX_NOT_YET: u8 = 75;

@@ -1,0 +1,105 @@
+//! Which requests a child answers, as its slots say, and what is told of them when it has ended.
+
+use std::time::Duration;
+
+use super::super::children::ChildId;
+use super::RunningPool;
+use crate::log_writer;
+use shared::logging::access::Answered;
+use shared::scoreboard::slot::{Phase, Said};
+use shared::sys::process::{ProcessId, monotonic_time};
+use shared::sys::terminal;
+
+impl RunningPool {
+    /// The requests that its workers answer, with its process. All that is said of them may be an invention of the application's.
+    pub fn running(&self, id: ChildId) -> Vec<(ProcessId, Said)> {
+        let (Some(desk), Some(process)) = (self.desks.of(id), self.processes.get(&id)) else {
+            return Vec::new();
+        };
+        let glances = self.ties.scoreboard.glances(desk.slots.clone());
+        let busy = glances.filter(|glance| glance.phase != Phase::Idle);
+        busy.map(|glance| (process.id, glance.request)).collect()
+    }
+
+    /// What a child that has ended was answering, in words. Those requests get their lines in the access log, which it cannot send any
+    /// more.
+    pub(super) fn note_lost(&self, id: ChildId) -> String {
+        let (lost, now) = (self.running(id), monotonic_time());
+        lost.iter().for_each(|(process, said)| note_in_access_log(&self.name, *process, said, now));
+        in_words(&lost, now)
+    }
+}
+
+/// A request, as it is named in messages.
+pub fn describe(process: ProcessId, said: &Said, now: Duration) -> String {
+    let text = |bytes: &[u8]| terminal::escaped(&String::from_utf8_lossy(bytes)).replace('\n', "\\n");
+    let more = if said.path_is_cut { "..." } else { "" };
+    let (method, path, age) = (text(&said.method), text(&said.path), now.saturating_sub(said.taken).as_secs_f64());
+    format!("request {process}-{} ({method} {path}{more}), {age:.1} s", said.number)
+}
+
+fn in_words(lost: &[(ProcessId, Said)], now: Duration) -> String {
+    if lost.is_empty() {
+        return String::new();
+    }
+    let named: Vec<String> = lost.iter().take(MOST_NAMED).map(|(process, said)| describe(*process, said, now)).collect();
+    let more = if lost.len() > MOST_NAMED { format!("; and {} more", lost.len() - MOST_NAMED) } else { String::new() };
+    format!(", answering {}{more}", named.join("; "))
+}
+
+fn note_in_access_log(pool: &str, process: ProcessId, said: &Said, now: Duration) {
+    let param = |name: &[u8]| match name {
+        b"REQUEST_METHOD" => Some(said.method.as_slice()),
+        b"REQUEST_URI" => Some(said.path.as_slice()),
+        b"REMOTE_ADDR" => Some(said.remote.as_slice()),
+        _ => None,
+    };
+    let answered = Answered {
+        param: &param,
+        request_id: &format!("{process}-{}", said.number),
+        status: BAD_GATEWAY,
+        body_sent: 0,
+        request_length: 0,
+        time: now.saturating_sub(said.taken),
+        queue_time: None,
+        worker: None,
+        cpu_time: None,
+        detail: Some("process-ended"),
+    };
+    log_writer::write_access_of(pool, process.number().cast_unsigned(), &answered);
+}
+
+/// What the web server answers.
+const BAD_GATEWAY: u16 = 502;
+const MOST_NAMED: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(number: u64) -> Said {
+        let (method, path) = (b"GET".to_vec(), b"/\x1b[2J\n\xff".to_vec());
+        Said { number, taken: Duration::from_secs(5), method, path, ..Said::default() }
+    }
+
+    #[test]
+    fn a_request_is_named_in_one_line_of_text() {
+        let (process, now) = (ProcessId::new(7).unwrap(), Duration::from_millis(8_250));
+        assert_eq!(describe(process, &said(3), now), "request 7-3 (GET /\\u{1b}[2J\\n\u{fffd}), 3.2 s");
+        let cut = Said { path_is_cut: true, path: b"/a".to_vec(), ..said(3) };
+        assert_eq!(describe(process, &cut, Duration::ZERO), "request 7-3 (GET /a...), 0.0 s");
+    }
+
+    #[test]
+    fn of_many_requests_some_are_named() {
+        let process = ProcessId::new(7).unwrap();
+        let lost = |count| (0..count).map(|number| (process, said(number))).collect::<Vec<_>>();
+        assert_eq!(in_words(&[], Duration::ZERO), "");
+        assert!(in_words(&lost(2), Duration::ZERO).starts_with(", answering request 7-0 (GET "));
+        let words = in_words(&lost(20), Duration::ZERO);
+        assert!(
+            words.contains("request 7-15 ") && !words.contains("request 7-16 ") && words.ends_with("; and 4 more"),
+            "{words}"
+        );
+    }
+}
