@@ -209,7 +209,7 @@ impl Config {
             return Ok(());
         };
         let is_it = |address: &ListenAddress| matches!(address, ListenAddress::Unix(taken) if taken == path);
-        match self.pools.iter().find(|pool| pool.listen.iter().any(is_it)) {
+        match self.pools.iter().find(|pool| pool.addresses().any(is_it)) {
             None => Ok(()),
             Some(pool) => Err(Error::BadValue {
                 origin: self.origin("control-socket"),

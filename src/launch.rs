@@ -75,7 +75,7 @@ pub fn child(pool: &config::Pool, config: &Config, inherited: Inherited, module:
         let Inherited { ties, ends, open_files } = inherited;
         let link = UnixStream::from(ends.link);
         let channels = settings::Ends { link: link.as_raw_fd(), log: ends.log.as_raw_fd() };
-        let kept = [&ties.sockets()[..], &[ties.scoreboard, channels.link, channels.log, module]].concat();
+        let kept = [&ties.descriptors()[..], &[channels.link, channels.log, module]].concat();
         let message = message(pool, config, Errand::Serve(ties, channels));
         let error = settle([ends.stdout.as_fd(), ends.stderr.as_fd()])
             .and_then(|()| process::keep_only(&kept))

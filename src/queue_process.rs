@@ -25,7 +25,7 @@ fn live(pool: &config::Pool, config: &Config, inherited: Inherited) -> u8 {
     let Inherited { ties, ends, open_files } = inherited;
     let ChildEnds { link, log, stdout, stderr } = ends;
     let link = UnixStream::from(link);
-    let kept = [&ties.sockets()[..], &[ties.scoreboard, link.as_raw_fd(), log.as_raw_fd()]].concat();
+    let kept = [&ties.descriptors()[..], &[link.as_raw_fd(), log.as_raw_fd()]].concat();
     let settled = launch::settle([stdout.as_fd(), stderr.as_fd()])
         .and_then(|()| sys::process::keep_only(&kept))
         .and_then(|()| sys::process::restore_open_files(open_files))
@@ -56,7 +56,7 @@ fn keep_the_door(pool: &config::Pool, config: &Config, ties: Ties, link: &UnixSt
     let pool = pool.of_processes(config);
     let (listeners, _) = shared.listeners(&pool)?;
     let (passage, line) = shared.ties(pool.max_queue)?;
-    let of_loop = loop_settings::of_queue_process(&pool);
+    let of_loop = loop_settings::of_queue_process(&pool, shared.pool_status(&pool));
     let event_loop = EventLoop::new(listeners, process::controls(link, signals)?, Some(passage), queue, of_loop)?;
     let event_loop = event_loop.with_line(line).with_duty(Duty::Rest).with_uploads_memory(pool.uploads_memory);
     Ok(event_loop.run().map(drop)?)

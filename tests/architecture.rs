@@ -57,9 +57,10 @@ const LAYERS: &[Layer] = &[
     layer("wsgi",       &["without_python", "scheduler", "exchange", "scoreboard", "settings", "sys"],          &["pyo3"]),
     layer("without_python", &["settings"],                                                      &[]),
     // What a child and a queue process do.
-    layer("process",    &["event_loop", "listener", "link", "scoreboard", "settings", "sys"],   &["mio"]),
-    layer("loop_settings", &["event_loop", "access_log", "exchange", "settings"],               &["fastcgi_codec"]),
-    layer("event_loop", &["scheduler", "scoreboard", "exchange", "listener", "link", "network", "sys"], &["fastcgi_codec", "mio", "slab", "socket2"]),
+    layer("process",    &["event_loop", "pool_status", "listener", "link", "scoreboard", "settings", "sys"], &["mio"]),
+    layer("loop_settings", &["event_loop", "pool_status", "access_log", "exchange", "settings"], &["fastcgi_codec"]),
+    layer("event_loop", &["pool_status", "scheduler", "scoreboard", "exchange", "listener", "link", "network", "sys"], &["fastcgi_codec", "mio", "slab", "socket2"]),
+    layer("pool_status", &["exchange", "scoreboard", "logging", "sys"],                         &[]),
     layer("access_log", &["exchange", "logging", "settings"],                                   &[]),
     layer("scheduler",  &["exchange", "scoreboard"],                                            &["crossbeam_channel"]),
     layer("exchange",   &["logging"],                                                                    &["fastcgi_codec", "tempfile"]),

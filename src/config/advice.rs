@@ -123,7 +123,7 @@ impl Pool {
     }
 
     fn unix_sockets(&self) -> impl Iterator<Item = &Path> {
-        self.listen.iter().filter_map(|address| match address {
+        self.addresses().filter_map(|address| match address {
             ListenAddress::Unix(path) => Some(path.as_path()),
             ListenAddress::Tcp { .. } | ListenAddress::Fd(_) => None,
         })

@@ -130,8 +130,8 @@ impl PoolStatus {
         let children = pool.children();
         Self {
             name: pool.name().to_owned(),
-            state: condition_word(pool),
-            listen: pool.sockets().names().iter().map(ToString::to_string).collect(),
+            state: pool.state_word(),
+            listen: pool.sockets().names(pool.settings()),
             wanted: children.wanted(),
             waiting,
             max_queue: pool.settings().max_queue,
@@ -223,17 +223,6 @@ impl ChildStatus {
         } else {
             writeln!(f, "no statistics yet")
         }
-    }
-}
-
-fn condition_word(pool: &RunningPool) -> &'static str {
-    match pool.children().condition() {
-        Condition::Serving if pool.is_saturated() => "saturated",
-        Condition::Serving => "serving",
-        Condition::Starting => "starting",
-        Condition::Failing => "failing",
-        Condition::Sleeping => "sleeping",
-        Condition::Stopping => "stopping",
     }
 }
 

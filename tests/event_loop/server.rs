@@ -46,7 +46,7 @@ impl Default for Options {
             session: SessionLimits { max_connections: 100, max_requests: 1024 },
             request,
             answer_log: None,
-            ping: None,
+            probes: None,
         };
         Self { settings, workers: 2, max_queue: 1000 }
     }

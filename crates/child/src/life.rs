@@ -64,7 +64,7 @@ fn serve(pool: &Pool, shared: &Shared, link: &UnixStream) -> Result<(), Error> {
     let (passage, line) = shared.ties(pool.max_queue)?;
     let (signals, signal_writer) = UnixStream::pair()?;
     let signalled = signals.try_clone()?;
-    let of_loop = connections::loop_settings::of_loop(pool);
+    let of_loop = connections::loop_settings::of_loop(pool, shared.pool_status(pool));
     let event_loop = EventLoop::new(listeners, controls(link, signals)?, Some(passage), queue, of_loop)?
         .with_line(line)
         .with_uploads_memory(pool.uploads_memory);

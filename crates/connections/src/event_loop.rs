@@ -31,8 +31,8 @@ mod listener;
 mod mailbox;
 mod outbox;
 mod passage;
-mod ping;
 mod place;
+mod probes;
 mod refusals;
 mod shared_loop;
 mod shortage;
@@ -48,11 +48,11 @@ use controls::{Controls, Heard};
 use intake::Context;
 use lifecycle::{Entrance, Lifecycle};
 pub use line::{Duty, Line};
-pub use listener::Listener;
+pub use listener::{Listener, Purpose};
 use mailbox::Mailbox;
 use outbox::Outbox;
 pub use passage::Passage;
-pub use ping::Ping;
+pub use probes::{Probes, StatusPlace};
 use refusals::Refusals;
 pub use shared_loop::SharedLoop;
 use stream::{PeerName, Stream};
@@ -81,7 +81,7 @@ pub struct Settings {
     /// Who is told of every answer, if anybody.
     pub answer_log: Option<Arc<dyn AnswerLog>>,
     /// Which requests are probes, if any: they are answered here, and wait for no worker.
-    pub ping: Option<Ping>,
+    pub probes: Option<Probes>,
 }
 
 /// One child's event loop.
@@ -264,7 +264,7 @@ impl EventLoop {
         self.finish_new();
         self.refusals.say_held_back(self.now);
         self.report_wear();
-        self.line.iter_mut().for_each(|line| line.set_connections(self.connections.len()));
+        self.show_connections();
         Ok(stopped.or_else(|| self.stopped()).map_or(Turned::Handled(count), Turned::Stopped))
     }
 
@@ -332,6 +332,9 @@ impl EventLoop {
     }
 
     fn read(&mut self, key: usize, closing: bool) {
+        if self.is_for_probes(key) {
+            return self.turn_away(key);
+        }
         if !self.turns_all_away() && self.leaves_unread(key, closing) {
             return;
         }
@@ -360,7 +363,7 @@ impl EventLoop {
         };
         let mut context = Context {
             queue: &self.queue,
-            ping: self.settings.ping.as_ref(),
+            probes: self.settings.probes.as_ref(),
             refusals: &mut self.refusals,
             spare: &mut self.buffer,
             now: self.now,
@@ -382,6 +385,8 @@ impl EventLoop {
             let key = token - self.first_connection;
             if self.connections.get_mut(key).is_some_and(Connection::is_over) {
                 self.close(key);
+                // Nothing else may happen for long after this.
+                self.show_connections();
             }
         }
     }
@@ -417,7 +422,7 @@ impl EventLoop {
                 return self.reach_limit();
             }
             match self.acceptor.accept(index) {
-                Ok((stream, peer)) => self.open(stream, peer),
+                Ok((stream, peer, purpose)) => self.open(stream, peer, purpose),
                 // A Unix socket that was shut down is ready for ever, and has nothing.
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock && !has_accepted && self.acceptor.is_shut(index) => {
                     return self.give_up(Door::Listener(index));
@@ -459,20 +464,20 @@ impl EventLoop {
         }
     }
 
-    fn open(&mut self, stream: Stream, peer: PeerName) {
-        let key = self.insert(stream, peer);
+    fn open(&mut self, stream: Stream, peer: PeerName, purpose: Purpose) {
+        let key = self.insert(stream, peer, purpose);
         // A web server sends its request right after it has connected, so it is there by now as a rule.
         self.read(key, false);
     }
 
-    fn insert(&mut self, stream: Stream, peer: PeerName) -> usize {
+    fn insert(&mut self, stream: Stream, peer: PeerName, purpose: Purpose) -> usize {
         let id = ConnectionId::new(self.next_id);
         self.next_id += 1;
         let entry = self.connections.vacant_entry();
         let key = entry.key();
         let token = Token(self.first_connection + key);
         let outbox = Arc::new(Outbox::new(stream, token, Arc::clone(&self.mailbox), self.now));
-        entry.insert(Connection::new(id, peer, outbox, &self.settings, self.now));
+        entry.insert(Connection::new(id, (peer, purpose), outbox, &self.settings, self.now));
         self.unwatched.push((id, key));
         key
     }

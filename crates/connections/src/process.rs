@@ -7,29 +7,33 @@ use std::sync::Arc;
 
 use shared::link::Command;
 use shared::listener::{BindError, Listener};
+use shared::scoreboard::roster::RosterView;
 use shared::scoreboard::slot::Slot;
 use shared::scoreboard::{Scoreboard, Seat};
 use shared::settings::{Pool, Ties};
 use shared::sys::{self, fd, signal};
 
 use crate::event_loop::{self, Line, Passage};
+use crate::pool_status::PoolStatus;
 
 /// The sockets that the processes of a pool share, and this one's seat at the scoreboard.
 pub struct Shared {
     ties: Ties,
     seat: Seat,
     scoreboard: Arc<Scoreboard>,
+    roster: Arc<RosterView>,
 }
 
 impl Shared {
     /// What these numbers stand for. To be called once.
     ///
     /// # Errors
-    /// When the scoreboard is none.
+    /// When the scoreboard is none, or the roster.
     pub fn adopt(ties: Ties) -> io::Result<Self> {
         let scoreboard = Arc::new(Scoreboard::share(fd::inherited(ties.scoreboard)?)?);
+        let roster = Arc::new(RosterView::share(fd::inherited(ties.roster)?)?);
         let seat = scoreboard.seat(ties.seat);
-        Ok(Self { ties, seat, scoreboard })
+        Ok(Self { ties, seat, scoreboard, roster })
     }
 
     /// The numbers of the sockets.
@@ -56,24 +60,38 @@ impl Shared {
         self.ties.slots.clone().take(MOST_WORKERS).map(|number| self.scoreboard.slot(number)).collect()
     }
 
-    /// The listening sockets, and their addresses as the configuration has them, but with the port that the system chose.
+    /// What tells how this pool is.
+    pub fn pool_status(&self, pool: &Pool) -> Arc<PoolStatus> {
+        Arc::new(PoolStatus::new((&pool.name, pool.max_queue), Arc::clone(&self.scoreboard), Arc::clone(&self.roster)))
+    }
+
+    /// The listening sockets, those for probes among them, and the others addresses as the configuration has them, but with the port that the system chose.
     ///
     /// # Errors
     /// [`BindError`]
     pub fn listeners(&self, pool: &Pool) -> Result<(Vec<event_loop::Listener>, String), BindError> {
         let mut names: Vec<String> = Vec::new();
         let mut listeners = Vec::new();
-        let other = |source| BindError::Other { address: "a listening socket".to_owned(), source };
         for number in &self.ties.listeners {
-            let descriptor = sys::fd::inherited(*number).map_err(|_| BindError::NotListening(*number))?;
-            let listener = Listener::adopt(descriptor)?;
-            names.extend(listener.tcp_address().map(|address| address.to_string()));
-            let listener = event_loop::Listener::try_from(listener).map_err(other)?;
+            let (listener, name) = adopt_listener(*number)?;
+            names.extend(name);
             listeners.push(listener.allowing(pool.allowed_clients.clone()));
+        }
+        for number in &self.ties.status_listeners {
+            listeners.push(adopt_listener(*number)?.0.for_probes());
         }
         names.extend(pool.addresses.iter().cloned());
         Ok((listeners, names.join(", ")))
     }
+}
+
+/// The listening socket of this number, and its address if it has one of TCP.
+fn adopt_listener(number: RawFd) -> Result<(event_loop::Listener, Option<String>), BindError> {
+    let other = |source| BindError::Other { address: "a listening socket".to_owned(), source };
+    let descriptor = sys::fd::inherited(number).map_err(|_| BindError::NotListening(number))?;
+    let listener = Listener::adopt(descriptor)?;
+    let name = listener.tcp_address().map(|address| address.to_string());
+    Ok((event_loop::Listener::try_from(listener).map_err(other)?, name))
 }
 
 /// The sockets on which an event loop hears commands: the link, and what signals write to.

@@ -7,6 +7,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use socket2::{Domain, Socket};
 
 use super::stream::{PeerName, Stream};
+use crate::exchange::Refusal;
 use shared::listener::{self, SocketFile};
 use shared::network::Network;
 
@@ -15,8 +16,28 @@ use shared::network::Network;
 pub struct Listener {
     acceptor: Acceptor,
     allowed: Option<Vec<Network>>,
+    purpose: Purpose,
     /// Kept for its drop.
     _file: Option<SocketFile>,
+}
+
+/// What a connection is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// The application, and probes.
+    Site,
+    /// Probes, and nothing else.
+    Probes,
+}
+
+impl Purpose {
+    /// How what is no probe is refused that nobody has a worker for.
+    pub fn refusal(self, refusal: Refusal) -> Refusal {
+        match (self, refusal) {
+            (Self::Probes, Refusal::Overloaded | Refusal::NotServing) => Refusal::NoProbe,
+            _ => refusal,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -45,20 +66,27 @@ impl Listener {
         Self { allowed, ..self }
     }
 
+    /// The same for probes only.
+    pub fn for_probes(self) -> Self {
+        Self { purpose: Purpose::Probes, ..self }
+    }
+
     /// Accepts one connection.
     ///
     /// # Errors
     /// `WouldBlock` when none waits, `PermissionDenied` when the peer may not connect, and those of accept(2).
-    pub fn accept(&self) -> io::Result<(Stream, PeerName)> {
+    pub fn accept(&self) -> io::Result<(Stream, PeerName, Purpose)> {
         match &self.acceptor {
             Acceptor::Tcp(listener) => {
                 let (stream, peer) = listener.accept()?;
                 match &self.allowed {
                     Some(allowed) if !allowed.iter().any(|network| network.contains(peer.ip())) => Err(not_allowed(peer)),
-                    _ => Ok((Stream::Tcp(stream), PeerName::Tcp(peer))),
+                    _ => Ok((Stream::Tcp(stream), PeerName::Tcp(peer), self.purpose)),
                 }
             }
-            Acceptor::Unix(listener) => listener.accept().map(|(stream, _)| (Stream::Unix(stream), PeerName::Unix)),
+            Acceptor::Unix(listener) => {
+                listener.accept().map(|(stream, _)| (Stream::Unix(stream), PeerName::Unix, self.purpose))
+            }
         }
     }
 }
@@ -83,7 +111,7 @@ impl TryFrom<listener::Listener> for Listener {
             Domain::UNIX => Acceptor::Unix(mio::net::UnixListener::from_std(socket.into())),
             _ => Acceptor::Tcp(mio::net::TcpListener::from_std(socket.into())),
         };
-        Ok(Self { acceptor, allowed: None, _file: file })
+        Ok(Self { acceptor, allowed: None, purpose: Purpose::Site, _file: file })
     }
 }
 
