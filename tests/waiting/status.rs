@@ -1,6 +1,7 @@
 //! `status-path` tells how a pool is, whatever its processes do, and `status-listen` answers nothing but probes.
 
 use std::fs;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -12,9 +13,10 @@ use crate::fronts::{nginx_before, socket};
 use crate::http::Request;
 use crate::shipped::Shipped;
 use crate::site::{Site, connect_to, kill, limit, says, site, site_of, site_with};
+use crate::support::peer::Address;
 use crate::support::process::wait_until;
 use crate::support::virtualenv;
-use crate::support::{Answer, Params};
+use crate::support::{Answer, Params, Peer, free_port};
 use crate::web_server::WebServer;
 use crate::{apache, nginx};
 
@@ -234,6 +236,25 @@ fn the_next_program_tells_it_too() {
         told == there && status["accepted conn"] == 1
     });
     ask_apart(&site, "/").expect_status(404);
+    site.end();
+}
+
+#[test]
+fn probes_are_not_refused_by_whom_the_site_allows() {
+    let (site_port, status_port) = (free_port(), free_port());
+    let toml = format!(
+        "pid-file = \"site.pid\"\n[pool.web]\napp = \"app.py\"\nlisten = \"127.0.0.1:{site_port}\"\n\
+         allowed-clients = \"192.0.2.1\"\nstatus-path = \"/status\"\nstatus-listen = \"127.0.0.1:{status_port}\"\n"
+    );
+    let launch = site(&toml);
+    fs::write(launch.directory().join("app.py"), says("x")).unwrap();
+    let site = Site::start_unawaited(launch);
+    wait_until("the start", || site.log().contains("]: ready\n"));
+    let connect = |port: u16| Peer::connect(Address::from(SocketAddr::from(([127, 0, 0, 1], port))));
+    connect(site_port).expect_closed();
+    let status = connect(status_port).last_request(&Params::get("/status?json"), b"").expect_status(200).json();
+    assert_eq!(status["connections"], 1);
+    connect(status_port).last_request(&Params::get("/"), b"").expect_status(404);
     site.end();
 }
 
