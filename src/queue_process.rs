@@ -53,7 +53,7 @@ fn keep_the_door(pool: &config::Pool, config: &Config, ties: Ties, link: &UnixSt
     let queue = scheduler::queue_without_workers(shared.seat());
     let pool = pool.of_processes(config);
     let (doors, _) = shared.doors(&pool)?;
-    let of_loop = loop_settings::of_queue_process(&pool);
+    let of_loop = loop_settings::of_queue_process(&pool, shared.pool_status(&pool));
     let event_loop = EventLoop::new(doors, process::controls(link, signals)?, Duty::Rest, queue, of_loop)?;
     Ok(event_loop.run().map(drop)?)
 }

@@ -240,7 +240,7 @@ impl<'a> Supervisor<'a> {
             self.begin_next_reload();
             self.begin_wanted_successor();
             if !self.pools.iter().any(|pool| pool.children().has_actions()) {
-                return;
+                return self.pools.iter().for_each(RunningPool::publish);
             }
         }
     }

@@ -63,9 +63,10 @@ const LAYERS: &[Layer] = &[
     layer("wsgi",       &["without_python", "event_loop", "scheduler", "exchange", "scoreboard", "logging", "link", "stacks", "settings", "sys"], &["pyo3"]),
     layer("without_python", &["settings", "http", "sys"],                                       &[]),
     // What a child and a queue process do.
-    layer("process",    &["event_loop", "listener", "link", "scoreboard", "settings", "sys"],   &["mio"]),
-    layer("loop_settings", &["event_loop", "access_log", "exchange", "settings"],               &["fastcgi_codec"]),
-    layer("event_loop", &["scheduler", "scoreboard", "exchange", "listener", "link", "logging", "network", "sys"], &["fastcgi_codec", "mio", "slab", "socket2"]),
+    layer("process",    &["event_loop", "pool_status", "listener", "link", "scoreboard", "settings", "sys"], &["mio"]),
+    layer("loop_settings", &["event_loop", "pool_status", "access_log", "exchange", "settings"], &["fastcgi_codec"]),
+    layer("event_loop", &["pool_status", "scheduler", "scoreboard", "exchange", "listener", "link", "logging", "network", "sys"], &["fastcgi_codec", "mio", "slab", "socket2"]),
+    layer("pool_status", &["exchange", "scoreboard", "logging", "sys"],                         &[]),
     layer("access_log", &["exchange", "logging", "settings"],                                   &[]),
     layer("scheduler",  &["exchange", "scoreboard", "logging"],                                 &["crossbeam_channel"]),
     layer("exchange",   &["logging", "http", "sys"],                                            &["fastcgi_codec", "tempfile"]),

@@ -23,7 +23,7 @@ use shared::sys::fd;
 use shared::sys::identity::{self, Identity};
 use shared::sys::inheritance;
 use shared::sys::process::{self, ExitReason, Fork, ProcessId};
-use shared::sys::shared_memory::SharedWords;
+use shared::sys::shared_memory::{ReadOnlyWords, SharedWords};
 
 fn a_child_has_its_own_number_and_its_end_is_told() {
     let parent = ProcessId::current();
@@ -71,6 +71,23 @@ fn memory_that_is_shared_no_more_is_zero_and_its_own() {
     });
     assert_eq!(end_of(child), ExitReason::Code(0));
     assert_eq!((word(&kept, 5), word(&other, 5), word(&other, 6)), (6, 7, 0));
+}
+
+fn what_a_parent_has_published_a_child_reads_and_cannot_write() {
+    let count = NonZeroUsize::new(2000).unwrap();
+    let (kept, roster) = (SharedWords::new(c"kept", count).unwrap(), SharedWords::published(c"roster", count).unwrap());
+    roster.words()[5].store(7, Ordering::Relaxed);
+    let child = fork(|| {
+        let view = ReadOnlyWords::adopt(fd::duplicate(roster.as_raw_fd()).unwrap(), count).unwrap();
+        kept.share_no_others().unwrap();
+        roster.words()[5].store(8, Ordering::Relaxed);
+        let maps = fs::read_to_string("/proc/self/maps").unwrap();
+        let mapped: Vec<_> = maps.lines().filter(|line| line.contains("memfd:roster")).collect();
+        let is_read_only = mapped.len() == 1 && mapped[0].contains(" r--s ");
+        u8::from(view.load(5, Ordering::Relaxed) != Some(7) || !is_read_only)
+    });
+    assert_eq!(end_of(child), ExitReason::Code(0));
+    assert_eq!(roster.words()[5].load(Ordering::Relaxed), 7);
 }
 
 fn a_child_keeps_only_what_it_is_told_to() {
@@ -372,6 +389,7 @@ const TESTS: &[(&str, fn())] = tests![
     a_child_that_is_killed_says_by_what,
     a_name_for_a_child_is_not_kept_by_its_parent,
     memory_that_is_shared_no_more_is_zero_and_its_own,
+    what_a_parent_has_published_a_child_reads_and_cannot_write,
     a_child_keeps_only_what_it_is_told_to,
     a_user_is_dropped_to_for_good,
     a_user_who_is_already_it_keeps_the_groups_it_was_started_with,

@@ -45,6 +45,8 @@ mod shipped;
 mod site;
 #[path = "waiting/sleeping.rs"]
 mod sleeping;
+#[path = "waiting/status.rs"]
+mod status;
 mod support;
 #[path = "web_servers/tls.rs"]
 #[allow(dead_code, reason = "shared with other tests")]

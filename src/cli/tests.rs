@@ -90,6 +90,8 @@ fn every_option_is_a_flag() {
         ("roles", "authorizer", "authorizer"),
         ("ping-path", "/ping", "/ping"),
         ("access-log-exclude", "/health", "/health"),
+        ("status-path", "/status", "/status"),
+        ("status-listen", ":2", "*:2"),
         ("sendfile-header", "X-Sendfile", "X-Sendfile"),
         ("backlog", "5", "5"),
         ("socket-mode", "600", "0600"),
@@ -141,7 +143,13 @@ fn every_option_is_a_flag() {
     ];
     assert_eq!(values.map(|(name, ..)| name).to_vec(), SETTINGS.iter().map(|setting| setting.name).collect::<Vec<_>>());
     for (setting, (name, typed, shown)) in SETTINGS.iter().zip(values) {
-        let config = if name == APP { serve(&[typed]) } else { serve(&["shop", &format!("--{name}={typed}")]) };
+        let flag = format!("--{name}={typed}");
+        let config = match name {
+            APP => serve(&[typed]),
+            // Alone it is refused.
+            "status-listen" => serve(&["shop", "--status-path=/status", &flag]),
+            _ => serve(&["shop", &flag]),
+        };
         let values = match setting.field {
             Field::Global { show, .. } | Field::Both { show, .. } => show(&config),
             Field::Pool { show, .. } => show(&config.pools[0]),

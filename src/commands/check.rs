@@ -58,7 +58,7 @@ fn report(error: &StartError) -> u8 {
 fn check_places(config: &Config) -> Vec<u8> {
     let log = log_writer::check(&config.log_settings()).err().map(|error| report(&error.into()));
     let pid_file = config.pid_file.as_deref().and_then(|path| place(path, PidFile::check(path)));
-    let sockets = config.pools.iter().flat_map(|pool| &pool.listen).filter_map(ListenAddress::unix_path);
+    let sockets = config.pools.iter().flat_map(config::Pool::addresses).filter_map(ListenAddress::unix_path);
     let sockets = config.control_socket.as_deref().into_iter().chain(sockets);
     let sockets = sockets.filter_map(|path| place(path, Listener::check_unix(path)));
     log.into_iter().chain(pid_file).chain(sockets).collect()

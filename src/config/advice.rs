@@ -152,7 +152,7 @@ impl Pool {
     }
 
     pub(super) fn unix_sockets(&self) -> impl Iterator<Item = &Path> {
-        self.listen.iter().filter_map(ListenAddress::unix_path)
+        self.addresses().filter_map(ListenAddress::unix_path)
     }
 
     /// FastCGI trusts whoever connects.

@@ -160,6 +160,7 @@ const END: &str = "\n\
 # max-body-size = \"20M\"            # the largest upload
 # max-requests = 10000             # after which a process is replaced
 # ping-path = \"/ping\"              # answered without the application, for a load balancer
+# status-path = \"/status\"          # what the pool is doing, for administrators: see docs/operating.md
 # env-file = \"/etc/pyfcgid/NAME.env\"  # secrets, one VARIABLE=VALUE per line; mode 0640
 
 # Under systemd the application can write only to /run/pyfcgid, /var/log/pyfcgid and /tmp. `systemctl edit pyfcgid` with

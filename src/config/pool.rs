@@ -12,8 +12,13 @@ use shared::settings;
 impl Pool {
     /// Fails when `other` listens where this pool does.
     pub(super) fn refuse_address_of(&self, other: &Self) -> Result<(), Error> {
-        let is_taken = |address: &&ListenAddress| self.listen.iter().any(|taken| taken.is_taken_by(address));
-        other.listen.iter().find(is_taken).map_or(Ok(()), |address| Err(Error::same_address(address, self, other)))
+        let is_taken = |address: &&ListenAddress| self.addresses().any(|taken| taken.is_taken_by(address));
+        other.addresses().find(is_taken).map_or(Ok(()), |address| Err(Error::same_address(address, self, other)))
+    }
+
+    /// All addresses: those where it serves, and those for probes alone.
+    pub fn addresses(&self) -> impl Iterator<Item = &ListenAddress> {
+        self.listen.iter().chain(&self.status_listen)
     }
 
     /// Whether it has a log or an access log of its own.
@@ -65,6 +70,8 @@ impl Pool {
             body_memory: self.body_memory,
             uploads_memory: self.uploads_memory,
             ping_path: self.ping_path.clone(),
+            status_path: self.status_path.clone(),
+            status_is_apart: !self.status_listen.is_empty(),
             max_queue: self.max_queue,
             max_requests: self.max_requests,
             max_requests_jitter: self.max_requests_jitter,
@@ -116,6 +123,7 @@ impl Pool {
     /// What single values cannot show.
     fn check(&self, layers: Layers<'_>) -> Result<(), Error> {
         self.check_jitter(layers)?;
+        self.check_probes(layers)?;
         self.check_groups(layers.strongest("supplementary-groups"))
     }
 
@@ -130,6 +138,28 @@ impl Pool {
             // With a 0 that was typed the jitter may stay: it is set again some time.
             None if jitter > 0 && self.origin("max-requests") == Origin::Default => refuse(without(item, "max-requests")),
             _ => Ok(()),
+        }
+    }
+
+    fn check_probes(&self, layers: Layers<'_>) -> Result<(), Error> {
+        if let Some(item) = layers.first("status-path")
+            && self.status_path.is_some()
+            && self.status_path == self.ping_path
+        {
+            return Err(item.refused("status-path", ValueError::new("is ping-path, too")));
+        }
+        let typed = layers.strongest("status-listen");
+        let Some(item) = typed.first().filter(|_| !self.status_listen.is_empty()) else {
+            return Ok(());
+        };
+        let refuse = |item: &Item, reason: String| Err(item.refused("status-listen", ValueError::new(reason)));
+        if self.status_path.is_none() && self.ping_path.is_none() {
+            return refuse(item, without(item, "status-path"));
+        }
+        let is_taken = |address: &ListenAddress| self.listen.iter().any(|taken| taken.is_taken_by(address));
+        match self.status_listen.iter().position(is_taken) {
+            Some(place) => refuse(typed.get(place).unwrap_or(item), "is an address of listen, too".to_owned()),
+            None => Ok(()),
         }
     }
 
@@ -169,6 +199,20 @@ mod tests {
             flags.entry(*name).or_default().push(Item { text: (*text).to_owned(), origin: Origin::Flag });
         }
         Config::load(&flags, &|_| None, None).map(|mut config| config.pools.remove(0)).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn an_address_for_probes_needs_some_and_is_no_other_one() {
+        let probes = [("status-path", "/status"), ("status-listen", "127.0.0.1:2"), ("status-listen", "unix:/s")];
+        let pool = load(&probes).unwrap();
+        assert_eq!((pool.addresses().count(), pool.status_path.as_deref()), (3, Some("/status")));
+        assert!(load(&probes[..1]).is_ok() && load(&[("ping-path", "/ping"), probes[1]]).is_ok());
+        let refused = |typed: &[(&'static str, &str)]| load(typed).unwrap_err();
+        assert!(refused(&probes[1..]).contains("has no effect without --status-path"), "{}", refused(&probes[1..]));
+        let taken = refused(&[("listen", ":2"), probes[0], probes[2], probes[1]]);
+        assert!(taken.starts_with("--status-listen \"127.0.0.1:2\": is an address of listen, too"), "{taken}");
+        let same = refused(&[("ping-path", "/status"), probes[0]]);
+        assert!(same.starts_with("--status-path \"/status\": is ping-path, too"), "{same}");
     }
 
     #[test]

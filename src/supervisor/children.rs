@@ -144,14 +144,12 @@ impl Children {
     /// A word for what a child is doing, and its generation.
     pub fn describe(&self, id: ChildId) -> Option<(&'static str, Generation)> {
         let child = self.children.iter().find(|child| child.id == id)?;
-        let word = match child.state {
-            ChildState::Booting => "starting",
-            ChildState::Ready => "ready",
-            ChildState::Serving => "serving",
-            ChildState::Retiring(_) => "retiring",
-            ChildState::Ending => "ending",
-        };
-        Some((word, child.generation))
+        Some((word_of(child.state), child.generation))
+    }
+
+    /// The same of all of them.
+    pub fn describe_all(&self) -> impl Iterator<Item = (ChildId, &'static str, Generation)> + '_ {
+        self.children.iter().map(|child| (child.id, word_of(child.state), child.generation))
     }
 
     /// Whether a child is to be replaced.
@@ -518,6 +516,16 @@ impl Children {
 
     fn count(&self, is: impl Fn(&Child) -> bool) -> usize {
         self.children.iter().filter(|child| is(child)).count()
+    }
+}
+
+fn word_of(state: ChildState) -> &'static str {
+    match state {
+        ChildState::Booting => "starting",
+        ChildState::Ready => "ready",
+        ChildState::Serving => "serving",
+        ChildState::Retiring(_) => "retiring",
+        ChildState::Ending => "ending",
     }
 }
 

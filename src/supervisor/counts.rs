@@ -7,11 +7,12 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use super::process::Process;
 use crate::control_protocol::Scope;
 use crate::report::LastReload;
+use shared::scoreboard::roster::EXITS;
 use shared::sys::process::ExitReason;
 
 /// How the children of a pool have ended so far.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Exits([u64; ENDS.len()]);
+pub struct Exits([u64; EXITS.len()]);
 
 /// Why a child has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,7 +55,12 @@ impl Exits {
 
     /// By the words for it.
     pub fn by_reason(&self) -> BTreeMap<String, u64> {
-        ENDS.iter().zip(self.0).map(|(word, count)| ((*word).to_owned(), count)).collect()
+        EXITS.iter().zip(self.0).map(|(word, count)| ((*word).to_owned(), count)).collect()
+    }
+
+    /// In the order of [`EXITS`].
+    pub fn counts(&self) -> [u64; EXITS.len()] {
+        self.0
     }
 
     /// Reads what was written; `None` if it was something else.
@@ -137,8 +143,6 @@ fn parse<const N: usize>(text: &str) -> Option<[u64; N]> {
     counts.try_into().ok()
 }
 
-/// In the order of [`End`].
-const ENDS: [&str; 6] = ["retired", "terminated", "exited", "signaled", "killed", "failed"];
 /// In the order of [`Outcome`].
 const OUTCOMES: [&str; 2] = ["succeeded", "failed"];
 

@@ -3,11 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::{AsRawFd, RawFd};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 mod asked;
 mod desks;
 mod lost;
+mod roster;
 mod starting;
 mod wear;
 
@@ -24,6 +26,7 @@ use asked::Asked;
 pub use desks::Desk;
 use desks::Desks;
 pub use lost::describe;
+use roster::Ledger;
 use shared::link::{Command, Failure, Report};
 use shared::logging::codes;
 use shared::scoreboard::slot::{Glance, Phase};
@@ -55,6 +58,8 @@ pub struct RunningPool {
     past: Tally,
     /// How they have ended.
     exits: Exits,
+    /// What else is counted.
+    ledger: Ledger,
     /// Since when a child that may be the last has had no request, and how many it had then.
     unused: BTreeMap<ChildId, (Instant, u64)>,
     /// Whether all of its children have gone, for good.
@@ -125,6 +130,7 @@ impl RunningPool {
             asked: Asked::default(),
             past: Tally::default(),
             exits: Exits::default(),
+            ledger: Ledger::new(),
             unused: BTreeMap::new(),
             has_stopped: false,
         }
@@ -230,7 +236,11 @@ impl RunningPool {
             // The queue process lines up who comes, and answers probes itself. What was shut down is ready for ever, and nothing comes
             // from there.
             let line = sockets::is_open(&self.ties.line).then(|| self.ties.line.1.as_raw_fd());
-            let without_queue = if self.queue.is_there() { Vec::new() } else { self.sockets.open_descriptors().collect() };
+            let without_queue = if self.queue.is_there() {
+                Vec::new()
+            } else {
+                self.sockets.open_descriptors(&self.serving.settings.listen).collect()
+            };
             let calls = line.into_iter().chain(without_queue);
             descriptors.extend(calls.map(|descriptor| (descriptor, Interest::Readable, None)));
         }
@@ -423,8 +433,10 @@ impl RunningPool {
     /// A child has gone: what it has counted stays counted.
     fn clear_desk(&mut self, id: ChildId) {
         if let Some(Desk { seat, slots }) = self.desks.remove(id) {
-            let scoreboard = &self.ties.scoreboard;
+            let scoreboard = Arc::clone(&self.ties.scoreboard);
             self.past.add(&scoreboard.tally(slots.clone()));
+            // Before it is cleared: who looks meanwhile misses nothing.
+            self.publish();
             scoreboard.clear(slots);
             scoreboard.vacate(seat);
         }
@@ -473,6 +485,7 @@ impl RunningPool {
         let name = &self.name;
         match self.saturation.look(load, now) {
             Some(News::Begun { waiting }) => {
+                self.ledger.note_saturation();
                 let (full, most) = (self.children.serving().count(), self.serving.settings.max_queue);
                 let processes = if full == 1 { "the process is" } else { "all processes are" };
                 log::warn!(
@@ -534,7 +547,7 @@ impl RunningPool {
     /// Once the new children serve, addresses that only the old ones had are given back.
     fn with_addresses_of(&mut self, outcome: Outcome) -> Outcome {
         if matches!(outcome, Outcome::Rolled | Outcome::Short(_)) {
-            self.sockets.keep_only(&self.serving.settings.listen);
+            self.sockets.keep_only(&self.serving.settings);
         }
         outcome
     }

@@ -168,7 +168,7 @@ impl Supervisor<'_> {
         let known = self.known_sockets();
         for settings in config.pools.iter().filter(|settings| scope.has(&settings.name)) {
             findings.owners.insert(settings.name.clone(), owner_of(settings).map_err(bind_error)?);
-            for address in settings.listen.iter().filter(|address| !known.has(address)) {
+            for address in settings.addresses().filter(|address| !known.has(address)) {
                 if let ListenAddress::Tcp { host, port } = address
                     && let Some(addresses) = addresses_of(host, *port).map_err(bind_error)?
                 {
@@ -358,6 +358,8 @@ impl Supervisor<'_> {
 
     /// Tells what was done, or why not.
     fn end_reload(&mut self, scope: &Scope, clients: Vec<Client>, result: Result<String, Refusal>) {
+        let (now, is_good) = (Instant::now(), result.is_ok());
+        self.pools.iter_mut().filter(|pool| scope.has(pool.name())).for_each(|pool| pool.note_reload(is_good, now));
         match result {
             Ok(done) => {
                 self.reloads.note(scope, counts::Outcome::Succeeded);

@@ -11,6 +11,7 @@ use super::rehearsal::{Findings, Owner};
 use crate::config::{self, ListenAddress};
 use shared::listener::{Access, BindError, Listener, Patience};
 use shared::logging::{codes, with_causes};
+use shared::scoreboard::roster::Roster;
 use shared::scoreboard::{self, SINCE_LEN, Scoreboard};
 use shared::sys::closing::Guarded;
 use shared::sys::fd;
@@ -33,7 +34,7 @@ impl Sockets {
     pub fn bind(settings: &config::Pool, known: &Self, found: &Findings) -> Result<Self, BindError> {
         let mut sockets = Self::default();
         let patience = if known.0.is_empty() { Patience::AMoment } else { Patience::None };
-        for address in &settings.listen {
+        for address in settings.addresses() {
             let listeners = match known.find(address) {
                 Some(listeners) if are_in_place(address, listeners)? => Rc::clone(listeners),
                 _ => Rc::new(Guarded::new(bind(address, settings, found, patience)?)),
@@ -95,9 +96,9 @@ impl Sockets {
         }
     }
 
-    /// Drops the sockets of other addresses.
-    pub fn keep_only(&mut self, addresses: &[ListenAddress]) {
-        self.0.retain(|(address, _)| addresses.contains(address));
+    /// Drops the sockets of other addresses than those of these settings.
+    pub fn keep_only(&mut self, settings: &config::Pool) {
+        self.0.retain(|(address, _)| settings.addresses().any(|wanted| wanted == address));
     }
 
     /// The descriptors of these addresses.
@@ -106,9 +107,10 @@ impl Sockets {
         found.flat_map(|listeners| listeners.iter().map(AsRawFd::as_raw_fd)).collect()
     }
 
-    /// Those of sockets that were not shut down.
-    pub fn open_descriptors(&self) -> impl Iterator<Item = RawFd> + '_ {
-        self.0.iter().flat_map(|(_, listeners)| listeners.iter().filter(|listener| listener.is_open()).map(AsRawFd::as_raw_fd))
+    /// Those of them that were not shut down.
+    pub fn open_descriptors(&self, addresses: &[ListenAddress]) -> impl Iterator<Item = RawFd> + '_ {
+        let found: Vec<_> = addresses.iter().filter_map(|address| self.find(address)).collect();
+        found.into_iter().flat_map(|listeners| listeners.iter().filter(|listener| listener.is_open()).map(AsRawFd::as_raw_fd))
     }
 
     /// Each address with what [`Self::adopt`] takes of it.
@@ -117,13 +119,14 @@ impl Sockets {
         self.0.iter().map(move |(address, listeners)| (address, listeners.iter().flat_map(descriptors).collect()))
     }
 
-    /// The addresses as they were written, but with the port that the system chose where 0 was.
-    pub fn names(&self) -> Vec<String> {
+    /// The addresses as they were written, but with the port that the system chose where 0 was. Those for probes alone are left out.
+    pub fn names(&self, settings: &config::Pool) -> Vec<String> {
         let name = |address: &ListenAddress, listener: &Listener| match listener.tcp_address() {
             Some(bound) if matches!(address, ListenAddress::Tcp { .. }) => bound.to_string(),
             _ => address.to_string(),
         };
-        self.0.iter().flat_map(|(address, listeners)| listeners.iter().map(move |listener| name(address, listener))).collect()
+        let of_site = self.0.iter().filter(|(address, _)| !settings.status_listen.contains(address));
+        of_site.flat_map(|(address, listeners)| listeners.iter().map(move |listener| name(address, listener))).collect()
     }
 }
 
@@ -215,7 +218,7 @@ pub fn addresses_of(host: &str, port: u16) -> Result<Option<Vec<IpAddr>>, BindEr
 
 fn first_path(settings: &config::Pool) -> String {
     let unix = |address: &&ListenAddress| matches!(address, ListenAddress::Unix(_));
-    settings.listen.iter().find(unix).map_or_else(String::new, ToString::to_string)
+    settings.addresses().find(unix).map_or_else(String::new, ToString::to_string)
 }
 
 /// A pair of connected sockets through which connections go from one process of a pool to another.
@@ -230,6 +233,8 @@ pub struct Ties {
     pub line: Guarded<Passage>,
     /// On which they say how full they are.
     pub scoreboard: Arc<Scoreboard>,
+    /// On which they are told how the pool is.
+    pub roster: Roster,
 }
 
 impl Ties {
@@ -239,7 +244,7 @@ impl Ties {
     /// Those of the system calls.
     pub fn new() -> io::Result<Self> {
         let (passage, line) = (Guarded::new(passing::pair()?), Guarded::new(passing::roomy_pair()?));
-        Ok(Self { passage, line, scoreboard: Arc::new(Scoreboard::new()?) })
+        Ok(Self { passage, line, scoreboard: Arc::new(Scoreboard::new()?), roster: Roster::new()? })
     }
 
     /// Makes again what an application has shut down. Children that have the old one keep their connections. Says what it was.

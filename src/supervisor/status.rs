@@ -83,7 +83,7 @@ fn pool_status(pool: &RunningPool, now: Instant) -> PoolStatus {
         state: state.to_owned(),
         serves: ["serving", "saturated", "sleeping"].contains(&state),
         removed: false,
-        listen: pool.sockets().names().iter().map(ToString::to_string).collect(),
+        listen: pool.sockets().names(pool.settings()),
         wanted: children.wanted(),
         processes: by_state(&all),
         workers,
@@ -161,12 +161,7 @@ fn condition_word(pool: &RunningPool, children: &[ChildStatus]) -> &'static str 
     let serves = |child: &ChildStatus| !child.stopped && [SERVING, "retiring"].contains(&child.state.as_str());
     match pool.children().condition() {
         Condition::Serving if !children.iter().any(serves) => STOPPED,
-        Condition::Serving if pool.is_saturated() => "saturated",
-        Condition::Serving => SERVING,
-        Condition::Starting => "starting",
-        Condition::Failing => "failing",
-        Condition::Sleeping => "sleeping",
-        Condition::Stopping => "stopping",
+        _ => pool.state_word(),
     }
 }
 

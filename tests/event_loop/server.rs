@@ -49,7 +49,7 @@ impl Default for Options {
             request,
             uploads_memory: 64 << 20,
             answer_log: None,
-            ping: None,
+            probes: None,
         };
         Self { settings, workers: 2, max_queue: 1000 }
     }

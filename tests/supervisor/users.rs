@@ -331,12 +331,13 @@ fn no_process_of_a_pool_has_what_those_of_another_share() {
     let scoreboards = || {
         let children = fs::read_to_string(format!("/proc/{0}/task/{0}/children", site.pid())).unwrap();
         let maps = children.split_whitespace().map(maps).filter(|maps| !maps.is_empty());
-        maps.map(|maps| maps.matches("pyfcgid-scoreboard").count()).collect::<Vec<_>>()
+        let count = |maps: String| ["pyfcgid-scoreboard", "pyfcgid-roster"].map(|name| maps.matches(name).count());
+        maps.map(count).collect::<Vec<_>>()
     };
     // A queue process comes after the children, and has those of all pools from its parent for a moment.
-    wait_until("three children and three queue processes, each with its own scoreboard alone", || {
+    wait_until("three children and three queue processes, each with its own scoreboard and roster alone", || {
         let scoreboards = scoreboards();
-        scoreboards.len() >= 6 && scoreboards.iter().all(|count| *count == 1)
+        scoreboards.len() >= 6 && scoreboards.iter().all(|counts| *counts == [1, 1])
     });
     assert!(site.stop().success());
 }

@@ -14,7 +14,7 @@ use crate::web_server::{WebServer, permit};
 use crate::{apache, haproxy, nginx};
 
 /// The socket of a pool, as a web server's user can reach it.
-fn socket(pool: &Site) -> String {
+pub(crate) fn socket(pool: &Site) -> String {
     if is_root() {
         permit(pool.directory(), 0o755);
     }

@@ -32,6 +32,24 @@ impl Shipped {
         self
     }
 
+    /// With the part that is commented out from the line that begins so on: its lines have their mark right at the indent.
+    #[track_caller]
+    #[allow(dead_code, reason = "shared with other tests")]
+    pub(crate) fn with_part(mut self, first: &str) -> Self {
+        let marked = format!("    #{first}");
+        let is_code = |line: &&str| line.starts_with("    #") && !line.starts_with("    # ") || line.starts_with("    #    ");
+        let before = self.text.lines().position(|line| line.starts_with(&marked));
+        let before = before.unwrap_or_else(|| panic!("{} no longer has {first:?}", self.name));
+        let length = self.text.lines().skip(before).take_while(is_code).count();
+        let part = before..before + length;
+        let line = |(number, line): (usize, &str)| match part.contains(&number) {
+            true => line.replacen('#', "", 1) + "\n",
+            false => line.to_owned() + "\n",
+        };
+        self.text = self.text.lines().enumerate().map(line).collect();
+        self
+    }
+
     pub(crate) fn text(&self) -> &str {
         &self.text
     }

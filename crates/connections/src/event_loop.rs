@@ -33,7 +33,7 @@ mod listener;
 mod mailbox;
 mod outbox;
 mod passage;
-mod ping;
+mod probes;
 mod refusals;
 mod shared_loop;
 mod shortage;
@@ -51,11 +51,11 @@ pub use inquiries::{Attendant, Speaker};
 use intake::Context;
 use lifecycle::{Entrance, Lifecycle};
 pub use line::{Duty, Line};
-pub use listener::Listener;
+pub use listener::{Listener, Purpose};
 use mailbox::Mailbox;
 use outbox::Outbox;
 pub use passage::Passage;
-pub use ping::Ping;
+pub use probes::{Probes, StatusPlace};
 use refusals::Refusals;
 pub use shared_loop::SharedLoop;
 use stream::{PeerName, Stream};
@@ -86,7 +86,7 @@ pub struct Settings {
     /// Who is told of every answer, if anybody.
     pub answer_log: Option<Arc<dyn AnswerLog>>,
     /// Which requests are probes, if any: they are answered here, and wait for no worker.
-    pub ping: Option<Ping>,
+    pub probes: Option<Probes>,
 }
 
 /// Where connections come from, and where they wait.
@@ -253,7 +253,7 @@ impl EventLoop {
         self.finish_new();
         self.refusals.say_held_back(self.now);
         self.report_wear();
-        self.line.set_connections(self.connections.len());
+        self.show_connections();
         Ok(stopped.or_else(|| self.stopped()).map_or(Turned::Handled(count), Turned::Ended))
     }
 
@@ -323,6 +323,9 @@ impl EventLoop {
     }
 
     fn read(&mut self, key: usize, closing: bool) {
+        if self.is_for_probes(key) {
+            return self.turn_away(key);
+        }
         if !self.turns_all_away() && self.leaves_unread(key, closing) {
             return;
         }
@@ -351,7 +354,7 @@ impl EventLoop {
         };
         let mut context = Context {
             queue: &self.queue,
-            ping: self.settings.ping.as_ref(),
+            probes: self.settings.probes.as_ref(),
             refusals: &mut self.refusals,
             spare: &mut self.buffer,
             now: self.now,
@@ -373,6 +376,8 @@ impl EventLoop {
             let key = token - self.first_connection;
             if self.connections.get_mut(key).is_some_and(Connection::is_over) {
                 self.close(key);
+                // Nothing else may happen for long after this.
+                self.show_connections();
             }
         }
     }
@@ -408,7 +413,7 @@ impl EventLoop {
                 return self.reach_limit();
             }
             match self.acceptor.accept(index) {
-                Ok((stream, peer)) => self.open(stream, peer),
+                Ok((stream, peer, purpose)) => self.open(stream, peer, purpose),
                 // A Unix socket that was shut down is ready for ever, and has nothing.
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock && !has_accepted && self.acceptor.is_shut(index) => {
                     return self.give_up(Door::Listener(index));
@@ -442,20 +447,20 @@ impl EventLoop {
         }
     }
 
-    fn open(&mut self, stream: Stream, peer: PeerName) {
-        let key = self.insert(stream, peer);
+    fn open(&mut self, stream: Stream, peer: PeerName, purpose: Purpose) {
+        let key = self.insert(stream, peer, purpose);
         // A web server sends its request right after it has connected, so it is there by now as a rule.
         self.read(key, false);
     }
 
-    fn insert(&mut self, stream: Stream, peer: PeerName) -> usize {
+    fn insert(&mut self, stream: Stream, peer: PeerName, purpose: Purpose) -> usize {
         let id = ConnectionId::new(self.next_id);
         self.next_id += 1;
         let entry = self.connections.vacant_entry();
         let key = entry.key();
         let token = Token(self.first_connection + key);
         let outbox = Arc::new(Outbox::new(stream, token, Arc::clone(&self.mailbox), self.now));
-        entry.insert(Connection::new(id, peer, outbox, &self.settings, self.now));
+        entry.insert(Connection::new(id, (peer, purpose), outbox, &self.settings, self.now));
         self.unwatched.push((id, key));
         key
     }

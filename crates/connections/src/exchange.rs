@@ -11,6 +11,7 @@ pub mod assembler;
 pub mod body;
 pub mod head;
 mod incoming;
+pub mod page;
 pub mod pause;
 mod reason;
 pub mod refusal;

@@ -6,5 +6,6 @@ pub mod access_log;
 pub mod event_loop;
 pub mod exchange;
 pub mod loop_settings;
+pub mod pool_status;
 pub mod process;
 pub mod scheduler;

@@ -1,14 +1,17 @@
 //! What a pool's settings say, in the terms of an event loop.
 
+use std::sync::Arc;
+
 use shared::settings::PoolSettings;
 
 use crate::access_log;
-use crate::event_loop::{self, Ping};
+use crate::event_loop::{self, Probes, StatusPlace};
 use crate::exchange::{Limits, Roles};
+use crate::pool_status::PoolStatus;
 use fastcgi_codec::{Role, SessionLimits};
 
-/// For the event loop.
-pub fn of_loop(pool: &PoolSettings) -> event_loop::Settings {
+/// For the event loop. Who asks for the status gets it from `status`.
+pub fn of_loop(pool: &PoolSettings, status: Arc<PoolStatus>) -> event_loop::Settings {
     let session = told_limits(pool);
     let request = Limits {
         max_params_size: pool.max_params_size,
@@ -29,13 +32,18 @@ pub fn of_loop(pool: &PoolSettings) -> event_loop::Settings {
         request,
         uploads_memory: pool.uploads_memory,
         answer_log: access_log::answer_log(pool),
-        ping: pool.ping_path.as_deref().map(Ping::new),
+        probes: probes(pool, status),
     }
 }
 
+fn probes(pool: &PoolSettings, status: Arc<PoolStatus>) -> Option<Probes> {
+    let place = if pool.status_is_apart { StatusPlace::Apart } else { StatusPlace::Everywhere };
+    Probes::new(pool.ping_path.as_deref(), pool.status_path.as_deref().map(|path| (path, place, status)))
+}
+
 /// For that of the queue process, which is never replaced and never has a worker.
-pub fn of_queue_process(pool: &PoolSettings) -> event_loop::Settings {
-    event_loop::Settings { max_requests: None, spread: true, ..of_loop(pool) }
+pub fn of_queue_process(pool: &PoolSettings, status: Arc<PoolStatus>) -> event_loop::Settings {
+    event_loop::Settings { max_requests: None, spread: true, ..of_loop(pool, status) }
 }
 
 /// What a peer may do at once without being refused or left to wait: connections to all processes together, and requests on one of

@@ -7,29 +7,33 @@ use std::sync::Arc;
 
 use shared::link::Command;
 use shared::listener::{BindError, Listener};
+use shared::scoreboard::roster::RosterView;
 use shared::scoreboard::slot::Slot;
 use shared::scoreboard::{Scoreboard, Seat};
 use shared::settings::{PoolSettings, Ties};
 use shared::sys::{self, fd, signal};
 
 use crate::event_loop::{self, Doors, Line, Passage};
+use crate::pool_status::PoolStatus;
 
 /// The sockets that the processes of a pool share, and this one's seat at the scoreboard.
 pub struct Shared {
     ties: Ties,
     seat: Seat,
     scoreboard: Arc<Scoreboard>,
+    roster: Arc<RosterView>,
 }
 
 impl Shared {
     /// What these numbers stand for. To be called once.
     ///
     /// # Errors
-    /// When the scoreboard is none.
+    /// When the scoreboard is none, or the roster.
     pub fn adopt(ties: Ties) -> io::Result<Self> {
         let scoreboard = Arc::new(Scoreboard::share(fd::inherited(ties.scoreboard)?)?);
+        let roster = Arc::new(RosterView::share(fd::inherited(ties.roster)?)?);
         let seat = scoreboard.seat(ties.seat);
-        Ok(Self { ties, seat, scoreboard })
+        Ok(Self { ties, seat, scoreboard, roster })
     }
 
     /// The numbers of the sockets.
@@ -47,6 +51,11 @@ impl Shared {
         self.ties.slots.clone().take(MOST_WORKERS).map(|number| self.scoreboard.slot(number)).collect()
     }
 
+    /// What tells how this pool is.
+    pub fn pool_status(&self, pool: &PoolSettings) -> Arc<PoolStatus> {
+        Arc::new(PoolStatus::new((&pool.name, pool.max_queue), Arc::clone(&self.scoreboard), Arc::clone(&self.roster)))
+    }
+
     /// Where the connections of this pool come from and wait, and the addresses as the configuration has them, but with the port that the
     /// system chose.
     ///
@@ -56,15 +65,26 @@ impl Shared {
         let taken = |number: RawFd| fd::inherited(number).map_err(|_| BindError::NotListening(number));
         let (mut listeners, mut names): (Vec<event_loop::Listener>, Vec<String>) = Default::default();
         for number in &self.ties.listeners {
-            let listener = Listener::adopt(taken(*number)?)?;
-            names.extend(listener.tcp_address().map(|address| address.to_string()));
-            listeners.push(event_loop::Listener::from(listener).allowing(pool.allowed_clients.clone()));
+            let (listener, name) = adopt_listener(*number)?;
+            names.extend(name);
+            listeners.push(listener.allowing(pool.allowed_clients.clone()));
+        }
+        for number in &self.ties.status_listeners {
+            listeners.push(adopt_listener(*number)?.0.for_probes());
         }
         names.extend(pool.addresses.iter().cloned());
         let passage = |[give, take]: [RawFd; 2]| Ok::<_, BindError>(Passage::new(taken(give)?, taken(take)?));
         let line = Line::new(passage(self.ties.line)?, self.seat.clone(), pool.max_queue);
         Ok((Doors { listeners, passage: passage(self.ties.passage)?, line }, names.join(", ")))
     }
+}
+
+/// The listening socket of this number, and its address if it has one of TCP.
+fn adopt_listener(number: RawFd) -> Result<(event_loop::Listener, Option<String>), BindError> {
+    let descriptor = sys::fd::inherited(number).map_err(|_| BindError::NotListening(number))?;
+    let listener = Listener::adopt(descriptor)?;
+    let name = listener.tcp_address().map(|address| address.to_string());
+    Ok((event_loop::Listener::from(listener), name))
 }
 
 /// The sockets on which an event loop hears commands: the link, and what signals write to.

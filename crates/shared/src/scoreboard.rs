@@ -23,6 +23,7 @@ use std::time::Duration;
 
 use crate::sys::shared_memory::SharedWords;
 
+pub mod roster;
 pub mod slot;
 pub mod tally;
 

@@ -84,6 +84,14 @@ settings! {
     access_log_exclude: Vec<String> = list(excluded_path()), "access-log-exclude", Pool, LIST, "PATH", Nothing,
         "A path that the access log leaves out, as in /health, or with a slash at its end all paths below it, as in /static/; \
          responses with status 500 or above are logged all the same; comma-separated, or repeated";
+    /// The path of the pool's status, which pyfcgid itself answers; none by default.
+    status_path: Option<String> = path_of_probes(), "status-path", Pool, One, "PATH", Value("none"),
+        "The path of the pool's status page, as in /status, which is answered without the application, even while every worker \
+         is busy; ?full, ?json, ?html and ?openmetrics say how; or none";
+    /// Where nothing but probes is answered. Invariant: nothing twice, nothing of `listen`, Unix paths absolute.
+    status_listen: Vec<ListenAddress> = distinct(address), "status-listen", Pool, ADDRESSES, "ADDR", Nothing,
+        "Where else to listen, for status-path and ping-path alone, in any form of listen; status-path is then answered nowhere \
+         else; can be repeated";
     /// The header of a response that makes the web server send a file instead of its body; `None` if it knows none.
     sendfile_header: Option<String> = header_name(), "sendfile-header", Pool, One, "NAME", Value("none"),
         "The response header that makes the web server send a file, such as X-Accel-Redirect: a response that has it is sent \

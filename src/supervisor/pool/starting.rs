@@ -68,9 +68,11 @@ impl RunningPool {
         let (seat, slots) = self.desks.of(id).map_or((queue_process::SEAT, 0..0), |desk| (desk.seat, desk.slots.clone()));
         let ties = settings::Ties {
             listeners: sockets.descriptors_of(&service.settings.listen),
+            status_listeners: sockets.descriptors_of(&service.settings.status_listen),
             passage: sockets::numbers(&self.ties.passage),
             line: sockets::numbers(&self.ties.line),
             scoreboard: self.ties.scoreboard.as_raw_fd(),
+            roster: self.ties.roster.as_raw_fd(),
             seat,
             slots,
         };

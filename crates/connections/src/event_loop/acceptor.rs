@@ -4,7 +4,7 @@
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 
-use super::listener::Listener;
+use super::listener::{Listener, Purpose};
 use super::passage::{Passage, Traveller};
 use super::stream::{PeerName, Stream};
 use shared::sys::fd::Spare;
@@ -122,7 +122,7 @@ impl Acceptor {
     ///
     /// # Errors
     /// `WouldBlock` when none waits, and those of accept(2).
-    pub fn accept(&self, index: usize) -> io::Result<(Stream, PeerName)> {
+    pub fn accept(&self, index: usize) -> io::Result<(Stream, PeerName, Purpose)> {
         self.listeners.get(index).map_or(Err(io::ErrorKind::WouldBlock.into()), Listener::accept)
     }
 

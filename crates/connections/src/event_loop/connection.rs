@@ -11,9 +11,10 @@ use mio::unix::SourceFd;
 
 use super::Settings;
 use super::intake::{Context, End, Intake, name};
+use super::listener::Purpose;
 use super::outbox::{ConnectionPhase, Input, Outbox, Status};
 use super::passage::Passage;
-use super::ping::Ping;
+use super::probes::Probes;
 use super::stream::{PeerName, Stream};
 use crate::exchange::{ConnectionId, Params, Refusal};
 use crate::scheduler::Place;
@@ -67,12 +68,18 @@ pub enum Unread {
 
 impl Connection {
     /// The read side of an accepted socket whose write side is `outbox`.
-    pub fn new(id: ConnectionId, peer: PeerName, outbox: Arc<Outbox>, settings: &Settings, now: Instant) -> Self {
+    pub fn new(
+        id: ConnectionId,
+        (peer, purpose): (PeerName, Purpose),
+        outbox: Arc<Outbox>,
+        settings: &Settings,
+        now: Instant,
+    ) -> Self {
         Self {
             id,
             peer,
             decoder: Decoder::new(),
-            intake: Intake::new(id, outbox, settings),
+            intake: Intake::new((id, purpose), outbox, settings),
             last_read: now,
             has_read: false,
             paused: false,
@@ -130,9 +137,14 @@ impl Connection {
     }
 
     /// Whether what was not read begins with a probe. It stays unread.
-    pub fn begins_with(&self, ping: &Ping) -> bool {
+    pub fn begins_with(&self, probes: &Probes) -> bool {
         let mut bytes = [0; PROBE_LEN];
-        self.intake.outbox.stream().peek(&mut bytes).is_ok_and(|count| ping.begins(&bytes[..count]))
+        self.intake.outbox.stream().peek(&mut bytes).is_ok_and(|count| probes.begins(&bytes[..count]))
+    }
+
+    /// What it is for.
+    pub fn purpose(&self) -> Purpose {
+        self.intake.purpose
     }
 
     /// Whether it has ever carried several requests at once.
@@ -214,7 +226,7 @@ impl Connection {
     /// # Errors
     /// When the passage does not take it: it stays.
     pub fn give(&self, passage: &Passage) -> io::Result<()> {
-        passage.give(self.intake.outbox.stream(), self.decoder.unread(), self.has_read)
+        passage.give(self.intake.outbox.stream(), self.decoder.unread(), (self.has_read, self.purpose()))
     }
 
     /// Forgets a connection that is in another process now. Must be watched no longer before: what is watched is the connection, and

@@ -121,11 +121,11 @@ impl EventLoop {
             return !closing && connection.has_whole_requests() && !connection.outbox().status().phase.is_over();
         }
         let unread = if defers && connection.is_untouched() { connection.unread() } else { Unread::Other };
-        let defers = match (unread, &self.settings.ping) {
+        let defers = match (unread, &self.settings.probes) {
             // What comes a moment later makes an event.
             (Unread::Nothing, _) => return true,
             (Unread::Some, _) if self.duty == Duty::Serve && waits_where_it_is(&self.line, connection) => false,
-            (Unread::Some, Some(ping)) => !connection.begins_with(ping),
+            (Unread::Some, Some(probes)) => !connection.begins_with(probes),
             (Unread::Some, None) => true,
             (Unread::Other, _) => false,
         };
@@ -271,8 +271,8 @@ impl EventLoop {
     }
 
     pub(super) fn admit(&mut self, traveller: Traveller) -> usize {
-        let Traveller { stream, peer, unread, has_read } = traveller;
-        let key = self.insert(stream, peer);
+        let Traveller { stream, peer, purpose, unread, has_read } = traveller;
+        let key = self.insert(stream, peer, purpose);
         if let Some(connection) = self.connections.get_mut(key) {
             connection.resume(&unread, has_read);
         }

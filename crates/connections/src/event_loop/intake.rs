@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::Settings;
+use super::listener::Purpose;
 use super::outbox::{Input, Outbox};
-use super::ping::Ping;
+use super::probes::Probes;
 use super::refusals::Refusals;
 use crate::exchange::assembler::{Assembled, Refused};
 use crate::exchange::{
@@ -29,6 +30,8 @@ pub struct Intake {
     pub multiplexes: bool,
     /// Whether one has ended before its input, so that more may come.
     pub input_left: bool,
+    /// What the connection is for.
+    pub purpose: Purpose,
     connection: ConnectionId,
     session: Session<Open>,
     answer_log: Option<Arc<dyn AnswerLog>>,
@@ -48,7 +51,7 @@ pub struct Context<'a> {
     /// Where complete requests go.
     pub queue: &'a Queue,
     /// Which requests are probes, if any.
-    pub ping: Option<&'a Ping>,
+    pub probes: Option<&'a Probes>,
     /// What is said of requests that are refused.
     pub refusals: &'a mut Refusals,
     /// A read buffer for whoever needs one.
@@ -70,13 +73,14 @@ pub enum End {
 
 impl Intake {
     /// Of a connection without requests, whose write side is `outbox`.
-    pub fn new(connection: ConnectionId, outbox: Arc<Outbox>, settings: &Settings) -> Self {
+    pub fn new((connection, purpose): (ConnectionId, Purpose), outbox: Arc<Outbox>, settings: &Settings) -> Self {
         Self {
             outbox,
             assembler: Assembler::new(settings.request),
             waits_since: None,
             multiplexes: false,
             input_left: false,
+            purpose,
             connection,
             session: Session::keeping(settings.session),
             answer_log: settings.answer_log.clone(),
@@ -133,8 +137,8 @@ impl Intake {
         let begun = open.as_ref().and_then(|open| open.begun).unwrap_or(context.now);
         open.into_iter().for_each(|open| open.asked = Some(request.params.view()));
         let mut reply = self.reply(id, keep_connection, head_only, account).in_role(request.role);
-        if context.ping.is_some_and(|ping| ping.is_asked_by(&request.params)) {
-            reply.refuse(Refusal::Ping);
+        if let Some(probe) = context.probes.and_then(|probes| probes.find(&request.params, request.role, self.purpose)) {
+            probe.answer(&request.params, &mut reply);
             self.free_ended();
         } else if let Err(mut exchange) = context.queue.try_dispatch(Exchange { request, reply, begun }) {
             exchange.reply.refuse(Refusal::Overloaded);
@@ -145,18 +149,20 @@ impl Intake {
     }
 
     fn refuse(&mut self, refused: Refused, context: &mut Context<'_>) {
-        let Refused { id, refusal, keep_connection, head_only, params } = refused;
-        // Who has no worker to spare, or none at all, is well all the same.
-        let is_probe = refusal == Refusal::Overloaded && context.ping.is_some_and(|ping| ping.is_asked_by(&params));
-        let refusal = if is_probe { Refusal::Ping } else { refusal };
-        if !is_probe {
+        let Refused { id, role, refusal, keep_connection, head_only, params } = refused;
+        let account = self.whom_to_tell(id).map(|(log, begun)| Account::of_params(params.clone(), log, begun));
+        let mut reply = self.reply(id, keep_connection, head_only, account);
+        let probe = context.probes.and_then(|probes| probes.find(&params, role, self.purpose));
+        if let Some(probe) = probe.filter(|probe| probe.is_answered_in_spite_of(refusal)) {
+            probe.answer(&params, &mut reply);
+        } else {
+            let refusal = if probe.is_none() { self.purpose.refusal(refusal) } else { refusal };
+            if refusal == Refusal::Overloaded {
+                context.queue.note_refusal();
+            }
+            reply.refuse(refusal);
             context.refusals.note(refusal, context.now, || name(self.connection, &params));
         }
-        if refusal == Refusal::Overloaded {
-            context.queue.note_refusal();
-        }
-        let account = self.whom_to_tell(id).map(|(log, begun)| Account::of_params(params, log, begun));
-        self.reply(id, keep_connection, head_only, account).refuse(refusal);
         self.free_ended();
     }
 

@@ -21,6 +21,7 @@ use std::time::{Duration, Instant};
 
 use super::EventLoop;
 use super::connection::Connection;
+use super::listener::Purpose;
 use super::passage::{Missing, Passage, Traveller};
 use super::stream::Stream;
 use crate::scheduler::Place;
@@ -148,7 +149,7 @@ impl Line {
 
     fn give(&self, stream: &Stream, unread: &[u8], has_read: bool, since: Instant) -> io::Result<()> {
         let since = monotonic_time().saturating_sub(since.elapsed());
-        self.passage.give(stream, &[&encode_since(since), unread].concat(), has_read)
+        self.passage.give(stream, &[&encode_since(since), unread].concat(), (has_read, Purpose::Site))
     }
 
     /// Since when the first one waits, as its message says it.
@@ -179,7 +180,8 @@ impl Line {
                 }
                 Ok(traveller) => {
                     first = first.or(head);
-                    if self.passage.give(&traveller.stream, &traveller.unread, traveller.has_read).is_err() {
+                    if self.passage.give(&traveller.stream, &traveller.unread, (traveller.has_read, traveller.purpose)).is_err()
+                    {
                         left = Some(traveller);
                         break;
                     }
@@ -233,6 +235,11 @@ impl EventLoop {
             self.take_from_line();
             self.read_deferred();
         }
+    }
+
+    /// Says how many connections there are, if that has changed.
+    pub(super) fn show_connections(&mut self) {
+        self.line.set_connections(self.connections.len());
     }
 
     /// Whether whatever is read now is refused: nobody would answer it.

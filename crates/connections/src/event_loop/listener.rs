@@ -7,6 +7,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use socket2::SockRef;
 
 use super::stream::{PeerName, Stream};
+use crate::exchange::Refusal;
 use shared::listener::{self, SocketFile};
 use shared::network::Network;
 use shared::sys;
@@ -16,8 +17,28 @@ use shared::sys;
 pub struct Listener {
     socket: OwnedFd,
     allowed: Option<Vec<Network>>,
+    purpose: Purpose,
     /// Kept for its drop.
     _file: Option<SocketFile>,
+}
+
+/// What a connection is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// The application, and probes.
+    Site,
+    /// Probes, and nothing else.
+    Probes,
+}
+
+impl Purpose {
+    /// How what is no probe is refused that nobody has a worker for.
+    pub fn refusal(self, refusal: Refusal) -> Refusal {
+        match (self, refusal) {
+            (Self::Probes, Refusal::Overloaded | Refusal::NotServing) => Refusal::NoProbe,
+            _ => refusal,
+        }
+    }
 }
 
 impl Listener {
@@ -34,15 +55,20 @@ impl Listener {
         Self { allowed, ..self }
     }
 
+    /// The same for probes only.
+    pub fn for_probes(self) -> Self {
+        Self { purpose: Purpose::Probes, ..self }
+    }
+
     /// Accepts one connection.
     ///
     /// # Errors
     /// `WouldBlock` when none waits, `PermissionDenied` when the peer may not connect, and those of accept(2).
-    pub fn accept(&self) -> io::Result<(Stream, PeerName)> {
+    pub fn accept(&self) -> io::Result<(Stream, PeerName, Purpose)> {
         let (socket, peer) = sys::fd::accept(self.as_fd())?;
         match (&self.allowed, peer) {
             (Some(allowed), Some(peer)) if !allowed.iter().any(|network| network.contains(peer.ip())) => Err(not_allowed(peer)),
-            _ => Ok((Stream::new(socket), PeerName(peer))),
+            _ => Ok((Stream::new(socket), PeerName(peer), self.purpose)),
         }
     }
 }
@@ -60,7 +86,7 @@ pub fn is_not_allowed(error: &io::Error) -> bool {
 impl From<listener::Listener> for Listener {
     fn from(listener: listener::Listener) -> Self {
         let (socket, file) = listener.into_parts();
-        Self { socket, allowed: None, _file: file }
+        Self { socket, allowed: None, purpose: Purpose::Site, _file: file }
     }
 }
 

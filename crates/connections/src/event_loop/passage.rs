@@ -8,6 +8,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 
 use socket2::{Domain, Socket, Type};
 
+use super::listener::Purpose;
 use super::stream::{PeerName, Stream};
 use fastcgi_codec::MAX_RECORD_LEN;
 use shared::scoreboard::SINCE_LEN;
@@ -28,6 +29,8 @@ pub struct Traveller {
     pub stream: Stream,
     /// Who is at its other end.
     pub peer: PeerName,
+    /// What it is for.
+    pub purpose: Purpose,
     /// What was read and not used.
     pub unread: Vec<u8>,
     /// Whether anything was ever read.
@@ -53,12 +56,13 @@ impl Passage {
         Self { give, take }
     }
 
-    /// Sends a copy of a connection on its way.
+    /// Sends a copy of a connection on its way, with whether anything was ever read and what it is for.
     ///
     /// # Errors
     /// Those of sendmsg(2), `WouldBlock` among them: then nobody else has it.
-    pub fn give(&self, stream: &Stream, unread: &[u8], has_read: bool) -> io::Result<()> {
-        let mut message = vec![u8::from(has_read)];
+    pub fn give(&self, stream: &Stream, unread: &[u8], (has_read, purpose): (bool, Purpose)) -> io::Result<()> {
+        let of_purpose = if purpose == Purpose::Probes { FOR_PROBES } else { 0 };
+        let mut message = vec![if has_read { HAS_READ } else { 0 } | of_purpose];
         message.extend_from_slice(unread);
         passing::send(self.give.as_fd(), &message, stream.as_fd())
     }
@@ -75,16 +79,18 @@ impl Passage {
         let received = passing::receive(self.take.as_fd(), &mut message);
         spare.is_kept();
         let (count, descriptor) = received?;
-        let has_read = match message[..count] {
-            [first @ (0 | 1), ..] => first == 1,
-            _ => return Err(io::ErrorKind::InvalidData.into()),
-        };
+        let first = message[..count].first().filter(|first| **first <= HAS_READ | FOR_PROBES);
+        let first = *first.ok_or(io::ErrorKind::InvalidData)?;
+        let purpose = if first & FOR_PROBES != 0 { Purpose::Probes } else { Purpose::Site };
         let (stream, peer) = connection(descriptor)?;
-        Ok(Traveller { stream, peer, unread: message[1..count].to_vec(), has_read })
+        Ok(Traveller { stream, peer, purpose, unread: message[1..count].to_vec(), has_read: first & HAS_READ != 0 })
     }
 }
 
-/// A flag, the time that [`Line`](super::line::Line) says, and what was read.
+/// What the first byte of a message is made of.
+const HAS_READ: u8 = 1;
+const FOR_PROBES: u8 = 2;
+/// These flags, the time that [`Line`](super::line::Line) says, and what was read.
 const MAX_MESSAGE_LEN: usize = 1 + SINCE_LEN + MAX_RECORD_LEN;
 
 /// The descriptor as a connection, if it is one. The flags of an open socket are everybody's who has it.
@@ -165,7 +171,7 @@ mod tests {
     #[test]
     fn a_message_that_says_nothing_known_is_not_taken() {
         let passage = passage();
-        for message in [&b""[..], b"\x02", b"x\0"] {
+        for message in [&b""[..], b"\x04", b"x\0"] {
             assert_eq!(fault(&passage, message, UnixStream::pair().unwrap().0), io::ErrorKind::InvalidData, "{message:?}");
         }
     }
@@ -185,5 +191,9 @@ mod tests {
         let traveller = passage.take(&mut spare).unwrap();
         assert_eq!(traveller.peer, PeerName(listener.local_addr().ok()));
         assert!(!traveller.has_read && traveller.unread.is_empty());
+        assert_eq!(traveller.purpose, Purpose::Site);
+        passage.give(&traveller.stream, b"x", (true, Purpose::Probes)).unwrap();
+        let traveller = passage.take(&mut spare).unwrap();
+        assert_eq!((traveller.purpose, traveller.has_read, &traveller.unread[..]), (Purpose::Probes, true, &b"x"[..]));
     }
 }

@@ -18,10 +18,10 @@ impl EventLoop {
         }
         self.spare.make_room();
         while let Some(passage) = self.acceptor.passage()
-            && let Ok((stream, peer)) = self.acceptor.accept(index)
+            && let Ok((stream, peer, purpose)) = self.acceptor.accept(index)
         {
-            if passage.give(&stream, &[], false).is_err() {
-                return self.open(stream, peer);
+            if passage.give(&stream, &[], (false, purpose)).is_err() {
+                return self.open(stream, peer, purpose);
             }
         }
         self.spare.is_kept();

@@ -59,6 +59,8 @@ pub struct Assembled {
 pub struct Refused {
     /// Its id.
     pub id: RequestId,
+    /// Its role.
+    pub role: Role,
     /// Why.
     pub refusal: Refusal,
     /// FCGI_KEEP_CONN.
@@ -325,14 +327,14 @@ impl Assembler {
                 let request = Request { role, params, body, data };
                 Outcome::Ready(Assembled { id, request, keep_connection, head_only })
             }
-            Err(refusal) => Outcome::Refused(Refused { id, refusal, keep_connection, head_only, params }),
+            Err(refusal) => Outcome::Refused(Refused { id, role, refusal, keep_connection, head_only, params }),
         }
     }
 
     fn refuse(&mut self, id: RequestId, refusal: Refusal) -> Outcome {
         match self.partial.remove(id) {
-            Some(Partial { keep_connection, head_only, stage, .. }) => {
-                Outcome::Refused(Refused { id, refusal, keep_connection, head_only, params: stage.into_params() })
+            Some(Partial { role, keep_connection, head_only, stage }) => {
+                Outcome::Refused(Refused { id, role, refusal, keep_connection, head_only, params: stage.into_params() })
             }
             None => Outcome::Pending,
         }

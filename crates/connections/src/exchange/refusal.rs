@@ -31,6 +31,8 @@ pub enum Refusal {
     BodyNotStored,
     /// The path lies outside the mount.
     OutsideMount,
+    /// It is no probe, and has come where nothing else is answered: `status-listen`.
+    NoProbe,
     /// This role is not offered.
     UnknownRole(Role),
     /// The peer gave the request up before the application ran.
@@ -58,7 +60,7 @@ impl Refusal {
             | Self::BadDataLength
             | Self::DataCutShort => "400 Bad Request",
             Self::UnknownRole(_) => "403 Forbidden",
-            Self::OutsideMount => "404 Not Found",
+            Self::OutsideMount | Self::NoProbe => "404 Not Found",
             Self::BodyTooLarge => "413 Content Too Large",
             Self::ParamsTooLarge => "431 Request Header Fields Too Large",
             Self::Aborted => "499 Client Closed Request",
@@ -81,6 +83,7 @@ impl Refusal {
             Self::BodyTooLarge => "body-too-large",
             Self::BodyNotStored => "body-not-stored",
             Self::OutsideMount => "outside-mount",
+            Self::NoProbe => "no-probe",
             Self::UnknownRole(_) => "unknown-role",
             Self::Aborted => "aborted",
             Self::Overloaded => "overloaded",
@@ -118,6 +121,7 @@ impl Refusal {
             Self::BodyTooLarge => "its body exceeds max-body-size",
             Self::BodyNotStored => "its body could not be stored in the temp directory",
             Self::OutsideMount => "its path lies outside the mount",
+            Self::NoProbe => "it came on an address of status-listen, and asks for neither status-path nor ping-path",
             Self::UnknownRole(Role::Responder) => "its role, responder, is not accepted: add it to `roles` to allow it",
             Self::UnknownRole(Role::Authorizer) => "its role, authorizer, is not accepted: add it to `roles` to allow it",
             Self::UnknownRole(Role::Filter) => "its role, filter, is not accepted: add it to `roles` to allow it",
@@ -143,6 +147,7 @@ impl Refusal {
             Self::BodyNotStored => codes::BODY_NOT_STORED,
             Self::OutsideMount => codes::PATH_OUTSIDE_MOUNT,
             Self::UnknownRole(_) => codes::ROLE_NOT_ACCEPTED,
+            Self::NoProbe => codes::NO_PROBE,
             Self::Aborted => codes::REQUEST_ABORTED,
             Self::Overloaded => codes::QUEUE_FULL,
             Self::NotServing => codes::NOBODY_SERVES,

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use thiserror::Error;
 
 use super::head::{BodyRule, BodySource, StatusPlace};
+use super::page::Page;
 use super::sending::Sending;
 use super::sink::AbortProbe;
 use super::{AbortListener, Account, Ending, Head, HeadError, Lost, Pause, Refusal, Sink};
@@ -314,6 +315,18 @@ impl Reply {
             // What the peer has given up is thrown away there.
             let body_sent = if refusal == Refusal::Aborted { 0 } else { refusal.body_length(self.head_only) };
             account.settle(refusal.code(), refusal.detail(), body_sent);
+        }
+    }
+
+    /// Answers with this page. If the head is out already, nothing happens.
+    pub fn show(&mut self, page: &Page) {
+        if self.is_head_sent() {
+            return;
+        }
+        (self.state, self.sent_head) = (State::Ended, (200, 0));
+        self.sending.end_with_records(&page.document(self.head_only));
+        if let Some(account) = self.account.take() {
+            account.settle(200, None, page.body_length(self.head_only));
         }
     }
 

@@ -115,6 +115,17 @@ impl Sending {
         self.sink.end(self.ending, &[&errors[..], &header, document, &end].map(IoSlice::new));
     }
 
+    /// The same with as many records as it takes.
+    pub(super) fn end_with_records(&mut self, document: &[u8]) {
+        let mut message = self.take_errors(true);
+        for piece in document.chunks(MAX_CONTENT_LEN) {
+            message.extend_from_slice(&encoder::header(RecordType::Stdout, self.ending.request, piece.len()));
+            message.extend_from_slice(piece);
+        }
+        message.extend_from_slice(&encoder::stdout_end(self.ending.request, 0, ProtocolStatus::RequestComplete));
+        self.sink.end(self.ending, &[IoSlice::new(&message)]);
+    }
+
     /// Ends the answer where it is, as if that were its end.
     pub(super) fn end_here(&self) {
         let end = encoder::stdout_end(self.ending.request, 0, ProtocolStatus::RequestComplete);

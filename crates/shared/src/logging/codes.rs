@@ -233,6 +233,9 @@ themes! {
             "Compare `mount` with the location in the web server's site."
         "PF0516" ROLE_NOT_ACCEPTED: "A request was answered 403: `roles` does not have its role.";
             "Add the role to `roles` to allow it."
+        "PF0517" NO_PROBE: "A request was answered 404: it came on an address of `status-listen`, where nothing but `status-path` and \
+            `ping-path` is answered.";
+            "Let the web server send the site's requests to an address of `listen`."
         "PF0520" PATH_GUESSED: "Apache has split the path of a request by files in its document root, and it was put \
             together again.";
             "Set `mount`."

@@ -32,7 +32,7 @@ impl Timestamp {
     }
 
     /// Appends it as `20/Nov/2026:18:46:14 +0000`, like nginx's `$time_local`.
-    pub(super) fn encode_common_log(self, out: &mut String) {
+    pub fn encode_common_log(self, out: &mut String) {
         let (Fields { year, month, day, clock, .. }, zone) = (self.fields(), self.zone(""));
         let month = month_name(month);
         let _ = write!(out, "{day:02}/{month}/{year:04}:{clock} {zone}"); // A string takes everything, here and below.

@@ -40,13 +40,17 @@ pub enum Errand {
 pub struct Ties {
     /// The listening sockets.
     pub listeners: Vec<RawFd>,
+    /// Those on which nothing but probes are answered.
+    pub status_listeners: Vec<RawFd>,
     /// Where connections are handed over, and where they come from.
     pub passage: [RawFd; 2],
     /// Both ends of the line of requests that wait.
     pub line: [RawFd; 2],
     /// The scoreboard.
     pub scoreboard: RawFd,
-    /// Its seat there.
+    /// What the supervisor says of the pool.
+    pub roster: RawFd,
+    /// Its seat at the scoreboard.
     pub seat: usize,
     /// The slots of its workers there. Workers beyond them have none.
     pub slots: Range<usize>,
@@ -55,7 +59,12 @@ pub struct Ties {
 impl Ties {
     /// The sockets among them.
     pub fn sockets(&self) -> Vec<RawFd> {
-        [&self.listeners[..], &self.passage, &self.line].concat()
+        [&self.listeners[..], &self.status_listeners, &self.passage, &self.line].concat()
+    }
+
+    /// All of them.
+    pub fn descriptors(&self) -> Vec<RawFd> {
+        [&self.sockets()[..], &[self.scoreboard, self.roster]].concat()
     }
 }
 
@@ -167,6 +176,8 @@ mod tests {
             body_memory: 3,
             uploads_memory: 4,
             ping_path: Some("/ping".to_owned()),
+            status_path: Some("/status".to_owned()),
+            status_is_apart: true,
             max_queue: 5,
             max_requests: Some(6),
             max_requests_jitter: 7,
@@ -177,7 +188,16 @@ mod tests {
             access_log_format: Some("$request".to_owned()),
             access_log_exclude: vec!["/health".to_owned()],
         };
-        let ties = Ties { listeners: vec![3, 4], passage: [5, 6], line: [7, 8], scoreboard: 9, seat: 10, slots: 16..24 };
+        let ties = Ties {
+            listeners: vec![3, 4],
+            status_listeners: vec![13],
+            passage: [5, 6],
+            line: [7, 8],
+            scoreboard: 9,
+            roster: 14,
+            seat: 10,
+            slots: 16..24,
+        };
         let errand = Errand::Serve(ties, Ends { link: 11, log: 12 });
         Message { version: VERSION.to_owned(), errand, pool, log_level: LevelFilter::Debug }
     }

@@ -42,6 +42,9 @@ pub struct PoolSettings {
     pub body_memory: usize,
     pub uploads_memory: usize,
     pub ping_path: Option<String>,
+    pub status_path: Option<String>,
+    /// Whether that is answered where nothing but probes is, and nowhere else.
+    pub status_is_apart: bool,
     pub max_queue: usize,
     pub max_requests: Option<u64>,
     pub max_requests_jitter: u64,

@@ -6,10 +6,11 @@ use std::io;
 use std::num::NonZeroUsize;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::ptr;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustix::fs::{SealFlags, fcntl_add_seals, ftruncate};
+use rustix::io::Errno;
 use rustix::mm::{MapFlags, ProtFlags, mmap, mmap_anonymous, munmap};
 
 use super::memory_file::{has_seals, unsealed};
@@ -20,6 +21,16 @@ use super::memory_file::{has_seals, unsealed};
 /// them, and can't make them fewer: the file is sealed.
 #[derive(Debug)]
 pub struct SharedWords {
+    words: &'static [AtomicU64],
+    file: OwnedFd,
+}
+
+/// Words that another process has made by [`SharedWords::published`], and only that one changes.
+///
+/// Invariant: as that of [`SharedWords`]. These are not among what [`SharedWords::share_no_others`] knows: nobody can harm anybody by
+/// reading, and a process that makes such words for its children never maps them so.
+#[derive(Debug)]
+pub struct ReadOnlyWords {
     words: &'static [AtomicU64],
     file: OwnedFd,
 }
@@ -36,24 +47,32 @@ impl SharedWords {
         Self::map(file, count)
     }
 
+    /// Makes some that this process alone can write to, and nobody can map for that who has the descriptor. Linux before 5.1 cannot keep
+    /// them from it.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn published(name: &CStr, count: NonZeroUsize) -> io::Result<Self> {
+        let file = unsealed(name)?;
+        ftruncate(&file, bytes(count)? as u64)?;
+        let words = Self::map(file, count)?;
+        match fcntl_add_seals(&words.file, SEALS.union(SealFlags::FUTURE_WRITE)) {
+            Err(Errno::INVAL) => fcntl_add_seals(&words.file, SEALS)?,
+            result => result?,
+        }
+        Ok(words)
+    }
+
     /// Maps what another program of ours has made.
     ///
     /// # Errors
     /// `InvalidData` when it is not sealed or has another size, and those of mmap(2).
     pub fn adopt(file: OwnedFd, count: NonZeroUsize) -> io::Result<Self> {
-        let file = std::fs::File::from(file);
-        let is_ours = has_seals(&file, SEALS) && file.metadata()?.len() == bytes(count)? as u64;
-        if is_ours { Self::map(file.into(), count) } else { Err(io::ErrorKind::InvalidData.into()) }
+        Self::map(checked(file, count)?, count)
     }
 
     fn map(file: OwnedFd, count: NonZeroUsize) -> io::Result<Self> {
-        let length = bytes(count)?;
-        // SAFETY: a new mapping, wherever the kernel likes, of a file that can't become shorter. Any bytes are an atomic word, pages are
-        // aligned, and others change them only as atomics do.
-        let words = unsafe {
-            let place = mmap(ptr::null_mut(), length, ProtFlags::READ | ProtFlags::WRITE, MapFlags::SHARED, &file, 0)?;
-            std::slice::from_raw_parts(place.cast(), count.get())
-        };
+        let (words, length) = (mapped(&file, count, ProtFlags::READ | ProtFlags::WRITE)?, bytes(count)?);
         mappings().insert(words.as_ptr() as usize, length);
         Ok(Self { words, file })
     }
@@ -94,6 +113,53 @@ impl AsRawFd for SharedWords {
     }
 }
 
+impl ReadOnlyWords {
+    /// Maps what another process has published.
+    ///
+    /// # Errors
+    /// As [`SharedWords::adopt`].
+    pub fn adopt(file: OwnedFd, count: NonZeroUsize) -> io::Result<Self> {
+        let file = checked(file, count)?;
+        Ok(Self { words: mapped(&file, count, ProtFlags::READ)?, file })
+    }
+
+    /// The word of this number, if there is one.
+    pub fn load(&self, number: usize, ordering: Ordering) -> Option<u64> {
+        self.words.get(number).map(|word| word.load(ordering))
+    }
+}
+
+impl Drop for ReadOnlyWords {
+    fn drop(&mut self) {
+        // SAFETY: it was mapped with this length, and no reference to it is used any more.
+        let _ = unsafe { munmap(self.words.as_ptr().cast_mut().cast(), size_of_val(self.words)) };
+    }
+}
+
+impl AsRawFd for ReadOnlyWords {
+    fn as_raw_fd(&self) -> RawFd {
+        self.file.as_raw_fd()
+    }
+}
+
+/// The file, if it is as long as it has to be and stays so.
+fn checked(file: OwnedFd, count: NonZeroUsize) -> io::Result<OwnedFd> {
+    let file = std::fs::File::from(file);
+    let is_ours = has_seals(&file, SEALS) && file.metadata()?.len() == bytes(count)? as u64;
+    if is_ours { Ok(file.into()) } else { Err(io::ErrorKind::InvalidData.into()) }
+}
+
+/// Its words, until somebody unmaps them. Nobody writes to those that are only mapped for reading.
+fn mapped(file: &OwnedFd, count: NonZeroUsize, protection: ProtFlags) -> io::Result<&'static [AtomicU64]> {
+    let length = bytes(count)?;
+    // SAFETY: a new mapping, wherever the kernel likes, of a file that can't become shorter. Any bytes are an atomic word, pages are
+    // aligned, and others change them only as atomics do.
+    unsafe {
+        let place = mmap(ptr::null_mut(), length, protection, MapFlags::SHARED, file, 0)?;
+        Ok(std::slice::from_raw_parts(place.cast(), count.get()))
+    }
+}
+
 /// Where this process has shared words, and how many bytes.
 fn mappings() -> MutexGuard<'static, BTreeMap<usize, usize>> {
     static MAPPINGS: Mutex<BTreeMap<usize, usize>> = Mutex::new(BTreeMap::new());
@@ -109,8 +175,6 @@ const SEALS: SealFlags = SealFlags::SHRINK.union(SealFlags::GROW).union(SealFlag
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::Ordering;
-
     use super::*;
     use crate::sys::fd;
 
@@ -143,5 +207,28 @@ mod tests {
         let shared = SharedWords::new(c"test", COUNT).unwrap();
         let other = NonZeroUsize::new(2001).unwrap();
         assert!(SharedWords::adopt(fd::duplicate(shared.as_raw_fd()).unwrap(), other).is_err());
+    }
+
+    #[test]
+    fn what_is_published_others_read_and_cannot_write() {
+        let ours = SharedWords::published(c"test", COUNT).unwrap();
+        let descriptor = || fd::duplicate(ours.as_raw_fd()).unwrap();
+        let theirs = ReadOnlyWords::adopt(descriptor(), COUNT).unwrap();
+        ours.words()[1999].store(7, Ordering::Relaxed);
+        assert_eq!((theirs.load(1999, Ordering::Relaxed), theirs.load(2000, Ordering::Relaxed)), (Some(7), None));
+        assert!(SharedWords::adopt(descriptor(), COUNT).is_err(), "mapped for writing");
+        let file = std::fs::File::from(descriptor());
+        assert!(std::os::unix::fs::FileExt::write_at(&file, b"x", 0).is_err() && file.set_len(0).is_err());
+        let again = std::fs::File::options().write(true).open(format!("/proc/self/fd/{}", ours.as_raw_fd()));
+        assert!(again.and_then(|again| std::os::unix::fs::FileExt::write_at(&again, b"x", 0)).is_err());
+        drop(ours);
+        assert_eq!(theirs.load(1999, Ordering::Relaxed), Some(7));
+    }
+
+    #[test]
+    fn what_could_become_shorter_is_not_read_either() {
+        let file = tempfile::tempfile().unwrap();
+        file.set_len(16_000).unwrap();
+        assert!(ReadOnlyWords::adopt(file.into(), COUNT).is_err());
     }
 }

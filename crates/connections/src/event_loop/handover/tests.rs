@@ -9,7 +9,7 @@ use super::*;
 use crate::event_loop::lifecycle::Entrance;
 use crate::event_loop::stream::PeerName;
 use crate::event_loop::stream::Stream;
-use crate::event_loop::{Doors, Passage, Settings};
+use crate::event_loop::{Doors, Passage, Purpose, Settings};
 use crate::exchange::{Exchange, Limits, NothingHeld, Pause, Roles};
 use crate::scheduler::{self, Handler, Queue, Worker};
 use fastcgi_codec::{RecordType, RequestId, Role, SessionLimits, encoder};
@@ -54,7 +54,7 @@ fn settings() -> Settings {
         request,
         uploads_memory: 1 << 20,
         answer_log: None,
-        ping: None,
+        probes: None,
     }
 }
 
@@ -92,7 +92,7 @@ fn start(worker: Worker) -> mpsc::Sender<()> {
 fn connect(event_loop: &mut EventLoop) -> (usize, UnixStream) {
     let (near, mut far) = UnixStream::pair().unwrap();
     near.set_nonblocking(true).unwrap();
-    let key = event_loop.insert(Stream::new(near), PeerName(None));
+    let key = event_loop.insert(Stream::new(near), PeerName(None), Purpose::Site);
     far.write_all(&request()).unwrap();
     (key, far)
 }
@@ -198,7 +198,7 @@ fn a_connection_without_a_request_is_not_lined_up() {
     let (mut event_loop, _gate, _busy) = saturated();
     let (near, _far) = UnixStream::pair().unwrap();
     near.set_nonblocking(true).unwrap();
-    let key = event_loop.insert(Stream::new(near), PeerName(None));
+    let key = event_loop.insert(Stream::new(near), PeerName(None), Purpose::Site);
     event_loop.read(key, false);
     event_loop.line_up();
     assert!(event_loop.connections.contains(key));

@@ -122,7 +122,7 @@ fn a_refusal_of_a_head_request_says_so() {
     let bytes = pairs(&[("REQUEST_METHOD", "HEAD"), ("CONTENT_LENGTH", "5")]);
     expect_pending(params(&mut assembler, &bytes));
     let Outcome::Refused(refused) = stdin_end(&mut assembler) else { panic!("not refused") };
-    let Refused { id, refusal, keep_connection, head_only, params } = refused;
+    let Refused { id, refusal, keep_connection, head_only, params, .. } = refused;
     assert_eq!((id, refusal, keep_connection, head_only), (ID, Refusal::BodyCutShort, true, true));
     assert_eq!(params.get(b"CONTENT_LENGTH"), Some(&b"5"[..]), "whoever keeps a record wants to name the request");
 }

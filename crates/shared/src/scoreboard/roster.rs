@@ -1,0 +1,417 @@
+//! What only the supervisor knows of a pool, for those of its processes that are asked how it is: which children there are and where
+//! they sit at the scoreboard, and what was counted over the whole life of the pool.
+//!
+//! The supervisor writes it whenever something has changed, and nobody else can. A reader waits for nothing: it reads again if what it
+//! reads changes meanwhile, some times, and is content with what it has after that.
+
+use std::io;
+use std::num::NonZeroUsize;
+use std::ops::Range;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::sync::atomic::{AtomicU64, Ordering, fence};
+use std::time::Duration;
+
+use super::SEATS;
+use super::tally::{CLASSES, Tally};
+use crate::sys::shared_memory::{ReadOnlyWords, SharedWords};
+
+/// What is known of a pool. Moments are of the monotonic clock.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Record {
+    /// When the pool began.
+    pub started: Duration,
+    /// How it is, in a word.
+    pub state: PoolWord,
+    /// The generation that serves.
+    pub generation: u32,
+    /// How many children there are to be now, at least, and at most.
+    pub wanted: [usize; 3],
+    /// The number of its queue process; 0 for none.
+    pub queue_process: u32,
+    /// How often it had more requests than workers.
+    pub saturations: u64,
+    /// How many reloads have succeeded, and how many have failed.
+    pub reloads: [u64; 2],
+    /// When the last one ended, and whether it succeeded.
+    pub last_reload: Option<(Duration, bool)>,
+    /// How many children have ended, by [`EXITS`].
+    pub exits: [u64; EXITS.len()],
+    /// Since when no child has come up, if that is so.
+    pub failing_since: Option<Duration>,
+    /// What was counted by children that have gone.
+    pub past: Tally,
+    /// Those that there are.
+    pub children: Vec<Child>,
+}
+
+/// What is known of a child.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Child {
+    /// Its process.
+    pub pid: u32,
+    /// What it is doing, in a word.
+    pub state: ChildWord,
+    /// Its generation.
+    pub generation: u32,
+    /// When it was started.
+    pub started: Duration,
+    /// Its seat at the scoreboard.
+    pub seat: usize,
+    /// The slots of its workers there.
+    pub slots: Range<usize>,
+}
+
+/// How a pool is: one of [`POOL_WORDS`], by its place.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PoolWord(usize);
+
+/// What a child is doing: one of [`CHILD_WORDS`], by its place.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ChildWord(usize);
+
+/// How a pool can be.
+pub const POOL_WORDS: [&str; 6] = ["starting", "serving", "saturated", "sleeping", "failing", "stopping"];
+/// What a child can be doing.
+pub const CHILD_WORDS: [&str; 6] = ["ended", "starting", "ready", "serving", "retiring", "ending"];
+/// How a child can end: with exit code 0, with another one, by a signal, or as nobody knows.
+pub const EXITS: [&str; 6] = ["retired", "terminated", "exited", "signaled", "killed", "failed"];
+
+impl PoolWord {
+    /// This word, which is one of them.
+    pub fn of(word: &str) -> Self {
+        Self(place(&POOL_WORDS, word))
+    }
+
+    /// The word.
+    pub fn word(self) -> &'static str {
+        POOL_WORDS[self.0 % POOL_WORDS.len()]
+    }
+}
+
+impl ChildWord {
+    /// This word, which is one of them.
+    pub fn of(word: &str) -> Self {
+        Self(place(&CHILD_WORDS, word))
+    }
+
+    /// The word.
+    pub fn word(self) -> &'static str {
+        CHILD_WORDS[self.0 % CHILD_WORDS.len()]
+    }
+}
+
+fn place(words: &[&str], word: &str) -> usize {
+    words.iter().position(|known| *known == word).unwrap_or(0)
+}
+
+/// The supervisor's end.
+#[derive(Debug)]
+pub struct Roster(SharedWords);
+
+/// That of everybody else.
+#[derive(Debug)]
+pub struct RosterView(ReadOnlyWords);
+
+impl Roster {
+    /// An empty one.
+    ///
+    /// # Errors
+    /// Those of [`SharedWords::published`].
+    pub fn new() -> io::Result<Self> {
+        SharedWords::published(c"pyfcgid-roster", WORDS).map(Self)
+    }
+
+    /// Says this, if it is something else than before. What does not fit is left out.
+    pub fn publish(&self, record: &Record) {
+        let (mut text, words) = (record.encode(), self.0.words());
+        text.truncate(MOST_WORDS);
+        let length = text.len() as u64;
+        let is_same = |(word, value): (&AtomicU64, &u64)| word.load(Ordering::Relaxed) == *value;
+        // Nobody else writes here.
+        if words[LENGTH].load(Ordering::Relaxed) == length && words[HEADER..].iter().zip(&text).all(is_same) {
+            return;
+        }
+        let sequence = words[SEQUENCE].load(Ordering::Relaxed) | 1;
+        words[SEQUENCE].store(sequence, Ordering::Relaxed);
+        fence(Ordering::Release);
+        words[LENGTH].store(length, Ordering::Relaxed);
+        words[HEADER..].iter().zip(&text).for_each(|(word, value)| word.store(*value, Ordering::Relaxed));
+        words[SEQUENCE].store(sequence.wrapping_add(1), Ordering::Release);
+        // What is done to slots from now on is not seen by those who see the record before.
+        fence(Ordering::Release);
+    }
+}
+
+impl RosterView {
+    /// That of this pool's supervisor.
+    ///
+    /// # Errors
+    /// Those of [`ReadOnlyWords::adopt`].
+    pub fn share(file: OwnedFd) -> io::Result<Self> {
+        ReadOnlyWords::adopt(file, WORDS).map(Self)
+    }
+
+    /// The record, and what `beside` makes of it, which looks at the scoreboard: both belong together, unless the supervisor has been
+    /// writing whenever it was tried.
+    pub fn read<T>(&self, beside: impl Fn(&Record) -> T) -> (Record, T) {
+        let whole = (0..MOST_ATTEMPTS).find_map(|_| self.read_whole(&beside));
+        whole.unwrap_or_else(|| self.read_once(&beside))
+    }
+
+    fn read_whole<T>(&self, beside: impl Fn(&Record) -> T) -> Option<(Record, T)> {
+        let before = self.word(SEQUENCE, Ordering::Acquire);
+        let found = self.read_once(beside);
+        fence(Ordering::Acquire);
+        let after = self.word(SEQUENCE, Ordering::Relaxed);
+        (before == after && before.is_multiple_of(2)).then_some(found)
+    }
+
+    fn read_once<T>(&self, beside: impl Fn(&Record) -> T) -> (Record, T) {
+        let length = (self.word(LENGTH, Ordering::Relaxed) as usize).min(MOST_WORDS);
+        let words: Vec<u64> = (HEADER..HEADER + length).map(|number| self.word(number, Ordering::Relaxed)).collect();
+        let record = Record::parse(&words);
+        let found = beside(&record);
+        (record, found)
+    }
+
+    fn word(&self, number: usize, ordering: Ordering) -> u64 {
+        self.0.load(number, ordering).unwrap_or(0)
+    }
+}
+
+impl AsRawFd for Roster {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.as_raw_fd()
+    }
+}
+
+impl Record {
+    fn encode(&self) -> Vec<u64> {
+        let mut words = vec![nanoseconds(self.started), self.state.0 as u64, self.generation.into(), self.queue_process.into()];
+        words.extend(self.wanted.map(|count| count as u64));
+        words.push(self.saturations);
+        words.extend(self.reloads);
+        words.extend(self.last_reload.map_or([0, 0], |(at, is_good)| [nanoseconds(at), u64::from(is_good)]));
+        words.extend(self.exits);
+        words.push(self.failing_since.map_or(0, nanoseconds));
+        words.extend(encode_tally(&self.past));
+        words.extend(self.children.iter().flat_map(Child::encode));
+        words
+    }
+
+    /// What is not there is nothing.
+    fn parse(words: &[u64]) -> Self {
+        let mut words = Words(words.iter());
+        Self {
+            started: words.duration(),
+            state: PoolWord(words.count()),
+            generation: words.number(),
+            queue_process: words.number(),
+            wanted: std::array::from_fn(|_| words.count()),
+            saturations: words.next(),
+            reloads: words.array(),
+            last_reload: words.last_reload(),
+            exits: words.array(),
+            failing_since: Some(words.duration()).filter(|since| !since.is_zero()),
+            past: words.tally(),
+            children: words.children(),
+        }
+    }
+}
+
+impl Child {
+    fn encode(&self) -> [u64; CHILD_LEN] {
+        let Self { pid, state, generation, started, seat, slots } = self;
+        let [seat, first, end] = [*seat, slots.start, slots.end].map(|number| number as u64);
+        [(*pid).into(), state.0 as u64, (*generation).into(), nanoseconds(*started), seat, first, end]
+    }
+}
+
+/// Words that are read one after the other.
+struct Words<'a>(std::slice::Iter<'a, u64>);
+
+impl Words<'_> {
+    fn next(&mut self) -> u64 {
+        self.0.next().copied().unwrap_or(0)
+    }
+
+    fn array<const N: usize>(&mut self) -> [u64; N] {
+        std::array::from_fn(|_| self.next())
+    }
+
+    fn count(&mut self) -> usize {
+        usize::try_from(self.next()).unwrap_or(0)
+    }
+
+    fn number(&mut self) -> u32 {
+        u32::try_from(self.next()).unwrap_or(0)
+    }
+
+    fn duration(&mut self) -> Duration {
+        Duration::from_nanos(self.next())
+    }
+
+    fn last_reload(&mut self) -> Option<(Duration, bool)> {
+        let (at, is_good) = (self.duration(), self.next() != 0);
+        (!at.is_zero()).then_some((at, is_good))
+    }
+
+    fn tally(&mut self) -> Tally {
+        let mut tally = Tally { classes: self.array::<CLASSES>(), aborted: self.next(), ..Tally::default() };
+        for histogram in [&mut tally.duration, &mut tally.queue_wait] {
+            (histogram.sum, histogram.buckets) = (self.next(), self.array());
+        }
+        tally
+    }
+
+    fn children(&mut self) -> Vec<Child> {
+        let mut children = Vec::new();
+        while self.0.len() >= CHILD_LEN && children.len() < SEATS {
+            children.push(Child {
+                pid: self.number(),
+                state: ChildWord(self.count()),
+                generation: self.number(),
+                started: self.duration(),
+                seat: self.count(),
+                slots: self.count()..self.count(),
+            });
+        }
+        children
+    }
+}
+
+fn encode_tally(tally: &Tally) -> Vec<u64> {
+    let mut words = tally.classes.to_vec();
+    words.push(tally.aborted);
+    for histogram in [&tally.duration, &tally.queue_wait] {
+        words.push(histogram.sum);
+        words.extend(histogram.buckets);
+    }
+    words
+}
+
+fn nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// A supervisor that is not stopped has written by then.
+const MOST_ATTEMPTS: usize = 8;
+const SEQUENCE: usize = 0;
+const LENGTH: usize = 1;
+const HEADER: usize = 2;
+const CHILD_LEN: usize = 7;
+/// Of a record: one with as many children as there are seats.
+const MOST_WORDS: usize = 256 + CHILD_LEN * SEATS;
+const WORDS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(HEADER + MOST_WORDS - 1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::fd;
+
+    fn record() -> Record {
+        let mut past = Tally { classes: [1, 2, 3, 4, 5, 6], aborted: 7, ..Tally::default() };
+        (past.duration.sum, past.duration.buckets[15], past.queue_wait.buckets[0]) = (8, 9, 10);
+        let child = |number: u32| Child {
+            pid: number,
+            state: ChildWord::of("serving"),
+            generation: 3,
+            started: Duration::from_millis(number.into()),
+            seat: number as usize,
+            slots: 4..8,
+        };
+        Record {
+            started: Duration::from_secs(5),
+            state: PoolWord::of("failing"),
+            generation: 3,
+            wanted: [2, 1, 4],
+            queue_process: 77,
+            saturations: 11,
+            reloads: [12, 13],
+            last_reload: Some((Duration::from_secs(6), false)),
+            exits: [14, 15, 16, 17, 18, 19],
+            failing_since: Some(Duration::from_secs(7)),
+            past,
+            children: vec![child(100), child(101)],
+        }
+    }
+
+    fn roster() -> (Roster, RosterView) {
+        let roster = Roster::new().unwrap();
+        let view = RosterView::share(fd::duplicate(roster.as_raw_fd()).unwrap()).unwrap();
+        (roster, view)
+    }
+
+    fn read(view: &RosterView) -> Record {
+        view.read(|_| ()).0
+    }
+
+    #[test]
+    fn what_the_supervisor_says_is_read_as_it_was_said() {
+        let (roster, view) = roster();
+        assert_eq!(read(&view), Record::default());
+        roster.publish(&record());
+        assert_eq!(read(&view), record());
+        let less = Record { failing_since: None, last_reload: None, children: Vec::new(), ..record() };
+        roster.publish(&less);
+        assert_eq!(read(&view), less);
+        assert_eq!((read(&view).state.word(), record().children[0].state.word()), ("failing", "serving"));
+    }
+
+    #[test]
+    fn what_has_not_changed_is_not_written() {
+        let (roster, view) = roster();
+        roster.publish(&record());
+        let before = view.word(SEQUENCE, Ordering::Relaxed);
+        roster.publish(&record());
+        assert_eq!(view.word(SEQUENCE, Ordering::Relaxed), before);
+        roster.publish(&Record { saturations: 12, ..record() });
+        assert_eq!(view.word(SEQUENCE, Ordering::Relaxed), before + 2);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_left_out() {
+        let (roster, view) = roster();
+        roster.publish(&Record { children: vec![record().children[0].clone(); 2 * SEATS], ..record() });
+        let found = read(&view);
+        assert_eq!((found.children.len(), &found.children[SEATS - 1]), (SEATS, &record().children[0]));
+    }
+
+    #[test]
+    fn a_supervisor_that_was_stopped_in_the_middle_costs_a_reader_nothing() {
+        let (roster, view) = roster();
+        roster.publish(&record());
+        roster.0.words()[SEQUENCE].store(7, Ordering::Relaxed);
+        assert_eq!(read(&view), record());
+        roster.0.words().iter().for_each(|word| word.store(u64::MAX, Ordering::Relaxed));
+        let found = read(&view);
+        assert!(found.children.len() <= SEATS && POOL_WORDS.contains(&found.state.word()));
+    }
+
+    #[test]
+    fn what_a_child_has_counted_is_never_missing_while_it_goes() {
+        let (roster, view) = roster();
+        let counted = AtomicU64::new(0);
+        let record =
+            |past, children| Record { saturations: past, children: vec![Child::default(); children], ..Record::default() };
+        std::thread::scope(|scope| {
+            let writer = scope.spawn(|| {
+                for round in 0..20_000 {
+                    roster.publish(&record(round, 1));
+                    counted.store(1, Ordering::Relaxed);
+                    roster.publish(&record(round + 1, 0));
+                    counted.store(0, Ordering::Relaxed);
+                }
+            });
+            let mut before = 0;
+            while !writer.is_finished() {
+                let beside = |record: &Record| counted.load(Ordering::Relaxed) * record.children.len() as u64;
+                if let Some((record, beside)) = view.read_whole(beside) {
+                    let sum = record.saturations + beside;
+                    assert!(sum >= before, "{sum} after {before}");
+                    before = sum;
+                }
+            }
+        });
+    }
+}

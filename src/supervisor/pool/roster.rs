@@ -1,0 +1,131 @@
+//! What a pool's processes are told of it, so that each of them can answer who asks for its status.
+
+use std::time::{Duration, Instant};
+
+use super::super::children::{ChildId, Condition, Generation};
+use super::super::process::Process;
+use super::RunningPool;
+use shared::scoreboard::roster::{Child, ChildWord, PoolWord, Record};
+use shared::sys::process::monotonic_time;
+
+/// What is counted over the life of a pool.
+#[derive(Debug)]
+pub struct Ledger {
+    /// When it began, by both clocks.
+    started: (Instant, Duration),
+    /// Those that have succeeded, and the others.
+    reloads: [u64; 2],
+    last_reload: Option<(Instant, bool)>,
+    saturations: u64,
+}
+
+impl Ledger {
+    /// That of a pool that begins now.
+    pub fn new() -> Self {
+        let started = (Instant::now(), monotonic_time());
+        Self { started, reloads: [0, 0], last_reload: None, saturations: 0 }
+    }
+
+    /// There are more requests than workers.
+    pub fn note_saturation(&mut self) {
+        self.saturations += 1;
+    }
+
+    /// A reload of it has ended.
+    fn note_reload(&mut self, is_good: bool, now: Instant) {
+        self.reloads[usize::from(!is_good)] += 1;
+        self.last_reload = Some((now, is_good));
+    }
+
+    /// The same moment by the other clock.
+    fn monotonic(&self, moment: Instant) -> Duration {
+        let (started, monotonic) = self.started;
+        match moment.checked_duration_since(started) {
+            Some(later) => monotonic + later,
+            None => monotonic.saturating_sub(started.duration_since(moment)),
+        }
+    }
+}
+
+impl RunningPool {
+    /// How it is, in a word.
+    pub fn state_word(&self) -> &'static str {
+        match self.children.condition() {
+            Condition::Serving if self.is_saturated() => "saturated",
+            Condition::Serving => "serving",
+            Condition::Starting => "starting",
+            Condition::Failing => "failing",
+            Condition::Sleeping => "sleeping",
+            Condition::Stopping => "stopping",
+        }
+    }
+
+    /// A reload of it has ended.
+    pub fn note_reload(&mut self, is_good: bool, now: Instant) {
+        self.ledger.note_reload(is_good, now);
+    }
+
+    /// Tells its processes how it is, if that has changed and anybody may ask them.
+    pub fn publish(&self) {
+        if self.settings().status_path.is_some() {
+            self.ties.roster.publish(&self.record());
+        }
+    }
+
+    fn record(&self) -> Record {
+        let (ledger, processes) = (&self.ledger, self.settings().processes);
+        let monotonic = |moment| ledger.monotonic(moment);
+        Record {
+            started: ledger.started.1,
+            state: PoolWord::of(self.state_word()),
+            generation: self.children.generation().0,
+            wanted: [self.children.wanted(), processes.min, processes.max],
+            queue_process: self.queue_process().map_or(0, number),
+            saturations: ledger.saturations,
+            reloads: ledger.reloads,
+            last_reload: ledger.last_reload.map(|(at, is_good)| (monotonic(at), is_good)),
+            exits: self.exits.counts(),
+            failing_since: self.children.failing().map(|(failing, _)| monotonic(failing.since)),
+            past: self.past.clone(),
+            children: self.children.describe_all().filter_map(|child| self.listed(child)).collect(),
+        }
+    }
+
+    /// A child that has a process and a desk.
+    fn listed(&self, (id, word, Generation(generation)): (ChildId, &str, Generation)) -> Option<Child> {
+        let (process, desk) = (self.processes.get(&id)?, self.desks.of(id)?);
+        Some(Child {
+            pid: number(process),
+            state: ChildWord::of(word),
+            generation,
+            started: self.ledger.monotonic(process.started),
+            seat: desk.seat,
+            slots: desk.slots.clone(),
+        })
+    }
+}
+
+fn number(process: &Process) -> u32 {
+    process.id.number().unsigned_abs()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_before_and_after_the_beginning_are_told_by_the_other_clock() {
+        let ledger = Ledger::new();
+        let (started, monotonic) = ledger.started;
+        let second = Duration::from_secs(1);
+        assert_eq!(ledger.monotonic(started + second), monotonic + second);
+        assert_eq!(ledger.monotonic(started - second), monotonic - second);
+    }
+
+    #[test]
+    fn reloads_are_counted_by_how_they_were() {
+        let (mut ledger, now) = (Ledger::new(), Instant::now());
+        [true, false, false].into_iter().for_each(|is_good| ledger.note_reload(is_good, now));
+        assert_eq!((ledger.reloads, ledger.last_reload), ([1, 2], Some((now, false))));
+    }
+}
