@@ -8,7 +8,7 @@ use super::RunningPool;
 use shared::link::Command;
 
 /// Invariant: of each child there is one answer at most, and none that nobody has asked for, whatever it says; all of them together have
-/// no more bytes than [`MOST`].
+/// no more bytes than `MOST` says.
 #[derive(Debug, Default)]
 pub struct Asked(BTreeMap<ChildId, Entry>);
 
