@@ -63,7 +63,7 @@ impl Inherited {
     /// the numbers that are left.
     pub fn keep_with(&self, beside: &[RawFd]) -> io::Result<Vec<RawFd>> {
         let Self { ties, ends, open_files } = self;
-        let kept = [&ties.sockets()[..], &[ties.scoreboard, ends.link.as_raw_fd(), ends.log.as_raw_fd()], beside].concat();
+        let kept = [&ties.descriptors()[..], &[ends.link.as_raw_fd(), ends.log.as_raw_fd()], beside].concat();
         settle([ends.stdout.as_fd(), ends.stderr.as_fd()])?;
         process::keep_only(&kept)?;
         process::restore_open_files(*open_files)?;

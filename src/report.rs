@@ -207,7 +207,7 @@ pub struct RunningRequest {
     pub id: String,
     /// Since a worker has taken it.
     pub age: f64,
-    /// `application` or `sending`.
+    /// `application`, `sending` or `closing`.
     pub phase: String,
     /// Its pool.
     pub pool: String,

@@ -1,13 +1,13 @@
 //! One pool at run time: its sockets, its settings by generation, its children and their processes.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::os::fd::{AsRawFd, RawFd};
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 mod asked;
 mod desks;
+mod figures;
 mod lost;
 mod roster;
 mod starting;
@@ -25,11 +25,11 @@ use crate::launch::Module;
 use asked::Asked;
 pub use desks::Desk;
 use desks::Desks;
+pub use figures::Figures;
 pub use lost::describe;
 use roster::Ledger;
 use shared::link::{Command, Failure, Report};
 use shared::logging::codes;
-use shared::scoreboard::slot::{Glance, Phase};
 use shared::scoreboard::tally::Tally;
 use shared::sys::poll::Interest;
 use shared::sys::process::{EX_SOFTWARE, ExitReason};
@@ -64,19 +64,6 @@ pub struct RunningPool {
     unused: BTreeMap<ChildId, (Instant, u64)>,
     /// Whether all of its children have gone, for good.
     has_stopped: bool,
-}
-
-/// What a child says of itself. Its application may have made it up.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Figures {
-    /// What it has counted.
-    pub tally: Tally,
-    /// Workers that have a request.
-    pub busy: usize,
-    /// Requests that wait there.
-    pub queued: u64,
-    /// Its connections.
-    pub connections: u64,
 }
 
 /// What a child is started with: the settings of its pool, and those of the whole process.
@@ -164,51 +151,6 @@ impl RunningPool {
     /// Where a child sits at the scoreboard.
     pub fn desk(&self, id: ChildId) -> Option<&Desk> {
         self.desks.of(id)
-    }
-
-    /// What a child says of itself on the scoreboard: nothing if it has no seat there.
-    pub fn figures(&self, id: ChildId) -> Option<Figures> {
-        let Desk { seat, slots } = self.desks.of(id)?;
-        let scoreboard = &self.ties.scoreboard;
-        let tally = scoreboard.tally(slots.clone());
-        let busy = scoreboard.glances(slots.clone()).filter(|glance| glance.phase != Phase::Idle).count();
-        Some(Figures { tally, busy, queued: scoreboard.kept(*seat), connections: scoreboard.connections(*seat) })
-    }
-
-    /// What the workers of a child say: nothing if it has no seat.
-    pub fn glances(&self, id: ChildId) -> impl Iterator<Item = Glance> + '_ {
-        let slots = self.desks.of(id).map_or(0..0, |desk| desk.slots.clone());
-        self.ties.scoreboard.glances(slots)
-    }
-
-    /// Those of these children that are stopped by a signal.
-    pub fn stopped(&self, children: impl Iterator<Item = ChildId>) -> BTreeSet<ChildId> {
-        let children: BTreeSet<ChildId> = children.collect();
-        let is_stopped = |id: &ChildId| self.processes.get(id)?.usage().map(|usage| usage.is_stopped);
-        children.into_iter().filter(|id| is_stopped(id).unwrap_or_default()).collect()
-    }
-
-    /// What all of its children have counted, those that have gone among them.
-    pub fn tally(&self) -> Tally {
-        let mut sum = self.past.clone();
-        let desks = self.processes.keys().filter_map(|id| self.desks.of(*id));
-        desks.for_each(|desk| sum.add(&self.ties.scoreboard.tally(desk.slots.clone())));
-        sum
-    }
-
-    /// What was counted by those that have gone.
-    pub fn past(&self) -> &Tally {
-        &self.past
-    }
-
-    /// How its children have ended.
-    pub fn exits(&self) -> &Exits {
-        &self.exits
-    }
-
-    /// Goes on from what was counted before.
-    pub fn count_from(&mut self, past: Tally, exits: Exits) {
-        (self.past, self.exits) = (past, exits);
     }
 
     /// Its queue process, if it has one now.
@@ -427,18 +369,6 @@ impl RunningPool {
     fn note_told(&mut self, id: ChildId, signal: &'static str) {
         if let Some(process) = self.processes.get_mut(&id) {
             process.told = Some(signal);
-        }
-    }
-
-    /// A child has gone: what it has counted stays counted.
-    fn clear_desk(&mut self, id: ChildId) {
-        if let Some(Desk { seat, slots }) = self.desks.remove(id) {
-            let scoreboard = Arc::clone(&self.ties.scoreboard);
-            self.past.add(&scoreboard.tally(slots.clone()));
-            // Before it is cleared: who looks meanwhile misses nothing.
-            self.publish();
-            scoreboard.clear(slots);
-            scoreboard.vacate(seat);
         }
     }
 

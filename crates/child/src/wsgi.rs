@@ -17,7 +17,7 @@ use connections::exchange::answer_log::X_REQUEST_ID;
 use connections::exchange::{Body, BodySource, Demand, Exchange, Params, Pause, Reply, ReplyError, Request};
 use connections::scheduler::Handler;
 use shared::logging::codes;
-use shared::scoreboard::slot::{Asked, Begun, Slot};
+use shared::scoreboard::slot::{Phase, Slot};
 use shared::settings::{AppLog, ErrorsTo, Mount, OnAbort, PoolSettings, RemoteUser};
 
 mod abort;
@@ -36,6 +36,7 @@ mod package;
 mod raw_text;
 mod sender;
 mod start_response;
+mod telling;
 mod thread;
 mod utf8;
 
@@ -53,6 +54,7 @@ use interpreter::Attendant;
 use interruption::Interruption;
 use sender::Sender;
 use start_response::{StartResponse, bytes};
+use telling::Told;
 
 /// What the bridge is to keep to.
 #[derive(Clone, Debug)]
@@ -141,23 +143,6 @@ struct Gateway<'py> {
     told: Told,
 }
 
-/// Where what is said of a request stood in the parameters of the one before.
-#[derive(Default)]
-struct Told([usize; 3]);
-
-impl Told {
-    /// Method, target and remote address.
-    fn find_in<'a>(&mut self, params: &'a Params) -> [&'a [u8]; 3] {
-        let Self([method, target, remote]) = self;
-        let find = |name: &[u8], place: &mut usize| params.get_again(name, place).unwrap_or_default();
-        [find(b"REQUEST_METHOD", method), find(b"REQUEST_URI", target), find(b"REMOTE_ADDR", remote)]
-    }
-}
-
-fn path_of(target: &[u8]) -> &[u8] {
-    target.split(|byte| *byte == b'?').next().unwrap_or_default()
-}
-
 /// The objects an application gets for one request.
 struct Objects<'py> {
     start_response: Bound<'py, StartResponse>,
@@ -205,29 +190,13 @@ impl Handler for Gateway<'_> {
         let _answering = number.begin();
         let Exchange { request, reply, begun } = exchange;
         self.interruption.begin(number.count);
-        let in_slot = self.slot.clone().map(|slot| {
-            let [method, target, remote] = self.told.find_in(&request.params);
-            (slot.begin(&Asked { number: number.count, begun, method, path: path_of(target), remote }), slot)
-        });
         // A panic costs the request, and it is told of all the same.
-        let mut telling = Telling { in_slot, status: FAILED };
+        let mut telling = self.told.begin(self.slot.as_ref(), number.count, begun, &request.params);
         telling.status = self.answer(number, request, reply);
     }
 
     fn pass_over(&mut self, begun: Instant) {
         self.slot.iter().for_each(|slot| slot.pass_over(begun));
-    }
-}
-
-/// A request that has begun in a slot; it has ended there, with this status, when this is dropped.
-struct Telling {
-    in_slot: Option<(Begun, Rc<Slot>)>,
-    status: u16,
-}
-
-impl Drop for Telling {
-    fn drop(&mut self) {
-        self.in_slot.iter().for_each(|(begun, slot)| slot.end(*begun, self.status));
     }
 }
 
@@ -395,6 +364,7 @@ impl<'py> Gateway<'py> {
         let py = self.gil.0;
         let response = start.get().run_application(py, || self.app.call1((environ, start)))?;
         let outcome = self.send(&response, start.get());
+        self.slot.iter().for_each(|slot| slot.set_phase(Phase::Closing));
         self.close(line, &response);
         outcome
     }

@@ -6,27 +6,32 @@ use super::super::children::ChildId;
 use super::RunningPool;
 use crate::log_writer;
 use shared::logging::access::Answered;
-use shared::scoreboard::slot::{Phase, Said};
+use shared::scoreboard::slot::{Glance, Phase, Said};
 use shared::sys::process::{ProcessId, monotonic_time};
 use shared::sys::terminal;
 
 impl RunningPool {
     /// The requests that its workers answer, with its process. All that is said of them may be an invention of the application's.
     pub fn running(&self, id: ChildId) -> Vec<(ProcessId, Said)> {
-        let (Some(desk), Some(process)) = (self.desks.of(id), self.processes.get(&id)) else {
-            return Vec::new();
-        };
-        let glances = self.ties.scoreboard.glances(desk.slots.clone());
-        let busy = glances.filter(|glance| glance.phase != Phase::Idle);
-        busy.map(|glance| (process.id, glance.request)).collect()
+        self.phases(id).map(|(process, Glance { request, .. })| (process, request)).collect()
     }
 
-    /// What a child that has ended was answering, in words. Those requests get their lines in the access log, which it cannot send any
-    /// more.
+    fn phases(&self, id: ChildId) -> impl Iterator<Item = (ProcessId, Glance)> + '_ {
+        let place = self.desks.of(id).zip(self.processes.get(&id));
+        place.into_iter().flat_map(|(desk, process)| {
+            let glances = self.ties.scoreboard.glances(desk.slots.clone());
+            glances.filter(|glance| glance.phase != Phase::Idle).map(|glance| (process.id, glance))
+        })
+    }
+
+    /// What a child that has ended was answering, in words. Requests whose answer had not ended get their lines in the access log, which
+    /// it cannot send any more.
     pub(super) fn note_lost(&self, id: ChildId) -> String {
-        let (lost, now) = (self.running(id), monotonic_time());
-        lost.iter().for_each(|(process, said)| note_in_access_log(&self.name, *process, said, now));
-        in_words(&lost, now)
+        let now = monotonic_time();
+        for (process, Glance { request, .. }) in self.phases(id).filter(|(_, glance)| glance.phase != Phase::Closing) {
+            note_in_access_log(&self.name, process, &request, now);
+        }
+        in_words(&self.running(id), now)
     }
 }
 

@@ -128,6 +128,6 @@ fn state(glance: Option<&Glance>) -> &'static str {
     match glance.map(|glance| glance.phase) {
         None | Some(Phase::Idle) => "Idle",
         Some(Phase::Application) => "Running",
-        Some(Phase::Sending) => "Finishing",
+        Some(Phase::Sending | Phase::Closing) => "Finishing",
     }
 }

@@ -28,6 +28,8 @@ pub enum Phase {
     Application = 1,
     /// It waits until the web server has read what was sent of one.
     Sending = 2,
+    /// The answer has ended, and the application tidies up.
+    Closing = 3,
 }
 
 /// The place of one worker.
@@ -199,6 +201,7 @@ pub(super) fn glance(words: &[AtomicU64; SLOT_WORDS]) -> Glance {
     let phase = match word(PHASE) {
         1 => Phase::Application,
         2 => Phase::Sending,
+        3 => Phase::Closing,
         _ => Phase::Idle,
     };
     let thread = ThreadNumbers { python: word(PYTHON_THREAD), system: word(SYSTEM_THREAD) as u32 };
