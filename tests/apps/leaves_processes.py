@@ -67,6 +67,8 @@ def daemon_behind_python(until):
     libc = ctypes.PyDLL(None)
     if libc.syscall(57 if os.uname().machine == "x86_64" else 1079) == 0:
         try:
+            # Another thread may have asked for the GIL, and who gives it away in this copy waits for that thread, which is not here.
+            signal.alarm(1)
             os.setsid()
             note_itself()
             signal.alarm(SECONDS)

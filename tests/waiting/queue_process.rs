@@ -27,6 +27,6 @@ fn a_queue_process_takes_a_mebibyte_at_most() {
     println!("a queue process: {own} KiB of its own, PSS {kib} KiB (optimised: {})", !cfg!(debug_assertions));
     assert!(own <= MOST_KIB, "{own} KiB");
     // A program that is not optimised is larger itself.
-    assert!(kib <= if cfg!(debug_assertions) { 2 * MOST_KIB } else { MOST_KIB }, "{kib} KiB");
+    assert!(kib <= if cfg!(debug_assertions) { 3 * MOST_KIB } else { MOST_KIB }, "{kib} KiB");
     site.end();
 }

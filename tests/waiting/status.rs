@@ -144,7 +144,7 @@ fn a_pool_of_which_no_child_lives_is_told_by_its_queue_process() {
     site.ask("/").expect_status(503);
     wait_until("children that have ended so", || {
         let metrics = site.text("/status?openmetrics");
-        metrics.contains("reason=\"killed\"} 1\n") && !metrics.contains("reason=\"failed\"} 0\n")
+        metrics.contains("reason=\"signaled\"} 1\n") && !metrics.contains("reason=\"failed\"} 0\n")
     });
     drop(front);
     site.end();
@@ -249,7 +249,7 @@ fn probes_are_not_refused_by_whom_the_site_allows() {
     let launch = site(&toml);
     fs::write(launch.directory().join("app.py"), says("x")).unwrap();
     let site = Site::start_unawaited(launch);
-    wait_until("the start", || site.log().contains("]: ready\n"));
+    wait_until("the start", || site.log().contains("]: PF0101 ready\n"));
     let connect = |port: u16| Peer::connect(Address::from(SocketAddr::from(([127, 0, 0, 1], port))));
     connect(site_port).expect_closed();
     let status = connect(status_port).last_request(&Params::get("/status?json"), b"").expect_status(200).json();
@@ -300,7 +300,7 @@ fn an_application_that_scribbles_harms_only_what_is_told_of_itself() {
     fs::write(launch.directory().join("bad.py"), SCRIBBLES).unwrap();
     fs::write(launch.directory().join("good.py"), says("x")).unwrap();
     let site = Site::start_unawaited(launch);
-    wait_until("the start", || site.log().contains("]: ready\n"));
+    wait_until("the start", || site.log().contains("]: PF0101 ready\n"));
     let ask = |socket: &str, target: &str| connect_to(&site.directory().join(socket)).last_request(&Params::get(target), b"");
     let tried = ask("bad.sock", "/").expect_status(200).text();
     assert_eq!(tried, "PermissionError PermissionError PermissionError PermissionError");

@@ -26,10 +26,12 @@ impl RunningPool {
 
     /// What a child that has ended was answering, in words. Requests whose answer had not ended get their lines in the access log, which
     /// it cannot send any more.
-    pub(super) fn note_lost(&self, id: ChildId) -> String {
+    pub(super) fn note_lost(&mut self, id: ChildId) -> String {
         let now = monotonic_time();
-        for (process, Glance { request, .. }) in self.phases(id).filter(|(_, glance)| glance.phase != Phase::Closing) {
-            note_in_access_log(&self.name, process, &request, now);
+        let unanswered: Vec<_> = self.phases(id).filter(|(_, glance)| glance.phase != Phase::Closing).collect();
+        for (process, Glance { request, .. }) in &unanswered {
+            note_in_access_log(&self.name, *process, request, now);
+            self.past.note_lost();
         }
         in_words(&self.running(id), now)
     }

@@ -1,5 +1,6 @@
 //! What a worker says of its request on the scoreboard.
 
+use std::borrow::Cow;
 use std::rc::Rc;
 use std::time::Instant;
 
@@ -22,7 +23,8 @@ impl Told {
     pub(super) fn begin(&mut self, slot: Option<&Rc<Slot>>, number: u64, begun: Instant, params: &Params) -> Telling {
         let in_slot = slot.map(|slot| {
             let [method, target, remote] = self.find_in(params);
-            (slot.begin(&Asked { number, begun, method, path: path_of(target), remote }), Rc::clone(slot))
+            let path = if target.is_empty() { Cow::Owned(joined_path(params)) } else { Cow::Borrowed(path_of(target)) };
+            (slot.begin(&Asked { number, begun, method, path: &path, remote }), Rc::clone(slot))
         });
         Telling { in_slot, status: FAILED }
     }
@@ -33,6 +35,12 @@ impl Told {
         let find = |name: &[u8], place: &mut usize| params.get_again(name, place).unwrap_or_default();
         [find(b"REQUEST_METHOD", method), find(b"REQUEST_URI", target), find(b"REMOTE_ADDR", remote)]
     }
+}
+
+/// For web servers that do not send the target as it came.
+fn joined_path(params: &Params) -> Vec<u8> {
+    let parts = [b"SCRIPT_NAME".as_slice(), b"PATH_INFO"];
+    parts.map(|name| params.get(name).unwrap_or_default()).concat()
 }
 
 fn path_of(target: &[u8]) -> &[u8] {

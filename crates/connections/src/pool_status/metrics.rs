@@ -44,7 +44,7 @@ fn write_requests(page: &mut Exposition, snapshot: &Snapshot) {
     }
     page.histogram("request_duration_seconds", "How long requests have taken, from their first record on.", &tally.duration);
     page.histogram("queue_wait_seconds", "How long requests have waited for a worker.", &tally.queue_wait);
-    page.begin("refused_requests", "counter", None, "Requests that were answered 503.");
+    page.begin("refused_requests", "counter", None, "Requests that were answered 503 because max-queue of them were waiting.");
     page.sample("refused_requests_total", &[("reason", "queue-full")], snapshot.refused);
     page.begin("aborted_requests", "counter", None, "Requests that the web server has given up.");
     page.sample("aborted_requests_total", &[], tally.aborted);

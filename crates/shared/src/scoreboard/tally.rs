@@ -31,6 +31,12 @@ impl Tally {
         self.classes.iter().fold(0, |sum, count| sum.saturating_add(*count))
     }
 
+    /// A request was never answered: its process has ended. The web server answers 502.
+    pub fn note_lost(&mut self) {
+        let failures = &mut self.classes[class(502)];
+        *failures = failures.saturating_add(1);
+    }
+
     /// Reads what was written; `None` if it was something else.
     pub fn parse(text: &str) -> Option<Self> {
         let counts: Vec<u64> = text.split(' ').map(|count| count.parse().ok()).collect::<Option<_>>()?;

@@ -460,7 +460,7 @@ mod tests {
     fn an_object_has_all_that_is_known_and_null_for_the_rest() {
         let known = [
             r#"{"time_iso8601":"2026-11-20T18:46:14+00:00","msec":1795200374.123,"pool":"blog","pid":4711,"#,
-            r#""worker":3,"request_id":"12-3","remote_addr":"192.0.2.7","remote_port":null,"remote_user":null,"#,
+            r#""worker":3,"request_id":"12-3","http_x_request_id":null,"remote_addr":"192.0.2.7","remote_port":null,"remote_user":null,"#,
             r#""request_method":"GET","request_scheme":null,"host":"example.org","#,
             r#""request_uri":"/a\"b\\x5Cc\u000aä?x=1","server_port":null,"server_protocol":"HTTP/1.1","#,
             r#""http_referer":null,"http_user_agent":"curl/8","http_x_forwarded_for":null,"status":200,"#,

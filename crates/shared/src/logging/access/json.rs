@@ -8,13 +8,14 @@ use std::fmt::Write;
 use crate::sys::terminal;
 
 /// The names of its variables, in order.
-pub(super) const VARIABLES: [&str; 25] = [
+pub(super) const VARIABLES: [&str; 26] = [
     "time_iso8601",
     "msec",
     "pool",
     "pid",
     "worker",
     "request_id",
+    "http_x_request_id",
     "remote_addr",
     "remote_port",
     "remote_user",
