@@ -52,6 +52,10 @@ enum Outcome {
     Interrupted,
     /// The exception was raised.
     Raised,
+    /// It is raised when the application runs on, which waits until the web server has read what was sent.
+    Sending,
+    /// The response is sent, and what tidies up is not interrupted.
+    Closing,
     /// The request has ended before.
     HasEnded,
     /// The child has not looked.
@@ -143,12 +147,14 @@ impl Supervisor<'_> {
         let Some(pool) = self.pools.iter().find(|pool| is_its(pool, target)) else { return Outcome::HasEnded };
         let scoreboard = &pool.ties().scoreboard;
         let answers = |glance: &Glance| glance.phase != Phase::Idle && glance.request.number == request;
-        let runs = scoreboard.glances(slot..slot + 1).next().is_some_and(|glance| answers(&glance));
-        match (scoreboard.was_interrupted(slot, request), runs) {
-            (true, false) => Outcome::Interrupted,
-            (true, true) => Outcome::Raised,
-            (false, false) => Outcome::HasEnded,
-            (false, true) => Outcome::NotYet,
+        let glance = scoreboard.glances(slot..slot + 1).next().filter(answers);
+        match (scoreboard.was_interrupted(slot, request), glance.map(|glance| glance.phase)) {
+            (true, None) => Outcome::Interrupted,
+            (true, Some(Phase::Closing)) => Outcome::Closing,
+            (true, Some(Phase::Sending)) => Outcome::Sending,
+            (true, Some(_)) => Outcome::Raised,
+            (false, None) => Outcome::HasEnded,
+            (false, Some(_)) => Outcome::NotYet,
         }
     }
 
@@ -165,6 +171,14 @@ impl Supervisor<'_> {
                      or catches the exception (`pyfcgid stacks`)"
                 ));
                 client.end(0, "");
+            }
+            Outcome::Sending => {
+                let why = "it waits until the web server has read its response: it is interrupted when the application runs on";
+                client.end(EX_NOT_YET, &format!("pyfcgid: request {process}-{request} is not interrupted yet: {why}"));
+            }
+            Outcome::Closing => {
+                let why = "its response is sent, and what the application does after it (close()) runs to its end";
+                client.end(EX_NOT_YET, &format!("pyfcgid: request {process}-{request} is not interrupted: {why}"));
             }
             Outcome::HasEnded => client.end(EX_NO_REQUEST, &format!("pyfcgid: {}", no_such_request(process, request))),
             Outcome::NotYet => {

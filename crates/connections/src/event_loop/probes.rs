@@ -64,12 +64,13 @@ impl Probes {
     }
 
     /// Whether a request with these parameters is one on such a connection: by SCRIPT_NAME and PATH_INFO together, or by SCRIPT_NAME alone, whichever way the
-    /// web server splits the path. An authorizer tells nobody how the pool is: its 200 would let somebody in.
+    /// web server splits the path. No authorizer is one: its 200 would let somebody in.
     pub fn find(&self, params: &Params, role: Role, purpose: Purpose) -> Option<Probe<'_>> {
         let script = params.get(b"SCRIPT_NAME").unwrap_or_default();
         let rest = params.get(b"PATH_INFO").unwrap_or_default();
         let is_it = |path: &[u8]| script == path || path.strip_prefix(script).is_some_and(|path| path == rest);
-        if self.ping.as_ref().is_some_and(|path| is_it(path)) {
+        // One that lets somebody in is for the application to answer, whatever it asks for.
+        if role != Role::Authorizer && self.ping.as_ref().is_some_and(|path| is_it(path)) {
             return Some(Probe::Ping);
         }
         let (path, place, status) = self.status.as_ref()?;
@@ -165,6 +166,16 @@ mod tests {
             assert!(!is_told(Role::Authorizer, Purpose::Site) && !is_told(Role::Filter, Purpose::Probes));
             assert_eq!(probes.begins(&request(&[(b"SCRIPT_NAME", b"/status")])), on_site);
         }
+    }
+
+    #[test]
+    fn an_authorizer_gets_no_answer_of_ours() {
+        let probes = Probes::new(Some("/ping"), None).unwrap();
+        let mut bytes = Vec::new();
+        encode_pair(&mut bytes, b"SCRIPT_NAME", b"/ping").unwrap();
+        let params = Params::parse(bytes, 10).unwrap();
+        let is_probe = |role| probes.find(&params, role, Purpose::Site).is_some();
+        assert!(is_probe(Role::Responder) && !is_probe(Role::Authorizer));
     }
 
     #[test]

@@ -14,7 +14,7 @@ use super::codes::{self, Code};
 use super::pieces::pieces;
 use crate::sys::closing::Guarded;
 use crate::sys::log_io::{self, NoRoom};
-use crate::sys::passing;
+use crate::sys::{fd, passing};
 
 /// The way from a child that is about to be forked: the supervisor keeps the reader, the child the socket. Both are
 /// close-on-exec. The supervisor closes its copy of the socket after the fork, or the reader never meets the end.
@@ -122,6 +122,8 @@ impl Reader {
     fn read_into(&mut self, buffer: &mut [u8], allowance: &mut Allowance) -> Option<Message> {
         while !self.is_at_end && !allowance.is_used_up() {
             match passing::receive_bytes(self.socket.as_fd(), buffer) {
+                // An application can send a message without a byte, which looks like the end.
+                Ok(0) if !fd::is_shut(self.socket.as_fd()) => allowance.take(0),
                 Ok(0) => self.is_at_end = true,
                 Ok(length) => {
                     allowance.take(length);
@@ -340,6 +342,15 @@ mod tests {
         assert_eq!((next(&mut reader), reader.is_at_end()), (None, false));
         drop(sender);
         assert_eq!((next(&mut reader), reader.is_at_end()), (None, true));
+    }
+
+    #[test]
+    fn a_message_without_a_byte_is_not_the_end() {
+        let (mut reader, sender) = pair();
+        rustix::net::send(&sender.socket, &[], rustix::net::SendFlags::empty()).unwrap();
+        sender.record(Level::Info, None, format_args!("said"));
+        assert_eq!(next(&mut reader), Some(record(Level::Info, "said")));
+        assert_eq!((next(&mut reader), reader.is_at_end()), (None, false));
     }
 
     #[test]
