@@ -88,6 +88,7 @@ def attack(name):
 def begin():
     if wanted():
         locks_places.mend()
+        threading.Thread(target=locks_places.keep_mending, daemon=True).start()
     names = [name for name in wanted() if not name.startswith("request_")]
     for name in turn(names) if names else ():
         if name.startswith("import_"):

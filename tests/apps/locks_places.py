@@ -48,6 +48,8 @@ def take_turn():
     """One process swaps at a time: what two lose nobody brings back. What one that was killed has left is mended."""
     turn = os.open("own/swapping", os.O_RDONLY | os.O_CREAT)
     try:
+        # Whatever the umask of who has made it.
+        os.fchmod(turn, 0o600)
         fcntl.flock(turn, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if os.path.exists("hostile.kept"):
             os.rename("hostile.kept", "hostile.sock")
@@ -61,8 +63,15 @@ def mend():
     """A socket whose name somebody else has is no longer reloaded, and then nobody attacks any more."""
     try:
         os.close(take_turn())
-    except BlockingIOError:
-        pass
+    except OSError:
+        pass  # Somebody swaps, or nothing more can be opened here.
+
+
+def keep_mending():
+    """Where no reload comes through, no process comes that would mend at its start."""
+    while os.path.exists("../attack"):
+        mend()
+        time.sleep(0.5)
 
 
 def swap(until, target):

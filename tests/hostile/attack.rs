@@ -107,6 +107,7 @@ fn pass_time_until(is_enough: impl Fn(&Site) -> bool, site: &mut Site, logs: &mu
     while !is_enough(site) {
         let pause = Instant::now() + BETWEEN_STATUSES;
         site.ask_status();
+        site.look();
         if next_reload <= Instant::now() {
             next_reload = Instant::now() + BETWEEN_RELOADS;
             site.begin_reload();

@@ -25,6 +25,8 @@ pub struct Site {
     reloads: Vec<Ended>,
     /// Each with the time that the twin's took meanwhile.
     statuses: Vec<(Ended, Duration)>,
+    /// What else looks inside, with its name.
+    looks: Vec<(&'static str, Ended, Duration)>,
 }
 
 /// How a command ended.
@@ -44,7 +46,7 @@ impl Site {
         }
         process.expect_running();
         let twin = start_in_a_terminal(shop_pool);
-        Some(Self { process, twin, reloading: None, reloads: Vec::new(), statuses: Vec::new() })
+        Some(Self { process, twin, reloading: None, reloads: Vec::new(), statuses: Vec::new(), looks: Vec::new() })
     }
 
     pub fn supervisor(&self) -> u32 {
@@ -132,6 +134,15 @@ impl Site {
         self.statuses.push((ended, twin.join().unwrap().time));
     }
 
+    /// Looks inside in another way each time.
+    pub fn look(&mut self) {
+        let name = LOOKS[self.looks.len() % LOOKS.len()];
+        let twin = self.twin.directory().to_owned();
+        let twin = thread::spawn(move || command(&twin, name));
+        let ended = command(self.place(), name);
+        self.looks.push((name, ended, twin.join().unwrap().time));
+    }
+
     /// Whether the hostile pool answers as it should.
     pub fn hostile_is_at_peace(&self) -> bool {
         let ask = || {
@@ -191,8 +202,17 @@ impl Site {
         for ended in self.reloads.iter().filter(|ended| ended.code == Some(TIMED_OUT)).take(1) {
             verdict.expect(false, format!("a reload was not answered within {:.1?}", ended.time));
         }
-        let with_escapes =
-            self.reloads.iter().chain(self.statuses.iter().map(|(ended, _)| ended)).find(|ended| has_escapes(&ended.text));
+        let longest_look = longest(&mut self.looks.iter().map(|(_, ended, _)| ended.time));
+        println!("requests, top and stacks: {} times, at most {longest_look:.0?}", self.looks.len());
+        let is_slow = |ended: &Ended, twin: Duration| ended.time > MOST_OF_STATUS + FOR_STACKS && ended.time > twin * 3;
+        for (name, ended, twin) in &self.looks {
+            let text = format!("{name} took {:.0?} (its twin {twin:.0?}): {}", ended.time, super::shortened(&ended.text));
+            verdict.expect(!is_slow(ended, *twin), text.clone());
+            verdict.expect(ended.code == Some(0), format!("{text} {:?}", ended.code));
+        }
+        let looks = self.looks.iter().map(|(_, ended, _)| ended);
+        let told = self.reloads.iter().chain(self.statuses.iter().map(|(ended, _)| ended)).chain(looks);
+        let with_escapes = told.into_iter().find(|ended| has_escapes(&ended.text));
         let text = with_escapes.map(|ended| super::shortened(&ended.text)).unwrap_or_default();
         verdict.expect(with_escapes.is_none(), format!("a command printed control characters: {text}"));
     }
@@ -343,7 +363,9 @@ fn command(place: &Path, name: &str) -> Ended {
     let output = Command::new("timeout")
         .args(["-s", "KILL", "-k", "1"])
         .arg(PATIENCE.as_secs().to_string())
-        .args([env!("CARGO_BIN_EXE_pyfcgid"), name, "-c", FILE])
+        .arg(env!("CARGO_BIN_EXE_pyfcgid"))
+        .args(name.split(' '))
+        .args(["-c", FILE])
         .current_dir(place)
         .stdin(Stdio::null())
         .output()
@@ -396,6 +418,10 @@ const SOCKETS: [&str; 2] = [
 /// Debian's, and everybody's who follows it.
 const WWW_DATA: u32 = 33;
 /// As promised of the program as it is installed; one that is not optimised is tested beside others.
+/// Each asks all children or reads all slots.
+const LOOKS: [&str; 3] = ["requests", "top --once --delay 0", "stacks"];
+/// So long the supervisor waits for children that say nothing.
+const FOR_STACKS: Duration = Duration::from_millis(300);
 const MOST_OF_STATUS: Duration = Duration::from_millis(if cfg!(debug_assertions) { 1000 } else { 300 });
 const PATIENCE: Duration = Duration::from_secs(15);
 /// What is to continue a stopped process does so within 2 s.
