@@ -49,8 +49,7 @@ struct Running {
 
 fn running(pool: &RunningPool) -> impl Iterator<Item = Running> {
     pool.processes().flat_map(move |(child, process)| {
-        let busy = pool.glances(child).filter(|glance| glance.phase != Phase::Idle);
-        busy.map(move |glance| Running { child, pid: process.id.number(), glance })
+        pool.busy(child).map(move |glance| Running { child, pid: process.id.number(), glance })
     })
 }
 

@@ -14,7 +14,6 @@ use crate::config::EX_USAGE;
 use crate::control_protocol::Scope;
 use crate::log_writer;
 use crate::report::{self, ChildStatus, FailingStatus, PoolStatus, SCHEMA, Status, Times, Workers, seconds};
-use shared::scoreboard::slot::Phase;
 use shared::scoreboard::tally::Tally;
 use shared::sys::process::{Usage, monotonic_time};
 use shared::sys::terminal;
@@ -135,8 +134,7 @@ fn child_status(pool: &RunningPool, id: ChildId, process: &Process, now: Instant
 
 /// The age of the oldest request of a child.
 fn oldest(pool: &RunningPool, id: ChildId) -> Option<Duration> {
-    let busy = pool.glances(id).filter(|glance| glance.phase != Phase::Idle);
-    busy.map(|glance| monotonic_time().saturating_sub(glance.request.taken)).max()
+    pool.busy(id).map(|glance| monotonic_time().saturating_sub(glance.request.taken)).max()
 }
 
 fn by_state(children: &[ChildStatus]) -> BTreeMap<String, usize> {

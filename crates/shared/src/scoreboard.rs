@@ -164,6 +164,11 @@ impl Scoreboard {
         slots.take_while(|number| *number < SLOTS).map(|number| slot::glance(self.slot_words(number)))
     }
 
+    /// The same of those that have a request.
+    pub fn busy(&self, slots: Range<usize>) -> impl Iterator<Item = slot::Glance> + '_ {
+        self.glances(slots).filter(|glance| glance.phase != slot::Phase::Idle)
+    }
+
     /// What the workers of these slots have counted, together.
     pub fn tally(&self, slots: Range<usize>) -> Tally {
         let mut sum = Tally::default();
@@ -379,7 +384,11 @@ impl Seat {
 
 /// How a message on the line begins, behind its flag: since when its request waits, by the system's monotonic clock.
 pub fn encode_since(since: Duration) -> [u8; SINCE_LEN] {
-    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX).to_be_bytes()
+    nanoseconds(since).to_be_bytes()
+}
+
+fn nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// The other way round, and what is behind it.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::super::children::ChildId;
 use super::super::counts::Exits;
 use super::{Desk, RunningPool};
-use shared::scoreboard::slot::{Glance, Phase};
+use shared::scoreboard::slot::Glance;
 use shared::scoreboard::tally::Tally;
 
 /// What a child says of itself. Its application may have made it up.
@@ -28,14 +28,14 @@ impl RunningPool {
         let Desk { seat, slots } = self.desks.of(id)?;
         let scoreboard = &self.ties.scoreboard;
         let tally = scoreboard.tally(slots.clone());
-        let busy = scoreboard.glances(slots.clone()).filter(|glance| glance.phase != Phase::Idle).count();
+        let busy = scoreboard.busy(slots.clone()).count();
         Some(Figures { tally, busy, queued: scoreboard.kept(*seat), connections: scoreboard.connections(*seat) })
     }
 
-    /// What the workers of a child say: nothing if it has no seat.
-    pub fn glances(&self, id: ChildId) -> impl Iterator<Item = Glance> + '_ {
+    /// What those workers of a child say that have a request: nothing if it has no seat.
+    pub fn busy(&self, id: ChildId) -> impl Iterator<Item = Glance> + '_ {
         let slots = self.desks.of(id).map_or(0..0, |desk| desk.slots.clone());
-        self.ties.scoreboard.glances(slots)
+        self.ties.scoreboard.busy(slots)
     }
 
     /// Those of these children that are stopped by a signal.

@@ -17,11 +17,8 @@ impl RunningPool {
     }
 
     fn phases(&self, id: ChildId) -> impl Iterator<Item = (ProcessId, Glance)> + '_ {
-        let place = self.desks.of(id).zip(self.processes.get(&id));
-        place.into_iter().flat_map(|(desk, process)| {
-            let glances = self.ties.scoreboard.glances(desk.slots.clone());
-            glances.filter(|glance| glance.phase != Phase::Idle).map(|glance| (process.id, glance))
-        })
+        let process = self.processes.get(&id).into_iter();
+        process.flat_map(move |process| self.busy(id).map(|glance| (process.id, glance)))
     }
 
     /// What a child that has ended was answering, in words. Requests whose answer had not ended get their lines in the access log, which

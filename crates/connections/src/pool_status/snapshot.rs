@@ -1,12 +1,11 @@
 //! How a pool is at one moment.
 
 use std::borrow::Cow;
-use std::ops::Range;
 
 use super::Moment;
 use shared::scoreboard::Scoreboard;
 use shared::scoreboard::roster::{Child, Record};
-use shared::scoreboard::slot::{Glance, Phase};
+use shared::scoreboard::slot::Glance;
 use shared::scoreboard::tally::{BOUNDS, Tally};
 
 /// A pool, as all forms tell it.
@@ -40,7 +39,7 @@ pub(super) fn seen(record: &Record, board: &Scoreboard) -> Vec<Seen> {
     let seen = |child: &Child| Seen {
         child: child.clone(),
         tally: board.tally(child.slots.clone()),
-        busy: busy(board, child.slots.clone()).count(),
+        busy: board.busy(child.slots.clone()).count(),
         connections: board.connections(child.seat),
     };
     record.children.iter().map(seen).collect()
@@ -48,12 +47,8 @@ pub(super) fn seen(record: &Record, board: &Scoreboard) -> Vec<Seen> {
 
 /// The requests that run.
 pub(super) fn running(children: &[Seen], board: &Scoreboard) -> Vec<(usize, Glance)> {
-    let of_child = |(index, seen): (usize, &Seen)| busy(board, seen.child.slots.clone()).map(move |glance| (index, glance));
+    let of_child = |(index, seen): (usize, &Seen)| board.busy(seen.child.slots.clone()).map(move |glance| (index, glance));
     children.iter().enumerate().flat_map(of_child).take(MOST_RUNNING).collect()
-}
-
-fn busy(board: &Scoreboard, slots: Range<usize>) -> impl Iterator<Item = Glance> + '_ {
-    board.glances(slots).filter(|glance| glance.phase != Phase::Idle)
 }
 
 impl Snapshot {

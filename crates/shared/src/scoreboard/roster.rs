@@ -11,8 +11,8 @@ use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicU64, Ordering, fence};
 use std::time::Duration;
 
-use super::SEATS;
 use super::tally::{CLASSES, Tally};
+use super::{SEATS, nanoseconds};
 use crate::sys::shared_memory::{ReadOnlyWords, SharedWords};
 
 /// What is known of a pool. Moments are of the monotonic clock.
@@ -288,10 +288,6 @@ fn encode_tally(tally: &Tally) -> Vec<u64> {
         words.extend(histogram.buckets);
     }
     words
-}
-
-fn nanoseconds(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// A supervisor that is not stopped has written by then.

@@ -14,8 +14,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering, fence};
 use std::time::{Duration, Instant};
 
-use super::Scoreboard;
 use super::tally::{BUCKETS, CLASSES, Histogram, Tally, bucket, class};
+use super::{Scoreboard, nanoseconds};
 use crate::sys::process::monotonic_time;
 
 /// What a worker does.
@@ -276,10 +276,6 @@ fn count(words: &[AtomicU64], length: Duration) {
 /// Of a word that nobody else writes to.
 fn add(word: &AtomicU64, count: u64) {
     word.store(word.load(Ordering::Relaxed).wrapping_add(count), Ordering::Relaxed);
-}
-
-fn nanoseconds(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// The status of a request that the web server has given up.
