@@ -4,6 +4,14 @@
 #![cfg(feature = "module")]
 #![allow(clippy::unwrap_used, reason = "tests may panic")]
 
+#[path = "deadlines/counted.rs"]
+mod counted;
+#[path = "deadlines/ends.rs"]
+mod ends;
+#[path = "deadlines/late.rs"]
+mod late;
+#[path = "deadlines/limits.rs"]
+mod limits;
 #[path = "deadlines/pool.rs"]
 mod pool;
 #[path = "supervisor/site.rs"]

@@ -9,7 +9,7 @@ use crate::support::process::wait_until;
 use crate::support::{Answer, Params, Peer};
 
 /// One process of eight workers, whose requests may take a second, but those below `/beside/`.
-pub(crate) const LIMITS: &str = "request-timeout = \"1s\"\ninterrupt-timeout = \"1s\"\n";
+pub(crate) const LIMITS: &str = "request-timeout = \"1s\"\n";
 pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(1);
 pub(crate) const WORKERS: usize = 8;
 /// Within so much more than its limit a request is answered. Other programs take the processors' time, too.
@@ -36,7 +36,8 @@ impl Pool {
     /// With further settings.
     #[track_caller]
     pub(crate) fn start(settings: &str) -> Self {
-        Self::with(&format!("{LIMITS}{settings}"), "\"/beside/\" = \"30s\"")
+        let patience = if settings.contains("interrupt-timeout") { "" } else { "interrupt-timeout = \"1s\"\n" };
+        Self::with(&format!("{LIMITS}{patience}{settings}"), "\"/beside/\" = \"30s\"")
     }
 
     /// With these settings, and limits for paths.
@@ -77,6 +78,13 @@ impl Pool {
         pids.dedup();
         assert_eq!(pids.len(), 1, "{pids:?}\n{}", self.log());
         pids[0]
+    }
+
+    /// Waits until so many requests run, as `requests` says.
+    #[track_caller]
+    pub(crate) fn wait_for_running(&self, count: usize) {
+        let running = || self.control("requests").expect_code(0).out.lines().filter(|line| line.contains(" GET ")).count();
+        wait_until(&format!("{count} requests that run"), || running() == count);
     }
 
     /// The lines of the access log about this path: what was answered, and why.
@@ -143,6 +151,12 @@ impl Hang {
         answer.expect_status(504);
         expect_in_time(took);
         took
+    }
+
+    /// The same of several; the longest time.
+    #[track_caller]
+    pub(crate) fn expect_all_504(hangs: Vec<Self>) -> Duration {
+        hangs.into_iter().map(|mut hang| hang.expect_504()).max().unwrap_or_default()
     }
 }
 
