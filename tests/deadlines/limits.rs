@@ -106,3 +106,20 @@ fn with_all_workers_in_c_code_the_pool_comes_back_with_another_process() {
     assert_ne!(pool.together(), child);
     pool.end();
 }
+
+/// On a connection that multiplexes a request waits in the process where the others are.
+#[test]
+fn who_waits_in_a_process_that_is_given_up_is_answered_503() {
+    let pool = Pool::start("graceful-timeout = \"2s\"\n");
+    let mut peer = pool.connect();
+    let first_that_waits = WORKERS as u16 + 1;
+    for id in 1..first_that_waits {
+        peer.send_request(id, true, &Params::get(&format!("/hang/sleeps?{id}")), b"");
+    }
+    pool.wait_for_running(WORKERS);
+    peer.send_request(first_that_waits, true, &Params::get("/beside/hello"), b"");
+    (1..first_that_waits).for_each(|id| drop(peer.answer(id).expect_status(504)));
+    peer.answer(first_that_waits).expect_status(503);
+    pool.expect_access("/beside/hello", "503 stopping");
+    pool.end();
+}
