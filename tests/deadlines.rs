@@ -43,6 +43,8 @@ mod table;
 #[path = "web_servers/tls.rs"]
 #[allow(dead_code, reason = "shared with other tests")]
 mod tls;
+#[path = "deadlines/waves.rs"]
+mod waves;
 #[path = "web_servers/web_server.rs"]
 #[allow(dead_code, reason = "shared with other tests")]
 mod web_server;

@@ -1,4 +1,5 @@
 """Requests that take too long, each in a way of its own, which its path names, and some that run beside them."""
+import atexit
 import ctypes
 import math
 import os
@@ -27,6 +28,11 @@ def loops():
 
 def sleeps():
     time.sleep(3600)
+
+
+def naps():
+    while True:
+        time.sleep(0.01)
 
 
 def waits():
@@ -184,6 +190,10 @@ def application(environ, start_response):
         return beside(start_response)
     elif path == "in_a_loop":
         in_a_loop()
+    elif path == "works":
+        time.sleep(0.01)
+    elif path == "starts_a_thread":
+        threading.Thread(target=sleeps).start()
     elif path == "big":
         return big(start_response)
     elif path == "deadline":
@@ -221,3 +231,7 @@ def application(environ, start_response):
 
 
 LETTERS = letters() if "KEEPS" in os.environ else 0
+if os.environ.get("HANGS") == "import":
+    sleeps()
+elif os.environ.get("HANGS") == "exit":
+    atexit.register(sleeps)

@@ -1,9 +1,10 @@
 //! Processes that end, or do not, while requests are beyond their time.
 
+use std::fs;
 use std::time::{Duration, Instant};
 
 use crate::pool::{Hang, Pool, SLACK, WORKERS};
-use crate::site::{kill, wait_until_gone};
+use crate::site::{FILE, kill, wait_until_gone};
 
 /// A pool with so many requests that were answered 504 and still run, in C code.
 #[track_caller]
@@ -46,6 +47,44 @@ fn a_reload_while_requests_are_overdue_loses_nobody_and_ends_their_process() {
     assert!(took < Duration::from_secs(3) + 2 * SLACK, "{took:?}");
     assert_ne!(pool.together(), child);
     expect_one_line_each(&pool, 3);
+    pool.end();
+}
+
+#[test]
+fn exit_handlers_and_threads_that_hang_have_the_time_of_a_stop() {
+    for (settings, path, says) in [
+        ("env = { HANGS = \"exit\" }\n", "/beside/hello", "PF0109 the application's threads or exit handlers did not finish"),
+        ("", "/beside/starts_a_thread", "PF0109 threads still running after graceful-timeout: Thread-1"),
+    ] {
+        let mut pool = Pool::start(&format!("{settings}graceful-timeout = \"1s\"\n"));
+        let child = pool.child();
+        assert_eq!(pool.text(path), "hello");
+        let begun = Instant::now();
+        assert!(pool.stop().success());
+        let took = begun.elapsed();
+        println!("a stop while an exit handler or a thread hung took {took:.2?}");
+        assert!(took < Duration::from_secs(1) + 2 * SLACK, "{took:?}");
+        wait_until_gone([&child]);
+        let log = pool.log();
+        assert!(log.contains(says) && !log.contains("PF053"), "{log}");
+    }
+}
+
+#[test]
+fn an_import_that_hangs_is_ended_with_its_stack_and_the_old_process_serves_on() {
+    let pool = Pool::start("startup-timeout = \"2s\"\n");
+    let child = pool.child();
+    let file = pool.directory().join(FILE);
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(&file, format!("{text}env = {{ HANGS = \"import\" }}\n")).unwrap();
+    let begun = Instant::now();
+    let refused = pool.control("reload");
+    println!("a reload whose import hangs was refused after {:.2?}", begun.elapsed());
+    assert!(!refused.status.success() && begun.elapsed() < Duration::from_secs(2) + 3 * SLACK, "{refused:?}");
+    let told = format!("{}{}", refused.err, pool.log());
+    assert!(told.contains("startup-timeout") && told.contains("hangs.py") && told.contains("sleeps"), "{told}");
+    assert_eq!(pool.together(), child);
+    fs::write(&file, text).unwrap();
     pool.end();
 }
 
