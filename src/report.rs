@@ -101,6 +101,8 @@ pub struct PoolStatus {
     pub aborted: u64,
     /// Requests that were answered 503 because as many waited as may.
     pub refused: u64,
+    /// Requests that were answered 503 because no worker had time for them within `queue-timeout`.
+    pub timed_out: u64,
     /// From a request's first record to its end.
     pub duration: Times,
     /// From its first record until a worker has taken it.

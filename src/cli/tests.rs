@@ -120,6 +120,7 @@ fn every_option_is_a_flag() {
         ("startup-timeout", "90", "90s"),
         ("idle-timeout", "5m", "5m"),
         ("socket-timeout", "500ms", "500ms"),
+        ("queue-timeout", "1500ms", "1500ms"),
         ("graceful-timeout", "1d", "1d"),
         ("max-lifetime", "1d", "1d"),
         ("user", "www-data", "www-data"),

@@ -73,6 +73,7 @@ impl Pool {
             status_path: self.status_path.clone(),
             status_is_apart: !self.status_listen.is_empty(),
             max_queue: self.max_queue,
+            queue_timeout: self.queue_timeout,
             max_requests: self.max_requests,
             max_requests_jitter: self.max_requests_jitter,
             startup_timeout: self.startup_timeout,

@@ -63,6 +63,10 @@ impl PoolStatus {
         if self.refused > 0 {
             lines.push(format!("{} answered 503 so far, because the queue was full (max-queue)", self.refused));
         }
+        if self.timed_out > 0 {
+            let count = self.timed_out;
+            lines.push(format!("{count} answered 503 so far, because no worker had time for them (queue-timeout)"));
+        }
         if let Some(FailingStatus { r#for: age, error, next_try_in }) = &self.failing {
             lines.push(format!("no child has started for {}: {error}", Span(*age as u64)));
             lines.extend(next_try_in.map(|next| format!("next try in {next:.1} s")));
@@ -206,9 +210,10 @@ pool shop: saturated, 1 child on unix:/run/s\\u{1b}.sock
     #[test]
     fn why_no_child_starts_is_said_and_when_the_next_is_tried() {
         let failing = FailingStatus { r#for: 61.0, error: "no \u{1b}database".to_owned(), next_try_in: Some(2.0) };
-        let pool = PoolStatus { failing: Some(failing), refused: 3, ..PoolStatus::default() };
+        let pool = PoolStatus { failing: Some(failing), refused: 3, timed_out: 4, ..PoolStatus::default() };
         let expected = [
             "3 answered 503 so far, because the queue was full (max-queue)",
+            "4 answered 503 so far, because no worker had time for them (queue-timeout)",
             "no child has started for 1m 1s: no \u{1b}database",
             "next try in 2.0 s",
         ];

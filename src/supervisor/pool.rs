@@ -410,8 +410,8 @@ impl RunningPool {
     /// Says when it has more requests than workers, and when that is over.
     fn look_at_load(&mut self, now: Instant) {
         let scoreboard = &self.ties.scoreboard;
-        let load =
-            Load { all_full: self.children.are_all_full(), waiting: scoreboard.waiting(), refused: scoreboard.refused() };
+        let refused = scoreboard.refused().saturating_add(scoreboard.timed_out());
+        let load = Load { all_full: self.children.are_all_full(), waiting: scoreboard.waiting(), refused };
         let name = &self.name;
         match self.saturation.look(load, now) {
             Some(News::Begun { waiting }) => {

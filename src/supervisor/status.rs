@@ -93,6 +93,7 @@ fn pool_status(pool: &RunningPool, now: Instant) -> PoolStatus {
         requests: by_class(&tally),
         aborted: tally.aborted,
         refused: pool.ties().scoreboard.refused(),
+        timed_out: pool.ties().scoreboard.timed_out(),
         duration: Times::of(&tally.duration),
         queue_wait: Times::of(&tally.queue_wait),
         failing: children.failing().map(|(failing, next)| failing_status(failing, next, now)),

@@ -61,7 +61,7 @@ fn report_failure(mut link: &UnixStream, error: &Error) {
 fn serve(pool: &PoolSettings, shared: &Shared, link: &UnixStream) -> Result<(), Error> {
     end_with_the_supervisor(link)?;
     let (interpreter, application) = load(pool, shared, link)?;
-    let (queue, worker) = scheduler::queue_of_pool(pool.max_queue, shared.seat());
+    let (queue, worker) = scheduler::queue_of_pool((pool.max_queue, pool.queue_timeout), shared.seat());
     let (doors, names) = shared.doors(pool)?;
     let (signals, signal_writer) = UnixStream::pair()?;
     let signalled = signals.try_clone()?;

@@ -66,6 +66,7 @@ impl PoolStatus {
             max_queue: self.max_queue,
             waiting: board.waiting(),
             refused: board.refused(),
+            timed_out: board.timed_out(),
             record,
             children,
             running: shown,

@@ -23,10 +23,12 @@ use std::time::Duration;
 
 use crate::sys::shared_memory::SharedWords;
 
+mod lookout;
 pub mod roster;
 pub mod slot;
 pub mod tally;
 
+pub use lookout::Lookout;
 use slot::{SLOT_WORDS, Slot};
 use tally::Tally;
 
@@ -103,6 +105,7 @@ impl Scoreboard {
         self.word_of(number, PRESENCE).set(Presence::Absent as u64);
         self.pool_waiting().subtract(self.word_of(number, KEPT).replace(0));
         self.word_of(number, CONNECTIONS).set(0);
+        self.end_lookout_of(number);
     }
 
     /// Seats that nobody has say nothing, whatever an application has written there: else it would be believed for ever. `taken` are the
@@ -133,6 +136,11 @@ impl Scoreboard {
     /// How many requests were refused because as many waited as may.
     pub fn refused(&self) -> u64 {
         self.word(REFUSED).get()
+    }
+
+    /// How many were refused because no worker has had time for them within `queue-timeout`.
+    pub fn timed_out(&self) -> u64 {
+        self.word(TIMED_OUT).get()
     }
 
     /// What the process on this seat says.
@@ -317,6 +325,11 @@ impl Seat {
         self.scoreboard.word(REFUSED).add_one();
     }
 
+    /// A request is refused because no worker has had time for it within `queue-timeout`.
+    pub fn note_timeout(&self) {
+        self.scoreboard.word(TIMED_OUT).add_one();
+    }
+
     /// How many requests wait on the line or in other processes.
     pub fn waiting_elsewhere(&self) -> usize {
         let own = self.word(KEPT).get() as usize;
@@ -341,21 +354,6 @@ impl Seat {
         self.word(KEPT).subtract(1);
     }
 
-    /// Whether it is time to look through the line, by this clock of milliseconds that goes round; nobody else of the pool does so
-    /// before `next`.
-    pub fn begin_to_look(&self, now: u32, next: u32) -> bool {
-        let word = self.scoreboard.word(LOOK_AT);
-        let due = word.get() as u32;
-        // What is further away is long ago.
-        let is_ahead = (1..LONGEST_PAUSE).contains(&due.wrapping_sub(now));
-        !is_ahead && word.change(due.into(), next.into())
-    }
-
-    /// Nobody is to look before then.
-    pub fn look_again_at(&self, next: u32) {
-        self.scoreboard.word(LOOK_AT).set(next.into());
-    }
-
     /// A request that has waited on the line waits here now.
     pub fn take_to_itself(&self) {
         self.word(KEPT).add_one();
@@ -375,6 +373,9 @@ impl Seat {
     /// See [`Scoreboard::line_is_empty`].
     pub fn line_is_empty(&self) {
         self.scoreboard.line_is_empty();
+        if self.is_mixed() {
+            self.set_mixed(false);
+        }
     }
 
     fn word(&self, index: usize) -> Word<'_> {
@@ -418,8 +419,9 @@ const TAKEN: usize = 2;
 const REFUSED: usize = 3;
 const MULTIPLEXED: usize = 4;
 const LOOK_AT: usize = 5;
-/// Milliseconds.
-const LONGEST_PAUSE: u32 = 60_000;
+const TIMED_OUT: usize = 6;
+const LOOKOUT: usize = 7;
+const MIXED: usize = 8;
 const HEADER: usize = 16;
 /// Of a seat: how full its process is, how many requests wait there, and how many connections it has.
 const PRESENCE: usize = 0;
@@ -503,16 +505,6 @@ mod tests {
         assert!(other.is_multiplexed());
         assert!(one.begin_to_wait(10));
         assert_eq!((one.waiting_elsewhere(), other.waiting_elsewhere()), (0, 1));
-    }
-
-    #[test]
-    fn one_process_at_a_time_looks_through_the_line() {
-        let scoreboard = scoreboard();
-        let (one, other) = (scoreboard.seat(0), scoreboard.seat(1));
-        assert!(one.begin_to_look(1000, 1050));
-        assert!(!other.begin_to_look(1049, 1099) && other.begin_to_look(1050, 1100));
-        other.look_again_at(5);
-        assert!(!one.begin_to_look(u32::MAX, 49) && one.begin_to_look(6, 56), "the clock goes round");
     }
 
     #[test]

@@ -183,6 +183,10 @@ settings! {
     socket_timeout: Option<Duration> = or_zero(time()), "socket-timeout", Time, One, "TIME", Value("60s"),
         "How long the web server may send nothing during a request or after connecting, or read nothing of a response; 0 means \
          forever";
+    /// How long a request may wait for a worker; `None` is for ever.
+    queue_timeout: Option<Duration> = or_zero(time()), "queue-timeout", Time, One, "TIME", Value("0"),
+        "How long a request may wait for a worker, its upload not counted; one that has waited longer gets 503 and does not run; 0 \
+         means forever";
     /// How long running requests may go on after a stop, or in a process that is replaced.
     graceful_timeout: Duration = time(), "graceful-timeout", Time, One, "TIME", Value("30s"),
         "How long running requests may go on after a stop or in a process that is being replaced; 0 ends them at once";

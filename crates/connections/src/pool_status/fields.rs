@@ -79,6 +79,7 @@ pub(super) fn of_pool(snapshot: &Snapshot) -> Vec<Field> {
         field("queue", Value::count(snapshot.waiting)),
         field("queue limit", Value::count(snapshot.max_queue)),
         field("refused requests", Value::Count(snapshot.refused)),
+        field("queue timeouts", Value::Count(snapshot.timed_out)),
         field("aborted requests", Value::Count(tally.aborted)),
         field("reloads", Value::Count(record.reloads[0])),
         field("failed reloads", Value::Count(record.reloads[1])),

@@ -44,8 +44,10 @@ fn write_requests(page: &mut Exposition, snapshot: &Snapshot) {
     }
     page.histogram("request_duration_seconds", "How long requests have taken, from their first record on.", &tally.duration);
     page.histogram("queue_wait_seconds", "How long requests have waited for a worker.", &tally.queue_wait);
-    page.begin("refused_requests", "counter", None, "Requests that were answered 503 because max-queue of them were waiting.");
+    let help = "Requests that were answered 503 because max-queue of them were waiting, or they themselves for queue-timeout.";
+    page.begin("refused_requests", "counter", None, help);
     page.sample("refused_requests_total", &[("reason", "queue-full")], snapshot.refused);
+    page.sample("refused_requests_total", &[("reason", "queue-timeout")], snapshot.timed_out);
     page.begin("aborted_requests", "counter", None, "Requests that the web server has given up.");
     page.sample("aborted_requests_total", &[], tally.aborted);
 }

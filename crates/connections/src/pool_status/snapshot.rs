@@ -18,6 +18,8 @@ pub(super) struct Snapshot {
     pub(super) waiting: usize,
     /// Requests that were answered 503 because too many waited.
     pub(super) refused: u64,
+    /// Requests that were answered 503 because they had waited for too long.
+    pub(super) timed_out: u64,
     pub(super) record: Record,
     pub(super) children: Vec<Seen>,
     /// What workers are doing that have a request, with their children by index. At most [`MOST_RUNNING`], and only if it is asked for.

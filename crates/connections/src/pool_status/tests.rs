@@ -63,6 +63,7 @@ fn occupy(scoreboard: &Arc<Scoreboard>) {
     seat.set_connections(7);
     assert!(seat.begin_to_wait(10));
     seat.note_refusal();
+    (0..2).for_each(|_| seat.note_timeout());
 }
 
 /// Writes this everywhere, as an application could.
