@@ -63,8 +63,8 @@ impl PoolStatus {
         if self.refused > 0 {
             lines.push(format!("{} answered 503 so far, because the queue was full (max-queue)", self.refused));
         }
-        if self.timed_out > 0 {
-            let count = self.timed_out;
+        if self.queue_timeouts > 0 {
+            let count = self.queue_timeouts;
             lines.push(format!("{count} answered 503 so far, because no worker had time for them (queue-timeout)"));
         }
         if let Some(FailingStatus { r#for: age, error, next_try_in }) = &self.failing {
@@ -81,6 +81,9 @@ impl PoolStatus {
         parts.extend((client > 0).then(|| format!("{client} answered 4xx")));
         parts.extend((server > 0).then(|| format!("{server} answered 5xx")));
         parts.extend((self.aborted > 0).then(|| format!("{} given up", self.aborted)));
+        parts.extend((self.slow > 0).then(|| format!("{} slow", self.slow)));
+        let late = self.timeouts.iter().filter(|(_, count)| **count > 0);
+        parts.extend(late.map(|(option, count)| format!("{count} beyond {option}")));
         parts.extend(self.duration.told().map(|told| format!("half within {told}")));
         parts.extend(self.queue_wait.p99.map(|wait| format!("99 % waited at most {}", Length(wait))));
         (self.answered > 0).then(|| parts.join(", "))
@@ -210,7 +213,7 @@ pool shop: saturated, 1 child on unix:/run/s\\u{1b}.sock
     #[test]
     fn why_no_child_starts_is_said_and_when_the_next_is_tried() {
         let failing = FailingStatus { r#for: 61.0, error: "no \u{1b}database".to_owned(), next_try_in: Some(2.0) };
-        let pool = PoolStatus { failing: Some(failing), refused: 3, timed_out: 4, ..PoolStatus::default() };
+        let pool = PoolStatus { failing: Some(failing), refused: 3, queue_timeouts: 4, ..PoolStatus::default() };
         let expected = [
             "3 answered 503 so far, because the queue was full (max-queue)",
             "4 answered 503 so far, because no worker had time for them (queue-timeout)",

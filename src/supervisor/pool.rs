@@ -359,11 +359,21 @@ impl RunningPool {
         };
         match report {
             Report::Worn => return self.wear_out(id, Reason::MaxRequests, now),
+            Report::Overdue => return self.wear_out(id, Reason::Overdue, now),
+            Report::Deadlocked => return self.handle_deadlock(id, now),
             Report::Terminated => self.note_told(id, "SIGTERM"),
             Report::Quit => self.note_told(id, "SIGQUIT"),
             _ => {}
         }
         self.children.handle(id, report.into(), now);
+    }
+
+    /// It has said itself where it is.
+    fn handle_deadlock(&mut self, id: ChildId, now: Instant) {
+        if let Some(process) = self.processes.get(&id).filter(|_| self.settings().deadlock_kill) {
+            let what = format!("process {}: nobody there gets Python's GIL (deadlock-kill)", process.id);
+            self.children.handle(id, Event::Hung(what), now);
+        }
     }
 
     fn note_told(&mut self, id: ChildId, signal: &'static str) {
@@ -410,7 +420,7 @@ impl RunningPool {
     /// Says when it has more requests than workers, and when that is over.
     fn look_at_load(&mut self, now: Instant) {
         let scoreboard = &self.ties.scoreboard;
-        let refused = scoreboard.refused().saturating_add(scoreboard.timed_out());
+        let refused = scoreboard.refused().saturating_add(scoreboard.queue_timeouts());
         let load = Load { all_full: self.children.are_all_full(), waiting: scoreboard.waiting(), refused };
         let name = &self.name;
         match self.saturation.look(load, now) {

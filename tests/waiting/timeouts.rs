@@ -34,7 +34,7 @@ fn are_refused_in_time_and_do_not_run(shape: Shape, how: How) {
     expect_in_time(&got, TIMEOUT, &pool.log());
     let (status, _) = pool.status();
     assert_eq!(
-        (&status["timed_out"], &status["refused"], &status["waiting"]),
+        (&status["queue_timeouts"], &status["refused"], &status["waiting"]),
         (&MANY.into(), &0.into(), &0.into()),
         "{status:#}"
     );
@@ -104,7 +104,7 @@ fn whoever_waits_for_a_child_that_starts_is_refused_in_time() {
     let got = crowd.finish();
     expect_in_time(&got, Duration::from_millis(500), &site.log());
     assert!(asked.elapsed() < Duration::from_secs(3), "a child might have served");
-    assert_eq!(status_of(&site).0["timed_out"], MANY);
+    assert_eq!(status_of(&site).0["queue_timeouts"], MANY);
     wait_until("a child", || site.children().len() == 1 && status_of(&site).0["processes"]["serving"] == 1);
     assert_eq!(site.ask("/?1").status, 200);
     site.end();
@@ -200,7 +200,7 @@ fn those_who_waited_for_too_long_are_counted_over_an_upgrade_and_told_in_all_for
     pool.open_gate();
     pool.signal("USR2");
     wait_until("the next program", || pool.log().contains("PF0302"));
-    assert_eq!(pool.status().0["timed_out"], 3);
+    assert_eq!(pool.status().0["queue_timeouts"], 3);
     let text = pool.control("status").out;
     assert!(text.contains("3 answered 503 so far, because no worker had time for them (queue-timeout)"), "{text}");
     let metrics = pool.text("/status?openmetrics");

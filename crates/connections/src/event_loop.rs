@@ -256,6 +256,7 @@ impl EventLoop {
         self.line_up_at_once();
         self.expire();
         self.refuse_overdue();
+        self.inquiries.keep_time(self.now);
         self.uploads.give_back(self.now);
         self.hand_over_idle();
         self.finish_new();
@@ -523,9 +524,9 @@ impl EventLoop {
         let unfinished = (!self.unfinished.is_empty()).then_some(Duration::ZERO);
         let deferred = (!self.deferred.is_empty()).then_some(handover::RETRY_INTERVAL);
         let overdue = self.overdue.next().map(|when| when.saturating_duration_since(now));
-        let own =
-            [self.timers.next_in(now), self.refusals.next_in(now), self.relief_in(now), self.uploads.next_in(now), overdue];
-        own.into_iter().chain([accept, stop, unfinished, deferred]).flatten().min()
+        let own = [self.timers.next_in(now), self.refusals.next_in(now), self.relief_in(now), self.uploads.next_in(now)];
+        let own = own.into_iter().chain([self.inquiries.next_in(now), overdue]);
+        own.chain([accept, stop, unfinished, deferred]).flatten().min()
     }
 }
 

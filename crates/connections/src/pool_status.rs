@@ -66,7 +66,7 @@ impl PoolStatus {
             max_queue: self.max_queue,
             waiting: board.waiting(),
             refused: board.refused(),
-            timed_out: board.timed_out(),
+            queue_timeouts: board.queue_timeouts(),
             record,
             children,
             running: shown,

@@ -139,8 +139,8 @@ impl Scoreboard {
     }
 
     /// How many were refused because no worker has had time for them within `queue-timeout`.
-    pub fn timed_out(&self) -> u64 {
-        self.word(TIMED_OUT).get()
+    pub fn queue_timeouts(&self) -> u64 {
+        self.word(QUEUE_TIMEOUTS).get()
     }
 
     /// What the process on this seat says.
@@ -326,8 +326,8 @@ impl Seat {
     }
 
     /// A request is refused because no worker has had time for it within `queue-timeout`.
-    pub fn note_timeout(&self) {
-        self.scoreboard.word(TIMED_OUT).add_one();
+    pub fn note_queue_timeout(&self) {
+        self.scoreboard.word(QUEUE_TIMEOUTS).add_one();
     }
 
     /// How many requests wait on the line or in other processes.
@@ -419,7 +419,7 @@ const TAKEN: usize = 2;
 const REFUSED: usize = 3;
 const MULTIPLEXED: usize = 4;
 const LOOK_AT: usize = 5;
-const TIMED_OUT: usize = 6;
+const QUEUE_TIMEOUTS: usize = 6;
 const LOOKOUT: usize = 7;
 const MIXED: usize = 8;
 const HEADER: usize = 16;

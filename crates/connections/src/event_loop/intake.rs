@@ -179,7 +179,7 @@ impl Intake {
             let refusal = if probe.is_none() { self.purpose.refusal(refusal) } else { refusal };
             match refusal {
                 Refusal::Overloaded => context.queue.note_refusal(),
-                Refusal::WaitedTooLong => context.queue.note_timeout(),
+                Refusal::WaitedTooLong => context.queue.note_queue_timeout(),
                 _ => {}
             }
             reply.refuse(refusal);

@@ -82,7 +82,7 @@ impl EventLoop {
                 continue;
             }
             reply.refuse(Refusal::WaitedTooLong);
-            self.queue.note_timeout();
+            self.queue.note_queue_timeout();
             self.refusals.note(Refusal::WaitedTooLong, self.now, || name_alone(&request.params));
         }
         self.overdue.queue_at = None;

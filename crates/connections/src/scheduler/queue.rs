@@ -68,8 +68,8 @@ impl Queue {
     }
 
     /// A request is refused because it has waited for too long.
-    pub fn note_timeout(&self) {
-        self.seat.note_timeout();
+    pub fn note_queue_timeout(&self) {
+        self.seat.note_queue_timeout();
     }
 
     /// When one may have waited for too long, as the queue was when this was said of it.
