@@ -128,6 +128,29 @@ fn whoever_waits_is_refused_in_time_whichever_processes_are_killed_meanwhile() {
     pool.end();
 }
 
+/// One that is killed with a request in its hands takes that one along, and nobody else.
+#[test]
+fn whoever_looks_at_the_line_may_be_killed_while_it_refuses() {
+    let shape = Shape { processes: 4, threads: 1 };
+    let mut pool = Pool::launch(shape, Pool::prepared(shape, SETTINGS).env("IMPORT_SECONDS", "4"));
+    pool.occupy();
+    let (begun, count, kills) = (Instant::now(), 80, 3);
+    let crowd = pool.send(How::OneShot, count, 0.0);
+    let children = pool.children();
+    for (kill_number, child) in (1..=kills).zip(children) {
+        let at = TIMEOUT + crate::crowd::PACE * (kill_number * 20);
+        thread::sleep(at.saturating_sub(begun.elapsed()));
+        kill(child, "KILL");
+    }
+    let (lost, told): (Vec<_>, Vec<_>) = crowd.finish().into_iter().partition(|got| got.status == 0);
+    println!("{} of {count} requests were in the hands of {kills} processes that were killed", lost.len());
+    assert!(lost.len() <= kills as usize, "{lost:?}");
+    expect_in_time(&told, TIMEOUT, &pool.log());
+    assert!(pool.begun().is_empty());
+    pool.open_gate_after_deaths(kills as usize);
+    pool.end();
+}
+
 /// The last one, too: the queue process goes on.
 #[test]
 fn whoever_waits_is_refused_in_time_when_the_only_child_is_killed() {
