@@ -360,6 +360,8 @@ fn requests_that_have_waited_for_too_long_are_refused_once_and_do_not_run() {
     });
 }
 
+/// One thread alone is nothing for shuttle.
+#[cfg(not(shuttle))]
 #[test]
 fn whoever_has_not_waited_for_too_long_keeps_the_place_in_the_queue() {
     let limit = Duration::from_secs(60);
