@@ -21,7 +21,7 @@ use log::LevelFilter;
 use shared::link::{Command, Failure, Report};
 use shared::logging;
 use shared::logging::codes;
-use shared::settings::{Ends, PoolSettings, Ties};
+use shared::settings::{Ends, PoolSettings, Ties, memory_limit_hint};
 use shared::sys::poll::{self, Interest};
 use shared::sys::process::EX_SOFTWARE;
 use shared::sys::{self, fd, signal};
@@ -82,7 +82,10 @@ fn serve(pool: &PoolSettings, shared: &Shared, link: &UnixStream) -> Result<(), 
     interpreter.write_stacks_on_signal(&attendant);
     let slots = (pool.threads, shared.slots());
     let threads = interpreter.start_workers(&application, &settings, &worker, &attendant, slots);
-    let threads = threads.map_err(Error::Worker)?;
+    let threads = threads.map_err(|traceback| {
+        let hint = memory_limit_hint(pool.memory_limit, &traceback);
+        Error::Worker { traceback, hint }
+    })?;
     drop(worker);
     (&*link).write_all(&Report::Ready.encode())?;
     if !is_to_begin(link, &signalled)? {

@@ -3,9 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use connections::exchange::Body;
-use connections::loop_settings::DESCRIPTORS_BESIDE_CONNECTIONS;
 use shared::logging::codes;
-use shared::settings::{AppSource, PoolSettings};
+use shared::settings::{AppSource, DESCRIPTORS_BESIDE_CONNECTIONS, PoolSettings};
 use shared::sys;
 
 use crate::error::Error;

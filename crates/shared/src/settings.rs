@@ -4,6 +4,7 @@
 
 mod app;
 mod keywords;
+mod memory_limit;
 mod message;
 mod mount;
 mod pool_settings;
@@ -12,8 +13,12 @@ mod value_error;
 
 pub use app::{App, AppSource};
 pub use keywords::{AppLog, ErrorsTo, OnAbort, RemoteUser, Role};
+pub use memory_limit::{format_size, memory_limit_hint};
 pub use message::{Ends, Errand, LOADED, Message, MessageError, Ties, VERSION};
 pub use mount::Mount;
 pub use pool_settings::PoolSettings;
 pub use spelling::nearest;
 pub use value_error::ValueError;
+
+/// What a process needs beside its connections.
+pub const DESCRIPTORS_BESIDE_CONNECTIONS: u64 = 256;

@@ -1,12 +1,14 @@
 //! Which children are worn, so that others take their places: a reason each. What is left to `max-lifetime` knows no child but its age:
 //! `children/time.rs`.
 
+use std::fmt;
 use std::time::Instant;
 
 use super::super::children::{ChildId, Event};
 use super::super::process::Process;
 use super::RunningPool;
 use shared::logging::codes;
+use shared::settings::format_size;
 
 /// The limit that a child has reached.
 #[derive(Clone, Copy, Debug)]
@@ -14,14 +16,21 @@ pub(super) enum Reason {
     /// `max-requests`: it counts them itself, and reports.
     MaxRequests,
     /// `max-rss`: it is weighed.
-    MaxRss,
+    MaxRss {
+        /// Its resident memory, in bytes.
+        memory: u64,
+        /// How much it may have.
+        limit: u64,
+    },
 }
 
-impl Reason {
-    fn option(self) -> &'static str {
-        match self {
-            Self::MaxRequests => "max-requests",
-            Self::MaxRss => "max-rss",
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::MaxRequests => f.write_str("max-requests"),
+            Self::MaxRss { memory, limit } => {
+                write!(f, "max-rss: its resident memory is {} MiB, the limit is {}", memory >> 20, format_size(limit))
+            }
         }
     }
 }
@@ -39,8 +48,8 @@ impl RunningPool {
         };
         for id in self.children.serving().collect::<Vec<_>>() {
             let memory = self.processes.get(&id).and_then(Process::usage).map(|usage| usage.memory);
-            if memory.is_some_and(|memory| memory > limit) {
-                self.wear_out(id, Reason::MaxRss, now);
+            if let Some(memory) = memory.filter(|memory| *memory > limit) {
+                self.wear_out(id, Reason::MaxRss { memory, limit }, now);
             }
         }
     }
@@ -53,10 +62,9 @@ impl RunningPool {
         if let Some(process) = self.processes.get(&id) {
             log::info!(
                 target: codes::CHILD_WORN,
-                "pool {}: process {} has reached {}; replacing it",
+                "pool {}: process {} has reached {reason}; replacing it",
                 self.name,
-                process.id,
-                reason.option()
+                process.id
             );
         }
         self.children.handle(id, Event::Worn, now);

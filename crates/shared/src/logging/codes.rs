@@ -338,6 +338,9 @@ themes! {
         "PF0957" USER_SHARED: "Several pools run as one user, so the application of one can do what it likes with the \
             others.";
             "Give each pool a `user` of its own."
+        "PF0958" MEMORY_LIMIT_TOO_LOW: "The `memory-limit` of a pool is less than what a process takes before it has imported \
+            anything.";
+            "Raise `memory-limit`, or lower `threads`."
     }
 }
 
