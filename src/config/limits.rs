@@ -56,8 +56,8 @@ fn mebibytes(bytes: u64) -> String {
 
 /// What the C library gives a thread where there is no limit on stacks.
 const STACK_WITHOUT_LIMIT: u64 = 2 << 20;
-/// A process with one thread of Python 3.9 to 3.14 takes at least so much without that thread's stack.
-const OF_PYTHON: u64 = 48 << 20;
+/// What a process of the smallest Python takes beside the stacks of its workers, and it is more with every other one.
+const OF_PYTHON: u64 = 32 << 20;
 
 #[cfg(test)]
 mod tests {

@@ -66,6 +66,9 @@ fn serve(pool: &PoolSettings, shared: &Shared, link: &UnixStream) -> Result<(), 
     let (signals, signal_writer) = UnixStream::pair()?;
     let signalled = signals.try_clone()?;
     let attendant = Arc::new(Attendant::default());
+    if pool.memory_limit.is_some() {
+        attendant.start();
+    }
     let of_loop = connections::loop_settings::of_loop(pool, shared.pool_status(pool));
     let event_loop = EventLoop::new(doors, controls(link, signals)?, Duty::Serve, queue, of_loop)?
         .with_attendant(Arc::new(Attending(Arc::clone(&attendant))));

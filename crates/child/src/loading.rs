@@ -36,6 +36,9 @@ pub fn prepare(pool: &PoolSettings) -> Result<(), Error> {
 /// Gives Python the pool's search path.
 pub fn start(pool: &PoolSettings) -> Result<Interpreter, Error> {
     let interpreter = Interpreter::start(&pool.app)?;
+    if pool.memory_limit.is_some() {
+        interpreter.provide_for_shortage(&pool.app)?;
+    }
     let mut path = pool.python_path.clone();
     path.push(current_directory());
     interpreter.set_path(&path, beside_file(pool))?;

@@ -1,7 +1,8 @@
 //! Exceptions on both sides: as which of Python's an application sees what has failed here, and what Python prints of one.
 
-use pyo3::exceptions::{PyAssertionError, PyBrokenPipeError, PyRuntimeError, PyValueError};
+use pyo3::exceptions::{PyAssertionError, PyBrokenPipeError, PyMemoryError, PyRuntimeError, PyValueError};
 use pyo3::import_exception;
+use pyo3::intern;
 use pyo3::prelude::*;
 
 use super::utf8;
@@ -19,12 +20,38 @@ pub(super) fn to_python(error: &ReplyError) -> PyErr {
     }
 }
 
-/// An exception as Python prints it.
+/// An exception as Python prints it. Where that fails for want of memory, what the functions have left that it came through is let go
+/// first: the traceback is what keeps it.
 pub(super) fn traceback(py: Python<'_>, error: &PyErr) -> String {
     let format = || -> PyResult<String> {
         let arguments = (error.get_type(py), error.value(py), error.traceback(py));
         let lines = py.import("traceback")?.call_method1("format_exception", arguments)?;
         lines.try_iter()?.map(|line| Ok(utf8::escape(line?.cast()?).into_owned())).collect()
     };
-    format().unwrap_or_else(|why| format!("{error}\n(its traceback cannot be printed: {why})\n"))
+    let formatted = format().or_else(|why| {
+        if !why.is_instance_of::<PyMemoryError>(py) {
+            return Err(why);
+        }
+        drop(why);
+        clear_frames(py, error)?;
+        format()
+    });
+    formatted.unwrap_or_else(|why| format!("{error}\n(its traceback cannot be printed: {why})\n"))
 }
+
+/// Lets the variables go of all functions that this exception, or one that it came of, has ended.
+fn clear_frames(py: Python<'_>, error: &PyErr) -> PyResult<()> {
+    let mut exception = error.value(py).clone().into_any();
+    for _ in 0..MOST_CHAINED {
+        let frames = exception.getattr(intern!(py, "__traceback__"))?;
+        py.import(intern!(py, "traceback"))?.call_method1(intern!(py, "clear_frames"), (frames,))?;
+        exception = exception.getattr(intern!(py, "__context__"))?;
+        if exception.is_none() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Exceptions that came of each other, and perhaps in a circle.
+const MOST_CHAINED: usize = 16;

@@ -88,6 +88,17 @@ impl Interpreter {
         attach(|py| set_up(py).map_err(|error| LoadError::python(py, &app.to_string(), "Python cannot be set up", &error)))
     }
 
+    /// Loads now what there may be no memory for once it is needed.
+    ///
+    /// # Errors
+    /// [`LoadError`], if there is none even now.
+    pub fn provide_for_shortage(&self, app: &App) -> Result<(), LoadError> {
+        attach(|py| {
+            let loaded = py.import("traceback").map(drop);
+            loaded.map_err(|error| LoadError::python(py, &app.to_string(), "Python cannot be set up", &error))
+        })
+    }
+
     /// Which Python it is, and where.
     pub fn description(&self) -> &str {
         &self.description

@@ -6,7 +6,7 @@
 //!                                               └─ not for longer than a moment; then signals tell what they can
 //! ```
 //!
-//! Both threads are started when they are needed first. Of what waits for the GIL there is no more than is asked for at once: an abort of
+//! Both threads are started when they are needed first, or the attendant earlier, where memory has a limit. Of what waits for the GIL there is no more than is asked for at once: an abort of
 //! each request, a look for each command, and one look at the stacks.
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -88,16 +88,25 @@ impl Attendant {
         self.workers.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Starts the thread that has the GIL for others, before there may be no memory for it.
+    pub fn start(self: &Arc<Self>) {
+        let _ = self.tasks();
+    }
+
     fn ask(self: &Arc<Self>, task: Task) {
-        let sender = self.tasks.get_or_init(|| {
+        if let Some(sender) = self.tasks() {
+            drop(sender.send(task));
+        }
+    }
+
+    fn tasks(self: &Arc<Self>) -> Option<&Sender<Task>> {
+        let tasks = self.tasks.get_or_init(|| {
             let (sender, tasks) = mpsc::channel();
             let this = Arc::clone(self);
             let started = spawn("pyfcgid-attendant", move || this.attend_to(&tasks));
             started.then_some(sender)
         });
-        if let Some(sender) = sender {
-            drop(sender.send(task));
-        }
+        tasks.as_ref()
     }
 
     fn attend_to(&self, tasks: &Receiver<Task>) {
