@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use log::Level;
+use pyo3::exceptions::PyMemoryError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
@@ -401,10 +402,14 @@ impl<'py> Gateway<'py> {
     }
 
     /// A response that is all there is sent in as few writes as it takes, and its length is known.
-    fn send_whole(&self, items: impl Iterator<Item = Bound<'py, PyAny>>, start: &StartResponse) -> Result<(), Failure> {
-        let items: Vec<_> = items.collect();
+    fn send_whole(
+        &self,
+        items: impl ExactSizeIterator<Item = Bound<'py, PyAny>>,
+        start: &StartResponse,
+    ) -> Result<(), Failure> {
+        let items = collect(items.map(Ok))?;
         let pieces = items.iter().map(|item| bytes("an item of the response", item).map(PyBytesMethods::as_bytes));
-        let pieces = pieces.collect::<PyResult<Vec<&[u8]>>>()?;
+        let pieces: Vec<&[u8]> = collect(pieces)?;
         let length: usize = pieces.iter().map(|piece| piece.len()).sum();
         start.with_reply(|reply| {
             let head_only = reply.is_head_only();
@@ -514,6 +519,16 @@ impl std::fmt::Display for RequestLine<'_> {
         let text = |name: &[u8]| String::from_utf8_lossy(self.params.get(name).unwrap_or(b"-"));
         write!(f, "request {} ({} {})", self.id, text(b"REQUEST_METHOD"), text(b"REQUEST_URI"))
     }
+}
+
+/// All of them. There may be more than there is memory for.
+fn collect<T>(items: impl ExactSizeIterator<Item = PyResult<T>>) -> PyResult<Vec<T>> {
+    let mut all = Vec::new();
+    all.try_reserve_exact(items.len()).map_err(|_| PyMemoryError::new_err(()))?;
+    for item in items {
+        all.push(item?);
+    }
+    Ok(all)
 }
 
 /// The status of a request that nobody has answered.

@@ -27,7 +27,8 @@ impl RunningPool {
 /// What a process says on stderr that ends because it gets no memory: that of Rust, and so of pyfcgid, and the C library.
 pub fn tells_of_shortage(line: &str) -> bool {
     let is_rusts = line.starts_with("memory allocation of ") && line.ends_with(" bytes failed");
-    is_rusts || line == "cannot allocate memory for thread-local data: ABORT"
+    let is_of_the_c_library = line.starts_with("Fatal glibc error: ") && line.ends_with("out of memory");
+    is_rusts || is_of_the_c_library || line == "cannot allocate memory for thread-local data: ABORT"
 }
 
 #[cfg(test)]
@@ -38,6 +39,7 @@ mod tests {
     fn the_last_words_of_who_gets_no_memory_are_known() {
         assert!(tells_of_shortage("memory allocation of 1048576 bytes failed"));
         assert!(tells_of_shortage("cannot allocate memory for thread-local data: ABORT"));
+        assert!(tells_of_shortage("Fatal glibc error: failed to register TLS destructor: out of memory"));
         assert!(!tells_of_shortage("a memory allocation of 7 bytes failed, again") && !tells_of_shortage(""));
     }
 }

@@ -7,6 +7,7 @@ use pyo3::prelude::*;
 
 use super::utf8;
 use connections::exchange::ReplyError;
+use shared::logging::pieces;
 
 import_exception!(io, UnsupportedOperation);
 
@@ -26,7 +27,21 @@ pub(super) fn traceback(py: Python<'_>, error: &PyErr) -> String {
     let format = || -> PyResult<String> {
         let arguments = (error.get_type(py), error.value(py), error.traceback(py));
         let lines = py.import("traceback")?.call_method1("format_exception", arguments)?;
-        lines.try_iter()?.map(|line| Ok(utf8::escape(line?.cast()?).into_owned())).collect()
+        let mut text = String::new();
+        for line in lines.try_iter()? {
+            let line = line?;
+            let line = utf8::escape(line.cast()?);
+            let cut = pieces(&line, LONGEST_LINE).next().unwrap_or_default();
+            if text.len() > LONGEST || text.try_reserve(cut.len() + 100).is_err() {
+                text.push_str("(the rest of it is too long)\n");
+                break;
+            }
+            text.push_str(cut);
+            if cut.len() < line.len() {
+                text.push_str(&format!("... ({} more bytes left out)\n", line.len() - cut.len()));
+            }
+        }
+        Ok(text)
     };
     let formatted = format().or_else(|why| {
         if !why.is_instance_of::<PyMemoryError>(py) {
@@ -53,5 +68,9 @@ fn clear_frames(py: Python<'_>, error: &PyErr) -> PyResult<()> {
     Ok(())
 }
 
+/// Of a traceback no more than this is printed: more than the log takes.
+const LONGEST: usize = 1 << 20;
+/// The text of an exception may have any length.
+const LONGEST_LINE: usize = 256 << 10;
 /// Exceptions that came of each other, and perhaps in a circle.
 const MOST_CHAINED: usize = 16;

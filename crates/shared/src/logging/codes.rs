@@ -241,6 +241,9 @@ themes! {
             "Set `mount`."
         "PF0521" FILE_SHRANK: "A file became shorter while it was being sent, so the connection was cut.";
             "Replace files by renaming new ones into their places, rather than by writing into them."
+        "PF0522" RESPONSE_NOT_KEPT: "There was no memory for the part of a response that the web server had not read yet, so the \
+            connection was cut.";
+            "Raise `memory-limit`, or find out what in the application takes so much."
     }
     "Log" {
         "PF0601" LOGS_REOPENED: "The log files are opened again.";
