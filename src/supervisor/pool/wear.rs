@@ -29,7 +29,7 @@ impl fmt::Display for Reason {
         match *self {
             Self::MaxRequests => f.write_str("max-requests"),
             Self::MaxRss { memory, limit } => {
-                write!(f, "max-rss: its resident memory is {} MiB, the limit is {}", memory >> 20, format_size(limit))
+                write!(f, "max-rss: its resident memory is {}M, the limit is {}", memory >> 20, format_size(limit))
             }
         }
     }

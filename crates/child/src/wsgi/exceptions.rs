@@ -17,6 +17,7 @@ pub(super) fn to_python(error: &ReplyError) -> PyErr {
         ReplyError::Lost(_) => PyBrokenPipeError::new_err(error.to_string()),
         ReplyError::NoHead => PyAssertionError::new_err(error.to_string()),
         ReplyError::Head(_) => PyValueError::new_err(error.to_string()),
+        ReplyError::NoMemory => PyMemoryError::new_err(error.to_string()),
         _ => PyRuntimeError::new_err(error.to_string()),
     }
 }

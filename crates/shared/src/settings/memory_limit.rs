@@ -3,9 +3,10 @@
 /// The end of a message about something that has failed, if that sounds like a want of memory.
 pub fn memory_limit_hint(limit: Option<u64>, text: &str) -> String {
     let sounds = SHORTAGES.iter().any(|words| text.contains(words));
-    limit.filter(|_| sounds).map_or_else(String::new, |limit| {
-        format!("; its memory-limit is {}: raise it, or have fewer threads", format_size(limit))
-    })
+    let fewer = if text.contains(NO_THREAD) { ", or lower threads" } else { "" };
+    limit
+        .filter(|_| sounds)
+        .map_or_else(String::new, |limit| format!("; its memory-limit is {}: raise it{fewer}", format_size(limit)))
 }
 
 /// A size in the largest unit that says it exactly.
@@ -20,15 +21,9 @@ pub fn format_size(bytes: u64) -> String {
 }
 
 /// What Python, the loader and Rust say.
-const SHORTAGES: [&str; 7] = [
-    "MemoryError",
-    "annot allocate memory",
-    "out of memory",
-    "memory allocation of",
-    "failed to map segment",
-    "can't start new thread",
-    "thread could not be started",
-];
+const SHORTAGES: [&str; 6] =
+    ["MemoryError", "annot allocate memory", "out of memory", "memory allocation of", "failed to map segment", NO_THREAD];
+const NO_THREAD: &str = "can't start new thread";
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
@@ -39,13 +34,13 @@ mod tests {
 
     #[test]
     fn the_limit_is_named_where_memory_is_short_and_there_is_one() {
-        let hint = "; its memory-limit is 64M: raise it, or have fewer threads";
-        for text in [
-            "its import failed: MemoryError: ",
-            "libpython3.11.so: failed to map segment",
-            "RuntimeError: can't start new thread",
+        let hint = "; its memory-limit is 64M: raise it";
+        for (text, more) in [
+            ("its import failed: MemoryError: ", ""),
+            ("libpython3.11.so: failed to map segment", ""),
+            ("RuntimeError: can't start new thread", ", or lower threads"),
         ] {
-            assert_eq!(memory_limit_hint(Some(64 << 20), text), hint, "{text}");
+            assert_eq!(memory_limit_hint(Some(64 << 20), text), format!("{hint}{more}"), "{text}");
             assert_eq!(memory_limit_hint(None, text), "");
         }
         assert_eq!(memory_limit_hint(Some(64 << 20), "its import failed: KeyError: 'memory'"), "");
