@@ -8,6 +8,7 @@ use connections::process::take_signals;
 use shared::logging;
 use shared::settings::{Errand, Message, MessageError};
 use shared::sys::process::{self, EX_SOFTWARE};
+use shared::sys::reserve::Reserve;
 use shared::sys::{fd, memory, title};
 
 use crate::{check, life};
@@ -35,7 +36,7 @@ fn do_errand(settings: RawFd) -> u8 {
         process::let_others_look();
     }
     if message.pool.memory_limit.is_some()
-        && let Err(error) = memory::share_one_arena().and_then(|()| crate::RESERVE.provide())
+        && let Err(error) = memory::share_one_arena().and_then(|()| RESERVE.provide())
     {
         return refuse(&error);
     }
@@ -47,6 +48,10 @@ fn do_errand(settings: RawFd) -> u8 {
         Errand::Check(teller) => check::run(&message.pool, teller),
     }
 }
+
+/// Where an application may use up all the memory there may be, what is ours has some left.
+#[global_allocator]
+static RESERVE: Reserve = Reserve::new();
 
 /// There is no channel yet but this; the supervisor quotes it.
 fn refuse(error: &dyn std::error::Error) -> u8 {

@@ -8,11 +8,6 @@
 
 mod without_python;
 
-/// What is ours in a process whose application may use up all of its memory.
-#[cfg(feature = "python")]
-#[global_allocator]
-static RESERVE: shared::sys::reserve::Reserve = shared::sys::reserve::Reserve::new();
-
 #[cfg(feature = "python")]
 mod boot;
 #[cfg(feature = "python")]

@@ -9,7 +9,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use log::Level;
-use pyo3::exceptions::PyMemoryError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
@@ -36,6 +35,7 @@ mod output;
 mod package;
 mod raw_text;
 mod sender;
+mod shortage;
 mod start_response;
 mod telling;
 mod thread;
@@ -54,6 +54,7 @@ use input::Input;
 use interpreter::Attendant;
 use interruption::Interruption;
 use sender::Sender;
+use shortage::collect;
 use start_response::{StartResponse, bytes};
 use telling::Told;
 
@@ -519,16 +520,6 @@ impl std::fmt::Display for RequestLine<'_> {
         let text = |name: &[u8]| String::from_utf8_lossy(self.params.get(name).unwrap_or(b"-"));
         write!(f, "request {} ({} {})", self.id, text(b"REQUEST_METHOD"), text(b"REQUEST_URI"))
     }
-}
-
-/// All of them. There may be more than there is memory for.
-fn collect<T>(items: impl ExactSizeIterator<Item = PyResult<T>>) -> PyResult<Vec<T>> {
-    let mut all = Vec::new();
-    all.try_reserve_exact(items.len()).map_err(|_| PyMemoryError::new_err(()))?;
-    for item in items {
-        all.push(item?);
-    }
-    Ok(all)
 }
 
 /// The status of a request that nobody has answered.

@@ -9,6 +9,7 @@ use pyo3::types::{PyBytes, PyList};
 
 use super::exceptions::UnsupportedOperation;
 use super::files::Bytes;
+use super::shortage::copied;
 use crate::without_python::exclusive::{Denied, Exclusive};
 use connections::exchange::Body;
 
@@ -205,14 +206,6 @@ fn on_disk<T: Send>(py: Python<'_>, body: &mut Body, read: impl FnOnce(&mut Body
     result.map_err(|error| match error.kind() {
         ErrorKind::OutOfMemory => PyMemoryError::new_err(()),
         _ => PyOSError::new_err(format!("cannot read the request body back: {error}")),
-    })
-}
-
-/// The same bytes as an object, where `PyBytes::new` would panic for want of memory.
-fn copied<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
-    PyBytes::new_with(py, bytes.len(), |copy| {
-        copy.copy_from_slice(bytes);
-        Ok(())
     })
 }
 
