@@ -242,7 +242,7 @@ fn names() -> impl Iterator<Item = &'static str> {
 const ROOT: u32 = 0;
 const SET_GROUP_ID: u32 = 0o2000;
 /// What other servers call it, the short flags of Gunicorn and uWSGI included where they agree.
-const ALIASES: [(&str, &str); 57] = [
+const ALIASES: [(&str, &str); 61] = [
     ("access-logfile", "access-log"),
     ("access-logformat", "access-log-format"),
     ("b", "listen"),
@@ -258,6 +258,7 @@ const ALIASES: [(&str, &str); 57] = [
     ("fastcgi-socket", "listen"),
     ("g", "group"),
     ("gid", "group"),
+    ("harakiri", "request-timeout"),
     ("home", "venv"),
     ("limit-as", "memory-limit"),
     ("limit-post", "max-body-size"),
@@ -286,9 +287,12 @@ const ALIASES: [(&str, &str); 57] = [
     ("raw-env", "env"),
     ("reload-on-as", "max-rss"),
     ("reload-on-rss", "max-rss"),
+    ("request-slowlog-timeout", "slow-request-timeout"),
+    ("request-terminate-timeout", "request-timeout"),
     ("rlimit-files", "rlimit-nofile"),
     ("socket", "listen"),
     ("socket-user", "socket-owner"),
+    ("timeout", "request-timeout"),
     ("u", "user"),
     ("uid", "user"),
     ("virtual-memory-limit", "memory-limit"),

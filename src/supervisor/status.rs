@@ -14,7 +14,7 @@ use crate::config::EX_USAGE;
 use crate::control_protocol::Scope;
 use crate::log_writer;
 use crate::report::{self, ChildStatus, FailingStatus, PoolStatus, SCHEMA, Status, Times, Workers, seconds};
-use shared::scoreboard::tally::Tally;
+use shared::scoreboard::tally::{STEP_NAMES, Tally};
 use shared::sys::process::{Usage, monotonic_time};
 use shared::sys::terminal;
 
@@ -92,6 +92,8 @@ fn pool_status(pool: &RunningPool, now: Instant) -> PoolStatus {
         answered: tally.requests(),
         requests: by_class(&tally),
         aborted: tally.aborted,
+        slow: tally.slow,
+        timeouts: STEP_NAMES.iter().map(|step| (*step).to_owned()).zip(tally.timeouts).collect(),
         refused: pool.ties().scoreboard.refused(),
         duration: Times::of(&tally.duration),
         queue_wait: Times::of(&tally.queue_wait),

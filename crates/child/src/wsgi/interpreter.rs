@@ -23,6 +23,7 @@ mod signals;
 mod signature;
 mod spawning;
 mod stacks;
+mod timekeeper;
 
 use super::errors::Errors;
 use super::exceptions::traceback;
@@ -311,7 +312,7 @@ impl RunWorker {
         let worker = self.once.lock().unwrap_or_else(PoisonError::into_inner).take();
         let worker = worker.ok_or_else(|| PyRuntimeError::new_err("a worker runs once"))?;
         output::provide();
-        let ways = (Arc::clone(&self.attendant), self.slot.clone());
+        let ways = (&self.attendant, self.slot.clone());
         worker.run(&mut Gateway::new(py, self.app.bind(py).clone(), (&self.settings, self.number), ways)?);
         Ok(())
     }
