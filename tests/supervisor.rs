@@ -19,6 +19,8 @@ mod elastic;
 mod file_size;
 #[path = "supervisor/interrupting.rs"]
 mod interrupting;
+#[path = "supervisor/limits.rs"]
+mod limits;
 #[path = "supervisor/load.rs"]
 mod load;
 #[path = "supervisor/locks.rs"]
