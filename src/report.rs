@@ -93,6 +93,8 @@ pub struct PoolStatus {
     pub max_queue: usize,
     /// For how long the first on the line has waited.
     pub first_waits: Option<f64>,
+    /// For how long no worker has taken a request, if that is too long: all of them are busy, or somebody has waited all the time.
+    pub stuck: Option<f64>,
     /// Requests that its workers have answered so far, also in children that have gone.
     pub answered: u64,
     /// The same by the class of their status.

@@ -17,6 +17,8 @@ mod deaths;
 mod elastic;
 #[path = "supervisor/file_size.rs"]
 mod file_size;
+#[path = "supervisor/health.rs"]
+mod health;
 #[path = "supervisor/interrupting.rs"]
 mod interrupting;
 #[path = "supervisor/load.rs"]

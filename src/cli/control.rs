@@ -95,7 +95,7 @@ fn health() -> Parser {
     let busy =
         limit(MAX_BUSY, "PERCENT", "Exit with 1 if a larger part of a pool's workers is busy, as in 95% [default: no limit]");
     let queue = limit(MAX_QUEUE, "N", "Exit with 1 if more requests of a pool are waiting for a worker [default: no limit]");
-    parser("health", "Exit with 0 if every pool serves and is within these limits, and say why if not")
+    parser("health", "Exit with 0 if every pool serves, none stands still and all are within these limits, else say what to do")
         .arg(pool("Look only at this pool [default: all]"))
         .arg(busy.value_parser(str::parse::<Share>))
         .arg(queue.value_parser(clap::value_parser!(usize)))

@@ -50,7 +50,14 @@ fn show<T: DeserializeOwned + Serialize>(
 
 /// Says nothing when all is well. Returns 0 then, 1 if not, and 3 if it does not run.
 pub fn judge(scope: Scope, limits: Limits, files: &SupervisorFiles) -> u8 {
-    match asking::ask::<Status>(files, &ControlRequest::Status { scope }, PATIENCE_OF_A_PROBE) {
+    let request = ControlRequest::Status { scope };
+    let ask = || asking::ask::<Status>(files, &request, PATIENCE_OF_A_PROBE);
+    let mut asked = ask();
+    if matches!(&asked, Ok(Asked::Values(status, _)) if status.has_stopped()) {
+        std::thread::sleep(MOMENT);
+        asked = ask();
+    }
+    match asked {
         Ok(Asked::Values(status, _)) => match status.illness(limits) {
             None => 0,
             Some(illness) => {
@@ -86,6 +93,8 @@ pub(super) fn look() -> Look {
     Look { width: terminal::width(stdout.as_fd()), colour: !without && !is_dumb }
 }
 
+/// A profiler that looks at a process has let it go on by then.
+const MOMENT: Duration = Duration::from_millis(100);
 /// Before whoever probes loses theirs.
 const PATIENCE_OF_A_PROBE: Duration = Duration::from_secs(4);
 /// As the Linux Standard Base has it for `status`.

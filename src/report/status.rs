@@ -60,6 +60,7 @@ impl PoolStatus {
             let first = self.first_waits.map_or_else(String::new, |first| format!(", the first for {}", Length(first)));
             lines.push(format!("{} of at most {} requests waiting{first}", self.waiting, self.max_queue));
         }
+        lines.extend(self.stuck.map(|length| format!("no worker has taken a request for {}", Length(length))));
         if self.refused > 0 {
             lines.push(format!("{} answered 503 so far, because the queue was full (max-queue)", self.refused));
         }

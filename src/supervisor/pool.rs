@@ -10,6 +10,7 @@ mod desks;
 mod figures;
 mod lost;
 mod roster;
+mod standstill;
 mod starting;
 mod wear;
 

@@ -74,7 +74,10 @@ impl Supervisor<'_> {
 fn pool_status(pool: &RunningPool, now: Instant) -> PoolStatus {
     let (waiting, first) = waiting(pool);
     let (children, tally) = (pool.children(), pool.tally());
-    let all: Vec<ChildStatus> = pool.processes().map(|(id, process)| child_status(pool, id, process, now)).collect();
+    let (ids, all): (Vec<ChildId>, Vec<ChildStatus>) =
+        pool.processes().map(|(id, process)| (id, child_status(pool, id, process, now))).unzip();
+    let serving = ids.into_iter().zip(&all).filter(|(_, child)| is_serving(child)).map(|(id, _)| id);
+    let stuck = pool.standstill(serving);
     let workers = workers(&all);
     let state = condition_word(pool, &all);
     PoolStatus {
@@ -89,6 +92,7 @@ fn pool_status(pool: &RunningPool, now: Instant) -> PoolStatus {
         waiting,
         max_queue: pool.settings().max_queue,
         first_waits: first.map(seconds),
+        stuck: stuck.map(seconds),
         answered: tally.requests(),
         requests: by_class(&tally),
         aborted: tally.aborted,
@@ -149,9 +153,14 @@ fn by_class(tally: &Tally) -> BTreeMap<String, u64> {
 }
 
 fn workers(children: &[ChildStatus]) -> Workers {
-    let serving = || children.iter().filter(|child| child.state == SERVING && !child.stopped);
+    let serving = || children.iter().filter(|child| is_serving(child));
     let busy = serving().map(|child| child.busy).sum();
     Workers { busy, idle: serving().map(|child| child.workers.saturating_sub(child.busy)).sum() }
+}
+
+/// Whether it takes requests, and can answer them.
+fn is_serving(child: &ChildStatus) -> bool {
+    child.state == SERVING && !child.stopped
 }
 
 /// A pool all of whose children are stopped by a signal serves nobody, though they would if they could.
