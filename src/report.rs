@@ -103,6 +103,8 @@ pub struct PoolStatus {
     pub aborted: u64,
     /// Requests that were answered 503 because as many waited as may.
     pub refused: u64,
+    /// Requests that were answered 503 because nobody had a worker for them, by the reason.
+    pub refused_by: BTreeMap<String, u64>,
     /// From a request's first record to its end.
     pub duration: Times,
     /// From its first record until a worker has taken it.

@@ -31,6 +31,7 @@ pub use lost::describe;
 use roster::Ledger;
 use shared::link::{Command, Failure, Report};
 use shared::logging::codes;
+use shared::scoreboard::refused::RefusedFor;
 use shared::scoreboard::tally::Tally;
 use shared::sys::poll::Interest;
 use shared::sys::process::{EX_SOFTWARE, ExitReason};
@@ -411,8 +412,11 @@ impl RunningPool {
     /// Says when it has more requests than workers, and when that is over.
     fn look_at_load(&mut self, now: Instant) {
         let scoreboard = &self.ties.scoreboard;
-        let load =
-            Load { all_full: self.children.are_all_full(), waiting: scoreboard.waiting(), refused: scoreboard.refused() };
+        let load = Load {
+            all_full: self.children.are_all_full(),
+            waiting: scoreboard.waiting(),
+            refused: scoreboard.refused(RefusedFor::QueueFull),
+        };
         let name = &self.name;
         match self.saturation.look(load, now) {
             Some(News::Begun { waiting }) => {

@@ -14,6 +14,9 @@ use crate::config::EX_USAGE;
 use crate::control_protocol::Scope;
 use crate::log_writer;
 use crate::report::{self, ChildStatus, FailingStatus, PoolStatus, SCHEMA, Status, Times, Workers, seconds};
+use shared::scoreboard::Scoreboard;
+use shared::scoreboard::refused::RefusedFor;
+use shared::scoreboard::roster::STOPPED;
 use shared::scoreboard::tally::Tally;
 use shared::sys::process::{Usage, monotonic_time};
 use shared::sys::terminal;
@@ -96,7 +99,8 @@ fn pool_status(pool: &RunningPool, now: Instant) -> PoolStatus {
         answered: tally.requests(),
         requests: by_class(&tally),
         aborted: tally.aborted,
-        refused: pool.ties().scoreboard.refused(),
+        refused: pool.ties().scoreboard.refused(RefusedFor::QueueFull),
+        refused_by: refused_by(&pool.ties().scoreboard),
         duration: Times::of(&tally.duration),
         queue_wait: Times::of(&tally.queue_wait),
         failing: children.failing().map(|(failing, next)| failing_status(failing, next, now)),
@@ -152,6 +156,10 @@ fn by_class(tally: &Tally) -> BTreeMap<String, u64> {
     CLASSES.iter().zip(tally.classes).map(|(class, count)| ((*class).to_owned(), count)).collect()
 }
 
+fn refused_by(scoreboard: &Scoreboard) -> BTreeMap<String, u64> {
+    RefusedFor::ALL.iter().map(|reason| (reason.word().to_owned(), scoreboard.refused(*reason))).collect()
+}
+
 fn workers(children: &[ChildStatus]) -> Workers {
     let serving = || children.iter().filter(|child| is_serving(child));
     let busy = serving().map(|child| child.busy).sum();
@@ -188,7 +196,6 @@ pub(super) fn fault(text: &str) -> String {
 }
 
 const SERVING: &str = "serving";
-const STOPPED: &str = "stopped";
 /// Of a child.
 const STATES: [&str; 6] = ["starting", "ready", SERVING, "retiring", "ending", STOPPED];
 /// Of statuses, as a tally has them.

@@ -51,6 +51,8 @@ pub struct Child {
     pub pid: u32,
     /// What it is doing, in a word.
     pub state: ChildWord,
+    /// Whether a signal has stopped it.
+    pub is_stopped: bool,
     /// Its generation.
     pub generation: u32,
     /// When it was started.
@@ -70,9 +72,11 @@ pub struct PoolWord(usize);
 pub struct ChildWord(usize);
 
 /// How a pool can be.
-pub const POOL_WORDS: [&str; 6] = ["starting", "serving", "saturated", "sleeping", "failing", "stopping"];
+pub const POOL_WORDS: [&str; 7] = ["starting", "serving", "saturated", "sleeping", "failing", "stopping", STOPPED];
 /// What a child can be doing.
 pub const CHILD_WORDS: [&str; 6] = ["ended", "starting", "ready", "serving", "retiring", "ending"];
+/// What one is that a signal has stopped, and a pool all of whose children are so.
+pub const STOPPED: &str = "stopped";
 /// How a child can end: with exit code 0, with another one, by a signal, or as nobody knows.
 pub const EXITS: [&str; 6] = ["retired", "terminated", "exited", "signaled", "killed", "failed"];
 
@@ -220,10 +224,16 @@ impl Record {
 }
 
 impl Child {
+    /// What it is doing, in a word.
+    pub fn word(&self) -> &'static str {
+        if self.is_stopped { STOPPED } else { self.state.word() }
+    }
+
     fn encode(&self) -> [u64; CHILD_LEN] {
-        let Self { pid, state, generation, started, seat, slots } = self;
+        let Self { pid, state, is_stopped, generation, started, seat, slots } = self;
         let [seat, first, end] = [*seat, slots.start, slots.end].map(|number| number as u64);
-        [(*pid).into(), state.0 as u64, (*generation).into(), nanoseconds(*started), seat, first, end]
+        let state = [state.0 as u64, u64::from(*is_stopped)];
+        [(*pid).into(), state[0], state[1], (*generation).into(), nanoseconds(*started), seat, first, end]
     }
 }
 
@@ -270,6 +280,7 @@ impl Words<'_> {
             children.push(Child {
                 pid: self.number(),
                 state: ChildWord(self.count()),
+                is_stopped: self.next() != 0,
                 generation: self.number(),
                 started: self.duration(),
                 seat: self.count(),
@@ -295,7 +306,7 @@ const MOST_ATTEMPTS: usize = 8;
 const SEQUENCE: usize = 0;
 const LENGTH: usize = 1;
 const HEADER: usize = 2;
-const CHILD_LEN: usize = 7;
+const CHILD_LEN: usize = 8;
 /// Of a record: one with as many children as there are seats.
 const MOST_WORDS: usize = 256 + CHILD_LEN * SEATS;
 const WORDS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(HEADER + MOST_WORDS - 1);
@@ -311,6 +322,7 @@ mod tests {
         let child = |number: u32| Child {
             pid: number,
             state: ChildWord::of("serving"),
+            is_stopped: number == 101,
             generation: 3,
             started: Duration::from_millis(number.into()),
             seat: number as usize,
@@ -351,7 +363,8 @@ mod tests {
         let less = Record { failing_since: None, last_reload: None, children: Vec::new(), ..record() };
         roster.publish(&less);
         assert_eq!(read(&view), less);
-        assert_eq!((read(&view).state.word(), record().children[0].state.word()), ("failing", "serving"));
+        let [first, second] = [0, 1].map(|index| record().children[index].word());
+        assert_eq!((read(&view).state.word(), first, second), ("failing", "serving", "stopped"));
     }
 
     #[test]
