@@ -40,6 +40,7 @@ mod saturation;
 mod sockets;
 mod status;
 mod strangers;
+mod warnings;
 
 pub use children::Stop;
 pub use control_socket::{Client, ControlSocket, control_access};

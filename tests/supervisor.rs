@@ -70,5 +70,7 @@ mod unchanged;
 mod users;
 #[path = "supervisor/variables.rs"]
 mod variables;
+#[path = "supervisor/warnings.rs"]
+mod warnings;
 #[path = "supervisor/watching.rs"]
 mod watching;
