@@ -6,6 +6,7 @@
 //! to, is text from an enemy: [`json`] and [`Page`] escape it.
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -17,11 +18,13 @@ pub mod amount;
 mod health;
 mod page;
 mod requests;
+mod stacks;
 mod status;
 
 pub use health::{Limits, Share};
 pub use page::{Look, Mood, Page, cut, one_line};
 pub use requests::{COLUMNS, HEADING};
+pub use stacks::{LEFT_OUT, ProcessStacks, RequestStack, Stacks, ThreadStack};
 
 /// The version of what is told.
 pub const SCHEMA: u32 = 1;
@@ -229,6 +232,8 @@ pub struct RunningRequest {
     pub remote: String,
     /// Whether the worker changed it whenever it was read: then it need not belong together.
     pub torn: bool,
+    /// What its thread is doing, if that was asked.
+    pub stack: Option<RequestStack>,
 }
 
 impl Times {
@@ -279,7 +284,7 @@ pub fn json(value: &impl Serialize) -> String {
         // Nothing but text is outside of strings, and those of the second plane are no commands.
         match c {
             c if terminal::is_text(c) => line.push(c),
-            c => line.push_str(&format!("\\u{:04x}", u32::from(c))),
+            c => write!(line, "\\u{:04x}", u32::from(c)).unwrap_or_default(),
         }
     }
     line

@@ -38,6 +38,7 @@ mod reload;
 mod requests;
 mod saturation;
 mod sockets;
+mod stacks;
 mod status;
 mod strangers;
 mod warnings;

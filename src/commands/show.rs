@@ -1,4 +1,4 @@
-//! `pyfcgid status`, `requests` and `health`: asks the running pyfcgid how it is, and says so.
+//! `pyfcgid status`, `requests`, `stacks` and `health`: asks the running pyfcgid how it is, and says so.
 
 use std::io::{self, IsTerminal, Write};
 use std::os::fd::AsFd;
@@ -8,8 +8,8 @@ use super::asking::{self, Asked, Unanswered};
 use super::{HOW_TO_START, say_to};
 use crate::cli::Form;
 use crate::config::SupervisorFiles;
-use crate::control_protocol::{ControlRequest, Scope};
-use crate::report::{self, Limits, Look, Requests, Status};
+use crate::control_protocol::{ControlRequest, Scope, Threads};
+use crate::report::{self, Limits, Look, Requests, Stacks, Status};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use shared::sys::process::EX_OSERR;
@@ -19,7 +19,8 @@ use shared::sys::terminal;
 /// can't be reached.
 pub fn run(request: &ControlRequest, form: Form, files: &SupervisorFiles) -> u8 {
     match request {
-        ControlRequest::Requests { .. } => show(request, form, files, Requests::page),
+        ControlRequest::Stacks { threads: Threads::All, .. } => show(request, form, files, Stacks::page),
+        ControlRequest::Requests { .. } | ControlRequest::Stacks { .. } => show(request, form, files, Requests::page),
         _ => show(request, form, files, Status::page),
     }
 }

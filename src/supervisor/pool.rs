@@ -27,7 +27,6 @@ use asked::Asked;
 pub use desks::Desk;
 use desks::Desks;
 pub use figures::Figures;
-pub use lost::describe;
 use roster::Ledger;
 use shared::link::{Command, Failure, Report};
 use shared::logging::codes;

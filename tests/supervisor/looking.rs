@@ -260,7 +260,7 @@ fn what_is_not_running_is_told_with_what_to_do() {
     let children = site.children();
     site.control("stop").expect_code(0);
     crate::site::wait_until_gone(&children);
-    for command in ["status", "requests", "health", "requests --json"] {
+    for command in ["status", "requests", "health", "requests --json", "requests --stacks", "stacks"] {
         let ended = crate::site::control(&directory, command).expect_code(3);
         assert!(ended.err.contains("pyfcgid is not running") && ended.err.contains("systemctl start"), "{ended:?}");
         assert_eq!(ended.out, "");

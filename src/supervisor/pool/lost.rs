@@ -12,7 +12,7 @@ use shared::sys::terminal;
 
 impl RunningPool {
     /// The requests that its workers answer, with its process. All that is said of them may be an invention of the application's.
-    pub fn running(&self, id: ChildId) -> Vec<(ProcessId, Said)> {
+    fn running(&self, id: ChildId) -> Vec<(ProcessId, Said)> {
         self.phases(id).map(|(process, Glance { request, .. })| (process, request)).collect()
     }
 
@@ -35,7 +35,7 @@ impl RunningPool {
 }
 
 /// A request, as it is named in messages.
-pub fn describe(process: ProcessId, said: &Said, now: Duration) -> String {
+fn describe(process: ProcessId, said: &Said, now: Duration) -> String {
     let text = |bytes: &[u8]| terminal::escaped(&String::from_utf8_lossy(bytes)).replace('\n', "\\n");
     let more = if said.path_is_cut { "..." } else { "" };
     let (method, path, age) = (text(&said.method), text(&said.path), now.saturating_sub(said.taken).as_secs_f64());
