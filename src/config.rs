@@ -50,7 +50,9 @@ pub use listen_address::ListenAddress;
 pub use new_pool::NewPool;
 pub use processes::Processes;
 pub use setting::{Fallback, Field, Group, Kind, Scope, Setting};
-pub use shared::settings::{App, AppLog, AppSource, ErrorsTo, Mount, OnAbort, RemoteUser, Role, ValueError, nearest};
+pub use shared::settings::{
+    App, AppLog, AppSource, ErrorsTo, Mount, OnAbort, PathTimeout, RemoteUser, Role, ValueError, nearest,
+};
 pub use syntax::Syntax;
 pub use table::{Config, Pool, SETTINGS};
 

@@ -104,6 +104,10 @@ pub struct PoolStatus {
     pub requests: BTreeMap<String, u64>,
     /// Those among them that the web server has given up.
     pub aborted: u64,
+    /// Requests that were slow (`slow-request-timeout`), ended or not.
+    pub slow: u64,
+    /// Requests that took longer than an option allows, ended or not, by that option: `request-timeout` or `interrupt-timeout`.
+    pub timeouts: BTreeMap<String, u64>,
     /// Requests that were answered 503 because as many waited as may.
     pub refused: u64,
     /// Requests that were answered 503 because nobody had a worker for them, by the reason.
@@ -214,7 +218,7 @@ pub struct RunningRequest {
     pub id: String,
     /// Since a worker has taken it.
     pub age: f64,
-    /// `application`, `sending` or `closing`.
+    /// `application`, `sending`, `closing` or `overdue`.
     pub phase: String,
     /// Its pool.
     pub pool: String,

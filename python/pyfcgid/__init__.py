@@ -6,7 +6,7 @@ is in it under other servers, too: nothing is ever raised there, no request has 
 `__init__.pyi` has the types.
 """
 
-__all__ = ["LogHandler", "RequestAborted", "RequestInterrupted", "request_id"]
+__all__ = ["LogHandler", "RequestAborted", "RequestInterrupted", "RequestTimeout", "request_id", "set_deadline"]
 
 
 class RequestAborted(BaseException):
@@ -24,12 +24,27 @@ class RequestInterrupted(BaseException):
     """
 
 
-# A process of pyfcgid puts its own in the place of the next two.
+class RequestTimeout(BaseException):
+    """The request has run for longer than request-timeout, or the deadline that it has set, and was answered without the application.
+
+    Raised in the thread that answers the request, and by whatever it still sends. It is not an Exception, so that frameworks do not
+    answer it with an error page that nobody reads.
+    """
+
+
+# A process of pyfcgid puts its own in the place of the next three.
 
 
 def request_id():
     """The number of the request that this thread answers, as in the log, or None outside of one."""
     return None
+
+
+def set_deadline(seconds, /):
+    """Gives the request that this thread answers so many seconds from now on; None is no limit.
+
+    Where pyfcgid does not run, or no request is answered, nothing happens. ValueError if it is no number from 0 to 31536000 (a year).
+    """
 
 
 def _log(level, text):

@@ -236,7 +236,7 @@ fn names() -> impl Iterator<Item = &'static str> {
 const ROOT: u32 = 0;
 const SET_GROUP_ID: u32 = 0o2000;
 /// What other servers call it, the short flags of Gunicorn and uWSGI included where they agree.
-const ALIASES: [(&str, &str); 43] = [
+const ALIASES: [(&str, &str); 47] = [
     ("access-logfile", "access-log"),
     ("access-logformat", "access-log-format"),
     ("b", "listen"),
@@ -250,6 +250,7 @@ const ALIASES: [(&str, &str); 43] = [
     ("fastcgi-socket", "listen"),
     ("g", "group"),
     ("gid", "group"),
+    ("harakiri", "request-timeout"),
     ("home", "venv"),
     ("limit-post", "max-body-size"),
     ("listen-allowed-clients", "allowed-clients"),
@@ -268,8 +269,11 @@ const ALIASES: [(&str, &str); 43] = [
     ("pythonpath", "python-path"),
     ("raw-env", "env"),
     ("reload-on-rss", "max-rss"),
+    ("request-slowlog-timeout", "slow-request-timeout"),
+    ("request-terminate-timeout", "request-timeout"),
     ("socket", "listen"),
     ("socket-user", "socket-owner"),
+    ("timeout", "request-timeout"),
     ("u", "user"),
     ("uid", "user"),
     ("virtualenv", "venv"),

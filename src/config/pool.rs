@@ -6,6 +6,7 @@ use super::form::{NO_GROUPS, OWN_GROUPS};
 use super::layer::{Item, Layers};
 use super::reader::Reader;
 use super::setting::Field;
+use super::value::format_duration;
 use super::{App, Config, Error, ListenAddress, LogTarget, Origin, Pool, SETTINGS, Setting, ValueError, file, masking};
 use shared::settings;
 
@@ -79,8 +80,22 @@ impl Pool {
             idle_timeout: self.idle_timeout,
             socket_timeout: self.socket_timeout,
             graceful_timeout: self.graceful_timeout,
+            deadlines: self.deadlines(),
             access_log_format: self.access_log_in(config).map(|_| config.access_log_format.clone()),
             access_log_exclude: self.access_log_exclude.clone(),
+        }
+    }
+
+    /// The time limits of its requests. What is slow is so before it is overdue.
+    pub fn deadlines(&self) -> settings::Deadlines {
+        let half = self.request_timeout.map(|limit| limit / 2);
+        let is_typed = self.origin("slow-request-timeout") != Origin::Default;
+        settings::Deadlines {
+            slow: self.slow_request_timeout.map(|slow| if is_typed { slow } else { slow.min(half.unwrap_or(slow)) }),
+            request: self.request_timeout,
+            interrupt: self.interrupt_timeout,
+            deadlock: self.deadlock_timeout,
+            paths: self.timeouts.clone(),
         }
     }
 
@@ -123,6 +138,7 @@ impl Pool {
     /// What single values cannot show.
     fn check(&self, layers: Layers<'_>) -> Result<(), Error> {
         self.check_jitter(layers)?;
+        self.check_slow(layers)?;
         self.check_probes(layers)?;
         self.check_groups(layers.strongest("supplementary-groups"))
     }
@@ -139,6 +155,19 @@ impl Pool {
             None if jitter > 0 && self.origin("max-requests") == Origin::Default => refuse(without(item, "max-requests")),
             _ => Ok(()),
         }
+    }
+
+    fn check_slow(&self, layers: Layers<'_>) -> Result<(), Error> {
+        let (Some(item), Some(slow), Some(limit)) =
+            (layers.first("slow-request-timeout"), self.slow_request_timeout, self.request_timeout)
+        else {
+            return Ok(());
+        };
+        if slow < limit || item.origin == Origin::Default {
+            return Ok(());
+        }
+        let reason = format!("must be less than request-timeout ({})", format_duration(limit));
+        Err(item.refused("slow-request-timeout", ValueError::new(reason)))
     }
 
     fn check_probes(&self, layers: Layers<'_>) -> Result<(), Error> {

@@ -80,6 +80,9 @@ impl PoolStatus {
         parts.extend((client > 0).then(|| format!("{client} answered 4xx")));
         parts.extend((server > 0).then(|| format!("{server} answered 5xx")));
         parts.extend((self.aborted > 0).then(|| format!("{} given up", self.aborted)));
+        parts.extend((self.slow > 0).then(|| format!("{} slow", self.slow)));
+        let late = self.timeouts.iter().filter(|(_, count)| **count > 0);
+        parts.extend(late.map(|(option, count)| format!("{count} beyond {option}")));
         parts.extend(self.duration.told().map(|told| format!("half within {told}")));
         parts.extend(self.queue_wait.p99.map(|wait| format!("99 % waited at most {}", Length(wait))));
         (self.answered > 0).then(|| parts.join(", "))

@@ -28,7 +28,7 @@
 use std::time::{Duration, Instant};
 
 use shared::link::{Command, Failure, Report};
-use shared::logging::codes;
+use shared::logging::codes::{self, Code};
 use shared::sys::process::EX_SOFTWARE;
 
 mod backoff;
@@ -203,11 +203,13 @@ impl Children {
                 self.children.remove(index);
             }
             (ChildState::Retiring(_) | ChildState::Ending, Event::Exited(_)) => drop(self.children.remove(index)),
-            (_, Event::Broken(what)) => self.kill_broken(index, what, now),
+            (_, Event::Broken(what)) => self.kill_one(index, (codes::CHILD_NOT_TRUSTED, what), now),
+            (_, Event::Hung(what)) => self.kill_one(index, (codes::CHILD_OVER_DEADLINE_KILLED, what), now),
             // It may have answered enough before its readiness was heard of.
             (ChildState::Booting | ChildState::Ready | ChildState::Serving, Event::Worn) => self.children[index].worn = true,
             (_, Event::Said(Report::Terminated)) => self.children[index].told = Some("SIGTERM"),
             (_, Event::Said(Report::Quit)) => self.children[index].told = Some("SIGQUIT"),
+            (ChildState::Serving, Event::Overdue) => (self.children[index].worn, self.children[index].overdue) = (true, true),
             (ChildState::Serving, Event::Said(Report::Saturated)) => self.children[index].saturated = true,
             (ChildState::Serving, Event::Said(Report::Relieved)) => self.children[index].saturated = false,
             (ChildState::Serving, Event::Unused) => self.sleep(),
@@ -344,8 +346,8 @@ impl Children {
         self.actions.push(Action::Tell(self.children[index].id, Command::Begin));
     }
 
-    /// What it said is not to be believed, so that nothing but its end can be.
-    fn kill_broken(&mut self, index: usize, what: String, now: Instant) {
+    /// It is not as it should be, and does not end by itself.
+    fn kill_one(&mut self, index: usize, (code, what): (Code, String), now: Instant) {
         let child = &mut self.children[index];
         if std::mem::replace(&mut child.killed, true) {
             return;
@@ -356,10 +358,10 @@ impl Children {
         match state {
             ChildState::Booting | ChildState::Ready => self.fail(index, Failure::new(EX_SOFTWARE, text), now),
             ChildState::Serving => {
-                self.actions.push(Action::Note(codes::CHILD_NOT_TRUSTED, format!("{text}; starting another")));
+                self.actions.push(Action::Note(code, format!("{text}; starting another")));
                 self.backoff.note_end(now.duration_since(since), now);
             }
-            ChildState::Retiring(_) | ChildState::Ending => self.actions.push(Action::Note(codes::CHILD_NOT_TRUSTED, text)),
+            ChildState::Retiring(_) | ChildState::Ending => self.actions.push(Action::Note(code, text)),
         }
         if let Some(child) = self.children.get_mut(index) {
             child.enter(ChildState::Ending, now);
@@ -467,15 +469,33 @@ impl Children {
     }
 
     fn spawn(&mut self, generation: Generation, now: Instant) {
+        self.limit_held_up();
         let id = self.add(ChildState::Booting, generation, now);
         self.actions.push(Action::Spawn(id, generation));
+    }
+
+    /// However many requests do not end, the pool does not have more than twice as many children as it may. The oldest has had the
+    /// most time.
+    fn limit_held_up(&mut self) {
+        let mut count = self.count(Child::is_held_up);
+        for child in self.children.iter_mut().filter(|child| child.is_held_up()) {
+            if count < self.policy.max {
+                return;
+            }
+            count -= 1;
+            child.killed = true;
+            let text = "as many children as there may be have requests that do not end; killing the oldest of them";
+            self.actions.push(Action::Note(codes::CHILD_OVER_DEADLINE_KILLED, text.to_owned()));
+            self.actions.push(Action::Kill(child.id));
+        }
     }
 
     fn add(&mut self, state: ChildState, generation: Generation, now: Instant) -> ChildId {
         let id = ChildId(self.next_id);
         self.next_id += 1;
-        let (has_served, worn, saturated, killed) = (state == ChildState::Serving, false, false, false);
-        self.children.push(Child { id, generation, state, since: now, worn, saturated, has_served, told: None, killed });
+        let (has_served, worn, overdue, saturated, killed) = (state == ChildState::Serving, false, false, false, false);
+        let told = None;
+        self.children.push(Child { id, generation, state, since: now, worn, overdue, saturated, has_served, told, killed });
         id
     }
 

@@ -53,8 +53,6 @@ enum Outcome {
     Raised,
     /// It is raised when the application runs on, which waits until the web server has read what was sent.
     Sending,
-    /// The response is sent, and what tidies up is not interrupted.
-    Closing,
     /// The request has ended before.
     HasEnded,
     /// The child has not looked.
@@ -149,7 +147,6 @@ impl Supervisor<'_> {
         let glance = scoreboard.glances(slot..slot + 1).next().filter(answers);
         match (scoreboard.was_interrupted(slot, request), glance.map(|glance| glance.phase)) {
             (true, None) => Outcome::Interrupted,
-            (true, Some(Phase::Closing)) => Outcome::Closing,
             (true, Some(Phase::Sending)) => Outcome::Sending,
             (true, Some(_)) => Outcome::Raised,
             (false, None) => Outcome::HasEnded,
@@ -174,10 +171,6 @@ impl Supervisor<'_> {
             Outcome::Sending => {
                 let why = "it waits until the web server has read its response: it is interrupted when the application runs on";
                 client.end(EX_NOT_YET, &format!("pyfcgid: request {process}-{request} is not interrupted yet: {why}"));
-            }
-            Outcome::Closing => {
-                let why = "its response is sent, and what the application does after it (close()) runs to its end";
-                client.end(EX_NOT_YET, &format!("pyfcgid: request {process}-{request} is not interrupted: {why}"));
             }
             Outcome::HasEnded => client.end(EX_NO_REQUEST, &format!("pyfcgid: {}", no_such_request(process, request))),
             Outcome::NotYet => {

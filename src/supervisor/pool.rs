@@ -360,11 +360,21 @@ impl RunningPool {
         };
         match report {
             Report::Worn => return self.wear_out(id, Reason::MaxRequests, now),
+            Report::Overdue => return self.wear_out(id, Reason::Overdue, now),
+            Report::Deadlocked => return self.handle_deadlock(id, now),
             Report::Terminated => self.note_told(id, "SIGTERM"),
             Report::Quit => self.note_told(id, "SIGQUIT"),
             _ => {}
         }
         self.children.handle(id, report.into(), now);
+    }
+
+    /// It has said itself where it is.
+    fn handle_deadlock(&mut self, id: ChildId, now: Instant) {
+        if let Some(process) = self.processes.get(&id).filter(|_| self.settings().deadlock_kill) {
+            let what = format!("process {}: nobody there gets Python's GIL (deadlock-kill)", process.id);
+            self.children.handle(id, Event::Hung(what), now);
+        }
     }
 
     fn note_told(&mut self, id: ChildId, signal: &'static str) {

@@ -120,6 +120,7 @@ fn phase_word(phase: Phase) -> &'static str {
         Phase::Application => "application",
         Phase::Sending => "sending",
         Phase::Closing => "closing",
+        Phase::Overdue => "overdue",
     }
 }
 

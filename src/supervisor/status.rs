@@ -17,7 +17,7 @@ use crate::report::{self, ChildStatus, FailingStatus, PoolStatus, SCHEMA, Status
 use shared::scoreboard::Scoreboard;
 use shared::scoreboard::refused::RefusedFor;
 use shared::scoreboard::roster::STOPPED;
-use shared::scoreboard::tally::Tally;
+use shared::scoreboard::tally::{STEP_NAMES, Tally};
 use shared::sys::process::{Usage, monotonic_time};
 use shared::sys::terminal;
 
@@ -99,6 +99,8 @@ fn pool_status(pool: &RunningPool, now: Instant) -> PoolStatus {
         answered: tally.requests(),
         requests: by_class(&tally),
         aborted: tally.aborted,
+        slow: tally.slow,
+        timeouts: STEP_NAMES.iter().map(|step| (*step).to_owned()).zip(tally.timeouts).collect(),
         refused: pool.ties().scoreboard.refused(RefusedFor::QueueFull),
         refused_by: refused_by(&pool.ties().scoreboard),
         duration: Times::of(&tally.duration),

@@ -261,6 +261,7 @@ def application(environ, start_response):
 fn many_who_ask_at_once_are_answered() {
     let site = stuck("processes = 2\nthreads = 2\n");
     let loops = Stuck::begin(&site, "loops");
+    stacks_with(&site, &["in loops\n"]);
     std::thread::scope(|scope| {
         let clients: Vec<_> = (0..12).map(|_| scope.spawn(|| site.control("stacks").expect_code(0).out)).collect();
         for client in clients {

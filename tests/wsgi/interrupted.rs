@@ -126,7 +126,16 @@ fn the_module_is_ours_with_the_names_of_an_installed_one_whatever_was_imported_b
     let names: Vec<_> = shown["of_module"].as_object().unwrap().keys().collect();
     assert_eq!(
         names,
-        ["LogHandler", "RequestAborted", "RequestInterrupted", "__all__", "__doc__", "request_id"],
+        [
+            "LogHandler",
+            "RequestAborted",
+            "RequestInterrupted",
+            "RequestTimeout",
+            "__all__",
+            "__doc__",
+            "request_id",
+            "set_deadline"
+        ],
         "and nothing that the module itself needs"
     );
 }

@@ -65,7 +65,7 @@ fn serve(pool: &PoolSettings, shared: &Shared, link: &UnixStream) -> Result<(), 
     let (doors, names) = shared.doors(pool)?;
     let (signals, signal_writer) = UnixStream::pair()?;
     let signalled = signals.try_clone()?;
-    let attendant = Arc::new(Attendant::default());
+    let attendant = Arc::new(Attendant::new(pool.deadlines.clone()));
     let of_loop = connections::loop_settings::of_loop(pool, shared.pool_status(pool));
     let event_loop = EventLoop::new(doors, controls(link, signals)?, Duty::Serve, queue, of_loop)?
         .with_attendant(Arc::new(Attending(Arc::clone(&attendant))));

@@ -3,7 +3,6 @@
 //! Owns everything that knows Python; no other module does. Knows no socket and no record: a request comes in complete, and
 //! an answer goes into its [`Reply`].
 
-use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
@@ -18,9 +17,10 @@ use connections::exchange::{Body, BodySource, Demand, Exchange, Params, Pause, R
 use connections::scheduler::Handler;
 use shared::logging::codes;
 use shared::scoreboard::slot::{Phase, Slot};
-use shared::settings::{AppLog, ErrorsTo, Mount, OnAbort, PoolSettings, RemoteUser};
+use shared::settings::{AppLog, Deadlines, ErrorsTo, Mount, OnAbort};
 
 mod abort;
+mod deadline;
 mod environ;
 mod errors;
 mod exceptions;
@@ -35,7 +35,9 @@ mod output;
 mod package;
 mod raw_text;
 mod sender;
+mod settings;
 mod start_response;
+mod station;
 mod telling;
 mod thread;
 mod utf8;
@@ -45,56 +47,18 @@ use crate::without_python::interruption::Cause;
 use crate::without_python::request_ids::{MadeId, RequestIds};
 use crate::without_python::turns::Turns;
 use abort::{Aborted, Notice};
+use deadline::Deadline;
 use environ::EnvironBuilder;
 use errors::Errors;
 use exceptions::{to_python, traceback};
 use file_wrapper::FileWrapper;
 use input::Input;
 use interpreter::Attendant;
-use interruption::Interruption;
 use sender::Sender;
+pub use settings::Settings;
 use start_response::{StartResponse, bytes};
+use station::Station;
 use telling::Told;
-
-/// What the bridge is to keep to.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// Where in the site's paths the application is.
-    pub mount: Mount,
-    /// When REMOTE_USER reaches the application.
-    pub remote_user: RemoteUser,
-    /// Where `wsgi.errors` and tracebacks go.
-    pub errors: ErrorsTo,
-    /// How the application's lines are written to the log.
-    pub app_log: AppLog,
-    /// Whether each request has an X-Request-ID.
-    pub request_id: bool,
-    /// What becomes of a running application when the web server gives its request up.
-    pub abort: OnAbort,
-    /// The header that makes the web server send a file instead of a body.
-    pub sendfile_header: Option<String>,
-    /// Whether there is a second worker in this process.
-    pub multithread: bool,
-    /// Whether there is a second process.
-    pub multiprocess: bool,
-}
-
-impl Settings {
-    /// Those of a pool.
-    pub fn of(pool: &PoolSettings) -> Self {
-        Self {
-            mount: pool.mount.clone(),
-            remote_user: pool.remote_user,
-            errors: pool.errors,
-            app_log: pool.app_log,
-            request_id: pool.request_id,
-            abort: pool.abort,
-            sendfile_header: pool.sendfile_header.clone(),
-            multithread: pool.threads > 1,
-            multiprocess: pool.processes > 1,
-        }
-    }
-}
 
 /// Being attached to Python, on one worker.
 #[derive(Clone, Copy)]
@@ -129,17 +93,11 @@ struct Gateway<'py> {
     errors: ErrorsTo,
     app_log: AppLog,
     mount: Mount,
-    sendfile_header: Option<Arc<str>>,
     process: u32,
-    interruption: Arc<Interruption>,
-    on_abort: OnAbort,
-    attendant: Arc<Attendant>,
-    /// Its number in this process.
-    worker: usize,
     /// If each request has an X-Request-ID.
     request_ids: Option<RequestIds>,
-    /// Where it says what it does, if there is room for that.
-    slot: Option<Rc<Slot>>,
+    deadlines: Deadlines,
+    station: Arc<Station>,
     told: Told,
 }
 
@@ -188,15 +146,15 @@ impl Handler for Gateway<'_> {
     fn handle(&mut self, exchange: Exchange) {
         let number = self.next_request_number();
         let _answering = number.begin();
-        let Exchange { request, reply, begun } = exchange;
-        self.interruption.begin(number.count);
+        let (Exchange { request, reply, begun }, taken) = (exchange, Instant::now());
+        let what = (&request.params, &self.deadlines);
         // A panic costs the request, and it is told of all the same.
-        let mut telling = self.told.begin(self.slot.as_ref(), number.count, begun, &request.params);
-        telling.status = self.answer(number, request, reply);
+        let mut telling = self.told.begin(&self.station, number.count, (begun, taken), what);
+        telling.status = self.answer((number, taken), request, reply);
     }
 
     fn pass_over(&mut self, begun: Instant) {
-        self.slot.iter().for_each(|slot| slot.pass_over(begun));
+        self.station.slot().into_iter().for_each(|slot| slot.pass_over(begun));
     }
 }
 
@@ -206,16 +164,13 @@ impl<'py> Gateway<'py> {
         py: Python<'py>,
         app: Bound<'py, PyAny>,
         (settings, worker): (&Settings, usize),
-        (attendant, slot): (Arc<Attendant>, Option<Slot>),
+        (attendant, slot): (&Arc<Attendant>, Option<Slot>),
     ) -> PyResult<Self> {
-        let environs = EnvironBuilder::new(py, settings, py.get_type::<FileWrapper>().as_any())?;
+        let station = Station::new(worker, settings, attendant, slot);
+        let deadline = Bound::new(py, Deadline(Arc::clone(&station)))?;
+        let environs = EnvironBuilder::new(py, settings, (py.get_type::<FileWrapper>().as_any(), deadline.as_any()))?;
         let (errors, app_log) = (settings.errors, settings.app_log);
         let (mount, process) = (settings.mount.clone(), std::process::id());
-        let (interruption, thread) = (Arc::new(Interruption::new()), thread::numbers());
-        attendant.attend(worker, Arc::clone(&interruption), thread, slot.clone());
-        let slot = slot.map(Rc::new);
-        slot.iter().for_each(|slot| slot.set_thread(thread));
-        let sendfile_header = settings.sendfile_header.as_deref().map(Arc::from);
         let request_ids = settings.request_id.then(RequestIds::new);
         Ok(Self {
             gil: Gil(py),
@@ -224,14 +179,10 @@ impl<'py> Gateway<'py> {
             errors,
             app_log,
             mount,
-            sendfile_header,
             process,
-            interruption,
-            on_abort: settings.abort,
-            attendant,
-            worker,
             request_ids,
-            slot,
+            deadlines: settings.deadlines.clone(),
+            station,
             told: Told::default(),
         })
     }
@@ -241,9 +192,9 @@ impl<'py> Gateway<'py> {
     }
 
     /// Answers a request, and says with which status.
-    fn answer(&mut self, number: RequestNumber, request: Request, mut reply: Reply) -> u16 {
+    fn answer(&mut self, (number, taken): (RequestNumber, Instant), request: Request, mut reply: Reply) -> u16 {
         let id = number.to_string();
-        reply.begin(&id, self.worker);
+        reply.begin(&id, self.station.number, taken);
         let line = RequestLine { id: &id, params: &request.params };
         let made_id = self.make_x_request_id(number, &request.params, &mut reply);
         let environ = match self.environs.build(&request, made_id.as_ref()) {
@@ -259,7 +210,7 @@ impl<'py> Gateway<'py> {
             }
         };
         match self.objects((number, &id), &environ, (request.body, request.data), reply) {
-            Ok(objects) => self.serve(&line, &environ, objects),
+            Ok(objects) => self.serve((&line, number), &environ, objects),
             Err(error) => {
                 self.log_traceback(&line, &error);
                 FAILED
@@ -268,7 +219,7 @@ impl<'py> Gateway<'py> {
     }
 
     fn sender(&self) -> Sender<'_, 'py> {
-        Sender { gil: self.gil, slot: self.slot.as_deref() }
+        Sender { gil: self.gil, station: &self.station }
     }
 
     /// An X-Request-ID for a request that came without one, if there is to be one.
@@ -298,16 +249,12 @@ impl<'py> Gateway<'py> {
         let py = self.gil.0;
         let (body, data) = bodies;
         environ.set_item(intern!(py, "pyfcgid.request_id"), id)?;
-        environ.set_item(intern!(py, "pyfcgid.aborted"), Bound::new(py, Aborted::new(&reply))?)?;
-        if self.on_abort == OnAbort::Raise {
-            let (interruption, attendant) = (Arc::clone(&self.interruption), Arc::clone(&self.attendant));
-            reply.on_abort(Arc::new(Notice { interruption, request: number.count, attendant }));
+        if self.station.on_abort == OnAbort::Raise {
+            reply.on_abort(Arc::new(Notice { station: Arc::clone(&self.station), request: number.count }));
         }
-        let interruption = (Arc::clone(&self.interruption), self.on_abort);
-        let start_response = Bound::new(
-            py,
-            StartResponse::new(reply, interruption, self.sendfile_header.clone(), self.slot.as_deref().cloned()),
-        )?;
+        let start_response = Bound::new(py, StartResponse::new(number.count, reply, Arc::clone(&self.station)))?;
+        self.station.answer_with(number.count, start_response.clone().unbind());
+        environ.set_item(intern!(py, "pyfcgid.aborted"), Bound::new(py, Aborted(start_response.clone().unbind()))?)?;
         let peer = (self.errors == ErrorsTo::Peer).then(|| start_response.clone().unbind());
         let voice = Voice { level: Level::Error, form: self.app_log };
         let errors = Bound::new(py, Errors::new(number, voice, peer))?;
@@ -321,10 +268,16 @@ impl<'py> Gateway<'py> {
         Ok(Objects { start_response, input, data, errors })
     }
 
-    fn serve(&self, line: &RequestLine<'_>, environ: &Bound<'py, PyDict>, objects: Objects<'py>) -> u16 {
+    fn serve(
+        &self,
+        (line, number): (&RequestLine<'_>, RequestNumber),
+        environ: &Bound<'py, PyDict>,
+        objects: Objects<'py>,
+    ) -> u16 {
         let Objects { start_response, input, data, errors } = objects;
         let outcome = self.call(line, environ, &start_response);
-        if self.interruption.raised() == Some(Cause::Abort) {
+        let is_overdue = self.station.is_overdue(number.count);
+        if self.station.interruption.raised() == Some(Cause::Abort) {
             log::info!(
                 target: codes::APPLICATION_INTERRUPTED,
                 "{line}: aborted by the web server, so RequestAborted was raised in the application"
@@ -332,9 +285,11 @@ impl<'py> Gateway<'py> {
         }
         errors.get().finish();
         output::finish();
-        if let Err(failure) = outcome {
+        if is_overdue {
+            self.tell_overdue(line, outcome.err());
+        } else if let Err(failure) = outcome {
             self.report(line, &failure, start_response.get());
-        } else if self.interruption.is_ended_by_administrator() {
+        } else if self.station.interruption.cause() == Some(Cause::Administrator) {
             log::warn!(
                 target: codes::REQUEST_INTERRUPTED,
                 "{line} was interrupted by the administrator, but the application went on and answered it"
@@ -343,7 +298,10 @@ impl<'py> Gateway<'py> {
         for input in [Some(input), data].into_iter().flatten() {
             input.get().close();
         }
-        let Some(reply) = start_response.get().take() else { return FAILED };
+        let Some(mut reply) = start_response.get().take() else { return FAILED };
+        if is_overdue && !reply.has_timed_out() {
+            reply.break_off();
+        }
         if reply.excess() > 0 {
             log::warn!(
                 target: codes::RESPONSE_TOO_LONG,
@@ -364,7 +322,7 @@ impl<'py> Gateway<'py> {
         let py = self.gil.0;
         let response = start.get().run_application(py, || self.app.call1((environ, start)))?;
         let outcome = self.send(&response, start.get());
-        self.slot.iter().for_each(|slot| slot.set_phase(Phase::Closing));
+        self.station.slot().into_iter().for_each(|slot| slot.set_phase(Phase::Closing));
         self.close(line, &response);
         outcome
     }
@@ -375,9 +333,16 @@ impl<'py> Gateway<'py> {
             return;
         }
         let close = response.getattr_opt(intern!(self.gil.0, "close"));
-        let closed = close.and_then(|close| close.map(|close| close.call0()).transpose()).map_err(Failure::from);
+        let run = |close: Option<Bound<'py, PyAny>>| {
+            let interruption = &self.station.interruption;
+            close.map(|close| interruption.run_close(self.gil.0, || close.call0())).transpose()
+        };
+        let closed = close.and_then(run).map_err(Failure::from);
         fork::end_if_forked(self.gil.0, &closed);
-        if let Err(Failure::Python(error)) = closed {
+        let interrupted = self.station.interruption.cause().is_some();
+        if let Err(Failure::Python(error)) = closed
+            && !(interrupted && interruption::is_ours(self.gil.0, &error))
+        {
             self.log_traceback(line, &error);
         }
     }
@@ -452,7 +417,7 @@ impl<'py> Gateway<'py> {
 
     /// Whether the web server sends a file, so that the application's response is not to be read.
     fn is_body_replaced(&self, start: &StartResponse) -> PyResult<bool> {
-        Ok(self.sendfile_header.is_some() && start.with_reply(|reply| reply.body_source())? == BodySource::WebServer)
+        Ok(self.station.sendfile_header.is_some() && start.with_reply(|reply| reply.body_source())? == BodySource::WebServer)
     }
 
     fn end(&self, start: &StartResponse) -> Result<(), Failure> {
@@ -476,7 +441,7 @@ impl<'py> Gateway<'py> {
     fn report(&self, line: &RequestLine<'_>, failure: &Failure, start: &StartResponse) {
         let error = match failure {
             Failure::Reply(error @ ReplyError::Lost(_)) => return log::debug!("{line}: {error}"),
-            Failure::Python(error) if self.interruption.is_ended_by_administrator() => {
+            Failure::Python(error) if self.station.interruption.cause() == Some(Cause::Administrator) => {
                 let text = traceback(self.gil.0, error);
                 return log::warn!(
                     target: codes::REQUEST_INTERRUPTED,
@@ -494,6 +459,18 @@ impl<'py> Gateway<'py> {
         if self.errors == ErrorsTo::Peer {
             start.write_errors(text.as_bytes());
         }
+    }
+
+    /// Where it was when its time was over was said then.
+    fn tell_overdue(&self, line: &RequestLine<'_>, failure: Option<Failure>) {
+        let how = match failure {
+            None => "and its response was thrown away".to_owned(),
+            Some(Failure::Reply(_)) => "when it could send no more".to_owned(),
+            Some(Failure::Python(error)) if interruption::is_ours(self.gil.0, &error) => "by RequestTimeout".to_owned(),
+            Some(Failure::Python(error)) => format!("by an exception:\n{}", traceback(self.gil.0, &error).trim_end()),
+        };
+        let age = self.station.age(Instant::now()).as_secs_f64();
+        log::info!(target: codes::REQUEST_TIMED_OUT_ENDED, "{line}, which had timed out, ended after {age:.1} s {how}");
     }
 
     fn log_traceback(&self, line: &RequestLine<'_>, error: &PyErr) -> String {

@@ -248,6 +248,7 @@ impl EventLoop {
         self.continue_accepting();
         self.line_up_at_once();
         self.expire();
+        self.inquiries.keep_time(self.now);
         self.uploads.give_back(self.now);
         self.hand_over_idle();
         self.finish_new();
@@ -512,7 +513,8 @@ impl EventLoop {
         let unfinished = (!self.unfinished.is_empty()).then_some(Duration::ZERO);
         let deferred = (!self.deferred.is_empty()).then_some(handover::RETRY_INTERVAL);
         let own = [self.timers.next_in(now), self.refusals.next_in(now), self.relief_in(now), self.uploads.next_in(now)];
-        own.into_iter().chain([accept, stop, unfinished, deferred]).flatten().min()
+        let own = own.into_iter().chain([self.inquiries.next_in(now)]);
+        own.chain([accept, stop, unfinished, deferred]).flatten().min()
     }
 }
 

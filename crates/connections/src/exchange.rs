@@ -30,7 +30,7 @@ pub use fastcgi_codec::Role;
 pub use head::{BodySource, Head, HeadError};
 pub use pause::{NothingHeld, Pause};
 pub use refusal::Refusal;
-pub use reply::{Demand, Reply, ReplyError};
+pub use reply::{Demand, Reply, ReplyError, TimedOut};
 pub use request::{ConnectionId, Params, ParamsView, Request};
 pub use roles::Roles;
 pub use sending::Lost;

@@ -89,6 +89,10 @@ pub enum Report {
     Looked,
     /// What its threads are doing, as [`stacks`](crate::stacks) has it.
     Stacks(String),
+    /// Requests have had their time and more, and do not end: replace me.
+    Overdue,
+    /// For long no thread has got the GIL, though requests run.
+    Deadlocked,
 }
 
 /// Why a child does not serve.
@@ -128,6 +132,8 @@ impl Report {
             Self::Quit => (b'Q', Vec::new()),
             Self::Looked => (b'O', Vec::new()),
             Self::Stacks(text) => (b'P', text.as_bytes().to_vec()),
+            Self::Overdue => (b'V', Vec::new()),
+            Self::Deadlocked => (b'K', Vec::new()),
         };
         let payload = &payload[..payload.len().min(MAX_PAYLOAD_LEN)];
         let mut bytes = vec![kind];
@@ -150,6 +156,8 @@ impl Report {
             (b'T', []) => Self::Terminated,
             (b'Q', []) => Self::Quit,
             (b'O', []) => Self::Looked,
+            (b'V', []) => Self::Overdue,
+            (b'K', []) => Self::Deadlocked,
             (b'P', text) => Self::Stacks(String::from_utf8_lossy(text).into_owned()),
             _ => return None,
         })
@@ -243,7 +251,7 @@ type First<'a> = (Option<Report>, &'a [u8]);
 /// Whether a report of this kind can be so long.
 fn may_have(kind: u8, length: usize) -> bool {
     match kind {
-        b'B' | b'R' | b'S' | b'L' | b'W' | b'D' | b'T' | b'Q' | b'O' => length == 0,
+        b'B' | b'R' | b'S' | b'L' | b'W' | b'D' | b'T' | b'Q' | b'O' | b'V' | b'K' => length == 0,
         b'F' => length > 0,
         b'P' => true,
         _ => false,
@@ -252,7 +260,7 @@ fn may_have(kind: u8, length: usize) -> bool {
 
 /// Of what commands and reports there are and what they look like. A program that takes the place of another one (SIGUSR2) is told
 /// which one the children that it finds speak.
-pub const VERSION: u32 = 4;
+pub const VERSION: u32 = 5;
 const HEAD_LEN: usize = 5;
 /// A text that is longer is cut.
 pub const MAX_PAYLOAD_LEN: usize = 64 * 1024;
@@ -281,6 +289,8 @@ mod tests {
             Report::Quit,
             Report::Looked,
             Report::Stacks("a\nb".to_owned()),
+            Report::Overdue,
+            Report::Deadlocked,
         ];
         let bytes: Vec<u8> = reports.iter().flat_map(Report::encode).collect();
         let (mut decoder, mut decoded) = (Reports::of_version(VERSION), Vec::new());

@@ -3,6 +3,7 @@
 //! Owns the types of those settings that more than the configuration knows, with their texts, and the message.
 
 mod app;
+mod deadlines;
 mod keywords;
 mod message;
 mod mount;
@@ -11,6 +12,7 @@ mod spelling;
 mod value_error;
 
 pub use app::{App, AppSource};
+pub use deadlines::{Deadlines, PathTimeout, RequestLimits};
 pub use keywords::{AppLog, ErrorsTo, OnAbort, RemoteUser, Role};
 pub use message::{Ends, Errand, LOADED, Message, MessageError, Ties, VERSION};
 pub use mount::Mount;

@@ -1,7 +1,8 @@
 //! Fields that have no value or several.
 
-use super::super::{Syntax, ValueError};
-use super::{Form, Text, Value, account};
+use super::super::value::format_duration;
+use super::super::{PathTimeout, Syntax, ValueError};
+use super::{Form, Text, Value, account, or_zero, time};
 use shared::network::Network;
 
 /// A field that is empty unless it is set: what one more value makes of it, how it is shown, and what is known of its values.
@@ -67,6 +68,24 @@ pub(in crate::config) fn variables() -> impl Form<Vec<(String, String)>> {
     };
     let show = |field: &Vec<(String, String)>| field.iter().map(|(name, value)| format!("{name}={value}")).collect();
     Several(add, show, Syntax::Text)
+}
+
+/// Paths with their limits of time; of one path the last counts.
+pub(in crate::config) fn timeouts() -> impl Form<Vec<PathTimeout>> {
+    let add = |mut timeouts: Vec<PathTimeout>, typed: Text<'_>| {
+        let Some((path, text)) = typed.text.rsplit_once('=').filter(|(path, _)| path.starts_with('/')) else {
+            return Err(ValueError::new("must be PATH=TIME, and PATH must start with a slash"));
+        };
+        if path.contains(['?', '#', '\0']) {
+            return Err(ValueError::new("must be a path as the application sees it, without a query"));
+        }
+        let limit = or_zero(time()).parse(Text { text, ..typed })?;
+        timeouts.retain(|known: &PathTimeout| known.path != path);
+        timeouts.push(PathTimeout { path: path.to_owned(), limit });
+        Ok(timeouts)
+    };
+    let text = |PathTimeout { path, limit }: &PathTimeout| format!("{path}={}", format_duration(limit.unwrap_or_default()));
+    Several(add, move |timeouts: &Vec<PathTimeout>| timeouts.iter().map(text).collect(), Syntax::Text)
 }
 
 /// Groups by name or number, or a word instead of them. That the word stands alone, the pool checks when it has all of them.

@@ -8,13 +8,14 @@ use log::Level;
 use super::super::form::{
     Form, MOST_REQUESTS, account, address, application, body_size, clients, directory_path, distinct, excluded_path, file_path,
     groups, header_name, keyword, level, list, memory, mode, module_path, moment, mount, number, optional, or_zero,
-    path_of_probes, plain, processes, size, switch, target, target_or_off, time, variable_pattern, variables,
+    path_of_probes, plain, processes, size, switch, target, target_or_off, time, timeouts, variable_pattern, variables,
 };
 use super::super::layer::Origins;
 use super::super::reader::Reader;
 use super::super::setting::{Fallback, Field, Group, Kind, Setting};
 use super::super::{
-    App, AppLog, Error, ErrorsTo, Interpreter, ListenAddress, LogTarget, Mount, OnAbort, Processes, RemoteUser, Role,
+    App, AppLog, Error, ErrorsTo, Interpreter, ListenAddress, LogTarget, Mount, OnAbort, PathTimeout, Processes, RemoteUser,
+    Role,
 };
 use shared::network::Network;
 
@@ -183,6 +184,25 @@ settings! {
     socket_timeout: Option<Duration> = or_zero(time()), "socket-timeout", Time, One, "TIME", Value("60s"),
         "How long the web server may send nothing during a request or after connecting, or read nothing of a response; 0 means \
          forever";
+    /// After how long a running request is named in the log with its stack; `None` is never.
+    slow_request_timeout: Option<Duration> = or_zero(time()), "slow-request-timeout", Time, One, "TIME", Value("10s"),
+        "How long a request may run before the log names it with its Python stack, once; 0 means never";
+    /// How long a worker may take for a request; `None` is for ever.
+    request_timeout: Option<Duration> = or_zero(time()), "request-timeout", Time, One, "TIME", Value("0"),
+        "How long a worker may take for a request before it is answered 504 and pyfcgid.RequestTimeout is raised in its thread; 0 \
+         means forever";
+    /// The same for some paths, each with those below it if it ends in a slash: the longest that fits counts.
+    timeouts: Vec<PathTimeout> = timeouts(), "timeouts", Time, Pairs, "PATH=TIME", Nothing,
+        "Another request-timeout for one PATH, or for all that begin with PATH if it ends in a slash; can be repeated";
+    /// How long the thread of a request beyond its time may take to end before its process is replaced; `None` is for ever.
+    interrupt_timeout: Option<Duration> = or_zero(time()), "interrupt-timeout", Time, One, "TIME", Value("5s"),
+        "How long a request may go on after request-timeout before its process is replaced; 0 means forever";
+    /// How long no thread of a process may get Python's GIL while requests run before the log says so; `None` is for ever.
+    deadlock_timeout: Option<Duration> = or_zero(time()), "deadlock-timeout", Time, One, "TIME", Value("60s"),
+        "How long one thread of a process may keep Python's GIL while requests run before the log says so; 0 means forever";
+    /// Whether such a process is killed.
+    deadlock_kill: bool = switch(), "deadlock-kill", Time, Switch, "BOOL", Value("false"),
+        "Kill and replace a process in which nobody gets the GIL for deadlock-timeout";
     /// How long running requests may go on after a stop, or in a process that is replaced.
     graceful_timeout: Duration = time(), "graceful-timeout", Time, One, "TIME", Value("30s"),
         "How long running requests may go on after a stop or in a process that is being replaced; 0 ends them at once";

@@ -32,6 +32,8 @@ pub struct Child {
     pub since: Instant,
     /// Whether it is to be replaced.
     pub worn: bool,
+    /// Whether it has requests that do not end.
+    pub overdue: bool,
     /// Whether all its workers are busy.
     pub saturated: bool,
     /// Whether it has ever served, so that requests may run.
@@ -54,6 +56,11 @@ impl Child {
         let is_fresh = self.is_fresh(generation);
         let number = i64::from(self.id.0);
         (is_fresh, if is_fresh { -number } else { number })
+    }
+
+    /// Whether it is on its way out, and held up by requests that nobody waits for.
+    pub fn is_held_up(&self) -> bool {
+        self.overdue && !self.killed && matches!(self.state, ChildState::Retiring(_) | ChildState::Ending)
     }
 
     /// When a retiring child that has not said so counts as retired: it does not run, or not well.

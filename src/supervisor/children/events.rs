@@ -82,6 +82,10 @@ pub enum Event {
     Said(Report),
     /// It has reached a limit and is to be replaced.
     Worn,
+    /// It has requests that do not end although their time is over, and is to be replaced.
+    Overdue,
+    /// No thread of it runs Python any more; what that is about, in words. It is to be killed.
+    Hung(String),
     /// It has no connection, and had no request for the idle timeout.
     Unused,
     /// It says what no child of ours does, or nothing any more; what, in words. It is to be killed.

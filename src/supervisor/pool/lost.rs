@@ -8,7 +8,6 @@ use crate::log_writer;
 use shared::logging::access::Answered;
 use shared::scoreboard::slot::{Glance, Phase, Said};
 use shared::sys::process::{ProcessId, monotonic_time};
-use shared::sys::terminal;
 
 impl RunningPool {
     /// The requests that its workers answer, with its process. All that is said of them may be an invention of the application's.
@@ -25,9 +24,12 @@ impl RunningPool {
     /// it cannot send any more.
     pub(super) fn note_lost(&mut self, id: ChildId) -> String {
         let now = monotonic_time();
-        let unanswered: Vec<_> = self.phases(id).filter(|(_, glance)| glance.phase != Phase::Closing).collect();
-        for (process, Glance { request, .. }) in &unanswered {
-            note_in_access_log(&self.name, *process, request, now);
+        let uncounted: Vec<_> = self.phases(id).filter(|(_, glance)| glance.phase != Phase::Closing).collect();
+        for (process, Glance { request, phase, .. }) in &uncounted {
+            // What is overdue was answered 504, and has its line.
+            if *phase != Phase::Overdue {
+                note_in_access_log(&self.name, *process, request, now);
+            }
             self.past.note_lost();
         }
         in_words(&self.running(id), now)
@@ -36,10 +38,8 @@ impl RunningPool {
 
 /// A request, as it is named in messages.
 fn describe(process: ProcessId, said: &Said, now: Duration) -> String {
-    let text = |bytes: &[u8]| terminal::escaped(&String::from_utf8_lossy(bytes)).replace('\n', "\\n");
-    let more = if said.path_is_cut { "..." } else { "" };
-    let (method, path, age) = (text(&said.method), text(&said.path), now.saturating_sub(said.taken).as_secs_f64());
-    format!("request {process}-{} ({method} {path}{more}), {age:.1} s", said.number)
+    let age = now.saturating_sub(said.taken).as_secs_f64();
+    format!("{}, {age:.1} s", said.name(process.number().cast_unsigned()))
 }
 
 fn in_words(lost: &[(ProcessId, Said)], now: Duration) -> String {

@@ -12,8 +12,10 @@ use shared::scoreboard::slot::{Glance, Phase};
 use shared::sys::process::monotonic_time;
 
 impl RunningPool {
-    /// For how long the workers of these children, which are to serve, have taken no request, if that is too long.
+    /// For how long the workers of these children, which are to serve, have taken no request, if somebody should look at a request that has
+    /// taken so long.
     pub fn standstill(&self, children: impl Iterator<Item = ChildId>) -> Option<Duration> {
+        let too_long = self.settings().deadlines().slow?;
         let full_since = self.saturation.full_since().filter(|_| self.ties.scoreboard.waiting() > 0);
         let full_for = full_since.map(|since| Instant::now().saturating_duration_since(since));
         let mut glances = Vec::new();
@@ -23,7 +25,7 @@ impl RunningPool {
             (!slots.is_empty()).then_some(())?;
             glances.extend(self.ties.scoreboard.glances(slots));
         }
-        standstill(&glances, full_for, monotonic_time())
+        standstill(&glances, full_for, monotonic_time()).filter(|length| *length >= too_long)
     }
 }
 
@@ -33,12 +35,8 @@ fn standstill(workers: &[Glance], full_for: Option<Duration>, now: Duration) -> 
     let last_taken = workers.iter().map(|glance| glance.request.taken).max()?;
     let without = now.saturating_sub(last_taken);
     let are_all_busy = workers.iter().all(|glance| glance.phase != Phase::Idle);
-    let length = if are_all_busy { without } else { without.min(full_for?) };
-    (length >= TOO_LONG).then_some(length)
+    Some(if are_all_busy { without } else { without.min(full_for?) })
 }
-
-/// What a request may take before somebody should look at it.
-const TOO_LONG: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
 mod tests {
@@ -68,17 +66,17 @@ mod tests {
     #[test]
     fn workers_that_all_have_old_requests_stand_still() {
         assert_eq!(after_a_hundred(&workers(&[40, 90], &[]), None), Some(10));
-        assert_eq!(after_a_hundred(&workers(&[40, 91], &[]), Some(60)), None, "one has taken something");
+        assert_eq!(after_a_hundred(&workers(&[40, 99], &[]), Some(60)), Some(1), "one has taken something");
         assert_eq!(after_a_hundred(&workers(&[40, 60], &[0]), None), None, "one has time");
         assert_eq!(after_a_hundred(&[], Some(60)), None);
-        assert_eq!(after_a_hundred(&workers(&[u64::MAX], &[]), Some(60)), None, "an application has invented it");
+        assert_eq!(after_a_hundred(&workers(&[u64::MAX], &[]), Some(60)), Some(0), "an application has invented it");
     }
 
     #[test]
     fn workers_that_take_nothing_although_somebody_waits_stand_still() {
         assert_eq!(after_a_hundred(&workers(&[60], &[80, 0]), Some(12)), Some(12));
         assert_eq!(after_a_hundred(&workers(&[60], &[85, 0]), Some(40)), Some(15));
-        assert_eq!(after_a_hundred(&workers(&[60], &[80]), Some(9)), None);
-        assert_eq!(after_a_hundred(&workers(&[60], &[91]), Some(60)), None, "it is merely busy");
+        assert_eq!(after_a_hundred(&workers(&[60], &[80]), Some(9)), Some(9));
+        assert_eq!(after_a_hundred(&workers(&[60], &[99]), Some(60)), Some(1), "it is merely busy");
     }
 }

@@ -1,12 +1,14 @@
 //! Which children are worn, so that others take their places: a reason each. What is left to `max-lifetime` knows no child but its age:
 //! `children/time.rs`.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::super::children::{ChildId, Event};
 use super::super::process::Process;
 use super::RunningPool;
-use shared::logging::codes;
+use shared::logging::codes::{self, Code};
+use shared::scoreboard::slot::Glance;
+use shared::sys::process::monotonic_time;
 
 /// The limit that a child has reached.
 #[derive(Clone, Copy, Debug)]
@@ -15,6 +17,8 @@ pub(super) enum Reason {
     MaxRequests,
     /// `max-rss`: it is weighed.
     MaxRss,
+    /// `interrupt-timeout`: it reports, or cannot any more.
+    Overdue,
 }
 
 impl Reason {
@@ -22,6 +26,21 @@ impl Reason {
         match self {
             Self::MaxRequests => "max-requests",
             Self::MaxRss => "max-rss",
+            Self::Overdue => "interrupt-timeout",
+        }
+    }
+
+    fn code(self) -> Code {
+        match self {
+            Self::MaxRequests | Self::MaxRss => codes::CHILD_WORN,
+            Self::Overdue => codes::CHILD_HAS_OVERDUE_REQUESTS,
+        }
+    }
+
+    fn event(self) -> Event {
+        match self {
+            Self::MaxRequests | Self::MaxRss => Event::Worn,
+            Self::Overdue => Event::Overdue,
         }
     }
 }
@@ -29,11 +48,34 @@ impl Reason {
 impl RunningPool {
     /// Whether [`Self::replace_worn`] has something to look at.
     pub(super) fn looks_for_wear(&self) -> bool {
-        self.settings().max_rss.is_some()
+        self.settings().max_rss.is_some() || self.limits_requests()
+    }
+
+    fn limits_requests(&self) -> bool {
+        let settings = self.settings();
+        settings.interrupt_timeout.is_some() && (settings.request_timeout.is_some() || !settings.timeouts.is_empty())
     }
 
     /// Looks at every child for what it does not report itself.
     pub(super) fn replace_worn(&mut self, now: Instant) {
+        self.replace_heavy(now);
+        if let Some(patience) = self.settings().interrupt_timeout.filter(|_| self.limits_requests()) {
+            self.replace_overdue(patience + SLACK, now);
+        }
+    }
+
+    /// Children whose event loop does not look after the time: they are stopped, or the application holds it up.
+    fn replace_overdue(&mut self, patience: Duration, now: Instant) {
+        let time = monotonic_time();
+        let is_over = |glance: Glance| glance.request.due.is_some_and(|due| due.saturating_add(patience) < time);
+        for id in self.children.serving().collect::<Vec<_>>() {
+            if !self.children.is_worn(id) && self.busy(id).any(is_over) {
+                self.wear_out(id, Reason::Overdue, now);
+            }
+        }
+    }
+
+    fn replace_heavy(&mut self, now: Instant) {
         let Some(limit) = self.settings().max_rss else {
             return;
         };
@@ -51,14 +93,12 @@ impl RunningPool {
             return;
         }
         if let Some(process) = self.processes.get(&id) {
-            log::info!(
-                target: codes::CHILD_WORN,
-                "pool {}: process {} has reached {}; replacing it",
-                self.name,
-                process.id,
-                reason.option()
-            );
+            let (pool, id, option, code) = (&self.name, process.id, reason.option(), reason.code());
+            log::info!(target: code, "pool {pool}: process {id} has reached {option}; replacing it");
         }
-        self.children.handle(id, Event::Worn, now);
+        self.children.handle(id, reason.event(), now);
     }
 }
+
+/// A child that keeps time itself has reported by then.
+const SLACK: Duration = Duration::from_secs(2);

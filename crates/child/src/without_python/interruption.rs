@@ -1,15 +1,17 @@
 //! Whether an exception is raised in the application: only while it runs for that very request.
 
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 
 /// Why a request is interrupted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Cause {
-    /// The web server has given it up. Raised once.
+    /// The web server has given it up. Raised once, and not while the response is closed.
     Abort,
     /// The administrator wants it to end. Raised as often as that is said.
     Administrator,
+    /// Its time is over.
+    Deadline,
 }
 
 /// ```text
@@ -18,8 +20,10 @@ pub enum Cause {
 ///  raise             raise
 ///    ▼                 ▼    ──leave──▶
 ///   Due              Raised ◀──enter── Spent      the application may go on, and an abort does not interrupt it again
-///    ▲                                   │
-///    └──────────────raise────────────────┘
+///    ▲                 ▲                 │
+///    └────────────── raise ──────────────┘
+///                      │
+///   any ──close──▶  Closing                       the response is closed, whatever has happened
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -34,6 +38,8 @@ enum State {
     Raised,
     /// It does not run, and was interrupted when it did.
     Spent,
+    /// Its last code runs.
+    Closing,
 }
 
 impl State {
@@ -43,18 +49,28 @@ impl State {
             1 => Self::Inside,
             2 => Self::Due,
             3 => Self::Raised,
-            _ => Self::Spent,
+            4 => Self::Spent,
+            _ => Self::Closing,
         }
     }
 }
 
 /// The state of the request that one worker answers. Whoever uses it has the GIL, so that nothing happens meanwhile.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Interruptible {
     request: AtomicU64,
     state: AtomicU8,
-    /// Of the last one, if there was one.
+    /// Of the last interruption; [`NEVER`] if there was none.
     cause: AtomicU8,
+    /// Whether an exception was raised for it.
+    was_raised: AtomicBool,
+}
+
+impl Default for Interruptible {
+    fn default() -> Self {
+        let (state, cause) = (AtomicU8::new(State::Outside as u8), AtomicU8::new(NEVER));
+        Self { request: AtomicU64::default(), state, cause, was_raised: AtomicBool::default() }
+    }
 }
 
 /// What has come of an exception that was to be raised.
@@ -72,7 +88,9 @@ impl Interruptible {
     /// From now on the request of this number is answered.
     pub fn begin(&self, request: u64) {
         self.request.store(request, ORDER);
-        self.state.store(State::Outside as u8, ORDER);
+        self.set(State::Outside);
+        self.cause.store(NEVER, ORDER);
+        self.was_raised.store(false, ORDER);
     }
 
     /// The request that is answered, or was last.
@@ -85,16 +103,21 @@ impl Interruptible {
         match self.state() {
             State::Outside => self.set(State::Inside),
             State::Spent => self.set(State::Raised),
-            State::Due => return Err(self.cause()),
-            State::Inside | State::Raised => {}
+            State::Due => return Err(self.cause().unwrap_or(Cause::Abort)),
+            State::Inside | State::Raised | State::Closing => {}
         }
         Ok(())
+    }
+
+    /// The response is to be closed.
+    pub fn close(&self) {
+        self.set(State::Closing);
     }
 
     /// It has run; whether an exception may be on its way.
     pub fn leave(&self) -> bool {
         match self.state() {
-            State::Inside => self.set(State::Outside),
+            State::Inside | State::Closing => self.set(State::Outside),
             State::Raised => {
                 self.set(State::Spent);
                 return true;
@@ -110,27 +133,25 @@ impl Interruptible {
             return Raise::TooLate;
         }
         let (after, outcome) = match (self.state(), cause) {
-            (State::Inside, _) | (State::Raised, Cause::Administrator) => (State::Raised, Raise::Now),
-            (State::Outside, _) | (State::Spent, Cause::Administrator) => (State::Due, Raise::Noted),
-            (State::Due, _) | (State::Raised | State::Spent, Cause::Abort) => return Raise::Noted,
+            (State::Due, _) | (State::Raised | State::Spent | State::Closing, Cause::Abort) => return Raise::Noted,
+            (State::Inside | State::Raised | State::Closing, _) => (State::Raised, Raise::Now),
+            (State::Outside | State::Spent, _) => (State::Due, Raise::Noted),
         };
         self.cause.store(cause as u8, ORDER);
+        self.was_raised.fetch_or(outcome == Raise::Now, ORDER);
         self.set(after);
         outcome
     }
 
-    /// Why the application was interrupted last, if it was.
+    /// Why an exception was raised in the application last, if one was.
     pub fn raised(&self) -> Option<Cause> {
-        matches!(self.state(), State::Raised | State::Spent).then(|| self.cause())
+        self.cause().filter(|_| self.was_raised.load(ORDER))
     }
 
-    /// Whether the administrator has interrupted the request, be it before the application ran.
-    pub fn is_ended_by_administrator(&self) -> bool {
-        matches!(self.state(), State::Due | State::Raised | State::Spent) && self.cause() == Cause::Administrator
-    }
-
-    fn cause(&self) -> Cause {
-        if self.cause.load(ORDER) == Cause::Abort as u8 { Cause::Abort } else { Cause::Administrator }
+    /// Why the request was interrupted last, be it before the application ran.
+    pub fn cause(&self) -> Option<Cause> {
+        let byte = self.cause.load(ORDER);
+        [Cause::Abort, Cause::Administrator, Cause::Deadline].into_iter().find(|cause| *cause as u8 == byte)
     }
 
     fn state(&self) -> State {
@@ -144,6 +165,8 @@ impl Interruptible {
 
 /// The GIL orders everything.
 const ORDER: Ordering = Ordering::Relaxed;
+/// No cause.
+const NEVER: u8 = u8::MAX;
 
 #[cfg(test)]
 mod tests {
@@ -185,9 +208,36 @@ mod tests {
         assert!(state.leave() && state.raised() == Some(Cause::Administrator));
         assert_eq!(state.raise(7, Cause::Administrator), Raise::Noted);
         assert_eq!(state.enter(), Err(Cause::Administrator));
-        assert!(state.is_ended_by_administrator());
+        assert_eq!(state.cause(), Some(Cause::Administrator));
         state.begin(8);
-        assert!(!state.is_ended_by_administrator());
+        assert_eq!(state.cause(), None);
+    }
+
+    #[test]
+    fn who_closes_its_response_is_interrupted_by_all_but_an_abort() {
+        let state = begun();
+        state.close();
+        assert_eq!(state.raise(7, Cause::Abort), Raise::Noted);
+        assert!(!state.leave() && state.raised().is_none());
+        for before in [None, Some(Cause::Abort)] {
+            state.begin(7);
+            state.enter().unwrap();
+            before.into_iter().for_each(|cause| assert_eq!(state.raise(7, cause), Raise::Now));
+            assert_eq!(state.leave(), before.is_some());
+            state.close();
+            assert_eq!(state.raise(7, Cause::Deadline), Raise::Now);
+            assert!(state.leave() && state.raised() == Some(Cause::Deadline));
+        }
+    }
+
+    #[test]
+    fn a_response_is_closed_although_its_time_is_over() {
+        let state = begun();
+        assert_eq!(state.raise(7, Cause::Deadline), Raise::Noted);
+        assert_eq!(state.enter(), Err(Cause::Deadline));
+        state.close();
+        assert!(!state.leave());
+        assert_eq!((state.cause(), state.raised()), (Some(Cause::Deadline), None));
     }
 
     #[test]
@@ -212,7 +262,7 @@ mod tests {
 
     #[test]
     fn states_are_their_bytes() {
-        for state in [State::Outside, State::Inside, State::Due, State::Raised, State::Spent] {
+        for state in [State::Outside, State::Inside, State::Due, State::Raised, State::Spent, State::Closing] {
             assert_eq!(State::of(state as u8), state);
         }
     }

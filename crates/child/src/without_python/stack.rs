@@ -33,6 +33,7 @@ pub struct Sources(HashMap<String, Vec<String>>);
 impl Sources {
     /// A stack in lines. One that is long is cut in the middle: its ends say most.
     pub fn lines(&mut self, frames: &[Frame]) -> Vec<String> {
+        let frames = without_begin(frames);
         if frames.len() <= LAST + FIRST {
             return frames.iter().flat_map(|frame| self.lines_of(frame)).collect();
         }
@@ -60,6 +61,16 @@ impl Sources {
     }
 }
 
+/// Without the calls with which every thread begins.
+fn without_begin(frames: &[Frame]) -> &[Frame] {
+    let is_begin = |frame: &&Frame| {
+        let name = frame.function.rsplit('.').next().unwrap_or_default();
+        frame.file.ends_with("/threading.py") && ["_bootstrap", "_bootstrap_inner", "run"].contains(&name)
+    };
+    let count = frames.iter().rev().take_while(is_begin).count();
+    &frames[..frames.len() - count]
+}
+
 /// Its lines. A name may be that of anything, so nothing is waited for, and nothing but a file is read.
 fn read(file: &str) -> Option<Vec<String>> {
     if !file.starts_with('/') {
@@ -83,6 +94,16 @@ mod tests {
 
     fn frame(file: &str, line: usize, function: &str) -> Frame {
         Frame { file: file.to_owned(), line, function: function.to_owned() }
+    }
+
+    #[test]
+    fn how_every_thread_begins_is_not_told() {
+        let frame = |file: &str, function: &str| Frame { file: file.to_owned(), line: 0, function: function.to_owned() };
+        let [own, wait] = [frame("/srv/app.py", "run"), frame("/lib/threading.py", "Condition.wait")];
+        let begin = ["Thread.run", "_bootstrap_inner", "Thread._bootstrap"].map(|name| frame("/lib/threading.py", name));
+        let told = |own: &[Frame]| Sources::default().lines(&[own, &begin].concat());
+        assert_eq!(told(&[wait, own]).len(), 2);
+        assert_eq!(told(&[]), [""; 0]);
     }
 
     #[test]

@@ -5,38 +5,31 @@ use std::sync::Arc;
 
 use pyo3::prelude::*;
 
-use super::interpreter::Attendant;
-use super::interruption::Interruption;
-use connections::exchange::{AbortListener, AbortProbe, Reply};
+use super::start_response::StartResponse;
+use super::station::Station;
+use connections::exchange::AbortListener;
 
 /// `environ["pyfcgid.aborted"]`: a callable that is true once the web server has given the request up.
 #[pyclass(frozen, module = "pyfcgid")]
-pub(super) struct Aborted(AbortProbe);
-
-impl Aborted {
-    pub(super) fn new(reply: &Reply) -> Self {
-        Self(reply.abort_probe())
-    }
-}
+pub(super) struct Aborted(pub(super) Py<StartResponse>);
 
 #[pymethods]
 impl Aborted {
     fn __call__(&self) -> bool {
-        self.0.is_aborted()
+        self.0.get().is_aborted()
     }
 }
 
 /// How the event loop, which must not wait for the GIL, passes an abort on.
 #[derive(Debug)]
 pub(super) struct Notice {
-    pub(super) interruption: Arc<Interruption>,
+    pub(super) station: Arc<Station>,
     /// The number of the request.
     pub(super) request: u64,
-    pub(super) attendant: Arc<Attendant>,
 }
 
 impl AbortListener for Notice {
     fn aborted(&self) {
-        self.attendant.abort(Arc::clone(&self.interruption), self.request);
+        self.station.attendant.abort(Arc::clone(&self.station), self.request);
     }
 }

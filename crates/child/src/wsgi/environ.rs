@@ -47,7 +47,12 @@ enum Kind {
 type Notes<'a> = [Option<&'a [u8]>; FIXED.len()];
 
 impl<'py> EnvironBuilder<'py> {
-    pub(super) fn new(py: Python<'py>, settings: &Settings, file_wrapper: &Bound<'py, PyAny>) -> PyResult<Self> {
+    /// With these two in every environ.
+    pub(super) fn new(
+        py: Python<'py>,
+        settings: &Settings,
+        (file_wrapper, deadline): (&Bound<'py, PyAny>, &Bound<'py, PyAny>),
+    ) -> PyResult<Self> {
         let base = PyDict::new(py);
         base.set_item("wsgi.version", (1, 0))?;
         base.set_item("wsgi.multithread", settings.multithread)?;
@@ -55,6 +60,7 @@ impl<'py> EnvironBuilder<'py> {
         base.set_item("wsgi.run_once", false)?;
         base.set_item("wsgi.input_terminated", true)?;
         base.set_item("wsgi.file_wrapper", file_wrapper)?;
+        base.set_item("pyfcgid.deadline", deadline)?;
         // What belongs to one request alone has its place, so that setting it makes no dict grow.
         for name in ["wsgi.input", "wsgi.errors", "pyfcgid.request_id", "pyfcgid.aborted"] {
             base.set_item(PyString::intern(py, name), py.None())?;

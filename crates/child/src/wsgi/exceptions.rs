@@ -4,6 +4,7 @@ use pyo3::exceptions::{PyAssertionError, PyBrokenPipeError, PyRuntimeError, PyVa
 use pyo3::import_exception;
 use pyo3::prelude::*;
 
+use super::interruption::RequestTimeout;
 use super::utf8;
 use connections::exchange::ReplyError;
 
@@ -13,6 +14,7 @@ import_exception!(io, UnsupportedOperation);
 pub(super) fn to_python(error: &ReplyError) -> PyErr {
     match error {
         ReplyError::Lost(_) => PyBrokenPipeError::new_err(error.to_string()),
+        ReplyError::TimedOut => RequestTimeout::new_err(error.to_string()),
         ReplyError::NoHead => PyAssertionError::new_err(error.to_string()),
         ReplyError::Head(_) => PyValueError::new_err(error.to_string()),
         _ => PyRuntimeError::new_err(error.to_string()),

@@ -23,6 +23,7 @@ mod signals;
 mod signature;
 mod spawning;
 mod stacks;
+mod timekeeper;
 
 use super::errors::Errors;
 use super::exceptions::traceback;
@@ -293,7 +294,7 @@ impl RunWorker {
     fn __call__(&self, py: Python<'_>) -> PyResult<()> {
         let worker = self.once.lock().unwrap_or_else(PoisonError::into_inner).take();
         let worker = worker.ok_or_else(|| PyRuntimeError::new_err("a worker runs once"))?;
-        let ways = (Arc::clone(&self.attendant), self.slot.clone());
+        let ways = (&self.attendant, self.slot.clone());
         worker.run(&mut Gateway::new(py, self.app.bind(py).clone(), (&self.settings, self.number), ways)?);
         Ok(())
     }

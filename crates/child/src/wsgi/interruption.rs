@@ -1,4 +1,4 @@
-//! An exception in the thread of one request: its abort, or that the administrator interrupts it.
+//! An exception in the thread of one request: its abort, its deadline, or that the administrator interrupts it.
 //!
 //! Python delivers an exception from another thread between two bytecodes of whatever the thread runs just then. So a thread of
 //! its own raises it, under the GIL, and only while the application runs for that very request; what has not arrived when the
@@ -16,6 +16,7 @@ use connections::exchange::{Lost, ReplyError};
 
 import_exception!(pyfcgid, RequestAborted);
 import_exception!(pyfcgid, RequestInterrupted);
+import_exception!(pyfcgid, RequestTimeout);
 
 /// How the requests of one worker are interrupted, one after the other.
 #[derive(Debug)]
@@ -41,9 +42,17 @@ impl Interruption {
         self.state.enter().map_err(|cause| match cause {
             Cause::Abort => Failure::Reply(ReplyError::from(Lost::Aborted)),
             Cause::Administrator => Failure::Python(RequestInterrupted::new_err("before the application ran")),
+            Cause::Deadline => Failure::Reply(ReplyError::TimedOut),
         })?;
         let _inside = Inside { interruption: self, py };
         Ok(code()?)
+    }
+
+    /// Runs the last code of the application, whatever has happened before.
+    pub(super) fn run_close<T>(&self, py: Python<'_>, code: impl FnOnce() -> PyResult<T>) -> PyResult<T> {
+        self.state.close();
+        let _inside = Inside { interruption: self, py };
+        code()
     }
 
     /// Raises in the worker's thread, if the application runs for this request; else it will not run any more. Whether it is in time.
@@ -68,12 +77,18 @@ impl Interruption {
         }
     }
 
-    /// Whether the administrator has interrupted the request.
-    pub(super) fn is_ended_by_administrator(&self) -> bool {
-        self.state.is_ended_by_administrator()
+    /// The same of its time.
+    pub(super) fn timeout_here(&self, py: Python<'_>, what: &str) -> PyErr {
+        let on_its_way = if thread::current() == self.thread { take_back(py) } else { None };
+        on_its_way.unwrap_or_else(|| RequestTimeout::new_err(what.to_owned()))
     }
 
-    /// Why the application was interrupted, if it was.
+    /// Why the request was interrupted last, be it before the application ran.
+    pub(super) fn cause(&self) -> Option<Cause> {
+        self.state.cause()
+    }
+
+    /// Why an exception was raised in the application last, if one was.
     pub(super) fn raised(&self) -> Option<Cause> {
         self.state.raised()
     }
@@ -83,6 +98,7 @@ fn exception(py: Python<'_>, cause: Cause) -> Bound<'_, PyType> {
     match cause {
         Cause::Abort => py.get_type::<RequestAborted>(),
         Cause::Administrator => py.get_type::<RequestInterrupted>(),
+        Cause::Deadline => py.get_type::<RequestTimeout>(),
     }
 }
 
@@ -104,6 +120,12 @@ impl Drop for Inside<'_, '_> {
 /// none instead makes Python look for one at every call and jump for the rest of its life, up to 3.12.
 fn take_back(py: Python<'_>) -> Option<PyErr> {
     let arrived = py.eval(c"[0 for _ in (1, 2, 3)]", None, None).err()?;
-    let is_ours = arrived.is_instance_of::<RequestAborted>(py) || arrived.is_instance_of::<RequestInterrupted>(py);
-    is_ours.then_some(arrived)
+    is_ours(py, &arrived).then_some(arrived)
+}
+
+/// Whether it is one that is raised here.
+pub(super) fn is_ours(py: Python<'_>, error: &PyErr) -> bool {
+    error.is_instance_of::<RequestAborted>(py)
+        || error.is_instance_of::<RequestInterrupted>(py)
+        || error.is_instance_of::<RequestTimeout>(py)
 }

@@ -6,7 +6,8 @@ use pyo3::ffi::c_str;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
-use super::interruption::{RequestAborted, RequestInterrupted};
+use super::deadline::set_deadline;
+use super::interruption::{RequestAborted, RequestInterrupted, RequestTimeout};
 use super::utf8;
 use crate::without_python::app_log::{self, RequestNumber, Voice};
 use shared::settings::AppLog;
@@ -17,9 +18,11 @@ pub(super) fn add(py: Python<'_>) -> PyResult<()> {
     modules.call_method1("pop", (NAME, py.None()))?;
     let package = PyModule::from_code(py, CODE, c"pyfcgid", c"pyfcgid")?;
     package.setattr("request_id", wrap_pyfunction!(request_id, &package)?)?;
+    package.setattr("set_deadline", wrap_pyfunction!(set_deadline, &package)?)?;
     // From now on it is that of this package, whatever the application does with it.
     py.get_type::<RequestAborted>();
     py.get_type::<RequestInterrupted>();
+    py.get_type::<RequestTimeout>();
     Ok(())
 }
 

@@ -7,45 +7,63 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
 
 use super::exceptions::to_python;
-use super::interruption::Interruption;
+use super::station::Station;
 use super::{Failure, Gil, Sender, fork, latin1};
 use crate::without_python::exclusive::{Denied, Exclusive};
-use connections::exchange::{Head, HeadError, Reply, ReplyError};
-use shared::scoreboard::slot::Slot;
+use connections::exchange::{AbortProbe, Head, HeadError, Reply, ReplyError, TimedOut};
 use shared::settings::OnAbort;
 
 /// PEP 3333's `start_response` of one request.
 #[pyclass(frozen, module = "pyfcgid")]
 pub(super) struct StartResponse {
+    request: u64,
     reply: Exclusive<Reply>,
-    interruption: Arc<Interruption>,
-    on_abort: OnAbort,
-    sendfile_header: Option<Arc<str>>,
-    slot: Option<Slot>,
+    probe: AbortProbe,
+    station: Arc<Station>,
 }
 
 impl StartResponse {
-    /// With the header of this name the web server makes the body.
-    pub(super) fn new(
-        reply: Reply,
-        (interruption, on_abort): (Arc<Interruption>, OnAbort),
-        sendfile_header: Option<Arc<str>>,
-        slot: Option<Slot>,
-    ) -> Self {
-        Self { reply: Exclusive::new(reply), interruption, on_abort, sendfile_header, slot }
+    /// Of the request of this number, which a worker answers at this station.
+    pub(super) fn new(request: u64, reply: Reply, station: Arc<Station>) -> Self {
+        let probe = reply.abort_probe();
+        Self { request, reply: Exclusive::new(reply), probe, station }
+    }
+
+    /// Whether the web server has given the request up.
+    pub(super) fn is_aborted(&self) -> bool {
+        self.probe.is_aborted()
+    }
+
+    /// Gives it up in the place of the web server, so that nobody waits for that any more.
+    pub(super) fn give_up(&self) {
+        self.probe.give_up();
+    }
+
+    /// Ends the answer, since its time is over, unless somebody is using it. Who was woken for that is not to believe that the peer has
+    /// gone.
+    pub(super) fn time_out(&self, is_woken: bool) -> Option<TimedOut> {
+        match self.reply.with(|reply| if is_woken { reply.break_off() } else { reply.time_out() }) {
+            Ok(outcome) => Some(outcome),
+            Err(Denied::InUse) => None,
+            Err(Denied::Over) => Some(TimedOut::Whole),
+        }
     }
 
     /// Runs code of the application, the only code that is interrupted.
     pub(super) fn run_application<T>(&self, py: Python<'_>, code: impl FnOnce() -> PyResult<T>) -> Result<T, Failure> {
-        let outcome = self.interruption.run(py, code);
+        let outcome = self.station.interruption.run(py, code);
         fork::end_if_forked(py, &outcome);
         outcome
     }
 
     /// What an application sees when it cannot send.
     fn write_error(&self, py: Python<'_>, error: &ReplyError) -> PyErr {
-        let is_raised = self.on_abort == OnAbort::Raise && matches!(error, ReplyError::Lost(_));
-        let raised = if is_raised { self.interruption.abort_here(py, &error.to_string()) } else { None };
+        let interruption = &self.station.interruption;
+        if self.station.is_overdue(self.request) && matches!(error, ReplyError::Lost(_) | ReplyError::TimedOut) {
+            return interruption.timeout_here(py, &ReplyError::TimedOut.to_string());
+        }
+        let is_raised = self.station.on_abort == OnAbort::Raise && matches!(error, ReplyError::Lost(_));
+        let raised = if is_raised { interruption.abort_here(py, &error.to_string()) } else { None };
         raised.unwrap_or_else(|| to_python(error))
     }
 
@@ -57,6 +75,8 @@ impl StartResponse {
     /// Uses the reply, unless the request has ended or another thread is using it.
     pub(super) fn with_reply<T>(&self, use_it: impl FnOnce(&mut Reply) -> T) -> PyResult<T> {
         self.reply.with(use_it).map_err(|denied| match denied {
+            // Whoever ends it is.
+            Denied::InUse if self.station.is_overdue(self.request) => to_python(&ReplyError::TimedOut),
             Denied::InUse => PyRuntimeError::new_err("the response is being sent by another thread"),
             Denied::Over => PyRuntimeError::new_err("start_response or write was used after its request had ended"),
         })
@@ -78,12 +98,15 @@ impl StartResponse {
         exc_info: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, Write>> {
         let this = slf.get();
+        if this.with_reply(|reply| reply.has_timed_out())? {
+            return Err(this.write_error(slf.py(), &ReplyError::TimedOut));
+        }
         if let Some(exc_info) = exc_info
             && this.with_reply(|reply| reply.is_head_sent())?
         {
             return Err(PyErr::from_value(exc_info.get_item(1)?));
         }
-        let head = checked_head(status, headers, this.sendfile_header.as_deref())?;
+        let head = checked_head(status, headers, this.station.sendfile_header.as_deref())?;
         let is_first = this.with_reply(|reply| {
             let is_first = exc_info.is_some() || !reply.has_head();
             is_first && reply.set_head(head).is_ok()
@@ -107,7 +130,7 @@ impl Write {
     fn __call__(&self, py: Python<'_>, data: &Bound<'_, PyAny>) -> PyResult<()> {
         let data = bytes("write() argument", data)?;
         let start = self.start_response.get();
-        let sender = Sender { gil: Gil(py), slot: start.slot.as_ref() };
+        let sender = Sender { gil: Gil(py), station: &start.station };
         start.with_reply(|reply| reply.write(data.as_bytes(), &sender))?.map_err(|error| start.write_error(py, &error))
     }
 }

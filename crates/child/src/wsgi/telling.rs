@@ -1,32 +1,43 @@
-//! What a worker says of its request on the scoreboard.
+//! What a worker says of its request, on the scoreboard and at its station.
 
 use std::borrow::Cow;
-use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::FAILED;
-use connections::exchange::Params;
-use shared::scoreboard::slot::{Asked, Begun, Slot};
+use super::station::Station;
+use connections::exchange::{Params, SitePath};
+use shared::scoreboard::slot::{Asked, Begun};
+use shared::settings::{Deadlines, RequestLimits};
 
 /// Where what is said of a request stood in the parameters of the one before.
 #[derive(Default)]
 pub(super) struct Told([usize; 3]);
 
-/// A request that has begun in a slot; it has ended there, with this status, when this is dropped.
+/// A request that has begun; it has ended, with this status, when this is dropped.
 pub(super) struct Telling {
-    in_slot: Option<(Begun, Rc<Slot>)>,
+    station: Arc<Station>,
+    in_slot: Option<Begun>,
     pub(super) status: u16,
 }
 
 impl Told {
-    /// Begins a request of this number and these parameters, whose first record came at `begun`.
-    pub(super) fn begin(&mut self, slot: Option<&Rc<Slot>>, number: u64, begun: Instant, params: &Params) -> Telling {
-        let in_slot = slot.map(|slot| {
+    /// Begins a request of this number and these parameters, whose first record came at `begun` and which was taken at `taken`.
+    pub(super) fn begin(
+        &mut self,
+        station: &Arc<Station>,
+        number: u64,
+        (begun, taken): (Instant, Instant),
+        (params, deadlines): (&Params, &Deadlines),
+    ) -> Telling {
+        let limits = limits(deadlines, params);
+        station.begin(number, taken, limits);
+        let in_slot = station.slot().map(|slot| {
             let [method, target, remote] = self.find_in(params);
             let path = if target.is_empty() { Cow::Owned(joined_path(params)) } else { Cow::Borrowed(path_of(target)) };
-            (slot.begin(&Asked { number, begun, method, path: &path, remote }), Rc::clone(slot))
+            slot.begin(&Asked { number, begun, taken, method, path: &path, remote, limit: limits.request })
         });
-        Telling { in_slot, status: FAILED }
+        Telling { station: Arc::clone(station), in_slot, status: FAILED }
     }
 
     /// Method, target and remote address.
@@ -35,6 +46,14 @@ impl Told {
         let find = |name: &[u8], place: &mut usize| params.get_again(name, place).unwrap_or_default();
         [find(b"REQUEST_METHOD", method), find(b"REQUEST_URI", target), find(b"REMOTE_ADDR", remote)]
     }
+}
+
+fn limits(deadlines: &Deadlines, params: &Params) -> RequestLimits {
+    if deadlines.paths.is_empty() {
+        return deadlines.usual();
+    }
+    let path = SitePath::of(|name| params.get(name));
+    deadlines.of_path(|start| path.begins_with(start))
 }
 
 /// For web servers that do not send the target as it came.
@@ -49,6 +68,7 @@ fn path_of(target: &[u8]) -> &[u8] {
 
 impl Drop for Telling {
     fn drop(&mut self) {
-        self.in_slot.iter().for_each(|(begun, slot)| slot.end(*begun, self.status));
+        self.station.end();
+        self.in_slot.into_iter().zip(self.station.slot()).for_each(|(begun, slot)| slot.end(begun, self.status));
     }
 }

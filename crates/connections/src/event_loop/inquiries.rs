@@ -1,6 +1,8 @@
 //! What the supervisor asks, and nobody who turns the event loop can answer: they never wait for Python.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 use std::{fmt, io};
 
 use mio::{Registry, Token, Waker};
@@ -16,19 +18,23 @@ pub trait Attendant: fmt::Debug + Send + Sync {
     fn look(&self, speaker: &Speaker);
     /// [`Report::Stacks`] is to be said.
     fn tell_stacks(&self, speaker: &Speaker);
+    /// Looks after requests that take too long; when it is to look again. It must not wait either.
+    fn keep_time(&self, now: Instant, speaker: &Speaker) -> Option<Instant>;
 }
 
 /// How other threads report: the link is the event loop's.
 #[derive(Clone, Debug)]
 pub struct Speaker {
     said: Arc<Mutex<Vec<Report>>>,
+    /// Whether the time is to be looked after at once.
+    is_hastened: Arc<AtomicBool>,
     waker: Arc<Waker>,
 }
 
 impl EventLoop {
     /// The same with somebody who can answer what the supervisor asks of Python.
     pub fn with_attendant(mut self, attendant: Arc<dyn Attendant>) -> Self {
-        self.inquiries.attendant = Some(attendant);
+        (self.inquiries.attendant, self.inquiries.next_look) = (Some(attendant), Some(self.now));
         self
     }
 }
@@ -38,6 +44,8 @@ impl EventLoop {
 pub struct Inquiries {
     attendant: Option<Arc<dyn Attendant>>,
     speaker: Speaker,
+    /// When the time is to be looked after.
+    next_look: Option<Instant>,
 }
 
 impl Inquiries {
@@ -47,9 +55,9 @@ impl Inquiries {
     /// Those of eventfd(2).
     pub fn new(registry: &Registry, queue: &Queue) -> io::Result<Self> {
         let waker = Arc::new(Waker::new(registry, Token(handover::WAKE_UP))?);
-        let speaker = Speaker { said: Arc::default(), waker: Arc::clone(&waker) };
+        let speaker = Speaker { said: Arc::default(), is_hastened: Arc::default(), waker: Arc::clone(&waker) };
         queue.ring_with(move || waker.wake());
-        Ok(Self { attendant: None, speaker })
+        Ok(Self { attendant: None, speaker, next_look: None })
     }
 
     /// Hands on [`Command::Look`](shared::link::Command::Look).
@@ -60,6 +68,19 @@ impl Inquiries {
     /// Hands on [`Command::TellStacks`](shared::link::Command::TellStacks).
     pub fn tell_stacks(&self) {
         self.attendant.iter().for_each(|attendant| attendant.tell_stacks(&self.speaker));
+    }
+
+    /// Has requests that take too long looked after, if it is time for that.
+    pub fn keep_time(&mut self, now: Instant) {
+        let is_time = self.next_look.is_some_and(|next| next <= now);
+        if let Some(attendant) = self.attendant.as_ref().filter(|_| is_time || self.speaker.is_hastened()) {
+            self.next_look = attendant.keep_time(now, &self.speaker);
+        }
+    }
+
+    /// After how long that is.
+    pub fn next_in(&self, now: Instant) -> Option<Duration> {
+        self.next_look.map(|next| next.saturating_duration_since(now))
     }
 
     /// Tells the supervisor what was said since.
@@ -77,6 +98,17 @@ impl Speaker {
         drop(said);
         // Without a loop there is no supervisor either.
         drop(self.waker.wake());
+    }
+
+    /// Has the time looked after at once, since something is due sooner than was known.
+    pub fn hasten(&self) {
+        self.is_hastened.store(true, Ordering::Release);
+        // Without a loop nothing is due.
+        drop(self.waker.wake());
+    }
+
+    fn is_hastened(&self) -> bool {
+        self.is_hastened.load(Ordering::Relaxed) && self.is_hastened.swap(false, Ordering::AcqRel)
     }
 
     fn take(&self) -> Vec<Report> {

@@ -96,12 +96,16 @@ impl Outbox {
 
     /// The peer has given one request up. Nobody reads what is queued for it.
     pub fn abort(&self, request: RequestId) {
-        let mut state = self.lock();
+        self.abort_now(&mut self.lock(), request);
+    }
+
+    fn abort_now(&self, state: &mut State, request: RequestId) {
+        // Before anybody is told, who may ask at once.
+        self.any_aborted.store(true, Ordering::Release);
         if state.answers.give_up(request) {
-            self.any_aborted.store(true, Ordering::Release);
             state.unsent.withdraw(request);
             self.room.notify_all();
-            self.advance(&mut state);
+            self.advance(state);
         }
     }
 
@@ -350,6 +354,12 @@ impl Sink for Outbox {
         }
         let state = self.lock();
         state.is_aborted(request)
+    }
+
+    fn give_up(&self, request: RequestId) {
+        let mut state = self.lock();
+        state.answers.forget_listener(request);
+        self.abort_now(&mut state, request);
     }
 
     fn on_abort(&self, request: RequestId, listener: Arc<dyn AbortListener>) {

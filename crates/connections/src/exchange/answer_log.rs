@@ -50,10 +50,10 @@ impl Account {
         Self { answer_log, params, body_length: 0, request_id: String::new(), made_id: None, begun, taken: None }
     }
 
-    pub(super) fn begin(&mut self, id: &str, worker: usize) {
+    pub(super) fn begin(&mut self, id: &str, worker: usize, at: Instant) {
         id.clone_into(&mut self.request_id);
         let clock = if self.answer_log.tells_cpu_time() { CpuClock::start() } else { None };
-        self.taken = Some(Taken { at: Instant::now(), worker, clock });
+        self.taken = Some(Taken { at, worker, clock });
     }
 
     pub(super) fn set_x_request_id(&mut self, id: [u8; 32]) {

@@ -45,6 +45,8 @@ pub enum Refusal {
     Ping,
     /// The process ends, and finishes only what has begun.
     Stopping,
+    /// The application has taken longer than it may.
+    TimedOut,
     /// The application failed, or gave an answer that cannot be sent.
     ApplicationFailed,
 }
@@ -66,6 +68,7 @@ impl Refusal {
             Self::Aborted => "499 Client Closed Request",
             Self::BodyNotStored | Self::ApplicationFailed => "500 Internal Server Error",
             Self::Overloaded | Self::NotServing | Self::Stopping => "503 Service Unavailable",
+            Self::TimedOut => "504 Gateway Timeout",
             Self::Ping => "200 OK",
         }
     }
@@ -90,6 +93,7 @@ impl Refusal {
             Self::NotServing => "not-serving",
             Self::Ping => return None,
             Self::Stopping => "stopping",
+            Self::TimedOut => "request-timeout",
             Self::ApplicationFailed => "application-failed",
         })
     }
@@ -131,6 +135,7 @@ impl Refusal {
             Self::NotServing => "no process of the pool is serving: see the pool's last error above",
             Self::Ping => "it is a health check",
             Self::Stopping => "pyfcgid was already stopping",
+            Self::TimedOut => "it took longer than request-timeout",
             Self::ApplicationFailed => "the application failed",
         })
     }
@@ -152,6 +157,7 @@ impl Refusal {
             Self::Overloaded => codes::QUEUE_FULL,
             Self::NotServing => codes::NOBODY_SERVES,
             Self::Stopping => codes::REFUSED_BY_STOP,
+            Self::TimedOut => codes::REQUEST_TIMED_OUT,
             // Nobody says that a probe was answered.
             Self::ApplicationFailed | Self::Ping => codes::REQUEST_FAILED,
         }

@@ -6,6 +6,7 @@
 
 use std::fs::File;
 use std::sync::Arc;
+use std::time::Instant;
 
 use thiserror::Error;
 
@@ -49,6 +50,22 @@ pub enum ReplyError {
     /// The application writes on behind the end of the body: its fault. The answer is complete and has ended.
     #[error("the response is complete: nothing can be written after Content-Length bytes, or where there is no body")]
     Complete,
+    /// Its time was over, and it was answered without the application, or broken off.
+    #[error("the request has taken longer than request-timeout: nothing can be sent any more")]
+    TimedOut,
+}
+
+/// What has become of an answer whose time is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TimedOut {
+    /// It is 504.
+    Answered,
+    /// A part of it was sent, and its connection was cut.
+    Cut,
+    /// It was whole.
+    Whole,
+    /// The peer had given the request up.
+    Unwanted,
 }
 
 /// What is still wanted of a body.
@@ -79,6 +96,7 @@ pub struct Reply {
     /// Status and length of the head that was sent.
     sent_head: (u16, u64),
     account: Option<Box<Account>>,
+    has_timed_out: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,6 +120,7 @@ impl Reply {
             held: None,
             sent_head: (0, 0),
             account: None,
+            has_timed_out: false,
         }
     }
 
@@ -121,11 +140,10 @@ impl Reply {
         self
     }
 
-    /// The worker of this number begins the request, which is called so in the log. When that was is noted only if somebody is
-    /// to be told.
-    pub fn begin(&mut self, id: &str, worker: usize) {
+    /// The worker of this number has begun the request at that time, which is called so in the log.
+    pub fn begin(&mut self, id: &str, worker: usize, at: Instant) {
         if let Some(account) = &mut self.account {
-            account.begin(id, worker);
+            account.begin(id, worker, at);
         }
     }
 
@@ -235,7 +253,7 @@ impl Reply {
     /// [`ReplyError`]; the reply can still be refused if the head was not sent.
     pub fn write(&mut self, piece: &[u8], pause: &dyn Pause) -> Result<(), ReplyError> {
         // Also for an empty piece: an application may have nothing else to give for ever.
-        self.sending.check_abort()?;
+        self.check_wanted()?;
         if piece.is_empty() {
             return Ok(());
         }
@@ -261,6 +279,9 @@ impl Reply {
     /// # Errors
     /// [`ReplyError`]; the reply can still be refused if the head was not sent.
     pub fn end(&mut self, pieces: &[&[u8]], pause: &dyn Pause) -> Result<(), ReplyError> {
+        if self.has_timed_out {
+            return Err(ReplyError::TimedOut);
+        }
         if self.state == State::Ended {
             return Ok(());
         }
@@ -296,7 +317,7 @@ impl Reply {
     /// # Errors
     /// [`ReplyError`]. A file that turns out shorter than `length` makes the connection be cut.
     pub fn send_file(&mut self, file: File, offset: u64, length: u64, pause: &dyn Pause) -> Result<(), ReplyError> {
-        self.sending.check_abort()?;
+        self.check_wanted()?;
         let (head, held) = self.start()?;
         let end = offset + self.admit(length);
         Ok(self.sending.send_file(&[&head, &held], file, offset, end, pause)?)
@@ -316,6 +337,44 @@ impl Reply {
             let body_sent = if refusal == Refusal::Aborted { 0 } else { refusal.body_length(self.head_only) };
             account.settle(refusal.code(), refusal.detail(), body_sent);
         }
+    }
+
+    /// Ends the answer, since its time is over; what the application still gives for it goes nowhere.
+    pub fn time_out(&mut self) -> TimedOut {
+        let before = match self.state {
+            State::Ended => TimedOut::Whole,
+            _ if self.is_aborted() => TimedOut::Unwanted,
+            State::HeadUnsent => TimedOut::Answered,
+            State::Body { .. } if self.demand() == Demand::More => TimedOut::Cut,
+            State::Body { .. } => TimedOut::Whole,
+        };
+        match before {
+            TimedOut::Answered => self.refuse(Refusal::TimedOut),
+            TimedOut::Cut | TimedOut::Whole | TimedOut::Unwanted => self.end_as_it_is(),
+        }
+        self.has_timed_out = true;
+        before
+    }
+
+    /// The same, when whoever sends it was woken for that: see [`AbortProbe::give_up`](super::AbortProbe::give_up).
+    pub fn break_off(&mut self) -> TimedOut {
+        self.has_timed_out = true;
+        match self.state {
+            State::Ended => TimedOut::Whole,
+            State::HeadUnsent | State::Body { .. } => {
+                self.cut();
+                TimedOut::Cut
+            }
+        }
+    }
+
+    /// Whether its time was over.
+    pub fn has_timed_out(&self) -> bool {
+        self.has_timed_out
+    }
+
+    fn check_wanted(&self) -> Result<(), ReplyError> {
+        if self.has_timed_out { Err(ReplyError::TimedOut) } else { Ok(self.sending.check_abort()?) }
     }
 
     /// Answers with this page. If the head is out already, nothing happens.

@@ -46,6 +46,10 @@ pub trait Sink: Send + Sync + fmt::Debug {
     /// Whether the peer has given the request up.
     fn is_aborted(&self, request: RequestId) -> bool;
 
+    /// Gives this open request up in the place of the peer: who waits for room is woken, and nothing more of it is sent. For whoever
+    /// reads the connection.
+    fn give_up(&self, _request: RequestId) {}
+
     /// Tells `listener` when the peer gives this open request up, at once if it has, and not any more when the request has ended.
     /// A sink whose peer never gives up has nothing to tell.
     fn on_abort(&self, _request: RequestId, _listener: Arc<dyn AbortListener>) {}
@@ -84,6 +88,11 @@ pub struct AbortProbe {
 impl AbortProbe {
     pub(super) fn new(sink: &Arc<dyn Sink>, request: RequestId) -> Self {
         Self { sink: Arc::downgrade(sink), request }
+    }
+
+    /// See [`Sink::give_up`].
+    pub fn give_up(&self) {
+        self.sink.upgrade().iter().for_each(|sink| sink.give_up(self.request));
     }
 
     /// Whether the peer has given the request up, or the connection is no more.

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::snapshot::{MOST_RUNNING, Seen, Snapshot, path, slow, text};
+use super::snapshot::{MOST_RUNNING, Seen, Snapshot, path, text};
 use shared::logging::Timestamp;
 use shared::scoreboard::refused::RefusedFor;
 use shared::scoreboard::slot::{Glance, Phase};
@@ -69,7 +69,7 @@ pub(super) fn of_pool(snapshot: &Snapshot) -> Vec<Field> {
         field("active processes", Value::count(busy)),
         field("total processes", Value::count(workers)),
         field("max children reached", Value::Count(record.saturations)),
-        field("slow requests", Value::Count(slow(&tally))),
+        field("slow requests", Value::Count(tally.slow)),
         field("version", Value::word(env!("CARGO_PKG_VERSION"))),
         field("state", Value::word(record.state.word())),
         field("generation", Value::Count(record.generation.into())),
@@ -82,6 +82,7 @@ pub(super) fn of_pool(snapshot: &Snapshot) -> Vec<Field> {
         field("refused requests", Value::Count(snapshot.refused_for(RefusedFor::QueueFull))),
         field("refused not serving", Value::Count(snapshot.refused_for(RefusedFor::NotServing))),
         field("aborted requests", Value::Count(tally.aborted)),
+        field("timed out requests", Value::Count(tally.timeouts[0])),
         field("reloads", Value::Count(record.reloads[0])),
         field("failed reloads", Value::Count(record.reloads[1])),
     ];
@@ -130,6 +131,6 @@ fn state(glance: Option<&Glance>) -> &'static str {
     match glance.map(|glance| glance.phase) {
         None | Some(Phase::Idle) => "Idle",
         Some(Phase::Application) => "Running",
-        Some(Phase::Sending | Phase::Closing) => "Finishing",
+        Some(Phase::Sending | Phase::Closing | Phase::Overdue) => "Finishing",
     }
 }

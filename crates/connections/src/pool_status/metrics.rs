@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::escapes;
 use super::snapshot::Snapshot;
 use shared::scoreboard::roster::{CHILD_WORDS, EXITS, STOPPED};
-use shared::scoreboard::tally::{BOUNDS, Histogram};
+use shared::scoreboard::tally::{BOUNDS, Histogram, STEP_NAMES};
 
 /// All metrics of the pool.
 pub(super) fn write(snapshot: &Snapshot) -> String {
@@ -51,6 +51,12 @@ fn write_requests(page: &mut Exposition, snapshot: &Snapshot) {
     }
     page.begin("aborted_requests", "counter", None, "Requests that the web server has given up.");
     page.sample("aborted_requests_total", &[], tally.aborted);
+    page.begin("slow_requests", "counter", None, "Requests that have run for longer than slow-request-timeout.");
+    page.sample("slow_requests_total", &[], tally.slow);
+    page.begin("request_timeouts", "counter", None, "Requests that have run for longer than this option allows.");
+    for (step, count) in STEP_NAMES.iter().zip(tally.timeouts) {
+        page.sample("request_timeouts_total", &[("step", step)], count);
+    }
 }
 
 fn write_life(page: &mut Exposition, snapshot: &Snapshot) {

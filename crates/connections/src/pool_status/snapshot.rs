@@ -7,7 +7,7 @@ use shared::scoreboard::Scoreboard;
 use shared::scoreboard::refused::RefusedFor;
 use shared::scoreboard::roster::{Child, Record};
 use shared::scoreboard::slot::Glance;
-use shared::scoreboard::tally::{BOUNDS, Tally};
+use shared::scoreboard::tally::Tally;
 
 /// A pool, as all forms tell it.
 #[derive(Clone, Debug)]
@@ -97,12 +97,6 @@ impl Snapshot {
     }
 }
 
-/// Requests that have taken longer than 10 s.
-pub(super) fn slow(tally: &Tally) -> u64 {
-    let first = BOUNDS.iter().position(|bound| *bound >= SLOW_MICROS).map_or(BOUNDS.len(), |place| place + 1);
-    tally.duration.buckets[first..].iter().fold(0, |sum, count| sum.saturating_add(*count))
-}
-
 /// The path of a request, or how it begins.
 pub(super) fn path(glance: &Glance) -> String {
     let path = text(&glance.request.path);
@@ -116,4 +110,3 @@ pub(super) fn text(bytes: &[u8]) -> Cow<'_, str> {
 
 /// More are not shown one by one: a page has an end.
 pub(super) const MOST_RUNNING: usize = 1000;
-const SLOW_MICROS: u64 = 10_000_000;

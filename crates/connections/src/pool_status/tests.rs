@@ -26,7 +26,7 @@ fn record() -> Record {
         seat: number,
         slots: 2 * number..2 * number + 2,
     };
-    let mut past = Tally { classes: [0, 0, 5, 0, 1, 0], aborted: 1, ..Tally::default() };
+    let mut past = Tally { classes: [0, 0, 5, 0, 1, 0], aborted: 1, slow: 1, timeouts: [2, 1], ..Tally::default() };
     (past.duration.buckets[0], past.duration.buckets[13], past.duration.sum) = (5, 1, 20_500_000);
     (past.queue_wait.buckets[0], past.queue_wait.sum) = (6, 60);
     Record {
@@ -55,7 +55,15 @@ fn board() -> Board {
 }
 
 fn occupy(scoreboard: &Arc<Scoreboard>) {
-    let asked = |number, path| Asked { number, begun: Instant::now(), method: b"GET", path, remote: b"::1" };
+    let asked = |number, path| Asked {
+        number,
+        begun: Instant::now(),
+        taken: Instant::now(),
+        method: b"GET",
+        path,
+        remote: b"::1",
+        limit: None,
+    };
     scoreboard.slot(2).begin(&asked(11, b"/a\"<b>\x1b[2J\n\xff"));
     let sending = scoreboard.slot(5);
     sending.begin(&asked(12, &[b'x'; 200]));

@@ -241,6 +241,28 @@ themes! {
             "Set `mount`."
         "PF0521" FILE_SHRANK: "A file became shorter while it was being sent, so the connection was cut.";
             "Replace files by renaming new ones into their places, rather than by writing into them."
+        "PF0531" REQUEST_SLOW: "A request has run for longer than `slow-request-timeout`. What its thread was doing then \
+            follows.";
+            "Find out why it is slow where the stack says; if it may be, give its path more time in `timeouts`, or raise \
+            `slow-request-timeout`."
+        "PF0532" REQUEST_TIMED_OUT: "A request has run for longer than `request-timeout`. It was answered 504, or its response cut, \
+            and `RequestTimeout` is raised in its thread. What that was doing follows.";
+            "Correct what hangs where the stack says; if it needs more time, give its path more in `timeouts`."
+        "PF0533" REQUEST_TIMED_OUT_ENDED: "A request that had been answered 504, or cut, by `request-timeout` has ended by itself, and \
+            its worker is free again.";
+            "Nothing."
+        "PF0534" REQUEST_GIVEN_UP: "A request did not end within `interrupt-timeout` after it had been answered, so its process is \
+            replaced.";
+            "Correct what hangs where the stack says: it waits in C code, or catches `BaseException` and goes on."
+        "PF0535" CHILD_HAS_OVERDUE_REQUESTS: "A process is replaced because its requests do not end: another one is started, and this one \
+            ends when its other requests have.";
+            "See the messages of these requests."
+        "PF0536" GIL_KEPT: "No thread of a process could run Python for `deadlock-timeout`, because one keeps the GIL.";
+            "Correct the C extension, or the regular expression, where the stack says; `deadlock-kill = true` replaces such a process."
+        "PF0537" GIL_FREE_AGAIN: "Threads of a process run Python again.";
+            "See the message before."
+        "PF0538" CHILD_OVER_DEADLINE_KILLED: "A process was killed because of requests or threads that do not end.";
+            "See the messages before about these requests."
     }
     "Log" {
         "PF0601" LOGS_REOPENED: "The log files are opened again.";

@@ -267,7 +267,8 @@ impl Words<'_> {
     }
 
     fn tally(&mut self) -> Tally {
-        let mut tally = Tally { classes: self.array::<CLASSES>(), aborted: self.next(), ..Tally::default() };
+        let (classes, aborted, slow) = (self.array::<CLASSES>(), self.next(), self.next());
+        let mut tally = Tally { classes, aborted, slow, timeouts: self.array(), ..Tally::default() };
         for histogram in [&mut tally.duration, &mut tally.queue_wait] {
             (histogram.sum, histogram.buckets) = (self.next(), self.array());
         }
@@ -293,7 +294,8 @@ impl Words<'_> {
 
 fn encode_tally(tally: &Tally) -> Vec<u64> {
     let mut words = tally.classes.to_vec();
-    words.push(tally.aborted);
+    words.extend([tally.aborted, tally.slow]);
+    words.extend(tally.timeouts);
     for histogram in [&tally.duration, &tally.queue_wait] {
         words.push(histogram.sum);
         words.extend(histogram.buckets);
@@ -317,7 +319,7 @@ mod tests {
     use crate::sys::fd;
 
     fn record() -> Record {
-        let mut past = Tally { classes: [1, 2, 3, 4, 5, 6], aborted: 7, ..Tally::default() };
+        let mut past = Tally { classes: [1, 2, 3, 4, 5, 6], aborted: 7, slow: 20, timeouts: [21, 22], ..Tally::default() };
         (past.duration.sum, past.duration.buckets[15], past.queue_wait.buckets[0]) = (8, 9, 10);
         let child = |number: u32| Child {
             pid: number,

@@ -14,9 +14,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering, fence};
 use std::time::{Duration, Instant};
 
-use super::tally::{BUCKETS, CLASSES, Histogram, Tally, bucket, class};
+use super::tally::{BUCKETS, CLASSES, Histogram, STEPS, Tally, bucket, class};
 use super::{Scoreboard, nanoseconds};
 use crate::sys::process::monotonic_time;
+use crate::sys::terminal;
 
 /// What a worker does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +31,8 @@ pub enum Phase {
     Sending = 2,
     /// The answer has ended, and the application tidies up.
     Closing = 3,
+    /// It was answered 504 or broken off, and the application has not ended.
+    Overdue = 4,
 }
 
 /// The place of one worker.
@@ -45,7 +48,8 @@ pub struct Slot {
 #[derive(Clone, Copy, Debug)]
 pub struct Begun {
     begun: Instant,
-    taken: Instant,
+    /// When a worker has taken it.
+    pub taken: Instant,
 }
 
 /// A request, as a worker says what it answers.
@@ -55,12 +59,16 @@ pub struct Asked<'a> {
     pub number: u64,
     /// When its first record has come.
     pub begun: Instant,
+    /// When a worker has taken it.
+    pub taken: Instant,
     /// REQUEST_METHOD.
     pub method: &'a [u8],
     /// The path that was asked for, without its query.
     pub path: &'a [u8],
     /// REMOTE_ADDR.
     pub remote: &'a [u8],
+    /// How long it may take.
+    pub limit: Option<Duration>,
 }
 
 /// The thread that a worker is.
@@ -92,6 +100,8 @@ pub struct Said {
     pub number: u64,
     /// When a worker has taken it, by the monotonic clock.
     pub taken: Duration,
+    /// When it is overdue, by the same clock.
+    pub due: Option<Duration>,
     /// The beginning of its REQUEST_METHOD.
     pub method: Vec<u8>,
     /// The beginning of the path that was asked for.
@@ -100,6 +110,18 @@ pub struct Said {
     pub path_is_cut: bool,
     /// REMOTE_ADDR.
     pub remote: Vec<u8>,
+}
+
+impl Said {
+    /// How it is named in messages.
+    pub fn name(&self, process: u32) -> String {
+        let text = |bytes: &[u8]| terminal::escaped(&String::from_utf8_lossy(bytes)).replace('\n', "\\n");
+        let more = if self.path_is_cut { "..." } else { "" };
+        match (self.method.as_slice(), self.path.as_slice()) {
+            (b"", b"") => format!("request {process}-{}", self.number),
+            (method, path) => format!("request {process}-{} ({} {}{more})", self.number, text(method), text(path)),
+        }
+    }
 }
 
 impl Slot {
@@ -116,7 +138,7 @@ impl Slot {
 
     /// Says which request is answered from now on. Only for the worker whose slot it is.
     pub fn begin(&self, asked: &Asked<'_>) -> Begun {
-        let begun = Begun { begun: asked.begun, taken: Instant::now() };
+        let begun = Begun { begun: asked.begun, taken: asked.taken };
         let taken = self.base.1 + begun.taken.saturating_duration_since(self.base.0);
         let words = self.words();
         let sequence = words[SEQUENCE].load(Ordering::Relaxed) | 1;
@@ -124,6 +146,7 @@ impl Slot {
         fence(Ordering::Release);
         words[NUMBER].store(asked.number, Ordering::Relaxed);
         words[TAKEN].store(nanoseconds(taken), Ordering::Relaxed);
+        words[DUE].store(asked.limit.map_or(0, |limit| nanoseconds(taken + limit)), Ordering::Relaxed);
         let method = store(&words[METHOD..REMOTE], asked.method);
         let remote = store(&words[REMOTE..PATH], asked.remote);
         let path = store(&words[PATH..COUNTS], asked.path);
@@ -176,6 +199,34 @@ impl Slot {
         (is_this && words[PHASE].load(Ordering::Relaxed) != Phase::Idle as u64).then_some(asked)
     }
 
+    /// Says until when the request has time from now on.
+    pub fn set_due(&self, due: Option<Instant>) {
+        let due = due.map_or(0, |due| nanoseconds(self.base.1 + due.saturating_duration_since(self.base.0)));
+        self.words()[DUE].store(due, Ordering::Relaxed);
+    }
+
+    /// Counts the request as a slow one. This and the next two are for the one thread of the process that looks after the time.
+    pub fn note_slow(&self) {
+        add(&self.words()[SLOW], 1);
+    }
+
+    /// Says that the request of this number has had its time, and counts that.
+    pub fn note_overdue(&self, request: u64) {
+        let words = self.words();
+        words[OVERDUE].store(request, Ordering::Relaxed);
+        add(&words[TIMEOUTS], 1);
+    }
+
+    /// Counts that it is given up.
+    pub fn note_given_up(&self) {
+        add(&self.words()[TIMEOUTS + 1], 1);
+    }
+
+    /// What it says itself.
+    pub fn said(&self) -> Said {
+        read(self.words())
+    }
+
     /// Says that this request was interrupted.
     pub fn note_interrupted(&self, request: u64) {
         self.words()[INTERRUPTED].store(request, Ordering::Relaxed);
@@ -199,6 +250,7 @@ pub(super) fn was_interrupted(words: &[AtomicU64; SLOT_WORDS], request: u64) -> 
 pub(super) fn glance(words: &[AtomicU64; SLOT_WORDS]) -> Glance {
     let word = |index: usize| words[index].load(Ordering::Relaxed);
     let phase = match word(PHASE) {
+        1..=3 if word(OVERDUE) != 0 && word(OVERDUE) == word(NUMBER) => Phase::Overdue,
         1 => Phase::Application,
         2 => Phase::Sending,
         3 => Phase::Closing,
@@ -225,6 +277,7 @@ fn read(words: &[AtomicU64; SLOT_WORDS]) -> Said {
     Said {
         number: word(NUMBER),
         taken: Duration::from_nanos(word(TAKEN)),
+        due: Some(word(DUE)).filter(|due| *due > 0).map(Duration::from_nanos),
         method: load(&words[METHOD..REMOTE], length(0)),
         remote: load(&words[REMOTE..PATH], length(16)),
         path: load(&words[PATH..COUNTS], length(32)),
@@ -239,6 +292,8 @@ pub(super) fn tally(words: &[AtomicU64; SLOT_WORDS]) -> Tally {
     Tally {
         classes: std::array::from_fn(|index| word(CLASS + index)),
         aborted: word(ABORTS),
+        slow: word(SLOW),
+        timeouts: [word(TIMEOUTS), word(TIMEOUTS + 1)],
         duration: histogram(DURATION),
         queue_wait: histogram(QUEUE_WAIT),
     }
@@ -304,7 +359,13 @@ const DURATION: usize = ABORTS + 1;
 const QUEUE_WAIT: usize = DURATION + 1 + BUCKETS;
 /// What was interrupted last.
 const INTERRUPTED: usize = QUEUE_WAIT + 1 + BUCKETS;
-const WORDS_END: usize = INTERRUPTED + 1;
+/// What is overdue.
+const OVERDUE: usize = INTERRUPTED + 1;
+/// When what is answered is overdue; 0 for never.
+const DUE: usize = OVERDUE + 1;
+const SLOW: usize = DUE + 1;
+const TIMEOUTS: usize = SLOW + 1;
+const WORDS_END: usize = TIMEOUTS + STEPS;
 /// Whole cache lines, with room for what comes.
 pub(super) const SLOT_WORDS: usize = 96;
 const _: () = assert!(WORDS_END <= SLOT_WORDS);
@@ -314,7 +375,15 @@ mod tests {
     use super::*;
 
     fn asked(number: u64, path: &[u8]) -> Asked<'_> {
-        Asked { number, begun: Instant::now(), method: b"GET", path, remote: b"2001:db8::1" }
+        Asked {
+            number,
+            begun: Instant::now(),
+            taken: Instant::now(),
+            method: b"GET",
+            path,
+            remote: b"2001:db8::1",
+            limit: None,
+        }
     }
 
     fn slot() -> (Arc<Scoreboard>, Slot) {
@@ -374,6 +443,27 @@ mod tests {
         scoreboard.clear(5..6);
         assert_eq!(scoreboard.tally(0..10), Tally::default());
         assert_eq!(look(&scoreboard).request, Said::default());
+    }
+
+    #[test]
+    fn what_has_had_its_time_is_overdue_until_the_next_request() {
+        let (scoreboard, slot) = slot();
+        let begun = slot.begin(&Asked { limit: Some(Duration::from_secs(30)), ..asked(3, b"/") });
+        let Said { taken, due, .. } = look(&scoreboard).request;
+        assert_eq!(due, Some(taken + Duration::from_secs(30)));
+        slot.note_slow();
+        slot.note_overdue(3);
+        slot.set_phase(Phase::Closing);
+        assert_eq!(look(&scoreboard).phase, Phase::Overdue);
+        slot.note_given_up();
+        slot.end(begun, 504);
+        assert_eq!(look(&scoreboard).phase, Phase::Idle);
+        slot.begin(&asked(4, b"/"));
+        assert_eq!((look(&scoreboard).phase, look(&scoreboard).request.due), (Phase::Application, None));
+        slot.set_due(Some(begun.taken));
+        assert!(look(&scoreboard).request.due.is_some_and(|due| due.abs_diff(taken) < Duration::from_micros(1)));
+        let tally = scoreboard.tally(5..6);
+        assert_eq!((tally.slow, tally.timeouts), (1, [1, 1]));
     }
 
     #[test]

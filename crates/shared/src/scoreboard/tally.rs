@@ -10,6 +10,10 @@ pub struct Tally {
     pub classes: [u64; CLASSES],
     /// Those among them that the web server has given up.
     pub aborted: u64,
+    /// Those that were slow (`slow-request-timeout`), ended or not.
+    pub slow: u64,
+    /// Those whose time was over, ended or not, by [`STEP_NAMES`].
+    pub timeouts: [u64; STEPS],
     /// From a request's first record to its end.
     pub duration: Histogram,
     /// From a request's first record until a worker has taken it.
@@ -43,7 +47,13 @@ impl Tally {
         let mut counts = counts.into_iter();
         let aborted = counts.next()?;
         let (classes, duration) = (next(&mut counts)?, Histogram::parse(&mut counts)?);
-        let tally = Self { aborted, classes, duration, queue_wait: Histogram::parse(&mut counts)? };
+        let queue_wait = Histogram::parse(&mut counts)?;
+        // 0.2 did not count these.
+        let (slow, timeouts) = match counts.next() {
+            Some(slow) => (slow, next(&mut counts)?),
+            None => Default::default(),
+        };
+        let tally = Self { classes, aborted, slow, timeouts, duration, queue_wait };
         counts.next().is_none().then_some(tally)
     }
 
@@ -51,6 +61,8 @@ impl Tally {
     pub fn add(&mut self, other: &Self) {
         add_all(&mut self.classes, &other.classes);
         self.aborted = self.aborted.saturating_add(other.aborted);
+        self.slow = self.slow.saturating_add(other.slow);
+        add_all(&mut self.timeouts, &other.timeouts);
         self.duration.add(&other.duration);
         self.queue_wait.add(&other.queue_wait);
     }
@@ -61,6 +73,8 @@ impl Tally {
         Self {
             classes: differences(&self.classes, &earlier.classes),
             aborted: self.aborted.saturating_sub(earlier.aborted),
+            slow: self.slow.saturating_sub(earlier.slow),
+            timeouts: differences(&self.timeouts, &earlier.timeouts),
             duration: self.duration.since(&earlier.duration),
             queue_wait: self.queue_wait.since(&earlier.queue_wait),
         }
@@ -72,6 +86,7 @@ impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.aborted)?;
         let counts = self.classes.iter().chain(self.duration.counts()).chain(self.queue_wait.counts());
+        let counts = counts.chain([&self.slow]).chain(&self.timeouts);
         counts.into_iter().try_for_each(|count| write!(f, " {count}"))
     }
 }
@@ -155,6 +170,10 @@ pub const BOUNDS: [u64; BUCKETS - 1] = [
 ];
 /// Of a histogram.
 pub const BUCKETS: usize = 16;
+/// What has happened to a request whose time was over: it was answered, then it was given up. By the option that says when.
+pub const STEP_NAMES: [&str; STEPS] = ["request-timeout", "interrupt-timeout"];
+/// Of those.
+pub const STEPS: usize = 2;
 /// Of statuses.
 pub const CLASSES: usize = 6;
 
@@ -193,12 +212,22 @@ mod tests {
         let tally = Tally {
             classes: [1, 2, 3, 4, 5, u64::MAX],
             aborted: 6,
+            slow: 9,
+            timeouts: [10, 11],
             duration: histogram(&[7, 70_000_000]),
             queue_wait: histogram(&[8, 9_000]),
         };
         let text = tally.to_string();
-        assert_eq!(Tally::parse(&text), Some(tally));
-        for other in [text.clone() + " 1", text[..text.len() / 2].to_owned(), text.replacen('6', "x", 1), String::new()] {
+        assert_eq!(Tally::parse(&text), Some(tally.clone()));
+        let earlier = text.strip_suffix(" 9 10 11").unwrap();
+        assert_eq!(Tally::parse(earlier), Some(Tally { slow: 0, timeouts: [0; 2], ..tally }));
+        for other in [
+            text.clone() + " 1",
+            earlier.to_owned() + " 1",
+            text[..text.len() / 2].to_owned(),
+            text.replacen('6', "x", 1),
+            String::new(),
+        ] {
             assert_eq!(Tally::parse(&other), None, "{other}");
         }
     }
@@ -208,6 +237,8 @@ mod tests {
         let all = Tally {
             classes: [u64::MAX; CLASSES],
             aborted: u64::MAX,
+            slow: u64::MAX,
+            timeouts: [u64::MAX; STEPS],
             duration: Histogram { buckets: [u64::MAX; BUCKETS], sum: u64::MAX },
             queue_wait: histogram(&[7]),
         };

@@ -145,7 +145,7 @@ mod tests {
 
     use log::Level;
 
-    use super::super::{App, AppLog, ErrorsTo, Mount, OnAbort, RemoteUser, Role};
+    use super::super::{App, AppLog, Deadlines, ErrorsTo, Mount, OnAbort, PathTimeout, RemoteUser, Role};
     use super::*;
     use crate::network::Network;
 
@@ -185,6 +185,13 @@ mod tests {
             idle_timeout: None,
             socket_timeout: Some(Duration::from_secs(60)),
             graceful_timeout: Duration::ZERO,
+            deadlines: Deadlines {
+                slow: Some(Duration::from_secs(10)),
+                request: None,
+                interrupt: Some(Duration::from_secs(5)),
+                deadlock: None,
+                paths: vec![PathTimeout { path: "/reports/".to_owned(), limit: Some(Duration::from_secs(300)) }],
+            },
             access_log_format: Some("$request".to_owned()),
             access_log_exclude: vec!["/health".to_owned()],
         };

@@ -6,7 +6,7 @@ use std::time::Duration;
 use log::Level;
 use serde::{Deserialize, Serialize};
 
-use super::{App, AppLog, ErrorsTo, Mount, OnAbort, RemoteUser, Role};
+use super::{App, AppLog, Deadlines, ErrorsTo, Mount, OnAbort, RemoteUser, Role};
 use crate::network::Network;
 
 /// The settings of one pool, as far as its processes need them. What they mean is said where they are typed, in the configuration.
@@ -52,6 +52,7 @@ pub struct PoolSettings {
     pub idle_timeout: Option<Duration>,
     pub socket_timeout: Option<Duration>,
     pub graceful_timeout: Duration,
+    pub deadlines: Deadlines,
     /// The format of its access log, if it has one. Valid.
     pub access_log_format: Option<String>,
     pub access_log_exclude: Vec<String>,

@@ -3,11 +3,12 @@
 //! ```text
 //! whoever turns the event loop ──abort, look──▶ pyfcgid-attendant   waits for the GIL: raises exceptions, looks at stacks
 //!                              ──stacks──▶ pyfcgid-stacks ──ask──▶──┘
+//!                              ──late──▶ pyfcgid-late ─────ask──▶──┘
 //!                                               └─ not for longer than a moment; then signals tell what they can
 //! ```
 //!
-//! Both threads are started when they are needed first. Of what waits for the GIL there is no more than is asked for at once: an abort of
-//! each request, a look for each command, and one look at the stacks.
+//! The threads are started when they are needed first. Of what waits for the GIL there is no more than is asked for at once: an abort and
+//! two looks at each request, a look for each command, one look at all stacks, and one probe.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
@@ -15,63 +16,63 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::super::interruption::Interruption;
+use super::super::station::Station;
 use super::stacks::{self, Call, Raw, Signals};
+use super::timekeeper::Timekeeper;
 use super::{attach, worker_name};
 use crate::without_python::interruption::Cause;
 use crate::without_python::stack::Sources;
 use connections::event_loop::{self, Speaker};
 use shared::link::{MAX_PAYLOAD_LEN, Report};
 use shared::logging::codes;
-use shared::scoreboard::slot::{Slot, ThreadNumbers};
+use shared::settings::Deadlines;
 use shared::stacks::{Stacks, Thread};
 
 /// Who does it. One for a process.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Attendant {
-    workers: Mutex<Vec<Attended>>,
+    stations: Mutex<Vec<Arc<Station>>>,
     tasks: OnceLock<Option<Sender<Task>>>,
     /// Whether somebody is telling the stacks.
     is_telling: AtomicBool,
     /// Whether a look at the stacks waits for the GIL, perhaps for nobody any more.
     waits_for_gil: AtomicBool,
     signals: OnceLock<Signals>,
-}
-
-/// One worker.
-#[derive(Clone, Debug)]
-pub(super) struct Attended {
-    pub(super) name: String,
-    pub(super) interruption: Arc<Interruption>,
-    pub(super) thread: ThreadNumbers,
-    slot: Option<Slot>,
-}
-
-impl Attended {
-    /// The number of the request that it answers, if its slot says so.
-    pub(super) fn request(&self) -> Option<u64> {
-        self.slot.as_ref()?.answers()
-    }
+    pub(super) timekeeper: Timekeeper,
 }
 
 /// What takes the GIL.
-enum Task {
-    Abort(Arc<Interruption>, u64),
+pub(super) enum Task {
+    Abort(Arc<Station>, u64),
     Look(Speaker),
     Stacks(Sender<Vec<Raw>>),
+    /// What the thread of this request is doing; then an exception is raised there, if its time is over.
+    Late {
+        station: Arc<Station>,
+        request: u64,
+        is_over: bool,
+        to: Sender<Call>,
+    },
+    /// Nothing but to get it.
+    Probe,
 }
 
 impl Attendant {
-    /// The worker of this number runs, on this thread and with this slot.
-    pub(in crate::wsgi) fn attend(
-        &self,
-        number: usize,
-        interruption: Arc<Interruption>,
-        thread: ThreadNumbers,
-        slot: Option<Slot>,
-    ) {
-        let attended = Attended { name: worker_name(number), interruption, thread, slot };
-        self.workers.lock().unwrap_or_else(PoisonError::into_inner).push(attended);
+    /// For a process whose requests have these deadlines.
+    pub fn new(deadlines: Deadlines) -> Self {
+        Self {
+            stations: Mutex::default(),
+            tasks: OnceLock::new(),
+            is_telling: AtomicBool::new(false),
+            waits_for_gil: AtomicBool::new(false),
+            signals: OnceLock::new(),
+            timekeeper: Timekeeper::new(deadlines),
+        }
+    }
+
+    /// A worker has this station.
+    pub(in crate::wsgi) fn attend(&self, station: Arc<Station>) {
+        self.stations.lock().unwrap_or_else(PoisonError::into_inner).push(station);
     }
 
     /// From now on stacks can be told of threads that keep the GIL, too.
@@ -80,15 +81,20 @@ impl Attendant {
     }
 
     /// The peer has given this request up.
-    pub(in crate::wsgi) fn abort(self: &Arc<Self>, interruption: Arc<Interruption>, request: u64) {
-        self.ask(Task::Abort(interruption, request));
+    pub(in crate::wsgi) fn abort(self: &Arc<Self>, station: Arc<Station>, request: u64) {
+        self.ask(Task::Abort(station, request));
     }
 
-    fn workers(&self) -> Vec<Attended> {
-        self.workers.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// A deadline has changed.
+    pub(in crate::wsgi) fn hasten(&self) {
+        self.timekeeper.hasten();
     }
 
-    fn ask(self: &Arc<Self>, task: Task) {
+    pub(super) fn stations(&self) -> Vec<Arc<Station>> {
+        self.stations.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn ask(self: &Arc<Self>, task: Task) {
         let sender = self.tasks.get_or_init(|| {
             let (sender, tasks) = mpsc::channel();
             let this = Arc::clone(self);
@@ -103,19 +109,29 @@ impl Attendant {
     fn attend_to(&self, tasks: &Receiver<Task>) {
         for task in tasks {
             match task {
-                Task::Abort(interruption, request) => {
-                    attach(|py| interruption.raise(py, request, Cause::Abort));
+                Task::Abort(station, request) => {
+                    attach(|py| station.interruption.raise(py, request, Cause::Abort));
                 }
                 Task::Look(speaker) => {
                     self.look_at_slots();
                     speaker.say(Report::Looked);
                 }
                 Task::Stacks(to) => {
-                    let workers = self.workers();
-                    let threads = attach(|py| stacks::look(py, &workers));
+                    let stations = self.stations();
+                    let threads = attach(|py| stacks::look(py, &stations));
                     self.waits_for_gil.store(false, Ordering::Release);
                     // Nobody may be waiting any more.
                     drop(to.send(threads));
+                }
+                Task::Late { station, request, is_over, to } => attach(|py| {
+                    drop(to.send(stacks::look_at(py, &station, request)));
+                    if is_over {
+                        station.interruption.raise(py, request, Cause::Deadline);
+                    }
+                }),
+                Task::Probe => {
+                    attach(|_| ());
+                    self.timekeeper.note_gil();
                 }
             }
         }
@@ -123,12 +139,12 @@ impl Attendant {
 
     /// Raises in those workers whose slots say so. No worker ends or begins a request while this has the GIL.
     fn look_at_slots(&self) {
-        let workers = self.workers();
+        let stations = self.stations();
         attach(|py| {
-            for Attended { interruption, slot, .. } in &workers {
-                let Some(slot) = slot else { continue };
+            for station in &stations {
+                let Some(slot) = station.slot() else { continue };
                 if let Some(request) = slot.take_interrupt()
-                    && interruption.raise(py, request, Cause::Administrator)
+                    && station.interruption.raise(py, request, Cause::Administrator)
                 {
                     slot.note_interrupted(request);
                 }
@@ -136,11 +152,12 @@ impl Attendant {
         });
     }
 
-    fn stacks(self: &Arc<Self>) -> Stacks {
+    /// What all threads are doing; without the GIL, what workers are.
+    pub fn stacks(self: &Arc<Self>) -> Stacks {
         let until = Instant::now() + PATIENCE;
         let (without_gil, raw) = match self.with_gil() {
             Some(raw) => (false, raw),
-            None => (true, self.signals.get().map_or_else(Vec::new, |signals| signals.look(&self.workers(), until))),
+            None => (true, self.without_gil(until)),
         };
         let mut sources = Sources::default();
         let told = |Raw { request, name, calls }: Raw| Thread { request, name, lines: lines(&mut sources, &calls) };
@@ -154,6 +171,17 @@ impl Attendant {
         let (to, threads) = mpsc::channel();
         self.ask(Task::Stacks(to));
         threads.recv_timeout(GIL_PATIENCE).ok()
+    }
+
+    fn without_gil(&self, until: Instant) -> Vec<Raw> {
+        self.signals.get().map_or_else(Vec::new, |signals| signals.look(&self.stations(), until))
+    }
+
+    /// What the worker of a station is doing, as is found by who has the GIL, or by a signal when that takes too long.
+    pub(super) fn stack_of(&self, station: &Station, calls: &Receiver<Call>) -> Vec<String> {
+        let calls = calls.recv_timeout(GIL_PATIENCE).ok();
+        let calls = calls.or_else(|| Some(self.signals.get()?.look_at(station)));
+        calls.map_or_else(Vec::new, |calls| lines(&mut Sources::default(), &calls))
     }
 }
 
@@ -188,10 +216,19 @@ impl event_loop::Attendant for Attending {
             self.0.is_telling.store(false, Ordering::Release);
         }
     }
+
+    fn keep_time(&self, now: Instant, speaker: &Speaker) -> Option<Instant> {
+        self.0.keep_time(now, speaker)
+    }
+}
+
+/// The name of the worker of a station.
+pub(super) fn name_of(station: &Station) -> String {
+    worker_name(station.number)
 }
 
 /// Whether it has started.
-fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> bool {
+pub(super) fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> bool {
     let started = thread::Builder::new().name(name.to_owned()).spawn(run);
     if let Err(error) = &started {
         log::warn!(

@@ -6,13 +6,14 @@
 
 use std::io::{self, PipeReader, PipeWriter, Read};
 use std::os::fd::{AsRawFd, RawFd};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use super::attendant::{Attendant, Attended};
+use super::super::station::Station;
+use super::attendant::{Attendant, name_of};
 use super::{Interpreter, attach};
 use crate::without_python::stack::{self, Frame};
 use shared::sys::poll::{self, Interest};
@@ -68,7 +69,7 @@ fn faulthandler(py: Python<'_>) -> PyResult<Bound<'_, PyModule>> {
 }
 
 /// What all threads are doing.
-pub(super) fn look(py: Python<'_>, workers: &[Attended]) -> Vec<Raw> {
+pub(super) fn look(py: Python<'_>, stations: &[Arc<Station>]) -> Vec<Raw> {
     let threads = || -> PyResult<Vec<Raw>> {
         let frames = py.import("sys")?.call_method0("_current_frames")?;
         // Not `enumerate`, which takes a lock that the application may have.
@@ -82,8 +83,8 @@ pub(super) fn look(py: Python<'_>, workers: &[Attended]) -> Vec<Raw> {
             }
             let name = active.get_item(&number).and_then(|thread| thread.getattr("_name")?.extract());
             let name = name.unwrap_or_else(|_| format!("thread {ident}"));
-            let worker = workers.iter().find(|worker| worker.thread.python == ident);
-            let request = worker.and_then(Attended::request).unwrap_or(0);
+            let station = stations.iter().find(|station| station.thread.python == ident);
+            let request = station.and_then(|station| station.request()).unwrap_or(0);
             threads.push(Raw { request, name, calls: Call::Stack(calls(frame)) });
         }
         Ok(threads)
@@ -92,6 +93,22 @@ pub(super) fn look(py: Python<'_>, workers: &[Attended]) -> Vec<Raw> {
         log::debug!("Python does not tell what its threads are doing: {error}");
         Vec::new()
     })
+}
+
+/// What the worker of a station is doing, if it answers this request.
+pub(super) fn look_at(py: Python<'_>, station: &Station, request: u64) -> Call {
+    if station.request() != Some(request) {
+        return Call::Silent("(it has just ended)");
+    }
+    let frame = || -> PyResult<Option<Bound<'_, PyAny>>> {
+        let frames = py.import("sys")?.call_method0("_current_frames")?;
+        frames.cast::<PyDict>()?.get_item(station.thread.python)
+    };
+    match frame() {
+        Ok(Some(frame)) => Call::Stack(calls(frame)),
+        Ok(None) => Call::Silent("(it runs no Python)"),
+        Err(_) => Call::Silent("(Python does not tell)"),
+    }
 }
 
 /// From the last call on.
@@ -142,29 +159,29 @@ impl Signals {
     }
 
     /// What workers are doing: those with a request first, each for a moment at most, and all until then.
-    pub(super) fn look(&self, workers: &[Attended], until: Instant) -> Vec<Raw> {
-        let mut sorted: Vec<&Attended> = workers.iter().collect();
-        sorted.sort_by_key(|worker| worker.request().is_none());
+    pub(super) fn look(&self, stations: &[Arc<Station>], until: Instant) -> Vec<Raw> {
+        let mut sorted: Vec<&Arc<Station>> = stations.iter().collect();
+        sorted.sort_by_key(|station| station.request().is_none());
         let mut found = Vec::new();
-        for worker in sorted {
-            let calls = if Instant::now() < until { self.look_at(worker) } else { Call::Silent("(no time was left for it)") };
-            let name = worker.name.clone();
-            found.push(Raw { request: worker.request().unwrap_or(0), name, calls });
+        for station in sorted {
+            let calls = if Instant::now() < until { self.look_at(station) } else { Call::Silent("(no time was left for it)") };
+            found.push(Raw { request: station.request().unwrap_or(0), name: name_of(station), calls });
         }
         found
     }
 
-    fn look_at(&self, worker: &Attended) -> Call {
+    /// What one worker is doing.
+    pub(super) fn look_at(&self, station: &Station) -> Call {
         // The application may have set a handler since.
         if signal::handler(self.number).ok() != Some(self.handler) {
             return Call::Silent("(the application has taken the signal that it is asked with)");
         }
-        if signal::is_blocked_in(worker.thread.system, self.number) {
+        if signal::is_blocked_in(station.thread.system, self.number) {
             return Call::Silent("(its thread blocks the signal that it is asked with)");
         }
         let Ok(mut reader) = self.reader.lock() else { return Call::Silent("") };
         read(&mut reader, Duration::ZERO);
-        if signal::send_to_thread(worker.thread.system, self.number).is_err() {
+        if signal::send_to_thread(station.thread.system, self.number).is_err() {
             return Call::Silent("(its thread has ended)");
         }
         match stack::parse(&read(&mut reader, A_MOMENT)) {

@@ -93,6 +93,13 @@ impl Answers {
         }
     }
 
+    /// Nobody is to be told of this one.
+    pub(super) fn forget_listener(&mut self, id: RequestId) {
+        if let Some(Answer::Open { listener, .. }) = self.all.get_mut(id) {
+            *listener = None;
+        }
+    }
+
     /// Whether its worker waits from now on.
     pub(super) fn set_waiting(&mut self, id: RequestId, waiting: bool) {
         if let Some(Answer::Open { waits, .. }) = self.all.get_mut(id) {

@@ -1,0 +1,48 @@
+//! What an application learns of its request's deadline, and how it sets another one: `pyfcgid.deadline`, `pyfcgid.set_deadline`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+
+use super::station::Station;
+use shared::sys;
+
+/// `environ["pyfcgid.deadline"]`: a callable that says how many seconds the request has left; None without a limit. One for all
+/// requests of a worker.
+#[pyclass(frozen, module = "pyfcgid")]
+pub(super) struct Deadline(pub(super) Arc<Station>);
+
+#[pymethods]
+impl Deadline {
+    fn __call__(&self) -> Option<f64> {
+        self.0.left().map(|left| left.as_secs_f64())
+    }
+}
+
+/// Gives the request that this thread answers so many seconds from now on; None is no limit.
+///
+///     Where pyfcgid does not run, or no request is answered, nothing happens. ValueError if it is no number from 0 to 31536000 (a year).
+///     
+#[pyfunction]
+#[pyo3(signature = (seconds, /))]
+pub(super) fn set_deadline(seconds: Option<f64>) -> PyResult<()> {
+    let left = seconds.map(parse).transpose()?;
+    // A process that the application has forked shares the slot.
+    if !sys::fork::is_fork()
+        && let Some(station) = Station::own().filter(|station| station.times().is_some())
+    {
+        station.set_left(left);
+        station.attendant.hasten();
+    }
+    Ok(())
+}
+
+fn parse(seconds: f64) -> PyResult<Duration> {
+    let refused = || PyValueError::new_err("seconds must be a number from 0 to 31536000, or None");
+    Some(seconds).filter(|seconds| (0.0..=LONGEST).contains(seconds)).map(Duration::from_secs_f64).ok_or_else(refused)
+}
+
+/// A year.
+const LONGEST: f64 = 31_536_000.0;

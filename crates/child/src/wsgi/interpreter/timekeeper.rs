@@ -1,0 +1,238 @@
+//! Requests that take too long, and a GIL that nobody gets. Whoever turns the event loop looks after them and never waits: what
+//! `without_python/course.rs` says is done, and a thread of its own says what has been, with the stack.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::super::station::{Ended, Station};
+use super::attendant::{Attendant, Task, spawn};
+use super::stacks::Call;
+use crate::without_python::course::{Course, Step, Times};
+use connections::event_loop::Speaker;
+use connections::exchange::TimedOut;
+use shared::link::Report;
+use shared::logging::codes::{self, Code};
+use shared::scoreboard::slot::Said;
+use shared::settings::Deadlines;
+
+/// What is known of the time.
+#[derive(Debug)]
+pub(super) struct Timekeeper {
+    deadlines: Deadlines,
+    /// Of each station.
+    courses: Mutex<Vec<Course>>,
+    gil: Mutex<Gil>,
+    /// Whether the probe has got it.
+    has_got_gil: AtomicBool,
+    speaker: OnceLock<Speaker>,
+    teller: OnceLock<Option<Sender<Late>>>,
+}
+
+/// Whether anybody gets the GIL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Gil {
+    /// Nobody has asked.
+    Unasked,
+    /// A probe waits for it since then.
+    Asked(Instant),
+    /// It has waited for too long, which was said.
+    Kept(Instant),
+}
+
+/// What is to be said of a request.
+struct Late {
+    station: Arc<Station>,
+    what: What,
+    name: String,
+    /// What its thread is doing.
+    calls: Receiver<Call>,
+}
+
+enum What {
+    Slow { age: Duration, is_aborted: bool },
+    TimedOut { age: Duration, outcome: TimedOut },
+    GivenUp { age: Duration },
+}
+
+impl Timekeeper {
+    pub(super) fn new(deadlines: Deadlines) -> Self {
+        Self {
+            deadlines,
+            courses: Mutex::default(),
+            gil: Mutex::new(Gil::Unasked),
+            has_got_gil: AtomicBool::new(false),
+            speaker: OnceLock::new(),
+            teller: OnceLock::new(),
+        }
+    }
+
+    /// A deadline has changed.
+    pub(super) fn hasten(&self) {
+        self.speaker.get().into_iter().for_each(Speaker::hasten);
+    }
+
+    /// The probe has got the GIL.
+    pub(super) fn note_gil(&self) {
+        self.has_got_gil.store(true, Ordering::Release);
+        self.hasten();
+    }
+}
+
+impl Attendant {
+    /// Does what is due, and says when something is again. A request that begins later is due later than that.
+    pub(super) fn keep_time(self: &Arc<Self>, now: Instant, speaker: &Speaker) -> Option<Instant> {
+        let keeper = &self.timekeeper;
+        keeper.speaker.get_or_init(|| speaker.clone());
+        let (stations, mut courses) = (self.stations(), lock(&keeper.courses));
+        courses.resize_with(stations.len(), Course::default);
+        let mut next = keeper.deadlines.shortest().map(|shortest| now + shortest);
+        let mut oldest = None;
+        for (station, course) in stations.iter().zip(courses.iter_mut()) {
+            let Some(times) = station.times() else { continue };
+            if let Some(step) = course.step(times, keeper.deadlines.interrupt, now) {
+                self.take_step((station, times), step, course, now);
+            }
+            next = next.into_iter().chain(course.next(times, keeper.deadlines.interrupt)).min();
+            oldest = oldest.max(Some(station.age(now)));
+        }
+        drop(courses);
+        next.into_iter().chain(self.look_at_gil(oldest, now)).min()
+    }
+
+    fn take_step(self: &Arc<Self>, (station, times): (&Arc<Station>, Times), step: Step, course: &mut Course, now: Instant) {
+        let (request, age) = (times.request, station.age(now));
+        match step {
+            Step::TellSlow => {
+                station.slot().into_iter().for_each(shared::scoreboard::slot::Slot::note_slow);
+                self.say_late(station, request, What::Slow { age, is_aborted: station.is_aborted(request) });
+            }
+            Step::End => {
+                let Ended::So(outcome) = station.end_answer(request) else { return };
+                course.note_ended(now);
+                station.slot().into_iter().for_each(|slot| slot.note_overdue(request));
+                self.say_late(station, request, What::TimedOut { age, outcome });
+            }
+            Step::GiveUp => {
+                station.slot().into_iter().for_each(shared::scoreboard::slot::Slot::note_given_up);
+                self.say_late(station, request, What::GivenUp { age });
+                self.timekeeper.speaker.get().into_iter().for_each(|speaker| speaker.say(Report::Overdue));
+            }
+        }
+    }
+
+    /// Has it said, with what the thread is doing; and raises the exception if the time is over.
+    fn say_late(self: &Arc<Self>, station: &Arc<Station>, request: u64, what: What) {
+        let (to, calls) = mpsc::channel();
+        let is_over = matches!(what, What::TimedOut { .. });
+        self.ask(Task::Late { station: Arc::clone(station), request, is_over, to });
+        let said = station.slot().map_or_else(|| Said { number: request, ..Said::default() }, |slot| slot.said());
+        let late = Late { station: Arc::clone(station), what, name: said.name(std::process::id()), calls };
+        let teller = self.timekeeper.teller.get_or_init(|| {
+            let (sender, lates) = mpsc::channel();
+            let this = Arc::clone(self);
+            spawn("pyfcgid-late", move || this.tell_all(&lates)).then_some(sender)
+        });
+        if let Some(teller) = teller {
+            drop(teller.send(late));
+        }
+    }
+
+    fn tell_all(self: &Arc<Self>, lates: &Receiver<Late>) {
+        lates.iter().for_each(|Late { station, what, name, calls }| {
+            let stack = self.stack_of(&station, &calls);
+            let stack: String = stack.iter().map(|line| format!("\n  {line}")).collect();
+            let (code, words) = (what.code(), what.words());
+            log::warn!(target: code, "{name} {words}, at:{stack}");
+        });
+    }
+
+    /// When somebody has worked for a moment, whoever wants the GIL is to get it.
+    fn look_at_gil(self: &Arc<Self>, oldest: Option<Duration>, now: Instant) -> Option<Instant> {
+        let keeper = &self.timekeeper;
+        let limit = keeper.deadlines.deadlock?;
+        let (mut gil, again) = (lock(&keeper.gil), now + limit / LOOKS);
+        if keeper.has_got_gil.swap(false, Ordering::AcqRel) {
+            if let Gil::Kept(since) = *gil {
+                let seconds = now.duration_since(since).as_secs_f64();
+                log::warn!(target: codes::GIL_FREE_AGAIN, "threads get Python's GIL again, after {seconds:.1} s");
+            }
+            *gil = Gil::Unasked;
+        }
+        match *gil {
+            Gil::Unasked if oldest.is_some_and(|oldest| oldest >= A_MOMENT) => {
+                *gil = Gil::Asked(now);
+                self.ask(Task::Probe);
+                Some(now + limit)
+            }
+            Gil::Unasked => Some(again),
+            Gil::Asked(since) if now < since + limit => Some(since + limit),
+            Gil::Asked(since) => {
+                *gil = Gil::Kept(since);
+                self.say_that_gil_is_kept(limit);
+                None
+            }
+            Gil::Kept(_) => None,
+        }
+    }
+
+    fn say_that_gil_is_kept(self: &Arc<Self>, limit: Duration) {
+        let (this, speaker) = (Arc::clone(self), self.timekeeper.speaker.get().cloned());
+        spawn("pyfcgid-stacks", move || {
+            let threads = this.stacks().threads;
+            let stacks = threads.iter().map(|thread| format!("\n{}:\n  {}", thread.name, thread.lines.join("\n  ")));
+            let seconds = limit.as_secs_f64();
+            log::error!(
+                target: codes::GIL_KEPT,
+                "no thread has got Python's GIL for {seconds} s (deadlock-timeout), though requests run:{}",
+                stacks.collect::<String>()
+            );
+            speaker.into_iter().for_each(|speaker| speaker.say(Report::Deadlocked));
+        });
+    }
+}
+
+impl What {
+    fn code(&self) -> Code {
+        match self {
+            Self::Slow { .. } => codes::REQUEST_SLOW,
+            Self::TimedOut { .. } => codes::REQUEST_TIMED_OUT,
+            Self::GivenUp { .. } => codes::REQUEST_GIVEN_UP,
+        }
+    }
+
+    fn words(&self) -> String {
+        let seconds = |age: &Duration| age.as_secs_f64();
+        match self {
+            Self::Slow { age, is_aborted } => {
+                let given_up = if *is_aborted { ", though the web server has given it up" } else { "" };
+                format!("is slow: it has run for {:.1} s (slow-request-timeout){given_up}", seconds(age))
+            }
+            Self::TimedOut { age, outcome } => {
+                let outcome = match outcome {
+                    TimedOut::Answered => "answered 504",
+                    TimedOut::Cut => "its response was cut",
+                    TimedOut::Whole => "its response had been sent",
+                    TimedOut::Unwanted => "the web server had given it up",
+                };
+                format!("has run for {:.1} s (request-timeout): {outcome}, raising RequestTimeout in its thread", seconds(age))
+            }
+            Self::GivenUp { age } => {
+                format!(
+                    "still runs after {:.1} s (interrupt-timeout): its thread is given up, replacing this process",
+                    seconds(age)
+                )
+            }
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Who has worked for less than this does not keep the GIL for long.
+const A_MOMENT: Duration = Duration::from_secs(1);
+/// In the time after which it is said.
+const LOOKS: u32 = 4;

@@ -1,0 +1,204 @@
+//! What the threads of a child have in common of one worker: who looks after the time, interrupts or tells stacks finds here what the
+//! worker answers.
+
+use std::cell::RefCell;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use pyo3::prelude::*;
+
+use super::interpreter::Attendant;
+use super::interruption::Interruption;
+use super::start_response::StartResponse;
+use super::{Settings, thread};
+use crate::without_python::course::Times;
+use connections::exchange::TimedOut;
+use shared::scoreboard::slot::{Phase, Slot, ThreadNumbers};
+use shared::settings::{OnAbort, RequestLimits};
+
+/// One worker.
+#[derive(Debug)]
+pub(super) struct Station {
+    /// Its number in this process, from 1.
+    pub(super) number: usize,
+    pub(super) thread: ThreadNumbers,
+    pub(super) interruption: Interruption,
+    /// Who interrupts it.
+    pub(super) attendant: Arc<Attendant>,
+    pub(super) on_abort: OnAbort,
+    /// With the header of this name the web server makes the body.
+    pub(super) sendfile_header: Option<String>,
+    /// Where it says what it does, if there is room for that.
+    slot: Option<Slot>,
+    /// Times are counted from here.
+    base: Instant,
+    taken: AtomicU64,
+    slow: AtomicU64,
+    due: AtomicU64,
+    /// What was answered without the application last, or broken off.
+    overdue: AtomicU64,
+    /// Whether it waits while it sends.
+    is_sending: AtomicBool,
+    /// What it answers. Put there and taken away with the GIL.
+    current: Mutex<Option<(u64, Py<StartResponse>)>>,
+}
+
+/// What has come of ending an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ended {
+    So(TimedOut),
+    /// Its worker is using it.
+    NotYet,
+    /// The request has ended by itself.
+    Gone,
+}
+
+impl Station {
+    /// On the worker's thread, whose station it is from now on.
+    pub(super) fn new(number: usize, settings: &Settings, attendant: &Arc<Attendant>, slot: Option<Slot>) -> Arc<Self> {
+        let thread = thread::numbers();
+        slot.iter().for_each(|slot| slot.set_thread(thread));
+        let station = Arc::new(Self {
+            number,
+            thread,
+            interruption: Interruption::new(),
+            attendant: Arc::clone(attendant),
+            on_abort: settings.abort,
+            sendfile_header: settings.sendfile_header.clone(),
+            slot,
+            base: Instant::now(),
+            taken: AtomicU64::new(0),
+            slow: AtomicU64::new(NEVER),
+            due: AtomicU64::new(NEVER),
+            overdue: AtomicU64::new(0),
+            is_sending: AtomicBool::new(false),
+            current: Mutex::default(),
+        });
+        attendant.attend(Arc::clone(&station));
+        OWN.replace(Some(Arc::clone(&station)));
+        station
+    }
+
+    /// That of the thread that calls, if it is a worker.
+    pub(super) fn own() -> Option<Arc<Self>> {
+        OWN.with_borrow(Clone::clone)
+    }
+
+    pub(super) fn slot(&self) -> Option<&Slot> {
+        self.slot.as_ref()
+    }
+
+    /// The request of this number, taken at that time, is answered within these limits from now on.
+    pub(super) fn begin(&self, request: u64, taken: Instant, limits: RequestLimits) {
+        self.interruption.begin(request);
+        let at = |limit: Option<Duration>| limit.map_or(NEVER, |limit| self.count(taken + limit));
+        self.taken.store(self.count(taken), Ordering::Relaxed);
+        self.slow.store(at(limits.slow), Ordering::Relaxed);
+        self.due.store(at(limits.request), Ordering::Relaxed);
+    }
+
+    /// It is answered by this.
+    pub(super) fn answer_with(&self, request: u64, start_response: Py<StartResponse>) {
+        *self.current() = Some((request, start_response));
+    }
+
+    /// It has ended.
+    pub(super) fn end(&self) {
+        self.slow.store(NEVER, Ordering::Relaxed);
+        self.due.store(NEVER, Ordering::Relaxed);
+        let ended = self.current().take();
+        drop(ended);
+    }
+
+    /// The request that is answered, and when it is slow and due.
+    pub(super) fn times(&self) -> Option<Times> {
+        let request = self.current().as_ref()?.0;
+        let at = |moment: &AtomicU64| self.moment(moment.load(Ordering::Relaxed));
+        Some(Times { request, slow: at(&self.slow), due: at(&self.due) })
+    }
+
+    /// The number of the request that is answered.
+    pub(super) fn request(&self) -> Option<u64> {
+        self.current().as_ref().map(|(request, _)| *request)
+    }
+
+    /// For how long it is answered by now.
+    pub(super) fn age(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.base + Duration::from_nanos(self.taken.load(Ordering::Relaxed)))
+    }
+
+    /// How much time the request has left, if it has a limit.
+    pub(super) fn left(&self) -> Option<Duration> {
+        let due = self.moment(self.due.load(Ordering::Relaxed))?;
+        Some(due.saturating_duration_since(Instant::now()))
+    }
+
+    /// The request has so much time from now on.
+    pub(super) fn set_left(&self, left: Option<Duration>) {
+        let due = left.map(|left| Instant::now() + left);
+        self.due.store(due.map_or(NEVER, |due| self.count(due)), Ordering::Relaxed);
+        self.slot.iter().for_each(|slot| slot.set_due(due));
+    }
+
+    /// Whether the time of the request was over.
+    pub(super) fn is_overdue(&self, request: u64) -> bool {
+        self.overdue.load(Ordering::Acquire) == request
+    }
+
+    /// Whether the web server has given the request up.
+    pub(super) fn is_aborted(&self, request: u64) -> bool {
+        self.with_current(request, StartResponse::is_aborted).unwrap_or(false)
+    }
+
+    /// Ends the answer of this request without its worker. To be called by whoever turns the event loop, and again if it is not yet
+    /// possible: a worker that waits for the peer is woken for it.
+    pub(super) fn end_answer(&self, request: u64) -> Ended {
+        let ended = self.with_current(request, |start_response| {
+            let is_woken = self.overdue.swap(request, Ordering::AcqRel) == request;
+            match start_response.time_out(is_woken) {
+                None if self.is_sending.load(Ordering::Acquire) => {
+                    start_response.give_up();
+                    Ended::NotYet
+                }
+                None => Ended::NotYet,
+                Some(outcome) => Ended::So(outcome),
+            }
+        });
+        ended.unwrap_or(Ended::Gone)
+    }
+
+    /// Waits while it sends, and says so meanwhile.
+    pub(super) fn saying_that_it_sends(&self, wait: impl FnOnce()) {
+        self.slot.iter().for_each(|slot| slot.set_phase(Phase::Sending));
+        self.is_sending.store(true, Ordering::Release);
+        wait();
+        self.is_sending.store(false, Ordering::Release);
+        self.slot.iter().for_each(|slot| slot.set_phase(Phase::Application));
+    }
+
+    fn with_current<T>(&self, request: u64, run: impl FnOnce(&StartResponse) -> T) -> Option<T> {
+        // Held meanwhile, so that the request cannot end.
+        let current = self.current();
+        let (_, start_response) = current.as_ref().filter(|(number, _)| *number == request)?;
+        Some(run(start_response.get()))
+    }
+
+    fn current(&self) -> MutexGuard<'_, Option<(u64, Py<StartResponse>)>> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn count(&self, moment: Instant) -> u64 {
+        u64::try_from(moment.saturating_duration_since(self.base).as_nanos()).unwrap_or(NEVER)
+    }
+
+    fn moment(&self, count: u64) -> Option<Instant> {
+        (count != NEVER).then(|| self.base + Duration::from_nanos(count))
+    }
+}
+
+thread_local! {
+    static OWN: RefCell<Option<Arc<Station>>> = const { RefCell::new(None) };
+}
+
+const NEVER: u64 = u64::MAX;
