@@ -25,6 +25,7 @@ use crate::sys::shared_memory::SharedWords;
 
 pub mod refused;
 pub mod roster;
+mod sequence;
 pub mod slot;
 pub mod tally;
 

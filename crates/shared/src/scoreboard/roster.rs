@@ -11,8 +11,8 @@ use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicU64, Ordering, fence};
 use std::time::Duration;
 
-use super::tally::{CLASSES, Tally};
-use super::{SEATS, nanoseconds};
+use super::tally::Tally;
+use super::{SEATS, nanoseconds, sequence};
 use crate::sys::shared_memory::{ReadOnlyWords, SharedWords};
 
 /// What is known of a pool. Moments are of the monotonic clock.
@@ -135,12 +135,10 @@ impl Roster {
         if words[LENGTH].load(Ordering::Relaxed) == length && words[HEADER..].iter().zip(&text).all(is_same) {
             return;
         }
-        let sequence = words[SEQUENCE].load(Ordering::Relaxed) | 1;
-        words[SEQUENCE].store(sequence, Ordering::Relaxed);
-        fence(Ordering::Release);
-        words[LENGTH].store(length, Ordering::Relaxed);
-        words[HEADER..].iter().zip(&text).for_each(|(word, value)| word.store(*value, Ordering::Relaxed));
-        words[SEQUENCE].store(sequence.wrapping_add(1), Ordering::Release);
+        sequence::write(&words[SEQUENCE], || {
+            words[LENGTH].store(length, Ordering::Relaxed);
+            words[HEADER..].iter().zip(&text).for_each(|(word, value)| word.store(*value, Ordering::Relaxed));
+        });
         // What is done to slots from now on is not seen by those who see the record before.
         fence(Ordering::Release);
     }
@@ -158,16 +156,11 @@ impl RosterView {
     /// The record, and what `beside` makes of it, which looks at the scoreboard: both belong together, unless the supervisor has been
     /// writing whenever it was tried.
     pub fn read<T>(&self, beside: impl Fn(&Record) -> T) -> (Record, T) {
-        let whole = (0..MOST_ATTEMPTS).find_map(|_| self.read_whole(&beside));
-        whole.unwrap_or_else(|| self.read_once(&beside))
+        self.read_whole(&beside).unwrap_or_else(|| self.read_once(&beside))
     }
 
     fn read_whole<T>(&self, beside: impl Fn(&Record) -> T) -> Option<(Record, T)> {
-        let before = self.word(SEQUENCE, Ordering::Acquire);
-        let found = self.read_once(beside);
-        fence(Ordering::Acquire);
-        let after = self.word(SEQUENCE, Ordering::Relaxed);
-        (before == after && before.is_multiple_of(2)).then_some(found)
+        sequence::read(|ordering| self.word(SEQUENCE, ordering), || self.read_once(&beside))
     }
 
     fn read_once<T>(&self, beside: impl Fn(&Record) -> T) -> (Record, T) {
@@ -198,7 +191,7 @@ impl Record {
         words.extend(self.last_reload.map_or([0, 0], |(at, is_good)| [nanoseconds(at), u64::from(is_good)]));
         words.extend(self.exits);
         words.push(self.failing_since.map_or(0, nanoseconds));
-        words.extend(encode_tally(&self.past));
+        words.extend(self.past.counts());
         words.extend(self.children.iter().flat_map(Child::encode));
         words
     }
@@ -217,7 +210,7 @@ impl Record {
             last_reload: words.last_reload(),
             exits: words.array(),
             failing_since: Some(words.duration()).filter(|since| !since.is_zero()),
-            past: words.tally(),
+            past: Tally::read(&mut words.0.by_ref().copied()).unwrap_or_default(),
             children: words.children(),
         }
     }
@@ -266,15 +259,6 @@ impl Words<'_> {
         (!at.is_zero()).then_some((at, is_good))
     }
 
-    fn tally(&mut self) -> Tally {
-        let (classes, aborted, slow) = (self.array::<CLASSES>(), self.next(), self.next());
-        let mut tally = Tally { classes, aborted, slow, timeouts: self.array(), ..Tally::default() };
-        for histogram in [&mut tally.duration, &mut tally.queue_wait] {
-            (histogram.sum, histogram.buckets) = (self.next(), self.array());
-        }
-        tally
-    }
-
     fn children(&mut self) -> Vec<Child> {
         let mut children = Vec::new();
         while self.0.len() >= CHILD_LEN && children.len() < SEATS {
@@ -292,19 +276,6 @@ impl Words<'_> {
     }
 }
 
-fn encode_tally(tally: &Tally) -> Vec<u64> {
-    let mut words = tally.classes.to_vec();
-    words.extend([tally.aborted, tally.slow]);
-    words.extend(tally.timeouts);
-    for histogram in [&tally.duration, &tally.queue_wait] {
-        words.push(histogram.sum);
-        words.extend(histogram.buckets);
-    }
-    words
-}
-
-/// A supervisor that is not stopped has written by then.
-const MOST_ATTEMPTS: usize = 8;
 const SEQUENCE: usize = 0;
 const LENGTH: usize = 1;
 const HEADER: usize = 2;
