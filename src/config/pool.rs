@@ -94,7 +94,7 @@ impl Pool {
     }
 
     /// The time limits of its requests. What is slow is so before it is overdue.
-    fn deadlines(&self) -> settings::Deadlines {
+    pub fn deadlines(&self) -> settings::Deadlines {
         let half = self.request_timeout.map(|limit| limit / 2);
         let is_typed = self.origin("slow-request-timeout") != Origin::Default;
         settings::Deadlines {

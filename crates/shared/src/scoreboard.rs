@@ -23,10 +23,13 @@ use std::time::Duration;
 
 use crate::sys::shared_memory::SharedWords;
 
+pub mod refused;
 pub mod roster;
+mod sequence;
 pub mod slot;
 pub mod tally;
 
+use refused::RefusedFor;
 use slot::{SLOT_WORDS, Slot};
 use tally::Tally;
 
@@ -130,9 +133,9 @@ impl Scoreboard {
         }
     }
 
-    /// How many requests were refused because as many waited as may.
-    pub fn refused(&self) -> u64 {
-        self.word(REFUSED).get()
+    /// How many requests were refused for this reason.
+    pub fn refused(&self, reason: RefusedFor) -> u64 {
+        self.word(reason.place()).get()
     }
 
     /// What the process on this seat says.
@@ -312,9 +315,9 @@ impl Seat {
         true
     }
 
-    /// A request is refused because as many wait as may.
-    pub fn note_refusal(&self) {
-        self.scoreboard.word(REFUSED).add_one();
+    /// A request is refused.
+    pub fn note_refusal(&self, reason: RefusedFor) {
+        self.scoreboard.word(reason.place()).add_one();
     }
 
     /// How many requests wait on the line or in other processes.
@@ -415,9 +418,10 @@ const VERSION_WORD: usize = 0;
 const WAITING: usize = 1;
 /// Seats from this number on have never been taken.
 const TAKEN: usize = 2;
-const REFUSED: usize = 3;
+const QUEUE_FULL: usize = 3;
 const MULTIPLEXED: usize = 4;
 const LOOK_AT: usize = 5;
+const NOT_SERVING: usize = 9;
 /// Milliseconds.
 const LONGEST_PAUSE: u32 = 60_000;
 const HEADER: usize = 16;

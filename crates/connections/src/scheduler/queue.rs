@@ -8,6 +8,7 @@ use crossbeam_channel::{Receiver, Sender};
 use super::{Bell, Load, Place, Scheduler, Worker};
 use crate::exchange::Exchange;
 use shared::scoreboard::Seat;
+use shared::scoreboard::refused::RefusedFor;
 
 /// Where the event loop puts complete requests. When it is dropped the workers finish what is queued and end.
 #[derive(Debug)]
@@ -57,9 +58,9 @@ impl Queue {
         Place::take(&self.seat, self.most)
     }
 
-    /// A request is refused because as many wait as may.
-    pub fn note_refusal(&self) {
-        self.seat.note_refusal();
+    /// A request is refused.
+    pub fn note_refusal(&self, reason: RefusedFor) {
+        self.seat.note_refusal(reason);
     }
 
     /// Takes requests that were given up out of the queue; whether there were any. Nobody else puts requests in, so the others keep

@@ -1,0 +1,41 @@
+//! Why a request was answered 503 instead of by a worker, and where such are counted.
+
+use super::{NOT_SERVING, QUEUE_FULL};
+
+/// Why nobody had a worker for a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RefusedFor {
+    /// As many waited as may.
+    QueueFull,
+    /// No process of the pool served, and the last one that was started had failed.
+    NotServing,
+}
+
+impl RefusedFor {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::QueueFull, Self::NotServing];
+
+    /// A word for it, as it stands in metrics.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::QueueFull => "queue-full",
+            Self::NotServing => "not-serving",
+        }
+    }
+
+    /// Why, for people.
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::QueueFull => "because the queue was full (max-queue)",
+            Self::NotServing => "because no process had started",
+        }
+    }
+
+    /// Which word of the scoreboard counts them.
+    pub(super) const fn place(self) -> usize {
+        match self {
+            Self::QueueFull => QUEUE_FULL,
+            Self::NotServing => NOT_SERVING,
+        }
+    }
+}
