@@ -33,11 +33,8 @@ fn are_refused_in_time_and_do_not_run(shape: Shape, how: How) {
     let got = pool.send_on(connections, how, MANY, 0.0).finish();
     expect_in_time(&got, TIMEOUT, &pool.log());
     let (status, _) = pool.status();
-    assert_eq!(
-        (&status["queue_timeouts"], &status["refused"], &status["waiting"]),
-        (&MANY.into(), &0.into(), &0.into()),
-        "{status:#}"
-    );
+    let refused_by = serde_json::json!({"queue-full": 0, "queue-timeout": MANY, "not-serving": 0});
+    assert_eq!((&status["refused_by"], &status["waiting"]), (&refused_by, &0.into()), "{status:#}");
     let later = pool.send(if how == How::Kept { How::OneShot } else { how }, 5, 0.0);
     thread::sleep(TIMEOUT / 3);
     pool.open_gate();
@@ -104,7 +101,7 @@ fn whoever_waits_for_a_child_that_starts_is_refused_in_time() {
     let got = crowd.finish();
     expect_in_time(&got, Duration::from_millis(500), &site.log());
     assert!(asked.elapsed() < Duration::from_secs(3), "a child might have served");
-    assert_eq!(status_of(&site).0["queue_timeouts"], MANY);
+    assert_eq!(status_of(&site).0["refused_by"]["queue-timeout"], MANY);
     wait_until("a child", || site.children().len() == 1 && status_of(&site).0["processes"]["serving"] == 1);
     assert_eq!(site.ask("/?1").status, 200);
     site.end();
@@ -223,7 +220,7 @@ fn those_who_waited_for_too_long_are_counted_over_an_upgrade_and_told_in_all_for
     pool.open_gate();
     pool.signal("USR2");
     wait_until("the next program", || pool.log().contains("PF0302"));
-    assert_eq!(pool.status().0["queue_timeouts"], 3);
+    assert_eq!(pool.status().0["refused_by"]["queue-timeout"], 3);
     let text = pool.control("status").out;
     assert!(text.contains("3 answered 503 so far, because no worker had time for them (queue-timeout)"), "{text}");
     let metrics = pool.text("/status?openmetrics");

@@ -24,11 +24,14 @@ use std::time::Duration;
 use crate::sys::shared_memory::SharedWords;
 
 mod lookout;
+pub mod refused;
 pub mod roster;
+mod sequence;
 pub mod slot;
 pub mod tally;
 
 pub use lookout::Lookout;
+use refused::RefusedFor;
 use slot::{SLOT_WORDS, Slot};
 use tally::Tally;
 
@@ -133,14 +136,9 @@ impl Scoreboard {
         }
     }
 
-    /// How many requests were refused because as many waited as may.
-    pub fn refused(&self) -> u64 {
-        self.word(REFUSED).get()
-    }
-
-    /// How many were refused because no worker has had time for them within `queue-timeout`.
-    pub fn queue_timeouts(&self) -> u64 {
-        self.word(QUEUE_TIMEOUTS).get()
+    /// How many requests were refused for this reason.
+    pub fn refused(&self, reason: RefusedFor) -> u64 {
+        self.word(reason.place()).get()
     }
 
     /// What the process on this seat says.
@@ -320,14 +318,9 @@ impl Seat {
         true
     }
 
-    /// A request is refused because as many wait as may.
-    pub fn note_refusal(&self) {
-        self.scoreboard.word(REFUSED).add_one();
-    }
-
-    /// A request is refused because no worker has had time for it within `queue-timeout`.
-    pub fn note_queue_timeout(&self) {
-        self.scoreboard.word(QUEUE_TIMEOUTS).add_one();
+    /// A request is refused.
+    pub fn note_refusal(&self, reason: RefusedFor) {
+        self.scoreboard.word(reason.place()).add_one();
     }
 
     /// How many requests wait on the line or in other processes.
@@ -416,12 +409,13 @@ const VERSION_WORD: usize = 0;
 const WAITING: usize = 1;
 /// Seats from this number on have never been taken.
 const TAKEN: usize = 2;
-const REFUSED: usize = 3;
+const QUEUE_FULL: usize = 3;
 const MULTIPLEXED: usize = 4;
 const LOOK_AT: usize = 5;
-const QUEUE_TIMEOUTS: usize = 6;
+const QUEUE_TIMEOUT: usize = 6;
 const LOOKOUT: usize = 7;
 const MIXED: usize = 8;
+const NOT_SERVING: usize = 9;
 const HEADER: usize = 16;
 /// Of a seat: how full its process is, how many requests wait there, and how many connections it has.
 const PRESENCE: usize = 0;

@@ -9,13 +9,14 @@ use super::Settings;
 use super::listener::Purpose;
 use super::outbox::{Input, Outbox};
 use super::probes::Probes;
-use super::refusals::Refusals;
+use super::refusals::{self, Refusals};
 use crate::exchange::assembler::{Assembled, Refused};
 use crate::exchange::{
     Account, AnswerLog, Assembler, ConnectionId, Ending, Exchange, Gone, Outcome, Params, ParamsView, Refusal, Reply, Sink,
 };
 use crate::scheduler::Queue;
 use fastcgi_codec::{Error, Event, Phase, Record, RequestId, Session};
+use shared::scoreboard::refused::RefusedFor;
 
 /// The requests of a connection, as the event loop has them.
 #[derive(Debug)]
@@ -162,7 +163,7 @@ impl Intake {
             self.free_ended();
         } else if let Err(mut exchange) = context.queue.try_dispatch(Exchange { request, reply, begun }, since) {
             exchange.reply.refuse(Refusal::Overloaded);
-            context.queue.note_refusal();
+            context.queue.note_refusal(RefusedFor::QueueFull);
             self.free_ended();
             context.refusals.note(Refusal::Overloaded, context.now, || name(self.connection, &exchange.request.params));
         }
@@ -177,10 +178,9 @@ impl Intake {
             probe.answer(&params, &mut reply);
         } else {
             let refusal = if probe.is_none() { self.purpose.refusal(refusal) } else { refusal };
-            match refusal {
-                Refusal::Overloaded => context.queue.note_refusal(),
-                Refusal::WaitedTooLong => context.queue.note_queue_timeout(),
-                _ => {}
+            // A probe is no request.
+            if let Some(reason) = refusals::counted(refusal).filter(|_| probe.is_none()) {
+                context.queue.note_refusal(reason);
             }
             reply.refuse(refusal);
             context.refusals.note(refusal, context.now, || name(self.connection, &params));

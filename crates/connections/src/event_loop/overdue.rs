@@ -18,6 +18,7 @@ use super::passage::{Missing, Traveller};
 use crate::exchange::{Exchange, Refusal};
 use crate::scheduler::{Load, Patience};
 use shared::scoreboard::parse_since;
+use shared::scoreboard::refused::RefusedFor;
 use shared::sys::process::monotonic_time;
 
 /// When to look where.
@@ -82,7 +83,7 @@ impl EventLoop {
                 continue;
             }
             reply.refuse(Refusal::WaitedTooLong);
-            self.queue.note_queue_timeout();
+            self.queue.note_refusal(RefusedFor::QueueTimeout);
             self.refusals.note(Refusal::WaitedTooLong, self.now, || name_alone(&request.params));
         }
         self.overdue.queue_at = None;

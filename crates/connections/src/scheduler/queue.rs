@@ -9,6 +9,7 @@ use crossbeam_channel::{Receiver, Sender};
 use super::{Bell, Load, Patience, Place, Scheduler, Worker, locking};
 use crate::exchange::Exchange;
 use shared::scoreboard::Seat;
+use shared::scoreboard::refused::RefusedFor;
 
 /// Where the event loop puts complete requests. When it is dropped the workers finish what is queued and end.
 #[derive(Debug)]
@@ -62,14 +63,9 @@ impl Queue {
         Place::take(&self.seat, self.most)
     }
 
-    /// A request is refused because as many wait as may.
-    pub fn note_refusal(&self) {
-        self.seat.note_refusal();
-    }
-
-    /// A request is refused because it has waited for too long.
-    pub fn note_queue_timeout(&self) {
-        self.seat.note_queue_timeout();
+    /// A request is refused.
+    pub fn note_refusal(&self, reason: RefusedFor) {
+        self.seat.note_refusal(reason);
     }
 
     /// When one may have waited for too long, as the queue was when this was said of it.

@@ -203,7 +203,10 @@ fn the_queue_process_refuses_who_waits_for_too_long_while_it_holds_the_line() {
     event_loop.refuse_overdue();
     expect_refused(&mut old);
     expect_silence(&mut young);
-    assert_eq!((scoreboard.queue_timeouts(), scoreboard.refused(), scoreboard.waiting()), (1, 0, 1));
+    assert_eq!(
+        (scoreboard.refused(RefusedFor::QueueTimeout), scoreboard.refused(RefusedFor::QueueFull), scoreboard.waiting()),
+        (1, 0, 1)
+    );
 }
 
 #[test]
