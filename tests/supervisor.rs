@@ -21,6 +21,8 @@ mod file_size;
 mod health;
 #[path = "supervisor/interrupting.rs"]
 mod interrupting;
+#[path = "supervisor/limits.rs"]
+mod limits;
 #[path = "supervisor/load.rs"]
 mod load;
 #[path = "supervisor/locks.rs"]

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use log::Level;
 
 use super::last_words::LastWords;
+use super::pool::tells_of_shortage;
 use crate::config::AppLog;
 use crate::launch::ChildEnds;
 use crate::log_writer;
@@ -41,6 +42,8 @@ pub struct Process {
     is_stopped: bool,
     /// What was written to stderr, until our module runs in it.
     last_words: Option<LastWords>,
+    /// What it has said of memory that it did not get.
+    shortage: Option<String>,
 }
 
 /// What the link is good for.
@@ -154,6 +157,7 @@ impl Process {
             killed: None,
             is_stopped: false,
             last_words: Some(LastWords::default()),
+            shortage: None,
         }
     }
 
@@ -165,6 +169,11 @@ impl Process {
     /// What it has written to stderr, if our module does not run in it, or not yet.
     pub fn last_words(&self) -> Option<&LastWords> {
         self.last_words.as_ref()
+    }
+
+    /// What it has said of memory that it did not get, which has ended it, or not: an application can write that, too.
+    pub fn shortage(&self) -> Option<&str> {
+        self.shortage.as_deref()
     }
 
     /// What [`Self::adopt`] takes.
@@ -260,6 +269,9 @@ impl Process {
             let Some(lines) = output else { continue };
             let mut turn = allowance();
             let said = log_writer::pass_on_lines(lines, (level, form), pool, process, &mut turn);
+            if let Some(line) = said.iter().rev().find(|line| tells_of_shortage(line)) {
+                self.shortage = Some(line.clone());
+            }
             if let Some(words) = &mut self.last_words {
                 said.into_iter().for_each(|line| words.add(line));
             }

@@ -66,5 +66,3 @@ fn max_requests(pool: &PoolSettings) -> Option<u64> {
 
 /// Requests at once on one connection; what FCGI_MAX_REQS says. Bounds what answers that nobody reads can pile up.
 const MAX_REQUESTS_A_CONNECTION: usize = 256;
-/// What a process needs beside its connections.
-pub const DESCRIPTORS_BESIDE_CONNECTIONS: u64 = 256;

@@ -181,6 +181,8 @@ mod tests {
             max_queue: 5,
             max_requests: Some(6),
             max_requests_jitter: 7,
+            memory_limit: Some(1 << 30),
+            dumps_core: true,
             startup_timeout: Duration::from_millis(1500),
             idle_timeout: None,
             socket_timeout: Some(Duration::from_secs(60)),

@@ -48,6 +48,9 @@ pub struct PoolSettings {
     pub max_queue: usize,
     pub max_requests: Option<u64>,
     pub max_requests_jitter: u64,
+    pub memory_limit: Option<u64>,
+    /// Whether the system may write a core dump of it.
+    pub dumps_core: bool,
     pub startup_timeout: Duration,
     pub idle_timeout: Option<Duration>,
     pub socket_timeout: Option<Duration>,
