@@ -354,8 +354,7 @@ fn of_several_worn_children_the_oldest_goes_first() {
 #[test]
 fn a_child_whose_requests_do_not_end_goes_when_another_serves_and_they_do_not_pile_up() {
     let mut pool = Pool::serving(2, 2);
-    // Each one that comes hangs in turn.
-    for (next, hangs) in (3..).zip(1..=2) {
+    for (hangs, next) in [(1, 3), (2, 4)] {
         pool.say(hangs, Event::Overdue);
         assert_eq!(pool.spawned(), [next]);
         pool.say(next, Report::Ready);
