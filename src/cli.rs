@@ -13,7 +13,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command as Parser, ValueHint};
 
 use crate::client;
 use crate::config::{
-    self, Config, DEFAULT_FILE, DefaultFiles, EX_USAGE, Environment, Fallback, Kind, Layer, Origin, SETTINGS, Setting,
+    self, Config, DEFAULT_FILE, DefaultFiles, EX_USAGE, Environment, Fallback, Kind, Layer, Origin, SETTINGS, Setting, Syntax,
 };
 use shared::logging::with_causes;
 
@@ -249,6 +249,7 @@ fn setting_arg(setting: &'static Setting) -> Arg {
     }
     let arg = arg.long(setting.name).help_heading(setting.group.heading());
     let arg = if let Some(letter) = short(setting) { arg.short(letter) } else { arg };
+    let arg = arg.allow_negative_numbers(matches!((setting.syntax)(), Syntax::Integer { .. }));
     match setting.kind {
         Kind::One => arg.action(ArgAction::Set),
         Kind::Switch => arg.action(ArgAction::Set).num_args(0..=1).require_equals(true).default_missing_value("true"),

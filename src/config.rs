@@ -17,6 +17,7 @@ mod file;
 mod form;
 mod interpreter;
 mod layer;
+mod limits;
 mod listen_address;
 mod log_settings;
 mod masking;

@@ -2,7 +2,8 @@
 //! Python runs, which then loads our module.
 //!
 //! ```text
-//! fork ── setsid ── descriptors ── env-file ── chroot, groups, user, no_new_privs, umask ── chdir ── environment ── exec PYTHON ── _pyfcgid
+//! fork ── setsid ── descriptors ── env-file ── limits ── chroot, groups, user, no_new_privs, umask ── chdir ── environment
+//!      ── memory-limit ── exec PYTHON ── _pyfcgid
 //! ```
 //!
 //! Signals stay blocked across the exec, so that none is lost: the module hears them.
@@ -19,18 +20,21 @@ use std::path::{Path, PathBuf};
 
 mod env_file;
 mod environment;
+mod limits;
 pub mod module;
 pub mod privileges;
 pub mod python;
 
-use crate::config::{self, Config};
+use crate::config::{self, Config, Warning};
 use crate::start_error::StartError;
 use shared::link::{Failure, Report};
 use shared::settings::{self, Errand, Message};
+use shared::sys::identity::Identity;
 use shared::sys::process::{EX_SOFTWARE, ProcessId};
 use shared::sys::{directory, fd, process, signal};
 
 pub use environment::left_out;
+pub use limits::set_of_queue;
 pub use module::Module;
 pub use privileges::control_group;
 
@@ -71,13 +75,22 @@ impl Inherited {
     }
 }
 
-/// Whether there are the users, groups and Pythons that the configuration names.
+/// Whether there are the users, groups and Pythons that the configuration names, and it can have the limits.
 ///
 /// # Errors
 /// Which one is not.
 pub fn validate(config: &Config) -> Result<(), StartError> {
     privileges::validate(config)?;
+    limits::validate(config)?;
     python::validate(config)
+}
+
+/// What lets the pools start but is probably a mistake. Looks up users.
+pub fn warnings(config: &Config) -> Vec<Warning> {
+    let warnings = config.warnings(std::env::vars_os().map(|(name, _)| name));
+    let process = Identity::current();
+    let for_root = if process.is_root() { config.warnings_for_root(process.gid) } else { Vec::new() };
+    warnings.into_iter().chain(for_root).collect()
 }
 
 /// Becomes a child of this pool.
@@ -135,6 +148,7 @@ fn execute(pool: &config::Pool, message: &Message, module: RawFd, kept: &[RawFd]
     signal::restore(&[signal::CHLD])?;
     let identity = privileges::identity_of(pool)?;
     let of_file = env_file::read(pool, &identity)?;
+    limits::set(pool)?;
     privileges::confine(pool, &identity)?;
     // The kernel forgets it when the user changes.
     process::signal_at_end_of_parent(signal::KILL)?;
@@ -147,6 +161,7 @@ fn execute(pool: &config::Pool, message: &Message, module: RawFd, kept: &[RawFd]
     let arguments = c_strings(words.map(|word| word.as_bytes().to_vec()))?;
     let variables = c_strings(variables.iter().map(|(name, value)| [name.as_bytes(), b"=", value.as_bytes()].concat()))?;
     kept.iter().chain([&settings.as_raw_fd()]).for_each(|number| fd::keep_at_exec(*number, fd::AtExec::Keep));
+    limits::set_memory(pool)?;
     let error = process::execute(&arguments, &variables);
     Err(python::not_executed(pool, interpreter, error))
 }

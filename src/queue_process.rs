@@ -4,7 +4,7 @@ use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::config::{self, Config};
-use crate::launch::{ChildEnds, Inherited, privileges};
+use crate::launch::{self, ChildEnds, Inherited, privileges};
 use crate::start_error::StartError;
 use connections::event_loop::{Duty, EventLoop};
 use connections::process::{self, Shared};
@@ -44,6 +44,7 @@ fn keep_the_door(pool: &config::Pool, config: &Config, ties: Ties, link: &UnixSt
     sys::title::set(&format!("pyfcgid: queue {}", pool.name));
     let shared = Shared::adopt(ties)?;
     shared.seat().have_no_others()?;
+    launch::set_of_queue(pool)?;
     privileges::confine(pool, &privileges::identity_of(pool)?)?;
     // It is a fork of the supervisor's, which has the settings of all pools.
     sys::process::hide_from_others();

@@ -39,6 +39,8 @@ pub enum StartError {
     Identity(#[from] identity::Error),
     #[error("{whose}")]
     Account { whose: String, source: identity::Error },
+    #[error("pool {pool}: cannot set {option} = {value} ({origin}): {advice}")]
+    Limit { pool: String, option: &'static str, value: String, origin: String, advice: String, source: io::Error },
     #[error("pool {pool}: cannot make {path} the root directory (chroot)")]
     Chroot { pool: String, path: String, source: io::Error },
     #[error("pool {pool}: cannot read the env-file {path}{advice}")]
@@ -72,6 +74,7 @@ impl StartError {
             | Self::Log(_)
             | Self::Identity(_)
             | Self::Account { .. }
+            | Self::Limit { .. }
             | Self::Chroot { .. } => EX_CONFIG,
         }
     }

@@ -117,9 +117,14 @@ fn every_option_is_a_flag() {
         ("max-requests", "1000", "1000"),
         ("max-requests-jitter", "0", "0"),
         ("max-rss", "300M", "300M"),
+        ("memory-limit", "1024M", "1G"),
+        ("rlimit-nofile", "20000", "20000"),
+        ("rlimit-core", "unlimited", "unlimited"),
+        ("nice", "-5", "-5"),
         ("startup-timeout", "90", "90s"),
         ("idle-timeout", "5m", "5m"),
         ("socket-timeout", "500ms", "500ms"),
+        ("queue-timeout", "1500ms", "1500ms"),
         ("slow-request-timeout", "5", "5s"),
         ("request-timeout", "90s", "90s"),
         ("timeouts", "/a=b/=300", "/a=b/=5m"),
@@ -170,6 +175,7 @@ fn flags_repeat_as_lists_and_otherwise_the_last_wins() {
     assert_eq!((config.listen.len(), config.threads, config.app.factory), (2, 3, true));
     assert_eq!(pool(&["shop", "--python-path", "/a:/b", "--python-path=/c"]).python_path.len(), 3);
     assert_eq!(pool(&["shop", "--python-path", "", "--roles", "filter,"]).python_path.len(), 0);
+    assert_eq!(pool(&["shop", "--nice", "-5"]).nice, Some(-5), "a number, and no option");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::{say, warnings};
+use super::say;
 use crate::config::{self, Config, ListenAddress};
 use crate::daemon::PidFile;
 use crate::launch::{self, Module, python};
@@ -15,7 +15,7 @@ use crate::start_error::StartError;
 use crate::supervisor::LastWords;
 use shared::listener::Listener;
 use shared::logging::{self, Lines};
-use shared::settings::LOADED;
+use shared::settings::{LOADED, memory_limit_hint};
 use shared::sys::poll::{self, Interest};
 use shared::sys::process::{self, ExitReason, Fork, ProcessId};
 use shared::sys::{self, signal, terminal};
@@ -23,7 +23,7 @@ use shared::sys::{self, signal, terminal};
 /// Imports the application of each pool, and prints the settings in effect. Returns the exit code: that of what is wrong first.
 pub fn run(config: &Config) -> u8 {
     let begun = Instant::now();
-    for warning in warnings(config) {
+    for warning in launch::warnings(config) {
         say(&format!("pyfcgid: warning: {warning}"));
     }
     // A start with sockets of systemd's would not mind.
@@ -99,7 +99,9 @@ fn check_pool(pool: &config::Pool, config: &Config, module: &Module) -> Result<u
                     say(&format!("pyfcgid: importing {} ended the process: {reason}", pool.app));
                     return Ok(process::EX_SOFTWARE);
                 }
-                (_, Some(reason)) => import.last_words.fault(reason),
+                (_, Some(reason)) => {
+                    import.last_words.fault(reason) + &memory_limit_hint(pool.memory_limit, &import.last_words.all())
+                }
                 (_, None) => {
                     let limit = pool.startup_timeout.as_secs_f64();
                     format!("did not load pyfcgid's module within startup-timeout ({limit} s): is it really Python?")

@@ -25,6 +25,11 @@ pub fn foreign_option(name: &str, is_there: impl Fn(&str) -> bool) -> Option<Str
     })
 }
 
+/// What to do about a key that other servers have.
+pub(super) fn known_elsewhere(key: &str) -> Option<String> {
+    alias(key).map(|name| format!("did you mean `{name}`?"))
+}
+
 /// What to do about a key that is no option.
 pub(super) fn unknown_key(key: &str, scope: Scope) -> String {
     let typed = key.to_ascii_lowercase().replace('_', "-");
@@ -76,6 +81,7 @@ impl Config {
             (codes::PYTHON_PATH_MISSING, paths.collect()),
             (codes::ACCESS_LOG_WITHOUT_POOL, self.lines_of_no_pool().into_iter().collect()),
             (codes::OPEN_TO_THE_NETWORK, open.collect()),
+            (codes::MEMORY_LIMIT_TOO_LOW, self.pools.iter().filter_map(Pool::short_of_memory).collect()),
         ];
         with_codes(kinds)
     }
@@ -236,23 +242,29 @@ fn names() -> impl Iterator<Item = &'static str> {
 const ROOT: u32 = 0;
 const SET_GROUP_ID: u32 = 0o2000;
 /// What other servers call it, the short flags of Gunicorn and uWSGI included where they agree.
-const ALIASES: [(&str, &str); 47] = [
+const ALIASES: [(&str, &str); 61] = [
     ("access-logfile", "access-log"),
     ("access-logformat", "access-log-format"),
     ("b", "listen"),
     ("bind", "listen"),
     ("chmod-socket", "socket-mode"),
     ("chown-socket", "socket-owner"),
+    ("cpu-priority", "nice"),
     ("daemon", "daemonize"),
     ("decorate-workers-output", "app-log"),
     ("environment-file", "env-file"),
     ("error-logfile", "log"),
+    ("evil-reload-on-rss", "max-rss"),
     ("fastcgi-socket", "listen"),
     ("g", "group"),
     ("gid", "group"),
     ("harakiri", "request-timeout"),
     ("home", "venv"),
+    ("limit-as", "memory-limit"),
     ("limit-post", "max-body-size"),
+    ("limitas", "memory-limit"),
+    ("limitcore", "rlimit-core"),
+    ("limitnofile", "rlimit-nofile"),
     ("listen-allowed-clients", "allowed-clients"),
     ("listen-group", "socket-group"),
     ("listen-mode", "socket-mode"),
@@ -260,22 +272,30 @@ const ALIASES: [(&str, &str); 47] = [
     ("log-facility", "syslog-facility"),
     ("logto", "log"),
     ("max-children", "processes"),
+    ("max-fd", "rlimit-nofile"),
+    ("max-fds", "rlimit-nofile"),
     ("max-worker-lifetime", "max-lifetime"),
     ("maximum-requests", "max-requests"),
     ("module", "app"),
     ("no-new-privileges", "no-new-privs"),
     ("pid", "pid-file"),
     ("pidfile", "pid-file"),
+    ("prio", "nice"),
+    ("process-priority", "nice"),
+    ("process.priority", "nice"),
     ("pythonpath", "python-path"),
     ("raw-env", "env"),
+    ("reload-on-as", "max-rss"),
     ("reload-on-rss", "max-rss"),
     ("request-slowlog-timeout", "slow-request-timeout"),
     ("request-terminate-timeout", "request-timeout"),
+    ("rlimit-files", "rlimit-nofile"),
     ("socket", "listen"),
     ("socket-user", "socket-owner"),
     ("timeout", "request-timeout"),
     ("u", "user"),
     ("uid", "user"),
+    ("virtual-memory-limit", "memory-limit"),
     ("virtualenv", "venv"),
     ("w", "processes"),
     ("worker-connections", "max-connections"),

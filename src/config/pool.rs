@@ -42,6 +42,11 @@ impl Pool {
         self.origins.get(key).cloned().unwrap_or(Origin::Default)
     }
 
+    /// The value of an option of one value, in the form in which it is typed.
+    pub fn value_of(&self, key: &str) -> String {
+        Setting::named(key).map(|setting| self.shown(setting).concat()).unwrap_or_default()
+    }
+
     /// What its processes are told.
     pub fn of_processes(&self, config: &Config) -> settings::PoolSettings {
         let is_tcp = |address: &&ListenAddress| matches!(address, ListenAddress::Tcp { .. });
@@ -74,8 +79,11 @@ impl Pool {
             status_path: self.status_path.clone(),
             status_is_apart: !self.status_listen.is_empty(),
             max_queue: self.max_queue,
+            queue_timeout: self.queue_timeout,
             max_requests: self.max_requests,
             max_requests_jitter: self.max_requests_jitter,
+            memory_limit: self.memory_limit,
+            dumps_core: self.rlimit_core.is_some_and(|limit| limit > 0),
             startup_timeout: self.startup_timeout,
             idle_timeout: self.idle_timeout,
             socket_timeout: self.socket_timeout,
@@ -87,7 +95,7 @@ impl Pool {
     }
 
     /// The time limits of its requests. What is slow is so before it is overdue.
-    fn deadlines(&self) -> settings::Deadlines {
+    pub fn deadlines(&self) -> settings::Deadlines {
         let half = self.request_timeout.map(|limit| limit / 2);
         let is_typed = self.origin("slow-request-timeout") != Origin::Default;
         settings::Deadlines {
@@ -138,6 +146,7 @@ impl Pool {
     /// What single values cannot show.
     fn check(&self, layers: Layers<'_>) -> Result<(), Error> {
         self.check_jitter(layers)?;
+        self.check_descriptors(layers)?;
         self.check_slow(layers)?;
         self.check_probes(layers)?;
         self.check_groups(layers.strongest("supplementary-groups"))

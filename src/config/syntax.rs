@@ -14,6 +14,13 @@ pub enum Syntax {
         /// The most.
         high: u64,
     },
+    /// A whole number that may be negative, both ends included.
+    Integer {
+        /// The least.
+        low: i32,
+        /// The most.
+        high: i32,
+    },
     /// Bytes, a number or one with a unit.
     Size {
         /// The fewest.

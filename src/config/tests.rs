@@ -245,7 +245,8 @@ fn what_is_shown_is_a_file_that_means_the_same() {
                 threads = 8\nmount = \"/x\"\nremote-user = \"never\"\nerrors = \"peer\"\nrequest-id = true\nabort = \"raise\"\nroles = [\"authorizer\", \"filter\"]\nsocket-mode = \"0600\"\nvenv = \"/v\"\n\
                 python-path = [\"/a:b\"]\nchdir = \"/c\"\nenv = [\"A=\\\"1\\\"\", \"B=\"]\nmax-body-size = 0\nidle-timeout = 0\n\
                 socket-timeout = \"1m30s\"\nbody-memory = 1500\nprocesses = \"0..8\"\nsocket-owner = 0\nsocket-group = \"007\"\n\
-                max-requests = 1000\nmax-requests-jitter = 10\nmax-rss = \"300M\"\nmax-lifetime = \"1d\"\nstartup-timeout = \"10s\"\n\
+                max-requests = 1000\nmax-requests-jitter = 10\nmax-rss = \"300M\"\nmax-lifetime = \"1d\"\n\
+                memory-limit = \"1G\"\nrlimit-nofile = 11000\nrlimit-core = \"unlimited\"\nnice = -3\nstartup-timeout = \"10s\"\n\
                 user = \"www-data\"\ngroup = 33\nsupplementary-groups = [\"ssl-cert\", 44]\numask = \"007\"\nchroot = \"/srv\"\n\
                 no-new-privs = false\n\
                 sendfile-header = \"X-Accel-Redirect\"\n\
@@ -289,6 +290,9 @@ fn what_is_wrong_in_a_file_is_told_with_line_key_value_and_advice() {
         ("[a]\napp = \"b\"\n", "site.toml:1: unknown key `a`: a pool's settings go under a line such as [pool.a]"),
         ("[\"a/b\"]\napp = \"b\"\n", "site.toml:1: unknown key `a/b`: a pool's settings go under a line such as [pool.blog]"),
         ("[pool.b]\nworkers = 2\n", "site.toml:2: unknown key `workers` = 2: did you mean `processes`?"),
+        ("[pool.b]\nrlimit_files = 2\n", "site.toml:2: unknown key `rlimit_files` = 2: did you mean `rlimit-nofile`?"),
+        ("[pool.b]\nprocess.priority = 2\n", "site.toml:2: unknown key `process`: did you mean `nice`?"),
+        ("[pool.b]\nlimit-as = 512\n", "site.toml:2: unknown key `limit-as` = 512: did you mean `memory-limit`?"),
         ("daemon = true\n", "site.toml:1: unknown key `daemon` = true: did you mean `daemonize`?"),
         ("[pool.b]\npid-file = \"x\"\n", "site.toml:2: misplaced key `pid-file` = \"x\": it applies to the whole process"),
         ("threads = 4\n", "site.toml:1: misplaced key `threads` = 4: it belongs under a [pool.NAME] line"),

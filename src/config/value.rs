@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-pub use shared::settings::ValueError;
+pub use shared::settings::{ValueError, format_size};
 
 /// A whole number in decimal digits, within `range`.
 ///
@@ -86,17 +86,6 @@ pub fn parse_switch(text: &str) -> Result<bool, ValueError> {
         "false" | "no" | "off" | "0" => Ok(false),
         _ => Err(ValueError::new("must be true or false")),
     }
-}
-
-/// A size in the largest unit that says it exactly.
-pub fn format_size(bytes: u64) -> String {
-    let (count, unit) = match bytes {
-        _ if bytes != 0 && bytes.is_multiple_of(GIB) => (bytes / GIB, "G"),
-        _ if bytes != 0 && bytes.is_multiple_of(MIB) => (bytes / MIB, "M"),
-        _ if bytes != 0 && bytes.is_multiple_of(KIB) => (bytes / KIB, "K"),
-        _ => (bytes, ""),
-    };
-    format!("{count}{unit}")
 }
 
 /// A duration in the largest unit that says it exactly, `0` for none; below a millisecond is cut off.

@@ -19,6 +19,11 @@ impl LastWords {
         }
     }
 
+    /// All of them.
+    pub fn all(&self) -> String {
+        self.0.iter().map(String::as_str).collect::<Vec<_>>().join("\n")
+    }
+
     /// What is wrong with a Python that has ended so, behind its name.
     pub fn fault(&self, reason: ExitReason) -> String {
         let is_error = |line: &&String| ["Error", "error", "annot"].iter().any(|word| line.contains(word));

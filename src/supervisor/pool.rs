@@ -10,6 +10,8 @@ mod desks;
 mod figures;
 mod lost;
 mod roster;
+mod shortage;
+mod standstill;
 mod starting;
 mod wear;
 
@@ -26,14 +28,16 @@ use asked::Asked;
 pub use desks::Desk;
 use desks::Desks;
 pub use figures::Figures;
-pub use lost::describe;
 use roster::Ledger;
 use shared::link::{Command, Failure, Report};
 use shared::logging::codes;
+use shared::scoreboard::refused::RefusedFor;
 use shared::scoreboard::tally::Tally;
+use shared::settings::memory_limit_hint;
 use shared::sys::poll::Interest;
 use shared::sys::process::{EX_SOFTWARE, ExitReason};
 use shared::sys::signal;
+pub use shortage::tells_of_shortage;
 use wear::Reason;
 
 /// A running pool.
@@ -282,12 +286,11 @@ impl RunningPool {
             if let Some(failure) = self.unloaded(id, reason) {
                 self.children.handle(id, Report::Failed(failure).into(), now);
             }
-            let lost = self.note_lost(id);
+            let (shortage, lost) = (self.shortage(id, reason), self.note_lost(id));
             self.note_exit(id, reason);
-            let (how, told) = self
-                .processes
-                .remove(&id)
-                .map_or_else(Default::default, |process| (format!("process {}, {reason}{lost}", process.id), process.told));
+            let (how, told) = self.processes.remove(&id).map_or_else(Default::default, |process| {
+                (format!("process {}, {reason}{shortage}{lost}", process.id), process.told)
+            });
             self.unused.remove(&id);
             self.asked.forget(id);
             self.clear_desk(id);
@@ -333,7 +336,9 @@ impl RunningPool {
             None => &self.serving.settings.interpreter,
         };
         let python = python.as_ref().map_or_else(String::new, ToString::to_string);
-        Some(Failure { code: EX_CONFIG, text: format!("the Python {python} {}", words.fault(reason)) })
+        let limit = self.tried.as_ref().map_or(&self.serving, |(service, _)| service).settings.memory_limit;
+        let hint = memory_limit_hint(limit, &words.all());
+        Some(Failure { code: EX_CONFIG, text: format!("the Python {python} {}{hint}", words.fault(reason)) })
     }
 
     fn say_that_it_is_kept(&self, id: ChildId) {
@@ -420,8 +425,9 @@ impl RunningPool {
     /// Says when it has more requests than workers, and when that is over.
     fn look_at_load(&mut self, now: Instant) {
         let scoreboard = &self.ties.scoreboard;
-        let load =
-            Load { all_full: self.children.are_all_full(), waiting: scoreboard.waiting(), refused: scoreboard.refused() };
+        let refused = [RefusedFor::QueueFull, RefusedFor::QueueTimeout].map(|reason| scoreboard.refused(reason));
+        let refused = refused.into_iter().fold(0, u64::saturating_add);
+        let load = Load { all_full: self.children.are_all_full(), waiting: scoreboard.waiting(), refused };
         let name = &self.name;
         match self.saturation.look(load, now) {
             Some(News::Begun { waiting }) => {

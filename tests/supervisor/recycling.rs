@@ -41,6 +41,11 @@ fn a_child_above_max_rss_is_replaced_without_a_failed_request() {
     let grown: u32 = site.text("/?120").parse().unwrap();
     wait_until("the end of the large child", || !site.children().contains(&grown));
     load.stop_without_failure();
+    let log = site.wait_for_log("has reached max-rss");
+    let line = log.lines().find(|line| line.contains("has reached max-rss")).unwrap();
+    let memory: u64 =
+        line.split("its resident memory is ").nth(1).and_then(|rest| rest.split_once('M')).unwrap().0.parse().unwrap();
+    assert!(memory > 120 && line.ends_with(", the limit is 100M; replacing it"), "{line}");
     let after = site.wait_for_children(2);
     assert_eq!(before.intersection(&after).count(), 1, "only one was too large: {before:?} {after:?}");
     site.end();

@@ -8,7 +8,8 @@ use connections::process::take_signals;
 use shared::logging;
 use shared::settings::{Errand, Message, MessageError};
 use shared::sys::process::{self, EX_SOFTWARE};
-use shared::sys::{fd, title};
+use shared::sys::reserve::Reserve;
+use shared::sys::{fd, memory, title};
 
 use crate::{check, life};
 
@@ -31,6 +32,14 @@ fn do_errand(settings: RawFd) -> u8 {
         return refuse(&error);
     }
     process::name_itself(c"pyfcgid");
+    if message.pool.dumps_core {
+        process::let_others_look();
+    }
+    if message.pool.memory_limit.is_some()
+        && let Err(error) = memory::share_one_arena().and_then(|()| RESERVE.provide())
+    {
+        return refuse(&error);
+    }
     match message.errand {
         Errand::Serve(ties, ends) => {
             title::set(&format!("pyfcgid: pool {}", message.pool.name));
@@ -39,6 +48,10 @@ fn do_errand(settings: RawFd) -> u8 {
         Errand::Check(teller) => check::run(&message.pool, teller),
     }
 }
+
+/// Where an application may use up all the memory there may be, what is ours has some left.
+#[global_allocator]
+static RESERVE: Reserve = Reserve::new();
 
 /// There is no channel yet but this; the supervisor quotes it.
 fn refuse(error: &dyn std::error::Error) -> u8 {

@@ -16,8 +16,8 @@ pub enum Error {
     Load(#[from] LoadError),
     #[error(transparent)]
     Bind(#[from] BindError),
-    #[error("a worker could not be started: {0}")]
-    Worker(String),
+    #[error("a worker could not be started{hint}: {traceback}")]
+    Worker { traceback: String, hint: String },
     #[error("the system refuses something that every server needs")]
     System(#[from] io::Error),
 }
@@ -26,7 +26,7 @@ impl Error {
     /// Of sysexits.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Load(_) | Self::Worker(_) => EX_SOFTWARE,
+            Self::Load(_) | Self::Worker { .. } => EX_SOFTWARE,
             Self::Bind(_) | Self::System(_) => EX_OSERR,
         }
     }

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::wsgi::interpreter::{Application, Interpreter, LoadError};
-use shared::settings::PoolSettings;
+use shared::settings::{PoolSettings, memory_limit_hint};
 use shared::sys::poll::{self, Interest};
 
 /// Runs until the application is imported.
@@ -48,7 +48,10 @@ impl ImportLimit {
         let loaded = interpreter.load(&pool.app);
         interpreter.write_no_stacks();
         drop(self.running);
-        loaded
+        loaded.map_err(|error| LoadError {
+            reason: error.reason.clone() + &memory_limit_hint(pool.memory_limit, &error.reason),
+            ..error
+        })
     }
 }
 

@@ -21,7 +21,7 @@ use log::LevelFilter;
 use shared::link::{Command, Failure, Report};
 use shared::logging;
 use shared::logging::codes;
-use shared::settings::{Ends, PoolSettings, Ties};
+use shared::settings::{Ends, PoolSettings, Ties, memory_limit_hint};
 use shared::stacks::{Stacks, Thread};
 use shared::sys::poll::{self, Interest};
 use shared::sys::process::EX_SOFTWARE;
@@ -62,11 +62,14 @@ fn report_failure(mut link: &UnixStream, error: &Error) {
 fn serve(pool: &PoolSettings, shared: &Shared, link: &UnixStream) -> Result<(), Error> {
     end_with_the_supervisor(link)?;
     let (interpreter, application) = load(pool, shared, link)?;
-    let (queue, worker) = scheduler::queue_of_pool(pool.max_queue, shared.seat());
+    let (queue, worker) = scheduler::queue_of_pool((pool.max_queue, pool.queue_timeout), shared.seat());
     let (doors, names) = shared.doors(pool)?;
     let (signals, signal_writer) = UnixStream::pair()?;
     let signalled = signals.try_clone()?;
     let attendant = Arc::new(Attendant::new(pool.deadlines.clone()));
+    if pool.memory_limit.is_some() {
+        attendant.start();
+    }
     let of_loop = connections::loop_settings::of_loop(pool, shared.pool_status(pool));
     let event_loop = EventLoop::new(doors, controls(link, signals)?, Duty::Serve, queue, of_loop)?
         .with_attendant(Arc::new(Attending(Arc::clone(&attendant))));
@@ -83,7 +86,10 @@ fn serve(pool: &PoolSettings, shared: &Shared, link: &UnixStream) -> Result<(), 
     interpreter.write_stacks_on_signal(&attendant);
     let slots = (pool.threads, shared.slots());
     let threads = interpreter.start_workers(&application, &settings, &worker, &attendant, slots);
-    let threads = threads.map_err(Error::Worker)?;
+    let threads = threads.map_err(|traceback| {
+        let hint = memory_limit_hint(pool.memory_limit, &traceback);
+        Error::Worker { traceback, hint }
+    })?;
     drop(worker);
     (&*link).write_all(&Report::Ready.encode())?;
     if !is_to_begin(link, &signalled)? {

@@ -3,9 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use connections::exchange::Body;
-use connections::loop_settings::DESCRIPTORS_BESIDE_CONNECTIONS;
 use shared::logging::codes;
-use shared::settings::{AppSource, PoolSettings};
+use shared::settings::{AppSource, DESCRIPTORS_BESIDE_CONNECTIONS, PoolSettings};
 use shared::sys;
 
 use crate::error::Error;
@@ -37,6 +36,9 @@ pub fn prepare(pool: &PoolSettings) -> Result<(), Error> {
 /// Gives Python the pool's search path.
 pub fn start(pool: &PoolSettings) -> Result<Interpreter, Error> {
     let interpreter = Interpreter::start(&pool.app)?;
+    if pool.memory_limit.is_some() {
+        interpreter.provide_for_shortage(&pool.app)?;
+    }
     let mut path = pool.python_path.clone();
     path.push(current_directory());
     interpreter.set_path(&path, beside_file(pool))?;

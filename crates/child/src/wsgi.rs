@@ -36,6 +36,7 @@ mod package;
 mod raw_text;
 mod sender;
 mod settings;
+mod shortage;
 mod start_response;
 mod station;
 mod telling;
@@ -56,6 +57,7 @@ use input::Input;
 use interpreter::Attendant;
 use sender::Sender;
 pub use settings::Settings;
+use shortage::collect;
 use start_response::{StartResponse, bytes};
 use station::Station;
 use telling::Told;
@@ -364,10 +366,14 @@ impl<'py> Gateway<'py> {
     }
 
     /// A response that is all there is sent in as few writes as it takes, and its length is known.
-    fn send_whole(&self, items: impl Iterator<Item = Bound<'py, PyAny>>, start: &StartResponse) -> Result<(), Failure> {
-        let items: Vec<_> = items.collect();
+    fn send_whole(
+        &self,
+        items: impl ExactSizeIterator<Item = Bound<'py, PyAny>>,
+        start: &StartResponse,
+    ) -> Result<(), Failure> {
+        let items = collect(items.map(Ok))?;
         let pieces = items.iter().map(|item| bytes("an item of the response", item).map(PyBytesMethods::as_bytes));
-        let pieces = pieces.collect::<PyResult<Vec<&[u8]>>>()?;
+        let pieces: Vec<&[u8]> = collect(pieces)?;
         let length: usize = pieces.iter().map(|piece| piece.len()).sum();
         start.with_reply(|reply| {
             let head_only = reply.is_head_only();

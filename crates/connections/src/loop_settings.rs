@@ -25,6 +25,7 @@ pub fn of_loop(pool: &PoolSettings, status: Arc<PoolStatus>) -> event_loop::Sett
         max_connections: pool.max_connections,
         idle_timeout: pool.idle_timeout,
         socket_timeout: pool.socket_timeout,
+        queue_timeout: pool.queue_timeout,
         graceful_timeout: pool.graceful_timeout,
         max_requests: max_requests(pool),
         spread: pool.processes > 1,
@@ -66,5 +67,3 @@ fn max_requests(pool: &PoolSettings) -> Option<u64> {
 
 /// Requests at once on one connection; what FCGI_MAX_REQS says. Bounds what answers that nobody reads can pile up.
 const MAX_REQUESTS_A_CONNECTION: usize = 256;
-/// What a process needs beside its connections.
-pub const DESCRIPTORS_BESIDE_CONNECTIONS: u64 = 256;

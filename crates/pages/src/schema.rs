@@ -100,6 +100,9 @@ fn one_value(syntax: Syntax) -> Vec<Value> {
     match syntax {
         Syntax::Text => scalar(),
         Syntax::Number { low, high } => vec![whole(low, high), matching("^[0-9]+$")],
+        Syntax::Integer { low, high } => {
+            vec![json!({"type": "integer", "minimum": low, "maximum": high}), matching("^-?[0-9]+$")]
+        }
         Syntax::Size { low, high, or_zero } => {
             let zero = (or_zero && low > 0).then(|| whole(0, 0));
             let units = matching("^[0-9]+([Bb]|[KkMmGg]([Ii]?[Bb])?)?$");

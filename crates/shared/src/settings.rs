@@ -5,6 +5,7 @@
 mod app;
 mod deadlines;
 mod keywords;
+mod memory_limit;
 mod message;
 mod mount;
 mod pool_settings;
@@ -14,8 +15,12 @@ mod value_error;
 pub use app::{App, AppSource};
 pub use deadlines::{Deadlines, PathTimeout, RequestLimits};
 pub use keywords::{AppLog, ErrorsTo, OnAbort, RemoteUser, Role};
+pub use memory_limit::{format_size, memory_limit_hint};
 pub use message::{Ends, Errand, LOADED, Message, MessageError, Ties, VERSION};
 pub use mount::Mount;
 pub use pool_settings::PoolSettings;
 pub use spelling::nearest;
 pub use value_error::ValueError;
+
+/// What a process needs beside its connections.
+pub const DESCRIPTORS_BESIDE_CONNECTIONS: u64 = 256;

@@ -21,6 +21,8 @@ pub mod passing;
 pub mod peer;
 pub mod poll;
 pub mod process;
+pub mod reserve;
+pub mod resources;
 pub mod shared_memory;
 pub mod signal;
 pub mod terminal;

@@ -251,6 +251,11 @@ fn unknown_key_advice(key: &str, value: &Value<'_>, scope: Scope) -> String {
             let name = if is_pool_name(key) { quote_key(key) } else { "blog".to_owned() };
             format!("a pool's settings go under a line such as [pool.{name}]")
         }
+        // Others have dots in their names.
+        DeValue::Table(table) if table.len() == 1 => {
+            let name = table.keys().map(|part| format!("{key}.{}", part.get_ref())).collect::<String>();
+            advice::known_elsewhere(&name).unwrap_or_else(|| advice::unknown_key(key, scope))
+        }
         _ if key == INCLUDE => "it belongs at the top of the file, before the first [ line".to_owned(),
         _ => advice::unknown_key(key, scope),
     }

@@ -6,10 +6,22 @@ use std::time::Duration;
 use super::super::value::{format_duration, format_size, parse_duration, parse_mode, parse_number, parse_size};
 use super::super::{Processes, Syntax, ValueError};
 use super::{Described, Text, Value, Written, plain};
+use shared::sys::resources::UNLIMITED;
 
 /// A number whose range fits the type it is kept in.
 pub(in crate::config) fn number<T: TryFrom<u64> + Display>(low: u64, high: u64) -> impl Value<T> {
     Described(move |typed: Text<'_>| fit(parse_number(typed.text, low..=high)?), Syntax::Number { low, high })
+}
+
+/// A number that may be negative.
+pub(in crate::config) fn integer(low: i32, high: i32) -> impl Value<i32> {
+    let reason = move || ValueError::new(format!("must be a whole number from {low} to {high}"));
+    let is_plain = |text: &str| text.strip_prefix('-').unwrap_or(text).bytes().all(|byte| byte.is_ascii_digit());
+    let parse = move |typed: Text<'_>| {
+        let number = typed.text.parse().ok().filter(|number| is_plain(typed.text) && (low..=high).contains(number));
+        number.ok_or_else(reason)
+    };
+    Described(parse, Syntax::Integer { low, high })
 }
 
 /// How many processes a pool has.
@@ -40,6 +52,18 @@ pub(in crate::config) fn memory() -> impl Value<u64> {
     };
     let syntax = Syntax::Size { low: LEAST_MEMORY, high: u64::MAX, or_zero: true };
     Described(Written(parse, |bytes: &u64| format_size(*bytes)), syntax)
+}
+
+/// Bytes of a core dump, or a word for any number.
+pub(in crate::config) fn core_size() -> impl Value<u64> {
+    let parse = |typed: Text<'_>| match typed.text {
+        ANY_SIZE => Ok(UNLIMITED),
+        text => parse_size(text, 0..=UNLIMITED - 1)
+            .map_err(|_| ValueError::new("must be unlimited, or a size such as 64K, 10M or 1G")),
+    };
+    let show = |bytes: &u64| if *bytes == UNLIMITED { ANY_SIZE.to_owned() } else { format_size(*bytes) };
+    let pattern = "^(unlimited|[0-9]+([Bb]|[KkMmGg]([Ii]?[Bb])?)?)$";
+    Described(Written(parse, show), Syntax::Pattern { pattern, numbers: Some((0, UNLIMITED - 1)) })
 }
 
 /// How long something may take.
@@ -75,3 +99,4 @@ const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
 /// No count of requests is larger, so that one plus its jitter never overflows.
 pub(in crate::config) const MOST_REQUESTS: u64 = 1_000_000_000_000;
 const LEAST_MEMORY: u64 = 1 << 20;
+const ANY_SIZE: &str = "unlimited";

@@ -6,9 +6,10 @@ use std::time::Duration;
 use log::Level;
 
 use super::super::form::{
-    Form, MOST_REQUESTS, account, address, application, body_size, clients, directory_path, distinct, excluded_path, file_path,
-    groups, header_name, keyword, level, list, memory, mode, module_path, moment, mount, number, optional, or_zero,
-    path_of_probes, plain, processes, size, switch, target, target_or_off, time, timeouts, variable_pattern, variables,
+    Form, MOST_REQUESTS, account, address, application, body_size, clients, core_size, directory_path, distinct, excluded_path,
+    file_path, groups, header_name, integer, keyword, level, list, memory, mode, module_path, moment, mount, number, optional,
+    or_zero, path_of_probes, plain, processes, size, switch, target, target_or_off, time, timeouts, variable_pattern,
+    variables,
 };
 use super::super::layer::Origins;
 use super::super::reader::Reader;
@@ -174,6 +175,20 @@ settings! {
     /// Bytes of resident memory above which a process is replaced; `None` is no limit.
     max_rss: Option<u64> = or_zero(memory()), "max-rss", Limits, One, "SIZE", Value("0"),
         "Memory (resident set) above which a process is replaced, at least 1M; 0 means no limit";
+    /// Bytes of address space that a process may have; `None` is no limit.
+    memory_limit: Option<u64> = or_zero(memory()), "memory-limit", Limits, One, "SIZE", Value("0"),
+        "Memory (address space) of a process: an allocation beyond it fails, in Python with MemoryError; 0 means no limit";
+    /// Descriptors that a process may have open. Invariant: enough for `max_connections`.
+    rlimit_nofile: Option<u64> = optional(number(1, 1 << 30)), "rlimit-nofile", Limits, One, "N", Nothing,
+        "Maximum number of open descriptors of a process (RLIMIT_NOFILE), at least 256 more than max-connections [default: what \
+         max-connections takes, within the hard limit]";
+    /// Bytes of a core dump, [`UNLIMITED`] or fewer; `None` leaves it as it is.
+    rlimit_core: Option<u64> = optional(core_size()), "rlimit-core", Limits, One, "SIZE", Nothing,
+        "Maximum size of a core dump of a process, or unlimited; 0 means none [default: none]";
+    /// How willingly a process lets others have their turn first, -20 to 19; `None` leaves it as it is.
+    nice: Option<i32> = optional(integer(-20, 19)), "nice", Limits, One, "N", Nothing,
+        "Priority of the pool's processes, from -20, the highest, to 19; less than pyfcgid's own requires root [default: \
+         pyfcgid's own]";
     /// How long a process may take until it is ready. Invariant: not zero.
     startup_timeout: Duration = moment(), "startup-timeout", Time, One, "TIME", Value("60s"),
         "How long a process may take to import the application";
@@ -184,6 +199,10 @@ settings! {
     socket_timeout: Option<Duration> = or_zero(time()), "socket-timeout", Time, One, "TIME", Value("60s"),
         "How long the web server may send nothing during a request or after connecting, or read nothing of a response; 0 means \
          forever";
+    /// How long a request may wait for a worker; `None` is for ever.
+    queue_timeout: Option<Duration> = or_zero(time()), "queue-timeout", Time, One, "TIME", Value("0"),
+        "How long a request may wait for a worker, its upload not counted; one that has waited longer gets 503 and does not run; 0 \
+         means forever";
     /// After how long a running request is named in the log with its stack; `None` is never.
     slow_request_timeout: Option<Duration> = or_zero(time()), "slow-request-timeout", Time, One, "TIME", Value("10s"),
         "How long a request may run before the log names it with its Python stack, once; 0 means never";

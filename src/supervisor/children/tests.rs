@@ -354,14 +354,11 @@ fn of_several_worn_children_the_oldest_goes_first() {
 #[test]
 fn a_child_whose_requests_do_not_end_goes_when_another_serves_and_they_do_not_pile_up() {
     let mut pool = Pool::serving(2, 2);
-    let mut next = 3;
-    // Each one that comes hangs in turn.
-    for hangs in 1..=2 {
+    for (hangs, next) in [(1, 3), (2, 4)] {
         pool.say(hangs, Event::Overdue);
         assert_eq!(pool.spawned(), [next]);
         pool.say(next, Report::Ready);
         assert_eq!(pool.retired(), [hangs]);
-        next += 1;
     }
     pool.say(3, Event::Overdue);
     let code = codes::CHILD_OVER_DEADLINE_KILLED;

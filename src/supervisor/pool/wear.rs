@@ -1,6 +1,7 @@
 //! Which children are worn, so that others take their places: a reason each. What is left to `max-lifetime` knows no child but its age:
 //! `children/time.rs`.
 
+use std::fmt;
 use std::time::{Duration, Instant};
 
 use super::super::children::{ChildId, Event};
@@ -8,6 +9,7 @@ use super::super::process::Process;
 use super::RunningPool;
 use shared::logging::codes::{self, Code};
 use shared::scoreboard::slot::Glance;
+use shared::settings::format_size;
 use shared::sys::process::monotonic_time;
 
 /// The limit that a child has reached.
@@ -16,31 +18,40 @@ pub(super) enum Reason {
     /// `max-requests`: it counts them itself, and reports.
     MaxRequests,
     /// `max-rss`: it is weighed.
-    MaxRss,
+    MaxRss {
+        /// Its resident memory, in bytes.
+        memory: u64,
+        /// How much it may have.
+        limit: u64,
+    },
     /// `interrupt-timeout`: it reports, or cannot any more.
     Overdue,
 }
 
 impl Reason {
-    fn option(self) -> &'static str {
-        match self {
-            Self::MaxRequests => "max-requests",
-            Self::MaxRss => "max-rss",
-            Self::Overdue => "interrupt-timeout",
-        }
-    }
-
     fn code(self) -> Code {
         match self {
-            Self::MaxRequests | Self::MaxRss => codes::CHILD_WORN,
+            Self::MaxRequests | Self::MaxRss { .. } => codes::CHILD_WORN,
             Self::Overdue => codes::CHILD_HAS_OVERDUE_REQUESTS,
         }
     }
 
     fn event(self) -> Event {
         match self {
-            Self::MaxRequests | Self::MaxRss => Event::Worn,
+            Self::MaxRequests | Self::MaxRss { .. } => Event::Worn,
             Self::Overdue => Event::Overdue,
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::MaxRequests => f.write_str("max-requests"),
+            Self::MaxRss { memory, limit } => {
+                write!(f, "max-rss: its resident memory is {}M, the limit is {}", memory >> 20, format_size(limit))
+            }
+            Self::Overdue => f.write_str("interrupt-timeout"),
         }
     }
 }
@@ -81,8 +92,8 @@ impl RunningPool {
         };
         for id in self.children.serving().collect::<Vec<_>>() {
             let memory = self.processes.get(&id).and_then(Process::usage).map(|usage| usage.memory);
-            if memory.is_some_and(|memory| memory > limit) {
-                self.wear_out(id, Reason::MaxRss, now);
+            if let Some(memory) = memory.filter(|memory| *memory > limit) {
+                self.wear_out(id, Reason::MaxRss { memory, limit }, now);
             }
         }
     }
@@ -93,8 +104,8 @@ impl RunningPool {
             return;
         }
         if let Some(process) = self.processes.get(&id) {
-            let (pool, id, option, code) = (&self.name, process.id, reason.option(), reason.code());
-            log::info!(target: code, "pool {pool}: process {id} has reached {option}; replacing it");
+            let (pool, id, code) = (&self.name, process.id, reason.code());
+            log::info!(target: code, "pool {pool}: process {id} has reached {reason}; replacing it");
         }
         self.children.handle(id, reason.event(), now);
     }

@@ -50,6 +50,11 @@ impl Lines {
         if is_whole || self.text.len() > MAX_LEN { self.take() } else { None }
     }
 
+    /// Whether a piece can be added: it is no longer than what the log takes at once, and there is memory for it.
+    pub fn has_room_for(&mut self, piece: &[u8]) -> bool {
+        piece.len() <= MAX_LEN && self.text.try_reserve(piece.len()).is_ok()
+    }
+
     /// The whole lines: whoever writes has flushed them.
     pub fn flush(&mut self) -> Option<Vec<u8>> {
         let rest = self.text.split_off(self.line);

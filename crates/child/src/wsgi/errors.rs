@@ -28,16 +28,25 @@ impl Errors {
     }
 
     fn add(&self, text: &str) {
-        self.log(|lines| lines.add(text.as_bytes()));
+        let has_room = self.lines.lock().unwrap_or_else(PoisonError::into_inner).has_room_for(text.as_bytes());
+        if has_room {
+            return self.log(|lines| lines.add(text.as_bytes()));
+        }
+        self.finish();
+        self.say(text.as_bytes());
     }
 
     fn log(&self, take: impl FnOnce(&mut Lines) -> Option<Vec<u8>>) {
         let text = take(&mut self.lines.lock().unwrap_or_else(PoisonError::into_inner));
         if let Some(text) = text {
-            self.voice.say(Some(self.request), &text);
-            if let Some(peer) = &self.peer {
-                peer.get().write_errors(&text);
-            }
+            self.say(&text);
+        }
+    }
+
+    fn say(&self, text: &[u8]) {
+        self.voice.say(Some(self.request), text);
+        if let Some(peer) = &self.peer {
+            peer.get().write_errors(text);
         }
     }
 

@@ -1,14 +1,15 @@
 //! `wsgi.input`, the complete body as a file, and `fcgi.data`, the file that a filter is to transform: what `io.BytesIO` is for reading,
 //! since libraries ask for more than PEP 3333 promises.
 
-use std::io;
+use std::io::{self, ErrorKind};
 
-use pyo3::exceptions::{PyOSError, PyRuntimeError, PyValueError};
+use pyo3::exceptions::{PyMemoryError, PyOSError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
 
 use super::exceptions::UnsupportedOperation;
 use super::files::Bytes;
+use super::shortage::copied;
 use crate::without_python::exclusive::{Denied, Exclusive};
 use connections::exchange::Body;
 
@@ -85,7 +86,7 @@ impl Input {
 
     #[pyo3(signature = (size = None, /))]
     fn readline<'py>(&self, py: Python<'py>, size: Option<i64>) -> PyResult<Bound<'py, PyBytes>> {
-        Ok(PyBytes::new(py, &self.line(py, size)?))
+        copied(py, &self.line(py, size)?)
     }
 
     /// All lines, or as many as it takes for `hint` bytes.
@@ -100,7 +101,7 @@ impl Input {
                 break;
             }
             total += line.len() as u64;
-            lines.append(PyBytes::new(py, &line))?;
+            lines.append(copied(py, &line)?)?;
         }
         Ok(lines)
     }
@@ -111,7 +112,7 @@ impl Input {
 
     fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyBytes>>> {
         let line = self.line(py, None)?;
-        Ok((!line.is_empty()).then(|| PyBytes::new(py, &line)))
+        (!line.is_empty()).then(|| copied(py, &line)).transpose()
     }
 
     /// As of a BytesIO: what is before the start is an error if it was said so, and else the start.
@@ -202,7 +203,10 @@ impl Input {
 /// Reads without the GIL what may have to wait for a disk.
 fn on_disk<T: Send>(py: Python<'_>, body: &mut Body, read: impl FnOnce(&mut Body) -> io::Result<T> + Send) -> PyResult<T> {
     let result = if body.is_in_a_file() { py.detach(|| read(body)) } else { read(body) };
-    result.map_err(|error| PyOSError::new_err(format!("cannot read the request body back: {error}")))
+    result.map_err(|error| match error.kind() {
+        ErrorKind::OutOfMemory => PyMemoryError::new_err(()),
+        _ => PyOSError::new_err(format!("cannot read the request body back: {error}")),
+    })
 }
 
 /// `None` and negative sizes mean everything.

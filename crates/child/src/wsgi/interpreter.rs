@@ -29,7 +29,8 @@ use super::errors::Errors;
 use super::exceptions::traceback;
 use super::input::Input;
 use super::output::Output;
-use super::{Gateway, Settings, output, package, utf8};
+use super::start_response::{StartResponse, Write};
+use super::{Aborted, FileWrapper, Gateway, Settings, output, package, utf8};
 use absence::Places;
 use arguments::Arguments;
 pub use attendant::{Attendant, Attending};
@@ -87,6 +88,22 @@ impl Interpreter {
             Ok(Self { places: Mutex::new(places), description: format!("{version} ({})", executable.display()) })
         };
         attach(|py| set_up(py).map_err(|error| LoadError::python(py, &app.to_string(), "Python cannot be set up", &error)))
+    }
+
+    /// Loads now what there may be no memory for once it is needed.
+    ///
+    /// # Errors
+    /// [`LoadError`], if there is none even now.
+    pub fn provide_for_shortage(&self, app: &App) -> Result<(), LoadError> {
+        attach(|py| {
+            let loaded = py.import("traceback").map(drop);
+            // They are made when they are used first, and whoever cannot make them panics.
+            StartResponse::type_object(py);
+            Write::type_object(py);
+            Aborted::type_object(py);
+            FileWrapper::type_object(py);
+            loaded.map_err(|error| LoadError::python(py, &app.to_string(), "Python cannot be set up", &error))
+        })
     }
 
     /// Which Python it is, and where.
@@ -294,6 +311,7 @@ impl RunWorker {
     fn __call__(&self, py: Python<'_>) -> PyResult<()> {
         let worker = self.once.lock().unwrap_or_else(PoisonError::into_inner).take();
         let worker = worker.ok_or_else(|| PyRuntimeError::new_err("a worker runs once"))?;
+        output::provide();
         let ways = (&self.attendant, self.slot.clone());
         worker.run(&mut Gateway::new(py, self.app.bind(py).clone(), (&self.settings, self.number), ways)?);
         Ok(())

@@ -71,6 +71,13 @@ fn finish_at_exit(name: &'static str, stream: Py<PyAny>, py: Python<'_>) -> PyRe
     py.import("atexit")?.call_method1("register", (PyCFunction::new_closure(py, None, None, finish)?,)).map(drop)
 }
 
+/// For a thread of ours, before it does anything: what the C library needs to end a thread that has written something it takes when
+/// that comes first, and ends the process if there is no memory for it.
+pub(super) fn provide() {
+    OF_THIS_THREAD.with(|_| ());
+    drop(std::thread::current());
+}
+
 /// Says what this thread has begun: its request, or its import, has ended.
 pub(super) fn finish() {
     OF_THIS_THREAD.with(|begun| begun.get().into_iter().for_each(|begun| begun.finish()));
@@ -143,6 +150,11 @@ impl Output {
         self.with_unfinished(|unfinished| {
             if unfinished.lines.is_empty() {
                 unfinished.request = RequestNumber::current();
+            }
+            if !unfinished.lines.has_room_for(bytes) {
+                let begun = unfinished.lines.take();
+                unfinished.say(begun);
+                return unfinished.voice.say(unfinished.request, bytes);
             }
             let text = unfinished.lines.add(bytes);
             unfinished.say(text);

@@ -8,7 +8,7 @@
 //! nobody with a small answer, nor the event loop, ever waits for somebody else's long one.
 
 use std::fs::File;
-use std::io::{self, IoSlice};
+use std::io::{self, ErrorKind, IoSlice};
 use std::net::Shutdown;
 use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -193,8 +193,14 @@ impl Outbox {
             return (state, Err(Gone));
         }
         if state.writing || !state.unsent.is_empty() {
-            state.unsent.push(request, message.unit_behind(0));
-            return (state, Ok(()));
+            let kept = match message.unit_behind(0) {
+                Ok(unit) => {
+                    state.unsent.push(request, unit);
+                    Ok(())
+                }
+                Err(error) => Err(self.broken(&mut state, &error)),
+            };
+            return (state, kept);
         }
         state.writing = true;
         drop(state);
@@ -251,10 +257,14 @@ impl Outbox {
 
     /// A broken connection is closed by the event loop, which hears of it because the socket is shut down here.
     fn broken(&self, state: &mut State, error: &io::Error) -> Gone {
-        if error.kind() == io::ErrorKind::UnexpectedEof {
-            log::error!(target: codes::FILE_SHRANK, "a file became shorter while it was being sent: connection cut");
-        } else {
-            log::debug!("the web server left before its response was sent: {error}");
+        match error.kind() {
+            ErrorKind::UnexpectedEof => {
+                log::error!(target: codes::FILE_SHRANK, "a file became shorter while it was being sent: connection cut");
+            }
+            ErrorKind::OutOfMemory => {
+                log::error!(target: codes::RESPONSE_NOT_KEPT, "no memory for what the web server does not read yet: connection cut");
+            }
+            _ => log::debug!("the web server left before its response was sent: {error}"),
         }
         self.set_gone(state);
         self.stream.shutdown(Shutdown::Both);

@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 use std::fs::File;
-use std::io::{self, IoSlice};
+use std::io::{self, ErrorKind, IoSlice};
 use std::os::fd::AsFd;
 use std::sync::Arc;
 
@@ -81,19 +81,25 @@ impl<'a> Message<'a> {
             };
             match taken(written)? {
                 Some(count) => sent += count,
-                None => return Ok(Some(self.unit_behind(sent))),
+                None => return self.unit_behind(sent).map(Some),
             }
         }
         match self.file {
-            Some(_) => self.unit_behind(sent).write_file(stream),
+            Some(_) => self.unit_behind(sent)?.write_file(stream),
             None => Ok(None),
         }
     }
 
     /// What is left to be sent behind so many bytes.
-    pub fn unit_behind(&self, sent: usize) -> Unit {
-        let bytes = rest(self.pieces, sent).iter().map(|piece| &piece[..]).collect::<Vec<_>>().concat();
-        Unit { bytes, sent: 0, has_begun: sent > 0, file: self.file.clone() }
+    ///
+    /// # Errors
+    /// `OutOfMemory`: the rest cannot be kept.
+    pub fn unit_behind(&self, sent: usize) -> io::Result<Unit> {
+        let rest = rest(self.pieces, sent);
+        let mut bytes = Vec::new();
+        bytes.try_reserve_exact(rest.iter().map(|piece| piece.len()).sum()).map_err(|_| ErrorKind::OutOfMemory)?;
+        rest.iter().for_each(|piece| bytes.extend_from_slice(piece));
+        Ok(Unit { bytes, sent: 0, has_begun: sent > 0, file: self.file.clone() })
     }
 }
 
@@ -135,7 +141,8 @@ impl Unit {
 
     /// Appends `other` if both together are not more than a unit should be.
     fn join(&mut self, other: Self) -> Option<Self> {
-        if self.file.is_some() || self.bytes.len() + other.bytes.len() > JOINED_LEN {
+        let is_long = self.bytes.len() + other.bytes.len() > JOINED_LEN;
+        if self.file.is_some() || is_long || self.bytes.try_reserve(other.bytes.len()).is_err() {
             return Some(other);
         }
         self.bytes.extend_from_slice(&other.bytes);
@@ -348,11 +355,11 @@ mod tests {
     }
 
     fn unit(byte: u8, length: usize) -> Unit {
-        Message::of_bytes(&[IoSlice::new(&vec![byte; length])]).unit_behind(0)
+        Message::of_bytes(&[IoSlice::new(&vec![byte; length])]).unit_behind(0).unwrap()
     }
 
     fn unit_with(header: &[u8], part: Part) -> Unit {
-        Message { pieces: &[IoSlice::new(header)], file: Some(part) }.unit_behind(0)
+        Message { pieces: &[IoSlice::new(header)], file: Some(part) }.unit_behind(0).unwrap()
     }
 
     fn file(content: &[u8]) -> Arc<File> {
@@ -408,7 +415,7 @@ mod tests {
         for _ in 0..1000 {
             unsent.push(A, unit(b'a', 100));
         }
-        unsent.push(A, Message::of_bytes(&[]).unit_behind(0));
+        unsent.push(A, Message::of_bytes(&[]).unit_behind(0).unwrap());
         assert_eq!(unsent.lanes[0].units.len(), 100_000usize.div_ceil(JOINED_LEN));
         assert_eq!(unsent.weight_of(A), 100_000);
     }

@@ -1,7 +1,7 @@
 //! A request's body: in memory while it is small, then in a temp file that has no name.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Cursor, Read, Seek, SeekFrom, Write};
+use std::io::{self, BufRead, BufReader, Cursor, ErrorKind, Read, Seek, SeekFrom, Write};
 
 /// A complete body.
 #[derive(Debug)]
@@ -89,12 +89,34 @@ impl Body {
     /// Reads one line, its newline included, or `limit` bytes of it if it is longer.
     ///
     /// # Errors
-    /// Those of reading the temp file.
+    /// Those of reading the temp file, and `OutOfMemory`. Nothing is then taken.
     pub fn read_line(&mut self, limit: u64) -> io::Result<Vec<u8>> {
         let mut line = Vec::new();
-        self.reader().take(limit).read_until(b'\n', &mut line)?;
-        self.position += line.len() as u64;
-        Ok(line)
+        let mut reader = self.reader().take(limit);
+        let result = loop {
+            let piece = match reader.fill_buf() {
+                Ok(piece) => piece,
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) => break Err(error),
+            };
+            let end = piece.iter().position(|byte| *byte == b'\n').map(|last| last + 1);
+            let taken = end.unwrap_or(piece.len());
+            // A whole body may be one line, and there may be no memory for it.
+            if line.try_reserve(taken).is_err() {
+                break Err(ErrorKind::OutOfMemory.into());
+            }
+            line.extend_from_slice(&piece[..taken]);
+            reader.consume(taken);
+            if end.is_some() || taken == 0 {
+                break Ok(());
+            }
+        };
+        let position = self.position;
+        match result {
+            Ok(()) => self.position += line.len() as u64,
+            Err(_) => self.seek(position)?,
+        }
+        result.map(|()| line)
     }
 
     fn reader(&mut self) -> &mut dyn BufRead {
@@ -115,11 +137,13 @@ pub struct BodyWriter {
 }
 
 impl BodyWriter {
-    /// Keeps up to `memory_limit` bytes in memory, and everything in a temp file once there are more. `expected` is a hint
+    /// Keeps up to `memory_limit` bytes in memory, and everything in a temp file once there are more, or no memory is left. `expected` is a hint
     /// of the body's length.
     pub fn new(memory_limit: usize, expected: u64) -> Self {
         let fits = usize::try_from(expected).is_ok_and(|expected| expected <= memory_limit);
-        let memory = Vec::with_capacity(if fits { expected as usize } else { 0 });
+        let mut memory = Vec::new();
+        // Without that much memory it goes to a file.
+        let _ = memory.try_reserve_exact(if fits { expected as usize } else { 0 });
         Self { memory, memory_limit, file: None, length: 0 }
     }
 
@@ -137,7 +161,8 @@ impl BodyWriter {
         if let Some(file) = &mut self.file {
             return file.write_all(piece);
         }
-        if self.memory.len() + piece.len() <= self.memory_limit {
+        let fits = self.memory.len() + piece.len() <= self.memory_limit;
+        if fits && self.memory.try_reserve(piece.len()).is_ok() {
             self.memory.extend_from_slice(piece);
             return Ok(());
         }

@@ -47,6 +47,9 @@ pub enum ReplyError {
         /// What there was.
         sent: u64,
     },
+    /// There are so many pieces of the body that there is no memory for the list of them. Nothing was sent.
+    #[error("no memory for the pieces of the response")]
+    NoMemory,
     /// The application writes on behind the end of the body: its fault. The answer is complete and has ended.
     #[error("the response is complete: nothing can be written after Content-Length bytes, or where there is no body")]
     Complete,
@@ -286,8 +289,10 @@ impl Reply {
             return Ok(());
         }
         self.sending.check_abort()?;
+        let mut parts = Vec::new();
+        // Before anything counts as sent.
+        parts.try_reserve_exact(pieces.len() + 2).map_err(|_| ReplyError::NoMemory)?;
         let (head, held) = self.start()?;
-        let mut parts = Vec::with_capacity(pieces.len() + 2);
         parts.extend([&head[..], &held]);
         for piece in pieces {
             parts.push(&piece[..self.admit(piece.len() as u64) as usize]);

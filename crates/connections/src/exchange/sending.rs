@@ -158,11 +158,12 @@ impl Sending {
             pieces.push(IoSlice::new(&errors));
             if length > 0 {
                 pieces.push(IoSlice::new(&header));
-                parts.take(length, &mut pieces);
             }
-            if pieces.len() > MAX_PIECES {
-                joined = pieces.iter().map(|piece| &piece[..]).collect::<Vec<_>>().concat();
-                pieces = vec![IoSlice::new(&joined)];
+            if parts.are_many_for(length) {
+                joined = parts.join(length);
+                pieces.push(IoSlice::new(&joined));
+            } else {
+                parts.take(length, |piece| pieces.push(IoSlice::new(piece)));
             }
             left -= length;
             if is_end && left == 0 {
@@ -229,15 +230,24 @@ struct Parts<'a> {
 }
 
 impl<'a> Parts<'a> {
-    fn take<'p>(&mut self, mut length: usize, pieces: &mut Vec<IoSlice<'p>>)
-    where
-        'a: 'p,
-    {
+    /// Whether so many bytes are more pieces than one would send apart.
+    fn are_many_for(&self, length: usize) -> bool {
+        let few = self.parts.iter().take(MAX_PIECES).map(|part| part.len()).sum::<usize>();
+        self.parts.len() > MAX_PIECES && few - self.offset < length
+    }
+
+    fn join(&mut self, length: usize) -> Vec<u8> {
+        let mut joined = Vec::with_capacity(length);
+        self.take(length, |piece| joined.extend_from_slice(piece));
+        joined
+    }
+
+    fn take(&mut self, mut length: usize, mut give: impl FnMut(&'a [u8])) {
         while let Some(part) = self.parts.first().filter(|_| length > 0) {
             let rest = &part[self.offset..];
             let taken = rest.len().min(length);
             if taken > 0 {
-                pieces.push(IoSlice::new(&rest[..taken]));
+                give(&rest[..taken]);
             }
             length -= taken;
             self.offset += taken;

@@ -106,6 +106,8 @@ fn what_is_wrong_in_a_file_is_refused() {
         "[pool.shop]\napp = \"shop\"\nstartup-timeout = 0",
         "[pool.shop]\napp = \"shop\"\nmax-body-size = \"1T\"",
         "[pool.shop]\napp = \"shop\"\nmax-rss = 300",
+        "[pool.shop]\napp = \"shop\"\nnice = -21",
+        "[pool.shop]\napp = \"shop\"\nrlimit-core = \"infinity\"",
         "[pool.shop]\napp = \"shop\"\nlisten = []",
         "[pool.shop]\napp = \"shop\"\nroles = [\"server\"]",
         "[pool.shop]\napp = \"shop\"\nuser = \"www-data:www-data\"",
@@ -171,9 +173,13 @@ fn no_file_that_the_program_takes_is_refused_and_of_what_it_does_not_take_little
             (Ok(_), Some(fault)) => panic!("{text}\nis right, and refused: {fault}"),
             // A range is looked at where there is a number, not where there is text, and of a number only what it is, not how it is written.
             (Err(_), None) if value.starts_with("0o") => {}
+            // How small it may be depends on another option.
+            (Err(fault), None) if setting.name == "rlimit-nofile" && fault.contains("max-connections") => {}
             (Err(fault), None) => {
                 let is_known = match (setting.syntax)() {
-                    Syntax::Number { .. } | Syntax::Size { .. } | Syntax::Time { .. } => !value.starts_with(['"', '[']),
+                    Syntax::Number { .. } | Syntax::Integer { .. } | Syntax::Size { .. } | Syntax::Time { .. } => {
+                        !value.starts_with(['"', '['])
+                    }
                     Syntax::Words(_) | Syntax::Switch | Syntax::Mode => setting.name != "roles" && !value.starts_with("888"),
                     Syntax::Text | Syntax::Pattern { .. } => false,
                 };

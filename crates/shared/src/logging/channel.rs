@@ -191,17 +191,14 @@ impl Sender {
     }
 
     fn send_all(&self, (mut kind, max_len): (Kind, usize), text: fmt::Arguments<'_>) {
-        let mut whole = String::with_capacity(256);
+        let mut whole = Bounded { text: String::with_capacity(256), left_out: 0 };
         let _ = write!(whole, "{text}"); // A `Display` of somebody else's may fail; what it wrote until then is kept.
-        let mut rest = MAX_RECORD_LEN;
-        for piece in pieces(&whole, max_len - MAX_HEAD_LEN) {
-            if piece.len() > rest {
-                let left_out = whole.len() - (MAX_RECORD_LEN - rest);
-                return self.send(kind, &format!("({left_out} more bytes left out)"));
-            }
-            rest -= piece.len();
+        for piece in pieces(&whole.text, max_len - MAX_HEAD_LEN) {
             self.send(kind, piece);
             kind = kind.of_the_rest();
+        }
+        if whole.left_out > 0 {
+            self.send(kind, &format!("({} more bytes left out)", whole.left_out));
         }
     }
 
@@ -235,6 +232,23 @@ impl Sender {
                 }
             }
         }
+    }
+}
+
+/// A text that is not kept beyond [`MAX_RECORD_LEN`], nor where there is no memory for it.
+struct Bounded {
+    text: String,
+    left_out: usize,
+}
+
+impl Write for Bounded {
+    fn write_str(&mut self, piece: &str) -> fmt::Result {
+        let room = if self.left_out == 0 { MAX_RECORD_LEN - self.text.len() } else { 0 };
+        let end = (0..=room.min(piece.len())).rev().find(|end| piece.is_char_boundary(*end)).unwrap_or(0);
+        let kept = if self.text.try_reserve(end).is_ok() { &piece[..end] } else { "" };
+        self.text.push_str(kept);
+        self.left_out += piece.len() - kept.len();
+        Ok(())
     }
 }
 

@@ -196,6 +196,8 @@ themes! {
             "Raise `max-connections`, or have the web server keep fewer open."
         "PF0408" EVENT_LOOP_NOT_WOKEN: "The event loop of a process cannot be woken.";
             "Restart pyfcgid, and report it."
+        "PF0409" WAITED_TOO_LONG: "Requests were answered 503, because no worker had time for them within `queue-timeout`.";
+            "Raise `processes`, `threads` or `queue-timeout`, or find out what the workers wait for (`pyfcgid requests --stacks`)."
     }
     "Requests" {
         "PF0501" REQUEST_FAILED: "The application raised the exception that follows, and the request was answered 500 or \
@@ -241,6 +243,9 @@ themes! {
             "Set `mount`."
         "PF0521" FILE_SHRANK: "A file became shorter while it was being sent, so the connection was cut.";
             "Replace files by renaming new ones into their places, rather than by writing into them."
+        "PF0522" RESPONSE_NOT_KEPT: "There was no memory for the part of a response that the web server had not read yet, so the \
+            connection was cut.";
+            "Raise `memory-limit`, or find out what in the application takes so much."
         "PF0531" REQUEST_SLOW: "A request has run for longer than `slow-request-timeout`. What its thread was doing then \
             follows.";
             "Find out why it is slow where the stack says; if it may be, give its path more time in `timeouts`, or raise \
@@ -360,6 +365,9 @@ themes! {
         "PF0957" USER_SHARED: "Several pools run as one user, so the application of one can do what it likes with the \
             others.";
             "Give each pool a `user` of its own."
+        "PF0958" MEMORY_LIMIT_TOO_LOW: "The `memory-limit` of a pool is less than what a process takes before it has imported \
+            anything.";
+            "Raise `memory-limit`, or lower `threads`."
     }
 }
 

@@ -46,8 +46,12 @@ pub struct PoolSettings {
     /// Whether that is answered where nothing but probes is, and nowhere else.
     pub status_is_apart: bool,
     pub max_queue: usize,
+    pub queue_timeout: Option<Duration>,
     pub max_requests: Option<u64>,
     pub max_requests_jitter: u64,
+    pub memory_limit: Option<u64>,
+    /// Whether the system may write a core dump of it.
+    pub dumps_core: bool,
     pub startup_timeout: Duration,
     pub idle_timeout: Option<Duration>,
     pub socket_timeout: Option<Duration>,

@@ -1,5 +1,7 @@
 //! Memory that is not needed any more.
 
+use std::io;
+
 use super::process;
 
 /// Gives free memory back to the system, as far as the allocator keeps any.
@@ -9,6 +11,22 @@ pub fn trim() {
     unsafe {
         libc::malloc_trim(0);
     }
+}
+
+/// From now on all threads of this process have one arena of the allocator's, unless the environment says how many (MALLOC_ARENA_MAX).
+/// Else each thread reserves 64 MiB of address space for one, which counts as used where there is a limit on it. Under a GIL there is
+/// little to gain by several.
+///
+/// # Errors
+/// None but that of an allocator which refuses.
+pub fn share_one_arena() -> io::Result<()> {
+    #[cfg(target_env = "gnu")]
+    if std::env::var_os("MALLOC_ARENA_MAX").is_none() {
+        // SAFETY: it sets a number in the allocator, under its lock.
+        let is_set = unsafe { libc::mallopt(libc::M_ARENA_MAX, 1) } == 1;
+        return if is_set { Ok(()) } else { Err(io::Error::other("the allocator refuses to have one arena")) };
+    }
+    Ok(())
 }
 
 /// What was read of a file that is mapped here, such as this program's own constants, is not needed for now: the system may have the

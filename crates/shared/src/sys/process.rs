@@ -14,6 +14,7 @@ use rustix::thread::{self, CapabilitySet, CapabilitySets};
 
 use super::check;
 use super::fd::close;
+use super::resources::Resource;
 
 /// The number of one process. Invariant: positive, so that no signal ever goes to a process group by mistake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -133,7 +134,7 @@ pub fn children() -> Vec<ProcessId> {
 /// # Errors
 /// Those of prlimit(2).
 pub fn open_files() -> io::Result<u64> {
-    Ok(limit_open_files(None)?.rlim_cur)
+    Resource::OpenFiles.soft_limit()
 }
 
 /// Raises that limit to `wanted`, or as far as the hard limit lets it. Returns what it was.
@@ -141,11 +142,7 @@ pub fn open_files() -> io::Result<u64> {
 /// # Errors
 /// The same.
 pub fn raise_open_files(wanted: u64) -> io::Result<u64> {
-    let limit = limit_open_files(None)?;
-    if limit.rlim_cur < wanted {
-        limit_open_files(Some(libc::rlimit { rlim_cur: wanted.min(limit.rlim_max), ..limit }))?;
-    }
-    Ok(limit.rlim_cur)
+    Resource::OpenFiles.set_soft_limit(|before| before.max(wanted))
 }
 
 /// Sets it back to what it was before [`raise_open_files`].
@@ -153,17 +150,7 @@ pub fn raise_open_files(wanted: u64) -> io::Result<u64> {
 /// # Errors
 /// The same.
 pub fn restore_open_files(before: u64) -> io::Result<()> {
-    let limit = limit_open_files(None)?;
-    limit_open_files(Some(libc::rlimit { rlim_cur: before.min(limit.rlim_max), ..limit })).map(drop)
-}
-
-/// What the limit was. Not by rustix, where a sandbox without this call is not foreseen.
-fn limit_open_files(new: Option<libc::rlimit>) -> io::Result<libc::rlimit> {
-    let mut before = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    let new = new.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
-    // SAFETY: `new` is null or points to a limit that outlives the call, and so does `before`.
-    check(unsafe { libc::prlimit(0, libc::RLIMIT_NOFILE, new, &raw mut before) })?;
-    Ok(before)
+    Resource::OpenFiles.set_soft_limit(|_| before).map(drop)
 }
 
 /// Whether the error says that a file is executable, but not a program (execve(2)).
@@ -195,6 +182,28 @@ impl fmt::Display for ExitReason {
             Self::Unknown => write!(f, "an unknown cause"),
             Self::Untold => write!(f, "killed"),
         }
+    }
+}
+
+/// What has become of a child.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// It has ended.
+    Ended(ExitReason),
+    /// A signal has stopped it.
+    Stopped,
+    /// A signal lets it go on.
+    Continued,
+}
+
+/// What has become of this child, if anything has that was not told yet, without waiting.
+pub fn change(child: ProcessId) -> Option<Change> {
+    let options = WaitOptions::NOHANG | WaitOptions::UNTRACED | WaitOptions::CONTINUED;
+    match retry_on_intr(|| system::waitpid(Some(child.pid()), options)) {
+        Ok(Some((_, status))) if status.stopped() => Some(Change::Stopped),
+        Ok(Some((_, status))) if status.continued() => Some(Change::Continued),
+        Ok(found) => found.and_then(|(_, status)| exit_reason(status)).map(Change::Ended),
+        Err(_) => Some(Change::Ended(ExitReason::Unknown)),
     }
 }
 
@@ -331,6 +340,11 @@ pub fn name_itself(name: &CStr) {
 /// From now on only root can look into this process, whoever else has its user: trace it, read its memory, take its core.
 pub fn hide_from_others() {
     let _ = system::set_dumpable_behavior(DumpableBehavior::NotDumpable); // Cannot fail with this.
+}
+
+/// Takes [`hide_from_others`] back: without that the system writes no core dump.
+pub fn let_others_look() {
+    let _ = system::set_dumpable_behavior(DumpableBehavior::Dumpable); // Cannot fail with this either.
 }
 
 /// Executes a program in the place of this one, with exactly these arguments, the first of which is its path, and these variables. The
@@ -509,6 +523,30 @@ mod tests {
         };
         assert_eq!(reason, ExitReason::Code(3));
         assert_eq!(reap(child), Some(ExitReason::Unknown));
+    }
+
+    #[test]
+    #[expect(clippy::zombie_processes, reason = "change is what waits for it")]
+    fn that_a_child_is_stopped_and_goes_on_is_told_once_each() {
+        let child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        let child = ProcessId::new(child.id().cast_signed()).unwrap();
+        let deadline = std::time::Instant::now() + Duration::from_secs(20);
+        let next = || loop {
+            match change(child) {
+                Some(change) => break change,
+                None => assert!(std::time::Instant::now() < deadline, "nothing becomes of it"),
+            }
+            std::thread::yield_now();
+        };
+        for (signal, expected) in [
+            (libc::SIGSTOP, Change::Stopped),
+            (libc::SIGCONT, Change::Continued),
+            (libc::SIGKILL, Change::Ended(ExitReason::Signal(libc::SIGKILL))),
+        ] {
+            assert_eq!(change(child), None, "all was told");
+            kill(child, signal).unwrap();
+            assert_eq!(next(), expected);
+        }
     }
 
     #[test]

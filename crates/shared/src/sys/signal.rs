@@ -20,6 +20,12 @@ pub const INT: i32 = libc::SIGINT;
 pub const QUIT: i32 = libc::SIGQUIT;
 /// The end that nobody can refuse.
 pub const KILL: i32 = libc::SIGKILL;
+/// The program gives up.
+pub const ABRT: i32 = libc::SIGABRT;
+/// There is no memory where it looks for some.
+pub const SEGV: i32 = libc::SIGSEGV;
+/// The same, or what is mapped there has gone.
+pub const BUS: i32 = libc::SIGBUS;
 /// Stop.
 pub const TERM: i32 = libc::SIGTERM;
 /// The stop, until somebody continues it, that nobody can refuse.

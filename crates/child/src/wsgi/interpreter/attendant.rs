@@ -7,8 +7,8 @@
 //!                                               └─ not for longer than a moment; then signals tell what they can
 //! ```
 //!
-//! The threads are started when they are needed first. Of what waits for the GIL there is no more than is asked for at once: an abort and
-//! two looks at each request, a look for each command, one look at all stacks, and one probe.
+//! The threads are started when they are needed first, the attendant earlier where memory has a limit. Of what waits for the GIL there is no
+//! more than is asked for at once: an abort and two looks at each request, a look for each command, one look at all stacks, and one probe.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
@@ -94,16 +94,25 @@ impl Attendant {
         self.stations.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Starts the thread that has the GIL for others, before there may be no memory for it.
+    pub fn start(self: &Arc<Self>) {
+        let _ = self.tasks();
+    }
+
     pub(super) fn ask(self: &Arc<Self>, task: Task) {
-        let sender = self.tasks.get_or_init(|| {
+        if let Some(sender) = self.tasks() {
+            drop(sender.send(task));
+        }
+    }
+
+    fn tasks(self: &Arc<Self>) -> Option<&Sender<Task>> {
+        let tasks = self.tasks.get_or_init(|| {
             let (sender, tasks) = mpsc::channel();
             let this = Arc::clone(self);
             let started = spawn("pyfcgid-attendant", move || this.attend_to(&tasks));
             started.then_some(sender)
         });
-        if let Some(sender) = sender {
-            drop(sender.send(task));
-        }
+        tasks.as_ref()
     }
 
     fn attend_to(&self, tasks: &Receiver<Task>) {

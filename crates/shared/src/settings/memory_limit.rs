@@ -1,0 +1,48 @@
+//! What is said where memory is short and `memory-limit` may be why.
+
+/// The end of a message about something that has failed, if that sounds like a want of memory.
+pub fn memory_limit_hint(limit: Option<u64>, text: &str) -> String {
+    let sounds = SHORTAGES.iter().any(|words| text.contains(words));
+    let fewer = if text.contains(NO_THREAD) { ", or lower threads" } else { "" };
+    limit
+        .filter(|_| sounds)
+        .map_or_else(String::new, |limit| format!("; its memory-limit is {}: raise it{fewer}", format_size(limit)))
+}
+
+/// A size in the largest unit that says it exactly.
+pub fn format_size(bytes: u64) -> String {
+    let (count, unit) = match bytes {
+        _ if bytes != 0 && bytes.is_multiple_of(GIB) => (bytes / GIB, "G"),
+        _ if bytes != 0 && bytes.is_multiple_of(MIB) => (bytes / MIB, "M"),
+        _ if bytes != 0 && bytes.is_multiple_of(KIB) => (bytes / KIB, "K"),
+        _ => (bytes, ""),
+    };
+    format!("{count}{unit}")
+}
+
+/// What Python, the loader and Rust say.
+const SHORTAGES: [&str; 6] =
+    ["MemoryError", "annot allocate memory", "out of memory", "memory allocation of", "failed to map segment", NO_THREAD];
+const NO_THREAD: &str = "can't start new thread";
+const KIB: u64 = 1 << 10;
+const MIB: u64 = 1 << 20;
+const GIB: u64 = 1 << 30;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_limit_is_named_where_memory_is_short_and_there_is_one() {
+        let hint = "; its memory-limit is 64M: raise it";
+        for (text, more) in [
+            ("its import failed: MemoryError: ", ""),
+            ("libpython3.11.so: failed to map segment", ""),
+            ("RuntimeError: can't start new thread", ", or lower threads"),
+        ] {
+            assert_eq!(memory_limit_hint(Some(64 << 20), text), format!("{hint}{more}"), "{text}");
+            assert_eq!(memory_limit_hint(None, text), "");
+        }
+        assert_eq!(memory_limit_hint(Some(64 << 20), "its import failed: KeyError: 'memory'"), "");
+    }
+}
