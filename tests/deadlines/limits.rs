@@ -1,5 +1,6 @@
 //! How much time a request has.
 
+use std::fs;
 use std::time::{Duration, Instant};
 
 use crate::pool::{Hang, Pool, REQUEST_TIMEOUT, SLACK, WORKERS};
@@ -122,4 +123,27 @@ fn who_waits_in_a_process_that_is_given_up_is_answered_503() {
     peer.answer(first_that_waits).expect_status(503);
     pool.expect_access("/beside/hello", "503 stopping");
     pool.end();
+}
+
+#[test]
+fn to_look_after_a_request_that_waits_takes_no_time_of_a_processor() {
+    let pool = Pool::with("deadlock-timeout = \"1s\"\n", "");
+    let child = pool.child();
+    let mut waits = pool.connect();
+    waits.send_request(1, true, &Params::get("/lasts").add("HTTP_SECONDS", "4"), b"");
+    pool.wait_for_running(1);
+    let before = processor_time(child);
+    waits.answer(1).expect_status(200);
+    let took = processor_time(child) - before;
+    println!("a request that waited for 4 s took {took:?} of a processor");
+    assert!(took < Duration::from_millis(400), "{took:?}");
+    pool.end();
+}
+
+/// What all threads of a process have taken together.
+fn processor_time(pid: u32) -> Duration {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    // Behind the name, which may have anything in it; in hundredths of a second.
+    let fields: Vec<&str> = stat.rsplit(") ").next().unwrap().split(' ').collect();
+    fields[11..13].iter().map(|field| Duration::from_millis(10 * field.parse::<u64>().unwrap())).sum()
 }
