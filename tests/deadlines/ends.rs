@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-use crate::pool::{Hang, Pool, SLACK, WORKERS};
+use crate::pool::{Hang, Pool, SLACK, WORKERS, tests_at_once};
 use crate::site::{FILE, kill, wait_until_gone};
 
 /// A pool with so many requests that were answered 504 and still run, in C code.
@@ -20,7 +20,6 @@ fn expect_one_line_each(pool: &Pool, count: usize) {
     (0..count).for_each(|number| pool.expect_access(&format!("/hang/sleeps?{number}"), "504 request-timeout"));
 }
 
-#[test]
 fn a_stop_while_requests_are_overdue_ends_within_graceful_timeout() {
     let mut pool = with_overdue(3, "interrupt-timeout = \"30s\"\ngraceful-timeout = \"2s\"\n");
     let (child, begun) = (pool.child(), Instant::now());
@@ -32,7 +31,6 @@ fn a_stop_while_requests_are_overdue_ends_within_graceful_timeout() {
     expect_one_line_each(&pool, 3);
 }
 
-#[test]
 fn a_reload_while_requests_are_overdue_loses_nobody_and_ends_their_process() {
     let pool = with_overdue(3, "interrupt-timeout = \"30s\"\ngraceful-timeout = \"2s\"\nenv = { BESIDE = \"1.5\" }\n");
     let child = pool.child();
@@ -50,7 +48,6 @@ fn a_reload_while_requests_are_overdue_loses_nobody_and_ends_their_process() {
     pool.end();
 }
 
-#[test]
 fn exit_handlers_and_threads_that_hang_have_the_time_of_a_stop() {
     for (settings, path, says) in [
         ("env = { HANGS = \"exit\" }\n", "/beside/hello", "PF0109 the application's threads or exit handlers did not finish"),
@@ -70,7 +67,6 @@ fn exit_handlers_and_threads_that_hang_have_the_time_of_a_stop() {
     }
 }
 
-#[test]
 fn an_import_that_hangs_is_ended_with_its_stack_and_the_old_process_serves_on() {
     let pool = Pool::start("startup-timeout = \"2s\"\n");
     let child = pool.child();
@@ -88,7 +84,6 @@ fn an_import_that_hangs_is_ended_with_its_stack_and_the_old_process_serves_on() 
     pool.end();
 }
 
-#[test]
 fn a_child_that_was_stopped_by_a_signal_is_replaced() {
     let pool = Pool::start("graceful-timeout = \"2s\"\n");
     let child = pool.child();
@@ -108,7 +103,6 @@ fn a_child_that_was_stopped_by_a_signal_is_replaced() {
     pool.end();
 }
 
-#[test]
 fn a_gil_that_nobody_gets_is_said_with_the_stack_and_then_that_they_get_it_again() {
     let settings = "deadlock-timeout = \"1s\"\nenv = { KEEPS = \"4\" }\n";
     let pool = Pool::with(&format!("{settings}slow-request-timeout = \"0\"\n"), "");
@@ -126,7 +120,6 @@ fn a_gil_that_nobody_gets_is_said_with_the_stack_and_then_that_they_get_it_again
     pool.end();
 }
 
-#[test]
 fn with_deadlock_kill_a_process_in_which_nobody_gets_the_gil_is_replaced() {
     let settings = "deadlock-timeout = \"1s\"\ndeadlock-kill = true\nenv = { KEEPS = \"30\" }\n";
     let pool = Pool::with(settings, "");
@@ -145,7 +138,6 @@ fn with_deadlock_kill_a_process_in_which_nobody_gets_the_gil_is_replaced() {
     pool.end();
 }
 
-#[test]
 fn who_is_beside_a_kept_gil_is_answered_at_his_own_time() {
     let pool = Pool::start("env = { KEEPS = \"4\", BESIDE = \"30\" }\ngraceful-timeout = \"10s\"\n");
     let paths: Vec<String> = (1..WORKERS).map(|number| format!("/hang/in_a_loop?{number}")).collect();
@@ -162,4 +154,16 @@ fn who_is_beside_a_kept_gil_is_answered_at_his_own_time() {
     pool.wait_for_log("PF0535");
     pool.together();
     pool.end();
+}
+
+tests_at_once! {
+    whatever_ends_ends_in_time:
+        a_stop_while_requests_are_overdue_ends_within_graceful_timeout,
+        a_reload_while_requests_are_overdue_loses_nobody_and_ends_their_process,
+        exit_handlers_and_threads_that_hang_have_the_time_of_a_stop,
+        an_import_that_hangs_is_ended_with_its_stack_and_the_old_process_serves_on,
+        a_child_that_was_stopped_by_a_signal_is_replaced,
+        a_gil_that_nobody_gets_is_said_with_the_stack_and_then_that_they_get_it_again,
+        with_deadlock_kill_a_process_in_which_nobody_gets_the_gil_is_replaced,
+        who_is_beside_a_kept_gil_is_answered_at_his_own_time,
 }

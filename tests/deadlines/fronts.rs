@@ -4,7 +4,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::http::{Ending, Request, Response};
-use crate::pool::{Hang, Pool, WORKERS, expect_in_time};
+use crate::pool::{Hang, Pool, WORKERS, expect_in_time, tests_at_once};
 use crate::shipped::Shipped;
 use crate::site::is_root;
 use crate::web_server::{WebServer, permit};
@@ -166,23 +166,29 @@ const WITHOUT_GIL: [&str; WORKERS] = [
 const KEEPS: &str = "env = { KEEPS = \"4\", BESIDE = \"4\" }\n";
 
 macro_rules! fronts {
-    ($($name:ident: $front:expr, $paths:expr, $settings:expr;)*) => {
+    ($($test:ident { $($name:ident: $front:expr, $paths:expr, $settings:expr;)* })*) => {
         $(
-            #[test]
-            fn $name() {
-                check(stringify!($name), $front, &$paths, $settings);
-            }
+            $(
+                fn $name() {
+                    check(stringify!($name), $front, &$paths, $settings);
+                }
+            )*
+            tests_at_once!($test: $($name),*);
         )*
     };
 }
 
 fronts! {
-    behind_nginx: nginx_before, HANGS, "";
-    behind_nginx_keeping: nginx_that_keeps_connections, HANGS, "";
-    behind_apache: apache_before, HANGS, "";
-    behind_haproxy: haproxy_before, HANGS, "";
-    behind_haproxy_multiplexing: haproxy_that_multiplexes, WITHOUT_CUTS, "";
-    kept_gil_behind_nginx: nginx_that_keeps_connections, WITHOUT_GIL, KEEPS;
-    kept_gil_behind_apache: apache_before, WITHOUT_GIL, KEEPS;
-    kept_gil_behind_haproxy: haproxy_before, WITHOUT_GIL, KEEPS;
+    browsers_get_504_and_see_what_breaks_off {
+        behind_nginx: nginx_before, HANGS, "";
+        behind_nginx_keeping: nginx_that_keeps_connections, HANGS, "";
+        behind_apache: apache_before, HANGS, "";
+        behind_haproxy: haproxy_before, HANGS, "";
+        behind_haproxy_multiplexing: haproxy_that_multiplexes, WITHOUT_CUTS, "";
+    }
+    browsers_get_504_while_the_gil_is_kept {
+        kept_gil_behind_nginx: nginx_that_keeps_connections, WITHOUT_GIL, KEEPS;
+        kept_gil_behind_apache: apache_before, WITHOUT_GIL, KEEPS;
+        kept_gil_behind_haproxy: haproxy_before, WITHOUT_GIL, KEEPS;
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::pool::{Hang, Pool};
+use crate::pool::{Hang, Pool, tests_at_once};
 use crate::site::wait_until_gone;
 use crate::support::Params;
 use crate::support::record::{abort, begin, kind, record, stream};
@@ -15,7 +15,6 @@ fn expect_refused(pool: &Pool) {
     pool.message("PF0533", "/hang/writes_late");
 }
 
-#[test]
 fn a_late_write_never_reaches_the_next_request_on_the_connection() {
     let pool = Pool::start("");
     let mut hang = Hang::begin(&pool, "/hang/writes_late");
@@ -34,7 +33,6 @@ fn a_late_write_never_reaches_the_next_request_on_the_connection() {
     pool.end();
 }
 
-#[test]
 fn a_late_write_to_a_response_that_was_cut_goes_nowhere() {
     let pool = Pool::start("");
     let mut hang = Hang::begin(&pool, "/hang/writes_late?begun");
@@ -71,7 +69,6 @@ fn on_a_connection_that_multiplexes_everybody_gets_an_answer_of_his_own() {
     pool.end();
 }
 
-#[test]
 fn a_request_that_the_web_server_has_given_up_is_499_and_named_as_such() {
     for on_abort in ["raise", "continue"] {
         let pool = Pool::start(&format!("abort = \"{on_abort}\"\ngraceful-timeout = \"2s\"\n"));
@@ -95,7 +92,6 @@ fn a_request_that_the_web_server_has_given_up_is_499_and_named_as_such() {
     }
 }
 
-#[test]
 fn an_upload_may_take_longer_than_a_request() {
     let pool = Pool::start("");
     let mut peer = pool.connect();
@@ -111,7 +107,6 @@ fn an_upload_may_take_longer_than_a_request() {
     pool.end();
 }
 
-#[test]
 fn a_browser_that_reads_too_slowly_is_cut_off_and_its_worker_is_free() {
     let pool = Pool::start("");
     let child = pool.child();
@@ -125,4 +120,13 @@ fn a_browser_that_reads_too_slowly_is_cut_off_and_its_worker_is_free() {
     pool.expect_access("/hang/big", "200 request-timeout");
     assert_eq!(pool.child(), child, "nobody was to be replaced");
     pool.end();
+}
+
+tests_at_once! {
+    what_is_late_reaches_nobody:
+        a_late_write_never_reaches_the_next_request_on_the_connection,
+        a_late_write_to_a_response_that_was_cut_goes_nowhere,
+        a_request_that_the_web_server_has_given_up_is_499_and_named_as_such,
+        an_upload_may_take_longer_than_a_request,
+        a_browser_that_reads_too_slowly_is_cut_off_and_its_worker_is_free,
 }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-use crate::pool::{Hang, Pool, REQUEST_TIMEOUT, SLACK, WORKERS};
+use crate::pool::{Hang, Pool, REQUEST_TIMEOUT, SLACK, WORKERS, tests_at_once};
 use crate::support::{Answer, Params};
 
 /// A request that lasts so many seconds, where the query sets what its time is.
@@ -21,7 +21,6 @@ fn expect_504_after(pool: &Pool, target: &str, limit: f64) {
     assert!(took >= limit.mul_f64(0.98) && took < limit + SLACK, "{target}: {took:?}");
 }
 
-#[test]
 fn an_application_knows_and_sets_what_time_it_has() {
     let pool = Pool::start("");
     let told = |target: &str| pool.text(target);
@@ -37,7 +36,6 @@ fn an_application_knows_and_sets_what_time_it_has() {
     pool.end();
 }
 
-#[test]
 fn the_longest_path_says_how_much_time_a_request_has() {
     let pool = Pool::with("request-timeout = \"1s\"\n", "\"/a/\" = \"0\", \"/a/b/\" = \"2s\", \"/a/b/deadline\" = \"7s\"");
     for (target, left) in
@@ -50,7 +48,6 @@ fn the_longest_path_says_how_much_time_a_request_has() {
     pool.end();
 }
 
-#[test]
 fn without_a_limit_a_slow_request_is_only_named_once() {
     let pool = Pool::with("slow-request-timeout = \"300ms\"\n", "");
     lasts(&pool, "/hang/lasts", "1.5").0.expect_status(200);
@@ -61,7 +58,6 @@ fn without_a_limit_a_slow_request_is_only_named_once() {
     pool.end();
 }
 
-#[test]
 fn the_time_in_the_queue_does_not_count() {
     let pool = Pool::start("env = { BESIDE = \"2\" }\n");
     let mut busy: Vec<Hang> = (0..WORKERS).map(|_| Hang::begin(&pool, "/beside/beside")).collect();
@@ -90,7 +86,6 @@ fn with_all_workers_in_a_loop_the_next_request_is_served_when_their_time_is_over
     pool.end();
 }
 
-#[test]
 fn with_all_workers_in_c_code_the_pool_comes_back_with_another_process() {
     let pool = Pool::start("graceful-timeout = \"2s\"\n");
     let child = pool.child();
@@ -109,7 +104,6 @@ fn with_all_workers_in_c_code_the_pool_comes_back_with_another_process() {
 }
 
 /// On a connection that multiplexes a request waits in the process where the others are.
-#[test]
 fn who_waits_in_a_process_that_is_given_up_is_answered_503() {
     let pool = Pool::start("graceful-timeout = \"2s\"\n");
     let mut peer = pool.connect();
@@ -125,7 +119,6 @@ fn who_waits_in_a_process_that_is_given_up_is_answered_503() {
     pool.end();
 }
 
-#[test]
 fn to_look_after_a_request_that_waits_takes_no_time_of_a_processor() {
     let pool = Pool::with("deadlock-timeout = \"1s\"\n", "");
     let child = pool.child();
@@ -146,4 +139,15 @@ fn processor_time(pid: u32) -> Duration {
     // Behind the name, which may have anything in it; in hundredths of a second.
     let fields: Vec<&str> = stat.rsplit(") ").next().unwrap().split(' ').collect();
     fields[11..13].iter().map(|field| Duration::from_millis(10 * field.parse::<u64>().unwrap())).sum()
+}
+
+tests_at_once! {
+    each_request_has_its_time:
+        an_application_knows_and_sets_what_time_it_has,
+        the_longest_path_says_how_much_time_a_request_has,
+        without_a_limit_a_slow_request_is_only_named_once,
+        the_time_in_the_queue_does_not_count,
+        with_all_workers_in_c_code_the_pool_comes_back_with_another_process,
+        who_waits_in_a_process_that_is_given_up_is_answered_503,
+        to_look_after_a_request_that_waits_takes_no_time_of_a_processor,
 }

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::ops::{Deref, DerefMut};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::site::{Site, site_of};
@@ -110,6 +111,29 @@ impl Pool {
         found(&log).unwrap()
     }
 }
+
+/// Runs checks that wait for most of their time, all at once; names those that fail.
+pub(crate) fn at_once<T: Sync>(all: &[T], name: fn(&T) -> &'static str, check: impl Fn(&T) + Sync) {
+    let check = &check;
+    let failed = thread::scope(|scope| {
+        let running: Vec<_> = all.iter().map(|each| (name(each), scope.spawn(move || check(each)))).collect();
+        let failed = running.into_iter().filter_map(|(name, check)| check.join().is_err().then_some(name));
+        failed.collect::<Vec<_>>()
+    });
+    assert!(failed.is_empty(), "failed, see above: {failed:?}");
+}
+
+/// A test of several checks, which run all at once.
+macro_rules! tests_at_once {
+    ($test:ident: $($check:ident),+ $(,)?) => {
+        #[test]
+        fn $test() {
+            let checks: &[(&str, fn())] = &[$((stringify!($check), $check)),+];
+            crate::pool::at_once(checks, |(name, _)| name, |(_, check)| check());
+        }
+    };
+}
+pub(crate) use tests_at_once;
 
 /// A log's messages, each with the lines that belong to it.
 pub(crate) fn messages(log: &str) -> Vec<String> {
