@@ -6,10 +6,8 @@ use std::process::ExitCode;
 
 use crate::cli::{self, Command, Control, Order, Typed};
 use crate::client;
-use crate::config::{Config, Warning};
 use crate::invocation;
 use crate::launch::module;
-use shared::sys::identity::Identity;
 use shared::sys::process::EX_OSERR;
 use shared::sys::{signal, terminal};
 
@@ -87,13 +85,6 @@ fn write_module() -> u8 {
             EX_OSERR
         }
     }
-}
-
-fn warnings(config: &Config) -> Vec<Warning> {
-    let warnings = config.warnings(std::env::vars_os().map(|(name, _)| name));
-    let process = Identity::current();
-    let for_root = if process.is_root() { config.warnings_for_root(process.gid) } else { Vec::new() };
-    warnings.into_iter().chain(for_root).collect()
 }
 
 const HOW_TO_START: &str = ": start it with `pyfcgid serve`, or, if it is a service, `systemctl start pyfcgid`";

@@ -25,10 +25,11 @@ pub mod module;
 pub mod privileges;
 pub mod python;
 
-use crate::config::{self, Config};
+use crate::config::{self, Config, Warning};
 use crate::start_error::StartError;
 use shared::link::{Failure, Report};
 use shared::settings::{self, Errand, Message};
+use shared::sys::identity::Identity;
 use shared::sys::process::{EX_SOFTWARE, ProcessId};
 use shared::sys::{directory, fd, process, signal};
 
@@ -82,6 +83,14 @@ pub fn validate(config: &Config) -> Result<(), StartError> {
     privileges::validate(config)?;
     limits::validate(config)?;
     python::validate(config)
+}
+
+/// What lets the pools start but is probably a mistake. Looks up users.
+pub fn warnings(config: &Config) -> Vec<Warning> {
+    let warnings = config.warnings(std::env::vars_os().map(|(name, _)| name));
+    let process = Identity::current();
+    let for_root = if process.is_root() { config.warnings_for_root(process.gid) } else { Vec::new() };
+    warnings.into_iter().chain(for_root).collect()
 }
 
 /// Becomes a child of this pool.

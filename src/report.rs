@@ -6,6 +6,7 @@
 //! to, is text from an enemy: [`json`] and [`Page`] escape it.
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -17,11 +18,13 @@ pub mod amount;
 mod health;
 mod page;
 mod requests;
+mod stacks;
 mod status;
 
 pub use health::{Limits, Share};
 pub use page::{Look, Mood, Page, cut, one_line};
 pub use requests::{COLUMNS, HEADING};
+pub use stacks::{LEFT_OUT, ProcessStacks, RequestStack, Stacks, ThreadStack};
 
 /// The version of what is told.
 pub const SCHEMA: u32 = 1;
@@ -93,6 +96,8 @@ pub struct PoolStatus {
     pub max_queue: usize,
     /// For how long the first on the line has waited.
     pub first_waits: Option<f64>,
+    /// For how long no worker has taken a request, if that is too long: all of them are busy, or somebody has waited all the time.
+    pub stuck: Option<f64>,
     /// Requests that its workers have answered so far, also in children that have gone.
     pub answered: u64,
     /// The same by the class of their status.
@@ -105,6 +110,8 @@ pub struct PoolStatus {
     pub timeouts: BTreeMap<String, u64>,
     /// Requests that were answered 503 because as many waited as may.
     pub refused: u64,
+    /// Requests that were answered 503 because nobody had a worker for them, by the reason.
+    pub refused_by: BTreeMap<String, u64>,
     /// From a request's first record to its end.
     pub duration: Times,
     /// From its first record until a worker has taken it.
@@ -229,6 +236,8 @@ pub struct RunningRequest {
     pub remote: String,
     /// Whether the worker changed it whenever it was read: then it need not belong together.
     pub torn: bool,
+    /// What its thread is doing, if that was asked.
+    pub stack: Option<RequestStack>,
 }
 
 impl Times {
@@ -279,7 +288,7 @@ pub fn json(value: &impl Serialize) -> String {
         // Nothing but text is outside of strings, and those of the second plane are no commands.
         match c {
             c if terminal::is_text(c) => line.push(c),
-            c => line.push_str(&format!("\\u{:04x}", u32::from(c))),
+            c => write!(line, "\\u{:04x}", u32::from(c)).unwrap_or_default(),
         }
     }
     line

@@ -38,8 +38,10 @@ mod reload;
 mod requests;
 mod saturation;
 mod sockets;
+mod stacks;
 mod status;
 mod strangers;
+mod warnings;
 
 pub use children::Stop;
 pub use control_socket::{Client, ControlSocket, control_access};

@@ -55,7 +55,7 @@ const LAYERS: &[Layer] = &[
     layer("log_writer", &["logging", "settings", "sys"],                                        &["syslog"]),
     // The module in a pool's Python.
     layer("boot",       &["check", "life", "process", "logging", "settings", "sys"],            &[]),
-    layer("life",       &["error", "import_limit", "loading", "wsgi", "process", "loop_settings", "event_loop", "scheduler", "link", "logging", "settings", "sys"], &[]),
+    layer("life",       &["error", "import_limit", "loading", "wsgi", "process", "loop_settings", "event_loop", "scheduler", "link", "logging", "settings", "stacks", "sys"], &[]),
     layer("check",      &["error", "import_limit", "loading", "settings", "sys"],               &[]),
     layer("import_limit", &["wsgi", "settings", "sys"],                                         &[]),
     layer("loading",    &["error", "wsgi", "loop_settings", "exchange", "logging", "settings", "sys"], &[]),

@@ -17,6 +17,8 @@ mod deaths;
 mod elastic;
 #[path = "supervisor/file_size.rs"]
 mod file_size;
+#[path = "supervisor/health.rs"]
+mod health;
 #[path = "supervisor/interrupting.rs"]
 mod interrupting;
 #[path = "supervisor/limits.rs"]
@@ -70,5 +72,7 @@ mod unchanged;
 mod users;
 #[path = "supervisor/variables.rs"]
 mod variables;
+#[path = "supervisor/warnings.rs"]
+mod warnings;
 #[path = "supervisor/watching.rs"]
 mod watching;

@@ -48,6 +48,8 @@ mod sleeping;
 #[path = "waiting/status.rs"]
 mod status;
 mod support;
+#[path = "waiting/timeouts.rs"]
+mod timeouts;
 #[path = "web_servers/tls.rs"]
 #[allow(dead_code, reason = "shared with other tests")]
 mod tls;

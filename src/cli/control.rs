@@ -66,10 +66,11 @@ pub(super) fn parsers() -> [Parser; 8] {
             .arg(json("Print the status as JSON")),
         parser("requests", "Print the requests that are running, the oldest first")
             .arg(pool("Print only those of this pool [default: all]"))
-            .arg(stacks().conflicts_with("json"))
+            .arg(stacks())
             .arg(json("Print them as JSON")),
         parser("stacks", "Print what the threads of a running pyfcgid's processes are doing, as Python stacks")
-            .arg(pool("Print only this pool's [default: all]")),
+            .arg(pool("Print only this pool's [default: all]"))
+            .arg(json("Print them as JSON")),
         parser("interrupt", "Raise pyfcgid.RequestInterrupted in one request of a running pyfcgid").arg(request()),
         top(),
         health(),
@@ -95,7 +96,7 @@ fn health() -> Parser {
     let busy =
         limit(MAX_BUSY, "PERCENT", "Exit with 1 if a larger part of a pool's workers is busy, as in 95% [default: no limit]");
     let queue = limit(MAX_QUEUE, "N", "Exit with 1 if more requests of a pool are waiting for a worker [default: no limit]");
-    parser("health", "Exit with 0 if every pool serves and is within these limits, and say why if not")
+    parser("health", "Exit with 0 if every pool serves, none stands still and all are within these limits, else say what to do")
         .arg(pool("Look only at this pool [default: all]"))
         .arg(busy.value_parser(str::parse::<Share>))
         .arg(queue.value_parser(clap::value_parser!(usize)))
@@ -125,7 +126,7 @@ fn parse_pool(name: &str) -> Result<String, String> {
 }
 
 fn stacks() -> Arg {
-    Arg::new(STACKS).long("stacks").action(ArgAction::SetTrue).help("Print the Python stacks of their threads, too, as text")
+    Arg::new(STACKS).long("stacks").action(ArgAction::SetTrue).help("Print the Python stacks of their threads, too")
 }
 
 fn request() -> Arg {
@@ -158,13 +159,13 @@ fn order(name: &str, matches: &ArgMatches) -> Order {
     match name {
         "reload" => Order::Tell(ControlRequest::Reload { scope: scope() }),
         "stop" => Order::Tell(ControlRequest::Stop),
-        "stacks" => Order::Tell(ControlRequest::Stacks { scope: scope(), threads: Threads::All }),
+        "stacks" => Order::Show(ControlRequest::Stacks { scope: scope(), threads: Threads::All }, form()),
         "interrupt" => {
             let (process, request) = matches.get_one(REQUEST).copied().unwrap_or_default(); // It is required.
             Order::Tell(ControlRequest::Interrupt { process, request })
         }
         "requests" if matches.get_flag(STACKS) => {
-            Order::Tell(ControlRequest::Stacks { scope: scope(), threads: Threads::Answering })
+            Order::Show(ControlRequest::Stacks { scope: scope(), threads: Threads::Answering }, form())
         }
         "requests" => Order::Show(ControlRequest::Requests { scope: scope() }, form()),
         "top" => Order::Watch(watch(scope(), matches)),
@@ -233,6 +234,7 @@ mod tests {
         let tell = Order::Tell;
         let status = |scope, form| Order::Show(ControlRequest::Status { scope }, form);
         let requests = |scope, form| Order::Show(ControlRequest::Requests { scope }, form);
+        let stacks = |scope, threads, form| Order::Show(ControlRequest::Stacks { scope, threads }, form);
         let watch = |scope, is_once, millis| Order::Watch(Watch { scope, is_once, delay: Duration::from_millis(millis) });
         let limits = Limits { busy: "95%".parse().ok(), queue: Some(7) };
         for (args, order) in [
@@ -249,9 +251,10 @@ mod tests {
             (&["top", "-d", "0"], watch(all(), false, 0)),
             (&["health"], Order::Judge(all(), Limits::default())),
             (&["health", "--max-busy", "95%", "blog", "--max-queue", "7"], Order::Judge(blog(), limits)),
-            (&["stacks"], tell(ControlRequest::Stacks { scope: all(), threads: Threads::All })),
-            (&["stacks", "blog"], tell(ControlRequest::Stacks { scope: blog(), threads: Threads::All })),
-            (&["requests", "--stacks", "blog"], tell(ControlRequest::Stacks { scope: blog(), threads: Threads::Answering })),
+            (&["stacks"], stacks(all(), Threads::All, Form::Text)),
+            (&["stacks", "blog", "--json"], stacks(blog(), Threads::All, Form::Json)),
+            (&["requests", "--stacks", "blog"], stacks(blog(), Threads::Answering, Form::Text)),
+            (&["requests", "--stacks", "--json"], stacks(all(), Threads::Answering, Form::Json)),
             (&["interrupt", "4711-12"], tell(ControlRequest::Interrupt { process: 4711, request: 12 })),
         ] {
             let control = run(&[args, &["--control-socket", "c"]].concat(), &[]).unwrap();

@@ -124,6 +124,7 @@ fn every_option_is_a_flag() {
         ("startup-timeout", "90", "90s"),
         ("idle-timeout", "5m", "5m"),
         ("socket-timeout", "500ms", "500ms"),
+        ("queue-timeout", "1500ms", "1500ms"),
         ("slow-request-timeout", "5", "5s"),
         ("request-timeout", "90s", "90s"),
         ("timeouts", "/a=b/=300", "/a=b/=5m"),

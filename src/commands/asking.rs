@@ -143,5 +143,5 @@ fn why_locked_out(socket: &Path) -> String {
 const UNKNOWN_REQUEST: &str = "unknown request";
 /// The supervisor answers at once, if it answers.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
-/// Bytes of answers that are read: much more than the status of a thousand processes has.
-const MAX_ANSWERS: u64 = 16 << 20;
+/// Bytes of answers that are read: more than the status of a thousand processes has, or stacks all of whose characters are escaped.
+const MAX_ANSWERS: u64 = 32 << 20;

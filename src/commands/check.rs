@@ -6,7 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::{say, warnings};
+use super::say;
 use crate::config::{self, Config, ListenAddress};
 use crate::daemon::PidFile;
 use crate::launch::{self, Module, python};
@@ -23,7 +23,7 @@ use shared::sys::{self, signal, terminal};
 /// Imports the application of each pool, and prints the settings in effect. Returns the exit code: that of what is wrong first.
 pub fn run(config: &Config) -> u8 {
     let begun = Instant::now();
-    for warning in warnings(config) {
+    for warning in launch::warnings(config) {
         say(&format!("pyfcgid: warning: {warning}"));
     }
     // A start with sockets of systemd's would not mind.

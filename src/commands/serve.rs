@@ -5,7 +5,6 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
 
-use super::warnings;
 use crate::config::{Config, LogTarget, Warning};
 use crate::daemon::{self, PidFile, Readiness, Side};
 use crate::invocation::{GivenSockets, Invocation};
@@ -47,7 +46,8 @@ pub fn run(arguments: Vec<OsString>, mut config: Config) -> u8 {
     };
     let invocation = Invocation::new(arguments, sockets);
     let parts = Parts { invocation: &invocation, module: &module, readiness: &readiness };
-    let ended = prepare(parts, &mut config).and_then(|()| supervise(parts, config, inheritance, hang_up, manager));
+    let ended = prepare(parts, &mut config, inheritance.is_none())
+        .and_then(|()| supervise(parts, config, inheritance, hang_up, manager));
     ended.unwrap_or_else(|error| report(&error, &readiness))
 }
 
@@ -81,12 +81,13 @@ fn report(error: &StartError, readiness: &Readiness) -> u8 {
     error.exit_code()
 }
 
-/// What can be seen to be wrong, and the log.
-fn prepare(parts: Parts<'_>, config: &mut Config) -> Result<(), StartError> {
+/// What can be seen to be wrong, and the log. A program in the place of another begins with a reload, which warns.
+fn prepare(parts: Parts<'_>, config: &mut Config, is_first: bool) -> Result<(), StartError> {
     launch::validate(config)?;
     parts.invocation.sockets().assign(config)?;
     log_writer::start(&config.log_settings())?;
-    for Warning { code, text } in warnings(config) {
+    let warnings = if is_first { launch::warnings(config) } else { Vec::new() };
+    for Warning { code, text } in warnings {
         log::warn!(target: code, "{text}");
         if config.daemonize {
             parts.readiness.say(&format!("pyfcgid: warning: {text}"));

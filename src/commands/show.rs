@@ -1,4 +1,4 @@
-//! `pyfcgid status`, `requests` and `health`: asks the running pyfcgid how it is, and says so.
+//! `pyfcgid status`, `requests`, `stacks` and `health`: asks the running pyfcgid how it is, and says so.
 
 use std::io::{self, IsTerminal, Write};
 use std::os::fd::AsFd;
@@ -8,8 +8,8 @@ use super::asking::{self, Asked, Unanswered};
 use super::{HOW_TO_START, say_to};
 use crate::cli::Form;
 use crate::config::SupervisorFiles;
-use crate::control_protocol::{ControlRequest, Scope};
-use crate::report::{self, Limits, Look, Requests, Status};
+use crate::control_protocol::{ControlRequest, Scope, Threads};
+use crate::report::{self, Limits, Look, Requests, Stacks, Status};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use shared::sys::process::EX_OSERR;
@@ -19,7 +19,8 @@ use shared::sys::terminal;
 /// can't be reached.
 pub fn run(request: &ControlRequest, form: Form, files: &SupervisorFiles) -> u8 {
     match request {
-        ControlRequest::Requests { .. } => show(request, form, files, Requests::page),
+        ControlRequest::Stacks { threads: Threads::All, .. } => show(request, form, files, Stacks::page),
+        ControlRequest::Requests { .. } | ControlRequest::Stacks { .. } => show(request, form, files, Requests::page),
         _ => show(request, form, files, Status::page),
     }
 }
@@ -50,7 +51,14 @@ fn show<T: DeserializeOwned + Serialize>(
 
 /// Says nothing when all is well. Returns 0 then, 1 if not, and 3 if it does not run.
 pub fn judge(scope: Scope, limits: Limits, files: &SupervisorFiles) -> u8 {
-    match asking::ask::<Status>(files, &ControlRequest::Status { scope }, PATIENCE_OF_A_PROBE) {
+    let request = ControlRequest::Status { scope };
+    let ask = || asking::ask::<Status>(files, &request, PATIENCE_OF_A_PROBE);
+    let mut asked = ask();
+    if matches!(&asked, Ok(Asked::Values(status, _)) if status.has_stopped()) {
+        std::thread::sleep(MOMENT);
+        asked = ask();
+    }
+    match asked {
         Ok(Asked::Values(status, _)) => match status.illness(limits) {
             None => 0,
             Some(illness) => {
@@ -86,6 +94,8 @@ pub(super) fn look() -> Look {
     Look { width: terminal::width(stdout.as_fd()), colour: !without && !is_dumb }
 }
 
+/// A profiler that looks at a process has let it go on by then.
+const MOMENT: Duration = Duration::from_millis(100);
 /// Before whoever probes loses theirs.
 const PATIENCE_OF_A_PROBE: Duration = Duration::from_secs(4);
 /// As the Linux Standard Base has it for `status`.

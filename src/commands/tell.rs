@@ -1,4 +1,4 @@
-//! `pyfcgid reload`, `stop`, `stacks` and `interrupt`: tells the running pyfcgid over its control socket, and prints what it answers.
+//! `pyfcgid reload`, `stop` and `interrupt`: tells the running pyfcgid over its control socket, and prints what it answers.
 
 use std::io::Write;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};

@@ -79,6 +79,7 @@ impl Pool {
             status_path: self.status_path.clone(),
             status_is_apart: !self.status_listen.is_empty(),
             max_queue: self.max_queue,
+            queue_timeout: self.queue_timeout,
             max_requests: self.max_requests,
             max_requests_jitter: self.max_requests_jitter,
             memory_limit: self.memory_limit,
@@ -94,7 +95,7 @@ impl Pool {
     }
 
     /// The time limits of its requests. What is slow is so before it is overdue.
-    fn deadlines(&self) -> settings::Deadlines {
+    pub fn deadlines(&self) -> settings::Deadlines {
         let half = self.request_timeout.map(|limit| limit / 2);
         let is_typed = self.origin("slow-request-timeout") != Origin::Default;
         settings::Deadlines {

@@ -5,8 +5,17 @@ use super::page::{Look, Page, one_line};
 use super::{Requests, RunningRequest};
 
 impl Requests {
-    /// A line for each.
+    /// A line for each, or some if there are stacks.
     pub fn page(&self, look: Look) -> String {
+        let has_stacks = self.requests.iter().any(|request| request.stack.is_some());
+        let mut page = if has_stacks { self.write_stacks(look) } else { self.write_table(look) };
+        if self.more > 0 {
+            page.line(&format!("and {} more", self.more));
+        }
+        page.into_text()
+    }
+
+    fn write_table(&self, look: Look) -> Page {
         let mut page = Page::new(look);
         let rows: Vec<[String; COLUMNS]> = self.requests.iter().map(RunningRequest::cells).collect();
         if rows.is_empty() {
@@ -16,10 +25,7 @@ impl Requests {
             page.row(&row(&HEADING.map(str::to_owned), &widths));
             rows.iter().for_each(|cells| page.row(&row(cells, &widths)));
         }
-        if self.more > 0 {
-            page.line(&format!("and {} more", self.more));
-        }
-        page.into_text()
+        page
     }
 }
 
@@ -40,7 +46,8 @@ impl RunningRequest {
         cells.map(|cell| if cell.is_empty() { "-".to_owned() } else { one_line(&cell) })
     }
 
-    fn shown_path(&self) -> String {
+    /// The path, with a mark where it is cut.
+    pub(super) fn shown_path(&self) -> String {
         format!("{}{}", self.path, if self.cut { "..." } else { "" })
     }
 }

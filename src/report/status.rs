@@ -3,6 +3,7 @@
 use super::amount::{Length, Memory, Span, counted};
 use super::page::{Look, Page};
 use super::{ChildStatus, FailingStatus, LastReload, PoolStatus, Status, Times};
+use shared::scoreboard::refused::RefusedFor;
 
 impl Status {
     /// Some lines for the process, and some for each pool.
@@ -60,8 +61,10 @@ impl PoolStatus {
             let first = self.first_waits.map_or_else(String::new, |first| format!(", the first for {}", Length(first)));
             lines.push(format!("{} of at most {} requests waiting{first}", self.waiting, self.max_queue));
         }
-        if self.refused > 0 {
-            lines.push(format!("{} answered 503 so far, because the queue was full (max-queue)", self.refused));
+        lines.extend(self.stuck.map(|length| format!("no worker has taken a request for {}", Length(length))));
+        for reason in RefusedFor::ALL {
+            let count = self.refused_by.get(reason.word()).copied().filter(|count| *count > 0);
+            lines.extend(count.map(|count| format!("{count} answered 503 so far, {}", reason.reason())));
         }
         if let Some(FailingStatus { r#for: age, error, next_try_in }) = &self.failing {
             lines.push(format!("no child has started for {}: {error}", Span(*age as u64)));
@@ -209,9 +212,12 @@ pool shop: saturated, 1 child on unix:/run/s\\u{1b}.sock
     #[test]
     fn why_no_child_starts_is_said_and_when_the_next_is_tried() {
         let failing = FailingStatus { r#for: 61.0, error: "no \u{1b}database".to_owned(), next_try_in: Some(2.0) };
-        let pool = PoolStatus { failing: Some(failing), refused: 3, ..PoolStatus::default() };
+        let refused_by = [("queue-full".to_owned(), 3), ("queue-timeout".to_owned(), 4), ("not-serving".to_owned(), 7)].into();
+        let pool = PoolStatus { failing: Some(failing), refused_by, ..PoolStatus::default() };
         let expected = [
             "3 answered 503 so far, because the queue was full (max-queue)",
+            "4 answered 503 so far, because no worker had time for them (queue-timeout)",
+            "7 answered 503 so far, because no process had started",
             "no child has started for 1m 1s: no \u{1b}database",
             "next try in 2.0 s",
         ];

@@ -14,8 +14,7 @@ use super::control_socket::{Client, MAX_CLIENTS};
 use super::pool::RunningPool;
 use crate::control_protocol::{Scope, Threads};
 use shared::scoreboard::slot::{Glance, Phase};
-use shared::stacks::{Stacks, Thread};
-use shared::sys::process::{EX_OSERR, ProcessId, monotonic_time};
+use shared::sys::process::EX_OSERR;
 
 /// Those that are not answered yet.
 #[derive(Debug, Default)]
@@ -115,12 +114,12 @@ impl Supervisor<'_> {
                 continue;
             }
             match inquiry.wanted {
-                Wanted::Stacks { scope, threads } => {
-                    let text = self.tell_stacks(&scope, threads, inquiry.since);
-                    if let Some(control) = &mut self.control {
-                        control.finish(inquiry.client, &text, 0);
+                Wanted::Stacks { scope, threads } => match threads {
+                    Threads::All => self.answer(inquiry.client, &self.stacks(&scope, inquiry.since), 0),
+                    Threads::Answering => {
+                        self.answer(inquiry.client, &self.requests_with_stacks(&scope, inquiry.since), 0);
                     }
-                }
+                },
                 Wanted::Interrupt(target) => self.tell_outcome(inquiry.client, target),
             }
         }
@@ -187,26 +186,6 @@ impl Supervisor<'_> {
             }
         }
     }
-
-    fn tell_stacks(&self, scope: &Scope, threads: Threads, since: Instant) -> String {
-        let now = monotonic_time();
-        let mut text = String::new();
-        for pool in self.pools.iter().filter(|pool| scope.has(pool.name())) {
-            for (id, process) in pool.processes() {
-                if text.len() > MOST_OF_AN_ANSWER {
-                    return text + "\n(the rest is left out: name one pool)\n";
-                }
-                let told = of_child(pool, (id, process.id), threads, (since, now));
-                let gap = if text.is_empty() || told.is_empty() { "" } else { "\n" };
-                text.extend([gap, &told]);
-            }
-        }
-        let nothing = match threads {
-            Threads::All => "no processes\n",
-            Threads::Answering => "no requests\n",
-        };
-        if text.is_empty() { nothing.to_owned() } else { text }
-    }
 }
 
 fn target(pool: &RunningPool, process: i32, request: u64) -> Option<Target> {
@@ -225,52 +204,8 @@ fn no_such_request(process: i32, request: u64) -> String {
     format!("there is no request {process}-{request}: it may just have ended")
 }
 
-/// What a child has said, or why it has said nothing.
-fn of_child(pool: &RunningPool, (id, process): (ChildId, ProcessId), threads: Threads, times: (Instant, Duration)) -> String {
-    let (since, now) = times;
-    let requests = requests(pool, id, now);
-    let place = format!("pool {}, process {process}", pool.name());
-    let Some(stacks) = pool.stacks(id, since).map(Stacks::parse) else {
-        if threads == Threads::Answering && requests.is_empty() {
-            return String::new();
-        }
-        let told: String = requests.iter().map(|(_, request)| format!("  {request}\n")).collect();
-        return format!("{place}: {}\n{told}", silence(pool, id, process));
-    };
-    let wanted = |thread: &&Thread| threads == Threads::All || requests.iter().any(|(number, _)| *number == thread.request);
-    let told: String = stacks.threads.iter().filter(wanted).map(|thread| of_thread(thread, &requests)).collect();
-    if told.is_empty() && threads == Threads::Answering {
-        return told;
-    }
-    let how = if stacks.without_gil { ": C code keeps the GIL, so only workers are told of" } else { "" };
-    format!("{place}{how}\n{told}")
-}
-
-/// The requests that its workers answer, by their numbers, in words.
-fn requests(pool: &RunningPool, id: ChildId, now: Duration) -> Vec<(u64, String)> {
-    let running = pool.running(id);
-    running.into_iter().map(|(process, said)| (said.number, super::pool::describe(process, &said, now))).collect()
-}
-
-fn of_thread(thread: &Thread, requests: &[(u64, String)]) -> String {
-    let request = requests.iter().find(|(number, _)| thread.request != 0 && *number == thread.request);
-    let request = request.map_or_else(String::new, |(_, request)| format!(", {request}"));
-    let lines: String = thread.lines.iter().map(|line| format!("    {line}\n")).collect();
-    format!("  {}{request}\n{lines}", thread.name)
-}
-
-fn silence(pool: &RunningPool, id: ChildId, process: ProcessId) -> String {
-    match pool.children().describe(id) {
-        _ if !pool.stopped([id].into_iter()).is_empty() => format!("process {process} is stopped"),
-        Some((state, _)) => format!("no answer within {} ms ({state})", PATIENCE.as_millis()),
-        None => "it has ended".to_owned(),
-    }
-}
-
 /// The child needs up to 180 ms for what C code keeps from it.
-const PATIENCE: Duration = Duration::from_millis(250);
-/// Bytes of text.
-const MOST_OF_AN_ANSWER: usize = 2 << 20;
+pub const PATIENCE: Duration = Duration::from_millis(250);
 /// There is no such thing, or not any more (EX_UNAVAILABLE of sysexits).
 const EX_NO_REQUEST: u8 = 69;
 /// It may come later (EX_TEMPFAIL).

@@ -11,6 +11,7 @@ mod figures;
 mod lost;
 mod roster;
 mod shortage;
+mod standstill;
 mod starting;
 mod wear;
 
@@ -27,10 +28,10 @@ use asked::Asked;
 pub use desks::Desk;
 use desks::Desks;
 pub use figures::Figures;
-pub use lost::describe;
 use roster::Ledger;
 use shared::link::{Command, Failure, Report};
 use shared::logging::codes;
+use shared::scoreboard::refused::RefusedFor;
 use shared::scoreboard::tally::Tally;
 use shared::settings::memory_limit_hint;
 use shared::sys::poll::Interest;
@@ -424,8 +425,9 @@ impl RunningPool {
     /// Says when it has more requests than workers, and when that is over.
     fn look_at_load(&mut self, now: Instant) {
         let scoreboard = &self.ties.scoreboard;
-        let load =
-            Load { all_full: self.children.are_all_full(), waiting: scoreboard.waiting(), refused: scoreboard.refused() };
+        let refused = [RefusedFor::QueueFull, RefusedFor::QueueTimeout].map(|reason| scoreboard.refused(reason));
+        let refused = refused.into_iter().fold(0, u64::saturating_add);
+        let load = Load { all_full: self.children.are_all_full(), waiting: scoreboard.waiting(), refused };
         let name = &self.name;
         match self.saturation.look(load, now) {
             Some(News::Begun { waiting }) => {

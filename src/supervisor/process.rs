@@ -16,7 +16,7 @@ use shared::link::{self, Command, Report, Reports};
 use shared::logging::{self, Allowance, Lines, Reader};
 use shared::sys::closing::Guarded;
 use shared::sys::poll::Interest;
-use shared::sys::process::{self, EX_OSERR, EX_SOFTWARE, ExitReason, Fork, ProcessId, Usage};
+use shared::sys::process::{self, Change, EX_OSERR, EX_SOFTWARE, ExitReason, Fork, ProcessId, Usage};
 use shared::sys::{fd, passing, signal};
 
 /// A child process.
@@ -39,6 +39,7 @@ pub struct Process {
     /// It said more than fits a turn, and is not listened to until then.
     rests_until: Option<Instant>,
     killed: Option<Killed>,
+    is_stopped: bool,
     /// What was written to stderr, until our module runs in it.
     last_words: Option<LastWords>,
     /// What it has said of memory that it did not get.
@@ -134,7 +135,9 @@ impl Process {
             |number: RawFd| if number < 0 { Ok(None) } else { fd::inherited(number).map(|end| Some(Lines::adopt(end))) };
         let [stdout, stderr] = descriptors.output;
         let output = [lines(stdout)?, lines(stderr)?];
-        Ok(Self { reports: Reports::of_version(version), last_words: None, ..Self::of(id, link, log, output) })
+        // That it was stopped was told the program before.
+        let is_stopped = process::usage(id).is_some_and(|usage| usage.is_stopped);
+        Ok(Self { reports: Reports::of_version(version), last_words: None, is_stopped, ..Self::of(id, link, log, output) })
     }
 
     fn of(id: ProcessId, link: UnixStream, log: Reader, output: [Option<Lines>; 2]) -> Self {
@@ -152,6 +155,7 @@ impl Process {
             output,
             rests_until: None,
             killed: None,
+            is_stopped: false,
             last_words: Some(LastWords::default()),
             shortage: None,
         }
@@ -316,7 +320,7 @@ impl Process {
     /// parent not before the tracer has asked, which an application's own never does; and a file system of the application's can keep it
     /// for ever. It is a stranger from then on.
     pub fn reap(&mut self) -> Option<ExitReason> {
-        let (id, reason) = (self.id, process::reap(self.id));
+        let (id, reason) = (self.id, self.listen_to_changes());
         let (None, Some(killed)) = (reason, &mut self.killed) else {
             return reason;
         };
@@ -327,6 +331,22 @@ impl Process {
         }
         let is_over = is_due && (process::has_ended(id) || now.duration_since(killed.since) >= DEATH_PATIENCE);
         is_over.then_some(ExitReason::Untold)
+    }
+
+    fn listen_to_changes(&mut self) -> Option<ExitReason> {
+        // More would be told by another signal, and whoever stops it all the time does not stop us.
+        for _ in 0..CHANGES_OF_A_TURN {
+            match process::change(self.id)? {
+                Change::Ended(reason) => return Some(reason),
+                change => self.is_stopped = change == Change::Stopped,
+            }
+        }
+        None
+    }
+
+    /// Whether a signal has stopped it.
+    pub fn is_stopped(&self) -> bool {
+        self.is_stopped
     }
 
     /// Sends it a signal; to a process that has ended, none.
@@ -351,6 +371,8 @@ impl Process {
     }
 }
 
+/// Stopped, continued, stopped and ended.
+const CHANGES_OF_A_TURN: usize = 4;
 /// What is read of the link at once.
 const REPORTS_OF_A_TURN: usize = 4096;
 const SENDS_DESCRIPTORS: &str = "it sent descriptors to the supervisor";

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
+use super::warnings::Warnings;
 use crate::config::Config;
 use shared::link::Failure;
 use shared::sys::process::{self, EX_OSERR, EX_SOFTWARE, Fork, ProcessId};
@@ -41,6 +42,8 @@ pub struct Findings {
     pub control_group: Option<u32>,
     /// Who is to own the sockets of a pool.
     pub owners: BTreeMap<String, Owner>,
+    /// What is to be said when it serves.
+    pub warnings: Warnings,
 }
 
 /// Who is to own a socket, if not whoever makes it.
@@ -154,7 +157,8 @@ mod tests {
     fn what_was_found_is_read_as_it_was_written_and_only_whole() {
         let hosts = BTreeMap::from([("localhost".to_owned(), vec!["127.0.0.1".parse().unwrap(), "::1".parse().unwrap()])]);
         let owners = BTreeMap::from([("a.b".to_owned(), Owner { user: Some(33), group: None })]);
-        let findings = Findings { fingerprint: u64::MAX, hosts, control_group: Some(7), owners };
+        let warnings = Warnings::default();
+        let findings = Findings { fingerprint: u64::MAX, hosts, control_group: Some(7), owners, warnings };
         let bytes = encode(Ok(findings.clone()));
         assert_eq!(decode(&bytes), Some(Ok(findings)));
         assert_eq!((decode(&bytes[..bytes.len() - 1]), decode(b"")), (None, None));

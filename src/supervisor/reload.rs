@@ -29,6 +29,7 @@ use super::counts;
 use super::pool::{RunningPool, Service};
 use super::rehearsal::{Findings, Rehearsal, fingerprint};
 use super::sockets::{Sockets, Ties, addresses_of, owner_of};
+use super::warnings::Warnings;
 use super::{ServicePhase, Supervisor, raise_open_files, ties};
 use crate::config::{self, Config, EX_USAGE, ListenAddress};
 use crate::control_protocol::Scope;
@@ -50,6 +51,7 @@ pub struct Reload {
     /// Pools that have not said yet what came of the stage.
     open: BTreeSet<String>,
     failures: Vec<(String, Failure)>,
+    warnings: Warnings,
 }
 
 #[derive(Debug)]
@@ -134,7 +136,8 @@ impl Supervisor<'_> {
         match Rehearsal::begin(|| self.look_up(&scope)) {
             Ok(rehearsal) => {
                 let (stage, open, failures) = (Stage::Reading(rehearsal), BTreeSet::new(), Vec::new());
-                self.reload = Some(Reload { scope, clients, begun: Instant::now(), stage, open, failures });
+                let warnings = Warnings::default();
+                self.reload = Some(Reload { scope, clients, begun: Instant::now(), stage, open, failures, warnings });
             }
             Err(error) => self.end_reload(&scope, clients, Err(Failure::new(EX_OSERR, error.to_string()).into())),
         }
@@ -165,6 +168,7 @@ impl Supervisor<'_> {
         let bind_error = |error: BindError| Failure::new(EX_OSERR, with_causes(&error));
         let mut findings = Findings { fingerprint: fingerprint(&config), ..Findings::default() };
         findings.control_group = launch::control_group(&config)?;
+        findings.warnings = Warnings::of(&config, scope);
         let known = self.known_sockets();
         for settings in config.pools.iter().filter(|settings| scope.has(&settings.name)) {
             findings.owners.insert(settings.name.clone(), owner_of(settings).map_err(bind_error)?);
@@ -196,8 +200,12 @@ impl Supervisor<'_> {
         let Some(reload) = self.reload.take() else {
             return;
         };
-        match result.map_err(Refusal::from).and_then(|findings| self.prepare(&reload.scope, &findings)) {
-            Ok((prepared, pools)) => self.try_pools(reload, prepared, pools),
+        let prepared = result.map_err(Refusal::from).and_then(|findings| {
+            let prepared = self.prepare(&reload.scope, &findings)?;
+            Ok((prepared, findings.warnings))
+        });
+        match prepared {
+            Ok(((prepared, pools), warnings)) => self.try_pools(Reload { warnings, ..reload }, prepared, pools),
             Err(refusal) => self.end_reload(&reload.scope, reload.clients, Err(refusal)),
         }
     }
@@ -346,18 +354,16 @@ impl Supervisor<'_> {
             Scope::Process if self.config.pools.len() == 1 => "1 pool".to_owned(),
             Scope::Process => format!("{} pools", self.config.pools.len()),
         };
-        let without_pool = self.config.without_pool();
         if refusal.is_none() {
             log::info!(target: codes::RELOADED, "reloaded{}", of(&reload.scope));
-            without_pool.iter().for_each(|text| log::warn!(target: codes::NO_POOL, "{text}"));
+            reload.warnings.log();
         }
-        let done =
-            std::iter::once(format!("reloaded {what} in {seconds:.1} s")).chain(without_pool).collect::<Vec<_>>().join("\n");
+        let done = Done { text: format!("reloaded {what} in {seconds:.1} s"), warnings: reload.warnings.told() };
         self.end_reload(&reload.scope, reload.clients, refusal.map_or(Ok(done), Err));
     }
 
     /// Tells what was done, or why not.
-    fn end_reload(&mut self, scope: &Scope, clients: Vec<Client>, result: Result<String, Refusal>) {
+    fn end_reload(&mut self, scope: &Scope, clients: Vec<Client>, result: Result<Done, Refusal>) {
         let (now, is_good) = (Instant::now(), result.is_ok());
         self.pools.iter_mut().filter(|pool| scope.has(pool.name())).for_each(|pool| pool.note_reload(is_good, now));
         match result {
@@ -366,8 +372,8 @@ impl Supervisor<'_> {
                 self.failed_reload.take_if(|(failed, _)| *scope == Scope::Process || failed == scope);
                 self.manager.ready(&self.state());
                 for mut client in clients {
-                    client.say(&done);
-                    client.end(0, "");
+                    client.say(&done.text);
+                    client.end(0, &done.warnings);
                 }
             }
             Err(refusal) => {
@@ -414,6 +420,12 @@ fn names(config: &Config, scope: &Scope) -> BTreeSet<String> {
 fn of_pool(pool: &str, text: &str) -> String {
     let name = format!("pool {pool}: ");
     if text.contains(&name) { text.to_owned() } else { name + text.strip_prefix("pyfcgid: ").unwrap_or(text) }
+}
+
+/// What is told of a reload that has succeeded, on stdout and on stderr.
+struct Done {
+    text: String,
+    warnings: String,
 }
 
 /// Why there is no reload, and what that means.

@@ -1,5 +1,6 @@
 //! What runs now, as workers say on the scoreboards: for `pyfcgid requests`.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::Supervisor;
@@ -21,7 +22,8 @@ impl Supervisor<'_> {
         self.answer(client, &requests, 0);
     }
 
-    fn requests(&self, scope: &Scope, now: Duration) -> Requests {
+    /// Those that run, the oldest first.
+    pub(super) fn requests(&self, scope: &Scope, now: Duration) -> Requests {
         let pools: Vec<&RunningPool> = self.pools.iter().filter(|pool| scope.has(pool.name())).collect();
         // Each pool has its share, or what one invents would leave no room for the others.
         let share = (MOST / pools.len().max(1)).max(1);
@@ -38,6 +40,17 @@ impl Supervisor<'_> {
         told.requests.sort_by(|one, other| other.age.total_cmp(&one.age));
         told
     }
+}
+
+/// Those of one child, by their numbers in it.
+pub(super) fn running_in(pool: &RunningPool, child: ChildId, now: Duration) -> BTreeMap<u64, RunningRequest> {
+    let Some((_, process)) = pool.processes().find(|(id, _)| *id == child) else { return BTreeMap::new() };
+    let is_stopped = !pool.stopped([child].into_iter()).is_empty();
+    let told = |glance: Glance| {
+        let running = Running { child, pid: process.id.number(), glance };
+        (running.glance.request.number, tell(pool.name(), &running, is_stopped, now))
+    };
+    pool.busy(child).map(told).collect()
 }
 
 /// A worker that has a request.
@@ -97,6 +110,7 @@ fn tell(pool: &str, Running { pid, glance, .. }: &Running, stopped: bool, now: D
         cut: request.path_is_cut,
         remote: text(&request.remote),
         torn: *is_torn,
+        stack: None,
     }
 }
 

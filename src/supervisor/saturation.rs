@@ -96,6 +96,14 @@ impl Saturation {
         matches!(self, Self::Saturated(_) | Self::Easing(..))
     }
 
+    /// Since when nobody has had time, if nobody has.
+    pub fn full_since(&self) -> Option<Instant> {
+        match self {
+            Self::Tense(begun, _) | Self::Saturated(Episode { begun, .. }) => Some(*begun),
+            Self::Calm(_) | Self::Easing(..) => None,
+        }
+    }
+
     /// When to look again, if nothing happens before.
     pub fn next_deadline(&self, now: Instant) -> Option<Instant> {
         match self {
@@ -137,10 +145,11 @@ mod tests {
         assert_eq!(saturation.look(load(true, 3, 7), after(499)), None);
         assert_eq!(saturation.look(load(true, 3, 7), after(500)), Some(News::Begun { waiting: 3 }));
         assert_eq!(saturation.look(load(true, 9, 8), after(700)), None);
+        assert_eq!(saturation.full_since(), Some(start));
         assert_eq!(saturation.look(load(false, 0, 9), after(1000)), None);
         assert_eq!(saturation.look(load(true, 2, 9), after(1500)), None, "it is the same");
         assert_eq!(saturation.look(load(false, 0, 9), after(2000)), None);
-        assert!(saturation.is_said());
+        assert!(saturation.is_said() && saturation.full_since().is_none());
         let over = News::Over { lasted: Duration::from_secs(2), most: 9, refused: 2 };
         assert_eq!(saturation.look(load(false, 0, 9), after(4000)), Some(over));
         assert_eq!(saturation, Saturation::Calm(9));

@@ -14,6 +14,9 @@ use crate::config::EX_USAGE;
 use crate::control_protocol::Scope;
 use crate::log_writer;
 use crate::report::{self, ChildStatus, FailingStatus, PoolStatus, SCHEMA, Status, Times, Workers, seconds};
+use shared::scoreboard::Scoreboard;
+use shared::scoreboard::refused::RefusedFor;
+use shared::scoreboard::roster::STOPPED;
 use shared::scoreboard::tally::{STEP_NAMES, Tally};
 use shared::sys::process::{Usage, monotonic_time};
 use shared::sys::terminal;
@@ -74,7 +77,10 @@ impl Supervisor<'_> {
 fn pool_status(pool: &RunningPool, now: Instant) -> PoolStatus {
     let (waiting, first) = waiting(pool);
     let (children, tally) = (pool.children(), pool.tally());
-    let all: Vec<ChildStatus> = pool.processes().map(|(id, process)| child_status(pool, id, process, now)).collect();
+    let (ids, all): (Vec<ChildId>, Vec<ChildStatus>) =
+        pool.processes().map(|(id, process)| (id, child_status(pool, id, process, now))).unzip();
+    let serving = ids.into_iter().zip(&all).filter(|(_, child)| is_serving(child)).map(|(id, _)| id);
+    let stuck = pool.standstill(serving);
     let workers = workers(&all);
     let state = condition_word(pool, &all);
     PoolStatus {
@@ -89,12 +95,14 @@ fn pool_status(pool: &RunningPool, now: Instant) -> PoolStatus {
         waiting,
         max_queue: pool.settings().max_queue,
         first_waits: first.map(seconds),
+        stuck: stuck.map(seconds),
         answered: tally.requests(),
         requests: by_class(&tally),
         aborted: tally.aborted,
         slow: tally.slow,
         timeouts: STEP_NAMES.iter().map(|step| (*step).to_owned()).zip(tally.timeouts).collect(),
-        refused: pool.ties().scoreboard.refused(),
+        refused: pool.ties().scoreboard.refused(RefusedFor::QueueFull),
+        refused_by: refused_by(&pool.ties().scoreboard),
         duration: Times::of(&tally.duration),
         queue_wait: Times::of(&tally.queue_wait),
         failing: children.failing().map(|(failing, next)| failing_status(failing, next, now)),
@@ -150,10 +158,19 @@ fn by_class(tally: &Tally) -> BTreeMap<String, u64> {
     CLASSES.iter().zip(tally.classes).map(|(class, count)| ((*class).to_owned(), count)).collect()
 }
 
+fn refused_by(scoreboard: &Scoreboard) -> BTreeMap<String, u64> {
+    RefusedFor::ALL.iter().map(|reason| (reason.word().to_owned(), scoreboard.refused(*reason))).collect()
+}
+
 fn workers(children: &[ChildStatus]) -> Workers {
-    let serving = || children.iter().filter(|child| child.state == SERVING && !child.stopped);
+    let serving = || children.iter().filter(|child| is_serving(child));
     let busy = serving().map(|child| child.busy).sum();
     Workers { busy, idle: serving().map(|child| child.workers.saturating_sub(child.busy)).sum() }
+}
+
+/// Whether it takes requests, and can answer them.
+fn is_serving(child: &ChildStatus) -> bool {
+    child.state == SERVING && !child.stopped
 }
 
 /// A pool all of whose children are stopped by a signal serves nobody, though they would if they could.
@@ -181,7 +198,6 @@ pub(super) fn fault(text: &str) -> String {
 }
 
 const SERVING: &str = "serving";
-const STOPPED: &str = "stopped";
 /// Of a child.
 const STATES: [&str; 6] = ["starting", "ready", SERVING, "retiring", "ending", STOPPED];
 /// Of statuses, as a tally has them.

@@ -42,6 +42,7 @@ impl Default for Options {
             max_connections: 100,
             idle_timeout: None,
             socket_timeout: Some(DEADLINE),
+            queue_timeout: None,
             graceful_timeout: DEADLINE,
             max_requests: None,
             spread: false,
@@ -123,7 +124,7 @@ impl Prepared {
         }
         let tcp = listeners.iter().filter_map(Listener::tcp_address).map(Address::Tcp).collect();
         let seat = Arc::new(Scoreboard::new().unwrap()).seat(1);
-        let (queue, worker) = scheduler::queue_of_pool(options.max_queue, seat.clone());
+        let (queue, worker) = scheduler::queue_of_pool((options.max_queue, options.settings.queue_timeout), seat.clone());
         let passage = || {
             let (give, take) = passing::pair().unwrap();
             Passage::new(give, take)

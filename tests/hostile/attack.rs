@@ -66,6 +66,7 @@ fn a_hostile_application_reaches_neither_the_supervisor_nor_another_pool() {
     site.begin_attack(&names.iter().copied().filter(|name| !name.starts_with("swap_")).collect::<Vec<_>>());
     pass_time(Duration::from_secs(2), &mut site, &mut logs, &mut verdict);
     let [account, twin] = [customers, customers_of_twin].map(Customers::leave);
+    site.mend_socket();
     let term = site.terminate();
     drop(crowd);
     logs.finish();

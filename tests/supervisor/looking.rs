@@ -75,6 +75,8 @@ fn busy_and_stopped_processes_are_told_of_at_once_and_each_request_by_name() {
     let peers: Vec<Peer> = (0..8).map(|number| send(&site, &Params::get(&path(number)))).collect();
     let running = || json(&site, "requests", 0)["requests"].as_array().unwrap().len();
     wait_until("eight requests", || running() == 8);
+    at_once(&site, "health", 0);
+    assert_eq!(at_once(&site, "health web --max-busy 95%", 1).out, "pool web: 8 of 8 workers busy\n");
     let children = site.children();
     let stopped = *children.iter().next().unwrap();
     kill(stopped, "STOP");
@@ -103,13 +105,13 @@ fn busy_and_stopped_processes_are_told_of_at_once_and_each_request_by_name() {
     assert_eq!((&pool["workers"]["busy"], &pool["workers"]["idle"]), (&4.into(), &0.into()), "{pool}");
     assert_eq!((&pool["processes"]["stopped"], &pool["processes"]["serving"]), (&1.into(), &1.into()), "{pool}");
     assert!(pool["memory"].as_u64().unwrap() > 1 << 20, "{pool}");
-    at_once(&site, "health", 0);
-    let ill = at_once(&site, "health web --max-busy 95%", 1);
-    assert_eq!(ill.out, "pool web: 4 of 4 workers busy\n");
+    let advice = format!("`kill -CONT {stopped}` lets it go on, `kill -9 {stopped}` has it replaced\n");
+    let ill = |others: &str| format!("pool web: process {stopped} is stopped by a signal{others}: {advice}");
+    assert_eq!(at_once(&site, "health", 1).out, ill(""));
 
     children.iter().for_each(|child| kill(*child, "STOP"));
     wait_until("both stopped", || children.iter().all(|child| status_of(*child, "State").starts_with('T')));
-    assert_eq!(at_once(&site, "health", 1).out, "pool web: stopped\n");
+    assert_eq!(at_once(&site, "health", 1).out, ill(", and so is 1 other"));
     assert!(at_once(&site, "status", 4).out.contains("pool web: stopped, "));
     children.iter().for_each(|child| kill(*child, "CONT"));
     open_gate(&site, peers);
@@ -258,7 +260,7 @@ fn what_is_not_running_is_told_with_what_to_do() {
     let children = site.children();
     site.control("stop").expect_code(0);
     crate::site::wait_until_gone(&children);
-    for command in ["status", "requests", "health", "requests --json"] {
+    for command in ["status", "requests", "health", "requests --json", "requests --stacks", "stacks"] {
         let ended = crate::site::control(&directory, command).expect_code(3);
         assert!(ended.err.contains("pyfcgid is not running") && ended.err.contains("systemctl start"), "{ended:?}");
         assert_eq!(ended.out, "");

@@ -15,6 +15,10 @@ fn faults(root: &Value, schema: &Value, value: &Value, place: &str) -> Vec<Strin
     if let Some(name) = schema["$ref"].as_str().and_then(|path| path.strip_prefix("#/$defs/")) {
         return faults(root, &root["$defs"][name], value, place);
     }
+    if let Some(schemas) = schema["anyOf"].as_array() {
+        let each = schemas.iter().map(|schema| faults(root, schema, value, place));
+        return each.min_by_key(Vec::len).unwrap_or_default();
+    }
     let mut found = Vec::new();
     if let Some(expected) = schema.get("const").filter(|expected| *expected != value) {
         found.push(format!("{place} is not {expected}"));
@@ -70,5 +74,8 @@ fn what_is_not_described_is_found() {
     .unwrap();
     let count = |text: &str| faults(&schema, &schema["$defs"]["a"], &serde_json::from_str(text).unwrap(), "a").len();
     assert_eq!([r#"{"n": 1}"#, r#"{"n": null}"#].map(count), [0, 0]);
+    let either = serde_json::json!({"anyOf": [{"$ref": "#/$defs/a"}, {"type": "null"}]});
+    let count_of_either = |text: &str| faults(&schema, &either, &serde_json::from_str(text).unwrap(), "a").len();
+    assert_eq!(["null", r#"{"n": 1}"#, r#"{"n": "1"}"#, "[]"].map(count_of_either), [0, 0, 1, 1]);
     assert_eq!(["{}", r#"{"n": -1}"#, r#"{"n": "1"}"#, r#"{"n": 1, "m": 2}"#, "[]"].map(count), [1; 5]);
 }

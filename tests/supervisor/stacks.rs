@@ -4,8 +4,11 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
+
 use crate::interrupting::Stuck;
-use crate::site::{Site, kill, limit, says, site, site_of, site_with};
+use crate::schema;
+use crate::site::{Site, kill, limit, says, site, site_of, site_with, status_of};
 use crate::support::process::wait_until;
 
 fn stuck(settings: &str) -> Site {
@@ -141,13 +144,68 @@ fn who_is_stopped_is_said_to_be_and_the_others_are_told() {
 #[test]
 fn requests_with_stacks_are_those_of_workers_that_have_one() {
     let site = stuck("processes = 2\nthreads = 2\n");
-    assert_eq!(site.control("requests --stacks").expect_code(0).out, "no requests\n");
+    assert_eq!(site.control("requests --stacks").expect_code(0).out, "no request is running\n");
     let loops = Stuck::begin(&site, "loops");
     stacks_with(&site, &["in loops\n"]);
     let text = site.control("requests --stacks").expect_code(0).out;
     assert!(of_request(&text, &loops).contains("in loops\n"), "{text}");
-    assert!(!text.contains("MainThread") && text.matches("pool web, process").count() == 1, "{text}");
-    assert_eq!(site.control("requests --stacks --json").status.code(), Some(64));
+    assert!(text.starts_with(&format!("request {} (GET /loops), ", loops.id)) && text.contains(", pool web, pyfcgid-worker-"));
+    assert!(!text.contains("MainThread") && text.matches("request ").count() == 1, "{text}");
+    end_by_force(&site);
+}
+
+#[track_caller]
+fn json(site: &Site, command: &str) -> Value {
+    let value: Value = serde_json::from_str(&site.control(&format!("{command} --json")).expect_code(0).out).unwrap();
+    schema::expect(command, &value);
+    value
+}
+
+#[test]
+fn programs_are_told_the_same_with_the_oldest_request_first() {
+    let site = stuck("processes = 2\nthreads = 2\n");
+    let ids: Vec<String> = ["loops", "waits", "loops", "waits"].map(|path| Stuck::begin(&site, path).id).into();
+    stacks_with(&site, &["in loops\n", "in waits\n"]);
+    let id = |request: &Value| request["id"].as_str().map(str::to_owned);
+    let is_whole = |value: &Value| value.to_string().matches(", in application").count() == ids.len();
+    let (mut requests, mut stacks) = (Value::Null, Value::Null);
+    wait_until("all stacks", || {
+        (requests, stacks) = (json(&site, "requests --stacks"), json(&site, "stacks"));
+        let with_gil = stacks.to_string().matches("MainThread").count() == 2;
+        is_whole(&requests) && is_whole(&stacks) && with_gil
+    });
+    let told = requests["requests"].as_array().unwrap();
+    assert_eq!(told.iter().filter_map(id).collect::<Vec<_>>(), ids, "{requests:#}");
+    for request in told {
+        let stack = &request["stack"];
+        let function = request["path"].as_str().unwrap().trim_start_matches('/');
+        assert!(stack["lines"].to_string().contains(&format!("in {function}\"")) && stack["missing"].is_null(), "{request:#}");
+        assert!(stack["thread"].as_str().unwrap().starts_with("pyfcgid-worker-"), "{request:#}");
+    }
+    assert!(json(&site, "requests")["requests"].as_array().unwrap().iter().all(|request| request["stack"].is_null()));
+
+    let processes = stacks["processes"].as_array().unwrap();
+    assert_eq!(id(&processes[0]["threads"][0]["request"]).as_ref(), Some(&ids[0]), "{stacks:#}");
+    for process in processes {
+        let threads = process["threads"].as_array().unwrap();
+        let told: Vec<Option<String>> = threads.iter().map(|thread| id(&thread["request"])).collect();
+        let place = |id: &Option<String>| id.as_ref().map_or(usize::MAX, |id| ids.iter().position(|one| one == id).unwrap());
+        assert!(told.is_sorted_by_key(place) && told.last() == Some(&None), "{told:?}");
+        assert!(threads.iter().any(|thread| thread["name"] == "MainThread" && thread["request"].is_null()), "{process:#}");
+    }
+
+    let stopped = processes[0]["pid"].as_u64().unwrap() as u32;
+    kill(stopped, "STOP");
+    wait_until("a stopped process", || status_of(stopped, "State").starts_with('T'));
+    let missing = format!("process {stopped} is stopped");
+    let requests = json(&site, "requests --stacks");
+    let (there, gone): (Vec<&Value>, Vec<&Value>) =
+        requests["requests"].as_array().unwrap().iter().partition(|request| request["pid"] != stopped);
+    assert!(!gone.is_empty() && gone.iter().all(|request| request["stack"]["missing"] == missing.as_str()), "{requests:#}");
+    assert!(there.len() + gone.len() == ids.len(), "{requests:#}");
+    let stacks = json(&site, "stacks");
+    let told = stacks["processes"].as_array().unwrap().iter().find(|process| process["pid"] == stopped).unwrap();
+    assert!(told["missing"] == missing.as_str() && told["threads"].as_array().unwrap().len() == gone.len(), "{stacks:#}");
     end_by_force(&site);
 }
 
@@ -203,6 +261,7 @@ def application(environ, start_response):
 fn many_who_ask_at_once_are_answered() {
     let site = stuck("processes = 2\nthreads = 2\n");
     let loops = Stuck::begin(&site, "loops");
+    stacks_with(&site, &["in loops\n"]);
     std::thread::scope(|scope| {
         let clients: Vec<_> = (0..12).map(|_| scope.spawn(|| site.control("stacks").expect_code(0).out)).collect();
         for client in clients {

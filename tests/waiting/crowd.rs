@@ -240,6 +240,11 @@ impl Crowd {
         Self { answers, got: Vec::new(), count }
     }
 
+    /// At a site that need not have any child.
+    pub(crate) fn at(site: &Site, count: usize) -> Self {
+        Self::on_connections(count, 0.0, |_| (site.connect(), false))
+    }
+
     /// On [`MULTIPLEXED`] connections in turn.
     fn multiplexed(address: &Address, count: usize, seconds: f64) -> Self {
         let (sender, answers) = mpsc::channel();

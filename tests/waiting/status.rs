@@ -58,6 +58,11 @@ fn the_truth_is_told_while_all_workers_are_busy_the_gil_is_held_and_a_child_is_s
     let hogs: u32 = notes.lines().find_map(|line| line.strip_prefix("hog ")?.split(' ').next()?.parse().ok()).unwrap();
     let stopped = *pool.children().iter().find(|child| **child != hogs).unwrap();
     kill(stopped, "STOP");
+    let of_stopped = |status: &Value| {
+        let running = status["processes"].as_array().unwrap();
+        running.iter().filter(|one| one["pid"] == stopped).map(|one| one["child state"].clone()).collect::<Vec<_>>()
+    };
+    wait_until("a child that is told to be stopped", || of_stopped(&status(&pool)) == ["stopped", "stopped"]);
     for _ in 0..5 {
         within_time("ping through nginx", || Request::get("/ping").send(front.port).expect(200));
         within_time("ping", || ask_apart(&pool, "/ping").expect_status(200));
@@ -72,7 +77,10 @@ fn the_truth_is_told_while_all_workers_are_busy_the_gil_is_held_and_a_child_is_s
         within_time("no probe", || ask_apart(&pool, "/").expect_status(404));
     }
     assert!(hog.is_silent_for(Duration::from_millis(1)), "it proves nothing");
+    let metrics = ask_apart(&pool, "/status?openmetrics").expect_status(200).text();
+    assert!(metrics.contains("state=\"serving\"} 1\n") && metrics.contains("state=\"stopped\"} 1\n"), "{metrics}");
     kill(stopped, "CONT");
+    wait_until("a child that goes on", || of_stopped(&status(&pool)) == ["serving", "serving"]);
     pool.open_gate();
     hog.answer(1).expect_status(200);
     wait_until("idle workers", || status(&pool)["active processes"] == 0);
@@ -140,12 +148,27 @@ fn a_pool_of_which_no_child_lives_is_told_by_its_queue_process() {
     let text = Request::get("/status").send(front.port).expect(200).text();
     assert!(text.contains("\nstate:                failing\n") && text.contains("\nfailing since: "), "{text}");
     assert_eq!(site.ask("/status?json").json()["children wanted"], 1);
+    let refused = |reason: &str| {
+        let metrics = site.text("/status?openmetrics");
+        let line = format!("pyfcgid_refused_requests_total{{pool=\"web\",reason=\"{reason}\"}} ");
+        metrics.lines().find_map(|found| found.strip_prefix(&line)?.parse::<u64>().ok()).unwrap()
+    };
+    assert_eq!((refused("queue-full"), refused("not-serving")), (0, 0));
     site.ask("/ping").expect_status(503);
-    site.ask("/").expect_status(503);
+    (0..3).for_each(|_| drop(site.ask("/").expect_status(503)));
+    assert_eq!((refused("queue-full"), refused("not-serving")), (0, 3));
+    assert_eq!(site.ask("/status?json").json()["refused not serving"], 3);
+    assert_eq!(status_of(&site).0["refused_by"], serde_json::json!({"queue-full": 0, "queue-timeout": 0, "not-serving": 3}));
+    assert!(site.control("status").out.contains("\n  3 answered 503 so far, because no process had started\n"));
     wait_until("children that have ended so", || {
         let metrics = site.text("/status?openmetrics");
         metrics.contains("reason=\"signaled\"} 1\n") && !metrics.contains("reason=\"failed\"} 0\n")
     });
+    fs::write(site.directory().join("app.py"), says("two")).unwrap();
+    kill(site.pid(), "USR2");
+    site.wait_for_log("has taken over from the previous program");
+    wait_until("a pool that serves", || status_of(&site).0["state"] == "serving");
+    assert_eq!(refused("not-serving"), 3, "the next program counts on");
     drop(front);
     site.end();
 }

@@ -146,6 +146,32 @@ fn a_request_that_finds_the_queue_full_is_logged_as_503() {
     expect_lines(&server, &["503 /refused", &format!("200 {running}"), "200 /waits"]);
 }
 
+/// In the queue of its process, where another on the same connection runs, or on the line.
+#[test]
+fn a_request_that_has_waited_for_too_long_is_logged_as_503_with_how_long_that_was() {
+    let settings = ["--threads", "1", "--queue-timeout", "300ms"];
+    let server = logging("echoes.py", "$status $status_detail $queue_time $request_uri $request_time", &settings);
+    let gate = server.directory().join("gate");
+    let running = format!("/?{}", gate.display());
+    let mut peer = server.connect();
+    peer.send_request(1, true, &Params::get(&running), b"");
+    server.wait_for_log("the app ran");
+    peer.send_request(2, true, &Params::get("/beside"), b"");
+    let mut other = server.connect();
+    other.send_request(1, true, &Params::get("/other"), b"");
+    peer.answer(2).expect_status(503);
+    other.answer(1).expect_status(503);
+    fs::write(gate, "").unwrap();
+    peer.answer(1).expect_status(200);
+    wait_until("all lines", || lines(&server).len() == 3);
+    for path in ["/beside", "/other"] {
+        let lines = lines(&server);
+        let begin = format!("503 queue-timeout - {path} ");
+        let time = lines.iter().find_map(|line| line.strip_prefix(&begin)).unwrap_or_else(|| panic!("{lines:?}"));
+        assert!((0.3..10.0).contains(&time.parse::<f64>().unwrap()), "{lines:?}");
+    }
+}
+
 /// In a process of its own, or on the line of all of them.
 #[test]
 fn the_time_that_a_request_waits_for_a_worker_is_told_and_why_one_was_refused() {

@@ -88,9 +88,10 @@ fn a_thread_that_is_not_done_within_graceful_timeout_is_named() {
     server.signal("TERM");
     server.wait_for_exit(DEADLINE);
     let log = server.log();
-    let named = log.lines().find(|line| line.contains("[warn]") && line.contains("mailer at "));
+    let named = log.lines().find(|line| line.contains("[warn]") && line.contains("graceful-timeout: mailer;"));
     let named = named.unwrap_or_else(|| panic!("not named:\n{log}"));
-    assert!(named.contains("graceful-timeout") && named.contains("request_thread.py:"), "{named}");
+    let stack = log.split_once(named).unwrap().1;
+    assert!(stack.starts_with("\n    mailer:\n") && stack.contains("request_thread.py\", line "), "{log}");
     assert!(!log.contains("mail sent") && !log.contains("atexit ran"), "{log}");
     for stranger in ["pyfcgid-worker", "MainThread"] {
         assert!(!named.contains(stranger), "{named}");
@@ -106,7 +107,7 @@ fn a_thread_beside_a_request_that_hangs_is_named_as_well() {
     server.wait_for_log("hanging");
     server.signal("TERM");
     server.wait_for_exit(DEADLINE);
-    assert!(server.log().contains("mailer at "), "{}", server.log());
+    assert!(server.log().contains("graceful-timeout: mailer; "), "{}", server.log());
     assert!(server.log().contains(": and has begun to say so\n"), "{}", server.log());
 }
 

@@ -22,6 +22,7 @@ use shared::link::{Command, Failure, Report};
 use shared::logging;
 use shared::logging::codes;
 use shared::settings::{Ends, PoolSettings, Ties, memory_limit_hint};
+use shared::stacks::{Stacks, Thread};
 use shared::sys::poll::{self, Interest};
 use shared::sys::process::EX_SOFTWARE;
 use shared::sys::{self, fd, signal};
@@ -61,7 +62,7 @@ fn report_failure(mut link: &UnixStream, error: &Error) {
 fn serve(pool: &PoolSettings, shared: &Shared, link: &UnixStream) -> Result<(), Error> {
     end_with_the_supervisor(link)?;
     let (interpreter, application) = load(pool, shared, link)?;
-    let (queue, worker) = scheduler::queue_of_pool(pool.max_queue, shared.seat());
+    let (queue, worker) = scheduler::queue_of_pool((pool.max_queue, pool.queue_timeout), shared.seat());
     let (doors, names) = shared.doors(pool)?;
     let (signals, signal_writer) = UnixStream::pair()?;
     let signalled = signals.try_clone()?;
@@ -97,18 +98,20 @@ fn serve(pool: &PoolSettings, shared: &Shared, link: &UnixStream) -> Result<(), 
     }
     // A request may end the process, and it must be known by then that it had come so far.
     event_loop.begin();
-    let Stopped { deadline, end, .. } = stand_by(&interpreter, event_loop)?;
     let threads = Arc::new(threads);
-    limit_the_end(&threads, end);
+    let Stopped { deadline, .. } = stand_by(&interpreter, event_loop, (&threads, &attendant))?;
     let running = interpreter.join_workers(&threads, deadline);
     if running == 0 {
         interpreter.finish();
     } else {
+        let asked = Arc::clone(&attendant);
+        let stacks = soon(move || asked.stacks()).unwrap_or_default();
         log::warn!(
             target: codes::REQUESTS_OUTLIVED_STOP,
-            "requests still running, perhaps for nobody: {running}; skipping the application's exit handlers"
+            "requests still running, perhaps for nobody: {running}; skipping the application's exit handlers{}",
+            in_lines(stacks.threads.iter().filter(|thread| thread.request != 0))
         );
-        soon(move || name_the_unfinished(&threads));
+        soon(move || name_the_unfinished(&threads, &stacks));
     }
     // Threads of the application may still run, and Python cannot be taken down under them.
     Ok(())
@@ -135,7 +138,11 @@ fn load(pool: &PoolSettings, shared: &Shared, link: &UnixStream) -> Result<(Inte
 
 /// Has the event loop turned until the stop. The main thread is Python's meanwhile: signal handlers that the application has set run
 /// here, as they would anywhere, and the event loop never waits for the GIL.
-fn stand_by(interpreter: &Interpreter, event_loop: Arc<SharedLoop>) -> Result<Stopped, Error> {
+fn stand_by(
+    interpreter: &Interpreter,
+    event_loop: Arc<SharedLoop>,
+    (threads, attendant): (&Arc<Threads>, &Arc<Attendant>),
+) -> Result<Stopped, Error> {
     let (ended, end) = UnixStream::pair()?;
     let (woken, waker) = UnixStream::pair()?;
     woken.set_nonblocking(true)?;
@@ -143,8 +150,13 @@ fn stand_by(interpreter: &Interpreter, event_loop: Arc<SharedLoop>) -> Result<St
     let look = interpreter.wake_at_signals(waker.as_raw_fd());
     // What has come since the import.
     interpreter.run_signal_handlers();
+    let (threads, attendant) = (Arc::clone(threads), Arc::clone(attendant));
     let turned = thread::Builder::new().name("pyfcgid-loop".to_owned()).spawn(move || {
         let stopped = event_loop.stand_by();
+        if let Ok(Stopped { end, .. }) = stopped {
+            // The main thread may wait for the GIL for ever.
+            limit_the_end(threads, attendant, end);
+        }
         // Its close would not be seen while a process that the application has forked has it, too.
         drop((&end).write_all(&[0]));
         stopped
@@ -189,16 +201,20 @@ fn is_to_begin(mut link: &UnixStream, signalled: &UnixStream) -> std::io::Result
 }
 
 /// The application's own threads and exit handlers may hang; the process ends all the same.
-fn limit_the_end(threads: &Arc<Threads>, end: Instant) {
-    let threads = Arc::clone(threads);
+fn limit_the_end(threads: Arc<Threads>, attendant: Arc<Attendant>, end: Instant) {
     let watchdog = thread::Builder::new().name("pyfcgid-end".to_owned());
     let result = watchdog.spawn(move || {
         thread::sleep(end.saturating_duration_since(Instant::now()));
-        if soon(move || name_the_unfinished(&threads)) != Some(true) {
-            soon(|| {
+        let stacks = Arc::new(soon(move || attendant.stacks()).unwrap_or_default());
+        let named = Arc::clone(&stacks);
+        if soon(move || name_the_unfinished(&threads, &named)) != Some(true) {
+            soon(move || {
+                // Who keeps the GIL has kept the main thread from saying it.
+                let is_told = |thread: &&Thread| thread.name == "MainThread" || stacks.without_gil && thread.request != 0;
                 log::warn!(
                     target: codes::THREADS_OUTLIVED_STOP,
-                    "the application's threads or exit handlers did not finish within graceful-timeout"
+                    "the application's threads or exit handlers did not finish within graceful-timeout{}",
+                    in_lines(stacks.threads.iter().filter(is_told))
                 )
             });
         }
@@ -210,7 +226,7 @@ fn limit_the_end(threads: &Arc<Threads>, end: Instant) {
 }
 
 /// Whether there were any.
-fn name_the_unfinished(threads: &Threads) -> bool {
+fn name_the_unfinished(threads: &Threads, stacks: &Stacks) -> bool {
     interpreter::finish_output();
     let unfinished = threads.of_the_application();
     let named = unfinished.iter().take(MOST_NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
@@ -219,10 +235,21 @@ fn name_the_unfinished(threads: &Threads) -> bool {
     if !unfinished.is_empty() {
         log::warn!(
             target: codes::THREADS_OUTLIVED_STOP,
-            "threads still running after graceful-timeout: {named}{more}; skipping the application's exit handlers"
+            "threads still running after graceful-timeout: {named}{more}; skipping the application's exit handlers{}",
+            in_lines(stacks.threads.iter().filter(|thread| unfinished.contains(&thread.name)))
         );
     }
     !unfinished.is_empty()
+}
+
+/// What these threads are doing, each behind its name.
+fn in_lines<'a>(threads: impl Iterator<Item = &'a Thread>) -> String {
+    let process = std::process::id();
+    let told = threads.take(MOST_NAMED).map(|thread| {
+        let request = if thread.request == 0 { String::new() } else { format!(", request {process}-{}", thread.request) };
+        format!("\n{}{request}:\n  {}", thread.name, thread.lines.join("\n  "))
+    });
+    told.collect()
 }
 
 /// Runs this on another thread and waits a moment for what it says: a log that nobody reads, or a GIL that nobody puts down, must not
@@ -233,6 +260,7 @@ fn soon<T: Send + 'static>(run: impl FnOnce() -> T + Send + 'static) -> Option<T
     receiver.recv_timeout(LAST_WORDS).ok()
 }
 
-const LAST_WORDS: Duration = Duration::from_millis(100);
+/// A look at the stacks takes up to 180 ms.
+const LAST_WORDS: Duration = Duration::from_millis(190);
 /// More would say nothing more.
 const MOST_NAMED: usize = 8;

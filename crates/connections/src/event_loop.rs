@@ -32,9 +32,11 @@ mod line;
 mod listener;
 mod mailbox;
 mod outbox;
+mod overdue;
 mod passage;
 mod probes;
 mod refusals;
+mod round;
 mod shared_loop;
 mod shortage;
 mod stopping;
@@ -54,6 +56,7 @@ pub use line::{Duty, Line};
 pub use listener::{Listener, Purpose};
 use mailbox::Mailbox;
 use outbox::Outbox;
+use overdue::Overdue;
 pub use passage::Passage;
 pub use probes::{Probes, StatusPlace};
 use refusals::Refusals;
@@ -71,6 +74,8 @@ pub struct Settings {
     pub idle_timeout: Option<Duration>,
     /// How long a peer may be silent inside a request, before its first, or while an answer waits; `None` for ever.
     pub socket_timeout: Option<Duration>,
+    /// How long a request may wait for a worker; `None` for ever.
+    pub queue_timeout: Option<Duration>,
     /// How long a graceful stop may take.
     pub graceful_timeout: Duration,
     /// After how many requests the supervisor is asked for a replacement; `None` is never.
@@ -120,6 +125,7 @@ pub struct EventLoop {
     /// Connections on which a request has come while no worker had time for it. They are untouched.
     deferred: VecDeque<(ConnectionId, usize)>,
     saturation: Saturation,
+    overdue: Overdue,
     duty: Duty,
     line: Line,
     /// Whether it does not accept, since others have time.
@@ -188,6 +194,7 @@ impl EventLoop {
             refusals: Refusals::default(),
             unwatched: Vec::new(),
             deferred: VecDeque::new(),
+            overdue: Overdue::default(),
             duty,
             line,
             is_shut_out: false,
@@ -248,6 +255,7 @@ impl EventLoop {
         self.continue_accepting();
         self.line_up_at_once();
         self.expire();
+        self.refuse_overdue();
         self.inquiries.keep_time(self.now);
         self.uploads.give_back(self.now);
         self.hand_over_idle();
@@ -266,7 +274,10 @@ impl EventLoop {
         match self.acceptor.door(token) {
             Some(Door::Listener(index)) => self.accept_from(index),
             Some(Door::Passage) => self.take_from_passage(),
-            None if token == handover::WAKE_UP => self.inquiries.pass_on(&mut self.controls),
+            None if token == handover::WAKE_UP => {
+                self.inquiries.pass_on(&mut self.controls);
+                self.refuse_late();
+            }
             None if token == line::TOKEN => drop(self.take_from_line()),
             None => self.handle_ready(token - self.first_connection, event),
         }
@@ -512,8 +523,9 @@ impl EventLoop {
         let stop = (!self.lifecycle.is_serving()).then_some(STOP_CHECK_INTERVAL);
         let unfinished = (!self.unfinished.is_empty()).then_some(Duration::ZERO);
         let deferred = (!self.deferred.is_empty()).then_some(handover::RETRY_INTERVAL);
+        let overdue = self.overdue.next().map(|when| when.saturating_duration_since(now));
         let own = [self.timers.next_in(now), self.refusals.next_in(now), self.relief_in(now), self.uploads.next_in(now)];
-        let own = own.into_iter().chain([self.inquiries.next_in(now)]);
+        let own = own.into_iter().chain([self.inquiries.next_in(now), overdue]);
         own.chain([accept, stop, unfinished, deferred]).flatten().min()
     }
 }

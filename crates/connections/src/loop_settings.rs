@@ -25,6 +25,7 @@ pub fn of_loop(pool: &PoolSettings, status: Arc<PoolStatus>) -> event_loop::Sett
         max_connections: pool.max_connections,
         idle_timeout: pool.idle_timeout,
         socket_timeout: pool.socket_timeout,
+        queue_timeout: pool.queue_timeout,
         graceful_timeout: pool.graceful_timeout,
         max_requests: max_requests(pool),
         spread: pool.processes > 1,

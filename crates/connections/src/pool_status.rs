@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::exchange::page::Page;
 use shared::scoreboard::Scoreboard;
+use shared::scoreboard::refused::RefusedFor;
 use shared::scoreboard::roster::RosterView;
 use shared::sys::process::monotonic_time;
 
@@ -65,7 +66,7 @@ impl PoolStatus {
             name: self.name.clone(),
             max_queue: self.max_queue,
             waiting: board.waiting(),
-            refused: board.refused(),
+            refused: RefusedFor::ALL.map(|reason| (reason, board.refused(reason))),
             record,
             children,
             running: shown,

@@ -29,12 +29,14 @@
 //! All of this is one state under one lock, which is held for some instructions at a time and never while anything else is waited
 //! for. What is done with a request or the event loop is done without it.
 
+use crate::exchange::Exchange;
 use shared::logging::codes;
 use std::fmt;
 use std::io;
 use std::sync::OnceLock;
 
 mod locking;
+mod patience;
 mod place;
 mod queue;
 mod saturation;
@@ -46,6 +48,7 @@ mod watch;
 mod worker;
 
 use locking::{Condvar, Mutex, MutexGuard};
+pub use patience::Patience;
 pub use place::Place;
 pub use queue::{Queue, Relief, queue_of_pool, queue_without_workers};
 pub use saturation::Saturation;
@@ -58,6 +61,8 @@ pub use worker::{Handler, Source, Worker};
 #[derive(Debug, Default)]
 struct Scheduler {
     state: Mutex<State>,
+    /// Requests that workers have found to have waited for too long. Locked after the state, if at all.
+    late: Mutex<Vec<Exchange>>,
     /// Where workers sit.
     called: Condvar,
     /// Where the standby waits.

@@ -23,10 +23,15 @@ use std::time::Duration;
 
 use crate::sys::shared_memory::SharedWords;
 
+mod lookout;
+pub mod refused;
 pub mod roster;
+mod sequence;
 pub mod slot;
 pub mod tally;
 
+pub use lookout::Lookout;
+use refused::RefusedFor;
 use slot::{SLOT_WORDS, Slot};
 use tally::Tally;
 
@@ -103,6 +108,7 @@ impl Scoreboard {
         self.word_of(number, PRESENCE).set(Presence::Absent as u64);
         self.pool_waiting().subtract(self.word_of(number, KEPT).replace(0));
         self.word_of(number, CONNECTIONS).set(0);
+        self.end_lookout_of(number);
     }
 
     /// Seats that nobody has say nothing, whatever an application has written there: else it would be believed for ever. `taken` are the
@@ -130,9 +136,9 @@ impl Scoreboard {
         }
     }
 
-    /// How many requests were refused because as many waited as may.
-    pub fn refused(&self) -> u64 {
-        self.word(REFUSED).get()
+    /// How many requests were refused for this reason.
+    pub fn refused(&self, reason: RefusedFor) -> u64 {
+        self.word(reason.place()).get()
     }
 
     /// What the process on this seat says.
@@ -312,9 +318,9 @@ impl Seat {
         true
     }
 
-    /// A request is refused because as many wait as may.
-    pub fn note_refusal(&self) {
-        self.scoreboard.word(REFUSED).add_one();
+    /// A request is refused.
+    pub fn note_refusal(&self, reason: RefusedFor) {
+        self.scoreboard.word(reason.place()).add_one();
     }
 
     /// How many requests wait on the line or in other processes.
@@ -341,21 +347,6 @@ impl Seat {
         self.word(KEPT).subtract(1);
     }
 
-    /// Whether it is time to look through the line, by this clock of milliseconds that goes round; nobody else of the pool does so
-    /// before `next`.
-    pub fn begin_to_look(&self, now: u32, next: u32) -> bool {
-        let word = self.scoreboard.word(LOOK_AT);
-        let due = word.get() as u32;
-        // What is further away is long ago.
-        let is_ahead = (1..LONGEST_PAUSE).contains(&due.wrapping_sub(now));
-        !is_ahead && word.change(due.into(), next.into())
-    }
-
-    /// Nobody is to look before then.
-    pub fn look_again_at(&self, next: u32) {
-        self.scoreboard.word(LOOK_AT).set(next.into());
-    }
-
     /// A request that has waited on the line waits here now.
     pub fn take_to_itself(&self) {
         self.word(KEPT).add_one();
@@ -375,6 +366,9 @@ impl Seat {
     /// See [`Scoreboard::line_is_empty`].
     pub fn line_is_empty(&self) {
         self.scoreboard.line_is_empty();
+        if self.is_mixed() {
+            self.set_mixed(false);
+        }
     }
 
     fn word(&self, index: usize) -> Word<'_> {
@@ -415,11 +409,13 @@ const VERSION_WORD: usize = 0;
 const WAITING: usize = 1;
 /// Seats from this number on have never been taken.
 const TAKEN: usize = 2;
-const REFUSED: usize = 3;
+const QUEUE_FULL: usize = 3;
 const MULTIPLEXED: usize = 4;
 const LOOK_AT: usize = 5;
-/// Milliseconds.
-const LONGEST_PAUSE: u32 = 60_000;
+const QUEUE_TIMEOUT: usize = 6;
+const LOOKOUT: usize = 7;
+const MIXED: usize = 8;
+const NOT_SERVING: usize = 9;
 const HEADER: usize = 16;
 /// Of a seat: how full its process is, how many requests wait there, and how many connections it has.
 const PRESENCE: usize = 0;
@@ -503,16 +499,6 @@ mod tests {
         assert!(other.is_multiplexed());
         assert!(one.begin_to_wait(10));
         assert_eq!((one.waiting_elsewhere(), other.waiting_elsewhere()), (0, 1));
-    }
-
-    #[test]
-    fn one_process_at_a_time_looks_through_the_line() {
-        let scoreboard = scoreboard();
-        let (one, other) = (scoreboard.seat(0), scoreboard.seat(1));
-        assert!(one.begin_to_look(1000, 1050));
-        assert!(!other.begin_to_look(1049, 1099) && other.begin_to_look(1050, 1100));
-        other.look_again_at(5);
-        assert!(!one.begin_to_look(u32::MAX, 49) && one.begin_to_look(6, 56), "the clock goes round");
     }
 
     #[test]

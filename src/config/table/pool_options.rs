@@ -199,6 +199,10 @@ settings! {
     socket_timeout: Option<Duration> = or_zero(time()), "socket-timeout", Time, One, "TIME", Value("60s"),
         "How long the web server may send nothing during a request or after connecting, or read nothing of a response; 0 means \
          forever";
+    /// How long a request may wait for a worker; `None` is for ever.
+    queue_timeout: Option<Duration> = or_zero(time()), "queue-timeout", Time, One, "TIME", Value("0"),
+        "How long a request may wait for a worker, its upload not counted; one that has waited longer gets 503 and does not run; 0 \
+         means forever";
     /// After how long a running request is named in the log with its stack; `None` is never.
     slow_request_timeout: Option<Duration> = or_zero(time()), "slow-request-timeout", Time, One, "TIME", Value("10s"),
         "How long a request may run before the log names it with its Python stack, once; 0 means never";

@@ -352,6 +352,51 @@ fn of_several_worn_children_the_oldest_goes_first() {
 }
 
 #[test]
+fn a_child_whose_requests_do_not_end_goes_when_another_serves_and_they_do_not_pile_up() {
+    let mut pool = Pool::serving(2, 2);
+    for (hangs, next) in [(1, 3), (2, 4)] {
+        pool.say(hangs, Event::Overdue);
+        assert_eq!(pool.spawned(), [next]);
+        pool.say(next, Report::Ready);
+        assert_eq!(pool.retired(), [hangs]);
+    }
+    pool.say(3, Event::Overdue);
+    let code = codes::CHILD_OVER_DEADLINE_KILLED;
+    let actions = pool.actions();
+    assert!(matches!(actions[0], Action::Note(found, _) if found == code), "{actions:?}");
+    assert_eq!(actions[1..], [Action::Kill(ChildId(1)), Action::Spawn(ChildId(5), Generation(0))]);
+    pool.exit(1);
+    pool.say(5, Report::Ready);
+    assert_eq!(pool.retired(), [3]);
+    pool.say(4, Event::Overdue);
+    assert!(pool.actions().contains(&Action::Kill(ChildId(2))));
+    assert_eq!(pool.serving_ids(), [4, 5]);
+}
+
+#[test]
+fn a_child_that_retires_for_another_reason_is_not_killed_to_make_room() {
+    let mut pool = Pool::serving(1, 1);
+    pool.say(1, Event::Worn);
+    pool.say(2, Report::Ready);
+    pool.actions();
+    pool.say(2, Event::Overdue);
+    assert_eq!(pool.spawned(), [3]);
+}
+
+#[test]
+fn a_child_in_which_nobody_gets_the_gil_is_killed_and_replaced() {
+    let mut pool = Pool::serving(1, 1);
+    pool.say(1, Event::Hung("process 7".to_owned()));
+    let actions = pool.actions();
+    let note = format!("{:?}", actions[1]);
+    assert!(actions[0] == Action::Kill(ChildId(1)) && note.contains("process 7; starting another"), "{actions:?}");
+    pool.exit(1);
+    pool.wait(SECOND);
+    assert_eq!(pool.serving_ids(), [0; 0]);
+    assert!(pool.children.describe(ChildId(2)).is_some(), "another one is started");
+}
+
+#[test]
 fn a_child_that_does_not_answer_holds_up_no_reload() {
     let mut pool = Pool::serving(1, 1);
     pool.reload();

@@ -11,7 +11,7 @@ use shared::sys::process::{ProcessId, monotonic_time};
 
 impl RunningPool {
     /// The requests that its workers answer, with its process. All that is said of them may be an invention of the application's.
-    pub fn running(&self, id: ChildId) -> Vec<(ProcessId, Said)> {
+    fn running(&self, id: ChildId) -> Vec<(ProcessId, Said)> {
         self.phases(id).map(|(process, Glance { request, .. })| (process, request)).collect()
     }
 
@@ -37,7 +37,7 @@ impl RunningPool {
 }
 
 /// A request, as it is named in messages.
-pub fn describe(process: ProcessId, said: &Said, now: Duration) -> String {
+fn describe(process: ProcessId, said: &Said, now: Duration) -> String {
     let age = now.saturating_sub(said.taken).as_secs_f64();
     format!("{}, {age:.1} s", said.name(process.number().cast_unsigned()))
 }

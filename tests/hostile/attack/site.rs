@@ -93,9 +93,13 @@ impl Site {
         fs::write(self.place().join("attack"), names.join("\n")).unwrap();
     }
 
-    /// As an administrator does, who finds a socket beside its place.
     pub fn end_attack(&self) {
         fs::remove_file(self.place().join("attack")).unwrap();
+        self.mend_socket();
+    }
+
+    /// As an administrator does, who finds a socket beside its place. A process that swaps may still end in the middle after that.
+    pub fn mend_socket(&self) {
         let _ = fs::rename(self.hostile_file("hostile.kept"), self.hostile());
     }
 

@@ -17,7 +17,8 @@ use shared::settings::OnAbort;
 #[pyclass(frozen, module = "pyfcgid")]
 pub(super) struct StartResponse {
     request: u64,
-    reply: Exclusive<Reply>,
+    /// In a box, since it is taken out for each use.
+    reply: Exclusive<Box<Reply>>,
     probe: AbortProbe,
     station: Arc<Station>,
 }
@@ -26,7 +27,7 @@ impl StartResponse {
     /// Of the request of this number, which a worker answers at this station.
     pub(super) fn new(request: u64, reply: Reply, station: Arc<Station>) -> Self {
         let probe = reply.abort_probe();
-        Self { request, reply: Exclusive::new(reply), probe, station }
+        Self { request, reply: Exclusive::new(Box::new(reply)), probe, station }
     }
 
     /// Whether the web server has given the request up.
@@ -69,12 +70,12 @@ impl StartResponse {
 
     /// The request has ended. Dropping the reply ends the answer if nothing else has.
     pub(super) fn take(&self) -> Option<Reply> {
-        self.reply.close()
+        self.reply.close().map(|reply| *reply)
     }
 
     /// Uses the reply, unless the request has ended or another thread is using it.
     pub(super) fn with_reply<T>(&self, use_it: impl FnOnce(&mut Reply) -> T) -> PyResult<T> {
-        self.reply.with(use_it).map_err(|denied| match denied {
+        self.reply.with(|reply| use_it(reply)).map_err(|denied| match denied {
             // Whoever ends it is.
             Denied::InUse if self.station.is_overdue(self.request) => to_python(&ReplyError::TimedOut),
             Denied::InUse => PyRuntimeError::new_err("the response is being sent by another thread"),
@@ -98,23 +99,22 @@ impl StartResponse {
         exc_info: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, Write>> {
         let this = slf.get();
-        if this.with_reply(|reply| reply.has_timed_out())? {
-            return Err(this.write_error(slf.py(), &ReplyError::TimedOut));
-        }
         if let Some(exc_info) = exc_info
-            && this.with_reply(|reply| reply.is_head_sent())?
+            && this.with_reply(|reply| reply.is_head_sent() && !reply.has_timed_out())?
         {
             return Err(PyErr::from_value(exc_info.get_item(1)?));
         }
         let head = checked_head(status, headers, this.station.sendfile_header.as_deref())?;
-        let is_first = this.with_reply(|reply| {
+        let refused = this.with_reply(|reply| {
             let is_first = exc_info.is_some() || !reply.has_head();
-            is_first && reply.set_head(head).is_ok()
+            let is_set = is_first && reply.set_head(head).is_ok();
+            (!is_set).then(|| reply.has_timed_out())
         })?;
-        if !is_first {
-            return Err(PyAssertionError::new_err("start_response was called a second time without exc_info"));
+        match refused {
+            None => Bound::new(slf.py(), Write { start_response: slf.clone().unbind() }),
+            Some(true) => Err(this.write_error(slf.py(), &ReplyError::TimedOut)),
+            Some(false) => Err(PyAssertionError::new_err("start_response was called a second time without exc_info")),
         }
-        Bound::new(slf.py(), Write { start_response: slf.clone().unbind() })
     }
 }
 

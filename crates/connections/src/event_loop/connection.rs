@@ -173,6 +173,16 @@ impl Connection {
         self.intake.waits_since = Some(since);
     }
 
+    /// Its next request has come, and has to wait.
+    pub fn begin_to_wait(&mut self) {
+        self.intake.waits_since.get_or_insert_with(Instant::now);
+    }
+
+    /// Since when that waits.
+    pub fn waits_since(&self) -> Option<Instant> {
+        self.intake.waits_since
+    }
+
     /// Sends it into the line with `give`. It is then to be forgotten here.
     ///
     /// # Errors

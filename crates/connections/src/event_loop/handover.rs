@@ -101,6 +101,7 @@ impl EventLoop {
         if !is_saturated && self.saturation.note_relieved(|| self.queue.is_shut(), self.now) {
             self.report_load(&Report::Relieved);
         }
+        self.note_who_waits(load, is_saturated);
         is_saturated
     }
 
@@ -131,6 +132,7 @@ impl EventLoop {
         };
         // One that is read after all comes off the list: with a request on it, it must not be handed over.
         if !connection.set_deferred(defers) && defers {
+            connection.begin_to_wait();
             self.deferred.push_back((connection.id(), key));
         }
         defers
@@ -298,4 +300,4 @@ const LOOK_AROUND: Duration = Duration::from_millis(50);
 const UNHEEDED: Duration = Duration::from_millis(100);
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -3,19 +3,20 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::Settings;
 use super::listener::Purpose;
 use super::outbox::{Input, Outbox};
 use super::probes::Probes;
-use super::refusals::Refusals;
+use super::refusals::{self, Refusals};
 use crate::exchange::assembler::{Assembled, Refused};
 use crate::exchange::{
     Account, AnswerLog, Assembler, ConnectionId, Ending, Exchange, Gone, Outcome, Params, ParamsView, Refusal, Reply, Sink,
 };
 use crate::scheduler::Queue;
 use fastcgi_codec::{Error, Event, Phase, Record, RequestId, Session};
+use shared::scoreboard::refused::RefusedFor;
 
 /// The requests of a connection, as the event loop has them.
 #[derive(Debug)]
@@ -26,6 +27,8 @@ pub struct Intake {
     pub assembler: Assembler,
     /// Since when the next request has waited.
     pub waits_since: Option<Instant>,
+    /// For how long one may.
+    queue_timeout: Option<Duration>,
     /// Whether there have ever been several at once.
     pub multiplexes: bool,
     /// Whether one has ended before its input, so that more may come.
@@ -41,6 +44,8 @@ pub struct Intake {
 #[derive(Debug, Default)]
 struct Open {
     begun: Option<Instant>,
+    /// How long it had to wait before it was read.
+    waited: Option<Duration>,
     /// Of one that the application is to answer. Keeps nothing alive.
     asked: Option<ParamsView>,
 }
@@ -78,6 +83,7 @@ impl Intake {
             outbox,
             assembler: Assembler::new(settings.request),
             waits_since: None,
+            queue_timeout: settings.queue_timeout,
             multiplexes: false,
             input_left: false,
             purpose,
@@ -126,8 +132,18 @@ impl Intake {
     fn begin(&mut self, id: RequestId, now: Instant) {
         self.outbox.begin(id);
         self.multiplexes |= self.session.open_requests() > 1;
-        let begun = self.waits_since.take().unwrap_or(now);
-        self.session.kept(id).into_iter().for_each(|open| open.begun = Some(begun));
+        let begun = self.waits_since.take();
+        let waited = begun.map(|since| self.note_wait(id, now.duration_since(since)));
+        let begun = begun.unwrap_or(now);
+        self.session.kept(id).into_iter().for_each(|open| (open.begun, open.waited) = (Some(begun), waited));
+    }
+
+    /// A request has waited for so long before its first record was read.
+    fn note_wait(&mut self, id: RequestId, waited: Duration) -> Duration {
+        if self.queue_timeout.is_some_and(|timeout| waited >= timeout) {
+            self.assembler.turn_one_away(id, Refusal::WaitedTooLong);
+        }
+        waited
     }
 
     fn dispatch(&mut self, assembled: Assembled, context: &mut Context<'_>) {
@@ -135,14 +151,19 @@ impl Intake {
         let account = self.whom_to_tell(id).map(|(log, begun)| Account::of(&request, log, begun));
         let open = self.session.kept(id);
         let begun = open.as_ref().and_then(|open| open.begun).unwrap_or(context.now);
+        // How long its input has taken to come is no waiting for a worker.
+        let since = match open.as_ref().and_then(|open| open.waited) {
+            Some(waited) => context.now.checked_sub(waited).unwrap_or(begun),
+            None => context.now,
+        };
         open.into_iter().for_each(|open| open.asked = Some(request.params.view()));
         let mut reply = self.reply(id, keep_connection, head_only, account).in_role(request.role);
         if let Some(probe) = context.probes.and_then(|probes| probes.find(&request.params, request.role, self.purpose)) {
             probe.answer(&request.params, &mut reply);
             self.free_ended();
-        } else if let Err(mut exchange) = context.queue.try_dispatch(Exchange { request, reply, begun }) {
+        } else if let Err(mut exchange) = context.queue.try_dispatch(Exchange { request, reply, begun }, since) {
             exchange.reply.refuse(Refusal::Overloaded);
-            context.queue.note_refusal();
+            context.queue.note_refusal(RefusedFor::QueueFull);
             self.free_ended();
             context.refusals.note(Refusal::Overloaded, context.now, || name(self.connection, &exchange.request.params));
         }
@@ -157,8 +178,9 @@ impl Intake {
             probe.answer(&params, &mut reply);
         } else {
             let refusal = if probe.is_none() { self.purpose.refusal(refusal) } else { refusal };
-            if refusal == Refusal::Overloaded {
-                context.queue.note_refusal();
+            // A probe is no request.
+            if let Some(reason) = refusals::counted(refusal).filter(|_| probe.is_none()) {
+                context.queue.note_refusal(reason);
             }
             reply.refuse(refusal);
             context.refusals.note(refusal, context.now, || name(self.connection, &params));
@@ -180,10 +202,19 @@ impl Intake {
 
 /// How a request with these parameters is called in the log.
 pub fn name(connection: ConnectionId, params: &Params) -> String {
+    format!("a request on connection {connection}{}", line(params))
+}
+
+/// The same where nobody knows its connection any more.
+pub fn name_alone(params: &Params) -> String {
+    format!("a request{}", line(params))
+}
+
+fn line(params: &Params) -> String {
     let text = |name: &[u8]| params.get(name).map(String::from_utf8_lossy);
     match (text(b"REQUEST_METHOD"), text(b"REQUEST_URI")) {
-        (Some(method), Some(target)) => format!("a request on connection {connection} ({method} {target})"),
-        _ => format!("a request on connection {connection}"),
+        (Some(method), Some(target)) => format!(" ({method} {target})"),
+        _ => String::new(),
     }
 }
 

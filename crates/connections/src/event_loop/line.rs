@@ -26,7 +26,7 @@ use super::passage::{Missing, Passage, Traveller};
 use super::stream::Stream;
 use crate::scheduler::Place;
 use shared::logging::codes;
-use shared::scoreboard::{Presence, SINCE_LEN, Seat, encode_since, parse_since};
+use shared::scoreboard::{Presence, Seat, encode_since, parse_since};
 use shared::sys::epoll;
 use shared::sys::fd::{self, Spare};
 use shared::sys::process::monotonic_time;
@@ -47,13 +47,13 @@ pub enum Duty {
 /// The line, as one process has it.
 #[derive(Debug)]
 pub struct Line {
-    passage: Passage,
-    seat: Seat,
+    pub(super) passage: Passage,
+    pub(super) seat: Seat,
     most: usize,
     presence: Presence,
     connections: usize,
     is_watched: bool,
-    is_broken: bool,
+    pub(super) is_broken: bool,
 }
 
 impl Line {
@@ -148,55 +148,18 @@ impl Line {
     }
 
     fn give(&self, stream: &Stream, unread: &[u8], has_read: bool, since: Instant) -> io::Result<()> {
-        let since = monotonic_time().saturating_sub(since.elapsed());
-        self.passage.give(stream, &[&encode_since(since), unread].concat(), (has_read, Purpose::Site))
+        // It would come before others who go round.
+        if self.seat.somebody_looks(millis(monotonic_time())) {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        self.passage.give(stream, &message(unread, since), (has_read, Purpose::Site))
     }
 
-    /// Since when the first one waits, as its message says it.
-    fn head(&self) -> Option<[u8; SINCE_LEN]> {
-        let mut head = [0; 1 + SINCE_LEN];
-        let count = self.passage.peek(&mut head).ok()?;
-        head.get(1..count)?.try_into().ok()
-    }
-
-    /// Takes those off whose peer has gone; whether there were any. The others go round, one by one, so that a process that is killed
-    /// meanwhile takes one of them along at most. One that the line does not take back is left over.
-    fn drop_given_up(&mut self, spare: &mut Spare) -> (bool, Option<Traveller>) {
-        let started = monotonic_time();
-        // Two that did so at once would shuffle it.
-        if self.is_broken || !self.seat.begin_to_look(millis(started), millis(started + LOOK_AGAIN)) {
-            return (false, None);
-        }
-        let (mut has_dropped, mut left, mut first) = (false, None, None);
-        for _ in 0..self.seat.waiting() {
-            let head = self.head();
-            if head.is_none() || head == first {
-                break;
-            }
-            match self.passage.take(spare) {
-                Ok(traveller) if fd::is_shut(traveller.stream.as_fd()) => {
-                    self.seat.take_off_line();
-                    has_dropped = true;
-                }
-                Ok(traveller) => {
-                    first = first.or(head);
-                    if self.passage.give(&traveller.stream, &traveller.unread, (traveller.has_read, traveller.purpose)).is_err()
-                    {
-                        left = Some(traveller);
-                        break;
-                    }
-                }
-                Err(error) if error.kind() == io::ErrorKind::NotConnected => {
-                    self.seat.take_off_line();
-                    has_dropped = true;
-                }
-                Err(_) => break,
-            }
-        }
-        // It takes a twentieth of the time at most, also where the line is long.
-        let now = monotonic_time();
-        self.seat.look_again_at(millis(now + LOOK_AGAIN.max(20 * now.saturating_sub(started))));
-        (has_dropped, left)
+    /// The same with one who was taken off in error. Who came first is first no more.
+    pub(super) fn put_back(&self, traveller: &mut Traveller, since: Instant) -> io::Result<()> {
+        self.seat.set_mixed(true);
+        traveller.unread = message(&traveller.unread, since);
+        self.passage.give(&traveller.stream, &traveller.unread, (traveller.has_read, traveller.purpose))
     }
 
     pub(super) fn take(&self, spare: &mut Spare) -> io::Result<(Traveller, Instant)> {
@@ -211,12 +174,18 @@ impl Line {
 }
 
 /// As the scoreboard keeps it: the clock goes round.
-fn millis(time: Duration) -> u32 {
+pub(super) fn millis(time: Duration) -> u32 {
     time.as_millis() as u32
 }
 
+/// What is on the line beside the connection. Whoever is stopped meanwhile says a later time: nobody is to be refused too early for it.
+fn message(unread: &[u8], since: Instant) -> Vec<u8> {
+    let waited = since.elapsed();
+    [&encode_since(monotonic_time().saturating_sub(waited)), unread].concat()
+}
+
 /// Since when its request waits; what was read of it remains.
-fn open_message(traveller: &mut Traveller) -> io::Result<Instant> {
+pub(super) fn open_message(traveller: &mut Traveller) -> io::Result<Instant> {
     let (since, unread) = parse_since(&traveller.unread).ok_or(io::ErrorKind::InvalidData)?;
     let unread = unread.to_vec();
     let waited = monotonic_time().saturating_sub(since).min(LONGEST_WAIT);
@@ -280,23 +249,6 @@ impl EventLoop {
         }
     }
 
-    /// Whether somebody on the line has gone.
-    fn make_room(&mut self) -> bool {
-        let (has_dropped, left) = self.line.drop_given_up(&mut self.spare);
-        if let Some(mut traveller) = left {
-            let place = Place::take_from_line(&self.line.seat);
-            if let Ok(since) = open_message(&mut traveller) {
-                let key = self.admit(traveller);
-                if let Some(connection) = self.connections.get_mut(key) {
-                    connection.has_waited(since);
-                    connection.keep_place(place);
-                }
-                self.defer_first(key);
-            }
-        }
-        has_dropped
-    }
-
     /// Whether there was a place for it.
     fn give_to_line(&mut self, key: usize) -> io::Result<bool> {
         let (line, Some(connection)) = (&self.line, self.connections.get_mut(key)) else {
@@ -323,31 +275,35 @@ impl EventLoop {
     /// Takes those who wait for as many workers as have time.
     pub(super) fn take_from_line(&mut self) -> usize {
         let (mut strays, mut count) = (0, 0);
-        while strays < STRAYS_A_TURN && !self.line.is_broken && self.takes_from_line() && self.has_room() {
-            match self.line.take(&mut self.spare) {
+        while strays < STRAYS_A_TURN && self.takes_from_line() {
+            match self.take_one_from_line() {
                 Ok((traveller, since)) => {
                     self.line.seat.take_off_line();
                     count += 1;
                     self.resume_waiting(traveller, since);
                 }
-                Err(error) => match self.missing(&error) {
-                    Missing::Nothing => {
-                        self.line.seat.line_is_empty();
-                        break;
-                    }
-                    Missing::Ended => {
-                        self.line.seat.take_off_line();
-                        strays += 1;
-                    }
-                    Missing::Stray => strays += 1,
-                    Missing::Door => {
-                        self.lose_line();
-                        break;
-                    }
-                },
+                Err(Missing::Nothing | Missing::Door) => break,
+                Err(Missing::Ended | Missing::Stray) => strays += 1,
             }
         }
         count
+    }
+
+    /// Takes the first, who is counted there until that is taken back.
+    pub(super) fn take_one_from_line(&mut self) -> Result<(Traveller, Instant), Missing> {
+        if self.line.is_broken || !self.has_room() {
+            return Err(Missing::Nothing);
+        }
+        self.line.take(&mut self.spare).map_err(|error| {
+            let missing = self.missing(&error);
+            match missing {
+                Missing::Nothing => self.line.seat.line_is_empty(),
+                Missing::Ended => self.line.seat.take_off_line(),
+                Missing::Stray => {}
+                Missing::Door => self.lose_line(),
+            }
+            missing
+        })
     }
 
     fn takes_from_line(&self) -> bool {
@@ -358,15 +314,29 @@ impl EventLoop {
         }
     }
 
-    fn resume_waiting(&mut self, traveller: Traveller, since: Instant) {
-        let key = self.admit(traveller);
-        if let Some(connection) = self.connections.get_mut(key) {
-            connection.has_waited(since);
-        }
+    /// Reads one who waits since then, and is counted on the line no more.
+    pub(super) fn resume_waiting(&mut self, traveller: Traveller, since: Instant) {
+        let key = self.admit_waiting(traveller, since);
         match self.duty {
             Duty::Refuse => self.turn_away(key),
             _ => self.read(key, false),
         }
+        self.finish_if_over(key);
+    }
+
+    pub(super) fn admit_waiting(&mut self, traveller: Traveller, since: Instant) -> usize {
+        let key = self.admit(traveller);
+        if let Some(connection) = self.connections.get_mut(key) {
+            connection.has_waited(since);
+        }
+        if self.settings.queue_timeout.is_some() {
+            // Whether that was too long is seen by this.
+            self.now = Instant::now();
+        }
+        key
+    }
+
+    pub(super) fn finish_if_over(&mut self, key: usize) {
         if !self.lifecycle.is_serving() {
             self.connections.get_mut(key).into_iter().for_each(Connection::finish);
         }
@@ -392,7 +362,5 @@ fn is_of_line(error: &io::Error) -> bool {
 pub const TOKEN: usize = usize::MAX - 1;
 /// More that is no connection waits for the next turn.
 const STRAYS_A_TURN: usize = 64;
-/// How soon to look again for those who have gone.
-const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// What an application writes as the time is no time.
 const LONGEST_WAIT: Duration = Duration::from_secs(24 * 3600);

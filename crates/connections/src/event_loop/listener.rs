@@ -35,7 +35,7 @@ impl Purpose {
     /// How what is no probe is refused that nobody has a worker for.
     pub fn refusal(self, refusal: Refusal) -> Refusal {
         match (self, refusal) {
-            (Self::Probes, Refusal::Overloaded | Refusal::NotServing) => Refusal::NoProbe,
+            (Self::Probes, Refusal::Overloaded | Refusal::WaitedTooLong | Refusal::NotServing) => Refusal::NoProbe,
             _ => refusal,
         }
     }

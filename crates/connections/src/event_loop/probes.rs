@@ -48,7 +48,7 @@ impl Probe<'_> {
     /// but who cannot get one is not; how things are can be told in any case.
     pub fn is_answered_in_spite_of(self, refusal: Refusal) -> bool {
         match refusal {
-            Refusal::Overloaded => true,
+            Refusal::Overloaded | Refusal::WaitedTooLong => true,
             Refusal::NotServing | Refusal::Stopping => matches!(self, Self::Status(_)),
             _ => false,
         }
@@ -181,7 +181,12 @@ mod tests {
     #[test]
     fn a_pool_that_cannot_serve_is_not_well_but_is_told_of() {
         let status = |refusal| Probe::Ping.is_answered_in_spite_of(refusal);
-        assert!(status(Refusal::Overloaded) && !status(Refusal::NotServing) && !status(Refusal::UnknownRole(Role::Filter)));
+        assert!(
+            status(Refusal::Overloaded)
+                && status(Refusal::WaitedTooLong)
+                && !status(Refusal::NotServing)
+                && !status(Refusal::UnknownRole(Role::Filter))
+        );
     }
 
     #[test]

@@ -4,6 +4,7 @@
 use std::time::{Duration, Instant};
 
 use crate::exchange::Refusal;
+use shared::scoreboard::refused::RefusedFor;
 
 /// Refusals of each kind that were said lately, and how many were not.
 #[derive(Debug, Default)]
@@ -58,6 +59,16 @@ impl Refusals {
     /// How long after `now` something is to be said.
     pub fn next_in(&self, now: Instant) -> Option<Duration> {
         self.kinds.iter().map(|kind| (kind.said + HOLD_BACK).saturating_duration_since(now)).min()
+    }
+}
+
+/// As what a refusal is counted, if nobody had a worker for the request.
+pub fn counted(refusal: Refusal) -> Option<RefusedFor> {
+    match refusal {
+        Refusal::Overloaded => Some(RefusedFor::QueueFull),
+        Refusal::WaitedTooLong => Some(RefusedFor::QueueTimeout),
+        Refusal::NotServing => Some(RefusedFor::NotServing),
+        _ => None,
     }
 }
 

@@ -77,8 +77,45 @@ pub struct Assembler {
     limits: Limits,
     partial: Requests<Partial>,
     refuses_new: bool,
-    /// With this answer.
-    turns_away: Option<Refusal>,
+    turns_away: TurnsAway,
+}
+
+/// Whom it refuses as soon as the parameters are complete.
+#[derive(Debug)]
+struct TurnsAway {
+    /// Whether there is anybody.
+    any: bool,
+    all: Option<Refusal>,
+    one: Option<(RequestId, Refusal)>,
+}
+
+impl TurnsAway {
+    const NOBODY: Self = Self { any: false, all: None, one: None };
+
+    fn set_all(&mut self, refusal: Option<Refusal>) {
+        self.all = refusal;
+        self.any = self.all.is_some() || self.one.is_some();
+    }
+
+    fn set_one(&mut self, one: Option<(RequestId, Refusal)>) {
+        self.one = one;
+        self.set_all(self.all);
+    }
+
+    /// How this one is refused, if it is.
+    fn refusal(&mut self, id: RequestId) -> Option<Refusal> {
+        if !self.any {
+            return None;
+        }
+        self.forget(id).or(self.all)
+    }
+
+    /// Another request may have its id.
+    fn forget(&mut self, id: RequestId) -> Option<Refusal> {
+        let (_, refusal) = self.one.filter(|(one, _)| *one == id)?;
+        self.set_one(None);
+        Some(refusal)
+    }
 }
 
 #[derive(Debug)]
@@ -134,7 +171,7 @@ impl Stage {
 impl Assembler {
     /// A connection without requests.
     pub const fn new(limits: Limits) -> Self {
-        Self { limits, partial: Requests::new(), refuses_new: false, turns_away: None }
+        Self { limits, partial: Requests::new(), refuses_new: false, turns_away: TurnsAway::NOBODY }
     }
 
     /// Requests that begin from now on are refused.
@@ -144,7 +181,12 @@ impl Assembler {
 
     /// Whether, and how, requests whose parameters are complete from now on are refused. Their input is thrown away.
     pub fn set_turning_away(&mut self, turns_away: Option<Refusal>) {
-        self.turns_away = turns_away;
+        self.turns_away.set_all(turns_away);
+    }
+
+    /// This one, whose first record has just come, is refused so when its parameters are complete. At most one at a time.
+    pub fn turn_one_away(&mut self, id: RequestId, refusal: Refusal) {
+        self.turns_away.set_one(Some((id, refusal)));
     }
 
     /// Whether no request is incomplete.
@@ -222,7 +264,7 @@ impl Assembler {
             Ok((stage, head_only)) => {
                 partial.stage = stage;
                 partial.head_only = head_only;
-                if let Some(refusal) = self.turns_away {
+                if let Some(refusal) = self.turns_away.refusal(id) {
                     return self.turn_away(id, refusal);
                 }
                 self.complete_if(id, |stdin, data| data.is_none() && stdin.is_full())
@@ -332,6 +374,7 @@ impl Assembler {
     }
 
     fn refuse(&mut self, id: RequestId, refusal: Refusal) -> Outcome {
+        self.turns_away.forget(id);
         match self.partial.remove(id) {
             Some(Partial { role, keep_connection, head_only, stage }) => {
                 Outcome::Refused(Refused { id, role, refusal, keep_connection, head_only, params: stage.into_params() })

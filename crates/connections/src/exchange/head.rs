@@ -387,5 +387,9 @@ mod tests {
         assert_eq!(encoded("200 OK", &[("X", &value)], false).unwrap().0.len(), 65_535);
         let value = value + "x";
         assert_eq!(encoded("200 OK", &[("X", &value)], false), Err(HeadError::TooLong(65_536)));
+        // The reason that takes the place of an empty one counts.
+        for status in ["200", "200 ", "200      "] {
+            assert_eq!(encoded(status, &[("X", &value)], false), Err(HeadError::TooLong(65_536)));
+        }
     }
 }

@@ -39,6 +39,8 @@ pub enum Refusal {
     Aborted,
     /// No room in the queue.
     Overloaded,
+    /// No worker has had time for it within `queue-timeout`.
+    WaitedTooLong,
     /// No process of the pool serves, and the last one that was started has failed.
     NotServing,
     /// It is a probe, for which this is the answer: `ping-path`.
@@ -67,7 +69,7 @@ impl Refusal {
             Self::ParamsTooLarge => "431 Request Header Fields Too Large",
             Self::Aborted => "499 Client Closed Request",
             Self::BodyNotStored | Self::ApplicationFailed => "500 Internal Server Error",
-            Self::Overloaded | Self::NotServing | Self::Stopping => "503 Service Unavailable",
+            Self::Overloaded | Self::WaitedTooLong | Self::NotServing | Self::Stopping => "503 Service Unavailable",
             Self::TimedOut => "504 Gateway Timeout",
             Self::Ping => "200 OK",
         }
@@ -90,6 +92,7 @@ impl Refusal {
             Self::UnknownRole(_) => "unknown-role",
             Self::Aborted => "aborted",
             Self::Overloaded => "overloaded",
+            Self::WaitedTooLong => "queue-timeout",
             Self::NotServing => "not-serving",
             Self::Ping => return None,
             Self::Stopping => "stopping",
@@ -106,7 +109,7 @@ impl Refusal {
     /// What the peer is told in END_REQUEST.
     pub const fn protocol_status(self) -> ProtocolStatus {
         match self {
-            Self::Overloaded | Self::NotServing | Self::Stopping => ProtocolStatus::Overloaded,
+            Self::Overloaded | Self::WaitedTooLong | Self::NotServing | Self::Stopping => ProtocolStatus::Overloaded,
             Self::UnknownRole(_) => ProtocolStatus::UnknownRole,
             _ => ProtocolStatus::RequestComplete,
         }
@@ -132,6 +135,7 @@ impl Refusal {
             Self::UnknownRole(Role::Other(number)) => return Cow::Owned(format!("its role, {number}, is not a FastCGI role")),
             Self::Aborted => "aborted by the web server",
             Self::Overloaded => "the queue is full (see threads, max-queue)",
+            Self::WaitedTooLong => "no worker had time for it within queue-timeout (see threads, processes)",
             Self::NotServing => "no process of the pool is serving: see the pool's last error above",
             Self::Ping => "it is a health check",
             Self::Stopping => "pyfcgid was already stopping",
@@ -155,6 +159,7 @@ impl Refusal {
             Self::NoProbe => codes::NO_PROBE,
             Self::Aborted => codes::REQUEST_ABORTED,
             Self::Overloaded => codes::QUEUE_FULL,
+            Self::WaitedTooLong => codes::WAITED_TOO_LONG,
             Self::NotServing => codes::NOBODY_SERVES,
             Self::Stopping => codes::REFUSED_BY_STOP,
             Self::TimedOut => codes::REQUEST_TIMED_OUT,
@@ -172,8 +177,7 @@ impl Refusal {
     /// The CGI head and body; without the body for a HEAD request.
     pub fn document(self, head_only: bool) -> Vec<u8> {
         let (status, body) = (self.status(), self.body());
-        let is_later = matches!(self, Self::Overloaded | Self::NotServing | Self::Stopping);
-        let retry = if is_later { "Retry-After: 1\r\n" } else { "" };
+        let retry = if self.protocol_status() == ProtocolStatus::Overloaded { "Retry-After: 1\r\n" } else { "" };
         let kind = if self == Self::Ping { "text/plain" } else { "text/html" };
         let mut document =
             format!("Content-Type: {kind}; charset=utf-8\r\nContent-Length: {}\r\n{retry}Status: {status}\r\n\r\n", body.len());

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::snapshot::{MOST_RUNNING, Seen, Snapshot, path, text};
 use shared::logging::Timestamp;
+use shared::scoreboard::refused::RefusedFor;
 use shared::scoreboard::slot::{Glance, Phase};
 
 /// One field.
@@ -78,7 +79,9 @@ pub(super) fn of_pool(snapshot: &Snapshot) -> Vec<Field> {
         field("connections", Value::Count(snapshot.connections())),
         field("queue", Value::count(snapshot.waiting)),
         field("queue limit", Value::count(snapshot.max_queue)),
-        field("refused requests", Value::Count(snapshot.refused)),
+        field("refused requests", Value::Count(snapshot.refused_for(RefusedFor::QueueFull))),
+        field("queue timeouts", Value::Count(snapshot.refused_for(RefusedFor::QueueTimeout))),
+        field("refused not serving", Value::Count(snapshot.refused_for(RefusedFor::NotServing))),
         field("aborted requests", Value::Count(tally.aborted)),
         field("timed out requests", Value::Count(tally.timeouts[0])),
         field("reloads", Value::Count(record.reloads[0])),
@@ -119,7 +122,7 @@ fn of_process(snapshot: &Snapshot, Seen { child, tally, busy, .. }: &Seen, glanc
         field("request URI", Value::Text(path)),
         field("request number", Value::Count(glance.map_or(0, |glance| glance.request.number))),
         field("thread", Value::Count(glance.map_or(0, |glance| glance.thread.system.into()))),
-        field("child state", Value::word(child.state.word())),
+        field("child state", Value::word(child.word())),
         field("generation", Value::Count(child.generation.into())),
     ]
 }

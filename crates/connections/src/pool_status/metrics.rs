@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::escapes;
 use super::snapshot::Snapshot;
-use shared::scoreboard::roster::{CHILD_WORDS, EXITS};
+use shared::scoreboard::roster::{CHILD_WORDS, EXITS, STOPPED};
 use shared::scoreboard::tally::{BOUNDS, Histogram, STEP_NAMES};
 
 /// All metrics of the pool.
@@ -21,7 +21,7 @@ fn write_processes(page: &mut Exposition, snapshot: &Snapshot) {
     page.begin("build", "info", None, "The program that runs.");
     page.sample("build_info", &[("version", env!("CARGO_PKG_VERSION"))], 1);
     page.begin("processes", "gauge", None, "Children, by what they are doing.");
-    for state in &CHILD_WORDS[1..] {
+    for state in CHILD_WORDS[1..].iter().chain([&STOPPED]) {
         page.sample("processes", &[("state", state)], snapshot.children_that_are(state));
     }
     page.gauge("processes_limit", "The most children there may be.", snapshot.record.wanted[2]);
@@ -44,8 +44,12 @@ fn write_requests(page: &mut Exposition, snapshot: &Snapshot) {
     }
     page.histogram("request_duration_seconds", "How long requests have taken, from their first record on.", &tally.duration);
     page.histogram("queue_wait_seconds", "How long requests have waited for a worker.", &tally.queue_wait);
-    page.begin("refused_requests", "counter", None, "Requests that were answered 503 because max-queue of them were waiting.");
-    page.sample("refused_requests_total", &[("reason", "queue-full")], snapshot.refused);
+    let help = "Requests that were answered 503 because max-queue of them were waiting, they themselves for queue-timeout, or no child \
+                had started.";
+    page.begin("refused_requests", "counter", None, help);
+    for (reason, count) in snapshot.refused {
+        page.sample("refused_requests_total", &[("reason", reason.word())], count);
+    }
     page.begin("aborted_requests", "counter", None, "Requests that the web server has given up.");
     page.sample("aborted_requests_total", &[], tally.aborted);
     page.begin("slow_requests", "counter", None, "Requests that have run for longer than slow-request-timeout.");

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use super::Moment;
 use shared::scoreboard::Scoreboard;
+use shared::scoreboard::refused::RefusedFor;
 use shared::scoreboard::roster::{Child, Record};
 use shared::scoreboard::slot::Glance;
 use shared::scoreboard::tally::Tally;
@@ -16,8 +17,8 @@ pub(super) struct Snapshot {
     pub(super) max_queue: usize,
     /// Requests without a worker.
     pub(super) waiting: usize,
-    /// Requests that were answered 503 because too many waited.
-    pub(super) refused: u64,
+    /// Requests that were answered 503 because nobody had a worker for them, by the reason.
+    pub(super) refused: [(RefusedFor, u64); RefusedFor::ALL.len()],
     pub(super) record: Record,
     pub(super) children: Vec<Seen>,
     /// What workers are doing that have a request, with their children by index. At most [`MOST_RUNNING`], and only if it is asked for.
@@ -59,10 +60,11 @@ impl Snapshot {
         sum
     }
 
-    /// Workers of children that take requests, or finish some.
+    /// Workers of children that take requests, or finish some. Of one that is stopped, those that have a request.
     pub(super) fn workers(&self) -> usize {
         let works = |seen: &&Seen| seen.busy > 0 || ["serving", "retiring"].contains(&seen.child.state.word());
-        self.children.iter().filter(works).map(|seen| seen.child.slots.len()).sum()
+        let workers = |seen: &Seen| if seen.child.is_stopped { seen.busy } else { seen.child.slots.len() };
+        self.children.iter().filter(works).map(workers).sum()
     }
 
     /// Those that have a request.
@@ -75,9 +77,14 @@ impl Snapshot {
         self.children.iter().fold(0, |sum, seen| sum.saturating_add(seen.connections))
     }
 
+    /// Requests that were answered 503 for this reason.
+    pub(super) fn refused_for(&self, reason: RefusedFor) -> u64 {
+        self.refused.iter().filter(|(its, _)| *its == reason).map(|(_, count)| *count).sum()
+    }
+
     /// How many children are doing this.
     pub(super) fn children_that_are(&self, word: &str) -> usize {
-        self.children.iter().filter(|seen| seen.child.state.word() == word).count()
+        self.children.iter().filter(|seen| seen.child.word() == word).count()
     }
 
     /// As PHP-FPM calls it.

@@ -20,6 +20,7 @@ fn record() -> Record {
     let child = |number: usize, state: &str| Child {
         pid: 100 + number as u32,
         state: ChildWord::of(state),
+        is_stopped: false,
         generation: 2,
         started: Duration::from_secs(60),
         seat: number,
@@ -70,7 +71,9 @@ fn occupy(scoreboard: &Arc<Scoreboard>) {
     let seat = scoreboard.seat(1);
     seat.set_connections(7);
     assert!(seat.begin_to_wait(10));
-    seat.note_refusal();
+    seat.note_refusal(RefusedFor::QueueFull);
+    (0..2).for_each(|_| seat.note_refusal(RefusedFor::NotServing));
+    (0..3).for_each(|_| seat.note_refusal(RefusedFor::QueueTimeout));
 }
 
 /// Writes this everywhere, as an application could.
@@ -131,6 +134,25 @@ fn the_page_needs_no_other_file_and_is_only_text() {
 fn the_metrics_are_those_of_openmetrics() {
     expect(&written(Form::OpenMetrics, Extent::Full), include_str!("golden/metrics.txt"));
     assert_eq!(written(Form::OpenMetrics, Extent::Full), written(Form::OpenMetrics, Extent::Summary));
+}
+
+/// What it has begun is counted; its other workers are none that could answer.
+#[test]
+fn a_child_that_a_signal_has_stopped_is_told_as_such() {
+    let board = board();
+    occupy(&board.scoreboard);
+    let mut children = record().children;
+    children[0].is_stopped = true;
+    board.roster.publish(&Record { children, ..record() });
+    let snapshot = snapshot(&board);
+    let text = String::from_utf8(page(&snapshot, Form::Text, Extent::Full).body).unwrap();
+    assert!(text.contains("child state:          stopped\n") && text.contains("child state:          retiring\n"), "{text}");
+    assert!(text.contains("\nidle processes:       1\nactive processes:     2\ntotal processes:      3\n"), "{text}");
+    let metrics = String::from_utf8(page(&snapshot, Form::OpenMetrics, Extent::Summary).body).unwrap();
+    for (state, count) in [("serving", 0), ("retiring", 1), ("stopped", 1)] {
+        let line = format!("pyfcgid_processes{{pool=\"shop\",state=\"{state}\"}} {count}\n");
+        assert!(metrics.contains(&line), "{line}{metrics}");
+    }
 }
 
 #[test]

@@ -2,12 +2,14 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender};
 
-use super::{Bell, Load, Place, Scheduler, Worker};
+use super::{Bell, Load, Patience, Place, Scheduler, Worker, locking};
 use crate::exchange::Exchange;
 use shared::scoreboard::Seat;
+use shared::scoreboard::refused::RefusedFor;
 
 /// Where the event loop puts complete requests. When it is dropped the workers finish what is queued and end.
 #[derive(Debug)]
@@ -16,6 +18,7 @@ pub struct Queue {
     /// To take out again what nobody waits for any more.
     receiver: Receiver<Queued>,
     most: usize,
+    patience: Patience,
     /// Where those that wait are counted.
     seat: Seat,
     scheduler: Arc<Scheduler>,
@@ -26,15 +29,18 @@ pub struct Queue {
 pub struct Queued {
     /// Its place among those that wait, if no worker had time for it when it came. Given back before it is answered.
     _place: Option<Place>,
+    /// Since when it has waited for a worker.
+    pub since: Instant,
     pub exchange: Exchange,
 }
 
 impl Queue {
-    /// Hands a request to whichever worker looks next; never blocks. Those that sit have to be called.
+    /// Hands a request, which has waited for one since then, to whichever worker looks next; never blocks. Those that sit have to be
+    /// called.
     ///
     /// # Errors
     /// Gives the exchange back when as many requests wait as may, and somebody waits for them.
-    pub fn try_dispatch(&self, exchange: Exchange) -> Result<(), Box<Exchange>> {
+    pub fn try_dispatch(&self, exchange: Exchange, since: Instant) -> Result<(), Box<Exchange>> {
         let mut state = self.scheduler.lock();
         let waits = state.is_saturated();
         let mut place = if waits { self.place() } else { None };
@@ -46,9 +52,9 @@ impl Queue {
             }
             state = self.scheduler.lock();
         }
-        let sent = self.sender.try_send(Queued { _place: place, exchange });
+        let sent = self.sender.try_send(Queued { _place: place, since, exchange });
         sent.map_err(|error| Box::new(error.into_inner().exchange))?;
-        state.note_dispatch();
+        state.note_dispatch(since);
         Ok(())
     }
 
@@ -57,9 +63,33 @@ impl Queue {
         Place::take(&self.seat, self.most)
     }
 
-    /// A request is refused because as many wait as may.
-    pub fn note_refusal(&self) {
-        self.seat.note_refusal();
+    /// A request is refused.
+    pub fn note_refusal(&self, reason: RefusedFor) {
+        self.seat.note_refusal(reason);
+    }
+
+    /// When one may have waited for too long, as the queue was when this was said of it.
+    pub fn late_at(&self, load: Load) -> Option<Instant> {
+        self.patience.due(load.oldest?)
+    }
+
+    /// Takes out those that have waited for too long, and what workers have found so. The others keep their order.
+    pub fn take_late(&self, now: Instant) -> Vec<Exchange> {
+        let mut late = std::mem::take(&mut *locking::lock(&self.scheduler.late));
+        let mut state = self.scheduler.lock();
+        if !state.oldest().is_some_and(|oldest| self.patience.is_over(oldest, now)) {
+            return late;
+        }
+        let is_late = |queued: &Queued| self.patience.is_over(queued.since, now);
+        let (over, wanted): (Vec<_>, Vec<_>) = self.receiver.try_iter().partition(is_late);
+        state.keep(wanted.len(), wanted.iter().map(|queued| queued.since).min());
+        for queued in wanted {
+            // There is room: it was there before.
+            drop(self.sender.try_send(queued));
+        }
+        drop(state);
+        late.extend(over.into_iter().map(|queued| queued.exchange));
+        late
     }
 
     /// Takes requests that were given up out of the queue; whether there were any. Nobody else puts requests in, so the others keep
@@ -151,24 +181,24 @@ impl Relief {
     }
 }
 
-/// A queue in which up to `max_queue` requests of the pool (at least one) wait for a worker, counted by `seat`, and the workers' end of it,
-/// to be cloned for each.
-pub fn queue_of_pool(max_queue: usize, seat: Seat) -> (Queue, Worker) {
-    queue_of(max_queue, PASSING, seat)
+/// A queue in which up to `max_queue` requests of the pool (at least one) wait for a worker, each for `queue_timeout`, counted by `seat`,
+/// and the workers' end of it, to be cloned for each.
+pub fn queue_of_pool((max_queue, queue_timeout): (usize, Option<Duration>), seat: Seat) -> (Queue, Worker) {
+    queue_of((max_queue, PASSING), Patience(queue_timeout), seat)
 }
 
 /// One that nothing is put into, since there are no workers.
 pub fn queue_without_workers(seat: Seat) -> Queue {
-    queue_of(1, 0, seat).0
+    queue_of((1, 0), Patience(None), seat).0
 }
 
 /// Up to `passing` for which workers have time pass through it, too. The channel takes the memory for all of them.
-fn queue_of(max_queue: usize, passing: usize, seat: Seat) -> (Queue, Worker) {
+fn queue_of((max_queue, passing): (usize, usize), patience: Patience, seat: Seat) -> (Queue, Worker) {
     let most = max_queue.max(1);
     let (sender, receiver) = crossbeam_channel::bounded(most.saturating_add(passing));
     let scheduler = Arc::<Scheduler>::default();
-    let worker = Worker::new(receiver.clone(), Arc::clone(&scheduler));
-    (Queue { sender, receiver, most, seat, scheduler }, worker)
+    let worker = Worker::new(receiver.clone(), patience, Arc::clone(&scheduler));
+    (Queue { sender, receiver, most, patience, seat, scheduler }, worker)
 }
 
 /// The most threads a process can have.

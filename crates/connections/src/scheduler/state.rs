@@ -1,10 +1,16 @@
-//! What the scheduler knows, and every step from one state to the next. No thread, no lock and no clock.
+//! What the scheduler knows, and every step from one state to the next. No thread, no lock and no clock: times come in.
+
+use std::time::Instant;
 
 /// Requests, workers, and who turns the event loop.
 #[derive(Debug, Default)]
 pub struct State {
     /// Requests in the channel.
     queued: usize,
+    /// None in the channel waits since an earlier time.
+    oldest: Option<Instant>,
+    /// Whether one was in the channel when the event loop looked last, so that those in there may have waited.
+    lingers: bool,
     /// Requests that are being answered.
     running: usize,
     dispatched: u64,
@@ -116,6 +122,8 @@ pub struct Load {
     pub has_work: bool,
     /// Whether there are as many requests as workers, or more.
     pub is_saturated: bool,
+    /// None that is queued waits since an earlier time.
+    pub oldest: Option<Instant>,
 }
 
 /// What the standby learns when it has called a worker.
@@ -131,8 +139,23 @@ pub struct Call {
 
 // Requests.
 impl State {
-    pub fn load(&self) -> Load {
-        Load { taken: self.taken, has_work: self.has_work(), is_saturated: self.is_saturated() }
+    /// As the event loop sees it.
+    pub fn load(&mut self) -> Load {
+        let has_work = self.has_work();
+        self.lingers = has_work;
+        if !has_work {
+            self.oldest = None;
+        }
+        Load { taken: self.taken, has_work, is_saturated: self.is_saturated(), oldest: self.oldest }
+    }
+
+    /// Whether what is in the channel may have waited for a while.
+    pub fn lingers(&self) -> bool {
+        self.lingers
+    }
+
+    pub fn oldest(&self) -> Option<Instant> {
+        self.oldest
     }
 
     pub fn is_saturated(&self) -> bool {
@@ -157,10 +180,13 @@ impl State {
         self.dispatched
     }
 
-    /// A request is in the channel.
-    pub fn note_dispatch(&mut self) {
+    /// A request is in the channel, which has waited since then.
+    pub fn note_dispatch(&mut self, since: Instant) {
         self.queued += 1;
         self.dispatched += 1;
+        if self.oldest.is_none_or(|oldest| since < oldest) {
+            self.oldest = Some(since);
+        }
     }
 
     /// A worker has taken one out.
@@ -168,6 +194,16 @@ impl State {
         self.queued -= 1;
         self.running += 1;
         self.taken += 1;
+    }
+
+    /// A worker has taken one out that has waited for too long.
+    pub fn note_late(&mut self) {
+        self.queued -= 1;
+    }
+
+    /// So many are left in the channel, the first of them since then, when those are out that have waited for too long.
+    pub fn keep(&mut self, count: usize, oldest: Option<Instant>) {
+        (self.queued, self.oldest) = (count, oldest);
     }
 
     pub fn note_answer(&mut self) {

@@ -65,7 +65,7 @@ impl Sink for Nowhere {
 }
 
 fn queue(most: usize) -> (Queue, Worker) {
-    queue_of_pool(most, Arc::new(Scoreboard::new().unwrap()).seat(1))
+    queue_of_pool((most, None), Arc::new(Scoreboard::new().unwrap()).seat(1))
 }
 
 fn exchange() -> Exchange {
@@ -159,7 +159,7 @@ impl Loop for Requests {
     fn turn(&mut self, limit: Option<Duration>) -> Turned<usize> {
         let news = self.network.take(limit.is_none());
         for _ in 0..news.requests {
-            self.queue.try_dispatch(exchange()).unwrap();
+            self.queue.try_dispatch(exchange(), Instant::now()).unwrap();
         }
         self.count += news.requests;
         if news.is_over { Turned::Ended(self.count) } else { Turned::Handled(news.requests) }
@@ -202,7 +202,7 @@ fn every_request_is_answered_by_workers_that_are_called() {
         let (queue, worker) = queue(1000);
         let workers = start(2, &worker, &counts);
         for _ in 0..4 {
-            queue.try_dispatch(exchange()).unwrap();
+            queue.try_dispatch(exchange(), Instant::now()).unwrap();
             queue.call_worker();
         }
         drop(queue);
@@ -239,7 +239,7 @@ fn whoever_is_called_calls_the_next_if_there_is_more() {
         let together = Together(Arc::new((Mutex::new(2), Condvar::new())));
         let (queue, worker) = queue(1000);
         let workers = start(2, &worker, &together);
-        (0..2).for_each(|_| queue.try_dispatch(exchange()).unwrap());
+        (0..2).for_each(|_| queue.try_dispatch(exchange(), Instant::now()).unwrap());
         queue.call_worker();
         let (missing, changed) = &*together.0;
         let mut missing = locking::lock(missing);
@@ -263,7 +263,7 @@ fn the_loop_that_waits_because_all_are_busy_hears_of_the_first_that_is_not() {
             Ok(())
         });
         let workers = start(1, &worker, &counts);
-        queue.try_dispatch(exchange()).unwrap();
+        queue.try_dispatch(exchange(), Instant::now()).unwrap();
         queue.call_worker();
         if queue.shut_if_saturated(false) {
             network.take(true);
@@ -321,8 +321,8 @@ fn whoever_waits_is_counted_for_the_pool_until_a_worker_takes_it_or_the_queue_is
     explore(|| {
         let scoreboard = Arc::new(Scoreboard::new().unwrap());
         let full = || {
-            let (queue, worker) = queue_of_pool(2, scoreboard.seat(1));
-            let is_taken = [(); 3].map(|()| queue.try_dispatch(exchange()).is_ok());
+            let (queue, worker) = queue_of_pool((2, None), scoreboard.seat(1));
+            let is_taken = [(); 3].map(|()| queue.try_dispatch(exchange(), Instant::now()).is_ok());
             assert_eq!((is_taken, scoreboard.waiting()), ([true, true, false], 2));
             (queue, worker)
         };
@@ -333,4 +333,46 @@ fn whoever_waits_is_counted_for_the_pool_until_a_worker_takes_it_or_the_queue_is
         drop(full());
         assert_eq!(scoreboard.waiting(), 0);
     });
+}
+
+/// Old ones among others, which one worker or the event loop takes out.
+#[test]
+fn requests_that_have_waited_for_too_long_are_refused_once_and_do_not_run() {
+    explore(|| {
+        let limit = Duration::from_secs(60);
+        let (queue, worker) = queue_of_pool((10, Some(limit)), Arc::new(Scoreboard::new().unwrap()).seat(1));
+        let (now, handler) = (Instant::now(), Counts::default());
+        let ages = [limit, Duration::ZERO, limit, Duration::ZERO, limit];
+        ages.iter().for_each(|age| queue.try_dispatch(exchange(), now.checked_sub(*age).unwrap()).unwrap());
+        // It is the event loop that sees that they wait.
+        assert!(queue.load().oldest.is_some_and(|oldest| oldest <= now.checked_sub(limit).unwrap()));
+        let workers = start(2, &worker, &handler);
+        let mut late = 0;
+        while late < 3 {
+            late += queue.take_late(now).len();
+            queue.call_worker();
+            thread::yield_now();
+        }
+        assert_eq!((late, queue.take_late(now).len()), (3, 0));
+        drop((queue, worker));
+        join(workers);
+        assert_eq!(handler.answered(), 2);
+    });
+}
+
+/// One thread alone is nothing for shuttle.
+#[cfg(not(shuttle))]
+#[test]
+fn whoever_has_not_waited_for_too_long_keeps_the_place_in_the_queue() {
+    let limit = Duration::from_secs(60);
+    let (queue, worker) = queue_of_pool((10, Some(limit)), Arc::new(Scoreboard::new().unwrap()).seat(1));
+    let now = Instant::now();
+    let before = |seconds| now.checked_sub(Duration::from_secs(seconds)).unwrap();
+    [61, 3, 60, 2].iter().for_each(|age| queue.try_dispatch(exchange(), before(*age)).unwrap());
+    assert_eq!(queue.late_at(queue.load()), Some(before(1)));
+    assert_eq!(queue.take_late(now).len(), 2);
+    assert_eq!(queue.late_at(queue.load()), Some(before(3) + limit));
+    assert_eq!(queue.take_late(now).len(), 0);
+    assert_eq!(worker.queued_since(), [before(3), before(2)]);
+    assert_eq!(queue.load().oldest, None);
 }

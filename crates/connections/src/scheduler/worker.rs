@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::Receiver;
 
-use super::Scheduler;
 use super::queue::Queued;
-use super::state::{Step, Waiting};
+use super::state::{State, Step, Waiting};
+use super::{Patience, Scheduler, locking};
 use crate::exchange::{Exchange, Pause};
 use shared::logging::codes;
 
@@ -33,6 +33,7 @@ pub trait Source: fmt::Debug + Send + Sync {
 #[derive(Clone, Debug)]
 pub struct Worker {
     receiver: Receiver<Queued>,
+    patience: Patience,
     scheduler: Arc<Scheduler>,
     source: Option<Arc<dyn Source>>,
 }
@@ -47,8 +48,8 @@ struct Past {
 }
 
 impl Worker {
-    pub(super) fn new(receiver: Receiver<Queued>, scheduler: Arc<Scheduler>) -> Self {
-        Self { receiver, scheduler, source: None }
+    pub(super) fn new(receiver: Receiver<Queued>, patience: Patience, scheduler: Arc<Scheduler>) -> Self {
+        Self { receiver, patience, scheduler, source: None }
     }
 
     /// The same worker, but it looks for requests itself when it has none. Without a source it has to be called.
@@ -110,16 +111,40 @@ impl Worker {
         if step != Step::Take {
             return Err(step);
         }
-        // Never empty: what is counted under this lock is in the channel.
-        let queued = self.receiver.try_recv().map_err(|_| step)?;
-        state.note_taken();
+        let (queued, has_late) = self.take(&mut state);
         let wakes = is_scout && state.call_for_work().wakes;
         drop(state);
         if wakes {
             self.scheduler.called.notify_one();
         }
+        if has_late {
+            self.scheduler.ring();
+        }
         // Its place is given back here.
-        Ok(queued.exchange)
+        queued.map(|queued| queued.exchange).ok_or(step)
+    }
+
+    /// Takes all that are queued, and says since when they wait.
+    #[cfg(all(test, not(shuttle)))]
+    pub fn queued_since(&self) -> Vec<Instant> {
+        let mut state = self.scheduler.lock();
+        std::iter::from_fn(|| self.take(&mut state).0).map(|queued| queued.since).collect()
+    }
+
+    /// The first that is queued, and whether some before it have waited for too long: the event loop refuses them.
+    fn take(&self, state: &mut State) -> (Option<Queued>, bool) {
+        let mut has_late = false;
+        // Never empty before: what is counted under this lock is in the channel.
+        while let Ok(queued) = self.receiver.try_recv() {
+            if !(state.lingers() && self.patience.is_over_by_now(queued.since)) {
+                state.note_taken();
+                return (Some(queued), has_late);
+            }
+            state.note_late();
+            locking::lock(&self.scheduler.late).push(queued.exchange);
+            has_late = true;
+        }
+        (None, has_late)
     }
 
     /// Turns the loop until something has happened, or sits until it is called; whether it is the scout then.

@@ -196,6 +196,8 @@ themes! {
             "Raise `max-connections`, or have the web server keep fewer open."
         "PF0408" EVENT_LOOP_NOT_WOKEN: "The event loop of a process cannot be woken.";
             "Restart pyfcgid, and report it."
+        "PF0409" WAITED_TOO_LONG: "Requests were answered 503, because no worker had time for them within `queue-timeout`.";
+            "Raise `processes`, `threads` or `queue-timeout`, or find out what the workers wait for (`pyfcgid requests --stacks`)."
     }
     "Requests" {
         "PF0501" REQUEST_FAILED: "The application raised the exception that follows, and the request was answered 500 or \

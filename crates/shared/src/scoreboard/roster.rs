@@ -11,8 +11,8 @@ use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicU64, Ordering, fence};
 use std::time::Duration;
 
-use super::tally::{CLASSES, Tally};
-use super::{SEATS, nanoseconds};
+use super::tally::Tally;
+use super::{SEATS, nanoseconds, sequence};
 use crate::sys::shared_memory::{ReadOnlyWords, SharedWords};
 
 /// What is known of a pool. Moments are of the monotonic clock.
@@ -51,6 +51,8 @@ pub struct Child {
     pub pid: u32,
     /// What it is doing, in a word.
     pub state: ChildWord,
+    /// Whether a signal has stopped it.
+    pub is_stopped: bool,
     /// Its generation.
     pub generation: u32,
     /// When it was started.
@@ -70,9 +72,11 @@ pub struct PoolWord(usize);
 pub struct ChildWord(usize);
 
 /// How a pool can be.
-pub const POOL_WORDS: [&str; 6] = ["starting", "serving", "saturated", "sleeping", "failing", "stopping"];
+pub const POOL_WORDS: [&str; 7] = ["starting", "serving", "saturated", "sleeping", "failing", "stopping", STOPPED];
 /// What a child can be doing.
 pub const CHILD_WORDS: [&str; 6] = ["ended", "starting", "ready", "serving", "retiring", "ending"];
+/// What one is that a signal has stopped, and a pool all of whose children are so.
+pub const STOPPED: &str = "stopped";
 /// How a child can end: with exit code 0, with another one, by a signal, or as nobody knows.
 pub const EXITS: [&str; 6] = ["retired", "terminated", "exited", "signaled", "killed", "failed"];
 
@@ -131,12 +135,10 @@ impl Roster {
         if words[LENGTH].load(Ordering::Relaxed) == length && words[HEADER..].iter().zip(&text).all(is_same) {
             return;
         }
-        let sequence = words[SEQUENCE].load(Ordering::Relaxed) | 1;
-        words[SEQUENCE].store(sequence, Ordering::Relaxed);
-        fence(Ordering::Release);
-        words[LENGTH].store(length, Ordering::Relaxed);
-        words[HEADER..].iter().zip(&text).for_each(|(word, value)| word.store(*value, Ordering::Relaxed));
-        words[SEQUENCE].store(sequence.wrapping_add(1), Ordering::Release);
+        sequence::write(&words[SEQUENCE], || {
+            words[LENGTH].store(length, Ordering::Relaxed);
+            words[HEADER..].iter().zip(&text).for_each(|(word, value)| word.store(*value, Ordering::Relaxed));
+        });
         // What is done to slots from now on is not seen by those who see the record before.
         fence(Ordering::Release);
     }
@@ -154,16 +156,11 @@ impl RosterView {
     /// The record, and what `beside` makes of it, which looks at the scoreboard: both belong together, unless the supervisor has been
     /// writing whenever it was tried.
     pub fn read<T>(&self, beside: impl Fn(&Record) -> T) -> (Record, T) {
-        let whole = (0..MOST_ATTEMPTS).find_map(|_| self.read_whole(&beside));
-        whole.unwrap_or_else(|| self.read_once(&beside))
+        self.read_whole(&beside).unwrap_or_else(|| self.read_once(&beside))
     }
 
     fn read_whole<T>(&self, beside: impl Fn(&Record) -> T) -> Option<(Record, T)> {
-        let before = self.word(SEQUENCE, Ordering::Acquire);
-        let found = self.read_once(beside);
-        fence(Ordering::Acquire);
-        let after = self.word(SEQUENCE, Ordering::Relaxed);
-        (before == after && before.is_multiple_of(2)).then_some(found)
+        sequence::read(|ordering| self.word(SEQUENCE, ordering), || self.read_once(&beside))
     }
 
     fn read_once<T>(&self, beside: impl Fn(&Record) -> T) -> (Record, T) {
@@ -194,7 +191,7 @@ impl Record {
         words.extend(self.last_reload.map_or([0, 0], |(at, is_good)| [nanoseconds(at), u64::from(is_good)]));
         words.extend(self.exits);
         words.push(self.failing_since.map_or(0, nanoseconds));
-        words.extend(encode_tally(&self.past));
+        words.extend(self.past.counts());
         words.extend(self.children.iter().flat_map(Child::encode));
         words
     }
@@ -213,17 +210,23 @@ impl Record {
             last_reload: words.last_reload(),
             exits: words.array(),
             failing_since: Some(words.duration()).filter(|since| !since.is_zero()),
-            past: words.tally(),
+            past: Tally::read(&mut words.0.by_ref().copied()).unwrap_or_default(),
             children: words.children(),
         }
     }
 }
 
 impl Child {
+    /// What it is doing, in a word.
+    pub fn word(&self) -> &'static str {
+        if self.is_stopped { STOPPED } else { self.state.word() }
+    }
+
     fn encode(&self) -> [u64; CHILD_LEN] {
-        let Self { pid, state, generation, started, seat, slots } = self;
+        let Self { pid, state, is_stopped, generation, started, seat, slots } = self;
         let [seat, first, end] = [*seat, slots.start, slots.end].map(|number| number as u64);
-        [(*pid).into(), state.0 as u64, (*generation).into(), nanoseconds(*started), seat, first, end]
+        let state = [state.0 as u64, u64::from(*is_stopped)];
+        [(*pid).into(), state[0], state[1], (*generation).into(), nanoseconds(*started), seat, first, end]
     }
 }
 
@@ -256,21 +259,13 @@ impl Words<'_> {
         (!at.is_zero()).then_some((at, is_good))
     }
 
-    fn tally(&mut self) -> Tally {
-        let (classes, aborted, slow) = (self.array::<CLASSES>(), self.next(), self.next());
-        let mut tally = Tally { classes, aborted, slow, timeouts: self.array(), ..Tally::default() };
-        for histogram in [&mut tally.duration, &mut tally.queue_wait] {
-            (histogram.sum, histogram.buckets) = (self.next(), self.array());
-        }
-        tally
-    }
-
     fn children(&mut self) -> Vec<Child> {
         let mut children = Vec::new();
         while self.0.len() >= CHILD_LEN && children.len() < SEATS {
             children.push(Child {
                 pid: self.number(),
                 state: ChildWord(self.count()),
+                is_stopped: self.next() != 0,
                 generation: self.number(),
                 started: self.duration(),
                 seat: self.count(),
@@ -281,23 +276,10 @@ impl Words<'_> {
     }
 }
 
-fn encode_tally(tally: &Tally) -> Vec<u64> {
-    let mut words = tally.classes.to_vec();
-    words.extend([tally.aborted, tally.slow]);
-    words.extend(tally.timeouts);
-    for histogram in [&tally.duration, &tally.queue_wait] {
-        words.push(histogram.sum);
-        words.extend(histogram.buckets);
-    }
-    words
-}
-
-/// A supervisor that is not stopped has written by then.
-const MOST_ATTEMPTS: usize = 8;
 const SEQUENCE: usize = 0;
 const LENGTH: usize = 1;
 const HEADER: usize = 2;
-const CHILD_LEN: usize = 7;
+const CHILD_LEN: usize = 8;
 /// Of a record: one with as many children as there are seats.
 const MOST_WORDS: usize = 256 + CHILD_LEN * SEATS;
 const WORDS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(HEADER + MOST_WORDS - 1);
@@ -313,6 +295,7 @@ mod tests {
         let child = |number: u32| Child {
             pid: number,
             state: ChildWord::of("serving"),
+            is_stopped: number == 101,
             generation: 3,
             started: Duration::from_millis(number.into()),
             seat: number as usize,
@@ -353,7 +336,8 @@ mod tests {
         let less = Record { failing_since: None, last_reload: None, children: Vec::new(), ..record() };
         roster.publish(&less);
         assert_eq!(read(&view), less);
-        assert_eq!((read(&view).state.word(), record().children[0].state.word()), ("failing", "serving"));
+        let [first, second] = [0, 1].map(|index| record().children[index].word());
+        assert_eq!((read(&view).state.word(), first, second), ("failing", "serving", "stopped"));
     }
 
     #[test]

@@ -11,11 +11,11 @@
 //! bytes of bounded length, which are escaped before anybody sees them.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering, fence};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::tally::{BUCKETS, CLASSES, Histogram, STEPS, Tally, bucket, class};
-use super::{Scoreboard, nanoseconds};
+use super::{Scoreboard, nanoseconds, sequence};
 use crate::sys::process::monotonic_time;
 use crate::sys::terminal;
 
@@ -141,19 +141,17 @@ impl Slot {
         let begun = Begun { begun: asked.begun, taken: asked.taken };
         let taken = self.base.1 + begun.taken.saturating_duration_since(self.base.0);
         let words = self.words();
-        let sequence = words[SEQUENCE].load(Ordering::Relaxed) | 1;
-        words[SEQUENCE].store(sequence, Ordering::Relaxed);
-        fence(Ordering::Release);
-        words[NUMBER].store(asked.number, Ordering::Relaxed);
-        words[TAKEN].store(nanoseconds(taken), Ordering::Relaxed);
-        words[DUE].store(asked.limit.map_or(0, |limit| nanoseconds(taken + limit)), Ordering::Relaxed);
-        let method = store(&words[METHOD..REMOTE], asked.method);
-        let remote = store(&words[REMOTE..PATH], asked.remote);
-        let path = store(&words[PATH..COUNTS], asked.path);
-        let is_cut = asked.path.len() > path;
-        words[LENGTHS].store((method | remote << 16 | path << 32 | usize::from(is_cut) << 48) as u64, Ordering::Relaxed);
-        words[PHASE].store(Phase::Application as u64, Ordering::Relaxed);
-        words[SEQUENCE].store(sequence.wrapping_add(1), Ordering::Release);
+        sequence::write(&words[SEQUENCE], || {
+            words[NUMBER].store(asked.number, Ordering::Relaxed);
+            words[TAKEN].store(nanoseconds(taken), Ordering::Relaxed);
+            words[DUE].store(asked.limit.map_or(0, |limit| nanoseconds(taken + limit)), Ordering::Relaxed);
+            let method = store(&words[METHOD..REMOTE], asked.method);
+            let remote = store(&words[REMOTE..PATH], asked.remote);
+            let path = store(&words[PATH..COUNTS], asked.path);
+            let is_cut = asked.path.len() > path;
+            words[LENGTHS].store((method | remote << 16 | path << 32 | usize::from(is_cut) << 48) as u64, Ordering::Relaxed);
+            words[PHASE].store(Phase::Application as u64, Ordering::Relaxed);
+        });
         begun
     }
 
@@ -257,17 +255,9 @@ pub(super) fn glance(words: &[AtomicU64; SLOT_WORDS]) -> Glance {
         _ => Phase::Idle,
     };
     let thread = ThreadNumbers { python: word(PYTHON_THREAD), system: word(SYSTEM_THREAD) as u32 };
-    let whole = (0..MOST_ATTEMPTS).find_map(|_| read_whole(words));
+    let whole = sequence::read(|ordering| words[SEQUENCE].load(ordering), || read(words));
     let is_torn = whole.is_none();
     Glance { phase, thread, request: whole.unwrap_or_else(|| read(words)), is_torn }
-}
-
-fn read_whole(words: &[AtomicU64; SLOT_WORDS]) -> Option<Said> {
-    let before = words[SEQUENCE].load(Ordering::Acquire);
-    let said = read(words);
-    fence(Ordering::Acquire);
-    let after = words[SEQUENCE].load(Ordering::Relaxed);
-    (before == after && before.is_multiple_of(2)).then_some(said)
 }
 
 fn read(words: &[AtomicU64; SLOT_WORDS]) -> Said {
@@ -335,8 +325,6 @@ fn add(word: &AtomicU64, count: u64) {
 
 /// The status of a request that the web server has given up.
 const ABORTED: u16 = 499;
-/// A worker that is not stopped is done with it by then.
-const MOST_ATTEMPTS: usize = 8;
 
 const SEQUENCE: usize = 0;
 const PHASE: usize = 1;

@@ -45,16 +45,28 @@ impl Tally {
     pub fn parse(text: &str) -> Option<Self> {
         let counts: Vec<u64> = text.split(' ').map(|count| count.parse().ok()).collect::<Option<_>>()?;
         let mut counts = counts.into_iter();
+        let tally = Self::read(&mut counts)?;
+        counts.next().is_none().then_some(tally)
+    }
+
+    /// All counts, in the order in which [`Self::read`] takes them.
+    pub(super) fn counts(&self) -> impl Iterator<Item = u64> {
+        let ended = [self.aborted].into_iter().chain(self.classes);
+        let times = self.duration.counts().chain(self.queue_wait.counts());
+        ended.chain(times).chain([self.slow]).chain(self.timeouts)
+    }
+
+    /// Takes as many counts as it has; `None` if there are not enough.
+    pub(super) fn read(counts: &mut impl Iterator<Item = u64>) -> Option<Self> {
         let aborted = counts.next()?;
-        let (classes, duration) = (next(&mut counts)?, Histogram::parse(&mut counts)?);
-        let queue_wait = Histogram::parse(&mut counts)?;
+        let (classes, duration) = (next(counts)?, Histogram::read(counts)?);
+        let queue_wait = Histogram::read(counts)?;
         // 0.2 did not count these.
         let (slow, timeouts) = match counts.next() {
-            Some(slow) => (slow, next(&mut counts)?),
+            Some(slow) => (slow, next(counts)?),
             None => Default::default(),
         };
-        let tally = Self { classes, aborted, slow, timeouts, duration, queue_wait };
-        counts.next().is_none().then_some(tally)
+        Some(Self { classes, aborted, slow, timeouts, duration, queue_wait })
     }
 
     /// Adds another one's. What an application has written may be as large as it likes.
@@ -84,19 +96,17 @@ impl Tally {
 impl fmt::Display for Tally {
     /// All counts, with a space between each two: what [`Tally::parse`] reads.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.aborted)?;
-        let counts = self.classes.iter().chain(self.duration.counts()).chain(self.queue_wait.counts());
-        let counts = counts.chain([&self.slow]).chain(&self.timeouts);
-        counts.into_iter().try_for_each(|count| write!(f, " {count}"))
+        let counts: Vec<String> = self.counts().map(|count| count.to_string()).collect();
+        f.write_str(&counts.join(" "))
     }
 }
 
 impl Histogram {
-    fn counts(&self) -> impl Iterator<Item = &u64> {
-        self.buckets.iter().chain([&self.sum])
+    fn counts(&self) -> impl Iterator<Item = u64> {
+        self.buckets.into_iter().chain([self.sum])
     }
 
-    fn parse(counts: &mut impl Iterator<Item = u64>) -> Option<Self> {
+    fn read(counts: &mut impl Iterator<Item = u64>) -> Option<Self> {
         Some(Self { buckets: next(counts)?, sum: counts.next()? })
     }
 

@@ -179,6 +179,7 @@ mod tests {
             status_path: Some("/status".to_owned()),
             status_is_apart: true,
             max_queue: 5,
+            queue_timeout: Some(Duration::from_millis(1500)),
             max_requests: Some(6),
             max_requests_jitter: 7,
             memory_limit: Some(1 << 30),

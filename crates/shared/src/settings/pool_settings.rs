@@ -46,6 +46,7 @@ pub struct PoolSettings {
     /// Whether that is answered where nothing but probes is, and nowhere else.
     pub status_is_apart: bool,
     pub max_queue: usize,
+    pub queue_timeout: Option<Duration>,
     pub max_requests: Option<u64>,
     pub max_requests_jitter: u64,
     pub memory_limit: Option<u64>,

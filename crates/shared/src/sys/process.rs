@@ -185,6 +185,28 @@ impl fmt::Display for ExitReason {
     }
 }
 
+/// What has become of a child.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// It has ended.
+    Ended(ExitReason),
+    /// A signal has stopped it.
+    Stopped,
+    /// A signal lets it go on.
+    Continued,
+}
+
+/// What has become of this child, if anything has that was not told yet, without waiting.
+pub fn change(child: ProcessId) -> Option<Change> {
+    let options = WaitOptions::NOHANG | WaitOptions::UNTRACED | WaitOptions::CONTINUED;
+    match retry_on_intr(|| system::waitpid(Some(child.pid()), options)) {
+        Ok(Some((_, status))) if status.stopped() => Some(Change::Stopped),
+        Ok(Some((_, status))) if status.continued() => Some(Change::Continued),
+        Ok(found) => found.and_then(|(_, status)| exit_reason(status)).map(Change::Ended),
+        Err(_) => Some(Change::Ended(ExitReason::Unknown)),
+    }
+}
+
 /// How this child has ended, if it has, without waiting. It asks for the one child only: for others see [`ended_child`].
 pub fn reap(child: ProcessId) -> Option<ExitReason> {
     wait_with(child, WaitOptions::NOHANG)
@@ -501,6 +523,30 @@ mod tests {
         };
         assert_eq!(reason, ExitReason::Code(3));
         assert_eq!(reap(child), Some(ExitReason::Unknown));
+    }
+
+    #[test]
+    #[expect(clippy::zombie_processes, reason = "change is what waits for it")]
+    fn that_a_child_is_stopped_and_goes_on_is_told_once_each() {
+        let child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        let child = ProcessId::new(child.id().cast_signed()).unwrap();
+        let deadline = std::time::Instant::now() + Duration::from_secs(20);
+        let next = || loop {
+            match change(child) {
+                Some(change) => break change,
+                None => assert!(std::time::Instant::now() < deadline, "nothing becomes of it"),
+            }
+            std::thread::yield_now();
+        };
+        for (signal, expected) in [
+            (libc::SIGSTOP, Change::Stopped),
+            (libc::SIGCONT, Change::Continued),
+            (libc::SIGKILL, Change::Ended(ExitReason::Signal(libc::SIGKILL))),
+        ] {
+            assert_eq!(change(child), None, "all was told");
+            kill(child, signal).unwrap();
+            assert_eq!(next(), expected);
+        }
     }
 
     #[test]

@@ -16,7 +16,7 @@ use fastcgi_codec::{RecordType, RequestId, Role, SessionLimits, encoder};
 use shared::scoreboard::Scoreboard;
 use shared::sys::passing;
 
-const MOST: usize = 3;
+pub(in crate::event_loop) const MOST: usize = 3;
 
 /// Answers a request when the test says so.
 struct Gated(mpsc::Receiver<()>);
@@ -47,6 +47,7 @@ fn settings() -> Settings {
         max_connections: 10,
         idle_timeout: None,
         socket_timeout: None,
+        queue_timeout: None,
         graceful_timeout: Duration::from_secs(30),
         max_requests: None,
         spread: true,
@@ -59,9 +60,9 @@ fn settings() -> Settings {
 }
 
 /// An event loop with one worker, which is at a request, and the gate that lets it answer.
-fn saturated() -> (EventLoop, mpsc::Sender<()>, UnixStream) {
+pub(in crate::event_loop) fn saturated() -> (EventLoop, mpsc::Sender<()>, UnixStream) {
     let scoreboard = Arc::new(Scoreboard::new().unwrap());
-    let (queue, worker) = scheduler::queue_of_pool(MOST, scoreboard.seat(0));
+    let (queue, worker) = scheduler::queue_of_pool((MOST, None), scoreboard.seat(0));
     let mut event_loop = event_loop(queue, &scoreboard, Duty::Serve);
     let gate = start(worker);
     wait_until(|| !event_loop.is_saturated());
@@ -72,7 +73,7 @@ fn saturated() -> (EventLoop, mpsc::Sender<()>, UnixStream) {
     (event_loop, gate, busy)
 }
 
-fn event_loop(queue: Queue, scoreboard: &Arc<Scoreboard>, duty: Duty) -> EventLoop {
+pub(in crate::event_loop) fn event_loop(queue: Queue, scoreboard: &Arc<Scoreboard>, duty: Duty) -> EventLoop {
     let passage = || {
         let (give, take) = passing::pair().unwrap();
         Passage::new(give, take)
@@ -89,7 +90,7 @@ fn start(worker: Worker) -> mpsc::Sender<()> {
 }
 
 /// A connection on which a request waits, and its other end.
-fn connect(event_loop: &mut EventLoop) -> (usize, UnixStream) {
+pub(in crate::event_loop) fn connect(event_loop: &mut EventLoop) -> (usize, UnixStream) {
     let (near, mut far) = UnixStream::pair().unwrap();
     near.set_nonblocking(true).unwrap();
     let key = event_loop.insert(Stream::new(near), PeerName(None), Purpose::Site);
@@ -97,11 +98,11 @@ fn connect(event_loop: &mut EventLoop) -> (usize, UnixStream) {
     (key, far)
 }
 
-fn request() -> Vec<u8> {
+pub(in crate::event_loop) fn request() -> Vec<u8> {
     request_of(1)
 }
 
-fn request_of(id: u16) -> Vec<u8> {
+pub(in crate::event_loop) fn request_of(id: u16) -> Vec<u8> {
     let id = RequestId::new(id);
     let mut bytes = Vec::new();
     encoder::encode_begin_request(&mut bytes, id, Role::Responder, true);
@@ -110,7 +111,7 @@ fn request_of(id: u16) -> Vec<u8> {
     bytes
 }
 
-fn wait_until(condition: impl Fn() -> bool) {
+pub(in crate::event_loop) fn wait_until(condition: impl Fn() -> bool) {
     let started = Instant::now();
     while !condition() {
         assert!(started.elapsed() < Duration::from_secs(30));
@@ -245,7 +246,7 @@ fn who_waits_is_served_in_order_when_a_worker_has_time() {
 #[test]
 fn the_queue_process_holds_refuses_and_rests() {
     let scoreboard = Arc::new(Scoreboard::new().unwrap());
-    let (queue, _worker) = scheduler::queue_of_pool(MOST, scoreboard.seat(0));
+    let (queue, _worker) = scheduler::queue_of_pool((MOST, None), scoreboard.seat(0));
     let mut event_loop = event_loop(queue, &scoreboard, Duty::Hold);
     assert!(event_loop.is_saturated(), "it has no worker");
     let (key, mut far) = connect(&mut event_loop);
@@ -266,7 +267,7 @@ fn the_queue_process_holds_refuses_and_rests() {
 fn a_queue_process_that_retires_hands_over_whom_it_has() {
     for duty in [Duty::Hold, Duty::Rest] {
         let scoreboard = Arc::new(Scoreboard::new().unwrap());
-        let (queue, _worker) = scheduler::queue_of_pool(MOST, scoreboard.seat(0));
+        let (queue, _worker) = scheduler::queue_of_pool((MOST, None), scoreboard.seat(0));
         let mut event_loop = event_loop(queue, &scoreboard, duty);
         let (waits, mut far) = connect(&mut event_loop);
         event_loop.read(waits, false);

@@ -12,6 +12,8 @@ use shared::logging::access::Answered;
 use crate::exchange::{AnswerLog, NothingHeld, Params};
 use fastcgi_codec::RequestId;
 
+mod timing_out;
+
 const ID: RequestId = RequestId::new(258);
 const KEPT: Ending = Ending { request: ID, keep_connection: true };
 const HEAD: &[u8] = b"Status: 200 OK\r\n\r\n";

@@ -16,15 +16,15 @@ fn sit(state: &mut State) {
 
 #[test]
 fn workers_are_busy_when_as_many_requests_are_there() {
-    let mut state = state(2);
-    state.note_dispatch();
+    let (mut state, begun) = (state(2), Instant::now());
+    state.note_dispatch(begun);
     assert!(!state.is_saturated() && state.load().has_work);
-    state.note_dispatch();
+    state.note_dispatch(Instant::now());
     assert!(state.is_saturated());
     state.note_taken();
     assert!(state.is_saturated(), "it is being answered");
     state.note_answer();
-    assert_eq!(state.load(), Load { taken: 1, has_work: true, is_saturated: false });
+    assert_eq!(state.load(), Load { taken: 1, has_work: true, is_saturated: false, oldest: Some(begun) });
     assert_eq!((state.queued(), state.running(), state.dispatched()), (1, 0, 2));
 }
 
@@ -70,7 +70,7 @@ fn a_worker_looks_with_something_held_only_right_after_a_busy_turn() {
 #[test]
 fn what_is_queued_comes_before_everything_else() {
     let mut state = state(1);
-    state.note_dispatch();
+    state.note_dispatch(Instant::now());
     assert_eq!((state.step(true, true), state.wait(true)), (Step::Take, Waiting::Not { is_scout: false }));
     state.close();
     assert_eq!(state.step(true, true), Step::Take);
@@ -99,7 +99,7 @@ fn one_worker_at_a_time_is_on_its_way() {
 fn a_worker_that_finds_work_where_it_would_sit_is_the_scout() {
     let mut state = state(2);
     assert_eq!(state.wait(true), Waiting::Turn);
-    state.note_dispatch();
+    state.note_dispatch(Instant::now());
     assert_eq!(state.wait(true), Waiting::Not { is_scout: true });
     assert_eq!(state.wait(true), Waiting::Not { is_scout: false }, "there is one");
 }
@@ -111,7 +111,7 @@ fn workers_are_idle_when_all_sit() {
     assert!(!state.call_for_work().is_idle);
     sit(&mut state);
     assert_eq!(state.call_for_work(), Call { has_work: false, is_idle: true, wakes: false });
-    state.note_dispatch();
+    state.note_dispatch(Instant::now());
     assert_eq!(state.call_for_work(), Call { has_work: true, is_idle: true, wakes: true });
     assert_eq!(state.call_for_work(), Call { has_work: true, is_idle: true, wakes: false });
     state.stand_up();
@@ -172,7 +172,7 @@ fn the_end_is_everybodys() {
 #[test]
 fn a_long_queue_is_not_looked_through_in_vain_for_each_request() {
     let mut state = state(1);
-    (0..32).for_each(|_| state.note_dispatch());
+    (0..32).for_each(|_| state.note_dispatch(Instant::now()));
     for (dropped, refused) in [(0, 2), (1, 0)] {
         assert!(state.begin_to_look_through());
         state.take_all_out();

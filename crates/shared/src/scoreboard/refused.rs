@@ -1,0 +1,46 @@
+//! Why a request was answered 503 instead of by a worker, and where such are counted.
+
+use super::{NOT_SERVING, QUEUE_FULL, QUEUE_TIMEOUT};
+
+/// Why nobody had a worker for a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RefusedFor {
+    /// As many waited as may.
+    QueueFull,
+    /// No worker has had time for it within `queue-timeout`.
+    QueueTimeout,
+    /// No process of the pool served, and the last one that was started had failed.
+    NotServing,
+}
+
+impl RefusedFor {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::QueueFull, Self::QueueTimeout, Self::NotServing];
+
+    /// A word for it, as it stands in metrics.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::QueueFull => "queue-full",
+            Self::QueueTimeout => "queue-timeout",
+            Self::NotServing => "not-serving",
+        }
+    }
+
+    /// Why, for people.
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::QueueFull => "because the queue was full (max-queue)",
+            Self::QueueTimeout => "because no worker had time for them (queue-timeout)",
+            Self::NotServing => "because no process had started",
+        }
+    }
+
+    /// Which word of the scoreboard counts them.
+    pub(super) const fn place(self) -> usize {
+        match self {
+            Self::QueueFull => QUEUE_FULL,
+            Self::QueueTimeout => QUEUE_TIMEOUT,
+            Self::NotServing => NOT_SERVING,
+        }
+    }
+}
