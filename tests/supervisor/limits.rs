@@ -132,7 +132,9 @@ fn limits_hold_for_the_processes_of_the_pool_and_a_changed_one_reaches_new_ones(
         assert_eq!(status_of(*child, "Uid").starts_with("1 1 "), is_root());
     }
     let queue = queue_process(&site);
-    assert_eq!((limits_of(queue, "Max open files"), nice_of(queue)), ("300 300".to_owned(), 3));
+    wait_until("a queue process with its limits", || {
+        (limits_of(queue, "Max open files"), nice_of(queue)) == ("300 300".to_owned(), 3)
+    });
     assert_eq!(limits_of(queue, "Max address space"), own.0, "it runs no Python");
     let second = "rlimit-nofile = 310\nmemory-limit = \"2G\"\nnice = 4\n";
     let toml = fs::read_to_string(site.directory().join(crate::site::FILE)).unwrap();
