@@ -42,7 +42,7 @@ enum Gil {
 }
 
 /// What is to be said of a request.
-struct Late {
+pub(super) struct Late {
     station: Arc<Station>,
     what: What,
     name: String,
@@ -129,14 +129,18 @@ impl Attendant {
         self.ask(Task::Late { station: Arc::clone(station), request, is_over, to });
         let said = station.slot().map_or_else(|| Said { number: request, ..Said::default() }, |slot| slot.said());
         let late = Late { station: Arc::clone(station), what, name: said.name(std::process::id()), calls };
+        if let Some(teller) = self.teller() {
+            drop(teller.send(late));
+        }
+    }
+
+    pub(super) fn teller(self: &Arc<Self>) -> Option<&Sender<Late>> {
         let teller = self.timekeeper.teller.get_or_init(|| {
             let (sender, lates) = mpsc::channel();
             let this = Arc::clone(self);
             spawn("pyfcgid-late", move || this.tell_all(&lates)).then_some(sender)
         });
-        if let Some(teller) = teller {
-            drop(teller.send(late));
-        }
+        teller.as_ref()
     }
 
     fn tell_all(self: &Arc<Self>, lates: &Receiver<Late>) {
