@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use super::tally::{BUCKETS, CLASSES, Histogram, STEPS, Tally, bucket, class};
+use super::tally::{ABORTED, BUCKETS, CLASSES, Histogram, STEPS, Tally, bucket, class};
 use super::{Scoreboard, sequence};
 use crate::sys::terminal;
 
@@ -32,6 +32,8 @@ pub enum Phase {
     Closing = 3,
     /// It was answered 504 or broken off, and the application has not ended.
     Overdue = 4,
+    /// The web server has given it up, and the application has not ended.
+    Aborted = 5,
 }
 
 /// The place of one worker.
@@ -199,6 +201,11 @@ impl Slot {
         self.words()[DUE].store(due.unwrap_or(0), Ordering::Relaxed);
     }
 
+    /// Says that the web server has given the request of this number up.
+    pub fn note_aborted(&self, request: u64) {
+        self.words()[ABANDONED].store(request, Ordering::Relaxed);
+    }
+
     /// Counts the request as a slow one. This and the next two are for the one thread of the process that looks after the time.
     pub fn note_slow(&self) {
         add(&self.words()[SLOW], 1);
@@ -245,6 +252,7 @@ pub(super) fn glance(words: &[AtomicU64; SLOT_WORDS]) -> Glance {
     let word = |index: usize| words[index].load(Ordering::Relaxed);
     let phase = match word(PHASE) {
         1..=3 if word(OVERDUE) != 0 && word(OVERDUE) == word(NUMBER) => Phase::Overdue,
+        1..=3 if word(ABANDONED) != 0 && word(ABANDONED) == word(NUMBER) => Phase::Aborted,
         1 => Phase::Application,
         2 => Phase::Sending,
         3 => Phase::Closing,
@@ -319,9 +327,6 @@ fn add(word: &AtomicU64, count: u64) {
     word.store(word.load(Ordering::Relaxed).wrapping_add(count), Ordering::Relaxed);
 }
 
-/// The status of a request that the web server has given up.
-const ABORTED: u16 = 499;
-
 const SEQUENCE: usize = 0;
 const PHASE: usize = 1;
 const NUMBER: usize = 2;
@@ -349,7 +354,9 @@ const OVERDUE: usize = INTERRUPTED + 1;
 const DUE: usize = OVERDUE + 1;
 const SLOW: usize = DUE + 1;
 const TIMEOUTS: usize = SLOW + 1;
-const WORDS_END: usize = TIMEOUTS + STEPS;
+/// What the web server has given up.
+const ABANDONED: usize = TIMEOUTS + STEPS;
+const WORDS_END: usize = ABANDONED + 1;
 /// Whole cache lines, with room for what comes.
 pub(super) const SLOT_WORDS: usize = 96;
 const _: () = assert!(WORDS_END <= SLOT_WORDS);
@@ -442,6 +449,8 @@ mod tests {
         let begun = slot.begin(&Asked { due: Some(77), ..asked(3, b"/") });
         assert_eq!(look(&scoreboard).request.due, Some(Duration::from_nanos(77)));
         slot.note_slow();
+        slot.note_aborted(3);
+        assert_eq!(look(&scoreboard).phase, Phase::Aborted);
         slot.note_overdue(3);
         slot.set_phase(Phase::Closing);
         assert_eq!(look(&scoreboard).phase, Phase::Overdue);
