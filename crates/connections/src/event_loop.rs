@@ -239,12 +239,9 @@ impl EventLoop {
         self.watch_opened();
         let continued = self.open_or_shut()?;
         let mut events = std::mem::replace(&mut self.events, Events::with_capacity(0));
-        let timeout = match limit {
-            // What is due is not asked for where nobody waits for it.
-            Some(Duration::ZERO) => limit,
-            _ if continued > 0 => Some(Duration::ZERO),
-            _ => limit.into_iter().chain(self.poll_timeout()).min(),
-        };
+        // What is due is not asked for where nobody waits for it.
+        let waits = continued == 0 && limit != Some(Duration::ZERO);
+        let timeout = if waits { limit.into_iter().chain(self.poll_timeout()).min() } else { Some(Duration::ZERO) };
         let polled = self.poll.poll(&mut events, timeout);
         if let Err(error) = polled
             && error.kind() != io::ErrorKind::Interrupted
