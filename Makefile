@@ -28,6 +28,7 @@ INSTALLED_OPTIONS ?=
 DEB_VERSION ?=
 HOSTILE_SECONDS ?= 60
 HOSTILE_ONLY ?=
+DEADLINES_SECONDS ?= 300
 WHEEL_TARGET ?= x86_64-unknown-linux-gnu
 # Those for which crates.io is enough. `make deny DENY=advisories` fetches the database of advisories from where it is kept.
 DENY ?= bans licenses sources
@@ -73,6 +74,11 @@ fresh: ## run the README's two commands in new roots of Debian 12 and 13 (takes 
 hostile: cargo ## let one pool attack everything for a minute while another serves (takes root; HOSTILE_SECONDS=60, HOSTILE_ONLY=link)
 	PYFCGID_HOSTILE_SECONDS='$(HOSTILE_SECONDS)' $(if $(HOSTILE_ONLY),PYFCGID_HOSTILE_ONLY='$(HOSTILE_ONLY)') $(CLEANLY) .ci/leaving-nothing \
 	    $(CARGO) test --locked --release --test hostile -- --nocapture hostile_application
+
+.PHONY: deadlines
+deadlines: cargo ## let requests hang in waves, and among good ones, and look for what is left behind (takes minutes; DEADLINES_SECONDS=300)
+	PYFCGID_DEADLINES_SECONDS='$(DEADLINES_SECONDS)' $(CLEANLY) .ci/leaving-nothing \
+	    $(CARGO) test --locked --release --test deadlines -- --ignored --nocapture --test-threads 1
 
 .PHONY: bench
 bench: cargo ## measure against other servers (QUICK=1: rough, but soon done; BENCH_OPTIONS='--only alone')

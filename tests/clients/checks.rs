@@ -338,16 +338,13 @@ fn expect_cut_or_failure(answer: &Response) {
 /// What `docs/clients.md` says about the web server's own log. lighttpd and h2o are silent.
 #[track_caller]
 fn expect_logged(running: &Running, site: &Site) {
-    let line = match (site.client, site.connections) {
-        (Client::Nginx, Connections::Kept) => "upstream prematurely closed connection while reading upstream",
-        (Client::Nginx, Connections::OneShot) => {
-            "upstream sent unsupported FastCGI protocol version: 255 while reading upstream"
-        }
-        (Client::Apache, _) => "AH01067: Failed to read FastCGI header",
-        (Client::ModFcgid, _) => "mod_fcgid: error reading data, FastCGI server closed connection",
-        (Client::Haproxy { .. }, _) => " SD",
-        (Client::Caddy, _) => "aborting with incomplete response",
-        (Client::Lighttpd | Client::H2o, _) => return,
+    let line = match site.client {
+        Client::Nginx => "upstream sent unsupported FastCGI protocol version: 255 while reading upstream",
+        Client::Apache => "AH01068: Got bogus version 255",
+        Client::ModFcgid => "mod_fcgid: error reading data, FastCGI server closed connection",
+        Client::Haproxy { .. } => " SD",
+        Client::Caddy => "aborting with incomplete response",
+        Client::Lighttpd | Client::H2o => return,
     };
     wait_until(line, || running.web_server.log().contains(line));
 }

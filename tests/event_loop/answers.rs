@@ -177,29 +177,19 @@ fn half(exchange: Exchange) {
     reply.write(b"the first half", &NothingHeld).unwrap();
 }
 
+/// nginx takes a bare close as a regular end where it does not keep connections, or does not buffer.
 #[test]
-fn half_an_answer_cuts_a_kept_connection_without_another_byte() {
+fn half_an_answer_is_followed_by_what_is_no_record_and_cuts_its_connection() {
     let server = Server::start(Options::default(), unless_usable(half));
-    for address in server.addresses() {
-        let answer = Peer::connect(address).request(&post("half=1", 0), b"");
-        expect_cut(&answer);
-        assert_eq!((answer.text(), answer.garbage.len()), ("the first half".to_owned(), 0));
-        assert_ne!(answer.stdout_records.last(), Some(&0), "the stream must not look ended");
-    }
-    expect_usable(&mut server.connect());
-}
-
-/// nginx without fastcgi_keep_conn takes a bare close as a regular end.
-#[test]
-fn half_an_answer_on_a_connection_not_to_be_kept_is_followed_by_what_is_no_record() {
-    let server = Server::start(Options::default(), unless_usable(half));
-    for address in server.addresses() {
+    for (address, is_kept) in server.addresses().into_iter().flat_map(|address| [(address.clone(), true), (address, false)]) {
         let mut peer = Peer::connect(address);
-        peer.send_request(1, false, &post("half=1", 0), b"");
+        peer.send_request(1, is_kept, &post("half=1", 0), b"");
         let answer = peer.answer(1);
         expect_cut(&answer);
         assert_eq!((answer.text(), answer.garbage), ("the first half".to_owned(), vec![0xff; 16]));
+        assert_ne!(answer.stdout_records.last(), Some(&0), "the stream must not look ended");
     }
+    expect_usable(&mut server.connect());
 }
 
 #[test]

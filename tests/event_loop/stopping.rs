@@ -184,7 +184,7 @@ fn an_answer_that_waits_for_its_reader_is_sent_to_its_end_during_a_graceful_stop
 }
 
 #[test]
-fn a_graceful_stop_ends_at_its_deadline_and_counts_what_it_leaves() {
+fn a_graceful_stop_ends_at_its_deadline_counts_what_it_leaves_and_refuses_what_no_worker_had_begun() {
     let (gate, handler) = gated_echo();
     let options = Options::default().workers(1).with(|settings| settings.graceful_timeout = SHORT);
     let mut server = Server::start(options, handler);
@@ -195,8 +195,9 @@ fn a_graceful_stop_ends_at_its_deadline_and_counts_what_it_leaves() {
     settle(&mut peer);
     let started = Instant::now();
     server.stop_gracefully();
-    assert_eq!(server.wait_stopped().abandoned, 2);
+    assert_eq!(server.wait_stopped().abandoned, 1);
     assert!(started.elapsed() >= SHORT, "{:?}", started.elapsed());
+    peer.answer(2).expect_status(503);
     expect_cut(&peer.answer(1));
     drop(gate);
     server.wait_workers();

@@ -13,7 +13,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
 
 use connections::exchange::answer_log::X_REQUEST_ID;
-use connections::exchange::{Body, BodySource, Demand, Exchange, Params, Pause, Reply, ReplyError, Request};
+use connections::exchange::{Body, BodySource, Demand, Exchange, Params, Pause, Reply, ReplyError, Request, TimedOut};
 use connections::scheduler::Handler;
 use shared::logging::codes;
 use shared::scoreboard::slot::{Phase, Slot};
@@ -288,6 +288,7 @@ impl<'py> Gateway<'py> {
         errors.get().finish();
         output::finish();
         if is_overdue {
+            self.break_off((line, number), start_response.get());
             self.tell_overdue(line, outcome.err());
         } else if let Err(failure) = outcome {
             self.report(line, &failure, start_response.get());
@@ -300,10 +301,7 @@ impl<'py> Gateway<'py> {
         for input in [Some(input), data].into_iter().flatten() {
             input.get().close();
         }
-        let Some(mut reply) = start_response.get().take() else { return FAILED };
-        if is_overdue && !reply.has_timed_out() {
-            reply.break_off();
-        }
+        let Some(reply) = start_response.get().take() else { return FAILED };
         if reply.excess() > 0 {
             log::warn!(
                 target: codes::RESPONSE_TOO_LONG,
@@ -473,6 +471,18 @@ impl<'py> Gateway<'py> {
         let text = self.log_traceback(line, &error);
         if self.errors == ErrorsTo::Peer {
             start.write_errors(text.as_bytes());
+        }
+    }
+
+    /// A worker that was woken when its time was over, while it sent, ends the answer itself if it is the first to see that.
+    fn break_off(&self, (line, number): (&RequestLine<'_>, RequestNumber), start: &StartResponse) {
+        if start.time_out(true) == Some(TimedOut::Cut) {
+            self.station.slot().into_iter().for_each(|slot| slot.note_overdue(number.count));
+            let age = self.station.age(Instant::now()).as_secs_f64();
+            log::warn!(
+                target: codes::REQUEST_TIMED_OUT,
+                "{line} has run for {age:.1} s (request-timeout): its response was cut while the web server read it"
+            );
         }
     }
 

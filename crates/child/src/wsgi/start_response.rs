@@ -40,11 +40,16 @@ impl StartResponse {
         self.probe.give_up();
     }
 
-    /// Ends the answer, since its time is over, unless somebody is using it. Who was woken for that is not to believe that the peer has
-    /// gone.
+    /// Ends the answer, since its time is over, unless somebody is using it, or has done so. Who was woken for that is not to believe
+    /// that the peer has gone.
     pub(super) fn time_out(&self, is_woken: bool) -> Option<TimedOut> {
-        match self.reply.with(|reply| if is_woken { reply.break_off() } else { reply.time_out() }) {
-            Ok(outcome) => Some(outcome),
+        let end = |reply: &mut Reply| match (reply.has_timed_out(), is_woken) {
+            (true, _) => None,
+            (false, true) => Some(reply.break_off()),
+            (false, false) => Some(reply.time_out()),
+        };
+        match self.reply.with(|reply| end(reply)) {
+            Ok(outcome) => outcome,
             Err(Denied::InUse) => None,
             Err(Denied::Over) => Some(TimedOut::Whole),
         }

@@ -39,6 +39,8 @@ pub(super) struct Station {
     due: AtomicU64,
     /// What was answered without the application last, or broken off.
     overdue: AtomicU64,
+    /// Whose worker was woken for that last, while it sent.
+    woken: AtomicU64,
     /// Whether it waits while it sends.
     is_sending: AtomicBool,
     /// What it answers. Put there and taken away with the GIL.
@@ -73,6 +75,7 @@ impl Station {
             slow: AtomicU64::new(NEVER),
             due: AtomicU64::new(NEVER),
             overdue: AtomicU64::new(0),
+            woken: AtomicU64::new(0),
             is_sending: AtomicBool::new(false),
             current: Mutex::default(),
         });
@@ -160,9 +163,11 @@ impl Station {
     /// possible: a worker that waits for the peer is woken for it.
     pub(super) fn end_answer(&self, request: u64) -> Ended {
         let ended = self.with_current(request, |start_response| {
-            let is_woken = self.overdue.swap(request, Ordering::AcqRel) == request;
+            self.overdue.store(request, Ordering::Release);
+            let is_woken = self.woken.load(Ordering::Acquire) == request;
             match start_response.time_out(is_woken) {
                 None if self.is_sending.load(Ordering::Acquire) => {
+                    self.woken.store(request, Ordering::Release);
                     start_response.give_up();
                     Ended::NotYet
                 }

@@ -347,9 +347,8 @@ impl Sink for Outbox {
     fn cut(&self, ending: Ending) {
         let mut state = self.lock();
         state.end(ending);
-        // nginx without fastcgi_keep_conn takes a bare close as a regular end, but not bytes that are no record.
-        let poison: &[u8] = if ending.keep_connection { &[] } else { &[0xff; 16] };
-        let (mut state, sent) = self.write(state, ending.request, &Message::of_bytes(&[IoSlice::new(poison)]));
+        // nginx takes a bare close as a regular end if it does not keep connections, or does not buffer; but not bytes that are no record.
+        let (mut state, sent) = self.write(state, ending.request, &Message::of_bytes(&[IoSlice::new(&POISON)]));
         if sent.is_ok() {
             state.phase = ConnectionPhase::Flushing;
             self.any_aborted.store(true, Ordering::Release);
@@ -381,3 +380,6 @@ impl Sink for Outbox {
         }
     }
 }
+
+/// No version of FastCGI begins so.
+const POISON: [u8; 16] = [0xff; 16];

@@ -7,6 +7,7 @@ use super::lifecycle::End;
 use super::line::Duty;
 use super::outbox::Status;
 use super::{EventLoop, Stopped};
+use crate::exchange::Refusal;
 use shared::logging::codes;
 
 impl EventLoop {
@@ -74,8 +75,10 @@ impl EventLoop {
         self.connections.iter().map(|(_, connection)| connection.unanswered()).sum()
     }
 
-    /// Tells which requests have no answer, and will have none. What is left to be done may take a moment.
+    /// Tells which requests have no answer, and will have none; those that nothing was done with are answered 503. What is left to be done
+    /// may take a moment.
     pub(super) fn abandon(&mut self, why: &str, moment: Duration) -> Stopped {
+        self.queue.take_all_out().for_each(|mut exchange| exchange.reply.refuse(Refusal::Stopping));
         let abandoned = self.unanswered();
         if abandoned > 0 {
             log::warn!(target: codes::REQUESTS_UNANSWERED, "stopping; unanswered requests: {abandoned}");

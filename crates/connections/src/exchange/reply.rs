@@ -355,7 +355,10 @@ impl Reply {
         };
         match before {
             TimedOut::Answered => self.refuse(Refusal::TimedOut),
-            TimedOut::Cut | TimedOut::Whole | TimedOut::Unwanted => self.end_as_it_is(),
+            TimedOut::Cut => {
+                self.break_off();
+            }
+            TimedOut::Whole | TimedOut::Unwanted => self.end_as_it_is(),
         }
         self.has_timed_out = true;
         before
@@ -420,7 +423,8 @@ impl Reply {
     fn settle(&mut self) {
         if let Some(account) = self.account.take() {
             let (status, head_length) = self.sent_head;
-            account.settle(status, None, self.sending.sent().saturating_sub(head_length));
+            let detail = if self.has_timed_out { Refusal::TimedOut.detail() } else { None };
+            account.settle(status, detail, self.sending.sent().saturating_sub(head_length));
         }
     }
 

@@ -114,6 +114,15 @@ impl Queue {
         !aborted.is_empty()
     }
 
+    /// Takes all requests out of the queue, which no worker has taken.
+    pub fn take_all_out(&self) -> impl Iterator<Item = Exchange> {
+        let mut state = self.scheduler.lock();
+        state.take_all_out();
+        let queued: Vec<_> = self.receiver.try_iter().collect();
+        drop(state);
+        queued.into_iter().map(|queued| queued.exchange)
+    }
+
     /// How busy the workers are.
     pub fn load(&self) -> Load {
         self.scheduler.lock().load()

@@ -211,7 +211,7 @@ impl Slot {
         add(&self.words()[SLOW], 1);
     }
 
-    /// Says that the request of this number has had its time, and counts that.
+    /// Says that the request of this number has had its time, and counts that; also for its worker, if that has ended the answer.
     pub fn note_overdue(&self, request: u64) {
         let words = self.words();
         words[OVERDUE].store(request, Ordering::Relaxed);

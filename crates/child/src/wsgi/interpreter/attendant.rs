@@ -191,7 +191,7 @@ impl Attendant {
     /// What the worker of a station is doing, as is found by who has the GIL, or by a signal when that takes too long.
     pub(super) fn stack_of(&self, station: &Station, calls: &Receiver<Call>) -> Vec<String> {
         let calls = calls.recv_timeout(GIL_PATIENCE).ok();
-        let calls = calls.or_else(|| Some(self.signals.get()?.look_at(station)));
+        let calls = calls.or_else(|| Some(self.signals.get()?.look_at(station, SIGNAL_PATIENCE)));
         calls.map_or_else(Vec::new, |calls| lines(&mut Sources::default(), &calls))
     }
 }
@@ -251,5 +251,7 @@ pub(super) fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> bool {
 
 /// For how long the GIL is waited for.
 const GIL_PATIENCE: Duration = Duration::from_millis(100);
+/// For how long one thread is waited for, which others may keep from running, where nobody waits for the answer.
+const SIGNAL_PATIENCE: Duration = Duration::from_millis(500);
 /// The supervisor waits a little longer for all.
 const PATIENCE: Duration = Duration::from_millis(180);

@@ -173,14 +173,18 @@ impl Signals {
         sorted.sort_by_key(|station| station.request().is_none());
         let mut found = Vec::new();
         for station in sorted {
-            let calls = if Instant::now() < until { self.look_at(station) } else { Call::Silent("(no time was left for it)") };
+            let calls = if Instant::now() < until {
+                self.look_at(station, A_MOMENT)
+            } else {
+                Call::Silent("(no time was left for it)")
+            };
             found.push(Raw { request: station.request().unwrap_or(0), name: name_of(station), calls });
         }
         found
     }
 
-    /// What one worker is doing.
-    pub(super) fn look_at(&self, station: &Station) -> Call {
+    /// What one worker is doing, if it says so within this time.
+    pub(super) fn look_at(&self, station: &Station, patience: Duration) -> Call {
         // The application may have set a handler since.
         if signal::handler(self.number).ok() != Some(self.handler) {
             return Call::Silent("(the application has taken the signal that it is asked with)");
@@ -193,7 +197,7 @@ impl Signals {
         if signal::send_to_thread(station.thread.system, self.number).is_err() {
             return Call::Silent("(its thread has ended)");
         }
-        match stack::parse(&read(&mut reader, A_MOMENT)) {
+        match stack::parse(&read(&mut reader, patience)) {
             frames if frames.is_empty() => Call::Silent("(no answer: it is stopped, or inside the system)"),
             frames => Call::Stack(frames),
         }
@@ -218,7 +222,7 @@ fn read(reader: &mut PipeReader, mut patience: Duration) -> String {
 
 /// Each of at most a thousand threads takes some hundred bytes.
 const ROOM_FOR_FRAMES: usize = 512 << 10;
-/// How long a thread is waited for.
+/// How long a thread is waited for, when somebody waits for all of them.
 const A_MOMENT: Duration = Duration::from_millis(20);
 /// It writes its stack in many pieces.
 const BETWEEN_WRITES: Duration = Duration::from_millis(4);

@@ -33,8 +33,8 @@ pub(super) struct Timekeeper {
 /// Whether anybody gets the GIL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Gil {
-    /// Nobody has asked.
-    Unasked,
+    /// Somebody does, as was found out then; nobody has asked yet without a time.
+    Free(Option<Instant>),
     /// A probe waits for it since then.
     Asked(Instant),
     /// It has waited for too long, which was said.
@@ -61,7 +61,7 @@ impl Timekeeper {
         Self {
             deadlines,
             courses: Mutex::default(),
-            gil: Mutex::new(Gil::Unasked),
+            gil: Mutex::new(Gil::Free(None)),
             has_got_gil: AtomicBool::new(false),
             speaker: OnceLock::new(),
             teller: OnceLock::new(),
@@ -76,7 +76,10 @@ impl Timekeeper {
     /// The probe has got the GIL.
     pub(super) fn note_gil(&self) {
         self.has_got_gil.store(true, Ordering::Release);
-        self.hasten();
+        // Else it is seen at the next look: whoever is asked again at once would do nothing else.
+        if matches!(*lock(&self.gil), Gil::Kept(_)) {
+            self.hasten();
+        }
     }
 }
 
@@ -168,16 +171,17 @@ impl Attendant {
                 let seconds = now.duration_since(since).as_secs_f64();
                 log::warn!(target: codes::GIL_FREE_AGAIN, "threads get Python's GIL again, after {seconds:.1} s");
             }
-            *gil = Gil::Unasked;
+            *gil = Gil::Free(Some(now));
         }
+        let may_ask = |since: Option<Instant>| since.is_none_or(|since| now >= since + limit / LOOKS);
         match *gil {
-            Gil::Unasked if oldest.is_some_and(|oldest| oldest >= A_MOMENT) => {
+            Gil::Free(since) if may_ask(since) && oldest.is_some_and(|oldest| oldest >= A_MOMENT) => {
                 *gil = Gil::Asked(now);
                 self.ask(Task::Probe);
-                Some(now + limit)
+                Some(again)
             }
-            Gil::Unasked => Some(again),
-            Gil::Asked(since) if now < since + limit => Some(since + limit),
+            Gil::Free(_) => Some(again),
+            Gil::Asked(since) if now < since + limit => Some(again.min(since + limit)),
             Gil::Asked(since) => {
                 *gil = Gil::Kept(since);
                 self.say_that_gil_is_kept(limit);
