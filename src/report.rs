@@ -218,7 +218,7 @@ pub struct RunningRequest {
     pub id: String,
     /// Since a worker has taken it.
     pub age: f64,
-    /// `application`, `sending`, `closing` or `overdue`.
+    /// `application`, `sending`, `closing`, `overdue` or `aborted`.
     pub phase: String,
     /// Its pool.
     pub pool: String,

@@ -121,6 +121,7 @@ fn phase_word(phase: Phase) -> &'static str {
         Phase::Sending => "sending",
         Phase::Closing => "closing",
         Phase::Overdue => "overdue",
+        Phase::Aborted => "aborted",
     }
 }
 

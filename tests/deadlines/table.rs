@@ -156,7 +156,7 @@ fn expect_messages(pool: &Pool, way: &Way, path: &str, child: u32) {
         Cut => "its response was cut",
         Whole => "its response had been sent",
     };
-    let mut expected = vec![("PF0531", "is slow: it has run for 0."), ("PF0532", outcome)];
+    let mut expected = vec![("PF0531", "is slow: it has run for "), ("PF0532", outcome)];
     match way.ends {
         Interrupted => expected.push(("PF0533", "which had timed out, ended after")),
         GivenUp => expected.push(("PF0534", "still runs after")),

@@ -104,9 +104,14 @@ fn nice_of(pid: u32) -> i32 {
     stat.rsplit_once(") ").unwrap().1.split(' ').nth(16).unwrap().parse().unwrap()
 }
 
+#[track_caller]
 fn queue_process(site: &Site) -> u32 {
-    let text = fs::read_to_string(format!("/proc/{0}/task/{0}/children", site.pid())).unwrap();
-    text.split_whitespace().map(|number| number.parse().unwrap()).find(|number| is_queue_process(*number)).unwrap()
+    let find = || {
+        let text = fs::read_to_string(format!("/proc/{0}/task/{0}/children", site.pid())).unwrap();
+        text.split_whitespace().map(|number| number.parse().unwrap()).find(|number| is_queue_process(*number))
+    };
+    wait_until("the queue process", || find().is_some());
+    find().unwrap()
 }
 
 #[test]
@@ -127,7 +132,9 @@ fn limits_hold_for_the_processes_of_the_pool_and_a_changed_one_reaches_new_ones(
         assert_eq!(status_of(*child, "Uid").starts_with("1 1 "), is_root());
     }
     let queue = queue_process(&site);
-    assert_eq!((limits_of(queue, "Max open files"), nice_of(queue)), ("300 300".to_owned(), 3));
+    wait_until("a queue process with its limits", || {
+        (limits_of(queue, "Max open files"), nice_of(queue)) == ("300 300".to_owned(), 3)
+    });
     assert_eq!(limits_of(queue, "Max address space"), own.0, "it runs no Python");
     let second = "rlimit-nofile = 310\nmemory-limit = \"2G\"\nnice = 4\n";
     let toml = fs::read_to_string(site.directory().join(crate::site::FILE)).unwrap();
@@ -217,4 +224,22 @@ fn a_core_dump_is_written_where_rlimit_core_lets_the_system() {
         assert_eq!(found > 0, is_written, "{settings}");
         site.end();
     }
+}
+
+#[test]
+fn a_request_that_keeps_all_memory_meets_its_deadlines_and_nothing_ends() {
+    let settings = format!("{LIMIT}slow-request-timeout = \"1s\"\nrequest-timeout = \"2s\"\ninterrupt-timeout = 0\n");
+    let site = Site::start(site_of("uses_up_memory.py", &settings));
+    let pid = site.text("/");
+    site.ask("/held").expect_status(504);
+    // Whether there is memory for a look at its stack depends on the last bytes.
+    let log = site.wait_for_log("raising RequestTimeout in its thread");
+    for code in ["PF0531", "PF0532"] {
+        assert!(log.split(code).nth(1).is_some_and(|message| message.contains("(GET /held) ")), "{log}");
+    }
+    fs::create_dir(site.directory().join("told")).unwrap();
+    wait_until("its end", || site.ask("/large").status == 200);
+    assert_eq!(site.text("/"), pid);
+    assert!(!site.log().contains("PF0202"), "{}", site.log());
+    site.end();
 }

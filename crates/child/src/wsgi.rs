@@ -368,19 +368,28 @@ impl<'py> Gateway<'py> {
     /// A response that is all there is sent in as few writes as it takes, and its length is known.
     fn send_whole(
         &self,
-        items: impl ExactSizeIterator<Item = Bound<'py, PyAny>>,
+        mut items: impl ExactSizeIterator<Item = Bound<'py, PyAny>>,
         start: &StartResponse,
     ) -> Result<(), Failure> {
+        let in_bytes = |item| bytes("an item of the response", item).map(PyBytesMethods::as_bytes);
+        // Most have one item.
+        if items.len() == 1 {
+            let Some(item) = items.next() else { return self.send_at_once(&[], start) };
+            return self.send_at_once(&[in_bytes(&item)?], start);
+        }
         let items = collect(items.map(Ok))?;
-        let pieces = items.iter().map(|item| bytes("an item of the response", item).map(PyBytesMethods::as_bytes));
-        let pieces: Vec<&[u8]> = collect(pieces)?;
+        let pieces: Vec<&[u8]> = collect(items.iter().map(in_bytes))?;
+        self.send_at_once(&pieces, start)
+    }
+
+    fn send_at_once(&self, pieces: &[&[u8]], start: &StartResponse) -> Result<(), Failure> {
         let length: usize = pieces.iter().map(|piece| piece.len()).sum();
         start.with_reply(|reply| {
             let head_only = reply.is_head_only();
             if let Some(head) = reply.head_mut().filter(|_| length > 0 || !head_only) {
                 head.set_content_length(length as u64);
             }
-            reply.end(&pieces, &self.sender())
+            reply.end(pieces, &self.sender())
         })??;
         Ok(())
     }

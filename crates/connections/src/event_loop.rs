@@ -239,8 +239,9 @@ impl EventLoop {
         self.watch_opened();
         let continued = self.open_or_shut()?;
         let mut events = std::mem::replace(&mut self.events, Events::with_capacity(0));
-        let at_once = (continued > 0).then_some(Duration::ZERO);
-        let timeout = limit.into_iter().chain(self.poll_timeout()).chain(at_once).min();
+        // What is due is not asked for where nobody waits for it.
+        let waits = continued == 0 && limit != Some(Duration::ZERO);
+        let timeout = if waits { limit.into_iter().chain(self.poll_timeout()).min() } else { Some(Duration::ZERO) };
         let polled = self.poll.poll(&mut events, timeout);
         if let Err(error) = polled
             && error.kind() != io::ErrorKind::Interrupted

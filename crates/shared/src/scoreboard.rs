@@ -22,6 +22,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::sys::shared_memory::SharedWords;
+use crate::sys::timeline::nanoseconds;
 
 mod lookout;
 pub mod refused;
@@ -379,10 +380,6 @@ impl Seat {
 /// How a message on the line begins, behind its flag: since when its request waits, by the system's monotonic clock.
 pub fn encode_since(since: Duration) -> [u8; SINCE_LEN] {
     nanoseconds(since).to_be_bytes()
-}
-
-fn nanoseconds(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// The other way round, and what is behind it.

@@ -26,6 +26,7 @@ pub mod resources;
 pub mod shared_memory;
 pub mod signal;
 pub mod terminal;
+pub mod timeline;
 pub mod title;
 
 /// The error of a system call that has returned -1.

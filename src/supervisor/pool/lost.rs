@@ -26,11 +26,12 @@ impl RunningPool {
         let now = monotonic_time();
         let uncounted: Vec<_> = self.phases(id).filter(|(_, glance)| glance.phase != Phase::Closing).collect();
         for (process, Glance { request, phase, .. }) in &uncounted {
+            let status = if *phase == Phase::Aborted { ABORTED } else { BAD_GATEWAY };
             // What is overdue was answered 504, and has its line.
             if *phase != Phase::Overdue {
-                note_in_access_log(&self.name, *process, request, now);
+                note_in_access_log(&self.name, (*process, request), status, now);
             }
-            self.past.note_lost();
+            self.past.note_lost(status);
         }
         in_words(&self.running(id), now)
     }
@@ -51,7 +52,7 @@ fn in_words(lost: &[(ProcessId, Said)], now: Duration) -> String {
     format!(", answering {}{more}", named.join("; "))
 }
 
-fn note_in_access_log(pool: &str, process: ProcessId, said: &Said, now: Duration) {
+fn note_in_access_log(pool: &str, (process, said): (ProcessId, &Said), status: u16, now: Duration) {
     let param = |name: &[u8]| match name {
         b"REQUEST_METHOD" => Some(said.method.as_slice()),
         b"REQUEST_URI" => Some(said.path.as_slice()),
@@ -61,7 +62,7 @@ fn note_in_access_log(pool: &str, process: ProcessId, said: &Said, now: Duration
     let answered = Answered {
         param: &param,
         request_id: &format!("{process}-{}", said.number),
-        status: BAD_GATEWAY,
+        status,
         body_sent: 0,
         request_length: 0,
         time: now.saturating_sub(said.taken),
@@ -75,6 +76,8 @@ fn note_in_access_log(pool: &str, process: ProcessId, said: &Said, now: Duration
 
 /// What the web server answers.
 const BAD_GATEWAY: u16 = 502;
+/// What nobody waits for.
+const ABORTED: u16 = 499;
 const MOST_NAMED: usize = 16;
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ use crate::without_python::course::Times;
 use connections::exchange::TimedOut;
 use shared::scoreboard::slot::{Phase, Slot, ThreadNumbers};
 use shared::settings::{OnAbort, RequestLimits};
+use shared::sys::timeline::{Timeline, nanoseconds};
 
 /// One worker.
 #[derive(Debug)]
@@ -31,8 +32,8 @@ pub(super) struct Station {
     pub(super) sendfile_header: Option<String>,
     /// Where it says what it does, if there is room for that.
     slot: Option<Slot>,
-    /// Times are counted from here.
-    base: Instant,
+    /// What follows are its numbers.
+    timeline: Timeline,
     taken: AtomicU64,
     slow: AtomicU64,
     due: AtomicU64,
@@ -69,7 +70,7 @@ impl Station {
             on_abort: settings.abort,
             sendfile_header: settings.sendfile_header.clone(),
             slot,
-            base: Instant::now(),
+            timeline: Timeline::new(),
             taken: AtomicU64::new(0),
             slow: AtomicU64::new(NEVER),
             due: AtomicU64::new(NEVER),
@@ -92,13 +93,17 @@ impl Station {
         self.slot.as_ref()
     }
 
-    /// The request of this number, taken at that time, is answered within these limits from now on.
-    pub(super) fn begin(&self, request: u64, taken: Instant, limits: RequestLimits) {
+    /// The request of this number, taken at that time, is answered within these limits from now on. Says when that was, and when it is
+    /// due, as numbers.
+    pub(super) fn begin(&self, request: u64, taken: Instant, limits: RequestLimits) -> (u64, Option<u64>) {
         self.interruption.begin(request);
-        let at = |limit: Option<Duration>| limit.map_or(NEVER, |limit| self.count(taken + limit));
-        self.taken.store(self.count(taken), Ordering::Relaxed);
-        self.slow.store(at(limits.slow), Ordering::Relaxed);
-        self.due.store(at(limits.request), Ordering::Relaxed);
+        let taken = self.timeline.number(taken);
+        let at = |limit: Duration| taken.saturating_add(nanoseconds(limit));
+        let due = limits.request.map(at);
+        self.taken.store(taken, Ordering::Relaxed);
+        self.slow.store(limits.slow.map_or(NEVER, at), Ordering::Relaxed);
+        self.due.store(due.unwrap_or(NEVER), Ordering::Relaxed);
+        (taken, due)
     }
 
     /// It is answered by this.
@@ -128,7 +133,7 @@ impl Station {
 
     /// For how long it is answered by now.
     pub(super) fn age(&self, now: Instant) -> Duration {
-        now.saturating_duration_since(self.base + Duration::from_nanos(self.taken.load(Ordering::Relaxed)))
+        now.saturating_duration_since(self.timeline.moment(self.taken.load(Ordering::Relaxed)))
     }
 
     /// How much time the request has left, if it has a limit.
@@ -139,8 +144,8 @@ impl Station {
 
     /// The request has so much time from now on.
     pub(super) fn set_left(&self, left: Option<Duration>) {
-        let due = left.map(|left| Instant::now() + left);
-        self.due.store(due.map_or(NEVER, |due| self.count(due)), Ordering::Relaxed);
+        let due = left.map(|left| self.timeline.number(Instant::now() + left));
+        self.due.store(due.unwrap_or(NEVER), Ordering::Relaxed);
         self.slot.iter().for_each(|slot| slot.set_due(due));
     }
 
@@ -193,12 +198,8 @@ impl Station {
         self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn count(&self, moment: Instant) -> u64 {
-        u64::try_from(moment.saturating_duration_since(self.base).as_nanos()).unwrap_or(NEVER)
-    }
-
-    fn moment(&self, count: u64) -> Option<Instant> {
-        (count != NEVER).then(|| self.base + Duration::from_nanos(count))
+    fn moment(&self, number: u64) -> Option<Instant> {
+        (number != NEVER).then(|| self.timeline.moment(number))
     }
 }
 

@@ -30,12 +30,12 @@ impl Told {
         (begun, taken): (Instant, Instant),
         (params, deadlines): (&Params, &Deadlines),
     ) -> Telling {
-        let limits = limits(deadlines, params);
-        station.begin(number, taken, limits);
+        let waited = taken.saturating_duration_since(begun);
+        let (taken, due) = station.begin(number, taken, limits(deadlines, params));
         let in_slot = station.slot().map(|slot| {
             let [method, target, remote] = self.find_in(params);
             let path = if target.is_empty() { Cow::Owned(joined_path(params)) } else { Cow::Borrowed(path_of(target)) };
-            slot.begin(&Asked { number, begun, taken, method, path: &path, remote, limit: limits.request })
+            slot.begin(&Asked { number, begun, waited, taken, due, method, path: &path, remote })
         });
         Telling { station: Arc::clone(station), in_slot, status: FAILED }
     }

@@ -55,15 +55,9 @@ fn board() -> Board {
 }
 
 fn occupy(scoreboard: &Arc<Scoreboard>) {
-    let asked = |number, path| Asked {
-        number,
-        begun: Instant::now(),
-        taken: Instant::now(),
-        method: b"GET",
-        path,
-        remote: b"::1",
-        limit: None,
-    };
+    let taken = u64::try_from(monotonic_time().as_nanos()).unwrap();
+    let (begun, waited, method, remote) = (Instant::now(), Duration::ZERO, &b"GET"[..], &b"::1"[..]);
+    let asked = |number, path| Asked { number, begun, waited, taken, due: None, method, path, remote };
     scoreboard.slot(2).begin(&asked(11, b"/a\"<b>\x1b[2J\n\xff"));
     let sending = scoreboard.slot(5);
     sending.begin(&asked(12, &[b'x'; 200]));

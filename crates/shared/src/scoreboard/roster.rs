@@ -12,8 +12,9 @@ use std::sync::atomic::{AtomicU64, Ordering, fence};
 use std::time::Duration;
 
 use super::tally::Tally;
-use super::{SEATS, nanoseconds, sequence};
+use super::{SEATS, sequence};
 use crate::sys::shared_memory::{ReadOnlyWords, SharedWords};
+use crate::sys::timeline::nanoseconds;
 
 /// What is known of a pool. Moments are of the monotonic clock.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

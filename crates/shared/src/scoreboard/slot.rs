@@ -14,9 +14,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use super::tally::{BUCKETS, CLASSES, Histogram, STEPS, Tally, bucket, class};
-use super::{Scoreboard, nanoseconds, sequence};
-use crate::sys::process::monotonic_time;
+use super::tally::{ABORTED, BUCKETS, CLASSES, Histogram, STEPS, Tally, bucket, class};
+use super::{Scoreboard, sequence};
 use crate::sys::terminal;
 
 /// What a worker does.
@@ -33,6 +32,8 @@ pub enum Phase {
     Closing = 3,
     /// It was answered 504 or broken off, and the application has not ended.
     Overdue = 4,
+    /// The web server has given it up, and the application has not ended.
+    Aborted = 5,
 }
 
 /// The place of one worker.
@@ -40,16 +41,14 @@ pub enum Phase {
 pub struct Slot {
     scoreboard: Arc<Scoreboard>,
     number: usize,
-    /// A moment by both clocks.
-    base: (Instant, Duration),
 }
 
 /// A request that has begun, until its [`Slot::end`].
 #[derive(Clone, Copy, Debug)]
 pub struct Begun {
     begun: Instant,
-    /// When a worker has taken it.
-    pub taken: Instant,
+    /// How long it had waited when a worker took it.
+    waited: Duration,
 }
 
 /// A request, as a worker says what it answers.
@@ -59,16 +58,18 @@ pub struct Asked<'a> {
     pub number: u64,
     /// When its first record has come.
     pub begun: Instant,
-    /// When a worker has taken it.
-    pub taken: Instant,
+    /// How long it had waited when a worker took it.
+    pub waited: Duration,
+    /// When that was, in nanoseconds of the monotonic clock.
+    pub taken: u64,
+    /// When it is overdue, likewise.
+    pub due: Option<u64>,
     /// REQUEST_METHOD.
     pub method: &'a [u8],
     /// The path that was asked for, without its query.
     pub path: &'a [u8],
     /// REMOTE_ADDR.
     pub remote: &'a [u8],
-    /// How long it may take.
-    pub limit: Option<Duration>,
 }
 
 /// The thread that a worker is.
@@ -126,7 +127,7 @@ impl Said {
 
 impl Slot {
     pub(super) fn new(scoreboard: Arc<Scoreboard>, number: usize) -> Self {
-        Self { scoreboard, number, base: (Instant::now(), monotonic_time()) }
+        Self { scoreboard, number }
     }
 
     /// Says which thread this is.
@@ -138,13 +139,11 @@ impl Slot {
 
     /// Says which request is answered from now on. Only for the worker whose slot it is.
     pub fn begin(&self, asked: &Asked<'_>) -> Begun {
-        let begun = Begun { begun: asked.begun, taken: asked.taken };
-        let taken = self.base.1 + begun.taken.saturating_duration_since(self.base.0);
         let words = self.words();
         sequence::write(&words[SEQUENCE], || {
             words[NUMBER].store(asked.number, Ordering::Relaxed);
-            words[TAKEN].store(nanoseconds(taken), Ordering::Relaxed);
-            words[DUE].store(asked.limit.map_or(0, |limit| nanoseconds(taken + limit)), Ordering::Relaxed);
+            words[TAKEN].store(asked.taken, Ordering::Relaxed);
+            words[DUE].store(asked.due.unwrap_or(0), Ordering::Relaxed);
             let method = store(&words[METHOD..REMOTE], asked.method);
             let remote = store(&words[REMOTE..PATH], asked.remote);
             let path = store(&words[PATH..COUNTS], asked.path);
@@ -152,7 +151,7 @@ impl Slot {
             words[LENGTHS].store((method | remote << 16 | path << 32 | usize::from(is_cut) << 48) as u64, Ordering::Relaxed);
             words[PHASE].store(Phase::Application as u64, Ordering::Relaxed);
         });
-        begun
+        Begun { begun: asked.begun, waited: asked.waited }
     }
 
     /// The request has ended, with this status.
@@ -163,17 +162,17 @@ impl Slot {
 
     /// A request that came at `begun` was given up before anything was done with it.
     pub fn pass_over(&self, begun: Instant) {
-        self.count(Begun { begun, taken: Instant::now() }, ABORTED);
+        self.count(Begun { begun, waited: begun.elapsed() }, ABORTED);
     }
 
-    fn count(&self, Begun { begun, taken }: Begun, status: u16) {
+    fn count(&self, Begun { begun, waited }: Begun, status: u16) {
         let words = self.words();
         add(&words[CLASS + class(status)], 1);
         if status == ABORTED {
             add(&words[ABORTS], 1);
         }
         count(&words[DURATION..], begun.elapsed());
-        count(&words[QUEUE_WAIT..], taken.saturating_duration_since(begun));
+        count(&words[QUEUE_WAIT..], waited);
     }
 
     /// Says what is done with the request.
@@ -198,9 +197,13 @@ impl Slot {
     }
 
     /// Says until when the request has time from now on.
-    pub fn set_due(&self, due: Option<Instant>) {
-        let due = due.map_or(0, |due| nanoseconds(self.base.1 + due.saturating_duration_since(self.base.0)));
-        self.words()[DUE].store(due, Ordering::Relaxed);
+    pub fn set_due(&self, due: Option<u64>) {
+        self.words()[DUE].store(due.unwrap_or(0), Ordering::Relaxed);
+    }
+
+    /// Says that the web server has given the request of this number up.
+    pub fn note_aborted(&self, request: u64) {
+        self.words()[ABANDONED].store(request, Ordering::Relaxed);
     }
 
     /// Counts the request as a slow one. This and the next two are for the one thread of the process that looks after the time.
@@ -249,6 +252,7 @@ pub(super) fn glance(words: &[AtomicU64; SLOT_WORDS]) -> Glance {
     let word = |index: usize| words[index].load(Ordering::Relaxed);
     let phase = match word(PHASE) {
         1..=3 if word(OVERDUE) != 0 && word(OVERDUE) == word(NUMBER) => Phase::Overdue,
+        1..=3 if word(ABANDONED) != 0 && word(ABANDONED) == word(NUMBER) => Phase::Aborted,
         1 => Phase::Application,
         2 => Phase::Sending,
         3 => Phase::Closing,
@@ -323,9 +327,6 @@ fn add(word: &AtomicU64, count: u64) {
     word.store(word.load(Ordering::Relaxed).wrapping_add(count), Ordering::Relaxed);
 }
 
-/// The status of a request that the web server has given up.
-const ABORTED: u16 = 499;
-
 const SEQUENCE: usize = 0;
 const PHASE: usize = 1;
 const NUMBER: usize = 2;
@@ -353,7 +354,9 @@ const OVERDUE: usize = INTERRUPTED + 1;
 const DUE: usize = OVERDUE + 1;
 const SLOW: usize = DUE + 1;
 const TIMEOUTS: usize = SLOW + 1;
-const WORDS_END: usize = TIMEOUTS + STEPS;
+/// What the web server has given up.
+const ABANDONED: usize = TIMEOUTS + STEPS;
+const WORDS_END: usize = ABANDONED + 1;
 /// Whole cache lines, with room for what comes.
 pub(super) const SLOT_WORDS: usize = 96;
 const _: () = assert!(WORDS_END <= SLOT_WORDS);
@@ -361,16 +364,19 @@ const _: () = assert!(WORDS_END <= SLOT_WORDS);
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sys::process::monotonic_time;
+    use crate::sys::timeline::nanoseconds;
 
     fn asked(number: u64, path: &[u8]) -> Asked<'_> {
         Asked {
             number,
             begun: Instant::now(),
-            taken: Instant::now(),
+            waited: Duration::ZERO,
+            taken: nanoseconds(monotonic_time()),
+            due: None,
             method: b"GET",
             path,
             remote: b"2001:db8::1",
-            limit: None,
         }
     }
 
@@ -420,7 +426,11 @@ mod tests {
     fn what_has_ended_is_counted_by_status_and_time() {
         let (scoreboard, slot) = slot();
         for (status, age) in [(200, 0), (302, 20), (499, 0), (500, 400), (0, 0)] {
-            let begun = slot.begin(&Asked { begun: Instant::now() - Duration::from_millis(age), ..asked(1, b"/") });
+            let begun = slot.begin(&Asked {
+                begun: Instant::now() - Duration::from_millis(age),
+                waited: Duration::from_millis(age),
+                ..asked(1, b"/")
+            });
             slot.end(begun, status);
         }
         slot.pass_over(Instant::now());
@@ -436,10 +446,11 @@ mod tests {
     #[test]
     fn what_has_had_its_time_is_overdue_until_the_next_request() {
         let (scoreboard, slot) = slot();
-        let begun = slot.begin(&Asked { limit: Some(Duration::from_secs(30)), ..asked(3, b"/") });
-        let Said { taken, due, .. } = look(&scoreboard).request;
-        assert_eq!(due, Some(taken + Duration::from_secs(30)));
+        let begun = slot.begin(&Asked { due: Some(77), ..asked(3, b"/") });
+        assert_eq!(look(&scoreboard).request.due, Some(Duration::from_nanos(77)));
         slot.note_slow();
+        slot.note_aborted(3);
+        assert_eq!(look(&scoreboard).phase, Phase::Aborted);
         slot.note_overdue(3);
         slot.set_phase(Phase::Closing);
         assert_eq!(look(&scoreboard).phase, Phase::Overdue);
@@ -448,8 +459,8 @@ mod tests {
         assert_eq!(look(&scoreboard).phase, Phase::Idle);
         slot.begin(&asked(4, b"/"));
         assert_eq!((look(&scoreboard).phase, look(&scoreboard).request.due), (Phase::Application, None));
-        slot.set_due(Some(begun.taken));
-        assert!(look(&scoreboard).request.due.is_some_and(|due| due.abs_diff(taken) < Duration::from_micros(1)));
+        slot.set_due(Some(88));
+        assert_eq!(look(&scoreboard).request.due, Some(Duration::from_nanos(88)));
         let tally = scoreboard.tally(5..6);
         assert_eq!((tally.slow, tally.timeouts), (1, [1, 1]));
     }

@@ -35,10 +35,11 @@ impl Tally {
         self.classes.iter().fold(0, |sum, count| sum.saturating_add(*count))
     }
 
-    /// A request was never answered: its process has ended. The web server answers 502.
-    pub fn note_lost(&mut self) {
-        let failures = &mut self.classes[class(502)];
+    /// A request was never answered, since its process has ended: the web server answers 502, or has given it up (499).
+    pub fn note_lost(&mut self, status: u16) {
+        let failures = &mut self.classes[class(status)];
         *failures = failures.saturating_add(1);
+        self.aborted = self.aborted.saturating_add(u64::from(status == ABORTED));
     }
 
     /// Reads what was written; `None` if it was something else.
@@ -178,6 +179,8 @@ pub const BOUNDS: [u64; BUCKETS - 1] = [
     1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000, 2_500_000, 5_000_000, 10_000_000,
     30_000_000, 60_000_000,
 ];
+/// The status of a request that the web server has given up.
+pub(super) const ABORTED: u16 = 499;
 /// Of a histogram.
 pub const BUCKETS: usize = 16;
 /// What has happened to a request whose time was over: it was answered, then it was given up. By the option that says when.

@@ -7,7 +7,7 @@
 //!                                               └─ not for longer than a moment; then signals tell what they can
 //! ```
 //!
-//! The threads are started when they are needed first, the attendant earlier where memory has a limit. Of what waits for the GIL there is no
+//! The threads are started when they are needed first, or before there may be no memory for them (`memory-limit`). Of what waits for the GIL there is no
 //! more than is asked for at once: an abort and two looks at each request, a look for each command, one look at all stacks, and one probe.
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -94,28 +94,30 @@ impl Attendant {
         self.stations.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Starts the thread that has the GIL for others, before there may be no memory for it.
+    /// Starts the threads that end requests and tell of them, before there may be no memory for that. What Python needs of a thread that
+    /// attaches the attendant keeps from then on: Python crashes if it gets none for it.
     pub fn start(self: &Arc<Self>) {
-        let _ = self.tasks();
+        let attend = |this: &Self, tasks: Receiver<Task>| attach(|py| py.detach(move || this.attend_to(tasks)));
+        let _ = (self.tasks(attend), self.teller());
     }
 
     pub(super) fn ask(self: &Arc<Self>, task: Task) {
-        if let Some(sender) = self.tasks() {
+        if let Some(sender) = self.tasks(Self::attend_to) {
             drop(sender.send(task));
         }
     }
 
-    fn tasks(self: &Arc<Self>) -> Option<&Sender<Task>> {
+    fn tasks(self: &Arc<Self>, attend: fn(&Self, Receiver<Task>)) -> Option<&Sender<Task>> {
         let tasks = self.tasks.get_or_init(|| {
             let (sender, tasks) = mpsc::channel();
             let this = Arc::clone(self);
-            let started = spawn("pyfcgid-attendant", move || this.attend_to(&tasks));
+            let started = spawn("pyfcgid-attendant", move || attend(&this, tasks));
             started.then_some(sender)
         });
         tasks.as_ref()
     }
 
-    fn attend_to(&self, tasks: &Receiver<Task>) {
+    fn attend_to(&self, tasks: Receiver<Task>) {
         for task in tasks {
             match task {
                 Task::Abort(station, request) => {

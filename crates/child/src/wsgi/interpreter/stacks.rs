@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyBytes, PyDict};
 
 use super::super::station::Station;
 use super::attendant::{Attendant, name_of};
@@ -71,7 +71,7 @@ fn faulthandler(py: Python<'_>) -> PyResult<Bound<'_, PyModule>> {
 /// What all threads are doing.
 pub(super) fn look(py: Python<'_>, stations: &[Arc<Station>]) -> Vec<Raw> {
     let threads = || -> PyResult<Vec<Raw>> {
-        let frames = py.import("sys")?.call_method0("_current_frames")?;
+        let frames = current_frames(py)?;
         // Not `enumerate`, which takes a lock that the application may have.
         let active = py.import("threading")?.getattr("_active")?;
         let own = super::super::thread::numbers().python;
@@ -101,7 +101,7 @@ pub(super) fn look_at(py: Python<'_>, station: &Station, request: u64) -> Call {
         return Call::Silent("(it has just ended)");
     }
     let frame = || -> PyResult<Option<Bound<'_, PyAny>>> {
-        let frames = py.import("sys")?.call_method0("_current_frames")?;
+        let frames = current_frames(py)?;
         frames.cast::<PyDict>()?.get_item(station.thread.python)
     };
     match frame() {
@@ -109,6 +109,15 @@ pub(super) fn look_at(py: Python<'_>, station: &Station, request: u64) -> Call {
         Ok(None) => Call::Silent("(it runs no Python)"),
         Err(_) => Call::Silent("(Python does not tell)"),
     }
+}
+
+/// The frames of all threads. Python up to 3.11 crashes if it gets no memory for one of them, so there has to be some first: nobody but who
+/// has the GIL takes it away again.
+fn current_frames(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+    let room = PyBytes::new_with(py, ROOM_FOR_FRAMES, |_| Ok(()))?;
+    let sys = py.import("sys")?;
+    drop(room);
+    sys.call_method0("_current_frames")
 }
 
 /// From the last call on.
@@ -211,6 +220,8 @@ fn read(reader: &mut PipeReader, mut patience: Duration) -> String {
     String::from_utf8_lossy(&text).into_owned()
 }
 
+/// Each of at most a thousand threads takes some hundred bytes.
+const ROOM_FOR_FRAMES: usize = 512 << 10;
 /// How long a thread is waited for, when somebody waits for all of them.
 const A_MOMENT: Duration = Duration::from_millis(20);
 /// It writes its stack in many pieces.

@@ -42,7 +42,7 @@ enum Gil {
 }
 
 /// What is to be said of a request.
-struct Late {
+pub(super) struct Late {
     station: Arc<Station>,
     what: What,
     name: String,
@@ -98,10 +98,16 @@ impl Attendant {
                 self.take_step((station, times), step, course, now);
             }
             next = next.into_iter().chain(course.next(times, keeper.deadlines.interrupt)).min();
-            oldest = oldest.max(Some(station.age(now)));
+            let age = station.age(now);
+            if age >= A_MOMENT && station.is_aborted(times.request) {
+                station.slot().into_iter().for_each(|slot| slot.note_aborted(times.request));
+            }
+            oldest = oldest.max(Some(age));
         }
         drop(courses);
-        next.into_iter().chain(self.look_at_gil(oldest, now)).min()
+        // Whether its browser has left nobody else tells.
+        let soon = oldest.filter(|oldest| *oldest >= A_MOMENT).and(next).map(|_| now + A_MOMENT);
+        next.into_iter().chain(soon).chain(self.look_at_gil(oldest, now)).min()
     }
 
     fn take_step(self: &Arc<Self>, (station, times): (&Arc<Station>, Times), step: Step, course: &mut Course, now: Instant) {
@@ -132,14 +138,18 @@ impl Attendant {
         self.ask(Task::Late { station: Arc::clone(station), request, is_over, to });
         let said = station.slot().map_or_else(|| Said { number: request, ..Said::default() }, |slot| slot.said());
         let late = Late { station: Arc::clone(station), what, name: said.name(std::process::id()), calls };
+        if let Some(teller) = self.teller() {
+            drop(teller.send(late));
+        }
+    }
+
+    pub(super) fn teller(self: &Arc<Self>) -> Option<&Sender<Late>> {
         let teller = self.timekeeper.teller.get_or_init(|| {
             let (sender, lates) = mpsc::channel();
             let this = Arc::clone(self);
             spawn("pyfcgid-late", move || this.tell_all(&lates)).then_some(sender)
         });
-        if let Some(teller) = teller {
-            drop(teller.send(late));
-        }
+        teller.as_ref()
     }
 
     fn tell_all(self: &Arc<Self>, lates: &Receiver<Late>) {
@@ -236,7 +246,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Who has worked for less than this does not keep the GIL for long.
+/// Who has worked for less than this does not keep the GIL for long, and its browser need not be looked for.
 const A_MOMENT: Duration = Duration::from_secs(1);
 /// In the time after which it is said.
 const LOOKS: u32 = 4;
