@@ -180,16 +180,14 @@ fn good_requests_beside_hangs_are_all_answered_and_hardly_later() {
     let pool = Pool::with(settings, "\"/beside/\" = \"30s\"");
     let kinds = [None, Some("/hang/naps"), Some("/hang/loops"), Some("/hang/waits")];
     let mut loads: Vec<Load> = kinds.iter().map(|_| Load::default()).collect();
-    let mut least = vec![f64::MAX; kinds.len()];
+    let mut least = vec![Duration::MAX; kinds.len()];
     load(&pool.address(), None, 2);
     let rounds = seconds.div_ceil(PHASE * kinds.len() as u64);
     for _ in 0..rounds {
-        let mut alone = Duration::ZERO;
         for (index, kind) in kinds.iter().enumerate() {
             let Load { good, statuses } = load(&pool.address(), *kind, PHASE);
             let p99 = good.iter().copied().collect::<Latencies>().p99();
-            alone = if kind.is_none() { p99 } else { alone };
-            least[index] = least[index].min(p99.as_secs_f64() / alone.as_secs_f64());
+            least[index] = least[index].min(p99);
             loads[index].good.extend(good);
             statuses.into_iter().for_each(|(key, count)| *loads[index].statuses.entry(key).or_default() += count);
             // What hangs has ended, and its process, too.
@@ -197,13 +195,14 @@ fn good_requests_beside_hangs_are_all_answered_and_hardly_later() {
         }
     }
     println!("{RATE} requests a second, 2 % of which hang; (good, status): how many");
-    for ((kind, Load { good, statuses }), ratio) in kinds.iter().zip(loads).zip(least) {
+    for ((kind, Load { good, statuses }), p99) in kinds.iter().zip(loads).zip(&least) {
+        let ratio = p99.as_secs_f64() / least[0].as_secs_f64();
         let latencies: Latencies = good.into_iter().collect();
         let bad: usize = statuses.iter().filter(|((good, status), _)| *good != (*status == 200)).map(|(_, count)| count).sum();
         let name = kind.unwrap_or("no hang");
-        println!("{name}: {latencies}; p99 at least {ratio:.2} times that without; {statuses:?}");
+        println!("{name}: {latencies}; in the best phase p99 is {ratio:.2} times that without; {statuses:?}");
         assert_eq!(bad, 0, "{name}: {statuses:?}\n{}", pool.log());
-        // Other processes disturb both, so one round in which they do not is enough. A loop takes a processor, and the GIL for 5 ms at a
+        // Other processes disturb all phases, so the best of each is compared. A loop takes a processor, and the GIL for 5 ms at a
         // time, from everybody in its process until its time is over.
         assert!(ratio <= 2.0 || *kind == Some("/hang/loops"), "{name}: {ratio:.2}");
     }
