@@ -16,6 +16,8 @@ mod digest;
 mod ends;
 #[path = "deadlines/fronts.rs"]
 mod fronts;
+#[path = "deadlines/gil.rs"]
+mod gil;
 #[path = "clients/haproxy.rs"]
 mod haproxy;
 #[path = "web_servers/http.rs"]

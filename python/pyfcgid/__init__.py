@@ -40,7 +40,7 @@ def request_id():
     return None
 
 
-def set_deadline(seconds, /):
+def set_deadline(seconds):
     """Gives the request that this thread answers so many seconds from now on; None is no limit.
 
     Where pyfcgid does not run, or no request is answered, nothing happens. ValueError if it is no number from 0 to 31536000 (a year).

@@ -17,7 +17,9 @@ use shared::sys::process::EX_OSERR;
 /// run.
 pub fn run(request: &ControlRequest, files: &SupervisorFiles, out: &mut impl Write, err: &mut impl Write) -> u8 {
     let is_stop = *request == ControlRequest::Stop;
-    let told = asking::connect(files, request, None).and_then(|stream| {
+    // The others may take as long as it takes.
+    let patience = matches!(request, ControlRequest::Interrupt { .. }).then_some(asking::PATIENCE);
+    let told = asking::connect(files, request, patience).and_then(|stream| {
         let end = peer::end_of_listener(stream.as_fd()).ok();
         let code = print_answers(stream, out, err);
         if is_stop && matches!(code, Ok(0) | Err(Unanswered::Ended)) {

@@ -148,6 +148,7 @@ impl Pool {
         self.check_jitter(layers)?;
         self.check_descriptors(layers)?;
         self.check_slow(layers)?;
+        self.check_deadlock(layers)?;
         self.check_probes(layers)?;
         self.check_groups(layers.strongest("supplementary-groups"))
     }
@@ -177,6 +178,13 @@ impl Pool {
         }
         let reason = format!("must be less than request-timeout ({})", format_duration(limit));
         Err(item.refused("slow-request-timeout", ValueError::new(reason)))
+    }
+
+    fn check_deadlock(&self, layers: Layers<'_>) -> Result<(), Error> {
+        match layers.first("deadlock-kill").filter(|_| self.deadlock_kill && self.deadlock_timeout.is_none()) {
+            Some(item) => Err(item.refused("deadlock-kill", ValueError::new("does nothing while deadlock-timeout is 0"))),
+            None => Ok(()),
+        }
     }
 
     fn check_probes(&self, layers: Layers<'_>) -> Result<(), Error> {

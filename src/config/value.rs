@@ -42,7 +42,7 @@ pub fn parse_size(text: &str, range: RangeInclusive<u64>) -> Result<u64, ValueEr
 /// # Errors
 /// For any other text, on overflow, and above `longest`.
 pub fn parse_duration(text: &str, longest: Duration) -> Result<Duration, ValueError> {
-    let format_error = || ValueError::new("must be a duration such as 500ms, 30s, 5m, 1h or 1d, or a number of seconds");
+    let format_error = || ValueError::new("must be a duration such as 500ms, 30s, 5m, 1h or 1d, or a whole number of seconds");
     let too_long = || ValueError::new(format!("must be at most {}", format_duration(longest)));
     let mut total = Duration::ZERO;
     let mut rest = text;

@@ -192,6 +192,8 @@ def application(environ, start_response):
         in_a_loop()
     elif path == "works":
         time.sleep(0.01)
+    elif path == "keeps_the_gil_behind":
+        threading.Timer(0.3, keeps_the_gil).start()
     elif path == "starts_a_thread":
         threading.Thread(target=sleeps).start()
     elif path == "big":

@@ -147,10 +147,8 @@ fn who_is_beside_a_kept_gil_is_answered_at_his_own_time() {
     hang.expect_504();
     let log = pool.log();
     assert!(!log.contains("PF0533"), "the GIL is still kept: {log}");
-    for path in &paths {
-        pool.message("PF0533", path);
-        pool.expect_access(path, "504 request-timeout");
-    }
+    pool.wait_for_log_that("that all of them have ended", |log| log.matches("PF0533").count() >= paths.len());
+    paths.iter().for_each(|path| pool.expect_access(path, "504 request-timeout"));
     pool.wait_for_log("PF0535");
     pool.together();
     pool.end();

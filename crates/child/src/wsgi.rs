@@ -288,8 +288,8 @@ impl<'py> Gateway<'py> {
         errors.get().finish();
         output::finish();
         if is_overdue {
-            self.break_off((line, number), start_response.get());
-            self.tell_overdue(line, outcome.err());
+            self.break_off(number, start_response.get());
+            self.tell_overdue(outcome.err());
         } else if let Err(failure) = outcome {
             self.report(line, &failure, start_response.get());
         } else if self.station.interruption.cause() == Some(Cause::Administrator) {
@@ -475,27 +475,27 @@ impl<'py> Gateway<'py> {
     }
 
     /// A worker that was woken when its time was over, while it sent, ends the answer itself if it is the first to see that.
-    fn break_off(&self, (line, number): (&RequestLine<'_>, RequestNumber), start: &StartResponse) {
+    fn break_off(&self, number: RequestNumber, start: &StartResponse) {
         if start.time_out(true) == Some(TimedOut::Cut) {
             self.station.slot().into_iter().for_each(|slot| slot.note_overdue(number.count));
-            let age = self.station.age(Instant::now()).as_secs_f64();
+            let (name, age) = (self.station.name(), self.station.age(Instant::now()).as_secs_f64());
             log::warn!(
                 target: codes::REQUEST_TIMED_OUT,
-                "{line} has run for {age:.1} s (request-timeout): its response was cut while the web server read it"
+                "{name} has run for {age:.1} s (request-timeout): its response was cut while the web server read it"
             );
         }
     }
 
     /// Where it was when its time was over was said then.
-    fn tell_overdue(&self, line: &RequestLine<'_>, failure: Option<Failure>) {
+    fn tell_overdue(&self, failure: Option<Failure>) {
         let how = match failure {
-            None => "and its response was thrown away".to_owned(),
+            None => "by itself".to_owned(),
             Some(Failure::Reply(_)) => "when it could send no more".to_owned(),
             Some(Failure::Python(error)) if interruption::is_ours(self.gil.0, &error) => "by RequestTimeout".to_owned(),
             Some(Failure::Python(error)) => format!("by an exception:\n{}", traceback(self.gil.0, &error).trim_end()),
         };
         let age = self.station.age(Instant::now()).as_secs_f64();
-        log::info!(target: codes::REQUEST_TIMED_OUT_ENDED, "{line}, which had timed out, ended after {age:.1} s {how}");
+        self.station.attendant.say_ended(format!("{}, which had timed out, ended after {age:.1} s {how}", self.station.name()));
     }
 
     fn log_traceback(&self, line: &RequestLine<'_>, error: &PyErr) -> String {

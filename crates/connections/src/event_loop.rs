@@ -14,9 +14,8 @@ use mio::net::UnixStream;
 use mio::{Events, Poll, Token};
 use slab::Slab;
 
-use crate::exchange::{AnswerLog, ConnectionId, Limits, Refusal};
+use crate::exchange::{ConnectionId, Refusal};
 use crate::scheduler::{Queue, Saturation, Turned};
-use fastcgi_codec::SessionLimits;
 use shared::link::{Command, Report};
 use shared::logging::codes;
 use shared::sys::fd::{Spare, is_out_of_descriptors};
@@ -25,6 +24,7 @@ mod acceptor;
 mod connection;
 mod controls;
 mod handover;
+mod held;
 mod inquiries;
 mod intake;
 mod lifecycle;
@@ -37,6 +37,7 @@ mod passage;
 mod probes;
 mod refusals;
 mod round;
+mod settings;
 mod shared_loop;
 mod shortage;
 mod stopping;
@@ -48,6 +49,7 @@ mod uploads;
 use acceptor::{Acceptor, Door};
 use connection::{Connection, Turn};
 use controls::{Controls, Heard};
+use held::Held;
 use inquiries::Inquiries;
 pub use inquiries::{Attendant, Speaker};
 use intake::Context;
@@ -60,50 +62,11 @@ use overdue::Overdue;
 pub use passage::Passage;
 pub use probes::{Probes, StatusPlace};
 use refusals::Refusals;
+pub use settings::{Doors, Settings};
 pub use shared_loop::SharedLoop;
 use stream::{PeerName, Stream};
 use timers::Timers;
 use uploads::Uploads;
-
-/// What the event loop is to keep to.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// Connections open at once; more wait in the backlog.
-    pub max_connections: usize,
-    /// How long a kept connection may be without a request; `None` for ever.
-    pub idle_timeout: Option<Duration>,
-    /// How long a peer may be silent inside a request, before its first, or while an answer waits; `None` for ever.
-    pub socket_timeout: Option<Duration>,
-    /// How long a request may wait for a worker; `None` for ever.
-    pub queue_timeout: Option<Duration>,
-    /// How long a graceful stop may take.
-    pub graceful_timeout: Duration,
-    /// After how many requests the supervisor is asked for a replacement; `None` is never.
-    pub max_requests: Option<u64>,
-    /// Whether other processes of the pool may have workers to spare when this one has none.
-    pub spread: bool,
-    /// What a peer is told that asks for our limits.
-    pub session: SessionLimits,
-    /// Limits on each request.
-    pub request: Limits,
-    /// Bytes of memory at most for requests that are not complete.
-    pub uploads_memory: usize,
-    /// Who is told of every answer, if anybody.
-    pub answer_log: Option<Arc<dyn AnswerLog>>,
-    /// Which requests are probes, if any: they are answered here, and wait for no worker.
-    pub probes: Option<Probes>,
-}
-
-/// Where connections come from, and where they wait.
-#[derive(Debug)]
-pub struct Doors {
-    /// The listening sockets.
-    pub listeners: Vec<Listener>,
-    /// From and to the other processes of the pool.
-    pub passage: Passage,
-    /// For those on which a request has come that no process has a worker for.
-    pub line: Line,
-}
 
 /// One child's event loop.
 #[derive(Debug)]
@@ -126,6 +89,7 @@ pub struct EventLoop {
     deferred: VecDeque<(ConnectionId, usize)>,
     saturation: Saturation,
     overdue: Overdue,
+    held: Held,
     duty: Duty,
     line: Line,
     /// Whether it does not accept, since others have time.
@@ -195,6 +159,7 @@ impl EventLoop {
             unwatched: Vec::new(),
             deferred: VecDeque::new(),
             overdue: Overdue::default(),
+            held: Held::default(),
             duty,
             line,
             is_shut_out: false,
@@ -524,7 +489,8 @@ impl EventLoop {
         let stop = (!self.lifecycle.is_serving()).then_some(STOP_CHECK_INTERVAL);
         let unfinished = (!self.unfinished.is_empty()).then_some(Duration::ZERO);
         let deferred = (!self.deferred.is_empty()).then_some(handover::RETRY_INTERVAL);
-        let overdue = self.overdue.next().map(|when| when.saturating_duration_since(now));
+        let overdue = self.overdue.next().into_iter().chain(self.held.next()).min();
+        let overdue = overdue.map(|when| when.saturating_duration_since(now));
         let own = [self.timers.next_in(now), self.refusals.next_in(now), self.relief_in(now), self.uploads.next_in(now)];
         let own = own.into_iter().chain([self.inquiries.next_in(now), overdue]);
         own.chain([accept, stop, unfinished, deferred]).flatten().min()

@@ -76,8 +76,8 @@ pub(in crate::config) fn timeouts() -> impl Form<Vec<PathTimeout>> {
         let Some((path, text)) = typed.text.rsplit_once('=').filter(|(path, _)| path.starts_with('/')) else {
             return Err(ValueError::new("must be PATH=TIME, and PATH must start with a slash"));
         };
-        if path.contains(['?', '#', '\0']) {
-            return Err(ValueError::new("must be a path as the application sees it, without a query"));
+        if path.contains(['?', '#', '*', '\0']) {
+            return Err(ValueError::new("must be how paths of the site begin, without a query or a pattern"));
         }
         let limit = or_zero(time()).parse(Text { text, ..typed })?;
         timeouts.retain(|known: &PathTimeout| known.path != path);

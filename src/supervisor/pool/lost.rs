@@ -10,11 +10,7 @@ use shared::scoreboard::slot::{Glance, Phase, Said};
 use shared::sys::process::{ProcessId, monotonic_time};
 
 impl RunningPool {
-    /// The requests that its workers answer, with its process. All that is said of them may be an invention of the application's.
-    fn running(&self, id: ChildId) -> Vec<(ProcessId, Said)> {
-        self.phases(id).map(|(process, Glance { request, .. })| (process, request)).collect()
-    }
-
+    /// What its workers say, with its process. All of it may be an invention of the application's.
     fn phases(&self, id: ChildId) -> impl Iterator<Item = (ProcessId, Glance)> + '_ {
         let process = self.processes.get(&id).into_iter();
         process.flat_map(move |process| self.busy(id).map(|glance| (process.id, glance)))
@@ -33,7 +29,9 @@ impl RunningPool {
             }
             self.past.note_lost(status);
         }
-        in_words(&self.running(id), now)
+        let unanswered = self.phases(id).filter(|(_, glance)| glance.phase != Phase::Overdue);
+        let unanswered: Vec<_> = unanswered.map(|(process, glance)| (process, glance.request)).collect();
+        in_words(&unanswered, now)
     }
 }
 

@@ -51,6 +51,11 @@ impl Turns {
         }
     }
 
+    /// For how long somebody has asked in vain.
+    pub fn asked_for(&self) -> Option<Duration> {
+        self.lock().since.map(|since| since.elapsed())
+    }
+
     /// Whether somebody has asked for so long that it is time to step aside.
     pub fn is_overdue(&self) -> bool {
         self.lock().since.is_some_and(|since| since.elapsed() > PATIENCE)

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use pyo3::exceptions::PyValueError;
+use pyo3::exceptions::{PyOverflowError, PyValueError};
 use pyo3::prelude::*;
 
 use super::station::Station;
@@ -26,8 +26,8 @@ impl Deadline {
 ///     Where pyfcgid does not run, or no request is answered, nothing happens. ValueError if it is no number from 0 to 31536000 (a year).
 ///     
 #[pyfunction]
-#[pyo3(signature = (seconds, /))]
-pub(super) fn set_deadline(seconds: Option<f64>) -> PyResult<()> {
+#[pyo3(signature = (seconds))]
+pub(super) fn set_deadline(seconds: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
     let left = seconds.map(parse).transpose()?;
     // A process that the application has forked shares the slot.
     if !sys::fork::is_fork()
@@ -39,8 +39,12 @@ pub(super) fn set_deadline(seconds: Option<f64>) -> PyResult<()> {
     Ok(())
 }
 
-fn parse(seconds: f64) -> PyResult<Duration> {
+fn parse(seconds: &Bound<'_, PyAny>) -> PyResult<Duration> {
+    let py = seconds.py();
     let refused = || PyValueError::new_err("seconds must be a number from 0 to 31536000, or None");
+    // An int may be too large for a float.
+    let too_large = |error: PyErr| if error.is_instance_of::<PyOverflowError>(py) { refused() } else { error };
+    let seconds: f64 = seconds.extract().map_err(too_large)?;
     Some(seconds).filter(|seconds| (0.0..=LONGEST).contains(seconds)).map(Duration::from_secs_f64).ok_or_else(refused)
 }
 

@@ -37,6 +37,11 @@ impl Interruption {
         self.state.begin(request);
     }
 
+    /// The number of the request that is answered, or was last.
+    pub(super) fn request(&self) -> u64 {
+        self.state.request()
+    }
+
     /// Runs code of the application, which an exception may interrupt.
     pub(super) fn run<T>(&self, py: Python<'_>, code: impl FnOnce() -> PyResult<T>) -> Result<T, Failure> {
         self.state.enter().map_err(|cause| match cause {

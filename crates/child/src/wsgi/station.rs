@@ -14,7 +14,7 @@ use super::start_response::StartResponse;
 use super::{Settings, thread};
 use crate::without_python::course::Times;
 use connections::exchange::TimedOut;
-use shared::scoreboard::slot::{Phase, Slot, ThreadNumbers};
+use shared::scoreboard::slot::{Phase, Said, Slot, ThreadNumbers};
 use shared::settings::{OnAbort, RequestLimits};
 use shared::sys::timeline::{Timeline, nanoseconds};
 
@@ -131,6 +131,13 @@ impl Station {
         self.current().as_ref().map(|(request, _)| *request)
     }
 
+    /// How the request that is answered is named in messages.
+    pub(super) fn name(&self) -> String {
+        let number = self.interruption.request();
+        let said = self.slot().map_or_else(|| Said { number, ..Said::default() }, Slot::said);
+        said.name(std::process::id())
+    }
+
     /// For how long it is answered by now.
     pub(super) fn age(&self, now: Instant) -> Duration {
         now.saturating_duration_since(self.timeline.moment(self.taken.load(Ordering::Relaxed)))
@@ -138,12 +145,18 @@ impl Station {
 
     /// How much time the request has left, if it has a limit.
     pub(super) fn left(&self) -> Option<Duration> {
+        if self.is_overdue(self.interruption.request()) {
+            return Some(Duration::ZERO);
+        }
         let due = self.moment(self.due.load(Ordering::Relaxed))?;
         Some(due.saturating_duration_since(Instant::now()))
     }
 
-    /// The request has so much time from now on.
+    /// The request has so much time from now on. What is over stays over.
     pub(super) fn set_left(&self, left: Option<Duration>) {
+        if self.left() == Some(Duration::ZERO) {
+            return;
+        }
         let due = left.map(|left| self.timeline.number(Instant::now() + left));
         self.due.store(due.unwrap_or(NEVER), Ordering::Relaxed);
         self.slot.iter().for_each(|slot| slot.set_due(due));

@@ -20,6 +20,8 @@ pub trait Attendant: fmt::Debug + Send + Sync {
     fn tell_stacks(&self, speaker: &Speaker);
     /// Looks after requests that take too long; when it is to look again. It must not wait either.
     fn keep_time(&self, now: Instant, speaker: &Speaker) -> Option<Instant>;
+    /// How many requests run on that have no answer to wait for any more.
+    fn overdue(&self) -> usize;
 }
 
 /// How other threads report: the link is the event loop's.
@@ -28,6 +30,8 @@ pub struct Speaker {
     said: Arc<Mutex<Vec<Report>>>,
     /// Whether the time is to be looked after at once.
     is_hastened: Arc<AtomicBool>,
+    /// Whether none that waits here will be begun.
+    is_nobody_served: Arc<AtomicBool>,
     waker: Arc<Waker>,
 }
 
@@ -55,7 +59,12 @@ impl Inquiries {
     /// Those of eventfd(2).
     pub fn new(registry: &Registry, queue: &Queue) -> io::Result<Self> {
         let waker = Arc::new(Waker::new(registry, Token(handover::WAKE_UP))?);
-        let speaker = Speaker { said: Arc::default(), is_hastened: Arc::default(), waker: Arc::clone(&waker) };
+        let speaker = Speaker {
+            said: Arc::default(),
+            is_hastened: Arc::default(),
+            is_nobody_served: Arc::default(),
+            waker: Arc::clone(&waker),
+        };
         queue.ring_with(move || waker.wake());
         Ok(Self { attendant: None, speaker, next_look: None })
     }
@@ -83,6 +92,17 @@ impl Inquiries {
         self.next_look.map(|next| next.saturating_duration_since(now))
     }
 
+    /// Whether none of those that wait will be begun. Said once.
+    pub fn is_nobody_served(&self) -> bool {
+        let said = &self.speaker.is_nobody_served;
+        said.load(Ordering::Relaxed) && said.swap(false, Ordering::AcqRel)
+    }
+
+    /// How many requests run on that have no answer to wait for any more.
+    pub fn overdue(&self) -> usize {
+        self.attendant.as_ref().map_or(0, |attendant| attendant.overdue())
+    }
+
     /// Tells the supervisor what was said since.
     pub fn pass_on(&self, controls: &mut Controls) {
         self.speaker.take().iter().for_each(|report| controls.report(report));
@@ -104,6 +124,12 @@ impl Speaker {
     pub fn hasten(&self) {
         self.is_hastened.store(true, Ordering::Release);
         // Without a loop nothing is due.
+        drop(self.waker.wake());
+    }
+
+    /// None that waits here will be begun: they are answered so.
+    pub fn serve_nobody(&self) {
+        self.is_nobody_served.store(true, Ordering::Release);
         drop(self.waker.wake());
     }
 

@@ -43,6 +43,7 @@ impl EventLoop {
 
     /// At the start of a turn: when somebody may have waited for too long.
     pub(super) fn note_who_waits(&mut self, load: Load, has_no_time: bool) {
+        self.note_held(load);
         self.overdue.queue_at = self.queue.late_at(load);
         if self.settings.queue_timeout.is_none() {
             return;
@@ -59,6 +60,7 @@ impl EventLoop {
 
     /// Refuses those who have waited for too long.
     pub(super) fn refuse_overdue(&mut self) {
+        self.refuse_held();
         let is_due = |at: Option<Instant>| at.is_some_and(|at| at <= self.now);
         let Overdue { queue_at, deferred_at, line_at } = self.overdue;
         let (queue, deferred, line) = (is_due(queue_at), is_due(deferred_at), is_due(line_at));

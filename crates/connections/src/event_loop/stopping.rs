@@ -16,7 +16,7 @@ impl EventLoop {
         if !self.lifecycle.end(End::Stop, self.now, self.settings.graceful_timeout) {
             return;
         }
-        let running = self.unanswered();
+        let running = self.unanswered() + self.inquiries.overdue();
         if running > 0 {
             log::info!(target: codes::STOP_WAITS, "stopping; waiting for running requests: {running}");
         }
@@ -59,7 +59,9 @@ impl EventLoop {
             let Status { open, stalled_since, phase, .. } = connection.outbox().status();
             open > 0 || stalled_since.is_some() || self.lifecycle.is_retiring() && !phase.is_over()
         };
-        match is_new || self.serves_line() || self.connections.iter().any(|(_, connection)| is_busy(connection)) {
+        let is_busy = self.connections.iter().any(|(_, connection)| is_busy(connection));
+        // Nobody waits for those that are overdue, but they may still be interrupted.
+        match is_new || self.serves_line() || is_busy || self.inquiries.overdue() > 0 {
             true if self.now < deadline => None,
             true => Some(self.abandon("graceful-timeout is over", LAST_MOMENT)),
             false => Some(Stopped { abandoned: 0, deadline, end: deadline + LAST_MOMENT }),

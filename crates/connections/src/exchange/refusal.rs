@@ -49,6 +49,8 @@ pub enum Refusal {
     Stopping,
     /// The application has taken longer than it may.
     TimedOut,
+    /// No worker could begin it in time, since one thread keeps Python's GIL.
+    NobodyRuns,
     /// The application failed, or gave an answer that cannot be sent.
     ApplicationFailed,
 }
@@ -69,7 +71,9 @@ impl Refusal {
             Self::ParamsTooLarge => "431 Request Header Fields Too Large",
             Self::Aborted => "499 Client Closed Request",
             Self::BodyNotStored | Self::ApplicationFailed => "500 Internal Server Error",
-            Self::Overloaded | Self::WaitedTooLong | Self::NotServing | Self::Stopping => "503 Service Unavailable",
+            Self::Overloaded | Self::WaitedTooLong | Self::NotServing | Self::NobodyRuns | Self::Stopping => {
+                "503 Service Unavailable"
+            }
             Self::TimedOut => "504 Gateway Timeout",
             Self::Ping => "200 OK",
         }
@@ -93,6 +97,7 @@ impl Refusal {
             Self::Aborted => "aborted",
             Self::Overloaded => "overloaded",
             Self::WaitedTooLong => "queue-timeout",
+            Self::NobodyRuns => "gil-kept",
             Self::NotServing => "not-serving",
             Self::Ping => return None,
             Self::Stopping => "stopping",
@@ -109,7 +114,9 @@ impl Refusal {
     /// What the peer is told in END_REQUEST.
     pub const fn protocol_status(self) -> ProtocolStatus {
         match self {
-            Self::Overloaded | Self::WaitedTooLong | Self::NotServing | Self::Stopping => ProtocolStatus::Overloaded,
+            Self::Overloaded | Self::WaitedTooLong | Self::NotServing | Self::NobodyRuns | Self::Stopping => {
+                ProtocolStatus::Overloaded
+            }
             Self::UnknownRole(_) => ProtocolStatus::UnknownRole,
             _ => ProtocolStatus::RequestComplete,
         }
@@ -135,6 +142,7 @@ impl Refusal {
             Self::UnknownRole(Role::Other(number)) => return Cow::Owned(format!("its role, {number}, is not a FastCGI role")),
             Self::Aborted => "aborted by the web server",
             Self::Overloaded => "the queue is full (see threads, max-queue)",
+            Self::NobodyRuns => "no worker could begin it, since a thread keeps Python's GIL (see pyfcgid stacks)",
             Self::WaitedTooLong => "no worker had time for it within queue-timeout (see threads, processes)",
             Self::NotServing => "no process of the pool is serving: see the pool's last error above",
             Self::Ping => "it is a health check",
@@ -160,6 +168,7 @@ impl Refusal {
             Self::Aborted => codes::REQUEST_ABORTED,
             Self::Overloaded => codes::QUEUE_FULL,
             Self::WaitedTooLong => codes::WAITED_TOO_LONG,
+            Self::NobodyRuns => codes::GIL_KEPT,
             Self::NotServing => codes::NOBODY_SERVES,
             Self::Stopping => codes::REFUSED_BY_STOP,
             Self::TimedOut => codes::REQUEST_TIMED_OUT,

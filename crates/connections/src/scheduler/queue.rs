@@ -76,11 +76,17 @@ impl Queue {
     /// Takes out those that have waited for too long, and what workers have found so. The others keep their order.
     pub fn take_late(&self, now: Instant) -> Vec<Exchange> {
         let mut late = std::mem::take(&mut *locking::lock(&self.scheduler.late));
+        late.extend(self.take_late_by(self.patience, now));
+        late
+    }
+
+    /// Takes out those whose time is over by that patience.
+    pub fn take_late_by(&self, patience: Patience, now: Instant) -> Vec<Exchange> {
         let mut state = self.scheduler.lock();
-        if !state.oldest().is_some_and(|oldest| self.patience.is_over(oldest, now)) {
-            return late;
+        if !state.oldest().is_some_and(|oldest| patience.is_over(oldest, now)) {
+            return Vec::new();
         }
-        let is_late = |queued: &Queued| self.patience.is_over(queued.since, now);
+        let is_late = |queued: &Queued| patience.is_over(queued.since, now);
         let (over, wanted): (Vec<_>, Vec<_>) = self.receiver.try_iter().partition(is_late);
         state.keep(wanted.len(), wanted.iter().map(|queued| queued.since).min());
         for queued in wanted {
@@ -88,8 +94,7 @@ impl Queue {
             drop(self.sender.try_send(queued));
         }
         drop(state);
-        late.extend(over.into_iter().map(|queued| queued.exchange));
-        late
+        over.into_iter().map(|queued| queued.exchange).collect()
     }
 
     /// Takes requests that were given up out of the queue; whether there were any. Nobody else puts requests in, so the others keep

@@ -122,6 +122,8 @@ pub struct Load {
     pub has_work: bool,
     /// Whether there are as many requests as workers, or more.
     pub is_saturated: bool,
+    /// Whether some are queued although a worker has time.
+    pub is_held: bool,
     /// None that is queued waits since an earlier time.
     pub oldest: Option<Instant>,
 }
@@ -146,7 +148,8 @@ impl State {
         if !has_work {
             self.oldest = None;
         }
-        Load { taken: self.taken, has_work, is_saturated: self.is_saturated(), oldest: self.oldest }
+        let is_held = has_work && self.running < self.workers;
+        Load { taken: self.taken, has_work, is_saturated: self.is_saturated(), is_held, oldest: self.oldest }
     }
 
     /// Whether what is in the channel may have waited for a while.

@@ -262,7 +262,8 @@ themes! {
         "PF0535" CHILD_HAS_OVERDUE_REQUESTS: "A process is replaced because its requests do not end: another one is started, and this one \
             ends when its other requests have.";
             "See the messages of these requests."
-        "PF0536" GIL_KEPT: "No thread of a process could run Python for `deadlock-timeout`, because one keeps the GIL.";
+        "PF0536" GIL_KEPT: "No thread of a process could run Python for `deadlock-timeout`, because one keeps the GIL; or requests were \
+            answered 503, because no worker could begin them for that reason.";
             "Correct the C extension, or the regular expression, where the stack says; `deadlock-kill = true` replaces such a process."
         "PF0537" GIL_FREE_AGAIN: "Threads of a process run Python again.";
             "See the message before."

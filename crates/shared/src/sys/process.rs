@@ -371,6 +371,12 @@ pub fn umask(mode: u32) -> u32 {
     system::umask(Mode::from_raw_mode(mode & 0o777)).as_raw_mode()
 }
 
+/// The numbers of all threads of this process.
+pub fn thread_numbers() -> Vec<u32> {
+    let entries = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
+}
+
 /// The system's number of the thread that calls.
 pub fn thread_id() -> u32 {
     rustix::thread::gettid().as_raw_nonzero().get().cast_unsigned()

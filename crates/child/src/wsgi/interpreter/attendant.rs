@@ -188,6 +188,17 @@ impl Attendant {
         self.signals.get().map_or_else(Vec::new, |signals| signals.look(&self.stations(), until))
     }
 
+    /// What those threads are doing that may keep the GIL: the workers that answer something, and the application's own.
+    pub(super) fn who_keeps_gil(&self) -> String {
+        let (stations, mut sources) = (self.stations(), Sources::default());
+        let workers = self.without_gil(Instant::now() + PATIENCE).into_iter().filter(|raw| raw.request != 0);
+        let workers: Vec<_> = workers.map(|Raw { name, calls, .. }| (name, lines(&mut sources, &calls))).collect();
+        let others = self.signals.get().map_or_else(Vec::new, |signals| signals.look_at_others(&stations));
+        let others = others.into_iter().map(|(thread, frames)| (format!("thread {thread}"), sources.lines(&frames)));
+        let told = workers.into_iter().chain(others);
+        told.map(|(name, lines)| format!("\n{name}:\n  {}", lines.join("\n  "))).collect()
+    }
+
     /// What the worker of a station is doing, as is found by who has the GIL, or by a signal when that takes too long.
     pub(super) fn stack_of(&self, station: &Station, calls: &Receiver<Call>) -> Vec<String> {
         let calls = calls.recv_timeout(GIL_PATIENCE).ok();
@@ -230,6 +241,11 @@ impl event_loop::Attendant for Attending {
 
     fn keep_time(&self, now: Instant, speaker: &Speaker) -> Option<Instant> {
         self.0.keep_time(now, speaker)
+    }
+
+    fn overdue(&self) -> usize {
+        let is_overdue = |station: &&Arc<Station>| station.request().is_some_and(|request| station.is_overdue(request));
+        self.0.stations().iter().filter(is_overdue).count()
     }
 }
 

@@ -17,7 +17,7 @@ use super::attendant::{Attendant, name_of};
 use super::{Interpreter, attach};
 use crate::without_python::stack::{self, Frame};
 use shared::sys::poll::{self, Interest};
-use shared::sys::{fd, signal};
+use shared::sys::{fd, process, signal};
 
 /// What was found of one thread.
 pub(super) struct Raw {
@@ -185,16 +185,31 @@ impl Signals {
 
     /// What one worker is doing, if it says so within this time.
     pub(super) fn look_at(&self, station: &Station, patience: Duration) -> Call {
+        self.look_at_thread(station.thread.system, patience)
+    }
+
+    /// The stacks of the application's own threads that run Python, by the system's numbers.
+    pub(super) fn look_at_others(&self, stations: &[Arc<Station>]) -> Vec<(u32, Vec<Frame>)> {
+        let is_worker = |thread: &u32| stations.iter().any(|station| station.thread.system == *thread);
+        let others = process::thread_numbers().into_iter().filter(|thread| !is_worker(thread)).take(MOST_OTHERS);
+        let stack = |thread| match self.look_at_thread(thread, A_MOMENT) {
+            Call::Stack(frames) => Some((thread, frames)),
+            Call::Silent(_) => None,
+        };
+        others.filter_map(stack).collect()
+    }
+
+    fn look_at_thread(&self, thread: u32, patience: Duration) -> Call {
         // The application may have set a handler since.
         if signal::handler(self.number).ok() != Some(self.handler) {
             return Call::Silent("(the application has taken the signal that it is asked with)");
         }
-        if signal::is_blocked_in(station.thread.system, self.number) {
+        if signal::is_blocked_in(thread, self.number) {
             return Call::Silent("(its thread blocks the signal that it is asked with)");
         }
         let Ok(mut reader) = self.reader.lock() else { return Call::Silent("") };
         read(&mut reader, Duration::ZERO);
-        if signal::send_to_thread(station.thread.system, self.number).is_err() {
+        if signal::send_to_thread(thread, self.number).is_err() {
             return Call::Silent("(its thread has ended)");
         }
         match stack::parse(&read(&mut reader, patience)) {
@@ -226,6 +241,8 @@ const ROOM_FOR_FRAMES: usize = 512 << 10;
 const A_MOMENT: Duration = Duration::from_millis(20);
 /// It writes its stack in many pieces.
 const BETWEEN_WRITES: Duration = Duration::from_millis(4);
+/// Of threads that are no workers.
+const MOST_OTHERS: usize = 32;
 const MOST_OF_A_STACK: usize = 64 * 1024;
 /// Python's own limit is a thousand; an application may set another one.
 const MOST_CALLS: usize = 5_000;

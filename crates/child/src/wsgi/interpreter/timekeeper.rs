@@ -6,6 +6,7 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::super::TURNS;
 use super::super::station::{Ended, Station};
 use super::attendant::{Attendant, Task, spawn};
 use super::stacks::Call;
@@ -14,7 +15,6 @@ use connections::event_loop::Speaker;
 use connections::exchange::TimedOut;
 use shared::link::Report;
 use shared::logging::codes::{self, Code};
-use shared::scoreboard::slot::Said;
 use shared::settings::Deadlines;
 
 /// What is known of the time.
@@ -41,16 +41,15 @@ enum Gil {
     Kept(Instant),
 }
 
-/// What is to be said of a request.
-pub(super) struct Late {
-    station: Arc<Station>,
-    what: What,
-    name: String,
-    /// What its thread is doing.
-    calls: Receiver<Call>,
+/// What is to be said of a request, in this order.
+pub(super) enum Late {
+    /// How late it is, and what its thread is doing.
+    Runs { station: Arc<Station>, what: What, name: String, calls: Receiver<Call> },
+    /// How it has ended.
+    Ended(String),
 }
 
-enum What {
+pub(super) enum What {
     Slow { age: Duration, is_aborted: bool },
     TimedOut { age: Duration, outcome: TimedOut },
     GivenUp { age: Duration },
@@ -91,7 +90,7 @@ impl Attendant {
         let (stations, mut courses) = (self.stations(), lock(&keeper.courses));
         courses.resize_with(stations.len(), Course::default);
         let mut next = keeper.deadlines.shortest().map(|shortest| now + shortest);
-        let mut oldest = None;
+        let mut oldest = TURNS.asked_for();
         for (station, course) in stations.iter().zip(courses.iter_mut()) {
             let Some(times) = station.times() else { continue };
             if let Some(step) = course.step(times, keeper.deadlines.interrupt, now) {
@@ -136,8 +135,16 @@ impl Attendant {
         let (to, calls) = mpsc::channel();
         let is_over = matches!(what, What::TimedOut { .. });
         self.ask(Task::Late { station: Arc::clone(station), request, is_over, to });
-        let said = station.slot().map_or_else(|| Said { number: request, ..Said::default() }, |slot| slot.said());
-        let late = Late { station: Arc::clone(station), what, name: said.name(std::process::id()), calls };
+        let name = station.name();
+        self.tell(Late::Runs { station: Arc::clone(station), what, name, calls });
+    }
+
+    /// Says how a request has ended whose time was over, behind what was said of that.
+    pub(in crate::wsgi) fn say_ended(self: &Arc<Self>, how: String) {
+        self.tell(Late::Ended(how));
+    }
+
+    fn tell(self: &Arc<Self>, late: Late) {
         if let Some(teller) = self.teller() {
             drop(teller.send(late));
         }
@@ -153,11 +160,14 @@ impl Attendant {
     }
 
     fn tell_all(self: &Arc<Self>, lates: &Receiver<Late>) {
-        lates.iter().for_each(|Late { station, what, name, calls }| {
-            let stack = self.stack_of(&station, &calls);
-            let stack: String = stack.iter().map(|line| format!("\n  {line}")).collect();
-            let (code, words) = (what.code(), what.words());
-            log::warn!(target: code, "{name} {words}, at:{stack}");
+        lates.iter().for_each(|late| match late {
+            Late::Runs { station, what, name, calls } => {
+                let stack = self.stack_of(&station, &calls);
+                let stack: String = stack.iter().map(|line| format!("\n  {line}")).collect();
+                let (code, words) = (what.code(), what.words());
+                log::warn!(target: code, "{name} {words}, at:{stack}");
+            }
+            Late::Ended(how) => log::info!(target: codes::REQUEST_TIMED_OUT_ENDED, "{how}"),
         });
     }
 
@@ -194,15 +204,15 @@ impl Attendant {
     fn say_that_gil_is_kept(self: &Arc<Self>, limit: Duration) {
         let (this, speaker) = (Arc::clone(self), self.timekeeper.speaker.get().cloned());
         spawn("pyfcgid-stacks", move || {
-            let threads = this.stacks().threads;
-            let stacks = threads.iter().map(|thread| format!("\n{}:\n  {}", thread.name, thread.lines.join("\n  ")));
-            let seconds = limit.as_secs_f64();
+            let (stacks, seconds) = (this.who_keeps_gil(), limit.as_secs_f64());
             log::error!(
                 target: codes::GIL_KEPT,
-                "no thread has got Python's GIL for {seconds} s (deadlock-timeout), though requests run:{}",
-                stacks.collect::<String>()
+                "no thread has got Python's GIL for {seconds} s (deadlock-timeout), though requests want it:{stacks}"
             );
-            speaker.into_iter().for_each(|speaker| speaker.say(Report::Deadlocked));
+            if let Some(speaker) = speaker {
+                speaker.serve_nobody();
+                speaker.say(Report::Deadlocked);
+            }
         });
     }
 }

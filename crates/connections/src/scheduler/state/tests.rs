@@ -24,7 +24,7 @@ fn workers_are_busy_when_as_many_requests_are_there() {
     state.note_taken();
     assert!(state.is_saturated(), "it is being answered");
     state.note_answer();
-    assert_eq!(state.load(), Load { taken: 1, has_work: true, is_saturated: false, oldest: Some(begun) });
+    assert_eq!(state.load(), Load { taken: 1, has_work: true, is_saturated: false, is_held: true, oldest: Some(begun) });
     assert_eq!((state.queued(), state.running(), state.dispatched()), (1, 0, 2));
 }
 
