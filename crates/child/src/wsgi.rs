@@ -132,6 +132,7 @@ impl From<ReplyError> for Failure {
 
 impl Pause for Gateway<'_> {
     fn pause(&self, wait: &mut (dyn FnMut() + Send)) {
+        self.told.note_wait();
         self.gil.pause(wait);
     }
 
@@ -140,6 +141,7 @@ impl Pause for Gateway<'_> {
     }
 
     fn give_way(&self) {
+        self.told.note_wait();
         self.gil.give_way();
     }
 }
@@ -148,7 +150,7 @@ impl Handler for Gateway<'_> {
     fn handle(&mut self, exchange: Exchange) {
         let number = self.next_request_number();
         let _answering = number.begin();
-        let (Exchange { request, reply, begun }, taken) = (exchange, Instant::now());
+        let (Exchange { request, reply, begun }, taken) = (exchange, self.told.taken());
         let what = (&request.params, &self.deadlines);
         // A panic costs the request, and it is told of all the same.
         let mut telling = self.told.begin(&self.station, number.count, (begun, taken), what);

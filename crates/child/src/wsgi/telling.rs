@@ -1,6 +1,8 @@
 //! What a worker says of its request, on the scoreboard and at its station.
 
 use std::borrow::Cow;
+use std::cell::Cell;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -10,18 +12,34 @@ use connections::exchange::{Params, SitePath};
 use shared::scoreboard::slot::{Asked, Begun};
 use shared::settings::{Deadlines, RequestLimits};
 
-/// Where what is said of a request stood in the parameters of the one before.
+/// What is known of the request before.
 #[derive(Default)]
-pub(super) struct Told([usize; 3]);
+pub(super) struct Told {
+    /// Where what is said of a request stood in its parameters.
+    places: [usize; 3],
+    /// When it ended, unless the worker has waited for something since: under load that is now, as well as that matters.
+    ended: Rc<Cell<Option<Instant>>>,
+}
 
 /// A request that has begun; it has ended, with this status, when this is dropped.
 pub(super) struct Telling {
     station: Arc<Station>,
     in_slot: Option<Begun>,
+    ended: Rc<Cell<Option<Instant>>>,
     pub(super) status: u16,
 }
 
 impl Told {
+    /// When the worker takes what it takes now.
+    pub(super) fn taken(&self) -> Instant {
+        self.ended.take().unwrap_or_else(Instant::now)
+    }
+
+    /// It waits for something.
+    pub(super) fn note_wait(&self) {
+        self.ended.set(None);
+    }
+
     /// Begins a request of this number and these parameters, whose first record came at `begun` and which was taken at `taken`.
     pub(super) fn begin(
         &mut self,
@@ -37,12 +55,12 @@ impl Told {
             let path = if target.is_empty() { Cow::Owned(joined_path(params)) } else { Cow::Borrowed(path_of(target)) };
             slot.begin(&Asked { number, begun, waited, taken, due, method, path: &path, remote })
         });
-        Telling { station: Arc::clone(station), in_slot, status: FAILED }
+        Telling { station: Arc::clone(station), in_slot, ended: Rc::clone(&self.ended), status: FAILED }
     }
 
     /// Method, target and remote address.
     fn find_in<'a>(&mut self, params: &'a Params) -> [&'a [u8]; 3] {
-        let Self([method, target, remote]) = self;
+        let [method, target, remote] = &mut self.places;
         let find = |name: &[u8], place: &mut usize| params.get_again(name, place).unwrap_or_default();
         [find(b"REQUEST_METHOD", method), find(b"REQUEST_URI", target), find(b"REMOTE_ADDR", remote)]
     }
@@ -69,6 +87,10 @@ fn path_of(target: &[u8]) -> &[u8] {
 impl Drop for Telling {
     fn drop(&mut self) {
         self.station.end();
-        self.in_slot.into_iter().zip(self.station.slot()).for_each(|(begun, slot)| slot.end(begun, self.status));
+        if let (Some(begun), Some(slot)) = (self.in_slot, self.station.slot()) {
+            let now = Instant::now();
+            slot.end(begun, self.status, now);
+            self.ended.set(Some(now));
+        }
     }
 }

@@ -154,24 +154,24 @@ impl Slot {
         Begun { begun: asked.begun, waited: asked.waited }
     }
 
-    /// The request has ended, with this status.
-    pub fn end(&self, begun: Begun, status: u16) {
+    /// The request has ended now, with this status.
+    pub fn end(&self, begun: Begun, status: u16, now: Instant) {
         self.words()[PHASE].store(Phase::Idle as u64, Ordering::Relaxed);
-        self.count(begun, status);
+        self.count(begun, status, now);
     }
 
     /// A request that came at `begun` was given up before anything was done with it.
     pub fn pass_over(&self, begun: Instant) {
-        self.count(Begun { begun, waited: begun.elapsed() }, ABORTED);
+        self.count(Begun { begun, waited: begun.elapsed() }, ABORTED, Instant::now());
     }
 
-    fn count(&self, Begun { begun, waited }: Begun, status: u16) {
+    fn count(&self, Begun { begun, waited }: Begun, status: u16, now: Instant) {
         let words = self.words();
         add(&words[CLASS + class(status)], 1);
         if status == ABORTED {
             add(&words[ABORTS], 1);
         }
-        count(&words[DURATION..], begun.elapsed());
+        count(&words[DURATION..], now.saturating_duration_since(begun));
         count(&words[QUEUE_WAIT..], waited);
     }
 
@@ -404,7 +404,7 @@ mod tests {
         assert!(age < Duration::from_secs(10), "{age:?}");
         slot.set_phase(Phase::Sending);
         assert_eq!(look(&scoreboard).phase, Phase::Sending);
-        slot.end(begun, 200);
+        slot.end(begun, 200, Instant::now());
         assert_eq!(look(&scoreboard).phase, Phase::Idle);
         slot.begin(&asked(4, b"/b"));
         assert_eq!(look(&scoreboard).request.path, b"/b");
@@ -431,7 +431,7 @@ mod tests {
                 waited: Duration::from_millis(age),
                 ..asked(1, b"/")
             });
-            slot.end(begun, status);
+            slot.end(begun, status, Instant::now());
         }
         slot.pass_over(Instant::now());
         let tally = scoreboard.tally(0..10);
@@ -455,7 +455,7 @@ mod tests {
         slot.set_phase(Phase::Closing);
         assert_eq!(look(&scoreboard).phase, Phase::Overdue);
         slot.note_given_up();
-        slot.end(begun, 504);
+        slot.end(begun, 504, Instant::now());
         assert_eq!(look(&scoreboard).phase, Phase::Idle);
         slot.begin(&asked(4, b"/"));
         assert_eq!((look(&scoreboard).phase, look(&scoreboard).request.due), (Phase::Application, None));
@@ -479,7 +479,7 @@ mod tests {
         assert!(scoreboard.was_interrupted(5, 3) && !scoreboard.was_interrupted(5, 2));
         scoreboard.interrupt(5, 3);
         assert!(!scoreboard.was_interrupted(5, 3), "not once more yet");
-        slot.end(begun, 200);
+        slot.end(begun, 200, Instant::now());
         assert_eq!((slot.take_interrupt(), slot.answers()), (None, None));
         scoreboard.interrupt(5, 3);
         slot.begin(&asked(4, b"/"));
@@ -517,7 +517,7 @@ mod tests {
                 for round in 0..20_000_u64 {
                     let byte = b'a' + (round % 26) as u8;
                     let begun = slot.begin(&asked(round, &[byte; 192][..usize::from(byte)]));
-                    slot.end(begun, 200);
+                    slot.end(begun, 200, Instant::now());
                 }
             });
             while !writer.is_finished() {
