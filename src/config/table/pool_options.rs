@@ -182,7 +182,7 @@ settings! {
     rlimit_nofile: Option<u64> = optional(number(1, 1 << 30)), "rlimit-nofile", Limits, One, "N", Nothing,
         "Maximum number of open descriptors of a process (RLIMIT_NOFILE), at least 256 more than max-connections [default: what \
          max-connections takes, within the hard limit]";
-    /// Bytes of a core dump, [`UNLIMITED`] or fewer; `None` leaves it as it is.
+    /// Bytes of a core dump, all of them at most; `None` leaves it as it is.
     rlimit_core: Option<u64> = optional(core_size()), "rlimit-core", Limits, One, "SIZE", Nothing,
         "Maximum size of a core dump of a process, or unlimited; 0 means none [default: none]";
     /// How willingly a process lets others have their turn first, -20 to 19; `None` leaves it as it is.
