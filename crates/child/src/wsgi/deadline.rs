@@ -21,10 +21,7 @@ impl Deadline {
     }
 }
 
-/// Gives the request that this thread answers so many seconds from now on; None is no limit.
-///
-///     Where pyfcgid does not run, or no request is answered, nothing happens. ValueError if it is no number from 0 to 31536000 (a year).
-///     
+/// Gives the request of this thread so many seconds from now on, 0 to 31536000 (else ValueError); None is no limit.
 #[pyfunction]
 #[pyo3(signature = (seconds))]
 pub(super) fn set_deadline(seconds: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
