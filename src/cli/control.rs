@@ -79,8 +79,8 @@ pub(super) fn parsers() -> [Parser; 8] {
 
 fn top() -> Parser {
     let once = Arg::new(ONCE).long(ONCE).action(ArgAction::SetTrue).help("Print one frame and exit");
-    let delay = Arg::new(DELAY).long(DELAY).short('d').value_name("TIME").value_parser(parse_delay).default_value("1s");
-    let help = "Look again after so long; with --once, 0 shows everything since the start";
+    let delay = Arg::new(DELAY).long(DELAY).short('d').value_name("TIME").value_parser(parse_delay);
+    let help = "Look again after so long; with --once, 0 shows everything since the start [default: 1s, with --once 200ms]";
     parser("top", "Show pools and running requests, live")
         .arg(pool("Show only this pool [default: all]"))
         .args([once, delay.help(help)])
@@ -175,8 +175,10 @@ fn order(name: &str, matches: &ArgMatches) -> Order {
 }
 
 fn watch(scope: Scope, matches: &ArgMatches) -> Watch {
-    let delay = matches.get_one(DELAY).copied().unwrap_or_default();
-    Watch { scope, is_once: matches.get_flag(ONCE), delay }
+    let is_once = matches.get_flag(ONCE);
+    // Who wants one frame wants it at once.
+    let usual = if is_once { Duration::from_millis(200) } else { Duration::from_secs(1) };
+    Watch { scope, is_once, delay: matches.get_one(DELAY).copied().unwrap_or(usual) }
 }
 
 fn limits(matches: &ArgMatches) -> Limits {
@@ -247,6 +249,7 @@ mod tests {
             (&["requests"], requests(all(), Form::Text)),
             (&["requests", "blog", "--json"], requests(blog(), Form::Json)),
             (&["top"], watch(all(), false, 1000)),
+            (&["top", "--once"], watch(all(), true, 200)),
             (&["top", "--once", "blog", "--delay", "500ms"], watch(blog(), true, 500)),
             (&["top", "-d", "0"], watch(all(), false, 0)),
             (&["health"], Order::Judge(all(), Limits::default())),
