@@ -165,7 +165,9 @@ fn expect_messages(pool: &Pool, way: &Way, path: &str, child: u32) {
         let message = pool.message(code, path);
         assert!(message.contains(says) && message.contains(&format!("request {child}-")), "{message}");
         let has_stack = message.contains("hangs.py\", line ") && message.contains(&format!(", in {place}\n"));
-        assert!(has_stack || code == "PF0533", "no stack that ends in {place}: {message}\n{}", pool.log());
+        // On a busy machine a thread may be silent for once.
+        let may_lack_it = code == "PF0533" || code == "PF0532" && message.contains("(no answer: ");
+        assert!(has_stack || may_lack_it, "no stack that ends in {place}: {message}\n{}", pool.log());
     }
     let log = pool.log();
     let replaced = format!("PF0535 pool web: process {child} has reached interrupt-timeout; replacing it");
