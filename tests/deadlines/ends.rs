@@ -142,6 +142,8 @@ fn who_is_beside_a_kept_gil_is_answered_at_his_own_time() {
     let pool = Pool::start("env = { KEEPS = \"4\", BESIDE = \"30\" }\ngraceful-timeout = \"10s\"\n");
     let paths: Vec<String> = (1..WORKERS).map(|number| format!("/hang/in_a_loop?{number}")).collect();
     let siblings: Vec<Hang> = paths.iter().map(|path| Hang::begin(&pool, path)).collect();
+    // Whoever has not begun by then is answered 503.
+    pool.wait_for_running(siblings.len());
     let mut hang = Hang::begin(&pool, "/hang/keeps_the_gil");
     println!("beside a kept GIL the others were answered 504 after {:.2?} at the latest", Hang::expect_all_504(siblings));
     hang.expect_504();

@@ -215,6 +215,7 @@ impl Siblings {
                 _ => {}
             }
         }
+        pool.wait_for_running(WORKERS - 1);
         Self(peers)
     }
 
