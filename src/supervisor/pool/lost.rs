@@ -20,8 +20,8 @@ impl RunningPool {
     /// it cannot send any more.
     pub(super) fn note_lost(&mut self, id: ChildId) -> String {
         let now = monotonic_time();
-        let uncounted: Vec<_> = self.phases(id).filter(|(_, glance)| glance.phase != Phase::Closing).collect();
-        for (process, Glance { request, phase, .. }) in &uncounted {
+        let found: Vec<_> = self.phases(id).collect();
+        for (process, Glance { request, phase, .. }) in found.iter().filter(|(_, glance)| glance.phase != Phase::Closing) {
             let status = if *phase == Phase::Aborted { ABORTED } else { BAD_GATEWAY };
             // What is overdue was answered 504, and has its line.
             if *phase != Phase::Overdue {
@@ -29,7 +29,7 @@ impl RunningPool {
             }
             self.past.note_lost(status);
         }
-        let unanswered = self.phases(id).filter(|(_, glance)| glance.phase != Phase::Overdue);
+        let unanswered = found.into_iter().filter(|(_, glance)| glance.phase != Phase::Overdue);
         let unanswered: Vec<_> = unanswered.map(|(process, glance)| (process, glance.request)).collect();
         in_words(&unanswered, now)
     }
