@@ -15,6 +15,7 @@ use connections::event_loop::Speaker;
 use connections::exchange::TimedOut;
 use shared::link::Report;
 use shared::logging::codes::{self, Code};
+use shared::scoreboard::slot::Slot;
 use shared::settings::Deadlines;
 
 /// What is known of the time.
@@ -113,7 +114,7 @@ impl Attendant {
         let (request, age) = (times.request, station.age(now));
         match step {
             Step::TellSlow => {
-                station.slot().into_iter().for_each(shared::scoreboard::slot::Slot::note_slow);
+                station.slot().into_iter().for_each(Slot::note_slow);
                 self.say_late(station, request, What::Slow { age, is_aborted: station.is_aborted(request) });
             }
             Step::End => {
@@ -123,7 +124,7 @@ impl Attendant {
                 self.say_late(station, request, What::TimedOut { age, outcome });
             }
             Step::GiveUp => {
-                station.slot().into_iter().for_each(shared::scoreboard::slot::Slot::note_given_up);
+                station.slot().into_iter().for_each(Slot::note_given_up);
                 self.say_late(station, request, What::GivenUp { age });
                 self.timekeeper.speaker.get().into_iter().for_each(|speaker| speaker.say(Report::Overdue));
             }
