@@ -31,6 +31,8 @@ mod hog;
 mod http;
 #[path = "web_servers/nginx.rs"]
 mod nginx;
+#[path = "waiting/pieces.rs"]
+mod pieces;
 #[path = "web_servers/ports.rs"]
 mod ports;
 #[path = "waiting/probes.rs"]

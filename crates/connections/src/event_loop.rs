@@ -330,15 +330,20 @@ impl EventLoop {
         let Some(connection) = self.connections.get_mut(key) else {
             return;
         };
+        let gives_away =
+            self.duty == Duty::Serve && self.lifecycle.is_serving() && self.settings.spread && !self.line.is_broken;
         let mut context = Context {
             queue: &self.queue,
+            line: gives_away.then_some(&self.line),
+            is_stalled: self.saturation.is_stalled(),
             probes: self.settings.probes.as_ref(),
             refusals: &mut self.refusals,
             spare: &mut self.buffer,
             now: self.now,
         };
-        match connection.read(closing, &mut context) {
-            Turn::Done => {}
+        let turn = connection.read(closing, &mut context);
+        match turn {
+            Turn::Done | Turn::Waits => {}
             Turn::Again => self.unfinished.push(key),
             Turn::Close => return self.close(key),
         }
@@ -346,6 +351,9 @@ impl EventLoop {
             self.line.note_multiplexing();
         }
         self.count_uploads(key);
+        if turn == Turn::Waits {
+            self.defer(key);
+        }
     }
 
     /// Saves waiting for peers to close too, where nothing can come from them any more.

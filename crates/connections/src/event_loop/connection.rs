@@ -22,6 +22,8 @@ use fastcgi_codec::record;
 use fastcgi_codec::{Decoder, RecordType};
 use shared::logging::codes::{self, Code};
 
+mod taking_back;
+
 /// One accepted socket.
 #[derive(Debug)]
 pub struct Connection {
@@ -30,6 +32,8 @@ pub struct Connection {
     decoder: Decoder,
     /// Its requests, and the way of their answers.
     intake: Intake,
+    /// Whether records may be in the decoder that nobody has looked at: they have come from another process, or go there.
+    has_records: bool,
     last_read: Instant,
     has_read: bool,
     /// Whether reading has stopped because the peer does not read either.
@@ -51,6 +55,8 @@ pub enum Turn {
     Done,
     /// There may be more, but others shall have their turn first.
     Again,
+    /// A request was taken back for which no worker has time.
+    Waits,
     /// The connection is to be closed.
     Close,
 }
@@ -80,6 +86,7 @@ impl Connection {
             peer,
             decoder: Decoder::new(),
             intake: Intake::new((id, purpose), outbox, settings),
+            has_records: false,
             last_read: now,
             has_read: false,
             paused: false,
@@ -92,7 +99,7 @@ impl Connection {
 
     /// What was read of it in another process comes first.
     pub fn resume(&mut self, mut unread: &[u8], has_read: bool) {
-        self.has_read = has_read;
+        (self.has_read, self.has_records) = (has_read, !unread.is_empty());
         while !unread.is_empty() {
             let space = self.decoder.space();
             let (now, later) = unread.split_at(unread.len().min(space.len()));
@@ -103,6 +110,11 @@ impl Connection {
                 return;
             }
         }
+    }
+
+    /// Whether there may be records in it that nobody has looked at.
+    pub fn has_records(&self) -> bool {
+        self.has_records
     }
 
     /// Whether nothing is going on, so that it could as well be in another process.
@@ -199,6 +211,9 @@ impl Connection {
 
     /// Bytes of memory that requests take which are not complete.
     pub fn memory(&self) -> usize {
+        if self.has_records {
+            return 0;
+        }
         self.intake.assembler.memory() + self.decoder.memory()
     }
 
@@ -306,12 +321,16 @@ impl Connection {
             return Ok(Turn::Done);
         }
         let closing = closing || self.paused;
-        if self.paused && self.intake.free_ended() == Input::Wanted {
+        let has_records = std::mem::take(&mut self.has_records);
+        if (self.paused || has_records) && self.intake.free_ended() == Input::Wanted {
             self.handle_records(context)?;
         }
         for _ in 0..READS_A_TURN {
             if self.paused {
                 return Ok(Turn::Done);
+            }
+            if self.has_records {
+                return Ok(Turn::Waits);
             }
             let space = self.decoder.space();
             let room = space.len();
@@ -328,6 +347,9 @@ impl Connection {
                 self.decoder.advance(count);
                 self.handle_records(context)?;
             }
+            if self.has_records {
+                return Ok(Turn::Waits);
+            }
             if count < room && !closing {
                 return Ok(Turn::Done);
             }
@@ -340,9 +362,14 @@ impl Connection {
             if self.intake.outbox.is_full() {
                 break true;
             }
-            match self.decoder.next_record().map_err(End::Misbehaved)? {
-                Some(record) => self.intake.handle(record, context)?,
-                None => break false,
+            let Some(record) = self.decoder.next_record().map_err(End::Misbehaved)? else { break false };
+            if let Some(assembled) = self.intake.handle(record, context)?
+                && let Some(assembled) = self.take_back(assembled, context)
+            {
+                self.intake.dispatch(assembled, context);
+            }
+            if self.has_records {
+                break false;
             }
         };
         Ok(())
@@ -378,6 +405,9 @@ impl Connection {
         }
         if !self.has_read {
             return socket_timeout(self.last_read, Expiry::Silent);
+        }
+        if self.has_records {
+            return None;
         }
         if !self.intake.assembler.is_empty() || !self.decoder.is_empty() {
             return socket_timeout(self.last_read, Expiry::Stalled);

@@ -130,6 +130,9 @@ impl EventLoop {
             (Unread::Some, None) => true,
             (Unread::Other, _) => false,
         };
+        if !defers {
+            drop(connection.take_place());
+        }
         // One that is read after all comes off the list: with a request on it, it must not be handed over.
         if !connection.set_deferred(defers) && defers {
             connection.begin_to_wait();
@@ -165,6 +168,15 @@ impl EventLoop {
             }
         }
         None
+    }
+
+    /// A request was taken back: it is tried again with the others.
+    pub(super) fn defer(&mut self, key: usize) {
+        if let Some(connection) = self.connections.get_mut(key)
+            && !connection.set_deferred(true)
+        {
+            self.deferred.push_back((connection.id(), key));
+        }
     }
 
     /// The line does not take it now: it is the first to be tried again.
@@ -269,6 +281,10 @@ impl EventLoop {
 
     fn resume(&mut self, traveller: Traveller) {
         let key = self.admit(traveller);
+        if let Some(connection) = self.connections.get_mut(key).filter(|connection| connection.has_records()) {
+            // What was taken back elsewhere may be so here, too.
+            connection.begin_to_wait();
+        }
         self.read(key, false);
     }
 

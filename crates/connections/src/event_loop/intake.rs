@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Settings;
+use super::line::Line;
 use super::listener::Purpose;
 use super::outbox::{Input, Outbox};
 use super::probes::Probes;
@@ -50,11 +51,22 @@ struct Open {
     asked: Option<ParamsView>,
 }
 
+impl Open {
+    /// Since when a worker is wanted for it, if it is complete now. How long its input has taken to come is no waiting.
+    fn waits_since(&self, now: Instant) -> Instant {
+        self.waited.map_or(now, |waited| now.checked_sub(waited).or(self.begun).unwrap_or(now))
+    }
+}
+
 /// What a connection borrows from the event loop while it reads.
 #[derive(Debug)]
 pub struct Context<'a> {
     /// Where complete requests go.
     pub queue: &'a Queue,
+    /// Where those wait that any process may take, if this one is to give some away.
+    pub line: Option<&'a Line>,
+    /// Whether workers do not take what is queued, although they have time.
+    pub is_stalled: bool,
     /// Which requests are probes, if any.
     pub probes: Option<&'a Probes>,
     /// What is said of requests that are refused.
@@ -93,23 +105,25 @@ impl Intake {
         }
     }
 
-    /// Takes a record, and does what it leads to.
+    /// Takes a record, and does what it leads to. Gives back a complete request for which no worker has time any more, and another process
+    /// may have one.
     ///
     /// # Errors
     /// [`End`], of the whole connection.
-    pub fn handle(&mut self, record: Record<'_>, context: &mut Context<'_>) -> Result<(), End> {
+    pub fn handle(&mut self, record: Record<'_>, context: &mut Context<'_>) -> Result<Option<Assembled>, End> {
         let event = self.session.handle_record(record).map_err(End::Misbehaved)?;
         if let Event::Begin { id, .. } = event {
             self.begin(id, context.now);
         }
         match self.assembler.handle_event(event, self.session.open_requests()) {
             Outcome::Pending => {}
+            Outcome::Ready(assembled) if self.is_in_excess(&assembled, context) => return Ok(Some(assembled)),
             Outcome::Ready(assembled) => self.dispatch(assembled, context),
             Outcome::Refused(refused) => self.refuse(refused, context),
             Outcome::Aborted(id) => self.outbox.abort(id),
             Outcome::Answer(bytes) => self.outbox.answer(&bytes).map_err(|Gone| End::PeerClosed)?,
         }
-        Ok(())
+        Ok(None)
     }
 
     /// Frees the ids of requests that have ended, and notes whether one has before its input. An id is free before the next record is
@@ -146,16 +160,34 @@ impl Intake {
         waited
     }
 
-    fn dispatch(&mut self, assembled: Assembled, context: &mut Context<'_>) {
+    /// Whether a complete request, the only one here, may find a worker elsewhere sooner. What has come at once was looked at before it was
+    /// read.
+    fn is_in_excess(&mut self, assembled: &Assembled, context: &Context<'_>) -> bool {
+        let Assembled { id, request, .. } = assembled;
+        let is_probe =
+            || context.probes.is_some_and(|probes| probes.find(&request.params, request.role, self.purpose).is_some());
+        let came_at_once = |open: &mut Open| open.begun == Some(context.now) && open.waited.is_none();
+        !self.session.kept(*id).is_some_and(came_at_once)
+            && context.line.is_some_and(|line| line.others_have_time() || !line.is_multiplexed())
+            && (context.is_stalled || context.queue.is_saturated())
+            && self.session.open_requests() == 1
+            && !is_probe()
+    }
+
+    /// A complete request is none any more: what was read of it is to be read again. Says how far its input had come.
+    pub fn take_back(&mut self, id: RequestId, now: Instant) -> Option<Phase> {
+        self.waits_since = Some(self.session.kept(id).map_or(now, |open| open.waits_since(now)));
+        self.outbox.take_back(id);
+        self.session.finish(id)
+    }
+
+    /// Has a worker answer a complete request.
+    pub fn dispatch(&mut self, assembled: Assembled, context: &mut Context<'_>) {
         let Assembled { id, request, keep_connection, head_only } = assembled;
         let account = self.whom_to_tell(id).map(|(log, begun)| Account::of(&request, log, begun));
         let open = self.session.kept(id);
         let begun = open.as_ref().and_then(|open| open.begun).unwrap_or(context.now);
-        // How long its input has taken to come is no waiting for a worker.
-        let since = match open.as_ref().and_then(|open| open.waited) {
-            Some(waited) => context.now.checked_sub(waited).unwrap_or(begun),
-            None => context.now,
-        };
+        let since = open.as_ref().map_or(context.now, |open| open.waits_since(context.now));
         open.into_iter().for_each(|open| open.asked = Some(request.params.view()));
         let mut reply = self.reply(id, keep_connection, head_only, account).in_role(request.role);
         if let Some(probe) = context.probes.and_then(|probes| probes.find(&request.params, request.role, self.purpose)) {

@@ -8,6 +8,9 @@
 //! Nobody sees what comes on a connection that is on the line. So one on which several requests come at once is read where it is if nobody
 //! has time, and each of its requests waits in that process, or is turned away.
 //!
+//! A request is read as soon as its beginning is there, and may be complete only when others have taken the workers: then it is taken back,
+//! unless it is too long, and is on the line what its peer sent.
+//!
 //! ```text
 //!   door ──▶ a worker has time ───────────────────────────────▶ read, dispatched
 //!    │                                                             ▲

@@ -86,6 +86,11 @@ impl Outbox {
         self.lock().answers.begin(request);
     }
 
+    /// A request is none any more, since nothing was said of it: it begins again, perhaps in another process.
+    pub fn take_back(&self, request: RequestId) {
+        self.lock().answers.take_back(request);
+    }
+
     /// Calls `forget` for each request that has ended since the last call, and returns what becomes of more input. An id may come
     /// again from the peer only after its END_REQUEST, and is in this list before that is written.
     pub fn take_ended(&self, forget: impl FnMut(RequestId)) -> Input {

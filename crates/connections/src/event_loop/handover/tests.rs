@@ -92,10 +92,15 @@ fn start(worker: Worker) -> mpsc::Sender<()> {
 
 /// A connection on which a request waits, and its other end.
 pub(in crate::event_loop) fn connect(event_loop: &mut EventLoop) -> (usize, UnixStream) {
+    connect_to(event_loop, &request())
+}
+
+/// One on which these bytes have come.
+pub(in crate::event_loop) fn connect_to(event_loop: &mut EventLoop, bytes: &[u8]) -> (usize, UnixStream) {
     let (near, mut far) = UnixStream::pair().unwrap();
     near.set_nonblocking(true).unwrap();
     let key = event_loop.insert(Stream::new(near), PeerName(None), Purpose::Site);
-    far.write_all(&request()).unwrap();
+    far.write_all(bytes).unwrap();
     (key, far)
 }
 
@@ -112,6 +117,7 @@ pub(in crate::event_loop) fn request_of(id: u16) -> Vec<u8> {
     bytes
 }
 
+#[track_caller]
 pub(in crate::event_loop) fn wait_until(condition: impl Fn() -> bool) {
     let started = Instant::now();
     while !condition() {

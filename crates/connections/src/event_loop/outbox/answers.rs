@@ -40,6 +40,11 @@ impl Answers {
         self.all.insert(id, Answer::Open { listener: None, waits: false });
     }
 
+    /// It has not.
+    pub(super) fn take_back(&mut self, id: RequestId) {
+        self.all.remove(id);
+    }
+
     /// How many have not ended.
     pub(super) fn open(&self) -> usize {
         self.all.len() - self.ended
