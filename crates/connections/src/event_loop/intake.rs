@@ -163,13 +163,14 @@ impl Intake {
     /// Whether a complete request, the only one here, may find a worker elsewhere sooner. What has come at once was looked at before it was
     /// read.
     fn is_in_excess(&mut self, assembled: &Assembled, context: &Context<'_>) -> bool {
+        let Some(line) = context.line else { return false };
         let Assembled { id, request, .. } = assembled;
+        let came_at_once = |open: &mut Open| open.begun == Some(context.now) && open.waited.is_none();
         let is_probe =
             || context.probes.is_some_and(|probes| probes.find(&request.params, request.role, self.purpose).is_some());
-        let came_at_once = |open: &mut Open| open.begun == Some(context.now) && open.waited.is_none();
         !self.session.kept(*id).is_some_and(came_at_once)
-            && context.line.is_some_and(|line| line.others_have_time() || !line.is_multiplexed())
             && (context.is_stalled || context.queue.is_saturated())
+            && (line.others_have_time() || !line.is_multiplexed())
             && self.session.open_requests() == 1
             && !is_probe()
     }
