@@ -17,12 +17,14 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::super::station::Station;
+use super::super::telling::limits;
 use super::stacks::{self, Call, Raw, Signals};
 use super::timekeeper::Timekeeper;
 use super::{attach, worker_name};
 use crate::without_python::interruption::Cause;
 use crate::without_python::stack::Sources;
 use connections::event_loop::{self, Speaker};
+use connections::exchange::Params;
 use shared::link::{MAX_PAYLOAD_LEN, Report};
 use shared::logging::codes;
 use shared::settings::Deadlines;
@@ -246,6 +248,10 @@ impl event_loop::Attendant for Attending {
     fn overdue(&self) -> usize {
         let is_overdue = |station: &&Arc<Station>| station.request().is_some_and(|request| station.is_overdue(request));
         self.0.stations().iter().filter(is_overdue).count()
+    }
+
+    fn request_timeout(&self, params: &Params) -> Option<Duration> {
+        limits(&self.0.timekeeper.deadlines, params).request
     }
 }
 

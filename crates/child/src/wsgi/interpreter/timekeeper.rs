@@ -21,7 +21,7 @@ use shared::settings::Deadlines;
 /// What is known of the time.
 #[derive(Debug)]
 pub(super) struct Timekeeper {
-    deadlines: Deadlines,
+    pub(super) deadlines: Deadlines,
     /// Of each station.
     courses: Mutex<Vec<Course>>,
     gil: Mutex<Gil>,
