@@ -113,6 +113,7 @@ fn a_gil_that_nobody_gets_is_said_with_the_stack_and_then_that_they_get_it_again
         log.contains("no thread has got Python's GIL for 1 s (deadlock-timeout)") && log.contains(", in keeps_the_gil\n"),
         "{log}"
     );
+    assert!(log.contains(&format!(", request {child}-1:\n")), "{log}");
     hang.answer().0.expect_status(200);
     pool.wait_for_log("PF0537");
     assert_eq!(pool.together(), child);

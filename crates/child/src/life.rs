@@ -245,11 +245,7 @@ fn name_the_unfinished(threads: &Threads, stacks: &Stacks) -> bool {
 /// What these threads are doing, each behind its name.
 fn in_lines<'a>(threads: impl Iterator<Item = &'a Thread>) -> String {
     let process = std::process::id();
-    let told = threads.take(MOST_NAMED).map(|thread| {
-        let request = if thread.request == 0 { String::new() } else { format!(", request {process}-{}", thread.request) };
-        format!("\n{}{request}:\n  {}", thread.name, thread.lines.join("\n  "))
-    });
-    told.collect()
+    threads.take(MOST_NAMED).map(|thread| thread.told(process)).collect()
 }
 
 /// Runs this on another thread and waits a moment for what it says: a log that nobody reads, or a GIL that nobody puts down, must not

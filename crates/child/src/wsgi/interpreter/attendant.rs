@@ -173,8 +173,7 @@ impl Attendant {
             None => (true, self.without_gil(until)),
         };
         let mut sources = Sources::default();
-        let told = |Raw { request, name, calls }: Raw| Thread { request, name, lines: lines(&mut sources, &calls) };
-        Stacks { without_gil, threads: raw.into_iter().map(told).collect() }
+        Stacks { without_gil, threads: raw.into_iter().map(|raw| thread(&mut sources, raw)).collect() }
     }
 
     fn with_gil(self: &Arc<Self>) -> Option<Vec<Raw>> {
@@ -194,11 +193,9 @@ impl Attendant {
     pub(super) fn who_keeps_gil(&self) -> String {
         let (stations, mut sources) = (self.stations(), Sources::default());
         let workers = self.without_gil(Instant::now() + PATIENCE).into_iter().filter(|raw| raw.request != 0);
-        let workers: Vec<_> = workers.map(|Raw { name, calls, .. }| (name, lines(&mut sources, &calls))).collect();
         let others = self.signals.get().map_or_else(Vec::new, |signals| signals.look_at_others(&stations));
-        let others = others.into_iter().map(|(thread, frames)| (format!("thread {thread}"), sources.lines(&frames)));
-        let told = workers.into_iter().chain(others);
-        told.map(|(name, lines)| format!("\n{name}:\n  {}", lines.join("\n  "))).collect()
+        let process = std::process::id();
+        workers.chain(others).map(|raw| thread(&mut sources, raw).told(process)).collect()
     }
 
     /// What the worker of a station is doing, as is found by who has the GIL, or by a signal when that takes too long.
@@ -207,6 +204,10 @@ impl Attendant {
         let calls = calls.or_else(|| Some(self.signals.get()?.look_at(station, SIGNAL_PATIENCE)));
         calls.map_or_else(Vec::new, |calls| lines(&mut Sources::default(), &calls))
     }
+}
+
+fn thread(sources: &mut Sources, Raw { request, name, calls }: Raw) -> Thread {
+    Thread { request, name, lines: lines(sources, &calls) }
 }
 
 fn lines(sources: &mut Sources, calls: &Call) -> Vec<String> {

@@ -188,15 +188,12 @@ impl Signals {
         self.look_at_thread(station.thread.system, patience)
     }
 
-    /// The stacks of the application's own threads that run Python, by the system's numbers.
-    pub(super) fn look_at_others(&self, stations: &[Arc<Station>]) -> Vec<(u32, Vec<Frame>)> {
+    /// What the application's own threads are doing that run Python, named by the system's numbers.
+    pub(super) fn look_at_others(&self, stations: &[Arc<Station>]) -> Vec<Raw> {
         let is_worker = |thread: &u32| stations.iter().any(|station| station.thread.system == *thread);
         let others = process::thread_numbers().into_iter().filter(|thread| !is_worker(thread)).take(MOST_OTHERS);
-        let stack = |thread| match self.look_at_thread(thread, A_MOMENT) {
-            Call::Stack(frames) => Some((thread, frames)),
-            Call::Silent(_) => None,
-        };
-        others.filter_map(stack).collect()
+        let raw = |thread| Raw { request: 0, name: format!("thread {thread}"), calls: self.look_at_thread(thread, A_MOMENT) };
+        others.map(raw).filter(|raw| matches!(raw.calls, Call::Stack(_))).collect()
     }
 
     fn look_at_thread(&self, thread: u32, patience: Duration) -> Call {
