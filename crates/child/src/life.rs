@@ -66,7 +66,7 @@ fn serve(pool: &PoolSettings, shared: &Shared, link: &UnixStream) -> Result<(), 
     let (doors, names) = shared.doors(pool)?;
     let (signals, signal_writer) = UnixStream::pair()?;
     let signalled = signals.try_clone()?;
-    let attendant = Arc::new(Attendant::new(pool.deadlines.clone()));
+    let attendant = Arc::new(Attendant::new(pool.threads, pool.deadlines.clone()));
     if pool.memory_limit.is_some() {
         attendant.start();
     }

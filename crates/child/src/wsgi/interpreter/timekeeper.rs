@@ -57,10 +57,10 @@ pub(super) enum What {
 }
 
 impl Timekeeper {
-    pub(super) fn new(deadlines: Deadlines) -> Self {
+    pub(super) fn new(workers: usize, deadlines: Deadlines) -> Self {
         Self {
             deadlines,
-            courses: Mutex::default(),
+            courses: Mutex::new((0..workers).map(|_| Course::default()).collect()),
             gil: Mutex::new(Gil::Free(None)),
             has_got_gil: AtomicBool::new(false),
             speaker: OnceLock::new(),
@@ -88,11 +88,11 @@ impl Attendant {
     pub(super) fn keep_time(self: &Arc<Self>, now: Instant, speaker: &Speaker) -> Option<Instant> {
         let keeper = &self.timekeeper;
         keeper.speaker.get_or_init(|| speaker.clone());
-        let (stations, mut courses) = (self.stations(), lock(&keeper.courses));
-        courses.resize_with(stations.len(), Course::default);
+        let mut courses = lock(&keeper.courses);
         let mut next = keeper.deadlines.shortest().map(|shortest| now + shortest);
         let mut oldest = TURNS.asked_for();
-        for (station, course) in stations.iter().zip(courses.iter_mut()) {
+        for (station, course) in self.stations.iter().zip(courses.iter_mut()) {
+            let Some(station) = station.get() else { continue };
             let Some(times) = station.times() else { continue };
             if let Some(step) = course.step(times, keeper.deadlines.interrupt, now) {
                 self.take_step((station, times), step, course, now);
