@@ -36,8 +36,8 @@ pub(super) struct Timekeeper {
 enum Gil {
     /// Somebody does, as was found out then; nobody has asked yet without a time.
     Free(Option<Instant>),
-    /// A probe waits for it since then.
-    Asked(Instant),
+    /// A probe waits for it since then, as was seen last at that time.
+    Asked { since: Instant, seen: Instant },
     /// It has waited for too long, which was said.
     Kept(Instant),
 }
@@ -187,13 +187,21 @@ impl Attendant {
         let may_ask = |since: Option<Instant>| since.is_none_or(|since| now >= since + limit / LOOKS);
         match *gil {
             Gil::Free(since) if may_ask(since) && oldest.is_some_and(|oldest| oldest >= A_MOMENT) => {
-                *gil = Gil::Asked(now);
+                *gil = Gil::Asked { since: now, seen: now };
                 self.ask(Task::Probe);
                 Some(again)
             }
             Gil::Free(_) => Some(again),
-            Gil::Asked(since) if now < since + limit => Some(again.min(since + limit)),
-            Gil::Asked(since) => {
+            // The process was stopped meanwhile, and with it whoever has the GIL.
+            Gil::Asked { seen, .. } if now >= seen + 2 * limit / LOOKS => {
+                *gil = Gil::Asked { since: now, seen: now };
+                Some(again)
+            }
+            Gil::Asked { since, .. } if now < since + limit => {
+                *gil = Gil::Asked { since, seen: now };
+                Some(again.min(since + limit))
+            }
+            Gil::Asked { since, .. } => {
                 *gil = Gil::Kept(since);
                 self.say_that_gil_is_kept(limit);
                 None
