@@ -112,6 +112,7 @@ impl RunningPool {
             serving,
             tried: None,
             sockets,
+            ledger: Ledger::after(&ties.roster.record()),
             ties,
             queue: Queue::default(),
             saturation: Saturation::Calm(0),
@@ -121,7 +122,6 @@ impl RunningPool {
             asked: Asked::default(),
             past: Tally::default(),
             exits: Exits::default(),
-            ledger: Ledger::new(),
             unused: BTreeMap::new(),
             has_stopped: false,
         }

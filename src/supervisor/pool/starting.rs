@@ -72,7 +72,7 @@ impl RunningPool {
             passage: sockets::numbers(&self.ties.passage),
             line: sockets::numbers(&self.ties.line),
             scoreboard: self.ties.scoreboard.as_raw_fd(),
-            roster: self.ties.roster.as_raw_fd(),
+            roster: self.ties.roster.for_readers(),
             seat,
             slots,
         };
