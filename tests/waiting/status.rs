@@ -262,6 +262,26 @@ fn the_next_program_tells_it_too() {
     site.end();
 }
 
+#[test]
+fn a_pool_all_of_whose_children_are_stopped_is_told_and_requests_wait() {
+    let site = Site::start(site_with(&says("x"), &format!("processes = 2\nqueue-timeout = \"30s\"\n{PROBES}")));
+    assert_eq!(site.text("/"), "x");
+    let children = site.children();
+    children.iter().for_each(|child| kill(*child, "STOP"));
+    wait_until("what the supervisor knows", || site.control("status").out.contains("pool web: stopped, "));
+    let found = within_time("status", || status(&site));
+    assert_eq!((&found["state"], &found["children"]), (&"stopped".into(), &2.into()), "{found:#}");
+    assert!(found["processes"].as_array().unwrap().iter().all(|one| one["child state"] == "stopped"), "{found:#}");
+    let mut waiting: Vec<Peer> = (0..3).map(|_| site.connect()).collect();
+    waiting.iter_mut().for_each(|peer| peer.send_request(1, false, &Params::get("/"), b""));
+    wait_until("those that wait", || within_time("status", || status(&site))["listen queue"] == 3);
+    children.iter().for_each(|child| kill(*child, "CONT"));
+    waiting.iter_mut().for_each(|peer| assert_eq!(peer.answer(1).expect_status(200).text(), "x"));
+    wait_until("a pool that serves", || status(&site)["state"] == "serving");
+    assert_eq!(site.children(), children);
+    site.end();
+}
+
 /// Can be loaded twice before the reload: at the start, and to be checked.
 const LOADS_TWICE: &str = "\
 open('loaded', 'a').write('x')

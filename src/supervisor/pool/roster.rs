@@ -95,7 +95,7 @@ impl RunningPool {
     }
 
     /// Whether a signal has stopped all children that would serve.
-    fn are_all_stopped(&self) -> bool {
+    pub(super) fn are_all_stopped(&self) -> bool {
         let mut serving = self.children.serving().filter_map(|id| self.processes.get(&id)).peekable();
         serving.peek().is_some() && serving.all(Process::is_stopped)
     }
