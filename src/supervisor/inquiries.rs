@@ -177,8 +177,8 @@ impl Supervisor<'_> {
                 let why = match self.pools.iter().any(|pool| is_its(pool, target) && pool.is_stopped(target.id)) {
                     true => format!("process {process} is stopped: it is interrupted when the process goes on"),
                     false => format!(
-                        "process {process} runs no Python code now, since C code keeps the GIL: it is interrupted when that \
-                         returns"
+                        "process {process} has not come to it, since C code keeps the GIL or the machine is busy: it is interrupted \
+                         when that is over"
                     ),
                 };
                 client.end(EX_NOT_YET, &format!("pyfcgid: request {process}-{request} is not interrupted yet: {why}"));
