@@ -129,11 +129,8 @@ fn load(pool: &PoolSettings, shared: &Shared, link: &UnixStream) -> Result<(Inte
     interpreter.capture_output(pool.stdout_level, pool.stderr_level, pool.app_log)?;
     // An application's own processes may live longer than this one, and must not keep the addresses from the next.
     sys::fork::withhold(shared.numbers())?;
-    let application = limit.load(&interpreter, pool);
-    if sys::fork::is_fork() {
-        sys::fork::end("a process forked during the import returned from it; ending it\n", 0);
-    }
-    Ok((interpreter, application?))
+    let application = limit.load(&interpreter, pool)?;
+    Ok((interpreter, application))
 }
 
 /// Has the event loop turned until the stop. The main thread is Python's meanwhile: signal handlers that the application has set run
