@@ -434,7 +434,7 @@ impl RunningPool {
     /// Says when it has more requests than workers, and when that is over.
     fn look_at_load(&mut self, now: Instant) {
         let scoreboard = &self.ties.scoreboard;
-        let refused = [RefusedFor::QueueFull, RefusedFor::QueueTimeout].map(|reason| scoreboard.refused(reason));
+        let refused = RefusedFor::ALL.map(|reason| scoreboard.refused(reason));
         let refused = refused.into_iter().fold(0, u64::saturating_add);
         let load = Load { all_full: self.children.are_all_full(), waiting: scoreboard.waiting(), refused };
         let name = &self.name;

@@ -158,7 +158,10 @@ fn a_pool_of_which_no_child_lives_is_told_by_its_queue_process() {
     (0..3).for_each(|_| drop(site.ask("/").expect_status(503)));
     assert_eq!((refused("queue-full"), refused("not-serving")), (0, 3));
     assert_eq!(site.ask("/status?json").json()["refused not serving"], 3);
-    assert_eq!(status_of(&site).0["refused_by"], serde_json::json!({"queue-full": 0, "queue-timeout": 0, "not-serving": 3}));
+    assert_eq!(
+        status_of(&site).0["refused_by"],
+        serde_json::json!({"queue-full": 0, "queue-timeout": 0, "not-serving": 3, "gil-kept": 0})
+    );
     assert!(site.control("status").out.contains("\n  3 answered 503 so far, because no process had started\n"));
     wait_until("children that have ended so", || {
         let metrics = site.text("/status?openmetrics");

@@ -96,8 +96,8 @@ impl RunningPool {
 
     /// Whether a signal has stopped all children that would serve.
     pub(super) fn are_all_stopped(&self) -> bool {
-        let mut serving = self.children.serving().filter_map(|id| self.processes.get(&id)).peekable();
-        serving.peek().is_some() && serving.all(Process::is_stopped)
+        let mut serving = self.children.serving().peekable();
+        serving.peek().is_some() && serving.all(|id| self.is_stopped(id))
     }
 
     /// A child that has a process and a desk.

@@ -68,6 +68,7 @@ fn occupy(scoreboard: &Arc<Scoreboard>) {
     seat.note_refusal(RefusedFor::QueueFull);
     (0..2).for_each(|_| seat.note_refusal(RefusedFor::NotServing));
     (0..3).for_each(|_| seat.note_refusal(RefusedFor::QueueTimeout));
+    (0..4).for_each(|_| seat.note_refusal(RefusedFor::GilKept));
 }
 
 /// Writes this everywhere, as an application could.
