@@ -1,12 +1,12 @@
 //! Processes that end, or do not, while requests are beyond their time.
 
-use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::pool::{Hang, Pool, SLACK, WORKERS, tests_at_once};
-use crate::site::{FILE, kill, wait_until_gone};
+use crate::site::{kill, wait_until_gone};
 use crate::support::Params;
+use crate::ways::AT_THE_END;
 
 /// A pool with so many requests that were answered 504 and still run, in C code.
 #[track_caller]
@@ -51,10 +51,7 @@ fn a_reload_while_requests_are_overdue_loses_nobody_and_ends_their_process() {
 }
 
 fn exit_handlers_and_threads_that_hang_have_the_time_of_a_stop() {
-    for (settings, path, says) in [
-        ("env = { HANGS = \"exit\" }\n", "/beside/hello", "PF0109 the application's threads or exit handlers did not finish"),
-        ("", "/beside/starts_a_thread", "PF0109 threads still running after graceful-timeout: Thread-1"),
-    ] {
+    for (_, settings, path, says) in AT_THE_END {
         let mut pool = Pool::start(&format!("{settings}graceful-timeout = \"1s\"\n"));
         let child = pool.child();
         assert_eq!(pool.text(path), "hello");
@@ -72,9 +69,7 @@ fn exit_handlers_and_threads_that_hang_have_the_time_of_a_stop() {
 fn an_import_that_hangs_is_ended_with_its_stack_and_the_old_process_serves_on() {
     let pool = Pool::start("startup-timeout = \"2s\"\n");
     let child = pool.child();
-    let file = pool.directory().join(FILE);
-    let text = fs::read_to_string(&file).unwrap();
-    fs::write(&file, format!("{text}env = {{ HANGS = \"import\" }}\n")).unwrap();
+    pool.hang_at_import(true);
     let begun = Instant::now();
     let refused = pool.control("reload");
     println!("a reload whose import hangs was refused after {:.2?}", begun.elapsed());
@@ -82,7 +77,6 @@ fn an_import_that_hangs_is_ended_with_its_stack_and_the_old_process_serves_on() 
     let told = format!("{}{}", refused.err, pool.log());
     assert!(told.contains("startup-timeout") && told.contains("hangs.py") && told.contains("sleeps"), "{told}");
     assert_eq!(pool.together(), child);
-    fs::write(&file, text).unwrap();
     pool.end();
 }
 

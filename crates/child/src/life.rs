@@ -100,21 +100,24 @@ fn serve(pool: &PoolSettings, shared: &Shared, link: &UnixStream) -> Result<(), 
     event_loop.begin();
     let threads = Arc::new(threads);
     let Stopped { deadline, .. } = stand_by(&interpreter, event_loop, (&threads, &attendant))?;
+    end(&interpreter, threads, attendant, deadline);
+    Ok(())
+}
+
+/// Waits for the workers until then, and takes Python down if all of them have ended: threads of the application may still run, and it
+/// cannot be taken down under them.
+fn end(interpreter: &Interpreter, threads: Arc<Threads>, attendant: Arc<Attendant>, deadline: Instant) {
     let running = interpreter.join_workers(&threads, deadline);
     if running == 0 {
-        interpreter.finish();
-    } else {
-        let asked = Arc::clone(&attendant);
-        let stacks = soon(move || asked.stacks()).unwrap_or_default();
-        log::warn!(
-            target: codes::REQUESTS_OUTLIVED_STOP,
-            "requests still running, perhaps for nobody: {running}; skipping the application's exit handlers{}",
-            in_lines(stacks.threads.iter().filter(|thread| thread.request != 0))
-        );
-        soon(move || name_the_unfinished(&threads, &stacks));
+        return interpreter.finish();
     }
-    // Threads of the application may still run, and Python cannot be taken down under them.
-    Ok(())
+    let stacks = soon(move || attendant.stacks()).unwrap_or_default();
+    log::warn!(
+        target: codes::REQUESTS_OUTLIVED_STOP,
+        "requests still running, perhaps for nobody: {running}; skipping the application's exit handlers{}",
+        in_lines(stacks.threads.iter().filter(|thread| thread.request != 0))
+    );
+    soon(move || name_the_unfinished(&threads, &stacks));
 }
 
 /// Imports the application.
