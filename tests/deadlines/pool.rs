@@ -60,7 +60,8 @@ impl Pool {
 
     fn launch(settings: &str, timeouts: &str) -> Launch {
         let logs = "access-log = \"file:access.log\"\n";
-        let settings = format!("threads = {WORKERS}\n{logs}{settings}timeouts = {{ {timeouts} }}\n");
+        let threads = if settings.contains("threads") { String::new() } else { format!("threads = {WORKERS}\n") };
+        let settings = format!("{threads}{logs}{settings}timeouts = {{ {timeouts} }}\n");
         let launch = site_of("hangs.py", &settings);
         let file = launch.directory().join(crate::site::FILE);
         let text = fs::read_to_string(&file).unwrap();
