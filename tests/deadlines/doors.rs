@@ -159,6 +159,7 @@ pub(crate) struct Seen {
     /// Of the process that answered, where the application says so.
     pub(crate) pid: Option<u32>,
     pub(crate) took: Duration,
+    pub(crate) ended: Instant,
 }
 
 impl Seen {
@@ -186,8 +187,8 @@ impl fmt::Display for Seen {
 fn browse(port: u16, path: &str) -> Seen {
     let begun = Instant::now();
     let response = Request::get(path).try_open(port).map(crate::http::Exchange::finish).unwrap_or_default();
-    let pid = response.header("X-Pid").and_then(|pid| pid.parse().ok());
-    Seen { status: response.status, ending: response.ending, text: response.text(), pid, took: begun.elapsed() }
+    let (pid, ended) = (response.header("X-Pid").and_then(|pid| pid.parse().ok()), Instant::now());
+    Seen { status: response.status, ending: response.ending, text: response.text(), pid, took: ended - begun, ended }
 }
 
 /// Directly, all on one connection.
@@ -201,8 +202,8 @@ fn ask_all(pool: &Pool, paths: &[&str]) -> Vec<Seen> {
     let mut answer = |id| {
         let answer: Answer = Peer::answer(&mut peer, id);
         let ending = if answer.ended { Ending::Complete } else { Ending::Cut };
-        let pid = answer.header("X-Pid").and_then(|pid| pid.parse().ok());
-        Seen { status: answer.status, ending, text: answer.text(), pid, took: begun.elapsed() }
+        let (pid, ended) = (answer.header("X-Pid").and_then(|pid| pid.parse().ok()), Instant::now());
+        Seen { status: answer.status, ending, text: answer.text(), pid, took: ended - begun, ended }
     };
     (1..).zip(paths).map(|(id, _)| answer(id)).collect()
 }

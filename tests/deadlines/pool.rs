@@ -13,6 +13,8 @@ use crate::support::{Answer, Launch, Params, Peer};
 /// One process of eight workers, whose requests may take a second, but those below `/beside/`.
 pub(crate) const LIMITS: &str = "request-timeout = \"1s\"\n";
 pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(1);
+/// If nothing else is set.
+pub(crate) const INTERRUPT_TIMEOUT: Duration = Duration::from_secs(1);
 pub(crate) const WORKERS: usize = 8;
 /// Within so much more than its limit a request is answered. Other programs take the processors' time, too.
 pub(crate) const SLACK: Duration = Duration::from_secs(1);

@@ -1,8 +1,10 @@
 //! The ways to hang: what the web server gets, how each ends, and what the log says of it.
 
+use std::time::Duration;
+
 use crate::doors::Seen;
 use crate::http::Ending;
-use crate::pool::{Pool, SLACK, WORKERS, expect_in_time};
+use crate::pool::{INTERRUPT_TIMEOUT, Pool, REQUEST_TIMEOUT, SLACK, WORKERS, expect_in_time};
 
 /// A way to hang.
 #[derive(Clone, Copy, Debug)]
@@ -114,9 +116,22 @@ impl Way {
     }
 
     /// Of a pool that is to be tried so.
-    pub(crate) fn settings(&self) -> &'static str {
+    pub(crate) fn settings(&self) -> String {
         // What keeps the GIL lasts longer than all limits, so that nothing depends on its end; those beside it end after that.
-        if self.keeps_gil { "env = { KEEPS = \"6\", BESIDE = \"4\" }\ngraceful-timeout = \"20s\"\n" } else { GRACE }
+        let env = if self.keeps_gil { "env = { KEEPS = \"6\", BESIDE = \"4\" }\n" } else { "" };
+        format!("{env}graceful-timeout = \"{}s\"\n", self.graceful_timeout().as_secs())
+    }
+
+    fn graceful_timeout(&self) -> Duration {
+        Duration::from_secs(if self.keeps_gil { 20 } else { 2 })
+    }
+
+    /// For so long after it has begun nobody beside it loses an answer.
+    pub(crate) fn spares_others_for(&self) -> Duration {
+        match self.ends {
+            Interrupted => Duration::MAX,
+            GivenUp => REQUEST_TIMEOUT + INTERRUPT_TIMEOUT + self.graceful_timeout(),
+        }
     }
 
     /// Fails unless this is what is got of it.
@@ -189,5 +204,3 @@ impl Way {
         pool.expect_access(&self.path(), access);
     }
 }
-
-const GRACE: &str = "graceful-timeout = \"2s\"\n";

@@ -218,7 +218,7 @@ impl Signals {
 
 /// What comes within this time, and a little longer if something does.
 fn read(reader: &mut PipeReader, mut patience: Duration) -> String {
-    let (mut text, mut chunk, between_writes) = (Vec::new(), [0; 4096], patience / A_STACK);
+    let (mut text, mut chunk, for_more) = (Vec::new(), [0; 4096], patience);
     let ready = |reader: &PipeReader, patience| {
         poll::wait(&[(reader.as_raw_fd(), Interest::Readable)], Some(patience)).is_ok_and(|ready| !ready.is_empty())
     };
@@ -227,7 +227,8 @@ fn read(reader: &mut PipeReader, mut patience: Duration) -> String {
             Ok(count @ 1..) => text.extend_from_slice(&chunk[..count]),
             _ => break,
         }
-        patience = between_writes;
+        // Within a line it has lost the processor.
+        patience = if text.ends_with(b"\n") { for_more.min(BETWEEN_WRITES) } else { for_more };
     }
     String::from_utf8_lossy(&text).into_owned()
 }
@@ -236,9 +237,8 @@ fn read(reader: &mut PipeReader, mut patience: Duration) -> String {
 const ROOM_FOR_FRAMES: usize = 512 << 10;
 /// How long a thread is waited for, when somebody waits for all of them.
 const A_MOMENT: Duration = Duration::from_millis(20);
-/// It writes its stack in many pieces, between which it may lose the processor. In so many times less than until the first one the next
-/// one has come, or it was the last.
-const A_STACK: u32 = 5;
+/// It writes its stack in many pieces.
+const BETWEEN_WRITES: Duration = Duration::from_millis(4);
 /// Of threads that are no workers.
 const MOST_OTHERS: usize = 32;
 const MOST_OF_A_STACK: usize = 64 * 1024;
