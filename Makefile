@@ -76,7 +76,7 @@ hostile: cargo ## let one pool attack everything for a minute while another serv
 	    $(CARGO) test --locked --release --test hostile -- --nocapture hostile_application
 
 .PHONY: deadlines
-deadlines: cargo ## let requests hang in waves, and among good ones, and look for what is left behind (takes minutes; DEADLINES_SECONDS=300)
+deadlines: cargo test-packages ## let requests hang in every way behind each web server, in waves, and among good ones (takes minutes; DEADLINES_SECONDS=300)
 	PYFCGID_DEADLINES_SECONDS='$(DEADLINES_SECONDS)' $(CLEANLY) .ci/leaving-nothing \
 	    $(CARGO) test --locked --release --test deadlines -- --ignored --nocapture --test-threads 1
 

@@ -57,7 +57,7 @@ const LAYERS: &[Layer] = &[
     layer("boot",       &["check", "life", "process", "logging", "settings", "sys"],            &[]),
     layer("life",       &["error", "import_limit", "loading", "wsgi", "process", "loop_settings", "event_loop", "scheduler", "link", "logging", "settings", "stacks", "sys"], &[]),
     layer("check",      &["error", "import_limit", "loading", "settings", "sys"],               &[]),
-    layer("import_limit", &["wsgi", "settings", "sys"],                                         &[]),
+    layer("import_limit", &["wsgi", "logging", "settings", "sys"],                              &[]),
     layer("loading",    &["error", "wsgi", "loop_settings", "exchange", "logging", "settings", "sys"], &[]),
     layer("error",      &["wsgi", "listener", "logging", "sys"],                                &[]),
     layer("wsgi",       &["without_python", "event_loop", "scheduler", "exchange", "scoreboard", "logging", "link", "stacks", "settings", "sys"], &["pyo3"]),

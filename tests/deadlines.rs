@@ -12,6 +12,8 @@ mod counted;
 #[path = "web_servers/digest.rs"]
 #[allow(dead_code, reason = "shared with other tests")]
 mod digest;
+#[path = "deadlines/doors.rs"]
+mod doors;
 #[path = "deadlines/ends.rs"]
 mod ends;
 #[path = "deadlines/fronts.rs"]
@@ -27,6 +29,8 @@ mod http;
 mod late;
 #[path = "deadlines/limits.rs"]
 mod limits;
+#[path = "deadlines/lives.rs"]
+mod lives;
 #[path = "web_servers/nginx.rs"]
 mod nginx;
 #[path = "deadlines/pool.rs"]
@@ -47,6 +51,8 @@ mod table;
 mod tls;
 #[path = "deadlines/waves.rs"]
 mod waves;
+#[path = "deadlines/ways.rs"]
+mod ways;
 #[path = "web_servers/web_server.rs"]
 #[allow(dead_code, reason = "shared with other tests")]
 mod web_server;

@@ -23,7 +23,7 @@ use shared::sys::fd;
 use shared::sys::identity::{self, Identity};
 use shared::sys::inheritance;
 use shared::sys::process::{self, ExitReason, Fork, ProcessId};
-use shared::sys::shared_memory::{ReadOnlyWords, SharedWords};
+use shared::sys::shared_memory::{PublishedWords, ReadOnlyWords, SharedWords};
 
 fn a_child_has_its_own_number_and_its_end_is_told() {
     let parent = ProcessId::current();
@@ -75,10 +75,10 @@ fn memory_that_is_shared_no_more_is_zero_and_its_own() {
 
 fn what_a_parent_has_published_a_child_reads_and_cannot_write() {
     let count = NonZeroUsize::new(2000).unwrap();
-    let (kept, roster) = (SharedWords::new(c"kept", count).unwrap(), SharedWords::published(c"roster", count).unwrap());
+    let (kept, roster) = (SharedWords::new(c"kept", count).unwrap(), PublishedWords::new(c"roster", count).unwrap());
     roster.words()[5].store(7, Ordering::Relaxed);
     let child = fork(|| {
-        let view = ReadOnlyWords::adopt(fd::duplicate(roster.as_raw_fd()).unwrap(), count).unwrap();
+        let view = ReadOnlyWords::adopt(fd::duplicate(roster.for_readers()).unwrap(), count).unwrap();
         kept.share_no_others().unwrap();
         roster.words()[5].store(8, Ordering::Relaxed);
         let maps = fs::read_to_string("/proc/self/maps").unwrap();

@@ -94,12 +94,10 @@ impl Pool {
         }
     }
 
-    /// The time limits of its requests. What is slow is so before it is overdue.
+    /// The time limits of its requests.
     pub fn deadlines(&self) -> settings::Deadlines {
-        let half = self.request_timeout.map(|limit| limit / 2);
-        let is_typed = self.origin("slow-request-timeout") != Origin::Default;
         settings::Deadlines {
-            slow: self.slow_request_timeout.map(|slow| if is_typed { slow } else { slow.min(half.unwrap_or(slow)) }),
+            slow: self.slow_request_timeout,
             request: self.request_timeout,
             interrupt: self.interrupt_timeout,
             deadlock: self.deadlock_timeout,
@@ -114,7 +112,15 @@ impl Pool {
         pool.app.factory |= pool.factory;
         pool.factory = pool.app.factory;
         pool.check(layers)?;
+        pool.be_slow_in_time();
         Ok(pool)
+    }
+
+    /// What is slow is so before it is overdue, if nobody has said when.
+    fn be_slow_in_time(&mut self) {
+        if let Some(limit) = self.request_timeout.filter(|_| self.origin("slow-request-timeout") == Origin::Default) {
+            self.slow_request_timeout = self.slow_request_timeout.map(|slow| slow.min(limit / 2));
+        }
     }
 
     /// Its table in a file, each value with where it comes from.

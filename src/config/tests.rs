@@ -266,6 +266,22 @@ fn what_is_shown_is_a_file_that_means_the_same() {
 }
 
 #[test]
+fn the_time_after_which_a_request_is_slow_is_shown_as_it_holds() {
+    for (typed, slow) in [
+        ("", "10s"),
+        ("request-timeout = \"30s\"\n", "10s"),
+        ("request-timeout = \"3s\"\n", "1500ms"),
+        ("request-timeout = \"3s\"\nslow-request-timeout = \"2s\"\n", "2s"),
+        ("request-timeout = \"3s\"\nslow-request-timeout = \"0\"\n", "0"),
+    ] {
+        let config = in_file(&format!("[pool.web]\napp = \"app\"\n{typed}")).unwrap();
+        assert_eq!(config.pools[0].value_of("slow-request-timeout"), slow, "{typed}");
+        let (shown, again) = (config.pools[0].deadlines(), pool(in_file(&config.to_string())).deadlines());
+        assert_eq!(shown, again, "{typed}");
+    }
+}
+
+#[test]
 fn what_is_masked_is_shown_without_secrets_and_says_so() {
     let file = "[pool.b]\napp = 'b:make(\"pg://a:s3cret@db\")'\nenv = { API_KEY = \"s3cret\", A = \"http://a:s3cret@b\", B = \"c\" }\n";
     let config = in_file(file).unwrap();

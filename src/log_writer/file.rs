@@ -5,9 +5,8 @@ use std::io::{self, Write};
 use std::os::fd::{AsRawFd, RawFd};
 use std::path::{Path, PathBuf};
 
+use super::Error;
 use super::sink::Sink;
-use super::stream::encode_line;
-use super::{Error, Line};
 use shared::sys::log_io;
 
 /// A file that lines are appended to. Opening it again follows a rotation.
@@ -33,18 +32,6 @@ fn cannot_open(path: &Path, source: io::Error) -> Error {
 }
 
 impl Sink for LogFile {
-    fn encode(&self, line: &Line<'_>, add: &mut dyn FnMut(Vec<u8>)) {
-        add(encode_line(line));
-    }
-
-    fn encode_plain(&self, line: &Line<'_>, add: &mut dyn FnMut(Vec<u8>)) {
-        add(line.encode_plain());
-    }
-
-    fn encode_access(&self, _process: u32, line: &str, add: &mut dyn FnMut(Vec<u8>)) {
-        add([line.as_bytes(), b"\n"].concat());
-    }
-
     fn write(&mut self, piece: &[u8]) -> io::Result<usize> {
         self.file.write(piece)
     }

@@ -4,8 +4,8 @@ use std::fs::File;
 use std::io::{self, ErrorKind, Write};
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 
+use super::Error;
 use super::sink::Sink;
-use super::{Error, Line};
 use shared::sys::log_io;
 
 /// Standard error or output: a terminal, the pipe of whoever started this, or the journal. Others share it, so it cannot be made
@@ -29,18 +29,6 @@ impl Stream<File> {
 }
 
 impl<W: Write + AsFd + Send> Sink for Stream<W> {
-    fn encode(&self, line: &Line<'_>, add: &mut dyn FnMut(Vec<u8>)) {
-        add(encode_line(line));
-    }
-
-    fn encode_plain(&self, line: &Line<'_>, add: &mut dyn FnMut(Vec<u8>)) {
-        add(line.encode_plain());
-    }
-
-    fn encode_access(&self, _process: u32, line: &str, add: &mut dyn FnMut(Vec<u8>)) {
-        add([line.as_bytes(), b"\n"].concat());
-    }
-
     fn write(&mut self, piece: &[u8]) -> io::Result<usize> {
         if !log_io::is_writable(self.out.as_fd()) {
             return Err(ErrorKind::WouldBlock.into());
@@ -55,13 +43,6 @@ impl<W: Write + AsFd + Send> Sink for Stream<W> {
     fn reopen(&mut self) -> Result<(), Error> {
         Ok(())
     }
-}
-
-/// The line as streams and files have it.
-pub(super) fn encode_line(line: &Line<'_>) -> Vec<u8> {
-    let mut text = String::with_capacity(256);
-    line.encode(&mut text);
-    text.into_bytes()
 }
 
 /// A pipe that is writable has room for so much.

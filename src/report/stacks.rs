@@ -80,7 +80,7 @@ impl ProcessStacks {
         let Self { pool, pid, without_gil, missing, threads } = self;
         let told = match (missing, without_gil) {
             (Some(missing), _) => format!(": {missing}"),
-            (None, true) => ": C code keeps the GIL, so only workers are told of".to_owned(),
+            (None, true) => ": C code keeps the GIL or the machine is busy, so only workers are told of".to_owned(),
             (None, false) => String::new(),
         };
         page.line(&format!("pool {pool}, process {pid}{told}"));
@@ -177,7 +177,7 @@ pool shop, process 7
 pool shop, process 8: process 8 is stopped
   request 8-2 (GET /a\\u{{1b}}[2J), 2.5 s
 
-pool shop, process 9: C code keeps the GIL, so only workers are told of
+pool shop, process 9: C code keeps the GIL or the machine is busy, so only workers are told of
 
 the rest is left out: name one pool
 ",

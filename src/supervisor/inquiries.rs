@@ -174,12 +174,11 @@ impl Supervisor<'_> {
             }
             Outcome::HasEnded => client.end(EX_NO_REQUEST, &format!("pyfcgid: {}", no_such_request(process, request))),
             Outcome::NotYet => {
-                let is_stopped = |pool: &RunningPool| !pool.stopped([target.id].into_iter()).is_empty();
-                let why = match self.pools.iter().find(|pool| is_its(pool, target)).is_some_and(is_stopped) {
+                let why = match self.pools.iter().any(|pool| is_its(pool, target) && pool.is_stopped(target.id)) {
                     true => format!("process {process} is stopped: it is interrupted when the process goes on"),
                     false => format!(
-                        "process {process} runs no Python code now, since C code keeps the GIL: it is interrupted when that \
-                         returns"
+                        "process {process} has not come to it, since C code keeps the GIL or the machine is busy: it is interrupted \
+                         when that is over"
                     ),
                 };
                 client.end(EX_NOT_YET, &format!("pyfcgid: request {process}-{request} is not interrupted yet: {why}"));

@@ -112,6 +112,7 @@ impl RunningPool {
             serving,
             tried: None,
             sockets,
+            ledger: Ledger::after(&ties.roster.record()),
             ties,
             queue: Queue::default(),
             saturation: Saturation::Calm(0),
@@ -121,7 +122,6 @@ impl RunningPool {
             asked: Asked::default(),
             past: Tally::default(),
             exits: Exits::default(),
-            ledger: Ledger::new(),
             unused: BTreeMap::new(),
             has_stopped: false,
         }
@@ -279,46 +279,55 @@ impl RunningPool {
         for report in heard.reports {
             self.handle_report(id, report, now);
         }
-        if let Some(reason) = exit {
-            if reason == ExitReason::Untold {
-                self.say_that_it_is_kept(id);
+        match (exit, heard.broken) {
+            (Some(reason), _) => self.bury(id, reason, now),
+            (None, Some(what)) if id == QUEUE => {
+                log::warn!(target: codes::QUEUE_PROCESS_NOT_TRUSTED, "pool {}: killing its queue process: {what}", self.name);
+                self.signal(QUEUE, signal::KILL);
             }
-            if let Some(failure) = self.unloaded(id, reason) {
-                self.children.handle(id, Report::Failed(failure).into(), now);
-            }
-            let (shortage, lost) = (self.shortage(id, reason), self.note_lost(id));
-            self.note_exit(id, reason);
-            let (how, told) = self.processes.remove(&id).map_or_else(Default::default, |process| {
-                (format!("process {}, {reason}{shortage}{lost}", process.id), process.told)
-            });
-            self.unused.remove(&id);
-            self.asked.forget(id);
-            self.clear_desk(id);
-            if id == QUEUE && self.queue.note_end() {
-                match told {
-                    Some(signal) => {
-                        log::info!(
-                            target: codes::QUEUE_PROCESS_WAS_SIGNALLED,
-                            "pool {}: its queue process exited on {signal} ({how}); starting another",
-                            self.name
-                        );
-                    }
-                    None => {
-                        log::warn!(
-                            target: codes::QUEUE_PROCESS_EXITED,
-                            "pool {}: its queue process exited unexpectedly ({how}); starting another",
-                            self.name
-                        )
-                    }
+            (None, Some(what)) => {
+                if let Some(process) = self.processes.get(&id) {
+                    let how = format!("process {}: {what}", process.id);
+                    self.children.handle(id, Event::Broken(how), now);
                 }
             }
-            self.children.handle(id, Event::Exited(how), now);
-        } else if let (Some(what), true) = (&heard.broken, id == QUEUE) {
-            log::warn!(target: codes::QUEUE_PROCESS_NOT_TRUSTED, "pool {}: killing its queue process: {what}", self.name);
-            self.signal(QUEUE, signal::KILL);
-        } else if let (Some(what), Some(process)) = (heard.broken, self.processes.get(&id)) {
-            let how = format!("process {}: {what}", process.id);
-            self.children.handle(id, Event::Broken(how), now);
+            (None, None) => {}
+        }
+    }
+
+    /// It has ended, and has said its last words.
+    fn bury(&mut self, id: ChildId, reason: ExitReason, now: Instant) {
+        if reason == ExitReason::Untold {
+            self.say_that_it_is_kept(id);
+        }
+        if let Some(failure) = self.unloaded(id, reason) {
+            self.children.handle(id, Report::Failed(failure).into(), now);
+        }
+        let (shortage, lost) = (self.shortage(id, reason), self.note_lost(id));
+        self.note_exit(id, reason);
+        let (how, told) = self.processes.remove(&id).map_or_else(Default::default, |process| {
+            (format!("process {}, {reason}{shortage}{lost}", process.id), process.told)
+        });
+        self.unused.remove(&id);
+        self.asked.forget(id);
+        self.clear_desk(id);
+        if id == QUEUE && self.queue.note_end() {
+            self.say_that_queue_ended(told, &how);
+        }
+        self.children.handle(id, Event::Exited(how), now);
+    }
+
+    fn say_that_queue_ended(&self, told: Option<&str>, how: &str) {
+        let pool = &self.name;
+        match told {
+            Some(signal) => log::info!(
+                target: codes::QUEUE_PROCESS_WAS_SIGNALLED,
+                "pool {pool}: its queue process exited on {signal} ({how}); starting another"
+            ),
+            None => log::warn!(
+                target: codes::QUEUE_PROCESS_EXITED,
+                "pool {pool}: its queue process exited unexpectedly ({how}); starting another"
+            ),
         }
     }
 
@@ -425,7 +434,7 @@ impl RunningPool {
     /// Says when it has more requests than workers, and when that is over.
     fn look_at_load(&mut self, now: Instant) {
         let scoreboard = &self.ties.scoreboard;
-        let refused = [RefusedFor::QueueFull, RefusedFor::QueueTimeout].map(|reason| scoreboard.refused(reason));
+        let refused = RefusedFor::ALL.map(|reason| scoreboard.refused(reason));
         let refused = refused.into_iter().fold(0, u64::saturating_add);
         let load = Load { all_full: self.children.are_all_full(), waiting: scoreboard.waiting(), refused };
         let name = &self.name;

@@ -136,7 +136,7 @@ impl Process {
         let [stdout, stderr] = descriptors.output;
         let output = [lines(stdout)?, lines(stderr)?];
         // That it was stopped was told the program before.
-        let is_stopped = process::usage(id).is_some_and(|usage| usage.is_stopped);
+        let is_stopped = process::is_stopped(id);
         Ok(Self { reports: Reports::of_version(version), last_words: None, is_stopped, ..Self::of(id, link, log, output) })
     }
 

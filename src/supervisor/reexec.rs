@@ -28,6 +28,7 @@ use shared::link;
 use shared::listener::BindError;
 use shared::logging::codes;
 use shared::scoreboard::Scoreboard;
+use shared::scoreboard::roster::Roster;
 use shared::scoreboard::tally::Tally;
 use shared::sys::closing::{self, Guarded};
 use shared::sys::process::ProcessId;
@@ -110,6 +111,8 @@ struct Legacy {
     passage: [RawFd; 2],
     /// What a program before the line was there does not leave: its ends, and the scoreboard.
     line: Option<[RawFd; 3]>,
+    /// The roster, which is read again by those who speak the same version of the link.
+    roster: Option<RawFd>,
     sockets: Vec<(String, Vec<RawFd>)>,
     /// With their desks.
     children: Vec<(ProcessId, Descriptors, Option<Desk>)>,
@@ -145,6 +148,7 @@ impl Inheritance {
                 ("line", [far, scoreboard]) => {
                     inheritance.pools.last_mut()?.line = Some([word.parse().ok()?, *far, *scoreboard]);
                 }
+                ("roster", []) => inheritance.pools.last_mut()?.roster = Some(word.parse().ok()?),
                 ("reloads", []) => inheritance.reloads = Some(from_hex(word)?),
                 ("exits", []) => inheritance.pools.last_mut()?.exits = Exits::parse(&from_hex(word)?),
                 ("past", []) => inheritance.pools.last_mut()?.past = Tally::parse(&from_hex(word)?),
@@ -173,9 +177,10 @@ impl Inheritance {
         lines.extend(self.pid_file.map(|number| format!("pid-file {number}")));
         lines.extend(self.control.map(|number| format!("control {number}")));
         lines.extend(self.handed_over.iter().map(|(number, name)| format!("handed-over {} {number}", to_hex(name))));
-        for Legacy { name, passage: [near, far], line, sockets, children, past, exits } in &self.pools {
+        for Legacy { name, passage: [near, far], line, roster, sockets, children, past, exits } in &self.pools {
             lines.push(format!("pool {} {near} {far}", to_hex(name)));
             lines.extend(line.map(|[near, far, scoreboard]| format!("line {near} {far} {scoreboard}")));
+            lines.extend(roster.map(|roster| format!("roster {roster}")));
             lines.extend(past.as_ref().map(|past| format!("past {}", to_hex(&past.to_string()))));
             lines.extend(exits.as_ref().map(|exits| format!("exits {}", to_hex(&exits.to_string()))));
             for (address, descriptors) in sockets {
@@ -196,7 +201,7 @@ impl Inheritance {
         all.extend(self.handed_over.iter().map(|(number, _)| *number));
         for pool in &self.pools {
             all.extend(pool.passage);
-            all.extend(pool.line.into_iter().flatten());
+            all.extend(pool.line.into_iter().flatten().chain(pool.roster));
             all.extend(pool.sockets.iter().flat_map(|(_, descriptors)| descriptors));
             all.extend(pool.children.iter().flat_map(|(_, ends, _)| [ends.link, ends.log, ends.output[0], ends.output[1]]));
         }
@@ -254,6 +259,11 @@ impl<'a> Supervisor<'a> {
                     )
                 }
             }
+        }
+        if let Some(roster) = legacy.roster.map(inherited).transpose()?
+            && link == link::VERSION
+        {
+            ties.roster = Roster::adopt(roster).map_err(super::system)?;
         }
         let adopted =
             legacy.children.into_iter().map(|(id, ends, desk)| Ok((Process::adopt(id, ends, link)?, desk.filter(|_| is_same))));
@@ -390,6 +400,7 @@ impl<'a> Supervisor<'a> {
                 let [near, far] = sockets::numbers(&pool.ties().line);
                 [near, far, pool.ties().scoreboard.as_raw_fd()]
             }),
+            roster: Some(pool.ties().roster.for_successor()),
             sockets: pool.sockets().by_address().map(|(address, numbers)| (address.to_string(), numbers)).collect(),
             children: pool
                 .processes()
@@ -468,8 +479,8 @@ mod tests {
         let sockets = vec![("unix:/run/a b\n.sock".to_owned(), vec![5]), ("*:9000".to_owned(), vec![6, 7])];
         let past = Some(Tally { aborted: u64::MAX, ..Tally::default() });
         let exits = Exits::parse("1 2 3 4 5 6");
-        let pool =
-            Legacy { name: "blog".to_owned(), passage: [3, 4], line: Some([30, 31, 32]), sockets, children, past, exits };
+        let (name, line, roster) = ("blog".to_owned(), Some([30, 31, 32]), Some(33));
+        let pool = Legacy { name, passage: [3, 4], line, roster, sockets, children, past, exits };
         let empty = Legacy { name: "shop".to_owned(), passage: [11, 12], ..Legacy::default() };
         let inheritance = Inheritance {
             pid_file: Some(20),

@@ -30,12 +30,8 @@ impl Supervisor<'_> {
         let mut told = Requests { schema: SCHEMA, ..Requests::default() };
         for pool in pools {
             let Oldest { found, left_out, .. } = Oldest::of(share, running(pool));
-            let stopped = pool.stopped(found.iter().map(|running| running.child));
             told.more += left_out;
-            told.requests.extend(found.iter().map(|running| {
-                let is_stopped = stopped.contains(&running.child);
-                tell(pool.name(), running, is_stopped, now)
-            }));
+            told.requests.extend(found.iter().map(|running| tell(pool.name(), running, pool.is_stopped(running.child), now)));
         }
         told.requests.sort_by(|one, other| other.age.total_cmp(&one.age));
         told
@@ -45,7 +41,7 @@ impl Supervisor<'_> {
 /// Those of one child, by their numbers in it.
 pub(super) fn running_in(pool: &RunningPool, child: ChildId, now: Duration) -> BTreeMap<u64, RunningRequest> {
     let Some((_, process)) = pool.processes().find(|(id, _)| *id == child) else { return BTreeMap::new() };
-    let is_stopped = !pool.stopped([child].into_iter()).is_empty();
+    let is_stopped = pool.is_stopped(child);
     let told = |glance: Glance| {
         let running = Running { child, pid: process.id.number(), glance };
         (running.glance.request.number, tell(pool.name(), &running, is_stopped, now))

@@ -64,7 +64,7 @@ fn heard(pool: &RunningPool, id: ChildId, process: ProcessId, since: Instant) ->
 
 fn silence(pool: &RunningPool, id: ChildId, process: ProcessId) -> String {
     match pool.children().describe(id) {
-        _ if !pool.stopped([id].into_iter()).is_empty() => format!("process {process} is stopped"),
+        _ if pool.is_stopped(id) => format!("process {process} is stopped"),
         Some((state, _)) => format!("no answer within {} ms ({state})", PATIENCE.as_millis()),
         None => "it has ended".to_owned(),
     }

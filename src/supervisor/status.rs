@@ -127,7 +127,7 @@ fn child_status(pool: &RunningPool, id: ChildId, process: &Process, now: Instant
     ChildStatus {
         pid: process.id.number(),
         state: state.to_owned(),
-        stopped: usage.is_some_and(|usage| usage.is_stopped),
+        stopped: process.is_stopped(),
         generation: generation.0,
         uptime: now.duration_since(process.started).as_secs(),
         known,

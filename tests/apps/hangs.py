@@ -233,7 +233,7 @@ def application(environ, start_response):
 
 
 LETTERS = letters() if "KEEPS" in os.environ else 0
-if os.environ.get("HANGS") == "import":
+if os.path.exists("hang-at-import"):
     sleeps()
 elif os.environ.get("HANGS") == "exit":
     atexit.register(sleeps)

@@ -1,10 +1,12 @@
 //! Processes that end, or do not, while requests are beyond their time.
 
-use std::fs;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::pool::{Hang, Pool, SLACK, WORKERS, tests_at_once};
-use crate::site::{FILE, kill, wait_until_gone};
+use crate::site::{kill, wait_until_gone};
+use crate::support::Params;
+use crate::ways::AT_THE_END;
 
 /// A pool with so many requests that were answered 504 and still run, in C code.
 #[track_caller]
@@ -49,10 +51,7 @@ fn a_reload_while_requests_are_overdue_loses_nobody_and_ends_their_process() {
 }
 
 fn exit_handlers_and_threads_that_hang_have_the_time_of_a_stop() {
-    for (settings, path, says) in [
-        ("env = { HANGS = \"exit\" }\n", "/beside/hello", "PF0109 the application's threads or exit handlers did not finish"),
-        ("", "/beside/starts_a_thread", "PF0109 threads still running after graceful-timeout: Thread-1"),
-    ] {
+    for (_, settings, path, says) in AT_THE_END {
         let mut pool = Pool::start(&format!("{settings}graceful-timeout = \"1s\"\n"));
         let child = pool.child();
         assert_eq!(pool.text(path), "hello");
@@ -70,9 +69,7 @@ fn exit_handlers_and_threads_that_hang_have_the_time_of_a_stop() {
 fn an_import_that_hangs_is_ended_with_its_stack_and_the_old_process_serves_on() {
     let pool = Pool::start("startup-timeout = \"2s\"\n");
     let child = pool.child();
-    let file = pool.directory().join(FILE);
-    let text = fs::read_to_string(&file).unwrap();
-    fs::write(&file, format!("{text}env = {{ HANGS = \"import\" }}\n")).unwrap();
+    pool.hang_at_import(true);
     let begun = Instant::now();
     let refused = pool.control("reload");
     println!("a reload whose import hangs was refused after {:.2?}", begun.elapsed());
@@ -80,7 +77,6 @@ fn an_import_that_hangs_is_ended_with_its_stack_and_the_old_process_serves_on() 
     let told = format!("{}{}", refused.err, pool.log());
     assert!(told.contains("startup-timeout") && told.contains("hangs.py") && told.contains("sleeps"), "{told}");
     assert_eq!(pool.together(), child);
-    fs::write(&file, text).unwrap();
     pool.end();
 }
 
@@ -103,6 +99,38 @@ fn a_child_that_was_stopped_by_a_signal_is_replaced() {
     pool.end();
 }
 
+/// How long its worker may take to come back counts from when it has ended the answer.
+fn a_child_that_was_stopped_and_keeps_time_again_is_not_replaced() {
+    let pool = Pool::start("interrupt-timeout = \"5s\"\n");
+    let (child, mut peer) = (pool.child(), pool.connect());
+    // Longer than to the end of interrupt-timeout, if that had begun when the time of the request was over.
+    peer.send_request(1, true, &Params::get("/hang/lasts").add("HTTP_SECONDS", "9.7"), b"");
+    pool.wait_for_running(1);
+    kill(child, "STOP");
+    thread::sleep(Duration::from_millis(6_500));
+    kill(child, "CONT");
+    peer.answer(1).expect_status(504);
+    pool.message("PF0533", "/hang/lasts");
+    assert_eq!(pool.together(), child);
+    assert!(!pool.log().contains("PF0535"), "{}", pool.log());
+    pool.end();
+}
+
+fn the_time_in_which_a_child_is_stopped_is_none_in_which_its_gil_is_kept() {
+    let pool = Pool::with("deadlock-timeout = \"4s\"\ndeadlock-kill = true\nenv = { KEEPS = \"8\" }\n", "");
+    let child = pool.child();
+    let mut hang = Hang::begin(&pool, "/hang/keeps_the_gil");
+    // By then the GIL is asked for. It is kept for a second before the stop, and for another one after it.
+    thread::sleep(Duration::from_secs(2));
+    kill(child, "STOP");
+    thread::sleep(Duration::from_secs(5));
+    kill(child, "CONT");
+    hang.answer().0.expect_status(200);
+    assert_eq!(pool.together(), child);
+    assert!(!pool.log().contains("PF0536"), "{}", pool.log());
+    pool.end();
+}
+
 fn a_gil_that_nobody_gets_is_said_with_the_stack_and_then_that_they_get_it_again() {
     let settings = "deadlock-timeout = \"1s\"\nenv = { KEEPS = \"4\" }\n";
     let pool = Pool::with(&format!("{settings}slow-request-timeout = \"0\"\n"), "");
@@ -113,6 +141,7 @@ fn a_gil_that_nobody_gets_is_said_with_the_stack_and_then_that_they_get_it_again
         log.contains("no thread has got Python's GIL for 1 s (deadlock-timeout)") && log.contains(", in keeps_the_gil\n"),
         "{log}"
     );
+    assert!(log.contains(&format!(", request {child}-1:\n")), "{log}");
     hang.answer().0.expect_status(200);
     pool.wait_for_log("PF0537");
     assert_eq!(pool.together(), child);
@@ -163,6 +192,8 @@ tests_at_once! {
         exit_handlers_and_threads_that_hang_have_the_time_of_a_stop,
         an_import_that_hangs_is_ended_with_its_stack_and_the_old_process_serves_on,
         a_child_that_was_stopped_by_a_signal_is_replaced,
+        a_child_that_was_stopped_and_keeps_time_again_is_not_replaced,
+        the_time_in_which_a_child_is_stopped_is_none_in_which_its_gil_is_kept,
         a_gil_that_nobody_gets_is_said_with_the_stack_and_then_that_they_get_it_again,
         with_deadlock_kill_a_process_in_which_nobody_gets_the_gil_is_replaced,
         who_is_beside_a_kept_gil_is_answered_at_his_own_time,

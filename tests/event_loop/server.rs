@@ -43,7 +43,6 @@ impl Default for Options {
             idle_timeout: None,
             socket_timeout: Some(DEADLINE),
             queue_timeout: None,
-            request_timeout: None,
             graceful_timeout: DEADLINE,
             max_requests: None,
             spread: false,

@@ -7,14 +7,17 @@ use crate::site::{Site, kill, site_with, status_of};
 use crate::support::process::wait_until;
 use crate::support::{Params, Peer};
 
-/// Keeps the GIL or waits, until a file is there.
+/// Keeps the GIL, in a read that the signal for a stack does not end, or waits until a file is there.
 const STUCK: &str = "\
-import ctypes, os, time
+import ctypes, os, subprocess, time
+def keeps_the_gil():
+    with subprocess.Popen(['sleep', '15'], stdout=subprocess.PIPE) as sleep:
+        ctypes.PyDLL(None).read(sleep.stdout.fileno(), ctypes.create_string_buffer(1), 1)
 def application(environ, start_response):
     while environ['PATH_INFO'] == '/wait' and not os.path.exists('gate'):
         time.sleep(0.01)
     while environ['PATH_INFO'] == '/keep' and not os.path.exists('gate'):
-        ctypes.PyDLL(None).usleep(15_000_000)
+        keeps_the_gil()
     start_response('200 OK', [])
     return [b'done']
 ";

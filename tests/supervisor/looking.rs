@@ -79,8 +79,7 @@ fn busy_and_stopped_processes_are_told_of_at_once_and_each_request_by_name() {
     assert_eq!(at_once(&site, "health web --max-busy 95%", 1).out, "pool web: 8 of 8 workers busy\n");
     let children = site.children();
     let stopped = *children.iter().next().unwrap();
-    kill(stopped, "STOP");
-    wait_until("a stopped process", || status_of(stopped, "State").starts_with('T'));
+    site.suspend([&stopped]);
 
     let told = json(&site, "requests", 0);
     let requests = told["requests"].as_array().unwrap();
@@ -109,8 +108,7 @@ fn busy_and_stopped_processes_are_told_of_at_once_and_each_request_by_name() {
     let ill = |others: &str| format!("pool web: process {stopped} is stopped by a signal{others}: {advice}");
     assert_eq!(at_once(&site, "health", 1).out, ill(""));
 
-    children.iter().for_each(|child| kill(*child, "STOP"));
-    wait_until("both stopped", || children.iter().all(|child| status_of(*child, "State").starts_with('T')));
+    site.suspend(&children);
     assert_eq!(at_once(&site, "health", 1).out, ill(", and so is 1 other"));
     assert!(at_once(&site, "status", 4).out.contains("pool web: stopped, "));
     children.iter().for_each(|child| kill(*child, "CONT"));

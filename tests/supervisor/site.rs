@@ -131,6 +131,16 @@ impl Site {
         self.ask(target).expect_status(200).text()
     }
 
+    /// Stops these processes by a signal, and waits until the supervisor knows.
+    #[track_caller]
+    pub fn suspend<'a>(&self, processes: impl IntoIterator<Item = &'a u32>) {
+        for process in processes {
+            kill(*process, "STOP");
+            let told = format!("process {process}: stopped, ");
+            wait_until(&told, || self.control("status").out.contains(&told));
+        }
+    }
+
     /// `pyfcgid COMMAND`, to its end.
     #[track_caller]
     pub fn control(&self, command: &str) -> Ended {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::site::{FILE, Site, kill, limit, site_with, status_of};
+use crate::site::{FILE, Site, kill, limit, site_with};
 use crate::support::process::wait_until;
 use crate::support::{Params, Peer};
 
@@ -60,8 +60,7 @@ fn one_frame_is_printed_at_once_with_busy_and_stopped_processes() {
     let peers: Vec<Peer> = (0..4).map(|number| waiting(&site, &format!("/wait/{number}\u{1b}[2J?secret"))).collect();
     wait_until("four requests", || site.control("requests").out.lines().count() == 5);
     let stopped = *site.children().iter().next().unwrap();
-    kill(stopped, "STOP");
-    wait_until("a stopped process", || status_of(stopped, "State").starts_with('T'));
+    site.suspend([&stopped]);
     let begun = Instant::now();
     let frame = site.control("top --once --delay 0").expect_code(0).out;
     assert!(begun.elapsed() < limit(Duration::from_millis(300), Duration::from_secs(5)), "{:?}", begun.elapsed());

@@ -12,12 +12,12 @@ use crate::crowd::{Pool, Shape, status_of};
 use crate::fronts::{nginx_before, socket};
 use crate::http::Request;
 use crate::shipped::Shipped;
-use crate::site::{Site, connect_to, kill, limit, says, site, site_of, site_with};
+use crate::site::{Site, connect_to, is_root, kill, limit, says, site, site_of, site_with};
 use crate::support::peer::Address;
 use crate::support::process::wait_until;
 use crate::support::virtualenv;
 use crate::support::{Answer, Params, Peer, free_port};
-use crate::web_server::WebServer;
+use crate::web_server::{WebServer, permit};
 use crate::{apache, nginx};
 
 /// On the site's own address.
@@ -158,7 +158,10 @@ fn a_pool_of_which_no_child_lives_is_told_by_its_queue_process() {
     (0..3).for_each(|_| drop(site.ask("/").expect_status(503)));
     assert_eq!((refused("queue-full"), refused("not-serving")), (0, 3));
     assert_eq!(site.ask("/status?json").json()["refused not serving"], 3);
-    assert_eq!(status_of(&site).0["refused_by"], serde_json::json!({"queue-full": 0, "queue-timeout": 0, "not-serving": 3}));
+    assert_eq!(
+        status_of(&site).0["refused_by"],
+        serde_json::json!({"queue-full": 0, "queue-timeout": 0, "not-serving": 3, "gil-kept": 0})
+    );
     assert!(site.control("status").out.contains("\n  3 answered 503 so far, because no process had started\n"));
     wait_until("children that have ended so", || {
         let metrics = site.text("/status?openmetrics");
@@ -263,6 +266,67 @@ fn the_next_program_tells_it_too() {
 }
 
 #[test]
+fn a_pool_all_of_whose_children_are_stopped_is_told_and_requests_wait() {
+    let site = Site::start(site_with(&says("x"), &format!("processes = 2\nqueue-timeout = \"30s\"\n{PROBES}")));
+    assert_eq!(site.text("/"), "x");
+    let children = site.children();
+    children.iter().for_each(|child| kill(*child, "STOP"));
+    wait_until("what the supervisor knows", || site.control("status").out.contains("pool web: stopped, "));
+    let found = within_time("status", || status(&site));
+    assert_eq!((&found["state"], &found["children"]), (&"stopped".into(), &2.into()), "{found:#}");
+    assert!(found["processes"].as_array().unwrap().iter().all(|one| one["child state"] == "stopped"), "{found:#}");
+    let mut waiting: Vec<Peer> = (0..3).map(|_| site.connect()).collect();
+    waiting.iter_mut().for_each(|peer| peer.send_request(1, false, &Params::get("/"), b""));
+    wait_until("those that wait", || within_time("status", || status(&site))["listen queue"] == 3);
+    children.iter().for_each(|child| kill(*child, "CONT"));
+    waiting.iter_mut().for_each(|peer| assert_eq!(peer.answer(1).expect_status(200).text(), "x"));
+    wait_until("a pool that serves", || status(&site)["state"] == "serving");
+    assert_eq!(site.children(), children);
+    site.end();
+}
+
+/// Can be loaded twice before the reload: at the start, and to be checked.
+const LOADS_TWICE: &str = "\
+open('loaded', 'a').write('x')
+if len(open('loaded').read()) > 2:
+    raise RuntimeError('broken')
+def application(environ, start_response):
+    start_response('200 OK', [])
+    return [b'x']
+";
+
+#[test]
+fn children_that_the_next_program_keeps_tell_what_it_knows() {
+    let site = Site::start(site_with(LOADS_TWICE, &format!("processes = 1\n{PROBES}")));
+    assert_eq!(site.text("/"), "x");
+    let (before, started) = (site.children(), status(&site)["start time"].clone());
+    kill(site.pid(), "USR2");
+    wait_until("a reload that fails", || status(&site)["failed reloads"] == 1);
+    let found = status(&site);
+    assert_eq!(
+        (&found["start time"], &found["reloads"], &found["accepted conn"]),
+        (&started, &0.into(), &1.into()),
+        "{found:#}"
+    );
+    wait_until("its end", || site.children() == before);
+    site.control("reload").expect_code(70);
+    wait_until("another", || status(&site)["failed reloads"] == 2);
+    fs::write(site.directory().join("app.py"), says("y")).unwrap();
+    site.control("reload").expect_code(0);
+    let found = status(&site);
+    assert_eq!(
+        (&found["reloads"], &found["failed reloads"], &found["start time"]),
+        (&1.into(), &2.into(), &started),
+        "{found:#}"
+    );
+    kill(site.pid(), "USR2");
+    wait_until("a second program", || site.log().matches("has taken over from the previous program").count() == 2);
+    wait_until("its reload", || status(&site)["reloads"] == 2);
+    assert_eq!(status(&site)["start time"], started);
+    site.end();
+}
+
+#[test]
 fn probes_are_not_refused_by_whom_the_site_allows() {
     let (site_port, status_port) = (free_port(), free_port());
     let toml = format!(
@@ -319,14 +383,17 @@ def application(environ, start_response):
 fn an_application_that_scribbles_harms_only_what_is_told_of_itself() {
     let pool = |name: &str| format!("[pool.{name}]\napp = \"{name}.py\"\nlisten = \"unix:{name}.sock\"\n");
     let probes = |name: &str| PROBES.replace("status.sock", &format!("{name}-status.sock"));
-    let launch = site(&["bad", "good"].map(|name| pool(name) + &probes(name)).concat());
+    // Root may write to all there is.
+    let user = if is_root() { "user = \"nobody\"\n" } else { "" };
+    let launch = site(&["bad", "good"].map(|name| pool(name) + user + &probes(name)).concat());
+    permit(launch.directory(), 0o755);
     fs::write(launch.directory().join("bad.py"), SCRIBBLES).unwrap();
     fs::write(launch.directory().join("good.py"), says("x")).unwrap();
     let site = Site::start_unawaited(launch);
     wait_until("the start", || site.log().contains("]: PF0101 ready\n"));
     let ask = |socket: &str, target: &str| connect_to(&site.directory().join(socket)).last_request(&Params::get(target), b"");
     let tried = ask("bad.sock", "/").expect_status(200).text();
-    assert_eq!(tried, "PermissionError PermissionError PermissionError PermissionError");
+    assert_eq!(tried, "OSError OSError PermissionError PermissionError");
     let until = Instant::now() + Duration::from_secs(3);
     while Instant::now() < until {
         for query in ["full", "json&full", "html&full", "openmetrics"] {

@@ -33,7 +33,7 @@ fn are_refused_in_time_and_do_not_run(shape: Shape, how: How) {
     let got = pool.send_on(connections, how, MANY, 0.0).finish();
     expect_in_time(&got, TIMEOUT, &pool.log());
     let (status, _) = pool.status();
-    let refused_by = serde_json::json!({"queue-full": 0, "queue-timeout": MANY, "not-serving": 0});
+    let refused_by = serde_json::json!({"queue-full": 0, "queue-timeout": MANY, "not-serving": 0, "gil-kept": 0});
     assert_eq!((&status["refused_by"], &status["waiting"]), (&refused_by, &0.into()), "{status:#}");
     let later = pool.send(if how == How::Kept { How::OneShot } else { how }, 5, 0.0);
     thread::sleep(TIMEOUT / 3);

@@ -37,7 +37,7 @@ fn a_forked_process_that_comes_back_from_the_app_ends_and_answers_nothing() {
     let child = server.child_pid();
     let own = format!("True {} ", server.child_pid());
     for (way, told) in [
-        ("returns", "forked by the application returned from it; ending it: it should end with os._exit()"),
+        ("returns", "PF0508 a process forked by the application returned from it; ending it: it should end with os._exit()"),
         ("raises", "ValueError: in the forked process"),
         ("yields", "forked by the application returned"),
     ] {
@@ -52,6 +52,15 @@ fn a_forked_process_that_comes_back_from_the_app_ends_and_answers_nothing() {
         assert_eq!(answer(&server, ""), format!("{own}None"));
     }
     assert!(!server.log().contains("500"), "{}", server.log());
+}
+
+#[test]
+fn a_process_that_was_forked_during_the_import_ends_after_it() {
+    let server = Pyfcgid::serve(app("forks_at_import.py"), &[]);
+    let child = server.child_pid();
+    server.wait_for_log("PF0508 a process forked during the import returned from it");
+    wait_until("the end of the forked process", || processes(child).len() == 1);
+    assert_eq!(answer(&server, ""), child.to_string());
 }
 
 #[test]

@@ -7,7 +7,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::wsgi::interpreter::{Application, Interpreter, LoadError};
+use shared::logging::codes;
 use shared::settings::{PoolSettings, memory_limit_hint};
+use shared::sys;
 use shared::sys::poll::{self, Interest};
 
 /// Runs until the application is imported.
@@ -46,6 +48,11 @@ impl ImportLimit {
         let left = self.deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
         interpreter.write_stacks_after(left, self.stacks.as_raw_fd());
         let loaded = interpreter.load(&pool.app);
+        // The threads that are told of the end are its parent's: it would wait for them for ever.
+        if sys::fork::is_fork() {
+            log::warn!(target: codes::FORK_RETURNED, "a process forked during the import returned from it; ending it");
+            sys::process::exit_now(0);
+        }
         interpreter.write_no_stacks();
         drop(self.running);
         loaded.map_err(|error| LoadError {

@@ -66,7 +66,7 @@ fn serve(pool: &PoolSettings, shared: &Shared, link: &UnixStream) -> Result<(), 
     let (doors, names) = shared.doors(pool)?;
     let (signals, signal_writer) = UnixStream::pair()?;
     let signalled = signals.try_clone()?;
-    let attendant = Arc::new(Attendant::new(pool.deadlines.clone()));
+    let attendant = Arc::new(Attendant::new(pool.threads, pool.deadlines.clone()));
     if pool.memory_limit.is_some() {
         attendant.start();
     }
@@ -100,21 +100,24 @@ fn serve(pool: &PoolSettings, shared: &Shared, link: &UnixStream) -> Result<(), 
     event_loop.begin();
     let threads = Arc::new(threads);
     let Stopped { deadline, .. } = stand_by(&interpreter, event_loop, (&threads, &attendant))?;
+    end(&interpreter, threads, attendant, deadline);
+    Ok(())
+}
+
+/// Waits for the workers until then, and takes Python down if all of them have ended: threads of the application may still run, and it
+/// cannot be taken down under them.
+fn end(interpreter: &Interpreter, threads: Arc<Threads>, attendant: Arc<Attendant>, deadline: Instant) {
     let running = interpreter.join_workers(&threads, deadline);
     if running == 0 {
-        interpreter.finish();
-    } else {
-        let asked = Arc::clone(&attendant);
-        let stacks = soon(move || asked.stacks()).unwrap_or_default();
-        log::warn!(
-            target: codes::REQUESTS_OUTLIVED_STOP,
-            "requests still running, perhaps for nobody: {running}; skipping the application's exit handlers{}",
-            in_lines(stacks.threads.iter().filter(|thread| thread.request != 0))
-        );
-        soon(move || name_the_unfinished(&threads, &stacks));
+        return interpreter.finish();
     }
-    // Threads of the application may still run, and Python cannot be taken down under them.
-    Ok(())
+    let stacks = soon(move || attendant.stacks()).unwrap_or_default();
+    log::warn!(
+        target: codes::REQUESTS_OUTLIVED_STOP,
+        "requests still running, perhaps for nobody: {running}; skipping the application's exit handlers{}",
+        in_lines(stacks.threads.iter().filter(|thread| thread.request != 0))
+    );
+    soon(move || name_the_unfinished(&threads, &stacks));
 }
 
 /// Imports the application.
@@ -129,11 +132,8 @@ fn load(pool: &PoolSettings, shared: &Shared, link: &UnixStream) -> Result<(Inte
     interpreter.capture_output(pool.stdout_level, pool.stderr_level, pool.app_log)?;
     // An application's own processes may live longer than this one, and must not keep the addresses from the next.
     sys::fork::withhold(shared.numbers())?;
-    let application = limit.load(&interpreter, pool);
-    if sys::fork::is_fork() {
-        sys::fork::end("a process forked during the import returned from it; ending it\n", 0);
-    }
-    Ok((interpreter, application?))
+    let application = limit.load(&interpreter, pool)?;
+    Ok((interpreter, application))
 }
 
 /// Has the event loop turned until the stop. The main thread is Python's meanwhile: signal handlers that the application has set run
@@ -245,11 +245,7 @@ fn name_the_unfinished(threads: &Threads, stacks: &Stacks) -> bool {
 /// What these threads are doing, each behind its name.
 fn in_lines<'a>(threads: impl Iterator<Item = &'a Thread>) -> String {
     let process = std::process::id();
-    let told = threads.take(MOST_NAMED).map(|thread| {
-        let request = if thread.request == 0 { String::new() } else { format!(", request {process}-{}", thread.request) };
-        format!("\n{}{request}:\n  {}", thread.name, thread.lines.join("\n  "))
-    });
-    told.collect()
+    threads.take(MOST_NAMED).map(|thread| thread.told(process)).collect()
 }
 
 /// Runs this on another thread and waits a moment for what it says: a log that nobody reads, or a GIL that nobody puts down, must not

@@ -26,7 +26,6 @@ pub fn of_loop(pool: &PoolSettings, status: Arc<PoolStatus>) -> event_loop::Sett
         idle_timeout: pool.idle_timeout,
         socket_timeout: pool.socket_timeout,
         queue_timeout: pool.queue_timeout,
-        request_timeout: pool.deadlines.request,
         graceful_timeout: pool.graceful_timeout,
         max_requests: max_requests(pool),
         spread: pool.processes > 1,

@@ -413,6 +413,7 @@ const QUEUE_TIMEOUT: usize = 6;
 const LOOKOUT: usize = 7;
 const MIXED: usize = 8;
 const NOT_SERVING: usize = 9;
+const GIL_KEPT: usize = 10;
 const HEADER: usize = 16;
 /// Of a seat: how full its process is, how many requests wait there, and how many connections it has.
 const PRESENCE: usize = 0;

@@ -65,6 +65,12 @@ impl Stacks {
 }
 
 impl Thread {
+    /// Its name and its stack in lines of their own, behind a message about the process of this number.
+    pub fn told(&self, process: u32) -> String {
+        let request = if self.request == 0 { String::new() } else { format!(", request {process}-{}", self.request) };
+        format!("\n{}{request}:\n  {}", self.name, self.lines.join("\n  "))
+    }
+
     fn named(head: &str) -> Self {
         let (request, name) = head.split_once(' ').unwrap_or((head, ""));
         Self { request: request.parse().unwrap_or(0), name: name.to_owned(), lines: Vec::new() }
@@ -103,6 +109,12 @@ mod tests {
         let (main, worker) = (thread(0, "MainThread", 1), thread(7, "worker @ 1", 2));
         let stacks = Stacks { without_gil: true, threads: vec![main.clone(), worker.clone()] };
         assert_eq!(Stacks::parse(&stacks.encode(10_000)), Stacks { without_gil: true, threads: vec![worker, main] });
+    }
+
+    #[test]
+    fn a_thread_is_told_with_the_request_that_it_answers() {
+        assert_eq!(thread(7, "worker", 2).told(12), "\nworker, request 12-7:\n  File \"a\", line 0\n  File \"a\", line 1");
+        assert_eq!(thread(0, "MainThread", 1).told(12), "\nMainThread:\n  File \"a\", line 0");
     }
 
     #[test]

@@ -3,7 +3,7 @@ use std::os::fd::RawFd;
 use std::sync::{Arc, Mutex};
 
 use super::*;
-use crate::log_writer::{Error, Line};
+use crate::log_writer::Error;
 
 /// Gives the results that it was told, then takes everything.
 #[derive(Clone, Default)]
@@ -29,12 +29,6 @@ impl Script {
 }
 
 impl Sink for Script {
-    fn encode(&self, _line: &Line<'_>, _add: &mut dyn FnMut(Vec<u8>)) {}
-
-    fn encode_plain(&self, _line: &Line<'_>, _add: &mut dyn FnMut(Vec<u8>)) {}
-
-    fn encode_access(&self, _process: u32, _line: &str, _add: &mut dyn FnMut(Vec<u8>)) {}
-
     fn write(&mut self, piece: &[u8]) -> io::Result<usize> {
         let (results, text) = &mut *self.0.lock().unwrap();
         let count = results.pop_front().unwrap_or(Ok(piece.len()))?;

@@ -1,10 +1,10 @@
 //! What the scoreboard tells the supervisor of a pool and its children.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::super::children::ChildId;
 use super::super::counts::Exits;
+use super::super::process::Process;
 use super::{Desk, RunningPool};
 use shared::scoreboard::slot::Glance;
 use shared::scoreboard::tally::Tally;
@@ -38,11 +38,9 @@ impl RunningPool {
         self.ties.scoreboard.busy(slots)
     }
 
-    /// Those of these children that are stopped by a signal.
-    pub fn stopped(&self, children: impl Iterator<Item = ChildId>) -> BTreeSet<ChildId> {
-        let children: BTreeSet<ChildId> = children.collect();
-        let is_stopped = |id: &ChildId| self.processes.get(id)?.usage().map(|usage| usage.is_stopped);
-        children.into_iter().filter(|id| is_stopped(id).unwrap_or_default()).collect()
+    /// Whether a signal has stopped this child.
+    pub fn is_stopped(&self, id: ChildId) -> bool {
+        self.processes.get(&id).is_some_and(Process::is_stopped)
     }
 
     /// What all of its children have counted, those that have gone among them.

@@ -15,15 +15,18 @@ pub struct Ledger {
     started: (Instant, Duration),
     /// Those that have succeeded, and the others.
     reloads: [u64; 2],
-    last_reload: Option<(Instant, bool)>,
+    last_reload: Option<(Duration, bool)>,
     saturations: u64,
 }
 
 impl Ledger {
-    /// That of a pool that begins now.
-    pub fn new() -> Self {
-        let started = (Instant::now(), monotonic_time());
-        Self { started, reloads: [0, 0], last_reload: None, saturations: 0 }
+    /// Goes on from what was said last; nothing was, of a pool that begins now.
+    pub fn after(record: &Record) -> Self {
+        let (now, monotonic) = (Instant::now(), monotonic_time());
+        let age = if record.started.is_zero() { Duration::ZERO } else { monotonic.saturating_sub(record.started) };
+        let started = now.checked_sub(age).map_or((now, monotonic), |started| (started, monotonic - age));
+        let Record { reloads, last_reload, saturations, .. } = *record;
+        Self { started, reloads, last_reload, saturations }
     }
 
     /// There are more requests than workers.
@@ -34,7 +37,7 @@ impl Ledger {
     /// A reload of it has ended.
     fn note_reload(&mut self, is_good: bool, now: Instant) {
         self.reloads[usize::from(!is_good)] += 1;
-        self.last_reload = Some((now, is_good));
+        self.last_reload = Some((self.monotonic(now), is_good));
     }
 
     /// The same moment by the other clock.
@@ -83,7 +86,7 @@ impl RunningPool {
             queue_process: self.queue_process().map_or(0, number),
             saturations: ledger.saturations,
             reloads: ledger.reloads,
-            last_reload: ledger.last_reload.map(|(at, is_good)| (monotonic(at), is_good)),
+            last_reload: ledger.last_reload,
             exits: self.exits.counts(),
             failing_since: self.children.failing().map(|(failing, _)| monotonic(failing.since)),
             past: self.past.clone(),
@@ -92,9 +95,9 @@ impl RunningPool {
     }
 
     /// Whether a signal has stopped all children that would serve.
-    fn are_all_stopped(&self) -> bool {
-        let mut serving = self.children.serving().filter_map(|id| self.processes.get(&id)).peekable();
-        serving.peek().is_some() && serving.all(Process::is_stopped)
+    pub(super) fn are_all_stopped(&self) -> bool {
+        let mut serving = self.children.serving().peekable();
+        serving.peek().is_some() && serving.all(|id| self.is_stopped(id))
     }
 
     /// A child that has a process and a desk.
@@ -122,7 +125,7 @@ mod tests {
 
     #[test]
     fn moments_before_and_after_the_beginning_are_told_by_the_other_clock() {
-        let ledger = Ledger::new();
+        let ledger = Ledger::after(&Record::default());
         let (started, monotonic) = ledger.started;
         let second = Duration::from_secs(1);
         assert_eq!(ledger.monotonic(started + second), monotonic + second);
@@ -130,9 +133,16 @@ mod tests {
     }
 
     #[test]
-    fn reloads_are_counted_by_how_they_were() {
-        let (mut ledger, now) = (Ledger::new(), Instant::now());
-        [true, false, false].into_iter().for_each(|is_good| ledger.note_reload(is_good, now));
-        assert_eq!((ledger.reloads, ledger.last_reload), ([1, 2], Some((now, false))));
+    fn reloads_are_counted_by_how_they_were_by_the_next_program_too() {
+        let ledger = Ledger::after(&Record::default());
+        let (started, monotonic) = ledger.started;
+        let record = Record { started: monotonic, reloads: [3, 4], saturations: 5, ..Record::default() };
+        let mut next = Ledger::after(&record);
+        assert!(next.started.0.duration_since(started) < Duration::from_secs(1) && next.started.1 == monotonic);
+        let now = started + Duration::from_secs(2);
+        [true, false, false].into_iter().for_each(|is_good| next.note_reload(is_good, now));
+        assert_eq!((next.reloads, next.saturations), ([4, 6], 5));
+        let (at, is_good) = next.last_reload.unwrap();
+        assert!(!is_good && at.abs_diff(monotonic + Duration::from_secs(2)) < Duration::from_secs(1), "{at:?}");
     }
 }

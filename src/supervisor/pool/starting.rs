@@ -10,7 +10,7 @@ use super::super::queue_process::{self, QUEUE};
 use super::super::sockets::{self, Sockets};
 use super::{RunningPool, Service};
 use crate::launch::{self, ChildEnds, Inherited, Module};
-use shared::link::{Failure, Report};
+use shared::link::{Command, Failure, Report};
 use shared::logging::codes;
 use shared::settings;
 use shared::sys::fd::is_out_of_descriptors;
@@ -36,7 +36,8 @@ impl RunningPool {
                 }
             }
         }
-        let duty = self.children.duty();
+        // Nobody of those who would answer can.
+        let duty = if self.are_all_stopped() { Command::Hold } else { self.children.duty() };
         if self.queue.tell(duty) {
             self.tell(QUEUE, duty);
         }
@@ -72,7 +73,7 @@ impl RunningPool {
             passage: sockets::numbers(&self.ties.passage),
             line: sockets::numbers(&self.ties.line),
             scoreboard: self.ties.scoreboard.as_raw_fd(),
-            roster: self.ties.roster.as_raw_fd(),
+            roster: self.ties.roster.for_readers(),
             seat,
             slots,
         };

@@ -185,7 +185,11 @@ impl Station {
                     Ended::NotYet
                 }
                 None => Ended::NotYet,
-                Some(outcome) => Ended::So(outcome),
+                Some(outcome) => {
+                    // The supervisor counts from there, too, how long the worker has to come back.
+                    self.slot.iter().for_each(|slot| slot.set_due(Some(self.timeline.number(Instant::now()))));
+                    Ended::So(outcome)
+                }
             }
         });
         ended.unwrap_or(Ended::Gone)

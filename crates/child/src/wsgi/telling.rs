@@ -66,7 +66,8 @@ impl Told {
     }
 }
 
-fn limits(deadlines: &Deadlines, params: &Params) -> RequestLimits {
+/// How long the request of these parameters may take.
+pub(super) fn limits(deadlines: &Deadlines, params: &Params) -> RequestLimits {
     if deadlines.paths.is_empty() {
         return deadlines.usual();
     }

@@ -9,6 +9,7 @@ use mio::{Registry, Token, Waker};
 
 use super::controls::Controls;
 use super::{EventLoop, handover};
+use crate::exchange::Params;
 use crate::scheduler::Queue;
 use shared::link::Report;
 
@@ -22,6 +23,8 @@ pub trait Attendant: fmt::Debug + Send + Sync {
     fn keep_time(&self, now: Instant, speaker: &Speaker) -> Option<Instant>;
     /// How many requests run on that have no answer to wait for any more.
     fn overdue(&self) -> usize;
+    /// How long the request of these parameters may take; `None` for ever.
+    fn request_timeout(&self, params: &Params) -> Option<Duration>;
 }
 
 /// How other threads report: the link is the event loop's.
@@ -101,6 +104,11 @@ impl Inquiries {
     /// How many requests run on that have no answer to wait for any more.
     pub fn overdue(&self) -> usize {
         self.attendant.as_ref().map_or(0, |attendant| attendant.overdue())
+    }
+
+    /// How long the request of these parameters may take; `None` for ever.
+    pub fn request_timeout(&self, params: &Params) -> Option<Duration> {
+        self.attendant.as_ref()?.request_timeout(params)
     }
 
     /// Tells the supervisor what was said since.

@@ -12,13 +12,11 @@ use std::time::{Duration, Instant};
 
 use super::EventLoop;
 use super::connection::Connection;
-use super::intake::name_alone;
 use super::line::{Duty, millis};
 use super::passage::{Missing, Traveller};
-use crate::exchange::{Exchange, Refusal};
+use crate::exchange::Refusal;
 use crate::scheduler::{Load, Patience};
 use shared::scoreboard::parse_since;
-use shared::scoreboard::refused::RefusedFor;
 use shared::sys::process::monotonic_time;
 
 /// When to look where.
@@ -79,15 +77,8 @@ impl EventLoop {
 
     /// Those of the queue, and those that a worker has found there.
     pub(super) fn refuse_late(&mut self) {
-        for Exchange { request, mut reply, .. } in self.queue.take_late(self.now) {
-            if reply.is_aborted() {
-                reply.end_aborted();
-                continue;
-            }
-            reply.refuse(Refusal::WaitedTooLong);
-            self.queue.note_refusal(RefusedFor::QueueTimeout);
-            self.refusals.note(Refusal::WaitedTooLong, self.now, || name_alone(&request.params));
-        }
+        let late = self.queue.take_late(self.now);
+        self.refuse_all(late, Refusal::WaitedTooLong);
         self.overdue.queue_at = None;
     }
 

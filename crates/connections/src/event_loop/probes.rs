@@ -117,7 +117,6 @@ const MOST_PAIRS: usize = 1000;
 
 #[cfg(test)]
 mod tests {
-    use std::os::fd::AsRawFd;
 
     use super::*;
     use fastcgi_codec::params::encode_pair;
@@ -153,7 +152,7 @@ mod tests {
     #[test]
     fn how_the_pool_is_is_told_where_it_is_meant_to_be_and_not_to_authorizers() {
         let roster = Roster::new().unwrap();
-        let view = RosterView::share(fd::duplicate(roster.as_raw_fd()).unwrap()).unwrap();
+        let view = RosterView::share(fd::duplicate(roster.for_readers()).unwrap()).unwrap();
         let status = Arc::new(PoolStatus::new(("shop", 10), Arc::new(Scoreboard::new().unwrap()), Arc::new(view)));
         let mut bytes = Vec::new();
         encode_pair(&mut bytes, b"SCRIPT_NAME", b"/status").unwrap();

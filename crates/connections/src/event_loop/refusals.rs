@@ -3,7 +3,9 @@
 
 use std::time::{Duration, Instant};
 
-use crate::exchange::Refusal;
+use super::EventLoop;
+use super::intake::name_alone;
+use crate::exchange::{Exchange, Refusal};
 use shared::scoreboard::refused::RefusedFor;
 
 /// Refusals of each kind that were said lately, and how many were not.
@@ -62,12 +64,28 @@ impl Refusals {
     }
 }
 
+impl EventLoop {
+    /// Answers those that were taken out of the queue, since no worker will. Nobody waits for what the peer has given up.
+    pub(super) fn refuse_all(&mut self, exchanges: impl IntoIterator<Item = Exchange>, refusal: Refusal) {
+        for Exchange { request, mut reply, .. } in exchanges {
+            if reply.is_aborted() {
+                reply.end_aborted();
+                continue;
+            }
+            reply.refuse(refusal);
+            counted(refusal).into_iter().for_each(|reason| self.queue.note_refusal(reason));
+            self.refusals.note(refusal, self.now, || name_alone(&request.params));
+        }
+    }
+}
+
 /// As what a refusal is counted, if nobody had a worker for the request.
 pub fn counted(refusal: Refusal) -> Option<RefusedFor> {
     match refusal {
         Refusal::Overloaded => Some(RefusedFor::QueueFull),
         Refusal::WaitedTooLong => Some(RefusedFor::QueueTimeout),
         Refusal::NotServing => Some(RefusedFor::NotServing),
+        Refusal::NobodyRuns => Some(RefusedFor::GilKept),
         _ => None,
     }
 }

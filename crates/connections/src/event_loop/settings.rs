@@ -18,8 +18,6 @@ pub struct Settings {
     pub socket_timeout: Option<Duration>,
     /// How long a request may wait for a worker; `None` for ever.
     pub queue_timeout: Option<Duration>,
-    /// How long a request may take whose worker waits for something else before it has begun it; `None` for ever.
-    pub request_timeout: Option<Duration>,
     /// How long a graceful stop may take.
     pub graceful_timeout: Duration,
     /// After how many requests the supervisor is asked for a replacement; `None` is never.

@@ -82,6 +82,7 @@ pub(super) fn of_pool(snapshot: &Snapshot) -> Vec<Field> {
         field("refused requests", Value::Count(snapshot.refused_for(RefusedFor::QueueFull))),
         field("queue timeouts", Value::Count(snapshot.refused_for(RefusedFor::QueueTimeout))),
         field("refused not serving", Value::Count(snapshot.refused_for(RefusedFor::NotServing))),
+        field("refused gil kept", Value::Count(snapshot.refused_for(RefusedFor::GilKept))),
         field("aborted requests", Value::Count(tally.aborted)),
         field("timed out requests", Value::Count(tally.timeouts[0])),
         field("reloads", Value::Count(record.reloads[0])),

@@ -44,8 +44,8 @@ fn write_requests(page: &mut Exposition, snapshot: &Snapshot) {
     }
     page.histogram("request_duration_seconds", "How long requests have taken, from their first record on.", &tally.duration);
     page.histogram("queue_wait_seconds", "How long requests have waited for a worker.", &tally.queue_wait);
-    let help = "Requests that were answered 503 because max-queue of them were waiting, they themselves for queue-timeout, or no child \
-                had started.";
+    let help = "Requests that were answered 503 because max-queue of them were waiting, they themselves for queue-timeout, no child \
+                had started, or a thread kept Python's GIL.";
     page.begin("refused_requests", "counter", None, help);
     for (reason, count) in snapshot.refused {
         page.sample("refused_requests_total", &[("reason", reason.word())], count);

@@ -48,7 +48,7 @@ fn record() -> Record {
 fn board() -> Board {
     let (scoreboard, roster) = (Arc::new(Scoreboard::new().unwrap()), Roster::new().unwrap());
     roster.publish(&record());
-    let view = RosterView::share(fd::duplicate(roster.as_raw_fd()).unwrap()).unwrap();
+    let view = RosterView::share(fd::duplicate(roster.for_readers()).unwrap()).unwrap();
     let status =
         PoolStatus { scoreboard: Arc::clone(&scoreboard), roster: Arc::new(view), name: "shop".to_owned(), max_queue: 100 };
     Board { status, roster, scoreboard }
@@ -68,6 +68,7 @@ fn occupy(scoreboard: &Arc<Scoreboard>) {
     seat.note_refusal(RefusedFor::QueueFull);
     (0..2).for_each(|_| seat.note_refusal(RefusedFor::NotServing));
     (0..3).for_each(|_| seat.note_refusal(RefusedFor::QueueTimeout));
+    (0..4).for_each(|_| seat.note_refusal(RefusedFor::GilKept));
 }
 
 /// Writes this everywhere, as an application could.

@@ -73,21 +73,21 @@ impl Queue {
         self.patience.due(load.oldest?)
     }
 
-    /// Takes out those that have waited for too long, and what workers have found so. The others keep their order.
+    /// Takes out those that have waited for too long, and what workers have found so.
     pub fn take_late(&self, now: Instant) -> Vec<Exchange> {
         let mut late = std::mem::take(&mut *locking::lock(&self.scheduler.late));
-        late.extend(self.take_late_by(self.patience, now));
+        let oldest = self.scheduler.lock().oldest();
+        if oldest.is_some_and(|oldest| self.patience.is_over(oldest, now)) {
+            late.extend(self.take_out(|_, since| self.patience.is_over(since, now)));
+        }
         late
     }
 
-    /// Takes out those whose time is over by that patience.
-    pub fn take_late_by(&self, patience: Patience, now: Instant) -> Vec<Exchange> {
+    /// Takes out those for which that is so, as they and the time since which they have waited say. The others keep their order.
+    pub fn take_out(&self, mut is_over: impl FnMut(&Exchange, Instant) -> bool) -> Vec<Exchange> {
         let mut state = self.scheduler.lock();
-        if !state.oldest().is_some_and(|oldest| patience.is_over(oldest, now)) {
-            return Vec::new();
-        }
-        let is_late = |queued: &Queued| patience.is_over(queued.since, now);
-        let (over, wanted): (Vec<_>, Vec<_>) = self.receiver.try_iter().partition(is_late);
+        let (over, wanted): (Vec<_>, Vec<_>) =
+            self.receiver.try_iter().partition(|queued| is_over(&queued.exchange, queued.since));
         state.keep(wanted.len(), wanted.iter().map(|queued| queued.since).min());
         for queued in wanted {
             // There is room: it was there before.

@@ -250,11 +250,11 @@ impl State {
             _ if self.has_work() => Step::Take,
             _ if self.is_closed => Step::End,
             Turner::Nobody if may_turn && may_look && self.is_busy => {
-                self.turner = Turner::Worker;
+                self.give_to_worker(Turner::Worker);
                 Step::Look
             }
             Turner::Nobody if may_turn => {
-                self.turner = Turner::WaitingWorker;
+                self.give_to_worker(Turner::WaitingWorker);
                 Step::Turn
             }
             _ => Step::Wait,
@@ -267,7 +267,7 @@ impl State {
             Turner::Nobody if self.has_work() => Waiting::Not { is_scout: false },
             _ if self.has_work() => Waiting::Not { is_scout: self.begin_to_scout() },
             Turner::Nobody if may_turn => {
-                self.turner = Turner::WaitingWorker;
+                self.give_to_worker(Turner::WaitingWorker);
                 Waiting::Turn
             }
             _ => {
@@ -275,6 +275,11 @@ impl State {
                 Waiting::Sit { opens: std::mem::take(&mut self.is_shut) }
             }
         }
+    }
+
+    /// Whoever turns the loop has time. So it is shut no longer, and who turns it next need not be told.
+    fn give_to_worker(&mut self, turner: Turner) {
+        (self.turner, self.is_shut) = (turner, false);
     }
 
     fn begin_to_scout(&mut self) -> bool {

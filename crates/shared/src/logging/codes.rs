@@ -220,6 +220,9 @@ themes! {
         "PF0507" ATTENDANT_NOT_STARTED: "A process can start no thread, so requests cannot be interrupted there, and no stacks \
             told.";
             "Raise the limit on threads, or find out who uses them up."
+        "PF0508" FORK_RETURNED: "A process that the application had forked came back from it, and was ended: the request is its \
+            parent's.";
+            "End forked processes with `os._exit()`, or start programs with `subprocess`."
         "PF0510" REQUEST_MALFORMED: "A request was answered 400: its variables or its body are not as the specification \
             says.";
             "Find out what connects: it may be no FastCGI client, or not send the whole body."

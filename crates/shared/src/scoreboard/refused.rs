@@ -1,6 +1,6 @@
 //! Why a request was answered 503 instead of by a worker, and where such are counted.
 
-use super::{NOT_SERVING, QUEUE_FULL, QUEUE_TIMEOUT};
+use super::{GIL_KEPT, NOT_SERVING, QUEUE_FULL, QUEUE_TIMEOUT};
 
 /// Why nobody had a worker for a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,11 +11,13 @@ pub enum RefusedFor {
     QueueTimeout,
     /// No process of the pool served, and the last one that was started had failed.
     NotServing,
+    /// A worker had time for it and could not begin it, since a thread kept Python's GIL.
+    GilKept,
 }
 
 impl RefusedFor {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::QueueFull, Self::QueueTimeout, Self::NotServing];
+    pub const ALL: [Self; 4] = [Self::QueueFull, Self::QueueTimeout, Self::NotServing, Self::GilKept];
 
     /// A word for it, as it stands in metrics.
     pub const fn word(self) -> &'static str {
@@ -23,6 +25,7 @@ impl RefusedFor {
             Self::QueueFull => "queue-full",
             Self::QueueTimeout => "queue-timeout",
             Self::NotServing => "not-serving",
+            Self::GilKept => "gil-kept",
         }
     }
 
@@ -32,6 +35,7 @@ impl RefusedFor {
             Self::QueueFull => "because the queue was full (max-queue)",
             Self::QueueTimeout => "because no worker had time for them (queue-timeout)",
             Self::NotServing => "because no process had started",
+            Self::GilKept => "because a thread kept Python's GIL",
         }
     }
 
@@ -41,6 +45,7 @@ impl RefusedFor {
             Self::QueueFull => QUEUE_FULL,
             Self::QueueTimeout => QUEUE_TIMEOUT,
             Self::NotServing => NOT_SERVING,
+            Self::GilKept => GIL_KEPT,
         }
     }
 }

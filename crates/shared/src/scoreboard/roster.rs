@@ -7,13 +7,13 @@
 use std::io;
 use std::num::NonZeroUsize;
 use std::ops::Range;
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{OwnedFd, RawFd};
 use std::sync::atomic::{AtomicU64, Ordering, fence};
 use std::time::Duration;
 
 use super::tally::Tally;
 use super::{SEATS, sequence};
-use crate::sys::shared_memory::{ReadOnlyWords, SharedWords};
+use crate::sys::shared_memory::{PublishedWords, ReadOnlyWords};
 use crate::sys::timeline::nanoseconds;
 
 /// What is known of a pool. Moments are of the monotonic clock.
@@ -111,7 +111,7 @@ fn place(words: &[&str], word: &str) -> usize {
 
 /// The supervisor's end.
 #[derive(Debug)]
-pub struct Roster(SharedWords);
+pub struct Roster(PublishedWords);
 
 /// That of everybody else.
 #[derive(Debug)]
@@ -121,9 +121,34 @@ impl Roster {
     /// An empty one.
     ///
     /// # Errors
-    /// Those of [`SharedWords::published`].
+    /// Those of [`PublishedWords::new`].
     pub fn new() -> io::Result<Self> {
-        SharedWords::published(c"pyfcgid-roster", WORDS).map(Self)
+        PublishedWords::new(c"pyfcgid-roster", WORDS).map(Self)
+    }
+
+    /// That of the program before this one, in the same process.
+    ///
+    /// # Errors
+    /// Those of [`PublishedWords::adopt`].
+    pub fn adopt(file: OwnedFd) -> io::Result<Self> {
+        PublishedWords::adopt(file, WORDS).map(Self)
+    }
+
+    /// What was said last.
+    pub fn record(&self) -> Record {
+        let word = |number: usize| self.0.words()[number].load(Ordering::Relaxed);
+        let length = (word(LENGTH) as usize).min(MOST_WORDS);
+        Record::parse(&(HEADER..HEADER + length).map(word).collect::<Vec<_>>())
+    }
+
+    /// What the pool's processes get.
+    pub fn for_readers(&self) -> RawFd {
+        self.0.for_readers()
+    }
+
+    /// What the next program in this process gets.
+    pub fn for_successor(&self) -> RawFd {
+        self.0.for_successor()
     }
 
     /// Says this, if it is something else than before. What does not fit is left out.
@@ -174,12 +199,6 @@ impl RosterView {
 
     fn word(&self, number: usize, ordering: Ordering) -> u64 {
         self.0.load(number, ordering).unwrap_or(0)
-    }
-}
-
-impl AsRawFd for Roster {
-    fn as_raw_fd(&self) -> RawFd {
-        self.0.as_raw_fd()
     }
 }
 
@@ -320,7 +339,7 @@ mod tests {
 
     fn roster() -> (Roster, RosterView) {
         let roster = Roster::new().unwrap();
-        let view = RosterView::share(fd::duplicate(roster.as_raw_fd()).unwrap()).unwrap();
+        let view = RosterView::share(fd::duplicate(roster.for_readers()).unwrap()).unwrap();
         (roster, view)
     }
 

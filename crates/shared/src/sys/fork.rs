@@ -1,14 +1,11 @@
-//! Processes that others fork off this one: what they do not get, how they are known, and how they end.
+//! Processes that others fork off this one: what they do not get, and how they are known.
 
 use std::io;
 use std::os::fd::RawFd;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use rustix::stdio::stderr;
-
 use super::fd::close;
-use super::process::exit_now;
 
 static WITHHELD: OnceLock<Vec<RawFd>> = OnceLock::new();
 static IS_FORK: AtomicBool = AtomicBool::new(false);
@@ -34,10 +31,4 @@ extern "C" fn in_fork() {
 /// Whether this process was forked off the one that called [`withhold`].
 pub fn is_fork() -> bool {
     IS_FORK.load(Ordering::Relaxed)
-}
-
-/// Ends such a process, with last words for its stderr. Takes no lock: whoever held one is not there any more.
-pub fn end(words: &str, code: u8) -> ! {
-    let _ = rustix::io::write(stderr(), words.as_bytes());
-    exit_now(code)
 }

@@ -214,12 +214,22 @@ pub fn reap(child: ProcessId) -> Option<ExitReason> {
 
 /// Whether this process has ended, though it may not have been reaped.
 pub fn has_ended(process: ProcessId) -> bool {
-    // The name, in parentheses, may be anything.
-    let state = |stat: &str| stat.rsplit(") ").next().and_then(|rest| rest.bytes().next());
-    match fs::read(format!("/proc/{}/stat", process.0)) {
-        Ok(stat) => matches!(state(&String::from_utf8_lossy(&stat)), Some(b'Z' | b'X')),
+    match state(process) {
+        Ok(state) => matches!(state, Some(b'Z' | b'X')),
         Err(error) => error.kind() == io::ErrorKind::NotFound,
     }
+}
+
+/// Whether this process is stopped by a signal. Of a child [`change`] says when it is, once.
+pub fn is_stopped(process: ProcessId) -> bool {
+    matches!(state(process), Ok(Some(b'T')))
+}
+
+/// The letter of proc_pid_stat(5).
+fn state(process: ProcessId) -> io::Result<Option<u8>> {
+    let stat = fs::read(format!("/proc/{}/stat", process.0))?;
+    // The name, in parentheses, may be anything.
+    Ok(String::from_utf8_lossy(&stat).rsplit(") ").next().and_then(|rest| rest.bytes().next()))
 }
 
 /// Waits until this child has ended, and says how.
@@ -398,8 +408,6 @@ pub fn cpu_time(process: u32) -> Option<Duration> {
 /// What a process uses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
-    /// Whether it was stopped by a signal, or by whoever traces it.
-    pub is_stopped: bool,
     /// CPU time so far.
     pub cpu: Duration,
     /// Resident memory, in bytes.
@@ -418,8 +426,7 @@ pub fn usage(process: ProcessId) -> Option<Usage> {
 fn parse_usage(stat: &str) -> Option<Usage> {
     let fields: Vec<&str> = stat.rsplit_once(") ")?.1.split_ascii_whitespace().collect();
     let pages: u64 = fields.get(RSS)?.parse().ok()?;
-    let is_stopped = matches!(*fields.first()?, "T" | "t");
-    Some(Usage { is_stopped, cpu: Duration::ZERO, memory: pages.saturating_mul(page_size()) })
+    Some(Usage { cpu: Duration::ZERO, memory: pages.saturating_mul(page_size()) })
 }
 
 /// What a clock says; `None` if there is no such clock.
@@ -486,12 +493,9 @@ mod tests {
     #[test]
     fn what_a_process_uses_is_read_whatever_it_is_called() {
         let own = usage(ProcessId::current()).unwrap();
-        assert!(!own.is_stopped && own.memory > 100_000 && own.cpu <= Duration::from_secs(3600), "{own:?}");
-        let fields = |state| format!("7 (a) R) ( ) {state} {}", vec!["3"; 30].join(" "));
-        let memory = 3 * page_size();
-        for (state, is_stopped) in [("S", false), ("T", true), ("t", true), ("R", false)] {
-            assert_eq!(parse_usage(&fields(state)), Some(Usage { is_stopped, cpu: Duration::ZERO, memory }));
-        }
+        assert!(own.memory > 100_000 && own.cpu <= Duration::from_secs(3600), "{own:?}");
+        let stat = format!("7 (a) R) ( ) S {}", vec!["3"; 30].join(" "));
+        assert_eq!(parse_usage(&stat), Some(Usage { cpu: Duration::ZERO, memory: 3 * page_size() }));
         assert_eq!((parse_usage("7 (a) R 1 2"), parse_usage(""), usage(ProcessId(i32::MAX))), (None, None, None));
     }
 
@@ -552,6 +556,7 @@ mod tests {
             assert_eq!(change(child), None, "all was told");
             kill(child, signal).unwrap();
             assert_eq!(next(), expected);
+            assert_eq!(is_stopped(child), expected == Change::Stopped);
         }
     }
 

@@ -9,8 +9,7 @@ use std::ptr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use rustix::fs::{SealFlags, fcntl_add_seals, ftruncate};
-use rustix::io::Errno;
+use rustix::fs::{Mode, SealFlags, fchmod, fcntl_add_seals, ftruncate};
 use rustix::mm::{MapFlags, ProtFlags, mmap, mmap_anonymous, munmap};
 
 use super::memory_file::{has_seals, unsealed};
@@ -25,7 +24,15 @@ pub struct SharedWords {
     file: OwnedFd,
 }
 
-/// Words that another process has made by [`SharedWords::published`], and only that one changes.
+/// Words for others to read. Who has only their [reader's descriptor](Self::for_readers) can map them for reading, and open them for
+/// writing only as their owner could.
+#[derive(Debug)]
+pub struct PublishedWords {
+    words: SharedWords,
+    reader: OwnedFd,
+}
+
+/// Words that another process has [published](PublishedWords), and only that one changes.
 ///
 /// Invariant: as that of [`SharedWords`]. These are not among what [`SharedWords::share_no_others`] knows: nobody can harm anybody by
 /// reading, and a process that makes such words for its children never maps them so.
@@ -45,22 +52,6 @@ impl SharedWords {
         ftruncate(&file, bytes(count)? as u64)?;
         fcntl_add_seals(&file, SEALS)?;
         Self::map(file, count)
-    }
-
-    /// Makes some that this process alone can write to, and nobody can map for that who has the descriptor. Linux before 5.1 cannot keep
-    /// them from it.
-    ///
-    /// # Errors
-    /// As [`Self::new`].
-    pub fn published(name: &CStr, count: NonZeroUsize) -> io::Result<Self> {
-        let file = unsealed(name)?;
-        ftruncate(&file, bytes(count)? as u64)?;
-        let words = Self::map(file, count)?;
-        match fcntl_add_seals(&words.file, SEALS.union(SealFlags::FUTURE_WRITE)) {
-            Err(Errno::INVAL) => fcntl_add_seals(&words.file, SEALS)?,
-            result => result?,
-        }
-        Ok(words)
     }
 
     /// Maps what another program of ours has made.
@@ -110,6 +101,47 @@ impl Drop for SharedWords {
 impl AsRawFd for SharedWords {
     fn as_raw_fd(&self) -> RawFd {
         self.file.as_raw_fd()
+    }
+}
+
+impl PublishedWords {
+    /// Makes `count` of them.
+    ///
+    /// # Errors
+    /// As [`SharedWords::new`], and those of open(2) for a file below /proc.
+    pub fn new(name: &CStr, count: NonZeroUsize) -> io::Result<Self> {
+        let words = SharedWords::new(name, count)?;
+        // Whatever the mode, the descriptor that there is writes.
+        fchmod(&words.file, Mode::RUSR)?;
+        Self::of(words)
+    }
+
+    /// Those that the program before this one, in the same process, has made.
+    ///
+    /// # Errors
+    /// As [`SharedWords::adopt`], and those of open(2).
+    pub fn adopt(file: OwnedFd, count: NonZeroUsize) -> io::Result<Self> {
+        Self::of(SharedWords::adopt(file, count)?)
+    }
+
+    fn of(words: SharedWords) -> io::Result<Self> {
+        let reader = std::fs::File::open(format!("/proc/self/fd/{}", words.as_raw_fd()))?;
+        Ok(Self { words, reader: reader.into() })
+    }
+
+    /// The words.
+    pub fn words(&self) -> &[AtomicU64] {
+        self.words.words()
+    }
+
+    /// What other processes get.
+    pub fn for_readers(&self) -> RawFd {
+        self.reader.as_raw_fd()
+    }
+
+    /// What the next program in this process gets.
+    pub fn for_successor(&self) -> RawFd {
+        self.words.as_raw_fd()
     }
 }
 
@@ -175,6 +207,8 @@ const SEALS: SealFlags = SealFlags::SHRINK.union(SealFlags::GROW).union(SealFlag
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
     use crate::sys::fd;
 
@@ -211,18 +245,20 @@ mod tests {
 
     #[test]
     fn what_is_published_others_read_and_cannot_write() {
-        let ours = SharedWords::published(c"test", COUNT).unwrap();
-        let descriptor = || fd::duplicate(ours.as_raw_fd()).unwrap();
+        let ours = PublishedWords::new(c"test", COUNT).unwrap();
+        let descriptor = || fd::duplicate(ours.for_readers()).unwrap();
         let theirs = ReadOnlyWords::adopt(descriptor(), COUNT).unwrap();
         ours.words()[1999].store(7, Ordering::Relaxed);
         assert_eq!((theirs.load(1999, Ordering::Relaxed), theirs.load(2000, Ordering::Relaxed)), (Some(7), None));
         assert!(SharedWords::adopt(descriptor(), COUNT).is_err(), "mapped for writing");
         let file = std::fs::File::from(descriptor());
         assert!(std::os::unix::fs::FileExt::write_at(&file, b"x", 0).is_err() && file.set_len(0).is_err());
-        let again = std::fs::File::options().write(true).open(format!("/proc/self/fd/{}", ours.as_raw_fd()));
-        assert!(again.and_then(|again| std::os::unix::fs::FileExt::write_at(&again, b"x", 0)).is_err());
+        assert_eq!(file.metadata().unwrap().permissions().mode() & 0o7777, 0o400, "only its owner can open it");
+        let next = PublishedWords::adopt(fd::duplicate(ours.for_successor()).unwrap(), COUNT).unwrap();
         drop(ours);
-        assert_eq!(theirs.load(1999, Ordering::Relaxed), Some(7));
+        assert_eq!((theirs.load(1999, Ordering::Relaxed), theirs.load(0, Ordering::Relaxed)), (Some(7), Some(0)));
+        next.words()[0].store(8, Ordering::Relaxed);
+        assert_eq!(theirs.load(0, Ordering::Relaxed), Some(8));
     }
 
     #[test]

@@ -12,17 +12,19 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::super::station::Station;
+use super::super::telling::limits;
 use super::stacks::{self, Call, Raw, Signals};
 use super::timekeeper::Timekeeper;
 use super::{attach, worker_name};
 use crate::without_python::interruption::Cause;
 use crate::without_python::stack::Sources;
 use connections::event_loop::{self, Speaker};
+use connections::exchange::Params;
 use shared::link::{MAX_PAYLOAD_LEN, Report};
 use shared::logging::codes;
 use shared::settings::Deadlines;
@@ -31,7 +33,8 @@ use shared::stacks::{Stacks, Thread};
 /// Who does it. One for a process.
 #[derive(Debug)]
 pub struct Attendant {
-    stations: Mutex<Vec<Arc<Station>>>,
+    /// Of each worker, once it has begun.
+    pub(super) stations: Box<[OnceLock<Arc<Station>>]>,
     tasks: OnceLock<Option<Sender<Task>>>,
     /// Whether somebody is telling the stacks.
     is_telling: AtomicBool,
@@ -58,21 +61,23 @@ pub(super) enum Task {
 }
 
 impl Attendant {
-    /// For a process whose requests have these deadlines.
-    pub fn new(deadlines: Deadlines) -> Self {
+    /// For so many workers, whose requests have these deadlines.
+    pub fn new(workers: usize, deadlines: Deadlines) -> Self {
         Self {
-            stations: Mutex::default(),
+            stations: (0..workers).map(|_| OnceLock::new()).collect(),
             tasks: OnceLock::new(),
             is_telling: AtomicBool::new(false),
             waits_for_gil: AtomicBool::new(false),
             signals: OnceLock::new(),
-            timekeeper: Timekeeper::new(deadlines),
+            timekeeper: Timekeeper::new(workers, deadlines),
         }
     }
 
     /// A worker has this station.
     pub(in crate::wsgi) fn attend(&self, station: Arc<Station>) {
-        self.stations.lock().unwrap_or_else(PoisonError::into_inner).push(station);
+        if let Some(place) = self.stations.get(station.number - 1) {
+            drop(place.set(station));
+        }
     }
 
     /// From now on stacks can be told of threads that keep the GIL, too.
@@ -90,8 +95,8 @@ impl Attendant {
         self.timekeeper.hasten();
     }
 
-    pub(super) fn stations(&self) -> Vec<Arc<Station>> {
-        self.stations.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    pub(super) fn stations(&self) -> impl Iterator<Item = &Arc<Station>> + Clone {
+        self.stations.iter().filter_map(OnceLock::get)
     }
 
     /// Starts the threads that end requests and tell of them, before there may be no memory for that. What Python needs of a thread that
@@ -128,8 +133,7 @@ impl Attendant {
                     speaker.say(Report::Looked);
                 }
                 Task::Stacks(to) => {
-                    let stations = self.stations();
-                    let threads = attach(|py| stacks::look(py, &stations));
+                    let threads = attach(|py| stacks::look(py, self.stations()));
                     self.waits_for_gil.store(false, Ordering::Release);
                     // Nobody may be waiting any more.
                     drop(to.send(threads));
@@ -150,9 +154,8 @@ impl Attendant {
 
     /// Raises in those workers whose slots say so. No worker ends or begins a request while this has the GIL.
     fn look_at_slots(&self) {
-        let stations = self.stations();
         attach(|py| {
-            for station in &stations {
+            for station in self.stations() {
                 let Some(slot) = station.slot() else { continue };
                 if let Some(request) = slot.take_interrupt()
                     && station.interruption.raise(py, request, Cause::Administrator)
@@ -171,8 +174,7 @@ impl Attendant {
             None => (true, self.without_gil(until)),
         };
         let mut sources = Sources::default();
-        let told = |Raw { request, name, calls }: Raw| Thread { request, name, lines: lines(&mut sources, &calls) };
-        Stacks { without_gil, threads: raw.into_iter().map(told).collect() }
+        Stacks { without_gil, threads: raw.into_iter().map(|raw| thread(&mut sources, raw)).collect() }
     }
 
     fn with_gil(self: &Arc<Self>) -> Option<Vec<Raw>> {
@@ -185,18 +187,16 @@ impl Attendant {
     }
 
     fn without_gil(&self, until: Instant) -> Vec<Raw> {
-        self.signals.get().map_or_else(Vec::new, |signals| signals.look(&self.stations(), until))
+        self.signals.get().map_or_else(Vec::new, |signals| signals.look(self.stations(), until))
     }
 
     /// What those threads are doing that may keep the GIL: the workers that answer something, and the application's own.
     pub(super) fn who_keeps_gil(&self) -> String {
-        let (stations, mut sources) = (self.stations(), Sources::default());
+        let mut sources = Sources::default();
         let workers = self.without_gil(Instant::now() + PATIENCE).into_iter().filter(|raw| raw.request != 0);
-        let workers: Vec<_> = workers.map(|Raw { name, calls, .. }| (name, lines(&mut sources, &calls))).collect();
-        let others = self.signals.get().map_or_else(Vec::new, |signals| signals.look_at_others(&stations));
-        let others = others.into_iter().map(|(thread, frames)| (format!("thread {thread}"), sources.lines(&frames)));
-        let told = workers.into_iter().chain(others);
-        told.map(|(name, lines)| format!("\n{name}:\n  {}", lines.join("\n  "))).collect()
+        let others = self.signals.get().map_or_else(Vec::new, |signals| signals.look_at_others(self.stations()));
+        let process = std::process::id();
+        workers.chain(others).map(|raw| thread(&mut sources, raw).told(process)).collect()
     }
 
     /// What the worker of a station is doing, as is found by who has the GIL, or by a signal when that takes too long.
@@ -205,6 +205,10 @@ impl Attendant {
         let calls = calls.or_else(|| Some(self.signals.get()?.look_at(station, SIGNAL_PATIENCE)));
         calls.map_or_else(Vec::new, |calls| lines(&mut Sources::default(), &calls))
     }
+}
+
+fn thread(sources: &mut Sources, Raw { request, name, calls }: Raw) -> Thread {
+    Thread { request, name, lines: lines(sources, &calls) }
 }
 
 fn lines(sources: &mut Sources, calls: &Call) -> Vec<String> {
@@ -245,7 +249,11 @@ impl event_loop::Attendant for Attending {
 
     fn overdue(&self) -> usize {
         let is_overdue = |station: &&Arc<Station>| station.request().is_some_and(|request| station.is_overdue(request));
-        self.0.stations().iter().filter(is_overdue).count()
+        self.0.stations().filter(is_overdue).count()
+    }
+
+    fn request_timeout(&self, params: &Params) -> Option<Duration> {
+        limits(&self.0.timekeeper.deadlines, params).request
     }
 }
 

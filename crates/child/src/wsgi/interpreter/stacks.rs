@@ -69,7 +69,7 @@ fn faulthandler(py: Python<'_>) -> PyResult<Bound<'_, PyModule>> {
 }
 
 /// What all threads are doing.
-pub(super) fn look(py: Python<'_>, stations: &[Arc<Station>]) -> Vec<Raw> {
+pub(super) fn look<'a>(py: Python<'_>, stations: impl Iterator<Item = &'a Arc<Station>> + Clone) -> Vec<Raw> {
     let threads = || -> PyResult<Vec<Raw>> {
         let frames = current_frames(py)?;
         // Not `enumerate`, which takes a lock that the application may have.
@@ -83,7 +83,7 @@ pub(super) fn look(py: Python<'_>, stations: &[Arc<Station>]) -> Vec<Raw> {
             }
             let name = active.get_item(&number).and_then(|thread| thread.getattr("_name")?.extract());
             let name = name.unwrap_or_else(|_| format!("thread {ident}"));
-            let station = stations.iter().find(|station| station.thread.python == ident);
+            let station = stations.clone().find(|station| station.thread.python == ident);
             let request = station.and_then(|station| station.request()).unwrap_or(0);
             threads.push(Raw { request, name, calls: Call::Stack(calls(frame)) });
         }
@@ -168,8 +168,8 @@ impl Signals {
     }
 
     /// What workers are doing: those with a request first, each for a moment at most, and all until then.
-    pub(super) fn look(&self, stations: &[Arc<Station>], until: Instant) -> Vec<Raw> {
-        let mut sorted: Vec<&Arc<Station>> = stations.iter().collect();
+    pub(super) fn look<'a>(&self, stations: impl Iterator<Item = &'a Arc<Station>>, until: Instant) -> Vec<Raw> {
+        let mut sorted: Vec<&Arc<Station>> = stations.collect();
         sorted.sort_by_key(|station| station.request().is_none());
         let mut found = Vec::new();
         for station in sorted {
@@ -188,15 +188,12 @@ impl Signals {
         self.look_at_thread(station.thread.system, patience)
     }
 
-    /// The stacks of the application's own threads that run Python, by the system's numbers.
-    pub(super) fn look_at_others(&self, stations: &[Arc<Station>]) -> Vec<(u32, Vec<Frame>)> {
-        let is_worker = |thread: &u32| stations.iter().any(|station| station.thread.system == *thread);
+    /// What the application's own threads are doing that run Python, named by the system's numbers.
+    pub(super) fn look_at_others<'a>(&self, stations: impl Iterator<Item = &'a Arc<Station>> + Clone) -> Vec<Raw> {
+        let is_worker = |thread: &u32| stations.clone().any(|station| station.thread.system == *thread);
         let others = process::thread_numbers().into_iter().filter(|thread| !is_worker(thread)).take(MOST_OTHERS);
-        let stack = |thread| match self.look_at_thread(thread, A_MOMENT) {
-            Call::Stack(frames) => Some((thread, frames)),
-            Call::Silent(_) => None,
-        };
-        others.filter_map(stack).collect()
+        let raw = |thread| Raw { request: 0, name: format!("thread {thread}"), calls: self.look_at_thread(thread, A_MOMENT) };
+        others.map(raw).filter(|raw| matches!(raw.calls, Call::Stack(_))).collect()
     }
 
     fn look_at_thread(&self, thread: u32, patience: Duration) -> Call {
@@ -221,7 +218,7 @@ impl Signals {
 
 /// What comes within this time, and a little longer if something does.
 fn read(reader: &mut PipeReader, mut patience: Duration) -> String {
-    let (mut text, mut chunk) = (Vec::new(), [0; 4096]);
+    let (mut text, mut chunk, for_more) = (Vec::new(), [0; 4096], patience);
     let ready = |reader: &PipeReader, patience| {
         poll::wait(&[(reader.as_raw_fd(), Interest::Readable)], Some(patience)).is_ok_and(|ready| !ready.is_empty())
     };
@@ -230,7 +227,8 @@ fn read(reader: &mut PipeReader, mut patience: Duration) -> String {
             Ok(count @ 1..) => text.extend_from_slice(&chunk[..count]),
             _ => break,
         }
-        patience = patience.min(BETWEEN_WRITES);
+        // Within a line it has lost the processor.
+        patience = if text.ends_with(b"\n") { for_more.min(BETWEEN_WRITES) } else { for_more };
     }
     String::from_utf8_lossy(&text).into_owned()
 }

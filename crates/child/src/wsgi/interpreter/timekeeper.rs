@@ -21,7 +21,7 @@ use shared::settings::Deadlines;
 /// What is known of the time.
 #[derive(Debug)]
 pub(super) struct Timekeeper {
-    deadlines: Deadlines,
+    pub(super) deadlines: Deadlines,
     /// Of each station.
     courses: Mutex<Vec<Course>>,
     gil: Mutex<Gil>,
@@ -36,8 +36,8 @@ pub(super) struct Timekeeper {
 enum Gil {
     /// Somebody does, as was found out then; nobody has asked yet without a time.
     Free(Option<Instant>),
-    /// A probe waits for it since then.
-    Asked(Instant),
+    /// A probe waits for it since then, as was seen last at that time.
+    Asked { since: Instant, seen: Instant },
     /// It has waited for too long, which was said.
     Kept(Instant),
 }
@@ -57,10 +57,10 @@ pub(super) enum What {
 }
 
 impl Timekeeper {
-    pub(super) fn new(deadlines: Deadlines) -> Self {
+    pub(super) fn new(workers: usize, deadlines: Deadlines) -> Self {
         Self {
             deadlines,
-            courses: Mutex::default(),
+            courses: Mutex::new((0..workers).map(|_| Course::default()).collect()),
             gil: Mutex::new(Gil::Free(None)),
             has_got_gil: AtomicBool::new(false),
             speaker: OnceLock::new(),
@@ -88,11 +88,11 @@ impl Attendant {
     pub(super) fn keep_time(self: &Arc<Self>, now: Instant, speaker: &Speaker) -> Option<Instant> {
         let keeper = &self.timekeeper;
         keeper.speaker.get_or_init(|| speaker.clone());
-        let (stations, mut courses) = (self.stations(), lock(&keeper.courses));
-        courses.resize_with(stations.len(), Course::default);
+        let mut courses = lock(&keeper.courses);
         let mut next = keeper.deadlines.shortest().map(|shortest| now + shortest);
         let mut oldest = TURNS.asked_for();
-        for (station, course) in stations.iter().zip(courses.iter_mut()) {
+        for (station, course) in self.stations.iter().zip(courses.iter_mut()) {
+            let Some(station) = station.get() else { continue };
             let Some(times) = station.times() else { continue };
             if let Some(step) = course.step(times, keeper.deadlines.interrupt, now) {
                 self.take_step((station, times), step, course, now);
@@ -187,13 +187,21 @@ impl Attendant {
         let may_ask = |since: Option<Instant>| since.is_none_or(|since| now >= since + limit / LOOKS);
         match *gil {
             Gil::Free(since) if may_ask(since) && oldest.is_some_and(|oldest| oldest >= A_MOMENT) => {
-                *gil = Gil::Asked(now);
+                *gil = Gil::Asked { since: now, seen: now };
                 self.ask(Task::Probe);
                 Some(again)
             }
             Gil::Free(_) => Some(again),
-            Gil::Asked(since) if now < since + limit => Some(again.min(since + limit)),
-            Gil::Asked(since) => {
+            // The process was stopped meanwhile, and with it whoever has the GIL.
+            Gil::Asked { seen, .. } if now >= seen + 2 * limit / LOOKS => {
+                *gil = Gil::Asked { since: now, seen: now };
+                Some(again)
+            }
+            Gil::Asked { since, .. } if now < since + limit => {
+                *gil = Gil::Asked { since, seen: now };
+                Some(again.min(since + limit))
+            }
+            Gil::Asked { since, .. } => {
                 *gil = Gil::Kept(since);
                 self.say_that_gil_is_kept(limit);
                 None

@@ -48,7 +48,6 @@ fn settings() -> Settings {
         idle_timeout: None,
         socket_timeout: None,
         queue_timeout: None,
-        request_timeout: None,
         graceful_timeout: Duration::from_secs(30),
         max_requests: None,
         spread: true,

@@ -7,6 +7,7 @@ use super::*;
 use crate::event_loop::handover::tests::{connect, event_loop, saturated, wait_until};
 use crate::scheduler;
 use shared::scoreboard::Scoreboard;
+use shared::scoreboard::refused::RefusedFor;
 
 const TIMEOUT: Duration = Duration::from_secs(60);
 const NEARLY: Duration = Duration::from_secs(50);

@@ -121,12 +121,25 @@ fn workers_are_idle_when_all_sit() {
 #[test]
 fn the_first_worker_with_time_opens_a_shut_loop() {
     let mut state = state(2);
-    state.set_shut(true);
     assert_eq!(state.wait(true), Waiting::Turn);
-    assert!(state.is_shut());
+    state.set_shut(true);
     assert_eq!(state.wait(true), Waiting::Sit { opens: true });
     assert!(!state.is_shut());
     assert_eq!(state.wait(true), Waiting::Sit { opens: false });
+}
+
+/// It may be the only worker, which then never sits.
+#[test]
+fn a_worker_that_turns_a_shut_loop_opens_it() {
+    let mut state = state(1);
+    state.set_shut(true);
+    assert_eq!((state.step(true, true), state.is_shut()), (Step::Turn, false));
+    state.end_turn(BUSY);
+    state.set_shut(true);
+    assert_eq!((state.step(true, true), state.is_shut()), (Step::Look, false));
+    state.end_turn(Turn::default());
+    state.set_shut(true);
+    assert_eq!((state.wait(true), state.is_shut()), (Waiting::Turn, false));
 }
 
 #[test]
