@@ -452,7 +452,7 @@ impl RunningPool {
                 let seconds = lasted.as_secs_f64();
                 log::info!(
                     target: codes::NO_LONGER_SATURATED,
-                    "pool {name}: no longer saturated, after {seconds:.1} s: up to {most} requests waited, {refused} were answered 503"
+                    "pool {name}: no longer saturated, after {seconds:.1} s: {most} waited at most, {refused} were answered 503"
                 );
             }
             None => {}

@@ -137,7 +137,9 @@ impl Process {
         let output = [lines(stdout)?, lines(stderr)?];
         // That it was stopped was told the program before.
         let is_stopped = process::is_stopped(id);
-        Ok(Self { reports: Reports::of_version(version), last_words: None, is_stopped, ..Self::of(id, link, log, output) })
+        let started = process::age(id).and_then(|age| Instant::now().checked_sub(age)).unwrap_or_else(Instant::now);
+        let reports = Reports::of_version(version);
+        Ok(Self { started, reports, last_words: None, is_stopped, ..Self::of(id, link, log, output) })
     }
 
     fn of(id: ProcessId, link: UnixStream, log: Reader, output: [Option<Lines>; 2]) -> Self {

@@ -168,6 +168,9 @@ fn what_a_killed_child_was_answering_is_in_the_log_and_in_the_access_log() {
         assert!(access.contains(&format!("{id} 127.0.0.1 GET /{path} 502 process-ended -\n")), "{access}");
     }
     assert_eq!(access.lines().count(), 4, "{access}");
+    let status: serde_json::Value = serde_json::from_str(&site.control("status --json").out).unwrap();
+    let pool = &status["pools"][0];
+    assert_eq!((&pool["requests"]["5xx"], &pool["duration"]["count"]), (&3.into(), &4.into()), "{pool:#}");
     site.end();
 }
 

@@ -300,6 +300,7 @@ fn children_that_the_next_program_keeps_tell_what_it_knows() {
     let site = Site::start(site_with(LOADS_TWICE, &format!("processes = 1\n{PROBES}")));
     assert_eq!(site.text("/"), "x");
     let (before, started) = (site.children(), status(&site)["start time"].clone());
+    std::thread::sleep(Duration::from_millis(2200));
     kill(site.pid(), "USR2");
     wait_until("a reload that fails", || status(&site)["failed reloads"] == 1);
     let found = status(&site);
@@ -309,6 +310,8 @@ fn children_that_the_next_program_keeps_tell_what_it_knows() {
         "{found:#}"
     );
     wait_until("its end", || site.children() == before);
+    let uptime = status_of(&site).0["children"][0]["uptime"].as_u64();
+    assert!(uptime >= Some(2), "{uptime:?}");
     site.control("reload").expect_code(70);
     wait_until("another", || status(&site)["failed reloads"] == 2);
     fs::write(site.directory().join("app.py"), says("y")).unwrap();

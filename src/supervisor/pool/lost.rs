@@ -27,7 +27,7 @@ impl RunningPool {
             if *phase != Phase::Overdue {
                 note_in_access_log(&self.name, (*process, request), status, now);
             }
-            self.past.note_lost(status);
+            self.past.note_lost(status, now.saturating_sub(request.taken));
         }
         let unanswered = found.into_iter().filter(|(_, glance)| glance.phase != Phase::Overdue);
         let unanswered: Vec<_> = unanswered.map(|(process, glance)| (process, glance.request)).collect();

@@ -132,7 +132,7 @@ fn of_process(snapshot: &Snapshot, Seen { child, tally, busy, .. }: &Seen, glanc
 fn state(glance: Option<&Glance>) -> &'static str {
     match glance.map(|glance| glance.phase) {
         None | Some(Phase::Idle) => "Idle",
-        Some(Phase::Application | Phase::Aborted) => "Running",
-        Some(Phase::Sending | Phase::Closing | Phase::Overdue) => "Finishing",
+        Some(Phase::Application | Phase::Aborted | Phase::Overdue) => "Running",
+        Some(Phase::Sending | Phase::Closing) => "Finishing",
     }
 }

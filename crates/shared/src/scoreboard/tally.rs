@@ -35,8 +35,9 @@ impl Tally {
         self.classes.iter().fold(0, |sum, count| sum.saturating_add(*count))
     }
 
-    /// A request was never answered, since its process has ended: the web server answers 502, or has given it up (499).
-    pub fn note_lost(&mut self, status: u16) {
+    /// A request did not come to its end within this time, since its process has ended: the web server answers 502, or has given it up (499).
+    pub fn note_lost(&mut self, status: u16, length: Duration) {
+        self.duration.note(length);
         let failures = &mut self.classes[class(status)];
         *failures = failures.saturating_add(1);
         self.aborted = self.aborted.saturating_add(u64::from(status == ABORTED));
@@ -103,6 +104,12 @@ impl fmt::Display for Tally {
 }
 
 impl Histogram {
+    fn note(&mut self, length: Duration) {
+        let micros = u64::try_from(length.as_micros()).unwrap_or(u64::MAX);
+        let count = &mut self.buckets[bucket(micros)];
+        (*count, self.sum) = (count.saturating_add(1), self.sum.saturating_add(micros));
+    }
+
     fn counts(&self) -> impl Iterator<Item = u64> {
         self.buckets.into_iter().chain([self.sum])
     }
@@ -196,10 +203,7 @@ mod tests {
 
     fn histogram(micros: &[u64]) -> Histogram {
         let mut histogram = Histogram::default();
-        for length in micros {
-            histogram.buckets[bucket(*length)] += 1;
-            histogram.sum += length;
-        }
+        micros.iter().for_each(|length| histogram.note(Duration::from_micros(*length)));
         histogram
     }
 

@@ -429,6 +429,14 @@ fn parse_usage(stat: &str) -> Option<Usage> {
     Some(Usage { cpu: Duration::ZERO, memory: pages.saturating_mul(page_size()) })
 }
 
+/// How long ago a process was started. `None` when there is no such process.
+pub fn age(process: ProcessId) -> Option<Duration> {
+    let stat = fs::read(format!("/proc/{}/stat", process.0)).ok()?;
+    let ticks: f64 = String::from_utf8_lossy(&stat).rsplit_once(") ")?.1.split_ascii_whitespace().nth(STARTED)?.parse().ok()?;
+    let started = Duration::try_from_secs_f64(ticks / rustix::param::clock_ticks_per_second() as f64).ok()?;
+    Some(clock_time(libc::CLOCK_BOOTTIME)?.saturating_sub(started))
+}
+
 /// What a clock says; `None` if there is no such clock.
 pub(super) fn clock_time(clock: libc::clockid_t) -> Option<Duration> {
     let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
@@ -453,8 +461,9 @@ pub fn threads() -> usize {
     fs::read_dir("/proc/self/task").map_or(1, Iterator::count)
 }
 
-/// A field behind the name.
+/// Fields behind the name.
 const RSS: usize = 21;
+const STARTED: usize = 19;
 /// How a process ends when something that pyfcgid runs is broken: the application (sysexits).
 pub const EX_SOFTWARE: u8 = 70;
 /// How it ends when the system refuses something (sysexits).
@@ -496,6 +505,8 @@ mod tests {
         assert!(own.memory > 100_000 && own.cpu <= Duration::from_secs(3600), "{own:?}");
         let stat = format!("7 (a) R) ( ) S {}", vec!["3"; 30].join(" "));
         assert_eq!(parse_usage(&stat), Some(Usage { cpu: Duration::ZERO, memory: 3 * page_size() }));
+        let age = age(ProcessId::current()).unwrap();
+        assert!(age < Duration::from_secs(3600) && super::age(ProcessId(i32::MAX)).is_none(), "{age:?}");
         assert_eq!((parse_usage("7 (a) R 1 2"), parse_usage(""), usage(ProcessId(i32::MAX))), (None, None, None));
     }
 
