@@ -161,14 +161,18 @@ impl Intake {
     }
 
     /// Whether a complete request, the only one here, may find a worker elsewhere sooner. What has come at once was looked at before it was
-    /// read.
+    /// read, and where it goes nobody knows how long a slow one has come.
     fn is_in_excess(&mut self, assembled: &Assembled, context: &Context<'_>) -> bool {
         let Some(line) = context.line else { return false };
         let Assembled { id, request, .. } = assembled;
-        let came_at_once = |open: &mut Open| open.begun == Some(context.now) && open.waited.is_none();
+        let came_in_pieces = |open: &mut Open| {
+            let age = open.begun.map_or(Duration::ZERO, |begun| context.now.saturating_duration_since(begun));
+            let came_for = age.saturating_sub(open.waited.unwrap_or_default());
+            (open.waited.is_some() || !came_for.is_zero()) && came_for < QUICKLY
+        };
         let is_probe =
             || context.probes.is_some_and(|probes| probes.find(&request.params, request.role, self.purpose).is_some());
-        !self.session.kept(*id).is_some_and(came_at_once)
+        self.session.kept(*id).is_some_and(came_in_pieces)
             && (context.is_stalled || context.queue.is_saturated())
             && (line.others_have_time() || !line.is_multiplexed())
             && self.session.open_requests() == 1
@@ -250,6 +254,9 @@ fn line(params: &Params) -> String {
         _ => String::new(),
     }
 }
+
+/// Web servers send what they have at once, but in several pieces.
+const QUICKLY: Duration = Duration::from_millis(100);
 
 #[cfg(test)]
 mod tests {

@@ -1,7 +1,7 @@
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::sync::mpsc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::event_loop::EventLoop;
 use crate::event_loop::handover::tests::{connect_to, request, saturated, wait_until};
@@ -46,13 +46,14 @@ fn come_in_pieces(pieces: &Pieces) -> (EventLoop, mpsc::Sender<()>, usize, [Unix
     let (first, second) = pieces.bytes.split_at(pieces.first);
     let (key, mut far) = connect_to(&mut event_loop, first);
     event_loop.read(key, false);
-    event_loop.now = Instant::now();
+    // However long it takes on a busy machine.
+    event_loop.now += Duration::from_millis(2);
     let (busy, busy_far) = connect_to(&mut event_loop, &request());
     event_loop.read(busy, false);
     event_loop.queue.call_worker();
     wait_until(|| !event_loop.queue.load().has_work);
     assert!(event_loop.is_saturated() && !event_loop.connections[key].is_between_requests(), "it has begun");
-    event_loop.now = Instant::now();
+    event_loop.now += Duration::from_millis(2);
     far.write_all(&[second, pieces.rest].concat()).unwrap();
     (event_loop, gate, key, [far, busy_far])
 }
@@ -118,6 +119,13 @@ fn one_that_cannot_be_sent_on_waits_where_it_is() {
         event_loop.line_up();
         assert!(event_loop.connections.contains(key) && event_loop.queue.load().has_work && event_loop.line.is_empty());
     }
+    // How long it has come would be forgotten.
+    let (mut event_loop, _gate, key, _far) =
+        come_in_pieces(&Pieces { bytes: with_body(b"twelve bytes", true), first: 16, rest: b"" });
+    event_loop.now += Duration::from_millis(100);
+    event_loop.read(key, false);
+    event_loop.line_up();
+    assert!(event_loop.connections.contains(key) && event_loop.queue.load().has_work && event_loop.line.is_empty());
 }
 
 #[test]
