@@ -270,8 +270,7 @@ fn a_pool_all_of_whose_children_are_stopped_is_told_and_requests_wait() {
     let site = Site::start(site_with(&says("x"), &format!("processes = 2\nqueue-timeout = \"30s\"\n{PROBES}")));
     assert_eq!(site.text("/"), "x");
     let children = site.children();
-    children.iter().for_each(|child| kill(*child, "STOP"));
-    wait_until("what the supervisor knows", || site.control("status").out.contains("pool web: stopped, "));
+    site.suspend(&children);
     let found = within_time("status", || status(&site));
     assert_eq!((&found["state"], &found["children"]), (&"stopped".into(), &2.into()), "{found:#}");
     assert!(found["processes"].as_array().unwrap().iter().all(|one| one["child state"] == "stopped"), "{found:#}");

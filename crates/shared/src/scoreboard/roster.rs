@@ -136,9 +136,7 @@ impl Roster {
 
     /// What was said last.
     pub fn record(&self) -> Record {
-        let word = |number: usize| self.0.words()[number].load(Ordering::Relaxed);
-        let length = (word(LENGTH) as usize).min(MOST_WORDS);
-        Record::parse(&(HEADER..HEADER + length).map(word).collect::<Vec<_>>())
+        Record::read(|number| self.0.words()[number].load(Ordering::Relaxed))
     }
 
     /// What the pool's processes get.
@@ -190,9 +188,7 @@ impl RosterView {
     }
 
     fn read_once<T>(&self, beside: impl Fn(&Record) -> T) -> (Record, T) {
-        let length = (self.word(LENGTH, Ordering::Relaxed) as usize).min(MOST_WORDS);
-        let words: Vec<u64> = (HEADER..HEADER + length).map(|number| self.word(number, Ordering::Relaxed)).collect();
-        let record = Record::parse(&words);
+        let record = Record::read(|number| self.word(number, Ordering::Relaxed));
         let found = beside(&record);
         (record, found)
     }
@@ -214,6 +210,12 @@ impl Record {
         words.extend(self.past.counts());
         words.extend(self.children.iter().flat_map(Child::encode));
         words
+    }
+
+    /// The one whose words these are, by their numbers.
+    fn read(word: impl Fn(usize) -> u64) -> Self {
+        let length = (word(LENGTH) as usize).min(MOST_WORDS);
+        Self::parse(&(HEADER..HEADER + length).map(word).collect::<Vec<_>>())
     }
 
     /// What is not there is nothing.

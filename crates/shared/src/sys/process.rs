@@ -227,9 +227,17 @@ pub fn is_stopped(process: ProcessId) -> bool {
 
 /// The letter of proc_pid_stat(5).
 fn state(process: ProcessId) -> io::Result<Option<u8>> {
-    let stat = fs::read(format!("/proc/{}/stat", process.0))?;
-    // The name, in parentheses, may be anything.
-    Ok(String::from_utf8_lossy(&stat).rsplit(") ").next().and_then(|rest| rest.bytes().next()))
+    Ok(field(&stat(process)?, STATE).and_then(|word| word.bytes().next()))
+}
+
+/// What proc_pid_stat(5) says of a process.
+fn stat(process: ProcessId) -> io::Result<String> {
+    fs::read(format!("/proc/{}/stat", process.0)).map(|stat| String::from_utf8_lossy(&stat).into_owned())
+}
+
+/// One of its fields behind the name. That, in parentheses, may be anything.
+fn field(stat: &str, number: usize) -> Option<&str> {
+    stat.rsplit_once(") ")?.1.split_ascii_whitespace().nth(number)
 }
 
 /// Waits until this child has ended, and says how.
@@ -416,23 +424,19 @@ pub struct Usage {
 
 /// What a process uses, by one look that waits for nothing. `None` when there is no such process.
 pub fn usage(process: ProcessId) -> Option<Usage> {
-    let stat = fs::read(format!("/proc/{}/stat", process.0)).ok()?;
-    let usage = parse_usage(&String::from_utf8_lossy(&stat))?;
+    let usage = parse_usage(&stat(process).ok()?)?;
     let cpu = u32::try_from(process.0).ok().and_then(cpu_time).unwrap_or_default();
     Some(Usage { cpu, ..usage })
 }
 
-/// Of proc_pid_stat(5). The name, in parentheses, may be anything.
 fn parse_usage(stat: &str) -> Option<Usage> {
-    let fields: Vec<&str> = stat.rsplit_once(") ")?.1.split_ascii_whitespace().collect();
-    let pages: u64 = fields.get(RSS)?.parse().ok()?;
+    let pages: u64 = field(stat, RSS)?.parse().ok()?;
     Some(Usage { cpu: Duration::ZERO, memory: pages.saturating_mul(page_size()) })
 }
 
 /// How long ago a process was started. `None` when there is no such process.
 pub fn age(process: ProcessId) -> Option<Duration> {
-    let stat = fs::read(format!("/proc/{}/stat", process.0)).ok()?;
-    let ticks: f64 = String::from_utf8_lossy(&stat).rsplit_once(") ")?.1.split_ascii_whitespace().nth(STARTED)?.parse().ok()?;
+    let ticks: f64 = field(&stat(process).ok()?, STARTED)?.parse().ok()?;
     let started = Duration::try_from_secs_f64(ticks / rustix::param::clock_ticks_per_second() as f64).ok()?;
     Some(clock_time(libc::CLOCK_BOOTTIME)?.saturating_sub(started))
 }
@@ -462,6 +466,7 @@ pub fn threads() -> usize {
 }
 
 /// Fields behind the name.
+const STATE: usize = 0;
 const RSS: usize = 21;
 const STARTED: usize = 19;
 /// How a process ends when something that pyfcgid runs is broken: the application (sysexits).
