@@ -31,7 +31,6 @@ mod syslog;
 mod target;
 mod writer;
 
-use std::fmt;
 use std::os::fd::RawFd;
 use std::time::Duration;
 
@@ -42,20 +41,20 @@ use shared::logging::{Allowance, Lines, Message, Reader};
 use shared::settings::AppLog;
 
 use logger::LOGGER;
-use writer::Writer;
 
 pub use error::Error;
 pub use facility::Facility;
 pub use line::Line;
 pub use settings::{Settings, Targets};
 pub use target::LogTarget;
+pub use writer::Writer;
 
 /// Opens the targets, and sends everything there that is logged from now on.
 ///
 /// # Errors
 /// When a target cannot be opened, or the process logs already: call it once.
 pub fn start(settings: &Settings) -> Result<(), Error> {
-    let writer = Writer::open(settings)?;
+    let writer = Writer::open(settings, None)?;
     log::set_logger(&LOGGER).map_err(|_| Error::Started)?;
     *LOGGER.writer() = Some(writer);
     log::set_max_level(settings.level);
@@ -70,42 +69,19 @@ pub fn check(settings: &Settings) -> Result<(), Error> {
     Writer::check(settings)
 }
 
-/// Targets that are open, and that nobody writes to before [`install`].
-pub struct Prepared(Box<Writer>);
-
-impl Prepared {
-    /// Opens files again, after a rotation, as [`reopen`] does with those that are in use.
-    pub fn reopen(&mut self) {
-        self.0.reopen();
-    }
-}
-
-impl fmt::Debug for Prepared {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Prepared")
-    }
-}
-
-/// Opens the targets of these settings, and changes nothing. Files are opened again also if nothing has changed.
+/// Opens the targets of these settings, which nobody writes to before [`install`], and changes nothing. Files are opened again also if
+/// nothing has changed.
 ///
 /// # Errors
 /// When a target cannot be opened.
-pub fn prepare(settings: &Settings) -> Result<Prepared, Error> {
-    let opened = match LOGGER.writer().as_ref() {
-        Some(writer) => writer.prepare(settings),
-        None => Writer::open(settings),
-    };
-    opened.map(|writer| Prepared(Box::new(writer)))
+pub fn prepare(settings: &Settings) -> Result<Box<Writer>, Error> {
+    Writer::open(settings, LOGGER.writer().as_ref()).map(Box::new)
 }
 
 /// Goes on with what is prepared. Lines that wait go where the new settings say if that is the same place, else they are lost.
-pub fn install(Prepared(new): Prepared) {
+pub fn install(new: Box<Writer>) {
     log::set_max_level(new.level());
-    let mut writer = LOGGER.writer();
-    match writer.as_mut() {
-        Some(writer) => writer.install(*new),
-        None => *writer = Some(*new),
-    }
+    with_writer(|writer| writer.install(*new));
 }
 
 /// Opens files again and reconnects to the syslog daemon, after a rotation. What fails is logged, to the old file.
@@ -115,15 +91,10 @@ pub fn reopen() {
 
 /// Writes a line about a child of a pool, with the code of what it means if pyfcgid says it.
 pub fn write((level, code): (Level, Option<Code>), pool: &str, process: u32, text: &str) {
-    with_writer(|writer| writer.write((level, code), pool, process, format_args!("{text}")));
+    with_writer(|writer| writer.write(AppLog::Decorated, (level, code), pool, process, text));
 }
 
-/// Writes a line of the access log about a child of a pool, with the values that it has sent.
-pub fn write_access(pool: &str, process: u32, values: &str) {
-    with_writer(|writer| writer.write_access(pool, process, values));
-}
-
-/// The same for a child that cannot send them any more. How much it had read and written then nobody knows.
+/// Writes a line of the access log for a child of a pool that cannot send the values any more. How much it had read and written then nobody knows.
 pub fn write_access_of(pool: &str, process: u32, answered: &Answered<'_>) {
     with_writer(|writer| writer.write_access_of(pool, process, answered));
 }
@@ -135,7 +106,7 @@ pub fn pass_on(reader: &mut Reader, form: AppLog, pool: &str, process: u32, allo
         match message {
             Message::Record { level, code, text } => write((level, code), pool, process, &text),
             Message::Plain { level, text } => write_in(form, level, pool, process, &text),
-            Message::Access { values } => write_access(pool, process, &values),
+            Message::Access { values } => with_writer(|writer| writer.write_access(pool, process, &values)),
         }
     }
 }
@@ -180,10 +151,7 @@ pub fn flush_at_end(limit: Duration) {
 
 /// Writes what an application has said.
 fn write_in(form: AppLog, level: Level, pool: &str, process: u32, text: &str) {
-    match form {
-        AppLog::Decorated => write((level, None), pool, process, text),
-        AppLog::Plain => with_writer(|writer| writer.write_plain(level, pool, process, format_args!("{text}"))),
-    }
+    with_writer(|writer| writer.write(form, (level, None), pool, process, text));
 }
 
 fn with_writer(action: impl FnOnce(&mut Writer)) {

@@ -4,9 +4,9 @@ use std::fmt;
 
 use shared::settings::{ValueError, nearest};
 
-/// What kind of program syslog messages come from.
+/// What kind of program syslog messages come from: one of [`Self::WORDS`], by its place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Facility(u8);
+pub struct Facility(usize);
 
 impl Facility {
     /// Parses the name that syslog.conf has for it.
@@ -14,16 +14,19 @@ impl Facility {
     /// # Errors
     /// For any other text.
     pub fn parse(text: &str) -> Result<Self, ValueError> {
-        let found = NAMES.iter().find(|(name, _)| *name == text).map(|(_, code)| Self(*code));
-        found.ok_or_else(|| ValueError::new(reason(text)))
+        Self::WORDS.iter().position(|name| *name == text).map(Self).ok_or_else(|| ValueError::new(reason(text)))
     }
 
-    /// All the names that there are.
-    pub const WORDS: &'static [&'static str] = &words();
+    /// All the names that there are, by their numbers, but that those of `local0` and what follows it begin at 16.
+    pub const WORDS: &'static [&'static str] = &[
+        "kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron", "authpriv", "ftp", "local0",
+        "local1", "local2", "local3", "local4", "local5", "local6", "local7",
+    ];
 
     /// Its number (RFC 3164 §4.1.1), 0 to 23.
     pub fn code(self) -> u8 {
-        self.0
+        let number = if self.0 < LOCAL { self.0 } else { self.0 - LOCAL + 16 };
+        number as u8
     }
 }
 
@@ -42,44 +45,13 @@ impl Default for Facility {
 
 impl fmt::Display for Facility {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = NAMES.iter().find(|(_, code)| *code == self.0).map_or("daemon", |(name, _)| name);
-        f.write_str(name)
+        f.write_str(Self::WORDS[self.0])
     }
-}
-
-const fn words() -> [&'static str; NAMES.len()] {
-    let mut words = [""; NAMES.len()];
-    let mut at = 0;
-    while at < words.len() {
-        words[at] = NAMES[at].0;
-        at += 1;
-    }
-    words
 }
 
 const DAEMON: Facility = Facility(3);
-const NAMES: [(&str, u8); 20] = [
-    ("kern", 0),
-    ("user", 1),
-    ("mail", 2),
-    ("daemon", 3),
-    ("auth", 4),
-    ("syslog", 5),
-    ("lpr", 6),
-    ("news", 7),
-    ("uucp", 8),
-    ("cron", 9),
-    ("authpriv", 10),
-    ("ftp", 11),
-    ("local0", 16),
-    ("local1", 17),
-    ("local2", 18),
-    ("local3", 19),
-    ("local4", 20),
-    ("local5", 21),
-    ("local6", 22),
-    ("local7", 23),
-];
+/// The place of `local0`.
+const LOCAL: usize = 12;
 
 #[cfg(test)]
 mod tests {
@@ -87,10 +59,11 @@ mod tests {
 
     #[test]
     fn every_facility_has_its_name_and_its_number() {
-        for (name, code) in NAMES {
+        for (name, code) in Facility::WORDS.iter().zip((0..12).chain(16..)) {
             let facility = Facility::parse(name).unwrap();
-            assert_eq!((facility.code(), facility.to_string().as_str()), (code, name));
+            assert_eq!((facility.code(), facility.to_string().as_str()), (code, *name));
         }
+        assert_eq!((Facility::parse("ftp").unwrap().code(), Facility::parse("local7").unwrap().code()), (11, 23));
         assert_eq!(Facility::default(), Facility::parse("daemon").unwrap());
     }
 

@@ -1,7 +1,5 @@
 //! The form of a line.
 
-use std::fmt::{self, Write};
-
 use log::Level;
 
 use shared::logging::Timestamp;
@@ -22,87 +20,50 @@ pub struct Line<'a> {
     /// What it means, if pyfcgid says it.
     pub code: Option<Code>,
     /// The message, of one line or several.
-    pub text: fmt::Arguments<'a>,
+    pub text: &'a str,
 }
 
 impl Line<'_> {
-    /// Appends the line as a file has it, with its line feed.
-    pub fn encode(&self, out: &mut String) {
-        let level = level_name(self.level);
-        let Self { time, pool, process, .. } = self;
-        let _ = write!(out, "{time} [{level}] {pool}[{process}]: "); // A string takes everything.
-        self.encode_text(out);
-        out.push('\n');
+    /// The line as a file has it, with its line feed.
+    pub fn encode(&self) -> String {
+        let Self { time, level, pool, process, .. } = self;
+        let level = level.as_str().to_ascii_lowercase();
+        format!("{time} [{level}] {pool}[{process}]: {}\n", self.encode_text())
     }
 
     /// The message alone and as it is, with one line feed at its end.
-    pub(super) fn encode_plain(&self) -> Vec<u8> {
-        let mut text = self.text.to_string();
-        text.truncate(text.trim_end_matches('\n').len());
-        text.push('\n');
-        text.into_bytes()
+    pub(super) fn encode_plain(&self) -> String {
+        format!("{}\n", self.text.trim_end_matches('\n'))
     }
 
-    /// Appends the message alone, in the same form, with its code before it.
-    pub(super) fn encode_text(&self, out: &mut String) {
+    /// The message alone, in the same form, with its code before it: further lines are indented, control characters escaped, and line
+    /// ends at its end dropped.
+    pub(super) fn encode_text(&self) -> String {
+        let mut out = String::with_capacity(256);
         self.code.into_iter().for_each(|code| out.extend([code, " "]));
-        // A `Display` of somebody else's may fail; what it wrote until then is kept.
-        let _ = write!(Text { out, pending: Vec::new() }, "{}", self.text);
-    }
-}
-
-fn level_name(level: Level) -> &'static str {
-    match level {
-        Level::Error => "error",
-        Level::Warn => "warn",
-        Level::Info => "info",
-        Level::Debug => "debug",
-        Level::Trace => "trace",
-    }
-}
-
-/// Takes a message piece by piece: indents its further lines, escapes control characters, drops line ends at its end.
-struct Text<'a> {
-    out: &'a mut String,
-    /// Line ends that count only if something follows: `\r` and `\n`.
-    pending: Vec<char>,
-}
-
-impl Text<'_> {
-    fn push(&mut self, c: char) {
-        for end in std::mem::take(&mut self.pending) {
-            if end == '\n' {
-                self.out.push_str(CONTINUATION);
-            }
-        }
-        match c {
-            c if !terminal::is_text(c) => self.out.extend(c.escape_default()),
-            c => self.out.push(c),
-        }
-    }
-}
-
-impl Write for Text<'_> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        for c in text.chars() {
+        // Line ends that count only if something follows.
+        let (mut returned, mut feeds) = (false, 0);
+        for c in self.text.chars() {
             match c {
-                '\n' => self.pending.push('\n'),
-                '\r' if self.pending.is_empty() => self.pending.push('\r'),
-                c => self.push_after_return(c),
+                '\n' => (returned, feeds) = (false, feeds + 1),
+                '\r' if !returned && feeds == 0 => returned = true,
+                c => {
+                    // A `\r` that no `\n` followed is a control character like others.
+                    std::mem::take(&mut returned).then(|| push(&mut out, '\r'));
+                    (0..std::mem::take(&mut feeds)).for_each(|_| out.push_str(CONTINUATION));
+                    push(&mut out, c);
+                }
             }
         }
-        Ok(())
+        out
     }
 }
 
-impl Text<'_> {
-    /// A `\r` that no `\n` followed is a control character like others.
-    fn push_after_return(&mut self, c: char) {
-        if self.pending == ['\r'] {
-            self.pending.clear();
-            self.push('\r');
-        }
-        self.push(c);
+fn push(out: &mut String, c: char) {
+    if terminal::is_text(c) {
+        out.push(c);
+    } else {
+        out.extend(c.escape_default());
     }
 }
 
@@ -120,11 +81,8 @@ mod tests {
     }
 
     fn encode_with(code: Option<Code>, text: &str) -> String {
-        let mut out = String::new();
         let time = Timestamp::from_unix_millis(1_795_200_374_123).with_offset(0);
-        let text = format_args!("{text}");
-        Line { time, level: Level::Warn, pool: "blog", process: 4711, code, text }.encode(&mut out);
-        out
+        Line { time, level: Level::Warn, pool: "blog", process: 4711, code, text }.encode()
     }
 
     #[test]

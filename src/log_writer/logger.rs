@@ -34,7 +34,7 @@ impl Log for Logger {
         // Made before the lock is taken, since a `Display` might log.
         let text = record.args().to_string();
         if let Some(writer) = self.writer().as_mut() {
-            writer.write_own(record.level(), codes::known(record.target()), &text);
+            writer.write_own((record.level(), codes::known(record.target())), &text);
         }
     }
 

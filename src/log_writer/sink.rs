@@ -7,21 +7,19 @@ use super::{Error, Line};
 
 /// One place that lines go to. Never waits. It may have a form of its own: syslog has its own time and level.
 pub(super) trait Sink: Send {
-    /// Gives the pieces that the line is written in.
-    fn encode(&self, line: &Line<'_>, add: &mut dyn FnMut(Vec<u8>)) {
-        let mut text = String::with_capacity(256);
-        line.encode(&mut text);
-        add(text.into_bytes());
+    /// The pieces that the line is written in.
+    fn encode(&self, line: &Line<'_>) -> Vec<Vec<u8>> {
+        vec![line.encode().into_bytes()]
     }
 
     /// The same for a text that is written as it is.
-    fn encode_plain(&self, line: &Line<'_>, add: &mut dyn FnMut(Vec<u8>)) {
-        add(line.encode_plain());
+    fn encode_plain(&self, line: &Line<'_>) -> Vec<Vec<u8>> {
+        vec![line.encode_plain().into_bytes()]
     }
 
-    /// Gives the pieces that a line of the access log is written in. It has its form already.
-    fn encode_access(&self, _process: u32, line: &str, add: &mut dyn FnMut(Vec<u8>)) {
-        add([line.as_bytes(), b"\n"].concat());
+    /// The pieces that a line of the access log is written in. It has its form already.
+    fn encode_access(&self, _process: u32, line: &str) -> Vec<Vec<u8>> {
+        vec![[line.as_bytes(), b"\n"].concat()]
     }
 
     /// Writes as much of a piece as there is room for.

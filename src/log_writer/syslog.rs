@@ -1,6 +1,5 @@
 //! The syslog daemon as a target.
 
-use std::fmt::Write as _;
 use std::io::{self, ErrorKind, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
@@ -16,7 +15,8 @@ use shared::sys::log_io::{self, NoRoom, SocketType};
 
 /// The syslog daemon. When it goes away, lines wait until it is back.
 pub(super) struct Syslog {
-    form: Form,
+    ident: String,
+    facility: Facility,
     path: PathBuf,
     /// None while nobody listens.
     connection: Option<(OwnedFd, SocketType)>,
@@ -38,8 +38,8 @@ impl Syslog {
 
     /// Connects with the first line: where a daemon has been before, one will be again.
     pub(super) fn unconnected(path: &Path, ident: &str, facility: Facility) -> Self {
-        let form = Form { ident: ident.to_owned(), facility };
-        Self { form, path: path.to_owned(), connection: None, max_len: USUAL_MAX_LEN }
+        let (ident, path) = (ident.to_owned(), path.to_owned());
+        Self { ident, facility, path, connection: None, max_len: USUAL_MAX_LEN }
     }
 
     fn connect(&mut self) -> io::Result<()> {
@@ -71,37 +71,32 @@ impl Syslog {
         self.send(cut).map(|_| message.len())
     }
 
-    fn encode_message(&self, severity: Severity, tag: Tag<'_>, text: &str) -> Vec<u8> {
-        let mut message = Vec::with_capacity(64 + text.len());
-        // Writing to memory does not fail.
-        let _ = self.form.format(&mut message, severity, (tag, text));
-        message.push(END);
-        message
+    fn encode_messages<'a>(&'a self, severity: Severity, tag: Tag<'a>, text: &'a str) -> impl Iterator<Item = Vec<u8>> + 'a {
+        pieces(text, self.max_len - MAX_HEAD_LEN).map(move |piece| {
+            let mut message = Vec::with_capacity(64 + piece.len());
+            // Writing to memory does not fail.
+            let _ = self.format(&mut message, severity, (tag, piece));
+            message.push(END);
+            message
+        })
     }
 }
 
 impl Sink for Syslog {
-    fn encode(&self, line: &Line<'_>, add: &mut dyn FnMut(Vec<u8>)) {
-        let mut text = String::new();
-        line.encode_text(&mut text);
-        let tag = Tag { time: line.time, pool: Some(line.pool).filter(|pool| *pool != self.form.ident), process: line.process };
-        for line_text in text.lines().chain(text.is_empty().then_some("")) {
-            for piece in pieces(line_text, self.max_len - MAX_HEAD_LEN) {
-                add(self.encode_message(severity(line.level), tag, piece));
-            }
-        }
+    fn encode(&self, line: &Line<'_>) -> Vec<Vec<u8>> {
+        let text = line.encode_text();
+        let tag = Tag { time: line.time, pool: Some(line.pool).filter(|pool| *pool != self.ident), process: line.process };
+        let lines = text.lines().chain(text.is_empty().then_some(""));
+        lines.flat_map(|text| self.encode_messages(severity(line.level), tag, text)).collect()
     }
 
     /// A message has a head in any case, but not the pool's name.
-    fn encode_plain(&self, line: &Line<'_>, add: &mut dyn FnMut(Vec<u8>)) {
-        self.encode(&Line { pool: &self.form.ident, ..*line }, add);
+    fn encode_plain(&self, line: &Line<'_>) -> Vec<Vec<u8>> {
+        self.encode(&Line { pool: &self.ident, ..*line })
     }
 
-    fn encode_access(&self, process: u32, line: &str, add: &mut dyn FnMut(Vec<u8>)) {
-        let tag = Tag { time: Timestamp::now(), pool: None, process };
-        for piece in pieces(line, self.max_len - MAX_HEAD_LEN) {
-            add(self.encode_message(Severity::LOG_INFO, tag, piece));
-        }
+    fn encode_access(&self, process: u32, line: &str) -> Vec<Vec<u8>> {
+        self.encode_messages(Severity::LOG_INFO, Tag { time: Timestamp::now(), pool: None, process }, line).collect()
     }
 
     fn write(&mut self, message: &[u8]) -> io::Result<usize> {
@@ -131,12 +126,6 @@ impl Syslog {
     }
 }
 
-/// The form of RFC 3164 as syslog(3) has it. The crate's own tells UTC as if it were local time, and knows only one process.
-struct Form {
-    ident: String,
-    facility: Facility,
-}
-
 /// What stands before the text.
 #[derive(Clone, Copy)]
 struct Tag<'a> {
@@ -145,16 +134,14 @@ struct Tag<'a> {
     process: u32,
 }
 
-impl LogFormat<(Tag<'_>, &str)> for Form {
+/// The form of RFC 3164 as syslog(3) has it. The crate's own tells UTC as if it were local time, and knows only one process.
+impl LogFormat<(Tag<'_>, &str)> for Syslog {
     fn format<W: Write>(&self, out: &mut W, severity: Severity, (tag, text): (Tag<'_>, &str)) -> syslog::Result<()> {
-        let priority = self.facility.code() << 3 | severity as u8;
-        let mut head = format!("<{priority}>");
-        tag.time.encode_syslog(&mut head);
-        let _ = write!(head, " {}[{}]: ", self.ident, tag.process); // A string takes everything.
-        if let Some(pool) = tag.pool {
-            let _ = write!(head, "{pool}: ");
-        }
-        out.write_all(head.as_bytes()).and_then(|()| out.write_all(text.as_bytes())).map_err(syslog::Error::Write)
+        let mut time = String::new();
+        tag.time.encode_syslog(&mut time);
+        let (priority, pool) =
+            (self.facility.code() << 3 | severity as u8, tag.pool.map_or(String::new(), |pool| format!("{pool}: ")));
+        write!(out, "<{priority}>{time} {}[{}]: {pool}{text}", self.ident, tag.process).map_err(syslog::Error::Write)
     }
 }
 
@@ -239,10 +226,8 @@ mod tests {
 
     fn write(output: &mut Output, pool: &str, text: &str) {
         let time = Timestamp::from_unix_millis(1_795_200_374_123).with_offset(60);
-        let line = Line { time, level: Level::Warn, pool, process: 4711, code: None, text: format_args!("{text}") };
-        let mut pieces = Vec::new();
-        output.sink.encode(&line, &mut |piece| pieces.push(piece));
-        pieces.into_iter().for_each(|piece| output.push(piece));
+        let line = Line { time, level: Level::Warn, pool, process: 4711, code: None, text };
+        output.sink.encode(&line).into_iter().for_each(|piece| output.push(piece));
         output.flush();
     }
 
@@ -261,11 +246,9 @@ mod tests {
         let daemon = Daemon::start();
         let mut output = daemon.output();
         let time = Timestamp::from_unix_millis(1_795_200_374_123).with_offset(60);
-        let (code, text) = (Some(codes::REQUEST_FAILED), format_args!("failed:\nError"));
+        let (code, text) = (Some(codes::REQUEST_FAILED), "failed:\nError");
         let line = Line { time, level: Level::Error, pool: "blog", process: 4711, code, text };
-        let mut pieces = Vec::new();
-        output.sink.encode(&line, &mut |piece| pieces.push(piece));
-        pieces.into_iter().for_each(|piece| output.push(piece));
+        output.sink.encode(&line).into_iter().for_each(|piece| output.push(piece));
         output.flush();
         assert_eq!(daemon.texts(), ["pyfcgid[4711]: blog: PF0501 failed:", "pyfcgid[4711]: blog:     Error"]);
     }

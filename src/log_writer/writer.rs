@@ -17,10 +17,11 @@ use super::{Error, Line, LogTarget, Settings, Targets};
 use shared::logging::Timestamp;
 use shared::logging::access::Answered;
 use shared::logging::codes::{self, Code};
+use shared::settings::AppLog;
 use shared::sys::log_io;
 
 /// The outputs of a process that writes its log itself.
-pub(super) struct Writer {
+pub struct Writer {
     settings: Settings,
     /// Invariant: that of the log is the first, and no two have one target, so that lines stay whole.
     outlets: Vec<Outlet>,
@@ -29,6 +30,12 @@ pub(super) struct Writer {
     routes: BTreeMap<String, Route>,
     /// Lines that were lost by outputs that are no more.
     lost_before: u64,
+}
+
+impl fmt::Debug for Writer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Writer")
+    }
 }
 
 struct Outlet {
@@ -49,12 +56,9 @@ struct Route {
 }
 
 impl Writer {
-    pub(super) fn open(settings: &Settings) -> Result<Self, Error> {
-        Self::open_after(settings, None)
-    }
-
-    /// `known_syslog` is where a syslog daemon has been before.
-    fn open_after(settings: &Settings, known_syslog: Option<&Path>) -> Result<Self, Error> {
+    /// One as these settings say, perhaps to be [installed](Self::install) in the place of the one before.
+    pub(super) fn open(settings: &Settings, before: Option<&Self>) -> Result<Self, Error> {
+        let known_syslog = before.and_then(Self::known_syslog);
         let mut outlets = Vec::new();
         let mut route = |log: &LogTarget, access: Option<&LogTarget>, of_pool: &str| {
             let mut outlet = |target: &LogTarget, what: &str| {
@@ -85,11 +89,6 @@ impl Writer {
         })
     }
 
-    /// One as these settings say, to be [installed](Self::install) in the place of this one.
-    pub(super) fn prepare(&self, settings: &Settings) -> Result<Self, Error> {
-        Self::open_after(settings, self.known_syslog())
-    }
-
     pub(super) fn level(&self) -> LevelFilter {
         self.settings.level
     }
@@ -118,6 +117,7 @@ impl Writer {
         self.outlets.iter().map(|outlet| outlet.output.lost_so_far()).sum::<u64>() + self.lost_before
     }
 
+    /// Where a syslog daemon has been.
     fn known_syslog(&self) -> Option<&Path> {
         let is_syslog = |outlet: &Outlet| outlet.target == LogTarget::Syslog;
         self.outlets.iter().any(is_syslog).then_some(&self.settings.syslog_socket)
@@ -127,40 +127,27 @@ impl Writer {
         self.routes.get(pool).copied().unwrap_or(self.usual)
     }
 
-    pub(super) fn write(&mut self, (level, code): Kind, pool: &str, process: u32, text: fmt::Arguments<'_>) {
+    pub(super) fn write(&mut self, form: AppLog, (level, code): Kind, pool: &str, process: u32, text: &str) {
         if level <= self.settings.level {
-            self.write_line(self.route(pool).log, &Line { time: Timestamp::now(), level, pool, process, code, text });
+            let line = Line { time: Timestamp::now(), level, pool, process, code, text };
+            self.put(self.route(pool).log, |sink| match form {
+                AppLog::Decorated => sink.encode(&line),
+                AppLog::Plain => sink.encode_plain(&line),
+            });
         }
     }
 
-    pub(super) fn write_plain(&mut self, level: Level, pool: &str, process: u32, text: fmt::Arguments<'_>) {
-        if level <= self.settings.level {
-            let line = Line { time: Timestamp::now(), level, pool, process, code: None, text };
-            self.put(self.route(pool).log, |sink, put| sink.encode_plain(&line, put));
-        }
-    }
-
-    fn write_line(&mut self, index: usize, line: &Line<'_>) {
-        self.put(index, |sink, put| sink.encode(line, put));
-    }
-
-    /// Writes a line about this process, which is of no pool.
-    pub(super) fn write_own(&mut self, level: Level, code: Option<Code>, text: &str) {
-        if level <= self.settings.level {
-            self.write_as_own((level, code), format_args!("{text}"));
-        }
-    }
-
-    fn write_as_own(&mut self, (level, code): Kind, text: fmt::Arguments<'_>) {
-        let ident = self.settings.ident.clone();
-        let (time, process) = (Timestamp::now(), std::process::id());
-        self.write_line(self.usual.log, &Line { time, level, pool: &ident, process, code, text });
+    /// Writes a line about this process, which is of no pool, whatever the level.
+    pub(super) fn write_own(&mut self, (level, code): Kind, text: &str) {
+        let pool = &self.settings.ident.clone();
+        let line = Line { time: Timestamp::now(), level, pool, process: std::process::id(), code, text };
+        self.put(self.usual.log, |sink| sink.encode(&line));
     }
 
     pub(super) fn write_access(&mut self, pool: &str, process: u32, values: &str) {
         if let Some(index) = self.route(pool).access {
             let line = self.settings.access_format.line(pool, process, values);
-            self.put(index, |sink, put| sink.encode_access(process, &line, put));
+            self.put(index, |sink| sink.encode_access(process, &line));
         }
     }
 
@@ -172,11 +159,9 @@ impl Writer {
     }
 
     /// Writes pieces, or has them wait.
-    fn put(&mut self, index: usize, encode: impl FnOnce(&dyn Sink, &mut dyn FnMut(Vec<u8>))) {
-        let mut pieces = Vec::new();
+    fn put(&mut self, index: usize, encode: impl FnOnce(&dyn Sink) -> Vec<Vec<u8>>) {
         if let Some(Outlet { output, .. }) = self.outlets.get_mut(index) {
-            encode(&*output.sink, &mut |piece| pieces.push(piece));
-            pieces.into_iter().for_each(|piece| output.push(piece));
+            encode(&*output.sink).into_iter().for_each(|piece| output.push(piece));
         }
         self.flush_outlet(index);
     }
@@ -199,14 +184,14 @@ impl Writer {
 
     /// Whatever the level: who asked for errors alone wants to know that some are missing.
     fn tell_lost(&mut self, what: &str, Lost { count, cause }: &Lost) {
-        let kind = (Level::Warn, Some(codes::LINES_LOST));
-        self.write_as_own(kind, format_args!("lost lines of the {what}: {count} ({cause})"));
+        self.write_own((Level::Warn, Some(codes::LINES_LOST)), &format!("lost lines of the {what}: {count} ({cause})"));
     }
 
-    pub(super) fn reopen(&mut self) {
+    /// Opens files again and reconnects to the syslog daemon, after a rotation. What fails is logged, to the old file.
+    pub fn reopen(&mut self) {
         let results: Vec<_> = self.outlets.iter_mut().map(|outlet| outlet.output.reopen()).collect();
         for error in results.into_iter().filter_map(Result::err) {
-            self.write_own(Level::Error, Some(codes::LOG_NOT_REOPENED), &error.to_string());
+            self.write_own((Level::Error, Some(codes::LOG_NOT_REOPENED)), &error.to_string());
         }
         self.flush();
     }

@@ -66,7 +66,7 @@ enum Stage {
 struct Prepared {
     config: Rc<Config>,
     control: Access,
-    log: log_writer::Prepared,
+    log: Box<log_writer::Writer>,
 }
 
 impl Reload {

@@ -36,23 +36,23 @@ impl Place {
 }
 
 fn say(hub: &mut Writer, text: &str) {
-    hub.write((Level::Info, None), "blog", 7, format_args!("{text}"));
+    hub.write(AppLog::Decorated, (Level::Info, None), "blog", 7, text);
 }
 
 #[test]
 fn a_file_gets_lines_at_its_end_up_to_the_level() {
     let place = Place::new();
     fs::write(place.path("log"), "old\n").unwrap();
-    let mut hub = Writer::open(&place.settings("log")).unwrap();
+    let mut hub = Writer::open(&place.settings("log"), None).unwrap();
     say(&mut hub, "new");
-    hub.write((Level::Debug, None), "blog", 7, format_args!("too detailed"));
+    hub.write(AppLog::Decorated, (Level::Debug, None), "blog", 7, "too detailed");
     assert_eq!(place.lines("log"), ["old", "[info] blog[7]: new"]);
 }
 
 #[test]
 fn a_new_file_is_not_for_everybody() {
     let place = Place::new();
-    Writer::open(&place.settings("log")).unwrap();
+    Writer::open(&place.settings("log"), None).unwrap();
     assert_eq!(fs::metadata(place.path("log")).unwrap().permissions().mode() & 0o137, 0);
 }
 
@@ -60,7 +60,7 @@ fn a_new_file_is_not_for_everybody() {
 fn reopening_follows_a_rotation() {
     let place = Place::new();
     let settings = Settings { access: Some(LogTarget::File(place.path("access"))), ..place.settings("log") };
-    let mut hub = Writer::open(&settings).unwrap();
+    let mut hub = Writer::open(&settings, None).unwrap();
     say(&mut hub, "one");
     hub.write_access("blog", 7, "request_uri=one\n");
     for name in ["log", "access"] {
@@ -78,7 +78,7 @@ fn reopening_follows_a_rotation() {
 #[test]
 fn a_file_that_cannot_be_reopened_stays_and_is_told_why() {
     let place = Place::new();
-    let mut hub = Writer::open(&place.settings("log")).unwrap();
+    let mut hub = Writer::open(&place.settings("log"), None).unwrap();
     fs::rename(place.path("log"), place.path("log.1")).unwrap();
     fs::create_dir(place.path("log")).unwrap();
     hub.reopen();
@@ -91,9 +91,9 @@ fn a_file_that_cannot_be_reopened_stays_and_is_told_why() {
 #[test]
 fn settings_that_cannot_be_change_nothing() {
     let place = Place::new();
-    let mut hub = Writer::open(&place.settings("log")).unwrap();
+    let mut hub = Writer::open(&place.settings("log"), None).unwrap();
     let bad_access = Settings { access: Some(LogTarget::File(place.path("no/such"))), ..place.settings("other") };
-    let error = hub.prepare(&bad_access).map(drop).unwrap_err().to_string();
+    let error = Writer::open(&bad_access, Some(&hub)).map(drop).unwrap_err().to_string();
     assert!(error.contains("no/such"), "{error}");
     say(&mut hub, "as before");
     assert_eq!(place.lines("log"), ["[info] blog[7]: as before"]);
@@ -102,12 +102,12 @@ fn settings_that_cannot_be_change_nothing() {
 #[test]
 fn new_settings_take_effect_at_once() {
     let place = Place::new();
-    let mut hub = Writer::open(&place.settings("log")).unwrap();
-    let new = hub.prepare(&Settings { level: LevelFilter::Error, ..place.settings("other") }).unwrap();
+    let mut hub = Writer::open(&place.settings("log"), None).unwrap();
+    let new = Writer::open(&Settings { level: LevelFilter::Error, ..place.settings("other") }, Some(&hub)).unwrap();
     say(&mut hub, "still here");
     hub.install(new);
     say(&mut hub, "not wanted");
-    hub.write((Level::Error, None), "blog", 7, format_args!("wanted"));
+    hub.write(AppLog::Decorated, (Level::Error, None), "blog", 7, "wanted");
     assert_eq!(
         (place.lines("log"), place.lines("other")),
         (vec!["[info] blog[7]: still here".to_owned()], vec!["[error] blog[7]: wanted".to_owned()])
@@ -118,7 +118,7 @@ fn new_settings_take_effect_at_once() {
 fn a_full_disk_costs_lines_which_are_told_when_there_is_room() {
     let place = Place::new();
     symlink("/dev/full", place.path("log")).unwrap();
-    let mut hub = Writer::open(&place.settings("log")).unwrap();
+    let mut hub = Writer::open(&place.settings("log"), None).unwrap();
     say(&mut hub, "one");
     say(&mut hub, "two");
     assert!(hub.blocked().is_empty() && hub.retry_in().is_none());
@@ -129,7 +129,7 @@ fn a_full_disk_costs_lines_which_are_told_when_there_is_room() {
     assert_eq!(lines[0], "[info] blog[7]: three");
     assert!(lines[1].contains("lost lines of the log: 2 (No space left on device"), "{lines:?}");
     assert_eq!((lines.len(), hub.lost_so_far()), (2, 2));
-    let elsewhere = Writer::open(&place.settings("other")).unwrap();
+    let elsewhere = Writer::open(&place.settings("other"), None).unwrap();
     hub.install(elsewhere);
     assert_eq!(hub.lost_so_far(), 2);
 }
@@ -139,7 +139,7 @@ fn losses_of_the_access_log_are_told_in_the_log() {
     let place = Place::new();
     symlink("/dev/full", place.path("access")).unwrap();
     let settings = Settings { access: Some(LogTarget::File(place.path("access"))), ..place.settings("log") };
-    let mut hub = Writer::open(&settings).unwrap();
+    let mut hub = Writer::open(&settings, None).unwrap();
     hub.write_access("blog", 7, "request_uri=lost\n");
     fs::remove_file(place.path("access")).unwrap();
     hub.reopen();
@@ -152,7 +152,7 @@ fn losses_of_the_access_log_are_told_in_the_log() {
 fn the_access_log_may_share_the_log() {
     let place = Place::new();
     let settings = Settings { access: Some(LogTarget::File(place.path("log"))), ..place.settings("log") };
-    let mut hub = Writer::open(&settings).unwrap();
+    let mut hub = Writer::open(&settings, None).unwrap();
     hub.write_access("blog", 7, "request_uri=/\x0bforged\0\n");
     say(&mut hub, "one");
     assert_eq!(place.lines("log"), ["GET /\\x0Bforged\\x00", "[info] blog[7]: one"]);
@@ -167,13 +167,13 @@ fn a_pool_has_logs_of_its_own_and_shares_files_with_others() {
         ("shop".to_owned(), Targets { log: file("log"), access: None }),
     ];
     let settings = Settings { access: Some(file("access")), pools: pools.into(), ..place.settings("log") };
-    let mut hub = Writer::open(&settings).unwrap();
+    let mut hub = Writer::open(&settings, None).unwrap();
     assert_eq!(hub.outlets.len(), 3);
     for pool in ["blog", "shop", "wiki"] {
-        hub.write((Level::Info, None), pool, 7, format_args!("said"));
+        hub.write(AppLog::Decorated, (Level::Info, None), pool, 7, "said");
         hub.write_access(pool, 7, &format!("request_uri={pool}\n"));
     }
-    hub.write_own(Level::Info, None, "own");
+    hub.write_own((Level::Info, None), "own");
     let own = format!("[info] pyfcgid[{}]: own", std::process::id());
     assert_eq!(place.lines("blog"), ["[info] blog[7]: said"]);
     assert_eq!(place.lines("log"), ["GET blog", "[info] shop[7]: said", "[info] wiki[7]: said", &own]);
@@ -189,7 +189,7 @@ fn losses_of_a_pool_s_log_are_told_in_the_log() {
     let place = Place::new();
     symlink("/dev/full", place.path("blog")).unwrap();
     let pools = [("blog".to_owned(), Targets { log: LogTarget::File(place.path("blog")), access: None })];
-    let mut hub = Writer::open(&Settings { pools: pools.into(), ..place.settings("log") }).unwrap();
+    let mut hub = Writer::open(&Settings { pools: pools.into(), ..place.settings("log") }, None).unwrap();
     say(&mut hub, "lost");
     fs::remove_file(place.path("blog")).unwrap();
     hub.reopen();
@@ -203,7 +203,7 @@ fn a_named_pipe_is_not_waited_for() {
     let place = Place::new();
     let status = std::process::Command::new("mkfifo").arg(place.path("log")).status().unwrap();
     assert!(status.success());
-    let error = Writer::open(&place.settings("log")).map(drop).unwrap_err();
+    let error = Writer::open(&place.settings("log"), None).map(drop).unwrap_err();
     assert!(matches!(error, Error::File { .. }), "{error}");
 }
 
@@ -213,15 +213,15 @@ fn new_settings_do_not_need_the_syslog_daemon_that_was_there() {
     let bind = || std::os::unix::net::UnixDatagram::bind(place.path("socket")).unwrap();
     let daemon = bind();
     let settings = Settings { target: LogTarget::Syslog, syslog_socket: place.path("socket"), ..Settings::default() };
-    let mut hub = Writer::open(&settings).unwrap();
+    let mut hub = Writer::open(&settings, None).unwrap();
     drop(daemon);
     fs::remove_file(place.path("socket")).unwrap();
     say(&mut hub, "one");
-    let new = hub.prepare(&settings).unwrap();
+    let new = Writer::open(&settings, Some(&hub)).unwrap();
     hub.install(new);
     say(&mut hub, "two");
     let elsewhere = Settings { syslog_socket: place.path("elsewhere"), ..settings };
-    assert!(matches!(hub.prepare(&elsewhere), Err(Error::Syslog { .. })));
+    assert!(matches!(Writer::open(&elsewhere, Some(&hub)), Err(Error::Syslog { .. })));
     let daemon = bind();
     daemon.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
     hub.flush();
@@ -237,7 +237,7 @@ fn the_end_waits_only_so_long_for_a_syslog_daemon() {
     let place = Place::new();
     drop(std::os::unix::net::UnixDatagram::bind(place.path("socket")).unwrap());
     let settings = Settings { target: LogTarget::Syslog, syslog_socket: place.path("socket"), ..Settings::default() };
-    let mut hub = Writer::open(&settings).unwrap();
+    let mut hub = Writer::open(&settings, None).unwrap();
     say(&mut hub, "nobody listens");
     assert_eq!((hub.blocked(), hub.retry_in()), (vec![], Some(RETRY)));
     let begin = Instant::now();
