@@ -52,7 +52,7 @@ use self::process::{Process, USUAL_VOICES};
 use children::{ChildId, END_SLACK, Outcome};
 use control_socket::admit;
 use counts::Reloads;
-use inquiries::Inquiries;
+use inquiries::Inquiry;
 use pool::{RunningPool, Service};
 use reexec::Trial;
 use rehearsal::{Findings, Owner};
@@ -96,7 +96,7 @@ pub struct Supervisor<'a> {
     /// A new binary is to be checked as soon as nothing else is going on.
     wants_successor: bool,
     stopping: Vec<Client>,
-    inquiries: Inquiries,
+    inquiries: Vec<Inquiry>,
     next_tick: Instant,
     watchdog: Option<Duration>,
     manager: Notifier,
@@ -191,7 +191,7 @@ impl<'a> Supervisor<'a> {
             trial: None,
             wants_successor: false,
             stopping: Vec::new(),
-            inquiries: Inquiries::default(),
+            inquiries: Vec::new(),
             next_tick: now,
             watchdog: manager.watchdog_interval(),
             manager,
@@ -264,7 +264,7 @@ impl<'a> Supervisor<'a> {
 
     /// At a start every pool begins for itself, and one that can't ends them all.
     fn handle_outcome(&mut self, index: usize, outcome: Outcome) {
-        let name = self.pools[index].name().to_owned();
+        let name = self.pools[index].name.clone();
         match outcome {
             Outcome::Tried if self.reload.is_none() => self.pools[index].commit(Instant::now()),
             Outcome::Refused(failure) | Outcome::Short(failure) if self.phase == ServicePhase::Starting => {
@@ -371,7 +371,7 @@ impl<'a> Supervisor<'a> {
             return Some(Duration::ZERO);
         }
         let asked = asked.chain(self.control.iter().filter_map(ControlSocket::next_deadline));
-        let asked = asked.chain(self.inquiries.next_deadline());
+        let asked = asked.chain(self.inquiries.iter().map(Inquiry::deadline));
         let asked = asked.chain(self.reload.iter().filter_map(Reload::deadline));
         let leaving = self.leaving.iter().filter_map(Process::next_deadline);
         let leaving = leaving.chain(self.leaving_until.filter(|_| !self.leaving.is_empty()));

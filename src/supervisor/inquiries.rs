@@ -11,19 +11,15 @@ use std::time::{Duration, Instant};
 use super::Supervisor;
 use super::children::ChildId;
 use super::control_socket::{Client, MAX_CLIENTS};
-use super::pool::RunningPool;
+use super::pool::{Asked, RunningPool};
+use super::process::Process;
 use crate::control_protocol::{Scope, Threads};
 use shared::scoreboard::slot::{Glance, Phase};
 use shared::sys::process::EX_OSERR;
 
-/// Those that are not answered yet.
-#[derive(Debug, Default)]
-pub struct Inquiries {
-    waiting: Vec<Inquiry>,
-}
-
+/// One that is not answered yet.
 #[derive(Debug)]
-struct Inquiry {
+pub struct Inquiry {
     client: Client,
     since: Instant,
     wanted: Wanted,
@@ -45,38 +41,18 @@ struct Target {
 }
 
 /// What has become of an interruption.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Outcome {
-    /// The exception was raised, and the request has ended.
-    Interrupted,
-    /// The exception was raised.
-    Raised,
-    /// It is raised when the application runs on, which waits until the web server has read what was sent.
-    Sending,
-    /// The request has ended before.
-    HasEnded,
-    /// The child has not looked.
-    NotYet,
+struct Outcome {
+    /// Nothing will change that.
+    is_final: bool,
+    /// The exit code. With 0 the text is for stdout, else for stderr.
+    code: u8,
+    text: String,
 }
 
-impl Outcome {
-    fn is_final(self) -> bool {
-        matches!(self, Self::Interrupted | Self::HasEnded)
-    }
-}
-
-impl Inquiries {
+impl Inquiry {
     /// When to look although nothing has happened.
-    pub fn next_deadline(&self) -> Option<Instant> {
-        self.waiting.iter().map(|inquiry| inquiry.since + PATIENCE).min()
-    }
-
-    fn admit(&mut self, inquiry: Inquiry) {
-        if self.waiting.len() < MAX_CLIENTS {
-            self.waiting.push(inquiry);
-        } else {
-            inquiry.client.end(EX_OSERR, "pyfcgid: too many clients are being answered already: try again");
-        }
+    pub fn deadline(&self) -> Instant {
+        self.since + PATIENCE
     }
 }
 
@@ -86,11 +62,19 @@ impl Supervisor<'_> {
         let Some(client) = self.knows(client, &scope) else {
             return;
         };
-        for pool in self.pools.iter_mut().filter(|pool| scope.has(pool.name())) {
+        for pool in self.pools.iter_mut().filter(|pool| scope.has(&pool.name)) {
             let ids: Vec<ChildId> = pool.processes().map(|(id, _)| id).collect();
             ids.into_iter().for_each(|id| pool.ask_for_stacks(id));
         }
-        self.inquiries.admit(Inquiry { client, since, wanted: Wanted::Stacks { scope, threads } });
+        self.admit(Inquiry { client, since, wanted: Wanted::Stacks { scope, threads } });
+    }
+
+    fn admit(&mut self, inquiry: Inquiry) {
+        if self.inquiries.len() < MAX_CLIENTS {
+            self.inquiries.push(inquiry);
+        } else {
+            inquiry.client.end(EX_OSERR, "pyfcgid: too many clients are being answered already: try again");
+        }
     }
 
     /// Has a child interrupt the request of this number.
@@ -99,108 +83,111 @@ impl Supervisor<'_> {
             let target = target(pool, process, request)?;
             Some((pool, target))
         }) else {
-            return client.end(EX_NO_REQUEST, &format!("pyfcgid: {}", no_such_request(process, request)));
+            return tell(client, &no_such_request(process, request));
         };
         pool.interrupt(target.id, target.slot, request);
-        self.inquiries.admit(Inquiry { client, since, wanted: Wanted::Interrupt(target) });
+        self.admit(Inquiry { client, since, wanted: Wanted::Interrupt(target) });
     }
 
     /// Answers who can be answered, and who has waited for long enough.
     pub(super) fn answer_inquiries(&mut self, now: Instant) {
-        for inquiry in std::mem::take(&mut self.inquiries.waiting) {
-            let is_over = now >= inquiry.since + PATIENCE;
+        for inquiry in std::mem::take(&mut self.inquiries) {
+            let is_over = now >= inquiry.deadline();
             if !is_over && !self.is_answered(&inquiry) {
-                self.inquiries.waiting.push(inquiry);
+                self.inquiries.push(inquiry);
                 continue;
             }
             match inquiry.wanted {
-                Wanted::Stacks { scope, threads } => match threads {
-                    Threads::All => self.answer(inquiry.client, &self.stacks(&scope, inquiry.since), 0),
-                    Threads::Answering => {
-                        self.answer(inquiry.client, &self.requests_with_stacks(&scope, inquiry.since), 0);
-                    }
-                },
-                Wanted::Interrupt(target) => self.tell_outcome(inquiry.client, target),
+                Wanted::Stacks { scope, threads: Threads::All } => {
+                    self.answer(inquiry.client, &self.stacks(&scope, inquiry.since), 0);
+                }
+                Wanted::Stacks { scope, threads: Threads::Answering } => {
+                    self.answer(inquiry.client, &self.requests_with_stacks(&scope, inquiry.since), 0);
+                }
+                Wanted::Interrupt(target) => tell(inquiry.client, &self.outcome(target)),
             }
         }
-        if self.inquiries.waiting.is_empty() {
-            self.pools.iter_mut().for_each(RunningPool::forget_stacks);
+        if self.inquiries.is_empty() {
+            self.pools.iter_mut().for_each(|pool| pool.asked = Asked::default());
         }
     }
 
     fn is_answered(&self, inquiry: &Inquiry) -> bool {
         match &inquiry.wanted {
             Wanted::Stacks { scope, .. } => {
-                let pools = self.pools.iter().filter(|pool| scope.has(pool.name()));
-                let has_answered = |pool: &RunningPool, id| pool.stacks(id, inquiry.since).is_some();
-                pools.into_iter().all(|pool| pool.processes().all(|(id, _)| has_answered(pool, id)))
+                let mut pools = self.pools.iter().filter(|pool| scope.has(&pool.name));
+                let has_answered = |pool: &RunningPool, id| pool.asked.answer(id, inquiry.since).is_some();
+                pools.all(|pool| pool.processes().all(|(id, _)| has_answered(pool, id)))
             }
-            Wanted::Interrupt(target) => self.outcome(*target).is_final(),
+            Wanted::Interrupt(target) => self.outcome(*target).is_final,
         }
     }
 
     fn outcome(&self, target: Target) -> Outcome {
-        let Target { request, slot, .. } = target;
-        let Some(pool) = self.pools.iter().find(|pool| is_its(pool, target)) else { return Outcome::HasEnded };
-        let scoreboard = &pool.ties().scoreboard;
+        let Target { process, request, slot, .. } = target;
+        let found = self.pools.iter().find_map(|pool| Some((&pool.ties.scoreboard, process_of(pool, target)?)));
+        let Some((scoreboard, child)) = found else { return no_such_request(process, request) };
         let answers = |glance: &Glance| glance.phase != Phase::Idle && glance.request.number == request;
-        let glance = scoreboard.glances(slot..slot + 1).next().filter(answers);
-        match (scoreboard.was_interrupted(slot, request), glance.map(|glance| glance.phase)) {
-            (true, None) => Outcome::Interrupted,
-            (true, Some(Phase::Sending)) => Outcome::Sending,
-            (true, Some(_)) => Outcome::Raised,
-            (false, None) => Outcome::HasEnded,
-            (false, Some(_)) => Outcome::NotYet,
-        }
-    }
-
-    fn tell_outcome(&self, mut client: Client, target: Target) {
-        let Target { process, request, .. } = target;
-        match self.outcome(target) {
-            Outcome::Interrupted => {
-                client.say(&format!("interrupted request {process}-{request}"));
-                client.end(0, "");
-            }
-            Outcome::Raised => {
-                client.say(&format!(
+        let phase = scoreboard.glances(slot..slot + 1).next().filter(answers).map(|glance| glance.phase);
+        let (is_final, code, text) = match (scoreboard.was_interrupted(slot, request), phase) {
+            (true, None) => (true, 0, format!("interrupted request {process}-{request}")),
+            (false, None) => return no_such_request(process, request),
+            (true, Some(phase)) if phase != Phase::Sending => {
+                let text = format!(
                     "raised pyfcgid.RequestInterrupted in request {process}-{request}, which still runs: it waits inside C code, \
                      or catches the exception (`pyfcgid stacks`)"
-                ));
-                client.end(0, "");
+                );
+                (false, 0, text)
             }
-            Outcome::Sending => {
-                let why = "it waits until the web server has read its response: it is interrupted when the application runs on";
-                client.end(EX_NOT_YET, &format!("pyfcgid: request {process}-{request} is not interrupted yet: {why}"));
+            (was_interrupted, Some(_)) => {
+                let why = why_not_yet(child, was_interrupted);
+                (false, EX_NOT_YET, format!("request {process}-{request} is not interrupted yet: {why}"))
             }
-            Outcome::HasEnded => client.end(EX_NO_REQUEST, &format!("pyfcgid: {}", no_such_request(process, request))),
-            Outcome::NotYet => {
-                let why = match self.pools.iter().any(|pool| is_its(pool, target) && pool.is_stopped(target.id)) {
-                    true => format!("process {process} is stopped: it is interrupted when the process goes on"),
-                    false => format!(
-                        "process {process} has not come to it, since C code keeps the GIL or the machine is busy: it is interrupted \
-                         when that is over"
-                    ),
-                };
-                client.end(EX_NOT_YET, &format!("pyfcgid: request {process}-{request} is not interrupted yet: {why}"));
-            }
+        };
+        Outcome { is_final, code, text }
+    }
+}
+
+fn tell(mut client: Client, Outcome { code, text, .. }: &Outcome) {
+    if *code == 0 {
+        client.say(text);
+        client.end(0, "");
+    } else {
+        client.end(*code, &format!("pyfcgid: {text}"));
+    }
+}
+
+/// Why a request has no exception yet.
+fn why_not_yet(child: &Process, was_interrupted: bool) -> String {
+    let process = child.id;
+    match was_interrupted {
+        true => {
+            "it waits until the web server has read its response: it is interrupted when the application runs on".to_owned()
         }
+        false if child.is_stopped => format!("process {process} is stopped: it is interrupted when the process goes on"),
+        false => format!(
+            "process {process} has not come to it, since C code keeps the GIL or the machine is busy: it is interrupted when that \
+             is over"
+        ),
     }
 }
 
 fn target(pool: &RunningPool, process: i32, request: u64) -> Option<Target> {
-    let (id, _) = pool.processes().find(|(_, its)| its.id.number() == process)?;
-    let slots = pool.desk(id)?.slots.clone();
-    let mut glances = pool.ties().scoreboard.glances(slots.clone());
+    let (id, child) = pool.processes().find(|(_, child)| child.id.number() == process)?;
+    let slots = child.desk.as_ref()?.slots.clone();
+    let mut glances = pool.ties.scoreboard.glances(slots.clone());
     let place = glances.position(|glance| glance.phase != Phase::Idle && glance.request.number == request)?;
     Some(Target { process, request, id, slot: slots.start + place })
 }
 
-fn is_its(pool: &RunningPool, target: Target) -> bool {
-    pool.processes().any(|(id, process)| id == target.id && process.id.number() == target.process)
+fn process_of(pool: &RunningPool, target: Target) -> Option<&Process> {
+    let mut processes = pool.processes();
+    processes.find(|(id, process)| *id == target.id && process.id.number() == target.process).map(|(_, process)| process)
 }
 
-fn no_such_request(process: i32, request: u64) -> String {
-    format!("there is no request {process}-{request}: it may just have ended")
+fn no_such_request(process: i32, request: u64) -> Outcome {
+    let text = format!("there is no request {process}-{request}: it may just have ended");
+    Outcome { is_final: true, code: EX_NO_REQUEST, text }
 }
 
 /// The child needs up to 180 ms for what C code keeps from it.

@@ -5,6 +5,8 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use log::Level;
+
 mod asked;
 mod desks;
 mod figures;
@@ -24,13 +26,12 @@ use super::saturation::{Load, News, Saturation};
 use super::sockets::{self, Sockets, Ties};
 use crate::config::{self, Config, EX_CONFIG};
 use crate::launch::Module;
-use asked::Asked;
+pub use asked::Asked;
 pub use desks::Desk;
-use desks::Desks;
 pub use figures::Figures;
 use roster::Ledger;
 use shared::link::{Command, Failure, Report};
-use shared::logging::codes;
+use shared::logging::codes::{self, Code};
 use shared::scoreboard::refused::RefusedFor;
 use shared::scoreboard::tally::Tally;
 use shared::settings::memory_limit_hint;
@@ -43,29 +44,29 @@ use wear::Reason;
 /// A running pool.
 #[derive(Debug)]
 pub struct RunningPool {
-    name: String,
+    /// Its name.
+    pub name: String,
     /// What children of the generation that serves are started with.
     serving: Service,
     /// What a reload tries, with the sockets of that.
     tried: Option<(Service, Sockets)>,
-    sockets: Sockets,
-    ties: Ties,
+    /// The sockets it listens on.
+    pub sockets: Sockets,
+    /// What its processes share.
+    pub ties: Ties,
     queue: Queue,
     saturation: Saturation,
     children: Children,
     /// The queue process among them.
     processes: BTreeMap<ChildId, Process>,
-    desks: Desks,
     /// What they were asked, and have answered.
-    asked: Asked,
+    pub asked: Asked,
     /// What children have counted that have gone.
-    past: Tally,
+    pub past: Tally,
     /// How they have ended.
-    exits: Exits,
+    pub exits: Exits,
     /// What else is counted.
     ledger: Ledger,
-    /// Since when a child that may be the last has had no request, and how many it had then.
-    unused: BTreeMap<ChildId, (Instant, u64)>,
     /// Whether all of its children have gone, for good.
     has_stopped: bool,
 }
@@ -88,20 +89,11 @@ impl RunningPool {
         Self::with_children(service, sockets, ties, children)
     }
 
-    /// A pool whose children serve already, each at its desk, if it has one.
-    pub fn adopt(
-        service: Service,
-        sockets: Sockets,
-        ties: Ties,
-        processes: Vec<(Process, Option<Desk>)>,
-        now: Instant,
-    ) -> Self {
+    /// A pool whose children serve already.
+    pub fn adopt(service: Service, sockets: Sockets, ties: Ties, processes: Vec<Process>, now: Instant) -> Self {
         let (children, ids) = Children::adopt(policy(&service.settings), processes.len(), now);
         let mut pool = Self::with_children(service, sockets, ties, children);
-        for (id, (process, desk)) in ids.into_iter().zip(processes) {
-            pool.processes.insert(id, process);
-            desk.into_iter().for_each(|desk| pool.desks.keep(id, desk));
-        }
+        pool.processes = ids.into_iter().zip(processes).collect();
         pool.queue.want();
         pool
     }
@@ -118,28 +110,11 @@ impl RunningPool {
             saturation: Saturation::Calm(0),
             children,
             processes: BTreeMap::new(),
-            desks: Desks::default(),
             asked: Asked::default(),
             past: Tally::default(),
             exits: Exits::default(),
-            unused: BTreeMap::new(),
             has_stopped: false,
         }
-    }
-
-    /// Its name.
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// The sockets it listens on.
-    pub fn sockets(&self) -> &Sockets {
-        &self.sockets
-    }
-
-    /// What its processes share.
-    pub fn ties(&self) -> &Ties {
-        &self.ties
     }
 
     /// The state of its children.
@@ -152,19 +127,9 @@ impl RunningPool {
         self.processes.iter().filter(|(id, _)| **id != QUEUE).map(|(id, process)| (*id, process))
     }
 
-    /// Where a child sits at the scoreboard.
-    pub fn desk(&self, id: ChildId) -> Option<&Desk> {
-        self.desks.of(id)
-    }
-
     /// Its queue process, if it has one now.
     pub fn queue_process(&self) -> Option<&Process> {
         self.processes.get(&QUEUE)
-    }
-
-    /// Whether it has been said that it has more requests than workers.
-    pub fn is_saturated(&self) -> bool {
-        self.saturation.is_said()
     }
 
     /// The settings of the children that serve.
@@ -282,7 +247,7 @@ impl RunningPool {
         match (exit, heard.broken) {
             (Some(reason), _) => self.bury(id, reason, now),
             (None, Some(what)) if id == QUEUE => {
-                log::warn!(target: codes::QUEUE_PROCESS_NOT_TRUSTED, "pool {}: killing its queue process: {what}", self.name);
+                self.log(Level::Warn, codes::QUEUE_PROCESS_NOT_TRUSTED, &format!("killing its queue process: {what}"));
                 self.signal(QUEUE, signal::KILL);
             }
             (None, Some(what)) => {
@@ -305,12 +270,11 @@ impl RunningPool {
         }
         let (shortage, lost) = (self.shortage(id, reason), self.note_lost(id));
         self.note_exit(id, reason);
-        let (how, told) = self.processes.remove(&id).map_or_else(Default::default, |process| {
-            (format!("process {}, {reason}{shortage}{lost}", process.id), process.told)
+        let (how, told, desk) = self.processes.remove(&id).map_or_else(Default::default, |process| {
+            (format!("process {}, {reason}{shortage}{lost}", process.id), process.told, process.desk)
         });
-        self.unused.remove(&id);
         self.asked.forget(id);
-        self.clear_desk(id);
+        desk.into_iter().for_each(|desk| self.clear(desk));
         if id == QUEUE && self.queue.note_end() {
             self.say_that_queue_ended(told, &how);
         }
@@ -318,17 +282,11 @@ impl RunningPool {
     }
 
     fn say_that_queue_ended(&self, told: Option<&str>, how: &str) {
-        let pool = &self.name;
-        match told {
-            Some(signal) => log::info!(
-                target: codes::QUEUE_PROCESS_WAS_SIGNALLED,
-                "pool {pool}: its queue process exited on {signal} ({how}); starting another"
-            ),
-            None => log::warn!(
-                target: codes::QUEUE_PROCESS_EXITED,
-                "pool {pool}: its queue process exited unexpectedly ({how}); starting another"
-            ),
-        }
+        let (level, code, why) = match told {
+            Some(signal) => (Level::Info, codes::QUEUE_PROCESS_WAS_SIGNALLED, format!("on {signal}")),
+            None => (Level::Warn, codes::QUEUE_PROCESS_EXITED, "unexpectedly".to_owned()),
+        };
+        self.log(level, code, &format!("its queue process exited {why} ({how}); starting another"));
     }
 
     fn note_exit(&mut self, id: ChildId, reason: ExitReason) {
@@ -339,42 +297,34 @@ impl RunningPool {
 
     /// Why a Python has ended before our module ran in it, if it has.
     fn unloaded(&self, id: ChildId, reason: ExitReason) -> Option<Failure> {
-        let words = self.processes.get(&id).filter(|_| id != QUEUE)?.last_words()?;
-        let python = match &self.tried {
-            Some((service, _)) => &service.settings.interpreter,
-            None => &self.serving.settings.interpreter,
-        };
-        let python = python.as_ref().map_or_else(String::new, ToString::to_string);
-        let limit = self.tried.as_ref().map_or(&self.serving, |(service, _)| service).settings.memory_limit;
-        let hint = memory_limit_hint(limit, &words.all());
+        let words = self.processes.get(&id).filter(|_| id != QUEUE)?.last_words.as_ref()?;
+        let settings = &self.tried.as_ref().map_or(&self.serving, |(service, _)| service).settings;
+        let python = settings.interpreter.as_ref().map_or_else(String::new, ToString::to_string);
+        let hint = memory_limit_hint(settings.memory_limit, &words.all());
         Some(Failure { code: EX_CONFIG, text: format!("the Python {python} {}{hint}", words.fault(reason)) })
     }
 
     fn say_that_it_is_kept(&self, id: ChildId) {
-        if let Some(process) = self.processes.get(&id) {
-            log::warn!(
-                target: codes::CHILD_KEPT_ALIVE,
-                "pool {}: process {} was killed, but a tracer or the system keeps it alive; not waiting for it",
-                self.name,
-                process.id
-            );
+        if let Some(Process { id, .. }) = self.processes.get(&id) {
+            let text = format!("process {id} was killed, but a tracer or the system keeps it alive; not waiting for it");
+            self.log(Level::Warn, codes::CHILD_KEPT_ALIVE, &text);
         }
     }
 
     fn handle_report(&mut self, id: ChildId, report: Report, now: Instant) {
         let report = match report {
-            Report::Loaded => return self.processes.get_mut(&id).into_iter().for_each(Process::be_loaded),
             // Whoever waits for it looks.
             Report::Looked => return,
+            Report::Loaded => return self.processes.get_mut(&id).into_iter().for_each(|process| process.last_words = None),
             Report::Stacks(text) => return self.asked.hear(id, text, now),
+            Report::Worn => return self.wear_out(id, Reason::MaxRequests, now),
+            Report::Overdue => return self.wear_out(id, Reason::Overdue, now),
+            Report::Deadlocked => return self.handle_deadlock(id, now),
             // Failing is no success, whatever the application says.
             Report::Failed(Failure { code: 0, text }) => Report::Failed(Failure { code: EX_SOFTWARE, text }),
             report => report,
         };
         match report {
-            Report::Worn => return self.wear_out(id, Reason::MaxRequests, now),
-            Report::Overdue => return self.wear_out(id, Reason::Overdue, now),
-            Report::Deadlocked => return self.handle_deadlock(id, now),
             Report::Terminated => self.note_told(id, "SIGTERM"),
             Report::Quit => self.note_told(id, "SIGQUIT"),
             _ => {}
@@ -398,13 +348,14 @@ impl RunningPool {
 
     /// Whether a child that is to go when it has nothing to do has had nothing for long enough.
     fn look_for_use(&mut self, id: ChildId, now: Instant) {
-        let Some(figures) = self.figures(id) else {
+        let Some(figures) = self.processes.get(&id).and_then(|process| self.figures(process)) else {
             return;
         };
         let counted = figures.tally.requests();
-        let (since, requests) = *self.unused.entry(id).or_insert((now, counted));
+        let Some(process) = self.processes.get_mut(&id) else { return };
+        let (since, requests) = *process.unused.get_or_insert((now, counted));
         if requests != counted || figures.busy > 0 || figures.queued > 0 {
-            self.unused.insert(id, (now, counted));
+            process.unused = Some((now, counted));
             return;
         }
         let timeout = self.settings().idle_timeout;
@@ -437,22 +388,21 @@ impl RunningPool {
         let refused = RefusedFor::ALL.map(|reason| scoreboard.refused(reason));
         let refused = refused.into_iter().fold(0, u64::saturating_add);
         let load = Load { all_full: self.children.are_all_full(), waiting: scoreboard.waiting(), refused };
-        let name = &self.name;
         match self.saturation.look(load, now) {
             Some(News::Begun { waiting }) => {
                 self.ledger.note_saturation();
                 let (full, most) = (self.children.serving().count(), self.serving.settings.max_queue);
                 let processes = if full == 1 { "the process is" } else { "all processes are" };
-                log::warn!(
-                    target: codes::SATURATED,
-                    "pool {name}: saturated: {processes} busy, {waiting} of at most {most} requests waiting (max-queue)"
-                );
+                let text = format!("saturated: {processes} busy, {waiting} of at most {most} requests waiting (max-queue)");
+                self.log(Level::Warn, codes::SATURATED, &text);
             }
             Some(News::Over { lasted, most, refused }) => {
                 let seconds = lasted.as_secs_f64();
-                log::info!(
-                    target: codes::NO_LONGER_SATURATED,
-                    "pool {name}: no longer saturated, after {seconds:.1} s: {most} waited at most, {refused} were answered 503"
+                let counts = format!("{most} waited at most, {refused} were answered 503");
+                self.log(
+                    Level::Info,
+                    codes::NO_LONGER_SATURATED,
+                    &format!("no longer saturated, after {seconds:.1} s: {counts}"),
                 );
             }
             None => {}
@@ -488,9 +438,9 @@ impl RunningPool {
                     Action::Tell(id, command) => self.tell(id, command),
                     Action::Terminate(id) => self.signal(id, signal::TERM),
                     Action::Kill(id) => self.signal(id, signal::KILL),
-                    Action::Note(code, text) => log::warn!(target: code, "pool {}: {text}", self.name),
-                    Action::Alarm(code, text) => log::error!(target: code, "pool {}: {text}", self.name),
-                    Action::Inform(code, text) => log::info!(target: code, "pool {}: {text}", self.name),
+                    Action::Note(code, text) => self.log(Level::Warn, code, &text),
+                    Action::Alarm(code, text) => self.log(Level::Error, code, &text),
+                    Action::Inform(code, text) => self.log(Level::Info, code, &text),
                     // Its queue process may still have somebody to answer.
                     Action::Report(Outcome::Stopped) => self.has_stopped = true,
                     Action::Report(outcome) => outcomes.push(self.with_addresses_of(outcome)),
@@ -505,6 +455,10 @@ impl RunningPool {
             self.sockets.keep_only(&self.serving.settings);
         }
         outcome
+    }
+
+    fn log(&self, level: Level, code: Code, text: &str) {
+        log::log!(target: code, level, "pool {}: {text}", self.name);
     }
 
     fn signal(&mut self, id: ChildId, number: i32) {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use log::Level;
 
 use super::last_words::LastWords;
-use super::pool::tells_of_shortage;
+use super::pool::{Desk, tells_of_shortage};
 use crate::config::AppLog;
 use crate::launch::ChildEnds;
 use crate::log_writer;
@@ -16,7 +16,7 @@ use shared::link::{self, Command, Report, Reports};
 use shared::logging::{self, Allowance, Lines, Reader};
 use shared::sys::closing::Guarded;
 use shared::sys::poll::Interest;
-use shared::sys::process::{self, Change, EX_OSERR, EX_SOFTWARE, ExitReason, Fork, ProcessId, Usage};
+use shared::sys::process::{self, Change, EX_OSERR, EX_SOFTWARE, ExitReason, Fork, ProcessId};
 use shared::sys::{fd, passing, signal};
 
 /// A child process.
@@ -28,6 +28,16 @@ pub struct Process {
     pub started: Instant,
     /// The signal that has told it to end, which the supervisor does over the link.
     pub told: Option<&'static str>,
+    /// Where a child sits at the scoreboard, if there is one for it.
+    pub desk: Option<Desk>,
+    /// Whether a signal has stopped it.
+    pub is_stopped: bool,
+    /// What was written to stderr, until our module runs in it.
+    pub last_words: Option<LastWords>,
+    /// What it has said of memory that it did not get, which has ended it, or not: an application can write that, too.
+    pub shortage: Option<String>,
+    /// Since when a child that may be the last has had no request, and how many it had then.
+    pub unused: Option<(Instant, u64)>,
     link: Guarded<UnixStream>,
     link_state: Link,
     reports: Reports,
@@ -39,11 +49,6 @@ pub struct Process {
     /// It said more than fits a turn, and is not listened to until then.
     rests_until: Option<Instant>,
     killed: Option<Killed>,
-    is_stopped: bool,
-    /// What was written to stderr, until our module runs in it.
-    last_words: Option<LastWords>,
-    /// What it has said of memory that it did not get.
-    shortage: Option<String>,
 }
 
 /// What the link is good for.
@@ -96,11 +101,11 @@ pub struct Voices {
 pub const USUAL_VOICES: Voices = Voices { form: AppLog::Decorated, levels: [Level::Info, Level::Warn] };
 
 impl Process {
-    /// Forks a child that runs `boot` with its ends and never comes back.
+    /// Forks a child that is to sit at this desk, runs `boot` with its ends and never comes back.
     ///
     /// # Errors
     /// Those of fork(2) and of making the ends.
-    pub fn spawn(boot: impl FnOnce(ChildEnds)) -> io::Result<Self> {
+    pub fn spawn(desk: Option<Desk>, boot: impl FnOnce(ChildEnds)) -> io::Result<Self> {
         let (link, link_end) = UnixStream::pair()?;
         link.set_nonblocking(true)?;
         let (log, log_end) = logging::channel()?;
@@ -121,14 +126,14 @@ impl Process {
             }
         };
         drop(blocked);
-        Ok(Self::of(id, link, log, output))
+        Ok(Self { desk, ..Self::of(id, link, log, output) })
     }
 
-    /// Takes over a child that the program before this one has started, and that speaks this version of the link.
+    /// Takes over a child that the program before this one has started, and that speaks this version of the link. It stays at its desk.
     ///
     /// # Errors
     /// When a descriptor is not open.
-    pub fn adopt(id: ProcessId, descriptors: Descriptors, version: u32) -> io::Result<Self> {
+    pub fn adopt(id: ProcessId, descriptors: Descriptors, desk: Option<Desk>, version: u32) -> io::Result<Self> {
         let link = UnixStream::from(fd::inherited(descriptors.link)?);
         let log = Reader::adopt(fd::inherited(descriptors.log)?);
         let lines =
@@ -139,7 +144,7 @@ impl Process {
         let is_stopped = process::is_stopped(id);
         let started = process::age(id).and_then(|age| Instant::now().checked_sub(age)).unwrap_or_else(Instant::now);
         let reports = Reports::of_version(version);
-        Ok(Self { started, reports, last_words: None, is_stopped, ..Self::of(id, link, log, output) })
+        Ok(Self { started, reports, desk, last_words: None, is_stopped, ..Self::of(id, link, log, output) })
     }
 
     fn of(id: ProcessId, link: UnixStream, log: Reader, output: [Option<Lines>; 2]) -> Self {
@@ -149,6 +154,11 @@ impl Process {
             id,
             started,
             told: None,
+            desk: None,
+            is_stopped: false,
+            last_words: Some(LastWords::default()),
+            shortage: None,
+            unused: None,
             link: Guarded::new(link),
             link_state,
             reports,
@@ -157,25 +167,7 @@ impl Process {
             output,
             rests_until: None,
             killed: None,
-            is_stopped: false,
-            last_words: Some(LastWords::default()),
-            shortage: None,
         }
-    }
-
-    /// Our module runs in it.
-    pub fn be_loaded(&mut self) {
-        self.last_words = None;
-    }
-
-    /// What it has written to stderr, if our module does not run in it, or not yet.
-    pub fn last_words(&self) -> Option<&LastWords> {
-        self.last_words.as_ref()
-    }
-
-    /// What it has said of memory that it did not get, which has ended it, or not: an application can write that, too.
-    pub fn shortage(&self) -> Option<&str> {
-        self.shortage.as_deref()
     }
 
     /// What [`Self::adopt`] takes.
@@ -346,11 +338,6 @@ impl Process {
         None
     }
 
-    /// Whether a signal has stopped it.
-    pub fn is_stopped(&self) -> bool {
-        self.is_stopped
-    }
-
     /// Sends it a signal; to a process that has ended, none.
     pub fn signal(&mut self, number: i32) {
         if number == signal::KILL {
@@ -365,11 +352,6 @@ impl Process {
     /// Whether it was sent SIGKILL.
     pub fn was_killed(&self) -> bool {
         self.killed.is_some()
-    }
-
-    /// What it uses; nothing if the system does not say.
-    pub fn usage(&self) -> Option<Usage> {
-        process::usage(self.id)
     }
 }
 

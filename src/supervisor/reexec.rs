@@ -265,18 +265,18 @@ impl<'a> Supervisor<'a> {
         {
             ties.roster = Roster::adopt(roster).map_err(super::system)?;
         }
-        let adopted =
-            legacy.children.into_iter().map(|(id, ends, desk)| Ok((Process::adopt(id, ends, link)?, desk.filter(|_| is_same))));
-        let processes: Vec<(Process, Option<Desk>)> = adopted.collect::<io::Result<_>>().map_err(super::system)?;
+        let children = legacy.children.into_iter();
+        let adopted = children.map(|(id, ends, desk)| Process::adopt(id, ends, desk.filter(|_| is_same), link));
+        let processes: Vec<Process> = adopted.collect::<io::Result<_>>().map_err(super::system)?;
         match self.config.pools.iter().find(|settings| settings.name == legacy.name) {
             Some(settings) => {
                 let service = Service { settings: settings.clone(), config: Rc::clone(&self.config), owner: Owner::default() };
                 let mut pool = RunningPool::adopt(service, sockets, ties, processes, now);
-                pool.count_from(legacy.past.unwrap_or_default(), legacy.exits.unwrap_or_default());
+                (pool.past, pool.exits) = (legacy.past.unwrap_or_default(), legacy.exits.unwrap_or_default());
                 self.pools.push(pool);
             }
             None => {
-                self.leaving.extend(processes.into_iter().map(|(process, _)| process));
+                self.leaving.extend(processes);
                 self.leaving.iter_mut().for_each(|process| process.signal(shared::sys::signal::TERM));
             }
         }
@@ -394,20 +394,17 @@ impl<'a> Supervisor<'a> {
 
     fn inheritance(&self, successor: &Successor) -> Inheritance {
         let pools = self.pools.iter().map(|pool| Legacy {
-            name: pool.name().to_owned(),
-            passage: sockets::numbers(&pool.ties().passage),
+            name: pool.name.clone(),
+            passage: sockets::numbers(&pool.ties.passage),
             line: Some({
-                let [near, far] = sockets::numbers(&pool.ties().line);
-                [near, far, pool.ties().scoreboard.as_raw_fd()]
+                let [near, far] = sockets::numbers(&pool.ties.line);
+                [near, far, pool.ties.scoreboard.as_raw_fd()]
             }),
-            roster: Some(pool.ties().roster.for_successor()),
-            sockets: pool.sockets().by_address().map(|(address, numbers)| (address.to_string(), numbers)).collect(),
-            children: pool
-                .processes()
-                .map(|(id, process)| (process.id, process.descriptors(), pool.desk(id).cloned()))
-                .collect(),
-            past: Some(pool.past().clone()),
-            exits: Some(pool.exits().clone()),
+            roster: Some(pool.ties.roster.for_successor()),
+            sockets: pool.sockets.by_address().map(|(address, numbers)| (address.to_string(), numbers)).collect(),
+            children: pool.processes().map(|(_, process)| (process.id, process.descriptors(), process.desk.clone())).collect(),
+            past: Some(pool.past.clone()),
+            exits: Some(pool.exits.clone()),
         });
         let control = self.control.as_ref().map(ControlSocket::descriptor);
         let handed_over = successor.handed_over.clone();

@@ -185,7 +185,7 @@ impl Supervisor<'_> {
 
     fn known_sockets(&self) -> Sockets {
         let mut known = Sockets::default();
-        self.pools.iter().for_each(|pool| known.add(pool.sockets().clone()));
+        self.pools.iter().for_each(|pool| known.add(pool.sockets.clone()));
         known
     }
 
@@ -244,7 +244,7 @@ impl Supervisor<'_> {
         let known = self.known_sockets();
         let prepare_pool = |settings: &config::Pool| {
             let sockets = Sockets::bind(settings, &known, findings)?;
-            let is_new = self.pools.iter().all(|pool| pool.name() != settings.name);
+            let is_new = self.pools.iter().all(|pool| pool.name != settings.name);
             let owner = findings.owners.get(&settings.name).copied().unwrap_or_default();
             let service = Service { settings: settings.clone(), config: Rc::clone(&config), owner };
             Ok(PreparedPool { service, sockets, ties: is_new.then(ties).transpose()? })
@@ -266,7 +266,7 @@ impl Supervisor<'_> {
         let now = Instant::now();
         let open = names(&prepared.config, &reload.scope);
         for PreparedPool { service, sockets, ties } in pools {
-            match self.pools.iter_mut().find(|pool| pool.name() == service.settings.name) {
+            match self.pools.iter_mut().find(|pool| pool.name == service.settings.name) {
                 Some(pool) => pool.reload(service, sockets, now),
                 None => self.pools.extend(ties.map(|ties| RunningPool::new(service, sockets, ties, now))),
             }
@@ -365,7 +365,7 @@ impl Supervisor<'_> {
     /// Tells what was done, or why not.
     fn end_reload(&mut self, scope: &Scope, clients: Vec<Client>, result: Result<Done, Refusal>) {
         let (now, is_good) = (Instant::now(), result.is_ok());
-        self.pools.iter_mut().filter(|pool| scope.has(pool.name())).for_each(|pool| pool.note_reload(is_good, now));
+        self.pools.iter_mut().filter(|pool| scope.has(&pool.name)).for_each(|pool| pool.note_reload(is_good, now));
         match result {
             Ok(done) => {
                 self.reloads.note(scope, counts::Outcome::Succeeded);
@@ -393,7 +393,7 @@ impl Supervisor<'_> {
     /// were tried in vain, which the old one has not.
     fn stop_pools_of_no_configuration(&mut self) {
         let (now, config) = (Instant::now(), &self.config);
-        let is_gone = |pool: &&mut RunningPool| config.pools.iter().all(|settings| settings.name != pool.name());
+        let is_gone = |pool: &&mut RunningPool| config.pools.iter().all(|settings| settings.name != pool.name);
         self.pools.iter_mut().filter(is_gone).for_each(|pool| pool.stop(Stop::Gracefully, now));
     }
 

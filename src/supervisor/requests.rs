@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::Supervisor;
-use super::children::ChildId;
 use super::control_socket::Client;
 use super::pool::RunningPool;
+use super::process::Process;
 use crate::control_protocol::Scope;
 use crate::report::{Requests, RunningRequest, SCHEMA, seconds};
 use shared::scoreboard::slot::{Glance, Phase};
@@ -24,14 +24,15 @@ impl Supervisor<'_> {
 
     /// Those that run, the oldest first.
     pub(super) fn requests(&self, scope: &Scope, now: Duration) -> Requests {
-        let pools: Vec<&RunningPool> = self.pools.iter().filter(|pool| scope.has(pool.name())).collect();
+        let pools: Vec<&RunningPool> = self.pools.iter().filter(|pool| scope.has(&pool.name)).collect();
         // Each pool has its share, or what one invents would leave no room for the others.
         let share = (MOST / pools.len().max(1)).max(1);
         let mut told = Requests { schema: SCHEMA, ..Requests::default() };
         for pool in pools {
-            let Oldest { found, left_out, .. } = Oldest::of(share, running(pool));
+            let Oldest { found, left_out, .. } =
+                Oldest::of(share, pool.processes().flat_map(|(_, child)| running(pool, child)));
             told.more += left_out;
-            told.requests.extend(found.iter().map(|running| tell(pool.name(), running, pool.is_stopped(running.child), now)));
+            told.requests.extend(found.iter().map(|running| tell(running, now)));
         }
         told.requests.sort_by(|one, other| other.age.total_cmp(&one.age));
         told
@@ -39,45 +40,39 @@ impl Supervisor<'_> {
 }
 
 /// Those of one child, by their numbers in it.
-pub(super) fn running_in(pool: &RunningPool, child: ChildId, now: Duration) -> BTreeMap<u64, RunningRequest> {
-    let Some((_, process)) = pool.processes().find(|(id, _)| *id == child) else { return BTreeMap::new() };
-    let is_stopped = pool.is_stopped(child);
-    let told = |glance: Glance| {
-        let running = Running { child, pid: process.id.number(), glance };
-        (running.glance.request.number, tell(pool.name(), &running, is_stopped, now))
-    };
-    pool.busy(child).map(told).collect()
+pub(super) fn running_in(pool: &RunningPool, child: &Process, now: Duration) -> BTreeMap<u64, RunningRequest> {
+    running(pool, child).map(|running| (running.glance.request.number, tell(&running, now))).collect()
 }
 
 /// A worker that has a request.
-struct Running {
-    child: ChildId,
+struct Running<'a> {
+    pool: &'a str,
     pid: i32,
+    is_stopped: bool,
     glance: Glance,
 }
 
-fn running(pool: &RunningPool) -> impl Iterator<Item = Running> {
-    pool.processes().flat_map(move |(child, process)| {
-        pool.busy(child).map(move |glance| Running { child, pid: process.id.number(), glance })
-    })
+fn running<'a>(pool: &'a RunningPool, child: &'a Process) -> impl Iterator<Item = Running<'a>> {
+    let (pid, is_stopped) = (child.id.number(), child.is_stopped);
+    pool.busy(child).map(move |glance| Running { pool: &pool.name, pid, is_stopped, glance })
 }
 
 /// Those that have run for longest, and no more than some. They may all be inventions.
-struct Oldest {
+struct Oldest<'a> {
     most: usize,
-    found: Vec<Running>,
+    found: Vec<Running<'a>>,
     left_out: u64,
 }
 
-impl Oldest {
-    fn of(most: usize, running: impl Iterator<Item = Running>) -> Self {
+impl<'a> Oldest<'a> {
+    fn of(most: usize, running: impl Iterator<Item = Running<'a>>) -> Self {
         let mut oldest = Self { most, found: Vec::new(), left_out: 0 };
         running.for_each(|running| oldest.add(running));
         oldest.trim();
         oldest
     }
 
-    fn add(&mut self, running: Running) {
+    fn add(&mut self, running: Running<'a>) {
         self.found.push(running);
         if self.found.len() >= 2 * self.most {
             self.trim();
@@ -91,16 +86,16 @@ impl Oldest {
     }
 }
 
-fn tell(pool: &str, Running { pid, glance, .. }: &Running, stopped: bool, now: Duration) -> RunningRequest {
+fn tell(Running { pool, pid, is_stopped, glance }: &Running<'_>, now: Duration) -> RunningRequest {
     let Glance { phase, request, is_torn, .. } = glance;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     RunningRequest {
         id: format!("{pid}-{}", request.number),
         age: seconds(now.saturating_sub(request.taken)),
         phase: phase_word(*phase).to_owned(),
-        pool: pool.to_owned(),
+        pool: (*pool).to_owned(),
         pid: *pid,
-        stopped,
+        stopped: *is_stopped,
         method: text(&request.method),
         path: text(&request.path),
         cut: request.path_is_cut,
@@ -129,19 +124,19 @@ mod tests {
     use super::*;
     use shared::scoreboard::slot::{Said, ThreadNumbers};
 
-    fn running(taken: u64, path: &[u8]) -> Running {
+    fn running(taken: u64, path: &[u8]) -> Running<'static> {
         let request = Said { number: 5, taken: Duration::from_secs(taken), path: path.to_vec(), ..Said::default() };
         let glance = Glance { phase: Phase::Sending, thread: ThreadNumbers::default(), request, is_torn: true };
-        Running { child: ChildId(1), pid: 77, glance }
+        Running { pool: "shop", pid: 77, is_stopped: true, glance }
     }
 
     #[test]
     fn only_the_oldest_are_kept_and_the_others_are_counted() {
         for count in [0, 1, 3, 4, 100] {
-            let all = (0..count).map(|number| running((number * 37) % 101, b"/"));
-            let mut sorted: Vec<Duration> = all.clone().map(|running| running.glance.request.taken).collect();
+            let all = || (0..count).map(|number| running((number * 37) % 101, b"/"));
+            let mut sorted: Vec<Duration> = all().map(|running| running.glance.request.taken).collect();
             sorted.sort();
-            let oldest = Oldest::of(3, all);
+            let oldest = Oldest::of(3, all());
             let found: Vec<Duration> = oldest.found.iter().map(|running| running.glance.request.taken).collect();
             assert_eq!((&found[..], oldest.left_out), (&sorted[..found.len()], count.saturating_sub(3)));
             assert_eq!(found.len(), sorted.len().min(3));
@@ -150,10 +145,10 @@ mod tests {
 
     #[test]
     fn whatever_a_worker_says_is_told_as_text() {
-        let told = tell("shop", &running(3, b"/a\xff"), true, Duration::from_millis(4500));
+        let told = tell(&running(3, b"/a\xff"), Duration::from_millis(4500));
         assert_eq!((told.id.as_str(), told.age, told.phase.as_str(), told.pid), ("77-5", 1.5, "sending", 77));
         assert!(told.path == "/a\u{fffd}" && told.torn && told.stopped, "{told:?}");
         // It says that it has begun in the future.
-        assert_eq!(tell("shop", &running(u64::MAX, b""), false, Duration::ZERO).age, 0.0);
+        assert_eq!(tell(&running(u64::MAX, b""), Duration::ZERO).age, 0.0);
     }
 }

@@ -9,11 +9,12 @@ use super::Supervisor;
 use super::children::ChildId;
 use super::inquiries::PATIENCE;
 use super::pool::RunningPool;
+use super::process::Process;
 use super::requests::running_in;
 use crate::control_protocol::Scope;
 use crate::report::{LEFT_OUT, ProcessStacks, RequestStack, Requests, RunningRequest, SCHEMA, Stacks, ThreadStack};
 use shared::stacks::{self, Thread};
-use shared::sys::process::{ProcessId, monotonic_time};
+use shared::sys::process::monotonic_time;
 
 impl Supervisor<'_> {
     /// What the threads of each process have been doing since then, as far as that was told.
@@ -22,8 +23,8 @@ impl Supervisor<'_> {
         let mut told = Stacks { schema: SCHEMA, ..Stacks::default() };
         for (pool, id, process) in self.processes(scope) {
             let heard = heard(pool, id, process, since);
-            let process = ProcessStacks { pool: pool.name().to_owned(), pid: process.number(), ..ProcessStacks::default() };
-            let process = with_threads(process, heard, running_in(pool, id, now));
+            let told_of = ProcessStacks { pool: pool.name.clone(), pid: process.id.number(), ..ProcessStacks::default() };
+            let process = with_threads(told_of, heard, running_in(pool, process, now));
             if room.take(process.threads.iter().map(length_of_thread).sum()) {
                 told.processes.push(process);
             } else {
@@ -39,7 +40,7 @@ impl Supervisor<'_> {
         let mut told = self.requests(scope, monotonic_time());
         let (mut room, mut threads) = (Room(MOST_OF_AN_ANSWER), BTreeMap::new());
         for (pool, id, process) in self.processes(scope) {
-            threads.insert(process.number(), heard(pool, id, process, since).map(by_request));
+            threads.insert(process.id.number(), heard(pool, id, process, since).map(by_request));
         }
         for request in &mut told.requests {
             request.stack = Some(match threads.get_mut(&request.pid) {
@@ -51,20 +52,20 @@ impl Supervisor<'_> {
         told
     }
 
-    fn processes(&self, scope: &Scope) -> impl Iterator<Item = (&RunningPool, ChildId, ProcessId)> {
-        let pools = self.pools.iter().filter(|pool| scope.has(pool.name()));
-        pools.flat_map(|pool| pool.processes().map(move |(id, process)| (pool, id, process.id)))
+    fn processes(&self, scope: &Scope) -> impl Iterator<Item = (&RunningPool, ChildId, &Process)> {
+        let pools = self.pools.iter().filter(|pool| scope.has(&pool.name));
+        pools.flat_map(|pool| pool.processes().map(move |(id, process)| (pool, id, process)))
     }
 }
 
 /// What a child has said, or why it has said nothing.
-fn heard(pool: &RunningPool, id: ChildId, process: ProcessId, since: Instant) -> Result<stacks::Stacks, String> {
-    pool.stacks(id, since).map(stacks::Stacks::parse).ok_or_else(|| silence(pool, id, process))
+fn heard(pool: &RunningPool, id: ChildId, process: &Process, since: Instant) -> Result<stacks::Stacks, String> {
+    pool.asked.answer(id, since).map(stacks::Stacks::parse).ok_or_else(|| silence(pool, id, process))
 }
 
-fn silence(pool: &RunningPool, id: ChildId, process: ProcessId) -> String {
+fn silence(pool: &RunningPool, id: ChildId, process: &Process) -> String {
     match pool.children().describe(id) {
-        _ if pool.is_stopped(id) => format!("process {process} is stopped"),
+        _ if process.is_stopped => format!("process {} is stopped", process.id),
         Some((state, _)) => format!("no answer within {} ms ({state})", PATIENCE.as_millis()),
         None => "it has ended".to_owned(),
     }

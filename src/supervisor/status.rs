@@ -18,7 +18,7 @@ use shared::scoreboard::Scoreboard;
 use shared::scoreboard::refused::RefusedFor;
 use shared::scoreboard::roster::STOPPED;
 use shared::scoreboard::tally::{STEP_NAMES, Tally};
-use shared::sys::process::{Usage, monotonic_time};
+use shared::sys::process::{self, Usage, monotonic_time};
 use shared::sys::terminal;
 
 impl Supervisor<'_> {
@@ -34,7 +34,7 @@ impl Supervisor<'_> {
 
     /// The client again, unless it asks about a pool that there is not.
     pub(super) fn knows(&self, client: Client, scope: &Scope) -> Option<Client> {
-        let names = self.pools.iter().map(RunningPool::name);
+        let names = self.pools.iter().map(|pool| &*pool.name);
         match scope {
             Scope::Pool(name) if !names.clone().any(|pool| pool == name) => {
                 client.end(EX_USAGE, &format!("pyfcgid: {}", no_such_pool(name, names)));
@@ -63,12 +63,12 @@ impl Supervisor<'_> {
             reloads: self.reloads.by_result(),
             log_lines_lost: log_writer::lost_so_far(),
             bounds: report::bounds(),
-            pools: self.pools.iter().filter(|pool| scope.has(pool.name())).map(|pool| self.pool_status(pool, now)).collect(),
+            pools: self.pools.iter().filter(|pool| scope.has(&pool.name)).map(|pool| self.pool_status(pool, now)).collect(),
         }
     }
 
     fn pool_status(&self, pool: &RunningPool, now: Instant) -> PoolStatus {
-        let is_there = self.config.pools.iter().any(|settings| settings.name == pool.name());
+        let is_there = self.config.pools.iter().any(|settings| settings.name == pool.name);
         let removed = !is_there && pool.children().condition() == Condition::Stopping;
         PoolStatus { removed, ..pool_status(pool, now) }
     }
@@ -77,18 +77,18 @@ impl Supervisor<'_> {
 fn pool_status(pool: &RunningPool, now: Instant) -> PoolStatus {
     let (waiting, first) = waiting(pool);
     let (children, tally) = (pool.children(), pool.tally());
-    let (ids, all): (Vec<ChildId>, Vec<ChildStatus>) =
-        pool.processes().map(|(id, process)| (id, child_status(pool, id, process, now))).unzip();
-    let serving = ids.into_iter().zip(&all).filter(|(_, child)| is_serving(child)).map(|(id, _)| id);
+    let (processes, all): (Vec<&Process>, Vec<ChildStatus>) =
+        pool.processes().map(|(id, process)| (process, child_status(pool, id, process, now))).unzip();
+    let serving = processes.into_iter().zip(&all).filter(|(_, child)| is_serving(child)).map(|(process, _)| process);
     let stuck = pool.standstill(serving);
     let workers = workers(&all);
     let state = condition_word(pool, &all);
     PoolStatus {
-        name: pool.name().to_owned(),
+        name: pool.name.clone(),
         state: state.to_owned(),
         serves: ["serving", "saturated", "sleeping"].contains(&state),
         removed: false,
-        listen: pool.sockets().names(pool.settings()),
+        listen: pool.sockets.names(pool.settings()),
         wanted: children.wanted(),
         processes: by_state(&all),
         workers,
@@ -101,12 +101,12 @@ fn pool_status(pool: &RunningPool, now: Instant) -> PoolStatus {
         aborted: tally.aborted,
         slow: tally.slow,
         timeouts: STEP_NAMES.iter().map(|step| (*step).to_owned()).zip(tally.timeouts).collect(),
-        refused: pool.ties().scoreboard.refused(RefusedFor::QueueFull),
-        refused_by: refused_by(&pool.ties().scoreboard),
+        refused: pool.ties.scoreboard.refused(RefusedFor::QueueFull),
+        refused_by: refused_by(&pool.ties.scoreboard),
         duration: Times::of(&tally.duration),
         queue_wait: Times::of(&tally.queue_wait),
         failing: children.failing().map(|(failing, next)| failing_status(failing, next, now)),
-        exits: pool.exits().by_reason(),
+        exits: pool.exits.by_reason(),
         memory: all.iter().filter_map(|child| child.memory).fold(0, u64::saturating_add),
         cpu: all.iter().filter_map(|child| child.cpu).sum(),
         queue_process: pool.queue_process().map(|process| process.id.number()),
@@ -121,20 +121,20 @@ fn failing_status(Failing { since, text }: &Failing, next: Option<Instant>, now:
 
 fn child_status(pool: &RunningPool, id: ChildId, process: &Process, now: Instant) -> ChildStatus {
     let (state, generation) = pool.children().describe(id).unwrap_or(("ended", Generation(0)));
-    let (figures, usage) = (pool.figures(id), process.usage());
+    let (figures, usage) = (pool.figures(process), process::usage(process.id));
     let known = figures.is_some();
     let Figures { tally, busy, queued, connections } = figures.unwrap_or_default();
     ChildStatus {
         pid: process.id.number(),
         state: state.to_owned(),
-        stopped: process.is_stopped(),
+        stopped: process.is_stopped,
         generation: generation.0,
         uptime: now.duration_since(process.started).as_secs(),
         known,
         requests: tally.requests().saturating_add(busy as u64),
-        workers: pool.desk(id).map_or(0, |desk| desk.slots.len()),
+        workers: process.desk.as_ref().map_or(0, |desk| desk.slots.len()),
         busy,
-        oldest: oldest(pool, id).map(seconds),
+        oldest: oldest(pool, process).map(seconds),
         queued,
         connections,
         memory: usage.map(|Usage { memory, .. }| memory),
@@ -143,8 +143,8 @@ fn child_status(pool: &RunningPool, id: ChildId, process: &Process, now: Instant
 }
 
 /// The age of the oldest request of a child.
-fn oldest(pool: &RunningPool, id: ChildId) -> Option<Duration> {
-    pool.busy(id).map(|glance| monotonic_time().saturating_sub(glance.request.taken)).max()
+fn oldest(pool: &RunningPool, process: &Process) -> Option<Duration> {
+    pool.busy(process).map(|glance| monotonic_time().saturating_sub(glance.request.taken)).max()
 }
 
 fn by_state(children: &[ChildStatus]) -> BTreeMap<String, usize> {
@@ -184,7 +184,7 @@ fn condition_word(pool: &RunningPool, children: &[ChildStatus]) -> &'static str 
 
 /// How many requests wait, and for how long the first on the line has.
 fn waiting(pool: &RunningPool) -> (usize, Option<Duration>) {
-    let (in_children, first) = (pool.ties().scoreboard.waiting(), pool.ties().first_waits());
+    let (in_children, first) = (pool.ties.scoreboard.waiting(), pool.ties.first_waits());
     (in_children.max(usize::from(first.is_some())), first)
 }
 

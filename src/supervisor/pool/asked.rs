@@ -25,16 +25,6 @@ impl RunningPool {
         self.tell(id, Command::TellStacks);
     }
 
-    /// What it has said since then.
-    pub fn stacks(&self, id: ChildId, since: Instant) -> Option<&str> {
-        self.asked.answer(id, since)
-    }
-
-    /// Nobody wants to know that any more.
-    pub fn forget_stacks(&mut self) {
-        self.asked.clear();
-    }
-
     /// Has the child interrupt a request, if the worker of this slot still answers it.
     pub fn interrupt(&mut self, id: ChildId, slot: usize, request: u64) {
         self.ties.scoreboard.interrupt(slot, request);
@@ -67,11 +57,6 @@ impl Asked {
     /// It has gone.
     pub fn forget(&mut self, id: ChildId) {
         self.0.remove(&id);
-    }
-
-    /// Nobody wants to know anything any more.
-    pub fn clear(&mut self) {
-        self.0.clear();
     }
 }
 

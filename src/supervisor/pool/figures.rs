@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use super::super::children::ChildId;
-use super::super::counts::Exits;
 use super::super::process::Process;
 use super::{Desk, RunningPool};
 use shared::scoreboard::slot::Glance;
@@ -24,8 +22,8 @@ pub struct Figures {
 
 impl RunningPool {
     /// What a child says of itself on the scoreboard: nothing if it has no seat there.
-    pub fn figures(&self, id: ChildId) -> Option<Figures> {
-        let Desk { seat, slots } = self.desks.of(id)?;
+    pub fn figures(&self, process: &Process) -> Option<Figures> {
+        let Desk { seat, slots } = process.desk.as_ref()?;
         let scoreboard = &self.ties.scoreboard;
         let tally = scoreboard.tally(slots.clone());
         let busy = scoreboard.busy(slots.clone()).count();
@@ -33,48 +31,29 @@ impl RunningPool {
     }
 
     /// What those workers of a child say that have a request: nothing if it has no seat.
-    pub fn busy(&self, id: ChildId) -> impl Iterator<Item = Glance> + '_ {
-        let slots = self.desks.of(id).map_or(0..0, |desk| desk.slots.clone());
-        self.ties.scoreboard.busy(slots)
+    pub fn busy(&self, process: &Process) -> impl Iterator<Item = Glance> + use<'_> {
+        self.ties.scoreboard.busy(process.desk.as_ref().map_or(0..0, |desk| desk.slots.clone()))
     }
 
-    /// Whether a signal has stopped this child.
-    pub fn is_stopped(&self, id: ChildId) -> bool {
-        self.processes.get(&id).is_some_and(Process::is_stopped)
+    /// The desks of its children.
+    pub(super) fn desks(&self) -> impl Iterator<Item = &Desk> {
+        self.processes.values().filter_map(|process| process.desk.as_ref())
     }
 
     /// What all of its children have counted, those that have gone among them.
     pub fn tally(&self) -> Tally {
         let mut sum = self.past.clone();
-        let desks = self.processes.keys().filter_map(|id| self.desks.of(*id));
-        desks.for_each(|desk| sum.add(&self.ties.scoreboard.tally(desk.slots.clone())));
+        self.desks().for_each(|desk| sum.add(&self.ties.scoreboard.tally(desk.slots.clone())));
         sum
     }
 
-    /// What was counted by those that have gone.
-    pub fn past(&self) -> &Tally {
-        &self.past
-    }
-
-    /// How its children have ended.
-    pub fn exits(&self) -> &Exits {
-        &self.exits
-    }
-
-    /// Goes on from what was counted before.
-    pub fn count_from(&mut self, past: Tally, exits: Exits) {
-        (self.past, self.exits) = (past, exits);
-    }
-
     /// A child has gone: what it has counted stays counted.
-    pub(super) fn clear_desk(&mut self, id: ChildId) {
-        if let Some(Desk { seat, slots }) = self.desks.remove(id) {
-            let scoreboard = Arc::clone(&self.ties.scoreboard);
-            self.past.add(&scoreboard.tally(slots.clone()));
-            // Before it is cleared: who looks meanwhile misses nothing.
-            self.publish();
-            scoreboard.clear(slots);
-            scoreboard.vacate(seat);
-        }
+    pub(super) fn clear(&mut self, Desk { seat, slots }: Desk) {
+        let scoreboard = Arc::clone(&self.ties.scoreboard);
+        self.past.add(&scoreboard.tally(slots.clone()));
+        // Before it is cleared: who looks meanwhile misses nothing.
+        self.publish();
+        scoreboard.clear(slots);
+        scoreboard.vacate(seat);
     }
 }

@@ -13,7 +13,7 @@ impl RunningPool {
     /// What its workers say, with its process. All of it may be an invention of the application's.
     fn phases(&self, id: ChildId) -> impl Iterator<Item = (ProcessId, Glance)> + '_ {
         let process = self.processes.get(&id).into_iter();
-        process.flat_map(move |process| self.busy(id).map(|glance| (process.id, glance)))
+        process.flat_map(|process| self.busy(process).map(|glance| (process.id, glance)))
     }
 
     /// What a child that has ended was answering, in words. Requests whose answer had not ended get their lines in the access log, which

@@ -54,7 +54,7 @@ impl RunningPool {
     /// How it is, in a word.
     pub fn state_word(&self) -> &'static str {
         match self.children.condition() {
-            Condition::Serving if self.is_saturated() => "saturated",
+            Condition::Serving if self.saturation.is_said() => "saturated",
             Condition::Serving => "serving",
             Condition::Starting => "starting",
             Condition::Failing => "failing",
@@ -97,16 +97,17 @@ impl RunningPool {
     /// Whether a signal has stopped all children that would serve.
     pub(super) fn are_all_stopped(&self) -> bool {
         let mut serving = self.children.serving().peekable();
-        serving.peek().is_some() && serving.all(|id| self.is_stopped(id))
+        serving.peek().is_some() && serving.all(|id| self.processes.get(&id).is_some_and(|process| process.is_stopped))
     }
 
     /// A child that has a process and a desk.
     fn listed(&self, (id, word, Generation(generation)): (ChildId, &str, Generation)) -> Option<Child> {
-        let (process, desk) = (self.processes.get(&id)?, self.desks.of(id)?);
+        let process = self.processes.get(&id)?;
+        let desk = process.desk.as_ref()?;
         Some(Child {
             pid: number(process),
             state: ChildWord::of(word),
-            is_stopped: process.is_stopped(),
+            is_stopped: process.is_stopped,
             generation,
             started: self.ledger.monotonic(process.started),
             seat: desk.seat,

@@ -11,7 +11,7 @@ impl RunningPool {
     /// Why a child has ended so, if its last words or its limit on memory suggest it, in words.
     pub(super) fn shortage(&self, id: ChildId, reason: ExitReason) -> String {
         let limit = self.settings().memory_limit.filter(|_| id != QUEUE).map(format_size);
-        let said = self.processes.get(&id).and_then(|process| process.shortage());
+        let said = self.processes.get(&id).and_then(|process| process.shortage.as_deref());
         match (said, limit, reason) {
             (Some(said), Some(limit), _) => format!(", \"{said}\", and its memory-limit is {limit}"),
             (Some(said), None, _) => format!(", \"{said}\""),

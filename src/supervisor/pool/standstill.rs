@@ -6,7 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::super::children::ChildId;
+use super::super::process::Process;
 use super::RunningPool;
 use shared::scoreboard::slot::{Glance, Phase};
 use shared::sys::process::monotonic_time;
@@ -14,15 +14,14 @@ use shared::sys::process::monotonic_time;
 impl RunningPool {
     /// For how long the workers of these children, which are to serve, have taken no request, if somebody should look at a request that has
     /// taken so long.
-    pub fn standstill(&self, children: impl Iterator<Item = ChildId>) -> Option<Duration> {
+    pub fn standstill<'a>(&self, children: impl IntoIterator<Item = &'a Process>) -> Option<Duration> {
         let too_long = self.settings().deadlines().slow?;
         let full_since = self.saturation.full_since().filter(|_| self.ties.scoreboard.waiting() > 0);
         let full_for = full_since.map(|since| Instant::now().saturating_duration_since(since));
         let mut glances = Vec::new();
-        for id in children {
-            let slots = self.desks.of(id)?.slots.clone();
+        for process in children {
             // Of workers without slots nothing is known.
-            (!slots.is_empty()).then_some(())?;
+            let slots = process.desk.as_ref().map(|desk| desk.slots.clone()).filter(|slots| !slots.is_empty())?;
             glances.extend(self.ties.scoreboard.glances(slots));
         }
         standstill(&glances, full_for, monotonic_time()).filter(|length| *length >= too_long)

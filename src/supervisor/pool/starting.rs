@@ -4,11 +4,13 @@ use std::io;
 use std::os::fd::AsRawFd;
 use std::time::Instant;
 
+use log::Level;
+
 use super::super::children::{ChildId, Event, Generation};
 use super::super::process::Process;
 use super::super::queue_process::{self, QUEUE};
 use super::super::sockets::{self, Sockets};
-use super::{RunningPool, Service};
+use super::{Desk, RunningPool, Service};
 use crate::launch::{self, ChildEnds, Inherited, Module};
 use shared::link::{Command, Failure, Report};
 use shared::logging::codes;
@@ -22,17 +24,14 @@ impl RunningPool {
         if self.queue.is_due(now) {
             self.renew_ties();
             let run = |service: &Service, inherited| crate::queue_process::run(&service.settings, &service.config, inherited);
-            let spawn = || self.spawn_process(QUEUE, (&self.serving, &self.sockets), open_files, run);
+            let spawn = || self.spawn_process(None, (&self.serving, &self.sockets), open_files, run);
             let started = process::under_name(queue_process::NAME, spawn);
             self.queue.note_start(started.is_ok(), now);
             match started {
                 Ok(process) => drop(self.processes.insert(QUEUE, process)),
                 Err(error) => {
-                    log::error!(
-                        target: codes::QUEUE_PROCESS_NOT_STARTED,
-                        "pool {}: cannot start its queue process: {error}",
-                        self.name
-                    )
+                    let text = format!("cannot start its queue process: {error}");
+                    self.log(Level::Error, codes::QUEUE_PROCESS_NOT_STARTED, &text);
                 }
             }
         }
@@ -44,29 +43,25 @@ impl RunningPool {
     }
 
     fn renew_ties(&mut self) {
-        match self.ties.renew() {
-            Ok(None) => {}
-            Ok(Some(what)) => {
-                log::warn!(target: codes::TIES_RECREATED, "pool {}: {what} was shut down, and has been recreated", self.name)
-            }
+        let (level, code, text) = match self.ties.renew() {
+            Ok(None) => return,
+            Ok(Some(what)) => (Level::Warn, codes::TIES_RECREATED, format!("{what} was shut down, and has been recreated")),
             Err(error) => {
-                log::error!(
-                    target: codes::TIES_NOT_RECREATED,
-                    "pool {}: sockets that its processes share were shut down, and cannot be recreated: {error}",
-                    self.name
-                )
+                let text = format!("sockets that its processes share were shut down, and cannot be recreated: {error}");
+                (Level::Error, codes::TIES_NOT_RECREATED, text)
             }
-        }
+        };
+        self.log(level, code, &text);
     }
 
     fn spawn_process(
         &self,
-        id: ChildId,
+        desk: Option<Desk>,
         (service, sockets): (&Service, &Sockets),
         open_files: u64,
         run: impl FnOnce(&Service, Inherited),
     ) -> io::Result<Process> {
-        let (seat, slots) = self.desks.of(id).map_or((queue_process::SEAT, 0..0), |desk| (desk.seat, desk.slots.clone()));
+        let (seat, slots) = desk.as_ref().map_or((queue_process::SEAT, 0..0), |desk| (desk.seat, desk.slots.clone()));
         let ties = settings::Ties {
             listeners: sockets.descriptors_of(&service.settings.listen),
             status_listeners: sockets.descriptors_of(&service.settings.status_listen),
@@ -77,22 +72,18 @@ impl RunningPool {
             seat,
             slots,
         };
-        Process::spawn(|ends: ChildEnds| run(service, Inherited { ties, ends, open_files }))
+        Process::spawn(desk, |ends: ChildEnds| run(service, Inherited { ties, ends, open_files }))
     }
 
     pub(super) fn spawn(&mut self, id: ChildId, generation: Generation, (module, open_files): (&Module, u64), now: Instant) {
         self.renew_ties();
-        self.ties.scoreboard.tidy(&self.desks.seats());
-        let is_tried = self.tried.is_some() && generation != self.children.generation();
-        let settings = self.tried.as_ref().filter(|_| is_tried).map_or(&self.serving, |(service, _)| service);
-        let desk = self.desks.assign(id, settings.settings.threads);
+        self.ties.scoreboard.tidy(&self.desks().map(|desk| desk.seat).chain([queue_process::SEAT]).collect());
+        let tried = self.tried.as_ref().filter(|_| generation != self.children.generation());
+        let (service, sockets) = tried.map_or((&self.serving, &self.sockets), |(service, sockets)| (service, sockets));
+        let desk = Desk::beside(self.desks(), service.settings.threads);
         // Whatever an application has written where nobody was.
-        self.ties.scoreboard.clear(desk.slots);
-        let (service, sockets) = match &self.tried {
-            Some((service, sockets)) if is_tried => (service, sockets),
-            _ => (&self.serving, &self.sockets),
-        };
-        let spawned = self.spawn_process(id, (service, sockets), open_files, |service, inherited| {
+        self.ties.scoreboard.clear(desk.slots.clone());
+        let spawned = self.spawn_process(Some(desk), (service, sockets), open_files, |service, inherited| {
             launch::child(&service.settings, &service.config, inherited, module)
         });
         match spawned {
@@ -101,7 +92,6 @@ impl RunningPool {
                 self.processes.insert(id, process);
             }
             Err(error) => {
-                self.desks.remove(id);
                 let failure = Failure { code: EX_OSERR, text: cannot_start(&error) };
                 self.children.handle(id, Report::Failed(failure).into(), now);
                 self.children.handle(id, Event::Exited("it was never started".to_owned()), now);

@@ -4,13 +4,15 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
+use log::Level;
+
 use super::super::children::{ChildId, Event};
 use super::super::process::Process;
 use super::RunningPool;
 use shared::logging::codes::{self, Code};
 use shared::scoreboard::slot::Glance;
 use shared::settings::format_size;
-use shared::sys::process::monotonic_time;
+use shared::sys::process::{self, monotonic_time};
 
 /// The limit that a child has reached.
 #[derive(Clone, Copy, Debug)]
@@ -80,7 +82,8 @@ impl RunningPool {
         let time = monotonic_time();
         let is_over = |glance: Glance| glance.request.due.is_some_and(|due| due.saturating_add(patience) < time);
         for id in self.children.serving().collect::<Vec<_>>() {
-            if !self.children.is_worn(id) && self.busy(id).any(is_over) {
+            let process = self.processes.get(&id).filter(|_| !self.children.is_worn(id));
+            if process.is_some_and(|process| self.busy(process).any(is_over)) {
                 self.wear_out(id, Reason::Overdue, now);
             }
         }
@@ -91,7 +94,7 @@ impl RunningPool {
             return;
         };
         for id in self.children.serving().collect::<Vec<_>>() {
-            let memory = self.processes.get(&id).and_then(Process::usage).map(|usage| usage.memory);
+            let memory = self.processes.get(&id).and_then(|child| process::usage(child.id)).map(|usage| usage.memory);
             if let Some(memory) = memory.filter(|memory| *memory > limit) {
                 self.wear_out(id, Reason::MaxRss { memory, limit }, now);
             }
@@ -103,9 +106,8 @@ impl RunningPool {
         if self.children.is_worn(id) {
             return;
         }
-        if let Some(process) = self.processes.get(&id) {
-            let (pool, id, code) = (&self.name, process.id, reason.code());
-            log::info!(target: code, "pool {pool}: process {id} has reached {reason}; replacing it");
+        if let Some(Process { id, .. }) = self.processes.get(&id) {
+            self.log(Level::Info, reason.code(), &format!("process {id} has reached {reason}; replacing it"));
         }
         self.children.handle(id, reason.event(), now);
     }
