@@ -35,9 +35,6 @@ pub enum DaemonizeError {
     /// The system has no room for another process or socket.
     #[error("the system cannot start the daemon")]
     System(#[from] io::Error),
-    /// The same, as the crate that forks puts it.
-    #[error("the system cannot start the daemon")]
-    Fork(#[from] daemonize::Error),
 }
 
 /// Forks twice: the daemon has a session of its own without a terminal, /dev/null as its standard input and outputs, and of the
@@ -61,7 +58,7 @@ pub fn daemonize(kept: &[RawFd], output: &mut dyn Write) -> Result<Side, Daemoni
     match double_fork.execute() {
         Outcome::Parent(result) => {
             drop(writer);
-            result?;
+            result.map_err(io::Error::other)?;
             Ok(Side::Launcher(readiness::wait(reader, output)))
         }
         Outcome::Child(result) => {

@@ -163,7 +163,7 @@ fn execute(pool: &config::Pool, message: &Message, module: RawFd, kept: &[RawFd]
     kept.iter().chain([&settings.as_raw_fd()]).for_each(|number| fd::keep_at_exec(*number, fd::AtExec::Keep));
     limits::set_memory(pool)?;
     let error = process::execute(&arguments, &variables);
-    Err(python::not_executed(pool, interpreter, error))
+    Err(python::not_executed(pool, &interpreter.path, error))
 }
 
 fn c_strings(texts: impl IntoIterator<Item = Vec<u8>>) -> Result<Vec<CString>, StartError> {
@@ -193,7 +193,7 @@ fn module_path(pool: &config::Pool, module: RawFd) -> Result<PathBuf, StartError
         }
         Err(error) => format!("its pyfcgid module cannot be read ({}): {replace}", error.kind()),
     };
-    Err(StartError::NoModule { pool: pool.name.clone(), root, fault })
+    Err(StartError::of_pool(pool, format!("the root directory {root} has no /proc, and {fault}"), None))
 }
 
 /// Whether this file has what children get by descriptor elsewhere. What is only somewhat like it would end them in ways that say nothing.
@@ -208,8 +208,8 @@ fn is_ours(path: &Path) -> io::Result<bool> {
 /// did: where a link to a new release is by then, that is the new release.
 fn enter(pool: &config::Pool) -> Result<Option<PathBuf>, StartError> {
     if let Some(path) = &pool.chdir {
-        let changed = std::env::set_current_dir(path);
-        changed.map_err(|source| StartError::Chdir { pool: pool.name.clone(), path: path.display().to_string(), source })?;
+        let fault = || format!("cannot change to the directory {} (chdir)", path.display());
+        std::env::set_current_dir(path).map_err(|source| StartError::of_pool(pool, fault(), source))?;
         return Ok(Some(path.clone()));
     }
     let start = directory::of_start().filter(|_| pool.chroot.is_none());

@@ -21,12 +21,8 @@ pub enum StartError {
     Config(#[from] config::Error),
     #[error(transparent)]
     Bind(#[from] BindError),
-    #[error("pool {pool}: no Python found: install python3, or name one with python = \"/usr/bin/python3\" (--python)")]
-    NoPython { pool: String },
-    #[error("pool {pool}: the Python {python} {fault}")]
-    Python { pool: String, python: String, fault: String },
-    #[error("pool {pool}: the root directory {root} has no /proc, and {fault}")]
-    NoModule { pool: String, root: String, fault: String },
+    #[error("pool {pool}: {fault}")]
+    Pool { pool: String, fault: String, source: Option<io::Error> },
     #[error(transparent)]
     Log(#[from] log_writer::Error),
     #[error(transparent)]
@@ -39,43 +35,22 @@ pub enum StartError {
     Identity(#[from] identity::Error),
     #[error("{whose}")]
     Account { whose: String, source: identity::Error },
-    #[error("pool {pool}: cannot set {option} = {value} ({origin}): {advice}")]
-    Limit { pool: String, option: &'static str, value: String, origin: String, advice: String, source: io::Error },
-    #[error("pool {pool}: cannot make {path} the root directory (chroot)")]
-    Chroot { pool: String, path: String, source: io::Error },
-    #[error("pool {pool}: cannot read the env-file {path}{advice}")]
-    EnvFile { pool: String, path: String, advice: String, source: io::Error },
-    #[error(
-        "pool {pool}: others can access the env-file {path}, whose mode is {mode:04o}: it may hold secrets, so keep them out, \
-         as with \"chmod o= {path}\""
-    )]
-    OpenEnvFile { pool: String, path: String, mode: u32 },
-    #[error("pool {pool}: {path}:{line}: a line of an env-file {reason}")]
-    EnvFileLine { pool: String, path: String, line: usize, reason: &'static str },
-    #[error("pool {pool}: cannot change to the directory {path} (chdir)")]
-    Chdir { pool: String, path: String, source: io::Error },
     #[error("the system refuses something that every server needs")]
     System(#[from] io::Error),
 }
 
 impl StartError {
+    /// What is wrong with a pool, and what the system says of it.
+    pub fn of_pool(pool: &config::Pool, fault: impl Into<String>, source: impl Into<Option<io::Error>>) -> Self {
+        Self::Pool { pool: pool.name.clone(), fault: fault.into(), source: source.into() }
+    }
+
     /// Of sysexits.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Config(error) => error.exit_code(),
             Self::Bind(_) | Self::System(_) | Self::Daemon(_) | Self::PidFile(_) | Self::Activation(_) => EX_OSERR,
-            Self::NoPython { .. }
-            | Self::Python { .. }
-            | Self::NoModule { .. }
-            | Self::Chdir { .. }
-            | Self::EnvFile { .. }
-            | Self::OpenEnvFile { .. }
-            | Self::EnvFileLine { .. }
-            | Self::Log(_)
-            | Self::Identity(_)
-            | Self::Account { .. }
-            | Self::Limit { .. }
-            | Self::Chroot { .. } => EX_CONFIG,
+            Self::Log(_) | Self::Identity(_) | Self::Account { .. } | Self::Pool { .. } => EX_CONFIG,
         }
     }
 

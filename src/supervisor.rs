@@ -316,7 +316,9 @@ impl<'a> Supervisor<'a> {
         watched.extend(self.control.iter().flat_map(ControlSocket::readable).map(|fd| (fd, Interest::Readable)));
         watched.extend(self.control.iter().flat_map(ControlSocket::writable).map(|fd| (fd, Interest::Writable)));
         watched.extend(log_writer::blocked().into_iter().map(|fd| (fd, Interest::Writable)));
-        watched.extend(self.reload.iter().filter_map(Reload::readable).map(|fd| (fd, Interest::Readable)));
+        watched.extend(
+            self.reload.iter().filter_map(Reload::rehearsal).map(|rehearsal| (rehearsal.readable(), Interest::Readable)),
+        );
         let now = Instant::now();
         watched.extend(self.trial.iter().flat_map(|trial| trial.readable(now)).map(|fd| (fd, Interest::Readable)));
         let first_of_pools = watched.len();
@@ -372,7 +374,7 @@ impl<'a> Supervisor<'a> {
         }
         let asked = asked.chain(self.control.iter().filter_map(ControlSocket::next_deadline));
         let asked = asked.chain(self.inquiries.iter().map(Inquiry::deadline));
-        let asked = asked.chain(self.reload.iter().filter_map(Reload::deadline));
+        let asked = asked.chain(self.reload.iter().filter_map(Reload::rehearsal).map(|rehearsal| rehearsal.deadline));
         let leaving = self.leaving.iter().filter_map(Process::next_deadline);
         let leaving = leaving.chain(self.leaving_until.filter(|_| !self.leaving.is_empty()));
         let deadlines = self.pools.iter().filter_map(RunningPool::next_deadline).chain(leaving).chain(tick).chain(asked);
@@ -403,19 +405,19 @@ impl<'a> Supervisor<'a> {
             Err(error) => return log::error!(target: codes::SIGNALS_LOST, "signals are no longer received: {error}"),
         };
         for byte in &bytes[..count] {
-            match *byte {
-                CHILD => self.pools.iter_mut().for_each(|pool| pool.listen(now)),
-                GRACEFUL => self.stop(Stop::Gracefully),
-                QUICK => self.stop(Stop::Now),
-                RELOAD => self.want_reload(Scope::Process, None),
-                REOPEN => {
+            match i32::from(*byte) {
+                signal::CHLD => self.pools.iter_mut().for_each(|pool| pool.listen(now)),
+                signal::TERM | signal::QUIT => self.stop(Stop::Gracefully),
+                signal::INT => self.stop(Stop::Now),
+                signal::HUP => self.want_reload(Scope::Process, None),
+                signal::USR1 => {
                     log::info!(target: codes::LOGS_REOPENED, "reopening the logs");
                     log_writer::reopen();
                     self.reload.iter_mut().for_each(Reload::reopen_log);
                 }
-                SUCCEED => self.want_successor(),
-                MORE => self.pools.iter_mut().for_each(|pool| pool.grow(now)),
-                FEWER => self.pools.iter_mut().for_each(|pool| pool.shrink(now)),
+                signal::USR2 => self.want_successor(),
+                signal::TTIN => self.pools.iter_mut().for_each(|pool| pool.grow(now)),
+                signal::TTOU => self.pools.iter_mut().for_each(|pool| pool.shrink(now)),
                 _ => {}
             }
         }
@@ -448,24 +450,19 @@ fn signed(pool: &str, failure: Failure) -> Failure {
     if is_signed { failure } else { Failure { text: format!("pyfcgid: pool {pool}: {}", failure.text), ..failure } }
 }
 
+/// Each is told by its number.
 fn listen_to_signals(hang_up: HangUp) -> io::Result<UnixStream> {
     let (reader, writer) = UnixStream::pair()?;
     reader.set_nonblocking(true)?;
-    let mut signals = vec![
-        (signal::CHLD, CHILD),
-        (signal::TERM, GRACEFUL),
-        (signal::QUIT, GRACEFUL),
-        (signal::INT, QUICK),
-        (signal::USR1, REOPEN),
-        (signal::USR2, SUCCEED),
-        (signal::TTIN, MORE),
-        (signal::TTOU, FEWER),
-    ];
-    match hang_up {
-        HangUp::Reloads => signals.push((signal::HUP, RELOAD)),
-        HangUp::Stops => signals.push((signal::HUP, GRACEFUL)),
-        HangUp::IsIgnored => {}
-    }
+    let itself = |number: i32| (number, number as u8);
+    let hang_up = match hang_up {
+        HangUp::Reloads => Some(itself(signal::HUP)),
+        HangUp::Stops => Some((signal::HUP, signal::TERM as u8)),
+        HangUp::IsIgnored => None,
+    };
+    let others =
+        [signal::CHLD, signal::TERM, signal::QUIT, signal::INT, signal::USR1, signal::USR2, signal::TTIN, signal::TTOU];
+    let signals: Vec<_> = others.map(itself).into_iter().chain(hang_up).collect();
     signal::forward(&signals, OwnedFd::from(writer))?;
     Ok(reader)
 }
@@ -483,14 +480,6 @@ fn system(source: io::Error) -> BindError {
     BindError::Other { address: "a socket of its own".to_owned(), source }
 }
 
-const CHILD: u8 = b'c';
-const GRACEFUL: u8 = b'g';
-const QUICK: u8 = b'q';
-const RELOAD: u8 = b'h';
-const REOPEN: u8 = b'l';
-const SUCCEED: u8 = b'x';
-const MORE: u8 = b'+';
-const FEWER: u8 = b'-';
 /// Four for each of 1024 children, and its sockets.
 const FILES_OF_A_POOL: u64 = 5000;
 /// Clients of the control socket, the log, and what a start or a reload opens for a moment.

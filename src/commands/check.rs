@@ -107,7 +107,7 @@ fn check_pool(pool: &config::Pool, config: &Config, module: &Module) -> Result<u
                     format!("did not load pyfcgid's module within startup-timeout ({limit} s): is it really Python?")
                 }
             };
-            Err(StartError::Python { pool: pool.name.clone(), python: python::of(pool)?.to_string(), fault })
+            Err(python::faulty(pool, &fault))
         }
     }
 }

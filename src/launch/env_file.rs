@@ -23,33 +23,26 @@ pub fn read(pool: &config::Pool, identity: &Identity) -> Result<Vec<(String, Str
         Some(place) => read_private(&place),
         None => acting::as_user(identity, || read_private(path))?,
     };
-    let (name, shown) = (pool.name.clone(), path.display().to_string());
-    let bytes = match found {
-        Ok(bytes) => bytes,
-        Err(Unread::OpenToOthers { mode }) => return Err(StartError::OpenEnvFile { pool: name, path: shown, mode }),
-        Err(Unread::Failed(source)) => {
-            let advice = advice(&source, identity);
-            return Err(StartError::EnvFile { pool: name, path: shown, advice, source });
-        }
-    };
-    parse_env_file(&bytes).map_err(|error| StartError::EnvFileLine {
-        pool: name,
-        path: shown,
-        line: error.line,
-        reason: error.reason,
+    let path = path.display();
+    let unread =
+        |source| StartError::of_pool(pool, format!("cannot read the env-file {path}{}", advice(&source, identity)), source);
+    let (bytes, mode) = found.map_err(unread)?;
+    if mode & OTHERS != 0 {
+        let fault = format!(
+            "others can access the env-file {path}, whose mode is {mode:04o}: it may hold secrets, so keep them out, as with \
+             \"chmod o= {path}\""
+        );
+        return Err(StartError::of_pool(pool, fault, None));
+    }
+    parse_env_file(&bytes).map_err(|error| {
+        StartError::of_pool(pool, format!("{path}:{}: a line of an env-file {}", error.line, error.reason), None)
     })
 }
 
-/// Why a file was not read.
-enum Unread {
-    OpenToOthers { mode: u32 },
-    Failed(io::Error),
-}
-
-fn read_private(path: &Path) -> Result<Vec<u8>, Unread> {
-    let bytes = read_regular(path, MAX_SIZE).map_err(Unread::Failed)?;
-    let mode = fs::metadata(path).map_err(Unread::Failed)?.mode() & 0o7777;
-    if mode & OTHERS == 0 { Ok(bytes) } else { Err(Unread::OpenToOthers { mode }) }
+/// What the file says, and its mode.
+fn read_private(path: &Path) -> io::Result<(Vec<u8>, u32)> {
+    let bytes = read_regular(path, MAX_SIZE)?;
+    Ok((bytes, fs::metadata(path)?.mode() & 0o7777))
 }
 
 fn advice(error: &io::Error, identity: &Identity) -> String {

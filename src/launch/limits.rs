@@ -15,59 +15,55 @@ use shared::sys::resources::{self, Resource};
 /// Which one it cannot have, and what to do.
 pub fn validate(config: &Config) -> Result<(), StartError> {
     for pool in &config.pools {
-        for (option, resource, limit) in of(pool) {
-            resource.try_limit(limit).map_err(|source| refused(pool, option, resource, source))?;
-        }
-        if let Some(nice) = pool.nice {
-            resources::try_nice(nice).map_err(|source| too_urgent(pool, nice, source))?;
-        }
+        each(pool, |resource, limit| resource.try_limit(limit))?;
+        pool.nice.map_or(Ok(()), resources::try_nice).map_err(|source| too_urgent(pool, source))?;
     }
     Ok(())
 }
 
 /// Gives a child its limits but that on memory, for which it only sees to it that it can be set later.
 pub fn set(pool: &config::Pool) -> Result<(), StartError> {
-    for (option, resource, limit) in of(pool) {
-        let set = match resource {
-            // What is left to be done until the exec takes memory, too, and not by the measure of a Python.
-            Resource::Memory => resource.raise_hard_limit(limit),
-            _ => resource.limit_to(limit),
-        };
-        set.map_err(|source| refused(pool, option, resource, source))?;
-    }
+    each(pool, |resource, limit| match resource {
+        // What is left to be done until the exec takes memory, too, and not by the measure of a Python.
+        Resource::Memory => resource.raise_hard_limit(limit),
+        _ => resource.limit_to(limit),
+    })?;
     set_nice(pool)
 }
 
 /// Gives a child its limit on memory.
 pub fn set_memory(pool: &config::Pool) -> Result<(), StartError> {
-    let set = pool.memory_limit.map_or(Ok(()), |limit| Resource::Memory.limit_to(limit));
-    set.map_err(|source| refused(pool, "memory-limit", Resource::Memory, source))
+    set_only(pool, Resource::Memory)
 }
 
 /// Gives a queue process its limits. It has connections as children have, and no Python that could use up memory. It is a copy of the
 /// supervisor, of which nobody is to have a core dump.
 pub fn set_of_queue(pool: &config::Pool) -> Result<(), StartError> {
-    if let Some(limit) = pool.rlimit_nofile {
-        let set = Resource::OpenFiles.limit_to(limit);
-        set.map_err(|source| refused(pool, "rlimit-nofile", Resource::OpenFiles, source))?;
-    }
+    set_only(pool, Resource::OpenFiles)?;
     set_nice(pool)
 }
 
-fn of(pool: &config::Pool) -> impl Iterator<Item = (&'static str, Resource, u64)> {
+fn set_only(pool: &config::Pool, wanted: Resource) -> Result<(), StartError> {
+    each(pool, |resource, limit| if resource == wanted { resource.limit_to(limit) } else { Ok(()) })
+}
+
+/// Does this for each limit that the pool names.
+fn each(pool: &config::Pool, set: impl Fn(Resource, u64) -> io::Result<()>) -> Result<(), StartError> {
     let limits = [
         ("rlimit-nofile", Resource::OpenFiles, pool.rlimit_nofile),
         ("rlimit-core", Resource::Core, pool.rlimit_core),
         ("memory-limit", Resource::Memory, pool.memory_limit),
     ];
-    limits.into_iter().filter_map(|(option, resource, limit)| Some((option, resource, limit?)))
+    limits.into_iter().try_for_each(|(option, resource, limit)| {
+        limit.map_or(Ok(()), |limit| set(resource, limit)).map_err(|source| refused(pool, option, resource, source))
+    })
 }
 
 fn set_nice(pool: &config::Pool) -> Result<(), StartError> {
-    pool.nice.map_or(Ok(()), |nice| resources::set_nice(nice).map_err(|source| too_urgent(pool, nice, source)))
+    pool.nice.map_or(Ok(()), resources::set_nice).map_err(|source| too_urgent(pool, source))
 }
 
-fn refused(pool: &config::Pool, option: &'static str, resource: Resource, source: io::Error) -> StartError {
+fn refused(pool: &config::Pool, option: &str, resource: Resource, source: io::Error) -> StartError {
     let most = resources::most_open_files().filter(|_| resource == Resource::OpenFiles);
     let advice = match (most, pool.rlimit_nofile) {
         (Some(most), Some(wanted)) if wanted > most => {
@@ -87,18 +83,21 @@ fn refused(pool: &config::Pool, option: &'static str, resource: Resource, source
             )
         }
     };
-    let value = pool.value_of(option);
-    StartError::Limit { pool: pool.name.clone(), option, value, origin: pool.origin(option).to_string(), advice, source }
+    cannot_set(pool, option, &advice, source)
 }
 
-fn too_urgent(pool: &config::Pool, nice: i32, source: io::Error) -> StartError {
+fn too_urgent(pool: &config::Pool, source: io::Error) -> StartError {
     let own = resources::nice().map_or_else(|_| "pyfcgid's own".to_owned(), |own| format!("{own}, which is pyfcgid's own"));
     let advice = format!(
         "only root with CAP_SYS_NICE may go below {own}: raise nice, or start pyfcgid with a lower one (nice(1); Nice= of a \
          systemd service)"
     );
-    let (pool, origin) = (pool.name.clone(), pool.origin("nice").to_string());
-    StartError::Limit { pool, option: "nice", value: nice.to_string(), origin, advice, source }
+    cannot_set(pool, "nice", &advice, source)
+}
+
+fn cannot_set(pool: &config::Pool, option: &str, advice: &str, source: io::Error) -> StartError {
+    let (value, origin) = (pool.value_of(option), pool.origin(option));
+    StartError::of_pool(pool, format!("cannot set {option} = {value} ({origin}): {advice}"), source)
 }
 
 #[cfg(test)]

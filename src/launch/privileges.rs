@@ -28,8 +28,8 @@ pub fn control_group(config: &Config) -> Result<Option<u32>, StartError> {
 pub fn confine(pool: &config::Pool, identity: &Identity) -> Result<(), StartError> {
     process::umask(pool.umask);
     if let Some(root) = &pool.chroot {
-        let changed = identity::chroot(root);
-        changed.map_err(|source| StartError::Chroot { pool: pool.name.clone(), path: root.display().to_string(), source })?;
+        let fault = || format!("cannot make {} the root directory (chroot)", root.display());
+        identity::chroot(root).map_err(|source| StartError::of_pool(pool, fault(), source))?;
     }
     identity::drop_to(identity).map_err(of_pool(pool))?;
     if !identity.is_root() {

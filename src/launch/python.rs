@@ -10,24 +10,26 @@ use shared::sys::process;
 
 /// Whether each pool has one.
 pub fn validate(config: &Config) -> Result<(), StartError> {
-    config.pools.iter().try_for_each(|pool| match of(pool)?.fault(pool) {
-        Some(fault) => Err(StartError::Python { pool: pool.name.clone(), python: of(pool)?.to_string(), fault }),
-        None => Ok(()),
-    })
+    config.pools.iter().try_for_each(|pool| of(pool)?.fault(pool).map_or(Ok(()), |fault| Err(faulty(pool, &fault))))
 }
 
 /// The pool's.
 pub fn of(pool: &config::Pool) -> Result<&Interpreter, StartError> {
-    pool.interpreter.as_ref().ok_or_else(|| StartError::NoPython { pool: pool.name.clone() })
+    let advice = "no Python found: install python3, or name one with python = \"/usr/bin/python3\" (--python)";
+    pool.interpreter.as_ref().ok_or_else(|| StartError::of_pool(pool, advice, None))
+}
+
+/// That this is wrong with it.
+pub fn faulty(pool: &config::Pool, fault: &str) -> StartError {
+    of(pool).map_or_else(|error| error, |python| StartError::of_pool(pool, format!("the Python {python} {fault}"), None))
 }
 
 /// It could not be executed, as the pool's user and in its root directory.
-pub fn not_executed(pool: &config::Pool, interpreter: &Interpreter, error: io::Error) -> StartError {
-    let path = &interpreter.path;
+pub fn not_executed(pool: &config::Pool, path: &Path, error: io::Error) -> StartError {
     let fault = match error.kind() {
         ErrorKind::PermissionDenied => format!(
             "permission denied at {}: let the user that the pool runs as read and execute it, or name a Python that it can run",
-            denied(path.clone()).display()
+            denied(path.to_owned()).display()
         ),
         ErrorKind::NotFound => match loader(path) {
             Some(loader) => {
@@ -42,7 +44,7 @@ pub fn not_executed(pool: &config::Pool, interpreter: &Interpreter, error: io::E
         _ if process::is_no_program(&error) => "is not a program for this machine: name the Python program itself".to_owned(),
         _ => return StartError::System(error),
     };
-    StartError::Python { pool: pool.name.clone(), python: interpreter.to_string(), fault }
+    faulty(pool, &fault)
 }
 
 /// What of `path`, links followed, this user may not look into: a directory on the way, or the file itself.

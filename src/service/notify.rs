@@ -95,11 +95,6 @@ impl Notifier {
         self.send(&format!("STOPPING=1\n{}", status_line(status)));
     }
 
-    /// A line for `systemctl status`.
-    pub fn status(&self, text: &str) {
-        self.send(&status_line(text));
-    }
-
     /// This process is still alive.
     pub fn watchdog(&self) {
         self.send("WATCHDOG=1");
@@ -187,7 +182,7 @@ mod tests {
     fn a_manager_may_have_an_abstract_name() {
         let name = format!("pyfcgid-test-{}", std::process::id());
         let manager = UnixDatagram::bind_addr(&SocketAddr::from_abstract_name(&name).unwrap()).unwrap();
-        notifier(OsStr::new(&format!("@{name}"))).status("fine");
+        notifier(OsStr::new(&format!("@{name}"))).send("STATUS=fine");
         assert_eq!(next(&manager), "STATUS=fine");
     }
 
@@ -198,7 +193,7 @@ mod tests {
         let manager = UnixDatagram::bind(&path).unwrap();
         let notifier = notifier(path.as_os_str());
         let begun = std::time::Instant::now();
-        (0..5000).for_each(|number| notifier.status(&number.to_string()));
+        (0..5000).for_each(|number| notifier.send(&number.to_string()));
         notifier.ready("fine");
         assert!(begun.elapsed() < Duration::from_secs(5), "it waited for {:?}", begun.elapsed());
         assert!(notifier.retry_in().is_some());

@@ -179,18 +179,13 @@ impl Children {
                 self.children[index].enter(ChildState::Ending, now);
                 self.fail(index, failure, now);
             }
-            (ChildState::Booting, Event::Exited(how)) => {
-                let text = format!("a child exited while starting: {how}");
-                self.fail(index, Failure::new(EX_SOFTWARE, text), now);
+            (ChildState::Booting | ChildState::Ready, Event::Exited(how)) => {
+                let when = if state == ChildState::Booting { "while starting" } else { "before it began to serve" };
+                self.fail(index, Failure::new(EX_SOFTWARE, format!("a child exited {when}: {how}")), now);
                 self.children.remove(index);
             }
             // It was adopted before it was ready.
             (ChildState::Serving, Event::Said(Report::Ready)) => self.actions.push(Action::Tell(id, Command::Begin)),
-            (ChildState::Ready, Event::Exited(how)) => {
-                let text = format!("a child exited before it began to serve: {how}");
-                self.fail(index, Failure::new(EX_SOFTWARE, text), now);
-                self.children.remove(index);
-            }
             (ChildState::Serving, Event::Exited(how)) => {
                 self.actions.push(match self.children[index].told {
                     Some(name) => Action::Inform(
@@ -305,10 +300,8 @@ impl Children {
 
     /// Ends them all.
     pub fn handle_stop(&mut self, stop: Stop, now: Instant) {
-        match self.phase {
-            PoolPhase::Stopped | PoolPhase::Stopping(Stop::Now) => return,
-            PoolPhase::Stopping(Stop::Gracefully) if stop == Stop::Gracefully => return,
-            _ => {}
+        if [PoolPhase::Stopped, PoolPhase::Stopping(Stop::Now), PoolPhase::Stopping(stop)].contains(&self.phase) {
+            return;
         }
         self.phase = PoolPhase::Stopping(stop);
         self.wanted = 0;
@@ -384,13 +377,12 @@ impl Children {
             PoolPhase::Steady | PoolPhase::Trying(_) | PoolPhase::Tried(_) => {
                 self.note_failing(&failure, now);
                 let wait = self.backoff.until().map_or(Duration::ZERO, |until| until.saturating_duration_since(now));
-                let again = format!("trying again in {:.1} s", wait.as_secs_f64());
-                let text = format!("{}; {again}", failure.text);
-                let action = match self.serving().next() {
-                    Some(_) => Action::Note(codes::CHILD_NOT_STARTED, text),
-                    None => Action::Alarm(codes::POOL_NOT_SERVING, text),
-                };
-                self.actions.push(action);
+                let text = format!("{}; trying again in {:.1} s", failure.text, wait.as_secs_f64());
+                let serves = self.serving().next().is_some();
+                self.actions.push(match serves {
+                    true => Action::Note(codes::CHILD_NOT_STARTED, text),
+                    false => Action::Alarm(codes::POOL_NOT_SERVING, text),
+                });
             }
         }
     }

@@ -38,16 +38,9 @@ pub struct ControlSocket {
     /// The oldest first. Invariant: none has said what it wants.
     clients: Vec<Client>,
     /// They have not read all that they were told. The oldest first.
-    readers: Vec<Reader>,
+    readers: Vec<Client>,
     /// There is no descriptor for another client; nobody is let in before that.
     shut_until: Option<Instant>,
-}
-
-/// Somebody who has an answer, of which `unsent` is left.
-#[derive(Debug)]
-struct Reader {
-    client: Client,
-    unsent: Vec<u8>,
 }
 
 /// Somebody who waits for an answer.
@@ -55,6 +48,8 @@ struct Reader {
 pub struct Client {
     stream: Guarded<UnixStream>,
     line: Vec<u8>,
+    /// What is left of its answer, if it has one.
+    unsent: Vec<u8>,
     since: Instant,
 }
 
@@ -133,21 +128,20 @@ impl ControlSocket {
 
     /// What to wait for until it takes more.
     pub fn writable(&self) -> impl Iterator<Item = RawFd> + '_ {
-        self.readers.iter().map(|reader| reader.client.stream.as_raw_fd())
+        self.readers.iter().map(|reader| reader.stream.as_raw_fd())
     }
 
     /// When to [`Self::handle`] although nothing has happened.
     pub fn next_deadline(&self) -> Option<Instant> {
-        let silent = self.clients.first().map(|client| client.since + PATIENCE);
-        let slow = self.readers.first().map(|reader| reader.client.since + PATIENCE);
-        silent.into_iter().chain(slow).chain(self.shut_until).min()
+        let slow = self.clients.first().into_iter().chain(self.readers.first()).map(|client| client.since + PATIENCE);
+        slow.chain(self.shut_until).min()
     }
 
     /// Accepts and reads; returns the clients that have said what they want. One that takes long to say so is not waited for, nor
     /// are there so many of them that others could not say anything.
     pub fn handle(&mut self, now: Instant) -> Vec<(Client, ControlRequest)> {
         self.clients.retain(|client| client.since + PATIENCE > now);
-        self.readers.retain_mut(|reader| reader.client.since + PATIENCE > now && reader.write());
+        self.readers.retain_mut(|reader| reader.since + PATIENCE > now && reader.write());
         self.shut_until = self.shut_until.filter(|until| *until > now);
         if self.shut_until.is_none() {
             self.accept(now);
@@ -173,10 +167,9 @@ impl ControlSocket {
     pub fn finish(&mut self, mut client: Client, text: &str, code: u8) {
         client.since = Instant::now();
         let answers = [ControlAnswer::Stdout(text.to_owned()), ControlAnswer::Exit(code)];
-        let unsent: String = answers.iter().map(control_protocol::line).collect();
-        let mut reader = Reader { client, unsent: unsent.into_bytes() };
-        if reader.write() {
-            self.readers.push(reader);
+        client.unsent = answers.iter().map(control_protocol::line).collect::<String>().into_bytes();
+        if client.write() {
+            self.readers.push(client);
             let surplus = self.readers.len().saturating_sub(MAX_READERS);
             self.readers.drain(..surplus);
         }
@@ -186,7 +179,8 @@ impl ControlSocket {
         for _ in 0..MOST_AT_ONCE {
             match self.acceptor.accept() {
                 Ok((stream, _)) if stream.set_nonblocking(true).is_ok() => {
-                    self.clients.push(Client { stream: Guarded::new(stream), line: Vec::new(), since: now });
+                    let stream = Guarded::new(stream);
+                    self.clients.push(Client { stream, line: Vec::new(), unsent: Vec::new(), since: now });
                 }
                 Ok(_) => {}
                 // Whoever has said nothing yet makes room.
@@ -219,11 +213,11 @@ pub fn admit(client: Client, waiting: &mut Vec<Client>) {
     }
 }
 
-impl Reader {
+impl Client {
     /// Writes what there is room for; whether that was not all.
     fn write(&mut self) -> bool {
         while !self.unsent.is_empty() {
-            match self.client.stream.write(&self.unsent) {
+            match self.stream.write(&self.unsent) {
                 Ok(count) if count > 0 => drop(self.unsent.drain(..count)),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return true,
@@ -233,9 +227,7 @@ impl Reader {
         }
         false
     }
-}
 
-impl Client {
     fn read(&mut self) -> io::Result<Option<String>> {
         let mut buffer = [0; MAX_LINE_LEN];
         match passing::receive_bytes(self.stream.as_fd(), &mut buffer) {
@@ -296,8 +288,8 @@ mod tests {
         let (stream, mut client) = UnixStream::pair().unwrap();
         stream.set_nonblocking(true).unwrap();
         let text: Vec<u8> = (0..2_000_000_u32).map(|number| number as u8).collect();
-        let client_end = Client { stream: Guarded::new(stream), line: Vec::new(), since: Instant::now() };
-        let mut reader = Reader { client: client_end, unsent: text.clone() };
+        let stream = Guarded::new(stream);
+        let mut reader = Client { stream, line: Vec::new(), unsent: text.clone(), since: Instant::now() };
         assert!(reader.write(), "it fits into no socket");
         let received = std::thread::spawn(move || {
             let mut received = Vec::new();

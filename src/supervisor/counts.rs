@@ -1,7 +1,6 @@
 //! What the supervisor counts: how children have ended, and what came of reloads. It survives the program (SIGUSR2).
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use super::process::Process;
@@ -10,9 +9,8 @@ use crate::report::LastReload;
 use shared::scoreboard::roster::EXITS;
 use shared::sys::process::ExitReason;
 
-/// How the children of a pool have ended so far.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Exits([u64; EXITS.len()]);
+/// How the children of a pool have ended so far, in the order of [`EXITS`].
+pub type Exits = [u64; EXITS.len()];
 
 /// Why a child has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,39 +44,11 @@ impl End {
     }
 }
 
-impl Exits {
-    /// One more.
-    pub fn note(&mut self, end: End) {
-        let count = &mut self.0[end as usize];
-        *count = count.saturating_add(1);
-    }
-
-    /// By the words for it.
-    pub fn by_reason(&self) -> BTreeMap<String, u64> {
-        EXITS.iter().zip(self.0).map(|(word, count)| ((*word).to_owned(), count)).collect()
-    }
-
-    /// In the order of [`EXITS`].
-    pub fn counts(&self) -> [u64; EXITS.len()] {
-        self.0
-    }
-
-    /// Reads what was written; `None` if it was something else.
-    pub fn parse(text: &str) -> Option<Self> {
-        parse(text).map(Self)
-    }
-}
-
-impl fmt::Display for Exits {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write(f, &self.0)
-    }
-}
-
 /// What came of the reloads so far.
 #[derive(Clone, Debug, Default)]
 pub struct Reloads {
-    counts: [u64; 2],
+    /// By their [`Outcome`].
+    pub counts: [u64; OUTCOMES.len()],
     last: Option<(SystemTime, Instant, Scope, Outcome)>,
 }
 
@@ -91,23 +61,11 @@ pub enum Outcome {
     Failed,
 }
 
-impl Outcome {
-    fn word(self) -> &'static str {
-        OUTCOMES[self as usize]
-    }
-}
-
 impl Reloads {
     /// One is over.
     pub fn note(&mut self, scope: &Scope, outcome: Outcome) {
-        let count = &mut self.counts[outcome as usize];
-        *count = count.saturating_add(1);
+        note(&mut self.counts, outcome as usize);
         self.last = Some((SystemTime::now(), Instant::now(), scope.clone(), outcome));
-    }
-
-    /// By their result.
-    pub fn by_result(&self) -> BTreeMap<String, u64> {
-        OUTCOMES.iter().zip(self.counts).map(|(word, count)| ((*word).to_owned(), count)).collect()
     }
 
     /// The last one.
@@ -116,35 +74,35 @@ impl Reloads {
         Some(LastReload {
             at: at.duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs()),
             ago: now.saturating_duration_since(*moment).as_secs(),
-            result: outcome.word().to_owned(),
+            result: OUTCOMES[*outcome as usize].to_owned(),
             pool: if let Scope::Pool(name) = scope { Some(name.clone()) } else { None },
         })
     }
-
-    /// Reads the counts; `None` if it was something else. The program that goes on begins with a reload.
-    pub fn parse(text: &str) -> Option<Self> {
-        parse(text).map(|counts| Self { counts, last: None })
-    }
 }
 
-impl fmt::Display for Reloads {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write(f, &self.counts)
-    }
+/// One more of those that are counted here.
+pub fn note(counts: &mut [u64], here: usize) {
+    counts[here] = counts[here].saturating_add(1);
 }
 
-fn write(f: &mut fmt::Formatter<'_>, counts: &[u64]) -> fmt::Result {
-    let words: Vec<String> = counts.iter().map(ToString::to_string).collect();
-    f.write_str(&words.join(" "))
+/// Each under its word.
+pub fn by_word<const N: usize>(words: [&str; N], counts: [u64; N]) -> BTreeMap<String, u64> {
+    words.into_iter().map(str::to_owned).zip(counts).collect()
 }
 
-fn parse<const N: usize>(text: &str) -> Option<[u64; N]> {
+/// Counts as [`parse`] takes them.
+pub fn to_text(counts: &[u64]) -> String {
+    counts.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+}
+
+/// Reads what was written; `None` if it was something else.
+pub fn parse<const N: usize>(text: &str) -> Option<[u64; N]> {
     let counts: Vec<u64> = text.split(' ').map(|count| count.parse().ok()).collect::<Option<_>>()?;
     counts.try_into().ok()
 }
 
 /// In the order of [`Outcome`].
-const OUTCOMES: [&str; 2] = ["succeeded", "failed"];
+pub const OUTCOMES: [&str; 2] = ["succeeded", "failed"];
 
 #[cfg(test)]
 mod tests {
@@ -153,10 +111,11 @@ mod tests {
     #[test]
     fn what_was_counted_is_counted_by_the_next_program_too() {
         let mut exits = Exits::default();
-        [End::Failed, End::Retired, End::Failed].into_iter().for_each(|end| exits.note(end));
-        assert_eq!((exits.by_reason()["failed"], exits.by_reason()["retired"], exits.by_reason().len()), (2, 1, 6));
-        assert_eq!(Exits::parse(&exits.to_string()), Some(exits));
-        assert!(["", "1 2 3", "1 2 3 4 5 x", "1 2 3 4 5 6 7"].iter().all(|text| Exits::parse(text).is_none()));
+        [End::Failed, End::Retired, End::Failed].into_iter().for_each(|end| note(&mut exits, end as usize));
+        let words = by_word(EXITS, exits);
+        assert_eq!((words["failed"], words["retired"], words.len()), (2, 1, 6));
+        assert_eq!(parse(&to_text(&exits)), Some(exits));
+        assert!(["", "1 2 3", "1 2 3 4 5 x", "1 2 3 4 5 6 7"].iter().all(|text| parse::<6>(text).is_none()));
     }
 
     #[test]
@@ -167,7 +126,6 @@ mod tests {
         reloads.note(&Scope::Pool("shop".to_owned()), Outcome::Failed);
         let last = reloads.last(Instant::now()).unwrap();
         assert_eq!((last.result.as_str(), last.pool.as_deref(), last.at > 1_700_000_000), ("failed", Some("shop"), true));
-        let next = Reloads::parse(&reloads.to_string()).unwrap();
-        assert_eq!((next.by_result(), next.last(Instant::now())), (reloads.by_result(), None));
+        assert_eq!(by_word(OUTCOMES, reloads.counts), [("succeeded".to_owned(), 1), ("failed".to_owned(), 1)].into());
     }
 }

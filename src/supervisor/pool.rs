@@ -18,7 +18,7 @@ mod starting;
 mod wear;
 
 use super::children::{Action, ChildId, Children, Event, Outcome, Policy, Stop};
-use super::counts::{End, Exits};
+use super::counts::{self, End, Exits};
 use super::process::{Process, Voices};
 use super::queue_process::{QUEUE, Queue};
 use super::rehearsal::Owner;
@@ -291,7 +291,7 @@ impl RunningPool {
 
     fn note_exit(&mut self, id: ChildId, reason: ExitReason) {
         if let (Some((state, _)), Some(process)) = (self.children.describe(id), self.processes.get(&id)) {
-            self.exits.note(End::of(process, state, reason));
+            counts::note(&mut self.exits, End::of(process, state, reason) as usize);
         }
     }
 

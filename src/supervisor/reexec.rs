@@ -13,8 +13,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::control_socket::ControlSocket;
-use super::counts::{Exits, Reloads};
+use super::counts::{self, Exits};
 use super::pool::{Desk, RunningPool, Service};
 use super::process::{Descriptors, Process};
 use super::rehearsal::Owner;
@@ -97,8 +96,8 @@ pub struct Inheritance {
     pub handed_over: Vec<(RawFd, String)>,
     /// The soft limit on open descriptors that children are to have.
     open_files: Option<u64>,
-    /// What came of reloads so far, as it was written.
-    reloads: Option<String>,
+    /// What came of reloads so far.
+    reloads: Option<[u64; counts::OUTCOMES.len()]>,
     /// The version of the link that the children speak.
     link: u32,
     pools: Vec<Legacy>,
@@ -149,8 +148,8 @@ impl Inheritance {
                     inheritance.pools.last_mut()?.line = Some([word.parse().ok()?, *far, *scoreboard]);
                 }
                 ("roster", []) => inheritance.pools.last_mut()?.roster = Some(word.parse().ok()?),
-                ("reloads", []) => inheritance.reloads = Some(from_hex(word)?),
-                ("exits", []) => inheritance.pools.last_mut()?.exits = Exits::parse(&from_hex(word)?),
+                ("reloads", []) => inheritance.reloads = counts::parse(&from_hex(word)?),
+                ("exits", []) => inheritance.pools.last_mut()?.exits = counts::parse(&from_hex(word)?),
                 ("past", []) => inheritance.pools.last_mut()?.past = Tally::parse(&from_hex(word)?),
                 ("socket", descriptors) => {
                     inheritance.pools.last_mut()?.sockets.push((from_hex(word)?, descriptors.to_vec()));
@@ -168,45 +167,41 @@ impl Inheritance {
         }
         Some(inheritance)
     }
+}
 
-    fn to_text(&self, process: u32) -> String {
-        let mut lines = vec![process.to_string()];
-        lines.push(format!("link {}", self.link));
-        lines.extend(self.open_files.map(|number| format!("open-files {number}")));
-        lines.extend(self.reloads.as_ref().map(|counts| format!("reloads {}", to_hex(counts))));
-        lines.extend(self.pid_file.map(|number| format!("pid-file {number}")));
-        lines.extend(self.control.map(|number| format!("control {number}")));
-        lines.extend(self.handed_over.iter().map(|(number, name)| format!("handed-over {} {number}", to_hex(name))));
-        for Legacy { name, passage: [near, far], line, roster, sockets, children, past, exits } in &self.pools {
-            lines.push(format!("pool {} {near} {far}", to_hex(name)));
-            lines.extend(line.map(|[near, far, scoreboard]| format!("line {near} {far} {scoreboard}")));
-            lines.extend(roster.map(|roster| format!("roster {roster}")));
-            lines.extend(past.as_ref().map(|past| format!("past {}", to_hex(&past.to_string()))));
-            lines.extend(exits.as_ref().map(|exits| format!("exits {}", to_hex(&exits.to_string()))));
-            for (address, descriptors) in sockets {
-                let numbers: Vec<String> = descriptors.iter().map(ToString::to_string).collect();
-                lines.push(format!("socket {} {}", to_hex(address), numbers.join(" ")));
-            }
-            for (id, Descriptors { link, log, output: [stdout, stderr] }, at) in children {
-                let desk = |Desk { seat, slots }: &Desk| format!(" {seat} {} {}", slots.start, slots.end);
-                let desk = at.as_ref().map_or_else(String::new, desk);
-                lines.push(format!("child {id} {link} {log} {stdout} {stderr}{desk}"));
-            }
-        }
-        lines.join("\n")
+/// What this program leaves to the next one.
+#[derive(Default)]
+struct Will {
+    /// What [`Inheritance::parse`] takes.
+    lines: Vec<String>,
+    /// All that it names.
+    descriptors: Vec<RawFd>,
+}
+
+impl Will {
+    /// Of this kind, with a word before these descriptors, and whatever else behind them.
+    fn add(&mut self, kind: &str, word: impl Into<Option<String>>, descriptors: &[RawFd], others: &[usize]) {
+        let numbers = descriptors.iter().map(ToString::to_string).chain(others.iter().map(ToString::to_string));
+        let words: Vec<String> = [kind.to_owned()].into_iter().chain(word.into()).chain(numbers).collect();
+        self.lines.push(words.join(" "));
+        self.descriptors.extend(descriptors.iter().filter(|number| **number >= 0));
     }
 
-    fn descriptors(&self) -> Vec<RawFd> {
-        let mut all: Vec<RawFd> = self.pid_file.into_iter().chain(self.control).collect();
-        all.extend(self.handed_over.iter().map(|(number, _)| *number));
-        for pool in &self.pools {
-            all.extend(pool.passage);
-            all.extend(pool.line.into_iter().flatten().chain(pool.roster));
-            all.extend(pool.sockets.iter().flat_map(|(_, descriptors)| descriptors));
-            all.extend(pool.children.iter().flat_map(|(_, ends, _)| [ends.link, ends.log, ends.output[0], ends.output[1]]));
+    fn add_pool(&mut self, pool: &RunningPool) {
+        self.add("pool", to_hex(&pool.name), &sockets::numbers(&pool.ties.passage), &[]);
+        let [near, far] = sockets::numbers(&pool.ties.line);
+        self.add("line", None, &[near, far, pool.ties.scoreboard.as_raw_fd()], &[]);
+        self.add("roster", None, &[pool.ties.roster.for_successor()], &[]);
+        self.add("past", to_hex(&pool.past.to_string()), &[], &[]);
+        self.add("exits", to_hex(&counts::to_text(&pool.exits)), &[], &[]);
+        for (address, descriptors) in pool.sockets.by_address() {
+            self.add("socket", to_hex(&address.to_string()), &descriptors, &[]);
         }
-        all.retain(|number| *number >= 0);
-        all
+        for (_, process) in pool.processes() {
+            let Descriptors { link, log, output: [stdout, stderr] } = process.descriptors();
+            let desk = process.desk.as_ref().map(|Desk { seat, slots }| [*seat, slots.start, slots.end]);
+            self.add("child", process.id.to_string(), &[link, log, stdout, stderr], desk.as_ref().map_or(&[], |desk| desk));
+        }
     }
 }
 
@@ -223,7 +218,7 @@ impl<'a> Supervisor<'a> {
     ) -> Result<Self, BindError> {
         let mut supervisor = Self::empty(parts, config, surroundings)?;
         supervisor.phase = ServicePhase::Running;
-        supervisor.reloads = inheritance.reloads.as_deref().and_then(Reloads::parse).unwrap_or_default();
+        supervisor.reloads.counts = inheritance.reloads.unwrap_or_default();
         supervisor.open_files = inheritance.open_files.unwrap_or(supervisor.open_files);
         let now = Instant::now();
         for legacy in inheritance.pools {
@@ -377,14 +372,13 @@ impl<'a> Supervisor<'a> {
 
     /// Comes back only when it has failed.
     fn execute(&self, successor: &Successor) -> io::Error {
-        let inheritance = self.inheritance(successor);
-        let descriptors = inheritance.descriptors();
+        let Will { lines, descriptors } = self.will(successor);
         log::info!(target: codes::UPGRADE_BEGUN, "executing {}", successor.binary.display());
         log_writer::flush();
         descriptors.iter().for_each(|number| fd::keep_at_exec(*number, fd::AtExec::Keep));
         let mut command = Command::new(&successor.binary);
         command.args(&successor.arguments).envs(self.manager.environment());
-        command.env(Inheritance::VARIABLE, inheritance.to_text(std::process::id()));
+        command.env(Inheritance::VARIABLE, lines.join("\n"));
         command.envs(directory::of_start().map(|start| ("PWD", start)));
         // What is not kept is closed here, too.
         let error = closing::while_held(|| command.exec());
@@ -392,26 +386,17 @@ impl<'a> Supervisor<'a> {
         error
     }
 
-    fn inheritance(&self, successor: &Successor) -> Inheritance {
-        let pools = self.pools.iter().map(|pool| Legacy {
-            name: pool.name.clone(),
-            passage: sockets::numbers(&pool.ties.passage),
-            line: Some({
-                let [near, far] = sockets::numbers(&pool.ties.line);
-                [near, far, pool.ties.scoreboard.as_raw_fd()]
-            }),
-            roster: Some(pool.ties.roster.for_successor()),
-            sockets: pool.sockets.by_address().map(|(address, numbers)| (address.to_string(), numbers)).collect(),
-            children: pool.processes().map(|(_, process)| (process.id, process.descriptors(), process.desk.clone())).collect(),
-            past: Some(pool.past.clone()),
-            exits: Some(pool.exits.clone()),
-        });
-        let control = self.control.as_ref().map(ControlSocket::descriptor);
-        let handed_over = successor.handed_over.clone();
-        let open_files = Some(self.open_files);
-        let (reloads, link) = (Some(self.reloads.to_string()), link::VERSION);
-        let pools = pools.collect();
-        Inheritance { pid_file: self.pid_file, control, handed_over, open_files, reloads, link, pools }
+    fn will(&self, successor: &Successor) -> Will {
+        let mut will = Will::default();
+        will.lines.push(std::process::id().to_string());
+        will.add("link", link::VERSION.to_string(), &[], &[]);
+        will.add("open-files", self.open_files.to_string(), &[], &[]);
+        will.add("reloads", to_hex(&counts::to_text(&self.reloads.counts)), &[], &[]);
+        self.pid_file.into_iter().for_each(|number| will.add("pid-file", None, &[number], &[]));
+        self.control.iter().for_each(|control| will.add("control", None, &[control.descriptor()], &[]));
+        successor.handed_over.iter().for_each(|(number, name)| will.add("handed-over", to_hex(name), &[*number], &[]));
+        self.pools.iter().for_each(|pool| will.add_pool(pool));
+        will
     }
 }
 
@@ -468,14 +453,35 @@ mod tests {
 
     #[test]
     fn what_is_left_is_read_as_it_was_written() {
+        let mut will = Will::default();
+        will.lines.push("5".to_owned());
+        will.add("link", "7".to_owned(), &[], &[]);
+        will.add("open-files", "1024".to_owned(), &[], &[]);
+        will.add("reloads", to_hex("3 1"), &[], &[]);
+        will.add("pid-file", None, &[20], &[]);
+        will.add("handed-over", to_hex(""), &[6], &[]);
+        will.add("handed-over", to_hex("a b"), &[21], &[]);
+        will.add("pool", to_hex("blog"), &[3, 4], &[]);
+        will.add("line", None, &[30, 31, 32], &[]);
+        will.add("roster", None, &[33], &[]);
+        let past = Tally { aborted: u64::MAX, ..Tally::default() };
+        will.add("past", to_hex(&past.to_string()), &[], &[]);
+        will.add("exits", to_hex("1 2 3 4 5 6"), &[], &[]);
+        will.add("socket", to_hex("unix:/run/a b\n.sock"), &[5], &[]);
+        will.add("socket", to_hex("*:9000"), &[6, 7], &[]);
+        will.add("child", "77".to_owned(), &[8, 9, 10, -1], &[3, 8, 16]);
+        will.add("child", "78".to_owned(), &[1, 2, 3, 4], &[]);
+        will.add("pool", to_hex("shop"), &[11, 12], &[]);
+        assert_eq!(will.descriptors, [20, 6, 21, 3, 4, 30, 31, 32, 33, 5, 6, 7, 8, 9, 10, 1, 2, 3, 4, 11, 12]);
+        assert_eq!(will.lines[14..], ["child 77 8 9 10 -1 3 8 16", "child 78 1 2 3 4", "pool 73686f70 11 12"]);
+
         let process = |number| ProcessId::new(number).unwrap();
         let children = vec![
             (process(77), Descriptors { link: 8, log: 9, output: [10, -1] }, Some(Desk { seat: 3, slots: 8..16 })),
             (process(78), Descriptors { link: 1, log: 2, output: [3, 4] }, None),
         ];
         let sockets = vec![("unix:/run/a b\n.sock".to_owned(), vec![5]), ("*:9000".to_owned(), vec![6, 7])];
-        let past = Some(Tally { aborted: u64::MAX, ..Tally::default() });
-        let exits = Exits::parse("1 2 3 4 5 6");
+        let (past, exits) = (Some(past), Some([1, 2, 3, 4, 5, 6]));
         let (name, line, roster) = ("blog".to_owned(), Some([30, 31, 32]), Some(33));
         let pool = Legacy { name, passage: [3, 4], line, roster, sockets, children, past, exits };
         let empty = Legacy { name: "shop".to_owned(), passage: [11, 12], ..Legacy::default() };
@@ -484,11 +490,11 @@ mod tests {
             control: None,
             handed_over: vec![(6, String::new()), (21, "a b".to_owned())],
             open_files: Some(1024),
-            reloads: Some("3 1".to_owned()),
+            reloads: Some([3, 1]),
             link: 7,
             pools: vec![pool, empty],
         };
-        let text = std::ffi::OsString::from(inheritance.to_text(5));
+        let text = std::ffi::OsString::from(will.lines.join("\n"));
         assert_eq!(Inheritance::parse(&text, 5), Some(inheritance));
         assert_eq!(Inheritance::parse(&text, 6), None);
         assert_eq!(Inheritance::parse(OsStr::new("5\nchild 1 2 3"), 5), None);

@@ -27,7 +27,8 @@ pub struct Rehearsal {
     process: ProcessId,
     answer: UnixStream,
     bytes: Vec<u8>,
-    deadline: Instant,
+    /// When it has taken too long.
+    pub deadline: Instant,
     is_over: bool,
 }
 
@@ -88,11 +89,6 @@ impl Rehearsal {
     /// What to wait for.
     pub fn readable(&self) -> RawFd {
         self.answer.as_raw_fd()
-    }
-
-    /// When it has taken too long.
-    pub fn deadline(&self) -> Instant {
-        self.deadline
     }
 
     /// What has come of it, if it is over.

@@ -19,7 +19,6 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::os::fd::RawFd;
 use std::rc::Rc;
 use std::time::Instant;
 
@@ -82,14 +81,9 @@ impl Reload {
         reasons.next().map(|first| Refusal { what, first, others: reasons.collect() })
     }
 
-    /// What to wait for.
-    pub fn readable(&self) -> Option<RawFd> {
-        if let Stage::Reading(rehearsal) = &self.stage { Some(rehearsal.readable()) } else { None }
-    }
-
-    /// When it is to be looked after although nothing has happened.
-    pub fn deadline(&self) -> Option<Instant> {
-        if let Stage::Reading(rehearsal) = &self.stage { Some(rehearsal.deadline()) } else { None }
+    /// Who reads the configuration, if that is done now.
+    pub fn rehearsal(&self) -> Option<&Rehearsal> {
+        if let Stage::Reading(rehearsal) = &self.stage { Some(rehearsal) } else { None }
     }
 
     /// After a rotation.

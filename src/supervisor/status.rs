@@ -8,16 +8,16 @@ use serde::Serialize;
 use super::Supervisor;
 use super::children::{ChildId, Condition, Failing, Generation};
 use super::control_socket::{Client, no_such_pool};
+use super::counts::{OUTCOMES, by_word};
 use super::pool::{Figures, RunningPool};
 use super::process::Process;
 use crate::config::EX_USAGE;
 use crate::control_protocol::Scope;
 use crate::log_writer;
 use crate::report::{self, ChildStatus, FailingStatus, PoolStatus, SCHEMA, Status, Times, Workers, seconds};
-use shared::scoreboard::Scoreboard;
 use shared::scoreboard::refused::RefusedFor;
-use shared::scoreboard::roster::STOPPED;
-use shared::scoreboard::tally::{STEP_NAMES, Tally};
+use shared::scoreboard::roster::{EXITS, STOPPED};
+use shared::scoreboard::tally::STEP_NAMES;
 use shared::sys::process::{self, Usage, monotonic_time};
 use shared::sys::terminal;
 
@@ -60,7 +60,7 @@ impl Supervisor<'_> {
             advice: self.config.without_pool(),
             failed_reload: self.failed_reload.as_ref().map(|(_, reason)| reason.told(fault)),
             last_reload: self.reloads.last(now),
-            reloads: self.reloads.by_result(),
+            reloads: by_word(OUTCOMES, self.reloads.counts),
             log_lines_lost: log_writer::lost_so_far(),
             bounds: report::bounds(),
             pools: self.pools.iter().filter(|pool| scope.has(&pool.name)).map(|pool| self.pool_status(pool, now)).collect(),
@@ -76,7 +76,7 @@ impl Supervisor<'_> {
 
 fn pool_status(pool: &RunningPool, now: Instant) -> PoolStatus {
     let (waiting, first) = waiting(pool);
-    let (children, tally) = (pool.children(), pool.tally());
+    let (children, tally, scoreboard) = (pool.children(), pool.tally(), &pool.ties.scoreboard);
     let (processes, all): (Vec<&Process>, Vec<ChildStatus>) =
         pool.processes().map(|(id, process)| (process, child_status(pool, id, process, now))).unzip();
     let serving = processes.into_iter().zip(&all).filter(|(_, child)| is_serving(child)).map(|(process, _)| process);
@@ -97,16 +97,16 @@ fn pool_status(pool: &RunningPool, now: Instant) -> PoolStatus {
         first_waits: first.map(seconds),
         stuck: stuck.map(seconds),
         answered: tally.requests(),
-        requests: by_class(&tally),
+        requests: by_word(CLASSES, tally.classes),
         aborted: tally.aborted,
         slow: tally.slow,
-        timeouts: STEP_NAMES.iter().map(|step| (*step).to_owned()).zip(tally.timeouts).collect(),
-        refused: pool.ties.scoreboard.refused(RefusedFor::QueueFull),
-        refused_by: refused_by(&pool.ties.scoreboard),
+        timeouts: by_word(STEP_NAMES, tally.timeouts),
+        refused: scoreboard.refused(RefusedFor::QueueFull),
+        refused_by: by_word(RefusedFor::ALL.map(RefusedFor::word), RefusedFor::ALL.map(|reason| scoreboard.refused(reason))),
         duration: Times::of(&tally.duration),
         queue_wait: Times::of(&tally.queue_wait),
         failing: children.failing().map(|(failing, next)| failing_status(failing, next, now)),
-        exits: pool.exits.by_reason(),
+        exits: by_word(EXITS, pool.exits),
         memory: all.iter().filter_map(|child| child.memory).fold(0, u64::saturating_add),
         cpu: all.iter().filter_map(|child| child.cpu).sum(),
         queue_process: pool.queue_process().map(|process| process.id.number()),
@@ -152,14 +152,6 @@ fn by_state(children: &[ChildStatus]) -> BTreeMap<String, usize> {
     let state = |child: &ChildStatus| if child.stopped { STOPPED.to_owned() } else { child.state.clone() };
     children.iter().for_each(|child| *counts.entry(state(child)).or_default() += 1);
     counts
-}
-
-fn by_class(tally: &Tally) -> BTreeMap<String, u64> {
-    CLASSES.iter().zip(tally.classes).map(|(class, count)| ((*class).to_owned(), count)).collect()
-}
-
-fn refused_by(scoreboard: &Scoreboard) -> BTreeMap<String, u64> {
-    RefusedFor::ALL.iter().map(|reason| (reason.word().to_owned(), scoreboard.refused(*reason))).collect()
 }
 
 fn workers(children: &[ChildStatus]) -> Workers {
@@ -224,7 +216,7 @@ mod tests {
 
     #[test]
     fn requests_are_counted_by_the_class_of_their_status() {
-        let counts = by_class(&Tally { classes: [6, 1, 2, 3, 4, 5], ..Tally::default() });
+        let counts = by_word(CLASSES, [6, 1, 2, 3, 4, 5]);
         assert_eq!((counts["other"], counts["1xx"], counts["5xx"]), (6, 1, 5));
     }
 

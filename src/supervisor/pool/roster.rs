@@ -87,7 +87,7 @@ impl RunningPool {
             saturations: ledger.saturations,
             reloads: ledger.reloads,
             last_reload: ledger.last_reload,
-            exits: self.exits.counts(),
+            exits: self.exits,
             failing_since: self.children.failing().map(|(failing, _)| monotonic(failing.since)),
             past: self.past.clone(),
             children: self.children.describe_all().filter_map(|child| self.listed(child)).collect(),
