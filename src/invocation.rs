@@ -5,11 +5,11 @@ mod given_sockets;
 
 use std::ffi::OsString;
 use std::io;
-use std::os::fd::RawFd;
 use std::path::PathBuf;
 
 use crate::cli::{self, Command, Surroundings, Typed};
 use crate::config::{Config, DefaultFiles, EX_CONFIG};
+use crate::service::activation::Inherited;
 use shared::link::Failure;
 use shared::sys::directory;
 
@@ -33,8 +33,8 @@ pub struct Successor {
     pub arguments: Vec<OsString>,
     /// The arguments that make it check all it would need.
     pub check: Vec<OsString>,
-    /// Listening sockets that this program was given, and their names: nobody could give them to it again.
-    pub handed_over: Vec<(RawFd, String)>,
+    /// Listening sockets that this program was given: nobody could give them to it again.
+    pub handed_over: Vec<Inherited>,
 }
 
 /// What a command line says, in this process's environment and on this machine.
@@ -87,7 +87,7 @@ impl Invocation {
         let to_check = |argument: &OsString| if argument == "serve" { "check".into() } else { argument.clone() };
         // The word is the first argument; one that is called the same comes later.
         let check = arguments.iter().take(1).map(to_check).chain(arguments.iter().skip(1).cloned()).collect();
-        Successor { binary, arguments, check, handed_over: self.sockets.to_hand_over() }
+        Successor { binary, arguments, check, handed_over: self.sockets.0.clone() }
     }
 }
 

@@ -64,14 +64,16 @@ pub struct ChildEnds {
 
 impl Inherited {
     /// Settles what is not for the process itself: the standard three, all descriptors but these and `beside`, and their limit. Returns
-    /// the numbers that are left.
-    pub fn keep_with(&self, beside: &[RawFd]) -> io::Result<Vec<RawFd>> {
-        let Self { ties, ends, open_files } = self;
-        let kept = [&ties.descriptors()[..], &[ends.link.as_raw_fd(), ends.log.as_raw_fd()], beside].concat();
-        settle([ends.stdout.as_fd(), ends.stderr.as_fd()])?;
-        process::keep_only(&kept)?;
-        process::restore_open_files(*open_files)?;
-        Ok(kept)
+    /// what is left, and the numbers of that.
+    pub fn keep_with(self, beside: &[RawFd]) -> (settings::Ties, [OwnedFd; 2], io::Result<Vec<RawFd>>) {
+        let Self { ties, ends: ChildEnds { link, log, stdout, stderr }, open_files } = self;
+        let kept = [&ties.descriptors()[..], &[link.as_raw_fd(), log.as_raw_fd()], beside].concat();
+        let settled = settle([stdout.as_fd(), stderr.as_fd()])
+            .and_then(|()| process::keep_only(&kept))
+            .and_then(|()| process::restore_open_files(open_files));
+        // They are closed, since they are the standard ones now.
+        std::mem::forget((stdout, stderr));
+        (ties, [link, log], settled.map(|()| kept))
     }
 }
 
@@ -98,14 +100,10 @@ pub fn child(pool: &config::Pool, config: &Config, inherited: Inherited, module:
     let module = module.as_raw_fd();
     // No destructor of the supervisor's may run in a child: it would remove files that are not its own.
     let launched = catch_unwind(AssertUnwindSafe(|| {
-        let kept = inherited.keep_with(&[module]).map_err(StartError::from);
-        let Inherited { ties, ends: ChildEnds { link, log, stdout, stderr }, .. } = inherited;
-        // They are closed, since they are the standard ones now.
-        std::mem::forget((stdout, stderr));
+        let (ties, [link, log], kept) = inherited.keep_with(&[module]);
         let channels = settings::Ends { link: link.as_raw_fd(), log: log.as_raw_fd() };
         let message = message(pool, config, Errand::Serve(ties, channels));
-        let error = kept.and_then(|kept| execute(pool, &message, module, &kept));
-        let Err(error) = error;
+        let Err(error) = kept.map_err(StartError::from).and_then(|kept| execute(pool, &message, module, &kept));
         let failure = Failure::from(error);
         let code = failure.code;
         // Without a supervisor there is nobody to tell.

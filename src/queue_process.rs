@@ -4,7 +4,7 @@ use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::config::{self, Config};
-use crate::launch::{self, ChildEnds, Inherited, privileges};
+use crate::launch::{self, Inherited, privileges};
 use crate::start_error::StartError;
 use connections::event_loop::{Duty, EventLoop};
 use connections::process::{self, Shared};
@@ -22,10 +22,7 @@ pub fn run(pool: &config::Pool, config: &Config, inherited: Inherited) -> ! {
 }
 
 fn live(pool: &config::Pool, config: &Config, inherited: Inherited) -> u8 {
-    let kept = inherited.keep_with(&[]);
-    let Inherited { ties, ends: ChildEnds { link, log, stdout, stderr }, .. } = inherited;
-    // They are closed, since they are the standard ones now.
-    std::mem::forget((stdout, stderr));
+    let (ties, [link, log], kept) = inherited.keep_with(&[]);
     let link = UnixStream::from(link);
     let settled = kept
         .and_then(|_| signal::restore(&[signal::CHLD]))

@@ -130,6 +130,8 @@ pub struct Parts<'a> {
 pub struct Surroundings {
     /// The control socket, if there is to be one.
     pub control: Option<ControlSocket>,
+    /// The locked descriptor of the PID file, which the next program is to keep.
+    pub pid_file: Option<RawFd>,
     /// What SIGHUP means.
     pub hang_up: HangUp,
     /// Who wants to know how the service is.
@@ -159,13 +161,13 @@ impl<'a> Supervisor<'a> {
         for settings in &config.pools {
             let sockets = Sockets::bind(settings, &Sockets::default(), &Findings::default())?;
             let service = Service { settings: settings.clone(), config: Rc::clone(&config), owner: Owner::default() };
-            supervisor.pools.push(RunningPool::new(service, sockets, ties()?, now));
+            supervisor.pools.push(RunningPool::new(service, sockets, Ties::new()?, now));
         }
         Ok(supervisor)
     }
 
     fn empty(parts: Parts<'a>, config: Config, surroundings: Surroundings) -> Result<Self, BindError> {
-        let Surroundings { control, hang_up, manager } = surroundings;
+        let Surroundings { control, pid_file, hang_up, manager } = surroundings;
         let signals = listen_to_signals(hang_up).map_err(system)?;
         let now = Instant::now();
         let open_files = raise_open_files(&config).map_err(system)?;
@@ -180,7 +182,7 @@ impl<'a> Supervisor<'a> {
             leaving_until: None,
             signals,
             control,
-            pid_file: None,
+            pid_file,
             started: now,
             phase: ServicePhase::Starting,
             failure: None,
@@ -198,11 +200,6 @@ impl<'a> Supervisor<'a> {
             open_files,
             has_strangers: false,
         })
-    }
-
-    /// The locked descriptor of the PID file, which the next program is to keep.
-    pub fn keep(&mut self, pid_file: RawFd) {
-        self.pid_file = Some(pid_file);
     }
 
     /// Starts the children, and looks after them until the end.
@@ -241,7 +238,7 @@ impl<'a> Supervisor<'a> {
             self.advance_reload();
             self.begin_next_reload();
             self.begin_wanted_successor();
-            if !self.pools.iter().any(|pool| pool.children().has_actions()) {
+            if !self.pools.iter().any(|pool| pool.children.has_actions()) {
                 return self.pools.iter().for_each(RunningPool::publish);
             }
         }
@@ -278,7 +275,7 @@ impl<'a> Supervisor<'a> {
     fn finish_start(&mut self) {
         if self.phase == ServicePhase::Starting
             && self.reload.is_none()
-            && self.pools.iter().all(|pool| pool.children().is_steady())
+            && self.pools.iter().all(|pool| pool.children.is_steady())
         {
             self.phase = ServicePhase::Running;
             log::info!(target: codes::READY, "ready");
@@ -339,7 +336,8 @@ impl<'a> Supervisor<'a> {
         for (index, child) in speakers {
             match child {
                 Some(child) => self.pools[*index].listen_to(*child, now),
-                None => self.pools[*index].wake(now),
+                // Somebody connects while no child serves.
+                None => self.pools[*index].children.handle_demand(now),
             }
         }
         self.listen_to_leaving();
@@ -368,13 +366,13 @@ impl<'a> Supervisor<'a> {
     fn patience(&self) -> Option<Duration> {
         let now = Instant::now();
         let tick = (self.watchdog.is_some() || self.pools.iter().any(RunningPool::needs_ticks)).then_some(self.next_tick);
-        let asked = self.trial.iter().filter_map(Trial::deadline);
         if self.has_strangers {
             return Some(Duration::ZERO);
         }
-        let asked = asked.chain(self.control.iter().filter_map(ControlSocket::next_deadline));
-        let asked = asked.chain(self.inquiries.iter().map(Inquiry::deadline));
-        let asked = asked.chain(self.reload.iter().filter_map(Reload::rehearsal).map(|rehearsal| rehearsal.deadline));
+        let asked =
+            self.control.iter().filter_map(ControlSocket::next_deadline).chain(self.inquiries.iter().map(Inquiry::deadline));
+        let reading = self.reload.iter().filter_map(Reload::rehearsal).map(|rehearsal| rehearsal.deadline);
+        let asked = asked.chain(self.trial.iter().filter_map(Trial::deadline)).chain(reading);
         let leaving = self.leaving.iter().filter_map(Process::next_deadline);
         let leaving = leaving.chain(self.leaving_until.filter(|_| !self.leaving.is_empty()));
         let deadlines = self.pools.iter().filter_map(RunningPool::next_deadline).chain(leaving).chain(tick).chain(asked);
@@ -416,8 +414,8 @@ impl<'a> Supervisor<'a> {
                     self.reload.iter_mut().for_each(Reload::reopen_log);
                 }
                 signal::USR2 => self.want_successor(),
-                signal::TTIN => self.pools.iter_mut().for_each(|pool| pool.grow(now)),
-                signal::TTOU => self.pools.iter_mut().for_each(|pool| pool.shrink(now)),
+                signal::TTIN => self.pools.iter_mut().for_each(|pool| pool.children.handle_more(now)),
+                signal::TTOU => self.pools.iter_mut().for_each(|pool| pool.children.handle_fewer(now)),
                 _ => {}
             }
         }
@@ -470,10 +468,6 @@ fn listen_to_signals(hang_up: HangUp) -> io::Result<UnixStream> {
 /// For as many children as there may ever be in so many pools. Returns the limit before.
 fn raise_open_files(config: &Config) -> io::Result<u64> {
     processes::raise_open_files(config.pools.len() as u64 * FILES_OF_A_POOL + FILES_BESIDE)
-}
-
-fn ties() -> Result<Ties, BindError> {
-    Ties::new().map_err(system)
 }
 
 fn system(source: io::Error) -> BindError {

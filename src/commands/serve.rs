@@ -25,7 +25,7 @@ pub fn run(arguments: Vec<OsString>, mut config: Config) -> u8 {
     title::make_room();
     let hang_up = hang_up(&config, inheritance.is_some());
     signal::reset();
-    let left = inheritance.as_ref().map(|inheritance| GivenSockets::left(&inheritance.handed_over));
+    let left = inheritance.as_ref().map(|inheritance| GivenSockets(inheritance.handed_over.clone()));
     let sockets = match left.map_or_else(GivenSockets::take, Ok) {
         Ok(sockets) => sockets,
         Err(error) => return report(&error, &Readiness::in_foreground()),
@@ -122,14 +122,12 @@ fn supervise(
             Some(number) => ControlSocket::adopt(number, path, access),
             None => ControlSocket::bind(path, access, Patience::AMoment),
         });
-    let surroundings = Surroundings { control: control.transpose()?, hang_up, manager };
-    let mut supervisor = match inheritance {
+    let number = pid_file.as_ref().map(|pid_file| pid_file.as_fd().as_raw_fd());
+    let surroundings = Surroundings { control: control.transpose()?, pid_file: number, hang_up, manager };
+    let supervisor = match inheritance {
         Some(inheritance) => Supervisor::succeed(parts, config, inheritance, surroundings)?,
         None => Supervisor::bind(parts, config, surroundings)?,
     };
-    if let Some(pid_file) = &pid_file {
-        supervisor.keep(pid_file.as_fd().as_raw_fd());
-    }
     let ended = supervisor.run();
     drop(pid_file);
     if ended.text.is_none() {

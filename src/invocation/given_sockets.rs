@@ -7,9 +7,9 @@ use crate::service::activation::{self, Inherited, Listen};
 use crate::start_error::StartError;
 use shared::sys::{fd, inheritance};
 
-/// Sockets that were inherited.
+/// Sockets that were inherited, or left by the program before this one, to which they were given.
 #[derive(Debug, Default)]
-pub struct GivenSockets(Vec<Inherited>);
+pub struct GivenSockets(pub Vec<Inherited>);
 
 impl GivenSockets {
     /// Takes what is there.
@@ -28,17 +28,6 @@ impl GivenSockets {
     /// Their descriptors.
     pub fn descriptors(&self) -> Vec<RawFd> {
         self.0.iter().map(|socket| socket.number).collect()
-    }
-
-    /// Takes what the program before this one was given.
-    pub fn left(handed_over: &[(RawFd, String)]) -> Self {
-        let socket = |(number, name): &(RawFd, String)| Inherited { number: *number, name: name.clone() };
-        Self(handed_over.iter().map(socket).collect())
-    }
-
-    /// What the program after this one takes by [`Self::left`].
-    pub fn to_hand_over(&self) -> Vec<(RawFd, String)> {
-        self.0.iter().map(|socket| (socket.number, socket.name.clone())).collect()
     }
 
     /// Gives them to the pools for which nobody has said where they listen.

@@ -4,17 +4,17 @@ use std::io;
 use std::os::fd::RawFd;
 
 use super::{Error, Line};
+use shared::settings::AppLog;
 
 /// One place that lines go to. Never waits. It may have a form of its own: syslog has its own time and level.
 pub(super) trait Sink: Send {
-    /// The pieces that the line is written in.
-    fn encode(&self, line: &Line<'_>) -> Vec<Vec<u8>> {
-        vec![line.encode().into_bytes()]
-    }
-
-    /// The same for a text that is written as it is.
-    fn encode_plain(&self, line: &Line<'_>) -> Vec<Vec<u8>> {
-        vec![line.encode_plain().into_bytes()]
+    /// The pieces that the line is written in, in its form or as it is.
+    fn encode(&self, line: &Line<'_>, form: AppLog) -> Vec<Vec<u8>> {
+        let text = match form {
+            AppLog::Decorated => line.encode(),
+            AppLog::Plain => line.encode_plain(),
+        };
+        vec![text.into_bytes()]
     }
 
     /// The pieces that a line of the access log is written in. It has its form already.

@@ -11,6 +11,7 @@ use super::sink::Sink;
 use super::{Error, Facility, Line};
 use shared::logging::Timestamp;
 use shared::logging::pieces;
+use shared::settings::AppLog;
 use shared::sys::log_io::{self, NoRoom, SocketType};
 
 /// The syslog daemon. When it goes away, lines wait until it is back.
@@ -83,16 +84,13 @@ impl Syslog {
 }
 
 impl Sink for Syslog {
-    fn encode(&self, line: &Line<'_>) -> Vec<Vec<u8>> {
+    /// A message has a head in any case, but not the pool's name.
+    fn encode(&self, line: &Line<'_>, form: AppLog) -> Vec<Vec<u8>> {
         let text = line.encode_text();
-        let tag = Tag { time: line.time, pool: Some(line.pool).filter(|pool| *pool != self.ident), process: line.process };
+        let pool = Some(line.pool).filter(|pool| form == AppLog::Decorated && *pool != self.ident);
+        let tag = Tag { time: line.time, pool, process: line.process };
         let lines = text.lines().chain(text.is_empty().then_some(""));
         lines.flat_map(|text| self.encode_messages(severity(line.level), tag, text)).collect()
-    }
-
-    /// A message has a head in any case, but not the pool's name.
-    fn encode_plain(&self, line: &Line<'_>) -> Vec<Vec<u8>> {
-        self.encode(&Line { pool: &self.ident, ..*line })
     }
 
     fn encode_access(&self, process: u32, line: &str) -> Vec<Vec<u8>> {
@@ -227,7 +225,7 @@ mod tests {
     fn write(output: &mut Output, pool: &str, text: &str) {
         let time = Timestamp::from_unix_millis(1_795_200_374_123).with_offset(60);
         let line = Line { time, level: Level::Warn, pool, process: 4711, code: None, text };
-        output.sink.encode(&line).into_iter().for_each(|piece| output.push(piece));
+        output.sink.encode(&line, AppLog::Decorated).into_iter().for_each(|piece| output.push(piece));
         output.flush();
     }
 
@@ -248,7 +246,7 @@ mod tests {
         let time = Timestamp::from_unix_millis(1_795_200_374_123).with_offset(60);
         let (code, text) = (Some(codes::REQUEST_FAILED), "failed:\nError");
         let line = Line { time, level: Level::Error, pool: "blog", process: 4711, code, text };
-        output.sink.encode(&line).into_iter().for_each(|piece| output.push(piece));
+        output.sink.encode(&line, AppLog::Decorated).into_iter().for_each(|piece| output.push(piece));
         output.flush();
         assert_eq!(daemon.texts(), ["pyfcgid[4711]: blog: PF0501 failed:", "pyfcgid[4711]: blog:     Error"]);
     }

@@ -130,10 +130,7 @@ impl Writer {
     pub(super) fn write(&mut self, form: AppLog, (level, code): Kind, pool: &str, process: u32, text: &str) {
         if level <= self.settings.level {
             let line = Line { time: Timestamp::now(), level, pool, process, code, text };
-            self.put(self.route(pool).log, |sink| match form {
-                AppLog::Decorated => sink.encode(&line),
-                AppLog::Plain => sink.encode_plain(&line),
-            });
+            self.put(self.route(pool).log, |sink| sink.encode(&line, form));
         }
     }
 
@@ -141,7 +138,7 @@ impl Writer {
     pub(super) fn write_own(&mut self, (level, code): Kind, text: &str) {
         let pool = &self.settings.ident.clone();
         let line = Line { time: Timestamp::now(), level, pool, process: std::process::id(), code, text };
-        self.put(self.usual.log, |sink| sink.encode(&line));
+        self.put(self.usual.log, |sink| sink.encode(&line, AppLog::Decorated));
     }
 
     pub(super) fn write_access(&mut self, pool: &str, process: u32, values: &str) {

@@ -34,13 +34,11 @@ struct Way {
 impl Notifier {
     /// What NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID say.
     pub fn from_environment(variables: Variables<'_>) -> Self {
-        let way = variables("NOTIFY_SOCKET").filter(|typed| !typed.is_empty()).and_then(|typed| match Way::new(&typed) {
-            Ok(way) => Some(way),
-            Err(error) => {
-                log::warn!(target: codes::NOTIFY_SOCKET_UNUSABLE, "NOTIFY_SOCKET {} cannot be used: {error}", typed.display());
-                None
-            }
-        });
+        let typed = variables("NOTIFY_SOCKET").filter(|typed| !typed.is_empty());
+        let tell = |typed: &OsStr, error: &io::Error| {
+            log::warn!(target: codes::NOTIFY_SOCKET_UNUSABLE, "NOTIFY_SOCKET {} cannot be used: {error}", typed.display());
+        };
+        let way = typed.and_then(|typed| Way::new(&typed).inspect_err(|error| tell(&typed, error)).ok());
         Self { way, watchdog_interval: watchdog_interval(variables, ProcessId::current()), ..Self::default() }
     }
 

@@ -179,15 +179,15 @@ impl Children {
                 self.children[index].enter(ChildState::Ending, now);
                 self.fail(index, failure, now);
             }
-            (ChildState::Booting | ChildState::Ready, Event::Exited(how)) => {
+            (ChildState::Booting | ChildState::Ready, Event::Exited { how, .. }) => {
                 let when = if state == ChildState::Booting { "while starting" } else { "before it began to serve" };
                 self.fail(index, Failure::new(EX_SOFTWARE, format!("a child exited {when}: {how}")), now);
                 self.children.remove(index);
             }
             // It was adopted before it was ready.
             (ChildState::Serving, Event::Said(Report::Ready)) => self.actions.push(Action::Tell(id, Command::Begin)),
-            (ChildState::Serving, Event::Exited(how)) => {
-                self.actions.push(match self.children[index].told {
+            (ChildState::Serving, Event::Exited { how, told }) => {
+                self.actions.push(match told {
                     Some(name) => Action::Inform(
                         codes::CHILD_WAS_SIGNALLED,
                         format!("a child exited on {name} ({how}); starting another"),
@@ -197,13 +197,11 @@ impl Children {
                 self.backoff.note_end(now.duration_since(self.children[index].since), now);
                 self.children.remove(index);
             }
-            (ChildState::Retiring(_) | ChildState::Ending, Event::Exited(_)) => drop(self.children.remove(index)),
+            (ChildState::Retiring(_) | ChildState::Ending, Event::Exited { .. }) => drop(self.children.remove(index)),
             (_, Event::Broken(what)) => self.kill_one(index, (codes::CHILD_NOT_TRUSTED, what), now),
             (_, Event::Hung(what)) => self.kill_one(index, (codes::CHILD_OVER_DEADLINE_KILLED, what), now),
             // It may have answered enough before its readiness was heard of.
             (ChildState::Booting | ChildState::Ready | ChildState::Serving, Event::Worn) => self.children[index].worn = true,
-            (_, Event::Said(Report::Terminated)) => self.children[index].told = Some("SIGTERM"),
-            (_, Event::Said(Report::Quit)) => self.children[index].told = Some("SIGQUIT"),
             (ChildState::Serving, Event::Overdue) => (self.children[index].worn, self.children[index].overdue) = (true, true),
             (ChildState::Serving, Event::Said(Report::Saturated)) => self.children[index].saturated = true,
             (ChildState::Serving, Event::Said(Report::Relieved)) => self.children[index].saturated = false,
@@ -486,8 +484,7 @@ impl Children {
         let id = ChildId(self.next_id);
         self.next_id += 1;
         let (has_served, worn, overdue, saturated, killed) = (state == ChildState::Serving, false, false, false, false);
-        let told = None;
-        self.children.push(Child { id, generation, state, since: now, worn, overdue, saturated, has_served, told, killed });
+        self.children.push(Child { id, generation, state, since: now, worn, overdue, saturated, has_served, killed });
         id
     }
 

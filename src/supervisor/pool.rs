@@ -39,7 +39,6 @@ use shared::sys::poll::Interest;
 use shared::sys::process::{EX_SOFTWARE, ExitReason};
 use shared::sys::signal;
 pub use shortage::tells_of_shortage;
-use wear::Reason;
 
 /// A running pool.
 #[derive(Debug)]
@@ -56,7 +55,8 @@ pub struct RunningPool {
     pub ties: Ties,
     queue: Queue,
     saturation: Saturation,
-    children: Children,
+    /// The state of its children.
+    pub children: Children,
     /// The queue process among them.
     processes: BTreeMap<ChildId, Process>,
     /// What they were asked, and have answered.
@@ -117,11 +117,6 @@ impl RunningPool {
         }
     }
 
-    /// The state of its children.
-    pub fn children(&self) -> &Children {
-        &self.children
-    }
-
     /// The processes of its children.
     pub fn processes(&self) -> impl Iterator<Item = (ChildId, &Process)> {
         self.processes.iter().filter(|(id, _)| **id != QUEUE).map(|(id, process)| (*id, process))
@@ -147,20 +142,11 @@ impl RunningPool {
             // The queue process lines up who comes, and answers probes itself. What was shut down is ready for ever, and nothing comes
             // from there.
             let line = sockets::is_open(&self.ties.line).then(|| self.ties.line.1.as_raw_fd());
-            let without_queue = if self.queue.is_there() {
-                Vec::new()
-            } else {
-                self.sockets.open_descriptors(&self.serving.settings.listen).collect()
-            };
-            let calls = line.into_iter().chain(without_queue);
+            let listen = if self.queue.is_there() { &[][..] } else { &self.serving.settings.listen };
+            let calls = line.into_iter().chain(self.sockets.open_descriptors(listen));
             descriptors.extend(calls.map(|descriptor| (descriptor, Interest::Readable, None)));
         }
         descriptors
-    }
-
-    /// Somebody connects while no child serves.
-    pub fn wake(&mut self, now: Instant) {
-        self.children.handle_demand(now);
     }
 
     /// Tries one child with this, whose sockets are bound. What serves stays as it is.
@@ -202,16 +188,6 @@ impl RunningPool {
         self.queue.dismiss(now, patience);
         self.tell(QUEUE, if stop == Stop::Now { Command::StopNow } else { Command::StopGracefully });
         self.children.handle_stop(stop, now);
-    }
-
-    /// One child more.
-    pub fn grow(&mut self, now: Instant) {
-        self.children.handle_more(now);
-    }
-
-    /// One child less.
-    pub fn shrink(&mut self, now: Instant) {
-        self.children.handle_fewer(now);
     }
 
     fn tell(&mut self, id: ChildId, command: Command) {
@@ -262,23 +238,28 @@ impl RunningPool {
 
     /// It has ended, and has said its last words.
     fn bury(&mut self, id: ChildId, reason: ExitReason, now: Instant) {
+        let Some(process) = self.processes.remove(&id) else { return };
         if reason == ExitReason::Untold {
-            self.say_that_it_is_kept(id);
+            let id = process.id;
+            let text = format!("process {id} was killed, but a tracer or the system keeps it alive; not waiting for it");
+            self.log(Level::Warn, codes::CHILD_KEPT_ALIVE, &text);
         }
-        if let Some(failure) = self.unloaded(id, reason) {
+        if let Some(failure) = self.unloaded(&process, reason).filter(|_| id != QUEUE) {
             self.children.handle(id, Report::Failed(failure).into(), now);
         }
-        let (shortage, lost) = (self.shortage(id, reason), self.note_lost(id));
-        self.note_exit(id, reason);
-        let (how, told, desk) = self.processes.remove(&id).map_or_else(Default::default, |process| {
-            (format!("process {}, {reason}{shortage}{lost}", process.id), process.told, process.desk)
-        });
+        let limit = self.settings().memory_limit.filter(|_| id != QUEUE);
+        let (shortage, lost) = (shortage::of(&process, limit, reason), self.note_lost(&process));
+        let how = format!("process {}, {reason}{shortage}{lost}", process.id);
+        if let Some((state, _)) = self.children.describe(id) {
+            counts::note(&mut self.exits, End::of(&process, state, reason) as usize);
+        }
         self.asked.forget(id);
+        let Process { told, desk, .. } = process;
         desk.into_iter().for_each(|desk| self.clear(desk));
         if id == QUEUE && self.queue.note_end() {
             self.say_that_queue_ended(told, &how);
         }
-        self.children.handle(id, Event::Exited(how), now);
+        self.children.handle(id, Event::Exited { how, told }, now);
     }
 
     fn say_that_queue_ended(&self, told: Option<&str>, how: &str) {
@@ -289,26 +270,13 @@ impl RunningPool {
         self.log(level, code, &format!("its queue process exited {why} ({how}); starting another"));
     }
 
-    fn note_exit(&mut self, id: ChildId, reason: ExitReason) {
-        if let (Some((state, _)), Some(process)) = (self.children.describe(id), self.processes.get(&id)) {
-            counts::note(&mut self.exits, End::of(process, state, reason) as usize);
-        }
-    }
-
     /// Why a Python has ended before our module ran in it, if it has.
-    fn unloaded(&self, id: ChildId, reason: ExitReason) -> Option<Failure> {
-        let words = self.processes.get(&id).filter(|_| id != QUEUE)?.last_words.as_ref()?;
+    fn unloaded(&self, process: &Process, reason: ExitReason) -> Option<Failure> {
+        let words = process.last_words.as_ref()?;
         let settings = &self.tried.as_ref().map_or(&self.serving, |(service, _)| service).settings;
         let python = settings.interpreter.as_ref().map_or_else(String::new, ToString::to_string);
         let hint = memory_limit_hint(settings.memory_limit, &words.all());
         Some(Failure { code: EX_CONFIG, text: format!("the Python {python} {}{hint}", words.fault(reason)) })
-    }
-
-    fn say_that_it_is_kept(&self, id: ChildId) {
-        if let Some(Process { id, .. }) = self.processes.get(&id) {
-            let text = format!("process {id} was killed, but a tracer or the system keeps it alive; not waiting for it");
-            self.log(Level::Warn, codes::CHILD_KEPT_ALIVE, &text);
-        }
     }
 
     fn handle_report(&mut self, id: ChildId, report: Report, now: Instant) {
@@ -317,18 +285,16 @@ impl RunningPool {
             Report::Looked => return,
             Report::Loaded => return self.processes.get_mut(&id).into_iter().for_each(|process| process.last_words = None),
             Report::Stacks(text) => return self.asked.hear(id, text, now),
-            Report::Worn => return self.wear_out(id, Reason::MaxRequests, now),
-            Report::Overdue => return self.wear_out(id, Reason::Overdue, now),
+            // It counts them itself.
+            Report::Worn => return self.wear_out(id, Event::Worn, "max-requests", now),
+            Report::Overdue => return self.wear_out(id, Event::Overdue, "interrupt-timeout", now),
             Report::Deadlocked => return self.handle_deadlock(id, now),
+            Report::Terminated => return self.note_told(id, "SIGTERM"),
+            Report::Quit => return self.note_told(id, "SIGQUIT"),
             // Failing is no success, whatever the application says.
             Report::Failed(Failure { code: 0, text }) => Report::Failed(Failure { code: EX_SOFTWARE, text }),
             report => report,
         };
-        match report {
-            Report::Terminated => self.note_told(id, "SIGTERM"),
-            Report::Quit => self.note_told(id, "SIGQUIT"),
-            _ => {}
-        }
         self.children.handle(id, report.into(), now);
     }
 

@@ -77,16 +77,9 @@ pub struct Heard {
     pub broken: Option<String>,
 }
 
-/// The descriptors of a [`Process`], by number, for handing it to the next program.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Descriptors {
-    /// The link.
-    pub link: RawFd,
-    /// The log.
-    pub log: RawFd,
-    /// Stdout and stderr, -1 if it has ended.
-    pub output: [RawFd; 2],
-}
+/// The descriptors of a [`Process`], by number, for handing it to the next program: the link, the log, stdout and stderr; -1 for one of
+/// these that has ended.
+pub type Descriptors = [RawFd; 4];
 
 /// How what an application says is written to the log.
 #[derive(Clone, Copy, Debug)]
@@ -133,12 +126,16 @@ impl Process {
     ///
     /// # Errors
     /// When a descriptor is not open.
-    pub fn adopt(id: ProcessId, descriptors: Descriptors, desk: Option<Desk>, version: u32) -> io::Result<Self> {
-        let link = UnixStream::from(fd::inherited(descriptors.link)?);
-        let log = Reader::adopt(fd::inherited(descriptors.log)?);
+    pub fn adopt(
+        id: ProcessId,
+        [link, log, stdout, stderr]: Descriptors,
+        desk: Option<Desk>,
+        version: u32,
+    ) -> io::Result<Self> {
+        let link = UnixStream::from(fd::inherited(link)?);
+        let log = Reader::adopt(fd::inherited(log)?);
         let lines =
             |number: RawFd| if number < 0 { Ok(None) } else { fd::inherited(number).map(|end| Some(Lines::adopt(end))) };
-        let [stdout, stderr] = descriptors.output;
         let output = [lines(stdout)?, lines(stderr)?];
         // That it was stopped was told the program before.
         let is_stopped = process::is_stopped(id);
@@ -172,8 +169,8 @@ impl Process {
 
     /// What [`Self::adopt`] takes.
     pub fn descriptors(&self) -> Descriptors {
-        let output = [0, 1].map(|index| self.output[index].as_ref().map_or(-1, AsRawFd::as_raw_fd));
-        Descriptors { link: self.link.as_raw_fd(), log: self.log.as_raw_fd(), output }
+        let [stdout, stderr] = self.output.each_ref().map(|output| output.as_ref().map_or(-1, AsRawFd::as_raw_fd));
+        [self.link.as_raw_fd(), self.log.as_raw_fd(), stdout, stderr]
     }
 
     /// What to wait for until this child has said something, or takes a command. Nothing while it rests: how it ends is told by a

@@ -17,12 +17,13 @@ use super::counts::{self, Exits};
 use super::pool::{Desk, RunningPool, Service};
 use super::process::{Descriptors, Process};
 use super::rehearsal::Owner;
-use super::sockets::{self, Sockets};
-use super::{Parts, ServicePhase, Supervisor, Surroundings, ties};
+use super::sockets::{self, Sockets, Ties};
+use super::{Parts, ServicePhase, Supervisor, Surroundings};
 use crate::config::{Config, ListenAddress};
 use crate::control_protocol::Scope;
 use crate::invocation::Successor;
 use crate::log_writer;
+use crate::service::activation::Inherited;
 use shared::link;
 use shared::listener::BindError;
 use shared::logging::codes;
@@ -37,8 +38,8 @@ use shared::sys::{directory, fd, log_io};
 #[derive(Debug)]
 pub struct Trial {
     child: Child,
-    settings: Output,
-    messages: Output,
+    /// The settings that it prints, and its messages.
+    outputs: [Output; 2],
     /// None after it was killed.
     deadline: Option<Instant>,
 }
@@ -92,8 +93,8 @@ pub struct Inheritance {
     pub pid_file: Option<RawFd>,
     /// The control socket.
     pub control: Option<RawFd>,
-    /// The listening sockets that the program before was given, with their names.
-    pub handed_over: Vec<(RawFd, String)>,
+    /// The listening sockets that the program before was given.
+    pub handed_over: Vec<Inherited>,
     /// The soft limit on open descriptors that children are to have.
     open_files: Option<u64>,
     /// What came of reloads so far.
@@ -134,33 +135,34 @@ impl Inheritance {
             let (kind, rest) = line.split_once(' ')?;
             let (word, numbers) = rest.split_once(' ').unwrap_or((rest, ""));
             let numbers: Vec<RawFd> = numbers.split_whitespace().map(|number| number.parse().ok()).collect::<Option<_>>()?;
+            let pool = inheritance.pools.last_mut();
             match (kind, &numbers[..]) {
                 ("pid-file", []) => inheritance.pid_file = word.parse().ok(),
                 ("control", []) => inheritance.control = word.parse().ok(),
                 ("open-files", []) => inheritance.open_files = Some(word.parse().ok()?),
                 ("link", []) => inheritance.link = word.parse().ok()?,
-                ("handed-over", [number]) => inheritance.handed_over.push((*number, from_hex(word)?)),
+                ("handed-over", [number]) => inheritance.handed_over.push(Inherited { number: *number, name: from_hex(word)? }),
                 ("pool", [near, far]) => {
                     let name = from_hex(word)?;
                     inheritance.pools.push(Legacy { name, passage: [*near, *far], ..Legacy::default() });
                 }
                 ("line", [far, scoreboard]) => {
-                    inheritance.pools.last_mut()?.line = Some([word.parse().ok()?, *far, *scoreboard]);
+                    pool?.line = Some([word.parse().ok()?, *far, *scoreboard]);
                 }
-                ("roster", []) => inheritance.pools.last_mut()?.roster = Some(word.parse().ok()?),
+                ("roster", []) => pool?.roster = Some(word.parse().ok()?),
                 ("reloads", []) => inheritance.reloads = counts::parse(&from_hex(word)?),
-                ("exits", []) => inheritance.pools.last_mut()?.exits = counts::parse(&from_hex(word)?),
-                ("past", []) => inheritance.pools.last_mut()?.past = Tally::parse(&from_hex(word)?),
+                ("exits", []) => pool?.exits = counts::parse(&from_hex(word)?),
+                ("past", []) => pool?.past = Tally::parse(&from_hex(word)?),
                 ("socket", descriptors) => {
-                    inheritance.pools.last_mut()?.sockets.push((from_hex(word)?, descriptors.to_vec()));
+                    pool?.sockets.push((from_hex(word)?, descriptors.to_vec()));
                 }
                 ("child", [link, log, stdout, stderr, seat @ ..]) => {
-                    let descriptors = Descriptors { link: *link, log: *log, output: [*stdout, *stderr] };
+                    let descriptors = [*link, *log, *stdout, *stderr];
                     let desk = match seat.iter().map(|number| usize::try_from(*number)).collect::<Result<Vec<_>, _>>() {
                         Ok(numbers) if numbers.len() == 3 => Some(Desk { seat: numbers[0], slots: numbers[1]..numbers[2] }),
                         _ => None,
                     };
-                    inheritance.pools.last_mut()?.children.push((ProcessId::new(word.parse().ok()?)?, descriptors, desk));
+                    pool?.children.push((ProcessId::new(word.parse().ok()?)?, descriptors, desk));
                 }
                 _ => return None,
             }
@@ -198,9 +200,8 @@ impl Will {
             self.add("socket", to_hex(&address.to_string()), &descriptors, &[]);
         }
         for (_, process) in pool.processes() {
-            let Descriptors { link, log, output: [stdout, stderr] } = process.descriptors();
             let desk = process.desk.as_ref().map(|Desk { seat, slots }| [*seat, slots.start, slots.end]);
-            self.add("child", process.id.to_string(), &[link, log, stdout, stderr], desk.as_ref().map_or(&[], |desk| desk));
+            self.add("child", process.id.to_string(), &process.descriptors(), desk.as_ref().map_or(&[], |desk| desk));
         }
     }
 }
@@ -237,7 +238,7 @@ impl<'a> Supervisor<'a> {
             }
         }
         let inherited = |number: RawFd| fd::inherited(number).map_err(|_| BindError::NotListening(number));
-        let mut ties = ties()?;
+        let mut ties = Ties::new()?;
         ties.passage = Guarded::new((inherited(legacy.passage[0])?, inherited(legacy.passage[1])?));
         // Those who write to another one are not on this.
         let mut is_same = false;
@@ -302,17 +303,14 @@ impl<'a> Supervisor<'a> {
         }
         let successor = self.parts.invocation.successor();
         let limit = self.config.pools.iter().map(|pool| pool.startup_timeout).sum::<Duration>().max(LEAST_LIMIT);
+        let binary = successor.binary.display();
         match Trial::begin(&successor, limit) {
             Ok(trial) => {
-                log::info!(target: codes::UPGRADE_CHECKED, "checking {} before it takes over", successor.binary.display());
+                log::info!(target: codes::UPGRADE_CHECKED, "checking {binary} before it takes over");
                 self.trial = Some(trial);
             }
             Err(error) => {
-                log::error!(
-                    target: codes::UPGRADE_NOT_RUN,
-                    "{} cannot be run, so the old program keeps running: {error}",
-                    successor.binary.display()
-                )
+                log::error!(target: codes::UPGRADE_NOT_RUN, "{binary} cannot be run, so the old program keeps running: {error}")
             }
         }
     }
@@ -322,11 +320,7 @@ impl<'a> Supervisor<'a> {
         let Some(trial) = &mut self.trial else {
             return;
         };
-        [&mut trial.settings, &mut trial.messages].into_iter().for_each(|output| {
-            if output.readable(now).is_some() {
-                output.read(now);
-            }
-        });
+        trial.outputs.iter_mut().filter(|output| output.readable(now).is_some()).for_each(|output| output.read(now));
         if trial.deadline.take_if(|deadline| *deadline <= now).is_some()
             && let Err(error) = trial.child.kill()
         {
@@ -339,7 +333,7 @@ impl<'a> Supervisor<'a> {
         let Some(Ok(Some(status))) = self.trial.as_mut().map(|trial| trial.child.try_wait()) else {
             return;
         };
-        let (settings, messages) = self.trial.take().map(Trial::output).unwrap_or_default();
+        let [settings, messages] = self.trial.take().map(|trial| trial.outputs.map(Output::into_text)).unwrap_or_default();
         if !status.success() {
             return log::error!(
                 target: codes::UPGRADE_CHECK_FAILED,
@@ -394,7 +388,9 @@ impl<'a> Supervisor<'a> {
         will.add("reloads", to_hex(&counts::to_text(&self.reloads.counts)), &[], &[]);
         self.pid_file.into_iter().for_each(|number| will.add("pid-file", None, &[number], &[]));
         self.control.iter().for_each(|control| will.add("control", None, &[control.descriptor()], &[]));
-        successor.handed_over.iter().for_each(|(number, name)| will.add("handed-over", to_hex(name), &[*number], &[]));
+        for Inherited { number, name } in &successor.handed_over {
+            will.add("handed-over", to_hex(name), &[*number], &[]);
+        }
         self.pools.iter().for_each(|pool| will.add_pool(pool));
         will
     }
@@ -403,12 +399,12 @@ impl<'a> Supervisor<'a> {
 impl Trial {
     /// What to wait for.
     pub fn readable(&self, now: Instant) -> impl Iterator<Item = RawFd> {
-        [&self.settings, &self.messages].into_iter().filter_map(move |output| output.readable(now))
+        self.outputs.iter().filter_map(move |output| output.readable(now))
     }
 
     /// When it has taken too long, or is to be read again.
     pub fn deadline(&self) -> Option<Instant> {
-        [self.deadline, self.settings.rests_until, self.messages.rests_until].into_iter().flatten().min()
+        self.outputs.iter().filter_map(|output| output.rests_until).chain(self.deadline).min()
     }
 
     /// Its process.
@@ -420,13 +416,8 @@ impl Trial {
         let mut command = Command::new(&successor.binary);
         command.args(&successor.check).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn()?;
-        let (settings, messages) = (Output::of(child.stdout.take())?, Output::of(child.stderr.take())?);
-        Ok(Self { child, settings, messages, deadline: Some(Instant::now() + limit) })
-    }
-
-    /// The settings that it has printed, and its messages.
-    fn output(self) -> (String, String) {
-        (self.settings.into_text(), self.messages.into_text())
+        let outputs = [Output::of(child.stdout.take())?, Output::of(child.stderr.take())?];
+        Ok(Self { child, outputs, deadline: Some(Instant::now() + limit) })
     }
 }
 
@@ -476,10 +467,8 @@ mod tests {
         assert_eq!(will.lines[14..], ["child 77 8 9 10 -1 3 8 16", "child 78 1 2 3 4", "pool 73686f70 11 12"]);
 
         let process = |number| ProcessId::new(number).unwrap();
-        let children = vec![
-            (process(77), Descriptors { link: 8, log: 9, output: [10, -1] }, Some(Desk { seat: 3, slots: 8..16 })),
-            (process(78), Descriptors { link: 1, log: 2, output: [3, 4] }, None),
-        ];
+        let children =
+            vec![(process(77), [8, 9, 10, -1], Some(Desk { seat: 3, slots: 8..16 })), (process(78), [1, 2, 3, 4], None)];
         let sockets = vec![("unix:/run/a b\n.sock".to_owned(), vec![5]), ("*:9000".to_owned(), vec![6, 7])];
         let (past, exits) = (Some(past), Some([1, 2, 3, 4, 5, 6]));
         let (name, line, roster) = ("blog".to_owned(), Some([30, 31, 32]), Some(33));
@@ -488,7 +477,7 @@ mod tests {
         let inheritance = Inheritance {
             pid_file: Some(20),
             control: None,
-            handed_over: vec![(6, String::new()), (21, "a b".to_owned())],
+            handed_over: [(6, ""), (21, "a b")].map(|(number, name)| Inherited { number, name: name.to_owned() }).to_vec(),
             open_files: Some(1024),
             reloads: Some([3, 1]),
             link: 7,

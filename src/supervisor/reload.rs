@@ -29,7 +29,7 @@ use super::pool::{RunningPool, Service};
 use super::rehearsal::{Findings, Rehearsal, fingerprint};
 use super::sockets::{Sockets, Ties, addresses_of, owner_of};
 use super::warnings::Warnings;
-use super::{ServicePhase, Supervisor, raise_open_files, ties};
+use super::{ServicePhase, Supervisor, raise_open_files};
 use crate::config::{self, Config, EX_USAGE, ListenAddress};
 use crate::control_protocol::Scope;
 use crate::launch;
@@ -49,7 +49,7 @@ pub struct Reload {
     stage: Stage,
     /// Pools that have not said yet what came of the stage.
     open: BTreeSet<String>,
-    failures: Vec<(String, Failure)>,
+    failures: Vec<Reason>,
     warnings: Warnings,
 }
 
@@ -76,8 +76,7 @@ impl Reload {
             Stage::Trying(prepared) => refused_by_a_pool(&self.scope, &prepared.config),
             Stage::Rolling => "reload incomplete: not every process started".to_owned(),
         };
-        let mut reasons =
-            std::mem::take(&mut self.failures).into_iter().map(|(pool, failure)| Reason { pool: Some(pool), failure });
+        let mut reasons = std::mem::take(&mut self.failures).into_iter();
         reasons.next().map(|first| Refusal { what, first, others: reasons.collect() })
     }
 
@@ -116,7 +115,7 @@ impl Supervisor<'_> {
     pub(super) fn begin_next_reload(&mut self) {
         let is_free = self.reload.is_none() && self.phase == ServicePhase::Running;
         if is_free
-            && self.pools.iter().all(|pool| pool.children().is_steady())
+            && self.pools.iter().all(|pool| pool.children.is_steady())
             && let Some((scope, clients)) = self.next_reloads.pop_front()
         {
             self.begin_reload(scope, clients);
@@ -212,18 +211,15 @@ impl Supervisor<'_> {
         };
         match gone.again() {
             Ok(control) => {
-                log::warn!(
-                    target: codes::CONTROL_SOCKET_RECREATED,
-                    "the control socket {} was missing, and has been recreated",
-                    control.path().display()
-                );
+                let path = control.path().display();
+                log::warn!(target: codes::CONTROL_SOCKET_RECREATED, "the control socket {path} was missing, and has been recreated");
                 self.control = Some(control);
             }
             Err(error) => {
+                let why = with_causes(&error);
                 log::error!(
                     target: codes::CONTROL_SOCKET_NOT_RECREATED,
-                    "the control socket is missing, and cannot be recreated: {}",
-                    with_causes(&error)
+                    "the control socket is missing, and cannot be recreated: {why}"
                 )
             }
         }
@@ -241,7 +237,7 @@ impl Supervisor<'_> {
             let is_new = self.pools.iter().all(|pool| pool.name != settings.name);
             let owner = findings.owners.get(&settings.name).copied().unwrap_or_default();
             let service = Service { settings: settings.clone(), config: Rc::clone(&config), owner };
-            Ok(PreparedPool { service, sockets, ties: is_new.then(ties).transpose()? })
+            Ok(PreparedPool { service, sockets, ties: is_new.then(Ties::new).transpose()? })
         };
         let wanted = config.pools.iter().filter(|settings| scope.has(&settings.name));
         let refused = |settings: &config::Pool, error: BindError| Refusal {
@@ -308,7 +304,7 @@ impl Supervisor<'_> {
             reload.open.remove(pool);
         }
         if let Outcome::Refused(failure) | Outcome::Short(failure) = outcome {
-            reload.failures.push((pool.to_owned(), failure));
+            reload.failures.push(Reason { pool: Some(pool.to_owned()), failure });
         }
     }
 

@@ -29,8 +29,7 @@ impl Supervisor<'_> {
         let share = (MOST / pools.len().max(1)).max(1);
         let mut told = Requests { schema: SCHEMA, ..Requests::default() };
         for pool in pools {
-            let Oldest { found, left_out, .. } =
-                Oldest::of(share, pool.processes().flat_map(|(_, child)| running(pool, child)));
+            let (found, left_out) = oldest(share, pool.processes().flat_map(|(_, child)| running(pool, child)));
             told.more += left_out;
             told.requests.extend(found.iter().map(|running| tell(running, now)));
         }
@@ -57,33 +56,23 @@ fn running<'a>(pool: &'a RunningPool, child: &'a Process) -> impl Iterator<Item 
     pool.busy(child).map(move |glance| Running { pool: &pool.name, pid, is_stopped, glance })
 }
 
-/// Those that have run for longest, and no more than some. They may all be inventions.
-struct Oldest<'a> {
-    most: usize,
-    found: Vec<Running<'a>>,
-    left_out: u64,
-}
-
-impl<'a> Oldest<'a> {
-    fn of(most: usize, running: impl Iterator<Item = Running<'a>>) -> Self {
-        let mut oldest = Self { most, found: Vec::new(), left_out: 0 };
-        running.for_each(|running| oldest.add(running));
-        oldest.trim();
-        oldest
-    }
-
-    fn add(&mut self, running: Running<'a>) {
-        self.found.push(running);
-        if self.found.len() >= 2 * self.most {
-            self.trim();
+/// Those that have run for longest, and no more than some; and how many others there are. They may all be inventions.
+fn oldest<'a>(most: usize, running: impl Iterator<Item = Running<'a>>) -> (Vec<Running<'a>>, u64) {
+    let (mut found, mut count) = (Vec::new(), 0);
+    let trim = |found: &mut Vec<Running<'a>>| {
+        found.sort_by_key(|running| running.glance.request.taken);
+        found.truncate(most);
+    };
+    for running in running {
+        found.push(running);
+        count += 1;
+        if found.len() >= 2 * most {
+            trim(&mut found);
         }
     }
-
-    fn trim(&mut self) {
-        self.found.sort_by_key(|running| running.glance.request.taken);
-        self.left_out += self.found.len().saturating_sub(self.most) as u64;
-        self.found.truncate(self.most);
-    }
+    trim(&mut found);
+    let left_out = count - found.len() as u64;
+    (found, left_out)
 }
 
 fn tell(Running { pool, pid, is_stopped, glance }: &Running<'_>, now: Duration) -> RunningRequest {
@@ -136,9 +125,9 @@ mod tests {
             let all = || (0..count).map(|number| running((number * 37) % 101, b"/"));
             let mut sorted: Vec<Duration> = all().map(|running| running.glance.request.taken).collect();
             sorted.sort();
-            let oldest = Oldest::of(3, all());
-            let found: Vec<Duration> = oldest.found.iter().map(|running| running.glance.request.taken).collect();
-            assert_eq!((&found[..], oldest.left_out), (&sorted[..found.len()], count.saturating_sub(3)));
+            let (found, left_out) = oldest(3, all());
+            let found: Vec<Duration> = found.iter().map(|running| running.glance.request.taken).collect();
+            assert_eq!((&found[..], left_out), (&sorted[..found.len()], count.saturating_sub(3)));
             assert_eq!(found.len(), sorted.len().min(3));
         }
     }

@@ -101,16 +101,18 @@ impl Sockets {
         self.0.retain(|(address, _)| settings.addresses().any(|wanted| wanted == address));
     }
 
+    fn listeners_of(&self, addresses: &[ListenAddress]) -> impl Iterator<Item = &Listener> {
+        addresses.iter().filter_map(|address| self.find(address)).flat_map(|listeners| listeners.iter())
+    }
+
     /// The descriptors of these addresses.
     pub fn descriptors_of(&self, addresses: &[ListenAddress]) -> Vec<RawFd> {
-        let found = addresses.iter().filter_map(|address| self.find(address));
-        found.flat_map(|listeners| listeners.iter().map(AsRawFd::as_raw_fd)).collect()
+        self.listeners_of(addresses).map(AsRawFd::as_raw_fd).collect()
     }
 
     /// Those of them that were not shut down.
-    pub fn open_descriptors(&self, addresses: &[ListenAddress]) -> impl Iterator<Item = RawFd> + '_ {
-        let found: Vec<_> = addresses.iter().filter_map(|address| self.find(address)).collect();
-        found.into_iter().flat_map(|listeners| listeners.iter().filter(|listener| listener.is_open()).map(AsRawFd::as_raw_fd))
+    pub fn open_descriptors(&self, addresses: &[ListenAddress]) -> Vec<RawFd> {
+        self.listeners_of(addresses).filter(|listener| listener.is_open()).map(AsRawFd::as_raw_fd).collect()
     }
 
     /// Each address with what [`Self::adopt`] takes of it.
@@ -138,13 +140,12 @@ fn bind(
 ) -> Result<Vec<Listener>, BindError> {
     let backlog = settings.backlog;
     match address {
-        ListenAddress::Tcp { host, port } => match found.hosts.get(host) {
-            Some(addresses) => {
-                let bind = |address: &IpAddr| Listener::bind_tcp(&address.to_string(), *port, backlog, patience);
-                Ok(addresses.iter().map(bind).collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
-            }
-            None => Listener::bind_tcp(host, *port, backlog, patience),
-        },
+        ListenAddress::Tcp { host, port } => {
+            let found = found.hosts.get(host).map(|addresses| addresses.iter().map(ToString::to_string).collect());
+            let hosts: Vec<String> = found.unwrap_or_else(|| vec![host.clone()]);
+            let bound = hosts.iter().map(|host| Listener::bind_tcp(host, *port, backlog, patience));
+            Ok(bound.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
+        }
         ListenAddress::Unix(path) => {
             let Owner { user, group } = found.owners.get(&settings.name).copied().map_or_else(|| owner_of(settings), Ok)?;
             let access = Access { mode: settings.socket_mode, user, group };
@@ -241,10 +242,13 @@ impl Ties {
     /// Those of a pool without processes.
     ///
     /// # Errors
-    /// Those of the system calls.
-    pub fn new() -> io::Result<Self> {
-        let (passage, line) = (Guarded::new(passing::pair()?), Guarded::new(passing::roomy_pair()?));
-        Ok(Self { passage, line, scoreboard: Arc::new(Scoreboard::new()?), roster: Roster::new()? })
+    /// [`BindError::Other`], those of the system calls.
+    pub fn new() -> Result<Self, BindError> {
+        let make = || {
+            let (passage, line) = (Guarded::new(passing::pair()?), Guarded::new(passing::roomy_pair()?));
+            Ok(Self { passage, line, scoreboard: Arc::new(Scoreboard::new()?), roster: Roster::new()? })
+        };
+        make().map_err(super::system)
     }
 
     /// Makes again what an application has shut down. Children that have the old one keep their connections. Says what it was.

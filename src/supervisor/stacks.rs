@@ -60,15 +60,12 @@ impl Supervisor<'_> {
 
 /// What a child has said, or why it has said nothing.
 fn heard(pool: &RunningPool, id: ChildId, process: &Process, since: Instant) -> Result<stacks::Stacks, String> {
-    pool.asked.answer(id, since).map(stacks::Stacks::parse).ok_or_else(|| silence(pool, id, process))
-}
-
-fn silence(pool: &RunningPool, id: ChildId, process: &Process) -> String {
-    match pool.children().describe(id) {
+    let silence = || match pool.children.describe(id) {
         _ if process.is_stopped => format!("process {} is stopped", process.id),
         Some((state, _)) => format!("no answer within {} ms ({state})", PATIENCE.as_millis()),
         None => "it has ended".to_owned(),
-    }
+    };
+    pool.asked.answer(id, since).map(stacks::Stacks::parse).ok_or_else(silence)
 }
 
 fn with_threads(

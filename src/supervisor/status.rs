@@ -69,14 +69,14 @@ impl Supervisor<'_> {
 
     fn pool_status(&self, pool: &RunningPool, now: Instant) -> PoolStatus {
         let is_there = self.config.pools.iter().any(|settings| settings.name == pool.name);
-        let removed = !is_there && pool.children().condition() == Condition::Stopping;
+        let removed = !is_there && pool.children.condition() == Condition::Stopping;
         PoolStatus { removed, ..pool_status(pool, now) }
     }
 }
 
 fn pool_status(pool: &RunningPool, now: Instant) -> PoolStatus {
     let (waiting, first) = waiting(pool);
-    let (children, tally, scoreboard) = (pool.children(), pool.tally(), &pool.ties.scoreboard);
+    let (children, tally, scoreboard) = (&pool.children, pool.tally(), &pool.ties.scoreboard);
     let (processes, all): (Vec<&Process>, Vec<ChildStatus>) =
         pool.processes().map(|(id, process)| (process, child_status(pool, id, process, now))).unzip();
     let serving = processes.into_iter().zip(&all).filter(|(_, child)| is_serving(child)).map(|(process, _)| process);
@@ -120,7 +120,7 @@ fn failing_status(Failing { since, text }: &Failing, next: Option<Instant>, now:
 }
 
 fn child_status(pool: &RunningPool, id: ChildId, process: &Process, now: Instant) -> ChildStatus {
-    let (state, generation) = pool.children().describe(id).unwrap_or(("ended", Generation(0)));
+    let (state, generation) = pool.children.describe(id).unwrap_or(("ended", Generation(0)));
     let (figures, usage) = (pool.figures(process), process::usage(process.id));
     let known = figures.is_some();
     let Figures { tally, busy, queued, connections } = figures.unwrap_or_default();
@@ -168,7 +168,7 @@ fn is_serving(child: &ChildStatus) -> bool {
 /// A pool all of whose children are stopped by a signal serves nobody, though they would if they could.
 fn condition_word(pool: &RunningPool, children: &[ChildStatus]) -> &'static str {
     let serves = |child: &ChildStatus| !child.stopped && [SERVING, "retiring"].contains(&child.state.as_str());
-    match pool.children().condition() {
+    match pool.children.condition() {
         Condition::Serving if !children.iter().any(serves) => STOPPED,
         _ => pool.state_word(),
     }

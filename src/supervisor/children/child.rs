@@ -38,8 +38,6 @@ pub struct Child {
     pub saturated: bool,
     /// Whether it has ever served, so that requests may run.
     pub has_served: bool,
-    /// The signal of somebody else that has told it to end.
-    pub told: Option<&'static str>,
     /// Whether it was sent SIGKILL.
     pub killed: bool,
 }

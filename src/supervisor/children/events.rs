@@ -90,8 +90,13 @@ pub enum Event {
     Unused,
     /// It says what no child of ours does, or nothing any more; what, in words. It is to be killed.
     Broken(String),
-    /// The process has ended; how, in words.
-    Exited(String),
+    /// The process has ended.
+    Exited {
+        /// How, in words.
+        how: String,
+        /// The signal of somebody else that has told it to.
+        told: Option<&'static str>,
+    },
 }
 
 impl From<Report> for Event {

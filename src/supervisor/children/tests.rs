@@ -83,7 +83,7 @@ impl Pool {
     }
 
     fn exit(&mut self, id: u32) {
-        self.say(id, Event::Exited("signal 9".to_owned()));
+        self.say(id, Event::Exited { how: "signal 9".to_owned(), told: None });
     }
 
     fn wait(&mut self, time: Duration) {
@@ -286,7 +286,7 @@ fn a_reload_tries_one_child_and_then_replaces_the_others_without_ever_having_few
 
 #[test]
 fn a_reload_that_fails_leaves_the_old_children_alone() {
-    for fail in [Report::Failed(failure()).into(), Event::Exited("exit code 1".to_owned())] {
+    for fail in [Report::Failed(failure()).into(), Event::Exited { how: "exit code 1".to_owned(), told: None }] {
         let mut pool = Pool::serving(2, 2);
         pool.reload();
         pool.actions();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::super::children::ChildId;
+use super::super::process::Process;
 use super::RunningPool;
 use crate::log_writer;
 use shared::logging::access::Answered;
@@ -10,28 +10,21 @@ use shared::scoreboard::slot::{Glance, Phase, Said};
 use shared::sys::process::{ProcessId, monotonic_time};
 
 impl RunningPool {
-    /// What its workers say, with its process. All of it may be an invention of the application's.
-    fn phases(&self, id: ChildId) -> impl Iterator<Item = (ProcessId, Glance)> + '_ {
-        let process = self.processes.get(&id).into_iter();
-        process.flat_map(|process| self.busy(process).map(|glance| (process.id, glance)))
-    }
-
     /// What a child that has ended was answering, in words. Requests whose answer had not ended get their lines in the access log, which
-    /// it cannot send any more.
-    pub(super) fn note_lost(&mut self, id: ChildId) -> String {
+    /// it cannot send any more. All that its workers say may be an invention of the application's.
+    pub(super) fn note_lost(&mut self, child: &Process) -> String {
         let now = monotonic_time();
-        let found: Vec<_> = self.phases(id).collect();
-        for (process, Glance { request, phase, .. }) in found.iter().filter(|(_, glance)| glance.phase != Phase::Closing) {
+        let found: Vec<_> = self.busy(child).collect();
+        for Glance { request, phase, .. } in found.iter().filter(|glance| glance.phase != Phase::Closing) {
             let status = if *phase == Phase::Aborted { ABORTED } else { BAD_GATEWAY };
             // What is overdue was answered 504, and has its line.
             if *phase != Phase::Overdue {
-                note_in_access_log(&self.name, (*process, request), status, now);
+                note_in_access_log(&self.name, (child.id, request), status, now);
             }
             self.past.note_lost(status, now.saturating_sub(request.taken));
         }
-        let unanswered = found.into_iter().filter(|(_, glance)| glance.phase != Phase::Overdue);
-        let unanswered: Vec<_> = unanswered.map(|(process, glance)| (process, glance.request)).collect();
-        in_words(&unanswered, now)
+        let unanswered = found.into_iter().filter(|glance| glance.phase != Phase::Overdue);
+        in_words(child.id, &unanswered.map(|glance| glance.request).collect::<Vec<_>>(), now)
     }
 }
 
@@ -41,11 +34,11 @@ fn describe(process: ProcessId, said: &Said, now: Duration) -> String {
     format!("{}, {age:.1} s", said.name(process.number().cast_unsigned()))
 }
 
-fn in_words(lost: &[(ProcessId, Said)], now: Duration) -> String {
+fn in_words(process: ProcessId, lost: &[Said], now: Duration) -> String {
     if lost.is_empty() {
         return String::new();
     }
-    let named: Vec<String> = lost.iter().take(MOST_NAMED).map(|(process, said)| describe(*process, said, now)).collect();
+    let named: Vec<String> = lost.iter().take(MOST_NAMED).map(|said| describe(process, said, now)).collect();
     let more = if lost.len() > MOST_NAMED { format!("; and {} more", lost.len() - MOST_NAMED) } else { String::new() };
     format!(", answering {}{more}", named.join("; "))
 }
@@ -98,10 +91,10 @@ mod tests {
     #[test]
     fn of_many_requests_some_are_named() {
         let process = ProcessId::new(7).unwrap();
-        let lost = |count| (0..count).map(|number| (process, said(number))).collect::<Vec<_>>();
-        assert_eq!(in_words(&[], Duration::ZERO), "");
-        assert!(in_words(&lost(2), Duration::ZERO).starts_with(", answering request 7-0 (GET "));
-        let words = in_words(&lost(20), Duration::ZERO);
+        let lost = |count| (0..count).map(said).collect::<Vec<_>>();
+        assert_eq!(in_words(process, &[], Duration::ZERO), "");
+        assert!(in_words(process, &lost(2), Duration::ZERO).starts_with(", answering request 7-0 (GET "));
+        let words = in_words(process, &lost(20), Duration::ZERO);
         assert!(
             words.contains("request 7-15 ") && !words.contains("request 7-16 ") && words.ends_with("; and 4 more"),
             "{words}"

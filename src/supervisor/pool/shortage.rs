@@ -1,26 +1,21 @@
 //! What is said of a child that may have ended for want of memory.
 
-use super::super::children::ChildId;
-use super::super::queue_process::QUEUE;
-use super::RunningPool;
+use super::super::process::Process;
 use shared::settings::format_size;
 use shared::sys::process::ExitReason;
 use shared::sys::signal;
 
-impl RunningPool {
-    /// Why a child has ended so, if its last words or its limit on memory suggest it, in words.
-    pub(super) fn shortage(&self, id: ChildId, reason: ExitReason) -> String {
-        let limit = self.settings().memory_limit.filter(|_| id != QUEUE).map(format_size);
-        let said = self.processes.get(&id).and_then(|process| process.shortage.as_deref());
-        match (said, limit, reason) {
-            (Some(said), Some(limit), _) => format!(", \"{said}\", and its memory-limit is {limit}"),
-            (Some(said), None, _) => format!(", \"{said}\""),
-            // C code rarely expects that it gets no memory.
-            (None, Some(limit), ExitReason::Signal(signal::ABRT | signal::SEGV | signal::BUS)) => {
-                format!(", perhaps for want of memory: its memory-limit is {limit}")
-            }
-            _ => String::new(),
+/// Why a process has ended so, if its last words or its limit on memory suggest it, in words.
+pub(super) fn of(process: &Process, limit: Option<u64>, reason: ExitReason) -> String {
+    let limit = limit.map(format_size);
+    match (&process.shortage, limit, reason) {
+        (Some(said), Some(limit), _) => format!(", \"{said}\", and its memory-limit is {limit}"),
+        (Some(said), None, _) => format!(", \"{said}\""),
+        // C code rarely expects that it gets no memory.
+        (None, Some(limit), ExitReason::Signal(signal::ABRT | signal::SEGV | signal::BUS)) => {
+            format!(", perhaps for want of memory: its memory-limit is {limit}")
         }
+        _ => String::new(),
     }
 }
 

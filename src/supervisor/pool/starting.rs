@@ -94,7 +94,7 @@ impl RunningPool {
             Err(error) => {
                 let failure = Failure { code: EX_OSERR, text: cannot_start(&error) };
                 self.children.handle(id, Report::Failed(failure).into(), now);
-                self.children.handle(id, Event::Exited("it was never started".to_owned()), now);
+                self.children.handle(id, Event::Exited { how: "it was never started".to_owned(), told: None }, now);
             }
         }
     }

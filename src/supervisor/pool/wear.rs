@@ -1,7 +1,6 @@
 //! Which children are worn, so that others take their places: a reason each. What is left to `max-lifetime` knows no child but its age:
 //! `children/time.rs`.
 
-use std::fmt;
 use std::time::{Duration, Instant};
 
 use log::Level;
@@ -9,54 +8,10 @@ use log::Level;
 use super::super::children::{ChildId, Event};
 use super::super::process::Process;
 use super::RunningPool;
-use shared::logging::codes::{self, Code};
+use shared::logging::codes;
 use shared::scoreboard::slot::Glance;
 use shared::settings::format_size;
 use shared::sys::process::{self, monotonic_time};
-
-/// The limit that a child has reached.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Reason {
-    /// `max-requests`: it counts them itself, and reports.
-    MaxRequests,
-    /// `max-rss`: it is weighed.
-    MaxRss {
-        /// Its resident memory, in bytes.
-        memory: u64,
-        /// How much it may have.
-        limit: u64,
-    },
-    /// `interrupt-timeout`: it reports, or cannot any more.
-    Overdue,
-}
-
-impl Reason {
-    fn code(self) -> Code {
-        match self {
-            Self::MaxRequests | Self::MaxRss { .. } => codes::CHILD_WORN,
-            Self::Overdue => codes::CHILD_HAS_OVERDUE_REQUESTS,
-        }
-    }
-
-    fn event(self) -> Event {
-        match self {
-            Self::MaxRequests | Self::MaxRss { .. } => Event::Worn,
-            Self::Overdue => Event::Overdue,
-        }
-    }
-}
-
-impl fmt::Display for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match *self {
-            Self::MaxRequests => f.write_str("max-requests"),
-            Self::MaxRss { memory, limit } => {
-                write!(f, "max-rss: its resident memory is {}M, the limit is {}", memory >> 20, format_size(limit))
-            }
-            Self::Overdue => f.write_str("interrupt-timeout"),
-        }
-    }
-}
 
 impl RunningPool {
     /// Whether [`Self::replace_worn`] has something to look at.
@@ -84,7 +39,7 @@ impl RunningPool {
         for id in self.children.serving().collect::<Vec<_>>() {
             let process = self.processes.get(&id).filter(|_| !self.children.is_worn(id));
             if process.is_some_and(|process| self.busy(process).any(is_over)) {
-                self.wear_out(id, Reason::Overdue, now);
+                self.wear_out(id, Event::Overdue, "interrupt-timeout", now);
             }
         }
     }
@@ -96,20 +51,24 @@ impl RunningPool {
         for id in self.children.serving().collect::<Vec<_>>() {
             let memory = self.processes.get(&id).and_then(|child| process::usage(child.id)).map(|usage| usage.memory);
             if let Some(memory) = memory.filter(|memory| *memory > limit) {
-                self.wear_out(id, Reason::MaxRss { memory, limit }, now);
+                let (memory, most) = (memory >> 20, format_size(limit));
+                let limit = format!("max-rss: its resident memory is {memory}M, the limit is {most}");
+                self.wear_out(id, Event::Worn, &limit, now);
             }
         }
     }
 
-    /// This child is to be replaced, which is said once.
-    pub(super) fn wear_out(&mut self, id: ChildId, reason: Reason, now: Instant) {
+    /// This child is to be replaced, since it has reached this limit: it is said once.
+    pub(super) fn wear_out(&mut self, id: ChildId, event: Event, limit: &str, now: Instant) {
         if self.children.is_worn(id) {
             return;
         }
         if let Some(Process { id, .. }) = self.processes.get(&id) {
-            self.log(Level::Info, reason.code(), &format!("process {id} has reached {reason}; replacing it"));
+            let is_overdue = event == Event::Overdue;
+            let code = if is_overdue { codes::CHILD_HAS_OVERDUE_REQUESTS } else { codes::CHILD_WORN };
+            self.log(Level::Info, code, &format!("process {id} has reached {limit}; replacing it"));
         }
-        self.children.handle(id, reason.event(), now);
+        self.children.handle(id, event, now);
     }
 }
 
