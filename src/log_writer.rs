@@ -80,7 +80,7 @@ pub fn prepare(settings: &Settings) -> Result<Box<Writer>, Error> {
 
 /// Goes on with what is prepared. Lines that wait go where the new settings say if that is the same place, else they are lost.
 pub fn install(new: Box<Writer>) {
-    log::set_max_level(new.level());
+    log::set_max_level(new.settings.level);
     with_writer(|writer| writer.install(*new));
 }
 

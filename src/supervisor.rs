@@ -195,7 +195,7 @@ impl<'a> Supervisor<'a> {
             stopping: Vec::new(),
             inquiries: Vec::new(),
             next_tick: now,
-            watchdog: manager.watchdog_interval(),
+            watchdog: manager.watchdog_interval,
             manager,
             open_files,
             has_strangers: false,
@@ -314,7 +314,10 @@ impl<'a> Supervisor<'a> {
         watched.extend(self.control.iter().flat_map(ControlSocket::writable).map(|fd| (fd, Interest::Writable)));
         watched.extend(log_writer::blocked().into_iter().map(|fd| (fd, Interest::Writable)));
         watched.extend(
-            self.reload.iter().filter_map(Reload::rehearsal).map(|rehearsal| (rehearsal.readable(), Interest::Readable)),
+            self.reload
+                .iter()
+                .filter_map(Reload::rehearsal)
+                .map(|rehearsal| (rehearsal.answer.as_raw_fd(), Interest::Readable)),
         );
         let now = Instant::now();
         watched.extend(self.trial.iter().flat_map(|trial| trial.readable(now)).map(|fd| (fd, Interest::Readable)));

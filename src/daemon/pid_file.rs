@@ -154,11 +154,6 @@ impl PidFile {
         let writer = lock::writer(&file).map_err(|source| system(path, "lock", source))?;
         Ok(writer.and_then(|Writer(process)| process.or_else(|| number_in(&file))))
     }
-
-    /// Where it is.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
 }
 
 impl AsFd for PidFile {

@@ -17,7 +17,7 @@ pub(super) struct Output {
     is_broken: bool,
     lost: Option<Lost>,
     /// How many were, told or not.
-    lost_so_far: u64,
+    pub(super) lost_so_far: u64,
     /// The last piece was written and not given up.
     is_working: bool,
 }
@@ -74,17 +74,15 @@ impl Output {
             match self.sink.write(first.get(self.written..).unwrap_or_default()) {
                 Ok(count) if count > 0 && self.written + count < first_len => self.written += count,
                 Ok(0) => self.give_up("nothing more is accepted"),
-                Ok(_) => self.finish_first(),
+                Ok(_) => {
+                    self.is_working = true;
+                    self.drop_first();
+                }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => self.give_up(&error.to_string()),
             }
         }
-    }
-
-    fn finish_first(&mut self) {
-        self.is_working = true;
-        self.drop_first();
     }
 
     fn give_up(&mut self, cause: &str) {
@@ -106,10 +104,6 @@ impl Output {
         let count = self.lost.take().map_or(0, |lost| lost.count);
         self.lost = Some(Lost { count: count + 1, cause: cause.to_owned() });
         self.lost_so_far += 1;
-    }
-
-    pub(super) fn lost_so_far(&self) -> u64 {
-        self.lost_so_far
     }
 
     pub(super) fn is_waiting(&self) -> bool {

@@ -10,34 +10,26 @@ use shared::sys::log_io;
 
 /// Standard error or output: a terminal, the pipe of whoever started this, or the journal. Others share it, so it cannot be made
 /// non-blocking; it is written in pieces for which poll(2) promises room.
-pub(super) struct Stream<W> {
-    out: W,
-}
-
-impl<W> Stream<W> {
-    pub(super) fn new(out: W) -> Self {
-        Self { out }
-    }
-}
+pub(super) struct Stream<W>(pub(super) W);
 
 impl Stream<File> {
     /// Standard output, past the buffer that std has for it.
     pub(super) fn stdout() -> Result<Self, Error> {
         let out = io::stdout().as_fd().try_clone_to_owned().map_err(Error::Stdout)?;
-        Ok(Self::new(out.into()))
+        Ok(Self(out.into()))
     }
 }
 
 impl<W: Write + AsFd + Send> Sink for Stream<W> {
     fn write(&mut self, piece: &[u8]) -> io::Result<usize> {
-        if !log_io::is_writable(self.out.as_fd()) {
+        if !log_io::is_writable(self.0.as_fd()) {
             return Err(ErrorKind::WouldBlock.into());
         }
-        self.out.write(piece.get(..PROMISED_ROOM).unwrap_or(piece))
+        self.0.write(piece.get(..PROMISED_ROOM).unwrap_or(piece))
     }
 
     fn descriptor(&self) -> Option<RawFd> {
-        Some(self.out.as_fd().as_raw_fd())
+        Some(self.0.as_fd().as_raw_fd())
     }
 
     fn reopen(&mut self) -> Result<(), Error> {
@@ -58,7 +50,7 @@ mod tests {
     #[test]
     fn a_full_pipe_never_blocks_and_gets_all_lines_later() {
         let (mut reader, writer) = io::pipe().unwrap();
-        let mut output = Output::new(Box::new(Stream::new(writer)));
+        let mut output = Output::new(Box::new(Stream(writer)));
         let lines: Vec<_> = (0..500).map(|number| format!("{number} {}\n", "x".repeat(number))).collect();
         for line in &lines {
             output.push(line.as_bytes().to_vec());
@@ -79,7 +71,7 @@ mod tests {
     fn a_pipe_that_nobody_reads_loses_lines_and_nothing_else() {
         let (reader, writer) = io::pipe().unwrap();
         drop(reader);
-        let mut output = Output::new(Box::new(Stream::new(writer)));
+        let mut output = Output::new(Box::new(Stream(writer)));
         output.push(b"one\n".to_vec());
         output.flush();
         assert!(!output.is_waiting());

@@ -6,7 +6,7 @@ use std::os::fd::RawFd;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use log::{Level, LevelFilter};
+use log::Level;
 
 use super::file::LogFile;
 use super::output::{Lost, Output};
@@ -22,7 +22,7 @@ use shared::sys::log_io;
 
 /// The outputs of a process that writes its log itself.
 pub struct Writer {
-    settings: Settings,
+    pub(super) settings: Settings,
     /// Invariant: that of the log is the first, and no two have one target, so that lines stay whole.
     outlets: Vec<Outlet>,
     usual: Route,
@@ -89,10 +89,6 @@ impl Writer {
         })
     }
 
-    pub(super) fn level(&self) -> LevelFilter {
-        self.settings.level
-    }
-
     /// Goes on as another one.
     pub(super) fn install(&mut self, new: Self) {
         self.flush();
@@ -106,7 +102,7 @@ impl Writer {
                     if let Some(lost) = outlet.output.abandon() {
                         self.tell_lost(&outlet.name, &lost);
                     }
-                    self.lost_before += outlet.output.lost_so_far();
+                    self.lost_before += outlet.output.lost_so_far;
                 }
             }
         }
@@ -114,7 +110,7 @@ impl Writer {
 
     /// How many lines were lost so far.
     pub(super) fn lost_so_far(&self) -> u64 {
-        self.outlets.iter().map(|outlet| outlet.output.lost_so_far()).sum::<u64>() + self.lost_before
+        self.outlets.iter().map(|outlet| outlet.output.lost_so_far).sum::<u64>() + self.lost_before
     }
 
     /// Where a syslog daemon has been.
@@ -222,7 +218,7 @@ impl Writer {
 fn open(target: &LogTarget, settings: &Settings, known_syslog: Option<&Path>) -> Result<Output, Error> {
     let Settings { syslog_socket, ident, facility, .. } = settings;
     Ok(Output::new(match target {
-        LogTarget::Stderr => Box::new(Stream::new(std::io::stderr())),
+        LogTarget::Stderr => Box::new(Stream(std::io::stderr())),
         LogTarget::Stdout => Box::new(Stream::stdout()?),
         LogTarget::File(path) => Box::new(LogFile::open(path)?),
         LogTarget::Syslog if known_syslog == Some(syslog_socket) => {

@@ -26,12 +26,9 @@ pub enum Error {
     Count(String),
     /// What was handed over is something else.
     #[error(
-        "descriptor {number} of LISTEN_FDS is not a listening stream socket: use ListenStream= and Accept=no in the socket unit"
+        "descriptor {0} of LISTEN_FDS is not a listening stream socket: use ListenStream= and Accept=no in the socket unit"
     )]
-    NotListening {
-        /// The descriptor.
-        number: RawFd,
-    },
+    NotListening(RawFd),
 }
 
 /// The sockets that were handed to this process: those of LISTEN_FDS if LISTEN_PID is this process, else the standard input if it
@@ -42,7 +39,7 @@ pub enum Error {
 pub fn inherited(variables: Variables<'_>) -> Result<Vec<Inherited>, Error> {
     let sockets = listen_fds(variables, ProcessId::current())?;
     match sockets.iter().find(|socket| !inheritance::is_listening(socket.number)) {
-        Some(wrong) => Err(Error::NotListening { number: wrong.number }),
+        Some(wrong) => Err(Error::NotListening(wrong.number)),
         None if sockets.is_empty() && inheritance::is_listening(FCGI_LISTENSOCK_FILENO) => {
             Ok(vec![Inherited { number: FCGI_LISTENSOCK_FILENO, name: String::new() }])
         }
@@ -144,7 +141,7 @@ mod tests {
             "LISTEN_PID" => Some(OsString::from(&own)),
             _ => None,
         };
-        assert!(matches!(inherited(&variables), Err(Error::NotListening { .. })));
+        assert!(matches!(inherited(&variables), Err(Error::NotListening(_))));
     }
 
     #[test]

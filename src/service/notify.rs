@@ -18,7 +18,8 @@ use shared::sys::process::{self, ProcessId};
 #[derive(Debug, Default)]
 pub struct Notifier {
     way: Option<Way>,
-    watchdog_interval: Option<Duration>,
+    /// How often [`Self::watchdog`] is due: twice in the time after which this process would be killed. None when nobody watches.
+    pub watchdog_interval: Option<Duration>,
     /// What the manager has not taken yet: it is not waited for, but a READY that is lost would end the service.
     waiting: RefCell<VecDeque<String>>,
 }
@@ -96,11 +97,6 @@ impl Notifier {
     /// This process is still alive.
     pub fn watchdog(&self) {
         self.send("WATCHDOG=1");
-    }
-
-    /// How often [`Self::watchdog`] is due: twice in the time after which this process would be killed. None when nobody watches.
-    pub fn watchdog_interval(&self) -> Option<Duration> {
-        self.watchdog_interval
     }
 
     /// What the environment of a program that replaces this one in the same process needs.

@@ -32,7 +32,8 @@ pub fn no_such_pool<'a>(name: &str, pools: impl Iterator<Item = &'a str> + Clone
 pub struct ControlSocket {
     /// Kept for the file, which goes with it.
     listener: Guarded<Listener>,
-    path: PathBuf,
+    /// Where it was bound.
+    pub path: PathBuf,
     access: Access,
     acceptor: Guarded<UnixListener>,
     /// The oldest first. Invariant: none has said what it wants.
@@ -108,11 +109,6 @@ impl ControlSocket {
             readers: Vec::new(),
             shut_until: None,
         })
-    }
-
-    /// Where it was bound.
-    pub fn path(&self) -> &Path {
-        &self.path
     }
 
     /// The listening descriptor.

@@ -205,7 +205,7 @@ impl RunningPool {
 
     /// The same for one child, which may also take the commands that wait for it.
     pub fn listen_to(&mut self, id: ChildId, now: Instant) {
-        let share = self.processes.values().filter(|process| process.is_resting()).count().max(1);
+        let share = self.processes.values().filter(|process| process.rests_until.is_some()).count().max(1);
         let voices = voices(self.settings());
         let Some(process) = self.processes.get_mut(&id) else {
             return;

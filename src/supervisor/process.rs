@@ -47,7 +47,7 @@ pub struct Process {
     /// Whether stdout and stderr have not ended, in this order.
     output: [Option<Lines>; 2],
     /// It said more than fits a turn, and is not listened to until then.
-    rests_until: Option<Instant>,
+    pub rests_until: Option<Instant>,
     killed: Option<Killed>,
 }
 
@@ -190,11 +190,6 @@ impl Process {
     pub fn next_deadline(&self) -> Option<Instant> {
         let end = if let Link::Ended(when) = self.link_state { Some(when + END_PATIENCE) } else { None };
         self.rests_until.into_iter().chain(end).chain(self.killed.map(|killed| killed.look_at)).min()
-    }
-
-    /// Whether it has said more than fits a turn.
-    pub fn is_resting(&self) -> bool {
-        self.rests_until.is_some()
     }
 
     /// Sends a command, or keeps it until the link takes it: commands are states, so the last of each is enough.

@@ -69,9 +69,7 @@ impl Queue {
     pub fn note_end(&mut self) -> bool {
         let is_expected = self.kill_at.take().is_some();
         self.is_there = false;
-        if is_expected {
-            self.retry_at = None;
-        }
+        self.retry_at.take_if(|_| is_expected);
         !is_expected
     }
 

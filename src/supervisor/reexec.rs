@@ -248,11 +248,8 @@ impl<'a> Supervisor<'a> {
             match Scoreboard::adopt(inherited(scoreboard)?) {
                 Ok(scoreboard) => (ties.scoreboard, is_same) = (Arc::new(scoreboard), true),
                 Err(error) => {
-                    log::warn!(
-                        target: codes::SCOREBOARD_RECREATED,
-                        "pool {}: its scoreboard has been recreated: {error}",
-                        legacy.name
-                    )
+                    let pool = &legacy.name;
+                    log::warn!(target: codes::SCOREBOARD_RECREATED, "pool {pool}: its scoreboard has been recreated: {error}")
                 }
             }
         }

@@ -9,7 +9,6 @@ use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::IpAddr;
-use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
@@ -25,7 +24,8 @@ use shared::sys::signal;
 #[derive(Debug)]
 pub struct Rehearsal {
     process: ProcessId,
-    answer: UnixStream,
+    /// What to wait for.
+    pub answer: UnixStream,
     bytes: Vec<u8>,
     /// When it has taken too long.
     pub deadline: Instant,
@@ -84,11 +84,6 @@ impl Rehearsal {
                 Ok(Self { process, answer, bytes: Vec::new(), deadline: Instant::now() + LIMIT, is_over: false })
             }
         }
-    }
-
-    /// What to wait for.
-    pub fn readable(&self) -> RawFd {
-        self.answer.as_raw_fd()
     }
 
     /// What has come of it, if it is over.

@@ -206,12 +206,12 @@ impl Supervisor<'_> {
     /// Somebody who cleans up may have taken the control socket's file.
     fn restore_control(&mut self) {
         // The configuration may name another one by now.
-        let Some(gone) = self.control.as_ref().filter(|control| !control.path().exists()) else {
+        let Some(gone) = self.control.as_ref().filter(|control| !control.path.exists()) else {
             return;
         };
         match gone.again() {
             Ok(control) => {
-                let path = control.path().display();
+                let path = control.path.display();
                 log::warn!(target: codes::CONTROL_SOCKET_RECREATED, "the control socket {path} was missing, and has been recreated");
                 self.control = Some(control);
             }

@@ -69,14 +69,14 @@ impl Saturation {
             // Those who were refused since the last look belong to it.
             Self::Calm(refused) if load.all_full => (Self::Tense(now, refused), None),
             Self::Calm(_) => (Self::Calm(load.refused), None),
-            Self::Tense(begun, refused_before) => match () {
-                () if load.refused != refused_before || load.all_full && load.waiting > 0 && now >= begun + LASTING => {
-                    let episode = Episode { begun, refused_before, most: load.waiting };
-                    (Self::Saturated(episode), Some(News::Begun { waiting: load.waiting }))
-                }
-                () if load.all_full => (*self, None),
-                () => (Self::Calm(load.refused), None),
-            },
+            Self::Tense(begun, refused_before)
+                if load.refused != refused_before || load.all_full && load.waiting > 0 && now >= begun + LASTING =>
+            {
+                let episode = Episode { begun, refused_before, most: load.waiting };
+                (Self::Saturated(episode), Some(News::Begun { waiting: load.waiting }))
+            }
+            Self::Tense(..) if load.all_full => (*self, None),
+            Self::Tense(..) => (Self::Calm(load.refused), None),
             Self::Saturated(episode) if load.all_full => (Self::Saturated(episode.with(load)), None),
             Self::Saturated(episode) => (Self::Easing(episode.with(load), now), None),
             Self::Easing(episode, _) if load.all_full => (Self::Saturated(episode.with(load)), None),

@@ -2,6 +2,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::PathBuf;
 
+use log::LevelFilter;
 use tempfile::TempDir;
 
 use super::*;
