@@ -212,7 +212,10 @@ impl Supervisor<'_> {
         match gone.again() {
             Ok(control) => {
                 let path = control.path.display();
-                log::warn!(target: codes::CONTROL_SOCKET_RECREATED, "the control socket {path} was missing, and has been recreated");
+                log::warn!(
+                    target: codes::CONTROL_SOCKET_RECREATED,
+                    "the control socket {path} was missing, and has been recreated"
+                );
                 self.control = Some(control);
             }
             Err(error) => {
