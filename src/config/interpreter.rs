@@ -48,7 +48,7 @@ impl Interpreter {
         let path = environment("PATH").unwrap_or_else(|| "/usr/local/bin:/usr/bin:/bin".into());
         let candidates =
             env::split_paths(&path).filter(|directory| directory.is_absolute()).map(|directory| directory.join("python3"));
-        let mut found = candidates.filter(|path| is_program(&outside(pool, &followed(pool, path))));
+        let mut found = candidates.filter(|path| is_program(&pool.outside(&followed(pool, path))));
         let found = found.next().or_else(|| pool.chroot.as_ref().map(|_| USUAL.into()));
         found.map(|path| Self { path, venv: None, source: NamedBy::Path })
     }
@@ -63,7 +63,7 @@ impl Interpreter {
         if pool.chroot.as_ref().is_some_and(|root| !root.is_dir()) {
             return None;
         }
-        let found = match fs::metadata(outside(pool, &followed(pool, &self.path))) {
+        let found = match fs::metadata(pool.outside(&followed(pool, &self.path))) {
             Ok(found) => found,
             // As another user it may be otherwise.
             Err(error) if error.kind() == ErrorKind::PermissionDenied => return None,
@@ -71,7 +71,7 @@ impl Interpreter {
         };
         if found.is_dir() {
             let inside = ["bin/python3", "python3"].map(|name| self.path.join(name));
-            let program = inside.into_iter().find(|path| is_program(&outside(pool, &followed(pool, path))));
+            let program = inside.into_iter().find(|path| is_program(&pool.outside(&followed(pool, path))));
             let example = program.map_or_else(String::new, |path| format!(" in it, as in {}", path.display()));
             return Some(format!("is a directory: name the program{example}"));
         }
@@ -81,7 +81,7 @@ impl Interpreter {
 
     fn absence(&self, pool: &Pool) -> String {
         let directory = followed(pool, self.path.parent().unwrap_or(Path::new("/")));
-        let named = self.path.file_name().map(|name| outside(pool, &directory.join(name)));
+        let named = self.path.file_name().map(|name| pool.outside(&directory.join(name)));
         let is_link = named.is_some_and(|path| path.is_symlink());
         match (&self.venv, is_link.then(|| followed(pool, &self.path))) {
             (Some(venv), Some(target)) => format!(
@@ -116,14 +116,6 @@ impl fmt::Display for Interpreter {
     }
 }
 
-/// A path that the pool's processes see, as it is outside of their root directory.
-fn outside(pool: &Pool, path: &Path) -> PathBuf {
-    match &pool.chroot {
-        Some(root) => root.join(path.strip_prefix("/").unwrap_or(path)),
-        None => path.to_owned(),
-    }
-}
-
 /// Where a path leads, both as the pool's processes see them: the links in their root directory are not followed out of it.
 fn followed(pool: &Pool, path: &Path) -> PathBuf {
     let (mut walked, mut ahead, mut links) = (PathBuf::from("/"), path.to_owned(), 0);
@@ -132,7 +124,7 @@ fn followed(pool: &Pool, path: &Path) -> PathBuf {
         let Some(next) = components.next() else { return walked };
         let rest = components.as_path().to_owned();
         match next {
-            Component::Normal(name) => match fs::read_link(outside(pool, &walked.join(name))) {
+            Component::Normal(name) => match fs::read_link(pool.outside(&walked.join(name))) {
                 Ok(target) if links < MAX_LINKS => {
                     links += 1;
                     ahead = target.join(rest);

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::form::{Form, Text, Value, directory_path, optional};
+use super::form::{Form, Text, directory_path, optional};
 use super::layer::{Item, Layers, Origins};
 use super::{Error, Kind, Origin, ValueError};
 
@@ -53,7 +53,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// When the value is wrong.
-    pub(super) fn read_own<T>(&mut self, name: &'static str, value: &impl Value<T>) -> Result<Option<T>, Error> {
+    pub(super) fn read_own<T>(&mut self, name: &'static str, value: &impl Form<T>) -> Result<Option<T>, Error> {
         let (items, counts) = self.layers.of_table(name);
         let own = self.field(name, value, items)?.filter(|_| counts);
         self.origins.extend(items.last().filter(|_| counts).map(|item| (name, item.origin.clone())));

@@ -6,21 +6,10 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::text::{quote, quote_key};
-use super::{FilePlace, Table};
+use super::{File, FilePlace, Table};
 use crate::config::layer::{Item, Layer, Origin, split_text};
 use crate::config::nearest;
 use crate::config::{Error, INCLUDE, Kind, SETTINGS, Scope, Setting, ValueError, advice};
-
-/// What one file says by itself.
-#[derive(Debug, Default)]
-pub(super) struct Parsed {
-    /// The settings of the whole process.
-    pub(super) settings: Layer,
-    /// The pools, in the order of the file.
-    pub(super) pools: Vec<Table>,
-    /// The patterns of the files it includes.
-    pub(super) include: Vec<Item>,
-}
 
 /// One file's text, for positions in it.
 pub(super) struct Source<'a> {
@@ -31,9 +20,9 @@ pub(super) struct Source<'a> {
 impl Source<'_> {
     /// # Errors
     /// When it is not TOML, has a key that is not an option, or a value of a kind the option does not take.
-    pub(super) fn parse(&self, role: FilePlace) -> Result<Parsed, Error> {
+    pub(super) fn parse(&self, role: FilePlace) -> Result<File, Error> {
         let document = DeTable::parse(self.text).map_err(|error| self.not_toml(&error))?;
-        let mut parsed = Parsed::default();
+        let mut parsed = File::default();
         for (key, value) in document.get_ref() {
             match key.get_ref().as_ref() {
                 POOL => parsed.pools = self.tables(key, value)?,

@@ -1,26 +1,15 @@
 //! Values as a file has them.
 
-use std::fmt;
-
 use crate::config::masking::Show;
 use crate::config::{Kind, Origin, Setting};
 
 /// A line that is read as these values again, as far as they are shown as they are, with where they come from; a comment for an option
 /// that is not set.
-///
-/// # Errors
-/// When the formatter refuses it.
-pub(crate) fn write_line(
-    f: &mut fmt::Formatter<'_>,
-    setting: &Setting,
-    values: Vec<String>,
-    origin: &Origin,
-    shown: Show,
-) -> fmt::Result {
+pub(crate) fn line(setting: &Setting, values: Vec<String>, origin: &Origin, shown: Show) -> String {
     let values: Vec<_> = values.into_iter().map(|value| shown(setting.kind, value)).collect();
     match assignment(setting, &values) {
-        Some(line) => writeln!(f, "{line:COMMENT_COLUMN$} # {origin}"),
-        None => writeln!(f, "{:COMMENT_COLUMN$} # not set", format!("# {}", setting.name)),
+        Some(line) => format!("{line:COMMENT_COLUMN$} # {origin}\n"),
+        None => format!("{:COMMENT_COLUMN$} # not set\n", format!("# {}", setting.name)),
     }
 }
 
