@@ -23,7 +23,7 @@ mod status;
 
 pub use health::{Limits, Share};
 pub use page::{Look, Mood, Page, cut, one_line};
-pub use requests::{COLUMNS, HEADING};
+pub use requests::{COLUMNS, table};
 pub use stacks::{LEFT_OUT, ProcessStacks, RequestStack, Stacks, ThreadStack};
 
 /// The version of what is told.

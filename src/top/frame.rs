@@ -5,7 +5,7 @@ use ratatui_core::text::{Line, Span};
 
 use super::model::{Model, PoolRow};
 use crate::report::amount::{Length, Memory, Span as Age, counted};
-use crate::report::{COLUMNS, HEADING, Mood, cut, one_line};
+use crate::report::{COLUMNS, Mood, RunningRequest, cut, one_line, table};
 
 /// What a terminal can show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,8 +71,7 @@ fn body(model: &Model, paper: Paper, room: Option<usize>) -> Vec<Line<'static>> 
     }
     lines.push(Line::default());
     let skipped = model.skipped.min(requests.len().saturating_sub(1));
-    let cells: Vec<_> = requests.iter().skip(skipped).map(|request| request.cells()).collect();
-    lines.extend(request_lines(&cells, paper));
+    lines.extend(request_lines(&requests[skipped..], paper));
     lines.extend((more > 0).then(|| paper.line(&format!("and {more} more"), Style::new())));
     lines.truncate(room.unwrap_or(usize::MAX));
     lines
@@ -152,19 +151,13 @@ fn bar(row: &PoolRow<'_>, paper: Paper) -> String {
     full_part.repeat(full) + &rest.repeat(BAR - full)
 }
 
-fn request_lines(cells: &[[String; COLUMNS]], paper: Paper) -> Vec<Line<'static>> {
-    if cells.is_empty() {
+fn request_lines(requests: &[&RunningRequest], paper: Paper) -> Vec<Line<'static>> {
+    if requests.is_empty() {
         return vec![paper.line("no request is running", Style::new())];
     }
-    let shown: Vec<[String; COLUMNS]> = cells.iter().map(|cells| cells.clone().map(|cell| paper.shown(&cell))).collect();
-    let width = |index: usize| shown.iter().map(|cells| cells[index].chars().count()).max().unwrap_or(0);
-    let widths: [usize; COLUMNS] = std::array::from_fn(|index| width(index).max(HEADING[index].len()).min(WIDEST[index]));
-    let text = |cells: &[String; COLUMNS]| {
-        let padded = cells.iter().zip(widths).map(|(cell, width)| format!("{:width$}", cut(cell, width)));
-        padded.collect::<Vec<_>>().join(" ")
-    };
-    let heading = paper.line(&text(&HEADING.map(str::to_owned)), paper.bold());
-    std::iter::once(heading).chain(shown.iter().map(|cells| paper.line(&text(cells), Style::new()))).collect()
+    let shown: Vec<_> = requests.iter().map(|request| request.cells().map(|cell| paper.shown(&cell))).collect();
+    let styles = std::iter::once(paper.bold()).chain(std::iter::repeat(Style::new()));
+    table(&shown, WIDEST, " ").iter().zip(styles).map(|(row, style)| paper.line(row, style)).collect()
 }
 
 impl Paper {
