@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 use std::ops::RangeInclusive;
+use std::str::FromStr;
 use std::time::Duration;
 
 pub use shared::settings::{ValueError, format_size};
@@ -33,7 +34,7 @@ pub fn parse_size(text: &str, range: RangeInclusive<u64>) -> Result<u64, ValueEr
     if digits.is_empty() {
         return Err(format_error());
     }
-    let bytes = parse_digits(digits).and_then(|count| count.checked_mul(factor));
+    let bytes = parse_digits(digits).and_then(|count: u64| count.checked_mul(factor));
     bytes.filter(|bytes| range.contains(bytes)).ok_or_else(too_large)
 }
 
@@ -55,7 +56,7 @@ pub fn parse_duration(text: &str, longest: Duration) -> Result<Duration, ValueEr
         if unit.is_empty() && !(rest.len() == text.len() && next.is_empty()) {
             return Err(format_error());
         }
-        let part = parse_digits(digits).and_then(|count| count.checked_mul(millis)).map(Duration::from_millis);
+        let part = parse_digits(digits).and_then(|count: u64| count.checked_mul(millis)).map(Duration::from_millis);
         total = part.and_then(|part| total.checked_add(part)).ok_or_else(too_long)?;
         rest = next;
         if rest.is_empty() {
@@ -105,7 +106,7 @@ fn split_digits(text: &str) -> (&str, &str) {
 }
 
 /// Unlike `str::parse` it takes no sign.
-fn parse_digits(text: &str) -> Option<u64> {
+pub(super) fn parse_digits<T: FromStr>(text: &str) -> Option<T> {
     text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok()).flatten()
 }
 

@@ -105,24 +105,22 @@ impl Source<'_> {
 
     fn items(&self, setting: &'static Setting, value: &Value<'_>) -> Result<Vec<Item>, Error> {
         let refuse = |reason| Err(self.bad_value(setting.name, value, reason));
+        let item = |value: &Value<'_>, text: Option<String>, reason| match text {
+            Some(text) => Ok(Item { text, origin: self.origin(value) }),
+            None => Err(self.bad_value(setting.name, value, reason)),
+        };
         match value.get_ref() {
             DeValue::Array(array) if setting.kind.is_list() && array.is_empty() && !setting.may_be_empty() => {
                 refuse("must have at least one value")
             }
-            DeValue::Array(array) if setting.kind.is_list() => array
-                .iter()
-                .map(|value| match scalar(value.get_ref()) {
-                    Some(text) => Ok(Item { text, origin: self.origin(value) }),
-                    None => Err(self.bad_value(setting.name, value, "must be a list of strings")),
-                })
-                .collect(),
-            DeValue::Table(table) if setting.kind == Kind::Pairs => table
-                .iter()
-                .map(|(name, value)| match scalar(value.get_ref()) {
-                    Some(text) => Ok(Item { text: format!("{}={text}", name.get_ref()), origin: self.origin(value) }),
-                    None => Err(self.bad_value(setting.name, value, "must have a string for each name")),
-                })
-                .collect(),
+            DeValue::Array(array) if setting.kind.is_list() => {
+                array.iter().map(|value| item(value, scalar(value.get_ref()), "must be a list of strings")).collect()
+            }
+            DeValue::Table(table) if setting.kind == Kind::Pairs => {
+                let pair = |name: &str, value| scalar(value).map(|text| format!("{name}={text}"));
+                let pairs = table.iter().map(|(name, value)| (value, pair(name.get_ref(), value.get_ref())));
+                pairs.map(|(value, text)| item(value, text, "must have a string for each name")).collect()
+            }
             DeValue::Array(_) => refuse("must be one value, not a list"),
             DeValue::Table(_) => refuse("must be a value, not a table"),
             other => match scalar(other) {
