@@ -21,7 +21,7 @@ mod requests;
 mod stacks;
 mod status;
 
-pub use health::{Limits, Share};
+pub use health::Limits;
 pub use page::{Look, Mood, Page, cut, one_line};
 pub use requests::{COLUMNS, table};
 pub use stacks::{LEFT_OUT, ProcessStacks, RequestStack, Stacks, ThreadStack};

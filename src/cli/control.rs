@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use clap::{Arg, ArgMatches, Command as Parser};
 
-use super::{Command, Exit, Surroundings, Typed, file_arg, flag, path};
+use super::{Command, Exit, Surroundings, Typed, file_arg, flag, option, path};
 use crate::config::value::parse_duration;
 use crate::config::{self, SupervisorFiles};
 use crate::control_protocol::{ControlRequest, Scope, Threads};
-use crate::report::{Limits, Share};
+use crate::report::Limits;
 
 /// A command for a running pyfcgid.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,11 +76,11 @@ pub(super) fn parsers() -> [Parser; 8] {
 }
 
 fn top() -> Parser {
-    let delay = Arg::new(DELAY).long(DELAY).short('d').value_name("TIME").value_parser(parse_delay);
-    let help = "Look again after so long; with --once, 0 shows everything since the start [default: 1s, with --once 200ms]";
+    let delay = "Look again after so long; with --once, 0 shows everything since the start [default: 1s, with --once 200ms]";
     parser("top", "Show pools and running requests, live")
         .arg(pool("Show only this pool [default: all]"))
-        .args([flag(ONCE, "Print one frame and exit"), delay.help(help)])
+        .arg(flag(ONCE, "Print one frame and exit"))
+        .arg(option(DELAY, "TIME", delay).short('d').value_parser(parse_delay))
 }
 
 fn parse_delay(text: &str) -> Result<Duration, String> {
@@ -88,15 +88,17 @@ fn parse_delay(text: &str) -> Result<Duration, String> {
 }
 
 fn health() -> Parser {
-    let limit =
-        |name: &'static str, value: &'static str, help: &'static str| Arg::new(name).long(name).value_name(value).help(help);
-    let busy =
-        limit(MAX_BUSY, "PERCENT", "Exit with 1 if a larger part of a pool's workers is busy, as in 95% [default: no limit]");
-    let queue = limit(MAX_QUEUE, "N", "Exit with 1 if more requests of a pool are waiting for a worker [default: no limit]");
+    let busy = "Exit with 1 if a larger part of a pool's workers is busy, as in 95% [default: no limit]";
+    let queue = "Exit with 1 if more requests of a pool are waiting for a worker [default: no limit]";
     parser("health", "Exit with 0 if every pool serves, none stands still and all are within these limits, else say what to do")
         .arg(pool("Look only at this pool [default: all]"))
-        .arg(busy.value_parser(str::parse::<Share>))
-        .arg(queue.value_parser(clap::value_parser!(usize)))
+        .arg(option(MAX_BUSY, "PERCENT", busy).value_parser(parse_share))
+        .arg(option(MAX_QUEUE, "N", queue).value_parser(clap::value_parser!(usize)))
+}
+
+fn parse_share(text: &str) -> Result<u8, String> {
+    let number = text.strip_suffix('%').unwrap_or(text).parse().ok().filter(|number| *number <= 100);
+    number.ok_or_else(|| "must be a part of 100, as in 95%".to_owned())
 }
 
 fn parser(name: &'static str, about: &'static str) -> Parser {
@@ -228,7 +230,7 @@ mod tests {
         let requests = |scope, form| Order::Show(ControlRequest::Requests { scope }, form);
         let stacks = |scope, threads, form| Order::Show(ControlRequest::Stacks { scope, threads }, form);
         let watch = |scope, is_once, millis| Order::Watch(Watch { scope, is_once, delay: Duration::from_millis(millis) });
-        let limits = Limits { busy: "95%".parse().ok(), queue: Some(7) };
+        let limits = Limits { busy: Some(95), queue: Some(7) };
         for (args, order) in [
             (&["reload"][..], tell(ControlRequest::Reload { scope: all() })),
             (&["reload", "blog"], tell(ControlRequest::Reload { scope: blog() })),
@@ -290,6 +292,12 @@ mod tests {
             let control = run(&[&["stop"], args].concat(), environment).unwrap();
             assert_eq!(control.files.control_socket, PathBuf::from(socket), "{args:?} {environment:?}");
         }
+    }
+
+    #[test]
+    fn a_share_is_a_part_of_a_hundred() {
+        assert_eq!(["95%", "0", "100%"].map(parse_share), [Ok(95), Ok(0), Ok(100)]);
+        assert!(["", "%", "101%", "-1", "0.5", "95 %"].iter().all(|text| parse_share(text).is_err()));
     }
 
     #[test]

@@ -43,17 +43,17 @@ impl NewPool {
             }
             None => propose("listen", OPEN_TO_ALL),
         }
-        let pool = load(&layer)?;
-        if layer.contains_key("chdir") {
-            return Ok(Self { pool: Pool { name: name.to_owned(), ..pool } });
+        let mut pool = load(&layer)?;
+        if !layer.contains_key("chdir") {
+            // What is relative to the current directory must not become relative to that one.
+            let directory = match &pool.app.source {
+                AppSource::File(path) => path.parent().map_or_else(String::new, |parent| parent.display().to_string()),
+                AppSource::Module(_) => format!("/srv/{name}"),
+            };
+            layer.extend([("app", vec![item(&pool.app.to_string())]), ("chdir", vec![item(&directory)])]);
+            pool = load(&layer)?;
         }
-        // What is relative to the current directory must not become relative to that one.
-        let directory = match &pool.app.source {
-            AppSource::File(path) => path.parent().map_or_else(String::new, |parent| parent.display().to_string()),
-            AppSource::Module(_) => format!("/srv/{name}"),
-        };
-        layer.extend([("app", vec![item(&pool.app.to_string())]), ("chdir", vec![item(&directory)])]);
-        Ok(Self { pool: Pool { name: name.to_owned(), ..load(&layer)? } })
+        Ok(Self { pool: Pool { name: name.to_owned(), ..pool } })
     }
 
     /// Its name.

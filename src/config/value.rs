@@ -92,8 +92,7 @@ pub fn parse_switch(text: &str) -> Result<bool, ValueError> {
 /// A duration in the largest unit that says it exactly, `0` for none; below a millisecond is cut off.
 pub fn format_duration(duration: Duration) -> String {
     let millis = duration.as_millis();
-    let units = [(DAY, "d"), (HOUR, "h"), (MINUTE, "m"), (SECOND, "s"), (1, "ms")];
-    let exact = units.iter().find(|(unit, _)| millis != 0 && millis.is_multiple_of(u128::from(*unit)));
+    let exact = UNITS.iter().find(|(unit, _)| millis != 0 && millis.is_multiple_of(u128::from(*unit)));
     exact.map_or_else(|| "0".to_owned(), |(unit, name)| format!("{}{name}", millis / u128::from(*unit)))
 }
 
@@ -111,14 +110,8 @@ pub(super) fn parse_digits<T: FromStr>(text: &str) -> Option<T> {
 }
 
 fn unit_millis(unit: &str) -> Option<u64> {
-    match unit {
-        "ms" => Some(1),
-        "" | "s" => Some(SECOND),
-        "m" => Some(MINUTE),
-        "h" => Some(HOUR),
-        "d" => Some(DAY),
-        _ => None,
-    }
+    let unit = if unit.is_empty() { "s" } else { unit };
+    UNITS.iter().find(|(_, name)| *name == unit).map(|(millis, _)| *millis)
 }
 
 const KIB: u64 = 1 << 10;
@@ -128,6 +121,8 @@ const SECOND: u64 = 1000;
 const MINUTE: u64 = 60 * SECOND;
 const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
+/// Of time, the largest first.
+const UNITS: [(u64, &str); 5] = [(DAY, "d"), (HOUR, "h"), (MINUTE, "m"), (SECOND, "s"), (1, "ms")];
 
 #[cfg(test)]
 mod tests {

@@ -1,6 +1,6 @@
 //! What runs now, as a table.
 
-use super::amount::Length;
+use super::amount::length;
 use super::page::{Look, Page, cut, one_line};
 use super::{Requests, RunningRequest};
 
@@ -34,7 +34,7 @@ impl RunningRequest {
         let stopped = if self.stopped { " (stopped)" } else { "" };
         let cells = [
             self.id.clone(),
-            Length(self.age).to_string(),
+            length(self.age),
             format!("{}{stopped}{torn}", self.phase),
             self.pool.clone(),
             self.remote.clone(),

@@ -4,7 +4,7 @@ use ratatui_core::style::{Color, Modifier, Style};
 use ratatui_core::text::{Line, Span};
 
 use super::model::{Model, PoolRow};
-use crate::report::amount::{Length, Memory, Span as Age, counted};
+use crate::report::amount::{counted, length, memory, span};
 use crate::report::{COLUMNS, Mood, RunningRequest, cut, one_line, table};
 
 /// What a terminal can show.
@@ -46,7 +46,7 @@ fn title(model: &Model) -> String {
     format!(
         "{paused}pyfcgid {}  up {}  {pools}  {rate:.1} requests/s  {running} running  (last {:.1} s)",
         status.version,
-        Age(status.uptime),
+        span(status.uptime),
         model.interval().as_secs_f64()
     )
 }
@@ -125,7 +125,7 @@ fn columns(name: usize, width: usize) -> Vec<Column> {
         column("P99", 7, 5, |row, _| told(row.times.p99)),
         column("5XX/S", 6, 2, |row, _| format!("{:.1}", row.errors)),
         column("QUEUE", 5, 1, |row, _| row.pool.waiting.to_string()),
-        column("MEMORY", 9, 4, |row, _| Memory(row.pool.memory).to_string()),
+        column("MEMORY", 9, 4, |row, _| memory(row.pool.memory)),
     ];
     while columns.len() > 1 && columns.iter().map(|column| column.width + 1).sum::<usize>() > width + 1 {
         let worst = columns.iter().map(|column| column.rank).max().unwrap_or_default();
@@ -140,7 +140,7 @@ fn workers(row: &PoolRow<'_>) -> String {
 }
 
 fn told(seconds: Option<f64>) -> String {
-    seconds.map_or_else(|| "-".to_owned(), |seconds| Length(seconds).to_string())
+    seconds.map_or_else(|| "-".to_owned(), length)
 }
 
 /// As full as the workers are busy.

@@ -1,6 +1,7 @@
 //! Values as a file has them.
 
 use crate::config::masking::Show;
+use crate::config::value::parse_digits;
 use crate::config::{Kind, Origin, Setting};
 
 /// A line that is read as these values again, as far as they are shown as they are, with where they come from; a comment for an option
@@ -40,10 +41,10 @@ pub(crate) fn quote(text: &str) -> String {
 }
 
 fn is_plain_number(text: &str) -> bool {
-    text.len() < 19
-        && text.bytes().all(|b| b.is_ascii_digit())
-        && (text == "0" || text.bytes().next().is_some_and(|b| b != b'0'))
+    parse_digits::<u64>(text).is_some_and(|number| number <= MOST_NUMBER && number.to_string() == text)
 }
 
+/// TOML has none above 2^63.
+const MOST_NUMBER: u64 = 10_u64.pow(18) - 1;
 /// Where comments start, if the line is not longer.
 const COMMENT_COLUMN: usize = 36;
