@@ -65,20 +65,18 @@ impl Config {
     /// # Errors
     /// The first value or key that is wrong, what cannot be used together, an unreadable file, or no application.
     pub fn load(flags: &Layer, environment: Environment<'_>, file: Option<&Path>) -> Result<Self, Error> {
-        let in_file = file.map(File::read).transpose()?.unwrap_or_default();
+        let mut in_file = file.map(File::read).transpose()?.unwrap_or_default();
         let (variables, defaults) = (environment_layer(environment)?, default_layer(environment)?);
         let layers = |layer| Layers([flags, &variables, layer, &defaults]);
         let mut config = Self::resolve(layers(&in_file.settings))?;
         if in_file.pools.len() > 1 {
             refuse_for_several([flags, &variables], &in_file.pools)?;
         }
-        let alone = [Table::default()];
         let has_app = layers(&in_file.settings).first("app").is_some();
-        let tables = match in_file.pools.is_empty() {
-            true if in_file.include.is_empty() || has_app => &alone[..],
-            _ => &in_file.pools[..],
-        };
-        for table in tables {
+        if in_file.pools.is_empty() && (in_file.include.is_empty() || has_app) {
+            in_file.pools.push(Table::default());
+        }
+        for table in &in_file.pools {
             let mut pool = load_pool(table, layers(&table.settings), file)?;
             pool.interpreter = Interpreter::of(&pool, environment);
             config.add(pool)?;
@@ -193,18 +191,14 @@ impl Config {
 
     /// Nobody listens where commands come in.
     fn check_control_socket(&self) -> Result<(), Error> {
-        let Some(path) = self.control_socket.as_deref() else {
-            return Ok(());
-        };
-        match self.pools.iter().find(|pool| pool.unix_sockets().any(|taken| taken == path)) {
-            None => Ok(()),
-            Some(pool) => Err(Error::BadValue {
-                origin: self.origin("control-socket"),
-                key: "control-socket",
-                value: path.display().to_string(),
-                reason: ValueError::new(format!("is already an address of pool `{}` ({})", pool.name, pool.origin("listen"))),
-            }),
+        if let Some(path) = self.control_socket.as_deref()
+            && let Some(pool) = self.pools.iter().find(|pool| pool.unix_sockets().any(|taken| taken == path))
+        {
+            let item = Item { text: path.display().to_string(), origin: self.origin("control-socket") };
+            let reason = format!("is already an address of pool `{}` ({})", pool.name, pool.origin("listen"));
+            return Err(item.refused("control-socket", ValueError::new(reason)));
         }
+        Ok(())
     }
 }
 

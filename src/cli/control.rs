@@ -77,14 +77,11 @@ pub(super) fn parsers() -> [Parser; 8] {
 
 fn top() -> Parser {
     let delay = "Look again after so long; with --once, 0 shows everything since the start [default: 1s, with --once 200ms]";
+    let parse = |text: &str| parse_duration(text, LONGEST_DELAY);
     parser("top", "Show pools and running requests, live")
         .arg(pool("Show only this pool [default: all]"))
         .arg(flag(ONCE, "Print one frame and exit"))
-        .arg(option(DELAY, "TIME", delay).short('d').value_parser(parse_delay))
-}
-
-fn parse_delay(text: &str) -> Result<Duration, String> {
-    parse_duration(text, LONGEST_DELAY).map_err(|error| error.to_string())
+        .arg(option(DELAY, "TIME", delay).short('d').value_parser(parse))
 }
 
 fn health() -> Parser {

@@ -34,7 +34,8 @@ pub enum Target {
 }
 
 pub(super) fn parser() -> Parser {
-    let name = Arg::new(NAME).value_name("NAME").required(true).value_parser(parse_name);
+    let parse = |name: &str| NewPool::check_name(name).map(|()| name.to_owned());
+    let name = Arg::new(NAME).value_name("NAME").required(true).value_parser(parse);
     let output = path(OUTPUT, "Write to this file (- is stdout), whatever the configuration includes");
     let settings = SETTINGS.iter().filter(|setting| NewPool::KEYS.contains(&setting.name));
     Parser::new("new")
@@ -48,10 +49,6 @@ pub(super) fn parser() -> Parser {
             settings
                 .map(|setting| value_arg(setting).long(setting.name).help(setting.help).help_heading("Settings in the file")),
         )
-}
-
-fn parse_name(name: &str) -> Result<String, String> {
-    NewPool::check_name(name).map(|()| name.to_owned()).map_err(|reason| reason.to_string())
 }
 
 pub(super) fn parse(matches: &ArgMatches, around: Surroundings<'_>) -> Result<Typed, Exit> {

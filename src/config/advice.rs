@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::fmt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
@@ -33,13 +32,13 @@ pub(super) fn known_elsewhere(key: &str) -> Option<String> {
 /// What to do about a key that is no option.
 pub(super) fn unknown_key(key: &str, scope: Scope) -> String {
     let typed = key.to_ascii_lowercase().replace('_', "-");
-    let known = || SETTINGS.iter().filter(|setting| setting.stands_in(scope)).map(|setting| setting.name);
     let include = (scope == Scope::Global).then_some(INCLUDE);
     let foreign = alias(&typed).or_else(|| part_of_address(&typed));
     if let Some(name) = foreign.or_else(|| nearest(&typed, names().chain(include))) {
         return format!("did you mean `{name}`?");
     }
-    format!("valid keys here are {}", known().chain(include).collect::<Vec<_>>().join(", "))
+    let known = SETTINGS.iter().filter(|setting| setting.stands_in(scope)).map(|setting| setting.name);
+    format!("valid keys here are {}", known.chain(include).collect::<Vec<_>>().join(", "))
 }
 
 fn alias(typed: &str) -> Option<&'static str> {
@@ -58,12 +57,6 @@ pub struct Warning {
     pub code: Code,
     /// One line, which says what to do.
     pub text: String,
-}
-
-impl fmt::Display for Warning {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
-    }
 }
 
 impl Config {
@@ -393,7 +386,7 @@ mod tests {
         assert_eq!(config.warnings([]).len(), 0);
         config.pools.push(config.pools[0].clone());
         let warning = config.warnings([]).remove(0);
-        assert!(warning.code == codes::ACCESS_LOG_WITHOUT_POOL && warning.text.contains("has no $pool"), "{warning}");
+        assert!(warning.code == codes::ACCESS_LOG_WITHOUT_POOL && warning.text.contains("has no $pool"), "{warning:?}");
         for format in [&format!("{} ${{pool}}", config.access_log_format), "detailed", "json"] {
             format.clone_into(&mut config.access_log_format);
             assert_eq!(config.warnings([]).len(), 0);

@@ -59,17 +59,14 @@ impl File {
     fn add(&mut self, pools: Vec<Table>) -> Result<(), Error> {
         for table in pools {
             if let Some(first) = self.pools.iter().find(|first| first.name == table.name) {
-                return Err(second(first, table));
+                let origin = |table: &Table| table.origin.clone().unwrap_or(Origin::Default);
+                let (first, second) = (origin(first), origin(&table));
+                return Err(Error::SecondPool { name: table.name.unwrap_or_default(), first, second });
             }
             self.pools.push(table);
         }
         Ok(())
     }
-}
-
-fn second(first: &Table, second: Table) -> Error {
-    let origin = |table: &Table| table.origin.clone().unwrap_or(Origin::Default);
-    Error::SecondPool { name: second.name.clone().unwrap_or_default(), first: origin(first), second: origin(&second) }
 }
 
 /// The values of these keys at the top of a file, whatever is wrong with the rest of it; and the first mistake in its TOML, which

@@ -7,7 +7,7 @@ use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Component, Path, PathBuf};
 
-use super::{Environment, Origin, Pool};
+use super::{Environment, Pool};
 
 /// The Python of a pool.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,45 +16,34 @@ pub struct Interpreter {
     pub path: PathBuf,
     /// The virtual environment that it is in, if one was named.
     pub venv: Option<PathBuf>,
-    source: NamedBy,
-}
-
-/// Who has said which it is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum NamedBy {
-    /// The option `python`, typed there.
-    Option(Origin),
-    /// The option `venv`, typed there.
-    Venv(Origin),
-    /// pyfcgid is installed in that environment.
-    Own,
-    /// It was found there.
-    Path,
+    /// Who has said which it is, for people.
+    named_by: String,
 }
 
 impl Interpreter {
     /// That of this pool; none if nothing is said and there is none.
     pub(super) fn of(pool: &Pool, environment: Environment<'_>) -> Option<Self> {
         if let Some(path) = &pool.python {
-            return Some(Self { path: path.clone(), venv: venv_around(path), source: NamedBy::Option(pool.origin("python")) });
+            let named_by = format!("python, {}", pool.origin("python"));
+            return Some(Self { path: path.clone(), venv: venv_around(path), named_by });
         }
         if let Some(venv) = &pool.venv {
-            return Some(Self::in_venv(venv, NamedBy::Venv(pool.origin("venv"))));
+            return Some(Self::in_venv(venv, format!("venv, {}", pool.origin("venv"))));
         }
         let own = env::current_exe().ok().and_then(|program| venv_around(&program));
         if let Some(venv) = own.filter(|_| pool.chroot.is_none()) {
-            return Some(Self::in_venv(&venv, NamedBy::Own));
+            return Some(Self::in_venv(&venv, "where pyfcgid is installed".to_owned()));
         }
         let path = environment("PATH").unwrap_or_else(|| "/usr/local/bin:/usr/bin:/bin".into());
         let candidates =
             env::split_paths(&path).filter(|directory| directory.is_absolute()).map(|directory| directory.join("python3"));
         let mut found = candidates.filter(|path| is_program(&pool.outside(&followed(pool, path))));
         let found = found.next().or_else(|| pool.chroot.as_ref().map(|_| USUAL.into()));
-        found.map(|path| Self { path, venv: None, source: NamedBy::Path })
+        found.map(|path| Self { path, venv: None, named_by: "found in PATH".to_owned() })
     }
 
-    fn in_venv(venv: &Path, source: NamedBy) -> Self {
-        Self { path: venv.join(PROGRAM), venv: Some(venv.to_owned()), source }
+    fn in_venv(venv: &Path, named_by: String) -> Self {
+        Self { path: venv.join(PROGRAM), venv: Some(venv.to_owned()), named_by }
     }
 
     /// What is wrong with it that can be seen from outside, and what to do.
@@ -89,7 +78,7 @@ impl Interpreter {
                 target.display(),
                 venv.display()
             ),
-            (Some(venv), None) if matches!(self.source, NamedBy::Venv(_)) => {
+            (Some(venv), None) if pool.python.is_none() && pool.venv.is_some() => {
                 format!("is missing, so {} is not a virtual environment; create one with python3 -m venv {0}", venv.display())
             }
             (_, Some(target)) => {
@@ -106,13 +95,7 @@ impl Interpreter {
 /// `/srv/venv/bin/python (venv, site.toml:4)`
 impl fmt::Display for Interpreter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} (", self.path.display())?;
-        match &self.source {
-            NamedBy::Option(origin) => write!(f, "python, {origin})"),
-            NamedBy::Venv(origin) => write!(f, "venv, {origin})"),
-            NamedBy::Own => f.write_str("where pyfcgid is installed)"),
-            NamedBy::Path => f.write_str("found in PATH)"),
-        }
+        write!(f, "{} ({})", self.path.display(), self.named_by)
     }
 }
 

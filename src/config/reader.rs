@@ -41,12 +41,8 @@ impl<'a> Reader<'a> {
         for hidden in self.layers.hidden(name, kind) {
             self.field(name, form, hidden)?;
         }
-        field.ok_or_else(|| Error::BadValue {
-            origin: Origin::Default,
-            key: name,
-            value: String::new(),
-            reason: ValueError::new("must be set"),
-        })
+        let nothing = || Item { text: String::new(), origin: Origin::Default };
+        field.ok_or_else(|| nothing().refused(name, ValueError::new("must be set")))
     }
 
     /// What the table of a pool says, and nothing stronger, of an option of the whole process.

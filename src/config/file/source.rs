@@ -56,9 +56,7 @@ impl Source<'_> {
     }
 
     fn tables(&self, key: &Key<'_>, value: &Value<'_>) -> Result<Vec<Table>, Error> {
-        let DeValue::Table(pools) = value.get_ref() else {
-            return Err(self.pool_without_name(key, value));
-        };
+        let pools = value.get_ref().as_table().ok_or_else(|| self.pool_without_name(key, value))?;
         let mut tables: Vec<_> =
             pools.iter().map(|(key, value)| Ok((key.span().start, self.table(key, value)?))).collect::<Result<_, _>>()?;
         tables.sort_by_key(|(at, _)| *at);
@@ -66,9 +64,7 @@ impl Source<'_> {
     }
 
     fn table(&self, key: &Key<'_>, value: &Value<'_>) -> Result<Table, Error> {
-        let DeValue::Table(values) = value.get_ref() else {
-            return Err(self.pool_without_name(key, value));
-        };
+        let values = value.get_ref().as_table().ok_or_else(|| self.pool_without_name(key, value))?;
         let name = key.get_ref().as_ref();
         if !is_pool_name(name) {
             return Err(self.key_error("bad pool name", key, None, POOL_NAME_ADVICE.to_owned()));
@@ -93,9 +89,8 @@ impl Source<'_> {
     }
 
     fn parse_setting(&self, scope: Scope, key: &Key<'_>, value: &Value<'_>, layer: &mut Layer) -> Result<(), Error> {
-        let Some(setting) = Setting::named(key.get_ref()) else {
-            return Err(self.key_error("unknown key", key, Some(value), unknown_key_advice(key.get_ref(), value, scope)));
-        };
+        let unknown = || self.key_error("unknown key", key, Some(value), unknown_key_advice(key.get_ref(), value, scope));
+        let setting = Setting::named(key.get_ref()).ok_or_else(unknown)?;
         if !setting.stands_in(scope) {
             return Err(self.key_error("misplaced key", key, Some(value), misplaced_key_advice(scope)));
         }
@@ -135,8 +130,7 @@ impl Source<'_> {
     }
 
     fn bad_value(&self, key: &'static str, value: &Value<'_>, reason: &str) -> Error {
-        let (origin, value) = (self.origin(value), self.excerpt(value));
-        Error::BadValue { origin, key, value, reason: ValueError::new(reason) }
+        Item { text: self.excerpt(value), origin: self.origin(value) }.refused(key, ValueError::new(reason))
     }
 
     fn pool_without_name(&self, key: &Key<'_>, value: &Value<'_>) -> Error {
