@@ -42,11 +42,9 @@ impl ListenAddress {
     }
 
     fn parse_for(purpose: Purpose, text: &str) -> Result<Self, ValueError> {
-        if let Some(path) = text.strip_prefix("unix:") {
+        let is_path = ["/", "./", "../"].iter().any(|start| text.starts_with(start));
+        if let Some(path) = text.strip_prefix("unix:").or(is_path.then_some(text)) {
             return parse_path(path);
-        }
-        if text.starts_with('/') || text.starts_with("./") || text.starts_with("../") {
-            return parse_path(text);
         }
         match text.strip_prefix("fd:") {
             Some(number) if purpose == Purpose::Listen => parse_fd(number),

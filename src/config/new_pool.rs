@@ -91,13 +91,12 @@ impl NewPool {
 
     /// What it needs and is not there, each as a part of a sentence.
     pub fn missing(&self) -> Vec<String> {
-        let is_missing = |path: &Path| !path.exists();
         let app = match &self.pool.app.source {
-            AppSource::File(path) => Some(path.as_path()).filter(|path| is_missing(path)),
+            AppSource::File(path) => Some(path.as_path()),
             AppSource::Module(_) => None,
         };
         let places = [("app", app), ("chdir", self.pool.chdir.as_deref()), ("venv", self.pool.venv.as_deref())];
-        let places = places.into_iter().filter_map(|(key, path)| Some((key, path.filter(|path| is_missing(path))?)));
+        let places = places.into_iter().filter_map(|(key, path)| Some((key, path.filter(|path| !path.exists())?)));
         let places = places.map(|(key, path)| format!("{key} {}", path.display()));
         let user = self.pool.user.as_deref().filter(|user| user_id(user).is_err());
         places.chain(user.map(|user| format!("user {user}"))).collect()

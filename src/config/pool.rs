@@ -168,16 +168,13 @@ impl Pool {
     }
 
     fn check_slow(&self, layers: Layers<'_>) -> Result<(), Error> {
-        let (Some(item), Some(slow), Some(limit)) =
-            (layers.first("slow-request-timeout"), self.slow_request_timeout, self.request_timeout)
-        else {
-            return Ok(());
-        };
-        if slow < limit || item.origin == Origin::Default {
-            return Ok(());
+        match (layers.first("slow-request-timeout"), self.slow_request_timeout, self.request_timeout) {
+            (Some(item), Some(slow), Some(limit)) if slow >= limit && item.origin != Origin::Default => {
+                let reason = format!("must be less than request-timeout ({})", format_duration(limit));
+                Err(item.refused("slow-request-timeout", ValueError::new(reason)))
+            }
+            _ => Ok(()),
         }
-        let reason = format!("must be less than request-timeout ({})", format_duration(limit));
-        Err(item.refused("slow-request-timeout", ValueError::new(reason)))
     }
 
     fn check_deadlock(&self, layers: Layers<'_>) -> Result<(), Error> {
