@@ -31,6 +31,7 @@ use shared::link::{Failure, Report};
 use shared::settings::{self, Errand, Message};
 use shared::sys::identity::Identity;
 use shared::sys::process::{EX_SOFTWARE, ProcessId};
+use shared::sys::resources::Resource;
 use shared::sys::{directory, fd, process, signal};
 
 pub use environment::left_out;
@@ -70,7 +71,7 @@ impl Inherited {
         let kept = [&ties.descriptors()[..], &[ends.link.as_raw_fd(), ends.log.as_raw_fd()], beside].concat();
         settle([ends.stdout.as_fd(), ends.stderr.as_fd()])?;
         process::keep_only(&kept)?;
-        process::restore_open_files(*open_files)?;
+        Resource::OpenFiles.set_soft_limit(|_| *open_files)?;
         Ok(kept)
     }
 }

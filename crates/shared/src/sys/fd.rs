@@ -7,11 +7,13 @@ use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::FileExt;
 
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
-use rustix::fs::{Mode, OFlags, fchmod, fcntl_setfl, sendfile};
+use rustix::fs::{Mode, fchmod, sendfile};
 use rustix::io::{Errno, FdFlags, ReadWriteFlags, fcntl_dupfd_cloexec, fcntl_setfd, preadv2};
 use rustix::net::{RecvFlags, SocketFlags, acceptfrom_with, recv};
 use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
 use socket2::{MsgHdr, SockRef};
+
+use super::process::numbers_in;
 
 /// Sends up to `count` bytes of `file` from `offset` into a socket, without moving the file's own position (sendfile(2)).
 /// Returns 0 only at the end of the file.
@@ -96,9 +98,8 @@ pub fn inherited(number: RawFd) -> io::Result<OwnedFd> {
 /// # Errors
 /// When /proc is not there.
 pub fn keep_from_subprocesses() -> io::Result<()> {
-    let numbers = std::fs::read_dir("/proc/self/fd")?.flatten();
-    let numbers = numbers.filter_map(|entry| entry.file_name().to_str()?.parse::<RawFd>().ok());
-    numbers.filter(|number| *number > libc::STDERR_FILENO).for_each(|number| keep_at_exec(number, AtExec::Close));
+    let numbers: Vec<RawFd> = numbers_in("/proc/self/fd")?;
+    numbers.into_iter().filter(|number| *number > libc::STDERR_FILENO).for_each(|number| keep_at_exec(number, AtExec::Close));
     Ok(())
 }
 
@@ -138,12 +139,12 @@ pub fn set_mode(socket: &impl AsFd, mode: u32) -> io::Result<()> {
     Ok(fchmod(socket, Mode::from_raw_mode(mode))?)
 }
 
-/// Whoever writes to it and finds it full does not wait.
+/// Makes reads and writes through this descriptor, and all others that share its open file, fail rather than wait.
 ///
 /// # Errors
 /// Those of fcntl(2).
 pub fn never_wait(descriptor: &impl AsFd) -> io::Result<()> {
-    Ok(fcntl_setfl(descriptor, OFlags::NONBLOCK)?)
+    SockRef::from(descriptor).set_nonblocking(true) // Only fcntl(2), so it need not be a socket.
 }
 
 /// Another descriptor for what `number` is open on, close-on-exec.
