@@ -387,10 +387,9 @@ pub fn monotonic_time() -> Duration {
 }
 
 /// CPU time of a process so far: of all its threads, those that have ended included. `None` once it has been waited for.
-pub fn cpu_time(process: u32) -> Option<Duration> {
+pub fn cpu_time(process: ProcessId) -> Option<Duration> {
     // What clock_getcpuclockid(3) makes of a process id: bits 3 and up are its complement, bits 0 to 2 say "scheduler's clock".
-    let clock = i32::try_from(process).ok().filter(|id| *id > 0)?;
-    clock_time((!clock << 3) | 2)
+    clock_time((!process.0 << 3) | 2)
 }
 
 /// What a process uses.
@@ -405,8 +404,7 @@ pub struct Usage {
 /// What a process uses, by one look that waits for nothing. `None` when there is no such process.
 pub fn usage(process: ProcessId) -> Option<Usage> {
     let memory = memory_in(&stat(process).ok()?)?;
-    let cpu = u32::try_from(process.0).ok().and_then(cpu_time).unwrap_or_default();
-    Some(Usage { cpu, memory })
+    Some(Usage { cpu: cpu_time(process).unwrap_or_default(), memory })
 }
 
 fn memory_in(stat: &str) -> Option<u64> {
@@ -565,10 +563,10 @@ mod tests {
 
     #[test]
     fn the_cpu_time_of_a_process_goes_on_and_a_wrong_process_has_none() {
-        let before = cpu_time(std::process::id()).expect("this process has a clock");
-        while cpu_time(std::process::id()) <= Some(before) {}
-        assert_eq!(cpu_time(0), None);
-        assert_eq!(cpu_time(u32::MAX), None);
+        let own = ProcessId::current();
+        let before = cpu_time(own).expect("this process has a clock");
+        while cpu_time(own) <= Some(before) {}
+        assert_eq!(cpu_time(ProcessId(i32::MAX)), None);
     }
 
     #[test]
