@@ -31,6 +31,7 @@ use shared::link::{Failure, Report};
 use shared::settings::{self, Errand, Message};
 use shared::sys::identity::Identity;
 use shared::sys::process::{EX_SOFTWARE, ProcessId};
+use shared::sys::resources::Resource;
 use shared::sys::{directory, fd, process, signal};
 
 pub use environment::left_out;
@@ -64,6 +65,7 @@ pub struct ChildEnds {
 
 impl Inherited {
     /// Settles what is not for the process itself: the standard three, all descriptors but these and `beside`, and their limit. Returns
+<<<<<<< HEAD
     /// what is left, and the numbers of that.
     pub fn keep_with(self, beside: &[RawFd]) -> (settings::Ties, [OwnedFd; 2], io::Result<Vec<RawFd>>) {
         let Self { ties, ends: ChildEnds { link, log, stdout, stderr }, open_files } = self;
@@ -74,6 +76,16 @@ impl Inherited {
         // They are closed, since they are the standard ones now.
         std::mem::forget((stdout, stderr));
         (ties, [link, log], settled.map(|()| kept))
+=======
+    /// the numbers that are left.
+    pub fn keep_with(&self, beside: &[RawFd]) -> io::Result<Vec<RawFd>> {
+        let Self { ties, ends, open_files } = self;
+        let kept = [&ties.descriptors()[..], &[ends.link.as_raw_fd(), ends.log.as_raw_fd()], beside].concat();
+        settle([ends.stdout.as_fd(), ends.stderr.as_fd()])?;
+        process::keep_only(&kept)?;
+        Resource::OpenFiles.set_soft_limit(|_| *open_files)?;
+        Ok(kept)
+>>>>>>> shared
     }
 }
 

@@ -40,7 +40,7 @@ fn live(pool: &config::Pool, config: &Config, inherited: Inherited) -> u8 {
 fn keep_the_door(pool: &config::Pool, config: &Config, ties: Ties, link: &UnixStream) -> Result<(), StartError> {
     sys::title::set(&format!("pyfcgid: queue {}", pool.name));
     let shared = Shared::adopt(ties)?;
-    shared.seat().have_no_others()?;
+    shared.seat.have_no_others()?;
     launch::set_of_queue(pool)?;
     privileges::confine(pool, &privileges::identity_of(pool)?)?;
     // It is a fork of the supervisor's, which has the settings of all pools.
@@ -48,7 +48,7 @@ fn keep_the_door(pool: &config::Pool, config: &Config, ties: Ties, link: &UnixSt
     process::end_with_the_supervisor(link)?;
     let (signals, signal_writer) = UnixStream::pair()?;
     process::hear_signals(signal_writer)?;
-    let queue = scheduler::queue_without_workers(shared.seat());
+    let queue = scheduler::queue_without_workers(shared.seat.clone());
     let pool = pool.of_processes(config);
     let (doors, _) = shared.doors(&pool)?;
     let of_loop = loop_settings::of_queue_process(&pool, shared.pool_status(&pool));

@@ -22,6 +22,7 @@ use shared::listener::BindError;
 use shared::logging::codes;
 use shared::sys::poll::{self, Interest};
 use shared::sys::process as processes;
+use shared::sys::resources::Resource;
 use shared::sys::signal;
 
 mod children;
@@ -470,7 +471,8 @@ fn listen_to_signals(hang_up: HangUp) -> io::Result<UnixStream> {
 
 /// For as many children as there may ever be in so many pools. Returns the limit before.
 fn raise_open_files(config: &Config) -> io::Result<u64> {
-    processes::raise_open_files(config.pools.len() as u64 * FILES_OF_A_POOL + FILES_BESIDE)
+    let wanted = config.pools.len() as u64 * FILES_OF_A_POOL + FILES_BESIDE;
+    Resource::OpenFiles.set_soft_limit(|before| before.max(wanted))
 }
 
 fn system(source: io::Error) -> BindError {

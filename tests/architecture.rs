@@ -72,7 +72,7 @@ const LAYERS: &[Layer] = &[
     layer("exchange",   &["logging", "http", "sys"],                                            &["fastcgi_codec", "smallvec", "tempfile"]),
     // What all processes share.
     layer("listener",   &["logging", "sys"],                                                    &["socket2"]),
-    layer("logging",    &["settings", "sys"],                                                   &["strsim"]),
+    layer("logging",    &["http", "settings", "sys"],                                           &["strsim"]),
     layer("settings",   &["network", "sys"],                                                    &["serde", "serde_json", "strsim"]),
     layer("network",    &[],                                                                    &["serde"]),
     layer("scoreboard", &["sys"],                                                               &[]),

@@ -21,7 +21,6 @@ use pyfcgid::service;
 use pyfcgid::service::activation::{self, Inherited};
 use shared::sys::fd;
 use shared::sys::identity::{self, Identity};
-use shared::sys::inheritance;
 use shared::sys::process::{self, ExitReason, Fork, ProcessId};
 use shared::sys::shared_memory::{PublishedWords, ReadOnlyWords, SharedWords};
 
@@ -293,7 +292,7 @@ fn a_program_that_replaces_this_one_keeps_the_lock() {
 }
 
 fn a_listening_socket_is_no_standard_input() {
-    if !inheritance::is_listening(0) {
+    if !fd::is_listening(0) {
         let listener = OwnedFd::from(TcpListener::bind("127.0.0.1:0").unwrap());
         let again = Command::new(std::env::current_exe().unwrap()).arg("a_listening_socket").stdin(listener).status().unwrap();
         assert!(again.success());
@@ -301,8 +300,8 @@ fn a_listening_socket_is_no_standard_input() {
     }
     let inherited = activation::inherited(&|_| None).unwrap();
     assert_eq!(inherited, [Inherited { number: 0, name: String::new() }]);
-    let moved = inheritance::move_off_standard(0).unwrap();
-    assert!(moved > 2 && inheritance::is_listening(moved) && !inheritance::is_listening(0));
+    let moved = fd::move_off_standard(0).unwrap();
+    assert!(moved > 2 && fd::is_listening(moved) && !fd::is_listening(0));
     assert_eq!(fs::read_link("/proc/self/fd/0").unwrap(), Path::new("/dev/null"));
 }
 

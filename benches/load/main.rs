@@ -20,7 +20,7 @@ mod stream;
 
 use std::process::ExitCode;
 
-use shared::sys;
+use shared::sys::resources::Resource;
 
 use options::{Options, Reuse};
 use process::Memory;
@@ -49,7 +49,8 @@ fn measure(options: &Options) -> Result<Report, String> {
 
 fn measure_beside_idle_connections(options: &Options, report: &mut Report) -> Result<(), String> {
     let needed = options.idle as u64 + DESCRIPTORS_BESIDE;
-    let limit = sys::process::raise_open_files(needed).and_then(|_| sys::process::open_files());
+    let raised = Resource::OpenFiles.set_soft_limit(|before| before.max(needed));
+    let limit = raised.and_then(|_| Resource::OpenFiles.soft_limit());
     let limit = limit.map_err(|error| error.to_string())?;
     if limit < needed {
         return Err(format!("the limit on open files is {limit}, and --idle {} needs {needed}", options.idle));

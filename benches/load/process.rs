@@ -3,11 +3,11 @@
 use std::fs;
 use std::time::Duration;
 
-use shared::sys;
+use shared::sys::process::{self, ProcessId};
 
 /// CPU time of a process and its descendants so far, threads that have ended included, processes that have ended not.
 pub fn cpu_time(pid: u32) -> Duration {
-    tree(pid).into_iter().filter_map(sys::process::cpu_time).sum()
+    tree(pid).into_iter().filter_map(|pid| process::cpu_time(ProcessId::new(pid.cast_signed())?)).sum()
 }
 
 /// Bytes of memory of a process tree.

@@ -5,7 +5,7 @@ use std::os::fd::RawFd;
 use crate::config::{self, Config, ListenAddress, Origin};
 use crate::service::activation::{self, Inherited, Listen};
 use crate::start_error::StartError;
-use shared::sys::{fd, inheritance};
+use shared::sys::fd;
 
 /// Sockets that were inherited, or left by the program before this one, to which they were given.
 #[derive(Debug, Default)]
@@ -19,7 +19,7 @@ impl GivenSockets {
     pub fn take() -> Result<Self, StartError> {
         let mut sockets = activation::inherited(&|name| std::env::var_os(name))?;
         for socket in &mut sockets {
-            socket.number = inheritance::move_off_standard(socket.number)?;
+            socket.number = fd::move_off_standard(socket.number)?;
             fd::keep_at_exec(socket.number, fd::AtExec::Close);
         }
         Ok(Self(sockets))

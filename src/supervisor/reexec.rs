@@ -6,7 +6,7 @@
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::rc::Rc;
@@ -32,7 +32,7 @@ use shared::scoreboard::roster::Roster;
 use shared::scoreboard::tally::Tally;
 use shared::sys::closing::{self, Guarded};
 use shared::sys::process::ProcessId;
-use shared::sys::{directory, fd, log_io};
+use shared::sys::{directory, fd};
 
 /// A check of the new binary that is running.
 #[derive(Debug)]
@@ -57,7 +57,7 @@ struct Output {
 impl Output {
     fn of(pipe: Option<impl Into<OwnedFd>>) -> io::Result<Self> {
         let pipe: OwnedFd = pipe.ok_or(ErrorKind::BrokenPipe)?.into();
-        log_io::set_nonblocking(pipe.as_fd())?;
+        fd::never_wait(&pipe)?;
         Ok(Self { pipe: File::from(pipe), bytes: Vec::new(), is_ended: false, rests_until: None })
     }
 

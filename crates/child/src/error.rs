@@ -33,11 +33,7 @@ impl Error {
 
     /// The traceback, if there is one, and the message with its causes.
     pub fn text(&self) -> String {
-        let mut text = match self {
-            Self::Load(LoadError { traceback: Some(traceback), .. }) => traceback.clone(),
-            _ => String::new(),
-        };
-        text.push_str(&format!("pyfcgid: {}", logging::with_causes(self)));
-        text
+        let traceback = if let Self::Load(error) = self { error.traceback.as_deref() } else { None };
+        format!("{}pyfcgid: {}", traceback.unwrap_or_default(), logging::with_causes(self))
     }
 }

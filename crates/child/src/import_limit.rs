@@ -1,6 +1,6 @@
 //! The limit of an import's time: it may hang, in Python or in C, and the operator wants to know where.
 
-use std::io::{self, PipeReader, PipeWriter, Read};
+use std::io::{self, PipeReader, PipeWriter};
 use std::os::fd::AsRawFd;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread;
@@ -10,7 +10,7 @@ use crate::wsgi::interpreter::{Application, Interpreter, LoadError};
 use shared::logging::codes;
 use shared::settings::{PoolSettings, memory_limit_hint};
 use shared::sys;
-use shared::sys::poll::{self, Interest};
+use shared::sys::poll;
 
 /// Runs until the application is imported.
 pub struct ImportLimit {
@@ -64,19 +64,8 @@ impl ImportLimit {
 
 /// What Python has written, if it does so in time: not all of its start has somebody to write.
 fn read_stacks(mut reader: PipeReader) -> Option<String> {
-    let (mut text, mut chunk) = (Vec::new(), [0; 4096]);
-    let mut patience = FIRST_WORD;
-    let is_ready = |reader: &PipeReader, patience| {
-        poll::wait(&[(reader.as_raw_fd(), Interest::Readable)], Some(patience)).is_ok_and(|ready| !ready.is_empty())
-    };
-    while text.len() < MOST_OF_IT && is_ready(&reader, patience) {
-        match reader.read(&mut chunk) {
-            Ok(0) | Err(_) => break,
-            Ok(count) => text.extend_from_slice(&chunk[..count]),
-        }
-        patience = NEXT_WORD;
-    }
-    let text = String::from_utf8_lossy(&text);
+    let patience = |text: &[u8]| if text.is_empty() { FIRST_WORD } else { NEXT_WORD };
+    let text = poll::read_patiently(&mut reader, MOST_OF_IT, patience);
     // The first line is that of an alarm, and those of the import system are the same each time.
     let lines = text
         .lines()

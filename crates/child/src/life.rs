@@ -11,7 +11,7 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, mpsc};
-use std::thread::{self, JoinHandle};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use connections::event_loop::{Duty, EventLoop, SharedLoop, Stopped};
@@ -30,7 +30,6 @@ use shared::sys::{self, fd, signal};
 use crate::error::Error;
 use crate::import_limit::ImportLimit;
 use crate::loading;
-use crate::wsgi;
 use crate::wsgi::interpreter::{self, Application, Attendant, Attending, Interpreter, Threads};
 
 /// Lives the life of a child, and returns its exit code.
@@ -62,7 +61,7 @@ fn report_failure(mut link: &UnixStream, error: &Error) {
 fn serve(pool: &PoolSettings, shared: &Shared, link: &UnixStream) -> Result<(), Error> {
     end_with_the_supervisor(link)?;
     let (interpreter, application) = load(pool, shared, link)?;
-    let (queue, worker) = scheduler::queue_of_pool((pool.max_queue, pool.queue_timeout), shared.seat());
+    let (queue, worker) = scheduler::queue_of_pool((pool.max_queue, pool.queue_timeout), shared.seat.clone());
     let (doors, names) = shared.doors(pool)?;
     let (signals, signal_writer) = UnixStream::pair()?;
     let signalled = signals.try_clone()?;
@@ -81,8 +80,8 @@ fn serve(pool: &PoolSettings, shared: &Shared, link: &UnixStream) -> Result<(), 
     signal::disregard_by_default(&OTHERS_SIGNALS)?;
     interpreter.tell_of_handlers_taken();
     let workers = if pool.threads == 1 { "1 worker".to_owned() } else { format!("{} workers", pool.threads) };
-    log::info!(target: codes::SERVING, "serving {} on {names} with {workers}, Python {}", pool.app, interpreter.description());
-    let settings = wsgi::Settings::of(pool);
+    log::info!(target: codes::SERVING, "serving {} on {names} with {workers}, Python {}", pool.app, interpreter.description);
+    let settings = Arc::new(pool.clone());
     interpreter.write_stacks_on_signal(&attendant);
     let slots = (pool.threads, shared.slots());
     let threads = interpreter.start_workers(&application, &settings, &worker, &attendant, slots);
@@ -131,7 +130,7 @@ fn load(pool: &PoolSettings, shared: &Shared, link: &UnixStream) -> Result<(Inte
     let interpreter = loading::start(pool)?;
     interpreter.capture_output(pool.stdout_level, pool.stderr_level, pool.app_log)?;
     // An application's own processes may live longer than this one, and must not keep the addresses from the next.
-    sys::fork::withhold(shared.numbers())?;
+    sys::fork::withhold(shared.ties.sockets())?;
     let application = limit.load(&interpreter, pool)?;
     Ok((interpreter, application))
 }
@@ -173,11 +172,8 @@ fn stand_by(
         }
     }
     interpreter.wake_no_more();
-    Ok(join(turned)?)
-}
-
-fn join(turned: JoinHandle<io::Result<Stopped>>) -> io::Result<Stopped> {
-    turned.join().unwrap_or_else(|_| Err(io::Error::other("the event loop has panicked")))
+    let stopped = turned.join().unwrap_or_else(|_| Err(io::Error::other("the event loop has panicked")));
+    Ok(stopped?)
 }
 
 /// Waits until the supervisor has decided. A child of a reload waits until the first ones of other pools are ready, too.

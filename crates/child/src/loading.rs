@@ -6,6 +6,7 @@ use connections::exchange::Body;
 use shared::logging::codes;
 use shared::settings::{AppSource, DESCRIPTORS_BESIDE_CONNECTIONS, PoolSettings};
 use shared::sys;
+use shared::sys::resources::Resource;
 
 use crate::error::Error;
 use crate::wsgi::interpreter::Interpreter;
@@ -21,8 +22,8 @@ pub fn prepare(pool: &PoolSettings) -> Result<(), Error> {
     }
     let wanted = pool.max_connections as u64 + DESCRIPTORS_BESIDE_CONNECTIONS;
     // A body on each connection may be in a file; where those cannot be made it stays in memory, or is refused.
-    sys::process::raise_open_files(wanted + pool.max_connections as u64)?;
-    let limit = sys::process::open_files()?;
+    Resource::OpenFiles.set_soft_limit(|before| before.max(wanted + pool.max_connections as u64))?;
+    let limit = Resource::OpenFiles.soft_limit()?;
     if limit < wanted {
         log::warn!(
             target: codes::TOO_FEW_DESCRIPTORS,

@@ -17,7 +17,7 @@ use connections::exchange::{Body, BodySource, Demand, Exchange, Params, Pause, R
 use connections::scheduler::Handler;
 use shared::logging::codes;
 use shared::scoreboard::slot::{Phase, Slot};
-use shared::settings::{AppLog, Deadlines, ErrorsTo, Mount, OnAbort};
+use shared::settings::{ErrorsTo, Mount, OnAbort, PoolSettings};
 
 mod abort;
 mod deadline;
@@ -35,7 +35,6 @@ mod output;
 mod package;
 mod raw_text;
 mod sender;
-mod settings;
 mod shortage;
 mod start_response;
 mod station;
@@ -56,7 +55,6 @@ use file_wrapper::FileWrapper;
 use input::Input;
 use interpreter::Attendant;
 use sender::Sender;
-pub use settings::Settings;
 use shortage::collect;
 use start_response::{StartResponse, bytes};
 use station::Station;
@@ -92,13 +90,10 @@ struct Gateway<'py> {
     gil: Gil<'py>,
     app: Bound<'py, PyAny>,
     environs: EnvironBuilder<'py>,
-    errors: ErrorsTo,
-    app_log: AppLog,
-    mount: Mount,
+    settings: Arc<PoolSettings>,
     process: u32,
     /// If each request has an X-Request-ID.
     request_ids: Option<RequestIds>,
-    deadlines: Deadlines,
     station: Arc<Station>,
     told: Told,
 }
@@ -151,7 +146,7 @@ impl Handler for Gateway<'_> {
         let number = self.next_request_number();
         let _answering = number.begin();
         let (Exchange { request, reply, begun }, taken) = (exchange, self.told.taken());
-        let what = (&request.params, &self.deadlines);
+        let what = (&request.params, &self.settings.deadlines);
         // A panic costs the request, and it is told of all the same.
         let mut telling = self.told.begin(&self.station, number.count, (begun, taken), what);
         telling.status = self.answer((number, taken), request, reply);
@@ -167,25 +162,20 @@ impl<'py> Gateway<'py> {
     fn new(
         py: Python<'py>,
         app: Bound<'py, PyAny>,
-        (settings, worker): (&Settings, usize),
+        (settings, worker): (&Arc<PoolSettings>, usize),
         (attendant, slot): (&Arc<Attendant>, Option<Slot>),
     ) -> PyResult<Self> {
         let station = Station::new(worker, settings, attendant, slot);
         let deadline = Bound::new(py, Deadline(Arc::clone(&station)))?;
         let environs = EnvironBuilder::new(py, settings, (py.get_type::<FileWrapper>().as_any(), deadline.as_any()))?;
-        let (errors, app_log) = (settings.errors, settings.app_log);
-        let (mount, process) = (settings.mount.clone(), std::process::id());
         let request_ids = settings.request_id.then(RequestIds::new);
         Ok(Self {
             gil: Gil(py),
             app,
             environs,
-            errors,
-            app_log,
-            mount,
-            process,
+            settings: Arc::clone(settings),
+            process: std::process::id(),
             request_ids,
-            deadlines: settings.deadlines.clone(),
             station,
             told: Told::default(),
         })
@@ -235,7 +225,7 @@ impl<'py> Gateway<'py> {
 
     /// Why a path does not belong to the application.
     fn path_fault(&self) -> String {
-        match &self.mount {
+        match &self.settings.mount {
             Mount::Auto => {
                 "its PATH_INFO does not start with a slash: does the web server split the path inside a segment?".to_owned()
             }
@@ -259,8 +249,8 @@ impl<'py> Gateway<'py> {
         let start_response = Bound::new(py, StartResponse::new(number.count, reply, Arc::clone(&self.station)))?;
         self.station.answer_with(number.count, start_response.clone().unbind());
         environ.set_item(intern!(py, "pyfcgid.aborted"), Bound::new(py, Aborted(start_response.clone().unbind()))?)?;
-        let peer = (self.errors == ErrorsTo::Peer).then(|| start_response.clone().unbind());
-        let voice = Voice { level: Level::Error, form: self.app_log };
+        let peer = (self.settings.errors == ErrorsTo::Peer).then(|| start_response.clone().unbind());
+        let voice = Voice { level: Level::Error, form: self.settings.app_log };
         let errors = Bound::new(py, Errors::new(number, voice, peer))?;
         environ.set_item(intern!(py, "wsgi.errors"), &errors)?;
         let input = Bound::new(py, Input::new("wsgi.input", body))?;
@@ -471,7 +461,7 @@ impl<'py> Gateway<'py> {
             Failure::Python(error) => error.clone_ref(self.gil.0),
         };
         let text = self.log_traceback(line, &error);
-        if self.errors == ErrorsTo::Peer {
+        if self.settings.errors == ErrorsTo::Peer {
             start.write_errors(text.as_bytes());
         }
     }

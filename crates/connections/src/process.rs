@@ -1,7 +1,7 @@
 //! What a process of a pool begins with: the sockets that it shares, by their numbers, its channels, and who ends it.
 
 use std::io::{self, ErrorKind};
-use std::os::fd::{AsFd, RawFd};
+use std::os::fd::{AsFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
@@ -18,8 +18,10 @@ use crate::pool_status::PoolStatus;
 
 /// The sockets that the processes of a pool share, and this one's seat at the scoreboard.
 pub struct Shared {
-    ties: Ties,
-    seat: Seat,
+    /// The numbers.
+    pub ties: Ties,
+    /// Where its requests that wait are counted.
+    pub seat: Seat,
     scoreboard: Arc<Scoreboard>,
     roster: Arc<RosterView>,
 }
@@ -34,16 +36,6 @@ impl Shared {
         let roster = Arc::new(RosterView::share(fd::inherited(ties.roster)?)?);
         let seat = scoreboard.seat(ties.seat);
         Ok(Self { ties, seat, scoreboard, roster })
-    }
-
-    /// The numbers of the sockets.
-    pub fn numbers(&self) -> Vec<RawFd> {
-        self.ties.sockets()
-    }
-
-    /// Where its requests that wait are counted.
-    pub fn seat(&self) -> Seat {
-        self.seat.clone()
     }
 
     /// The slots of its workers, in their order. There may be fewer than workers.
@@ -62,7 +54,6 @@ impl Shared {
     /// # Errors
     /// [`BindError`]
     pub fn doors(&self, pool: &PoolSettings) -> Result<(Doors, String), BindError> {
-        let taken = |number: RawFd| fd::inherited(number).map_err(|_| BindError::NotListening(number));
         let (mut listeners, mut names): (Vec<event_loop::Listener>, Vec<String>) = Default::default();
         for number in &self.ties.listeners {
             let (listener, name) = adopt_listener(*number)?;
@@ -73,7 +64,7 @@ impl Shared {
             listeners.push(adopt_listener(*number)?.0.for_probes());
         }
         names.extend(pool.addresses.iter().cloned());
-        let passage = |[give, take]: [RawFd; 2]| Ok::<_, BindError>(Passage::new(taken(give)?, taken(take)?));
+        let passage = |[give, take]: [RawFd; 2]| Ok::<_, BindError>(Passage::new(inherited(give)?, inherited(take)?));
         let line = Line::new(passage(self.ties.line)?, self.seat.clone(), pool.max_queue);
         Ok((Doors { listeners, passage: passage(self.ties.passage)?, line }, names.join(", ")))
     }
@@ -81,10 +72,13 @@ impl Shared {
 
 /// The listening socket of this number, and its address if it has one of TCP.
 fn adopt_listener(number: RawFd) -> Result<(event_loop::Listener, Option<String>), BindError> {
-    let descriptor = sys::fd::inherited(number).map_err(|_| BindError::NotListening(number))?;
-    let listener = Listener::adopt(descriptor)?;
+    let listener = Listener::adopt(inherited(number)?)?;
     let name = listener.tcp_address().map(|address| address.to_string());
     Ok((event_loop::Listener::from(listener), name))
+}
+
+fn inherited(number: RawFd) -> Result<OwnedFd, BindError> {
+    fd::inherited(number).map_err(|_| BindError::NotListening(number))
 }
 
 /// The sockets on which an event loop hears commands: the link, and what signals write to.

@@ -12,8 +12,9 @@ fn theme(Theme { heading, entries }: &Theme) -> String {
     format!("\n## {heading}\n\n| Code | Meaning | What to do |\n|---|---|---|\n{rows}")
 }
 
-fn row(Entry { code, meaning, remedy, .. }: &Entry) -> String {
-    format!("| `{code}` | {meaning} | {remedy} |\n")
+fn row(entry: &Entry) -> String {
+    let [meaning, remedy] = entry.meaning_and_remedy();
+    format!("| `{}` | {meaning} | {remedy} |\n", entry.code)
 }
 
 const START: &str = "\

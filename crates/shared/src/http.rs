@@ -8,19 +8,25 @@ pub fn is_token(text: &[u8]) -> bool {
 
 /// A path with its escapes decoded once: `%41` is `A`, and what is no escape stays as it is (RFC 3986 §2.1).
 pub fn decode_path(path: &[u8]) -> Vec<u8> {
-    let mut decoded = Vec::with_capacity(path.len());
-    let mut rest = path;
-    while let Some((&first, tail)) = rest.split_first() {
-        let escape = if first == b'%' { tail.get(..2).and_then(hex_byte) } else { None };
-        decoded.push(escape.unwrap_or(first));
-        rest = if escape.is_some() { &tail[2..] } else { tail };
-    }
-    decoded
+    unescaped(path, b"%")
 }
 
-fn hex_byte(digits: &[u8]) -> Option<u8> {
-    let digits = std::str::from_utf8(digits).ok().filter(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()))?;
-    u8::from_str_radix(digits, 16).ok()
+/// The bytes of a text in which two hexadecimal digits behind `mark` are a byte. What is no escape is what it is.
+pub fn unescaped(text: &[u8], mark: &[u8]) -> Vec<u8> {
+    let (mut bytes, mut rest) = (Vec::with_capacity(text.len()), text);
+    while let Some((first, others)) = rest.split_first() {
+        let escaped = rest.strip_prefix(mark).and_then(|rest| rest.split_first_chunk::<2>());
+        let byte = escaped.and_then(|(digits, behind)| Some((byte_of(*digits)?, behind)));
+        let (byte, behind) = byte.unwrap_or((*first, others));
+        bytes.push(byte);
+        rest = behind;
+    }
+    bytes
+}
+
+fn byte_of(digits: [u8; 2]) -> Option<u8> {
+    let [high, low] = digits.map(|digit| char::from(digit).to_digit(16));
+    u8::try_from(high? << 4 | low?).ok()
 }
 
 const TOKEN_BYTES: [bool; 256] = {
@@ -55,5 +61,7 @@ mod tests {
     fn escapes_are_decoded_once_and_what_is_none_stays() {
         assert_eq!(decode_path(b"/a%20b%2525%zz%4"), b"/a b%25%zz%4");
         assert_eq!(decode_path(b"%+1%00%fF%"), b"%+1\0\xff%");
+        assert_eq!(unescaped(b"a\\xC3\\xA4\\x5Cx", b"\\x"), b"a\xc3\xa4\\x");
+        assert_eq!(unescaped(b"\\x\\xC\\xGG\\", b"\\x"), b"\\x\\xC\\xGG\\");
     }
 }

@@ -169,14 +169,8 @@ impl Report {
 #[derive(Debug)]
 pub struct Reports {
     bytes: Vec<u8>,
-    unknown: Unknown,
-}
-
-/// What is made of a report of a kind that this program does not know.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Unknown {
-    Breaks,
-    IsSkipped,
+    /// Whether a report of a kind that this program does not know is skipped. Else the stream is broken.
+    skips_unknown: bool,
 }
 
 /// The stream is not what a child of ours writes. There is no way to find the next report in it.
@@ -195,8 +189,7 @@ impl fmt::Display for Broken {
 impl Reports {
     /// Those of a child whose program speaks this [`VERSION`] of the link. What another one says beyond it is skipped.
     pub fn of_version(version: u32) -> Self {
-        let unknown = if version == VERSION { Unknown::Breaks } else { Unknown::IsSkipped };
-        Self { bytes: Vec::new(), unknown }
+        Self { bytes: Vec::new(), skips_unknown: version != VERSION }
     }
 
     /// Takes what was read, and adds the reports that are whole by now to `whole`.
@@ -207,7 +200,7 @@ impl Reports {
         self.bytes.extend_from_slice(bytes);
         let mut rest = self.bytes.as_slice();
         let result = loop {
-            match self.unknown.split(rest) {
+            match self.split(rest) {
                 Ok(Some((report, after))) => {
                     whole.extend(report);
                     rest = after;
@@ -220,11 +213,9 @@ impl Reports {
         self.bytes.drain(..used);
         result
     }
-}
 
-impl Unknown {
     /// The first report, if it is whole.
-    fn split(self, bytes: &[u8]) -> Result<Option<First<'_>>, Broken> {
+    fn split<'a>(&self, bytes: &'a [u8]) -> Result<Option<First<'a>>, Broken> {
         let Some((head, rest)) = bytes.split_first_chunk::<HEAD_LEN>() else {
             return Ok(None);
         };
@@ -232,13 +223,13 @@ impl Unknown {
         let length = u32::from_be_bytes(length);
         let broken = Broken { kind, length };
         let payload_length = length as usize;
-        if payload_length > MAX_PAYLOAD_LEN || self == Self::Breaks && !may_have(kind, payload_length) {
+        if payload_length > MAX_PAYLOAD_LEN || !self.skips_unknown && !may_have(kind, payload_length) {
             return Err(broken);
         }
         match rest.split_at_checked(payload_length) {
             None => Ok(None),
             Some((payload, after)) => match Report::decode(kind, payload) {
-                None if self == Self::Breaks => Err(broken),
+                None if !self.skips_unknown => Err(broken),
                 report => Ok(Some((report, after))),
             },
         }

@@ -129,15 +129,15 @@ impl Listener {
     /// [`BindError`], without any socket left behind.
     pub fn bind_tcp(host: &str, port: u16, backlog: u32, patience: Patience) -> Result<Vec<Self>, BindError> {
         let address = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
+        let bound = |bind: &dyn Fn() -> io::Result<Self>| {
+            patiently(patience, || bind().map_err(|error| refused(address.clone(), error)))
+        };
         if host == "*" {
-            return patiently(patience, || bind_all(port, backlog), is_in_use)
-                .map(|listener| vec![listener])
-                .map_err(|error| refused(address, error));
+            return bound(&|| bind_all(port, backlog)).map(|listener| vec![listener]);
         }
         let resolved = (host, port).to_socket_addrs();
         let resolved = resolved.map_err(|source| BindError::Resolve { address: address.clone(), source })?;
-        let bind = |resolved| patiently(patience, || bind_tcp(resolved, backlog, true), is_in_use);
-        resolved.map(|resolved| bind(resolved).map_err(|error| refused(address.clone(), error))).collect()
+        resolved.map(|resolved| bound(&|| bind_tcp(resolved, backlog, true))).collect()
     }
 
     /// Binds a Unix socket. A file left by a server that is gone is replaced; one that a server answers on is not. Nobody can connect
@@ -147,8 +147,7 @@ impl Listener {
     /// [`BindError`]; what was at the path is still there.
     pub fn bind_unix(path: &Path, access: Access, backlog: u32, patience: Patience) -> Result<Self, BindError> {
         let place = place_of(path)?;
-        let is_taken = |error: &BindError| matches!(error, BindError::Live(_) | BindError::InUse(_));
-        patiently(patience, || make_way(&place, path).and_then(|()| bind_unix(&place, path, access, backlog)), is_taken)
+        patiently(patience, || make_way(&place, path).and_then(|()| bind_unix(&place, path, access, backlog)))
     }
 
     /// Whether [`Self::bind_unix`] would succeed, if no server answers there. Makes nothing.
@@ -399,15 +398,11 @@ fn directory_of(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-fn is_in_use(error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::AddrInUse
-}
-
-fn patiently<T, E>(patience: Patience, bind: impl Fn() -> Result<T, E>, is_taken: impl Fn(&E) -> bool) -> Result<T, E> {
+fn patiently(patience: Patience, bind: impl Fn() -> Result<Listener, BindError>) -> Result<Listener, BindError> {
     let deadline = Instant::now() + if patience == Patience::None { Duration::ZERO } else { PATIENCE };
     loop {
         match bind() {
-            Err(error) if is_taken(&error) && Instant::now() < deadline => thread::sleep(PAUSE),
+            Err(BindError::Live(_) | BindError::InUse(_)) if Instant::now() < deadline => thread::sleep(PAUSE),
             result => return result,
         }
     }

@@ -33,21 +33,19 @@ impl Network {
             return Err(NO_LENGTH);
         }
         let network = Self { address, length };
-        if network.rest(address) == 0 { Ok(network) } else { Err(BITS_BEHIND) }
+        if number(address) & network.rest() == 0 { Ok(network) } else { Err(BITS_BEHIND) }
     }
 
     /// Whether it has this address.
     pub fn contains(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
-        address.is_ipv4() == self.address.is_ipv4() && self.first(address) == self.first(self.address)
+        let different = number(address) ^ number(self.address);
+        address.is_ipv4() == self.address.is_ipv4() && different & !self.rest() == 0
     }
 
-    fn first(&self, address: IpAddr) -> u128 {
-        number(address).checked_shr(u32::from(bits(self.address) - self.length)).unwrap_or(0)
-    }
-
-    fn rest(&self, address: IpAddr) -> u128 {
-        number(address) & !u128::MAX.checked_shl(u32::from(bits(self.address) - self.length)).unwrap_or(0)
+    /// The bits behind the first ones.
+    fn rest(&self) -> u128 {
+        !u128::MAX.checked_shl(u32::from(bits(self.address) - self.length)).unwrap_or(0)
     }
 }
 

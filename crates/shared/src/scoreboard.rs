@@ -15,7 +15,6 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::num::NonZeroUsize;
-use std::ops::Range;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -33,8 +32,7 @@ pub mod tally;
 
 pub use lookout::Lookout;
 use refused::RefusedFor;
-use slot::{SLOT_WORDS, Slot};
-use tally::Tally;
+use slot::SLOT_WORDS;
 
 /// The shared memory of one pool.
 #[derive(Debug)]
@@ -67,7 +65,9 @@ impl Scoreboard {
     /// # Errors
     /// Those of [`SharedWords::new`].
     pub fn new() -> io::Result<Self> {
-        SharedWords::new(c"pyfcgid-scoreboard", WORDS).map(Self::of)
+        let scoreboard = Self { memory: SharedWords::new(c"pyfcgid-scoreboard", WORDS)? };
+        scoreboard.word(VERSION_WORD).set(VERSION);
+        Ok(scoreboard)
     }
 
     /// That of the program before this one.
@@ -75,8 +75,7 @@ impl Scoreboard {
     /// # Errors
     /// Those of [`SharedWords::adopt`], and `InvalidData` when it has another layout.
     pub fn adopt(file: OwnedFd) -> io::Result<Self> {
-        let memory = SharedWords::adopt(file, WORDS)?;
-        let scoreboard = Self { memory };
+        let scoreboard = Self::share(file)?;
         match scoreboard.word(VERSION_WORD).get() {
             VERSION => Ok(scoreboard),
             _ => Err(io::ErrorKind::InvalidData.into()),
@@ -89,12 +88,6 @@ impl Scoreboard {
     /// Those of [`SharedWords::adopt`].
     pub fn share(file: OwnedFd) -> io::Result<Self> {
         Ok(Self { memory: SharedWords::adopt(file, WORDS)? })
-    }
-
-    fn of(memory: SharedWords) -> Self {
-        let scoreboard = Self { memory };
-        scoreboard.word(VERSION_WORD).set(VERSION);
-        scoreboard
     }
 
     /// The seat of this number, below [`SEATS`].
@@ -139,7 +132,7 @@ impl Scoreboard {
 
     /// How many requests were refused for this reason.
     pub fn refused(&self, reason: RefusedFor) -> u64 {
-        self.word(reason.place()).get()
+        self.word(reason as usize).get()
     }
 
     /// What the process on this seat says.
@@ -159,53 +152,6 @@ impl Scoreboard {
     /// How many connections the process on this seat has.
     pub fn connections(&self, number: usize) -> u64 {
         self.word_of(number, CONNECTIONS).get()
-    }
-
-    /// The slot of this number, for the worker that has it. To be taken by one thread at a time.
-    pub fn slot(self: &Arc<Self>, number: usize) -> Slot {
-        Slot::new(Arc::clone(self), number)
-    }
-
-    /// What the workers of these slots are doing.
-    pub fn glances(&self, slots: Range<usize>) -> impl Iterator<Item = slot::Glance> + '_ {
-        slots.take_while(|number| *number < SLOTS).map(|number| slot::glance(self.slot_words(number)))
-    }
-
-    /// The same of those that have a request.
-    pub fn busy(&self, slots: Range<usize>) -> impl Iterator<Item = slot::Glance> + '_ {
-        self.glances(slots).filter(|glance| glance.phase != slot::Phase::Idle)
-    }
-
-    /// What the workers of these slots have counted, together.
-    pub fn tally(&self, slots: Range<usize>) -> Tally {
-        let mut sum = Tally::default();
-        for number in slots.take_while(|number| *number < SLOTS) {
-            sum.add(&slot::tally(self.slot_words(number)));
-        }
-        sum
-    }
-
-    /// The worker of this slot is to be interrupted, if it still answers the request of this number.
-    pub fn interrupt(&self, slot: usize, request: u64) {
-        slot::ask_for_interrupt(self.slot_words(slot), request);
-    }
-
-    /// Whether the worker of this slot has said that the request of this number was interrupted, since it was to be.
-    pub fn was_interrupted(&self, slot: usize, request: u64) -> bool {
-        slot::was_interrupted(self.slot_words(slot), request)
-    }
-
-    /// Nobody has these slots any more.
-    pub fn clear(&self, slots: Range<usize>) {
-        for number in slots.take_while(|number| *number < SLOTS) {
-            self.slot_words(number).iter().for_each(|word| word.store(0, Ordering::Relaxed));
-        }
-    }
-
-    fn slot_words(&self, number: usize) -> &[AtomicU64; SLOT_WORDS] {
-        let first = FIRST_SLOT + SLOT_WORDS * number.min(SLOTS - 1);
-        let (slots, _) = self.memory.words()[first..].as_chunks();
-        &slots[0]
     }
 
     fn taken(&self) -> usize {
@@ -321,7 +267,7 @@ impl Seat {
 
     /// A request is refused.
     pub fn note_refusal(&self, reason: RefusedFor) {
-        self.scoreboard.word(reason.place()).add_one();
+        self.scoreboard.word(reason as usize).add_one();
     }
 
     /// How many requests wait on the line or in other processes.
@@ -406,14 +352,11 @@ const VERSION_WORD: usize = 0;
 const WAITING: usize = 1;
 /// Seats from this number on have never been taken.
 const TAKEN: usize = 2;
-const QUEUE_FULL: usize = 3;
+// 3, 6, 9 and 10 are those of [`RefusedFor`].
 const MULTIPLEXED: usize = 4;
 const LOOK_AT: usize = 5;
-const QUEUE_TIMEOUT: usize = 6;
 const LOOKOUT: usize = 7;
 const MIXED: usize = 8;
-const NOT_SERVING: usize = 9;
-const GIL_KEPT: usize = 10;
 const HEADER: usize = 16;
 /// Of a seat: how full its process is, how many requests wait there, and how many connections it has.
 const PRESENCE: usize = 0;

@@ -11,7 +11,6 @@ pub mod fd;
 pub mod file;
 pub mod fork;
 pub mod identity;
-pub mod inheritance;
 pub mod local_time;
 pub mod lock;
 pub mod log_io;

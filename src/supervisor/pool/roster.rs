@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::super::children::{ChildId, Condition, Generation};
 use super::super::process::Process;
 use super::RunningPool;
-use shared::scoreboard::roster::{Child, ChildWord, PoolWord, Record, STOPPED};
+use shared::scoreboard::roster::{Child, Record, STOPPED};
 use shared::sys::process::monotonic_time;
 
 /// What is counted over the life of a pool.
@@ -80,7 +80,7 @@ impl RunningPool {
         let monotonic = |moment| ledger.monotonic(moment);
         Record {
             started: ledger.started.1,
-            state: PoolWord::of(if self.are_all_stopped() { STOPPED } else { self.state_word() }),
+            state: if self.are_all_stopped() { STOPPED } else { self.state_word() },
             generation: self.children.generation().0,
             wanted: [self.children.wanted(), processes.min, processes.max],
             queue_process: self.queue_process().map_or(0, number),
@@ -101,12 +101,12 @@ impl RunningPool {
     }
 
     /// A child that has a process and a desk.
-    fn listed(&self, (id, word, Generation(generation)): (ChildId, &str, Generation)) -> Option<Child> {
+    fn listed(&self, (id, word, Generation(generation)): (ChildId, &'static str, Generation)) -> Option<Child> {
         let process = self.processes.get(&id)?;
         let desk = process.desk.as_ref()?;
         Some(Child {
             pid: number(process),
-            state: ChildWord::of(word),
+            state: word,
             is_stopped: process.is_stopped,
             generation,
             started: self.ledger.monotonic(process.started),

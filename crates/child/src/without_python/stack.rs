@@ -34,14 +34,12 @@ impl Sources {
     /// A stack in lines. One that is long is cut in the middle: its ends say most.
     pub fn lines(&mut self, frames: &[Frame]) -> Vec<String> {
         let frames = without_begin(frames);
+        let mut lines = |frames: &[Frame]| frames.iter().flat_map(|frame| self.lines_of(frame)).collect::<Vec<_>>();
         if frames.len() <= LAST + FIRST {
-            return frames.iter().flat_map(|frame| self.lines_of(frame)).collect();
+            return lines(frames);
         }
         let left_out = format!("... {} calls left out ...", frames.len() - LAST - FIRST);
-        let mut lines: Vec<String> = frames[..LAST].iter().flat_map(|frame| self.lines_of(frame)).collect();
-        lines.push(left_out);
-        lines.extend(frames[frames.len() - FIRST..].iter().flat_map(|frame| self.lines_of(frame)));
-        lines
+        [lines(&frames[..LAST]), vec![left_out], lines(&frames[frames.len() - FIRST..])].concat()
     }
 
     fn lines_of(&mut self, frame: &Frame) -> Vec<String> {

@@ -1,16 +1,17 @@
 //! FCGI_PARAMS become a PEP 3333 environ. Values are latin-1.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
-use super::{Settings, latin1};
+use super::latin1;
 use crate::without_python::path::{self, Sent};
 use connections::exchange::{Params, Refusal, Request, Role};
 use shared::logging::codes;
-use shared::settings::{Mount, RemoteUser};
+use shared::settings::{Mount, PoolSettings, RemoteUser};
 
 mod prototype;
 
@@ -21,7 +22,7 @@ use prototype::Prototype;
 /// Makes environs on one worker.
 pub(super) struct EnvironBuilder<'py> {
     py: Python<'py>,
-    settings: Settings,
+    settings: Arc<PoolSettings>,
     /// What is the same in every environ.
     base: Bound<'py, PyDict>,
     names: Names,
@@ -50,13 +51,13 @@ impl<'py> EnvironBuilder<'py> {
     /// With these two in every environ.
     pub(super) fn new(
         py: Python<'py>,
-        settings: &Settings,
+        settings: &Arc<PoolSettings>,
         (file_wrapper, deadline): (&Bound<'py, PyAny>, &Bound<'py, PyAny>),
     ) -> PyResult<Self> {
         let base = PyDict::new(py);
         base.set_item("wsgi.version", (1, 0))?;
-        base.set_item("wsgi.multithread", settings.multithread)?;
-        base.set_item("wsgi.multiprocess", settings.multiprocess)?;
+        base.set_item("wsgi.multithread", settings.threads > 1)?;
+        base.set_item("wsgi.multiprocess", settings.processes > 1)?;
         base.set_item("wsgi.run_once", false)?;
         base.set_item("wsgi.input_terminated", true)?;
         base.set_item("wsgi.file_wrapper", file_wrapper)?;
@@ -66,7 +67,7 @@ impl<'py> EnvironBuilder<'py> {
             base.set_item(PyString::intern(py, name), py.None())?;
         }
         let prototype = Prototype::new(&base)?;
-        let (settings, names, kinds) = (settings.clone(), Names::new(&[]), Vec::new());
+        let (settings, names, kinds) = (Arc::clone(settings), Names::new(&[]), Vec::new());
         let mut builder = Self { py, settings, base, names, kinds, prototype };
         builder.reset()?;
         Ok(builder)

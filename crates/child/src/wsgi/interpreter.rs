@@ -30,14 +30,14 @@ use super::exceptions::traceback;
 use super::input::Input;
 use super::output::Output;
 use super::start_response::{StartResponse, Write};
-use super::{Aborted, FileWrapper, Gateway, Settings, output, package, utf8};
+use super::{Aborted, FileWrapper, Gateway, output, package, utf8};
 use absence::Places;
 use arguments::Arguments;
 pub use attendant::{Attendant, Attending};
 use connections::scheduler::Worker;
 use shared::logging::codes;
 use shared::scoreboard::slot::Slot;
-use shared::settings::{App, AppLog, AppSource};
+use shared::settings::{App, AppLog, AppSource, PoolSettings};
 use signature::Signature;
 
 /// The interpreter. There is one for the life of the process; the thread that makes this is Python's main thread.
@@ -45,7 +45,8 @@ use signature::Signature;
 pub struct Interpreter {
     /// Where modules are searched, for messages.
     places: Mutex<Places>,
-    description: String,
+    /// Which Python it is, and where.
+    pub description: String,
 }
 
 /// An imported application.
@@ -104,11 +105,6 @@ impl Interpreter {
             FileWrapper::type_object(py);
             loaded.map_err(|error| LoadError::python(py, &app.to_string(), "Python cannot be set up", &error))
         })
-    }
-
-    /// Which Python it is, and where.
-    pub fn description(&self) -> &str {
-        &self.description
     }
 
     /// Puts `path` in front of `sys.path`, in its order, and `last` behind everything, so that its modules stand for no others. The last
@@ -184,7 +180,7 @@ impl Interpreter {
     pub fn start_workers(
         &self,
         app: &Application,
-        settings: &Settings,
+        settings: &Arc<PoolSettings>,
         worker: &Worker,
         attendant: &Arc<Attendant>,
         (count, slots): (usize, Vec<Slot>),
@@ -193,7 +189,7 @@ impl Interpreter {
             let run = |number: usize| RunWorker {
                 once: Mutex::new(Some(worker.clone())),
                 app: app.0.clone_ref(py),
-                settings: settings.clone(),
+                settings: Arc::clone(settings),
                 attendant: Arc::clone(attendant),
                 number,
                 slot: slots.get(number - 1).cloned(),
@@ -300,7 +296,7 @@ impl LoadError {
 struct RunWorker {
     once: Mutex<Option<Worker>>,
     app: Py<PyAny>,
-    settings: Settings,
+    settings: Arc<PoolSettings>,
     attendant: Arc<Attendant>,
     number: usize,
     slot: Option<Slot>,

@@ -11,11 +11,11 @@ use pyo3::prelude::*;
 use super::interpreter::Attendant;
 use super::interruption::Interruption;
 use super::start_response::StartResponse;
-use super::{Settings, thread};
+use super::thread;
 use crate::without_python::course::Times;
 use connections::exchange::TimedOut;
 use shared::scoreboard::slot::{Phase, Said, Slot, ThreadNumbers};
-use shared::settings::{OnAbort, RequestLimits};
+use shared::settings::{OnAbort, PoolSettings, RequestLimits};
 use shared::sys::timeline::{Timeline, nanoseconds};
 
 /// One worker.
@@ -59,7 +59,7 @@ pub(super) enum Ended {
 
 impl Station {
     /// On the worker's thread, whose station it is from now on.
-    pub(super) fn new(number: usize, settings: &Settings, attendant: &Arc<Attendant>, slot: Option<Slot>) -> Arc<Self> {
+    pub(super) fn new(number: usize, settings: &PoolSettings, attendant: &Arc<Attendant>, slot: Option<Slot>) -> Arc<Self> {
         let thread = thread::numbers();
         slot.iter().for_each(|slot| slot.set_thread(thread));
         let station = Arc::new(Self {
@@ -70,7 +70,7 @@ impl Station {
             on_abort: settings.abort,
             sendfile_header: settings.sendfile_header.clone(),
             slot,
-            timeline: Timeline::new(),
+            timeline: Timeline::default(),
             taken: AtomicU64::new(0),
             slow: AtomicU64::new(NEVER),
             due: AtomicU64::new(NEVER),

@@ -1,7 +1,5 @@
 //! How what an application or a browser has made up is written so that it is nothing but text in each form.
 
-use std::fmt::Write;
-
 use shared::sys::terminal;
 
 /// One line for people and parsers of lines: nothing in it commands a terminal or begins another line.
@@ -11,34 +9,15 @@ pub(super) fn line(text: &str) -> String {
 
 /// Text of HTML, in an attribute, too.
 pub(super) fn html(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in line(text).chars() {
-        match c {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            c => escaped.push(c),
-        }
-    }
-    escaped
+    let escapes = [('&', "&amp;"), ('<', "&lt;"), ('>', "&gt;"), ('"', "&quot;"), ('\'', "&#39;")];
+    escapes.into_iter().fold(line(text), |text, (c, escape)| text.replace(c, escape))
 }
 
 /// A string of JSON, with its quotes.
 pub(super) fn json(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len() + 2);
-    escaped.push('"');
-    for c in text.chars() {
-        match c {
-            '"' | '\\' => escaped.extend(['\\', c]),
-            // A string takes everything.
-            c if !terminal::is_text(c) || c == '\t' => drop(write!(escaped, "\\u{:04x}", u32::from(c))),
-            c => escaped.push(c),
-        }
-    }
-    escaped.push('"');
-    escaped
+    text.chars().for_each(|c| terminal::escape_json(c, &mut escaped));
+    format!("\"{escaped}\"")
 }
 
 /// The value of a label, without its quotes.

@@ -71,7 +71,7 @@ pub(super) fn of_pool(snapshot: &Snapshot) -> Vec<Field> {
         field("max children reached", Value::Count(record.saturations)),
         field("slow requests", Value::Count(tally.slow)),
         field("version", Value::word(env!("CARGO_PKG_VERSION"))),
-        field("state", Value::word(record.state.word())),
+        field("state", Value::word(record.state)),
         field("generation", Value::Count(record.generation.into())),
         field("children", Value::count(snapshot.children.len())),
         field("children wanted", Value::count(record.wanted[0])),

@@ -7,7 +7,7 @@ use super::snapshot::Snapshot;
 
 /// The pool, and its processes if they are asked for.
 pub(super) fn write(snapshot: &Snapshot, extent: Extent) -> String {
-    let title = escapes::html(&format!("{}: {}", snapshot.name, snapshot.record.state.word()));
+    let title = escapes::html(&format!("{}: {}", snapshot.name, snapshot.record.state));
     let pool: String = of_pool(snapshot).iter().map(row).collect();
     let mut page = format!("{HEAD}<title>{title}</title>\n<h1>{title}</h1>\n<table>\n{pool}</table>\n");
     if extent == Extent::Full {

@@ -62,7 +62,7 @@ impl Snapshot {
 
     /// Workers of children that take requests, or finish some. Of one that is stopped, those that have a request.
     pub(super) fn workers(&self) -> usize {
-        let works = |seen: &&Seen| seen.busy > 0 || ["serving", "retiring"].contains(&seen.child.state.word());
+        let works = |seen: &&Seen| seen.busy > 0 || ["serving", "retiring"].contains(&seen.child.state);
         let workers = |seen: &Seen| if seen.child.is_stopped { seen.busy } else { seen.child.slots.len() };
         self.children.iter().filter(works).map(workers).sum()
     }

@@ -4,7 +4,7 @@ use std::os::unix::fs::FileExt;
 use std::time::Instant;
 
 use super::*;
-use shared::scoreboard::roster::{Child, ChildWord, PoolWord, Record, Roster};
+use shared::scoreboard::roster::{Child, Record, Roster};
 use shared::scoreboard::slot::{Asked, Phase};
 use shared::scoreboard::tally::Tally;
 use shared::sys::fd;
@@ -17,9 +17,9 @@ struct Board {
 }
 
 fn record() -> Record {
-    let child = |number: usize, state: &str| Child {
+    let child = |number: usize, state| Child {
         pid: 100 + number as u32,
-        state: ChildWord::of(state),
+        state,
         is_stopped: false,
         generation: 2,
         started: Duration::from_secs(60),
@@ -31,7 +31,7 @@ fn record() -> Record {
     (past.queue_wait.buckets[0], past.queue_wait.sum) = (6, 60);
     Record {
         started: Duration::from_secs(40),
-        state: PoolWord::of("serving"),
+        state: "serving",
         generation: 2,
         wanted: [2, 1, 4],
         queue_process: 99,
@@ -177,7 +177,7 @@ fn a_page_of_many_requests_has_an_end() {
 fn a_pool_of_no_child_is_told_too() {
     let board = board();
     let failing_since = Some(Duration::from_secs(90));
-    let state = PoolWord::of("failing");
+    let state = "failing";
     board.roster.publish(&Record { children: Vec::new(), state, failing_since, wanted: [0, 0, 4], ..record() });
     let text = String::from_utf8(page(&snapshot(&board), Form::Text, Extent::Full).body).unwrap();
     for line in

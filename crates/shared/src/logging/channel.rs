@@ -281,10 +281,10 @@ impl Kind {
 }
 
 fn level_of(kind: u8) -> Option<Level> {
-    LEVELS.into_iter().find(|level| level_kind(*level) == kind)
+    Level::iter().find(|level| level_kind(*level) == kind)
 }
 
-const fn level_kind(level: Level) -> u8 {
+fn level_kind(level: Level) -> u8 {
     match level {
         Level::Error => b'E',
         Level::Warn => b'W',
@@ -299,7 +299,6 @@ thread_local! {
     static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; MAX_PLAIN_LEN]);
 }
 
-const LEVELS: [Level; 5] = [Level::Error, Level::Warn, Level::Info, Level::Debug, Level::Trace];
 /// The kind of a line of the access log; records have their level's.
 const ACCESS: u8 = b'A';
 /// The kind of a record that has a code: that of its level follows, and the code.
@@ -343,12 +342,12 @@ mod tests {
     fn records_and_access_lines_arrive_in_order_and_then_the_end() {
         let (mut reader, sender) = pair();
         assert_eq!(next(&mut reader), None);
-        for level in LEVELS {
+        for level in Level::iter() {
             sender.record(level, None, format_args!("two\nlines"));
         }
         sender.record(Level::Info, None, format_args!(""));
         sender.access("GET / 200");
-        for level in LEVELS {
+        for level in Level::iter() {
             assert_eq!(next(&mut reader), Some(record(level, "two\nlines")));
         }
         assert_eq!(next(&mut reader), Some(record(Level::Info, "")));

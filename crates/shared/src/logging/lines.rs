@@ -5,7 +5,7 @@ use std::io::{self, ErrorKind, Read};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use super::channel::Allowance;
-use crate::sys::log_io;
+use crate::sys::fd;
 
 /// What comes out of a pipe, line by line: standard output and error of a child, for what neither Python nor we write there.
 #[derive(Debug)]
@@ -22,7 +22,7 @@ impl Lines {
     /// Those of pipe(2).
     pub fn pipe() -> io::Result<(Self, OwnedFd)> {
         let (reader, writer) = io::pipe()?;
-        log_io::set_nonblocking(reader.as_fd())?;
+        fd::never_wait(&reader)?;
         let pipe = File::from(OwnedFd::from(reader));
         Ok((Self { pipe, buffer: Vec::new(), is_ended: false }, writer.into()))
     }

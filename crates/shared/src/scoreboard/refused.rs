@@ -1,18 +1,17 @@
 //! Why a request was answered 503 instead of by a worker, and where such are counted.
 
-use super::{GIL_KEPT, NOT_SERVING, QUEUE_FULL, QUEUE_TIMEOUT};
-
-/// Why nobody had a worker for a request.
+/// Why nobody had a worker for a request: each by the word of the scoreboard that counts them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(usize)]
 pub enum RefusedFor {
     /// As many waited as may.
-    QueueFull,
+    QueueFull = 3,
     /// No worker has had time for it within `queue-timeout`.
-    QueueTimeout,
+    QueueTimeout = 6,
     /// No process of the pool served, and the last one that was started had failed.
-    NotServing,
+    NotServing = 9,
     /// A worker had time for it and could not begin it, since a thread kept Python's GIL.
-    GilKept,
+    GilKept = 10,
 }
 
 impl RefusedFor {
@@ -36,16 +35,6 @@ impl RefusedFor {
             Self::QueueTimeout => "because no worker had time for them (queue-timeout)",
             Self::NotServing => "because no process had started",
             Self::GilKept => "because a thread kept Python's GIL",
-        }
-    }
-
-    /// Which word of the scoreboard counts them.
-    pub(super) const fn place(self) -> usize {
-        match self {
-            Self::QueueFull => QUEUE_FULL,
-            Self::QueueTimeout => QUEUE_TIMEOUT,
-            Self::NotServing => NOT_SERVING,
-            Self::GilKept => GIL_KEPT,
         }
     }
 }

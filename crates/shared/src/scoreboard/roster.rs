@@ -21,8 +21,8 @@ use crate::sys::timeline::nanoseconds;
 pub struct Record {
     /// When the pool began.
     pub started: Duration,
-    /// How it is, in a word.
-    pub state: PoolWord,
+    /// How it is: one of [`POOL_WORDS`].
+    pub state: &'static str,
     /// The generation that serves.
     pub generation: u32,
     /// How many children there are to be now, at least, and at most.
@@ -50,8 +50,8 @@ pub struct Record {
 pub struct Child {
     /// Its process.
     pub pid: u32,
-    /// What it is doing, in a word.
-    pub state: ChildWord,
+    /// What it is doing: one of [`CHILD_WORDS`].
+    pub state: &'static str,
     /// Whether a signal has stopped it.
     pub is_stopped: bool,
     /// Its generation.
@@ -64,14 +64,6 @@ pub struct Child {
     pub slots: Range<usize>,
 }
 
-/// How a pool is: one of [`POOL_WORDS`], by its place.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct PoolWord(usize);
-
-/// What a child is doing: one of [`CHILD_WORDS`], by its place.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ChildWord(usize);
-
 /// How a pool can be.
 pub const POOL_WORDS: [&str; 7] = ["starting", "serving", "saturated", "sleeping", "failing", "stopping", STOPPED];
 /// What a child can be doing.
@@ -81,32 +73,8 @@ pub const STOPPED: &str = "stopped";
 /// How a child can end: with exit code 0, with another one, by a signal, or as nobody knows.
 pub const EXITS: [&str; 6] = ["retired", "terminated", "exited", "signaled", "killed", "failed"];
 
-impl PoolWord {
-    /// This word, which is one of them.
-    pub fn of(word: &str) -> Self {
-        Self(place(&POOL_WORDS, word))
-    }
-
-    /// The word.
-    pub fn word(self) -> &'static str {
-        POOL_WORDS[self.0 % POOL_WORDS.len()]
-    }
-}
-
-impl ChildWord {
-    /// This word, which is one of them.
-    pub fn of(word: &str) -> Self {
-        Self(place(&CHILD_WORDS, word))
-    }
-
-    /// The word.
-    pub fn word(self) -> &'static str {
-        CHILD_WORDS[self.0 % CHILD_WORDS.len()]
-    }
-}
-
-fn place(words: &[&str], word: &str) -> usize {
-    words.iter().position(|known| *known == word).unwrap_or(0)
+fn place(words: &[&str], word: &str) -> u64 {
+    words.iter().position(|known| *known == word).unwrap_or(0) as u64
 }
 
 /// The supervisor's end.
@@ -200,7 +168,8 @@ impl RosterView {
 
 impl Record {
     fn encode(&self) -> Vec<u64> {
-        let mut words = vec![nanoseconds(self.started), self.state.0 as u64, self.generation.into(), self.queue_process.into()];
+        let mut words =
+            vec![nanoseconds(self.started), place(&POOL_WORDS, self.state), self.generation.into(), self.queue_process.into()];
         words.extend(self.wanted.map(|count| count as u64));
         words.push(self.saturations);
         words.extend(self.reloads);
@@ -223,7 +192,7 @@ impl Record {
         let mut words = Words(words.iter());
         Self {
             started: words.duration(),
-            state: PoolWord(words.count()),
+            state: words.one_of(&POOL_WORDS),
             generation: words.number(),
             queue_process: words.number(),
             wanted: std::array::from_fn(|_| words.count()),
@@ -241,13 +210,13 @@ impl Record {
 impl Child {
     /// What it is doing, in a word.
     pub fn word(&self) -> &'static str {
-        if self.is_stopped { STOPPED } else { self.state.word() }
+        if self.is_stopped { STOPPED } else { self.state }
     }
 
     fn encode(&self) -> [u64; CHILD_LEN] {
         let Self { pid, state, is_stopped, generation, started, seat, slots } = self;
         let [seat, first, end] = [*seat, slots.start, slots.end].map(|number| number as u64);
-        let state = [state.0 as u64, u64::from(*is_stopped)];
+        let state = [place(&CHILD_WORDS, state), u64::from(*is_stopped)];
         [(*pid).into(), state[0], state[1], (*generation).into(), nanoseconds(*started), seat, first, end]
     }
 }
@@ -268,6 +237,10 @@ impl Words<'_> {
         usize::try_from(self.next()).unwrap_or(0)
     }
 
+    fn one_of(&mut self, words: &[&'static str]) -> &'static str {
+        words[self.count() % words.len()]
+    }
+
     fn number(&mut self) -> u32 {
         u32::try_from(self.next()).unwrap_or(0)
     }
@@ -286,7 +259,7 @@ impl Words<'_> {
         while self.0.len() >= CHILD_LEN && children.len() < SEATS {
             children.push(Child {
                 pid: self.number(),
-                state: ChildWord(self.count()),
+                state: self.one_of(&CHILD_WORDS),
                 is_stopped: self.next() != 0,
                 generation: self.number(),
                 started: self.duration(),
@@ -316,7 +289,7 @@ mod tests {
         (past.duration.sum, past.duration.buckets[15], past.queue_wait.buckets[0]) = (8, 9, 10);
         let child = |number: u32| Child {
             pid: number,
-            state: ChildWord::of("serving"),
+            state: "serving",
             is_stopped: number == 101,
             generation: 3,
             started: Duration::from_millis(number.into()),
@@ -325,7 +298,7 @@ mod tests {
         };
         Record {
             started: Duration::from_secs(5),
-            state: PoolWord::of("failing"),
+            state: "failing",
             generation: 3,
             wanted: [2, 1, 4],
             queue_process: 77,
@@ -352,14 +325,14 @@ mod tests {
     #[test]
     fn what_the_supervisor_says_is_read_as_it_was_said() {
         let (roster, view) = roster();
-        assert_eq!(read(&view), Record::default());
+        assert_eq!(read(&view), Record { state: "starting", ..Record::default() });
         roster.publish(&record());
         assert_eq!(read(&view), record());
         let less = Record { failing_since: None, last_reload: None, children: Vec::new(), ..record() };
         roster.publish(&less);
         assert_eq!(read(&view), less);
         let [first, second] = [0, 1].map(|index| record().children[index].word());
-        assert_eq!((read(&view).state.word(), first, second), ("failing", "serving", "stopped"));
+        assert_eq!((read(&view).state, first, second), ("failing", "serving", "stopped"));
     }
 
     #[test]
@@ -389,7 +362,7 @@ mod tests {
         assert_eq!(read(&view), record());
         roster.0.words().iter().for_each(|word| word.store(u64::MAX, Ordering::Relaxed));
         let found = read(&view);
-        assert!(found.children.len() <= SEATS && POOL_WORDS.contains(&found.state.word()));
+        assert!(found.children.len() <= SEATS && POOL_WORDS.contains(&found.state));
     }
 
     #[test]

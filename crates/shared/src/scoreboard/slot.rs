@@ -10,12 +10,13 @@
 //! A writer may be stopped or killed in the middle, or be no worker at all, but an application that scribbles. So what is read are
 //! bytes of bounded length, which are escaped before anybody sees them.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::tally::{ABORTED, BUCKETS, CLASSES, Histogram, STEPS, Tally, bucket, class};
-use super::{Scoreboard, sequence};
+use super::{FIRST_SLOT, SLOTS, Scoreboard, sequence};
 use crate::sys::terminal;
 
 /// What a worker does.
@@ -125,11 +126,59 @@ impl Said {
     }
 }
 
-impl Slot {
-    pub(super) fn new(scoreboard: Arc<Scoreboard>, number: usize) -> Self {
-        Self { scoreboard, number }
+impl Scoreboard {
+    /// The slot of this number, for the worker that has it. To be taken by one thread at a time.
+    pub fn slot(self: &Arc<Self>, number: usize) -> Slot {
+        Slot { scoreboard: Arc::clone(self), number }
     }
 
+    /// What the workers of these slots are doing.
+    pub fn glances(&self, slots: Range<usize>) -> impl Iterator<Item = Glance> + '_ {
+        self.words_of(slots).map(glance)
+    }
+
+    /// The same of those that have a request.
+    pub fn busy(&self, slots: Range<usize>) -> impl Iterator<Item = Glance> + '_ {
+        self.glances(slots).filter(|glance| glance.phase != Phase::Idle)
+    }
+
+    /// What the workers of these slots have counted, together.
+    pub fn tally(&self, slots: Range<usize>) -> Tally {
+        let mut sum = Tally::default();
+        self.words_of(slots).for_each(|words| sum.add(&tally(words)));
+        sum
+    }
+
+    /// The worker of this slot is to be interrupted, if it still answers the request of this number.
+    pub fn interrupt(&self, slot: usize, request: u64) {
+        let words = self.slot_words(slot);
+        // One that was interrupted before may be once more.
+        words[INTERRUPTED].store(0, Ordering::Relaxed);
+        words[INTERRUPT].store(request, Ordering::Relaxed);
+    }
+
+    /// Whether the worker of this slot has said that the request of this number was interrupted, since it was to be.
+    pub fn was_interrupted(&self, slot: usize, request: u64) -> bool {
+        self.slot_words(slot)[INTERRUPTED].load(Ordering::Relaxed) == request
+    }
+
+    /// Nobody has these slots any more.
+    pub fn clear(&self, slots: Range<usize>) {
+        self.words_of(slots).flatten().for_each(|word| word.store(0, Ordering::Relaxed));
+    }
+
+    fn words_of(&self, slots: Range<usize>) -> impl Iterator<Item = &[AtomicU64; SLOT_WORDS]> {
+        slots.take_while(|number| *number < SLOTS).map(|number| self.slot_words(number))
+    }
+
+    fn slot_words(&self, number: usize) -> &[AtomicU64; SLOT_WORDS] {
+        let first = FIRST_SLOT + SLOT_WORDS * number.min(SLOTS - 1);
+        let (slots, _) = self.memory.words()[first..].as_chunks();
+        &slots[0]
+    }
+}
+
+impl Slot {
     /// Says which thread this is.
     pub fn set_thread(&self, thread: ThreadNumbers) {
         let words = self.words();
@@ -238,17 +287,7 @@ impl Slot {
     }
 }
 
-pub(super) fn ask_for_interrupt(words: &[AtomicU64; SLOT_WORDS], request: u64) {
-    // One that was interrupted before may be once more.
-    words[INTERRUPTED].store(0, Ordering::Relaxed);
-    words[INTERRUPT].store(request, Ordering::Relaxed);
-}
-
-pub(super) fn was_interrupted(words: &[AtomicU64; SLOT_WORDS], request: u64) -> bool {
-    words[INTERRUPTED].load(Ordering::Relaxed) == request
-}
-
-pub(super) fn glance(words: &[AtomicU64; SLOT_WORDS]) -> Glance {
+fn glance(words: &[AtomicU64; SLOT_WORDS]) -> Glance {
     let word = |index: usize| words[index].load(Ordering::Relaxed);
     let phase = match word(PHASE) {
         1..=3 if word(OVERDUE) != 0 && word(OVERDUE) == word(NUMBER) => Phase::Overdue,
@@ -279,7 +318,7 @@ fn read(words: &[AtomicU64; SLOT_WORDS]) -> Said {
     }
 }
 
-pub(super) fn tally(words: &[AtomicU64; SLOT_WORDS]) -> Tally {
+fn tally(words: &[AtomicU64; SLOT_WORDS]) -> Tally {
     let word = |index: usize| words[index].load(Ordering::Relaxed);
     let histogram =
         |first: usize| Histogram { sum: word(first), buckets: std::array::from_fn(|index| word(first + 1 + index)) };

@@ -73,25 +73,19 @@ impl Tally {
 
     /// Adds another one's. What an application has written may be as large as it likes.
     pub fn add(&mut self, other: &Self) {
-        add_all(&mut self.classes, &other.classes);
-        self.aborted = self.aborted.saturating_add(other.aborted);
-        self.slow = self.slow.saturating_add(other.slow);
-        add_all(&mut self.timeouts, &other.timeouts);
-        self.duration.add(&other.duration);
-        self.queue_wait.add(&other.queue_wait);
+        *self = self.each(other, u64::saturating_add);
     }
 
     /// What has come since `earlier`.
     #[must_use]
     pub fn since(&self, earlier: &Self) -> Self {
-        Self {
-            classes: differences(&self.classes, &earlier.classes),
-            aborted: self.aborted.saturating_sub(earlier.aborted),
-            slow: self.slow.saturating_sub(earlier.slow),
-            timeouts: differences(&self.timeouts, &earlier.timeouts),
-            duration: self.duration.since(&earlier.duration),
-            queue_wait: self.queue_wait.since(&earlier.queue_wait),
-        }
+        self.each(earlier, u64::saturating_sub)
+    }
+
+    /// What `combine` makes of each count and the other one's.
+    fn each(&self, other: &Self, combine: fn(u64, u64) -> u64) -> Self {
+        let mut counts = self.counts().zip(other.counts()).map(|(count, other)| combine(count, other));
+        Self::read(&mut counts).expect("there are as many as it has")
     }
 }
 
@@ -118,16 +112,11 @@ impl Histogram {
         Some(Self { buckets: next(counts)?, sum: counts.next()? })
     }
 
-    /// Adds another one's.
-    pub fn add(&mut self, other: &Self) {
-        add_all(&mut self.buckets, &other.buckets);
-        self.sum = self.sum.saturating_add(other.sum);
-    }
-
     /// What has come since `earlier`.
     #[must_use]
     pub fn since(&self, earlier: &Self) -> Self {
-        Self { buckets: differences(&self.buckets, &earlier.buckets), sum: self.sum.saturating_sub(earlier.sum) }
+        let buckets = std::array::from_fn(|index| self.buckets[index].saturating_sub(earlier.buckets[index]));
+        Self { buckets, sum: self.sum.saturating_sub(earlier.sum) }
     }
 
     /// How many there were.
@@ -156,15 +145,11 @@ impl Histogram {
 }
 
 fn next<const N: usize>(counts: &mut impl Iterator<Item = u64>) -> Option<[u64; N]> {
-    counts.take(N).collect::<Vec<_>>().try_into().ok()
-}
-
-fn add_all<const N: usize>(sums: &mut [u64; N], others: &[u64; N]) {
-    sums.iter_mut().zip(others).for_each(|(sum, other)| *sum = sum.saturating_add(*other));
-}
-
-fn differences<const N: usize>(later: &[u64; N], earlier: &[u64; N]) -> [u64; N] {
-    std::array::from_fn(|index| later[index].saturating_sub(earlier[index]))
+    let mut all = [0; N];
+    for count in &mut all {
+        *count = counts.next()?;
+    }
+    Some(all)
 }
 
 /// The bucket for what has taken so many microseconds.

@@ -11,22 +11,16 @@ pub fn memory_limit_hint(limit: Option<u64>, text: &str) -> String {
 
 /// A size in the largest unit that says it exactly.
 pub fn format_size(bytes: u64) -> String {
-    let (count, unit) = match bytes {
-        _ if bytes != 0 && bytes.is_multiple_of(GIB) => (bytes / GIB, "G"),
-        _ if bytes != 0 && bytes.is_multiple_of(MIB) => (bytes / MIB, "M"),
-        _ if bytes != 0 && bytes.is_multiple_of(KIB) => (bytes / KIB, "K"),
-        _ => (bytes, ""),
-    };
-    format!("{count}{unit}")
+    let fits = |(size, _): &(u64, &str)| bytes != 0 && bytes.is_multiple_of(*size);
+    let (size, unit) = UNITS.into_iter().find(fits).unwrap_or((1, ""));
+    format!("{}{unit}", bytes / size)
 }
 
 /// What Python, the loader and Rust say.
 const SHORTAGES: [&str; 6] =
     ["MemoryError", "annot allocate memory", "out of memory", "memory allocation of", "failed to map segment", NO_THREAD];
 const NO_THREAD: &str = "can't start new thread";
-const KIB: u64 = 1 << 10;
-const MIB: u64 = 1 << 20;
-const GIB: u64 = 1 << 30;
+const UNITS: [(u64, &str); 3] = [(1 << 30, "G"), (1 << 20, "M"), (1 << 10, "K")];
 
 #[cfg(test)]
 mod tests {

@@ -15,32 +15,15 @@ pub fn as_user<T>(identity: &Identity, action: impl FnOnce() -> T) -> io::Result
     if !root.is_root() || identity.is_root() {
         return Ok(action());
     }
-    change([Step::Groups, Step::Group, Step::User], identity)?;
+    // SAFETY: the groups outlive the call; the others take numbers only.
+    let groups = |of: &Identity| check(unsafe { libc::setgroups(of.groups.len(), of.groups.as_ptr()) });
+    // SAFETY: as above.
+    let group = |of: &Identity| check(unsafe { libc::setegid(of.gid) });
+    // SAFETY: as above.
+    let user = |of: &Identity| check(unsafe { libc::seteuid(of.uid) });
+    groups(identity).and_then(|()| group(identity)).and_then(|()| user(identity))?;
     let result = action();
     // Root again first, since nobody else may change the others.
-    change([Step::User, Step::Group, Step::Groups], &root)?;
+    user(&root).and_then(|()| group(&root)).and_then(|()| groups(&root))?;
     Ok(result)
-}
-
-/// What of a process is changed.
-#[derive(Clone, Copy)]
-enum Step {
-    Groups,
-    Group,
-    User,
-}
-
-fn change(steps: [Step; 3], to: &Identity) -> io::Result<()> {
-    for step in steps {
-        // SAFETY: the groups outlive the call; the others take numbers only.
-        let result = unsafe {
-            match step {
-                Step::Groups => libc::setgroups(to.groups.len(), to.groups.as_ptr()),
-                Step::Group => libc::setegid(to.gid),
-                Step::User => libc::seteuid(to.uid),
-            }
-        };
-        check(result)?;
-    }
-    Ok(())
 }

@@ -1,18 +1,21 @@
-//! Descriptors: what they are, how many there may be, and sending files through them.
+//! Descriptors: what they are, those that were inherited, how many there may be, and sending files through them.
 
 use std::fs::File;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::FileExt;
 
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
-use rustix::fs::{Mode, OFlags, fchmod, fcntl_setfl, sendfile};
+use rustix::fs::{Mode, fchmod, sendfile};
 use rustix::io::{Errno, FdFlags, ReadWriteFlags, fcntl_dupfd_cloexec, fcntl_setfd, preadv2};
-use rustix::net::{RecvFlags, SocketFlags, acceptfrom_with, recv};
+use rustix::net::sockopt::{socket_acceptconn, socket_type};
+use rustix::net::{RecvFlags, SocketFlags, SocketType, acceptfrom_with, recv};
 use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
 use smallvec::SmallVec;
 use socket2::{MsgHdr, SockRef};
+
+use super::process::numbers_in;
 
 /// Sends up to `count` bytes of `file` from `offset` into a socket, without moving the file's own position (sendfile(2)).
 /// Returns 0 only at the end of the file.
@@ -97,15 +100,34 @@ pub fn inherited(number: RawFd) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
+/// Whether `number` is an open stream socket that accepts connections.
+pub fn is_listening(number: RawFd) -> bool {
+    numbered(number).is_ok_and(|it| socket_acceptconn(it) == Ok(true) && socket_type(it) == Ok(SocketType::STREAM))
+}
+
+/// Moves a descriptor away from the standard three, if it is one of them, and puts /dev/null in its place: a listening socket
+/// must not be what the application reads from as its standard input. Returns its number.
+///
+/// # Errors
+/// When it is not open, or there are too many descriptors.
+pub fn move_off_standard(number: RawFd) -> io::Result<RawFd> {
+    if number > libc::STDERR_FILENO {
+        return Ok(number);
+    }
+    let null = File::options().read(true).write(true).open("/dev/null")?;
+    let moved = fcntl_dupfd_cloexec(numbered(number)?, libc::STDERR_FILENO + 1)?;
+    replace_standard(null.as_fd(), number)?;
+    Ok(moved.into_raw_fd())
+}
+
 /// Marks every descriptor but the standard three close-on-exec: what the starting shell left open is not for subprocesses of
 /// the application.
 ///
 /// # Errors
 /// When /proc is not there.
 pub fn keep_from_subprocesses() -> io::Result<()> {
-    let numbers = std::fs::read_dir("/proc/self/fd")?.flatten();
-    let numbers = numbers.filter_map(|entry| entry.file_name().to_str()?.parse::<RawFd>().ok());
-    numbers.filter(|number| *number > libc::STDERR_FILENO).for_each(|number| keep_at_exec(number, AtExec::Close));
+    let numbers: Vec<RawFd> = numbers_in("/proc/self/fd")?;
+    numbers.into_iter().filter(|number| *number > libc::STDERR_FILENO).for_each(|number| keep_at_exec(number, AtExec::Close));
     Ok(())
 }
 
@@ -145,12 +167,12 @@ pub fn set_mode(socket: &impl AsFd, mode: u32) -> io::Result<()> {
     Ok(fchmod(socket, Mode::from_raw_mode(mode))?)
 }
 
-/// Whoever writes to it and finds it full does not wait.
+/// Makes reads and writes through this descriptor, and all others that share its open file, fail rather than wait.
 ///
 /// # Errors
 /// Those of fcntl(2).
 pub fn never_wait(descriptor: &impl AsFd) -> io::Result<()> {
-    Ok(fcntl_setfl(descriptor, OFlags::NONBLOCK)?)
+    SockRef::from(descriptor).set_nonblocking(true) // Only fcntl(2), so it need not be a socket.
 }
 
 /// Another descriptor for what `number` is open on, close-on-exec.
@@ -222,6 +244,9 @@ const SHORT_LEN: usize = 1024;
 #[cfg(test)]
 mod tests {
     use std::io::Write;
+    use std::net::{Shutdown, TcpListener, TcpStream, UdpSocket};
+    use std::os::fd::AsRawFd;
+    use std::os::unix::net::{UnixListener, UnixStream};
 
     use super::*;
 
@@ -245,9 +270,6 @@ mod tests {
 
     #[test]
     fn a_socket_is_shut_when_nothing_can_come_any_more() {
-        use std::net::{Shutdown, TcpListener};
-        use std::os::unix::net::{UnixListener, UnixStream};
-
         let directory = tempfile::tempdir().unwrap();
         let unix = UnixListener::bind(directory.path().join("s")).unwrap();
         let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -269,5 +291,23 @@ mod tests {
         fetch(&file, 10, LENGTH).unwrap();
         fetch(&file, u64::MAX, LENGTH).unwrap();
         fetch(&File::open("/proc/self").unwrap(), 0, 1).unwrap();
+    }
+
+    #[test]
+    fn only_a_stream_socket_that_listens_is_one() {
+        let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
+        assert!(is_listening(tcp.as_raw_fd()));
+        let directory = tempfile::tempdir().unwrap();
+        assert!(is_listening(UnixListener::bind(directory.path().join("s")).unwrap().as_raw_fd()));
+        let connected = TcpStream::connect(tcp.local_addr().unwrap()).unwrap();
+        assert!(!is_listening(connected.as_raw_fd()));
+        assert!(!is_listening(UdpSocket::bind("127.0.0.1:0").unwrap().as_raw_fd()));
+        assert!(!is_listening(File::open("/dev/null").unwrap().as_raw_fd()));
+        assert!(!is_listening(-1));
+    }
+
+    #[test]
+    fn a_number_above_the_standard_ones_stays() {
+        assert_eq!(move_off_standard(7).unwrap(), 7);
     }
 }

@@ -73,8 +73,13 @@ impl Place {
 
     /// Whether the name is still that of this open file.
     pub fn is_of(&self, file: &File) -> bool {
-        let found = self.pin().and_then(|found| found.metadata());
-        matches!((found, file.metadata()), (Ok(found), Ok(open)) if is_same(&found, &open))
+        self.found(file).is_some()
+    }
+
+    /// What is known of what has the name, if that is this open file.
+    fn found(&self, file: &File) -> Option<Metadata> {
+        let (found, open) = (self.pin().ok()?.metadata().ok()?, file.metadata().ok()?);
+        ((found.dev(), found.ino()) == (open.dev(), open.ino())).then_some(found)
     }
 
     /// Opens what has the name for reading and writing, without waiting for anybody.
@@ -116,9 +121,7 @@ impl Place {
     }
 
     fn is_only_name_of(&self, file: &File) -> bool {
-        let found = self.pin().and_then(|found| found.metadata());
-        let is_linked_once = |found: &Metadata| !found.is_file() || found.nlink() == 1;
-        matches!((found, file.metadata()), (Ok(found), Ok(open)) if is_same(&found, &open) && is_linked_once(&found))
+        self.found(file).is_some_and(|found| !found.is_file() || found.nlink() == 1)
     }
 
     /// Whether this process could make a file of this name, where none is. Makes nothing.
@@ -332,10 +335,6 @@ fn read_link(link: &File) -> io::Result<PathBuf> {
 
 fn is_proc(directory: &File) -> io::Result<bool> {
     Ok(fstatfs(directory)?.f_type == PROC_SUPER_MAGIC)
-}
-
-fn is_same(one: &Metadata, other: &Metadata) -> bool {
-    (one.dev(), one.ino()) == (other.dev(), other.ino())
 }
 
 /// Whether others than its owner may make names in the directory; root's group is as good as root.

@@ -20,7 +20,7 @@ pub fn is_writable(descriptor: BorrowedFd<'_>) -> bool {
 /// counts as one, since writing to it does not block either.
 pub fn wait_until_writable(descriptors: &[RawFd], limit: Duration) -> bool {
     let polled: Vec<_> = descriptors.iter().map(|fd| (*fd, Interest::Writable)).collect();
-    poll::wait(&polled, Some(limit)).is_ok_and(|ready| !ready.is_empty())
+    poll::is_any_ready(&polled, limit)
 }
 
 /// Limits how long a send may wait for room, and asks for so much room.
@@ -49,14 +49,6 @@ pub enum NoRoom {
 pub fn send(socket: BorrowedFd<'_>, bytes: &[u8], no_room: NoRoom) -> io::Result<usize> {
     let flag = if no_room == NoRoom::GiveUp { libc::MSG_DONTWAIT } else { 0 };
     SockRef::from(&socket).send_with_flags(bytes, flag | libc::MSG_NOSIGNAL)
-}
-
-/// Makes reads and writes through this descriptor, and all others that share its open file, fail rather than wait.
-///
-/// # Errors
-/// When it is not open.
-pub fn set_nonblocking(descriptor: BorrowedFd<'_>) -> io::Result<()> {
-    SockRef::from(&descriptor).set_nonblocking(true) // Only fcntl(2), so it need not be a socket.
 }
 
 /// Connects to a Unix socket without waiting: a datagram socket, or a stream one if that is what is there. The socket is

@@ -1,7 +1,7 @@
 //! poll(2): for the supervisor, which has few descriptors and forks, so that a set kept in the kernel would be shared with children.
 
-use std::io;
-use std::os::fd::RawFd;
+use std::io::{self, PipeReader, Read};
+use std::os::fd::{AsRawFd, RawFd};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec};
@@ -38,6 +38,23 @@ pub fn wait(descriptors: &[(RawFd, Interest)], limit: Option<Duration>) -> io::R
     }
 }
 
+/// Whether one of `descriptors` is ready within `limit`, as far as the system says.
+pub fn is_any_ready(descriptors: &[(RawFd, Interest)], limit: Duration) -> bool {
+    wait(descriptors, Some(limit)).is_ok_and(|ready| !ready.is_empty())
+}
+
+/// What comes out of a pipe, until that is `most` bytes, or nothing more comes for as long as `patience` says of what there is.
+pub fn read_patiently(pipe: &mut PipeReader, most: usize, patience: impl Fn(&[u8]) -> Duration) -> String {
+    let (mut text, mut chunk) = (Vec::new(), [0; 4096]);
+    while text.len() < most && is_any_ready(&[(pipe.as_raw_fd(), Interest::Readable)], patience(&text)) {
+        match pipe.read(&mut chunk) {
+            Ok(count @ 1..) => text.extend_from_slice(&chunk[..count]),
+            _ => break,
+        }
+    }
+    String::from_utf8_lossy(&text).into_owned()
+}
+
 fn entry<'a>(descriptor: RawFd, interest: Interest) -> io::Result<PollFd<'a>> {
     let events = match interest {
         Interest::Readable => PollFlags::IN,
@@ -49,7 +66,6 @@ fn entry<'a>(descriptor: RawFd, interest: Interest) -> io::Result<PollFd<'a>> {
 #[cfg(test)]
 mod tests {
     use std::io::Write;
-    use std::os::fd::AsRawFd;
     use std::os::unix::net::UnixStream;
 
     use super::*;

@@ -5,16 +5,16 @@ use std::fmt;
 use std::fs;
 use std::io;
 use std::os::fd::RawFd;
+use std::str::FromStr;
 use std::time::Duration;
 
 use rustix::fs::Mode;
 use rustix::io::{Errno, retry_on_intr};
-use rustix::process::{self as system, DumpableBehavior, Pid, Signal, WaitOptions, WaitStatus};
+use rustix::process::{self as system, DumpableBehavior, Pid, Signal, WaitOptions};
 use rustix::thread::{self, CapabilitySet, CapabilitySets};
 
 use super::check;
 use super::fd::close;
-use super::resources::Resource;
 
 /// The number of one process. Invariant: positive, so that no signal ever goes to a process group by mistake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -129,30 +129,6 @@ pub fn children() -> Vec<ProcessId> {
     text.split_whitespace().filter_map(|number| ProcessId::new(number.parse().ok()?)).collect()
 }
 
-/// The soft limit on open descriptors.
-///
-/// # Errors
-/// Those of prlimit(2).
-pub fn open_files() -> io::Result<u64> {
-    Resource::OpenFiles.soft_limit()
-}
-
-/// Raises that limit to `wanted`, or as far as the hard limit lets it. Returns what it was.
-///
-/// # Errors
-/// The same.
-pub fn raise_open_files(wanted: u64) -> io::Result<u64> {
-    Resource::OpenFiles.set_soft_limit(|before| before.max(wanted))
-}
-
-/// Sets it back to what it was before [`raise_open_files`].
-///
-/// # Errors
-/// The same.
-pub fn restore_open_files(before: u64) -> io::Result<()> {
-    Resource::OpenFiles.set_soft_limit(|_| before).map(drop)
-}
-
 /// Whether the error says that a file is executable, but not a program (execve(2)).
 pub fn is_no_program(error: &io::Error) -> bool {
     error.raw_os_error() == Some(libc::ENOEXEC)
@@ -199,17 +175,12 @@ pub enum Change {
 /// What has become of this child, if anything has that was not told yet, without waiting.
 pub fn change(child: ProcessId) -> Option<Change> {
     let options = WaitOptions::NOHANG | WaitOptions::UNTRACED | WaitOptions::CONTINUED;
-    match retry_on_intr(|| system::waitpid(Some(child.pid()), options)) {
-        Ok(Some((_, status))) if status.stopped() => Some(Change::Stopped),
-        Ok(Some((_, status))) if status.continued() => Some(Change::Continued),
-        Ok(found) => found.and_then(|(_, status)| exit_reason(status)).map(Change::Ended),
-        Err(_) => Some(Change::Ended(ExitReason::Unknown)),
-    }
+    change_with(child, options)
 }
 
 /// How this child has ended, if it has, without waiting. It asks for the one child only: for others see [`ended_child`].
 pub fn reap(child: ProcessId) -> Option<ExitReason> {
-    wait_with(child, WaitOptions::NOHANG)
+    exit_reason(change_with(child, WaitOptions::NOHANG))
 }
 
 /// Whether this process has ended, though it may not have been reaped.
@@ -243,23 +214,28 @@ fn field(stat: &str, number: usize) -> Option<&str> {
 /// Waits until this child has ended, and says how.
 pub fn wait(child: ProcessId) -> ExitReason {
     loop {
-        if let Some(reason) = wait_with(child, WaitOptions::empty()) {
+        if let Some(reason) = exit_reason(change_with(child, WaitOptions::empty())) {
             return reason;
         }
     }
 }
 
-fn wait_with(child: ProcessId, options: WaitOptions) -> Option<ExitReason> {
+fn change_with(child: ProcessId, options: WaitOptions) -> Option<Change> {
     match retry_on_intr(|| system::waitpid(Some(child.pid()), options)) {
-        Ok(ended) => ended.and_then(|(_, status)| exit_reason(status)),
-        Err(_) => Some(ExitReason::Unknown),
+        Ok(None) => None,
+        Ok(Some((_, status))) if status.stopped() => Some(Change::Stopped),
+        Ok(Some((_, status))) if status.continued() => Some(Change::Continued),
+        Ok(Some((_, status))) => {
+            let code = status.exit_status().map(ExitReason::Code);
+            code.or_else(|| status.terminating_signal().map(ExitReason::Signal)).map(Change::Ended)
+        }
+        Err(_) => Some(Change::Ended(ExitReason::Unknown)),
     }
 }
 
 /// None if it was stopped or continued, which only a tracer is told.
-fn exit_reason(status: WaitStatus) -> Option<ExitReason> {
-    let code = status.exit_status().map(ExitReason::Code);
-    code.or_else(|| status.terminating_signal().map(ExitReason::Signal))
+fn exit_reason(change: Option<Change>) -> Option<ExitReason> {
+    if let Some(Change::Ended(reason)) = change { Some(reason) } else { None }
 }
 
 /// Sends a signal to one process; 0 sends none and only asks whether that could be.
@@ -288,8 +264,7 @@ pub fn keep_only(kept: &[RawFd]) -> io::Result<()> {
         return Ok(());
     };
     // An old kernel, or a sandbox that does not know the call.
-    let numbers = fs::read_dir("/proc/self/fd")?.flatten();
-    let numbers: Vec<u32> = numbers.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+    let numbers: Vec<u32> = numbers_in("/proc/self/fd")?;
     for number in numbers.iter().filter(|number| gaps.iter().any(|(first, last)| (first..=last).contains(number))) {
         // The directory's own is closed already.
         close(number.cast_signed());
@@ -391,8 +366,13 @@ pub fn umask(mode: u32) -> u32 {
 
 /// The numbers of all threads of this process.
 pub fn thread_numbers() -> Vec<u32> {
-    let entries = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
-    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
+    numbers_in("/proc/self/task").unwrap_or_default()
+}
+
+/// The numbers that a directory of /proc has entries for.
+pub(super) fn numbers_in<T: FromStr>(directory: &str) -> io::Result<Vec<T>> {
+    let entries = fs::read_dir(directory)?.flatten();
+    Ok(entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect())
 }
 
 /// The system's number of the thread that calls.
@@ -407,10 +387,9 @@ pub fn monotonic_time() -> Duration {
 }
 
 /// CPU time of a process so far: of all its threads, those that have ended included. `None` once it has been waited for.
-pub fn cpu_time(process: u32) -> Option<Duration> {
+pub fn cpu_time(process: ProcessId) -> Option<Duration> {
     // What clock_getcpuclockid(3) makes of a process id: bits 3 and up are its complement, bits 0 to 2 say "scheduler's clock".
-    let clock = i32::try_from(process).ok().filter(|id| *id > 0)?;
-    clock_time((!clock << 3) | 2)
+    clock_time((!process.0 << 3) | 2)
 }
 
 /// What a process uses.
@@ -424,14 +403,13 @@ pub struct Usage {
 
 /// What a process uses, by one look that waits for nothing. `None` when there is no such process.
 pub fn usage(process: ProcessId) -> Option<Usage> {
-    let usage = parse_usage(&stat(process).ok()?)?;
-    let cpu = u32::try_from(process.0).ok().and_then(cpu_time).unwrap_or_default();
-    Some(Usage { cpu, ..usage })
+    let memory = memory_in(&stat(process).ok()?)?;
+    Some(Usage { cpu: cpu_time(process).unwrap_or_default(), memory })
 }
 
-fn parse_usage(stat: &str) -> Option<Usage> {
+fn memory_in(stat: &str) -> Option<u64> {
     let pages: u64 = field(stat, RSS)?.parse().ok()?;
-    Some(Usage { cpu: Duration::ZERO, memory: pages.saturating_mul(page_size()) })
+    Some(pages.saturating_mul(page_size()))
 }
 
 /// How long ago a process was started. `None` when there is no such process.
@@ -509,10 +487,10 @@ mod tests {
         let own = usage(ProcessId::current()).unwrap();
         assert!(own.memory > 100_000 && own.cpu <= Duration::from_secs(3600), "{own:?}");
         let stat = format!("7 (a) R) ( ) S {}", vec!["3"; 30].join(" "));
-        assert_eq!(parse_usage(&stat), Some(Usage { cpu: Duration::ZERO, memory: 3 * page_size() }));
+        assert_eq!(memory_in(&stat), Some(3 * page_size()));
         let age = age(ProcessId::current()).unwrap();
         assert!(age < Duration::from_secs(3600) && super::age(ProcessId(i32::MAX)).is_none(), "{age:?}");
-        assert_eq!((parse_usage("7 (a) R 1 2"), parse_usage(""), usage(ProcessId(i32::MAX))), (None, None, None));
+        assert_eq!((memory_in("7 (a) R 1 2"), memory_in(""), usage(ProcessId(i32::MAX))), (None, None, None));
     }
 
     #[test]
@@ -585,10 +563,11 @@ mod tests {
 
     #[test]
     fn the_cpu_time_of_a_process_goes_on_and_a_wrong_process_has_none() {
-        let before = cpu_time(std::process::id()).expect("this process has a clock");
-        while cpu_time(std::process::id()) <= Some(before) {}
-        assert_eq!(cpu_time(0), None);
-        assert_eq!(cpu_time(u32::MAX), None);
+        let own = ProcessId::current();
+        let before = cpu_time(own).expect("this process has a clock");
+        while cpu_time(own) <= Some(before) {}
+        // More than there can be.
+        assert_eq!(cpu_time(ProcessId(1 << 22)), None);
     }
 
     #[test]

@@ -39,7 +39,8 @@ pub struct PublishedWords {
 #[derive(Debug)]
 pub struct ReadOnlyWords {
     words: &'static [AtomicU64],
-    file: OwnedFd,
+    /// Kept open, so that its number stands for nothing else.
+    _file: OwnedFd,
 }
 
 impl SharedWords {
@@ -152,7 +153,7 @@ impl ReadOnlyWords {
     /// As [`SharedWords::adopt`].
     pub fn adopt(file: OwnedFd, count: NonZeroUsize) -> io::Result<Self> {
         let file = checked(file, count)?;
-        Ok(Self { words: mapped(&file, count, ProtFlags::READ)?, file })
+        Ok(Self { words: mapped(&file, count, ProtFlags::READ)?, _file: file })
     }
 
     /// The word of this number, if there is one.
@@ -165,12 +166,6 @@ impl Drop for ReadOnlyWords {
     fn drop(&mut self) {
         // SAFETY: it was mapped with this length, and no reference to it is used any more.
         let _ = unsafe { munmap(self.words.as_ptr().cast_mut().cast(), size_of_val(self.words)) };
-    }
-}
-
-impl AsRawFd for ReadOnlyWords {
-    fn as_raw_fd(&self) -> RawFd {
-        self.file.as_raw_fd()
     }
 }
 

@@ -8,6 +8,7 @@ use std::os::fd::{IntoRawFd, OwnedFd};
 use std::sync::atomic::{AtomicI32, AtomicU8, Ordering};
 use std::{mem, ptr};
 
+use super::check;
 use super::process::{self, ProcessId, exit_now};
 
 /// A child process has ended.
@@ -48,52 +49,31 @@ pub fn reset() {
     for signal in 1..SIGNALS as i32 {
         if ![HUP, libc::SIGPIPE, libc::SIGXFSZ].contains(&signal) && is_ignored(signal) {
             // Some signals may not be changed, which is as well.
-            drop(set(signal, Action::Default));
+            drop(sigaction(signal, Some(libc::SIG_DFL)));
         }
     }
-    block(Mask::Nothing);
+    block(set_by(libc::sigemptyset));
 }
 
 /// From now on a write to a peer that has left, or to a file that is as large as it may be, fails and does not end the process (SIGPIPE
 /// and SIGXFSZ). Python does the same, and gives what its subprocess module starts the default again.
 pub fn fail_instead() {
-    [libc::SIGPIPE, libc::SIGXFSZ].into_iter().for_each(|signal| drop(set(signal, Action::Ignore)));
+    [libc::SIGPIPE, libc::SIGXFSZ].into_iter().for_each(|signal| drop(sigaction(signal, Some(libc::SIG_IGN))));
 }
 
 /// Whether the process ignores this signal.
 pub fn is_ignored(signal: i32) -> bool {
-    disposition(signal).is_ok_and(|handler| handler == libc::SIG_IGN)
+    handler(signal).is_ok_and(|handler| handler == libc::SIG_IGN)
 }
 
 fn is_default(signal: i32) -> bool {
-    disposition(signal).is_ok_and(|handler| handler == libc::SIG_DFL)
+    handler(signal).is_ok_and(|handler| handler == libc::SIG_DFL)
 }
 
-fn disposition(signal: i32) -> io::Result<libc::sighandler_t> {
-    sigaction(signal, None)
-}
-
-/// What a signal does.
-#[derive(Clone, Copy)]
-enum Action {
-    Default,
-    Ignore,
-    /// A handler, which calls nothing but what signal-safety(7) allows.
-    Call(extern "C" fn(i32)),
-}
-
-fn set(signal: i32, action: Action) -> io::Result<()> {
-    let handler = match action {
-        Action::Default => libc::SIG_DFL,
-        Action::Ignore => libc::SIG_IGN,
-        Action::Call(handler) => handler as *const () as libc::sighandler_t,
-    };
-    sigaction(signal, Some(handler)).map(drop)
-}
-
-/// Sets a handler, if there is one, and returns the one before. Async-signal-safe.
+/// Sets a handler, if there is one, and returns the one before. Async-signal-safe. It is the default, to ignore, or a function of this
+/// module, which calls nothing but what signal-safety(7) allows.
 fn sigaction(signal: i32, handler: Option<libc::sighandler_t>) -> io::Result<libc::sighandler_t> {
-    // SAFETY: sigaction is plain data, an empty mask among it; both outlive the call, and the handler is one of [`Action`].
+    // SAFETY: sigaction is plain data, an empty mask among it; both outlive the call, and the handler is one, as is said above.
     let (result, before) = unsafe {
         let (mut action, mut before): (libc::sigaction, libc::sigaction) = (mem::zeroed(), mem::zeroed());
         action.sa_sigaction = handler.unwrap_or_default();
@@ -101,13 +81,13 @@ fn sigaction(signal: i32, handler: Option<libc::sighandler_t>) -> io::Result<lib
         let action = if handler.is_some() { &raw const action } else { ptr::null() };
         (libc::sigaction(signal, action, &raw mut before), before)
     };
-    if result == -1 { Err(io::Error::last_os_error()) } else { Ok(before.sa_sigaction) }
+    check(result).map(|()| before.sa_sigaction)
 }
 
 /// Blocks every signal until [`reset`], or until what is returned is dropped: around a fork, so that none comes while a child still
 /// has its parent's handlers.
 pub fn block_all() -> Blocked {
-    Blocked(block(Mask::Everything))
+    Blocked(block(set_by(libc::sigfillset)))
 }
 
 /// A real-time signal that nobody has set a handler for. From the end: who counts on one counts from the beginning, and valgrind has the
@@ -121,7 +101,7 @@ pub fn unused_real_time() -> Option<i32> {
 /// # Errors
 /// `EINVAL` when there is no such signal.
 pub fn handler(signal: i32) -> io::Result<usize> {
-    disposition(signal)
+    sigaction(signal, None)
 }
 
 /// Sends a signal to one thread of this process.
@@ -130,8 +110,7 @@ pub fn handler(signal: i32) -> io::Result<usize> {
 /// `ESRCH` when there is no such thread in this process.
 pub fn send_to_thread(thread: u32, signal: i32) -> io::Result<()> {
     // SAFETY: numbers only; the process is this one, so that no other's thread is hit.
-    let result = unsafe { libc::syscall(libc::SYS_tgkill, std::process::id(), thread, signal) };
-    if result == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    check(unsafe { libc::syscall(libc::SYS_tgkill, std::process::id(), thread, signal) } as libc::c_int)
 }
 
 /// Whether a thread of this process blocks this signal, as far as the system says.
@@ -142,25 +121,22 @@ pub fn is_blocked_in(thread: u32, signal: i32) -> bool {
     blocked >> (signal - 1) & 1 == 1
 }
 
-/// What is blocked.
-#[derive(Clone, Copy)]
-enum Mask {
-    Nothing,
-    Everything,
-    As(libc::sigset_t),
+/// The set that sigemptyset(3) or sigfillset(3) makes.
+fn set_by(fill: unsafe extern "C" fn(*mut libc::sigset_t) -> libc::c_int) -> libc::sigset_t {
+    // SAFETY: a set is plain data, and outlives the call.
+    unsafe {
+        let mut signals = mem::zeroed();
+        fill(&raw mut signals);
+        signals
+    }
 }
 
 /// Blocks these signals and no others. Returns what was blocked before.
-fn block(signals: Mask) -> libc::sigset_t {
-    // SAFETY: sets are plain data, and outlive the calls, of which one initialises what the next one reads.
+fn block(signals: libc::sigset_t) -> libc::sigset_t {
+    // SAFETY: sets are plain data, and outlive the call.
     unsafe {
-        let (mut mask, mut before) = (mem::zeroed(), mem::zeroed());
-        match signals {
-            Mask::Nothing => drop(libc::sigemptyset(&raw mut mask)),
-            Mask::Everything => drop(libc::sigfillset(&raw mut mask)),
-            Mask::As(signals) => mask = signals,
-        }
-        libc::pthread_sigmask(libc::SIG_SETMASK, &raw const mask, &raw mut before);
+        let mut before = mem::zeroed();
+        libc::pthread_sigmask(libc::SIG_SETMASK, &raw const signals, &raw mut before);
         before
     }
 }
@@ -170,7 +146,7 @@ pub struct Blocked(libc::sigset_t);
 
 impl Drop for Blocked {
     fn drop(&mut self) {
-        block(Mask::As(self.0));
+        block(self.0);
     }
 }
 
@@ -179,7 +155,7 @@ impl Drop for Blocked {
 /// # Errors
 /// Those of sigaction(2).
 pub fn restore(signals: &[i32]) -> io::Result<()> {
-    signals.iter().try_for_each(|signal| set(*signal, Action::Default))
+    signals.iter().try_for_each(|signal| sigaction(*signal, Some(libc::SIG_DFL)).map(drop))
 }
 
 /// These signals do nothing from now on. Unlike ignored ones, they have their default again in whatever the process executes.
@@ -224,7 +200,7 @@ pub fn forward(signals: &[(i32, u8)], to: OwnedFd) -> io::Result<()> {
 
 fn handle(signal: i32, handler: extern "C" fn(i32)) -> io::Result<()> {
     OWNER.store(std::process::id().cast_signed(), Ordering::Release);
-    set(signal, Action::Call(handler))
+    sigaction(signal, Some(handler as *const () as libc::sighandler_t)).map(drop)
 }
 
 /// A child that the application has forked inherits the handlers, but its signals are its own: they do what they do by default.
@@ -232,7 +208,7 @@ fn is_of_a_forked_child(signal: i32) -> bool {
     if std::process::id().cast_signed() == OWNER.load(Ordering::Acquire) {
         return false;
     }
-    drop(set(signal, Action::Default));
+    drop(sigaction(signal, Some(libc::SIG_DFL)));
     // All of this is async-signal-safe. The signal is blocked here and comes when the handler returns.
     drop(process::kill(ProcessId::current(), signal));
     true

@@ -1,5 +1,6 @@
 //! What may be written to a terminal, or shown by a viewer, as it is, and how much fits.
 
+use std::fmt::Write;
 use std::io;
 use std::os::fd::BorrowedFd;
 
@@ -21,6 +22,16 @@ pub fn escaped(text: &str) -> String {
         }
     }
     escaped
+}
+
+/// Adds a character of a string of JSON; what is no text is `\uNNNN`.
+pub fn escape_json(c: char, json: &mut String) {
+    match c {
+        '"' | '\\' => json.extend(['\\', c]),
+        c if is_text(c) && c != '\t' => json.push(c),
+        // Each of these is one unit of UTF-16. A string takes everything.
+        c => drop(write!(json, "\\u{:04x}", u32::from(c))),
+    }
 }
 
 /// How many columns a terminal has; `None` if it does not say, or is none.

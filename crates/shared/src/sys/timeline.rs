@@ -11,12 +11,14 @@ pub struct Timeline {
     base: (Instant, u64),
 }
 
-impl Timeline {
+impl Default for Timeline {
     /// The one of this machine.
-    pub fn new() -> Self {
+    fn default() -> Self {
         Self { base: (Instant::now(), nanoseconds(monotonic_time())) }
     }
+}
 
+impl Timeline {
     /// The number of a moment; one before this was made counts as that.
     pub fn number(&self, moment: Instant) -> u64 {
         self.base.1.saturating_add(nanoseconds(moment.saturating_duration_since(self.base.0)))
@@ -25,12 +27,6 @@ impl Timeline {
     /// The moment of a number.
     pub fn moment(&self, number: u64) -> Instant {
         self.base.0 + Duration::from_nanos(number.saturating_sub(self.base.1))
-    }
-}
-
-impl Default for Timeline {
-    fn default() -> Self {
-        Self::new()
     }
 }
 
@@ -45,7 +41,7 @@ mod tests {
 
     #[test]
     fn a_moment_is_its_number() {
-        let timeline = Timeline::new();
+        let timeline = Timeline::default();
         let later = Instant::now() + Duration::from_secs(5);
         assert_eq!(timeline.moment(timeline.number(later)), later);
         let clock = nanoseconds(monotonic_time()).abs_diff(timeline.number(Instant::now()));

@@ -4,7 +4,7 @@
 //! `faulthandler` writes them: it needs no GIL, which C code may keep for ever. It writes the stack of one thread in that very thread, on a
 //! signal, so no other thread runs through frames that change.
 
-use std::io::{self, PipeReader, PipeWriter, Read};
+use std::io::{self, PipeReader, PipeWriter};
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -16,8 +16,7 @@ use super::super::station::Station;
 use super::attendant::{Attendant, name_of};
 use super::{Interpreter, attach};
 use crate::without_python::stack::{self, Frame};
-use shared::sys::poll::{self, Interest};
-use shared::sys::{fd, process, signal};
+use shared::sys::{fd, poll, process, signal};
 
 /// What was found of one thread.
 pub(super) struct Raw {
@@ -217,20 +216,10 @@ impl Signals {
 }
 
 /// What comes within this time, and a little longer if something does.
-fn read(reader: &mut PipeReader, mut patience: Duration) -> String {
-    let (mut text, mut chunk, for_more) = (Vec::new(), [0; 4096], patience);
-    let ready = |reader: &PipeReader, patience| {
-        poll::wait(&[(reader.as_raw_fd(), Interest::Readable)], Some(patience)).is_ok_and(|ready| !ready.is_empty())
-    };
-    while text.len() < MOST_OF_A_STACK && ready(reader, patience) {
-        match reader.read(&mut chunk) {
-            Ok(count @ 1..) => text.extend_from_slice(&chunk[..count]),
-            _ => break,
-        }
-        // Within a line it has lost the processor.
-        patience = if text.ends_with(b"\n") { for_more.min(BETWEEN_WRITES) } else { for_more };
-    }
-    String::from_utf8_lossy(&text).into_owned()
+fn read(reader: &mut PipeReader, patience: Duration) -> String {
+    // Within a line it has lost the processor.
+    let for_more = |text: &[u8]| if text.ends_with(b"\n") { patience.min(BETWEEN_WRITES) } else { patience };
+    poll::read_patiently(reader, MOST_OF_A_STACK, for_more)
 }
 
 /// Each of at most a thousand threads takes some hundred bytes.

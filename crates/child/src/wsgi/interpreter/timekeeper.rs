@@ -45,15 +45,15 @@ enum Gil {
 /// What is to be said of a request, in this order.
 pub(super) enum Late {
     /// How late it is, and what its thread is doing.
-    Runs { station: Arc<Station>, what: What, name: String, calls: Receiver<Call> },
+    Runs { station: Arc<Station>, age: Duration, what: What, name: String, calls: Receiver<Call> },
     /// How it has ended.
     Ended(String),
 }
 
 pub(super) enum What {
-    Slow { age: Duration, is_aborted: bool },
-    TimedOut { age: Duration, outcome: TimedOut },
-    GivenUp { age: Duration },
+    Slow { is_aborted: bool },
+    TimedOut(TimedOut),
+    GivenUp,
 }
 
 impl Timekeeper {
@@ -115,29 +115,29 @@ impl Attendant {
         match step {
             Step::TellSlow => {
                 station.slot().into_iter().for_each(Slot::note_slow);
-                self.say_late(station, request, What::Slow { age, is_aborted: station.is_aborted(request) });
+                self.say_late(station, (request, age), What::Slow { is_aborted: station.is_aborted(request) });
             }
             Step::End => {
                 let Ended::So(outcome) = station.end_answer(request) else { return };
                 course.note_ended(now);
                 station.slot().into_iter().for_each(|slot| slot.note_overdue(request));
-                self.say_late(station, request, What::TimedOut { age, outcome });
+                self.say_late(station, (request, age), What::TimedOut(outcome));
             }
             Step::GiveUp => {
                 station.slot().into_iter().for_each(Slot::note_given_up);
-                self.say_late(station, request, What::GivenUp { age });
+                self.say_late(station, (request, age), What::GivenUp);
                 self.timekeeper.speaker.get().into_iter().for_each(|speaker| speaker.say(Report::Overdue));
             }
         }
     }
 
     /// Has it said, with what the thread is doing; and raises the exception if the time is over.
-    fn say_late(self: &Arc<Self>, station: &Arc<Station>, request: u64, what: What) {
+    fn say_late(self: &Arc<Self>, station: &Arc<Station>, (request, age): (u64, Duration), what: What) {
         let (to, calls) = mpsc::channel();
-        let is_over = matches!(what, What::TimedOut { .. });
+        let is_over = matches!(what, What::TimedOut(_));
         self.ask(Task::Late { station: Arc::clone(station), request, is_over, to });
         let name = station.name();
-        self.tell(Late::Runs { station: Arc::clone(station), what, name, calls });
+        self.tell(Late::Runs { station: Arc::clone(station), age, what, name, calls });
     }
 
     /// Says how a request has ended whose time was over, behind what was said of that.
@@ -162,10 +162,10 @@ impl Attendant {
 
     fn tell_all(self: &Arc<Self>, lates: &Receiver<Late>) {
         lates.iter().for_each(|late| match late {
-            Late::Runs { station, what, name, calls } => {
+            Late::Runs { station, age, what, name, calls } => {
                 let stack = self.stack_of(&station, &calls);
                 let stack: String = stack.iter().map(|line| format!("\n  {line}")).collect();
-                let (code, words) = (what.code(), what.words());
+                let (code, words) = (what.code(), what.words(age));
                 log::warn!(target: code, "{name} {words}, at:{stack}");
             }
             Late::Ended(how) => log::info!(target: codes::REQUEST_TIMED_OUT_ENDED, "{how}"),
@@ -230,32 +230,29 @@ impl What {
     fn code(&self) -> Code {
         match self {
             Self::Slow { .. } => codes::REQUEST_SLOW,
-            Self::TimedOut { .. } => codes::REQUEST_TIMED_OUT,
-            Self::GivenUp { .. } => codes::REQUEST_GIVEN_UP,
+            Self::TimedOut(_) => codes::REQUEST_TIMED_OUT,
+            Self::GivenUp => codes::REQUEST_GIVEN_UP,
         }
     }
 
-    fn words(&self) -> String {
-        let seconds = |age: &Duration| age.as_secs_f64();
+    fn words(&self, age: Duration) -> String {
+        let seconds = age.as_secs_f64();
         match self {
-            Self::Slow { age, is_aborted } => {
+            Self::Slow { is_aborted } => {
                 let given_up = if *is_aborted { ", though the web server has given it up" } else { "" };
-                format!("is slow: it has run for {:.1} s (slow-request-timeout){given_up}", seconds(age))
+                format!("is slow: it has run for {seconds:.1} s (slow-request-timeout){given_up}")
             }
-            Self::TimedOut { age, outcome } => {
+            Self::TimedOut(outcome) => {
                 let outcome = match outcome {
                     TimedOut::Answered => "answered 504",
                     TimedOut::Cut => "its response was cut",
                     TimedOut::Whole => "its response had been sent",
                     TimedOut::Unwanted => "the web server had given it up",
                 };
-                format!("has run for {:.1} s (request-timeout): {outcome}, raising RequestTimeout in its thread", seconds(age))
+                format!("has run for {seconds:.1} s (request-timeout): {outcome}, raising RequestTimeout in its thread")
             }
-            Self::GivenUp { age } => {
-                format!(
-                    "still runs after {:.1} s (interrupt-timeout): its thread is given up, replacing this process",
-                    seconds(age)
-                )
+            Self::GivenUp => {
+                format!("still runs after {seconds:.1} s (interrupt-timeout): its thread is given up, replacing this process")
             }
         }
     }

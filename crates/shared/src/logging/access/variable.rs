@@ -29,39 +29,15 @@ impl Variable {
         if let Some(header) = name.strip_prefix("http_").filter(|header| !header.is_empty()) {
             return Some(Self::Param(format!("HTTP_{}", header.to_ascii_uppercase()).into_bytes()));
         }
-        KNOWN.iter().find(|(known, _)| *known == name).map(|(_, variable)| variable.clone()).or_else(|| param(name))
+        let known = KNOWN.iter().find(|(known, _)| *known == name).map(|(_, variable)| variable.clone());
+        known.or_else(|| PARAMS.contains(&name).then(|| Self::Param(name.to_ascii_uppercase().into_bytes())))
     }
-}
 
-impl Variable {
     /// Whether it is a number, which pyfcgid has made.
     pub(super) fn is_number(&self) -> bool {
-        match self {
-            Self::BodyBytesSent
-            | Self::CpuTime
-            | Self::Msec
-            | Self::Pid
-            | Self::QueueTime
-            | Self::RequestLength
-            | Self::RequestTime
-            | Self::Status
-            | Self::Worker => true,
-            Self::Param(_)
-            | Self::Host
-            | Self::Pool
-            | Self::Request
-            | Self::RequestId
-            | Self::RequestUri
-            | Self::StatusDetail
-            | Self::TimeIso8601
-            | Self::TimeLocal => false,
-        }
+        matches!(self, Self::BodyBytesSent | Self::RequestLength | Self::Status | Self::Pid | Self::Worker)
+            || matches!(self, Self::CpuTime | Self::Msec | Self::QueueTime | Self::RequestTime)
     }
-}
-
-fn param(name: &str) -> Option<Variable> {
-    let name = PARAMS.iter().find(|param| **param == name)?;
-    Some(Variable::Param(name.to_ascii_uppercase().into_bytes()))
 }
 
 /// The name that is most like this one: that begins with it, or has the same letters.
