@@ -198,8 +198,7 @@ fn apache_lets_this_machine_see_it() {
         .replace("fcgi://127.0.0.1:9001/status", &format!("unix:{apart}|fcgi://localhost/status"))
         .replace("fcgi://127.0.0.1:9000/", &format!("unix:{}|fcgi://localhost/", socket(&site)));
     let front = apache::start(file, "/srv/example/public", None);
-    let status = Request::get("/status?json").send(front.port).expect(200).json();
-    assert_eq!(status["state"], "serving");
+    wait_until("a pool that serves", || Request::get("/status?json").send(front.port).expect(200).json()["state"] == "serving");
     assert_eq!(Request::get("/").send(front.port).expect(200).text(), "x");
     drop(front);
     site.end();
@@ -208,6 +207,7 @@ fn apache_lets_this_machine_see_it() {
 #[test]
 fn to_ask_a_sleeping_pool_does_not_wake_it() {
     let site = Site::start(site_with(&says("x"), &format!("processes = \"0..2\"\n{PROBES}")));
+    wait_until("a pool that sleeps", || status(&site)["state"] == "sleeping");
     for _ in 0..5 {
         let status = status(&site);
         assert_eq!((&status["state"], &status["process manager"]), (&"sleeping".into(), &"ondemand".into()), "{status:#}");
@@ -341,8 +341,8 @@ fn probes_are_not_refused_by_whom_the_site_allows() {
     wait_until("the start", || site.log().contains("]: PF0101 ready\n"));
     let connect = |port: u16| Peer::connect(Address::from(SocketAddr::from(([127, 0, 0, 1], port))));
     connect(site_port).expect_closed();
-    let status = connect(status_port).last_request(&Params::get("/status?json"), b"").expect_status(200).json();
-    assert_eq!(status["state"], "serving");
+    let status = || connect(status_port).last_request(&Params::get("/status?json"), b"").expect_status(200).json();
+    wait_until("a pool that serves", || status()["state"] == "serving");
     connect(status_port).last_request(&Params::get("/"), b"").expect_status(404);
     site.end();
 }
