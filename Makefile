@@ -222,9 +222,8 @@ fmt:
 
 .PHONY: clippy
 clippy:
-	$(CLEANLY) $(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	$(CLEANLY) $(CARGO) clippy --locked --workspace --all-targets --features pyfcgid-child/python -- -D warnings
 	$(CLEANLY) $(CARGO) clippy --locked --workspace --all-targets --no-default-features -- -D warnings
-	$(CLEANLY) $(CARGO) clippy --locked --package pyfcgid-child --features python --lib -- -D warnings
 
 .PHONY: doc
 doc:
