@@ -7,7 +7,7 @@ mod request;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::builder::OsStringValueParser;
+use clap::builder::{OsStringValueParser, StyledStr};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, ArgMatches, Command as Parser, ValueHint};
 
@@ -55,13 +55,6 @@ pub struct Surroundings<'a> {
     pub files: &'a DefaultFiles,
 }
 
-/// A configuration file.
-#[derive(Debug)]
-struct Chosen {
-    path: PathBuf,
-    remark: Option<String>,
-}
-
 /// Nothing to do but to say something and exit: help, the version, or what is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exit {
@@ -84,23 +77,10 @@ pub fn parse(args: impl IntoIterator<Item = OsString>, around: Surroundings<'_>)
         Some(("serve", matches)) => load(matches, around, Command::Serve),
         Some(("check", matches)) => load(matches, around, Command::Check),
         Some(("new", matches)) => new::parse(matches, around),
-        Some(("request", matches)) => request::parse(matches).map(|options| Command::Request(options).into()),
-        Some(("module", _)) => Ok(Command::Module.into()),
+        Some(("request", matches)) => Ok(Typed { command: Command::Request(request::parse(matches)?), remark: None }),
+        Some(("module", _)) => Ok(Typed { command: Command::Module, remark: None }),
         Some((name, matches)) => control::parse(name, matches, around),
-        None => Err(Exit::usage(&format!("no command given: use {COMMAND_LIST}\n\n{}", parser().render_help()))),
-    }
-}
-
-impl Chosen {
-    fn plain(path: PathBuf) -> Self {
-        Self { path, remark: None }
-    }
-}
-
-/// There is nothing to say about it.
-impl From<Command> for Typed {
-    fn from(command: Command) -> Self {
-        Self { command, remark: None }
+        None => Err(Exit::usage(&format!("no command given: use {}\n\n{}", listed(&commands()), parser().render_help()))),
     }
 }
 
@@ -110,14 +90,10 @@ impl Surroundings<'_> {
         matches.get_one::<OsString>("config").cloned().or_else(|| self.variable("PYFCGID_CONFIG")).map(PathBuf::from)
     }
 
-    /// The one that is there although nobody names it.
-    fn found(&self) -> Option<Chosen> {
-        self.files.find().map(|path| Chosen { path: path.to_owned(), remark: self.files.remark(path) })
-    }
-
-    /// The one that is named, else the one that is there.
-    fn chosen(&self, matches: &ArgMatches) -> Option<Chosen> {
-        self.named(matches).map(Chosen::plain).or_else(|| self.found())
+    /// This one that is named, else the one that is there although nobody names it; and what is to be said about it.
+    fn chosen(&self, named: Option<PathBuf>) -> Option<(PathBuf, Option<String>)> {
+        let found = || self.files.find().map(|path| (path.to_owned(), self.files.remark(path)));
+        named.map(|path| (path, None)).or_else(found)
     }
 
     fn variable(&self, name: &str) -> Option<OsString> {
@@ -180,11 +156,23 @@ fn no_command(typed: &str) -> String {
     if let Some((_, advice)) = OTHER_COMMANDS.iter().find(|(name, _)| *name == typed) {
         return format!("there is no command '{typed}': {advice}");
     }
-    let meant = config::nearest(typed, COMMANDS).map(|name| format!(" (did you mean {name}?)")).unwrap_or_default();
+    let commands = commands();
+    let meant = config::nearest(typed, commands.iter().map(String::as_str));
+    let meant = meant.map(|name| format!(" (did you mean {name}?)")).unwrap_or_default();
     format!(
-        "unknown command '{typed}'{meant}; the commands are {COMMAND_LIST}; to serve an application, use `pyfcgid serve \
-         {typed}`"
+        "unknown command '{typed}'{meant}; the commands are {}; to serve an application, use `pyfcgid serve {typed}`",
+        listed(&commands)
     )
+}
+
+fn commands() -> Vec<String> {
+    parser().get_subcommands().map(|command| command.get_name().to_owned()).collect()
+}
+
+/// `serve, check and stop`
+fn listed(commands: &[String]) -> String {
+    let (last, others) = commands.split_last().expect("there are commands");
+    format!("{} and {last}", others.join(", "))
 }
 
 /// What others call it, and what to use here.
@@ -228,9 +216,23 @@ pub fn parser() -> Parser {
 }
 
 fn file_arg(without: &str) -> Arg {
-    let arg = Arg::new("config").short('c').long("config").value_name("FILE").value_parser(OsStringValueParser::new());
     let help = format!("Read the configuration from this TOML file [env: PYFCGID_CONFIG] [default: {DEFAULT_FILE}{without}]");
-    arg.value_hint(ValueHint::FilePath).help(help)
+    path("config", help).short('c')
+}
+
+/// An option that takes any text.
+fn option(name: &'static str, value_name: &'static str, help: impl Into<StyledStr>) -> Arg {
+    Arg::new(name).long(name).value_name(value_name).value_parser(OsStringValueParser::new()).help(help.into())
+}
+
+/// An option that takes the path of a file.
+fn path(name: &'static str, help: impl Into<StyledStr>) -> Arg {
+    option(name, "FILE", help).value_hint(ValueHint::FilePath)
+}
+
+/// An option that takes nothing.
+fn flag(name: &'static str, help: &'static str) -> Arg {
+    Arg::new(name).long(name).action(ArgAction::SetTrue).help(help)
 }
 
 fn pool_parser(name: &'static str, about: &'static str) -> Parser {
@@ -293,13 +295,15 @@ fn help(setting: &Setting) -> String {
 fn load(matches: &ArgMatches, around: Surroundings<'_>, command: fn(Config) -> Command) -> Result<Typed, Exit> {
     let flags = flags(matches)?;
     let is_app_typed = flags.contains_key(APP) || around.variable("PYFCGID_APP").is_some();
-    let chosen = if is_app_typed { around.named(matches).map(Chosen::plain) } else { around.chosen(matches) };
-    if chosen.is_none() && !is_app_typed {
-        return Err(Exit::usage(&nothing_to_serve(around.files)));
-    }
-    let (path, remark) = chosen.map(|chosen| (chosen.path, chosen.remark)).unzip();
+    let named = around.named(matches);
+    let (path, remark) = if is_app_typed {
+        (named, None)
+    } else {
+        let (path, remark) = around.chosen(named).ok_or_else(|| Exit::usage(&nothing_to_serve(around.files)))?;
+        (Some(path), remark)
+    };
     let config = Config::load(&flags, around.environment, path.as_deref())?;
-    Ok(Typed { command: command(config), remark: remark.flatten() })
+    Ok(Typed { command: command(config), remark })
 }
 
 fn nothing_to_serve(files: &DefaultFiles) -> String {
@@ -321,23 +325,6 @@ fn flags(matches: &ArgMatches) -> Result<Layer, Exit> {
     Ok(layer)
 }
 
-const COMMANDS: [&str; 13] = [
-    "serve",
-    "check",
-    "reload",
-    "stop",
-    "status",
-    "requests",
-    "stacks",
-    "interrupt",
-    "top",
-    "health",
-    "new",
-    "request",
-    "module",
-];
-const COMMAND_LIST: &str =
-    "serve, check, reload, stop, status, requests, stacks, interrupt, top, health, new, request and module";
 const APP: &str = "app";
 /// The options that have a letter.
 const SHORT: [(&str, char); 2] = [("listen", 'l'), ("daemonize", 'D')];

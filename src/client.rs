@@ -8,6 +8,7 @@ mod error;
 mod request;
 
 use std::ffi::OsStr;
+use std::fmt::Display;
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
@@ -64,88 +65,64 @@ pub enum Data {
     Stdin,
 }
 
-/// A request as it was typed.
-#[derive(Clone, Debug, Default)]
-pub struct Typed<'a> {
-    /// `--connect`.
-    pub connect: Option<&'a OsStr>,
-    /// `--role`.
-    pub role: Option<&'a OsStr>,
-    /// `-X`.
-    pub method: Option<&'a OsStr>,
-    /// Every `-H`.
-    pub headers: Vec<&'a OsStr>,
-    /// `-d`.
-    pub data: Option<&'a OsStr>,
-    /// `--data-file`.
-    pub data_file: Option<&'a OsStr>,
-    /// Every `--param`.
-    pub params: Vec<&'a OsStr>,
-    /// `--max-time`.
-    pub max_time: Option<&'a OsStr>,
-    /// The path.
-    pub path: Option<&'a OsStr>,
-}
-
-impl Typed<'_> {
-    /// What was typed, parsed; without head and `--fail`.
+impl Options {
+    /// What was typed, parsed; without head and `--fail`. `typed` has the values of each option of the command line, by its name.
     ///
     /// # Errors
     /// A line that names the option and says what is allowed.
-    pub fn parse(&self) -> Result<Options, ValueError> {
-        let role = self.role.map_or(Ok(Role::Responder), parse_role)?;
-        self.check_input_of(role)?;
-        let data = self.data.map(parse_data);
-        let method = self.method.unwrap_or(OsStr::new(if data.is_some() { "POST" } else { "GET" }));
-        Ok(Options {
-            connect: parse_connect(self.connect.unwrap_or(OsStr::new(DEFAULT_ADDRESS)))?,
+    pub fn parse<'a>(typed: impl Fn(&str) -> Vec<&'a OsStr>) -> Result<Self, ValueError> {
+        let one = |name| typed(name).pop();
+        let role = one("role").map_or(Ok(Role::Responder), parse_role)?;
+        check_input_of(role, one("data"), one("data-file"))?;
+        let data = one("data").map(parse_data);
+        let method = one("method").unwrap_or(OsStr::new(if data.is_some() { "POST" } else { "GET" }));
+        Ok(Self {
+            connect: parse_connect(one("connect").unwrap_or(OsStr::new(DEFAULT_ADDRESS)))?,
             role,
             method: parse_method(method)?,
-            headers: self.headers.iter().map(|text| parse_header(text)).collect::<Result<_, _>>()?,
+            headers: typed("header").into_iter().map(parse_header).collect::<Result<_, _>>()?,
             data,
-            filtered: self.data_file.map(PathBuf::from),
-            params: self.params.iter().map(|text| parse_param(text)).collect::<Result<_, _>>()?,
+            filtered: one("data-file").map(PathBuf::from),
+            params: typed("param").into_iter().map(parse_param).collect::<Result<_, _>>()?,
             include_head: false,
             fail: false,
-            max_time: self.max_time.map(parse_max_time).transpose()?.filter(|time| !time.is_zero()),
-            path: parse_path(self.path.unwrap_or(OsStr::new("/")))?,
+            max_time: one("max-time").map(parse_max_time).transpose()?.filter(|time| !time.is_zero()),
+            path: parse_path(one("path").unwrap_or(OsStr::new("/")))?,
         })
     }
+}
 
-    /// Each role has its streams.
-    fn check_input_of(&self, role: Role) -> Result<(), ValueError> {
-        match (role, self.data, self.data_file) {
-            (Role::Authorizer, Some(_), _) => {
-                Err(ValueError::new("-d cannot be used with --role authorizer, which gets no body"))
-            }
-            (Role::Responder | Role::Authorizer, _, Some(_)) => {
-                Err(ValueError::new("--data-file can only be used with --role filter"))
-            }
-            _ => Ok(()),
+/// Each role has its streams.
+fn check_input_of(role: Role, data: Option<&OsStr>, data_file: Option<&OsStr>) -> Result<(), ValueError> {
+    match (role, data, data_file) {
+        (Role::Authorizer, Some(_), _) => Err(ValueError::new("-d cannot be used with --role authorizer, which gets no body")),
+        (Role::Responder | Role::Authorizer, _, Some(_)) => {
+            Err(ValueError::new("--data-file can only be used with --role filter"))
         }
+        _ => Ok(()),
     }
+}
+
+fn refused(option: &str, text: &OsStr, reason: impl Display) -> ValueError {
+    ValueError::new(format!("{option} {text:?}: {reason}"))
 }
 
 fn parse_connect(text: &OsStr) -> Result<ListenAddress, ValueError> {
-    let named = |reason: &dyn std::fmt::Display| ValueError::new(format!("--connect {text:?}: {reason}"));
-    let typed = text.to_str().ok_or_else(|| named(&"must be UTF-8"))?;
-    ListenAddress::parse_to_connect(typed).map_err(|error| named(&error))
+    let typed = text.to_str().ok_or_else(|| refused("--connect", text, "must be UTF-8"))?;
+    ListenAddress::parse_to_connect(typed).map_err(|error| refused("--connect", text, error))
 }
 
 fn parse_role(text: &OsStr) -> Result<Role, ValueError> {
-    Role::parse(&text.to_string_lossy()).map_err(|error| ValueError::new(format!("--role {text:?}: {error}")))
+    Role::parse(&text.to_string_lossy()).map_err(|error| refused("--role", text, error))
 }
 
 fn parse_method(text: &OsStr) -> Result<Vec<u8>, ValueError> {
     let method = text.as_bytes();
-    if !is_token(method) {
-        return Err(ValueError::new(format!("-X {text:?}: must be a method such as PUT")));
-    }
-    Ok(method.to_owned())
+    if is_token(method) { Ok(method.to_owned()) } else { Err(refused("-X", text, "must be a method such as PUT")) }
 }
 
 fn parse_header(text: &OsStr) -> Result<(Vec<u8>, Vec<u8>), ValueError> {
-    let error = || ValueError::new(format!("-H {text:?}: must be a header, as in 'Accept: text/html'"));
+    let error = || refused("-H", text, "must be a header, as in 'Accept: text/html'");
     let (name, value) = split_once(text.as_bytes(), b':').ok_or_else(error)?;
     let value = value.trim_ascii();
     let valid = is_token(name) && !value.iter().any(|byte| b"\r\n\0".contains(byte));
@@ -154,8 +131,8 @@ fn parse_header(text: &OsStr) -> Result<(Vec<u8>, Vec<u8>), ValueError> {
 
 fn parse_param(text: &OsStr) -> Result<(Vec<u8>, Vec<u8>), ValueError> {
     let pair = split_once(text.as_bytes(), b'=');
-    let error = || ValueError::new(format!("--param {text:?}: must be NAME=VALUE, as in HTTPS=on"));
-    pair.map(|(name, value)| (name.to_owned(), value.to_owned())).ok_or_else(error)
+    let pair = pair.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    pair.ok_or_else(|| refused("--param", text, "must be NAME=VALUE, as in HTTPS=on"))
 }
 
 fn parse_data(text: &OsStr) -> Data {
@@ -167,8 +144,7 @@ fn parse_data(text: &OsStr) -> Data {
 }
 
 fn parse_max_time(text: &OsStr) -> Result<Duration, ValueError> {
-    let parsed = parse_duration(&text.to_string_lossy(), LONGEST);
-    parsed.map_err(|error| ValueError::new(format!("--max-time {text:?}: {error}")))
+    parse_duration(&text.to_string_lossy(), LONGEST).map_err(|error| refused("--max-time", text, error))
 }
 
 fn parse_path(text: &OsStr) -> Result<Vec<u8>, ValueError> {

@@ -44,7 +44,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 fn ask(Control { order, files }: Control) -> u8 {
     match order {
-        Order::Tell(request) => tell::run(&request, &files, &mut io::stdout().lock(), &mut io::stderr().lock()),
+        Order::Tell(request) => tell::run(&request, &files),
         Order::Show(request, form) => show::run(&request, form, &files),
         Order::Judge(scope, limits) => show::judge(scope, limits, &files),
         Order::Watch(watch) => watching::run(&watch, files),
@@ -86,5 +86,3 @@ fn write_module() -> u8 {
         }
     }
 }
-
-const HOW_TO_START: &str = ": start it with `pyfcgid serve`, or, if it is a service, `systemctl start pyfcgid`";

@@ -50,7 +50,7 @@ pub use layer::{Environment, Item, Layer, Origin, split_text};
 pub use listen_address::ListenAddress;
 pub use new_pool::NewPool;
 pub use processes::Processes;
-pub use setting::{Fallback, Field, Group, Kind, Scope, Setting};
+pub use setting::{Fallback, Group, Kind, Scope, Setting};
 pub use shared::settings::{
     App, AppLog, AppSource, ErrorsTo, Mount, OnAbort, PathTimeout, RemoteUser, Role, ValueError, nearest,
 };
@@ -65,20 +65,18 @@ impl Config {
     /// # Errors
     /// The first value or key that is wrong, what cannot be used together, an unreadable file, or no application.
     pub fn load(flags: &Layer, environment: Environment<'_>, file: Option<&Path>) -> Result<Self, Error> {
-        let in_file = file.map(File::read).transpose()?.unwrap_or_default();
+        let mut in_file = file.map(File::read).transpose()?.unwrap_or_default();
         let (variables, defaults) = (environment_layer(environment)?, default_layer(environment)?);
         let layers = |layer| Layers([flags, &variables, layer, &defaults]);
         let mut config = Self::resolve(layers(&in_file.settings))?;
         if in_file.pools.len() > 1 {
             refuse_for_several([flags, &variables], &in_file.pools)?;
         }
-        let alone = [Table::default()];
         let has_app = layers(&in_file.settings).first("app").is_some();
-        let tables = match in_file.pools.is_empty() {
-            true if in_file.include.is_empty() || has_app => &alone[..],
-            _ => &in_file.pools[..],
-        };
-        for table in tables {
+        if in_file.pools.is_empty() && (in_file.include.is_empty() || has_app) {
+            in_file.pools.push(Table::default());
+        }
+        for table in &in_file.pools {
             let mut pool = load_pool(table, layers(&table.settings), file)?;
             pool.interpreter = Interpreter::of(&pool, environment);
             config.add(pool)?;
@@ -91,19 +89,9 @@ impl Config {
         Ok(config)
     }
 
-    /// One pool of this application, where everything else is the default.
-    ///
-    /// # Errors
-    /// When the text is no application.
-    #[cfg(test)]
-    pub fn for_app(app: &str) -> Result<Self, Error> {
-        let flags = Layer::from([("app", vec![Item { text: app.to_owned(), origin: Origin::Flag }])]);
-        Self::load(&flags, &|_| None, None)
-    }
-
     /// What [`fmt::Display`] shows, without what is likely a secret. A comment says so, if there is any.
     pub fn masked(&self) -> String {
-        let (shown, plain) = (Masked(self).to_string(), self.to_string());
+        let (shown, plain) = (self.text(masking::masked), self.text(masking::plainly));
         if shown == plain {
             plain
         } else {
@@ -111,20 +99,14 @@ impl Config {
         }
     }
 
-    fn write(&self, f: &mut fmt::Formatter<'_>, shown: masking::Show) -> fmt::Result {
-        for setting in SETTINGS {
-            if let Field::Global { show, .. } | Field::Both { show, .. } = setting.field {
-                file::write_line(f, setting, show(self), &self.origin(setting.name), shown)?;
-            }
-        }
+    fn text(&self, shown: masking::Show) -> String {
+        let line = |setting: &Setting| Some(file::line(setting, setting.of_process?(self), &self.origin(setting.name), shown));
+        let lines: String = SETTINGS.iter().filter_map(line).collect();
         if self.pools.is_empty() {
             let patterns: Vec<_> = self.include.iter().map(|item| file::quote(&file::pattern(item))).collect();
-            return writeln!(f, "include = [{}]", patterns.join(", "));
+            return format!("{lines}include = [{}]\n", patterns.join(", "));
         }
-        self.pools.iter().try_for_each(|pool| {
-            writeln!(f)?;
-            pool.write(f, shown)
-        })
+        self.pools.iter().fold(lines, |text, pool| text + "\n" + &pool.text(shown))
     }
 
     /// What to say while it has no pool, and what to do.
@@ -209,34 +191,21 @@ impl Config {
 
     /// Nobody listens where commands come in.
     fn check_control_socket(&self) -> Result<(), Error> {
-        let Some(path) = self.control_socket.as_deref() else {
-            return Ok(());
-        };
-        match self.pools.iter().find(|pool| pool.unix_sockets().any(|taken| taken == path)) {
-            None => Ok(()),
-            Some(pool) => Err(Error::BadValue {
-                origin: self.origin("control-socket"),
-                key: "control-socket",
-                value: path.display().to_string(),
-                reason: ValueError::new(format!("is already an address of pool `{}` ({})", pool.name, pool.origin("listen"))),
-            }),
+        if let Some(path) = self.control_socket.as_deref()
+            && let Some(pool) = self.pools.iter().find(|pool| pool.unix_sockets().any(|taken| taken == path))
+        {
+            let item = Item { text: path.display().to_string(), origin: self.origin("control-socket") };
+            let reason = format!("is already an address of pool `{}` ({})", pool.name, pool.origin("listen"));
+            return Err(item.refused("control-socket", ValueError::new(reason)));
         }
+        Ok(())
     }
 }
 
 /// The effective settings as a file that [`Config::load`] reads as the same ones, each with where it comes from.
 impl fmt::Display for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.write(f, masking::plainly)
-    }
-}
-
-/// It without secrets.
-struct Masked<'a>(&'a Config);
-
-impl fmt::Display for Masked<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.write(f, masking::masked)
+        f.write_str(&self.text(masking::plainly))
     }
 }
 

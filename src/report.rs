@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use shared::scoreboard::tally::{BOUNDS, BUCKETS, Histogram};
+use shared::scoreboard::tally::{BOUNDS, Histogram};
 use shared::sys::terminal;
 
 pub mod amount;
@@ -21,9 +21,9 @@ mod requests;
 mod stacks;
 mod status;
 
-pub use health::{Limits, Share};
+pub use health::Limits;
 pub use page::{Look, Mood, Page, cut, one_line};
-pub use requests::{COLUMNS, HEADING};
+pub use requests::{COLUMNS, table};
 pub use stacks::{LEFT_OUT, ProcessStacks, RequestStack, Stacks, ThreadStack};
 
 /// The version of what is told.
@@ -257,8 +257,7 @@ impl Times {
     /// The histogram again, but for its sum.
     pub fn histogram(&self) -> Histogram {
         let bucket = |index| self.buckets.get(index).copied().unwrap_or_default();
-        let buckets: [u64; BUCKETS] = std::array::from_fn(bucket);
-        Histogram { buckets, sum: 0 }
+        Histogram { buckets: std::array::from_fn(bucket), sum: 0 }
     }
 }
 
@@ -296,6 +295,8 @@ pub fn json(value: &impl Serialize) -> String {
 
 #[cfg(test)]
 mod tests {
+    use shared::scoreboard::tally::BUCKETS;
+
     use super::*;
 
     #[test]

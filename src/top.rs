@@ -12,7 +12,7 @@ mod keys;
 mod model;
 mod screen;
 
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::mpsc::{self, Receiver, Sender};
@@ -21,6 +21,7 @@ use std::time::{Duration, Instant};
 
 use crossterm::event::{self, Event};
 
+use crate::report::Look;
 use frame::{Paper, draw};
 use keys::{Wish, press};
 use model::Model;
@@ -37,10 +38,8 @@ pub struct Options {
     pub delay: Duration,
     /// Whether the terminal shows more than ASCII.
     pub is_utf8: bool,
-    /// Whether there are colours.
-    pub colour: bool,
-    /// Columns of one frame, if it goes to a terminal.
-    pub width: Option<usize>,
+    /// Whether there are colours, and the columns of one frame.
+    pub look: Look,
 }
 
 /// One frame as text, after two samples; after one, with what has been since the start, if there is no time between them.
@@ -54,7 +53,7 @@ pub fn once<E: ToString>(options: Options, mut ask: impl FnMut() -> Result<Sampl
         thread::sleep(options.delay);
         model.take(Ok(ask()?), Instant::now());
     }
-    let width = options.width.unwrap_or(WIDE);
+    let width = options.look.width.unwrap_or(WIDE);
     let lines = draw(&model, Paper { width, height: None, is_utf8: options.is_utf8, colour: false });
     Ok(lines.iter().map(|line| format!("{}\n", line.to_string().trim_end())).collect())
 }
@@ -96,7 +95,7 @@ impl View {
     }
 
     fn show(&mut self) -> io::Result<()> {
-        let (model, Options { is_utf8, colour, .. }) = (&self.model, self.options);
+        let (model, Options { is_utf8, look: Look { colour, .. }, .. }) = (&self.model, self.options);
         self.screen.show(|width, height| draw(model, Paper { width, height: Some(height), is_utf8, colour }))
     }
 
@@ -152,13 +151,7 @@ impl View {
             self.is_stale = true;
             self.screen.suspend()?;
         }
-        let code = |number: i32| u8::try_from(BY_SIGNAL + number).ok();
-        Ok(match signals.iter().find(|signal| **signal != SUSPEND) {
-            Some(&INTERRUPT) => code(signal::INT),
-            Some(&HANG_UP) => code(signal::HUP),
-            Some(_) => code(signal::TERM),
-            None => None,
-        })
+        Ok(signals.iter().find(|signal| **signal != SUSPEND).map(|signal| BY_SIGNAL + signal))
     }
 }
 
@@ -193,20 +186,11 @@ impl Samples {
 fn listen_to_signals() -> io::Result<UnixStream> {
     let (reader, writer) = UnixStream::pair()?;
     reader.set_nonblocking(true)?;
-    let heard = [
-        (signal::TERM, TERMINATE),
-        (signal::INT, INTERRUPT),
-        (signal::QUIT, TERMINATE),
-        (signal::HUP, HANG_UP),
-        (signal::TSTP, SUSPEND),
-    ];
-    signal::forward(&heard, OwnedFd::from(writer))?;
+    let heard = [signal::TERM, signal::INT, signal::HUP, signal::TSTP].map(|number| (number, number as u8));
+    // The end is the same for both.
+    let quit = (signal::QUIT, signal::TERM as u8);
+    signal::forward(&[&heard[..], &[quit]].concat(), OwnedFd::from(writer))?;
     Ok(reader)
-}
-
-/// Writes a frame to stdout. A reader that has gone is no failure.
-pub fn print(text: &str) {
-    drop(io::stdout().lock().write_all(text.as_bytes()));
 }
 
 /// How long a key or a sample waits at most before it is seen.
@@ -214,18 +198,15 @@ const MOMENT: Duration = Duration::from_millis(100);
 /// Columns where there is no terminal.
 const WIDE: usize = 200;
 /// What shells add to the number of a signal.
-const BY_SIGNAL: i32 = 128;
-const TERMINATE: u8 = b't';
-const INTERRUPT: u8 = b'i';
-const HANG_UP: u8 = b'h';
-const SUSPEND: u8 = b'z';
+const BY_SIGNAL: u8 = 128;
+const SUSPEND: u8 = signal::TSTP as u8;
 
 #[cfg(test)]
 mod tests {
     use super::model::tests::sample;
     use super::*;
 
-    const OPTIONS: Options = Options { delay: Duration::ZERO, is_utf8: true, colour: true, width: None };
+    const OPTIONS: Options = Options { delay: Duration::ZERO, is_utf8: true, look: Look { width: None, colour: true } };
 
     #[test]
     fn one_frame_is_plain_text_of_one_sample_or_of_two() {

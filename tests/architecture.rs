@@ -61,7 +61,7 @@ const LAYERS: &[Layer] = &[
     layer("loading",    &["error", "wsgi", "loop_settings", "exchange", "logging", "settings", "sys"], &[]),
     layer("error",      &["wsgi", "listener", "logging", "sys"],                                &[]),
     layer("wsgi",       &["without_python", "event_loop", "scheduler", "exchange", "scoreboard", "logging", "link", "stacks", "settings", "sys"], &["pyo3"]),
-    layer("without_python", &["settings", "http", "sys"],                                       &[]),
+    layer("without_python", &["settings", "http", "sys"],                                       &["itoa"]),
     // What a child and a queue process do.
     layer("process",    &["event_loop", "pool_status", "listener", "link", "scoreboard", "settings", "sys"], &["mio"]),
     layer("loop_settings", &["event_loop", "pool_status", "access_log", "exchange", "settings"], &["fastcgi_codec"]),
@@ -69,7 +69,7 @@ const LAYERS: &[Layer] = &[
     layer("pool_status", &["exchange", "scoreboard", "logging", "sys"],                         &[]),
     layer("access_log", &["exchange", "logging", "settings"],                                   &[]),
     layer("scheduler",  &["exchange", "scoreboard", "logging"],                                 &["crossbeam_channel"]),
-    layer("exchange",   &["logging", "http", "sys"],                                            &["fastcgi_codec", "tempfile"]),
+    layer("exchange",   &["logging", "http", "sys"],                                            &["fastcgi_codec", "smallvec", "tempfile"]),
     // What all processes share.
     layer("listener",   &["logging", "sys"],                                                    &["socket2"]),
     layer("logging",    &["settings", "sys"],                                                   &["strsim"]),
@@ -80,7 +80,7 @@ const LAYERS: &[Layer] = &[
     layer("link",       &[],                                                                    &[]),
     layer("stacks",     &[],                                                                    &[]),
     layer("fastcgi",    &[],                                                                    &["nom"]),
-    layer("sys",        &[],                                                                    &["libc", "rustix", "socket2"]),
+    layer("sys",        &[],                                                                    &["libc", "rustix", "smallvec", "socket2"]),
 ];
 
 /// Crates without a layer: the logging front, and the derive of error enums.

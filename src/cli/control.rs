@@ -4,14 +4,13 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::builder::OsStringValueParser;
-use clap::{Arg, ArgAction, ArgMatches, Command as Parser, ValueHint};
+use clap::{Arg, ArgMatches, Command as Parser};
 
-use super::{Chosen, Command, Exit, Surroundings, Typed, file_arg};
+use super::{Command, Exit, Surroundings, Typed, file_arg, flag, option, path};
 use crate::config::value::parse_duration;
 use crate::config::{self, SupervisorFiles};
 use crate::control_protocol::{ControlRequest, Scope, Threads};
-use crate::report::{Limits, Share};
+use crate::report::Limits;
 
 /// A command for a running pyfcgid.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,21 +55,20 @@ pub enum Form {
 }
 
 pub(super) fn parsers() -> [Parser; 8] {
-    let json = |help: &'static str| Arg::new("json").long("json").action(ArgAction::SetTrue).help(help);
     [
         parser("reload", "Reload applications and settings without losing a request; return when the new ones are serving")
             .arg(pool("Reload only this pool, its settings and its code [default: everything]")),
         parser("stop", "Stop a running pyfcgid gracefully; return when it has exited"),
         parser("status", "Print the status of a running pyfcgid")
             .arg(pool("Print only this pool [default: all]"))
-            .arg(json("Print the status as JSON")),
+            .arg(flag(JSON, "Print the status as JSON")),
         parser("requests", "Print the requests that are running, the oldest first")
             .arg(pool("Print only those of this pool [default: all]"))
-            .arg(stacks())
-            .arg(json("Print them as JSON")),
+            .arg(flag(STACKS, "Print the Python stacks of their threads, too"))
+            .arg(flag(JSON, "Print them as JSON")),
         parser("stacks", "Print what the threads of a running pyfcgid's processes are doing, as Python stacks")
             .arg(pool("Print only this pool's [default: all]"))
-            .arg(json("Print them as JSON")),
+            .arg(flag(JSON, "Print them as JSON")),
         parser("interrupt", "Raise pyfcgid.RequestInterrupted in one request of a running pyfcgid").arg(request()),
         top(),
         health(),
@@ -78,35 +76,29 @@ pub(super) fn parsers() -> [Parser; 8] {
 }
 
 fn top() -> Parser {
-    let once = Arg::new(ONCE).long(ONCE).action(ArgAction::SetTrue).help("Print one frame and exit");
-    let delay = Arg::new(DELAY).long(DELAY).short('d').value_name("TIME").value_parser(parse_delay);
-    let help = "Look again after so long; with --once, 0 shows everything since the start [default: 1s, with --once 200ms]";
+    let delay = "Look again after so long; with --once, 0 shows everything since the start [default: 1s, with --once 200ms]";
+    let parse = |text: &str| parse_duration(text, LONGEST_DELAY);
     parser("top", "Show pools and running requests, live")
         .arg(pool("Show only this pool [default: all]"))
-        .args([once, delay.help(help)])
-}
-
-fn parse_delay(text: &str) -> Result<Duration, String> {
-    parse_duration(text, LONGEST_DELAY).map_err(|error| error.to_string())
+        .arg(flag(ONCE, "Print one frame and exit"))
+        .arg(option(DELAY, "TIME", delay).short('d').value_parser(parse))
 }
 
 fn health() -> Parser {
-    let limit =
-        |name: &'static str, value: &'static str, help: &'static str| Arg::new(name).long(name).value_name(value).help(help);
-    let busy =
-        limit(MAX_BUSY, "PERCENT", "Exit with 1 if a larger part of a pool's workers is busy, as in 95% [default: no limit]");
-    let queue = limit(MAX_QUEUE, "N", "Exit with 1 if more requests of a pool are waiting for a worker [default: no limit]");
+    let busy = "Exit with 1 if a larger part of a pool's workers is busy, as in 95% [default: no limit]";
+    let queue = "Exit with 1 if more requests of a pool are waiting for a worker [default: no limit]";
     parser("health", "Exit with 0 if every pool serves, none stands still and all are within these limits, else say what to do")
         .arg(pool("Look only at this pool [default: all]"))
-        .arg(busy.value_parser(str::parse::<Share>))
-        .arg(queue.value_parser(clap::value_parser!(usize)))
+        .arg(option(MAX_BUSY, "PERCENT", busy).value_parser(parse_share))
+        .arg(option(MAX_QUEUE, "N", queue).value_parser(clap::value_parser!(usize)))
+}
+
+fn parse_share(text: &str) -> Result<u8, String> {
+    let number = text.strip_suffix('%').unwrap_or(text).parse().ok().filter(|number| *number <= 100);
+    number.ok_or_else(|| "must be a part of 100, as in 95%".to_owned())
 }
 
 fn parser(name: &'static str, about: &'static str) -> Parser {
-    let path = |name: &'static str, help: &'static str| {
-        let arg = Arg::new(name).long(name).value_name("FILE").value_parser(OsStringValueParser::new());
-        arg.value_hint(ValueHint::FilePath).help(help)
-    };
     Parser::new(name)
         .about(about)
         .args_override_self(true)
@@ -123,10 +115,6 @@ fn pool(help: &'static str) -> Arg {
 fn parse_pool(name: &str) -> Result<String, String> {
     let is_name = !name.is_empty() && name.len() <= MAX_POOL_LEN && !name.contains(char::is_control);
     if is_name { Ok(name.to_owned()) } else { Err("must be the name of a pool".to_owned()) }
-}
-
-fn stacks() -> Arg {
-    Arg::new(STACKS).long("stacks").action(ArgAction::SetTrue).help("Print the Python stacks of their threads, too")
 }
 
 fn request() -> Arg {
@@ -155,7 +143,7 @@ pub(super) fn parse(name: &str, matches: &ArgMatches, around: Surroundings<'_>) 
 
 fn order(name: &str, matches: &ArgMatches) -> Order {
     let scope = || matches.get_one::<String>(POOL).cloned().map_or(Scope::Process, Scope::Pool);
-    let form = || if matches.get_flag("json") { Form::Json } else { Form::Text };
+    let form = || if matches.get_flag(JSON) { Form::Json } else { Form::Text };
     match name {
         "reload" => Order::Tell(ControlRequest::Reload { scope: scope() }),
         "stop" => Order::Tell(ControlRequest::Stop),
@@ -193,13 +181,14 @@ fn configured(named: Option<PathBuf>, around: Surroundings<'_>) -> Result<(Super
     }
     let absent =
         || Exit::usage(&format!("which pyfcgid is meant? {GIVE}, or the configuration with -c FILE; {}", around.files));
-    let Chosen { path, remark } = named.map(Chosen::plain).or_else(|| around.found()).ok_or_else(absent)?;
+    let (path, remark) = around.chosen(named).ok_or_else(absent)?;
     let silent = || Exit::usage(&format!("{} sets neither pid-file nor control-socket: {GIVE}", path.display()));
     let files = config::supervisor_files(around.environment, Some(&path))?.ok_or_else(silent)?;
     Ok((files, remark))
 }
 
 const POOL: &str = "pool";
+const JSON: &str = "json";
 const ONCE: &str = "once";
 const DELAY: &str = "delay";
 const LONGEST_DELAY: Duration = Duration::from_secs(3600);
@@ -238,7 +227,7 @@ mod tests {
         let requests = |scope, form| Order::Show(ControlRequest::Requests { scope }, form);
         let stacks = |scope, threads, form| Order::Show(ControlRequest::Stacks { scope, threads }, form);
         let watch = |scope, is_once, millis| Order::Watch(Watch { scope, is_once, delay: Duration::from_millis(millis) });
-        let limits = Limits { busy: "95%".parse().ok(), queue: Some(7) };
+        let limits = Limits { busy: Some(95), queue: Some(7) };
         for (args, order) in [
             (&["reload"][..], tell(ControlRequest::Reload { scope: all() })),
             (&["reload", "blog"], tell(ControlRequest::Reload { scope: blog() })),
@@ -300,6 +289,12 @@ mod tests {
             let control = run(&[&["stop"], args].concat(), environment).unwrap();
             assert_eq!(control.files.control_socket, PathBuf::from(socket), "{args:?} {environment:?}");
         }
+    }
+
+    #[test]
+    fn a_share_is_a_part_of_a_hundred() {
+        assert_eq!(["95%", "0", "100%"].map(parse_share), [Ok(95), Ok(0), Ok(100)]);
+        assert!(["", "%", "101%", "-1", "0.5", "95 %"].iter().all(|text| parse_share(text).is_err()));
     }
 
     #[test]

@@ -3,10 +3,9 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::builder::OsStringValueParser;
-use clap::{Arg, ArgMatches, Command as Parser, ValueHint};
+use clap::{Arg, ArgMatches, Command as Parser};
 
-use super::{Command, Exit, Surroundings, Typed, file_arg, flags, value_arg};
+use super::{Command, Exit, Surroundings, Typed, file_arg, flags, path, value_arg};
 use crate::config::{NewPool, SETTINGS};
 
 /// A file that is to be written for a new pool.
@@ -35,8 +34,9 @@ pub enum Target {
 }
 
 pub(super) fn parser() -> Parser {
-    let name = Arg::new(NAME).value_name("NAME").required(true).value_parser(parse_name);
-    let output = Arg::new(OUTPUT).short('o').long(OUTPUT).value_name("FILE").value_parser(OsStringValueParser::new());
+    let parse = |name: &str| NewPool::check_name(name).map(|()| name.to_owned());
+    let name = Arg::new(NAME).value_name("NAME").required(true).value_parser(parse);
+    let output = path(OUTPUT, "Write to this file (- is stdout), whatever the configuration includes");
     let settings = SETTINGS.iter().filter(|setting| NewPool::KEYS.contains(&setting.name));
     Parser::new("new")
         .about("Write a commented configuration file for a new pool and print the next steps")
@@ -44,19 +44,11 @@ pub(super) fn parser() -> Parser {
         .after_help(NOTES)
         .arg(name.help("The name of the pool; its file is NAME.toml"))
         .arg(file_arg(""))
-        .arg(
-            output
-                .value_hint(ValueHint::FilePath)
-                .help("Write to this file (- is stdout), whatever the configuration includes"),
-        )
+        .arg(output.short('o'))
         .args(
             settings
                 .map(|setting| value_arg(setting).long(setting.name).help(setting.help).help_heading("Settings in the file")),
         )
-}
-
-fn parse_name(name: &str) -> Result<String, String> {
-    NewPool::check_name(name).map(|()| name.to_owned()).map_err(|reason| reason.to_string())
 }
 
 pub(super) fn parse(matches: &ArgMatches, around: Surroundings<'_>) -> Result<Typed, Exit> {
@@ -72,8 +64,9 @@ pub(super) fn parse(matches: &ArgMatches, around: Surroundings<'_>) -> Result<Ty
                     around.files
                 ))
             };
-            let chosen = around.chosen(matches).ok_or_else(absent)?;
-            (Target::Included { file: pool.place(&chosen.path)?, by: around.named(matches) }, chosen.remark)
+            let named = around.named(matches);
+            let (path, remark) = around.chosen(named.clone()).ok_or_else(absent)?;
+            (Target::Included { file: pool.place(&path)?, by: named }, remark)
         }
     };
     Ok(Typed { command: Command::New(Box::new(New { pool, target })), remark })

@@ -5,84 +5,38 @@ use std::ffi::OsString;
 use clap::builder::OsStringValueParser;
 use clap::{Arg, ArgAction, ArgMatches, Command as Parser};
 
-use super::Exit;
+use super::{Exit, flag, option};
 use crate::client;
 
 pub(super) fn parser() -> Parser {
-    let value = |name: &'static str, value_name: &'static str, help: &'static str| {
-        Arg::new(name).value_name(value_name).value_parser(OsStringValueParser::new()).help(help)
-    };
+    let path = Arg::new("path").value_name("PATH").value_parser(OsStringValueParser::new());
+    let connect = "Where the application listens: host:port, unix:/path or /path [default: 127.0.0.1:9000]";
+    let role = "The FastCGI role of the request: responder, authorizer or filter [default: responder]";
+    let header = "Send a header; `K:` omits one that is sent by default";
+    let data = "Send this body; @FILE sends a file unchanged, @- sends stdin";
+    let param = "Send this FCGI_PARAMS variable, in place of a default one of that name";
+    let max_time = "Give up after this time, as in 500ms or 10s; 0 means never [default: 0]";
     Parser::new("request")
         .about("Send one request as a web server would, and print the response: curl for FastCGI")
         .args_override_self(true)
         .after_help(REQUEST_NOTES)
-        .arg(value("path", "PATH", "The path with its query, as in /search?q=x [default: /]"))
-        .arg(
-            value("connect", "ADDR", "Where the application listens: host:port, unix:/path or /path [default: 127.0.0.1:9000]")
-                .long("connect"),
-        )
-        .arg(
-            value("role", "ROLE", "The FastCGI role of the request: responder, authorizer or filter [default: responder]")
-                .long("role"),
-        )
-        .arg(
-            value("method", "METHOD", "The request method [default: GET, with -d POST]")
-                .short('X')
-                .long("method")
-                .visible_alias("request"),
-        )
-        .arg(
-            value("header", "K: V", "Send a header; `K:` omits one that is sent by default")
-                .short('H')
-                .long("header")
-                .action(ArgAction::Append),
-        )
-        .arg(
-            value("data", "DATA", "Send this body; @FILE sends a file unchanged, @- sends stdin")
-                .short('d')
-                .long("data")
-                .allow_hyphen_values(true),
-        )
-        .arg(value("data-file", "FILE", "The file for a filter to transform").long("data-file"))
-        .arg(
-            value("param", "K=V", "Send this FCGI_PARAMS variable, in place of a default one of that name")
-                .long("param")
-                .action(ArgAction::Append),
-        )
-        .arg(Arg::new("include").short('i').long("include").action(ArgAction::SetTrue).help("Print the response headers, too"))
-        .arg(
-            Arg::new("fail")
-                .short('f')
-                .long("fail")
-                .action(ArgAction::SetTrue)
-                .help("Exit with 22 if the status is 400 or higher"),
-        )
-        .arg(
-            value("max-time", "TIME", "Give up after this time, as in 500ms or 10s; 0 means never [default: 0]")
-                .short('m')
-                .long("max-time"),
-        )
+        .arg(path.help("The path with its query, as in /search?q=x [default: /]"))
+        .arg(option("connect", "ADDR", connect))
+        .arg(option("role", "ROLE", role))
+        .arg(option("method", "METHOD", "The request method [default: GET, with -d POST]").short('X').visible_alias("request"))
+        .arg(option("header", "K: V", header).short('H').action(ArgAction::Append))
+        .arg(option("data", "DATA", data).short('d').allow_hyphen_values(true))
+        .arg(option("data-file", "FILE", "The file for a filter to transform"))
+        .arg(option("param", "K=V", param).action(ArgAction::Append))
+        .arg(flag("include", "Print the response headers, too").short('i'))
+        .arg(flag("fail", "Exit with 22 if the status is 400 or higher").short('f'))
+        .arg(option("max-time", "TIME", max_time).short('m'))
 }
 
 pub(super) fn parse(matches: &ArgMatches) -> Result<client::Options, Exit> {
-    let one = |name: &str| matches.get_one::<OsString>(name).map(OsString::as_os_str);
-    let many =
-        |name: &str| matches.get_many::<OsString>(name).into_iter().flatten().map(OsString::as_os_str).collect::<Vec<_>>();
-    let typed = client::Typed {
-        connect: one("connect"),
-        role: one("role"),
-        method: one("method"),
-        headers: many("header"),
-        data: one("data"),
-        data_file: one("data-file"),
-        params: many("param"),
-        max_time: one("max-time"),
-        path: one("path"),
-    };
-    let mut options = typed.parse().map_err(|error| Exit::usage(&error.to_string()))?;
-    options.include_head = matches.get_flag("include");
-    options.fail = matches.get_flag("fail");
-    Ok(options)
+    let typed = |name: &str| matches.get_many::<OsString>(name).into_iter().flatten().map(OsString::as_os_str).collect();
+    let options = client::Options::parse(typed).map_err(|error| Exit::usage(&error.to_string()))?;
+    Ok(client::Options { include_head: matches.get_flag("include"), fail: matches.get_flag("fail"), ..options })
 }
 
 const REQUEST_NOTES: &str = "\

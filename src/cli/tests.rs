@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::config::{Field, Group, Pool};
+use crate::config::{Group, Pool};
 
 /// On a machine without any configuration file.
 fn run(args: &[&str]) -> Result<Command, Exit> {
@@ -67,7 +67,7 @@ fn version_and_the_short_help_go_to_stdout() {
     assert_eq!((version.code, version.to_stdout), (0, true));
     assert_eq!(version.message, concat!("pyfcgid ", env!("CARGO_PKG_VERSION"), "\n"));
     let help = run(&["--help"]).unwrap_err();
-    assert!(help.code == 0 && COMMANDS.iter().all(|name| help.message.contains(name)));
+    assert!(help.code == 0 && commands().iter().all(|name| help.message.contains(name)));
     let nothing = run(&[]).unwrap_err();
     assert_eq!((nothing.code, nothing.to_stdout), (64, false));
 }
@@ -161,10 +161,8 @@ fn every_option_is_a_flag() {
             "status-listen" => serve(&["shop", "--status-path=/status", &flag]),
             _ => serve(&["shop", &flag]),
         };
-        let values = match setting.field {
-            Field::Global { show, .. } | Field::Both { show, .. } => show(&config),
-            Field::Pool { show, .. } => show(&config.pools[0]),
-        };
+        let of_pool = || setting.of_pool.map(|show| show(&config.pools[0]));
+        let values = setting.of_process.map(|show| show(&config)).or_else(of_pool).unwrap_or_default();
         assert_eq!(values, [shown], "{name}");
     }
 }

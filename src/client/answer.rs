@@ -1,11 +1,12 @@
 //! The answer to a request, taken apart as it comes.
 
 use std::io::{self, Write};
+use std::ops::ControlFlow;
 
 use super::connection::Connection;
 use super::error::Received;
 use super::request::REQUEST_ID;
-use super::{Error, Options};
+use super::{Error, Options, split_once};
 use fastcgi_codec::message::EndRequest;
 use fastcgi_codec::{Decoder, ProtocolStatus, Record, RecordType};
 
@@ -22,13 +23,6 @@ pub(super) struct Answer<'a, O, E> {
     failure: Option<String>,
 }
 
-/// Whether the answer is over.
-#[derive(PartialEq, Eq)]
-enum Progress {
-    More,
-    Over,
-}
-
 impl<'a, O: Write, E: Write> Answer<'a, O, E> {
     pub(super) fn new(options: &'a Options, out: &'a mut O, err: &'a mut E) -> Self {
         Self { options, out, err, received: Received::Nothing, has_begun: false, head: Head::default(), failure: None }
@@ -39,7 +33,7 @@ impl<'a, O: Write, E: Write> Answer<'a, O, E> {
         let mut decoder = Decoder::new();
         loop {
             while let Some(record) = decoder.next_record().map_err(|error| self.not_a_record(error))? {
-                if self.handle_record(record)? == Progress::Over {
+                if self.handle_record(record)?.is_break() {
                     return self.failure.take().map_or(Ok(()), |status| Err(Error::Status(status)));
                 }
             }
@@ -58,10 +52,11 @@ impl<'a, O: Write, E: Write> Answer<'a, O, E> {
         if self.has_begun { Error::Cut } else { not_fastcgi(error) }
     }
 
-    fn handle_record(&mut self, record: Record<'_>) -> Result<Progress, Error> {
+    /// Breaks when the answer is over.
+    fn handle_record(&mut self, record: Record<'_>) -> Result<ControlFlow<()>, Error> {
         self.has_begun = true;
         if record.request_id != REQUEST_ID {
-            return Ok(Progress::More);
+            return Ok(ControlFlow::Continue(()));
         }
         match record.record_type {
             RecordType::Stdout => self.handle_stdout(record.content)?,
@@ -69,7 +64,7 @@ impl<'a, O: Write, E: Write> Answer<'a, O, E> {
             RecordType::EndRequest => return self.handle_end(record.content),
             _ => {}
         }
-        Ok(Progress::More)
+        Ok(ControlFlow::Continue(()))
     }
 
     fn handle_stdout(&mut self, content: &[u8]) -> Result<(), Error> {
@@ -93,10 +88,10 @@ impl<'a, O: Write, E: Write> Answer<'a, O, E> {
         if self.failure.is_some() { Ok(()) } else { pass_on(self.out, content) }
     }
 
-    fn handle_end(&mut self, content: &[u8]) -> Result<Progress, Error> {
+    fn handle_end(&mut self, content: &[u8]) -> Result<ControlFlow<()>, Error> {
         let end = EndRequest::parse(content).map_err(not_fastcgi)?;
         match end.protocol_status {
-            ProtocolStatus::RequestComplete if self.head.complete => Ok(Progress::Over),
+            ProtocolStatus::RequestComplete if self.head.complete => Ok(ControlFlow::Break(())),
             ProtocolStatus::RequestComplete => Err(Error::NoHead("it ended before an empty line")),
             status => Err(Error::Refused(status)),
         }
@@ -151,8 +146,8 @@ impl Head {
 }
 
 fn field_value<'a>(line: &'a [u8], name: &str) -> Option<&'a [u8]> {
-    let at = line.iter().position(|byte| *byte == b':')?;
-    line[..at].eq_ignore_ascii_case(name.as_bytes()).then(|| line[at + 1..].trim_ascii())
+    let (found, value) = split_once(line, b':')?;
+    found.eq_ignore_ascii_case(name.as_bytes()).then(|| value.trim_ascii())
 }
 
 fn parse_status(text: &[u8]) -> Result<(u16, String), Error> {

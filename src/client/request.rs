@@ -1,7 +1,7 @@
 //! What is sent before the body: the variables that a stock nginx would send.
 
 use super::body::{Body, Input};
-use super::{Error, Options};
+use super::{Error, Options, split_once};
 use crate::config;
 use fastcgi_codec::{RequestId, Role, encoder};
 use shared::http;
@@ -40,10 +40,7 @@ fn file_variables(file: &Body) -> impl Iterator<Item = Pair> {
 }
 
 fn cgi_variables(options: &Options, body_length: Option<u64>, port: Option<u16>) -> Vec<Pair> {
-    let (raw_path, query) = match options.path.iter().position(|byte| *byte == b'?') {
-        Some(at) => (&options.path[..at], &options.path[at + 1..]),
-        None => (options.path.as_slice(), &b""[..]),
-    };
+    let (raw_path, query) = split_once(&options.path, b'?').unwrap_or((&options.path, b""));
     let path = http::decode_path(raw_path);
     let form = if body_length.is_some() { FORM } else { "" };
     let content_type = header(options, "content-type").unwrap_or(form.as_bytes());
@@ -103,14 +100,12 @@ const CONTENT: [&[u8]; 2] = [b"content-type", b"content-length"];
 
 #[cfg(test)]
 mod tests {
-    use std::ffi::OsStr;
-
     use super::*;
-    use crate::client::Typed;
+    use crate::client::tests::parse;
 
-    fn sent(typed: &Typed<'_>) -> Vec<(String, String)> {
+    fn sent(typed: &[(&str, &str)]) -> Vec<(String, String)> {
         let text = |bytes| String::from_utf8(bytes).unwrap();
-        let options = typed.parse().unwrap();
+        let options = parse(typed).unwrap();
         let variables = variables(&options, &Input::open(&options).unwrap(), Some(4711));
         variables.into_iter().map(|(name, value)| (text(name), text(value))).collect()
     }
@@ -121,7 +116,7 @@ mod tests {
 
     #[test]
     fn a_path_is_decoded_once_and_the_uri_stays_as_typed() {
-        let sent = sent(&Typed { path: Some(OsStr::new("/a%20b%2525%zz%4?x=%20&y=?")), ..Typed::default() });
+        let sent = sent(&[("path", "/a%20b%2525%zz%4?x=%20&y=?")]);
         assert_eq!(values(&sent, "PATH_INFO"), ["/a b%25%zz%4"]);
         assert_eq!(values(&sent, "SCRIPT_NAME"), [""]);
         assert_eq!(values(&sent, "REQUEST_URI"), ["/a%20b%2525%zz%4?x=%20&y=?"]);
@@ -134,14 +129,12 @@ mod tests {
 
     #[test]
     fn a_body_is_a_form_that_is_posted_unless_headers_say_otherwise() {
-        let typed = Typed { data: Some(OsStr::new("a=1")), ..Typed::default() };
-        let plain = sent(&typed);
+        let plain = sent(&[("data", "a=1")]);
         assert_eq!(values(&plain, "REQUEST_METHOD"), ["POST"]);
         assert_eq!(values(&plain, "CONTENT_TYPE"), ["application/x-www-form-urlencoded"]);
         assert_eq!(values(&plain, "CONTENT_LENGTH"), ["3"]);
-        let headers = ["content-type: text/plain", "Content-Length: 99"].map(OsStr::new).to_vec();
-        let typed = Typed { method: Some(OsStr::new("PUT")), headers, ..typed };
-        let changed = sent(&typed);
+        let headers = [("header", "content-type: text/plain"), ("header", "Content-Length: 99")];
+        let changed = sent(&[&[("data", "a=1"), ("method", "PUT")][..], &headers].concat());
         assert_eq!(values(&changed, "REQUEST_METHOD"), ["PUT"]);
         assert_eq!(values(&changed, "CONTENT_TYPE"), ["text/plain"]);
         assert_eq!(values(&changed, "CONTENT_LENGTH"), ["99"]);
@@ -150,9 +143,9 @@ mod tests {
 
     #[test]
     fn headers_are_sent_once_each_and_params_win() {
-        let headers = ["Host: example.org", "User-Agent:", "Cookie: a=1", "Cookie: b=2", "X-Two-Words:  y "].map(OsStr::new);
-        let params = ["SERVER_NAME=example.org", "HTTPS=on", "EMPTY=", "TWICE=1", "TWICE=2"].map(OsStr::new);
-        let sent = sent(&Typed { headers: headers.to_vec(), params: params.to_vec(), ..Typed::default() });
+        let headers = ["Host: example.org", "User-Agent:", "Cookie: a=1", "Cookie: b=2", "X-Two-Words:  y "];
+        let params = ["SERVER_NAME=example.org", "HTTPS=on", "EMPTY=", "TWICE=1", "TWICE=2"];
+        let sent = sent(&[headers.map(|text| ("header", text)), params.map(|text| ("param", text))].concat());
         assert_eq!(values(&sent, "HTTP_HOST"), ["example.org"]);
         assert!(values(&sent, "HTTP_USER_AGENT").is_empty());
         assert_eq!(values(&sent, "HTTP_COOKIE"), ["a=1", "b=2"]);
@@ -164,7 +157,7 @@ mod tests {
 
     #[test]
     fn an_authorizer_is_not_told_what_is_behind_it() {
-        let sent = sent(&Typed { role: Some(OsStr::new("authorizer")), ..Typed::default() });
+        let sent = sent(&[("role", "authorizer")]);
         for name in ["CONTENT_LENGTH", "PATH_INFO", "SCRIPT_NAME", "FCGI_DATA_LENGTH"] {
             assert!(values(&sent, name).is_empty(), "{name}");
         }
@@ -175,12 +168,12 @@ mod tests {
     fn a_filter_is_told_of_its_file() {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), "text").unwrap();
-        let typed = Typed { role: Some(OsStr::new("filter")), ..Typed::default() };
-        let with_file = sent(&Typed { data_file: Some(file.path().as_os_str()), ..typed.clone() });
+        let filter = ("role", "filter");
+        let with_file = sent(&[filter, ("data-file", file.path().to_str().unwrap())]);
         assert_eq!(values(&with_file, "FCGI_DATA_LENGTH"), ["4"]);
         let modified: u64 = values(&with_file, "FCGI_DATA_LAST_MOD")[0].parse().unwrap();
         assert!(modified > 1_600_000_000, "{modified}");
-        let without = sent(&typed);
+        let without = sent(&[filter]);
         assert_eq!(values(&without, "FCGI_DATA_LENGTH"), ["0"]);
         assert!(values(&without, "FCGI_DATA_LAST_MOD").is_empty());
     }

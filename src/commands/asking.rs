@@ -10,6 +10,7 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use socket2::{Domain, SockAddr, Socket, Type};
 
+use super::say;
 use crate::config::SupervisorFiles;
 use crate::control_protocol::{self, ControlAnswer, ControlRequest};
 use crate::daemon::PidFile;
@@ -17,7 +18,7 @@ use crate::daemon::PidFile;
 /// Why there is no answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Unanswered {
-    #[error("{0}")]
+    #[error("{0}: start it with `pyfcgid serve`, or, if it is a service, `systemctl start pyfcgid`")]
     NotRunning(String),
     #[error("{0}")]
     Unreachable(String),
@@ -30,14 +31,24 @@ pub(super) enum Unanswered {
          this one"
     )]
     Unknown,
+    /// There are no values, but an exit code, and lines for stderr.
+    #[error("{1}")]
+    Refused(u8, String),
 }
 
-/// Values, or what is said instead.
-pub(super) enum Asked<T> {
-    /// The values, and the exit code that belongs to them.
-    Values(T, u8),
-    /// An exit code, and lines for stderr.
-    Refused(u8, String),
+impl Unanswered {
+    /// Says so on stderr. Returns the exit code: what was answered, else that for what does not run, or for all the rest.
+    pub(super) fn tell(&self, not_running: u8, otherwise: u8) -> u8 {
+        match self {
+            Self::Refused(..) => self.to_string().lines().for_each(say),
+            _ => say(&format!("pyfcgid: {self}")),
+        }
+        match self {
+            Self::Refused(code, _) => *code,
+            Self::NotRunning(_) => not_running,
+            _ => otherwise,
+        }
+    }
 }
 
 /// Sends a request. Waits no longer for each step than `patience`, if that is given.
@@ -59,33 +70,24 @@ pub(super) fn connect(
     connect().map_err(|error| unreachable(files, &error))
 }
 
-/// Asks for values.
+/// Asks for values. Returns the exit code that belongs to them, too.
 pub(super) fn ask<T: DeserializeOwned>(
     files: &SupervisorFiles,
     request: &ControlRequest,
     patience: Duration,
-) -> Result<Asked<T>, Unanswered> {
+) -> Result<(T, u8), Unanswered> {
     let stream = connect(files, request, Some(patience))?;
     let (mut values, mut errors) = (None, String::new());
-    let code = read(stream, |answer| match answer {
-        Said::Stdout(text) => values = Some(text),
-        Said::Stderr(text) => errors += &text,
-    })?;
+    let code = read(stream, |text| values = Some(text), |text| errors += &text)?;
     match values {
-        Some(text) => control_protocol::parse(&text).map(|values| Asked::Values(values, code)).ok_or(Unanswered::Unknown),
+        Some(text) => control_protocol::parse(&text).map(|values| (values, code)).ok_or(Unanswered::Unknown),
         None if errors.contains(UNKNOWN_REQUEST) => Err(Unanswered::Unknown),
-        None => Ok(Asked::Refused(code, errors)),
+        None => Err(Unanswered::Refused(code, errors)),
     }
 }
 
-/// What is to be printed.
-pub(super) enum Said {
-    Stdout(String),
-    Stderr(String),
-}
-
-/// Reads what comes until the connection ends, and returns the exit code that comes at last.
-pub(super) fn read(stream: UnixStream, mut hear: impl FnMut(Said)) -> Result<u8, Unanswered> {
+/// Reads what comes for stdout and stderr until the connection ends, and returns the exit code that comes at last.
+pub(super) fn read(stream: UnixStream, mut out: impl FnMut(String), mut err: impl FnMut(String)) -> Result<u8, Unanswered> {
     let mut exit = Err(Unanswered::Ended);
     for line in BufReader::new(stream.take(MAX_ANSWERS)).lines() {
         let line = match line {
@@ -94,8 +96,8 @@ pub(super) fn read(stream: UnixStream, mut hear: impl FnMut(Said)) -> Result<u8,
             Err(_) => break,
         };
         match control_protocol::parse(&line).ok_or(Unanswered::Unknown)? {
-            ControlAnswer::Stdout(text) => hear(Said::Stdout(text)),
-            ControlAnswer::Stderr(text) => hear(Said::Stderr(text)),
+            ControlAnswer::Stdout(text) => out(text),
+            ControlAnswer::Stderr(text) => err(text),
             ControlAnswer::Exit(code) => exit = Ok(code),
         }
     }

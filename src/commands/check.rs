@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::say;
-use crate::config::{self, Config, ListenAddress};
+use crate::config::{self, Config, ListenAddress, Warning};
 use crate::daemon::PidFile;
 use crate::launch::{self, Module, python};
 use crate::log_writer;
@@ -23,8 +23,8 @@ use shared::sys::{self, signal, terminal};
 /// Imports the application of each pool, and prints the settings in effect. Returns the exit code: that of what is wrong first.
 pub fn run(config: &Config) -> u8 {
     let begun = Instant::now();
-    for warning in launch::warnings(config) {
-        say(&format!("pyfcgid: warning: {warning}"));
+    for Warning { text, .. } in launch::warnings(config) {
+        say(&format!("pyfcgid: warning: {text}"));
     }
     // A start with sockets of systemd's would not mind.
     if let Err(error) = config.check_addresses() {

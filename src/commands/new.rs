@@ -45,15 +45,13 @@ fn reason(error: &io::Error) -> String {
 
 /// Nothing with a file that is printed: it may go anywhere.
 fn next_steps(New { pool, target }: &New) -> String {
-    let (file, named) = match target {
+    let starts = "      starts serving it; if pyfcgid is not running yet, start it";
+    let (file, named, command, effect) = match target {
         Target::Stdout => return String::new(),
-        Target::File(file) => (file, format!(" -c {}", file.display())),
-        Target::Included { file, by } => (file, by.as_ref().map_or_else(String::new, |by| format!(" -c {}", by.display()))),
+        Target::File(file) => (file, Some(file), "serve", "       serves it, without what else is configured"),
+        Target::Included { file, by } => (file, by.as_ref(), "reload", starts),
     };
-    let serve = match target {
-        Target::Included { .. } => format!("reload{named}      starts serving it; if pyfcgid is not running yet, start it"),
-        Target::File(_) | Target::Stdout => format!("serve{named}       serves it, without what else is configured"),
-    };
+    let named = named.map_or_else(String::new, |path| format!(" -c {}", path.display()));
     let path = file.display();
     let missing = match pool.missing() {
         missing if missing.is_empty() => String::new(),
@@ -64,7 +62,7 @@ fn next_steps(New { pool, target }: &New) -> String {
 {path} was written. Next steps:
   1. edit it: set app, chdir, venv and user to those of your application{missing}
   2. pyfcgid check{named}       shows what is wrong
-  3. pyfcgid {serve}
+  3. pyfcgid {command}{named}{effect}
 {}",
         pool.address().map_or_else(String::new, |address| site(pool, address))
     )

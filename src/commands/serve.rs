@@ -20,35 +20,41 @@ use shared::sys::{self, directory, signal, title};
 
 /// Serves until a signal or `pyfcgid stop` ends it; returns the exit code. With `daemonize` the launching process returns when all
 /// pools serve, or with what is wrong.
-pub fn run(arguments: Vec<OsString>, mut config: Config) -> u8 {
+pub fn run(arguments: Vec<OsString>, config: Config) -> u8 {
     let inheritance = take_inheritance();
     title::make_room();
     let hang_up = hang_up(&config, inheritance.is_some());
     signal::reset();
+    let mut readiness = Readiness::in_foreground();
+    start(arguments, config, inheritance, hang_up, &mut readiness).unwrap_or_else(|error| {
+        readiness.failed(error.exit_code(), &error.text());
+        error.exit_code()
+    })
+}
+
+/// The order of a start. `readiness` becomes that of the daemon, if there is one.
+fn start(
+    arguments: Vec<OsString>,
+    mut config: Config,
+    inheritance: Option<Inheritance>,
+    hang_up: HangUp,
+    readiness: &mut Readiness,
+) -> Result<u8, StartError> {
     let left = inheritance.as_ref().map(|inheritance| GivenSockets::left(&inheritance.handed_over));
-    let sockets = match left.map_or_else(GivenSockets::take, Ok) {
-        Ok(sockets) => sockets,
-        Err(error) => return report(&error, &Readiness::in_foreground()),
-    };
+    let sockets = left.map_or_else(GivenSockets::take, Ok)?;
     let manager = Notifier::from_environment(&|name| std::env::var_os(name));
     service::forget_environment();
-    let readiness = match (config.daemonize, &inheritance) {
-        (true, None) => match daemon::daemonize(&sockets.descriptors(), &mut io::stderr()) {
-            Ok(Side::Daemon(readiness)) => readiness,
-            Ok(Side::Launcher(code)) => return code,
-            Err(error) => return report(&StartError::from(error), &Readiness::in_foreground()),
-        },
-        _ => Readiness::in_foreground(),
-    };
-    let module = match Module::open() {
-        Ok(module) => module,
-        Err(error) => return report(&error.into(), &readiness),
-    };
+    if config.daemonize && inheritance.is_none() {
+        match daemon::daemonize(&sockets.descriptors(), &mut io::stderr())? {
+            Side::Daemon(its_own) => *readiness = its_own,
+            Side::Launcher(code) => return Ok(code),
+        }
+    }
+    let module = Module::open()?;
     let invocation = Invocation::new(arguments, sockets);
-    let parts = Parts { invocation: &invocation, module: &module, readiness: &readiness };
-    let ended = prepare(parts, &mut config, inheritance.is_none())
-        .and_then(|()| supervise(parts, config, inheritance, hang_up, manager));
-    ended.unwrap_or_else(|error| report(&error, &readiness))
+    let parts = Parts { invocation: &invocation, module: &module, readiness };
+    prepare(parts, &mut config, inheritance.is_none())?;
+    supervise(parts, config, inheritance, hang_up, manager)
 }
 
 /// Notes where the program was started, before anything depends on it. A program in the place of another goes on from where that one
@@ -74,11 +80,6 @@ fn hang_up(config: &Config, is_successor: bool) -> HangUp {
         () if File::open("/dev/tty").is_ok() => HangUp::Stops,
         () => HangUp::Reloads,
     }
-}
-
-fn report(error: &StartError, readiness: &Readiness) -> u8 {
-    readiness.failed(error.exit_code(), &error.text());
-    error.exit_code()
 }
 
 /// What can be seen to be wrong, and the log. A program in the place of another begins with a reload, which warns.

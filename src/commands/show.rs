@@ -1,11 +1,10 @@
 //! `pyfcgid status`, `requests`, `stacks` and `health`: asks the running pyfcgid how it is, and says so.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::os::fd::AsFd;
 use std::time::Duration;
 
-use super::asking::{self, Asked, Unanswered};
-use super::{HOW_TO_START, say_to};
+use super::{asking, say_to, write_to_stdout};
 use crate::cli::Form;
 use crate::config::SupervisorFiles;
 use crate::control_protocol::{ControlRequest, Scope, Threads};
@@ -32,20 +31,16 @@ fn show<T: DeserializeOwned + Serialize>(
     page: impl Fn(&T, Look) -> String,
 ) -> u8 {
     match asking::ask::<T>(files, request, asking::PATIENCE) {
-        Ok(Asked::Values(values, code)) => {
+        Ok((values, code)) => {
             let text = match form {
                 Form::Text => page(&values, look()),
                 Form::Json => report::json(&values) + "\n",
             };
             // All of it is escaped. A reader that has gone is no failure.
-            drop(io::stdout().lock().write_all(text.as_bytes()));
+            drop(write_to_stdout(text.as_bytes()));
             code
         }
-        Ok(Asked::Refused(code, text)) => {
-            text.lines().for_each(|line| say_to(&mut io::stderr(), line));
-            code
-        }
-        Err(reason) => unanswered(&reason, EX_OSERR),
+        Err(reason) => reason.tell(NOT_RUNNING, EX_OSERR),
     }
 }
 
@@ -54,33 +49,18 @@ pub fn judge(scope: Scope, limits: Limits, files: &SupervisorFiles) -> u8 {
     let request = ControlRequest::Status { scope };
     let ask = || asking::ask::<Status>(files, &request, PATIENCE_OF_A_PROBE);
     let mut asked = ask();
-    if matches!(&asked, Ok(Asked::Values(status, _)) if status.has_stopped()) {
+    if asked.as_ref().is_ok_and(|(status, _)| status.has_stopped()) {
         std::thread::sleep(MOMENT);
         asked = ask();
     }
-    match asked {
-        Ok(Asked::Values(status, _)) => match status.illness(limits) {
-            None => 0,
-            Some(illness) => {
-                say_to(&mut io::stdout(), &illness);
-                UNHEALTHY
-            }
-        },
-        Ok(Asked::Refused(code, text)) => {
-            text.lines().for_each(|line| say_to(&mut io::stderr(), line));
-            code
+    match asked.map(|(status, _)| status.illness(limits)) {
+        Ok(None) => 0,
+        Ok(Some(illness)) => {
+            say_to(&mut io::stdout(), &illness);
+            UNHEALTHY
         }
-        Err(reason) => unanswered(&reason, UNHEALTHY),
+        Err(reason) => reason.tell(NOT_RUNNING, UNHEALTHY),
     }
-}
-
-pub(super) fn unanswered(reason: &Unanswered, otherwise: u8) -> u8 {
-    let (code, advice) = match reason {
-        Unanswered::NotRunning(_) => (NOT_RUNNING, HOW_TO_START),
-        _ => (otherwise, ""),
-    };
-    say_to(&mut io::stderr(), &format!("pyfcgid: {reason}{advice}"));
-    code
 }
 
 /// As the terminal is, and as its user wants it (<https://no-color.org>).
@@ -99,6 +79,6 @@ const MOMENT: Duration = Duration::from_millis(100);
 /// Before whoever probes loses theirs.
 const PATIENCE_OF_A_PROBE: Duration = Duration::from_secs(4);
 /// As the Linux Standard Base has it for `status`.
-const NOT_RUNNING: u8 = 3;
+pub(super) const NOT_RUNNING: u8 = 3;
 /// As Docker and others have it.
 const UNHEALTHY: u8 = 1;

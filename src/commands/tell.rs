@@ -1,12 +1,11 @@
 //! `pyfcgid reload`, `stop` and `interrupt`: tells the running pyfcgid over its control socket, and prints what it answers.
 
-use std::io::Write;
+use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
-use super::asking::{self, Said, Unanswered};
-use super::{HOW_TO_START, say_to};
+use super::asking::{self, Unanswered};
+use super::{say, say_to};
 use crate::config::SupervisorFiles;
 use crate::control_protocol::ControlRequest;
 use shared::sys::peer;
@@ -15,13 +14,14 @@ use shared::sys::process::EX_OSERR;
 
 /// Returns the exit code: the one that is sent, 71 if the supervisor can't be reached or goes away, but 0 for a stop of what does not
 /// run.
-pub fn run(request: &ControlRequest, files: &SupervisorFiles, out: &mut impl Write, err: &mut impl Write) -> u8 {
+pub fn run(request: &ControlRequest, files: &SupervisorFiles) -> u8 {
     let is_stop = *request == ControlRequest::Stop;
     // The others may take as long as it takes.
     let patience = matches!(request, ControlRequest::Interrupt { .. }).then_some(asking::PATIENCE);
     let told = asking::connect(files, request, patience).and_then(|stream| {
         let end = peer::end_of_listener(stream.as_fd()).ok();
-        let code = print_answers(stream, out, err);
+        let to_stdout = |text: String| text.lines().for_each(|line| say_to(&mut io::stdout(), line));
+        let code = asking::read(stream, to_stdout, |text| text.lines().for_each(say));
         if is_stop && matches!(code, Ok(0) | Err(Unanswered::Ended)) {
             end.iter().for_each(wait_for);
             return Ok(0);
@@ -31,22 +31,11 @@ pub fn run(request: &ControlRequest, files: &SupervisorFiles, out: &mut impl Wri
     match told {
         Ok(code) => code,
         Err(Unanswered::NotRunning(reason)) if is_stop => {
-            say_to(err, &format!("pyfcgid: {reason}"));
+            say(&format!("pyfcgid: {reason}"));
             0
         }
-        Err(reason) => {
-            let advice = if let Unanswered::NotRunning(_) = reason { HOW_TO_START } else { "" };
-            say_to(err, &format!("pyfcgid: {reason}{advice}"));
-            EX_OSERR
-        }
+        Err(reason) => reason.tell(EX_OSERR, EX_OSERR),
     }
-}
-
-fn print_answers(stream: UnixStream, out: &mut impl Write, err: &mut impl Write) -> Result<u8, Unanswered> {
-    asking::read(stream, |said| match said {
-        Said::Stdout(text) => text.lines().for_each(|line| say_to(out, line)),
-        Said::Stderr(text) => text.lines().for_each(|line| say_to(err, line)),
-    })
 }
 
 /// All has been done by then, but for the end of the process itself.

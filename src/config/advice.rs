@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::fmt;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::nearest;
 use super::setting::variable;
@@ -33,17 +32,17 @@ pub(super) fn known_elsewhere(key: &str) -> Option<String> {
 /// What to do about a key that is no option.
 pub(super) fn unknown_key(key: &str, scope: Scope) -> String {
     let typed = key.to_ascii_lowercase().replace('_', "-");
-    let known = || SETTINGS.iter().filter(|setting| setting.stands_in(scope)).map(|setting| setting.name);
     let include = (scope == Scope::Global).then_some(INCLUDE);
     let foreign = alias(&typed).or_else(|| part_of_address(&typed));
     if let Some(name) = foreign.or_else(|| nearest(&typed, names().chain(include))) {
         return format!("did you mean `{name}`?");
     }
-    format!("valid keys here are {}", known().chain(include).collect::<Vec<_>>().join(", "))
+    let known = SETTINGS.iter().filter(|setting| setting.stands_in(scope)).map(|setting| setting.name);
+    format!("valid keys here are {}", known.chain(include).collect::<Vec<_>>().join(", "))
 }
 
 fn alias(typed: &str) -> Option<&'static str> {
-    ALIASES.iter().find(|(other, _)| *other == typed).map(|(_, name)| *name)
+    ALIASES.iter().find(|(_, others)| others.contains(&typed)).map(|(name, _)| *name)
 }
 
 /// Others have options for what `listen` has in one. As variables, such names are made up by container platforms.
@@ -58,12 +57,6 @@ pub struct Warning {
     pub code: Code,
     /// One line, which says what to do.
     pub text: String,
-}
-
-impl fmt::Display for Warning {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
-    }
 }
 
 impl Config {
@@ -187,12 +180,6 @@ impl Pool {
         let missing = self.python_path.iter().filter(|path| !self.outside(path).exists());
         missing.map(|path| format!("python-path ({}): {} does not exist", self.origin("python-path"), path.display())).collect()
     }
-
-    /// The path as it is seen from outside of `chroot`.
-    fn outside(&self, path: &Path) -> PathBuf {
-        let inside = path.strip_prefix("/").unwrap_or(path);
-        self.chroot.as_ref().map_or_else(|| path.to_owned(), |root| root.join(inside))
-    }
 }
 
 fn with_codes<const N: usize>(kinds: [(Code, Vec<String>); N]) -> Vec<Warning> {
@@ -241,69 +228,42 @@ fn names() -> impl Iterator<Item = &'static str> {
 /// The number of root and of its group.
 const ROOT: u32 = 0;
 const SET_GROUP_ID: u32 = 0o2000;
-/// What other servers call it, the short flags of Gunicorn and uWSGI included where they agree.
-const ALIASES: [(&str, &str); 61] = [
-    ("access-logfile", "access-log"),
-    ("access-logformat", "access-log-format"),
-    ("b", "listen"),
-    ("bind", "listen"),
-    ("chmod-socket", "socket-mode"),
-    ("chown-socket", "socket-owner"),
-    ("cpu-priority", "nice"),
-    ("daemon", "daemonize"),
-    ("decorate-workers-output", "app-log"),
-    ("environment-file", "env-file"),
-    ("error-logfile", "log"),
-    ("evil-reload-on-rss", "max-rss"),
-    ("fastcgi-socket", "listen"),
-    ("g", "group"),
-    ("gid", "group"),
-    ("harakiri", "request-timeout"),
-    ("home", "venv"),
-    ("limit-as", "memory-limit"),
-    ("limit-post", "max-body-size"),
-    ("limitas", "memory-limit"),
-    ("limitcore", "rlimit-core"),
-    ("limitnofile", "rlimit-nofile"),
-    ("listen-allowed-clients", "allowed-clients"),
-    ("listen-group", "socket-group"),
-    ("listen-mode", "socket-mode"),
-    ("listen-owner", "socket-owner"),
-    ("log-facility", "syslog-facility"),
-    ("logto", "log"),
-    ("max-children", "processes"),
-    ("max-fd", "rlimit-nofile"),
-    ("max-fds", "rlimit-nofile"),
-    ("max-worker-lifetime", "max-lifetime"),
-    ("maximum-requests", "max-requests"),
-    ("module", "app"),
-    ("no-new-privileges", "no-new-privs"),
-    ("pid", "pid-file"),
-    ("pidfile", "pid-file"),
-    ("prio", "nice"),
-    ("process-priority", "nice"),
-    ("process.priority", "nice"),
-    ("pythonpath", "python-path"),
-    ("raw-env", "env"),
-    ("reload-on-as", "max-rss"),
-    ("reload-on-rss", "max-rss"),
-    ("request-slowlog-timeout", "slow-request-timeout"),
-    ("request-terminate-timeout", "request-timeout"),
-    ("rlimit-files", "rlimit-nofile"),
-    ("socket", "listen"),
-    ("socket-user", "socket-owner"),
-    ("timeout", "request-timeout"),
-    ("u", "user"),
-    ("uid", "user"),
-    ("virtual-memory-limit", "memory-limit"),
-    ("virtualenv", "venv"),
-    ("w", "processes"),
-    ("worker-connections", "max-connections"),
-    ("worker-reload-mercy", "graceful-timeout"),
-    ("workers", "processes"),
-    ("working-directory", "chdir"),
-    ("wsgi", "app"),
-    ("wsgi-file", "app"),
+/// An option, and what other servers call it, the short flags of Gunicorn and uWSGI included where they agree.
+const ALIASES: [(&str, &[&str]); 34] = [
+    ("access-log", &["access-logfile"]),
+    ("access-log-format", &["access-logformat"]),
+    ("allowed-clients", &["listen-allowed-clients"]),
+    ("app", &["module", "wsgi", "wsgi-file"]),
+    ("app-log", &["decorate-workers-output"]),
+    ("chdir", &["working-directory"]),
+    ("daemonize", &["daemon"]),
+    ("env", &["raw-env"]),
+    ("env-file", &["environment-file"]),
+    ("graceful-timeout", &["worker-reload-mercy"]),
+    ("group", &["g", "gid"]),
+    ("listen", &["b", "bind", "fastcgi-socket", "socket"]),
+    ("log", &["error-logfile", "logto"]),
+    ("max-body-size", &["limit-post"]),
+    ("max-connections", &["worker-connections"]),
+    ("max-lifetime", &["max-worker-lifetime"]),
+    ("max-requests", &["maximum-requests"]),
+    ("max-rss", &["evil-reload-on-rss", "reload-on-as", "reload-on-rss"]),
+    ("memory-limit", &["limit-as", "limitas", "virtual-memory-limit"]),
+    ("nice", &["cpu-priority", "prio", "process-priority", "process.priority"]),
+    ("no-new-privs", &["no-new-privileges"]),
+    ("pid-file", &["pid", "pidfile"]),
+    ("processes", &["max-children", "w", "workers"]),
+    ("python-path", &["pythonpath"]),
+    ("request-timeout", &["harakiri", "request-terminate-timeout", "timeout"]),
+    ("rlimit-core", &["limitcore"]),
+    ("rlimit-nofile", &["limitnofile", "max-fd", "max-fds", "rlimit-files"]),
+    ("slow-request-timeout", &["request-slowlog-timeout"]),
+    ("socket-group", &["listen-group"]),
+    ("socket-mode", &["chmod-socket", "listen-mode"]),
+    ("socket-owner", &["chown-socket", "listen-owner", "socket-user"]),
+    ("syslog-facility", &["log-facility"]),
+    ("user", &["u", "uid"]),
+    ("venv", &["home", "virtualenv"]),
 ];
 
 #[cfg(test)]
@@ -344,7 +304,7 @@ mod tests {
 
     #[test]
     fn what_others_call_an_option_is_one_here() {
-        for (other, name) in ALIASES {
+        for (name, other) in ALIASES.iter().flat_map(|(name, others)| others.iter().map(|other| (*name, *other))) {
             assert!(names().any(|known| known == name), "{other}: {name}");
             assert!(names().all(|known| known != other), "{other} is an option itself");
             let expected = if name == "app" { "the application needs no option".to_owned() } else { format!("use --{name}") };
@@ -426,7 +386,7 @@ mod tests {
         assert_eq!(config.warnings([]).len(), 0);
         config.pools.push(config.pools[0].clone());
         let warning = config.warnings([]).remove(0);
-        assert!(warning.code == codes::ACCESS_LOG_WITHOUT_POOL && warning.text.contains("has no $pool"), "{warning}");
+        assert!(warning.code == codes::ACCESS_LOG_WITHOUT_POOL && warning.text.contains("has no $pool"), "{warning:?}");
         for format in [&format!("{} ${{pool}}", config.access_log_format), "detailed", "json"] {
             format.clone_into(&mut config.access_log_format);
             assert_eq!(config.warnings([]).len(), 0);

@@ -53,7 +53,7 @@ impl<'a> Reader<'a> {
             match self.rest.chars().next() {
                 None => return false,
                 Some('#') => drop(self.take_line()),
-                Some('\n') => self.advance(1),
+                Some('\n') => drop(self.advance(1)),
                 Some(_) => return true,
             }
         }
@@ -64,7 +64,7 @@ impl<'a> Reader<'a> {
             self.rest = rest.trim_start_matches(BLANK);
         }
         let end = self.rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(self.rest.len());
-        let name = self.advance_over(end);
+        let name = self.advance(end);
         self.skip(BLANK);
         if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) || !self.rest.starts_with('=') {
             return Err(self.fault(NO_ASSIGNMENT));
@@ -147,14 +147,10 @@ impl<'a> Reader<'a> {
     }
 
     fn take_line(&mut self) -> &'a str {
-        self.advance_over(self.rest.find('\n').unwrap_or(self.rest.len()))
+        self.advance(self.rest.find('\n').unwrap_or(self.rest.len()))
     }
 
-    fn advance(&mut self, length: usize) {
-        self.advance_over(length);
-    }
-
-    fn advance_over(&mut self, length: usize) -> &'a str {
+    fn advance(&mut self, length: usize) -> &'a str {
         let (passed, rest) = self.rest.split_at(length);
         self.line += passed.matches('\n').count();
         self.rest = rest;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-use super::{ListenAddress, Origin, Pool, ValueError};
+use super::{Item, ListenAddress, Origin, Pool, ValueError};
 
 /// Why there is no configuration. Every variant is the administrator's to mend; its text is one line that says where and how.
 #[derive(Debug, Error)]
@@ -115,8 +115,7 @@ pub enum Error {
 impl Error {
     /// What was typed is no text.
     pub fn not_utf8(origin: Origin, key: &'static str, value: &OsStr) -> Self {
-        let (value, reason) = (value.to_string_lossy().into_owned(), ValueError::new("must be UTF-8"));
-        Self::BadValue { origin, key, value, reason }
+        Item { text: value.to_string_lossy().into_owned(), origin }.refused(key, ValueError::new("must be UTF-8"))
     }
 
     pub(super) fn same_address(address: &ListenAddress, first: &Pool, second: &Pool) -> Self {

@@ -9,13 +9,13 @@ use std::path::{Path, PathBuf};
 use super::Error;
 use super::layer::{Item, Layer, Origin};
 use shared::sys::file::read_regular;
-use source::{Parsed, Source};
+use source::Source;
 
 pub(super) use include::absolute as pattern;
 pub(super) use source::check_pool_name;
-pub(super) use text::{assignment, quote, quote_key, write_line};
+pub(super) use text::{assignment, line, quote, quote_key};
 
-/// What a file and those it includes say.
+/// What a file says, by itself or with those it includes.
 #[derive(Debug, Default)]
 pub(super) struct File {
     /// The settings of the whole process.
@@ -44,9 +44,7 @@ impl File {
     /// When one cannot be read, is not TOML, has a key that is not an option, or a value of a kind the option does not take; when
     /// there are two pools of one name.
     pub(super) fn read(path: &Path) -> Result<Self, Error> {
-        let Parsed { settings, pools, include } = read(path, FilePlace::Main)?;
-        let mut file = Self { settings, pools: Vec::new(), include };
-        file.add(pools)?;
+        let mut file = read(path, FilePlace::Main)?;
         for path in include::files(path, &file.include)? {
             file.add(read(&path, FilePlace::Included)?.pools)?;
         }
@@ -61,17 +59,14 @@ impl File {
     fn add(&mut self, pools: Vec<Table>) -> Result<(), Error> {
         for table in pools {
             if let Some(first) = self.pools.iter().find(|first| first.name == table.name) {
-                return Err(second(first, table));
+                let origin = |table: &Table| table.origin.clone().unwrap_or(Origin::Default);
+                let (first, second) = (origin(first), origin(&table));
+                return Err(Error::SecondPool { name: table.name.unwrap_or_default(), first, second });
             }
             self.pools.push(table);
         }
         Ok(())
     }
-}
-
-fn second(first: &Table, second: Table) -> Error {
-    let origin = |table: &Table| table.origin.clone().unwrap_or(Origin::Default);
-    Error::SecondPool { name: second.name.clone().unwrap_or_default(), first: origin(first), second: origin(&second) }
 }
 
 /// The values of these keys at the top of a file, whatever is wrong with the rest of it; and the first mistake in its TOML, which
@@ -92,7 +87,7 @@ enum FilePlace {
     Included,
 }
 
-fn read(path: &Path, role: FilePlace) -> Result<Parsed, Error> {
+fn read(path: &Path, role: FilePlace) -> Result<File, Error> {
     let bytes = bytes(path)?;
     let source = Source { path, text: &String::from_utf8_lossy(&bytes) };
     match std::str::from_utf8(&bytes) {

@@ -5,7 +5,6 @@ mod quantities;
 mod several;
 mod words;
 
-use std::fmt::Display;
 use std::path::Path;
 
 use super::{Syntax, ValueError};
@@ -16,7 +15,7 @@ pub(super) use quantities::{
 };
 pub(super) use several::{NO_GROUPS, OWN_GROUPS, clients, distinct, groups, list, optional, timeouts, variables};
 pub(super) use words::{
-    access_log_format, account, excluded_path, facility, header_name, keyword, level, log_level, path_of_probes, plain, switch,
+    access_log_format, account, excluded_path, facility, header_name, keyword, level, log_level, path_of_probes, switch,
     syslog_ident, variable_pattern,
 };
 
@@ -31,63 +30,8 @@ pub(super) struct Text<'a> {
     pub(super) python_base: &'a Path,
 }
 
-/// How one value of type `T` is written.
-pub(super) trait Value<T>: Copy {
-    /// The value that this text means.
-    fn parse(&self, typed: Text<'_>) -> Result<T, ValueError>;
-    /// The text that `parse` takes for this value.
-    fn text(&self, value: &T) -> String;
-    /// What can be said of such texts beforehand.
-    fn syntax(&self) -> Syntax {
-        Syntax::Text
-    }
-}
-
-/// A function that parses is enough where [`Display`] is the way back.
-impl<T: Display, F: Fn(Text<'_>) -> Result<T, ValueError> + Copy> Value<T> for F {
-    fn parse(&self, typed: Text<'_>) -> Result<T, ValueError> {
-        self(typed)
-    }
-
-    fn text(&self, value: &T) -> String {
-        value.to_string()
-    }
-}
-
-/// Else there is another function for the way back.
-#[derive(Clone, Copy)]
-struct Written<P, S>(P, S);
-
-impl<T, P: Fn(Text<'_>) -> Result<T, ValueError> + Copy, S: Fn(&T) -> String + Copy> Value<T> for Written<P, S> {
-    fn parse(&self, typed: Text<'_>) -> Result<T, ValueError> {
-        self.0(typed)
-    }
-
-    fn text(&self, value: &T) -> String {
-        self.1(value)
-    }
-}
-
-/// A value of which more can be said beforehand.
-#[derive(Clone, Copy)]
-pub(super) struct Described<V>(V, Syntax);
-
-impl<T, V: Value<T>> Value<T> for Described<V> {
-    fn parse(&self, typed: Text<'_>) -> Result<T, ValueError> {
-        self.0.parse(typed)
-    }
-
-    fn text(&self, value: &T) -> String {
-        self.0.text(value)
-    }
-
-    fn syntax(&self) -> Syntax {
-        self.1
-    }
-}
-
-/// How a field of type `T` is written, which may have no value, or several.
-pub(super) trait Form<T> {
+/// How a field of type `T` is written, which has one value, may have none, or several.
+pub(super) trait Form<T>: Copy {
     /// The field without any value; `None` if it must have one.
     fn without(&self) -> Option<T>;
     /// The field with one more value: a list is longer by that, anything else is replaced.
@@ -96,23 +40,55 @@ pub(super) trait Form<T> {
     fn show(&self, field: &T) -> Vec<String>;
     /// What can be said of each value beforehand.
     fn syntax(&self) -> Syntax;
+
+    /// The field with this value alone.
+    fn parse(&self, typed: Text<'_>) -> Result<T, ValueError> {
+        self.with(self.without(), typed)
+    }
 }
 
-/// Exactly one value.
-impl<T, V: Value<T>> Form<T> for V {
+/// A form by its parts, in the order of the trait.
+#[derive(Clone, Copy)]
+struct Parts<E, W, S>(E, W, S, Syntax);
+
+impl<T, E, W, S> Form<T> for Parts<E, W, S>
+where
+    E: Fn() -> Option<T> + Copy,
+    W: Fn(Option<T>, Text<'_>) -> Result<T, ValueError> + Copy,
+    S: Fn(&T) -> Vec<String> + Copy,
+{
     fn without(&self) -> Option<T> {
-        None
+        self.0()
     }
 
-    fn with(&self, _: Option<T>, typed: Text<'_>) -> Result<T, ValueError> {
-        self.parse(typed)
+    fn with(&self, field: Option<T>, typed: Text<'_>) -> Result<T, ValueError> {
+        self.1(field, typed)
     }
 
     fn show(&self, field: &T) -> Vec<String> {
-        vec![self.text(field)]
+        self.2(field)
     }
 
     fn syntax(&self) -> Syntax {
-        Value::<T>::syntax(self)
+        self.3
     }
+}
+
+/// Exactly one value: what a text means, the text that means a value, and what is known of such texts.
+fn one<T>(
+    parse: impl Fn(Text<'_>) -> Result<T, ValueError> + Copy,
+    show: impl Fn(&T) -> String + Copy,
+    syntax: Syntax,
+) -> impl Form<T> {
+    Parts(|| None, move |_: Option<T>, typed: Text<'_>| parse(typed), move |value: &T| vec![show(value)], syntax)
+}
+
+/// A field that is empty unless it is set: what one more value makes of it, how it is shown, and what is known of its values.
+fn several<T: Default>(
+    add: impl Fn(T, Text<'_>) -> Result<T, ValueError> + Copy,
+    show: impl Fn(&T) -> Vec<String> + Copy,
+    syntax: Syntax,
+) -> impl Form<T> {
+    let with = move |field: Option<T>, typed: Text<'_>| add(field.unwrap_or_default(), typed);
+    Parts(|| Some(T::default()), with, show, syntax)
 }

@@ -7,7 +7,7 @@ use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Component, Path, PathBuf};
 
-use super::{Environment, Origin, Pool};
+use super::{Environment, Pool};
 
 /// The Python of a pool.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,45 +16,34 @@ pub struct Interpreter {
     pub path: PathBuf,
     /// The virtual environment that it is in, if one was named.
     pub venv: Option<PathBuf>,
-    source: NamedBy,
-}
-
-/// Who has said which it is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum NamedBy {
-    /// The option `python`, typed there.
-    Option(Origin),
-    /// The option `venv`, typed there.
-    Venv(Origin),
-    /// pyfcgid is installed in that environment.
-    Own,
-    /// It was found there.
-    Path,
+    /// Who has said which it is, for people.
+    named_by: String,
 }
 
 impl Interpreter {
     /// That of this pool; none if nothing is said and there is none.
     pub(super) fn of(pool: &Pool, environment: Environment<'_>) -> Option<Self> {
         if let Some(path) = &pool.python {
-            return Some(Self { path: path.clone(), venv: venv_around(path), source: NamedBy::Option(pool.origin("python")) });
+            let named_by = format!("python, {}", pool.origin("python"));
+            return Some(Self { path: path.clone(), venv: venv_around(path), named_by });
         }
         if let Some(venv) = &pool.venv {
-            return Some(Self::in_venv(venv, NamedBy::Venv(pool.origin("venv"))));
+            return Some(Self::in_venv(venv, format!("venv, {}", pool.origin("venv"))));
         }
         let own = env::current_exe().ok().and_then(|program| venv_around(&program));
         if let Some(venv) = own.filter(|_| pool.chroot.is_none()) {
-            return Some(Self::in_venv(&venv, NamedBy::Own));
+            return Some(Self::in_venv(&venv, "where pyfcgid is installed".to_owned()));
         }
         let path = environment("PATH").unwrap_or_else(|| "/usr/local/bin:/usr/bin:/bin".into());
         let candidates =
             env::split_paths(&path).filter(|directory| directory.is_absolute()).map(|directory| directory.join("python3"));
-        let mut found = candidates.filter(|path| is_program(&outside(pool, &followed(pool, path))));
+        let mut found = candidates.filter(|path| is_program(&pool.outside(&followed(pool, path))));
         let found = found.next().or_else(|| pool.chroot.as_ref().map(|_| USUAL.into()));
-        found.map(|path| Self { path, venv: None, source: NamedBy::Path })
+        found.map(|path| Self { path, venv: None, named_by: "found in PATH".to_owned() })
     }
 
-    fn in_venv(venv: &Path, source: NamedBy) -> Self {
-        Self { path: venv.join(PROGRAM), venv: Some(venv.to_owned()), source }
+    fn in_venv(venv: &Path, named_by: String) -> Self {
+        Self { path: venv.join(PROGRAM), venv: Some(venv.to_owned()), named_by }
     }
 
     /// What is wrong with it that can be seen from outside, and what to do.
@@ -63,7 +52,7 @@ impl Interpreter {
         if pool.chroot.as_ref().is_some_and(|root| !root.is_dir()) {
             return None;
         }
-        let found = match fs::metadata(outside(pool, &followed(pool, &self.path))) {
+        let found = match fs::metadata(pool.outside(&followed(pool, &self.path))) {
             Ok(found) => found,
             // As another user it may be otherwise.
             Err(error) if error.kind() == ErrorKind::PermissionDenied => return None,
@@ -71,7 +60,7 @@ impl Interpreter {
         };
         if found.is_dir() {
             let inside = ["bin/python3", "python3"].map(|name| self.path.join(name));
-            let program = inside.into_iter().find(|path| is_program(&outside(pool, &followed(pool, path))));
+            let program = inside.into_iter().find(|path| is_program(&pool.outside(&followed(pool, path))));
             let example = program.map_or_else(String::new, |path| format!(" in it, as in {}", path.display()));
             return Some(format!("is a directory: name the program{example}"));
         }
@@ -81,7 +70,7 @@ impl Interpreter {
 
     fn absence(&self, pool: &Pool) -> String {
         let directory = followed(pool, self.path.parent().unwrap_or(Path::new("/")));
-        let named = self.path.file_name().map(|name| outside(pool, &directory.join(name)));
+        let named = self.path.file_name().map(|name| pool.outside(&directory.join(name)));
         let is_link = named.is_some_and(|path| path.is_symlink());
         match (&self.venv, is_link.then(|| followed(pool, &self.path))) {
             (Some(venv), Some(target)) => format!(
@@ -89,7 +78,7 @@ impl Interpreter {
                 target.display(),
                 venv.display()
             ),
-            (Some(venv), None) if matches!(self.source, NamedBy::Venv(_)) => {
+            (Some(venv), None) if pool.python.is_none() && pool.venv.is_some() => {
                 format!("is missing, so {} is not a virtual environment; create one with python3 -m venv {0}", venv.display())
             }
             (_, Some(target)) => {
@@ -106,21 +95,7 @@ impl Interpreter {
 /// `/srv/venv/bin/python (venv, site.toml:4)`
 impl fmt::Display for Interpreter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} (", self.path.display())?;
-        match &self.source {
-            NamedBy::Option(origin) => write!(f, "python, {origin})"),
-            NamedBy::Venv(origin) => write!(f, "venv, {origin})"),
-            NamedBy::Own => f.write_str("where pyfcgid is installed)"),
-            NamedBy::Path => f.write_str("found in PATH)"),
-        }
-    }
-}
-
-/// A path that the pool's processes see, as it is outside of their root directory.
-fn outside(pool: &Pool, path: &Path) -> PathBuf {
-    match &pool.chroot {
-        Some(root) => root.join(path.strip_prefix("/").unwrap_or(path)),
-        None => path.to_owned(),
+        write!(f, "{} ({})", self.path.display(), self.named_by)
     }
 }
 
@@ -132,7 +107,7 @@ fn followed(pool: &Pool, path: &Path) -> PathBuf {
         let Some(next) = components.next() else { return walked };
         let rest = components.as_path().to_owned();
         match next {
-            Component::Normal(name) => match fs::read_link(outside(pool, &walked.join(name))) {
+            Component::Normal(name) => match fs::read_link(pool.outside(&walked.join(name))) {
                 Ok(target) if links < MAX_LINKS => {
                     links += 1;
                     ahead = target.join(rest);

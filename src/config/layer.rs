@@ -126,7 +126,7 @@ pub type Environment<'a> = &'a dyn Fn(&str) -> Option<OsString>;
 pub(super) fn environment_layer(environment: Environment<'_>) -> Result<Layer, Error> {
     let mut layer = Layer::new();
     for setting in SETTINGS {
-        if let Some((text, origin)) = read_variable(setting, &setting.variable(), environment)? {
+        if let Some(Item { text, origin }) = read_variable(setting.name, &setting.variable(), environment)? {
             let separators: &[char] = match setting.kind {
                 Kind::List { in_environment, .. } => in_environment,
                 Kind::Pairs => &[','],
@@ -146,13 +146,11 @@ pub(super) fn default_layer(environment: Environment<'_>) -> Result<Layer, Error
     let mut layer = Layer::new();
     for setting in SETTINGS {
         let found = match setting.default {
-            Fallback::Value(text) => Some((text.to_owned(), Origin::Default)),
-            Fallback::Variable(variable) => read_variable(setting, variable, environment)?,
+            Fallback::Value(text) => Some(Item { text: text.to_owned(), origin: Origin::Default }),
+            Fallback::Variable(variable) => read_variable(setting.name, variable, environment)?,
             Fallback::Nothing => None,
         };
-        if let Some((text, origin)) = found {
-            layer.insert(setting.name, vec![Item { text, origin }]);
-        }
+        layer.extend(found.map(|item| (setting.name, vec![item])));
     }
     Ok(layer)
 }
@@ -166,17 +164,12 @@ pub fn split_text(setting: &Setting, text: &str, origin: &Origin) -> Vec<Item> {
     split(setting, text, separators, origin)
 }
 
-fn read_variable(
-    setting: &'static Setting,
-    variable: &str,
-    environment: Environment<'_>,
-) -> Result<Option<(String, Origin)>, Error> {
-    let Some(value) = environment(variable).filter(|value| !value.is_empty()) else {
-        return Ok(None);
-    };
+fn read_variable(name: &'static str, variable: &str, environment: Environment<'_>) -> Result<Option<Item>, Error> {
     let origin = Origin::Environment(variable.to_owned());
-    let text = value.into_string().map_err(|value| Error::not_utf8(origin.clone(), setting.name, &value))?;
-    Ok(Some((text, origin)))
+    match environment(variable).filter(|value| !value.is_empty()).map(OsString::into_string).transpose() {
+        Ok(text) => Ok(text.map(|text| Item { text, origin })),
+        Err(value) => Err(Error::not_utf8(origin, name, &value)),
+    }
 }
 
 /// Without separators all of it is one item, empty or not. So is a text in which no value of a list is that must have one: what is

@@ -17,14 +17,13 @@ impl Pool {
         if limit >= least {
             return Ok(());
         }
-        let lower = match limit.checked_sub(DESCRIPTORS_BESIDE_CONNECTIONS).filter(|most| *most > 0) {
-            Some(most) => format!(", or lower {} to {most}", item.origin.spell("max-connections")),
-            None => String::new(),
-        };
+        let most = limit.checked_sub(DESCRIPTORS_BESIDE_CONNECTIONS).filter(|most| *most > 0);
+        let lower = most.map(|most| format!(", or lower {} to {most}", item.origin.spell("max-connections")));
         let reason = format!(
             "must be at least {least}: one for each of max-connections = {connections} ({}) and {DESCRIPTORS_BESIDE_CONNECTIONS} for \
-             the rest{lower}",
-            self.origin("max-connections")
+             the rest{}",
+            self.origin("max-connections"),
+            lower.unwrap_or_default()
         );
         Err(item.refused("rlimit-nofile", ValueError::new(reason)))
     }

@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
 
 use super::ValueError;
+use super::value::parse_digits;
 
 /// Where connections come in, or where `pyfcgid request` connects to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,11 +42,9 @@ impl ListenAddress {
     }
 
     fn parse_for(purpose: Purpose, text: &str) -> Result<Self, ValueError> {
-        if let Some(path) = text.strip_prefix("unix:") {
+        let is_path = ["/", "./", "../"].iter().any(|start| text.starts_with(start));
+        if let Some(path) = text.strip_prefix("unix:").or(is_path.then_some(text)) {
             return parse_path(path);
-        }
-        if text.starts_with('/') || text.starts_with("./") || text.starts_with("../") {
-            return parse_path(text);
         }
         match text.strip_prefix("fd:") {
             Some(number) if purpose == Purpose::Listen => parse_fd(number),
@@ -108,11 +107,8 @@ fn parse_path(path: &str) -> Result<ListenAddress, ValueError> {
 }
 
 fn parse_fd(number: &str) -> Result<ListenAddress, ValueError> {
-    let digits = !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit());
-    let parsed = number.parse().ok().filter(|_| digits);
-    parsed
-        .map(ListenAddress::Fd)
-        .ok_or_else(|| ValueError::new("must be fd: and the number of an inherited socket, as in fd:3"))
+    let reason = || ValueError::new("must be fd: and the number of an inherited socket, as in fd:3");
+    parse_digits(number).map(ListenAddress::Fd).ok_or_else(reason)
 }
 
 fn parse_tcp(purpose: Purpose, text: &str) -> Result<ListenAddress, ValueError> {
@@ -120,8 +116,7 @@ fn parse_tcp(purpose: Purpose, text: &str) -> Result<ListenAddress, ValueError> 
         return Err(no_colon(purpose, text));
     };
     let host = parse_host(host).ok_or_else(|| wrong_host(purpose, host))?;
-    let digits = !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit());
-    let port = port.parse().ok().filter(|_| digits).ok_or_else(|| ValueError::new("must end in a port from 0 to 65535"))?;
+    let port = parse_digits(port).ok_or_else(|| ValueError::new("must end in a port from 0 to 65535"))?;
     Ok(ListenAddress::Tcp { host, port })
 }
 

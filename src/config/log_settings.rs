@@ -1,6 +1,6 @@
 //! What the configuration says of the log, as what writes it takes it.
 
-use super::{Config, LogTarget, Pool};
+use super::{Config, Pool};
 use crate::log_writer::{Settings, Targets};
 use shared::logging::access::Format;
 
@@ -8,6 +8,7 @@ impl Config {
     /// The settings of the log.
     pub fn log_settings(&self) -> Settings {
         let own = self.pools.iter().filter(|pool| pool.has_own_logs());
+        let targets = |pool: &Pool| Targets { log: pool.log_in(self).clone(), access: pool.access_log_in(self).cloned() };
         Settings {
             target: self.log.clone(),
             level: self.log_level,
@@ -17,12 +18,7 @@ impl Config {
             access: self.access_log.clone(),
             // It was parsed when it was read.
             access_format: Format::parse(&self.access_log_format).unwrap_or_default(),
-            pools: own.map(|pool| (pool.name.clone(), targets(pool, self))).collect(),
+            pools: own.map(|pool| (pool.name.clone(), targets(pool))).collect(),
         }
     }
-}
-
-fn targets(pool: &Pool, config: &Config) -> Targets {
-    let access: Option<&LogTarget> = pool.access_log_in(config);
-    Targets { log: pool.log_in(config).clone(), access: access.cloned() }
 }

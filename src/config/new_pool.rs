@@ -43,17 +43,17 @@ impl NewPool {
             }
             None => propose("listen", OPEN_TO_ALL),
         }
-        let pool = load(&layer)?;
-        if layer.contains_key("chdir") {
-            return Ok(Self { pool: Pool { name: name.to_owned(), ..pool } });
+        let mut pool = load(&layer)?;
+        if !layer.contains_key("chdir") {
+            // What is relative to the current directory must not become relative to that one.
+            let directory = match &pool.app.source {
+                AppSource::File(path) => path.parent().map_or_else(String::new, |parent| parent.display().to_string()),
+                AppSource::Module(_) => format!("/srv/{name}"),
+            };
+            layer.extend([("app", vec![item(&pool.app.to_string())]), ("chdir", vec![item(&directory)])]);
+            pool = load(&layer)?;
         }
-        // What is relative to the current directory must not become relative to that one.
-        let directory = match &pool.app.source {
-            AppSource::File(path) => path.parent().map_or_else(String::new, |parent| parent.display().to_string()),
-            AppSource::Module(_) => format!("/srv/{name}"),
-        };
-        layer.extend([("app", vec![item(&pool.app.to_string())]), ("chdir", vec![item(&directory)])]);
-        Ok(Self { pool: Pool { name: name.to_owned(), ..load(&layer)? } })
+        Ok(Self { pool: Pool { name: name.to_owned(), ..pool } })
     }
 
     /// Its name.
@@ -91,13 +91,12 @@ impl NewPool {
 
     /// What it needs and is not there, each as a part of a sentence.
     pub fn missing(&self) -> Vec<String> {
-        let is_missing = |path: &Path| !path.exists();
         let app = match &self.pool.app.source {
-            AppSource::File(path) => Some(path.as_path()).filter(|path| is_missing(path)),
+            AppSource::File(path) => Some(path.as_path()),
             AppSource::Module(_) => None,
         };
         let places = [("app", app), ("chdir", self.pool.chdir.as_deref()), ("venv", self.pool.venv.as_deref())];
-        let places = places.into_iter().filter_map(|(key, path)| Some((key, path.filter(|path| is_missing(path))?)));
+        let places = places.into_iter().filter_map(|(key, path)| Some((key, path.filter(|path| !path.exists())?)));
         let places = places.map(|(key, path)| format!("{key} {}", path.display()));
         let user = self.pool.user.as_deref().filter(|user| user_id(user).is_err());
         places.chain(user.map(|user| format!("user {user}"))).collect()

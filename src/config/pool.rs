@@ -1,13 +1,12 @@
 //! One pool's settings: what its values say together.
 
-use std::fmt;
+use std::path::{Path, PathBuf};
 
 use super::form::{NO_GROUPS, OWN_GROUPS};
 use super::layer::{Item, Layers};
 use super::reader::Reader;
-use super::setting::Field;
 use super::value::format_duration;
-use super::{App, Config, Error, ListenAddress, LogTarget, Origin, Pool, SETTINGS, Setting, ValueError, file, masking};
+use super::{App, Config, Error, ListenAddress, LogTarget, Origin, Pool, SETTINGS, Scope, Setting, ValueError, file, masking};
 use shared::settings;
 
 impl Pool {
@@ -40,6 +39,12 @@ impl Pool {
     /// Where the value of the option `key` was typed.
     pub fn origin(&self, key: &str) -> Origin {
         self.origins.get(key).cloned().unwrap_or(Origin::Default)
+    }
+
+    /// A path that its processes see, as it is outside of their root directory (`chroot`).
+    pub(super) fn outside(&self, path: &Path) -> PathBuf {
+        let inside = path.strip_prefix("/").unwrap_or(path);
+        self.chroot.as_ref().map_or_else(|| path.to_owned(), |root| root.join(inside))
     }
 
     /// The value of an option of one value, in the form in which it is typed.
@@ -124,29 +129,18 @@ impl Pool {
     }
 
     /// Its table in a file, each value with where it comes from.
-    pub(super) fn write(&self, f: &mut fmt::Formatter<'_>, shown: masking::Show) -> fmt::Result {
-        writeln!(f, "[pool.{}]", file::quote_key(&self.name))?;
-        for setting in SETTINGS {
-            let is_told = match setting.field {
-                Field::Pool { .. } => true,
-                Field::Both { .. } => self.origins.contains_key(setting.name),
-                Field::Global { .. } => false,
-            };
-            if !is_told {
-                continue;
-            }
-            file::write_line(f, setting, self.shown(setting), &self.origin(setting.name), shown)?;
-        }
-        Ok(())
+    pub(super) fn text(&self, shown: masking::Show) -> String {
+        let is_told = |setting: &&Setting| {
+            setting.stands_in(Scope::Pool) && (setting.of_process.is_none() || self.origins.contains_key(setting.name))
+        };
+        let line = |setting: &Setting| file::line(setting, self.shown(setting), &self.origin(setting.name), shown);
+        let lines: String = SETTINGS.iter().filter(is_told).map(line).collect();
+        format!("[pool.{}]\n{lines}", file::quote_key(&self.name))
     }
 
     /// The values of an option that a pool may have, in the form in which they are typed.
     pub(super) fn shown(&self, setting: &Setting) -> Vec<String> {
-        match setting.field {
-            Field::Pool { show } => show(self),
-            Field::Both { show_own, .. } => show_own(self),
-            Field::Global { .. } => Vec::new(),
-        }
+        setting.of_pool.map_or_else(Vec::new, |show| show(self))
     }
 
     /// What single values cannot show.
@@ -174,16 +168,13 @@ impl Pool {
     }
 
     fn check_slow(&self, layers: Layers<'_>) -> Result<(), Error> {
-        let (Some(item), Some(slow), Some(limit)) =
-            (layers.first("slow-request-timeout"), self.slow_request_timeout, self.request_timeout)
-        else {
-            return Ok(());
-        };
-        if slow < limit || item.origin == Origin::Default {
-            return Ok(());
+        match (layers.first("slow-request-timeout"), self.slow_request_timeout, self.request_timeout) {
+            (Some(item), Some(slow), Some(limit)) if slow >= limit && item.origin != Origin::Default => {
+                let reason = format!("must be less than request-timeout ({})", format_duration(limit));
+                Err(item.refused("slow-request-timeout", ValueError::new(reason)))
+            }
+            _ => Ok(()),
         }
-        let reason = format!("must be less than request-timeout ({})", format_duration(limit));
-        Err(item.refused("slow-request-timeout", ValueError::new(reason)))
     }
 
     fn check_deadlock(&self, layers: Layers<'_>) -> Result<(), Error> {
@@ -225,13 +216,6 @@ impl Pool {
             }
             _ => Ok(()),
         }
-    }
-
-    #[cfg(test)]
-    #[cfg(test)]
-    pub(super) fn forget_origins(&mut self) {
-        self.origins.clear();
-        self.interpreter = None; // It knows who has said so, too.
     }
 }
 

@@ -5,7 +5,7 @@ use std::num::NonZero;
 use std::thread;
 
 use super::ValueError;
-use super::value::parse_number;
+use super::value::parse_digits;
 
 /// How many processes a pool has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +30,8 @@ impl Processes {
             return Ok(Self { min: cores, max: cores });
         }
         let (low, high) = text.split_once("..").unwrap_or((text, text));
-        let (Ok(min), Ok(max)) = (parse(low), parse(high)) else {
+        let parse = |text| parse_digits(text).filter(|number| *number <= Self::MOST);
+        let (Some(min), Some(max)) = (parse(low), parse(high)) else {
             return Err(ValueError::new("must be a number from 1 to 1024, a range such as 2..8 or 0..8, or auto"));
         };
         match () {
@@ -50,11 +51,6 @@ impl fmt::Display for Processes {
             Self { min, max } => write!(f, "{min}..{max}"),
         }
     }
-}
-
-fn parse(text: &str) -> Result<usize, ValueError> {
-    let number = parse_number(text, 0..=Processes::MOST as u64)?;
-    usize::try_from(number).map_err(|error| ValueError::new(error.to_string()))
 }
 
 #[cfg(test)]

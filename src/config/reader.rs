@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::form::{Form, Text, Value, directory_path, optional};
+use super::form::{Form, Text, directory_path, optional};
 use super::layer::{Item, Layers, Origins};
 use super::{Error, Kind, Origin, ValueError};
 
@@ -41,19 +41,15 @@ impl<'a> Reader<'a> {
         for hidden in self.layers.hidden(name, kind) {
             self.field(name, form, hidden)?;
         }
-        field.ok_or_else(|| Error::BadValue {
-            origin: Origin::Default,
-            key: name,
-            value: String::new(),
-            reason: ValueError::new("must be set"),
-        })
+        let nothing = || Item { text: String::new(), origin: Origin::Default };
+        field.ok_or_else(|| nothing().refused(name, ValueError::new("must be set")))
     }
 
     /// What the table of a pool says, and nothing stronger, of an option of the whole process.
     ///
     /// # Errors
     /// When the value is wrong.
-    pub(super) fn read_own<T>(&mut self, name: &'static str, value: &impl Value<T>) -> Result<Option<T>, Error> {
+    pub(super) fn read_own<T>(&mut self, name: &'static str, value: &impl Form<T>) -> Result<Option<T>, Error> {
         let (items, counts) = self.layers.of_table(name);
         let own = self.field(name, value, items)?.filter(|_| counts);
         self.origins.extend(items.last().filter(|_| counts).map(|item| (name, item.origin.clone())));

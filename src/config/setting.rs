@@ -1,11 +1,9 @@
 //! What is known of an option, for the command line, the environment, the file, the help and `check`.
 
-use std::fmt;
-
 use super::{Config, Pool, SETTINGS, Syntax};
 
 /// One option: everything the command line, the environment, the file, the help and `check` need to know about it.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct Setting {
     /// Its name in kebab-case: the key in the file and, behind `--`, the flag.
     pub name: &'static str,
@@ -21,40 +19,11 @@ pub struct Setting {
     pub default: Fallback,
     /// What can be said of each of its values beforehand.
     pub syntax: fn() -> Syntax,
-    /// What it sets, and how.
-    pub field: Field,
-}
-
-/// Whose field an option sets, and how that is shown: the values there are, in the form in which they are typed; none if it is not set.
-#[derive(Clone, Copy)]
-pub enum Field {
-    /// Of the whole process.
-    Global {
-        /// Shows it.
-        show: fn(&Config) -> Vec<String>,
-    },
-    /// Of a pool.
-    Pool {
-        /// Shows it.
-        show: fn(&Pool) -> Vec<String>,
-    },
-    /// Of the whole process, but for pools whose table says otherwise.
-    Both {
-        /// Shows that of the whole process.
-        show: fn(&Config) -> Vec<String>,
-        /// Shows a pool's own.
-        show_own: fn(&Pool) -> Vec<String>,
-    },
-}
-
-impl Field {
-    /// The same of an option that a pool may have for itself.
-    pub(super) const fn or_own(self, show_own: fn(&Pool) -> Vec<String>) -> Self {
-        match self {
-            Self::Global { show } => Self::Both { show, show_own },
-            other => other,
-        }
-    }
+    /// Shows it, if it sets something of the whole process: the values there are, in the form in which they are typed; none if it is
+    /// not set.
+    pub of_process: Option<fn(&Config) -> Vec<String>>,
+    /// The same for what it sets of a pool. With both, it is of the whole process, but for pools whose table says otherwise.
+    pub of_pool: Option<fn(&Pool) -> Vec<String>>,
 }
 
 impl Setting {
@@ -65,10 +34,9 @@ impl Setting {
 
     /// Whether it may stand there in the file.
     pub fn stands_in(&self, scope: Scope) -> bool {
-        match self.field {
-            Field::Global { .. } => scope == Scope::Global,
-            Field::Pool { .. } => scope == Scope::Pool,
-            Field::Both { .. } => true,
+        match scope {
+            Scope::Global => self.of_process.is_some(),
+            Scope::Pool => self.of_pool.is_some(),
         }
     }
 
@@ -178,11 +146,5 @@ impl Group {
             Self::Daemon => "Daemon options",
             Self::Log => "Log options",
         }
-    }
-}
-
-impl fmt::Debug for Setting {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Setting").field(&self.name).finish()
     }
 }

@@ -9,9 +9,11 @@
 ///
 /// and has behind the help, if a pool may have a value of its own, how that is shown. What else the struct has stands in braces.
 macro_rules! settings {
+    (@own) => { None };
+    (@own $show:expr) => { Some($show) };
     (
         $(#[$about:meta])*
-        $Target:ident, listed in $TABLE:ident as $scope:ident, read by ($reader:ident $(, $argument:ident: $Argument:ty)?), has also {
+        $Target:ident, listed in $TABLE:ident as $scope:ident and not $other_scope:ident, read by ($reader:ident $(, $argument:ident: $Argument:ty)?), has also {
             $($(#[$other_meaning:meta])* $visibility:vis $other:ident: $Other:ty = $value:expr;)+
         }
         $(
@@ -46,7 +48,8 @@ macro_rules! settings {
                 help: $help,
                 default: Fallback::$default $(($text))?,
                 syntax: || Form::<$Type>::syntax(&$form),
-                field: Field::$scope { show: |target| Form::<$Type>::show(&$form, &target.$field) } $(.or_own($show_own))?,
+                $scope: Some(|target| Form::<$Type>::show(&$form, &target.$field)),
+                $other_scope: settings!(@own $($show_own)?),
             },
         )+];
     };

@@ -6,6 +6,18 @@ use log::LevelFilter;
 
 use super::*;
 
+impl Config {
+    /// One pool of this application, where everything else is the default.
+    pub fn for_app(app: &str) -> Result<Self, Error> {
+        Self::load(&flags(&[("app", app)]), &|_| None, None)
+    }
+}
+
+pub(super) fn forget_origins(pool: &mut Pool) {
+    pool.origins.clear();
+    pool.interpreter = None; // It knows who has said so, too.
+}
+
 fn flags(typed: &[(&'static str, &str)]) -> Layer {
     let mut layer = Layer::new();
     for (name, text) in typed {
@@ -258,7 +270,7 @@ fn what_is_shown_is_a_file_that_means_the_same() {
         let mut again = in_file(&shown).unwrap_or_else(|error| panic!("{error}\n{shown}"));
         for config in [&mut again, &mut config] {
             config.origins.clear();
-            config.pools.iter_mut().for_each(Pool::forget_origins);
+            config.pools.iter_mut().for_each(forget_origins);
         }
         assert_eq!(again, config, "{shown}");
         assert!(SETTINGS.iter().all(|setting| shown.contains(setting.name)), "{shown}");

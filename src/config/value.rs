@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 use std::ops::RangeInclusive;
+use std::str::FromStr;
 use std::time::Duration;
 
 pub use shared::settings::{ValueError, format_size};
@@ -33,7 +34,7 @@ pub fn parse_size(text: &str, range: RangeInclusive<u64>) -> Result<u64, ValueEr
     if digits.is_empty() {
         return Err(format_error());
     }
-    let bytes = parse_digits(digits).and_then(|count| count.checked_mul(factor));
+    let bytes = parse_digits(digits).and_then(|count: u64| count.checked_mul(factor));
     bytes.filter(|bytes| range.contains(bytes)).ok_or_else(too_large)
 }
 
@@ -55,7 +56,7 @@ pub fn parse_duration(text: &str, longest: Duration) -> Result<Duration, ValueEr
         if unit.is_empty() && !(rest.len() == text.len() && next.is_empty()) {
             return Err(format_error());
         }
-        let part = parse_digits(digits).and_then(|count| count.checked_mul(millis)).map(Duration::from_millis);
+        let part = parse_digits(digits).and_then(|count: u64| count.checked_mul(millis)).map(Duration::from_millis);
         total = part.and_then(|part| total.checked_add(part)).ok_or_else(too_long)?;
         rest = next;
         if rest.is_empty() {
@@ -91,8 +92,7 @@ pub fn parse_switch(text: &str) -> Result<bool, ValueError> {
 /// A duration in the largest unit that says it exactly, `0` for none; below a millisecond is cut off.
 pub fn format_duration(duration: Duration) -> String {
     let millis = duration.as_millis();
-    let units = [(DAY, "d"), (HOUR, "h"), (MINUTE, "m"), (SECOND, "s"), (1, "ms")];
-    let exact = units.iter().find(|(unit, _)| millis != 0 && millis.is_multiple_of(u128::from(*unit)));
+    let exact = UNITS.iter().find(|(unit, _)| millis != 0 && millis.is_multiple_of(u128::from(*unit)));
     exact.map_or_else(|| "0".to_owned(), |(unit, name)| format!("{}{name}", millis / u128::from(*unit)))
 }
 
@@ -105,19 +105,13 @@ fn split_digits(text: &str) -> (&str, &str) {
 }
 
 /// Unlike `str::parse` it takes no sign.
-fn parse_digits(text: &str) -> Option<u64> {
+pub(super) fn parse_digits<T: FromStr>(text: &str) -> Option<T> {
     text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok()).flatten()
 }
 
 fn unit_millis(unit: &str) -> Option<u64> {
-    match unit {
-        "ms" => Some(1),
-        "" | "s" => Some(SECOND),
-        "m" => Some(MINUTE),
-        "h" => Some(HOUR),
-        "d" => Some(DAY),
-        _ => None,
-    }
+    let unit = if unit.is_empty() { "s" } else { unit };
+    UNITS.iter().find(|(_, name)| *name == unit).map(|(millis, _)| *millis)
 }
 
 const KIB: u64 = 1 << 10;
@@ -127,6 +121,8 @@ const SECOND: u64 = 1000;
 const MINUTE: u64 = 60 * SECOND;
 const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
+/// Of time, the largest first.
+const UNITS: [(u64, &str); 5] = [(DAY, "d"), (HOUR, "h"), (MINUTE, "m"), (SECOND, "s"), (1, "ms")];
 
 #[cfg(test)]
 mod tests {

@@ -1,30 +1,15 @@
 //! Whether a pyfcgid is well enough for a probe.
 
-use std::str::FromStr;
-
-use super::amount::{Length, Span};
+use super::amount::{length, span};
 use super::{ChildStatus, FailingStatus, PoolStatus, Status, Workers};
 
 /// What a pool may be at most.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Limits {
-    /// The part of its workers that has a request.
-    pub busy: Option<Share>,
+    /// The part of its workers that has a request, in percent.
+    pub busy: Option<u8>,
     /// Requests that wait.
     pub queue: Option<usize>,
-}
-
-/// A part of all, in percent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Share(u8);
-
-impl FromStr for Share {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let number = text.strip_suffix('%').unwrap_or(text).parse().ok().filter(|number| *number <= 100);
-        number.map(Self).ok_or_else(|| "must be a part of 100, as in 95%".to_owned())
-    }
 }
 
 impl Status {
@@ -53,7 +38,7 @@ impl PoolStatus {
         match (&stopped[..], self.serves) {
             (stopped @ [first, ..], _) => Some(told_of_stopped(stopped.len(), *first)),
             ([], false) => Some(self.failing.as_ref().map_or_else(|| self.state.clone(), FailingStatus::in_short)),
-            ([], true) => self.stuck.map(|length| self.told_of_standstill(Length(length))),
+            ([], true) => self.stuck.map(|seconds| self.told_of_standstill(seconds)),
         }
     }
 
@@ -62,18 +47,19 @@ impl PoolStatus {
         self.children.iter().filter(|child| child.stopped && child.state == "serving")
     }
 
-    fn told_of_standstill(&self, length: Length) -> String {
+    fn told_of_standstill(&self, seconds: f64) -> String {
         let all = match self.workers {
             Workers { idle: 0, busy } if busy > 1 => format!("all {busy} workers are busy, and none of them"),
             Workers { idle: 0, .. } => "its only worker is busy, and it".to_owned(),
             _ => "requests wait, and no worker".to_owned(),
         };
+        let length = length(seconds);
         format!("{all} has taken a request for {length}: `pyfcgid stacks {}` tells what they are doing", self.name)
     }
 
     fn excess(&self, limits: Limits) -> Option<String> {
         let (busy, all) = (self.workers.busy, self.workers.busy + self.workers.idle);
-        if limits.busy.is_some_and(|Share(most)| busy * 100 > usize::from(most) * all) {
+        if limits.busy.is_some_and(|most| busy * 100 > usize::from(most) * all) {
             Some(format!("{busy} of {all} workers busy"))
         } else if limits.queue.is_some_and(|most| self.waiting > most) {
             Some(format!("{} requests waiting", self.waiting))
@@ -85,7 +71,7 @@ impl PoolStatus {
 
 impl FailingStatus {
     fn in_short(&self) -> String {
-        format!("no process has started for {}: {}", Span(self.r#for as u64), self.error)
+        format!("no process has started for {}: {}", span(self.r#for as u64), self.error)
     }
 }
 
@@ -114,7 +100,7 @@ mod tests {
 
     #[test]
     fn what_does_not_serve_or_is_above_a_limit_is_ill() {
-        let (none, busy, queue) = (Limits::default(), Some(Share(95)), Some(7));
+        let (none, busy, queue) = (Limits::default(), Some(95), Some(7));
         let fault = |status: Status, limits| status.illness(limits);
         assert_eq!(fault(status(true, 20, 99), none), None);
         assert_eq!(fault(status(false, 0, 0), none).unwrap(), "pool shop: failing");
@@ -160,11 +146,5 @@ mod tests {
         status.pools[1].failing = Some(failing);
         let told = "pool shop: no process has started for 1m 1s: no database";
         assert_eq!(status.illness(Limits::default()).unwrap(), told);
-    }
-
-    #[test]
-    fn a_share_is_a_part_of_a_hundred() {
-        assert_eq!(["95%", "0", "100%"].map(|text| text.parse()), [Ok(Share(95)), Ok(Share(0)), Ok(Share(100))]);
-        assert!(["", "%", "101%", "-1", "0.5", "95 %"].iter().all(|text| text.parse::<Share>().is_err()));
     }
 }

@@ -1,7 +1,7 @@
 //! What runs now, as a table.
 
-use super::amount::Length;
-use super::page::{Look, Page, one_line};
+use super::amount::length;
+use super::page::{Look, Page, cut, one_line};
 use super::{Requests, RunningRequest};
 
 impl Requests {
@@ -21,9 +21,7 @@ impl Requests {
         if rows.is_empty() {
             page.line("no request is running");
         } else {
-            let widths = widths(&rows);
-            page.row(&row(&HEADING.map(str::to_owned), &widths));
-            rows.iter().for_each(|cells| page.row(&row(cells, &widths)));
+            table(&rows, [usize::MAX; COLUMNS], "  ").iter().for_each(|row| page.row(row.trim_end()));
         }
         page
     }
@@ -36,7 +34,7 @@ impl RunningRequest {
         let stopped = if self.stopped { " (stopped)" } else { "" };
         let cells = [
             self.id.clone(),
-            Length(self.age).to_string(),
+            length(self.age),
             format!("{}{stopped}{torn}", self.phase),
             self.pool.clone(),
             self.remote.clone(),
@@ -52,20 +50,23 @@ impl RunningRequest {
     }
 }
 
-fn widths(rows: &[[String; COLUMNS]]) -> [usize; COLUMNS] {
-    let width = |index: usize| rows.iter().map(|cells| cells[index].chars().count()).max().unwrap_or(0);
-    std::array::from_fn(|index| width(index).max(HEADING[index].len()))
-}
-
-fn row(cells: &[String; COLUMNS], widths: &[usize; COLUMNS]) -> String {
-    let padded: Vec<String> = cells.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
-    padded.join("  ").trim_end().to_owned()
+/// Lines of equal columns under their heading, each as wide as its longest text but no wider than `widest`, with `gap` between them.
+pub fn table(rows: &[[String; COLUMNS]], widest: [usize; COLUMNS], gap: &str) -> Vec<String> {
+    let heading = HEADING.map(str::to_owned);
+    let rows = || std::iter::once(&heading).chain(rows);
+    let longest = |index: usize| rows().map(|cells| cells[index].chars().count()).max().unwrap_or(0);
+    let widths: [usize; COLUMNS] = std::array::from_fn(|index| longest(index).min(widest[index]));
+    let line = |cells: &[String; COLUMNS]| {
+        let padded = cells.iter().zip(widths).map(|(cell, width)| format!("{:width$}", cut(cell, width)));
+        padded.collect::<Vec<_>>().join(gap)
+    };
+    rows().map(line).collect()
 }
 
 /// Of a row.
 pub const COLUMNS: usize = 7;
 /// What stands above.
-pub const HEADING: [&str; COLUMNS] = ["ID", "AGE", "PHASE", "POOL", "FROM", "METHOD", "PATH"];
+const HEADING: [&str; COLUMNS] = ["ID", "AGE", "PHASE", "POOL", "FROM", "METHOD", "PATH"];
 
 #[cfg(test)]
 mod tests {

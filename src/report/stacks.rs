@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::amount::Length;
+use super::amount::length;
 use super::page::{Look, Page};
 use super::{Requests, RunningRequest};
 
@@ -116,7 +116,7 @@ impl RunningRequest {
     /// As it is named in messages.
     fn named(&self) -> String {
         let Self { id, method, age, .. } = self;
-        format!("request {id} ({method} {}), {}", self.shown_path(), Length(*age))
+        format!("request {id} ({method} {}), {}", self.shown_path(), length(*age))
     }
 
     fn write_stack(&self, page: &mut Page) {

@@ -1,6 +1,6 @@
 //! How a running pyfcgid is, in words.
 
-use super::amount::{Length, Memory, Span, counted};
+use super::amount::{counted, length, memory, span};
 use super::page::{Look, Page};
 use super::{ChildStatus, FailingStatus, LastReload, PoolStatus, Status, Times};
 use shared::scoreboard::refused::RefusedFor;
@@ -9,7 +9,7 @@ impl Status {
     /// Some lines for the process, and some for each pool.
     pub fn page(&self, look: Look) -> String {
         let mut page = Page::new(look);
-        page.line(&format!("pyfcgid {}, process {}, up {}", self.version, self.pid, Span(self.uptime)));
+        page.line(&format!("pyfcgid {}, process {}, up {}", self.version, self.pid, span(self.uptime)));
         if let Some(advice) = &self.advice {
             page.line("");
             page.line(advice);
@@ -36,7 +36,7 @@ impl Status {
 impl LastReload {
     fn told(&self) -> String {
         let pool = self.pool.as_ref().map_or_else(String::new, |pool| format!(" of pool {pool}"));
-        format!("last reload{pool} {} ago: {}", Span(self.ago), self.result)
+        format!("last reload{pool} {} ago: {}", span(self.ago), self.result)
     }
 }
 
@@ -58,16 +58,16 @@ impl PoolStatus {
     fn remarks(&self) -> Vec<String> {
         let mut lines = Vec::new();
         if self.waiting > 0 {
-            let first = self.first_waits.map_or_else(String::new, |first| format!(", the first for {}", Length(first)));
+            let first = self.first_waits.map_or_else(String::new, |first| format!(", the first for {}", length(first)));
             lines.push(format!("{} of at most {} requests waiting{first}", self.waiting, self.max_queue));
         }
-        lines.extend(self.stuck.map(|length| format!("no worker has taken a request for {}", Length(length))));
+        lines.extend(self.stuck.map(|seconds| format!("no worker has taken a request for {}", length(seconds))));
         for reason in RefusedFor::ALL {
             let count = self.refused_by.get(reason.word()).copied().filter(|count| *count > 0);
             lines.extend(count.map(|count| format!("{count} answered 503 so far, {}", reason.reason())));
         }
         if let Some(FailingStatus { r#for: age, error, next_try_in }) = &self.failing {
-            lines.push(format!("no child has started for {}: {error}", Span(*age as u64)));
+            lines.push(format!("no child has started for {}: {error}", span(*age as u64)));
             lines.extend(next_try_in.map(|next| format!("next try in {next:.1} s")));
         }
         lines
@@ -84,15 +84,15 @@ impl PoolStatus {
         let late = self.timeouts.iter().filter(|(_, count)| **count > 0);
         parts.extend(late.map(|(option, count)| format!("{count} beyond {option}")));
         parts.extend(self.duration.told().map(|told| format!("half within {told}")));
-        parts.extend(self.queue_wait.p99.map(|wait| format!("99 % waited at most {}", Length(wait))));
+        parts.extend(self.queue_wait.p99.map(|wait| format!("99 % waited at most {}", length(wait))));
         (self.answered > 0).then(|| parts.join(", "))
     }
 
     fn uses(&self) -> Option<String> {
         let (workers, all) = (self.workers, self.workers.busy + self.workers.idle);
         (!self.children.is_empty()).then(|| {
-            let memory = Memory(self.memory);
-            format!("{} of {all} workers busy, {memory} of memory, CPU time {}", workers.busy, Length(self.cpu))
+            let memory = memory(self.memory);
+            format!("{} of {all} workers busy, {memory} of memory, CPU time {}", workers.busy, length(self.cpu))
         })
     }
 
@@ -107,7 +107,7 @@ impl PoolStatus {
 impl Times {
     fn told(&self) -> Option<String> {
         let (p50, p95, p99) = (self.p50?, self.p95?, self.p99?);
-        Some(format!("{}, 95 % within {}, 99 % within {}", Length(p50), Length(p95), Length(p99)))
+        Some(format!("{}, 95 % within {}, 99 % within {}", length(p50), length(p95), length(p99)))
     }
 }
 
@@ -119,7 +119,7 @@ impl ChildStatus {
             (true, "serving") => ("stopped", String::new()),
             (true, state) => ("stopped", format!(", {state}")),
         };
-        let rest = format!("{further}, generation {generation}, up {}, {}", Span(*uptime), self.figures());
+        let rest = format!("{further}, generation {generation}, up {}, {}", span(*uptime), self.figures());
         page.state(&format!("  process {pid}: "), first, &rest);
     }
 
@@ -129,14 +129,14 @@ impl ChildStatus {
         if self.known {
             parts.push(counted(*requests, "request"));
             parts.push(format!("{busy} of {workers} workers busy"));
-            parts.extend(self.oldest.map(|oldest| format!("the longest for {}", Length(oldest))));
+            parts.extend(self.oldest.map(|oldest| format!("the longest for {}", length(oldest))));
             parts.push(format!("{queued} queued"));
             parts.push(counted(*connections, "connection"));
         } else {
             parts.push("no statistics yet".to_owned());
         }
-        parts.extend(self.memory.map(|memory| Memory(memory).to_string()));
-        parts.extend(self.cpu.map(|cpu| format!("CPU time {}", Length(cpu))));
+        parts.extend(self.memory.map(memory));
+        parts.extend(self.cpu.map(|cpu| format!("CPU time {}", length(cpu))));
         parts.join(", ")
     }
 }

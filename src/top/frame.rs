@@ -4,8 +4,8 @@ use ratatui_core::style::{Color, Modifier, Style};
 use ratatui_core::text::{Line, Span};
 
 use super::model::{Model, PoolRow};
-use crate::report::amount::{Length, Memory, Span as Age, counted};
-use crate::report::{COLUMNS, HEADING, Mood, cut, one_line};
+use crate::report::amount::{counted, length, memory, span};
+use crate::report::{COLUMNS, Mood, RunningRequest, cut, one_line, table};
 
 /// What a terminal can show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +46,7 @@ fn title(model: &Model) -> String {
     format!(
         "{paused}pyfcgid {}  up {}  {pools}  {rate:.1} requests/s  {running} running  (last {:.1} s)",
         status.version,
-        Age(status.uptime),
+        span(status.uptime),
         model.interval().as_secs_f64()
     )
 }
@@ -71,8 +71,7 @@ fn body(model: &Model, paper: Paper, room: Option<usize>) -> Vec<Line<'static>> 
     }
     lines.push(Line::default());
     let skipped = model.skipped.min(requests.len().saturating_sub(1));
-    let cells: Vec<_> = requests.iter().skip(skipped).map(|request| request.cells()).collect();
-    lines.extend(request_lines(&cells, paper));
+    lines.extend(request_lines(&requests[skipped..], paper));
     lines.extend((more > 0).then(|| paper.line(&format!("and {more} more"), Style::new())));
     lines.truncate(room.unwrap_or(usize::MAX));
     lines
@@ -126,7 +125,7 @@ fn columns(name: usize, width: usize) -> Vec<Column> {
         column("P99", 7, 5, |row, _| told(row.times.p99)),
         column("5XX/S", 6, 2, |row, _| format!("{:.1}", row.errors)),
         column("QUEUE", 5, 1, |row, _| row.pool.waiting.to_string()),
-        column("MEMORY", 9, 4, |row, _| Memory(row.pool.memory).to_string()),
+        column("MEMORY", 9, 4, |row, _| memory(row.pool.memory)),
     ];
     while columns.len() > 1 && columns.iter().map(|column| column.width + 1).sum::<usize>() > width + 1 {
         let worst = columns.iter().map(|column| column.rank).max().unwrap_or_default();
@@ -141,7 +140,7 @@ fn workers(row: &PoolRow<'_>) -> String {
 }
 
 fn told(seconds: Option<f64>) -> String {
-    seconds.map_or_else(|| "-".to_owned(), |seconds| Length(seconds).to_string())
+    seconds.map_or_else(|| "-".to_owned(), length)
 }
 
 /// As full as the workers are busy.
@@ -152,19 +151,13 @@ fn bar(row: &PoolRow<'_>, paper: Paper) -> String {
     full_part.repeat(full) + &rest.repeat(BAR - full)
 }
 
-fn request_lines(cells: &[[String; COLUMNS]], paper: Paper) -> Vec<Line<'static>> {
-    if cells.is_empty() {
+fn request_lines(requests: &[&RunningRequest], paper: Paper) -> Vec<Line<'static>> {
+    if requests.is_empty() {
         return vec![paper.line("no request is running", Style::new())];
     }
-    let shown: Vec<[String; COLUMNS]> = cells.iter().map(|cells| cells.clone().map(|cell| paper.shown(&cell))).collect();
-    let width = |index: usize| shown.iter().map(|cells| cells[index].chars().count()).max().unwrap_or(0);
-    let widths: [usize; COLUMNS] = std::array::from_fn(|index| width(index).max(HEADING[index].len()).min(WIDEST[index]));
-    let text = |cells: &[String; COLUMNS]| {
-        let padded = cells.iter().zip(widths).map(|(cell, width)| format!("{:width$}", cut(cell, width)));
-        padded.collect::<Vec<_>>().join(" ")
-    };
-    let heading = paper.line(&text(&HEADING.map(str::to_owned)), paper.bold());
-    std::iter::once(heading).chain(shown.iter().map(|cells| paper.line(&text(cells), Style::new()))).collect()
+    let shown: Vec<_> = requests.iter().map(|request| request.cells().map(|cell| paper.shown(&cell))).collect();
+    let styles = std::iter::once(paper.bold()).chain(std::iter::repeat(Style::new()));
+    table(&shown, WIDEST, " ").iter().zip(styles).map(|(row, style)| paper.line(row, style)).collect()
 }
 
 impl Paper {

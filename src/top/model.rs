@@ -19,7 +19,8 @@ pub struct Sample {
 pub struct Model {
     earlier: Option<(Instant, Sample)>,
     now: Option<(Instant, Sample)>,
-    notice: Option<Notice>,
+    /// What is said about pyfcgid itself, and until when if it answers.
+    notice: Option<(String, Instant)>,
     /// How pools are sorted.
     pub order: Order,
     /// Only what has this in it is shown.
@@ -32,15 +33,6 @@ pub struct Model {
     pub is_helping: bool,
     /// Requests above the first one that is shown.
     pub skipped: usize,
-}
-
-/// What is said about pyfcgid itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Notice {
-    /// It does not answer, for this reason.
-    Silent(String),
-    /// It was started again then.
-    Restarted(Instant),
 }
 
 /// By what pools are sorted; what is largest comes first.
@@ -111,15 +103,15 @@ impl Model {
         let sample = match told {
             Ok(sample) => sample,
             Err(reason) => {
-                self.notice = Some(Notice::Silent(reason));
+                self.notice = Some((reason, now));
                 return;
             }
         };
         let is_another = self.now.as_ref().is_some_and(|(_, before)| is_restart(&before.status, &sample.status));
         self.earlier = self.now.take().filter(|_| !is_another);
         self.now = Some((now, sample));
-        self.notice =
-            if is_another { Some(Notice::Restarted(now)) } else { self.notice.take().filter(|notice| notice.lasts(now)) };
+        let restarted = is_another.then(|| ("pyfcgid has been started again".to_owned(), now + SAID_FOR));
+        self.notice = restarted.or_else(|| self.notice.take().filter(|(_, end)| now < *end));
     }
 
     /// What was told last.
@@ -129,10 +121,7 @@ impl Model {
 
     /// What is to be said about pyfcgid itself.
     pub fn notice(&self) -> Option<String> {
-        Some(match self.notice.as_ref()? {
-            Notice::Silent(reason) => reason.clone(),
-            Notice::Restarted(_) => "pyfcgid has been started again".to_owned(),
-        })
+        self.notice.as_ref().map(|(text, _)| text.clone())
     }
 
     /// How much time lies between the samples; without two of them, since its start.
@@ -173,12 +162,6 @@ impl Model {
     fn has(&self, texts: &[&str]) -> bool {
         let wanted = self.filter.to_lowercase();
         wanted.is_empty() || texts.iter().any(|text| text.to_lowercase().contains(&wanted))
-    }
-}
-
-impl Notice {
-    fn lasts(&self, now: Instant) -> bool {
-        matches!(self, Self::Restarted(since) if now.duration_since(*since) < SAID_FOR)
     }
 }
 

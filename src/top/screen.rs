@@ -36,13 +36,8 @@ impl Screen {
         }
         restore_at_panic();
         take()?;
-        match empty() {
-            Ok((terminal, size)) => Ok(Self { terminal, size }),
-            Err(error) => {
-                give_back();
-                Err(error)
-            }
-        }
+        let (terminal, size) = empty().inspect_err(|_| give_back())?;
+        Ok(Self { terminal, size })
     }
 
     /// Shows what `draw` makes for so many columns and rows.

@@ -68,7 +68,7 @@ fn until_aborted<T: Send + 'static>(
         }
         let _ = report.send(());
         wait_until("the abort to be seen", || exchange.reply.is_aborted());
-        let _ = result.send(end(exchange.reply));
+        let _ = result.send(end(*exchange.reply));
     };
     (started, ended, handler)
 }

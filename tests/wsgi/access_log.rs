@@ -434,6 +434,7 @@ fn an_object_tells_what_was_asked_and_answered_and_null_for_what_there_was_not()
     let server = logging("answers.py", "json", &["--max-body-size", "10"]);
     let params = Params::get("/a?b=\"").set("HTTP_USER_AGENT", b"gr\xc3\xb6\xff\\\n").remove("HTTP_REFERER");
     server.connect().request(&params, b"").expect_status(200);
+    wait_until("the first line", || lines(&server).len() == 1);
     server.connect().request(&Params::post("/large", 11), b"hello world").expect_status(413);
     wait_until("both lines", || lines(&server).len() == 2);
     let [answered, refused] = &objects(&server)[..] else { panic!("{:?}", lines(&server)) };

@@ -196,8 +196,8 @@ impl<'py> Gateway<'py> {
     }
 
     /// Answers a request, and says with which status.
-    fn answer(&mut self, (number, taken): (RequestNumber, Instant), request: Request, mut reply: Reply) -> u16 {
-        let id = number.to_string();
+    fn answer(&mut self, (number, taken): (RequestNumber, Instant), request: Request, mut reply: Box<Reply>) -> u16 {
+        let id = number.text();
         reply.begin(&id, self.station.number, taken);
         let line = RequestLine { id: &id, params: &request.params };
         let made_id = self.make_x_request_id(number, &request.params, &mut reply);
@@ -248,7 +248,7 @@ impl<'py> Gateway<'py> {
         (number, id): (RequestNumber, &str),
         environ: &Bound<'py, PyDict>,
         bodies: (Body, Option<Body>),
-        reply: Reply,
+        reply: Box<Reply>,
     ) -> PyResult<Objects<'py>> {
         let py = self.gil.0;
         let (body, data) = bodies;

@@ -42,8 +42,8 @@ pub use site_path::SitePath;
 pub struct Exchange {
     /// What was asked.
     pub request: Request,
-    /// Where the answer goes.
-    pub reply: Reply,
+    /// Where the answer goes. It changes hands often.
+    pub reply: Box<Reply>,
     /// When its first record has come.
     pub begun: Instant,
 }

@@ -53,6 +53,7 @@ impl FusedIterator for Pairs<'_> {}
 impl<'a> Iterator for Pairs<'a> {
     type Item = Result<(&'a [u8], &'a [u8]), ParamsError>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         if self.rest.is_empty() {
             return None;
@@ -81,6 +82,7 @@ pub fn encode_pair(out: &mut Vec<u8>, name: &[u8], value: &[u8]) -> Result<(), P
 
 type Pair<'a> = (&'a [u8], &'a [u8]);
 
+#[inline]
 fn parse_pair(input: &[u8]) -> Result<(Pair<'_>, &[u8]), ParamsError> {
     let left = input.len();
     let Ok((body, (name_length, value_length))) = parse_lengths(input) else {
@@ -96,11 +98,17 @@ fn parse_pair(input: &[u8]) -> Result<(Pair<'_>, &[u8]), ParamsError> {
 }
 
 /// Nearly all are short, so that is looked at first.
+#[inline]
 fn parse_lengths(input: &[u8]) -> IResult<&[u8], (u32, u32), ()> {
     match input {
         [name, value, body @ ..] if (name | value) & LONG_LENGTH == 0 => Ok((body, (u32::from(*name), u32::from(*value)))),
-        _ => (parse_length, parse_length).parse(input),
+        _ => parse_long_lengths(input),
     }
+}
+
+#[cold]
+fn parse_long_lengths(input: &[u8]) -> IResult<&[u8], (u32, u32), ()> {
+    (parse_length, parse_length).parse(input)
 }
 
 fn parse_length(input: &[u8]) -> IResult<&[u8], u32, ()> {

@@ -101,12 +101,9 @@ fn describe_key(page: &mut Page, setting: &Setting) {
 }
 
 fn paragraphs(page: &mut Page, texts: &[&str]) {
-    for (index, text) in texts.iter().enumerate() {
-        if index == 0 {
-            page.text(text)
-        } else {
-            page.paragraph(text)
-        };
+    page.text(texts[0]);
+    for text in &texts[1..] {
+        page.paragraph(text);
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use pyfcgid::config::value::{format_duration, format_size};
-use pyfcgid::config::{Fallback, Field, Group, Kind, SETTINGS, Setting, Syntax};
+use pyfcgid::config::{Fallback, Group, Kind, SETTINGS, Scope, Setting, Syntax};
 
 /// The options of a group.
 pub fn of_group(group: Group) -> impl Iterator<Item = &'static Setting> {
@@ -72,10 +72,10 @@ pub fn default(setting: &Setting) -> String {
 
 /// Where in the file it stands, in words.
 pub fn place(setting: &Setting) -> &'static str {
-    match setting.field {
-        Field::Global { .. } => "at the top, for the whole daemon",
-        Field::Pool { .. } => "in a `[pool.NAME]` table",
-        Field::Both { .. } => "at the top, for the whole daemon, or in a `[pool.NAME]` table for that pool",
+    match (setting.stands_in(Scope::Global), setting.stands_in(Scope::Pool)) {
+        (true, false) => "at the top, for the whole daemon",
+        (true, true) => "at the top, for the whole daemon, or in a `[pool.NAME]` table for that pool",
+        (false, _) => "in a `[pool.NAME]` table",
     }
 }
 

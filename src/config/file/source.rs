@@ -6,21 +6,10 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::text::{quote, quote_key};
-use super::{FilePlace, Table};
+use super::{File, FilePlace, Table};
 use crate::config::layer::{Item, Layer, Origin, split_text};
 use crate::config::nearest;
 use crate::config::{Error, INCLUDE, Kind, SETTINGS, Scope, Setting, ValueError, advice};
-
-/// What one file says by itself.
-#[derive(Debug, Default)]
-pub(super) struct Parsed {
-    /// The settings of the whole process.
-    pub(super) settings: Layer,
-    /// The pools, in the order of the file.
-    pub(super) pools: Vec<Table>,
-    /// The patterns of the files it includes.
-    pub(super) include: Vec<Item>,
-}
 
 /// One file's text, for positions in it.
 pub(super) struct Source<'a> {
@@ -31,9 +20,9 @@ pub(super) struct Source<'a> {
 impl Source<'_> {
     /// # Errors
     /// When it is not TOML, has a key that is not an option, or a value of a kind the option does not take.
-    pub(super) fn parse(&self, role: FilePlace) -> Result<Parsed, Error> {
+    pub(super) fn parse(&self, role: FilePlace) -> Result<File, Error> {
         let document = DeTable::parse(self.text).map_err(|error| self.not_toml(&error))?;
-        let mut parsed = Parsed::default();
+        let mut parsed = File::default();
         for (key, value) in document.get_ref() {
             match key.get_ref().as_ref() {
                 POOL => parsed.pools = self.tables(key, value)?,
@@ -67,9 +56,7 @@ impl Source<'_> {
     }
 
     fn tables(&self, key: &Key<'_>, value: &Value<'_>) -> Result<Vec<Table>, Error> {
-        let DeValue::Table(pools) = value.get_ref() else {
-            return Err(self.pool_without_name(key, value));
-        };
+        let pools = value.get_ref().as_table().ok_or_else(|| self.pool_without_name(key, value))?;
         let mut tables: Vec<_> =
             pools.iter().map(|(key, value)| Ok((key.span().start, self.table(key, value)?))).collect::<Result<_, _>>()?;
         tables.sort_by_key(|(at, _)| *at);
@@ -77,9 +64,7 @@ impl Source<'_> {
     }
 
     fn table(&self, key: &Key<'_>, value: &Value<'_>) -> Result<Table, Error> {
-        let DeValue::Table(values) = value.get_ref() else {
-            return Err(self.pool_without_name(key, value));
-        };
+        let values = value.get_ref().as_table().ok_or_else(|| self.pool_without_name(key, value))?;
         let name = key.get_ref().as_ref();
         if !is_pool_name(name) {
             return Err(self.key_error("bad pool name", key, None, POOL_NAME_ADVICE.to_owned()));
@@ -104,9 +89,8 @@ impl Source<'_> {
     }
 
     fn parse_setting(&self, scope: Scope, key: &Key<'_>, value: &Value<'_>, layer: &mut Layer) -> Result<(), Error> {
-        let Some(setting) = Setting::named(key.get_ref()) else {
-            return Err(self.key_error("unknown key", key, Some(value), unknown_key_advice(key.get_ref(), value, scope)));
-        };
+        let unknown = || self.key_error("unknown key", key, Some(value), unknown_key_advice(key.get_ref(), value, scope));
+        let setting = Setting::named(key.get_ref()).ok_or_else(unknown)?;
         if !setting.stands_in(scope) {
             return Err(self.key_error("misplaced key", key, Some(value), misplaced_key_advice(scope)));
         }
@@ -116,24 +100,22 @@ impl Source<'_> {
 
     fn items(&self, setting: &'static Setting, value: &Value<'_>) -> Result<Vec<Item>, Error> {
         let refuse = |reason| Err(self.bad_value(setting.name, value, reason));
+        let item = |value: &Value<'_>, text: Option<String>, reason| match text {
+            Some(text) => Ok(Item { text, origin: self.origin(value) }),
+            None => Err(self.bad_value(setting.name, value, reason)),
+        };
         match value.get_ref() {
             DeValue::Array(array) if setting.kind.is_list() && array.is_empty() && !setting.may_be_empty() => {
                 refuse("must have at least one value")
             }
-            DeValue::Array(array) if setting.kind.is_list() => array
-                .iter()
-                .map(|value| match scalar(value.get_ref()) {
-                    Some(text) => Ok(Item { text, origin: self.origin(value) }),
-                    None => Err(self.bad_value(setting.name, value, "must be a list of strings")),
-                })
-                .collect(),
-            DeValue::Table(table) if setting.kind == Kind::Pairs => table
-                .iter()
-                .map(|(name, value)| match scalar(value.get_ref()) {
-                    Some(text) => Ok(Item { text: format!("{}={text}", name.get_ref()), origin: self.origin(value) }),
-                    None => Err(self.bad_value(setting.name, value, "must have a string for each name")),
-                })
-                .collect(),
+            DeValue::Array(array) if setting.kind.is_list() => {
+                array.iter().map(|value| item(value, scalar(value.get_ref()), "must be a list of strings")).collect()
+            }
+            DeValue::Table(table) if setting.kind == Kind::Pairs => {
+                let pair = |name: &str, value| scalar(value).map(|text| format!("{name}={text}"));
+                let pairs = table.iter().map(|(name, value)| (value, pair(name.get_ref(), value.get_ref())));
+                pairs.map(|(value, text)| item(value, text, "must have a string for each name")).collect()
+            }
             DeValue::Array(_) => refuse("must be one value, not a list"),
             DeValue::Table(_) => refuse("must be a value, not a table"),
             other => match scalar(other) {
@@ -148,8 +130,7 @@ impl Source<'_> {
     }
 
     fn bad_value(&self, key: &'static str, value: &Value<'_>, reason: &str) -> Error {
-        let (origin, value) = (self.origin(value), self.excerpt(value));
-        Error::BadValue { origin, key, value, reason: ValueError::new(reason) }
+        Item { text: self.excerpt(value), origin: self.origin(value) }.refused(key, ValueError::new(reason))
     }
 
     fn pool_without_name(&self, key: &Key<'_>, value: &Value<'_>) -> Error {

@@ -1,26 +1,16 @@
 //! Values as a file has them.
 
-use std::fmt;
-
 use crate::config::masking::Show;
+use crate::config::value::parse_digits;
 use crate::config::{Kind, Origin, Setting};
 
 /// A line that is read as these values again, as far as they are shown as they are, with where they come from; a comment for an option
 /// that is not set.
-///
-/// # Errors
-/// When the formatter refuses it.
-pub(crate) fn write_line(
-    f: &mut fmt::Formatter<'_>,
-    setting: &Setting,
-    values: Vec<String>,
-    origin: &Origin,
-    shown: Show,
-) -> fmt::Result {
+pub(crate) fn line(setting: &Setting, values: Vec<String>, origin: &Origin, shown: Show) -> String {
     let values: Vec<_> = values.into_iter().map(|value| shown(setting.kind, value)).collect();
     match assignment(setting, &values) {
-        Some(line) => writeln!(f, "{line:COMMENT_COLUMN$} # {origin}"),
-        None => writeln!(f, "{:COMMENT_COLUMN$} # not set", format!("# {}", setting.name)),
+        Some(line) => format!("{line:COMMENT_COLUMN$} # {origin}\n"),
+        None => format!("{:COMMENT_COLUMN$} # not set\n", format!("# {}", setting.name)),
     }
 }
 
@@ -51,10 +41,10 @@ pub(crate) fn quote(text: &str) -> String {
 }
 
 fn is_plain_number(text: &str) -> bool {
-    text.len() < 19
-        && text.bytes().all(|b| b.is_ascii_digit())
-        && (text == "0" || text.bytes().next().is_some_and(|b| b != b'0'))
+    parse_digits::<u64>(text).is_some_and(|number| number <= MOST_NUMBER && number.to_string() == text)
 }
 
+/// TOML has none above 2^63.
+const MOST_NUMBER: u64 = 10_u64.pow(18) - 1;
 /// Where comments start, if the line is not longer.
 const COMMENT_COLUMN: usize = 36;

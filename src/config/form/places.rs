@@ -3,39 +3,42 @@
 use std::path::{Path, PathBuf};
 
 use super::super::{App, ListenAddress, LogTarget, Mount, Syntax, ValueError, absolute};
-use super::{Described, Text, Value, Written, plain};
+use super::words::plain;
+use super::{Form, Text, one};
 
-pub(in crate::config) fn file_path() -> impl Value<PathBuf> {
-    Written(|typed: Text<'_>| path(typed.text, typed.base, |text| !text.ends_with('/'), "must be the path of a file"), SHOW)
+pub(in crate::config) fn file_path() -> impl Form<PathBuf> {
+    let parse = |typed: Text<'_>| path(typed.text, typed.base, |text| !text.ends_with('/'), "must be the path of a file");
+    one(parse, SHOW, Syntax::Text)
 }
 
-pub(in crate::config) fn directory_path() -> impl Value<PathBuf> {
-    Written(|typed: Text<'_>| path(typed.text, typed.base, |_| true, A_DIRECTORY), SHOW)
+pub(in crate::config) fn directory_path() -> impl Form<PathBuf> {
+    one(|typed| path(typed.text, typed.base, |_| true, A_DIRECTORY), SHOW, Syntax::Text)
 }
 
 /// A directory that Python searches for modules.
-pub(in crate::config) fn module_path() -> impl Value<PathBuf> {
-    Written(|typed: Text<'_>| path(typed.text, typed.python_base, |_| true, A_DIRECTORY), SHOW)
+pub(in crate::config) fn module_path() -> impl Form<PathBuf> {
+    one(|typed| path(typed.text, typed.python_base, |_| true, A_DIRECTORY), SHOW, Syntax::Text)
 }
 
 /// Python sees the path of its file.
-pub(in crate::config) fn application(typed: Text<'_>) -> Result<App, ValueError> {
-    App::parse(typed.text)?.placed(|path| absolute(typed.python_base, path))
+pub(in crate::config) fn application() -> impl Form<App> {
+    let parse = |typed: Text<'_>| App::parse(typed.text)?.placed(|path| absolute(typed.python_base, path));
+    one(parse, App::to_string, Syntax::Text)
 }
 
 /// Where to listen.
-pub(in crate::config) fn address(typed: Text<'_>) -> Result<ListenAddress, ValueError> {
-    ListenAddress::parse(typed.text)?.below(typed.base)
+pub(in crate::config) fn address() -> impl Form<ListenAddress> {
+    one(|typed| ListenAddress::parse(typed.text)?.below(typed.base), ListenAddress::to_string, Syntax::Text)
 }
 
 /// Where a log goes.
-pub(in crate::config) fn target() -> impl Value<LogTarget> {
-    let parse = |typed: Text<'_>| placed(LogTarget::parse(typed.text)?, typed.base);
-    Described(parse, Syntax::Pattern { pattern: "^(stderr|stdout|syslog|file:.*[^/])$", numbers: None })
+pub(in crate::config) fn target() -> impl Form<LogTarget> {
+    let syntax = Syntax::Pattern { pattern: "^(stderr|stdout|syslog|file:.*[^/])$", numbers: None };
+    one(|typed| placed(LogTarget::parse(typed.text)?, typed.base), LogTarget::to_string, syntax)
 }
 
 /// Where an access log goes, if anywhere.
-pub(in crate::config) fn target_or_off() -> impl Value<Option<LogTarget>> {
+pub(in crate::config) fn target_or_off() -> impl Form<Option<LogTarget>> {
     let parse = |typed: Text<'_>| match typed.text {
         OFF | "none" => Ok(None),
         text => {
@@ -45,12 +48,12 @@ pub(in crate::config) fn target_or_off() -> impl Value<Option<LogTarget>> {
         }
     };
     let show = |target: &Option<LogTarget>| target.as_ref().map_or_else(|| OFF.to_owned(), ToString::to_string);
-    Described(Written(parse, show), Syntax::Pattern { pattern: "^(off|none|stderr|stdout|syslog|file:.*[^/])$", numbers: None })
+    one(parse, show, Syntax::Pattern { pattern: "^(off|none|stderr|stdout|syslog|file:.*[^/])$", numbers: None })
 }
 
 /// Where in the site's paths an application is.
-pub(in crate::config) fn mount() -> impl Value<Mount> {
-    Described(plain(Mount::parse), Syntax::Pattern { pattern: "^(auto|(/.*)?)$", numbers: None })
+pub(in crate::config) fn mount() -> impl Form<Mount> {
+    plain(Mount::parse, Syntax::Pattern { pattern: "^(auto|(/.*)?)$", numbers: None })
 }
 
 fn placed(target: LogTarget, base: &Path) -> Result<LogTarget, ValueError> {

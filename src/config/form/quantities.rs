@@ -5,57 +5,58 @@ use std::time::Duration;
 
 use super::super::value::{format_duration, format_size, parse_duration, parse_mode, parse_number, parse_size};
 use super::super::{Processes, Syntax, ValueError};
-use super::{Described, Text, Value, Written, plain};
+use super::words::plain;
+use super::{Form, Text, one};
 use shared::sys::resources::UNLIMITED;
 
 /// A number whose range fits the type it is kept in.
-pub(in crate::config) fn number<T: TryFrom<u64> + Display>(low: u64, high: u64) -> impl Value<T> {
-    Described(move |typed: Text<'_>| fit(parse_number(typed.text, low..=high)?), Syntax::Number { low, high })
+pub(in crate::config) fn number<T: TryFrom<u64> + Display>(low: u64, high: u64) -> impl Form<T> {
+    one(move |typed| fit(parse_number(typed.text, low..=high)?), T::to_string, Syntax::Number { low, high })
 }
 
 /// A number that may be negative.
-pub(in crate::config) fn integer(low: i32, high: i32) -> impl Value<i32> {
+pub(in crate::config) fn integer(low: i32, high: i32) -> impl Form<i32> {
     let reason = move || ValueError::new(format!("must be a whole number from {low} to {high}"));
     let is_plain = |text: &str| text.strip_prefix('-').unwrap_or(text).bytes().all(|byte| byte.is_ascii_digit());
     let parse = move |typed: Text<'_>| {
         let number = typed.text.parse().ok().filter(|number| is_plain(typed.text) && (low..=high).contains(number));
         number.ok_or_else(reason)
     };
-    Described(parse, Syntax::Integer { low, high })
+    one(parse, i32::to_string, Syntax::Integer { low, high })
 }
 
 /// How many processes a pool has.
-pub(in crate::config) fn processes() -> impl Value<Processes> {
+pub(in crate::config) fn processes() -> impl Form<Processes> {
     let numbers = Some((1, Processes::MOST as u64));
-    Described(plain(Processes::parse), Syntax::Pattern { pattern: "^(auto|[0-9]+(\\.\\.[0-9]+)?)$", numbers })
+    plain(Processes::parse, Syntax::Pattern { pattern: "^(auto|[0-9]+(\\.\\.[0-9]+)?)$", numbers })
 }
 
 /// Bytes in memory.
-pub(in crate::config) fn size(low: u64, high: u64) -> impl Value<usize> {
+pub(in crate::config) fn size(low: u64, high: u64) -> impl Form<usize> {
     let show = |bytes: &usize| format_size((*bytes).try_into().unwrap_or(u64::MAX));
     let parse = move |typed: Text<'_>| fit(parse_size(typed.text, low..=high)?);
-    Described(Written(parse, show), Syntax::Size { low, high, or_zero: low == 0 })
+    one(parse, show, Syntax::Size { low, high, or_zero: low == 0 })
 }
 
 /// Bytes of a body: 0 is no limit, which is kept as the largest number.
-pub(in crate::config) fn body_size() -> impl Value<u64> {
+pub(in crate::config) fn body_size() -> impl Form<u64> {
     let parse = |typed: Text<'_>| parse_size(typed.text, 0..=u64::MAX).map(|bytes| if bytes == 0 { u64::MAX } else { bytes });
     let show = |bytes: &u64| format_size(if *bytes == u64::MAX { 0 } else { *bytes });
-    Described(Written(parse, show), Syntax::Size { low: 0, high: u64::MAX, or_zero: true })
+    one(parse, show, Syntax::Size { low: 0, high: u64::MAX, or_zero: true })
 }
 
 /// The memory of a process. A limit that none keeps is refused: other servers count in megabytes.
-pub(in crate::config) fn memory() -> impl Value<u64> {
+pub(in crate::config) fn memory() -> impl Form<u64> {
     let parse = |typed: Text<'_>| match parse_size(typed.text, 0..=u64::MAX)? {
         1..LEAST_MEMORY => Err(ValueError::new("must be at least 1M, or 0: a number alone is bytes, 300M is megabytes")),
         bytes => Ok(bytes),
     };
     let syntax = Syntax::Size { low: LEAST_MEMORY, high: u64::MAX, or_zero: true };
-    Described(Written(parse, |bytes: &u64| format_size(*bytes)), syntax)
+    one(parse, |bytes: &u64| format_size(*bytes), syntax)
 }
 
 /// Bytes of a core dump, or a word for any number.
-pub(in crate::config) fn core_size() -> impl Value<u64> {
+pub(in crate::config) fn core_size() -> impl Form<u64> {
     let parse = |typed: Text<'_>| match typed.text {
         ANY_SIZE => Ok(UNLIMITED),
         text => parse_size(text, 0..=UNLIMITED - 1)
@@ -63,31 +64,31 @@ pub(in crate::config) fn core_size() -> impl Value<u64> {
     };
     let show = |bytes: &u64| if *bytes == UNLIMITED { ANY_SIZE.to_owned() } else { format_size(*bytes) };
     let pattern = "^(unlimited|[0-9]+([Bb]|[KkMmGg]([Ii]?[Bb])?)?)$";
-    Described(Written(parse, show), Syntax::Pattern { pattern, numbers: Some((0, UNLIMITED - 1)) })
+    one(parse, show, Syntax::Pattern { pattern, numbers: Some((0, UNLIMITED - 1)) })
 }
 
 /// How long something may take.
-pub(in crate::config) fn time() -> impl Value<Duration> {
+pub(in crate::config) fn time() -> impl Form<Duration> {
     let (parse, show) = (|typed: Text<'_>| parse_duration(typed.text, LONGEST), |limit: &Duration| format_duration(*limit));
-    Described(Written(parse, show), Syntax::Time { least: Duration::ZERO, most: LONGEST })
+    one(parse, show, Syntax::Time { least: Duration::ZERO, most: LONGEST })
 }
 
 /// A duration that is not 0.
-pub(in crate::config) fn moment() -> impl Value<Duration> {
+pub(in crate::config) fn moment() -> impl Form<Duration> {
     let parse = |typed: Text<'_>| or_zero(time()).parse(typed)?.ok_or_else(|| ValueError::new("must be more than 0"));
     let syntax = Syntax::Time { least: Duration::from_millis(1), most: LONGEST };
-    Described(Written(parse, |limit: &Duration| format_duration(*limit)), syntax)
+    one(parse, |limit: &Duration| format_duration(*limit), syntax)
 }
 
 /// Permissions, and how they are shown.
-pub(in crate::config) fn mode(show: fn(&u32) -> String) -> impl Value<u32> {
-    Described(Written(|typed: Text<'_>| parse_mode(typed.text), show), Syntax::Mode)
+pub(in crate::config) fn mode(show: fn(&u32) -> String) -> impl Form<u32> {
+    one(|typed| parse_mode(typed.text), show, Syntax::Mode)
 }
 
 /// Where 0 stands for never, or for no limit.
-pub(in crate::config) fn or_zero<T: Default + PartialEq + Copy>(value: impl Value<T>) -> impl Value<Option<T>> {
+pub(in crate::config) fn or_zero<T: Default + PartialEq + Copy>(value: impl Form<T>) -> impl Form<Option<T>> {
     let parse = move |typed: Text<'_>| value.parse(typed).map(|found| Some(found).filter(|found| *found != T::default()));
-    Described(Written(parse, move |field: &Option<T>| value.text(&field.unwrap_or_default())), value.syntax())
+    one(parse, move |field: &Option<T>| value.show(&field.unwrap_or_default()).concat(), value.syntax())
 }
 
 fn fit<T: TryFrom<u64>>(number: u64) -> Result<T, ValueError> {

@@ -2,53 +2,32 @@
 
 use super::super::value::format_duration;
 use super::super::{PathTimeout, Syntax, ValueError};
-use super::{Form, Text, Value, account, or_zero, time};
+use super::{Form, Text, account, or_zero, several, time};
 use shared::network::Network;
 
-/// A field that is empty unless it is set: what one more value makes of it, how it is shown, and what is known of its values.
-struct Several<W, S>(W, S, Syntax);
-
-impl<T: Default, W: Fn(T, Text<'_>) -> Result<T, ValueError>, S: Fn(&T) -> Vec<String>> Form<T> for Several<W, S> {
-    fn without(&self) -> Option<T> {
-        Some(T::default())
-    }
-
-    fn with(&self, field: Option<T>, typed: Text<'_>) -> Result<T, ValueError> {
-        self.0(field.unwrap_or_default(), typed)
-    }
-
-    fn show(&self, field: &T) -> Vec<String> {
-        self.1(field)
-    }
-
-    fn syntax(&self) -> Syntax {
-        self.2
-    }
-}
-
 /// One value or none.
-pub(in crate::config) fn optional<T>(value: impl Value<T>) -> impl Form<Option<T>> {
-    let show = move |field: &Option<T>| field.iter().map(|one| value.text(one)).collect();
-    Several(move |_, typed: Text<'_>| value.parse(typed).map(Some), show, value.syntax())
+pub(in crate::config) fn optional<T>(value: impl Form<T>) -> impl Form<Option<T>> {
+    let show = move |field: &Option<T>| field.iter().flat_map(|one| value.show(one)).collect();
+    several(move |_, typed: Text<'_>| value.parse(typed).map(Some), show, value.syntax())
 }
 
 /// Any number of values.
-pub(in crate::config) fn list<T>(value: impl Value<T>) -> impl Form<Vec<T>> {
+pub(in crate::config) fn list<T>(value: impl Form<T>) -> impl Form<Vec<T>> {
     let add = move |mut values: Vec<T>, typed: Text<'_>| {
         values.push(value.parse(typed)?);
         Ok(values)
     };
-    Several(add, move |values: &Vec<T>| values.iter().map(|one| value.text(one)).collect(), value.syntax())
+    several(add, move |values: &Vec<T>| values.iter().flat_map(|one| value.show(one)).collect(), value.syntax())
 }
 
 /// The same, but none twice.
-pub(in crate::config) fn distinct<T: PartialEq>(value: impl Value<T>) -> impl Form<Vec<T>> {
+pub(in crate::config) fn distinct<T: PartialEq>(value: impl Form<T>) -> impl Form<Vec<T>> {
     let add = move |values: Vec<T>, typed: Text<'_>| {
         let values = list(value).with(Some(values), typed)?;
         let is_twice = values.split_last().is_some_and(|(last, others)| others.contains(last));
         if is_twice { Err(ValueError::new("is listed twice")) } else { Ok(values) }
     };
-    Several(add, move |values: &Vec<T>| list(value).show(values), value.syntax())
+    several(add, move |values: &Vec<T>| list(value).show(values), value.syntax())
 }
 
 /// Variables with their values; of one name the last counts.
@@ -67,7 +46,7 @@ pub(in crate::config) fn variables() -> impl Form<Vec<(String, String)>> {
         Ok(variables)
     };
     let show = |field: &Vec<(String, String)>| field.iter().map(|(name, value)| format!("{name}={value}")).collect();
-    Several(add, show, Syntax::Text)
+    several(add, show, Syntax::Text)
 }
 
 /// Paths with their limits of time; of one path the last counts.
@@ -85,7 +64,7 @@ pub(in crate::config) fn timeouts() -> impl Form<Vec<PathTimeout>> {
         Ok(timeouts)
     };
     let text = |PathTimeout { path, limit }: &PathTimeout| format!("{path}={}", format_duration(limit.unwrap_or_default()));
-    Several(add, move |timeouts: &Vec<PathTimeout>| timeouts.iter().map(text).collect(), Syntax::Text)
+    several(add, move |timeouts: &Vec<PathTimeout>| timeouts.iter().map(text).collect(), Syntax::Text)
 }
 
 /// Groups by name or number, or a word instead of them. That the word stands alone, the pool checks when it has all of them.
@@ -101,7 +80,7 @@ pub(in crate::config) fn groups() -> impl Form<Option<Vec<String>>> {
         Some(groups) => groups.to_vec(),
     };
     // The two words are names, too.
-    Several(add, show, Value::syntax(&account()))
+    several(add, show, account().syntax())
 }
 
 /// Addresses and networks; `None` is everybody. Of the variable of another program, all of it is one text.
@@ -111,7 +90,7 @@ pub(in crate::config) fn clients() -> impl Form<Option<Vec<Network>>> {
         clients.into_iter().flatten().map(Ok).chain(networks).collect::<Result<_, _>>().map(Some)
     };
     let show = |field: &Option<Vec<Network>>| field.iter().flatten().map(ToString::to_string).collect();
-    Several(add, show, Syntax::Text)
+    several(add, show, Syntax::Text)
 }
 
 /// Instead of groups: those that the user is in.

@@ -1,5 +1,6 @@
 use std::fs;
 
+use super::super::tests::forget_origins;
 use super::*;
 
 fn flags(typed: &[(&'static str, &str)]) -> Layer {
@@ -77,7 +78,7 @@ fn the_file_is_read_as_the_pool_that_was_meant() {
         let new = pool(name, typed);
         let [mut found] = read(&new.text()).pools.try_into().unwrap();
         let mut meant = new.pool.clone();
-        [&mut found, &mut meant].into_iter().for_each(Pool::forget_origins);
+        [&mut found, &mut meant].into_iter().for_each(forget_origins);
         assert_eq!(found, meant, "{}", new.text());
     }
 }

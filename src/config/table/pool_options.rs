@@ -8,12 +8,11 @@ use log::Level;
 use super::super::form::{
     Form, MOST_REQUESTS, account, address, application, body_size, clients, core_size, directory_path, distinct, excluded_path,
     file_path, groups, header_name, integer, keyword, level, list, memory, mode, module_path, moment, mount, number, optional,
-    or_zero, path_of_probes, plain, processes, size, switch, target, target_or_off, time, timeouts, variable_pattern,
-    variables,
+    or_zero, path_of_probes, processes, size, switch, target, target_or_off, time, timeouts, variable_pattern, variables,
 };
 use super::super::layer::Origins;
 use super::super::reader::Reader;
-use super::super::setting::{Fallback, Field, Group, Kind, Setting};
+use super::super::setting::{Fallback, Group, Kind, Setting};
 use super::super::{
     App, AppLog, Error, ErrorsTo, Interpreter, ListenAddress, LogTarget, Mount, OnAbort, PathTimeout, Processes, RemoteUser,
     Role,
@@ -22,7 +21,7 @@ use shared::network::Network;
 
 settings! {
     /// The settings of one pool, valid and complete.
-    Pool, listed in POOL as Pool, read by (reader, name: String), has also {
+    Pool, listed in POOL as of_pool and not of_process, read by (reader, name: String), has also {
         /// The pool's name: that of its table in the file, else its application's.
         pub name: String = name;
         /// The Python that it runs in, by what is named and what is there; `None` if there is none.
@@ -35,11 +34,11 @@ settings! {
     }
 
     /// The application. Its file is absolute.
-    app: App = application, "app", Pool, One, "APP", Nothing,
+    app: App = application(), "app", Pool, One, "APP", Nothing,
         "The application: module, module:callable, module:factory() with literal arguments or path/to/file.py[:callable]; \
          without a callable, `application` is used, else `app`";
     /// Where to listen. Invariant: not empty, nothing twice, Unix paths absolute.
-    listen: Vec<ListenAddress> = distinct(address), "listen", Pool, ADDRESSES, "ADDR", Value("127.0.0.1:9000"),
+    listen: Vec<ListenAddress> = distinct(address()), "listen", Pool, ADDRESSES, "ADDR", Value("127.0.0.1:9000"),
         "Where to listen: host:port, [::1]:9000, :9000 (every address), unix:/path, /path or fd:N; can be repeated";
     /// How many processes it has.
     processes: Processes = processes(), "processes", Pool, One, "N", Value("1"),
@@ -91,7 +90,7 @@ settings! {
         "The path of the pool's status page, as in /status, which is answered without the application, even while every worker \
          is busy; ?full, ?json, ?html and ?openmetrics say how; or none";
     /// Where nothing but probes is answered. Invariant: nothing twice, nothing of `listen`, Unix paths absolute.
-    status_listen: Vec<ListenAddress> = distinct(address), "status-listen", Pool, ADDRESSES, "ADDR", Nothing,
+    status_listen: Vec<ListenAddress> = distinct(address()), "status-listen", Pool, ADDRESSES, "ADDR", Nothing,
         "Where else to listen, for status-path and ping-path alone, in any form of listen; status-path is then answered nowhere \
          else; can be repeated";
     /// The header of a response that makes the web server send a file instead of its body; `None` if it knows none.
@@ -135,7 +134,7 @@ settings! {
         "Give the application only the environment variables of a login of its user, and those that pass-env and env name; \
          false passes on all of pyfcgid's own";
     /// The names of variables that it gets nevertheless; one that ends in `*` is the beginning of names.
-    pass_env: Vec<String> = list(plain(variable_pattern)), "pass-env", Python, LIST, "NAME", Nothing,
+    pass_env: Vec<String> = list(variable_pattern()), "pass-env", Python, LIST, "NAME", Nothing,
         "An environment variable of pyfcgid's own to pass on to the application, or AWS_* for all that begin so; can be \
          repeated";
     /// A file with further variables for it.

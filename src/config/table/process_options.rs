@@ -5,17 +5,17 @@ use std::path::PathBuf;
 use log::LevelFilter;
 
 use super::super::form::{
-    Form, access_log_format, account, facility, file_path, log_level, mode, optional, plain, switch, syslog_ident, target,
+    Form, access_log_format, account, facility, file_path, log_level, mode, optional, switch, syslog_ident, target,
     target_or_off,
 };
 use super::super::layer::Origins;
 use super::super::reader::Reader;
-use super::super::setting::{Fallback, Field, Group, Kind, Setting};
+use super::super::setting::{Fallback, Group, Kind, Setting};
 use super::super::{Error, Facility, Item, LogTarget, Pool};
 
 settings! {
     /// The settings of the whole process, valid and complete.
-    Config, listed in PROCESS as Global, read by (reader), has also {
+    Config, listed in PROCESS as of_process and not of_pool, read by (reader), has also {
         /// What is served. Invariant: not empty but where `include` is not, no name twice, no address twice.
         pub pools: Vec<Pool> = Vec::new();
         /// What the file includes.
@@ -61,7 +61,7 @@ settings! {
         "Where the access log (one line per request) goes: stderr, stdout, syslog, file:PATH, or off; also in a pool's table",
         own |pool| optional(target_or_off()).show(&pool.access_log);
     /// What such a line has, as it was typed: one line, not empty, with variables that there are.
-    access_log_format: String = plain(access_log_format),
+    access_log_format: String = access_log_format(),
         "access-log-format", Log, One, "TEXT",
         Value("$remote_addr - $remote_user [$time_local] \"$request\" $status $body_bytes_sent \"$http_referer\" \"$http_user_agent\""),
         "The format of the access log: combined, detailed, json (an object a line), or text with nginx's variables; with several \

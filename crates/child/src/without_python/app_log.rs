@@ -48,11 +48,17 @@ pub struct RequestNumber {
 
 impl fmt::Display for RequestNumber {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}-{}", self.process, self.count)
+        f.write_str(&self.text())
     }
 }
 
 impl RequestNumber {
+    /// How the request is called: `PROCESS-COUNT`.
+    pub fn text(self) -> String {
+        let (mut process, mut count) = (itoa::Buffer::new(), itoa::Buffer::new());
+        [process.format(self.process), "-", count.format(self.count)].concat()
+    }
+
     /// Has this thread answer the request until what is returned is dropped.
     pub fn begin(self) -> Answering {
         CURRENT.set(Some(self));

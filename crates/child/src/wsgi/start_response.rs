@@ -17,7 +17,6 @@ use shared::settings::OnAbort;
 #[pyclass(frozen, module = "pyfcgid")]
 pub(super) struct StartResponse {
     request: u64,
-    /// In a box, since it is taken out for each use.
     reply: Exclusive<Box<Reply>>,
     probe: AbortProbe,
     station: Arc<Station>,
@@ -25,9 +24,9 @@ pub(super) struct StartResponse {
 
 impl StartResponse {
     /// Of the request of this number, which a worker answers at this station.
-    pub(super) fn new(request: u64, reply: Reply, station: Arc<Station>) -> Self {
+    pub(super) fn new(request: u64, reply: Box<Reply>, station: Arc<Station>) -> Self {
         let probe = reply.abort_probe();
-        Self { request, reply: Exclusive::new(Box::new(reply)), probe, station }
+        Self { request, reply: Exclusive::new(reply), probe, station }
     }
 
     /// Whether the web server has given the request up.
@@ -74,8 +73,8 @@ impl StartResponse {
     }
 
     /// The request has ended. Dropping the reply ends the answer if nothing else has.
-    pub(super) fn take(&self) -> Option<Reply> {
-        self.reply.close().map(|reply| *reply)
+    pub(super) fn take(&self) -> Option<Box<Reply>> {
+        self.reply.close()
     }
 
     /// Uses the reply, unless the request has ended or another thread is using it.

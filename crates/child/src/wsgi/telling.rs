@@ -15,8 +15,6 @@ use shared::settings::{Deadlines, RequestLimits};
 /// What is known of the request before.
 #[derive(Default)]
 pub(super) struct Told {
-    /// Where what is said of a request stood in its parameters.
-    places: [usize; 3],
     /// When it ended, unless the worker has waited for something since: under load that is now, as well as that matters.
     ended: Rc<Cell<Option<Instant>>>,
 }
@@ -42,7 +40,7 @@ impl Told {
 
     /// Begins a request of this number and these parameters, whose first record came at `begun` and which was taken at `taken`.
     pub(super) fn begin(
-        &mut self,
+        &self,
         station: &Arc<Station>,
         number: u64,
         (begun, taken): (Instant, Instant),
@@ -51,18 +49,13 @@ impl Told {
         let waited = taken.saturating_duration_since(begun);
         let (taken, due) = station.begin(number, taken, limits(deadlines, params));
         let in_slot = station.slot().map(|slot| {
-            let [method, target, remote] = self.find_in(params);
+            let [method, target, remote] =
+                [params.get(b"REQUEST_METHOD"), params.get(b"REQUEST_URI"), params.get(b"REMOTE_ADDR")]
+                    .map(Option::unwrap_or_default);
             let path = if target.is_empty() { Cow::Owned(joined_path(params)) } else { Cow::Borrowed(path_of(target)) };
             slot.begin(&Asked { number, begun, waited, taken, due, method, path: &path, remote })
         });
         Telling { station: Arc::clone(station), in_slot, ended: Rc::clone(&self.ended), status: FAILED }
-    }
-
-    /// Method, target and remote address.
-    fn find_in<'a>(&mut self, params: &'a Params) -> [&'a [u8]; 3] {
-        let [method, target, remote] = &mut self.places;
-        let find = |name: &[u8], place: &mut usize| params.get_again(name, place).unwrap_or_default();
-        [find(b"REQUEST_METHOD", method), find(b"REQUEST_URI", target), find(b"REMOTE_ADDR", remote)]
     }
 }
 

@@ -322,15 +322,13 @@ impl Connection {
         }
         let closing = closing || self.paused;
         let has_records = std::mem::take(&mut self.has_records);
+        let mut over = self.paused.then_some(Turn::Done);
         if (self.paused || has_records) && self.intake.free_ended() == Input::Wanted {
-            self.handle_records(context)?;
+            over = self.handle_records(context)?;
         }
         for _ in 0..READS_A_TURN {
-            if self.paused {
-                return Ok(Turn::Done);
-            }
-            if self.has_records {
-                return Ok(Turn::Waits);
+            if let Some(turn) = over {
+                return Ok(turn);
             }
             let space = self.decoder.space();
             let room = space.len();
@@ -345,34 +343,29 @@ impl Connection {
             // Not before it was read: the answer that the peer had waited for may have gone out just then.
             if self.intake.free_ended() == Input::Wanted {
                 self.decoder.advance(count);
-                self.handle_records(context)?;
+                over = self.handle_records(context)?;
             }
-            if self.has_records {
-                return Ok(Turn::Waits);
-            }
-            if count < room && !closing {
+            if over.is_none() && count < room && !closing {
                 return Ok(Turn::Done);
             }
         }
-        Ok(Turn::Again)
+        Ok(over.unwrap_or(Turn::Again))
     }
 
-    fn handle_records(&mut self, context: &mut Context<'_>) -> Result<(), End> {
-        self.paused = loop {
-            if self.intake.outbox.is_full() {
-                break true;
+    /// Handles those that are there; how the turn ends if no more may be read in it.
+    fn handle_records(&mut self, context: &mut Context<'_>) -> Result<Option<Turn>, End> {
+        loop {
+            self.paused = self.intake.outbox.is_full();
+            if self.paused {
+                return Ok(Some(Turn::Done));
             }
-            let Some(record) = self.decoder.next_record().map_err(End::Misbehaved)? else { break false };
-            if let Some(assembled) = self.intake.handle(record, context)?
-                && let Some(assembled) = self.take_back(assembled, context)
-            {
-                self.intake.dispatch(assembled, context);
+            let Some(record) = self.decoder.next_record().map_err(End::Misbehaved)? else { return Ok(None) };
+            let Some(assembled) = self.intake.handle(record, context)? else { continue };
+            match self.take_back(assembled, context) {
+                Some(assembled) => self.intake.dispatch(assembled, context),
+                None => return Ok(Some(Turn::Waits)),
             }
-            if self.has_records {
-                break false;
-            }
-        };
-        Ok(())
+        }
     }
 
     /// How many requests are not answered, or not taken by the peer.

@@ -194,7 +194,7 @@ impl Intake {
         let begun = open.as_ref().and_then(|open| open.begun).unwrap_or(context.now);
         let since = open.as_ref().map_or(context.now, |open| open.waits_since(context.now));
         open.into_iter().for_each(|open| open.asked = Some(request.params.view()));
-        let mut reply = self.reply(id, keep_connection, head_only, account).in_role(request.role);
+        let mut reply = Box::new(self.reply(id, keep_connection, head_only, account).in_role(request.role));
         if let Some(probe) = context.probes.and_then(|probes| probes.find(&request.params, request.role, self.purpose)) {
             probe.answer(&request.params, &mut reply);
             self.free_ended();

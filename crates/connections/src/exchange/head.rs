@@ -154,24 +154,26 @@ impl Head {
         }
     }
 
-    /// The CGI header block, and what may follow it.
+    /// The CGI header block, and what may follow it. What could not be encoded can be asked again.
     ///
     /// # Errors
     /// [`HeadError::TooLong`] if it does not fit in one record.
-    pub fn encode(&self, head_only: bool) -> Result<(Vec<u8>, BodyRule), HeadError> {
-        let mut bytes = Vec::with_capacity(self.fields.len() + self.status.len() + "Status: \r\n\r\n".len());
-        if self.status_place == StatusPlace::First {
-            append(&mut bytes, b"Status", &self.status);
+    pub fn encode(&mut self, head_only: bool) -> Result<(Vec<u8>, BodyRule), HeadError> {
+        let length = self.fields.len() + self.status.len() + "Status: \r\n\r\n".len();
+        if length > usize::from(u16::MAX) {
+            return Err(HeadError::TooLong(length));
         }
-        bytes.extend_from_slice(&self.fields);
-        if self.status_place == StatusPlace::Last {
-            append(&mut bytes, b"Status", &self.status);
+        let mut bytes = std::mem::take(&mut self.fields);
+        match self.status_place {
+            StatusPlace::Last => append(&mut bytes, b"Status", &self.status),
+            StatusPlace::First => {
+                let fields = std::mem::take(&mut bytes);
+                append(&mut bytes, b"Status", &self.status);
+                bytes.extend_from_slice(&fields);
+            }
         }
         bytes.extend_from_slice(b"\r\n");
-        match bytes.len() > usize::from(u16::MAX) {
-            true => Err(HeadError::TooLong(bytes.len())),
-            false => Ok((bytes, self.body_rule(head_only))),
-        }
+        Ok((bytes, self.body_rule(head_only)))
     }
 
     /// How many body bytes may follow.
@@ -241,7 +243,8 @@ fn special(name: &[u8]) -> Option<Special> {
 }
 
 fn check_control(bytes: &[u8]) -> Result<(), HeadError> {
-    if bytes.iter().any(|byte| matches!(byte, b'\r' | b'\n' | 0)) {
+    // Without an early end, so that many bytes are looked at at once.
+    if bytes.iter().fold(false, |found, byte| found | matches!(byte, b'\r' | b'\n' | 0)) {
         return Err(HeadError::Control(text(bytes)));
     }
     Ok(())

@@ -8,6 +8,7 @@ use std::fs::File;
 use std::sync::Arc;
 use std::time::Instant;
 
+use smallvec::SmallVec;
 use thiserror::Error;
 
 use super::head::{BodyRule, BodySource, StatusPlace};
@@ -289,10 +290,11 @@ impl Reply {
             return Ok(());
         }
         self.sending.check_abort()?;
-        let mut parts = Vec::new();
+        let (head, held);
+        let mut parts = SmallVec::<[&[u8]; FEW_PARTS]>::new();
         // Before anything counts as sent.
         parts.try_reserve_exact(pieces.len() + 2).map_err(|_| ReplyError::NoMemory)?;
-        let (head, held) = self.start()?;
+        (head, held) = self.start()?;
         parts.extend([&head[..], &held]);
         for piece in pieces {
             parts.push(&piece[..self.admit(piece.len() as u64) as usize]);
@@ -444,7 +446,7 @@ impl Reply {
         if self.is_head_sent() {
             return Ok((Vec::new(), Vec::new()));
         }
-        let head = self.head.as_ref().ok_or(ReplyError::NoHead)?;
+        let head = self.head.as_mut().ok_or(ReplyError::NoHead)?;
         let (bytes, rule) = head.encode(self.head_only)?;
         self.sent_head = (head.code(), bytes.len() as u64);
         self.state = State::Body { rule, sent: 0 };
@@ -522,6 +524,8 @@ impl Drop for Reply {
     }
 }
 
+/// Head, what was held back, and two pieces.
+const FEW_PARTS: usize = 4;
 /// How much of an authorizer's body waits for its end. Longer ones are streamed as everybody's.
 const MAX_HELD: usize = MAX_CONTENT_LEN;
 /// How much an application may write where there is no body: many answer HEAD as they answer GET. One that never stops must be stopped.

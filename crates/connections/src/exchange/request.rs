@@ -55,6 +55,8 @@ impl ParamsView {
 struct Decoded {
     bytes: Vec<u8>,
     pairs: Vec<Pair>,
+    /// Where the pairs of each name that has a [number](number_of) stand: from the first to behind the last.
+    wanted: [(u32, u32); WANTED],
 }
 
 /// Where a pair stands in the bytes: the value follows its name.
@@ -81,16 +83,22 @@ impl Params {
     /// [`ParamsFault`] when a pair is malformed or there are more than `max_pairs`.
     pub fn parse(bytes: Vec<u8>, max_pairs: usize) -> Result<Self, ParamsFault> {
         let mut pairs = Vec::with_capacity(TYPICAL_PAIRS);
+        let mut wanted = [(0, 0); WANTED];
         let base = bytes.as_ptr() as usize;
         for pair in Pairs::new(&bytes) {
             let (name, value) = pair.map_err(ParamsFault::Malformed)?;
             if pairs.len() == max_pairs {
                 return Err(ParamsFault::TooMany);
             }
+            if let Some(number) = number_of(name) {
+                let (first, behind) = &mut wanted[number];
+                *first = if *behind == 0 { pairs.len() as u32 } else { *first };
+                *behind = pairs.len() as u32 + 1;
+            }
             let start = (name.as_ptr() as usize - base) as u32;
             pairs.push(Pair { start, name_length: name.len() as u32, value_length: value.len() as u32 });
         }
-        Ok(Self(Arc::new(Decoded { bytes, pairs })))
+        Ok(Self(Arc::new(Decoded { bytes, pairs, wanted })))
     }
 
     /// A look at these that does not keep them.
@@ -109,27 +117,28 @@ impl Params {
     }
 
     /// All values of `name`, in the order they came.
-    pub fn all<'a>(&'a self, name: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
-        let as_long = self.0.pairs.iter().filter(move |pair| pair.name_length as usize == name.len());
+    #[inline]
+    pub fn all<'a>(&'a self, name: &'a [u8]) -> impl DoubleEndedIterator<Item = &'a [u8]> {
+        // Few names are as long as another, so that hardly any has to be looked at.
+        let as_long = self.near(name).iter().filter(move |pair| pair.name_length as usize == name.len());
         as_long.map(|pair| self.slices(*pair)).filter(move |(found, _)| *found == name).map(|(_, value)| value)
     }
 
     /// The value of `name`; of several, the last.
-    pub fn get(&self, name: &[u8]) -> Option<&[u8]> {
-        // Few names are as long as another, so that hardly any has to be looked at.
-        let as_long = self.0.pairs.iter().rev().filter(|pair| pair.name_length as usize == name.len());
+    #[inline]
+    pub fn get<'a>(&'a self, name: &[u8]) -> Option<&'a [u8]> {
+        let as_long = self.near(name).iter().rev().filter(|pair| pair.name_length as usize == name.len());
         let found = as_long.map(|pair| self.slices(*pair)).find(|(found, _)| *found == name);
         found.map(|(_, value)| value)
     }
 
-    /// A value of `name`, which is looked for where it was the last time: a web server sends its parameters in the same order each time.
-    pub fn get_again(&self, name: &[u8], place: &mut usize) -> Option<&[u8]> {
-        let at = |index: usize| self.0.pairs.get(index).filter(|pair| pair.name_length as usize == name.len());
-        let is_there = |index: &usize| at(*index).is_some_and(|pair| self.slices(*pair).0 == name);
-        if !is_there(place) {
-            *place = (0..self.0.pairs.len()).rev().find(is_there)?;
+    /// The pairs among which those of `name` are.
+    #[inline]
+    fn near(&self, name: &[u8]) -> &[Pair] {
+        match number_of(name).map(|number| self.0.wanted[number]) {
+            Some((first, behind)) => &self.0.pairs[first as usize..behind as usize],
+            None => &self.0.pairs,
         }
-        self.0.pairs.get(*place).map(|pair| self.slices(*pair).1)
     }
 
     fn slices(&self, pair: Pair) -> (&[u8], &[u8]) {
@@ -138,6 +147,20 @@ impl Params {
         (name, &rest[..pair.value_length as usize])
     }
 }
+
+/// Where those stand that are asked for in every request is noted when they are decoded.
+#[inline]
+fn number_of(name: &[u8]) -> Option<usize> {
+    match name {
+        b"REQUEST_METHOD" => Some(0),
+        b"REQUEST_URI" => Some(1),
+        b"REMOTE_ADDR" => Some(2),
+        b"CONTENT_LENGTH" => Some(3),
+        _ => None,
+    }
+}
+
+const WANTED: usize = 4;
 
 /// nginx sends 22 and one for each header of the browser.
 const TYPICAL_PAIRS: usize = 32;
@@ -167,16 +190,27 @@ mod tests {
     }
 
     #[test]
-    fn a_value_is_found_again_wherever_it_is() {
-        let params = |pairs: &[(&str, &str)]| Params::parse(encoded(pairs), 10).unwrap();
-        let mut place = 7;
-        for pairs in
-            [&[("A", "1"), ("B", "2")][..], &[("A", "1"), ("B", "2")], &[("B", "2"), ("A", "1")], &[("C", "3"), ("B", "2")]]
-        {
-            assert_eq!(params(pairs).get_again(b"B", &mut place), Some(&b"2"[..]), "{pairs:?}");
+    fn what_is_asked_for_each_time_is_found_as_everything_else_is() {
+        let names: [&[u8]; 7] = [
+            b"A",
+            b"CONTENT_LENGTH",
+            b"REQUEST_METHOD",
+            b"CONTENT_LENGTH",
+            b"REMOTE_ADDRESS",
+            b"CONTENT_LENGTH",
+            b"REMOTE_ADDR",
+        ];
+        let mut bytes = Vec::new();
+        for (number, name) in names.iter().enumerate() {
+            fastcgi_codec::params::encode_pair(&mut bytes, name, number.to_string().as_bytes()).unwrap();
         }
-        assert_eq!(params(&[("A", "1")]).get_again(b"B", &mut place), None);
-        assert_eq!(params(&[]).get_again(b"B", &mut place), None);
+        let params = Params::parse(bytes, 100).unwrap();
+        let all = |name: &'static [u8]| params.all(name).map(<[u8]>::to_vec).collect::<Vec<_>>();
+        assert_eq!(all(b"CONTENT_LENGTH"), [b"1", b"3", b"5"]);
+        assert_eq!(params.get(b"CONTENT_LENGTH"), Some(&b"5"[..]));
+        assert_eq!((all(b"REQUEST_METHOD"), params.get(b"REQUEST_METHOD")), (vec![b"2".to_vec()], Some(&b"2"[..])));
+        assert_eq!((all(b"A"), params.get(b"REMOTE_ADDR")), (vec![b"0".to_vec()], Some(&b"6"[..])));
+        assert_eq!((all(b"REQUEST_URI"), params.get(b"REQUEST_URI"), params.get(b"B")), (vec![], None, None));
     }
 
     #[test]

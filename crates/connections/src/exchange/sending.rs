@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::IoSlice;
 use std::sync::Arc;
 
+use smallvec::SmallVec;
 use thiserror::Error;
 
 use super::sink::{AbortProbe, Ending, Gone, Room, Sink};
@@ -154,7 +155,7 @@ impl Sending {
             let length = left.min(MAX_CONTENT_LEN);
             let header = encoder::header(RecordType::Stdout, self.ending.request, length);
             let joined;
-            let mut pieces = Vec::with_capacity(8);
+            let mut pieces = SmallVec::<[IoSlice<'_>; 8]>::new();
             pieces.push(IoSlice::new(&errors));
             if length > 0 {
                 pieces.push(IoSlice::new(&header));
@@ -173,6 +174,7 @@ impl Sending {
                 return Ok(());
             }
             let room = self.sink.send(self.ending.request, &pieces)?;
+            drop(pieces);
             self.sent += length as u64;
             self.wait(room, pause)?;
             if left == 0 {

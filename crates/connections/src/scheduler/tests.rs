@@ -71,7 +71,7 @@ fn queue(most: usize) -> (Queue, Worker) {
 fn exchange() -> Exchange {
     let ending = Ending { request: RequestId::new(1), keep_connection: true };
     let request = Request { role: Role::Responder, params: Params::default(), body: Body::from_memory(Vec::new()), data: None };
-    Exchange { request, reply: Reply::new(Arc::new(Nowhere), ending, false), begun: Instant::now() }
+    Exchange { request, reply: Box::new(Reply::new(Arc::new(Nowhere), ending, false)), begun: Instant::now() }
 }
 
 /// Answers 500, and counts.

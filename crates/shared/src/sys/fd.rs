@@ -11,6 +11,7 @@ use rustix::fs::{Mode, OFlags, fchmod, fcntl_setfl, sendfile};
 use rustix::io::{Errno, FdFlags, ReadWriteFlags, fcntl_dupfd_cloexec, fcntl_setfd, preadv2};
 use rustix::net::{RecvFlags, SocketFlags, acceptfrom_with, recv};
 use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
+use smallvec::SmallVec;
 use socket2::{MsgHdr, SockRef};
 
 /// Sends up to `count` bytes of `file` from `offset` into a socket, without moving the file's own position (sendfile(2)).
@@ -47,10 +48,16 @@ fn is_cached(file: &File, offset: u64) -> bool {
 /// share. `more` says that more follows at once, so that TCP does not send a small packet (MSG_MORE).
 ///
 /// # Errors
-/// Those of sendmsg(2), `WouldBlock` among them.
+/// Those of sendmsg(2) and send(2), `WouldBlock` among them.
 pub fn send(socket: BorrowedFd<'_>, pieces: &[IoSlice<'_>], more: bool) -> io::Result<usize> {
     let more = if more { libc::MSG_MORE } else { 0 };
     let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL | more;
+    // The kernel takes a few bytes faster as one piece than as a list of them.
+    if pieces.iter().map(|piece| piece.len()).sum::<usize>() <= SHORT_LEN {
+        let mut whole = SmallVec::<[u8; SHORT_LEN]>::new();
+        pieces.iter().for_each(|piece| whole.extend_from_slice(piece));
+        return SockRef::from(&socket).send_with_flags(&whole, flags);
+    }
     SockRef::from(&socket).sendmsg(&MsgHdr::new().with_buffers(pieces), flags)
 }
 
@@ -208,6 +215,9 @@ impl Spare {
 pub fn is_out_of_descriptors(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
 }
+
+/// Most small responses, with their heads.
+const SHORT_LEN: usize = 1024;
 
 #[cfg(test)]
 mod tests {

@@ -60,16 +60,12 @@ impl<'py> Prototype<'py> {
     }
 
     /// Sets a variable of this request.
+    #[inline]
     pub(super) fn set(&mut self, number: usize, bytes: &[u8]) -> PyResult<()> {
-        let entry = &self.entries[number];
-        if entry.held != Held::Known || entry.value != bytes {
-            let value = latin1::to_str(self.environ.py(), bytes);
-            self.put(number, &value, Some(bytes).filter(|bytes| bytes.len() <= MAX_REMEMBERED))?;
-        }
-        let serial = &mut self.entries[number].serial;
-        self.set += usize::from(*serial != self.serial);
-        *serial = self.serial;
-        Ok(())
+        let entry = &mut self.entries[number];
+        self.set += usize::from(entry.serial != self.serial);
+        entry.serial = self.serial;
+        if entry.held == Held::Known && entry.value == bytes { Ok(()) } else { self.put_bytes(number, bytes) }
     }
 
     /// Appends to a variable that this request has set.
@@ -78,6 +74,12 @@ impl<'py> Prototype<'py> {
         let before = before.map_or_else(|| Ok(String::new()), |before| before.extract::<String>())?;
         let joined = [&before, separator, &latin1::decode(bytes)].concat();
         self.put(number, &PyString::new(self.environ.py(), &joined), None)
+    }
+
+    #[inline(never)]
+    fn put_bytes(&mut self, number: usize, bytes: &[u8]) -> PyResult<()> {
+        let value = latin1::to_str(self.environ.py(), bytes);
+        self.put(number, &value, Some(bytes).filter(|bytes| bytes.len() <= MAX_REMEMBERED))
     }
 
     fn put(&mut self, number: usize, value: &Bound<'py, PyString>, bytes: Option<&[u8]>) -> PyResult<()> {
