@@ -34,6 +34,8 @@ WHEEL_TARGET ?= x86_64-unknown-linux-gnu
 DENY ?= bans licenses sources
 # What tests and measures takes nothing of the caller's environment but the toolchain's.
 CLEANLY = .ci/environment
+# What runs each test executable.
+RUNNER = --config "target.'cfg(all())'.runner = '.ci/run-test'"
 # Modules for Python are built for all of them, and without any.
 export PYO3_NO_PYTHON = 1
 TARGET_DIR = $(or $(CARGO_TARGET_DIR),target)
@@ -222,22 +224,22 @@ fmt:
 
 .PHONY: clippy
 clippy:
-	$(CLEANLY) $(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	$(CLEANLY) $(CARGO) clippy --locked --workspace --all-targets --features pyfcgid-child/python -- -D warnings
 	$(CLEANLY) $(CARGO) clippy --locked --workspace --all-targets --no-default-features -- -D warnings
-	$(CLEANLY) $(CARGO) clippy --locked --package pyfcgid-child --features python --lib -- -D warnings
 
 .PHONY: doc
 doc:
 	RUSTDOCFLAGS='-D warnings' $(CLEANLY) $(CARGO) doc --locked --workspace --no-deps
 
-# That the module runs in another Python, too. Which there is depends on the machine; `make pythons` brings its own.
+# That the module runs in another Python, too. Which there is depends on the machine; `make pythons` brings its own. Of a part of the workspace
+# much would be built again.
 .PHONY: test-other-python
 test-other-python:
 	@other="$$(.ci/other-python)"; if [[ -n $$other ]]; then \
 	    echo "Testing the module in $$other" && \
-	    PYTHON="$$other" $(CLEANLY) .ci/leaving-nothing $(CARGO) test --locked --quiet --test wsgi; \
+	    PYTHON="$$other" $(CLEANLY) .ci/leaving-nothing $(CARGO) test --locked --quiet --workspace $(RUNNER) --test wsgi; \
 	else echo 'There is no other Python here: the module was tested in one.'; fi
 
 .PHONY: test-all
 test-all:
-	$(CLEANLY) .ci/leaving-nothing $(CARGO) test --locked --workspace --no-fail-fast
+	$(CLEANLY) .ci/leaving-nothing $(CARGO) test --locked --workspace $(RUNNER) --no-fail-fast

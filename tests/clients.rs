@@ -69,27 +69,32 @@ macro_rules! site_tests {
 
             const SITE: Site = $site;
 
-            site_tests!(@checks
-                paths_are_split_at_the_prefix,
-                encoded_slashes_are_decoded_once,
-                uploads_arrive_whole_with_their_length,
-                chunked_uploads_arrive_whole_with_their_length,
-                head_and_304_have_no_body,
-                each_cookie_has_its_own_line,
-                exception_is_a_plain_500,
-                broken_response_with_a_length_is_cut,
-                broken_response_without_a_length_ends_as_documented,
-                response_arrives_piece_by_piece,
-                slow_browser_gets_all_of_8_mib,
-                browser_that_leaves_in_its_upload_is_not_served,
-                browser_that_leaves_in_its_answer_harms_nobody,
-                browser_that_leaves_a_silent_app_interrupts_it_as_documented,
-                browser_that_leaves_a_stream_interrupts_it,
+            site_tests!(@everywhere
                 restart_between_requests_costs_none,
                 connections_are_kept_or_closed_as_documented,
                 $($extra,)*
             );
         }
+    };
+    (@everywhere $($extra:ident,)*) => {
+        site_tests!(@checks
+            paths_are_split_at_the_prefix,
+            encoded_slashes_are_decoded_once,
+            uploads_arrive_whole_with_their_length,
+            chunked_uploads_arrive_whole_with_their_length,
+            head_and_304_have_no_body,
+            each_cookie_has_its_own_line,
+            exception_is_a_plain_500,
+            broken_response_with_a_length_is_cut,
+            broken_response_without_a_length_ends_as_documented,
+            response_arrives_piece_by_piece,
+            slow_browser_gets_all_of_8_mib,
+            browser_that_leaves_in_its_upload_is_not_served,
+            browser_that_leaves_in_its_answer_harms_nobody,
+            browser_that_leaves_a_silent_app_interrupts_it_as_documented,
+            browser_that_leaves_a_stream_interrupts_it,
+            $($extra,)*
+        );
     };
     (@checks $($check:ident,)*) => {
         $(
@@ -194,22 +199,7 @@ mod mod_fcgid_root_site {
     const SITE: Site =
         Site { client: Client::ModFcgid, file: "apache/mod_fcgid.conf", prefix: "", connections: Connections::OneShot };
 
-    site_tests!(@checks
-        paths_are_split_at_the_prefix,
-        encoded_slashes_are_decoded_once,
-        uploads_arrive_whole_with_their_length,
-        chunked_uploads_arrive_whole_with_their_length,
-        head_and_304_have_no_body,
-        each_cookie_has_its_own_line,
-        exception_is_a_plain_500,
-        broken_response_with_a_length_is_cut,
-        broken_response_without_a_length_ends_as_documented,
-        response_arrives_piece_by_piece,
-        slow_browser_gets_all_of_8_mib,
-        browser_that_leaves_in_its_upload_is_not_served,
-        browser_that_leaves_in_its_answer_harms_nobody,
-        browser_that_leaves_a_silent_app_interrupts_it_as_documented,
-        browser_that_leaves_a_stream_interrupts_it,
+    site_tests!(@everywhere
         the_web_server_keeps_what_is_its_own,
         upload_over_a_gibibyte_does_not_run_the_application,
         upload_over_the_limit_of_the_file_gets_413,

@@ -7,6 +7,9 @@
 #[path = "web_servers/apache.rs"]
 #[allow(dead_code, reason = "shared with other tests")]
 mod apache;
+#[path = "support/before.rs"]
+#[allow(dead_code, reason = "shared with other tests")]
+mod before;
 #[path = "deadlines/counted.rs"]
 mod counted;
 #[path = "web_servers/digest.rs"]

@@ -32,12 +32,15 @@ fn every_test_of_the_row_exists_for_mod_fcgid_where_its_cell_says_so() {
     let (table, tests) = (read("docs/clients.md"), read("tests/clients.rs"));
     let (_, module) = tests.split_once("mod mod_fcgid_root_site {").expect("the module");
     let (module, _) = module.split_once("\n}\n").expect("its end");
+    let (_, everywhere) = tests.split_once("    (@everywhere ").expect("what is tested everywhere");
+    let (everywhere, _) = everywhere.split_once("\n    };\n").expect("its end");
+    let is_tested = |name: &str| [module, everywhere].iter().any(|tests| tests.contains(&format!("{name},")));
     let column = |row: &str| row.split('|').nth(4).map(|cell| cell.trim().to_owned()).unwrap_or_default();
     let mut rows = table.lines().skip_while(|line| !line.starts_with("| Behaviour |"));
     assert_eq!(column(rows.next().expect("a head")), "mod_fcgid");
     for row in rows.take_while(|line| line.starts_with('|')).skip(1) {
         let name = row.split(": `").nth(1).and_then(|rest| rest.split('`').next()).expect("a name in backticks");
-        assert_eq!(column(row) != "–", module.contains(&format!("{name},")), "{name}: {}", column(row));
+        assert_eq!(column(row) != "–", is_tested(name), "{name}: {}", column(row));
     }
 }
 

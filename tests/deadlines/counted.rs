@@ -30,6 +30,7 @@ fn json(pool: &Pool, command: &str) -> Value {
 #[test]
 fn what_was_counted_survives_the_process_a_reload_and_another_binary() {
     let pool = Pool::start(PROBES);
+    let old = pool.child();
     assert_eq!(counts(&pool), [0, 0, 0]);
     let mut hang = Hang::begin(&pool, "/hang/loops");
     hang.expect_504();
@@ -40,7 +41,6 @@ fn what_was_counted_survives_the_process_a_reload_and_another_binary() {
     assert!(overdue.len() == 1 && overdue[0]["path"] == "/hang/sleeps" && overdue[0]["phase"] == "overdue", "{requests}");
     let told = pool.control("requests").expect_code(0).out;
     assert!(told.contains("overdue") && told.contains("/hang/sleeps"), "{told}");
-    let old = pool.child();
     wait_until("all to be counted", || counts(&pool) == [2, 2, 1]);
     wait_until("another process", || !pool.children().contains(&old));
     assert_eq!(counts(&pool), [2, 2, 1], "after the process");

@@ -4,13 +4,12 @@ use std::fmt;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::before;
 use crate::http::{Ending, Request};
 use crate::pool::{Pool, WORKERS};
 use crate::shipped::Shipped;
-use crate::site::is_root;
 use crate::support::{Answer, Params, Peer};
-use crate::web_server::{WebServer, permit};
-use crate::{apache, haproxy, nginx};
+use crate::web_server::WebServer;
 
 /// Where one comes in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,56 +44,19 @@ impl Door {
     pub(crate) fn before(self, pool: &Pool) -> Front<'_> {
         let server = match self {
             Directly => None,
-            Nginx => Some(nginx_before(pool)),
-            NginxKeeping => Some(nginx_that_keeps_connections(pool)),
-            Apache => Some(apache_before(pool)),
-            HaProxy => Some(haproxy_before(pool)),
-            HaProxyMultiplexing => Some(haproxy_that_multiplexes(pool)),
+            Nginx => Some(before::nginx(pool, unbuffered)),
+            NginxKeeping => Some(before::nginx_that_keeps_connections(pool, unbuffered)),
+            Apache => Some(before::apache(pool, |file| file)),
+            HaProxy => Some(before::haproxy(pool)),
+            HaProxyMultiplexing => Some(before::haproxy_that_multiplexes(pool)),
         };
         Front { pool, server }
     }
 }
 
-/// The socket of a pool, as a web server's user can reach it.
-fn socket(pool: &Pool) -> String {
-    if is_root() {
-        permit(pool.directory(), 0o755);
-    }
-    pool.directory().join("s.sock").to_str().unwrap().to_owned()
-}
-
-/// nginx with the shipped site file, but that it sends on at once what comes.
-fn nginx_before(pool: &Pool) -> WebServer {
-    let file = Shipped::read("nginx/root-unix.conf").replace("/run/pyfcgid/example.sock", &socket(pool));
-    nginx::start(unbuffered(file), "/srv/example/public", None)
-}
-
-fn nginx_that_keeps_connections(pool: &Pool) -> WebServer {
-    let upstream = format!("upstream kept {{ server unix:{}; keepalive 32; }}\nserver {{", socket(pool));
-    let file = Shipped::read("nginx/root-unix.conf").replace("server {", &upstream);
-    let file = file
-        .replace("unix:/run/pyfcgid/example.sock", "kept")
-        .replace("include pyfcgid_params;", "include pyfcgid_params; fastcgi_keep_conn on;");
-    nginx::start(unbuffered(file), "/srv/example/public", None)
-}
-
+/// What comes is sent on at once.
 fn unbuffered(file: Shipped) -> Shipped {
     file.replace("fastcgi_read_timeout 60s;", "fastcgi_read_timeout 60s; fastcgi_buffering off;")
-}
-
-fn apache_before(pool: &Pool) -> WebServer {
-    let place = format!("unix:{}|fcgi://localhost/", socket(pool));
-    let file = Shipped::read("apache/proxypass.conf").replace("fcgi://127.0.0.1:9000/", &place);
-    apache::start(file, "/srv/example/public", None)
-}
-
-fn haproxy_before(pool: &Pool) -> WebServer {
-    haproxy::start(Shipped::read("docs/clients/haproxy.cfg").replace("/run/pyfcgid/example.sock", &socket(pool)), 1)
-}
-
-fn haproxy_that_multiplexes(pool: &Pool) -> WebServer {
-    let file = Shipped::read("docs/clients/haproxy-multiplexed.cfg");
-    haproxy::start(file.replace("/run/pyfcgid/example.sock", &socket(pool)), 1)
 }
 
 /// An open door.

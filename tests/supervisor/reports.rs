@@ -207,6 +207,6 @@ fn a_pool_that_floods_every_channel_takes_a_part_of_a_processor_and_the_supervis
     assert!(slowest < limit(Duration::from_millis(300), Duration::from_secs(20)), "{slowest:?}");
     let children = site.children();
     site.signal("TERM");
-    assert!(site.wait_for_exit(Duration::from_secs(10)).success());
+    assert!(site.wait_for_exit(limit(Duration::from_secs(10), Duration::from_secs(60))).success());
     crate::site::wait_until_gone(&children);
 }

@@ -2,6 +2,19 @@
 
 use super::record;
 
+/// Variables of headers that web servers have acted on and may pass on all the same.
+pub const ACTED_ON: [&str; 9] = [
+    "HTTP_CONTENT_LENGTH",
+    "HTTP_CONTENT_TYPE",
+    "HTTP_TRANSFER_ENCODING",
+    "HTTP_EXPECT",
+    "HTTP_CONNECTION",
+    "HTTP_KEEP_ALIVE",
+    "HTTP_TE",
+    "HTTP_TRAILER",
+    "HTTP_UPGRADE",
+];
+
 /// An ordered list of name-value pairs; names may repeat.
 #[derive(Clone, Debug, Default)]
 pub struct Params(Vec<(Vec<u8>, Vec<u8>)>);

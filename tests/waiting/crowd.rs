@@ -32,6 +32,19 @@ impl Shape {
 pub(crate) const TWO_BY_ONE: Shape = Shape { processes: 2, threads: 1 };
 pub(crate) const FOUR_BY_FOUR: Shape = Shape { processes: 4, threads: 4 };
 
+/// Tests that are runs of one function, each with what it is given.
+macro_rules! each {
+    ($run:expr => $($name:ident: $($given:expr),+;)+) => {
+        $(
+            #[test]
+            fn $name() {
+                $run($($given),+);
+            }
+        )+
+    };
+}
+pub(crate) use each;
+
 /// How the requests of a crowd come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum How {

@@ -4,15 +4,15 @@ use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::crowd::{Crowd, FOUR_BY_FOUR, How, Pool, Shape, TWO_BY_ONE, tally};
+use crate::crowd::{Crowd, FOUR_BY_FOUR, How, Pool, Shape, TWO_BY_ONE, each, tally};
 use crate::full::{CROWD, ROOM};
 use crate::site::{is_alive, kill};
 use crate::support::latency::Latencies;
 use crate::support::process::{is_queue_process, stand_still, wait_until};
 
 /// A pool whose workers are busy, and what [`expect_all_are_served`] says.
-fn nobody_who_waits_is_lost(shape: Shape, how: How, settings: &str, disturb: impl FnOnce(&Pool) -> usize) {
-    let mut pool = Pool::start(shape, &format!("max-queue = 100\n{settings}"));
+fn nobody_who_waits_is_lost(shape: Shape, how: How, disturb: fn(&Pool) -> usize) {
+    let mut pool = Pool::start(shape, "max-queue = 100\n");
     let connections = pool.connections(how, WAITING);
     pool.occupy();
     let crowd = pool.send_on(connections, how, WAITING, 0.01);
@@ -82,18 +82,7 @@ pub(crate) fn queue_process(site: &crate::site::Site) -> u32 {
     find().unwrap()
 }
 
-macro_rules! disturbances {
-    ($($name:ident: $shape:expr, $how:expr, $disturb:expr;)*) => {
-        $(
-            #[test]
-            fn $name() {
-                nobody_who_waits_is_lost($shape, $how, "", $disturb);
-            }
-        )*
-    };
-}
-
-disturbances! {
+each! { nobody_who_waits_is_lost =>
     a_reload_while_one_shot_requests_wait: TWO_BY_ONE, How::OneShot, reload;
     a_reload_while_kept_connections_wait: TWO_BY_ONE, How::Kept, reload;
     a_reload_while_multiplexed_requests_wait: TWO_BY_ONE, How::Multiplexed, reload;
@@ -147,14 +136,9 @@ fn recycling_while_requests_wait(how: How) {
     pool.end();
 }
 
-#[test]
-fn children_are_recycled_while_one_shot_requests_wait() {
-    recycling_while_requests_wait(How::OneShot);
-}
-
-#[test]
-fn children_are_recycled_while_multiplexed_requests_wait() {
-    recycling_while_requests_wait(How::Multiplexed);
+each! { recycling_while_requests_wait =>
+    children_are_recycled_while_one_shot_requests_wait: How::OneShot;
+    children_are_recycled_while_multiplexed_requests_wait: How::Multiplexed;
 }
 
 /// The first child of all is killed, under load that goes on: whoever comes before the next one is there waits for it.
@@ -214,17 +198,8 @@ fn whoever_waits_at_a_stop_is_served(shape: Shape, how: How) {
     assert!(pool.wait_for_exit().success(), "{}", pool.log());
 }
 
-#[test]
-fn a_stop_while_one_shot_requests_wait() {
-    whoever_waits_at_a_stop_is_served(TWO_BY_ONE, How::OneShot);
-}
-
-#[test]
-fn a_stop_while_kept_connections_wait() {
-    whoever_waits_at_a_stop_is_served(TWO_BY_ONE, How::Kept);
-}
-
-#[test]
-fn a_stop_of_the_only_child_while_requests_wait() {
-    whoever_waits_at_a_stop_is_served(ALONE, How::OneShot);
+each! { whoever_waits_at_a_stop_is_served =>
+    a_stop_while_one_shot_requests_wait: TWO_BY_ONE, How::OneShot;
+    a_stop_while_kept_connections_wait: TWO_BY_ONE, How::Kept;
+    a_stop_of_the_only_child_while_requests_wait: ALONE, How::OneShot;
 }

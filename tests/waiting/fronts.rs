@@ -3,53 +3,34 @@
 use std::thread;
 use std::time::Duration;
 
-use crate::crowd::{Crowd, FOUR_BY_FOUR, How, Pool, Shape, TWO_BY_ONE, tally};
+use crate::before;
+use crate::crowd::{Crowd, FOUR_BY_FOUR, How, Pool, Shape, TWO_BY_ONE, each, tally};
 use crate::disturbances::{WAITING, expect_all_are_served, kill_child, kill_queue_process, reload};
 use crate::full::{CROWD, ROOM, expect_room_for_max_queue};
 use crate::http::Request;
-use crate::shipped::Shipped;
-use crate::site::{Site, is_root};
 use crate::support::process::wait_until;
-use crate::web_server::{WebServer, permit};
-use crate::{apache, haproxy, nginx};
+use crate::web_server::WebServer;
 
-/// The socket of a pool, as a web server's user can reach it.
-pub(crate) fn socket(pool: &Site) -> String {
-    if is_root() {
-        permit(pool.directory(), 0o755);
-    }
-    pool.directory().join("s.sock").to_str().unwrap().to_owned()
+fn nginx(pool: &Pool) -> WebServer {
+    before::nginx(pool, |file| file)
 }
 
-/// nginx with the shipped site file.
-#[track_caller]
-pub(crate) fn nginx_before(pool: &Site) -> WebServer {
-    let file = Shipped::read("nginx/root-unix.conf").replace("/run/pyfcgid/example.sock", &socket(pool));
-    nginx::start(file, "/srv/example/public", None)
-}
-
-#[track_caller]
 fn nginx_keeping(pool: &Pool) -> WebServer {
-    let upstream = format!("upstream kept {{ server unix:{}; keepalive 300; }}\nserver {{", socket(pool));
-    let file = Shipped::read("nginx/root-unix.conf").replace("server {", &upstream);
-    let file = file
-        .replace("unix:/run/pyfcgid/example.sock", "kept")
-        .replace("include pyfcgid_params;", "include pyfcgid_params; fastcgi_keep_conn on;");
-    nginx::start(file, "/srv/example/public", None)
+    before::nginx_that_keeps_connections(pool, |file| file)
 }
 
 /// With threads for all.
-#[track_caller]
-fn apache_before(pool: &Pool) -> WebServer {
-    let place = format!("unix:{}|fcgi://localhost/", socket(pool));
+fn apache(pool: &Pool) -> WebServer {
     let threads = "ThreadLimit 300\nThreadsPerChild 300\nMaxRequestWorkers 300\n<VirtualHost *:80>";
-    let file = Shipped::read("apache/proxypass.conf").replace("fcgi://127.0.0.1:9000/", &place);
-    apache::start(file.replace("<VirtualHost *:80>", threads), "/srv/example/public", None)
+    before::apache(pool, |file| file.replace("<VirtualHost *:80>", threads))
 }
 
-#[track_caller]
-fn haproxy_before(pool: &Pool, file: &'static str) -> WebServer {
-    haproxy::start(Shipped::read(file).replace("/run/pyfcgid/example.sock", &socket(pool)), 1)
+fn haproxy(pool: &Pool) -> WebServer {
+    before::haproxy(pool)
+}
+
+fn haproxy_multiplexing(pool: &Pool) -> WebServer {
+    before::haproxy_that_multiplexes(pool)
 }
 
 /// So much is known of a web server that multiplexes before a request has to wait.
@@ -68,8 +49,8 @@ fn browsers(port: u16, count: usize) -> Crowd {
 }
 
 /// A crowd of browsers, while browsers keep all workers busy.
-fn exactly_max_queue_wait(what: &str, shape: Shape, how: How, front: impl FnOnce(&Pool) -> WebServer) {
-    let what = format!("{what}, {} x {}", shape.processes, shape.threads);
+fn exactly_max_queue_wait(shape: Shape, how: How, front: fn(&Pool) -> WebServer) {
+    let what = format!("{}, {} x {}", thread::current().name().unwrap(), shape.processes, shape.threads);
     let mut pool = Pool::start(shape, &format!("max-queue = {ROOM}\n"));
     let mut front = front(&pool);
     let port = front.port;
@@ -88,30 +69,19 @@ fn exactly_max_queue_wait(what: &str, shape: Shape, how: How, front: impl FnOnce
     });
 }
 
-macro_rules! fronts {
-    ($($name:ident: $shape:expr, $how:expr, $front:expr;)*) => {
-        $(
-            #[test]
-            fn $name() {
-                exactly_max_queue_wait(stringify!($name), $shape, $how, $front);
-            }
-        )*
-    };
-}
-
-fronts! {
-    behind_nginx: TWO_BY_ONE, How::OneShot, |pool| nginx_before(pool);
-    behind_nginx_four_by_four: FOUR_BY_FOUR, How::OneShot, |pool| nginx_before(pool);
+each! { exactly_max_queue_wait =>
+    behind_nginx: TWO_BY_ONE, How::OneShot, nginx;
+    behind_nginx_four_by_four: FOUR_BY_FOUR, How::OneShot, nginx;
     behind_nginx_that_keeps_connections: TWO_BY_ONE, How::Kept, nginx_keeping;
-    behind_apache: TWO_BY_ONE, How::Kept, apache_before;
-    behind_apache_four_by_four: FOUR_BY_FOUR, How::Kept, apache_before;
-    behind_haproxy: TWO_BY_ONE, How::Kept, |pool| haproxy_before(pool, "docs/clients/haproxy.cfg");
-    behind_haproxy_four_by_four: FOUR_BY_FOUR, How::Kept, |pool| haproxy_before(pool, "docs/clients/haproxy.cfg");
-    behind_haproxy_that_multiplexes: TWO_BY_ONE, How::Multiplexed, |pool| haproxy_before(pool, "docs/clients/haproxy-multiplexed.cfg");
+    behind_apache: TWO_BY_ONE, How::Kept, apache;
+    behind_apache_four_by_four: FOUR_BY_FOUR, How::Kept, apache;
+    behind_haproxy: TWO_BY_ONE, How::Kept, haproxy;
+    behind_haproxy_four_by_four: FOUR_BY_FOUR, How::Kept, haproxy;
+    behind_haproxy_that_multiplexes: TWO_BY_ONE, How::Multiplexed, haproxy_multiplexing;
 }
 
 /// While browsers wait, something happens to the processes; all are answered, and each request has run once.
-fn nobody_who_waits_is_lost(front: impl Fn(&Pool) -> WebServer) {
+fn nobody_who_waits_is_lost(front: fn(&Pool) -> WebServer) {
     for disturb in [reload, kill_child, kill_queue_process] {
         let mut pool = Pool::start(TWO_BY_ONE, "max-queue = 100\n");
         let front = front(&pool);
@@ -121,24 +91,11 @@ fn nobody_who_waits_is_lost(front: impl Fn(&Pool) -> WebServer) {
     }
 }
 
-#[test]
-fn nobody_who_waits_behind_nginx_is_lost() {
-    nobody_who_waits_is_lost(|pool| nginx_before(pool));
-}
-
-#[test]
-fn nobody_who_waits_behind_nginx_that_keeps_connections_is_lost() {
-    nobody_who_waits_is_lost(nginx_keeping);
-}
-
-#[test]
-fn nobody_who_waits_behind_apache_is_lost() {
-    nobody_who_waits_is_lost(apache_before);
-}
-
-#[test]
-fn nobody_who_waits_behind_haproxy_is_lost() {
-    nobody_who_waits_is_lost(|pool| haproxy_before(pool, "docs/clients/haproxy.cfg"));
+each! { nobody_who_waits_is_lost =>
+    nobody_who_waits_behind_nginx_is_lost: nginx;
+    nobody_who_waits_behind_nginx_that_keeps_connections_is_lost: nginx_keeping;
+    nobody_who_waits_behind_apache_is_lost: apache;
+    nobody_who_waits_behind_haproxy_is_lost: haproxy;
 }
 
 /// But in a process that is killed: what waits on a connection that multiplexes waits there.
@@ -146,7 +103,7 @@ fn nobody_who_waits_behind_haproxy_is_lost() {
 fn nobody_who_waits_behind_haproxy_that_multiplexes_is_lost() {
     for disturb in [reload, kill_queue_process] {
         let mut pool = Pool::start(TWO_BY_ONE, "max-queue = 100\n");
-        let front = haproxy_before(&pool, "docs/clients/haproxy-multiplexed.cfg");
+        let front = haproxy_multiplexing(&pool);
         multiplex(front.port);
         pool.occupy();
         let crowd = browsers(front.port, WAITING);
@@ -155,7 +112,7 @@ fn nobody_who_waits_behind_haproxy_that_multiplexes_is_lost() {
 }
 
 /// Children are recycled while browsers wait, again and again.
-fn recycling_loses_nobody(front: impl Fn(&Pool) -> WebServer) {
+fn recycling_loses_nobody(front: fn(&Pool) -> WebServer) {
     let settings = "max-queue = 200\nmax-requests = 20\nmax-requests-jitter = 0\n";
     let mut pool = Pool::start(TWO_BY_ONE, settings);
     let front = front(&pool);
@@ -169,17 +126,8 @@ fn recycling_loses_nobody(front: impl Fn(&Pool) -> WebServer) {
     pool.end();
 }
 
-#[test]
-fn recycling_loses_nobody_behind_nginx() {
-    recycling_loses_nobody(|pool| nginx_before(pool));
-}
-
-#[test]
-fn recycling_loses_nobody_behind_apache() {
-    recycling_loses_nobody(apache_before);
-}
-
-#[test]
-fn recycling_loses_nobody_behind_haproxy() {
-    recycling_loses_nobody(|pool| haproxy_before(pool, "docs/clients/haproxy.cfg"));
+each! { recycling_loses_nobody =>
+    recycling_loses_nobody_behind_nginx: nginx;
+    recycling_loses_nobody_behind_apache: apache;
+    recycling_loses_nobody_behind_haproxy: haproxy;
 }

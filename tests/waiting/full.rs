@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::crowd::{Crowd, FOUR_BY_FOUR, Got, How, MULTIPLEXED, Pool, Shape, TWO_BY_ONE, disorder, tally};
+use crate::crowd::{Crowd, FOUR_BY_FOUR, Got, How, MULTIPLEXED, Pool, Shape, TWO_BY_ONE, disorder, each, tally};
 use crate::site::limit;
 use crate::support::latency::Latencies;
 use crate::support::process::wait_until;
@@ -65,46 +65,18 @@ pub(crate) fn expect_room_for_max_queue(what: &str, how: How, mut pool: Pool, mu
     pool.end();
 }
 
-#[test]
-fn one_shot_connections_to_two_processes_with_a_worker_each() {
-    exactly_max_queue_wait(TWO_BY_ONE, How::OneShot);
+each! { exactly_max_queue_wait =>
+    one_shot_connections_to_two_processes_with_a_worker_each: TWO_BY_ONE, How::OneShot;
+    kept_connections_to_two_processes_with_a_worker_each: TWO_BY_ONE, How::Kept;
+    multiplexed_connections_to_two_processes_with_a_worker_each: TWO_BY_ONE, How::Multiplexed;
+    one_shot_connections_to_four_processes_with_four_workers_each: FOUR_BY_FOUR, How::OneShot;
+    kept_connections_to_four_processes_with_four_workers_each: FOUR_BY_FOUR, How::Kept;
+    multiplexed_connections_to_four_processes_with_four_workers_each: FOUR_BY_FOUR, How::Multiplexed;
+    one_process_alone: ONE_BY_TWO, How::OneShot;
+    multiplexed_connections_to_one_process_alone: ONE_BY_TWO, How::Multiplexed;
 }
 
-#[test]
-fn kept_connections_to_two_processes_with_a_worker_each() {
-    exactly_max_queue_wait(TWO_BY_ONE, How::Kept);
-}
-
-#[test]
-fn multiplexed_connections_to_two_processes_with_a_worker_each() {
-    exactly_max_queue_wait(TWO_BY_ONE, How::Multiplexed);
-}
-
-#[test]
-fn one_shot_connections_to_four_processes_with_four_workers_each() {
-    exactly_max_queue_wait(FOUR_BY_FOUR, How::OneShot);
-}
-
-#[test]
-fn kept_connections_to_four_processes_with_four_workers_each() {
-    exactly_max_queue_wait(FOUR_BY_FOUR, How::Kept);
-}
-
-#[test]
-fn multiplexed_connections_to_four_processes_with_four_workers_each() {
-    exactly_max_queue_wait(FOUR_BY_FOUR, How::Multiplexed);
-}
-
-#[test]
-fn one_process_alone() {
-    exactly_max_queue_wait(Shape { processes: 1, threads: 2 }, How::OneShot);
-}
-
-#[test]
-fn multiplexed_connections_to_one_process_alone() {
-    exactly_max_queue_wait(Shape { processes: 1, threads: 2 }, How::Multiplexed);
-}
-
+const ONE_BY_TWO: Shape = Shape { processes: 1, threads: 2 };
 pub(crate) const CROWD: usize = 200;
 pub(crate) const ROOM: usize = 50;
 

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use crate::before;
 use crate::crowd::{Pool, Shape, TWO_BY_ONE, status_of};
-use crate::fronts::nginx_before;
 use crate::http::Request;
 use crate::site::{Site, kill, limit, says, site_with};
 use crate::support::Params;
@@ -31,7 +31,7 @@ fn expect_pings(what: &str, pool: &Pool, port: u16) {
 fn probes_are_answered(shape: Shape) {
     let what = format!("{} x {}", shape.processes, shape.threads);
     let mut pool = Pool::start(shape, "ping-path = \"/ping\"\nmax-queue = 30\n");
-    let front = nginx_before(&pool);
+    let front = before::nginx(&pool, |file| file);
     expect_pings(&format!("{what}, idle"), &pool, front.port);
     pool.occupy();
     expect_pings(&format!("{what}, all busy"), &pool, front.port);
@@ -64,7 +64,7 @@ fn probes_are_answered_by_one_process_whatever_it_does() {
 #[test]
 fn probes_of_a_pool_that_fails_are_answered_503() {
     let site = Site::start(site_with(&says("one"), "processes = 1\nping-path = \"/ping\"\n"));
-    let front = nginx_before(&site);
+    let front = before::nginx(&site, |file| file);
     Request::get("/ping").send(front.port).expect(200);
     write_module(&site.directory().join("app.py"), "raise RuntimeError(\"broken\")\n");
     kill(*site.children().first().unwrap(), "KILL");

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use crate::before;
 use crate::crowd::{Pool, Shape, status_of};
-use crate::fronts::{nginx_before, socket};
 use crate::http::Request;
 use crate::shipped::Shipped;
 use crate::site::{Site, connect_to, is_root, kill, limit, says, site, site_of, site_with};
@@ -18,7 +18,6 @@ use crate::support::process::wait_until;
 use crate::support::virtualenv;
 use crate::support::{Answer, Params, Peer, free_port};
 use crate::web_server::{WebServer, permit};
-use crate::{apache, nginx};
 
 /// On the site's own address.
 const ON_SITE: &str = "ping-path = \"/ping\"\nstatus-path = \"/status\"\n";
@@ -92,10 +91,8 @@ fn the_truth_is_told_while_all_workers_are_busy_the_gil_is_held_and_a_child_is_s
 /// nginx with the shipped site file, and what it has for the status page.
 #[track_caller]
 fn nginx_with_status(pool: &Site) -> WebServer {
-    let file = Shipped::read("nginx/root-unix.conf").with_part("location = /status");
     let apart = pool.directory().join("status.sock").to_str().unwrap().to_owned();
-    let file = file.replace("/run/pyfcgid/example.sock", &socket(pool)).replace("/run/pyfcgid/example-status.sock", &apart);
-    nginx::start(file, "/srv/example/public", None)
+    before::nginx(pool, |file| file.with_part("location = /status").replace("/run/pyfcgid/example-status.sock", &apart))
 }
 
 /// What another program's parser makes of it: it accepts nothing but OpenMetrics.
@@ -141,7 +138,7 @@ fn each_form_is_what_it_says() {
 #[test]
 fn a_pool_of_which_no_child_lives_is_told_by_its_queue_process() {
     let site = Site::start(site_with(&says("one"), &format!("processes = 1\n{ON_SITE}")));
-    let front = nginx_before(&site);
+    let front = before::nginx(&site, |file| file);
     fs::write(site.directory().join("app.py"), "raise RuntimeError(\"broken\")\n").unwrap();
     kill(*site.children().first().unwrap(), "KILL");
     wait_until("a pool that fails", || status_of(&site).0["state"] == "failing");
@@ -193,13 +190,12 @@ fn a_pool_that_fails_is_told_apart_from_the_site_too() {
 fn apache_lets_this_machine_see_it() {
     let site = Site::start(site_with(&says("x"), PROBES));
     let apart = site.directory().join("status.sock").to_str().unwrap().to_owned();
-    let file = Shipped::read("apache/proxypass.conf")
-        .with_part("ProxyPass \"/status\"")
-        .replace("fcgi://127.0.0.1:9001/status", &format!("unix:{apart}|fcgi://localhost/status"))
-        .replace("fcgi://127.0.0.1:9000/", &format!("unix:{}|fcgi://localhost/", socket(&site)));
-    let front = apache::start(file, "/srv/example/public", None);
-    let status = Request::get("/status?json").send(front.port).expect(200).json();
-    assert_eq!(status["state"], "serving");
+    let with_status = |file: Shipped| {
+        let place = format!("unix:{apart}|fcgi://localhost/status");
+        file.with_part("ProxyPass \"/status\"").replace("fcgi://127.0.0.1:9001/status", &place)
+    };
+    let front = before::apache(&site, with_status);
+    wait_until("a pool that serves", || Request::get("/status?json").send(front.port).expect(200).json()["state"] == "serving");
     assert_eq!(Request::get("/").send(front.port).expect(200).text(), "x");
     drop(front);
     site.end();
@@ -208,6 +204,7 @@ fn apache_lets_this_machine_see_it() {
 #[test]
 fn to_ask_a_sleeping_pool_does_not_wake_it() {
     let site = Site::start(site_with(&says("x"), &format!("processes = \"0..2\"\n{PROBES}")));
+    wait_until("a pool that sleeps", || status(&site)["state"] == "sleeping");
     for _ in 0..5 {
         let status = status(&site);
         assert_eq!((&status["state"], &status["process manager"]), (&"sleeping".into(), &"ondemand".into()), "{status:#}");
@@ -341,8 +338,8 @@ fn probes_are_not_refused_by_whom_the_site_allows() {
     wait_until("the start", || site.log().contains("]: PF0101 ready\n"));
     let connect = |port: u16| Peer::connect(Address::from(SocketAddr::from(([127, 0, 0, 1], port))));
     connect(site_port).expect_closed();
-    let status = connect(status_port).last_request(&Params::get("/status?json"), b"").expect_status(200).json();
-    assert_eq!(status["state"], "serving");
+    let status = || connect(status_port).last_request(&Params::get("/status?json"), b"").expect_status(200).json();
+    wait_until("a pool that serves", || status()["state"] == "serving");
     connect(status_port).last_request(&Params::get("/"), b"").expect_status(404);
     site.end();
 }

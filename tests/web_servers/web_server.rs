@@ -153,4 +153,4 @@ fn pause() {
 }
 
 /// How long a server may take for a regular end.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(20);

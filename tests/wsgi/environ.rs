@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use crate::support::params::ACTED_ON;
 use crate::support::{Launch, Params, Pyfcgid, app};
 
 fn environ_with(arguments: &[&str], params: &Params) -> Map<String, Value> {
@@ -82,21 +83,10 @@ fn http_proxy_is_kept_out_of_environ() {
 /// Rule 16 of the web servers: they pass these on although they have acted on them already.
 #[test]
 fn headers_that_the_web_server_has_acted_on_are_dropped() {
-    let names = [
-        "HTTP_CONTENT_LENGTH",
-        "HTTP_CONTENT_TYPE",
-        "HTTP_TRANSFER_ENCODING",
-        "HTTP_EXPECT",
-        "HTTP_CONNECTION",
-        "HTTP_KEEP_ALIVE",
-        "HTTP_TE",
-        "HTTP_TRAILER",
-        "HTTP_UPGRADE",
-    ];
-    let params = names.iter().fold(Params::get("/").add("HTTP_X_KEPT", "yes"), |params, name| params.set(name, "5"));
+    let params = ACTED_ON.iter().fold(Params::get("/").add("HTTP_X_KEPT", "yes"), |params, name| params.set(name, "5"));
     let environ = environ_of(&params);
     assert_eq!(variable(&environ, "HTTP_X_KEPT"), Some("yes"));
-    for name in names {
+    for name in ACTED_ON {
         assert!(!environ.contains_key(name), "{name} is there");
     }
 }

@@ -1,12 +1,13 @@
 //! Times of the parts of a request's way that need no socket, thread or Python.
 //!
-//! `cargo bench --bench hot_path`, with `-- --quick` for rough ones, `-- --test` to see that they run.
+//! `cargo run --release --package hot-path -- --bench`, with `--quick` for rough ones; without `--bench` it only sees that they run.
 
-#[path = "load/options.rs"]
+#[path = "../../load/options.rs"]
 #[allow(dead_code, reason = "the load generator's command line is in there, too")]
 mod options;
-#[path = "load/request.rs"]
+#[path = "../../load/request.rs"]
 mod request;
+#[path = "../../walk/mod.rs"]
 mod walk;
 
 use std::hint::black_box;
