@@ -65,27 +65,17 @@ pub struct ChildEnds {
 
 impl Inherited {
     /// Settles what is not for the process itself: the standard three, all descriptors but these and `beside`, and their limit. Returns
-<<<<<<< HEAD
     /// what is left, and the numbers of that.
     pub fn keep_with(self, beside: &[RawFd]) -> (settings::Ties, [OwnedFd; 2], io::Result<Vec<RawFd>>) {
         let Self { ties, ends: ChildEnds { link, log, stdout, stderr }, open_files } = self;
         let kept = [&ties.descriptors()[..], &[link.as_raw_fd(), log.as_raw_fd()], beside].concat();
         let settled = settle([stdout.as_fd(), stderr.as_fd()])
             .and_then(|()| process::keep_only(&kept))
-            .and_then(|()| process::restore_open_files(open_files));
+            .and_then(|()| Resource::OpenFiles.set_soft_limit(|_| open_files))
+            .map(|_| kept);
         // They are closed, since they are the standard ones now.
         std::mem::forget((stdout, stderr));
-        (ties, [link, log], settled.map(|()| kept))
-=======
-    /// the numbers that are left.
-    pub fn keep_with(&self, beside: &[RawFd]) -> io::Result<Vec<RawFd>> {
-        let Self { ties, ends, open_files } = self;
-        let kept = [&ties.descriptors()[..], &[ends.link.as_raw_fd(), ends.log.as_raw_fd()], beside].concat();
-        settle([ends.stdout.as_fd(), ends.stderr.as_fd()])?;
-        process::keep_only(&kept)?;
-        Resource::OpenFiles.set_soft_limit(|_| *open_files)?;
-        Ok(kept)
->>>>>>> shared
+        (ties, [link, log], settled)
     }
 }
 

@@ -38,15 +38,9 @@ pub enum Error {
 /// When LISTEN_FDS is meant for this process but cannot be used.
 pub fn inherited(variables: Variables<'_>) -> Result<Vec<Inherited>, Error> {
     let sockets = listen_fds(variables, ProcessId::current())?;
-<<<<<<< HEAD
-    match sockets.iter().find(|socket| !inheritance::is_listening(socket.number)) {
-        Some(wrong) => Err(Error::NotListening(wrong.number)),
-        None if sockets.is_empty() && inheritance::is_listening(FCGI_LISTENSOCK_FILENO) => {
-=======
     match sockets.iter().find(|socket| !fd::is_listening(socket.number)) {
-        Some(wrong) => Err(Error::NotListening { number: wrong.number }),
+        Some(wrong) => Err(Error::NotListening(wrong.number)),
         None if sockets.is_empty() && fd::is_listening(FCGI_LISTENSOCK_FILENO) => {
->>>>>>> shared
             Ok(vec![Inherited { number: FCGI_LISTENSOCK_FILENO, name: String::new() }])
         }
         None => Ok(sockets),
