@@ -26,7 +26,8 @@ fn expect(site: &Site, pools: &[&str]) {
         titles
     };
     assert_eq!(shown(site.pid(), "args"), "pyfcgid: supervisor (serve -c site.toml)");
-    assert_eq!(shown(site.pid(), "comm"), "pyfcgid");
+    // For a moment it has the name of a copy that it makes of itself.
+    wait_until("the name of the supervisor", || shown(site.pid(), "comm") == "pyfcgid");
     let children: Vec<u32> = site.wait_for_children(pools.len()).into_iter().collect();
     children.iter().for_each(|child| assert_eq!(shown(*child, "comm"), "pyfcgid"));
     assert_eq!(sorted(children), titles("pool"));

@@ -68,7 +68,7 @@ impl EventLoop {
         self.unheeded_since.is_some_and(|since| self.now.duration_since(since) >= UNHEEDED)
     }
 
-    fn show_presence(&mut self, is_full: bool) {
+    pub(super) fn show_presence(&mut self, is_full: bool) {
         let presence = match (self.duty, is_full) {
             (Duty::Serve, _) if !self.lifecycle.is_serving() => Presence::Absent,
             (Duty::Serve, false) => Presence::HasTime,

@@ -16,6 +16,8 @@ impl EventLoop {
         if !self.lifecycle.end(End::Stop, self.now, self.settings.graceful_timeout) {
             return;
         }
+        // Before it looks who else serves, and perhaps ends: of those who stop, the last one to look must find nobody.
+        self.show_presence(false);
         let running = self.unanswered() + self.inquiries.overdue();
         if running > 0 {
             log::info!(target: codes::STOP_WAITS, "stopping; waiting for running requests: {running}");
