@@ -362,15 +362,17 @@ pub(crate) fn tally(got: &[Got]) -> BTreeMap<u16, usize> {
     tally
 }
 
-/// By how many places they are off at most, but for one: a worker that has taken its request may be kept from beginning it by whatever
-/// else the machine does.
+/// By how many places they are off at most. One may be late by any number: a worker that has taken its request may be kept from beginning it
+/// by whatever else the machine does. Nobody may be early for it by more than the others.
 pub(crate) fn disorder(begun: &[usize]) -> usize {
     let mut sorted = begun.to_vec();
     sorted.sort_unstable();
     let places: BTreeMap<usize, usize> = sorted.into_iter().enumerate().map(|(place, number)| (number, place)).collect();
-    let mut off: Vec<usize> = begun.iter().enumerate().map(|(place, number)| places[number].abs_diff(place)).collect();
-    off.sort_unstable();
-    off.iter().rev().nth(1).copied().unwrap_or(0)
+    let ours = || begun.iter().enumerate().map(|(place, number)| (places[number], place));
+    let early = ours().map(|(due, place)| due.saturating_sub(place)).max();
+    let mut late: Vec<usize> = ours().map(|(due, place)| place.saturating_sub(due)).collect();
+    late.sort_unstable();
+    early.max(late.iter().rev().nth(1).copied()).unwrap_or(0)
 }
 
 /// What `status --json` says of the only pool, and its exit code.

@@ -118,7 +118,7 @@ impl Params {
 
     /// All values of `name`, in the order they came.
     #[inline]
-    pub fn all<'a>(&'a self, name: &'a [u8]) -> impl DoubleEndedIterator<Item = &'a [u8]> {
+    pub fn all<'a>(&'a self, name: &[u8]) -> impl DoubleEndedIterator<Item = &'a [u8]> {
         // Few names are as long as another, so that hardly any has to be looked at.
         let as_long = self.near(name).iter().filter(move |pair| pair.name_length as usize == name.len());
         as_long.map(|pair| self.slices(*pair)).filter(move |(found, _)| *found == name).map(|(_, value)| value)
@@ -127,9 +127,7 @@ impl Params {
     /// The value of `name`; of several, the last.
     #[inline]
     pub fn get<'a>(&'a self, name: &[u8]) -> Option<&'a [u8]> {
-        let as_long = self.near(name).iter().rev().filter(|pair| pair.name_length as usize == name.len());
-        let found = as_long.map(|pair| self.slices(*pair)).find(|(found, _)| *found == name);
-        found.map(|(_, value)| value)
+        self.all(name).next_back()
     }
 
     /// The pairs among which those of `name` are.
@@ -191,20 +189,11 @@ mod tests {
 
     #[test]
     fn what_is_asked_for_each_time_is_found_as_everything_else_is() {
-        let names: [&[u8]; 7] = [
-            b"A",
-            b"CONTENT_LENGTH",
-            b"REQUEST_METHOD",
-            b"CONTENT_LENGTH",
-            b"REMOTE_ADDRESS",
-            b"CONTENT_LENGTH",
-            b"REMOTE_ADDR",
-        ];
-        let mut bytes = Vec::new();
-        for (number, name) in names.iter().enumerate() {
-            fastcgi_codec::params::encode_pair(&mut bytes, name, number.to_string().as_bytes()).unwrap();
-        }
-        let params = Params::parse(bytes, 100).unwrap();
+        let names =
+            ["A", "CONTENT_LENGTH", "REQUEST_METHOD", "CONTENT_LENGTH", "REMOTE_ADDRESS", "CONTENT_LENGTH", "REMOTE_ADDR"];
+        let values = ["0", "1", "2", "3", "4", "5", "6"];
+        let pairs: Vec<_> = names.into_iter().zip(values).collect();
+        let params = Params::parse(encoded(&pairs), 100).unwrap();
         let all = |name: &'static [u8]| params.all(name).map(<[u8]>::to_vec).collect::<Vec<_>>();
         assert_eq!(all(b"CONTENT_LENGTH"), [b"1", b"3", b"5"]);
         assert_eq!(params.get(b"CONTENT_LENGTH"), Some(&b"5"[..]));
