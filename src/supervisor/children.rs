@@ -41,7 +41,7 @@ use backoff::Backoff;
 use child::{Child, ChildState};
 pub use condition::{Condition, Failing};
 pub use events::{Action, ChildId, Event, Generation, Outcome, Policy, Stop};
-pub use time::END_SLACK;
+pub use self::time::END_SLACK;
 
 /// What is going on beside keeping the number.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -7,7 +7,8 @@ use std::os::unix::fs as unix;
 use std::path::Path;
 use std::ptr;
 
-use rustix::process::{Uid, getegid, geteuid, getgroups};
+use nix::unistd::{Gid, Uid, getgrouplist, getresgid, getresuid, setgroups, setresgid, setresuid};
+use rustix::process::{getegid, geteuid, getgroups};
 use rustix::thread::set_thread_uid;
 use thiserror::Error;
 
@@ -129,6 +130,10 @@ impl Identity {
         self.uid == ROOT
     }
 
+    pub(super) fn all_groups(&self) -> Vec<Gid> {
+        self.groups.iter().copied().map(Gid::from_raw).collect()
+    }
+
     /// The supplementary groups without the primary one, which systems list there or not.
     fn other_groups(&self) -> Vec<u32> {
         self.groups.iter().copied().filter(|gid| *gid != self.gid).collect()
@@ -161,21 +166,16 @@ pub fn drop_to(identity: &Identity) -> Result<(), Error> {
     if is_already(identity) {
         return Ok(());
     }
-    let (uid, gid) = (identity.uid, identity.gid);
-    // SAFETY: the vector outlives the call; the others take numbers only.
-    unsafe {
-        step(identity, "setgroups", libc::setgroups(identity.groups.len(), identity.groups.as_ptr()))?;
-        step(identity, "setgid", libc::setresgid(gid, gid, gid))?;
-        step(identity, "setuid", libc::setresuid(uid, uid, uid))?;
-    }
+    let (uid, gid) = (Uid::from_raw(identity.uid), Gid::from_raw(identity.gid));
+    step(identity, "setgroups", setgroups(&identity.all_groups()))?;
+    step(identity, "setgid", setresgid(gid, gid, gid))?;
+    step(identity, "setuid", setresuid(uid, uid, uid))?;
     verify(identity)
 }
 
-fn step(identity: &Identity, call: &'static str, result: libc::c_int) -> Result<(), Error> {
-    if result == 0 {
-        return Ok(());
-    }
-    let (name, source) = (identity.name.clone(), io::Error::last_os_error());
+fn step(identity: &Identity, call: &'static str, result: nix::Result<()>) -> Result<(), Error> {
+    let Err(error) = result else { return Ok(()) };
+    let (name, source) = (identity.name.clone(), error.into());
     let is_root = Identity::current().is_root();
     Err(if is_root || call == "setuid" { Error::Refused { name, call, source } } else { Error::NotRoot { name } })
 }
@@ -189,7 +189,7 @@ fn verify(identity: &Identity) -> Result<(), Error> {
         return wrong("the supplementary groups are not those wanted");
     }
     // If it can, only this thread does, and the process ends.
-    if identity.uid != ROOT && set_thread_uid(Uid::ROOT).is_ok() {
+    if identity.uid != ROOT && set_thread_uid(rustix::process::Uid::ROOT).is_ok() {
         return wrong("it can become root again: it has kept a capability or a security bit");
     }
     Ok(())
@@ -202,11 +202,9 @@ fn is_already(identity: &Identity) -> bool {
 
 /// Real, effective and saved user, and the same of the group.
 fn all_ids() -> Option<([u32; 3], [u32; 3])> {
-    let (mut uids, mut gids) = ([0; 3], [0; 3]);
-    let ([real, effective, saved], [real_group, effective_group, saved_group]) = (&mut uids, &mut gids);
-    // SAFETY: the six numbers outlive the calls.
-    let result = unsafe { libc::getresuid(real, effective, saved) | libc::getresgid(real_group, effective_group, saved_group) };
-    (result == 0).then_some((uids, gids))
+    let (user, group) = (getresuid().ok()?, getresgid().ok()?);
+    let uids = [user.real, user.effective, user.saved].map(Uid::as_raw);
+    Some((uids, [group.real, group.effective, group.saved].map(Gid::as_raw)))
 }
 
 fn current_groups() -> Vec<u32> {
@@ -327,17 +325,8 @@ fn look_up<T>(
 
 /// The groups that a user is a member of, the primary one among them.
 fn groups_of(login: &CStr, gid: u32) -> Vec<u32> {
-    let mut groups = vec![gid; 64];
-    loop {
-        let mut count = libc::c_int::try_from(groups.len()).unwrap_or(libc::c_int::MAX);
-        // SAFETY: the name and the vector outlive the call, and `count` is the vector's length.
-        let result = unsafe { libc::getgrouplist(login.as_ptr(), gid, groups.as_mut_ptr(), &raw mut count) };
-        if result >= 0 || groups.len() >= MAX_GROUPS {
-            groups.truncate(usize::try_from(count).unwrap_or(0));
-            return groups;
-        }
-        groups.resize(groups.len() * 4, gid);
-    }
+    // It fails only for more than a process can have.
+    getgrouplist(login, Gid::from_raw(gid)).map_or_else(|_| vec![gid], |all| all.into_iter().map(Gid::as_raw).collect())
 }
 
 /// Makes `directory` the root of all paths, and the current one.
@@ -352,8 +341,6 @@ pub fn chroot(directory: &Path) -> io::Result<()> {
 const ROOT: u32 = 0;
 /// A group may have very many members.
 const MAX_ENTRY_SIZE: usize = 4 << 20;
-/// Of the kernel, NGROUPS_MAX.
-const MAX_GROUPS: usize = 65_536;
 
 #[cfg(test)]
 mod tests {
