@@ -81,7 +81,7 @@ mod tests {
     }
 
     fn encode_with(code: Option<Code>, text: &str) -> String {
-        let time = Timestamp::from_unix_millis(1_795_200_374_123).with_offset(0);
+        let time = Timestamp::at(1_795_200_374_123, 0);
         Line { time, level: Level::Warn, pool: "blog", process: 4711, code, text }.encode()
     }
 

@@ -223,7 +223,7 @@ mod tests {
     }
 
     fn write(output: &mut Output, pool: &str, text: &str) {
-        let time = Timestamp::from_unix_millis(1_795_200_374_123).with_offset(60);
+        let time = Timestamp::at(1_795_200_374_123, 60);
         let line = Line { time, level: Level::Warn, pool, process: 4711, code: None, text };
         output.sink.encode(&line, AppLog::Decorated).into_iter().for_each(|piece| output.push(piece));
         output.flush();
@@ -243,7 +243,7 @@ mod tests {
     fn a_code_stands_before_the_text_once() {
         let daemon = Daemon::start();
         let mut output = daemon.output();
-        let time = Timestamp::from_unix_millis(1_795_200_374_123).with_offset(60);
+        let time = Timestamp::at(1_795_200_374_123, 60);
         let (code, text) = (Some(codes::REQUEST_FAILED), "failed:\nError");
         let line = Line { time, level: Level::Error, pool: "blog", process: 4711, code, text };
         output.sink.encode(&line, AppLog::Decorated).into_iter().for_each(|piece| output.push(piece));
