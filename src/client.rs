@@ -24,6 +24,7 @@ use fastcgi_codec::record::{HEADER_LEN, MAX_CONTENT_LEN};
 use fastcgi_codec::{RecordType, encoder};
 use shared::http::is_token;
 use shared::logging::with_causes;
+use shared::settings::keyword;
 
 pub use error::Error;
 
@@ -113,7 +114,7 @@ fn parse_connect(text: &OsStr) -> Result<ListenAddress, ValueError> {
 }
 
 fn parse_role(text: &OsStr) -> Result<Role, ValueError> {
-    Role::parse(&text.to_string_lossy()).map_err(|error| refused("--role", text, error))
+    keyword(&text.to_string_lossy()).map_err(|error| refused("--role", text, error))
 }
 
 fn parse_method(text: &OsStr) -> Result<Vec<u8>, ValueError> {

@@ -51,13 +51,13 @@ settings! {
     mount: Mount = mount(), "mount", Pool, One, "PREFIX", Value("auto"),
         "The URL path where the site has the application, as in /app, or \"\" for the root; auto detects it";
     /// When REMOTE_USER reaches the application.
-    remote_user: RemoteUser = keyword(RemoteUser::parse, RemoteUser::NAMES), "remote-user", Pool, One, "WHEN", Value("authenticated"),
+    remote_user: RemoteUser = keyword(), "remote-user", Pool, One, "WHEN", Value("authenticated"),
         "When REMOTE_USER is passed to the application: authenticated (only with AUTH_TYPE), always or never";
     /// Where `wsgi.errors` and tracebacks go.
-    errors: ErrorsTo = keyword(ErrorsTo::parse, ErrorsTo::NAMES), "errors", Pool, One, "WHERE", Value("log"),
+    errors: ErrorsTo = keyword(), "errors", Pool, One, "WHERE", Value("log"),
         "Where wsgi.errors and tracebacks go: log, or peer for both the log and the web server's log";
     /// How what the application prints and writes to `wsgi.errors` is written to the log.
-    app_log: AppLog = keyword(AppLog::parse, AppLog::NAMES), "app-log", Pool, One, "HOW", Value("decorated"),
+    app_log: AppLog = keyword(), "app-log", Pool, One, "HOW", Value("decorated"),
         "How the application's output (what it prints, and wsgi.errors) is logged: decorated with time, level, process and \
          request, or plain, unchanged, for lines of JSON";
     /// The level of what it writes to stdout.
@@ -70,11 +70,11 @@ settings! {
     request_id: bool = switch(), "request-id", Pool, Switch, "BOOL", Value("false"),
         "Give each request that comes without an X-Request-ID header a new one, as HTTP_X_REQUEST_ID, 32 hexadecimal digits";
     /// What becomes of a running application when the web server gives its request up.
-    abort: OnAbort = keyword(OnAbort::parse, OnAbort::NAMES), "abort", Pool, One, "HOW", Value("continue"),
+    abort: OnAbort = keyword(), "abort", Pool, One, "HOW", Value("continue"),
         "What happens to the application when the web server aborts its request: continue, or raise for pyfcgid.RequestAborted \
          in its thread";
     /// What the application may be asked to be. Invariant: not empty, none twice.
-    roles: Vec<Role> = distinct(keyword(Role::parse, Role::NAMES)), "roles", Pool, LIST, "ROLE", Value("responder"),
+    roles: Vec<Role> = distinct(keyword()), "roles", Pool, LIST, "ROLE", Value("responder"),
         "The FastCGI roles that are accepted: responder, authorizer (its 200 lets a request in) or filter; comma-separated, or \
          repeated";
     /// The path of probes, which pyfcgid answers itself; none by default.
