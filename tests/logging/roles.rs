@@ -10,6 +10,7 @@ use std::time::Duration;
 use log::{Level, LevelFilter};
 use pyfcgid::config::AppLog;
 use pyfcgid::log_writer::{self, LogTarget, Settings};
+use shared::logging::access::Format;
 use shared::logging::{self, Allowance, Lines, codes};
 use shared::sys::fd;
 
@@ -109,7 +110,7 @@ fn child() {
 }
 
 fn supervisor() {
-    let access_format = "GET $request_uri $status".parse().unwrap();
+    let access_format = Format::parse("GET $request_uri $status").unwrap();
     let settings =
         Settings { access: Some(LogTarget::Stderr), access_format, level: LevelFilter::Debug, ..Settings::default() };
     log_writer::start(&settings).unwrap();

@@ -3,6 +3,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::PathBuf;
 
 use log::LevelFilter;
+use shared::logging::access::Format;
 use tempfile::TempDir;
 
 use super::*;
@@ -21,7 +22,7 @@ impl Place {
     fn settings(&self, name: &str) -> Settings {
         Settings {
             target: LogTarget::File(self.path(name)),
-            access_format: "GET $request_uri".parse().unwrap(),
+            access_format: Format::parse("GET $request_uri").unwrap(),
             ..Settings::default()
         }
     }

@@ -284,14 +284,9 @@ fn level_of(kind: u8) -> Option<Level> {
     Level::iter().find(|level| level_kind(*level) == kind)
 }
 
+/// The first letter of its name.
 fn level_kind(level: Level) -> u8 {
-    match level {
-        Level::Error => b'E',
-        Level::Warn => b'W',
-        Level::Info => b'I',
-        Level::Debug => b'D',
-        Level::Trace => b'T',
-    }
+    level.as_str().as_bytes()[0]
 }
 
 thread_local! {
