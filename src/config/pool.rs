@@ -73,7 +73,7 @@ impl Pool {
             sendfile_header: self.sendfile_header.clone(),
             max_connections: self.max_connections,
             allowed_clients: self.allowed_clients.clone(),
-            python_path: self.python_path.clone(),
+            python_path: self.python_path.iter().map(Into::into).collect(),
             searches_beside_file: self.chdir.is_none() && self.python_path.is_empty(),
             max_params_size: self.max_params_size,
             max_params: self.max_params,
