@@ -228,11 +228,25 @@ struct User {
 }
 
 fn user(name: &str) -> Result<User, Error> {
-    if let Some(found) = look_up_user(name, Key::Name(name))? {
-        return Ok(found);
+    if let Ok(text) = CString::new(name) {
+        // SAFETY: the name outlives the call, and so does the rest, as `look_up` gives it.
+        let call = |to: Answer<_>| unsafe { libc::getpwnam_r(text.as_ptr(), to.entry, to.buffer, to.size, to.found) };
+        if let Some(found) = look_up("user", name, call, user_of)? {
+            return Ok(found);
+        }
     }
     let uid = number(name).ok_or_else(|| Error::Unknown { kind: "user", name: name.to_owned() })?;
-    Ok(look_up_user(name, Key::Number(uid))?.unwrap_or(User { uid, entry: None }))
+    // SAFETY: as above.
+    let call = |to: Answer<_>| unsafe { libc::getpwuid_r(uid, to.entry, to.buffer, to.size, to.found) };
+    Ok(look_up("user", name, call, user_of)?.unwrap_or(User { uid, entry: None }))
+}
+
+/// Of an entry that [`look_up`] has found.
+fn user_of(found: &libc::passwd) -> User {
+    // SAFETY: the strings are in the buffer that the entry was found with, which lives on meanwhile.
+    let [login, home, shell] =
+        [found.pw_name, found.pw_dir, found.pw_shell].map(|text| unsafe { CStr::from_ptr(text) }.to_owned());
+    User { uid: found.pw_uid, entry: Some(Entry { login, gid: found.pw_gid, home, shell }) }
 }
 
 /// The number of a group that is named, or is a number; a name goes first.
@@ -240,10 +254,14 @@ fn user(name: &str) -> Result<User, Error> {
 /// # Errors
 /// When there is none.
 pub fn group_id(name: &str) -> Result<u32, Error> {
-    match look_up_group(name)? {
-        Some(gid) => Ok(gid),
-        None => number(name).ok_or_else(|| Error::Unknown { kind: "group", name: name.to_owned() }),
+    if let Ok(text) = CString::new(name) {
+        // SAFETY: as for a user.
+        let call = |to: Answer<_>| unsafe { libc::getgrnam_r(text.as_ptr(), to.entry, to.buffer, to.size, to.found) };
+        if let Some(gid) = look_up("group", name, call, |found: &libc::group| found.gr_gid)? {
+            return Ok(gid);
+        }
     }
+    number(name).ok_or_else(|| Error::Unknown { kind: "group", name: name.to_owned() })
 }
 
 /// An id; the highest number means "do not change" to the system.
@@ -252,70 +270,35 @@ fn number(text: &str) -> Option<u32> {
     text.parse().ok().filter(|number| is_number && *number != u32::MAX)
 }
 
-#[derive(Clone, Copy)]
-enum Key<'a> {
-    Name(&'a str),
-    Number(u32),
+/// Where one of the getpw and getgr functions puts what it finds.
+struct Answer<T> {
+    entry: *mut T,
+    /// For what the entry points to.
+    buffer: *mut libc::c_char,
+    size: usize,
+    /// Becomes the entry's address, or null.
+    found: *mut *mut T,
 }
 
-fn look_up_user(typed: &str, key: Key<'_>) -> Result<Option<User>, Error> {
-    let name = match key {
-        Key::Name(name) => CString::new(name),
-        Key::Number(_) => Ok(CString::default()),
-    };
-    let Ok(name) = name else {
-        return Ok(None);
-    };
-    let mut entry = MaybeUninit::<libc::passwd>::uninit();
-    look_up("user", typed, |buffer, size| {
-        let mut found = ptr::null_mut();
-        // SAFETY: all of them outlive the call, and `size` is the buffer's. `found` is then null or points to `entry`, whose strings
-        // are in the buffer, which lives on until the closure ends.
-        unsafe {
-            let code = match key {
-                Key::Name(_) => libc::getpwnam_r(name.as_ptr(), entry.as_mut_ptr(), buffer, size, &raw mut found),
-                Key::Number(uid) => libc::getpwuid_r(uid, entry.as_mut_ptr(), buffer, size, &raw mut found),
-            };
-            let user = found.as_ref().map(|entry| {
-                let texts = [entry.pw_name, entry.pw_dir, entry.pw_shell];
-                let [login, home, shell] = texts.map(|text| CStr::from_ptr(text).to_owned());
-                User { uid: entry.pw_uid, entry: Some(Entry { login, gid: entry.pw_gid, home, shell }) }
-            });
-            (code, user)
-        }
-    })
-}
-
-fn look_up_group(typed: &str) -> Result<Option<u32>, Error> {
-    let Ok(name) = CString::new(typed) else {
-        return Ok(None);
-    };
-    let mut entry = MaybeUninit::<libc::group>::uninit();
-    look_up("group", typed, |buffer, size| {
-        let mut found = ptr::null_mut();
-        // SAFETY: all of them outlive the call, and `size` is the buffer's. `found` is then null or points to `entry`.
-        unsafe {
-            let code = libc::getgrnam_r(name.as_ptr(), entry.as_mut_ptr(), buffer, size, &raw mut found);
-            (code, found.as_ref().map(|entry| entry.gr_gid))
-        }
-    })
-}
-
-/// Calls one of the getpw and getgr functions with a buffer that is large enough.
-fn look_up<T>(
+/// Calls one of them with a buffer that is large enough, and reads the entry that it has found.
+fn look_up<T, R>(
     kind: &'static str,
     typed: &str,
-    mut call: impl FnMut(*mut libc::c_char, usize) -> (i32, Option<T>),
-) -> Result<Option<T>, Error> {
+    call: impl Fn(Answer<T>) -> i32,
+    read: impl Fn(&T) -> R,
+) -> Result<Option<R>, Error> {
+    let mut entry = MaybeUninit::uninit();
     let mut buffer: Vec<libc::c_char> = vec![0; 1024];
     loop {
-        let (code, found) = call(buffer.as_mut_ptr(), buffer.len());
-        match code {
+        let mut found = ptr::null_mut();
+        let (entry, size) = (entry.as_mut_ptr(), buffer.len());
+        match call(Answer { entry, buffer: buffer.as_mut_ptr(), size, found: &raw mut found }) {
             // getpwnam(3) lists the second group of codes for "not found" of one system or another.
-            0 | libc::ENOENT | libc::ESRCH => return Ok(found),
-            libc::ERANGE if buffer.len() < MAX_ENTRY_SIZE => buffer.resize(buffer.len() * 4, 0),
+            // SAFETY: it is null or points to `entry`, which is filled then.
+            0 | libc::ENOENT | libc::ESRCH => return Ok(unsafe { found.as_ref() }.map(read)),
+            libc::ERANGE if size < MAX_ENTRY_SIZE => buffer.resize(size * 4, 0),
             libc::EINTR => {}
-            _ => {
+            code => {
                 let source = io::Error::from_raw_os_error(code);
                 return Err(Error::Lookup { kind, name: typed.to_owned(), source });
             }
