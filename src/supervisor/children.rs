@@ -37,11 +37,11 @@ mod condition;
 mod events;
 mod time;
 
+pub use self::time::END_SLACK;
 use backoff::Backoff;
 use child::{Child, ChildState};
 pub use condition::{Condition, Failing};
 pub use events::{Action, ChildId, Event, Generation, Outcome, Policy, Stop};
-pub use self::time::END_SLACK;
 
 /// What is going on beside keeping the number.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,7 +4,7 @@
 use std::cell::RefCell;
 use std::fmt::{self, Write};
 use std::io::{self, ErrorKind};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -151,12 +151,6 @@ impl Reader {
     /// The child, and all that it forked, have closed the socket, and everything was read.
     pub fn is_at_end(&self) -> bool {
         self.is_at_end
-    }
-}
-
-impl AsFd for Reader {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.socket.as_fd()
     }
 }
 

@@ -109,18 +109,18 @@ impl Message {
         file.rewind()?;
         let mut bytes = Vec::new();
         (&file).take(MAX_LEN + 1).read_to_end(&mut bytes)?;
-        let invalid = |why: String| MessageError::Invalid(why);
+        let invalid = |error: serde_json::Error| MessageError::Invalid(error.to_string());
         if bytes.len() as u64 > MAX_LEN {
-            return Err(invalid(format!("more than {MAX_LEN} bytes")));
+            return Err(MessageError::Invalid(format!("more than {MAX_LEN} bytes")));
         }
         if !memory_file::is_sealed(&file) {
-            return Err(invalid("somebody could change it".to_owned()));
+            return Err(MessageError::Invalid("somebody could change it".to_owned()));
         }
-        let version: Version = serde_json::from_slice(&bytes).map_err(|error| invalid(error.to_string()))?;
+        let version: Version = serde_json::from_slice(&bytes).map_err(invalid)?;
         if version.version != VERSION {
             return Err(MessageError::OtherVersion(version.version));
         }
-        serde_json::from_slice(&bytes).map_err(|error| invalid(error.to_string()))
+        serde_json::from_slice(&bytes).map_err(invalid)
     }
 }
 

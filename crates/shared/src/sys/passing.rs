@@ -87,7 +87,7 @@ struct Received {
 
 /// Not by rustix, which leaves open what it has no name for.
 fn receive_any(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<Received> {
-    let mut control = Control::new();
+    let mut control = Control([MaybeUninit::uninit(); 4096]);
     let mut pieces = [IoSliceMut::new(buffer)];
     let flags = libc::MSG_DONTWAIT | libc::MSG_CMSG_CLOEXEC;
     // SAFETY: a header without any part is valid. It points at `pieces` and `control`, which outlive the call and are as long as it
@@ -128,12 +128,6 @@ fn receive_any(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<Received
 /// ids, its security label and the time, which it adds if somebody has asked for them.
 #[repr(C, align(8))]
 struct Control([MaybeUninit<u8>; 4096]);
-
-impl Control {
-    fn new() -> Self {
-        Self([MaybeUninit::uninit(); 4096])
-    }
-}
 
 /// A descriptor of the process that has sent the message (SO_PASSPIDFD, Linux 6.5).
 const SCM_PIDFD: libc::c_int = 4;

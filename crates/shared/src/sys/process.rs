@@ -202,7 +202,7 @@ fn state(process: ProcessId) -> io::Result<Option<u8>> {
 }
 
 /// What proc_pid_stat(5) says of a process.
-fn stat(process: ProcessId) -> io::Result<String> {
+pub(super) fn stat(process: ProcessId) -> io::Result<String> {
     fs::read(format!("/proc/{}/stat", process.0)).map(|stat| String::from_utf8_lossy(&stat).into_owned())
 }
 

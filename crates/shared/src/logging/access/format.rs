@@ -187,13 +187,7 @@ impl Slot {
         // The request line has spaces also where it stands without quotes, as the operator can see.
         let ends_the_field =
             |byte| byte == b' ' && !self.is_quoted && !matches!(self.variable, Variable::Request | Variable::TimeLocal);
-        for byte in value.bytes() {
-            match byte {
-                b'"' | 0..0x20 | 0x7f.. => encode_byte(byte, line),
-                byte if ends_the_field(byte) => encode_byte(byte, line),
-                byte => line.push(char::from(byte)),
-            }
-        }
+        encode_bytes(value.as_bytes(), ends_the_field, line);
     }
 }
 
@@ -293,16 +287,19 @@ fn cut(values: &mut String, most: usize) {
 
 /// Nothing in a value can end a line or a quoted field.
 fn encode_value(value: &[u8], line: &mut String) {
-    for byte in value {
+    encode_bytes(value, |byte| byte == b'\\', line);
+}
+
+/// Escapes quotes, all that is not printable ASCII, and what is `special` beside.
+fn encode_bytes(bytes: &[u8], special: impl Fn(u8) -> bool, line: &mut String) {
+    for byte in bytes {
         match *byte {
-            b'"' | b'\\' | 0..0x20 | 0x7f.. => encode_byte(*byte, line),
+            byte if matches!(byte, b'"' | 0..0x20 | 0x7f..) || special(byte) => {
+                encode_text(format_args!("\\x{byte:02X}"), line);
+            }
             byte => line.push(char::from(byte)),
         }
     }
-}
-
-fn encode_byte(byte: u8, line: &mut String) {
-    let _ = write!(line, "\\x{byte:02X}"); // A string takes everything.
 }
 
 /// Bytes of all values of a request: they cross to the supervisor in one message.
