@@ -8,7 +8,7 @@ use std::os::fd::{IntoRawFd, OwnedFd};
 use std::sync::atomic::{AtomicI32, AtomicU8, Ordering};
 use std::{mem, ptr};
 
-use nix::sys::signal::{SigSet, SigmaskHow};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 
 use super::check;
 use super::process::{self, ProcessId, exit_now};
@@ -35,6 +35,8 @@ pub const TERM: i32 = libc::SIGTERM;
 pub const STOP: i32 = libc::SIGSTOP;
 /// What ctrl-Z sends to a process.
 pub const TSTP: i32 = libc::SIGTSTP;
+/// The terminal has another size.
+pub const WINCH: i32 = libc::SIGWINCH;
 /// One child more.
 pub const TTIN: i32 = libc::SIGTTIN;
 /// One child less.
@@ -90,6 +92,11 @@ fn sigaction(signal: i32, handler: Option<libc::sighandler_t>) -> io::Result<lib
 /// has its parent's handlers.
 pub fn block_all() -> Blocked {
     Blocked(block(SigSet::all()))
+}
+
+/// This signal, which is no real-time one, does not come any more to the thread that calls, nor to those that it starts.
+pub fn hold_back(signal: i32) {
+    let _ = Signal::try_from(signal).and_then(|signal| SigSet::from(signal).thread_block());
 }
 
 /// A real-time signal that nobody has set a handler for. From the end: who counts on one counts from the beginning, and valgrind has the
