@@ -42,7 +42,7 @@ const LAYERS: &[Layer] = &[
     layer("supervisor", &["invocation", "queue_process", "launch", "control_protocol", "report", "start_error", "daemon", "service", "config", "scoreboard", "listener", "log_writer", "logging", "link", "stacks", "settings", "sys"], &["serde", "serde_json"]),
     layer("invocation", &["cli", "start_error", "service", "config", "link", "sys"],            &[]),
     layer("cli",        &["client", "control_protocol", "report", "config", "logging"],                   &["clap"]),
-    layer("client",     &["config", "logging", "settings", "http"],                                         &["fastcgi_codec", "socket2"]),
+    layer("client",     &["config", "logging", "settings", "http"],                             &["fastcgi_codec", "socket2"]),
     layer("queue_process",      &["launch", "start_error", "event_loop", "process", "loop_settings", "scheduler", "config", "logging", "settings", "sys"], &[]),
     layer("launch",     &["start_error", "config", "link", "settings", "sys"],                  &[]),
     layer("control_protocol", &[],                                                              &["serde", "serde_json"]),

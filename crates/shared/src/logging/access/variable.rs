@@ -79,7 +79,7 @@ mod tests {
         assert_eq!(Variable::parse("remote_addr"), Some(Variable::Param(b"REMOTE_ADDR".to_vec())));
         assert_eq!(Variable::parse("http_x_forwarded_for"), Some(Variable::Param(b"HTTP_X_FORWARDED_FOR".to_vec())));
         assert_eq!(Variable::parse("status"), Some(Variable::Status));
-        assert_eq!((Variable::parse("http_"), Variable::parse("Status"), Variable::parse("")), (None, None, None));
+        assert_eq!(["http_", "Status", "param", ""].map(Variable::parse), [None, None, None, None]);
     }
 
     #[test]
