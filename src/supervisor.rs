@@ -63,10 +63,8 @@ use sockets::{Sockets, Ties};
 /// How the supervisor has ended.
 #[derive(Debug)]
 pub struct Ended {
-    /// The exit code.
-    pub code: u8,
-    /// What whoever waits for the start, or the terminal, is to be told.
-    pub text: Option<String>,
+    /// Why it could not start, if it could not: what whoever waits for the start, or the terminal, is to be told.
+    pub failure: Option<Failure>,
     /// Who waits for the end.
     pub clients: Vec<Client>,
 }
@@ -99,7 +97,6 @@ pub struct Supervisor<'a> {
     stopping: Vec<Client>,
     inquiries: Vec<Inquiry>,
     next_tick: Instant,
-    watchdog: Option<Duration>,
     manager: Notifier,
     /// The soft limit on open descriptors that this process was started with, and children are to have.
     open_files: u64,
@@ -196,7 +193,6 @@ impl<'a> Supervisor<'a> {
             stopping: Vec::new(),
             inquiries: Vec::new(),
             next_tick: now,
-            watchdog: manager.watchdog_interval,
             manager,
             open_files,
             has_strangers: false,
@@ -223,8 +219,7 @@ impl<'a> Supervisor<'a> {
         // The files of the sockets go before anybody is told that all is over.
         self.pools.clear();
         self.control = None;
-        let (code, text) = self.failure.map_or((0, None), |failure| (failure.code, Some(failure.text)));
-        Ended { code, text, clients: self.stopping }
+        Ended { failure: self.failure, clients: self.stopping }
     }
 
     fn is_over(&self) -> bool {
@@ -310,18 +305,14 @@ impl<'a> Supervisor<'a> {
     }
 
     fn wait(&mut self) -> io::Result<()> {
-        let mut watched = vec![(self.signals.as_raw_fd(), Interest::Readable)];
-        watched.extend(self.control.iter().flat_map(ControlSocket::readable).map(|fd| (fd, Interest::Readable)));
-        watched.extend(self.control.iter().flat_map(ControlSocket::writable).map(|fd| (fd, Interest::Writable)));
-        watched.extend(log_writer::blocked().into_iter().map(|fd| (fd, Interest::Writable)));
-        watched.extend(
-            self.reload
-                .iter()
-                .filter_map(Reload::rehearsal)
-                .map(|rehearsal| (rehearsal.answer.as_raw_fd(), Interest::Readable)),
-        );
         let now = Instant::now();
-        watched.extend(self.trial.iter().flat_map(|trial| trial.readable(now)).map(|fd| (fd, Interest::Readable)));
+        let reading = self.reload.iter().filter_map(Reload::rehearsal).map(|rehearsal| rehearsal.answer.as_raw_fd());
+        let checking = self.trial.iter().flat_map(|trial| trial.readable(now));
+        let clients = self.control.iter().flat_map(ControlSocket::readable);
+        let readable = [self.signals.as_raw_fd()].into_iter().chain(clients).chain(reading).chain(checking);
+        let writable = self.control.iter().flat_map(ControlSocket::writable).chain(log_writer::blocked());
+        let mut watched: Vec<_> = readable.map(|fd| (fd, Interest::Readable)).collect();
+        watched.extend(writable.map(|fd| (fd, Interest::Writable)));
         let first_of_pools = watched.len();
         let mut sources: Vec<(usize, Option<ChildId>)> = Vec::new();
         for (index, pool) in self.pools.iter().enumerate() {
@@ -369,7 +360,7 @@ impl<'a> Supervisor<'a> {
 
     fn patience(&self) -> Option<Duration> {
         let now = Instant::now();
-        let tick = (self.watchdog.is_some() || self.pools.iter().any(RunningPool::needs_ticks)).then_some(self.next_tick);
+        let needs_ticks = self.manager.watchdog_interval.is_some() || self.pools.iter().any(RunningPool::needs_ticks);
         if self.has_strangers {
             return Some(Duration::ZERO);
         }
@@ -379,7 +370,13 @@ impl<'a> Supervisor<'a> {
         let asked = asked.chain(self.trial.iter().filter_map(Trial::deadline)).chain(reading);
         let leaving = self.leaving.iter().filter_map(Process::next_deadline);
         let leaving = leaving.chain(self.leaving_until.filter(|_| !self.leaving.is_empty()));
-        let deadlines = self.pools.iter().filter_map(RunningPool::next_deadline).chain(leaving).chain(tick).chain(asked);
+        let deadlines = self
+            .pools
+            .iter()
+            .filter_map(RunningPool::next_deadline)
+            .chain(leaving)
+            .chain(needs_ticks.then_some(self.next_tick))
+            .chain(asked);
         let patience = deadlines.min().map(|deadline| deadline.saturating_duration_since(now));
         patience.into_iter().chain(log_writer::retry_in()).chain(self.manager.retry_in()).min()
     }
@@ -387,8 +384,8 @@ impl<'a> Supervisor<'a> {
     fn handle_timeout(&mut self, now: Instant) {
         let tick = self.next_tick <= now;
         if tick {
-            self.next_tick = now + self.watchdog.unwrap_or(TICK).min(TICK);
-            if self.watchdog.is_some() {
+            self.next_tick = now + self.manager.watchdog_interval.unwrap_or(TICK).min(TICK);
+            if self.manager.watchdog_interval.is_some() {
                 self.manager.watchdog();
             }
         }

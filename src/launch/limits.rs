@@ -31,11 +31,6 @@ pub fn set(pool: &config::Pool) -> Result<(), StartError> {
     set_nice(pool)
 }
 
-/// Gives a child its limit on memory.
-pub fn set_memory(pool: &config::Pool) -> Result<(), StartError> {
-    set_only(pool, Resource::Memory)
-}
-
 /// Gives a queue process its limits. It has connections as children have, and no Python that could use up memory. It is a copy of the
 /// supervisor, of which nobody is to have a core dump.
 pub fn set_of_queue(pool: &config::Pool) -> Result<(), StartError> {
@@ -43,7 +38,8 @@ pub fn set_of_queue(pool: &config::Pool) -> Result<(), StartError> {
     set_nice(pool)
 }
 
-fn set_only(pool: &config::Pool, wanted: Resource) -> Result<(), StartError> {
+/// Gives a process this limit alone.
+pub fn set_only(pool: &config::Pool, wanted: Resource) -> Result<(), StartError> {
     each(pool, |resource, limit| if resource == wanted { resource.limit_to(limit) } else { Ok(()) })
 }
 

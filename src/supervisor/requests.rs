@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use itertools::Itertools;
+
 use super::Supervisor;
 use super::control_socket::Client;
 use super::pool::RunningPool;
@@ -58,19 +60,9 @@ fn running<'a>(pool: &'a RunningPool, child: &'a Process) -> impl Iterator<Item 
 
 /// Those that have run for longest, and no more than some; and how many others there are. They may all be inventions.
 fn oldest<'a>(most: usize, running: impl Iterator<Item = Running<'a>>) -> (Vec<Running<'a>>, u64) {
-    let (mut found, mut count) = (Vec::new(), 0);
-    let trim = |found: &mut Vec<Running<'a>>| {
-        found.sort_by_key(|running| running.glance.request.taken);
-        found.truncate(most);
-    };
-    for running in running {
-        found.push(running);
-        count += 1;
-        if found.len() >= 2 * most {
-            trim(&mut found);
-        }
-    }
-    trim(&mut found);
+    let mut count = 0;
+    let oldest = running.inspect(|_| count += 1).k_smallest_by_key(most, |running| running.glance.request.taken);
+    let found: Vec<_> = oldest.collect();
     let left_out = count - found.len() as u64;
     (found, left_out)
 }

@@ -52,6 +52,7 @@ impl Supervisor<'_> {
     }
 
     fn status(&self, scope: &Scope, now: Instant) -> Status {
+        let pools = self.pools.iter().filter(|pool| scope.has(&pool.name));
         Status {
             schema: SCHEMA,
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -63,18 +64,17 @@ impl Supervisor<'_> {
             reloads: by_word(OUTCOMES, self.reloads.counts),
             log_lines_lost: log_writer::lost_so_far(),
             bounds: report::bounds(),
-            pools: self.pools.iter().filter(|pool| scope.has(&pool.name)).map(|pool| self.pool_status(pool, now)).collect(),
+            pools: pools.map(|pool| pool_status(pool, self.removes(pool), now)).collect(),
         }
     }
 
-    fn pool_status(&self, pool: &RunningPool, now: Instant) -> PoolStatus {
+    fn removes(&self, pool: &RunningPool) -> bool {
         let is_there = self.config.pools.iter().any(|settings| settings.name == pool.name);
-        let removed = !is_there && pool.children.condition() == Condition::Stopping;
-        PoolStatus { removed, ..pool_status(pool, now) }
+        !is_there && pool.children.condition() == Condition::Stopping
     }
 }
 
-fn pool_status(pool: &RunningPool, now: Instant) -> PoolStatus {
+fn pool_status(pool: &RunningPool, removed: bool, now: Instant) -> PoolStatus {
     let (waiting, first) = waiting(pool);
     let (children, tally, scoreboard) = (&pool.children, pool.tally(), &pool.ties.scoreboard);
     let (processes, all): (Vec<&Process>, Vec<ChildStatus>) =
@@ -87,7 +87,7 @@ fn pool_status(pool: &RunningPool, now: Instant) -> PoolStatus {
         name: pool.name.clone(),
         state: state.to_owned(),
         serves: ["serving", "saturated", "sleeping"].contains(&state),
-        removed: false,
+        removed,
         listen: pool.sockets.names(pool.settings()),
         wanted: children.wanted(),
         processes: by_state(&all),
