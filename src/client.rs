@@ -194,8 +194,8 @@ fn exchange(options: &Options, out: &mut impl Write, err: &mut impl Write) -> Re
     })
 }
 
-/// Sends everything; whether the peer has taken it. Fails only for a body that cannot be read: what a broken connection means, the
-/// answer says, or its absence.
+/// Sends everything; whether the peer has taken it. Fails only for a body that cannot be read: what a broken connection means,
+/// the answer says, or its absence.
 fn send(connection: &Connection, head: &[u8], input: Input) -> Result<bool, Error> {
     if !(connection.send(head).is_ok() && send_stream(connection, RecordType::Stdin, input.stdin)?) {
         return Ok(false);

@@ -271,14 +271,10 @@ fn load_pool(table: &Table, layers: Layers<'_>, file: Option<&Path>) -> Result<P
 /// What tells pools apart cannot be said once for all.
 fn refuse_for_several(layers: [&Layer; 2], pools: &[Table]) -> Result<(), Error> {
     let typed = |key| layers.iter().find_map(|layer| layer.get(key)?.first());
-    match ["app", "listen"].into_iter().find_map(|key| Some((key, typed(key)?))) {
-        None => Ok(()),
-        Some((key, item)) => {
-            let names: Vec<_> = pools.iter().filter_map(|table| table.name.as_deref()).collect();
-            let reason = format!("applies to one pool, but the file has {} ({}): set it there", names.len(), names.join(", "));
-            Err(item.refused(key, ValueError::new(reason)))
-        }
-    }
+    let Some((key, item)) = ["app", "listen"].into_iter().find_map(|key| Some((key, typed(key)?))) else { return Ok(()) };
+    let names: Vec<_> = pools.iter().filter_map(|table| table.name.as_deref()).collect();
+    let reason = format!("applies to one pool, but the file has {} ({}): set it there", names.len(), names.join(", "));
+    Err(item.refused(key, ValueError::new(reason)))
 }
 
 fn absolute(base: &Path, path: &Path) -> Result<PathBuf, ValueError> {

@@ -60,15 +60,6 @@ use rehearsal::{Findings, Owner};
 use reload::Reload;
 use sockets::{Sockets, Ties};
 
-/// How the supervisor has ended.
-#[derive(Debug)]
-pub struct Ended {
-    /// Why it could not start, if it could not: what whoever waits for the start, or the terminal, is to be told.
-    pub failure: Option<Failure>,
-    /// Who waits for the end.
-    pub clients: Vec<Client>,
-}
-
 /// The supervisor.
 pub struct Supervisor<'a> {
     parts: Parts<'a>,
@@ -130,21 +121,11 @@ pub struct Surroundings {
     pub control: Option<ControlSocket>,
     /// The locked descriptor of the PID file, which the next program is to keep.
     pub pid_file: Option<RawFd>,
-    /// What SIGHUP means.
-    pub hang_up: HangUp,
+    /// The signal that SIGHUP counts as: itself, so that it reloads, as daemons do; SIGTERM, where it says that the terminal has
+    /// gone; none under nohup(1).
+    pub hang_up: Option<i32>,
     /// Who wants to know how the service is.
     pub manager: Notifier,
-}
-
-/// Which signals are heard, as they were at the start of the process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum HangUp {
-    /// Reload, as daemons do.
-    Reloads,
-    /// Stop: the terminal has gone.
-    Stops,
-    /// Nothing: under nohup(1).
-    IsIgnored,
 }
 
 impl<'a> Supervisor<'a> {
@@ -199,8 +180,9 @@ impl<'a> Supervisor<'a> {
         })
     }
 
-    /// Starts the children, and looks after them until the end.
-    pub fn run(mut self) -> Ended {
+    /// Starts the children, and looks after them until the end. Returns why they could not start, if they could not, which
+    /// whoever waits for the start, or the terminal, is to be told; and who waits for the end.
+    pub fn run(mut self) -> (Option<Failure>, Vec<Client>) {
         loop {
             self.perform();
             if self.is_over() {
@@ -213,13 +195,13 @@ impl<'a> Supervisor<'a> {
         }
     }
 
-    fn end(mut self) -> Ended {
+    fn end(mut self) -> (Option<Failure>, Vec<Client>) {
         self.end_reload_by_stop();
         self.tell_of_strangers();
         // The files of the sockets go before anybody is told that all is over.
         self.pools.clear();
         self.control = None;
-        Ended { failure: self.failure, clients: self.stopping }
+        (self.failure, self.stopping)
     }
 
     fn is_over(&self) -> bool {
@@ -426,6 +408,7 @@ impl<'a> Supervisor<'a> {
     fn handle_clients(&mut self, now: Instant) {
         let requests = self.control.as_mut().map(|control| control.handle(now)).unwrap_or_default();
         for (client, request) in requests {
+            let Some(client) = self.knows(client, &request) else { continue };
             match request {
                 ControlRequest::Reload { scope } => self.want_reload(scope, Some(client)),
                 ControlRequest::Stop => {
@@ -435,7 +418,7 @@ impl<'a> Supervisor<'a> {
                     }
                 }
                 ControlRequest::Status { scope } => self.tell_status(client, &scope),
-                ControlRequest::Requests { scope } => self.tell_requests(client, &scope),
+                ControlRequest::Requests { scope } => self.answer(client, &self.requests(&scope), 0),
                 ControlRequest::Interrupt { process, request } => self.interrupt(client, process, request, now),
                 ControlRequest::Stacks { scope, threads } => self.ask_for_stacks(client, scope, threads, now),
             }
@@ -450,15 +433,11 @@ fn signed(pool: &str, failure: Failure) -> Failure {
 }
 
 /// Each is told by its number.
-fn listen_to_signals(hang_up: HangUp) -> io::Result<UnixStream> {
+fn listen_to_signals(hang_up: Option<i32>) -> io::Result<UnixStream> {
     let (reader, writer) = UnixStream::pair()?;
     reader.set_nonblocking(true)?;
     let itself = |number: i32| (number, number as u8);
-    let hang_up = match hang_up {
-        HangUp::Reloads => Some(itself(signal::HUP)),
-        HangUp::Stops => Some((signal::HUP, signal::TERM as u8)),
-        HangUp::IsIgnored => None,
-    };
+    let hang_up = hang_up.map(|meaning| (signal::HUP, meaning as u8));
     let others =
         [signal::CHLD, signal::TERM, signal::QUIT, signal::INT, signal::USR1, signal::USR2, signal::TTIN, signal::TTOU];
     let signals: Vec<_> = others.map(itself).into_iter().chain(hang_up).collect();

@@ -12,7 +12,7 @@ use crate::launch::{self, module};
 use crate::log_writer;
 use crate::service::{self, notify::Notifier};
 use crate::start_error::StartError;
-use crate::supervisor::{ControlSocket, Ended, HangUp, Inheritance, Parts, Supervisor, Surroundings, control_access};
+use crate::supervisor::{ControlSocket, Inheritance, Parts, Supervisor, Surroundings, control_access};
 use shared::listener::Patience;
 use shared::logging::codes;
 use shared::sys::process::ProcessId;
@@ -37,7 +37,7 @@ fn start(
     arguments: Vec<OsString>,
     mut config: Config,
     inheritance: Option<Inheritance>,
-    hang_up: HangUp,
+    hang_up: Option<i32>,
     readiness: &mut Readiness,
 ) -> Result<u8, StartError> {
     let left = inheritance.as_ref().map(|inheritance| GivenSockets(inheritance.handed_over.clone()));
@@ -74,12 +74,12 @@ fn take_inheritance() -> Option<Inheritance> {
 }
 
 /// SIGHUP is how a daemon is reloaded, how a terminal says that it has gone, and what nohup(1) keeps away.
-fn hang_up(config: &Config, is_successor: bool) -> HangUp {
+fn hang_up(config: &Config, is_successor: bool) -> Option<i32> {
     match () {
-        () if config.daemonize || is_successor => HangUp::Reloads,
-        () if signal::is_ignored(signal::HUP) => HangUp::IsIgnored,
-        () if File::open("/dev/tty").is_ok() => HangUp::Stops,
-        () => HangUp::Reloads,
+        () if config.daemonize || is_successor => Some(signal::HUP),
+        () if signal::is_ignored(signal::HUP) => None,
+        () if File::open("/dev/tty").is_ok() => Some(signal::TERM),
+        () => Some(signal::HUP),
     }
 }
 
@@ -110,7 +110,7 @@ fn supervise(
     parts: Parts<'_>,
     config: Config,
     inheritance: Option<Inheritance>,
-    hang_up: HangUp,
+    hang_up: Option<i32>,
     manager: Notifier,
 ) -> Result<u8, StartError> {
     // Of several sites one wants to know which it is.
@@ -130,7 +130,7 @@ fn supervise(
         Some(inheritance) => Supervisor::succeed(parts, config, inheritance, surroundings)?,
         None => Supervisor::bind(parts, config, surroundings)?,
     };
-    let Ended { failure, clients } = supervisor.run();
+    let (failure, clients) = supervisor.run();
     drop(pid_file);
     match &failure {
         None => log::info!(target: codes::STOPPED, "stopped"),

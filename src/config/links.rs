@@ -3,8 +3,9 @@
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
-/// Where an absolute path leads; `None` if there is a directory on the way that `may_pass` refuses, which is asked before a name in it is
-/// looked at. `outside` says where in this process's file system a path is: links in another root directory are not followed out of it.
+/// Where an absolute path leads; `None` if there is a directory on the way that `may_pass` refuses, which is asked before a name in
+/// it is looked at. `outside` says where in this process's file system a path is: links in another root directory are not followed
+/// out of it.
 pub fn followed(path: &Path, outside: impl Fn(&Path) -> PathBuf, may_pass: impl Fn(&Path) -> bool) -> Option<PathBuf> {
     let (mut walked, mut ahead, mut links) = (PathBuf::from("/"), path.to_owned(), 0);
     loop {

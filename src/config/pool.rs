@@ -166,10 +166,9 @@ impl Pool {
             let reason = format!("must be less than request-timeout ({})", format_duration(limit));
             return Err(item.refused("slow-request-timeout", ValueError::new(reason)));
         }
-        match layers.first("deadlock-kill").filter(|_| self.deadlock_kill && self.deadlock_timeout.is_none()) {
-            Some(item) => Err(item.refused("deadlock-kill", ValueError::new("does nothing while deadlock-timeout is 0"))),
-            None => Ok(()),
-        }
+        let kill = layers.first("deadlock-kill").filter(|_| self.deadlock_kill && self.deadlock_timeout.is_none());
+        let reason = || ValueError::new("does nothing while deadlock-timeout is 0");
+        kill.map_or(Ok(()), |item| Err(item.refused("deadlock-kill", reason())))
     }
 
     fn check_probes(&self, layers: Layers<'_>) -> Result<(), Error> {
@@ -188,10 +187,8 @@ impl Pool {
             return refuse(item, without(item, "status-path"));
         }
         let is_taken = |address: &ListenAddress| self.listen.iter().any(|taken| taken.is_taken_by(address));
-        match self.status_listen.iter().position(is_taken) {
-            Some(place) => refuse(typed.get(place).unwrap_or(item), "is an address of listen, too".to_owned()),
-            None => Ok(()),
-        }
+        let taken = self.status_listen.iter().position(is_taken).map(|place| typed.get(place).unwrap_or(item));
+        taken.map_or(Ok(()), |item| refuse(item, "is an address of listen, too".to_owned()))
     }
 
     fn check_groups(&self, typed: &[Item]) -> Result<(), Error> {

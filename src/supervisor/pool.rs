@@ -66,7 +66,7 @@ pub struct RunningPool {
     /// How they have ended.
     pub exits: Exits,
     /// What else is counted.
-    ledger: Ledger,
+    pub ledger: Ledger,
     /// Whether all of its children have gone, for good.
     has_stopped: bool,
 }
@@ -352,7 +352,7 @@ impl RunningPool {
         let load = Load { all_full: self.children.are_all_full(), waiting: scoreboard.waiting(), refused };
         match self.saturation.look(load, now) {
             Some(News::Begun { waiting }) => {
-                self.ledger.note_saturation();
+                self.ledger.saturations += 1;
                 let (full, most) = (self.children.serving().count(), self.serving.settings.max_queue);
                 let processes = if full == 1 { "the process is" } else { "all processes are" };
                 let text = format!("saturated: {processes} busy, {waiting} of at most {most} requests waiting (max-queue)");

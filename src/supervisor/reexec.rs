@@ -146,16 +146,12 @@ impl Inheritance {
                     let name = from_hex(word)?;
                     inheritance.pools.push(Legacy { name, passage: [*near, *far], ..Legacy::default() });
                 }
-                ("line", [far, scoreboard]) => {
-                    pool?.line = Some([word.parse().ok()?, *far, *scoreboard]);
-                }
+                ("line", [far, scoreboard]) => pool?.line = Some([word.parse().ok()?, *far, *scoreboard]),
                 ("roster", []) => pool?.roster = Some(word.parse().ok()?),
                 ("reloads", []) => inheritance.reloads = counts::parse(&from_hex(word)?),
                 ("exits", []) => pool?.exits = counts::parse(&from_hex(word)?),
                 ("past", []) => pool?.past = Tally::parse(&from_hex(word)?),
-                ("socket", descriptors) => {
-                    pool?.sockets.push((from_hex(word)?, descriptors.to_vec()));
-                }
+                ("socket", descriptors) => pool?.sockets.push((from_hex(word)?, descriptors.to_vec())),
                 ("child", [link, log, stdout, stderr, seat @ ..]) => {
                     let descriptors = [*link, *log, *stdout, *stderr];
                     let desk = match seat.iter().map(|number| usize::try_from(*number)).collect::<Result<Vec<_>, _>>() {

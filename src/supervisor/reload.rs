@@ -18,9 +18,11 @@
 //! The reload of one pool is one with a configuration in which that pool alone is new, and everything else is as it serves.
 
 use std::collections::BTreeSet;
-use std::fmt;
+use std::iter;
 use std::rc::Rc;
 use std::time::Instant;
+
+use itertools::Itertools;
 
 use super::children::{Outcome, Stop};
 use super::control_socket::{Client, admit, control_access, no_such_pool};
@@ -66,8 +68,8 @@ struct Prepared {
     config: Rc<Config>,
     control: Access,
     log: Box<log_writer::Writer>,
-    /// Until they are tried.
-    pools: Vec<PreparedPool>,
+    /// What each needs, until it is tried; with ties if it is new.
+    pools: Vec<(Service, Sockets, Option<Ties>)>,
 }
 
 impl Reload {
@@ -239,7 +241,7 @@ impl Supervisor<'_> {
             let is_new = self.pools.iter().all(|pool| pool.name != settings.name);
             let owner = findings.owners.get(&settings.name).copied().unwrap_or_default();
             let service = Service { settings: settings.clone(), config: Rc::clone(&config), owner };
-            Ok(PreparedPool { service, sockets, ties: is_new.then(Ties::new).transpose()? })
+            Ok((service, sockets, is_new.then(Ties::new).transpose()?))
         };
         let wanted = config.pools.iter().filter(|settings| scope.has(&settings.name));
         let refused = |settings: &config::Pool, error: BindError| Refusal {
@@ -257,7 +259,7 @@ impl Supervisor<'_> {
     fn try_pools(&mut self, reload: Reload, mut prepared: Prepared) {
         let now = Instant::now();
         let open = names(&prepared.config, &reload.scope);
-        for PreparedPool { service, sockets, ties } in std::mem::take(&mut prepared.pools) {
+        for (service, sockets, ties) in std::mem::take(&mut prepared.pools) {
             match self.pools.iter_mut().find(|pool| pool.name == service.settings.name) {
                 Some(pool) => pool.reload(service, sockets, now),
                 None => self.pools.extend(ties.map(|ties| RunningPool::new(service, sockets, ties, now))),
@@ -356,7 +358,7 @@ impl Supervisor<'_> {
     /// Tells what was done, or why not.
     fn end_reload(&mut self, scope: &Scope, clients: Vec<Client>, result: Result<Done, Refusal>) {
         let (now, is_good) = (Instant::now(), result.is_ok());
-        self.pools.iter_mut().filter(|pool| scope.has(&pool.name)).for_each(|pool| pool.note_reload(is_good, now));
+        self.pools.iter_mut().filter(|pool| scope.has(&pool.name)).for_each(|pool| pool.ledger.note_reload(is_good, now));
         match result {
             Ok(done) => {
                 self.reloads.note(scope, true);
@@ -368,7 +370,7 @@ impl Supervisor<'_> {
                 }
             }
             Err(refusal) => {
-                let (code, text) = (refusal.first.failure.code, refusal.to_string());
+                let (code, text) = (refusal.first.failure.code, refusal.text());
                 log::error!(target: codes::RELOAD_FAILED, "{text}");
                 if code != EX_USAGE {
                     self.reloads.note(scope, false);
@@ -393,15 +395,6 @@ impl Supervisor<'_> {
         let waiting = std::mem::take(&mut self.next_reloads).into_iter().flat_map(|(_, clients)| clients);
         running.into_iter().chain(waiting).for_each(|client| client.end(EX_OSERR, "pyfcgid was stopped in the meantime"));
     }
-}
-
-/// What one pool needs, likewise.
-#[derive(Debug)]
-struct PreparedPool {
-    service: Service,
-    sockets: Sockets,
-    /// Of a pool that is new.
-    ties: Option<Ties>,
 }
 
 fn names(config: &Config, scope: &Scope) -> BTreeSet<String> {
@@ -448,11 +441,11 @@ impl From<Failure> for Refusal {
     }
 }
 
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.what)?;
-        let reasons = std::iter::once(&self.first).chain(&self.others);
-        reasons.into_iter().try_for_each(|reason| write!(f, "\n{}", reason.told(str::to_owned)))
+impl Refusal {
+    /// A line for what that means, and each reason.
+    fn text(&self) -> String {
+        let reasons = iter::once(&self.first).chain(&self.others).map(|reason| reason.told(str::to_owned));
+        iter::once(self.what.clone()).chain(reasons).join("\n")
     }
 }
 

@@ -6,7 +6,6 @@ use std::time::Duration;
 use itertools::Itertools;
 
 use super::Supervisor;
-use super::control_socket::Client;
 use super::pool::RunningPool;
 use super::process::Process;
 use crate::control_protocol::Scope;
@@ -15,17 +14,9 @@ use shared::scoreboard::slot::{Glance, Phase};
 use shared::sys::process;
 
 impl Supervisor<'_> {
-    /// Answers at once, whatever the children are doing.
-    pub(super) fn tell_requests(&mut self, client: Client, scope: &Scope) {
-        let Some(client) = self.knows(client, scope) else {
-            return;
-        };
-        let requests = self.requests(scope, process::monotonic_time());
-        self.answer(client, &requests, 0);
-    }
-
-    /// Those that run, the oldest first.
-    pub(super) fn requests(&self, scope: &Scope, now: Duration) -> Requests {
+    /// Those that run, the oldest first, whatever the children are doing.
+    pub(super) fn requests(&self, scope: &Scope) -> Requests {
+        let now = process::monotonic_time();
         let pools: Vec<&RunningPool> = self.pools.iter().filter(|pool| scope.has(&pool.name)).collect();
         // Each pool has its share, or what one invents would leave no room for the others.
         let share = (MOST / pools.len().max(1)).max(1);

@@ -185,7 +185,9 @@ fn are_in_place(address: &ListenAddress, listeners: &[Listener]) -> Result<bool,
 /// # Errors
 /// [`BindError::Owner`].
 pub fn owner_of(settings: &config::Pool) -> Result<Owner, BindError> {
-    let refused = |error: identity::Error| BindError::Owner { address: first_path(settings), reason: error.to_string() };
+    let socket = || settings.addresses().find(|address| address.unix_path().is_some()).map(ToString::to_string);
+    let refused =
+        |error: identity::Error| BindError::Owner { address: socket().unwrap_or_default(), reason: error.to_string() };
     let user = settings.socket_owner.as_deref().map(identity::user_id).transpose().map_err(refused)?;
     let group = settings.socket_group.as_deref().map(identity::group_id).transpose().map_err(refused)?;
     Ok(Owner { user, group })
@@ -202,11 +204,6 @@ pub fn addresses_of(host: &str, port: u16) -> Result<Option<Vec<IpAddr>>, BindEr
     let resolved = (host, port).to_socket_addrs();
     let resolved = resolved.map_err(|source| BindError::Resolve { address: format!("{host}:{port}"), source })?;
     Ok(Some(resolved.map(|address| address.ip()).collect()))
-}
-
-fn first_path(settings: &config::Pool) -> String {
-    let unix = |address: &&ListenAddress| matches!(address, ListenAddress::Unix(_));
-    settings.addresses().find(unix).map_or_else(String::new, ToString::to_string)
 }
 
 /// The descriptor of this number, which was there before this program.

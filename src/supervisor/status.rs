@@ -12,7 +12,7 @@ use super::counts::{OUTCOMES, by_word};
 use super::pool::{Figures, RunningPool};
 use super::process::Process;
 use crate::config::EX_USAGE;
-use crate::control_protocol::Scope;
+use crate::control_protocol::{ControlRequest, Scope};
 use crate::log_writer;
 use crate::report::{self, ChildStatus, FailingStatus, PoolStatus, SCHEMA, Status, Times, Workers, seconds};
 use shared::scoreboard::refused::RefusedFor;
@@ -24,19 +24,20 @@ use shared::sys::terminal;
 impl Supervisor<'_> {
     /// Answers at once, whatever the children are doing.
     pub(super) fn tell_status(&mut self, client: Client, scope: &Scope) {
-        let Some(client) = self.knows(client, scope) else {
-            return;
-        };
         let status = self.status(scope, Instant::now());
         let code = if status.serves() { 0 } else { EX_NOT_SERVING };
         self.answer(client, &status, code);
     }
 
     /// The client again, unless it asks about a pool that there is not.
-    pub(super) fn knows(&self, client: Client, scope: &Scope) -> Option<Client> {
+    pub(super) fn knows(&self, client: Client, request: &ControlRequest) -> Option<Client> {
         let names = self.pools.iter().map(|pool| &*pool.name);
-        match scope {
-            Scope::Pool(name) if !names.clone().any(|pool| pool == name) => {
+        match request {
+            ControlRequest::Status { scope: Scope::Pool(name) }
+            | ControlRequest::Requests { scope: Scope::Pool(name) }
+            | ControlRequest::Stacks { scope: Scope::Pool(name), .. }
+                if !names.clone().any(|pool| pool == name) =>
+            {
                 client.end(EX_USAGE, &format!("pyfcgid: {}", no_such_pool(name, names)));
                 None
             }

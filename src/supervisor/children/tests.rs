@@ -210,9 +210,10 @@ fn a_crash_is_made_good_at_once_and_a_crash_loop_ever_later() {
     pool.wait(due);
     assert_eq!(pool.spawned(), [4]);
     pool.say(4, Report::Failed(failure()));
-    assert!(
-        matches!(&pool.actions()[..], [Action::Log(Level::Warn, codes::CHILD_NOT_STARTED, text)] if text == "no module; trying again in 1.0 s")
-    );
+    assert!(matches!(
+        &pool.actions()[..],
+        [Action::Log(Level::Warn, codes::CHILD_NOT_STARTED, text)] if text == "no module; trying again in 1.0 s"
+    ));
     pool.exit(4);
     assert_eq!(pool.actions(), []);
     pool.wait(SECOND);
@@ -230,7 +231,10 @@ fn a_child_that_breaks_its_link_is_killed_and_replaced_with_one_line() {
     pool.say(1, broken());
     let actions = pool.actions();
     assert!(
-        matches!(&actions[1], Action::Log(Level::Warn, codes::CHILD_NOT_TRUSTED, text) if text.contains("process 7: it writes nonsense")),
+        matches!(
+            &actions[1],
+            Action::Log(Level::Warn, codes::CHILD_NOT_TRUSTED, text) if text.contains("process 7: it writes nonsense")
+        ),
         "{actions:?}"
     );
     assert_eq!([&actions[0], &actions[2]], [&Action::Kill(ChildId(1)), &Action::Spawn(ChildId(3), Generation(0))]);
