@@ -2,7 +2,7 @@
 //!
 //! It is taken out of its lock while it is used, so that no lock is held while a disk, a peer or the GIL is waited for.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Holds a thing until the request it belongs to has ended.
 pub struct Exclusive<T>(Mutex<State<T>>);
@@ -29,9 +29,9 @@ impl<T> Exclusive<T> {
 
     /// Uses the thing. If its request ends meanwhile it is dropped afterwards.
     pub fn with<R>(&self, use_it: impl FnOnce(&mut T) -> R) -> Result<R, Denied> {
-        let mut thing = self.take(State::InUse)?;
+        let mut thing = self.take()?;
         let result = use_it(&mut thing);
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.lock();
         if matches!(*state, State::InUse) {
             *state = State::Ready(thing);
         }
@@ -40,30 +40,32 @@ impl<T> Exclusive<T> {
 
     /// The request has ended. Returns the thing, unless another thread is using it.
     pub fn close(&self) -> Option<T> {
-        let taken = self.take(State::Over);
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = State::Over;
-        taken.ok()
+        match std::mem::replace(&mut *self.lock(), State::Over) {
+            State::Ready(thing) => Some(thing),
+            State::InUse | State::Over => None,
+        }
     }
 
     /// Whether the request has ended.
     pub fn is_over(&self) -> bool {
-        matches!(*self.0.lock().unwrap_or_else(PoisonError::into_inner), State::Over)
+        matches!(*self.lock(), State::Over)
     }
 
-    /// Takes the thing and leaves `instead`, or leaves everything as it is.
-    fn take(&self, instead: State<T>) -> Result<T, Denied> {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match std::mem::replace(&mut *state, instead) {
+    /// Takes the thing to use it.
+    fn take(&self) -> Result<T, Denied> {
+        let mut state = self.lock();
+        match std::mem::replace(&mut *state, State::InUse) {
             State::Ready(thing) => Ok(thing),
-            State::InUse => {
-                *state = State::InUse;
-                Err(Denied::InUse)
-            }
+            State::InUse => Err(Denied::InUse),
             State::Over => {
                 *state = State::Over;
                 Err(Denied::Over)
             }
         }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State<T>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
