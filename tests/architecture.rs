@@ -39,7 +39,7 @@ const LAYERS: &[Layer] = &[
     layer("main",       &["commands"],                                                          &[]),
     layer("lib",        &["boot"],                                                              &["pyo3"]),
     layer("commands",   &["cli", "client", "supervisor", "invocation", "launch", "control_protocol", "top", "report", "start_error", "daemon", "service", "config", "listener", "log_writer", "logging", "settings", "sys"], &["serde", "socket2"]),
-    layer("supervisor", &["invocation", "queue_process", "launch", "control_protocol", "report", "start_error", "daemon", "service", "config", "scoreboard", "listener", "log_writer", "logging", "link", "stacks", "settings", "sys"], &["serde", "serde_json"]),
+    layer("supervisor", &["invocation", "queue_process", "launch", "control_protocol", "report", "start_error", "daemon", "service", "config", "scoreboard", "listener", "log_writer", "logging", "link", "stacks", "settings", "sys"], &["itertools", "serde", "serde_json"]),
     layer("invocation", &["cli", "start_error", "service", "config", "link", "sys"],            &[]),
     layer("cli",        &["client", "control_protocol", "report", "config", "logging"],                   &["clap"]),
     layer("client",     &["config", "logging", "settings", "http"],                             &["fastcgi_codec", "socket2"]),
@@ -51,7 +51,7 @@ const LAYERS: &[Layer] = &[
     layer("start_error", &["daemon", "service", "config", "log_writer", "listener", "logging", "link", "sys"], &[]),
     layer("daemon",     &["sys"],                                                               &["daemonize"]),
     layer("service",    &["logging", "sys"],                                                    &[]),
-    layer("config",     &["log_writer", "logging", "network", "settings", "sys"],               &["glob", "strum", "toml"]),
+    layer("config",     &["log_writer", "logging", "network", "settings", "sys"],               &["glob", "itertools", "strum", "toml"]),
     layer("log_writer", &["logging", "settings", "sys"],                                        &["syslog"]),
     // The module in a pool's Python.
     layer("boot",       &["check", "life", "process", "logging", "settings", "sys"],            &[]),

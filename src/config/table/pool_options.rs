@@ -7,15 +7,15 @@ use log::Level;
 
 use super::super::form::{
     Form, MOST_REQUESTS, account, address, application, body_size, clients, core_size, directory_path, distinct, excluded_path,
-    file_path, groups, header_name, integer, keyword, level, list, memory, mode, module_path, moment, mount, number, optional,
-    or_zero, path_of_probes, processes, size, switch, target, target_or_off, time, timeouts, variable_pattern, variables,
+    file_path, groups, header_name, keyword, level, list, memory, mode, module_path, moment, mount, number, optional, or_zero,
+    path_of_probes, processes, size, switch, target, target_or_off, time, timeouts, variable_pattern, variables,
 };
 use super::super::layer::Origins;
 use super::super::reader::Reader;
 use super::super::setting::{Fallback, Group, Kind, Setting};
 use super::super::{
-    App, AppLog, Error, ErrorsTo, Interpreter, ListenAddress, LogTarget, Mount, OnAbort, PathTimeout, Processes, RemoteUser,
-    Role,
+    App, AppLog, Error, ErrorsTo, Interpreter, ListenAddress, LogTarget, Mount, OnAbort, Origin, PathTimeout, Processes,
+    RemoteUser, Role,
 };
 use shared::network::Network;
 
@@ -185,7 +185,7 @@ settings! {
     rlimit_core: Option<u64> = optional(core_size()), "rlimit-core", Limits, One, "SIZE", Nothing,
         "Maximum size of a core dump of a process, or unlimited; 0 means none [default: none]";
     /// How willingly a process lets others have their turn first, -20 to 19; `None` leaves it as it is.
-    nice: Option<i32> = optional(integer(-20, 19)), "nice", Limits, One, "N", Nothing,
+    nice: Option<i32> = optional(number(-20, 19)), "nice", Limits, One, "N", Nothing,
         "Priority of the pool's processes, from -20, the highest, to 19; less than pyfcgid's own requires root [default: \
          pyfcgid's own]";
     /// How long a process may take until it is ready. Invariant: not zero.
