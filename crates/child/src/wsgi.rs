@@ -42,6 +42,7 @@ mod telling;
 mod thread;
 mod utf8;
 
+mod write_only;
 use crate::without_python::app_log::{RequestNumber, Voice};
 use crate::without_python::interruption::Cause;
 use crate::without_python::request_ids::{MadeId, RequestIds};

@@ -25,7 +25,7 @@ mod spawning;
 mod stacks;
 mod timekeeper;
 
-use super::errors::Errors;
+use super::errors::{self, Errors};
 use super::exceptions::traceback;
 use super::input::Input;
 use super::output::Output;
@@ -316,6 +316,8 @@ impl RunWorker {
 
 fn worker_name(number: usize) -> String {
     format!("pyfcgid-worker-{number}")
+    errors::complete_class(py)?;
+    output::complete_class(py)?;
 }
 
 fn start_thread(py: Python<'_>, run: RunWorker, number: usize) -> PyResult<Py<PyAny>> {
@@ -329,7 +331,7 @@ fn start_thread(py: Python<'_>, run: RunWorker, number: usize) -> PyResult<Py<Py
     Ok(thread.unbind())
 }
 
-/// Makes `isinstance(environ["wsgi.input"], io.BufferedIOBase)` true, and so on.
+/// Completes the classes of files, and makes `isinstance(environ["wsgi.input"], io.BufferedIOBase)` true, and so on.
 fn register_files(py: Python<'_>) -> PyResult<()> {
     let io = py.import("io")?;
     for (kind, class) in [
