@@ -10,7 +10,7 @@ use log::Level;
 use pyo3::PyTypeInfo;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyCFunction, PyDict, PyTuple};
 use thiserror::Error;
 
 mod absence;
@@ -186,16 +186,20 @@ impl Interpreter {
         (count, slots): (usize, Vec<Slot>),
     ) -> Result<Threads, String> {
         attach(|py| {
-            let run = |number: usize| RunWorker {
-                once: Mutex::new(Some(worker.clone())),
-                app: app.0.clone_ref(py),
-                settings: Arc::clone(settings),
-                attendant: Arc::clone(attendant),
-                number,
-                slot: slots.get(number - 1).cloned(),
+            let start = |number: usize| {
+                let once = Mutex::new(Some(worker.clone()));
+                let (app, settings, attendant) = (app.0.clone_ref(py), Arc::clone(settings), Arc::clone(attendant));
+                let slot = slots.get(number - 1).cloned();
+                start_thread(py, number, move |py| {
+                    let worker = once.lock().unwrap_or_else(PoisonError::into_inner).take();
+                    let worker = worker.ok_or_else(|| PyRuntimeError::new_err("a worker runs once"))?;
+                    output::provide();
+                    let ways = (&attendant, slot.clone());
+                    worker.run(&mut Gateway::new(py, app.bind(py).clone(), (&settings, number), ways)?);
+                    Ok(())
+                })
             };
-            let started = (1..=count).map(|number| start_thread(py, run(number), number));
-            started.collect::<PyResult<Vec<_>>>().map(Threads).map_err(|error| traceback(py, &error))
+            (1..=count).map(start).collect::<PyResult<Vec<_>>>().map(Threads).map_err(|error| traceback(py, &error))
         })
     }
 
@@ -291,38 +295,21 @@ impl LoadError {
     }
 }
 
-/// The target of a worker's `threading.Thread`.
-#[pyclass(frozen, module = "pyfcgid")]
-struct RunWorker {
-    once: Mutex<Option<Worker>>,
-    app: Py<PyAny>,
-    settings: Arc<PoolSettings>,
-    attendant: Arc<Attendant>,
-    number: usize,
-    slot: Option<Slot>,
-}
-
-#[pymethods]
-impl RunWorker {
-    fn __call__(&self, py: Python<'_>) -> PyResult<()> {
-        let worker = self.once.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let worker = worker.ok_or_else(|| PyRuntimeError::new_err("a worker runs once"))?;
-        output::provide();
-        let ways = (&self.attendant, self.slot.clone());
-        worker.run(&mut Gateway::new(py, self.app.bind(py).clone(), (&self.settings, self.number), ways)?);
-        Ok(())
-    }
-}
-
 fn worker_name(number: usize) -> String {
     format!("pyfcgid-worker-{number}")
     errors::complete_class(py)?;
     output::complete_class(py)?;
 }
 
-fn start_thread(py: Python<'_>, run: RunWorker, number: usize) -> PyResult<Py<PyAny>> {
+/// Starts a worker as a `threading.Thread`.
+fn start_thread(
+    py: Python<'_>,
+    number: usize,
+    run: impl Fn(Python<'_>) -> PyResult<()> + Send + Sync + 'static,
+) -> PyResult<Py<PyAny>> {
+    let run = move |arguments: &Bound<'_, PyTuple>, _: Option<&Bound<'_, PyDict>>| run(arguments.py());
     let keywords = PyDict::new(py);
-    keywords.set_item("target", Bound::new(py, run)?)?;
+    keywords.set_item("target", PyCFunction::new_closure(py, None, None, run)?)?;
     keywords.set_item("name", worker_name(number))?;
     // What a request starts inherits it, and a program waits for what is no daemon.
     keywords.set_item("daemon", false)?;
