@@ -18,7 +18,8 @@ use shared::settings::OnAbort;
 pub(super) struct StartResponse {
     request: u64,
     reply: Exclusive<Box<Reply>>,
-    probe: AbortProbe,
+    /// Whether the web server has given the request up.
+    pub(super) probe: AbortProbe,
     station: Arc<Station>,
 }
 
@@ -27,16 +28,6 @@ impl StartResponse {
     pub(super) fn new(request: u64, reply: Box<Reply>, station: Arc<Station>) -> Self {
         let probe = reply.abort_probe();
         Self { request, reply: Exclusive::new(reply), probe, station }
-    }
-
-    /// Whether the web server has given the request up.
-    pub(super) fn is_aborted(&self) -> bool {
-        self.probe.is_aborted()
-    }
-
-    /// Gives it up in the place of the web server, so that nobody waits for that any more.
-    pub(super) fn give_up(&self) {
-        self.probe.give_up();
     }
 
     /// Ends the answer, since its time is over, unless somebody is using it, or has done so. Who was woken for that is not to believe

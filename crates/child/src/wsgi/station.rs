@@ -47,16 +47,6 @@ pub(super) struct Station {
     current: Mutex<Option<(u64, Py<StartResponse>)>>,
 }
 
-/// What has come of ending an answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ended {
-    So(TimedOut),
-    /// Its worker is using it.
-    NotYet,
-    /// The request has ended by itself.
-    Gone,
-}
-
 impl Station {
     /// On the worker's thread, whose station it is from now on.
     pub(super) fn new(number: usize, settings: &PoolSettings, attendant: &Arc<Attendant>, slot: Option<Slot>) -> Arc<Self> {
@@ -169,30 +159,26 @@ impl Station {
 
     /// Whether the web server has given the request up.
     pub(super) fn is_aborted(&self, request: u64) -> bool {
-        self.with_current(request, StartResponse::is_aborted).unwrap_or(false)
+        self.with_current(request, |start_response| start_response.probe.is_aborted()).unwrap_or(false)
     }
 
-    /// Ends the answer of this request without its worker. To be called by whoever turns the event loop, and again if it is not yet
-    /// possible: a worker that waits for the peer is woken for it.
-    pub(super) fn end_answer(&self, request: u64) -> Ended {
-        let ended = self.with_current(request, |start_response| {
+    /// Ends the answer of this request without its worker, and says what has come of it; `None` if the request has ended by itself, or its
+    /// worker is using the answer. To be called by whoever turns the event loop, and again if it is not yet possible: a worker that waits
+    /// for the peer is woken for it.
+    pub(super) fn end_answer(&self, request: u64) -> Option<TimedOut> {
+        self.with_current(request, |start_response| {
             self.overdue.store(request, Ordering::Release);
             let is_woken = self.woken.load(Ordering::Acquire) == request;
-            match start_response.time_out(is_woken) {
-                None if self.is_sending.load(Ordering::Acquire) => {
-                    self.woken.store(request, Ordering::Release);
-                    start_response.give_up();
-                    Ended::NotYet
-                }
-                None => Ended::NotYet,
-                Some(outcome) => {
-                    // The supervisor counts from there, too, how long the worker has to come back.
-                    self.slot.iter().for_each(|slot| slot.set_due(Some(self.timeline.number(Instant::now()))));
-                    Ended::So(outcome)
-                }
+            let outcome = start_response.time_out(is_woken);
+            if outcome.is_some() {
+                // The supervisor counts from there, too, how long the worker has to come back.
+                self.slot.iter().for_each(|slot| slot.set_due(Some(self.timeline.number(Instant::now()))));
+            } else if self.is_sending.load(Ordering::Acquire) {
+                self.woken.store(request, Ordering::Release);
+                start_response.probe.give_up();
             }
-        });
-        ended.unwrap_or(Ended::Gone)
+            outcome
+        })?
     }
 
     /// Waits while it sends, and says so meanwhile.
