@@ -272,7 +272,7 @@ impl<'py> Gateway<'py> {
         let Objects { start_response, input, data, errors } = objects;
         let outcome = self.call(line, environ, &start_response);
         let is_overdue = self.station.is_overdue(number.count);
-        if self.station.interruption.raised() == Some(Cause::Abort) {
+        if self.station.interruption.state.raised() == Some(Cause::Abort) {
             log::info!(
                 target: codes::APPLICATION_INTERRUPTED,
                 "{line}: aborted by the web server, so RequestAborted was raised in the application"
@@ -285,7 +285,7 @@ impl<'py> Gateway<'py> {
             self.tell_overdue(outcome.err());
         } else if let Err(failure) = outcome {
             self.report(line, &failure, start_response.get());
-        } else if self.station.interruption.cause() == Some(Cause::Administrator) {
+        } else if self.station.interruption.state.cause() == Some(Cause::Administrator) {
             log::warn!(
                 target: codes::REQUEST_INTERRUPTED,
                 "{line} was interrupted by the administrator, but the application went on and answered it"
@@ -332,7 +332,7 @@ impl<'py> Gateway<'py> {
         };
         let closed = close.and_then(run).map_err(Failure::from);
         fork::end_if_forked(self.gil.0, &closed);
-        let interrupted = self.station.interruption.cause().is_some();
+        let interrupted = self.station.interruption.state.cause().is_some();
         if let Err(Failure::Python(error)) = closed
             && !(interrupted && interruption::is_ours(self.gil.0, &error))
         {
@@ -447,7 +447,7 @@ impl<'py> Gateway<'py> {
     fn report(&self, line: &RequestLine<'_>, failure: &Failure, start: &StartResponse) {
         let error = match failure {
             Failure::Reply(error @ ReplyError::Lost(_)) => return log::debug!("{line}: {error}"),
-            Failure::Python(error) if self.station.interruption.cause() == Some(Cause::Administrator) => {
+            Failure::Python(error) if self.station.interruption.state.cause() == Some(Cause::Administrator) => {
                 let text = traceback(self.gil.0, error);
                 return log::warn!(
                     target: codes::REQUEST_INTERRUPTED,

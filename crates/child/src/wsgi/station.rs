@@ -86,7 +86,7 @@ impl Station {
     /// The request of this number, taken at that time, is answered within these limits from now on. Says when that was, and when it is
     /// due, as numbers.
     pub(super) fn begin(&self, request: u64, taken: Instant, limits: RequestLimits) -> (u64, Option<u64>) {
-        self.interruption.begin(request);
+        self.interruption.state.begin(request);
         let taken = self.timeline.number(taken);
         let at = |limit: Duration| taken.saturating_add(nanoseconds(limit));
         let due = limits.request.map(at);
@@ -123,7 +123,7 @@ impl Station {
 
     /// How the request that is answered is named in messages.
     pub(super) fn name(&self) -> String {
-        let number = self.interruption.request();
+        let number = self.interruption.state.request();
         let said = self.slot().map_or_else(|| Said { number, ..Said::default() }, Slot::said);
         said.name(std::process::id())
     }
@@ -135,7 +135,7 @@ impl Station {
 
     /// How much time the request has left, if it has a limit.
     pub(super) fn left(&self) -> Option<Duration> {
-        if self.is_overdue(self.interruption.request()) {
+        if self.is_overdue(self.interruption.state.request()) {
             return Some(Duration::ZERO);
         }
         let due = self.moment(self.due.load(Ordering::Relaxed))?;
