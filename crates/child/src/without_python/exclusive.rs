@@ -5,13 +5,7 @@
 use std::sync::{Mutex, PoisonError};
 
 /// Holds a thing until the request it belongs to has ended.
-pub struct Exclusive<T>(Mutex<State<T>>);
-
-enum State<T> {
-    Ready(T),
-    InUse,
-    Over,
-}
+pub struct Exclusive<T>(Mutex<Result<T, Denied>>);
 
 /// Why a thing can't be used now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,45 +18,36 @@ pub enum Denied {
 
 impl<T> Exclusive<T> {
     pub fn new(thing: T) -> Self {
-        Self(Mutex::new(State::Ready(thing)))
+        Self(Mutex::new(Ok(thing)))
     }
 
     /// Uses the thing. If its request ends meanwhile it is dropped afterwards.
     pub fn with<R>(&self, use_it: impl FnOnce(&mut T) -> R) -> Result<R, Denied> {
-        let mut thing = self.take(State::InUse)?;
+        let mut thing = self.take(Denied::InUse)?;
         let result = use_it(&mut thing);
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if matches!(*state, State::InUse) {
-            *state = State::Ready(thing);
+        if matches!(*state, Err(Denied::InUse)) {
+            *state = Ok(thing);
         }
         Ok(result)
     }
 
     /// The request has ended. Returns the thing, unless another thread is using it.
     pub fn close(&self) -> Option<T> {
-        let taken = self.take(State::Over);
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = State::Over;
-        taken.ok()
+        std::mem::replace(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner), Err(Denied::Over)).ok()
     }
 
     /// Whether the request has ended.
     pub fn is_over(&self) -> bool {
-        matches!(*self.0.lock().unwrap_or_else(PoisonError::into_inner), State::Over)
+        matches!(*self.0.lock().unwrap_or_else(PoisonError::into_inner), Err(Denied::Over))
     }
 
     /// Takes the thing and leaves `instead`, or leaves everything as it is.
-    fn take(&self, instead: State<T>) -> Result<T, Denied> {
+    fn take(&self, instead: Denied) -> Result<T, Denied> {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match std::mem::replace(&mut *state, instead) {
-            State::Ready(thing) => Ok(thing),
-            State::InUse => {
-                *state = State::InUse;
-                Err(Denied::InUse)
-            }
-            State::Over => {
-                *state = State::Over;
-                Err(Denied::Over)
-            }
+        match *state {
+            Ok(_) => std::mem::replace(&mut *state, Err(instead)),
+            Err(denied) => Err(denied),
         }
     }
 }

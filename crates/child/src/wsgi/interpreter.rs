@@ -44,7 +44,7 @@ use signature::Signature;
 #[derive(Debug)]
 pub struct Interpreter {
     /// Where modules are searched, for messages.
-    places: Mutex<Places>,
+    places: Places,
     /// Which Python it is, and where.
     pub description: String,
 }
@@ -86,7 +86,7 @@ impl Interpreter {
             let is_venv = sys.getattr("base_prefix")?.extract::<PathBuf>()? != prefix;
             let executable: PathBuf = sys.getattr("executable")?.extract()?;
             let places = Places { version: version.clone(), venv: is_venv.then_some(prefix), path: Vec::new() };
-            Ok(Self { places: Mutex::new(places), description: format!("{version} ({})", executable.display()) })
+            Ok(Self { places, description: format!("{version} ({})", executable.display()) })
         };
         attach(|py| set_up(py).map_err(|error| LoadError::python(py, &app.to_string(), "Python cannot be set up", &error)))
     }
@@ -112,8 +112,8 @@ impl Interpreter {
     ///
     /// # Errors
     /// [`LoadError`], which no ordinary Python gives.
-    pub fn set_path(&self, path: &[PathBuf], last: Option<&Path>) -> Result<(), LoadError> {
-        path.clone_into(&mut self.places.lock().unwrap_or_else(PoisonError::into_inner).path);
+    pub fn set_path(&mut self, path: &[PathBuf], last: Option<&Path>) -> Result<(), LoadError> {
+        path.clone_into(&mut self.places.path);
         let set = |py: Python<'_>| -> PyResult<()> {
             let sys_path = py.import("sys")?.getattr("path")?;
             for directory in path.iter().rev() {
@@ -151,8 +151,7 @@ impl Interpreter {
             let failed = |error: PyErr| LoadError::python(py, &app.to_string(), "its import failed", &error);
             let module = match &app.source {
                 AppSource::Module(name) => py.import(name.as_str()).map_err(|error| {
-                    let places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
-                    let absent = places.without(py, app, &error);
+                    let absent = self.places.without(py, app, &error);
                     absent.map_or_else(|| failed(error), |reason| LoadError::new(app, reason))
                 })?,
                 AppSource::File(path) => match absence::of_file(path) {
@@ -263,8 +262,7 @@ pub fn finish_output() {
 
 fn flush_streams(py: Python<'_>) {
     for stream in ["stdout", "stderr"] {
-        let stream = py.import("sys").and_then(|sys| sys.getattr(stream));
-        drop(stream.and_then(|stream| stream.call_method0("flush")));
+        drop(py.import("sys").and_then(|sys| sys.getattr(stream)?.call_method0("flush")));
     }
 }
 
@@ -297,8 +295,6 @@ impl LoadError {
 
 fn worker_name(number: usize) -> String {
     format!("pyfcgid-worker-{number}")
-    errors::complete_class(py)?;
-    output::complete_class(py)?;
 }
 
 /// Starts a worker as a `threading.Thread`.
@@ -320,6 +316,8 @@ fn start_thread(
 
 /// Completes the classes of files, and makes `isinstance(environ["wsgi.input"], io.BufferedIOBase)` true, and so on.
 fn register_files(py: Python<'_>) -> PyResult<()> {
+    errors::complete_class(py)?;
+    output::complete_class(py)?;
     let io = py.import("io")?;
     for (kind, class) in [
         ("BufferedIOBase", Input::type_object(py)),

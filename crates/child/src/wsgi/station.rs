@@ -15,7 +15,7 @@ use super::thread;
 use crate::without_python::course::Times;
 use connections::exchange::TimedOut;
 use shared::scoreboard::slot::{Phase, Said, Slot, ThreadNumbers};
-use shared::settings::{OnAbort, PoolSettings, RequestLimits};
+use shared::settings::{PoolSettings, RequestLimits};
 use shared::sys::timeline::{Timeline, nanoseconds};
 
 /// One worker.
@@ -27,9 +27,8 @@ pub(super) struct Station {
     pub(super) interruption: Interruption,
     /// Who interrupts it.
     pub(super) attendant: Arc<Attendant>,
-    pub(super) on_abort: OnAbort,
-    /// With the header of this name the web server makes the body.
-    pub(super) sendfile_header: Option<String>,
+    /// Its pool's.
+    pub(super) settings: Arc<PoolSettings>,
     /// Where it says what it does, if there is room for that.
     slot: Option<Slot>,
     /// What follows are its numbers.
@@ -49,7 +48,12 @@ pub(super) struct Station {
 
 impl Station {
     /// On the worker's thread, whose station it is from now on.
-    pub(super) fn new(number: usize, settings: &PoolSettings, attendant: &Arc<Attendant>, slot: Option<Slot>) -> Arc<Self> {
+    pub(super) fn new(
+        number: usize,
+        settings: &Arc<PoolSettings>,
+        attendant: &Arc<Attendant>,
+        slot: Option<Slot>,
+    ) -> Arc<Self> {
         let thread = thread::numbers();
         slot.iter().for_each(|slot| slot.set_thread(thread));
         let station = Arc::new(Self {
@@ -57,8 +61,7 @@ impl Station {
             thread,
             interruption: Interruption::new(),
             attendant: Arc::clone(attendant),
-            on_abort: settings.abort,
-            sendfile_header: settings.sendfile_header.clone(),
+            settings: Arc::clone(settings),
             slot,
             timeline: Timeline::default(),
             taken: AtomicU64::new(0),
