@@ -59,7 +59,9 @@ build: cargo ## build the release binary, target/release/pyfcgid
 demo: cargo ## build, and show a page through a real nginx (DEMO_PORT=8080; DEMO_ONCE=1 ends by itself)
 	@DEMO_PORT='$(DEMO_PORT)' DEMO_ONCE='$(DEMO_ONCE)' $(CLEANLY) .ci/demo
 
+# Most tests wait most of their time: what the guard counts is built meanwhile.
 .PHONY: test
+test: MEANWHILE = .ci/meanwhile benches/instructions --build --
 test: cargo test-packages venv fmt clippy doc test-all test-other-python guard ## set up what is missing, then check and test everything
 	@.ci/list-servers
 
@@ -242,4 +244,4 @@ test-other-python:
 
 .PHONY: test-all
 test-all:
-	$(CLEANLY) .ci/leaving-nothing $(CARGO) test --locked --workspace $(RUNNER) --no-fail-fast
+	$(CLEANLY) $(MEANWHILE) .ci/leaving-nothing $(CARGO) test --locked --workspace $(RUNNER) --no-fail-fast

@@ -63,6 +63,8 @@ pub fn once<E: ToString>(options: Options, mut ask: impl FnMut() -> Result<Sampl
 /// # Errors
 /// When the terminal cannot be used.
 pub fn live(options: Options, ask: impl FnMut() -> Result<Sample, String> + Send + 'static) -> io::Result<u8> {
+    // The size is looked at all the time. crossterm forgets keys that come at the same moment as this signal.
+    signal::hold_back(signal::WINCH);
     let signals = listen_to_signals()?;
     let samples = Samples::begin(ask)?;
     let (model, next, screen) = (Model::default(), Instant::now(), Screen::enter()?);

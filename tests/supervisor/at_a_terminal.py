@@ -3,7 +3,7 @@
     at_a_terminal.py ROWS COLUMNS STEP... -- COMMAND ARGUMENT...
 
 A step is `see:TEXT` (wait until that was shown, after the step before), `key:TEXT` (type it), `signal:NAME`, `stopped` (wait until the
-process is, with the terminal as it was), `run:SHELL`, `size:ROWS,COLUMNS` or `gone` (the terminal is). At last the end of the command is waited for."""
+process is, with the terminal as it was), `run:SHELL` ($PID is the command), `size:ROWS,COLUMNS` or `gone` (the terminal is). At last the end of the command is waited for."""
 import fcntl
 import json
 import os
@@ -86,7 +86,7 @@ for step in steps:
     elif kind == "stopped":
         wait("the stop", lambda: state() == "T" and is_restored())
     elif kind == "run":
-        subprocess.run(text, shell=True, check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(text, shell=True, check=True, stdout=subprocess.DEVNULL, env=os.environ | {"PID": str(child)})
     elif kind == "gone":
         os.close(terminal)
         begun = time.monotonic()

@@ -132,6 +132,18 @@ fn it_can_be_stopped_and_continued_and_gets_smaller() {
 }
 
 #[test]
+fn a_key_that_comes_as_the_size_changes_is_heard() {
+    let site = Site::start(site_with(WAITS, ""));
+    // Of all signals that one only, which crossterm would take for a key's event.
+    let is_held_back = "run:grep -q '^SigBlk:.*0000000008000000$' /proc/$PID/status";
+    for rows in ["size:20,80", "size:30,80", "size:10,40"] {
+        let told = at_a_terminal(&site, ["24", "80"], &["see:POOL", is_held_back, rows, "key:q"], &["top"], &[]);
+        expect_end(&told, 0);
+    }
+    site.end();
+}
+
+#[test]
 fn a_terminal_without_utf8_or_colours_gets_neither() {
     let site = Site::start(site_with(WAITS, ""));
     let peer = waiting(&site, "/wait/größe");

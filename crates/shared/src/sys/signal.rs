@@ -33,6 +33,8 @@ pub const TERM: i32 = libc::SIGTERM;
 pub const STOP: i32 = libc::SIGSTOP;
 /// What ctrl-Z sends to a process.
 pub const TSTP: i32 = libc::SIGTSTP;
+/// The terminal has another size.
+pub const WINCH: i32 = libc::SIGWINCH;
 /// One child more.
 pub const TTIN: i32 = libc::SIGTTIN;
 /// One child less.
@@ -88,6 +90,16 @@ fn sigaction(signal: i32, handler: Option<libc::sighandler_t>) -> io::Result<lib
 /// has its parent's handlers.
 pub fn block_all() -> Blocked {
     Blocked(block(set_by(libc::sigfillset)))
+}
+
+/// This signal does not come any more to the thread that calls, nor to those that it starts.
+pub fn hold_back(signal: i32) {
+    let mut signals = set_by(libc::sigemptyset);
+    // SAFETY: sets are plain data, and outlive the calls.
+    unsafe {
+        libc::sigaddset(&raw mut signals, signal);
+        libc::pthread_sigmask(libc::SIG_BLOCK, &raw const signals, ptr::null_mut());
+    }
 }
 
 /// A real-time signal that nobody has set a handler for. From the end: who counts on one counts from the beginning, and valgrind has the
