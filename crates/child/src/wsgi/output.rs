@@ -23,17 +23,13 @@ use shared::settings::AppLog;
 #[pyclass(frozen, module = "pyfcgid")]
 pub(super) struct Output {
     voice: Voice,
-    stream: Stream,
+    /// `stdout` or `stderr`.
+    name: &'static str,
+    /// 1 or 2.
+    descriptor: usize,
 }
 
-/// By its descriptor.
-#[derive(Clone, Copy, Debug)]
-enum Stream {
-    Stdout = 1,
-    Stderr = 2,
-}
-
-/// What one thread has begun to say on both streams.
+/// What one thread has begun to say on both streams, by their descriptors.
 #[derive(Debug, Default)]
 struct Begun([Mutex<Option<Unfinished>>; 2]);
 
@@ -54,14 +50,14 @@ pub(super) fn complete_class(py: Python<'_>) -> PyResult<()> {
 /// Puts both streams into the log, at these levels.
 pub(super) fn capture(py: Python<'_>, stdout: Level, stderr: Level, form: AppLog) -> PyResult<()> {
     let (io, sys) = (py.import("io")?, py.import("sys")?);
-    for (stream, level) in [(Stream::Stdout, stdout), (Stream::Stderr, stderr)] {
-        let output = Bound::new(py, Output { voice: Voice { level, form }, stream })?;
+    for (descriptor, name, level) in [(1, "stdout", stdout), (2, "stderr", stderr)] {
+        let output = Bound::new(py, Output { voice: Voice { level, form }, name, descriptor })?;
         let keywords = [("encoding", "utf-8"), ("errors", "backslashreplace")].into_py_dict(py)?;
         // It would mix what threads write at once.
         keywords.set_item("write_through", true)?;
         let text = io.getattr("TextIOWrapper")?.call((&output,), Some(&keywords))?;
-        sys.setattr(stream.name(), &text)?;
-        finish_at_exit(stream.name(), text.unbind(), py)?;
+        sys.setattr(name, &text)?;
+        finish_at_exit(name, text.unbind(), py)?;
     }
     Ok(())
 }
@@ -97,15 +93,6 @@ pub(super) fn finish_all() {
     all.iter().for_each(|begun| begun.finish());
 }
 
-impl Stream {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Stdout => "stdout",
-            Self::Stderr => "stderr",
-        }
-    }
-}
-
 impl Begun {
     fn of_this_thread() -> Arc<Self> {
         OF_THIS_THREAD.with(|begun| Arc::clone(begun.get_or_init(Self::register)))
@@ -119,13 +106,13 @@ impl Begun {
         new
     }
 
-    fn use_stream<T>(&self, stream: Stream, use_it: impl FnOnce(&mut Option<Unfinished>) -> T) -> T {
-        use_it(&mut self.0[stream as usize - 1].lock().unwrap_or_else(PoisonError::into_inner))
+    fn use_stream<T>(&self, descriptor: usize, use_it: impl FnOnce(&mut Option<Unfinished>) -> T) -> T {
+        use_it(&mut self.0[descriptor - 1].lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn finish(&self) {
-        for stream in [Stream::Stdout, Stream::Stderr] {
-            drop(self.use_stream(stream, Option::take));
+        for descriptor in [1, 2] {
+            drop(self.use_stream(descriptor, Option::take));
         }
     }
 }
@@ -165,7 +152,7 @@ impl Output {
 
     fn with_unfinished(&self, use_it: impl FnOnce(&mut Unfinished)) {
         let new = || Unfinished { lines: Lines::default(), voice: self.voice, request: None };
-        Begun::of_this_thread().use_stream(self.stream, |unfinished| use_it(unfinished.get_or_insert_with(new)));
+        Begun::of_this_thread().use_stream(self.descriptor, |unfinished| use_it(unfinished.get_or_insert_with(new)));
     }
 }
 
@@ -173,7 +160,7 @@ impl Output {
 impl Output {
     #[getter]
     fn name(&self) -> String {
-        format!("<{}>", self.stream.name())
+        format!("<{}>", self.name)
     }
 
     /// Takes whatever has bytes, as every raw stream does.
@@ -200,11 +187,11 @@ impl Output {
 
     /// Says the beginning of a line that will have no end. What others still write is logged all the same.
     fn close(&self) {
-        Begun::of_this_thread().use_stream(self.stream, |unfinished| drop(unfinished.take()));
+        Begun::of_this_thread().use_stream(self.descriptor, |unfinished| drop(unfinished.take()));
     }
 
-    fn fileno(&self) -> i32 {
-        self.stream as i32
+    fn fileno(&self) -> usize {
+        self.descriptor
     }
 
     fn __iter__(slf: Py<Self>) -> Py<Self> {

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict};
+use pyo3::types::{IntoPyDict, PyBytes, PyDict};
 
 use super::super::station::Station;
 use super::attendant::Attendant;
@@ -35,8 +35,7 @@ impl Interpreter {
     pub fn write_stacks_after(&self, delay: Duration, target: RawFd) {
         attach(|py| {
             let set = || -> PyResult<()> {
-                let options = PyDict::new(py);
-                options.set_item("file", target)?;
+                let options = [("file", target)].into_py_dict(py)?;
                 faulthandler(py)?.call_method("dump_traceback_later", (delay.as_secs_f64(),), Some(&options)).map(drop)
             };
             if let Err(error) = set() {
@@ -150,10 +149,8 @@ impl Signals {
         // A thread must not wait in the handler.
         fd::never_wait(&writer)?;
         let number = signal::unused_real_time().ok_or_else(|| io::Error::other("all signals are taken"))?;
-        let options = PyDict::new(py);
+        let options = [("all_threads", false), ("chain", false)].into_py_dict(py)?;
         options.set_item("file", writer.as_raw_fd())?;
-        options.set_item("all_threads", false)?;
-        options.set_item("chain", false)?;
         faulthandler(py)?.call_method("register", (number,), Some(&options))?;
         let handler = signal::handler(number)?;
         Ok(Self { number, handler, reader: Mutex::new(reader), _writer: writer })
