@@ -3,37 +3,54 @@
 //! A web server sends its variables in the same order each time, so the name that came next the last time is looked at first,
 //! and hashed is only what the browser has changed.
 
-use indexmap::IndexMap;
+use std::collections::HashMap;
 
-/// Numbers for names: their places. With each, that of the name which followed it the last time.
-#[derive(Debug, Default)]
-pub struct Names(IndexMap<Vec<u8>, usize>);
+/// Numbers for names.
+#[derive(Debug)]
+pub struct Names {
+    numbers: HashMap<Vec<u8>, usize>,
+    known: Vec<Known>,
+}
+
+#[derive(Debug)]
+struct Known {
+    name: Vec<u8>,
+    /// Which name followed it the last time.
+    next: usize,
+}
 
 impl Names {
     /// Names with the numbers of their places in `names`, of which there must be one at least.
     pub fn new(names: &[&str]) -> Self {
-        Self(names.iter().map(|name| (name.as_bytes().to_vec(), 0)).collect())
+        let mut new = Self { numbers: HashMap::new(), known: Vec::new() };
+        for name in names {
+            new.add(name.as_bytes());
+        }
+        new
     }
 
     /// How many there are.
     pub fn count(&self) -> usize {
-        self.0.len()
+        self.known.len()
     }
 
     /// The number of `name`, which has come after the name of the number `before`.
     pub fn find(&mut self, name: &[u8], before: usize) -> Option<usize> {
-        let likely = self.0[before];
-        if self.0.get_index(likely)?.0 == name {
+        let likely = self.known[before].next;
+        if self.known[likely].name == name {
             return Some(likely);
         }
-        let number = self.0.get_index_of(name)?;
-        self.0[before] = number;
+        let number = *self.numbers.get(name)?;
+        self.known[before].next = number;
         Some(number)
     }
 
     /// Gives a name that is not there the next number.
     pub fn add(&mut self, name: &[u8]) -> usize {
-        self.0.insert_full(name.to_vec(), 0).0
+        let number = self.known.len();
+        self.known.push(Known { name: name.to_vec(), next: 0 });
+        self.numbers.insert(name.to_vec(), number);
+        number
     }
 }
 
