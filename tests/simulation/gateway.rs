@@ -187,7 +187,7 @@ fn echo(request: Request) -> Vec<u8> {
     let pairs = request.params.iter().flat_map(|(name, value)| record::pair(name, value));
     let mut answer: Vec<u8> = pairs.collect();
     answer.push(b'\n');
-    for mut stream in [Some(request.body), request.data].into_iter().flatten() {
+    for mut stream in [Some(request.body), request.data.map(|data| *data)].into_iter().flatten() {
         answer.extend(stream.read(u64::MAX).unwrap());
     }
     answer

@@ -215,7 +215,7 @@ impl<'py> Gateway<'py> {
         &self,
         (number, id): (RequestNumber, &str),
         environ: &Bound<'py, PyDict>,
-        bodies: (Body, Option<Body>),
+        bodies: (Body, Option<Box<Body>>),
         reply: Box<Reply>,
     ) -> PyResult<Objects<'py>> {
         let py = self.gil.0;
@@ -233,7 +233,7 @@ impl<'py> Gateway<'py> {
         environ.set_item(intern!(py, "wsgi.errors"), &errors)?;
         let input = Bound::new(py, Input::new("wsgi.input", body))?;
         environ.set_item(intern!(py, "wsgi.input"), &input)?;
-        let data = data.map(|data| Bound::new(py, Input::new("fcgi.data", data))).transpose()?;
+        let data = data.map(|data| Bound::new(py, Input::new("fcgi.data", *data))).transpose()?;
         if let Some(data) = &data {
             environ.set_item(intern!(py, "fcgi.data"), data)?;
         }

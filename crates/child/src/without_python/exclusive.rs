@@ -2,7 +2,7 @@
 //!
 //! It is taken out of its lock while it is used, so that no lock is held while a disk, a peer or the GIL is waited for.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Holds a thing until the request it belongs to has ended.
 pub struct Exclusive<T>(Mutex<Result<T, Denied>>);
@@ -23,9 +23,9 @@ impl<T> Exclusive<T> {
 
     /// Uses the thing. If its request ends meanwhile it is dropped afterwards.
     pub fn with<R>(&self, use_it: impl FnOnce(&mut T) -> R) -> Result<R, Denied> {
-        let mut thing = self.take(Denied::InUse)?;
+        let mut thing = self.take()?;
         let result = use_it(&mut thing);
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.lock();
         if matches!(*state, Err(Denied::InUse)) {
             *state = Ok(thing);
         }
@@ -34,21 +34,25 @@ impl<T> Exclusive<T> {
 
     /// The request has ended. Returns the thing, unless another thread is using it.
     pub fn close(&self) -> Option<T> {
-        std::mem::replace(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner), Err(Denied::Over)).ok()
+        std::mem::replace(&mut *self.lock(), Err(Denied::Over)).ok()
     }
 
     /// Whether the request has ended.
     pub fn is_over(&self) -> bool {
-        matches!(*self.0.lock().unwrap_or_else(PoisonError::into_inner), Err(Denied::Over))
+        matches!(*self.lock(), Err(Denied::Over))
     }
 
-    /// Takes the thing and leaves `instead`, or leaves everything as it is.
-    fn take(&self, instead: Denied) -> Result<T, Denied> {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Takes the thing to use it.
+    fn take(&self) -> Result<T, Denied> {
+        let mut state = self.lock();
         match *state {
-            Ok(_) => std::mem::replace(&mut *state, Err(instead)),
+            Ok(_) => std::mem::replace(&mut *state, Err(Denied::InUse)),
             Err(denied) => Err(denied),
         }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Result<T, Denied>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

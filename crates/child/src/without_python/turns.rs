@@ -8,6 +8,7 @@
 //! middle of one, and if that thread holds a lock of the application's, the others run into it, and go on doing so at every use of the
 //! lock. So a worker gives way between two requests when somebody has asked for a while.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -15,6 +16,8 @@ use std::time::{Duration, Instant};
 #[derive(Debug)]
 pub struct Turns {
     state: Mutex<State>,
+    /// Whether anybody asks, which is looked at between any two requests.
+    is_asked: AtomicBool,
     changed: Condvar,
 }
 
@@ -30,7 +33,8 @@ struct State {
 
 impl Turns {
     pub const fn new() -> Self {
-        Self { state: Mutex::new(State { asking: 0, since: None, aside: 0, got: 0 }), changed: Condvar::new() }
+        let state = Mutex::new(State { asking: 0, since: None, aside: 0, got: 0 });
+        Self { state, is_asked: AtomicBool::new(false), changed: Condvar::new() }
     }
 
     /// To be called before asking for the GIL.
@@ -38,6 +42,7 @@ impl Turns {
         let mut state = self.lock();
         state.asking += 1;
         state.since.get_or_insert_with(Instant::now);
+        self.is_asked.store(true, Ordering::Relaxed);
     }
 
     /// To be called with the GIL, after [`ask`](Self::ask).
@@ -45,6 +50,7 @@ impl Turns {
         let mut state = self.lock();
         state.asking -= 1;
         state.since = if state.asking > 0 { Some(Instant::now()) } else { None };
+        self.is_asked.store(state.asking > 0, Ordering::Relaxed);
         if state.aside > 0 {
             state.got += 1;
             self.changed.notify_all();
@@ -58,7 +64,7 @@ impl Turns {
 
     /// Whether somebody has asked for so long that it is time to step aside.
     pub fn is_overdue(&self) -> bool {
-        self.lock().since.is_some_and(|since| since.elapsed() > PATIENCE)
+        self.is_asked.load(Ordering::Relaxed) && self.asked_for() > Some(PATIENCE)
     }
 
     /// Waits, without the GIL, until one of those who ask for it has got it. Not for long: a thread of the application's may have it.

@@ -74,16 +74,17 @@ impl Passage {
     /// `WouldBlock` when there is none, `UnexpectedEof` when none can come any more, `InvalidData` when what has come is no connection,
     /// `NotConnected` when it is one that has ended, `EMFILE` when one is lost, and those of recvmsg(2).
     pub fn take(&self, spare: &mut Spare) -> io::Result<Traveller> {
-        let mut message = vec![0; MAX_MESSAGE_LEN];
         spare.make_room();
-        let received = passing::receive(self.take.as_fd(), &mut message);
+        let received = passing::receive(self.take.as_fd(), MAX_MESSAGE_LEN);
         spare.is_kept();
-        let (count, descriptor) = received?;
-        let first = message[..count].first().filter(|first| **first <= HAS_READ | FOR_PROBES);
-        let first = *first.ok_or(io::ErrorKind::InvalidData)?;
+        let (message, descriptor) = received?;
+        let (first, unread) = message.split_first().ok_or(io::ErrorKind::InvalidData)?;
+        if *first > HAS_READ | FOR_PROBES {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
         let purpose = if first & FOR_PROBES != 0 { Purpose::Probes } else { Purpose::Site };
         let (stream, peer) = connection(descriptor)?;
-        Ok(Traveller { stream, peer, purpose, unread: message[1..count].to_vec(), has_read: first & HAS_READ != 0 })
+        Ok(Traveller { stream, peer, purpose, unread: unread.to_vec(), has_read: first & HAS_READ != 0 })
     }
 }
 

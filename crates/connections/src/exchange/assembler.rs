@@ -132,8 +132,8 @@ enum Stage {
     Input {
         params: Params,
         stdin: Incoming,
-        /// A filter's.
-        data: Option<Incoming>,
+        /// A filter's. What there hardly ever is takes no room, since all of this changes hands often.
+        data: Option<Box<Incoming>>,
     },
     /// Reads the rest of the body and throws it away, because the answer must not come before.
     Draining {
@@ -154,7 +154,7 @@ impl Stage {
         match self {
             Self::Params(bytes) => bytes.len(),
             Self::Input { params, stdin, data } => {
-                params.length() as usize + stdin.memory() + data.as_ref().map_or(0, Incoming::memory)
+                params.length() as usize + stdin.memory() + data.as_ref().map_or(0, |data| data.memory())
             }
             Self::Draining { params, .. } => params.length() as usize,
         }
@@ -209,7 +209,7 @@ impl Assembler {
         for partial in self.partial.values_mut() {
             if let Stage::Input { stdin, data, .. } = &mut partial.stage {
                 stdin.store();
-                data.iter_mut().for_each(Incoming::store);
+                data.iter_mut().for_each(|data| data.store());
             }
         }
     }
@@ -308,7 +308,7 @@ impl Assembler {
             return;
         };
         if let Stage::Input { params, stdin, data } = stage
-            && let Err(refusal) = keep(stdin, data.as_mut())
+            && let Err(refusal) = keep(stdin, data.as_deref_mut())
         {
             *stage = Stage::Draining { params: std::mem::take(params), refusal };
         }
@@ -316,7 +316,7 @@ impl Assembler {
 
     fn complete_if(&mut self, id: RequestId, is_all: impl FnOnce(&Incoming, Option<&Incoming>) -> bool) -> Outcome {
         match self.partial.get(id).map(|partial| &partial.stage) {
-            Some(Stage::Input { stdin, data, .. }) if is_all(stdin, data.as_ref()) => self.complete(id),
+            Some(Stage::Input { stdin, data, .. }) if is_all(stdin, data.as_deref()) => self.complete(id),
             _ => Outcome::Pending,
         }
     }
@@ -351,7 +351,7 @@ impl Assembler {
     ) -> Outcome {
         match self.partial.get(id).map(|partial| &partial.stage) {
             Some(Stage::Draining { refusal, .. }) => self.refuse(id, *refusal),
-            Some(Stage::Input { stdin, data, .. }) if is_short(stdin, data.as_ref()) => self.refuse(id, cut_short),
+            Some(Stage::Input { stdin, data, .. }) if is_short(stdin, data.as_deref()) => self.refuse(id, cut_short),
             Some(Stage::Input { .. }) => self.complete(id),
             _ => Outcome::Pending,
         }
@@ -363,10 +363,10 @@ impl Assembler {
         else {
             return Outcome::Pending;
         };
-        let bodies = stdin.finish().and_then(|body| Ok((body, data.map(Incoming::finish).transpose()?)));
+        let bodies = stdin.finish().and_then(|body| Ok((body, data.map(|data| data.finish()).transpose()?)));
         match bodies {
             Ok((body, data)) => {
-                let request = Request { role, params, body, data };
+                let request = Request { role, params, body, data: data.map(Box::new) };
                 Outcome::Ready(Assembled { id, request, keep_connection, head_only })
             }
             Err(refusal) => Outcome::Refused(Refused { id, role, refusal, keep_connection, head_only, params }),
@@ -397,7 +397,7 @@ fn open_input(bytes: Vec<u8>, role: Role, limits: &Limits) -> Result<(Stage, boo
     let stdin = Incoming::new(stdin, limits);
     let data = data.map(|length| Incoming::new(length, limits)).transpose();
     let stage = match stdin.and_then(|stdin| Ok((stdin, data?))) {
-        Ok((stdin, data)) => Stage::Input { params, stdin, data },
+        Ok((stdin, data)) => Stage::Input { params, stdin, data: data.map(Box::new) },
         Err(refusal) => Stage::Draining { params, refusal },
     };
     Ok((stage, head_only))

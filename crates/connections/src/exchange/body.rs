@@ -15,7 +15,7 @@ pub struct Body {
 #[derive(Debug)]
 enum Storage {
     Memory(Cursor<Vec<u8>>),
-    File(BufReader<File>),
+    File(Box<BufReader<File>>),
 }
 
 impl Body {
@@ -198,7 +198,7 @@ impl BodyWriter {
             return Ok(Body::from_memory(self.memory));
         };
         file.rewind()?;
-        let source = Storage::File(BufReader::with_capacity(FILE_BUFFER_LEN, file));
+        let source = Storage::File(Box::new(BufReader::with_capacity(FILE_BUFFER_LEN, file)));
         Ok(Body { source, length: self.length, position: 0 })
     }
 }

@@ -33,7 +33,7 @@ pub struct Request {
     /// The FCGI_STDIN, up to CONTENT_LENGTH.
     pub body: Body,
     /// The FCGI_DATA of a filter, up to FCGI_DATA_LENGTH.
-    pub data: Option<Body>,
+    pub data: Option<Box<Body>>,
 }
 
 /// Name-value pairs in the order they came; names may repeat. Copies are one and the same.

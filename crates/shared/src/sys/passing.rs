@@ -1,9 +1,9 @@
 //! Open sockets from one process to another (SCM_RIGHTS).
 
-use std::io::{self, IoSlice, IoSliceMut};
+use std::io::{self, IoSlice};
 use std::mem::{self, MaybeUninit};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
-use std::ptr;
+use std::{ptr, slice};
 
 use rustix::cmsg_space;
 use rustix::net::sockopt::{set_socket_send_buffer_size, set_socket_send_buffer_size_force};
@@ -51,7 +51,9 @@ pub fn send(socket: BorrowedFd<'_>, bytes: &[u8], descriptor: BorrowedFd<'_>) ->
 /// # Errors
 /// `WouldBlock` when nothing is there, `InvalidData` when descriptors have come along, which are closed, and those of recvmsg(2).
 pub fn receive_bytes(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
-    let Received { count, flags, descriptors } = receive_any(socket, buffer)?;
+    // SAFETY: what is written there are bytes, as many as the kernel says.
+    let room = unsafe { slice::from_raw_parts_mut(buffer.as_mut_ptr().cast(), buffer.len()) };
+    let Received { count, flags, descriptors } = receive_any(socket, room)?;
     if descriptors.is_empty() && flags & libc::MSG_CTRUNC == 0 {
         return Ok(count);
     }
@@ -59,19 +61,22 @@ pub fn receive_bytes(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<us
     Err(io::ErrorKind::InvalidData.into())
 }
 
-/// Receives one message, without waiting: how many bytes of `buffer` it fills, and the one descriptor that it brings, close-on-exec.
-/// Whatever else it brings is closed: other processes send what they like, and decide by socket options what the kernel adds.
+/// Receives one message of at most so many bytes, without waiting, and the one descriptor that it brings, close-on-exec. Whatever else it brings is closed: other processes send what they like, and decide by socket options what the kernel adds.
 ///
 /// # Errors
 /// `WouldBlock` when none waits, `UnexpectedEof` when nothing can come any more, `InvalidData` when it does not fit or has not one
 /// descriptor, `EMFILE` when it has lost that because this process may open no more, and those of recvmsg(2).
-pub fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<(usize, OwnedFd)> {
-    let Received { count, flags, descriptors } = receive_any(socket, buffer)?;
+pub fn receive(socket: BorrowedFd<'_>, most: usize) -> io::Result<(Vec<u8>, OwnedFd)> {
+    // Messages are short as a rule, and what they do not fill is not to be touched.
+    let mut bytes = Vec::with_capacity(most);
+    let Received { count, flags, descriptors } = receive_any(socket, bytes.spare_capacity_mut())?;
+    // SAFETY: the kernel has written so many.
+    unsafe { bytes.set_len(count) };
     let lost_some = flags & libc::MSG_CTRUNC != 0;
     let mut descriptors = descriptors.into_iter();
     match (descriptors.next(), descriptors.next()) {
         _ if flags & libc::MSG_TRUNC != 0 => Err(io::ErrorKind::InvalidData.into()),
-        (Some(descriptor), None) => Ok((count, descriptor)),
+        (Some(descriptor), None) => Ok((bytes, descriptor)),
         (None, _) if lost_some => Err(io::Error::from_raw_os_error(libc::EMFILE)),
         (None, _) if count == 0 && super::fd::is_shut(socket) => Err(io::ErrorKind::UnexpectedEof.into()),
         _ => Err(io::ErrorKind::InvalidData.into()),
@@ -86,15 +91,15 @@ struct Received {
 }
 
 /// Not by rustix, which leaves open what it has no name for.
-fn receive_any(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<Received> {
+fn receive_any(socket: BorrowedFd<'_>, room: &mut [MaybeUninit<u8>]) -> io::Result<Received> {
     let mut control = Control::new();
-    let mut pieces = [IoSliceMut::new(buffer)];
+    let mut room = libc::iovec { iov_base: room.as_mut_ptr().cast(), iov_len: room.len() };
     let flags = libc::MSG_DONTWAIT | libc::MSG_CMSG_CLOEXEC;
-    // SAFETY: a header without any part is valid. It points at `pieces` and `control`, which outlive the call and are as long as it
-    // says; an IoSliceMut is laid out as an iovec.
+    // SAFETY: a header without any part is valid. It points at `room` and `control`, which outlive the call and are as long as it
+    // says.
     let (count, header) = unsafe {
         let mut header: libc::msghdr = mem::zeroed();
-        header.msg_iov = pieces.as_mut_ptr().cast();
+        header.msg_iov = &raw mut room;
         header.msg_iovlen = 1;
         header.msg_control = control.0.as_mut_ptr().cast();
         header.msg_controllen = mem::size_of::<Control>() as _;
@@ -155,19 +160,18 @@ mod tests {
     fn a_message_brings_its_bytes_and_its_descriptor() {
         let (near, far) = pair().unwrap();
         let (mut ours, theirs) = UnixStream::pair().unwrap();
-        let mut buffer = [0; 16];
-        assert_eq!(receive(far.as_fd(), &mut buffer).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        assert_eq!(receive(far.as_fd(), 16).unwrap_err().kind(), io::ErrorKind::WouldBlock);
         send(near.as_fd(), b"first", theirs.as_fd()).unwrap();
         send(near.as_fd(), b"second", theirs.as_fd()).unwrap();
         drop(theirs);
-        let (count, received) = receive(far.as_fd(), &mut buffer).unwrap();
-        assert_eq!(&buffer[..count], b"first");
+        let (bytes, received) = receive(far.as_fd(), 16).unwrap();
+        assert_eq!(bytes, b"first");
         UnixStream::from(received).write_all(b"x").unwrap();
         ours.read_exact(&mut [0]).unwrap();
-        assert_eq!(receive(far.as_fd(), &mut buffer).unwrap().0, 6);
+        assert_eq!(receive(far.as_fd(), 16).unwrap().0, b"second");
         assert_eq!(ours.read(&mut [0]).unwrap(), 0, "no copy is left");
         drop(near);
-        assert_eq!(receive(far.as_fd(), &mut buffer).unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
+        assert_eq!(receive(far.as_fd(), 16).unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
     }
 
     #[test]
@@ -176,7 +180,7 @@ mod tests {
         let (mut ours, theirs) = UnixStream::pair().unwrap();
         send(near.as_fd(), b"too long", theirs.as_fd()).unwrap();
         drop(theirs);
-        assert_eq!(receive(far.as_fd(), &mut [0; 3]).unwrap_err().kind(), io::ErrorKind::InvalidData);
+        assert_eq!(receive(far.as_fd(), 3).unwrap_err().kind(), io::ErrorKind::InvalidData);
         assert_eq!(ours.read(&mut [0]).unwrap(), 0);
     }
 
@@ -206,11 +210,11 @@ mod tests {
         }
         let (mut ours, theirs) = UnixStream::pair().unwrap();
         send_many(&near, b"none", &[]);
-        assert_eq!(receive(far.as_fd(), &mut [0; 16]).unwrap_err().kind(), io::ErrorKind::InvalidData);
+        assert_eq!(receive(far.as_fd(), 16).unwrap_err().kind(), io::ErrorKind::InvalidData);
         send(near.as_fd(), b"one", theirs.as_fd()).unwrap();
         drop(theirs);
-        let (count, received) = receive(far.as_fd(), &mut [0; 16]).unwrap();
-        assert_eq!(count, 3);
+        let (bytes, received) = receive(far.as_fd(), 16).unwrap();
+        assert_eq!(bytes, b"one");
         UnixStream::from(received).write_all(b"x").unwrap();
         ours.read_exact(&mut [0]).unwrap();
         assert_eq!(ours.read(&mut [0]).unwrap(), 0, "no copy is left");
@@ -223,7 +227,7 @@ mod tests {
             let (mut ours, theirs) = UnixStream::pair().unwrap();
             send_many(&near, b"x", &vec![theirs.as_fd(); count]);
             drop(theirs);
-            let error = receive(far.as_fd(), &mut [0; 16]).unwrap_err();
+            let error = receive(far.as_fd(), 16).unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::InvalidData, "{count}");
             assert_eq!(ours.read(&mut [0]).unwrap(), 0, "{count}: a copy is left");
         }
@@ -235,9 +239,9 @@ mod tests {
         let (_ours, theirs) = UnixStream::pair().unwrap();
         send_many(&near, b"", &[]);
         send_many(&near, b"", &[theirs.as_fd()]);
-        assert_eq!(receive(far.as_fd(), &mut [0; 16]).unwrap_err().kind(), io::ErrorKind::InvalidData);
-        assert_eq!(receive(far.as_fd(), &mut [0; 16]).unwrap().0, 0);
-        assert_eq!(receive(far.as_fd(), &mut [0; 16]).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        assert_eq!(receive(far.as_fd(), 16).unwrap_err().kind(), io::ErrorKind::InvalidData);
+        assert_eq!(receive(far.as_fd(), 16).unwrap().0, b"");
+        assert_eq!(receive(far.as_fd(), 16).unwrap_err().kind(), io::ErrorKind::WouldBlock);
     }
 
     #[test]
@@ -246,7 +250,7 @@ mod tests {
             let ends = pair().unwrap();
             let ends = [ends.0, ends.1];
             SockRef::from(&ends[shut]).shutdown(how).unwrap();
-            assert_eq!(receive(ends[1].as_fd(), &mut [0; 16]).unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
+            assert_eq!(receive(ends[1].as_fd(), 16).unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
         }
     }
 
