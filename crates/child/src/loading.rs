@@ -36,7 +36,7 @@ pub fn prepare(pool: &PoolSettings) -> Result<(), Error> {
 
 /// Gives Python the pool's search path.
 pub fn start(pool: &PoolSettings) -> Result<Interpreter, Error> {
-    let interpreter = Interpreter::start(&pool.app)?;
+    let mut interpreter = Interpreter::start(&pool.app)?;
     if pool.memory_limit.is_some() {
         interpreter.provide_for_shortage(&pool.app)?;
     }

@@ -11,6 +11,7 @@ use log::Level;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
+use thiserror::Error;
 
 use connections::exchange::answer_log::X_REQUEST_ID;
 use connections::exchange::{Body, BodySource, Demand, Exchange, Params, Pause, Reply, ReplyError, Request, TimedOut};
@@ -41,6 +42,7 @@ mod station;
 mod telling;
 mod thread;
 mod utf8;
+mod write_only;
 
 use crate::without_python::app_log::{RequestNumber, Voice};
 use crate::without_python::interruption::Cause;
@@ -90,7 +92,6 @@ struct Gateway<'py> {
     gil: Gil<'py>,
     app: Bound<'py, PyAny>,
     environs: EnvironBuilder<'py>,
-    settings: Arc<PoolSettings>,
     process: u32,
     /// If each request has an X-Request-ID.
     request_ids: Option<RequestIds>,
@@ -108,21 +109,11 @@ struct Objects<'py> {
 }
 
 /// Why an answer is not whole.
+#[derive(Debug, Error)]
+#[error(transparent)]
 enum Failure {
-    Python(PyErr),
-    Reply(ReplyError),
-}
-
-impl From<PyErr> for Failure {
-    fn from(error: PyErr) -> Self {
-        Self::Python(error)
-    }
-}
-
-impl From<ReplyError> for Failure {
-    fn from(error: ReplyError) -> Self {
-        Self::Reply(error)
-    }
+    Python(#[from] PyErr),
+    Reply(#[from] ReplyError),
 }
 
 impl Pause for Gateway<'_> {
@@ -143,10 +134,10 @@ impl Pause for Gateway<'_> {
 
 impl Handler for Gateway<'_> {
     fn handle(&mut self, exchange: Exchange) {
-        let number = self.next_request_number();
+        let number = RequestNumber { process: self.process, count: REQUESTS.fetch_add(1, Ordering::Relaxed) };
         let _answering = number.begin();
         let (Exchange { request, reply, begun }, taken) = (exchange, self.told.taken());
-        let what = (&request.params, &self.settings.deadlines);
+        let what = (&request.params, &self.station.settings.deadlines);
         // A panic costs the request, and it is told of all the same.
         let mut telling = self.told.begin(&self.station, number.count, (begun, taken), what);
         telling.status = self.answer((number, taken), request, reply);
@@ -169,20 +160,7 @@ impl<'py> Gateway<'py> {
         let deadline = Bound::new(py, Deadline(Arc::clone(&station)))?;
         let environs = EnvironBuilder::new(py, settings, (py.get_type::<FileWrapper>().as_any(), deadline.as_any()))?;
         let request_ids = settings.request_id.then(RequestIds::new);
-        Ok(Self {
-            gil: Gil(py),
-            app,
-            environs,
-            settings: Arc::clone(settings),
-            process: std::process::id(),
-            request_ids,
-            station,
-            told: Told::default(),
-        })
-    }
-
-    fn next_request_number(&self) -> RequestNumber {
-        RequestNumber { process: self.process, count: REQUESTS.fetch_add(1, Ordering::Relaxed) }
+        Ok(Self { gil: Gil(py), app, environs, process: std::process::id(), request_ids, station, told: Told::default() })
     }
 
     /// Answers a request, and says with which status.
@@ -225,7 +203,7 @@ impl<'py> Gateway<'py> {
 
     /// Why a path does not belong to the application.
     fn path_fault(&self) -> String {
-        match &self.settings.mount {
+        match &self.station.settings.mount {
             Mount::Auto => {
                 "its PATH_INFO does not start with a slash: does the web server split the path inside a segment?".to_owned()
             }
@@ -243,14 +221,14 @@ impl<'py> Gateway<'py> {
         let py = self.gil.0;
         let (body, data) = bodies;
         environ.set_item(intern!(py, "pyfcgid.request_id"), id)?;
-        if self.station.on_abort == OnAbort::Raise {
+        if self.station.settings.abort == OnAbort::Raise {
             reply.on_abort(Arc::new(Notice { station: Arc::clone(&self.station), request: number.count }));
         }
         let start_response = Bound::new(py, StartResponse::new(number.count, reply, Arc::clone(&self.station)))?;
         self.station.answer_with(number.count, start_response.clone().unbind());
         environ.set_item(intern!(py, "pyfcgid.aborted"), Bound::new(py, Aborted(start_response.clone().unbind()))?)?;
-        let peer = (self.settings.errors == ErrorsTo::Peer).then(|| start_response.clone().unbind());
-        let voice = Voice { level: Level::Error, form: self.settings.app_log };
+        let peer = (self.station.settings.errors == ErrorsTo::Peer).then(|| start_response.clone().unbind());
+        let voice = Voice { level: Level::Error, form: self.station.settings.app_log };
         let errors = Bound::new(py, Errors::new(number, voice, peer))?;
         environ.set_item(intern!(py, "wsgi.errors"), &errors)?;
         let input = Bound::new(py, Input::new("wsgi.input", body))?;
@@ -271,7 +249,7 @@ impl<'py> Gateway<'py> {
         let Objects { start_response, input, data, errors } = objects;
         let outcome = self.call(line, environ, &start_response);
         let is_overdue = self.station.is_overdue(number.count);
-        if self.station.interruption.raised() == Some(Cause::Abort) {
+        if self.station.interruption.state.raised() == Some(Cause::Abort) {
             log::info!(
                 target: codes::APPLICATION_INTERRUPTED,
                 "{line}: aborted by the web server, so RequestAborted was raised in the application"
@@ -284,7 +262,7 @@ impl<'py> Gateway<'py> {
             self.tell_overdue(outcome.err());
         } else if let Err(failure) = outcome {
             self.report(line, &failure, start_response.get());
-        } else if self.station.interruption.cause() == Some(Cause::Administrator) {
+        } else if self.station.interruption.state.cause() == Some(Cause::Administrator) {
             log::warn!(
                 target: codes::REQUEST_INTERRUPTED,
                 "{line} was interrupted by the administrator, but the application went on and answered it"
@@ -331,7 +309,7 @@ impl<'py> Gateway<'py> {
         };
         let closed = close.and_then(run).map_err(Failure::from);
         fork::end_if_forked(self.gil.0, &closed);
-        let interrupted = self.station.interruption.cause().is_some();
+        let interrupted = self.station.interruption.state.cause().is_some();
         if let Err(Failure::Python(error)) = closed
             && !(interrupted && interruption::is_ours(self.gil.0, &error))
         {
@@ -376,14 +354,13 @@ impl<'py> Gateway<'py> {
 
     fn send_at_once(&self, pieces: &[&[u8]], start: &StartResponse) -> Result<(), Failure> {
         let length: usize = pieces.iter().map(|piece| piece.len()).sum();
-        start.with_reply(|reply| {
+        Ok(start.with_reply(|reply| {
             let head_only = reply.is_head_only();
             if let Some(head) = reply.head_mut().filter(|_| length > 0 || !head_only) {
                 head.set_content_length(length as u64);
             }
             reply.end(pieces, &self.sender())
-        })??;
-        Ok(())
+        })??)
     }
 
     /// Each piece is sent before the next is asked for, as PEP 3333 wants, and nothing is asked for where no body is sent. Whoever has
@@ -422,31 +399,30 @@ impl<'py> Gateway<'py> {
 
     /// Whether the web server sends a file, so that the application's response is not to be read.
     fn is_body_replaced(&self, start: &StartResponse) -> PyResult<bool> {
-        Ok(self.station.sendfile_header.is_some() && start.with_reply(|reply| reply.body_source())? == BodySource::WebServer)
+        Ok(self.station.settings.sendfile_header.is_some()
+            && start.with_reply(|reply| reply.body_source())? == BodySource::WebServer)
     }
 
     fn end(&self, start: &StartResponse) -> Result<(), Failure> {
-        start.with_reply(|reply| reply.end(&[], &self.sender()))??;
-        Ok(())
+        Ok(start.with_reply(|reply| reply.end(&[], &self.sender()))??)
     }
 
     fn send_file(&self, part: file_wrapper::FilePart, start: &StartResponse) -> Result<(), Failure> {
-        start.with_reply(|reply| {
+        Ok(start.with_reply(|reply| {
             if let Some(head) = reply.head_mut() {
                 head.set_content_length(part.length);
             }
             reply.announce_rest(part.length)?;
             reply.send_file(part.file, part.offset, part.length, &self.sender())?;
             reply.end(&[], &self.sender())
-        })??;
-        Ok(())
+        })??)
     }
 
     /// What went wrong goes to the log; that the peer has left is nothing to report.
     fn report(&self, line: &RequestLine<'_>, failure: &Failure, start: &StartResponse) {
         let error = match failure {
             Failure::Reply(error @ ReplyError::Lost(_)) => return log::debug!("{line}: {error}"),
-            Failure::Python(error) if self.station.interruption.cause() == Some(Cause::Administrator) => {
+            Failure::Python(error) if self.station.interruption.state.cause() == Some(Cause::Administrator) => {
                 let text = traceback(self.gil.0, error);
                 return log::warn!(
                     target: codes::REQUEST_INTERRUPTED,
@@ -461,7 +437,7 @@ impl<'py> Gateway<'py> {
             Failure::Python(error) => error.clone_ref(self.gil.0),
         };
         let text = self.log_traceback(line, &error);
-        if self.settings.errors == ErrorsTo::Peer {
+        if self.station.settings.errors == ErrorsTo::Peer {
             start.write_errors(text.as_bytes());
         }
     }

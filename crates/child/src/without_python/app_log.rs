@@ -1,7 +1,6 @@
 //! How what the application says becomes messages of the log.
 
 use std::cell::Cell;
-use std::fmt;
 
 use log::Level;
 
@@ -22,7 +21,7 @@ impl Voice {
         let message = text.trim_start_matches('\n');
         match (self.form, request) {
             (AppLog::Plain, _) => log::log!(target: AppLog::PLAIN_TARGET, self.level, "{text}"),
-            (AppLog::Decorated, Some(request)) => log::log!(self.level, "request {request}: {message}"),
+            (AppLog::Decorated, Some(request)) => log::log!(self.level, "request {}: {message}", request.text()),
             (AppLog::Decorated, None) => log::log!(self.level, "{message}"),
         }
     }
@@ -44,12 +43,6 @@ pub fn level_of(number: i64) -> Level {
 pub struct RequestNumber {
     pub process: u32,
     pub count: u64,
-}
-
-impl fmt::Display for RequestNumber {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text())
-    }
 }
 
 impl RequestNumber {

@@ -22,12 +22,10 @@ enum Stage {
     #[default]
     Running,
     Slow,
-    Ending {
-        again: Instant,
-    },
-    Overdue {
-        since: Instant,
-    },
+    /// Until then, when to try again.
+    Ending(Instant),
+    /// Since then.
+    Overdue(Instant),
     GivenUp,
 }
 
@@ -62,8 +60,8 @@ impl Course {
         let is_due = times.due.is_some_and(|due| due <= now);
         let (stage, step) = match self.stage {
             Stage::Running if !is_due => (Stage::Slow, Step::TellSlow),
-            Stage::Running | Stage::Slow | Stage::Ending { .. } => (Stage::Ending { again: now + A_MOMENT }, Step::End),
-            Stage::Overdue { .. } | Stage::GivenUp => (Stage::GivenUp, Step::GiveUp),
+            Stage::Running | Stage::Slow | Stage::Ending(_) => (Stage::Ending(now + A_MOMENT), Step::End),
+            Stage::Overdue(_) | Stage::GivenUp => (Stage::GivenUp, Step::GiveUp),
         };
         self.stage = stage;
         Some(step)
@@ -71,7 +69,7 @@ impl Course {
 
     /// The answer has ended.
     pub fn note_ended(&mut self, now: Instant) {
-        self.stage = Stage::Overdue { since: now };
+        self.stage = Stage::Overdue(now);
     }
 
     /// When to look again.
@@ -79,8 +77,8 @@ impl Course {
         match self.stage {
             Stage::Running => slow.into_iter().chain(due).min(),
             Stage::Slow => due,
-            Stage::Ending { again } => Some(again),
-            Stage::Overdue { since } => interrupt.map(|interrupt| since + interrupt),
+            Stage::Ending(again) => Some(again),
+            Stage::Overdue(since) => interrupt.map(|interrupt| since + interrupt),
             Stage::GivenUp => None,
         }
     }

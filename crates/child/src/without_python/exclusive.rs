@@ -5,13 +5,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Holds a thing until the request it belongs to has ended.
-pub struct Exclusive<T>(Mutex<State<T>>);
-
-enum State<T> {
-    Ready(T),
-    InUse,
-    Over,
-}
+pub struct Exclusive<T>(Mutex<Result<T, Denied>>);
 
 /// Why a thing can't be used now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,7 +18,7 @@ pub enum Denied {
 
 impl<T> Exclusive<T> {
     pub fn new(thing: T) -> Self {
-        Self(Mutex::new(State::Ready(thing)))
+        Self(Mutex::new(Ok(thing)))
     }
 
     /// Uses the thing. If its request ends meanwhile it is dropped afterwards.
@@ -32,39 +26,32 @@ impl<T> Exclusive<T> {
         let mut thing = self.take()?;
         let result = use_it(&mut thing);
         let mut state = self.lock();
-        if matches!(*state, State::InUse) {
-            *state = State::Ready(thing);
+        if matches!(*state, Err(Denied::InUse)) {
+            *state = Ok(thing);
         }
         Ok(result)
     }
 
     /// The request has ended. Returns the thing, unless another thread is using it.
     pub fn close(&self) -> Option<T> {
-        match std::mem::replace(&mut *self.lock(), State::Over) {
-            State::Ready(thing) => Some(thing),
-            State::InUse | State::Over => None,
-        }
+        std::mem::replace(&mut *self.lock(), Err(Denied::Over)).ok()
     }
 
     /// Whether the request has ended.
     pub fn is_over(&self) -> bool {
-        matches!(*self.lock(), State::Over)
+        matches!(*self.lock(), Err(Denied::Over))
     }
 
     /// Takes the thing to use it.
     fn take(&self) -> Result<T, Denied> {
         let mut state = self.lock();
-        match std::mem::replace(&mut *state, State::InUse) {
-            State::Ready(thing) => Ok(thing),
-            State::InUse => Err(Denied::InUse),
-            State::Over => {
-                *state = State::Over;
-                Err(Denied::Over)
-            }
+        match *state {
+            Ok(_) => std::mem::replace(&mut *state, Err(Denied::InUse)),
+            Err(denied) => Err(denied),
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State<T>> {
+    fn lock(&self) -> MutexGuard<'_, Result<T, Denied>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

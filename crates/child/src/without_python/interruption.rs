@@ -1,10 +1,9 @@
 //! Whether an exception is raised in the application: only while it runs for that very request.
 
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use crossbeam_utils::atomic::AtomicCell;
 
 /// Why a request is interrupted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
 pub enum Cause {
     /// The web server has given it up. Raised once, and not while the response is closed.
     Abort,
@@ -25,10 +24,10 @@ pub enum Cause {
 ///                      │
 ///   any ──close──▶  Closing                       the response is closed, whatever has happened
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum State {
     /// The application does not run.
+    #[default]
     Outside,
     /// It does.
     Inside,
@@ -43,21 +42,14 @@ enum State {
 }
 
 /// The state of the request that one worker answers. Whoever uses it has the GIL, so that nothing happens meanwhile.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Interruptible {
-    request: AtomicU64,
-    state: AtomicU8,
-    /// Of the last interruption; [`NEVER`] if there was none.
-    cause: AtomicU8,
+    request: AtomicCell<u64>,
+    state: AtomicCell<State>,
+    /// Of the last interruption.
+    cause: AtomicCell<Option<Cause>>,
     /// Whether an exception was raised for it.
-    was_raised: AtomicBool,
-}
-
-impl Default for Interruptible {
-    fn default() -> Self {
-        let (state, cause) = (AtomicU8::new(State::Outside as u8), AtomicU8::new(NEVER));
-        Self { request: AtomicU64::default(), state, cause, was_raised: AtomicBool::default() }
-    }
+    was_raised: AtomicCell<bool>,
 }
 
 /// What has come of an exception that was to be raised.
@@ -74,22 +66,22 @@ pub enum Raise {
 impl Interruptible {
     /// From now on the request of this number is answered.
     pub fn begin(&self, request: u64) {
-        self.request.store(request, ORDER);
-        self.set(State::Outside);
-        self.cause.store(NEVER, ORDER);
-        self.was_raised.store(false, ORDER);
+        self.request.store(request);
+        self.state.store(State::Outside);
+        self.cause.store(None);
+        self.was_raised.store(false);
     }
 
     /// The request that is answered, or was last.
     pub fn request(&self) -> u64 {
-        self.request.load(ORDER)
+        self.request.load()
     }
 
     /// The application is to run. Why it must not, if it must not.
     pub fn enter(&self) -> Result<(), Cause> {
-        match self.state() {
-            State::Outside => self.set(State::Inside),
-            State::Spent => self.set(State::Raised),
+        match self.state.load() {
+            State::Outside => self.state.store(State::Inside),
+            State::Spent => self.state.store(State::Raised),
             State::Due => return Err(self.cause().unwrap_or(Cause::Abort)),
             State::Inside | State::Raised | State::Closing => {}
         }
@@ -98,15 +90,15 @@ impl Interruptible {
 
     /// The response is to be closed.
     pub fn close(&self) {
-        self.set(State::Closing);
+        self.state.store(State::Closing);
     }
 
     /// It has run; whether an exception may be on its way.
     pub fn leave(&self) -> bool {
-        match self.state() {
-            State::Inside | State::Closing => self.set(State::Outside),
+        match self.state.load() {
+            State::Inside | State::Closing => self.state.store(State::Outside),
             State::Raised => {
-                self.set(State::Spent);
+                self.state.store(State::Spent);
                 return true;
             }
             State::Outside | State::Due | State::Spent => {}
@@ -119,43 +111,27 @@ impl Interruptible {
         if self.request() != request {
             return Raise::TooLate;
         }
-        let (after, outcome) = match (self.state(), cause) {
+        let (after, outcome) = match (self.state.load(), cause) {
             (State::Due, _) | (State::Raised | State::Spent | State::Closing, Cause::Abort) => return Raise::Noted,
             (State::Inside | State::Raised | State::Closing, _) => (State::Raised, Raise::Now),
             (State::Outside | State::Spent, _) => (State::Due, Raise::Noted),
         };
-        self.cause.store(cause as u8, ORDER);
-        self.was_raised.fetch_or(outcome == Raise::Now, ORDER);
-        self.set(after);
+        self.cause.store(Some(cause));
+        self.was_raised.fetch_or(outcome == Raise::Now);
+        self.state.store(after);
         outcome
     }
 
     /// Why an exception was raised in the application last, if one was.
     pub fn raised(&self) -> Option<Cause> {
-        self.cause().filter(|_| self.was_raised.load(ORDER))
+        self.cause().filter(|_| self.was_raised.load())
     }
 
     /// Why the request was interrupted last, be it before the application ran.
     pub fn cause(&self) -> Option<Cause> {
-        let byte = self.cause.load(ORDER);
-        [Cause::Abort, Cause::Administrator, Cause::Deadline].into_iter().find(|cause| *cause as u8 == byte)
-    }
-
-    fn state(&self) -> State {
-        STATES[usize::from(self.state.load(ORDER)) % STATES.len()]
-    }
-
-    fn set(&self, state: State) {
-        self.state.store(state as u8, ORDER);
+        self.cause.load()
     }
 }
-
-/// By their bytes.
-const STATES: [State; 6] = [State::Outside, State::Inside, State::Due, State::Raised, State::Spent, State::Closing];
-/// The GIL orders everything.
-const ORDER: Ordering = Ordering::Relaxed;
-/// No cause.
-const NEVER: u8 = u8::MAX;
 
 #[cfg(test)]
 mod tests {
@@ -247,10 +223,5 @@ mod tests {
         state.raise(7, Cause::Administrator);
         state.begin(8);
         assert!(state.enter().is_ok() && !state.leave());
-    }
-
-    #[test]
-    fn states_are_their_bytes() {
-        assert!(STATES.into_iter().enumerate().all(|(byte, state)| state as usize == byte));
     }
 }

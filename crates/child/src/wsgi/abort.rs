@@ -16,7 +16,7 @@ pub(super) struct Aborted(pub(super) Py<StartResponse>);
 #[pymethods]
 impl Aborted {
     fn __call__(&self) -> bool {
-        self.0.get().is_aborted()
+        self.0.get().probe.is_aborted()
     }
 }
 

@@ -21,7 +21,6 @@ use prototype::Prototype;
 
 /// Makes environs on one worker.
 pub(super) struct EnvironBuilder<'py> {
-    py: Python<'py>,
     settings: Arc<PoolSettings>,
     /// What is the same in every environ.
     base: Bound<'py, PyDict>,
@@ -66,21 +65,8 @@ impl<'py> EnvironBuilder<'py> {
         for name in ["wsgi.input", "wsgi.errors", "pyfcgid.request_id", "pyfcgid.aborted"] {
             base.set_item(PyString::intern(py, name), py.None())?;
         }
-        let prototype = Prototype::new(&base)?;
-        let (settings, names, kinds) = (Arc::clone(settings), Names::new(&[]), Vec::new());
-        let mut builder = Self { py, settings, base, names, kinds, prototype };
-        builder.reset()?;
-        Ok(builder)
-    }
-
-    /// Forgets all names but the fixed ones.
-    fn reset(&mut self) -> PyResult<()> {
-        (self.names, self.kinds) = (Names::new(&FIXED), FIXED.map(|name| Kind::of(name.as_bytes())).to_vec());
-        self.prototype = Prototype::new(&self.base)?;
-        for name in FIXED {
-            self.prototype.add(PyString::intern(self.py, name));
-        }
-        Ok(())
+        let (names, kinds, prototype) = fixed(&base)?;
+        Ok(Self { settings: Arc::clone(settings), base, names, kinds, prototype })
     }
 
     /// The environ of a request, without the objects that belong to it alone; with the X-Request-ID that was made for it, if one was.
@@ -91,7 +77,7 @@ impl<'py> EnvironBuilder<'py> {
     ) -> PyResult<Result<Bound<'py, PyDict>, Refusal>> {
         // A peer that makes up names without end makes this start over, not grow.
         if self.names.count() > MAX_NAMES {
-            self.reset()?;
+            (self.names, self.kinds, self.prototype) = fixed(&self.base)?;
         }
         self.prototype.begin();
         let notes = self.take(&request.params)?;
@@ -116,7 +102,7 @@ impl<'py> EnvironBuilder<'py> {
         self.prototype.set(ROLE, role_name(request.role))?;
         let environ = self.prototype.finish()?;
         if let Some(id) = made_id {
-            environ.set_item(intern!(self.py, "HTTP_X_REQUEST_ID"), latin1::to_str(self.py, id))?;
+            environ.set_item(intern!(self.base.py(), "HTTP_X_REQUEST_ID"), latin1::to_str(self.base.py(), id))?;
         }
         Ok(Ok(environ))
     }
@@ -141,7 +127,7 @@ impl<'py> EnvironBuilder<'py> {
     fn number(&mut self, name: &[u8], before: usize) -> usize {
         self.names.find(name, before).unwrap_or_else(|| {
             self.kinds.push(Kind::of(name));
-            self.prototype.add(latin1::to_str(self.py, name));
+            self.prototype.add(latin1::to_str(self.base.py(), name));
             self.names.add(name)
         })
     }
@@ -186,6 +172,15 @@ impl<'py> EnvironBuilder<'py> {
             }
         }
     }
+}
+
+/// The fixed names and what becomes of them, in an environ that has none of them yet.
+fn fixed<'py>(base: &Bound<'py, PyDict>) -> PyResult<(Names, Vec<Kind>, Prototype<'py>)> {
+    let mut prototype = Prototype::new(base)?;
+    for name in FIXED {
+        prototype.add(PyString::intern(base.py(), name));
+    }
+    Ok((Names::new(&FIXED), FIXED.map(|name| Kind::of(name.as_bytes())).to_vec(), prototype))
 }
 
 impl Kind {

@@ -1,14 +1,15 @@
 //! `wsgi.errors`: text to pyfcgid's log, in whole messages, and to the web server's if that is asked for. What one call writes stays
 //! together, so that a traceback can be read.
 
+use std::ffi::CStr;
 use std::sync::{Mutex, PoisonError};
 
+use pyo3::PyTypeInfo;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
-use super::exceptions::UnsupportedOperation;
 use super::start_response::StartResponse;
-use super::utf8;
+use super::{utf8, write_only};
 use crate::without_python::app_log::{RequestNumber, Voice};
 use crate::without_python::lines::Lines;
 
@@ -20,6 +21,16 @@ pub(super) struct Errors {
     /// Where FCGI_STDERR goes, if it is wanted.
     peer: Option<Py<StartResponse>>,
     lines: Mutex<Lines>,
+}
+
+/// Gives the class what all of its files answer alike.
+pub(super) fn complete_class(py: Python<'_>) -> PyResult<()> {
+    let class = Errors::type_object(py);
+    for (name, text) in [("name", "<wsgi.errors>"), ("mode", "w"), ("encoding", "utf-8"), ("errors", "backslashreplace")] {
+        class.setattr(name, text)?;
+    }
+    class.setattr("newlines", py.None())?;
+    write_only::complete(&class, &REFUSED)
 }
 
 impl Errors {
@@ -81,95 +92,8 @@ impl Errors {
         self.finish();
     }
 
-    #[getter]
-    fn closed(&self) -> bool {
-        false
-    }
-
-    #[getter]
-    fn name(&self) -> &'static str {
-        "<wsgi.errors>"
-    }
-
-    #[getter]
-    fn mode(&self) -> &'static str {
-        "w"
-    }
-
-    #[getter]
-    fn encoding(&self) -> &'static str {
-        "utf-8"
-    }
-
-    #[getter]
-    fn errors(&self) -> &'static str {
-        "backslashreplace"
-    }
-
-    #[getter]
-    fn newlines(&self) -> Option<&'static str> {
-        None
-    }
-
-    fn readable(&self) -> bool {
-        false
-    }
-
-    fn writable(&self) -> bool {
-        true
-    }
-
-    fn seekable(&self) -> bool {
-        false
-    }
-
-    fn isatty(&self) -> bool {
-        false
-    }
-
-    fn fileno(&self) -> PyResult<i32> {
-        Err(UnsupportedOperation::new_err("fileno"))
-    }
-
-    fn detach(&self) -> PyResult<()> {
-        Err(UnsupportedOperation::new_err("detach"))
-    }
-
-    #[pyo3(signature = (_size = None, /))]
-    fn read(&self, _size: Option<i64>) -> PyResult<()> {
-        Err(UnsupportedOperation::new_err("not readable"))
-    }
-
-    #[pyo3(signature = (_size = None, /))]
-    fn readline(&self, _size: Option<i64>) -> PyResult<()> {
-        Err(UnsupportedOperation::new_err("not readable"))
-    }
-
-    #[pyo3(signature = (_hint = None, /))]
-    fn readlines(&self, _hint: Option<i64>) -> PyResult<()> {
-        Err(UnsupportedOperation::new_err("not readable"))
-    }
-
-    #[pyo3(signature = (_offset, _whence = 0, /))]
-    fn seek(&self, _offset: i64, _whence: i64) -> PyResult<u64> {
-        Err(UnsupportedOperation::new_err("underlying stream is not seekable"))
-    }
-
-    fn tell(&self) -> PyResult<u64> {
-        Err(UnsupportedOperation::new_err("underlying stream is not seekable"))
-    }
-
-    #[pyo3(signature = (_size = None, /))]
-    fn truncate(&self, _size: Option<i64>) -> PyResult<u64> {
-        Err(UnsupportedOperation::new_err("truncate"))
-    }
-
     fn __iter__(slf: Py<Self>) -> Py<Self> {
         slf
-    }
-
-    fn __next__(&self) -> PyResult<Option<()>> {
-        Err(UnsupportedOperation::new_err("not readable"))
     }
 
     fn __enter__(slf: Py<Self>) -> Py<Self> {
@@ -181,3 +105,14 @@ impl Errors {
         self.finish();
     }
 }
+
+/// As an `io.TextIOWrapper` above such a file says it.
+const REFUSED: [(&CStr, &str); 7] = [
+    (c"fileno", "fileno"),
+    (c"read", "not readable"),
+    (c"readline", "not readable"),
+    (c"readlines", "not readable"),
+    (c"__next__", "not readable"),
+    (c"seek", "underlying stream is not seekable"),
+    (c"tell", "underlying stream is not seekable"),
+];

@@ -10,7 +10,7 @@ use log::Level;
 use pyo3::PyTypeInfo;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyCFunction, PyDict, PyTuple};
 use thiserror::Error;
 
 mod absence;
@@ -25,7 +25,7 @@ mod spawning;
 mod stacks;
 mod timekeeper;
 
-use super::errors::Errors;
+use super::errors::{self, Errors};
 use super::exceptions::traceback;
 use super::input::Input;
 use super::output::Output;
@@ -44,7 +44,7 @@ use signature::Signature;
 #[derive(Debug)]
 pub struct Interpreter {
     /// Where modules are searched, for messages.
-    places: Mutex<Places>,
+    places: Places,
     /// Which Python it is, and where.
     pub description: String,
 }
@@ -86,7 +86,7 @@ impl Interpreter {
             let is_venv = sys.getattr("base_prefix")?.extract::<PathBuf>()? != prefix;
             let executable: PathBuf = sys.getattr("executable")?.extract()?;
             let places = Places { version: version.clone(), venv: is_venv.then_some(prefix), path: Vec::new() };
-            Ok(Self { places: Mutex::new(places), description: format!("{version} ({})", executable.display()) })
+            Ok(Self { places, description: format!("{version} ({})", executable.display()) })
         };
         attach(|py| set_up(py).map_err(|error| LoadError::python(py, &app.to_string(), "Python cannot be set up", &error)))
     }
@@ -112,8 +112,8 @@ impl Interpreter {
     ///
     /// # Errors
     /// [`LoadError`], which no ordinary Python gives.
-    pub fn set_path(&self, path: &[PathBuf], last: Option<&Path>) -> Result<(), LoadError> {
-        path.clone_into(&mut self.places.lock().unwrap_or_else(PoisonError::into_inner).path);
+    pub fn set_path(&mut self, path: &[PathBuf], last: Option<&Path>) -> Result<(), LoadError> {
+        path.clone_into(&mut self.places.path);
         let set = |py: Python<'_>| -> PyResult<()> {
             let sys_path = py.import("sys")?.getattr("path")?;
             for directory in path.iter().rev() {
@@ -151,8 +151,7 @@ impl Interpreter {
             let failed = |error: PyErr| LoadError::python(py, &app.to_string(), "its import failed", &error);
             let module = match &app.source {
                 AppSource::Module(name) => py.import(name.as_str()).map_err(|error| {
-                    let places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
-                    let absent = places.without(py, app, &error);
+                    let absent = self.places.without(py, app, &error);
                     absent.map_or_else(|| failed(error), |reason| LoadError::new(app, reason))
                 })?,
                 AppSource::File(path) => match absence::of_file(path) {
@@ -186,16 +185,20 @@ impl Interpreter {
         (count, slots): (usize, Vec<Slot>),
     ) -> Result<Threads, String> {
         attach(|py| {
-            let run = |number: usize| RunWorker {
-                once: Mutex::new(Some(worker.clone())),
-                app: app.0.clone_ref(py),
-                settings: Arc::clone(settings),
-                attendant: Arc::clone(attendant),
-                number,
-                slot: slots.get(number - 1).cloned(),
+            let start = |number: usize| {
+                let once = Mutex::new(Some(worker.clone()));
+                let (app, settings, attendant) = (app.0.clone_ref(py), Arc::clone(settings), Arc::clone(attendant));
+                let slot = slots.get(number - 1).cloned();
+                start_thread(py, number, move |py| {
+                    let worker = once.lock().unwrap_or_else(PoisonError::into_inner).take();
+                    let worker = worker.ok_or_else(|| PyRuntimeError::new_err("a worker runs once"))?;
+                    output::provide();
+                    let ways = (&attendant, slot.clone());
+                    worker.run(&mut Gateway::new(py, app.bind(py).clone(), (&settings, number), ways)?);
+                    Ok(())
+                })
             };
-            let started = (1..=count).map(|number| start_thread(py, run(number), number));
-            started.collect::<PyResult<Vec<_>>>().map(Threads).map_err(|error| traceback(py, &error))
+            (1..=count).map(start).collect::<PyResult<Vec<_>>>().map(Threads).map_err(|error| traceback(py, &error))
         })
     }
 
@@ -259,8 +262,7 @@ pub fn finish_output() {
 
 fn flush_streams(py: Python<'_>) {
     for stream in ["stdout", "stderr"] {
-        let stream = py.import("sys").and_then(|sys| sys.getattr(stream));
-        drop(stream.and_then(|stream| stream.call_method0("flush")));
+        drop(py.import("sys").and_then(|sys| sys.getattr(stream)?.call_method0("flush")));
     }
 }
 
@@ -291,36 +293,19 @@ impl LoadError {
     }
 }
 
-/// The target of a worker's `threading.Thread`.
-#[pyclass(frozen, module = "pyfcgid")]
-struct RunWorker {
-    once: Mutex<Option<Worker>>,
-    app: Py<PyAny>,
-    settings: Arc<PoolSettings>,
-    attendant: Arc<Attendant>,
-    number: usize,
-    slot: Option<Slot>,
-}
-
-#[pymethods]
-impl RunWorker {
-    fn __call__(&self, py: Python<'_>) -> PyResult<()> {
-        let worker = self.once.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let worker = worker.ok_or_else(|| PyRuntimeError::new_err("a worker runs once"))?;
-        output::provide();
-        let ways = (&self.attendant, self.slot.clone());
-        worker.run(&mut Gateway::new(py, self.app.bind(py).clone(), (&self.settings, self.number), ways)?);
-        Ok(())
-    }
-}
-
 fn worker_name(number: usize) -> String {
     format!("pyfcgid-worker-{number}")
 }
 
-fn start_thread(py: Python<'_>, run: RunWorker, number: usize) -> PyResult<Py<PyAny>> {
+/// Starts a worker as a `threading.Thread`.
+fn start_thread(
+    py: Python<'_>,
+    number: usize,
+    run: impl Fn(Python<'_>) -> PyResult<()> + Send + Sync + 'static,
+) -> PyResult<Py<PyAny>> {
+    let run = move |arguments: &Bound<'_, PyTuple>, _: Option<&Bound<'_, PyDict>>| run(arguments.py());
     let keywords = PyDict::new(py);
-    keywords.set_item("target", Bound::new(py, run)?)?;
+    keywords.set_item("target", PyCFunction::new_closure(py, None, None, run)?)?;
     keywords.set_item("name", worker_name(number))?;
     // What a request starts inherits it, and a program waits for what is no daemon.
     keywords.set_item("daemon", false)?;
@@ -329,8 +314,10 @@ fn start_thread(py: Python<'_>, run: RunWorker, number: usize) -> PyResult<Py<Py
     Ok(thread.unbind())
 }
 
-/// Makes `isinstance(environ["wsgi.input"], io.BufferedIOBase)` true, and so on.
+/// Completes the classes of files, and makes `isinstance(environ["wsgi.input"], io.BufferedIOBase)` true, and so on.
 fn register_files(py: Python<'_>) -> PyResult<()> {
+    errors::complete_class(py)?;
+    output::complete_class(py)?;
     let io = py.import("io")?;
     for (kind, class) in [
         ("BufferedIOBase", Input::type_object(py)),

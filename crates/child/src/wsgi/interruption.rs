@@ -23,23 +23,14 @@ import_exception!(pyfcgid, RequestTimeout);
 pub(super) struct Interruption {
     /// The worker's, as Python counts them.
     thread: c_long,
-    state: Interruptible,
+    /// Begun by the thread whose it is, with each request.
+    pub(super) state: Interruptible,
 }
 
 impl Interruption {
     /// For the thread that calls.
     pub(super) fn new() -> Self {
         Self { thread: thread::current(), state: Interruptible::default() }
-    }
-
-    /// The request of this number is answered from now on. Only for the thread whose it is.
-    pub(super) fn begin(&self, request: u64) {
-        self.state.begin(request);
-    }
-
-    /// The number of the request that is answered, or was last.
-    pub(super) fn request(&self) -> u64 {
-        self.state.request()
     }
 
     /// Runs code of the application, which an exception may interrupt.
@@ -86,16 +77,6 @@ impl Interruption {
     pub(super) fn timeout_here(&self, py: Python<'_>, what: &str) -> PyErr {
         let on_its_way = if thread::current() == self.thread { take_back(py) } else { None };
         on_its_way.unwrap_or_else(|| RequestTimeout::new_err(what.to_owned()))
-    }
-
-    /// Why the request was interrupted last, be it before the application ran.
-    pub(super) fn cause(&self) -> Option<Cause> {
-        self.state.cause()
-    }
-
-    /// Why an exception was raised in the application last, if one was.
-    pub(super) fn raised(&self) -> Option<Cause> {
-        self.state.raised()
     }
 }
 

@@ -5,14 +5,16 @@
 //! thread, or the program.
 
 use std::cell::OnceCell;
+use std::ffi::CStr;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use log::Level;
+use pyo3::PyTypeInfo;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyCFunction, PyDict, PyTuple};
+use pyo3::types::{IntoPyDict, PyBytes, PyCFunction, PyDict, PyTuple};
 
-use super::exceptions::UnsupportedOperation;
 use super::files::Bytes;
+use super::write_only;
 use crate::without_python::app_log::{RequestNumber, Voice};
 use crate::without_python::lines::Lines;
 use shared::settings::AppLog;
@@ -21,16 +23,13 @@ use shared::settings::AppLog;
 #[pyclass(frozen, module = "pyfcgid")]
 pub(super) struct Output {
     voice: Voice,
-    stream: Stream,
+    /// `stdout` or `stderr`.
+    name: &'static str,
+    /// 1 or 2.
+    descriptor: usize,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stream {
-    Stdout,
-    Stderr,
-}
-
-/// What one thread has begun to say on both streams.
+/// What one thread has begun to say on both streams, by their descriptors.
 #[derive(Debug, Default)]
 struct Begun([Mutex<Option<Unfinished>>; 2]);
 
@@ -41,19 +40,24 @@ struct Unfinished {
     request: Option<RequestNumber>,
 }
 
+/// Gives the class what all of its files answer alike.
+pub(super) fn complete_class(py: Python<'_>) -> PyResult<()> {
+    let class = Output::type_object(py);
+    class.setattr("mode", "wb")?;
+    write_only::complete(&class, &REFUSED)
+}
+
 /// Puts both streams into the log, at these levels.
 pub(super) fn capture(py: Python<'_>, stdout: Level, stderr: Level, form: AppLog) -> PyResult<()> {
     let (io, sys) = (py.import("io")?, py.import("sys")?);
-    for (stream, level) in [(Stream::Stdout, stdout), (Stream::Stderr, stderr)] {
-        let output = Bound::new(py, Output { voice: Voice { level, form }, stream })?;
-        let keywords = PyDict::new(py);
-        keywords.set_item("encoding", "utf-8")?;
-        keywords.set_item("errors", "backslashreplace")?;
+    for (descriptor, name, level) in [(1, "stdout", stdout), (2, "stderr", stderr)] {
+        let output = Bound::new(py, Output { voice: Voice { level, form }, name, descriptor })?;
+        let keywords = [("encoding", "utf-8"), ("errors", "backslashreplace")].into_py_dict(py)?;
         // It would mix what threads write at once.
         keywords.set_item("write_through", true)?;
         let text = io.getattr("TextIOWrapper")?.call((&output,), Some(&keywords))?;
-        sys.setattr(stream.name(), &text)?;
-        finish_at_exit(stream.name(), text.unbind(), py)?;
+        sys.setattr(name, &text)?;
+        finish_at_exit(name, text.unbind(), py)?;
     }
     Ok(())
 }
@@ -89,22 +93,6 @@ pub(super) fn finish_all() {
     all.iter().for_each(|begun| begun.finish());
 }
 
-impl Stream {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Stdout => "stdout",
-            Self::Stderr => "stderr",
-        }
-    }
-
-    fn descriptor(self) -> i32 {
-        match self {
-            Self::Stdout => 1,
-            Self::Stderr => 2,
-        }
-    }
-}
-
 impl Begun {
     fn of_this_thread() -> Arc<Self> {
         OF_THIS_THREAD.with(|begun| Arc::clone(begun.get_or_init(Self::register)))
@@ -118,13 +106,13 @@ impl Begun {
         new
     }
 
-    fn use_stream<T>(&self, stream: Stream, use_it: impl FnOnce(&mut Option<Unfinished>) -> T) -> T {
-        use_it(&mut self.0[stream as usize].lock().unwrap_or_else(PoisonError::into_inner))
+    fn use_stream<T>(&self, descriptor: usize, use_it: impl FnOnce(&mut Option<Unfinished>) -> T) -> T {
+        use_it(&mut self.0[descriptor - 1].lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn finish(&self) {
-        for stream in [Stream::Stdout, Stream::Stderr] {
-            drop(self.use_stream(stream, Option::take));
+        for descriptor in [1, 2] {
+            drop(self.use_stream(descriptor, Option::take));
         }
     }
 }
@@ -164,28 +152,15 @@ impl Output {
 
     fn with_unfinished(&self, use_it: impl FnOnce(&mut Unfinished)) {
         let new = || Unfinished { lines: Lines::default(), voice: self.voice, request: None };
-        Begun::of_this_thread().use_stream(self.stream, |unfinished| use_it(unfinished.get_or_insert_with(new)));
+        Begun::of_this_thread().use_stream(self.descriptor, |unfinished| use_it(unfinished.get_or_insert_with(new)));
     }
 }
 
 #[pymethods]
 impl Output {
     #[getter]
-    fn closed(&self) -> bool {
-        false
-    }
-
-    #[getter]
-    fn name(&self) -> &'static str {
-        match self.stream {
-            Stream::Stdout => "<stdout>",
-            Stream::Stderr => "<stderr>",
-        }
-    }
-
-    #[getter]
-    fn mode(&self) -> &'static str {
-        "wb"
+    fn name(&self) -> String {
+        format!("<{}>", self.name)
     }
 
     /// Takes whatever has bytes, as every raw stream does.
@@ -212,83 +187,15 @@ impl Output {
 
     /// Says the beginning of a line that will have no end. What others still write is logged all the same.
     fn close(&self) {
-        Begun::of_this_thread().use_stream(self.stream, |unfinished| drop(unfinished.take()));
+        Begun::of_this_thread().use_stream(self.descriptor, |unfinished| drop(unfinished.take()));
     }
 
-    fn fileno(&self) -> i32 {
-        self.stream.descriptor()
-    }
-
-    fn isatty(&self) -> bool {
-        false
-    }
-
-    fn readable(&self) -> bool {
-        false
-    }
-
-    fn seekable(&self) -> bool {
-        false
-    }
-
-    fn writable(&self) -> bool {
-        true
-    }
-
-    fn detach(&self) -> PyResult<()> {
-        Err(UnsupportedOperation::new_err("detach"))
-    }
-
-    #[pyo3(signature = (_size = None, /))]
-    fn read(&self, _size: Option<i64>) -> PyResult<()> {
-        Err(UnsupportedOperation::new_err("read"))
-    }
-
-    #[pyo3(signature = (_size = None, /))]
-    fn read1(&self, _size: Option<i64>) -> PyResult<()> {
-        Err(UnsupportedOperation::new_err("read1"))
-    }
-
-    #[pyo3(signature = (_buffer, /))]
-    fn readinto(&self, _buffer: &Bound<'_, PyAny>) -> PyResult<usize> {
-        Err(UnsupportedOperation::new_err("read"))
-    }
-
-    #[pyo3(signature = (_buffer, /))]
-    fn readinto1(&self, _buffer: &Bound<'_, PyAny>) -> PyResult<usize> {
-        Err(UnsupportedOperation::new_err("read1"))
-    }
-
-    #[pyo3(signature = (_size = None, /))]
-    fn readline(&self, _size: Option<i64>) -> PyResult<()> {
-        Err(UnsupportedOperation::new_err("read"))
-    }
-
-    #[pyo3(signature = (_hint = None, /))]
-    fn readlines(&self, _hint: Option<i64>) -> PyResult<()> {
-        Err(UnsupportedOperation::new_err("read"))
-    }
-
-    #[pyo3(signature = (_offset, _whence = 0, /))]
-    fn seek(&self, _offset: i64, _whence: i64) -> PyResult<u64> {
-        Err(UnsupportedOperation::new_err("seek"))
-    }
-
-    fn tell(&self) -> PyResult<u64> {
-        Err(UnsupportedOperation::new_err("seek"))
-    }
-
-    #[pyo3(signature = (_size = None, /))]
-    fn truncate(&self, _size: Option<i64>) -> PyResult<u64> {
-        Err(UnsupportedOperation::new_err("truncate"))
+    fn fileno(&self) -> usize {
+        self.descriptor
     }
 
     fn __iter__(slf: Py<Self>) -> Py<Self> {
         slf
-    }
-
-    fn __next__(&self) -> PyResult<Option<()>> {
-        Err(UnsupportedOperation::new_err("read"))
     }
 
     fn __enter__(slf: Py<Self>) -> Py<Self> {
@@ -304,5 +211,18 @@ impl Output {
 thread_local! {
     static OF_THIS_THREAD: OnceCell<Arc<Begun>> = const { OnceCell::new() };
 }
+
+/// As an `io.BufferedWriter` says it.
+const REFUSED: [(&CStr, &str); 9] = [
+    (c"read", "read"),
+    (c"read1", "read1"),
+    (c"readinto", "read"),
+    (c"readinto1", "read1"),
+    (c"readline", "read"),
+    (c"readlines", "read"),
+    (c"__next__", "read"),
+    (c"seek", "seek"),
+    (c"tell", "seek"),
+];
 
 static OF_ALL_THREADS: Mutex<Vec<Weak<Begun>>> = Mutex::new(Vec::new());

@@ -34,7 +34,7 @@ pub(super) fn connect_log_handler(py: Python<'_>, form: AppLog) -> PyResult<()> 
 /// The number of the request that this thread answers, as in the log, or None outside of one.
 #[pyfunction]
 fn request_id() -> Option<String> {
-    RequestNumber::current().map(|number| number.to_string())
+    RequestNumber::current().map(RequestNumber::text)
 }
 
 /// Takes what LogHandler has made of a record.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use pyo3::exceptions::{PyAssertionError, PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyTuple};
+use pyo3::types::PyBytes;
 
 use super::exceptions::to_python;
 use super::station::Station;
@@ -18,7 +18,8 @@ use shared::settings::OnAbort;
 pub(super) struct StartResponse {
     request: u64,
     reply: Exclusive<Box<Reply>>,
-    probe: AbortProbe,
+    /// Whether the web server has given the request up.
+    pub(super) probe: AbortProbe,
     station: Arc<Station>,
 }
 
@@ -27,16 +28,6 @@ impl StartResponse {
     pub(super) fn new(request: u64, reply: Box<Reply>, station: Arc<Station>) -> Self {
         let probe = reply.abort_probe();
         Self { request, reply: Exclusive::new(reply), probe, station }
-    }
-
-    /// Whether the web server has given the request up.
-    pub(super) fn is_aborted(&self) -> bool {
-        self.probe.is_aborted()
-    }
-
-    /// Gives it up in the place of the web server, so that nobody waits for that any more.
-    pub(super) fn give_up(&self) {
-        self.probe.give_up();
     }
 
     /// Ends the answer, since its time is over, unless somebody is using it, or has done so. Who was woken for that is not to believe
@@ -67,7 +58,7 @@ impl StartResponse {
         if self.station.is_overdue(self.request) && matches!(error, ReplyError::Lost(_) | ReplyError::TimedOut) {
             return interruption.timeout_here(py, &ReplyError::TimedOut.to_string());
         }
-        let is_raised = self.station.on_abort == OnAbort::Raise && matches!(error, ReplyError::Lost(_));
+        let is_raised = self.station.settings.abort == OnAbort::Raise && matches!(error, ReplyError::Lost(_));
         let raised = if is_raised { interruption.abort_here(py, &error.to_string()) } else { None };
         raised.unwrap_or_else(|| to_python(error))
     }
@@ -108,7 +99,7 @@ impl StartResponse {
         {
             return Err(PyErr::from_value(exc_info.get_item(1)?));
         }
-        let head = checked_head(status, headers, this.station.sendfile_header.as_deref())?;
+        let head = checked_head(status, headers, this.station.settings.sendfile_header.as_deref())?;
         let refused = this.with_reply(|reply| {
             let is_first = exc_info.is_some() || !reply.has_head();
             let is_set = is_first && reply.set_head(head).is_ok();
@@ -152,7 +143,7 @@ fn checked_head(status: &Bound<'_, PyAny>, headers: &Bound<'_, PyAny>, sendfile:
     let mut head = Head::new(&latin1::encode("status", status)?).map_err(refused)?;
     for header in headers.try_iter()? {
         let header = header?;
-        let Some((name, value)) = pair(&header) else {
+        let Ok((name, value)) = header.extract::<(Bound<'_, PyAny>, Bound<'_, PyAny>)>() else {
             return Err(PyTypeError::new_err("each header must be a (name, value) tuple"));
         };
         let (name, value) = (latin1::encode("header name", &name)?, latin1::encode("header value", &value)?);
@@ -162,9 +153,4 @@ fn checked_head(status: &Bound<'_, PyAny>, headers: &Bound<'_, PyAny>, sendfile:
         }
     }
     Ok(head)
-}
-
-fn pair<'py>(header: &Bound<'py, PyAny>) -> Option<(Bound<'py, PyAny>, Bound<'py, PyAny>)> {
-    let tuple = header.cast::<PyTuple>().ok().filter(|tuple| tuple.len() == 2)?;
-    Some((tuple.get_item(0).ok()?, tuple.get_item(1).ok()?))
 }

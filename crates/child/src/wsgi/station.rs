@@ -15,7 +15,7 @@ use super::thread;
 use crate::without_python::course::Times;
 use connections::exchange::TimedOut;
 use shared::scoreboard::slot::{Phase, Said, Slot, ThreadNumbers};
-use shared::settings::{OnAbort, PoolSettings, RequestLimits};
+use shared::settings::{PoolSettings, RequestLimits};
 use shared::sys::timeline::{Timeline, nanoseconds};
 
 /// One worker.
@@ -27,9 +27,8 @@ pub(super) struct Station {
     pub(super) interruption: Interruption,
     /// Who interrupts it.
     pub(super) attendant: Arc<Attendant>,
-    pub(super) on_abort: OnAbort,
-    /// With the header of this name the web server makes the body.
-    pub(super) sendfile_header: Option<String>,
+    /// Its pool's.
+    pub(super) settings: Arc<PoolSettings>,
     /// Where it says what it does, if there is room for that.
     slot: Option<Slot>,
     /// What follows are its numbers.
@@ -47,19 +46,14 @@ pub(super) struct Station {
     current: Mutex<Option<(u64, Py<StartResponse>)>>,
 }
 
-/// What has come of ending an answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ended {
-    So(TimedOut),
-    /// Its worker is using it.
-    NotYet,
-    /// The request has ended by itself.
-    Gone,
-}
-
 impl Station {
     /// On the worker's thread, whose station it is from now on.
-    pub(super) fn new(number: usize, settings: &PoolSettings, attendant: &Arc<Attendant>, slot: Option<Slot>) -> Arc<Self> {
+    pub(super) fn new(
+        number: usize,
+        settings: &Arc<PoolSettings>,
+        attendant: &Arc<Attendant>,
+        slot: Option<Slot>,
+    ) -> Arc<Self> {
         let thread = thread::numbers();
         slot.iter().for_each(|slot| slot.set_thread(thread));
         let station = Arc::new(Self {
@@ -67,8 +61,7 @@ impl Station {
             thread,
             interruption: Interruption::new(),
             attendant: Arc::clone(attendant),
-            on_abort: settings.abort,
-            sendfile_header: settings.sendfile_header.clone(),
+            settings: Arc::clone(settings),
             slot,
             timeline: Timeline::default(),
             taken: AtomicU64::new(0),
@@ -96,7 +89,7 @@ impl Station {
     /// The request of this number, taken at that time, is answered within these limits from now on. Says when that was, and when it is
     /// due, as numbers.
     pub(super) fn begin(&self, request: u64, taken: Instant, limits: RequestLimits) -> (u64, Option<u64>) {
-        self.interruption.begin(request);
+        self.interruption.state.begin(request);
         let taken = self.timeline.number(taken);
         let at = |limit: Duration| taken.saturating_add(nanoseconds(limit));
         let due = limits.request.map(at);
@@ -133,7 +126,7 @@ impl Station {
 
     /// How the request that is answered is named in messages.
     pub(super) fn name(&self) -> String {
-        let number = self.interruption.request();
+        let number = self.interruption.state.request();
         let said = self.slot().map_or_else(|| Said { number, ..Said::default() }, Slot::said);
         said.name(std::process::id())
     }
@@ -145,7 +138,7 @@ impl Station {
 
     /// How much time the request has left, if it has a limit.
     pub(super) fn left(&self) -> Option<Duration> {
-        if self.is_overdue(self.interruption.request()) {
+        if self.is_overdue(self.interruption.state.request()) {
             return Some(Duration::ZERO);
         }
         let due = self.moment(self.due.load(Ordering::Relaxed))?;
@@ -169,30 +162,26 @@ impl Station {
 
     /// Whether the web server has given the request up.
     pub(super) fn is_aborted(&self, request: u64) -> bool {
-        self.with_current(request, StartResponse::is_aborted).unwrap_or(false)
+        self.with_current(request, |start_response| start_response.probe.is_aborted()).unwrap_or(false)
     }
 
-    /// Ends the answer of this request without its worker. To be called by whoever turns the event loop, and again if it is not yet
-    /// possible: a worker that waits for the peer is woken for it.
-    pub(super) fn end_answer(&self, request: u64) -> Ended {
-        let ended = self.with_current(request, |start_response| {
+    /// Ends the answer of this request without its worker, and says what has come of it; `None` if the request has ended by itself, or its
+    /// worker is using the answer. To be called by whoever turns the event loop, and again if it is not yet possible: a worker that waits
+    /// for the peer is woken for it.
+    pub(super) fn end_answer(&self, request: u64) -> Option<TimedOut> {
+        self.with_current(request, |start_response| {
             self.overdue.store(request, Ordering::Release);
             let is_woken = self.woken.load(Ordering::Acquire) == request;
-            match start_response.time_out(is_woken) {
-                None if self.is_sending.load(Ordering::Acquire) => {
-                    self.woken.store(request, Ordering::Release);
-                    start_response.give_up();
-                    Ended::NotYet
-                }
-                None => Ended::NotYet,
-                Some(outcome) => {
-                    // The supervisor counts from there, too, how long the worker has to come back.
-                    self.slot.iter().for_each(|slot| slot.set_due(Some(self.timeline.number(Instant::now()))));
-                    Ended::So(outcome)
-                }
+            let outcome = start_response.time_out(is_woken);
+            if outcome.is_some() {
+                // The supervisor counts from there, too, how long the worker has to come back.
+                self.slot.iter().for_each(|slot| slot.set_due(Some(self.timeline.number(Instant::now()))));
+            } else if self.is_sending.load(Ordering::Acquire) {
+                self.woken.store(request, Ordering::Release);
+                start_response.probe.give_up();
             }
-        });
-        ended.unwrap_or(Ended::Gone)
+            outcome
+        })?
     }
 
     /// Waits while it sends, and says so meanwhile.

@@ -18,9 +18,9 @@ use std::time::{Duration, Instant};
 
 use super::super::station::Station;
 use super::super::telling::limits;
-use super::stacks::{self, Call, Raw, Signals};
+use super::attach;
+use super::stacks::{self, Calls, Raw, Signals};
 use super::timekeeper::Timekeeper;
-use super::{attach, worker_name};
 use crate::without_python::interruption::Cause;
 use crate::without_python::stack::Sources;
 use connections::event_loop::{self, Speaker};
@@ -35,37 +35,32 @@ use shared::stacks::{Stacks, Thread};
 pub struct Attendant {
     /// Of each worker, once it has begun.
     pub(super) stations: Box<[OnceLock<Arc<Station>>]>,
-    tasks: OnceLock<Option<Sender<Task>>>,
+    /// What takes the GIL.
+    tasks: Tasks,
+    /// What is to be said of requests, in this order.
+    tellings: Tasks,
     /// Whether somebody is telling the stacks.
     is_telling: AtomicBool,
     /// Whether a look at the stacks waits for the GIL, perhaps for nobody any more.
     waits_for_gil: AtomicBool,
-    signals: OnceLock<Signals>,
+    /// With which stacks can be told of threads that keep the GIL, too.
+    pub(super) signals: OnceLock<Signals>,
     pub(super) timekeeper: Timekeeper,
 }
 
-/// What takes the GIL.
-pub(super) enum Task {
-    Abort(Arc<Station>, u64),
-    Look(Speaker),
-    Stacks(Sender<Vec<Raw>>),
-    /// What the thread of this request is doing; then an exception is raised there, if its time is over.
-    Late {
-        station: Arc<Station>,
-        request: u64,
-        is_over: bool,
-        to: Sender<Call>,
-    },
-    /// Nothing but to get it.
-    Probe,
-}
+/// What one of its threads does.
+type Task = Box<dyn FnOnce(&Arc<Attendant>) + Send>;
+
+/// The tasks of a thread that is started with the first of them; `None` if it could not be.
+type Tasks = OnceLock<Option<Sender<Task>>>;
 
 impl Attendant {
     /// For so many workers, whose requests have these deadlines.
     pub fn new(workers: usize, deadlines: Deadlines) -> Self {
         Self {
             stations: (0..workers).map(|_| OnceLock::new()).collect(),
-            tasks: OnceLock::new(),
+            tasks: Tasks::new(),
+            tellings: Tasks::new(),
             is_telling: AtomicBool::new(false),
             waits_for_gil: AtomicBool::new(false),
             signals: OnceLock::new(),
@@ -80,14 +75,11 @@ impl Attendant {
         }
     }
 
-    /// From now on stacks can be told of threads that keep the GIL, too.
-    pub(super) fn signal_with(&self, signals: Signals) {
-        drop(self.signals.set(signals));
-    }
-
     /// The peer has given this request up.
     pub(in crate::wsgi) fn abort(self: &Arc<Self>, station: Arc<Station>, request: u64) {
-        self.ask(Task::Abort(station, request));
+        self.ask(move |_| {
+            attach(|py| station.interruption.raise(py, request, Cause::Abort));
+        });
     }
 
     /// A deadline has changed.
@@ -102,54 +94,31 @@ impl Attendant {
     /// Starts the threads that end requests and tell of them, before there may be no memory for that. What Python needs of a thread that
     /// attaches the attendant keeps from then on: Python crashes if it gets none for it.
     pub fn start(self: &Arc<Self>) {
-        let attend = |this: &Self, tasks: Receiver<Task>| attach(|py| py.detach(move || this.attend_to(tasks)));
-        let _ = (self.tasks(attend), self.teller());
+        let attached: RunTasks = |this, tasks| attach(|py| py.detach(move || run_tasks(this, tasks)));
+        let _ = (self.queue(&self.tasks, ATTENDANT, attached), self.queue(&self.tellings, TELLER, run_tasks));
     }
 
-    pub(super) fn ask(self: &Arc<Self>, task: Task) {
-        if let Some(sender) = self.tasks(Self::attend_to) {
-            drop(sender.send(task));
+    /// Has this done by the thread that waits for the GIL.
+    pub(super) fn ask(self: &Arc<Self>, task: impl FnOnce(&Arc<Self>) + Send + 'static) {
+        if let Some(tasks) = self.queue(&self.tasks, ATTENDANT, run_tasks) {
+            drop(tasks.send(Box::new(task)));
         }
     }
 
-    fn tasks(self: &Arc<Self>, attend: fn(&Self, Receiver<Task>)) -> Option<&Sender<Task>> {
-        let tasks = self.tasks.get_or_init(|| {
+    /// Has this done by the thread that tells of requests which take too long, in its order.
+    pub(super) fn tell(self: &Arc<Self>, task: impl FnOnce(&Arc<Self>) + Send + 'static) {
+        if let Some(tellings) = self.queue(&self.tellings, TELLER, run_tasks) {
+            drop(tellings.send(Box::new(task)));
+        }
+    }
+
+    fn queue<'a>(self: &Arc<Self>, tasks: &'a Tasks, thread: &str, run: RunTasks) -> Option<&'a Sender<Task>> {
+        let start = || {
             let (sender, tasks) = mpsc::channel();
             let this = Arc::clone(self);
-            let started = spawn("pyfcgid-attendant", move || attend(&this, tasks));
-            started.then_some(sender)
-        });
-        tasks.as_ref()
-    }
-
-    fn attend_to(&self, tasks: Receiver<Task>) {
-        for task in tasks {
-            match task {
-                Task::Abort(station, request) => {
-                    attach(|py| station.interruption.raise(py, request, Cause::Abort));
-                }
-                Task::Look(speaker) => {
-                    self.look_at_slots();
-                    speaker.say(Report::Looked);
-                }
-                Task::Stacks(to) => {
-                    let threads = attach(|py| stacks::look(py, self.stations()));
-                    self.waits_for_gil.store(false, Ordering::Release);
-                    // Nobody may be waiting any more.
-                    drop(to.send(threads));
-                }
-                Task::Late { station, request, is_over, to } => attach(|py| {
-                    drop(to.send(stacks::look_at(py, &station, request)));
-                    if is_over {
-                        station.interruption.raise(py, request, Cause::Deadline);
-                    }
-                }),
-                Task::Probe => {
-                    attach(|_| ());
-                    self.timekeeper.note_gil();
-                }
-            }
-        }
+            spawn(thread, move || run(&this, tasks)).then_some(sender)
+        };
+        tasks.get_or_init(start).as_ref()
     }
 
     /// Raises in those workers whose slots say so. No worker ends or begins a request while this has the GIL.
@@ -182,7 +151,12 @@ impl Attendant {
             return None;
         }
         let (to, threads) = mpsc::channel();
-        self.ask(Task::Stacks(to));
+        self.ask(move |this| {
+            let threads = attach(|py| stacks::look(py, this.stations()));
+            this.waits_for_gil.store(false, Ordering::Release);
+            // Nobody may be waiting any more.
+            drop(to.send(threads));
+        });
         threads.recv_timeout(GIL_PATIENCE).ok()
     }
 
@@ -200,21 +174,28 @@ impl Attendant {
     }
 
     /// What the worker of a station is doing, as is found by who has the GIL, or by a signal when that takes too long.
-    pub(super) fn stack_of(&self, station: &Station, calls: &Receiver<Call>) -> Vec<String> {
+    pub(super) fn stack_of(&self, station: &Station, calls: &Receiver<Calls>) -> Vec<String> {
         let calls = calls.recv_timeout(GIL_PATIENCE).ok();
-        let calls = calls.or_else(|| Some(self.signals.get()?.look_at(station, SIGNAL_PATIENCE)));
+        let calls = calls.or_else(|| Some(self.signals.get()?.look_at(station.thread.system, SIGNAL_PATIENCE)));
         calls.map_or_else(Vec::new, |calls| lines(&mut Sources::default(), &calls))
     }
+}
+
+/// How a thread does its tasks.
+type RunTasks = fn(&Arc<Attendant>, Receiver<Task>);
+
+fn run_tasks(this: &Arc<Attendant>, tasks: Receiver<Task>) {
+    tasks.into_iter().for_each(|task| task(this));
 }
 
 fn thread(sources: &mut Sources, Raw { request, name, calls }: Raw) -> Thread {
     Thread { request, name, lines: lines(sources, &calls) }
 }
 
-fn lines(sources: &mut Sources, calls: &Call) -> Vec<String> {
+fn lines(sources: &mut Sources, calls: &Calls) -> Vec<String> {
     match calls {
-        Call::Stack(frames) => sources.lines(frames),
-        Call::Silent(why) => vec![(*why).to_owned()],
+        Ok(frames) => sources.lines(frames),
+        Err(why) => vec![(*why).to_owned()],
     }
 }
 
@@ -224,7 +205,11 @@ pub struct Attending(pub Arc<Attendant>);
 
 impl event_loop::Attendant for Attending {
     fn look(&self, speaker: &Speaker) {
-        self.0.ask(Task::Look(speaker.clone()));
+        let speaker = speaker.clone();
+        self.0.ask(move |this| {
+            this.look_at_slots();
+            speaker.say(Report::Looked);
+        });
     }
 
     fn tell_stacks(&self, speaker: &Speaker) {
@@ -257,11 +242,6 @@ impl event_loop::Attendant for Attending {
     }
 }
 
-/// The name of the worker of a station.
-pub(super) fn name_of(station: &Station) -> String {
-    worker_name(station.number)
-}
-
 /// Whether it has started.
 pub(super) fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> bool {
     let started = thread::Builder::new().name(name.to_owned()).spawn(run);
@@ -273,6 +253,8 @@ pub(super) fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> bool {
     started.is_ok()
 }
 
+const ATTENDANT: &str = "pyfcgid-attendant";
+const TELLER: &str = "pyfcgid-late";
 /// For how long the GIL is waited for.
 const GIL_PATIENCE: Duration = Duration::from_millis(100);
 /// For how long one thread is waited for, which others may keep from running, where nobody waits for the answer.

@@ -5,7 +5,7 @@ use std::os::fd::RawFd;
 use std::time::Duration;
 
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::IntoPyDict;
 
 use super::{Interpreter, attach};
 use crate::wsgi::exceptions::traceback;
@@ -69,8 +69,7 @@ pub(super) fn tell_of_failure(py: Python<'_>, error: &PyErr) {
 }
 
 fn set_wakeup(py: Python<'_>, descriptor: RawFd) -> PyResult<RawFd> {
-    let options = PyDict::new(py);
-    options.set_item("warn_on_full_buffer", false)?;
+    let options = [("warn_on_full_buffer", false)].into_py_dict(py)?;
     py.import("_signal")?.call_method("set_wakeup_fd", (descriptor,), Some(&options))?.extract()
 }
 

@@ -2,7 +2,7 @@
 //! request.
 
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyFunction, PyType};
+use pyo3::types::{IntoPyDict, PyFunction, PyType};
 
 /// What Python knows of the arguments of a callable.
 pub(super) struct Signature<'py>(Bound<'py, PyAny>);
@@ -17,8 +17,7 @@ impl<'py> Signature<'py> {
             return None;
         }
         // Of a decorated function it is the decorator's that counts: werkzeug's makes applications of functions of one argument.
-        let options = PyDict::new(callable.py());
-        options.set_item("follow_wrapped", false).ok()?;
+        let options = [("follow_wrapped", false)].into_py_dict(callable.py()).ok()?;
         inspect.getattr("signature").and_then(|signature| signature.call((called,), Some(&options))).ok().map(Self)
     }
 

@@ -10,11 +10,11 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict};
+use pyo3::types::{IntoPyDict, PyBytes, PyDict};
 
 use super::super::station::Station;
-use super::attendant::{Attendant, name_of};
-use super::{Interpreter, attach};
+use super::attendant::Attendant;
+use super::{Interpreter, attach, worker_name};
 use crate::without_python::stack::{self, Frame};
 use shared::sys::{fd, poll, process, signal};
 
@@ -23,15 +23,11 @@ pub(super) struct Raw {
     /// That it answers; 0 if it answers none.
     pub(super) request: u64,
     pub(super) name: String,
-    pub(super) calls: Call,
+    pub(super) calls: Calls,
 }
 
-pub(super) enum Call {
-    /// The last one first.
-    Stack(Vec<Frame>),
-    /// Nothing is known, for this reason.
-    Silent(&'static str),
-}
+/// The calls of a thread, the last one first; or the reason for which nothing is known.
+pub(super) type Calls = Result<Vec<Frame>, &'static str>;
 
 impl Interpreter {
     /// Has Python write to `target`, after `delay`, what its threads are doing. The application may use the same alarm for something
@@ -39,8 +35,7 @@ impl Interpreter {
     pub fn write_stacks_after(&self, delay: Duration, target: RawFd) {
         attach(|py| {
             let set = || -> PyResult<()> {
-                let options = PyDict::new(py);
-                options.set_item("file", target)?;
+                let options = [("file", target)].into_py_dict(py)?;
                 faulthandler(py)?.call_method("dump_traceback_later", (delay.as_secs_f64(),), Some(&options)).map(drop)
             };
             if let Err(error) = set() {
@@ -57,7 +52,7 @@ impl Interpreter {
     /// From now on workers can be told of that keep the GIL. After the import, so that the application has its signals first.
     pub fn write_stacks_on_signal(&self, attendant: &Attendant) {
         match attach(Signals::register) {
-            Ok(signals) => attendant.signal_with(signals),
+            Ok(signals) => drop(attendant.signals.set(signals)),
             Err(error) => log::debug!("no stacks will be told of workers that keep the GIL: {error}"),
         }
     }
@@ -84,7 +79,7 @@ pub(super) fn look<'a>(py: Python<'_>, stations: impl Iterator<Item = &'a Arc<St
             let name = name.unwrap_or_else(|_| format!("thread {ident}"));
             let station = stations.clone().find(|station| station.thread.python == ident);
             let request = station.and_then(|station| station.request()).unwrap_or(0);
-            threads.push(Raw { request, name, calls: Call::Stack(calls(frame)) });
+            threads.push(Raw { request, name, calls: Ok(calls(frame)) });
         }
         Ok(threads)
     };
@@ -95,19 +90,16 @@ pub(super) fn look<'a>(py: Python<'_>, stations: impl Iterator<Item = &'a Arc<St
 }
 
 /// What the worker of a station is doing, if it answers this request.
-pub(super) fn look_at(py: Python<'_>, station: &Station, request: u64) -> Call {
+pub(super) fn look_at(py: Python<'_>, station: &Station, request: u64) -> Calls {
     if station.request() != Some(request) {
-        return Call::Silent("(it has just ended)");
+        return Err("(it has just ended)");
     }
     let frame = || -> PyResult<Option<Bound<'_, PyAny>>> {
         let frames = current_frames(py)?;
         frames.cast::<PyDict>()?.get_item(station.thread.python)
     };
-    match frame() {
-        Ok(Some(frame)) => Call::Stack(calls(frame)),
-        Ok(None) => Call::Silent("(it runs no Python)"),
-        Err(_) => Call::Silent("(Python does not tell)"),
-    }
+    let frame = frame().map_err(|_| "(Python does not tell)")?.ok_or("(it runs no Python)")?;
+    Ok(calls(frame))
 }
 
 /// The frames of all threads. Python up to 3.11 crashes if it gets no memory for one of them, so there has to be some first: nobody but who
@@ -157,10 +149,8 @@ impl Signals {
         // A thread must not wait in the handler.
         fd::never_wait(&writer)?;
         let number = signal::unused_real_time().ok_or_else(|| io::Error::other("all signals are taken"))?;
-        let options = PyDict::new(py);
+        let options = [("all_threads", false), ("chain", false)].into_py_dict(py)?;
         options.set_item("file", writer.as_raw_fd())?;
-        options.set_item("all_threads", false)?;
-        options.set_item("chain", false)?;
         faulthandler(py)?.call_method("register", (number,), Some(&options))?;
         let handler = signal::handler(number)?;
         Ok(Self { number, handler, reader: Mutex::new(reader), _writer: writer })
@@ -173,44 +163,38 @@ impl Signals {
         let mut found = Vec::new();
         for station in sorted {
             let calls = if Instant::now() < until {
-                self.look_at(station, A_MOMENT)
+                self.look_at(station.thread.system, A_MOMENT)
             } else {
-                Call::Silent("(no time was left for it)")
+                Err("(no time was left for it)")
             };
-            found.push(Raw { request: station.request().unwrap_or(0), name: name_of(station), calls });
+            found.push(Raw { request: station.request().unwrap_or(0), name: worker_name(station.number), calls });
         }
         found
-    }
-
-    /// What one worker is doing, if it says so within this time.
-    pub(super) fn look_at(&self, station: &Station, patience: Duration) -> Call {
-        self.look_at_thread(station.thread.system, patience)
     }
 
     /// What the application's own threads are doing that run Python, named by the system's numbers.
     pub(super) fn look_at_others<'a>(&self, stations: impl Iterator<Item = &'a Arc<Station>> + Clone) -> Vec<Raw> {
         let is_worker = |thread: &u32| stations.clone().any(|station| station.thread.system == *thread);
         let others = process::thread_numbers().into_iter().filter(|thread| !is_worker(thread)).take(MOST_OTHERS);
-        let raw = |thread| Raw { request: 0, name: format!("thread {thread}"), calls: self.look_at_thread(thread, A_MOMENT) };
-        others.map(raw).filter(|raw| matches!(raw.calls, Call::Stack(_))).collect()
+        let raw = |thread| Raw { request: 0, name: format!("thread {thread}"), calls: self.look_at(thread, A_MOMENT) };
+        others.map(raw).filter(|raw| raw.calls.is_ok()).collect()
     }
 
-    fn look_at_thread(&self, thread: u32, patience: Duration) -> Call {
+    /// What the thread of this number is doing, if it says so within this time.
+    pub(super) fn look_at(&self, thread: u32, patience: Duration) -> Calls {
         // The application may have set a handler since.
         if signal::handler(self.number).ok() != Some(self.handler) {
-            return Call::Silent("(the application has taken the signal that it is asked with)");
+            return Err("(the application has taken the signal that it is asked with)");
         }
         if signal::is_blocked_in(thread, self.number) {
-            return Call::Silent("(its thread blocks the signal that it is asked with)");
+            return Err("(its thread blocks the signal that it is asked with)");
         }
-        let Ok(mut reader) = self.reader.lock() else { return Call::Silent("") };
+        let mut reader = self.reader.lock().map_err(|_| "")?;
         read(&mut reader, Duration::ZERO);
-        if signal::send_to_thread(thread, self.number).is_err() {
-            return Call::Silent("(its thread has ended)");
-        }
+        signal::send_to_thread(thread, self.number).map_err(|_| "(its thread has ended)")?;
         match stack::parse(&read(&mut reader, patience)) {
-            frames if frames.is_empty() => Call::Silent("(no answer: it is stopped, or inside the system)"),
-            frames => Call::Stack(frames),
+            frames if frames.is_empty() => Err("(no answer: it is stopped, or inside the system)"),
+            frames => Ok(frames),
         }
     }
 }

@@ -2,15 +2,16 @@
 //! `without_python/course.rs` says is done, and a thread of its own says what has been, with the stack.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::mpsc;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::super::TURNS;
-use super::super::station::{Ended, Station};
-use super::attendant::{Attendant, Task, spawn};
-use super::stacks::Call;
+use super::super::station::Station;
+use super::attendant::{Attendant, spawn};
+use super::{attach, stacks};
 use crate::without_python::course::{Course, Step, Times};
+use crate::without_python::interruption::Cause;
 use connections::event_loop::Speaker;
 use connections::exchange::TimedOut;
 use shared::link::Report;
@@ -28,7 +29,6 @@ pub(super) struct Timekeeper {
     /// Whether the probe has got it.
     has_got_gil: AtomicBool,
     speaker: OnceLock<Speaker>,
-    teller: OnceLock<Option<Sender<Late>>>,
 }
 
 /// Whether anybody gets the GIL.
@@ -42,20 +42,6 @@ enum Gil {
     Kept(Instant),
 }
 
-/// What is to be said of a request, in this order.
-pub(super) enum Late {
-    /// How late it is, and what its thread is doing.
-    Runs { station: Arc<Station>, age: Duration, what: What, name: String, calls: Receiver<Call> },
-    /// How it has ended.
-    Ended(String),
-}
-
-pub(super) enum What {
-    Slow { is_aborted: bool },
-    TimedOut(TimedOut),
-    GivenUp,
-}
-
 impl Timekeeper {
     pub(super) fn new(workers: usize, deadlines: Deadlines) -> Self {
         Self {
@@ -64,7 +50,6 @@ impl Timekeeper {
             gil: Mutex::new(Gil::Free(None)),
             has_got_gil: AtomicBool::new(false),
             speaker: OnceLock::new(),
-            teller: OnceLock::new(),
         }
     }
 
@@ -111,65 +96,57 @@ impl Attendant {
     }
 
     fn take_step(self: &Arc<Self>, (station, times): (&Arc<Station>, Times), step: Step, course: &mut Course, now: Instant) {
-        let (request, age) = (times.request, station.age(now));
+        let (request, seconds) = (times.request, station.age(now).as_secs_f64());
         match step {
             Step::TellSlow => {
                 station.slot().into_iter().for_each(Slot::note_slow);
-                self.say_late(station, (request, age), What::Slow { is_aborted: station.is_aborted(request) });
+                let given_up = if station.is_aborted(request) { ", though the web server has given it up" } else { "" };
+                let what = format!("is slow: it has run for {seconds:.1} s (slow-request-timeout){given_up}");
+                self.say_late((station, request), false, (codes::REQUEST_SLOW, what));
             }
             Step::End => {
-                let Ended::So(outcome) = station.end_answer(request) else { return };
+                let Some(outcome) = station.end_answer(request) else { return };
                 course.note_ended(now);
                 station.slot().into_iter().for_each(|slot| slot.note_overdue(request));
-                self.say_late(station, (request, age), What::TimedOut(outcome));
+                let what = format!(
+                    "has run for {seconds:.1} s (request-timeout): {}, raising RequestTimeout in its thread",
+                    what_has_come_of_it(outcome)
+                );
+                self.say_late((station, request), true, (codes::REQUEST_TIMED_OUT, what));
             }
             Step::GiveUp => {
                 station.slot().into_iter().for_each(Slot::note_given_up);
-                self.say_late(station, (request, age), What::GivenUp);
+                let what = format!(
+                    "still runs after {seconds:.1} s (interrupt-timeout): its thread is given up, replacing this process"
+                );
+                self.say_late((station, request), false, (codes::REQUEST_GIVEN_UP, what));
                 self.timekeeper.speaker.get().into_iter().for_each(|speaker| speaker.say(Report::Overdue));
             }
         }
     }
 
     /// Has it said, with what the thread is doing; and raises the exception if the time is over.
-    fn say_late(self: &Arc<Self>, station: &Arc<Station>, (request, age): (u64, Duration), what: What) {
+    fn say_late(self: &Arc<Self>, (station, request): (&Arc<Station>, u64), is_over: bool, (code, what): (Code, String)) {
         let (to, calls) = mpsc::channel();
-        let is_over = matches!(what, What::TimedOut(_));
-        self.ask(Task::Late { station: Arc::clone(station), request, is_over, to });
-        let name = station.name();
-        self.tell(Late::Runs { station: Arc::clone(station), age, what, name, calls });
+        let of_it = Arc::clone(station);
+        self.ask(move |_| {
+            attach(|py| {
+                drop(to.send(stacks::look_at(py, &of_it, request)));
+                if is_over {
+                    of_it.interruption.raise(py, request, Cause::Deadline);
+                }
+            });
+        });
+        let (station, name) = (Arc::clone(station), station.name());
+        self.tell(move |this| {
+            let stack: String = this.stack_of(&station, &calls).iter().map(|line| format!("\n  {line}")).collect();
+            log::warn!(target: code, "{name} {what}, at:{stack}");
+        });
     }
 
     /// Says how a request has ended whose time was over, behind what was said of that.
     pub(in crate::wsgi) fn say_ended(self: &Arc<Self>, how: String) {
-        self.tell(Late::Ended(how));
-    }
-
-    fn tell(self: &Arc<Self>, late: Late) {
-        if let Some(teller) = self.teller() {
-            drop(teller.send(late));
-        }
-    }
-
-    pub(super) fn teller(self: &Arc<Self>) -> Option<&Sender<Late>> {
-        let teller = self.timekeeper.teller.get_or_init(|| {
-            let (sender, lates) = mpsc::channel();
-            let this = Arc::clone(self);
-            spawn("pyfcgid-late", move || this.tell_all(&lates)).then_some(sender)
-        });
-        teller.as_ref()
-    }
-
-    fn tell_all(self: &Arc<Self>, lates: &Receiver<Late>) {
-        lates.iter().for_each(|late| match late {
-            Late::Runs { station, age, what, name, calls } => {
-                let stack = self.stack_of(&station, &calls);
-                let stack: String = stack.iter().map(|line| format!("\n  {line}")).collect();
-                let (code, words) = (what.code(), what.words(age));
-                log::warn!(target: code, "{name} {words}, at:{stack}");
-            }
-            Late::Ended(how) => log::info!(target: codes::REQUEST_TIMED_OUT_ENDED, "{how}"),
-        });
+        self.tell(move |_| log::info!(target: codes::REQUEST_TIMED_OUT_ENDED, "{how}"));
     }
 
     /// When somebody has worked for a moment, whoever wants the GIL is to get it.
@@ -188,7 +165,10 @@ impl Attendant {
         match *gil {
             Gil::Free(since) if may_ask(since) && oldest.is_some_and(|oldest| oldest >= A_MOMENT) => {
                 *gil = Gil::Asked { since: now, seen: now };
-                self.ask(Task::Probe);
+                self.ask(|this| {
+                    attach(|_| ());
+                    this.timekeeper.note_gil();
+                });
                 Some(again)
             }
             Gil::Free(_) => Some(again),
@@ -226,35 +206,12 @@ impl Attendant {
     }
 }
 
-impl What {
-    fn code(&self) -> Code {
-        match self {
-            Self::Slow { .. } => codes::REQUEST_SLOW,
-            Self::TimedOut(_) => codes::REQUEST_TIMED_OUT,
-            Self::GivenUp => codes::REQUEST_GIVEN_UP,
-        }
-    }
-
-    fn words(&self, age: Duration) -> String {
-        let seconds = age.as_secs_f64();
-        match self {
-            Self::Slow { is_aborted } => {
-                let given_up = if *is_aborted { ", though the web server has given it up" } else { "" };
-                format!("is slow: it has run for {seconds:.1} s (slow-request-timeout){given_up}")
-            }
-            Self::TimedOut(outcome) => {
-                let outcome = match outcome {
-                    TimedOut::Answered => "answered 504",
-                    TimedOut::Cut => "its response was cut",
-                    TimedOut::Whole => "its response had been sent",
-                    TimedOut::Unwanted => "the web server had given it up",
-                };
-                format!("has run for {seconds:.1} s (request-timeout): {outcome}, raising RequestTimeout in its thread")
-            }
-            Self::GivenUp => {
-                format!("still runs after {seconds:.1} s (interrupt-timeout): its thread is given up, replacing this process")
-            }
-        }
+fn what_has_come_of_it(outcome: TimedOut) -> &'static str {
+    match outcome {
+        TimedOut::Answered => "answered 504",
+        TimedOut::Cut => "its response was cut",
+        TimedOut::Whole => "its response had been sent",
+        TimedOut::Unwanted => "the web server had given it up",
     }
 }
 
