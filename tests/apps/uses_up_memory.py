@@ -1,4 +1,5 @@
 """Takes all the memory that it gets, in the ways that its paths name."""
+import _thread
 import os
 import sys
 import threading
@@ -19,7 +20,8 @@ def for_threads():
     end = threading.Event()
     try:
         while True:
-            threading.Thread(target=end.wait).start()
+            # threading.Thread waits for ever for one that had no memory left to say that it has begun.
+            _thread.start_new_thread(end.wait, ())
     finally:
         end.set()
 

@@ -3,6 +3,7 @@
 //! Owns everything that knows Python; no other module does. Knows no socket and no record: a request comes in complete, and
 //! an answer goes into its [`Reply`].
 
+use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
@@ -91,7 +92,7 @@ impl Pause for Gil<'_> {
 struct Gateway<'py> {
     gil: Gil<'py>,
     app: Bound<'py, PyAny>,
-    environs: EnvironBuilder<'py>,
+    environs: RefCell<EnvironBuilder<'py>>,
     process: u32,
     /// If each request has an X-Request-ID.
     request_ids: Option<RequestIds>,
@@ -160,16 +161,17 @@ impl<'py> Gateway<'py> {
         let deadline = Bound::new(py, Deadline(Arc::clone(&station)))?;
         let environs = EnvironBuilder::new(py, settings, (py.get_type::<FileWrapper>().as_any(), deadline.as_any()))?;
         let request_ids = settings.request_id.then(RequestIds::new);
+        let environs = RefCell::new(environs);
         Ok(Self { gil: Gil(py), app, environs, process: std::process::id(), request_ids, station, told: Told::default() })
     }
 
     /// Answers a request, and says with which status.
-    fn answer(&mut self, (number, taken): (RequestNumber, Instant), request: Request, mut reply: Box<Reply>) -> u16 {
+    fn answer(&self, (number, taken): (RequestNumber, Instant), request: Request, mut reply: Box<Reply>) -> u16 {
         let id = number.text();
         reply.begin(&id, self.station.number, taken);
         let line = RequestLine { id: &id, params: &request.params };
         let made_id = self.make_x_request_id(number, &request.params, &mut reply);
-        let environ = match self.environs.build(&request, made_id.as_ref()) {
+        let environ = match self.environs.borrow_mut().build(&request, made_id.as_ref()) {
             Ok(Ok(environ)) => environ,
             Ok(Err(refusal)) => {
                 log::warn!(target: refusal.meaning(), "{line} was answered {}: {}", refusal.status(), self.path_fault());

@@ -2,7 +2,7 @@
 //! together, so that a traceback can be read.
 
 use std::ffi::CStr;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use pyo3::PyTypeInfo;
 use pyo3::prelude::*;
@@ -20,7 +20,8 @@ pub(super) struct Errors {
     voice: Voice,
     /// Where FCGI_STDERR goes, if it is wanted.
     peer: Option<Py<StartResponse>>,
-    lines: Mutex<Lines>,
+    /// Most requests have none.
+    lines: OnceLock<Mutex<Lines>>,
 }
 
 /// Gives the class what all of its files answer alike.
@@ -35,23 +36,18 @@ pub(super) fn complete_class(py: Python<'_>) -> PyResult<()> {
 
 impl Errors {
     pub(super) fn new(request: RequestNumber, voice: Voice, peer: Option<Py<StartResponse>>) -> Self {
-        Self { request, voice, peer, lines: Mutex::new(Lines::default()) }
+        Self { request, voice, peer, lines: OnceLock::new() }
     }
 
     fn add(&self, text: &str) {
-        let has_room = self.lines.lock().unwrap_or_else(PoisonError::into_inner).has_room_for(text.as_bytes());
+        let lines = self.lines.get_or_init(Mutex::default);
+        let has_room = lock(lines).has_room_for(text.as_bytes());
         if has_room {
-            return self.log(|lines| lines.add(text.as_bytes()));
+            let whole = lock(lines).add(text.as_bytes());
+            return whole.iter().for_each(|text| self.say(text));
         }
         self.finish();
         self.say(text.as_bytes());
-    }
-
-    fn log(&self, take: impl FnOnce(&mut Lines) -> Option<Vec<u8>>) {
-        let text = take(&mut self.lines.lock().unwrap_or_else(PoisonError::into_inner));
-        if let Some(text) = text {
-            self.say(&text);
-        }
     }
 
     fn say(&self, text: &[u8]) {
@@ -63,7 +59,8 @@ impl Errors {
 
     /// Logs the beginning of a line that was not ended.
     pub(super) fn finish(&self) {
-        self.log(Lines::take);
+        let rest = self.lines.get().and_then(|lines| lock(lines).take());
+        rest.iter().for_each(|text| self.say(text));
     }
 }
 
@@ -104,6 +101,10 @@ impl Errors {
     fn __exit__(&self, _exc_info: &Bound<'_, PyAny>) {
         self.finish();
     }
+}
+
+fn lock(lines: &Mutex<Lines>) -> MutexGuard<'_, Lines> {
+    lines.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// As an `io.TextIOWrapper` above such a file says it.

@@ -2,8 +2,6 @@
 
 use std::borrow::Cow;
 use std::cell::Cell;
-use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Instant;
 
 use super::FAILED;
@@ -16,14 +14,14 @@ use shared::settings::{Deadlines, RequestLimits};
 #[derive(Default)]
 pub(super) struct Told {
     /// When it ended, unless the worker has waited for something since: under load that is now, as well as that matters.
-    ended: Rc<Cell<Option<Instant>>>,
+    ended: Cell<Option<Instant>>,
 }
 
 /// A request that has begun; it has ended, with this status, when this is dropped.
-pub(super) struct Telling {
-    station: Arc<Station>,
+pub(super) struct Telling<'a> {
+    station: &'a Station,
     in_slot: Option<Begun>,
-    ended: Rc<Cell<Option<Instant>>>,
+    ended: &'a Cell<Option<Instant>>,
     pub(super) status: u16,
 }
 
@@ -39,13 +37,13 @@ impl Told {
     }
 
     /// Begins a request of this number and these parameters, whose first record came at `begun` and which was taken at `taken`.
-    pub(super) fn begin(
-        &self,
-        station: &Arc<Station>,
+    pub(super) fn begin<'a>(
+        &'a self,
+        station: &'a Station,
         number: u64,
         (begun, taken): (Instant, Instant),
         (params, deadlines): (&Params, &Deadlines),
-    ) -> Telling {
+    ) -> Telling<'a> {
         let waited = taken.saturating_duration_since(begun);
         let (taken, due) = station.begin(number, taken, limits(deadlines, params));
         let in_slot = station.slot().map(|slot| {
@@ -55,7 +53,7 @@ impl Told {
             let path = if target.is_empty() { Cow::Owned(joined_path(params)) } else { Cow::Borrowed(path_of(target)) };
             slot.begin(&Asked { number, begun, waited, taken, due, method, path: &path, remote })
         });
-        Telling { station: Arc::clone(station), in_slot, ended: Rc::clone(&self.ended), status: FAILED }
+        Telling { station, in_slot, ended: &self.ended, status: FAILED }
     }
 }
 
@@ -78,7 +76,7 @@ fn path_of(target: &[u8]) -> &[u8] {
     target.split(|byte| *byte == b'?').next().unwrap_or_default()
 }
 
-impl Drop for Telling {
+impl Drop for Telling<'_> {
     fn drop(&mut self) {
         self.station.end();
         if let (Some(begun), Some(slot)) = (self.in_slot, self.station.slot()) {
