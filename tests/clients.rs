@@ -9,7 +9,7 @@
 
 #[path = "web_servers/apache.rs"]
 mod apache;
-#[path = "clients/caddy.rs"]
+#[path = "web_servers/caddy.rs"]
 mod caddy;
 #[path = "clients/cgi_fcgi.rs"]
 mod cgi_fcgi;
@@ -20,14 +20,14 @@ mod digest;
 #[path = "web_servers/front.rs"]
 #[allow(dead_code, reason = "shared with other tests")]
 mod front;
-#[path = "clients/h2o.rs"]
+#[path = "web_servers/h2o.rs"]
 mod h2o;
-#[path = "clients/haproxy.rs"]
+#[path = "web_servers/haproxy.rs"]
 mod haproxy;
 #[path = "web_servers/http.rs"]
 #[allow(dead_code, reason = "shared with other tests")]
 mod http;
-#[path = "clients/lighttpd.rs"]
+#[path = "web_servers/lighttpd.rs"]
 mod lighttpd;
 #[path = "web_servers/mod_fcgid.rs"]
 #[allow(dead_code, reason = "shared with other tests")]

@@ -29,7 +29,6 @@ mod digest;
 mod front;
 mod haproxy;
 mod http;
-#[path = "../clients/lighttpd.rs"]
 mod lighttpd;
 mod mod_fcgid;
 mod multiplexed;
