@@ -5,7 +5,7 @@ use crate::kept_peer::KeptPeer;
 use crate::load::Load;
 use crate::question::Methods;
 use crate::service::Service;
-use crate::shipped::Shipped;
+use crate::shipped::{SOCKET, Shipped};
 use crate::web_server::{Place, WebServer};
 use crate::{apache, haproxy, nginx};
 
@@ -95,7 +95,7 @@ fn apache_site(service: &Service) -> Shipped {
 }
 
 fn haproxy_site(file: &'static str, service: &Service) -> Shipped {
-    Shipped::read(file).replace("/run/pyfcgid/example.sock", &service.socket().to_string_lossy())
+    Shipped::read(file).replace(SOCKET, &service.socket().to_string_lossy())
 }
 
 const ERRORS: [&str; 5] = ["[error]", ":error]", "[crit]", ":crit]", "[alert]"];

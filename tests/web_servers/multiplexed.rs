@@ -4,7 +4,7 @@ use std::thread;
 
 use crate::haproxy;
 use crate::http::{Ending, Request};
-use crate::shipped::Shipped;
+use crate::shipped::{SOCKET, Shipped};
 use crate::site::{app_path, start_back_end};
 use crate::support::{Launch, Pyfcgid};
 use crate::web_server::WebServer;
@@ -222,7 +222,7 @@ fn start_adapted(
         .replace("option keep-conn", application)
         // Gives up before the browser does, and says so.
         .replace("http-reuse always", "http-reuse always\n    timeout server 10s")
-        .replace("/run/pyfcgid/example.sock", &back_end.socket().to_string_lossy());
+        .replace(SOCKET, &back_end.socket().to_string_lossy());
     (back_end, haproxy::start(adapt(file), 1))
 }
 
