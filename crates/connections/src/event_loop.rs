@@ -348,7 +348,7 @@ impl EventLoop {
             Turn::Close => return self.close(key),
         }
         if connection.multiplexes() {
-            self.line.note_multiplexing();
+            self.line.seat.note_multiplexing();
         }
         self.count_uploads(key);
         if turn == Turn::Waits {

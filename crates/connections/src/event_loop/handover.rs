@@ -300,8 +300,8 @@ impl EventLoop {
 
 /// Whether the requests on a connection wait here one by one: on the line it would be one that waits, whatever else comes on it.
 fn waits_where_it_is(line: &Line, connection: &Connection) -> bool {
-    let is_expected = || connection.is_new() && line.is_multiplexed();
-    !line.others_have_time() && (connection.multiplexes() || is_expected() || connection.begins_several())
+    let is_expected = || connection.is_new() && line.seat.is_multiplexed();
+    !line.seat.others_have_time() && (connection.multiplexes() || is_expected() || connection.begins_several())
 }
 
 /// The token of the event that a worker makes.

@@ -174,7 +174,7 @@ impl Intake {
             || context.probes.is_some_and(|probes| probes.find(&request.params, request.role, self.purpose).is_some());
         self.session.kept(*id).is_some_and(came_in_pieces)
             && (context.is_stalled || context.queue.is_saturated())
-            && (line.others_have_time() || !line.is_multiplexed())
+            && (line.seat.others_have_time() || !line.seat.is_multiplexed())
             && self.session.open_requests() == 1
             && !is_probe()
     }

@@ -89,21 +89,6 @@ impl Line {
         }
     }
 
-    /// Whether another process has a worker to spare.
-    pub fn others_have_time(&self) -> bool {
-        self.seat.others_have_time()
-    }
-
-    /// A connection has carried several requests at once.
-    pub fn note_multiplexing(&self) {
-        self.seat.note_multiplexing();
-    }
-
-    /// Whether a connection of the pool that has carried none yet is expected to.
-    pub fn is_multiplexed(&self) -> bool {
-        self.seat.is_multiplexed()
-    }
-
     /// Whether somebody waits whom nobody else will serve, since all others stop too, if there are any.
     pub fn is_left_to_this(&self) -> bool {
         !self.seat.others_serve() && !self.is_empty()
@@ -222,7 +207,7 @@ impl EventLoop {
     /// Whether it accepts although it has no worker to spare.
     pub(super) fn keeps_door(&self) -> bool {
         match self.duty {
-            Duty::Serve => !self.line.others_have_time(),
+            Duty::Serve => !self.line.seat.others_have_time(),
             Duty::Rest => false,
             Duty::Hold | Duty::Refuse => true,
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::EventLoop;
 use super::connection::Connection;
 use super::listener::Purpose;
-use crate::exchange::{Params, Refusal, Reply, Role};
+use crate::exchange::{Params, Refusal, Reply, Role, SitePath};
 use crate::pool_status::PoolStatus;
 use fastcgi_codec::message::BeginRequest;
 use fastcgi_codec::{Decoder, RecordType};
@@ -63,19 +63,16 @@ impl Probes {
         (ping.is_some() || status.is_some()).then_some(Self { ping, status })
     }
 
-    /// Whether a request with these parameters is one on such a connection: by SCRIPT_NAME and PATH_INFO together, or by SCRIPT_NAME alone, whichever way the
-    /// web server splits the path. No authorizer is one: its 200 would let somebody in.
+    /// Whether a request with these parameters is one on such a connection, whichever way the web server splits the path. No authorizer is one: its 200 would let somebody in.
     pub fn find(&self, params: &Params, role: Role, purpose: Purpose) -> Option<Probe<'_>> {
-        let script = params.get(b"SCRIPT_NAME").unwrap_or_default();
-        let rest = params.get(b"PATH_INFO").unwrap_or_default();
-        let is_it = |path: &[u8]| script == path || path.strip_prefix(script).is_some_and(|path| path == rest);
+        let asked = SitePath::of(|name| params.get(name));
         // One that lets somebody in is for the application to answer, whatever it asks for.
-        if role != Role::Authorizer && self.ping.as_ref().is_some_and(|path| is_it(path)) {
+        if role != Role::Authorizer && self.ping.as_ref().is_some_and(|path| asked.is(path)) {
             return Some(Probe::Ping);
         }
         let (path, place, status) = self.status.as_ref()?;
         let is_here = *place == StatusPlace::Everywhere || purpose == Purpose::Probes;
-        (is_here && role == Role::Responder && is_it(path)).then_some(Probe::Status(status))
+        (is_here && role == Role::Responder && asked.is(path)).then_some(Probe::Status(status))
     }
 
     /// Whether what a peer of the site has sent so far begins with such a request, whole. Nothing is read for it.

@@ -39,19 +39,11 @@ impl Refusals {
             if now < kind.said + HOLD_BACK {
                 return true;
             }
-            let (count, status, reason) = (kind.unsaid, kind.refusal.status(), kind.refusal.reason());
-            match count {
-                0 => {}
-                1 => log::log!(
-                    target: kind.refusal.meaning(),
-                    level(kind.refusal),
-                    "1 more request was answered {status}: {reason}"
-                ),
-                _ => log::log!(
-                    target: kind.refusal.meaning(),
-                    level(kind.refusal),
-                    "{count} more requests were answered {status}: {reason}"
-                ),
+            let Kind { refusal, unsaid: count, .. } = *kind;
+            let (status, reason) = (refusal.status(), refusal.reason());
+            let requests_were = if count == 1 { "request was" } else { "requests were" };
+            if count > 0 {
+                log::log!(target: refusal.meaning(), level(refusal), "{count} more {requests_were} answered {status}: {reason}");
             }
             (kind.said, kind.unsaid) = (now, 0);
             count > 0

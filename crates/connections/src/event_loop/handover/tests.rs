@@ -197,7 +197,7 @@ fn a_connection_that_multiplexes_is_read_where_it_is_when_nobody_has_time() {
     event_loop.line_up();
     assert!(event_loop.connections.contains(key) && event_loop.queue.load().has_work);
     let line = &event_loop.line;
-    assert!(line.waiting() == 2 && line.is_multiplexed() && line.is_empty());
+    assert!(line.waiting() == 2 && line.seat.is_multiplexed() && line.is_empty());
 }
 
 #[test]
