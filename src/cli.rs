@@ -249,9 +249,8 @@ fn setting_arg(setting: &'static Setting) -> Arg {
     if setting.name == APP {
         return arg;
     }
-    let arg = arg.long(setting.name).help_heading(setting.group.heading());
-    let arg = if let Some(letter) = short(setting) { arg.short(letter) } else { arg };
-    let arg = arg.allow_negative_numbers(matches!((setting.syntax)(), Syntax::Integer { .. }));
+    let arg = arg.long(setting.name).short(short(setting)).help_heading(setting.group.heading());
+    let arg = arg.allow_negative_numbers(matches!((setting.syntax)(), Syntax::Number { low: ..0, .. }));
     match setting.kind {
         Kind::One => arg.action(ArgAction::Set),
         Kind::Switch => arg.action(ArgAction::Set).num_args(0..=1).require_equals(true).default_missing_value("true"),

@@ -24,6 +24,7 @@ use fastcgi_codec::record::{HEADER_LEN, MAX_CONTENT_LEN};
 use fastcgi_codec::{RecordType, encoder};
 use shared::http::is_token;
 use shared::logging::with_causes;
+use shared::settings::keyword;
 
 pub use error::Error;
 
@@ -113,7 +114,7 @@ fn parse_connect(text: &OsStr) -> Result<ListenAddress, ValueError> {
 }
 
 fn parse_role(text: &OsStr) -> Result<Role, ValueError> {
-    Role::parse(&text.to_string_lossy()).map_err(|error| refused("--role", text, error))
+    keyword(&text.to_string_lossy()).map_err(|error| refused("--role", text, error))
 }
 
 fn parse_method(text: &OsStr) -> Result<Vec<u8>, ValueError> {
@@ -183,7 +184,7 @@ fn exchange(options: &Options, out: &mut impl Write, err: &mut impl Write) -> Re
     let head = request::encode_head(options, &input, connection.local_port())?;
     let mut answer = Answer::new(options, out, err);
     thread::scope(|scope| {
-        let sender = scope.spawn(|| send(&connection, &head, input));
+        let sender = scope.spawn(|| send(&connection, &head, input).inspect_err(|_| connection.shut_down()));
         let received = answer.receive(&connection);
         // A sender that still waits for room waits for nothing now.
         connection.shut_down();
@@ -194,48 +195,28 @@ fn exchange(options: &Options, out: &mut impl Write, err: &mut impl Write) -> Re
     })
 }
 
-/// Sends everything. Fails only for a body that cannot be read: what a broken connection means, the answer says, or its absence.
-fn send(connection: &Connection, head: &[u8], input: Input) -> Result<(), Error> {
-    match send_records(connection, head, input) {
-        Err(SendError::Body(error)) => {
-            connection.shut_down();
-            Err(error)
-        }
-        Ok(()) | Err(SendError::Connection) => Ok(()),
+/// Sends everything; whether the peer has taken it. Fails only for a body that cannot be read: what a broken connection means,
+/// the answer says, or its absence.
+fn send(connection: &Connection, head: &[u8], input: Input) -> Result<bool, Error> {
+    if !(connection.send(head).is_ok() && send_stream(connection, RecordType::Stdin, input.stdin)?) {
+        return Ok(false);
     }
+    input.data.map_or(Ok(true), |data| send_stream(connection, RecordType::Data, Some(data)))
 }
 
-fn send_records(connection: &Connection, head: &[u8], input: Input) -> Result<(), SendError> {
-    connection.send(head).map_err(|_| SendError::Connection)?;
-    send_stream(connection, RecordType::Stdin, input.stdin)?;
-    match input.data {
-        Some(data) => send_stream(connection, RecordType::Data, Some(data)),
-        None => Ok(()),
-    }
-}
-
-/// A whole stream, its end included.
-fn send_stream(connection: &Connection, stream: RecordType, body: Option<Body>) -> Result<(), SendError> {
-    let send = |bytes: &[u8]| connection.send(bytes).map_err(|_| SendError::Connection);
+/// A whole stream, its end included; likewise.
+fn send_stream(connection: &Connection, stream: RecordType, body: Option<Body>) -> Result<bool, Error> {
     if let Some(mut body) = body {
         let mut content = vec![0; MAX_CONTENT_LEN];
-        loop {
-            let count = body.read(&mut content).map_err(SendError::Body)?;
-            if count == 0 {
-                break;
-            }
+        while let count @ 1.. = body.read(&mut content)? {
             let mut record = Vec::with_capacity(HEADER_LEN + count);
             encoder::encode_stream(&mut record, stream, request::REQUEST_ID, &content[..count]);
-            send(&record)?;
+            if connection.send(&record).is_err() {
+                return Ok(false);
+            }
         }
     }
-    send(&encoder::header(stream, request::REQUEST_ID, 0))
-}
-
-/// Why not all of a request was sent.
-enum SendError {
-    Body(Error),
-    Connection,
+    Ok(connection.send(&encoder::header(stream, request::REQUEST_ID, 0)).is_ok())
 }
 
 const DEFAULT_ADDRESS: &str = "127.0.0.1:9000";

@@ -35,20 +35,16 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(Command::Check(config)) => check::run(&config),
         Ok(Command::New(order)) => new::run(&order),
         Ok(Command::Request(options)) => client::run(&options, &mut io::stdout().lock(), &mut io::stderr().lock()),
-        Ok(Command::Control(control)) => ask(control),
+        Ok(Command::Control(Control { order, files })) => match order {
+            Order::Tell(request) => tell::run(&request, &files),
+            Order::Show(request, form) => show::run(&request, form, &files),
+            Order::Judge(scope, limits) => show::judge(scope, limits, &files),
+            Order::Watch(watch) => watching::run(&watch, files),
+        },
         Ok(Command::Module) => write_module(),
         Err(exit) => print(&exit),
     };
     ExitCode::from(code)
-}
-
-fn ask(Control { order, files }: Control) -> u8 {
-    match order {
-        Order::Tell(request) => tell::run(&request, &files),
-        Order::Show(request, form) => show::run(&request, form, &files),
-        Order::Judge(scope, limits) => show::judge(scope, limits, &files),
-        Order::Watch(watch) => watching::run(&watch, files),
-    }
 }
 
 /// Says something on stderr. What an application or a file has put into it commands no terminal.

@@ -18,6 +18,7 @@ mod form;
 mod interpreter;
 mod layer;
 mod limits;
+pub mod links;
 mod listen_address;
 mod log_settings;
 mod masking;
@@ -127,11 +128,6 @@ impl Config {
         ))
     }
 
-    /// Where the value of the option `key`, one of the whole process, was typed.
-    pub fn origin(&self, key: &str) -> Origin {
-        self.origins.get(key).cloned().unwrap_or(Origin::Default)
-    }
-
     /// The control socket, if it has a name of its own and not that of the PID file.
     pub fn own_control_socket(&self) -> Option<&Path> {
         self.control_socket.as_deref().filter(|_| self.origin("control-socket") != Origin::Default)
@@ -216,7 +212,8 @@ impl fmt::Display for Config {
 /// When the file cannot be read, one of the two values is wrong, or the file is no TOML and nothing is found.
 pub fn supervisor_files(environment: Environment<'_>, file: Option<&Path>) -> Result<Option<SupervisorFiles>, Error> {
     let (in_file, mistake) = file.map(|path| file::read_leniently(path, &CONTROL_KEYS)).transpose()?.unwrap_or_default();
-    let environment = |name: &str| CONTROL_VARIABLES.contains(&name).then(|| environment(name)).flatten();
+    let variables = CONTROL_KEYS.map(setting::variable);
+    let environment = |name: &str| environment(name).filter(|_| variables.iter().any(|variable| variable == name));
     let (nothing, variables) = (Layer::new(), environment_layer(&environment)?);
     let mut reader = Reader::of_process(Layers([&nothing, &variables, &in_file, &nothing]));
     let [pid_file, socket] = CONTROL_KEYS.map(|key| reader.read(key, Kind::One, &optional(file_path())));
@@ -265,7 +262,7 @@ pub fn control_socket_beside(pid_file: &Path) -> PathBuf {
 
 fn load_pool(table: &Table, layers: Layers<'_>, file: Option<&Path>) -> Result<Pool, Error> {
     let no_app = || match (&table.name, &table.origin) {
-        (Some(name), Some(origin)) => Error::PoolWithoutApp { name: name.clone(), origin: origin.clone() },
+        (Some(name), Some(origin)) => Error::Pool { name: name.clone(), origin: origin.clone(), fault: WITHOUT_APP },
         _ => Error::NoApp { file: file.map(Path::to_owned) },
     };
     Pool::resolve(layers.first("app").ok_or_else(no_app)?, table.name.as_deref(), layers)
@@ -274,14 +271,10 @@ fn load_pool(table: &Table, layers: Layers<'_>, file: Option<&Path>) -> Result<P
 /// What tells pools apart cannot be said once for all.
 fn refuse_for_several(layers: [&Layer; 2], pools: &[Table]) -> Result<(), Error> {
     let typed = |key| layers.iter().find_map(|layer| layer.get(key)?.first());
-    match ["app", "listen"].into_iter().find_map(|key| Some((key, typed(key)?))) {
-        None => Ok(()),
-        Some((key, item)) => {
-            let names: Vec<_> = pools.iter().filter_map(|table| table.name.as_deref()).collect();
-            let reason = format!("applies to one pool, but the file has {} ({}): set it there", names.len(), names.join(", "));
-            Err(item.refused(key, ValueError::new(reason)))
-        }
-    }
+    let Some((key, item)) = ["app", "listen"].into_iter().find_map(|key| Some((key, typed(key)?))) else { return Ok(()) };
+    let names: Vec<_> = pools.iter().filter_map(|table| table.name.as_deref()).collect();
+    let reason = format!("applies to one pool, but the file has {} ({}): set it there", names.len(), names.join(", "));
+    Err(item.refused(key, ValueError::new(reason)))
 }
 
 fn absolute(base: &Path, path: &Path) -> Result<PathBuf, ValueError> {
@@ -311,7 +304,7 @@ fn without_dots(path: &Path) -> PathBuf {
 /// What [`control_socket`] is made of.
 const CONTROL_SUFFIX: &str = ".control";
 const CONTROL_KEYS: [&str; 2] = ["pid-file", "control-socket"];
-const CONTROL_VARIABLES: [&str; 2] = ["PYFCGID_PID_FILE", "PYFCGID_CONTROL_SOCKET"];
+const WITHOUT_APP: &str = "has no application: add a line such as app = \"module:callable\"";
 /// The key of the file that is no option.
 const INCLUDE: &str = "include";
 

@@ -9,7 +9,6 @@ use std::path::PathBuf;
 
 use crate::cli::{self, Command, Surroundings, Typed};
 use crate::config::{Config, DefaultFiles, EX_CONFIG};
-use crate::service::activation::Inherited;
 use shared::link::Failure;
 use shared::sys::directory;
 
@@ -21,7 +20,8 @@ pub struct Invocation {
     /// As it was at the start: a binary that has been replaced meanwhile is at this path.
     binary: io::Result<PathBuf>,
     arguments: Vec<OsString>,
-    sockets: GivenSockets,
+    /// The sockets that it was given: nobody could give them to the next program again.
+    pub sockets: GivenSockets,
 }
 
 /// How the next program is started.
@@ -33,8 +33,6 @@ pub struct Successor {
     pub arguments: Vec<OsString>,
     /// The arguments that make it check all it would need.
     pub check: Vec<OsString>,
-    /// Listening sockets that this program was given: nobody could give them to it again.
-    pub handed_over: Vec<Inherited>,
 }
 
 /// What a command line says, in this process's environment and on this machine.
@@ -51,11 +49,6 @@ impl Invocation {
     /// This process's: its whole command line, and the sockets that it was given.
     pub fn new(arguments: Vec<OsString>, sockets: GivenSockets) -> Self {
         Self { binary: std::env::current_exe(), arguments, sockets }
-    }
-
-    /// The sockets that it was given.
-    pub fn sockets(&self) -> &GivenSockets {
-        &self.sockets
     }
 
     /// The options that it was started with, as far as they are text.
@@ -87,7 +80,7 @@ impl Invocation {
         let to_check = |argument: &OsString| if argument == "serve" { "check".into() } else { argument.clone() };
         // The word is the first argument; one that is called the same comes later.
         let check = arguments.iter().take(1).map(to_check).chain(arguments.iter().skip(1).cloned()).collect();
-        Successor { binary, arguments, check, handed_over: self.sockets.0.clone() }
+        Successor { binary, arguments, check }
     }
 }
 

@@ -161,7 +161,7 @@ fn execute(pool: &config::Pool, message: &Message, module: RawFd, kept: &[RawFd]
     let arguments = c_strings(words.map(|word| word.as_bytes().to_vec()))?;
     let variables = c_strings(variables.iter().map(|(name, value)| [name.as_bytes(), b"=", value.as_bytes()].concat()))?;
     kept.iter().chain([&settings.as_raw_fd()]).for_each(|number| fd::keep_at_exec(*number, fd::AtExec::Keep));
-    limits::set_memory(pool)?;
+    limits::set_only(pool, Resource::Memory)?;
     let error = process::execute(&arguments, &variables);
     Err(python::not_executed(pool, &interpreter.path, error))
 }

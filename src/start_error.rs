@@ -31,8 +31,6 @@ pub enum StartError {
     Activation(#[from] activation::Error),
     #[error(transparent)]
     PidFile(#[from] PidFileError),
-    #[error(transparent)]
-    Identity(#[from] identity::Error),
     #[error("{whose}")]
     Account { whose: String, source: identity::Error },
     #[error("the system refuses something that every server needs")]
@@ -50,7 +48,7 @@ impl StartError {
         match self {
             Self::Config(error) => error.exit_code(),
             Self::Bind(_) | Self::System(_) | Self::Daemon(_) | Self::PidFile(_) | Self::Activation(_) => EX_OSERR,
-            Self::Log(_) | Self::Identity(_) | Self::Account { .. } | Self::Pool { .. } => EX_CONFIG,
+            Self::Log(_) | Self::Account { .. } | Self::Pool { .. } => EX_CONFIG,
         }
     }
 

@@ -60,17 +60,6 @@ use rehearsal::{Findings, Owner};
 use reload::Reload;
 use sockets::{Sockets, Ties};
 
-/// How the supervisor has ended.
-#[derive(Debug)]
-pub struct Ended {
-    /// The exit code.
-    pub code: u8,
-    /// What whoever waits for the start, or the terminal, is to be told.
-    pub text: Option<String>,
-    /// Who waits for the end.
-    pub clients: Vec<Client>,
-}
-
 /// The supervisor.
 pub struct Supervisor<'a> {
     parts: Parts<'a>,
@@ -99,7 +88,6 @@ pub struct Supervisor<'a> {
     stopping: Vec<Client>,
     inquiries: Vec<Inquiry>,
     next_tick: Instant,
-    watchdog: Option<Duration>,
     manager: Notifier,
     /// The soft limit on open descriptors that this process was started with, and children are to have.
     open_files: u64,
@@ -133,21 +121,11 @@ pub struct Surroundings {
     pub control: Option<ControlSocket>,
     /// The locked descriptor of the PID file, which the next program is to keep.
     pub pid_file: Option<RawFd>,
-    /// What SIGHUP means.
-    pub hang_up: HangUp,
+    /// The signal that SIGHUP counts as: itself, so that it reloads, as daemons do; SIGTERM, where it says that the terminal has
+    /// gone; none under nohup(1).
+    pub hang_up: Option<i32>,
     /// Who wants to know how the service is.
     pub manager: Notifier,
-}
-
-/// Which signals are heard, as they were at the start of the process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum HangUp {
-    /// Reload, as daemons do.
-    Reloads,
-    /// Stop: the terminal has gone.
-    Stops,
-    /// Nothing: under nohup(1).
-    IsIgnored,
 }
 
 impl<'a> Supervisor<'a> {
@@ -196,15 +174,15 @@ impl<'a> Supervisor<'a> {
             stopping: Vec::new(),
             inquiries: Vec::new(),
             next_tick: now,
-            watchdog: manager.watchdog_interval,
             manager,
             open_files,
             has_strangers: false,
         })
     }
 
-    /// Starts the children, and looks after them until the end.
-    pub fn run(mut self) -> Ended {
+    /// Starts the children, and looks after them until the end. Returns why they could not start, if they could not, which
+    /// whoever waits for the start, or the terminal, is to be told; and who waits for the end.
+    pub fn run(mut self) -> (Option<Failure>, Vec<Client>) {
         loop {
             self.perform();
             if self.is_over() {
@@ -217,14 +195,13 @@ impl<'a> Supervisor<'a> {
         }
     }
 
-    fn end(mut self) -> Ended {
+    fn end(mut self) -> (Option<Failure>, Vec<Client>) {
         self.end_reload_by_stop();
         self.tell_of_strangers();
         // The files of the sockets go before anybody is told that all is over.
         self.pools.clear();
         self.control = None;
-        let (code, text) = self.failure.map_or((0, None), |failure| (failure.code, Some(failure.text)));
-        Ended { code, text, clients: self.stopping }
+        (self.failure, self.stopping)
     }
 
     fn is_over(&self) -> bool {
@@ -310,18 +287,14 @@ impl<'a> Supervisor<'a> {
     }
 
     fn wait(&mut self) -> io::Result<()> {
-        let mut watched = vec![(self.signals.as_raw_fd(), Interest::Readable)];
-        watched.extend(self.control.iter().flat_map(ControlSocket::readable).map(|fd| (fd, Interest::Readable)));
-        watched.extend(self.control.iter().flat_map(ControlSocket::writable).map(|fd| (fd, Interest::Writable)));
-        watched.extend(log_writer::blocked().into_iter().map(|fd| (fd, Interest::Writable)));
-        watched.extend(
-            self.reload
-                .iter()
-                .filter_map(Reload::rehearsal)
-                .map(|rehearsal| (rehearsal.answer.as_raw_fd(), Interest::Readable)),
-        );
         let now = Instant::now();
-        watched.extend(self.trial.iter().flat_map(|trial| trial.readable(now)).map(|fd| (fd, Interest::Readable)));
+        let reading = self.reload.iter().filter_map(Reload::rehearsal).map(|rehearsal| rehearsal.answer.as_raw_fd());
+        let checking = self.trial.iter().flat_map(|trial| trial.readable(now));
+        let clients = self.control.iter().flat_map(ControlSocket::readable);
+        let readable = [self.signals.as_raw_fd()].into_iter().chain(clients).chain(reading).chain(checking);
+        let writable = self.control.iter().flat_map(ControlSocket::writable).chain(log_writer::blocked());
+        let mut watched: Vec<_> = readable.map(|fd| (fd, Interest::Readable)).collect();
+        watched.extend(writable.map(|fd| (fd, Interest::Writable)));
         let first_of_pools = watched.len();
         let mut sources: Vec<(usize, Option<ChildId>)> = Vec::new();
         for (index, pool) in self.pools.iter().enumerate() {
@@ -369,7 +342,7 @@ impl<'a> Supervisor<'a> {
 
     fn patience(&self) -> Option<Duration> {
         let now = Instant::now();
-        let tick = (self.watchdog.is_some() || self.pools.iter().any(RunningPool::needs_ticks)).then_some(self.next_tick);
+        let needs_ticks = self.manager.watchdog_interval.is_some() || self.pools.iter().any(RunningPool::needs_ticks);
         if self.has_strangers {
             return Some(Duration::ZERO);
         }
@@ -379,7 +352,13 @@ impl<'a> Supervisor<'a> {
         let asked = asked.chain(self.trial.iter().filter_map(Trial::deadline)).chain(reading);
         let leaving = self.leaving.iter().filter_map(Process::next_deadline);
         let leaving = leaving.chain(self.leaving_until.filter(|_| !self.leaving.is_empty()));
-        let deadlines = self.pools.iter().filter_map(RunningPool::next_deadline).chain(leaving).chain(tick).chain(asked);
+        let deadlines = self
+            .pools
+            .iter()
+            .filter_map(RunningPool::next_deadline)
+            .chain(leaving)
+            .chain(needs_ticks.then_some(self.next_tick))
+            .chain(asked);
         let patience = deadlines.min().map(|deadline| deadline.saturating_duration_since(now));
         patience.into_iter().chain(log_writer::retry_in()).chain(self.manager.retry_in()).min()
     }
@@ -387,8 +366,8 @@ impl<'a> Supervisor<'a> {
     fn handle_timeout(&mut self, now: Instant) {
         let tick = self.next_tick <= now;
         if tick {
-            self.next_tick = now + self.watchdog.unwrap_or(TICK).min(TICK);
-            if self.watchdog.is_some() {
+            self.next_tick = now + self.manager.watchdog_interval.unwrap_or(TICK).min(TICK);
+            if self.manager.watchdog_interval.is_some() {
                 self.manager.watchdog();
             }
         }
@@ -429,6 +408,7 @@ impl<'a> Supervisor<'a> {
     fn handle_clients(&mut self, now: Instant) {
         let requests = self.control.as_mut().map(|control| control.handle(now)).unwrap_or_default();
         for (client, request) in requests {
+            let Some(client) = self.knows(client, &request) else { continue };
             match request {
                 ControlRequest::Reload { scope } => self.want_reload(scope, Some(client)),
                 ControlRequest::Stop => {
@@ -438,7 +418,7 @@ impl<'a> Supervisor<'a> {
                     }
                 }
                 ControlRequest::Status { scope } => self.tell_status(client, &scope),
-                ControlRequest::Requests { scope } => self.tell_requests(client, &scope),
+                ControlRequest::Requests { scope } => self.answer(client, &self.requests(&scope), 0),
                 ControlRequest::Interrupt { process, request } => self.interrupt(client, process, request, now),
                 ControlRequest::Stacks { scope, threads } => self.ask_for_stacks(client, scope, threads, now),
             }
@@ -453,15 +433,11 @@ fn signed(pool: &str, failure: Failure) -> Failure {
 }
 
 /// Each is told by its number.
-fn listen_to_signals(hang_up: HangUp) -> io::Result<UnixStream> {
+fn listen_to_signals(hang_up: Option<i32>) -> io::Result<UnixStream> {
     let (reader, writer) = UnixStream::pair()?;
     reader.set_nonblocking(true)?;
     let itself = |number: i32| (number, number as u8);
-    let hang_up = match hang_up {
-        HangUp::Reloads => Some(itself(signal::HUP)),
-        HangUp::Stops => Some((signal::HUP, signal::TERM as u8)),
-        HangUp::IsIgnored => None,
-    };
+    let hang_up = hang_up.map(|meaning| (signal::HUP, meaning as u8));
     let others =
         [signal::CHLD, signal::TERM, signal::QUIT, signal::INT, signal::USR1, signal::USR2, signal::TTIN, signal::TTOU];
     let signals: Vec<_> = others.map(itself).into_iter().chain(hang_up).collect();

@@ -125,10 +125,7 @@ impl View {
             Err(error) => return Err(error),
         };
         self.is_stale |= self.screen.has_another_size()?;
-        match ended {
-            Some(code) => Ok(Some(code)),
-            None => self.read_keys(),
-        }
+        ended.map_or_else(|| self.read_keys(), |code| Ok(Some(code)))
     }
 
     /// Only while the terminal is there: crossterm reads for ever what has ended.

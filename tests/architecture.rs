@@ -39,10 +39,10 @@ const LAYERS: &[Layer] = &[
     layer("main",       &["commands"],                                                          &[]),
     layer("lib",        &["boot"],                                                              &["pyo3"]),
     layer("commands",   &["cli", "client", "supervisor", "invocation", "launch", "control_protocol", "top", "report", "start_error", "daemon", "service", "config", "listener", "log_writer", "logging", "settings", "sys"], &["serde", "socket2"]),
-    layer("supervisor", &["invocation", "queue_process", "launch", "control_protocol", "report", "start_error", "daemon", "service", "config", "scoreboard", "listener", "log_writer", "logging", "link", "stacks", "settings", "sys"], &["serde", "serde_json"]),
+    layer("supervisor", &["invocation", "queue_process", "launch", "control_protocol", "report", "start_error", "daemon", "service", "config", "scoreboard", "listener", "log_writer", "logging", "link", "stacks", "settings", "sys"], &["itertools", "serde", "serde_json"]),
     layer("invocation", &["cli", "start_error", "service", "config", "link", "sys"],            &[]),
     layer("cli",        &["client", "control_protocol", "report", "config", "logging"],                   &["clap"]),
-    layer("client",     &["config", "logging", "http"],                                         &["fastcgi_codec", "socket2"]),
+    layer("client",     &["config", "logging", "settings", "http"],                             &["fastcgi_codec", "socket2"]),
     layer("queue_process",      &["launch", "start_error", "event_loop", "process", "loop_settings", "scheduler", "config", "logging", "settings", "sys"], &[]),
     layer("launch",     &["start_error", "config", "link", "settings", "sys"],                  &[]),
     layer("control_protocol", &[],                                                              &["serde", "serde_json"]),
@@ -51,7 +51,7 @@ const LAYERS: &[Layer] = &[
     layer("start_error", &["daemon", "service", "config", "log_writer", "listener", "logging", "link", "sys"], &[]),
     layer("daemon",     &["sys"],                                                               &["daemonize"]),
     layer("service",    &["logging", "sys"],                                                    &[]),
-    layer("config",     &["log_writer", "logging", "network", "settings", "sys"],               &["glob", "toml"]),
+    layer("config",     &["log_writer", "logging", "network", "settings", "sys"],               &["glob", "itertools", "strum", "toml"]),
     layer("log_writer", &["logging", "settings", "sys"],                                        &["syslog"]),
     // The module in a pool's Python.
     layer("boot",       &["check", "life", "process", "logging", "settings", "sys"],            &[]),
@@ -72,15 +72,15 @@ const LAYERS: &[Layer] = &[
     layer("exchange",   &["logging", "http", "sys"],                                            &["fastcgi_codec", "smallvec", "tempfile"]),
     // What all processes share.
     layer("listener",   &["logging", "sys"],                                                    &["socket2"]),
-    layer("logging",    &["http", "settings", "sys"],                                           &["strsim"]),
-    layer("settings",   &["network", "sys"],                                                    &["serde", "serde_json", "strsim"]),
+    layer("logging",    &["http", "settings", "sys"],                                           &["strsim", "strum", "time"]),
+    layer("settings",   &["network", "sys"],                                                    &["serde", "serde_json", "strsim", "strum"]),
     layer("network",    &[],                                                                    &["serde"]),
-    layer("scoreboard", &["sys"],                                                               &[]),
+    layer("scoreboard", &["sys"],                                                               &["strum"]),
     layer("http",       &[],                                                                    &[]),
-    layer("link",       &[],                                                                    &[]),
+    layer("link",       &[],                                                                    &["strum"]),
     layer("stacks",     &[],                                                                    &[]),
     layer("fastcgi",    &[],                                                                    &["nom"]),
-    layer("sys",        &[],                                                                    &["libc", "rustix", "smallvec", "socket2"]),
+    layer("sys",        &[],                                                                    &["libc", "nix", "rustix", "smallvec", "socket2"]),
 ];
 
 /// Crates without a layer: the logging front, and the derive of error enums.

@@ -43,7 +43,7 @@ impl Drop for Running {
 /// The binary, without what the tester's shell sets.
 fn pyfcgid(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_pyfcgid"));
-    for setting in SETTINGS {
+    for setting in SETTINGS.iter() {
         command.env_remove(setting.variable());
     }
     command.env_remove("PYFCGID_CONFIG").env_remove("VIRTUAL_ENV").args(args);

@@ -27,7 +27,7 @@ const DEADLINE: Duration = Duration::from_secs(30);
 #[test]
 fn rsyslog_gets_every_line_although_it_is_restarted() {
     let mut rsyslog = Rsyslog::start();
-    let settings = Settings { target: LogTarget::Syslog, syslog_socket: rsyslog.socket(), ..Settings::default() };
+    let settings = Settings { target: LogTarget::Syslog, syslog_socket: rsyslog.socket(), ..roles::usual() };
     log_writer::start(&settings).unwrap();
     let mut expected = Vec::new();
     let mut say = |count| {

@@ -157,7 +157,10 @@ fn order(name: &str, matches: &ArgMatches) -> Order {
         }
         "requests" => Order::Show(ControlRequest::Requests { scope: scope() }, form()),
         "top" => Order::Watch(watch(scope(), matches)),
-        "health" => Order::Judge(scope(), limits(matches)),
+        "health" => {
+            let (busy, queue) = (matches.get_one(MAX_BUSY).copied(), matches.get_one(MAX_QUEUE).copied());
+            Order::Judge(scope(), Limits { busy, queue })
+        }
         _ => Order::Show(ControlRequest::Status { scope: scope() }, form()),
     }
 }
@@ -167,10 +170,6 @@ fn watch(scope: Scope, matches: &ArgMatches) -> Watch {
     // Who wants one frame wants it at once.
     let usual = if is_once { Duration::from_millis(200) } else { Duration::from_secs(1) };
     Watch { scope, is_once, delay: matches.get_one(DELAY).copied().unwrap_or(usual) }
-}
-
-fn limits(matches: &ArgMatches) -> Limits {
-    Limits { busy: matches.get_one(MAX_BUSY).copied(), queue: matches.get_one(MAX_QUEUE).copied() }
 }
 
 /// The files that the environment and the configuration name, and what is to be said about that. A file that nobody names is

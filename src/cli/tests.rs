@@ -53,7 +53,7 @@ fn help_is_grouped_and_complete() {
             last = at;
         }
         let flat = exit.message.split_whitespace().collect::<Vec<_>>().join(" ");
-        for setting in SETTINGS {
+        for setting in SETTINGS.iter() {
             let shown = if setting.name == APP { "[APP]".to_owned() } else { format!("--{}", setting.name) };
             assert!(flat.contains(&shown) && flat.contains(&help(setting)), "{shown} in\n{flat}");
         }

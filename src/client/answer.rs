@@ -55,10 +55,8 @@ impl<'a, O: Write, E: Write> Answer<'a, O, E> {
     /// Breaks when the answer is over.
     fn handle_record(&mut self, record: Record<'_>) -> Result<ControlFlow<()>, Error> {
         self.has_begun = true;
-        if record.request_id != REQUEST_ID {
-            return Ok(ControlFlow::Continue(()));
-        }
         match record.record_type {
+            _ if record.request_id != REQUEST_ID => {}
             RecordType::Stdout => self.handle_stdout(record.content)?,
             RecordType::Stderr => pass_on(self.err, record.content)?,
             RecordType::EndRequest => return self.handle_end(record.content),

@@ -39,15 +39,12 @@ pub(super) enum Unanswered {
 impl Unanswered {
     /// Says so on stderr. Returns the exit code: what was answered, else that for what does not run, or for all the rest.
     pub(super) fn tell(&self, not_running: u8, otherwise: u8) -> u8 {
-        match self {
-            Self::Refused(..) => self.to_string().lines().for_each(say),
-            _ => say(&format!("pyfcgid: {self}")),
+        if let Self::Refused(code, text) = self {
+            text.lines().for_each(say);
+            return *code;
         }
-        match self {
-            Self::Refused(code, _) => *code,
-            Self::NotRunning(_) => not_running,
-            _ => otherwise,
-        }
+        say(&format!("pyfcgid: {self}"));
+        if let Self::NotRunning(_) = self { not_running } else { otherwise }
     }
 }
 

@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 use super::say;
 use crate::config::{self, Config, ListenAddress, Warning};
 use crate::daemon::PidFile;
-use crate::launch::{self, Module, python};
+use crate::launch::{self, Module, module, python};
 use crate::log_writer;
+use crate::report::amount::counted;
 use crate::start_error::StartError;
 use crate::supervisor::LastWords;
 use shared::listener::Listener;
@@ -34,16 +35,15 @@ pub fn run(config: &Config) -> u8 {
     let checked = sys::fd::keep_from_subprocesses().map_err(StartError::from).and_then(|()| launch::validate(config));
     // All of them, so that one run shows all that is wrong.
     let checked = checked.and_then(|()| {
-        let (places, module) = (check_places(config), Module::open()?);
+        let (places, module) = (check_places(config), module::open()?);
         let check_pool = |pool: &config::Pool| check_pool(pool, config, &module).unwrap_or_else(|error| report(&error));
         let pools: Vec<u8> = config.pools.iter().map(check_pool).collect();
         Ok(places.into_iter().chain(pools).find(|code| *code != 0).unwrap_or(0))
     });
     let code = checked.unwrap_or_else(|error| report(&error));
     if code == 0 {
-        let (count, seconds) = (config.pools.len(), begun.elapsed().as_secs_f64());
-        let pools = if count == 1 { "1 pool".to_owned() } else { format!("{count} pools") };
-        say(&format!("pyfcgid: checked {pools} in {seconds:.1} s: no errors"));
+        let (count, seconds) = (counted(config.pools.len() as u64, "pool"), begun.elapsed().as_secs_f64());
+        say(&format!("pyfcgid: checked {count} in {seconds:.1} s: no errors"));
         drop(write!(io::stdout(), "{}", terminal::escaped(&config.masked())));
     }
     code
@@ -91,7 +91,10 @@ fn check_pool(pool: &config::Pool, config: &Config, module: &Module) -> Result<u
         Fork::Parent(id) => {
             drop((blocked, output_end, teller));
             let title = (config.pools.len() > 1).then(|| format!("pyfcgid: pool {}:", pool.name));
-            let mut import = Import::new(id, verdict, title)?;
+            // A process that the application has left behind may still have the other end.
+            verdict.set_nonblocking(true)?;
+            let (said, early, last_words) = (Vec::new(), Vec::new(), LastWords::default());
+            let mut import = Import { id, verdict, said, early, title, last_words };
             let ended = import.watch(&mut output, pool.startup_timeout)?;
             let fault = match (&import.said[..], ended) {
                 ([_, code, ..], _) => return Ok(*code),
@@ -126,12 +129,6 @@ struct Import {
 }
 
 impl Import {
-    fn new(id: ProcessId, verdict: UnixStream, title: Option<String>) -> io::Result<Self> {
-        // A process that the application has left behind may still have the other end.
-        verdict.set_nonblocking(true)?;
-        Ok(Self { id, verdict, said: Vec::new(), early: Vec::new(), title, last_words: LastWords::default() })
-    }
-
     /// Prints what the process does, until it ends; not how, if it is killed, since our module has not run within the limit: there is
     /// nobody in it by then who could see to that. What it has left behind may keep the pipe open for ever.
     fn watch(&mut self, output: &mut Lines, limit: Duration) -> io::Result<Option<ExitReason>> {

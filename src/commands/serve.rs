@@ -8,11 +8,11 @@ use std::os::fd::{AsFd, AsRawFd};
 use crate::config::{Config, LogTarget, Warning};
 use crate::daemon::{self, PidFile, Readiness, Side};
 use crate::invocation::{GivenSockets, Invocation};
-use crate::launch::{self, Module};
+use crate::launch::{self, module};
 use crate::log_writer;
 use crate::service::{self, notify::Notifier};
 use crate::start_error::StartError;
-use crate::supervisor::{ControlSocket, HangUp, Inheritance, Parts, Supervisor, Surroundings, control_access};
+use crate::supervisor::{ControlSocket, Inheritance, Parts, Supervisor, Surroundings, control_access};
 use shared::listener::Patience;
 use shared::logging::codes;
 use shared::sys::process::ProcessId;
@@ -37,7 +37,7 @@ fn start(
     arguments: Vec<OsString>,
     mut config: Config,
     inheritance: Option<Inheritance>,
-    hang_up: HangUp,
+    hang_up: Option<i32>,
     readiness: &mut Readiness,
 ) -> Result<u8, StartError> {
     let left = inheritance.as_ref().map(|inheritance| GivenSockets(inheritance.handed_over.clone()));
@@ -45,12 +45,13 @@ fn start(
     let manager = Notifier::from_environment(&|name| std::env::var_os(name));
     service::forget_environment();
     if config.daemonize && inheritance.is_none() {
-        match daemon::daemonize(&sockets.descriptors(), &mut io::stderr())? {
+        let descriptors: Vec<_> = sockets.0.iter().map(|socket| socket.number).collect();
+        match daemon::daemonize(&descriptors, &mut io::stderr())? {
             Side::Daemon(its_own) => *readiness = its_own,
             Side::Launcher(code) => return Ok(code),
         }
     }
-    let module = Module::open()?;
+    let module = module::open()?;
     let invocation = Invocation::new(arguments, sockets);
     let parts = Parts { invocation: &invocation, module: &module, readiness };
     prepare(parts, &mut config, inheritance.is_none())?;
@@ -73,19 +74,19 @@ fn take_inheritance() -> Option<Inheritance> {
 }
 
 /// SIGHUP is how a daemon is reloaded, how a terminal says that it has gone, and what nohup(1) keeps away.
-fn hang_up(config: &Config, is_successor: bool) -> HangUp {
+fn hang_up(config: &Config, is_successor: bool) -> Option<i32> {
     match () {
-        () if config.daemonize || is_successor => HangUp::Reloads,
-        () if signal::is_ignored(signal::HUP) => HangUp::IsIgnored,
-        () if File::open("/dev/tty").is_ok() => HangUp::Stops,
-        () => HangUp::Reloads,
+        () if config.daemonize || is_successor => Some(signal::HUP),
+        () if signal::is_ignored(signal::HUP) => None,
+        () if File::open("/dev/tty").is_ok() => Some(signal::TERM),
+        () => Some(signal::HUP),
     }
 }
 
 /// What can be seen to be wrong, and the log. A program in the place of another begins with a reload, which warns.
 fn prepare(parts: Parts<'_>, config: &mut Config, is_first: bool) -> Result<(), StartError> {
     launch::validate(config)?;
-    parts.invocation.sockets().assign(config)?;
+    parts.invocation.sockets.assign(config)?;
     log_writer::start(&config.log_settings())?;
     let warnings = if is_first { launch::warnings(config) } else { Vec::new() };
     for Warning { code, text } in warnings {
@@ -109,7 +110,7 @@ fn supervise(
     parts: Parts<'_>,
     config: Config,
     inheritance: Option<Inheritance>,
-    hang_up: HangUp,
+    hang_up: Option<i32>,
     manager: Notifier,
 ) -> Result<u8, StartError> {
     // Of several sites one wants to know which it is.
@@ -129,20 +130,20 @@ fn supervise(
         Some(inheritance) => Supervisor::succeed(parts, config, inheritance, surroundings)?,
         None => Supervisor::bind(parts, config, surroundings)?,
     };
-    let ended = supervisor.run();
+    let (failure, clients) = supervisor.run();
     drop(pid_file);
-    if ended.text.is_none() {
-        log::info!(target: codes::STOPPED, "stopped");
-    }
-    if let Some(text) = ended.text.as_deref().filter(|_| logs_elsewhere) {
-        log::error!(target: codes::START_FAILED, "{text}");
-    }
-    if let Some(text) = &ended.text {
-        parts.readiness.failed(ended.code, text);
+    match &failure {
+        None => log::info!(target: codes::STOPPED, "stopped"),
+        Some(failure) => {
+            if logs_elsewhere {
+                log::error!(target: codes::START_FAILED, "{}", failure.text);
+            }
+            parts.readiness.failed(failure.code, &failure.text);
+        }
     }
     log_writer::flush_at_end(LAST_WORDS);
-    ended.clients.into_iter().for_each(|client| client.end(0, ""));
-    Ok(ended.code)
+    clients.into_iter().for_each(|client| client.end(0, ""));
+    Ok(failure.map_or(0, |failure| failure.code))
 }
 
 fn lock_pid_file(config: &Config, inheritance: Option<&Inheritance>) -> Result<Option<PidFile>, StartError> {

@@ -5,6 +5,8 @@ use std::ffi::OsString;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
+use itertools::Itertools;
+
 use super::nearest;
 use super::setting::variable;
 use super::{Config, INCLUDE, ListenAddress, LogTarget, Pool, SETTINGS, Scope};
@@ -95,16 +97,11 @@ impl Config {
     /// A line for each Unix socket that nobody but root can connect to if root makes it in the group `gid`, for each directory in
     /// which others could put something else in the place of what root makes, and for each user that several pools run as.
     pub fn warnings_for_root(&self, gid: u32) -> Vec<Warning> {
-        let mut exposed: Vec<String> = Vec::new();
-        for line in self.places().filter_map(|(what, path)| exposed_place(what, path)) {
-            if !exposed.contains(&line) {
-                exposed.push(line);
-            }
-        }
+        let exposed = self.places().filter_map(|(what, path)| exposed_place(what, path)).unique();
         let sockets = self.pools.iter().flat_map(|pool| pool.sockets_of_root(gid));
         with_codes([
             (codes::SOCKET_FOR_ROOT_ALONE, sockets.collect()),
-            (codes::PLACE_EXPOSED, exposed),
+            (codes::PLACE_EXPOSED, exposed.collect()),
             (codes::USER_SHARED, self.shared_users()),
         ])
     }

@@ -95,10 +95,7 @@ impl<'a> Reader<'a> {
     }
 
     fn single_quoted(&mut self) -> Result<String, EnvFileError> {
-        let value = self.rest[1..].split('\'').next().unwrap_or_default();
-        if value.len() + 2 > self.rest.len() {
-            return Err(self.fault("has a ' that is not closed"));
-        }
+        let (value, _) = self.rest[1..].split_once('\'').ok_or_else(|| self.fault("has a ' that is not closed"))?;
         self.advance(value.len() + 2);
         self.end_quoted("must end after the closing ': for a ' in a value, put the value between \"")?;
         Ok(value.to_owned())

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-use super::{Item, ListenAddress, Origin, Pool, ValueError};
+use super::{Item, ListenAddress, Origin, ValueError};
 
 /// Why there is no configuration. Every variant is the administrator's to mend; its text is one line that says where and how.
 #[derive(Debug, Error)]
@@ -16,13 +16,15 @@ pub enum Error {
         /// The file that could have.
         file: Option<PathBuf>,
     },
-    /// A pool in the file lacks an application.
-    #[error("{origin}: pool `{name}` has no application: add a line such as app = \"module:callable\"")]
-    PoolWithoutApp {
+    /// A pool in the file lacks an application, or a new one has the name of one that is there.
+    #[error("{origin}: pool `{name}` {fault}")]
+    Pool {
         /// Its name.
         name: String,
         /// Where its table begins.
         origin: Origin,
+        /// What is wrong with it, and what to do.
+        fault: &'static str,
     },
     /// Two tables of the files have one name.
     #[error("{second}: duplicate pool `{name}`, first defined at {first}: give each its own name")]
@@ -33,14 +35,6 @@ pub enum Error {
         first: Origin,
         /// Where the second one begins.
         second: Origin,
-    },
-    /// A new pool has the name of one that is there.
-    #[error("{origin}: pool `{name}` already exists: change that one, or choose another name")]
-    PoolIsThere {
-        /// The name.
-        name: String,
-        /// Where its table begins.
-        origin: Origin,
     },
     /// The file of a new pool would not be read.
     #[error(
@@ -116,11 +110,6 @@ impl Error {
     /// What was typed is no text.
     pub fn not_utf8(origin: Origin, key: &'static str, value: &OsStr) -> Self {
         Item { text: value.to_string_lossy().into_owned(), origin }.refused(key, ValueError::new("must be UTF-8"))
-    }
-
-    pub(super) fn same_address(address: &ListenAddress, first: &Pool, second: &Pool) -> Self {
-        let typed = |pool: &Pool| (pool.name.clone(), pool.origin("listen"));
-        Self::SameAddress { address: address.clone(), pools: Box::new([typed(first), typed(second)]) }
     }
 
     /// The exit code, of sysexits: 64 for what was typed on the command line, 78 for the environment and the file.

@@ -11,7 +11,7 @@ use super::{Syntax, ValueError};
 
 pub(super) use places::{address, application, directory_path, file_path, module_path, mount, target, target_or_off};
 pub(super) use quantities::{
-    MOST_REQUESTS, body_size, core_size, integer, memory, mode, moment, number, or_zero, processes, size, time,
+    MOST_REQUESTS, body_size, core_size, memory, mode, moment, number, or_zero, processes, size, time,
 };
 pub(super) use several::{NO_GROUPS, OWN_GROUPS, clients, distinct, groups, list, optional, timeouts, variables};
 pub(super) use words::{

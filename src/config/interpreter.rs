@@ -5,9 +5,9 @@ use std::fmt;
 use std::fs;
 use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
-use super::{Environment, Pool};
+use super::{Environment, Pool, links};
 
 /// The Python of a pool.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,28 +99,9 @@ impl fmt::Display for Interpreter {
     }
 }
 
-/// Where a path leads, both as the pool's processes see them: the links in their root directory are not followed out of it.
+/// Where a path leads, both as the pool's processes see them.
 fn followed(pool: &Pool, path: &Path) -> PathBuf {
-    let (mut walked, mut ahead, mut links) = (PathBuf::from("/"), path.to_owned(), 0);
-    loop {
-        let mut components = ahead.components();
-        let Some(next) = components.next() else { return walked };
-        let rest = components.as_path().to_owned();
-        match next {
-            Component::Normal(name) => match fs::read_link(pool.outside(&walked.join(name))) {
-                Ok(target) if links < MAX_LINKS => {
-                    links += 1;
-                    ahead = target.join(rest);
-                    continue;
-                }
-                _ => walked.push(name),
-            },
-            Component::ParentDir => drop(walked.pop()),
-            Component::RootDir => walked = "/".into(),
-            Component::CurDir | Component::Prefix(_) => {}
-        }
-        ahead = rest;
-    }
+    links::followed(path, |path| pool.outside(path), |_| true).unwrap_or_default()
 }
 
 /// The virtual environment of a program in its `bin`.
@@ -134,7 +115,5 @@ fn is_program(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
 }
 
-/// As many as Linux follows.
-const MAX_LINKS: usize = 40;
 const PROGRAM: &str = "bin/python";
 const USUAL: &str = "/usr/bin/python3";

@@ -125,7 +125,7 @@ pub type Environment<'a> = &'a dyn Fn(&str) -> Option<OsString>;
 /// For a value that is not UTF-8.
 pub(super) fn environment_layer(environment: Environment<'_>) -> Result<Layer, Error> {
     let mut layer = Layer::new();
-    for setting in SETTINGS {
+    for setting in SETTINGS.iter() {
         if let Some(Item { text, origin }) = read_variable(setting.name, &setting.variable(), environment)? {
             let separators: &[char] = match setting.kind {
                 Kind::List { in_environment, .. } => in_environment,
@@ -144,7 +144,7 @@ pub(super) fn environment_layer(environment: Environment<'_>) -> Result<Layer, E
 /// For a value that is not UTF-8.
 pub(super) fn default_layer(environment: Environment<'_>) -> Result<Layer, Error> {
     let mut layer = Layer::new();
-    for setting in SETTINGS {
+    for setting in SETTINGS.iter() {
         let found = match setting.default {
             Fallback::Value(text) => Some(Item { text: text.to_owned(), origin: Origin::Default }),
             Fallback::Variable(variable) => read_variable(setting.name, variable, environment)?,

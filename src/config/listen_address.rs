@@ -112,9 +112,7 @@ fn parse_fd(number: &str) -> Result<ListenAddress, ValueError> {
 }
 
 fn parse_tcp(purpose: Purpose, text: &str) -> Result<ListenAddress, ValueError> {
-    let Some((host, port)) = text.rsplit_once(':') else {
-        return Err(no_colon(purpose, text));
-    };
+    let (host, port) = text.rsplit_once(':').ok_or_else(|| no_colon(purpose, text))?;
     let host = parse_host(host).ok_or_else(|| wrong_host(purpose, host))?;
     let port = parse_digits(port).ok_or_else(|| ValueError::new("must end in a port from 0 to 65535"))?;
     Ok(ListenAddress::Tcp { host, port })

@@ -120,7 +120,8 @@ impl NewPool {
         let file = File::read(main)?;
         if let Some(there) = file.pools.iter().find(|table| table.name.as_deref() == Some(self.name())) {
             let origin = there.origin.clone().unwrap_or(Origin::Default);
-            return Err(Error::PoolIsThere { name: self.name().to_owned(), origin });
+            let fault = "already exists: change that one, or choose another name";
+            return Err(Error::Pool { name: self.name().to_owned(), origin, fault });
         }
         let name = format!("{}.toml", self.name());
         file.place_of(&name).ok_or_else(|| Error::NotIncluded { path: main.to_owned(), name })

@@ -13,7 +13,9 @@ impl Pool {
     /// Fails when `other` listens where this pool does.
     pub(super) fn refuse_address_of(&self, other: &Self) -> Result<(), Error> {
         let is_taken = |address: &&ListenAddress| self.addresses().any(|taken| taken.is_taken_by(address));
-        other.addresses().find(is_taken).map_or(Ok(()), |address| Err(Error::same_address(address, self, other)))
+        let Some(address) = other.addresses().find(is_taken) else { return Ok(()) };
+        let pools = [self, other].map(|pool| (pool.name.clone(), pool.origin("listen")));
+        Err(Error::SameAddress { address: address.clone(), pools: Box::new(pools) })
     }
 
     /// All addresses: those where it serves, and those for probes alone.
@@ -34,11 +36,6 @@ impl Pool {
     /// Where its access log goes; `None` is nowhere.
     pub fn access_log_in<'a>(&'a self, config: &'a Config) -> Option<&'a LogTarget> {
         self.access_log.as_ref().unwrap_or(&config.access_log).as_ref()
-    }
-
-    /// Where the value of the option `key` was typed.
-    pub fn origin(&self, key: &str) -> Origin {
-        self.origins.get(key).cloned().unwrap_or(Origin::Default)
     }
 
     /// A path that its processes see, as it is outside of their root directory (`chroot`).
@@ -73,7 +70,7 @@ impl Pool {
             sendfile_header: self.sendfile_header.clone(),
             max_connections: self.max_connections,
             allowed_clients: self.allowed_clients.clone(),
-            python_path: self.python_path.clone(),
+            python_path: self.python_path.iter().map(Into::into).collect(),
             searches_beside_file: self.chdir.is_none() && self.python_path.is_empty(),
             max_params_size: self.max_params_size,
             max_params: self.max_params,
@@ -93,20 +90,15 @@ impl Pool {
             idle_timeout: self.idle_timeout,
             socket_timeout: self.socket_timeout,
             graceful_timeout: self.graceful_timeout,
-            deadlines: self.deadlines(),
+            deadlines: settings::Deadlines {
+                slow: self.slow_request_timeout,
+                request: self.request_timeout,
+                interrupt: self.interrupt_timeout,
+                deadlock: self.deadlock_timeout,
+                paths: self.timeouts.clone(),
+            },
             access_log_format: self.access_log_in(config).map(|_| config.access_log_format.clone()),
             access_log_exclude: self.access_log_exclude.clone(),
-        }
-    }
-
-    /// The time limits of its requests.
-    pub fn deadlines(&self) -> settings::Deadlines {
-        settings::Deadlines {
-            slow: self.slow_request_timeout,
-            request: self.request_timeout,
-            interrupt: self.interrupt_timeout,
-            deadlock: self.deadlock_timeout,
-            paths: self.timeouts.clone(),
         }
     }
 
@@ -147,8 +139,7 @@ impl Pool {
     fn check(&self, layers: Layers<'_>) -> Result<(), Error> {
         self.check_jitter(layers)?;
         self.check_descriptors(layers)?;
-        self.check_slow(layers)?;
-        self.check_deadlock(layers)?;
+        self.check_times(layers)?;
         self.check_probes(layers)?;
         self.check_groups(layers.strongest("supplementary-groups"))
     }
@@ -167,21 +158,17 @@ impl Pool {
         }
     }
 
-    fn check_slow(&self, layers: Layers<'_>) -> Result<(), Error> {
-        match (layers.first("slow-request-timeout"), self.slow_request_timeout, self.request_timeout) {
-            (Some(item), Some(slow), Some(limit)) if slow >= limit && item.origin != Origin::Default => {
-                let reason = format!("must be less than request-timeout ({})", format_duration(limit));
-                Err(item.refused("slow-request-timeout", ValueError::new(reason)))
-            }
-            _ => Ok(()),
+    fn check_times(&self, layers: Layers<'_>) -> Result<(), Error> {
+        let slow = layers.first("slow-request-timeout").filter(|item| item.origin != Origin::Default);
+        if let (Some(item), Some(slow), Some(limit)) = (slow, self.slow_request_timeout, self.request_timeout)
+            && slow >= limit
+        {
+            let reason = format!("must be less than request-timeout ({})", format_duration(limit));
+            return Err(item.refused("slow-request-timeout", ValueError::new(reason)));
         }
-    }
-
-    fn check_deadlock(&self, layers: Layers<'_>) -> Result<(), Error> {
-        match layers.first("deadlock-kill").filter(|_| self.deadlock_kill && self.deadlock_timeout.is_none()) {
-            Some(item) => Err(item.refused("deadlock-kill", ValueError::new("does nothing while deadlock-timeout is 0"))),
-            None => Ok(()),
-        }
+        let kill = layers.first("deadlock-kill").filter(|_| self.deadlock_kill && self.deadlock_timeout.is_none());
+        let reason = || ValueError::new("does nothing while deadlock-timeout is 0");
+        kill.map_or(Ok(()), |item| Err(item.refused("deadlock-kill", reason())))
     }
 
     fn check_probes(&self, layers: Layers<'_>) -> Result<(), Error> {
@@ -200,10 +187,8 @@ impl Pool {
             return refuse(item, without(item, "status-path"));
         }
         let is_taken = |address: &ListenAddress| self.listen.iter().any(|taken| taken.is_taken_by(address));
-        match self.status_listen.iter().position(is_taken) {
-            Some(place) => refuse(typed.get(place).unwrap_or(item), "is an address of listen, too".to_owned()),
-            None => Ok(()),
-        }
+        let taken = self.status_listen.iter().position(is_taken).map(|place| typed.get(place).unwrap_or(item));
+        taken.map_or(Ok(()), |item| refuse(item, "is an address of listen, too".to_owned()))
     }
 
     fn check_groups(&self, typed: &[Item]) -> Result<(), Error> {

@@ -10,16 +10,9 @@ pub enum Syntax {
     /// A whole number, both ends included.
     Number {
         /// The least.
-        low: u64,
+        low: i64,
         /// The most.
-        high: u64,
-    },
-    /// A whole number that may be negative, both ends included.
-    Integer {
-        /// The least.
-        low: i32,
-        /// The most.
-        high: i32,
+        high: i64,
     },
     /// Bytes, a number or one with a unit.
     Size {

@@ -30,6 +30,11 @@ macro_rules! settings {
         }
 
         impl $Target {
+            /// Where the value of the option `key` was typed.
+            pub fn origin(&self, key: &str) -> Origin {
+                self.origins.get(key).cloned().unwrap_or(Origin::Default)
+            }
+
             /// Reads the options in the order of the table, then the rest.
             pub(in crate::config) fn read($reader: &mut Reader<'_> $(, $argument: $Argument)?) -> Result<Self, Error> {
                 Ok(Self {
@@ -58,6 +63,8 @@ macro_rules! settings {
 mod pool_options;
 mod process_options;
 
+use std::sync::LazyLock;
+
 use super::setting::Setting;
 use pool_options::POOL;
 use process_options::PROCESS;
@@ -66,18 +73,7 @@ pub use pool_options::Pool;
 pub use process_options::Config;
 
 /// Every option, grouped, in the order of the help.
-pub const SETTINGS: &[Setting] = &joined();
-
-/// Both tables in one array.
-const fn joined() -> [Setting; POOL.len() + PROCESS.len()] {
-    let mut all = [POOL[0]; POOL.len() + PROCESS.len()];
-    let mut at = 0;
-    while at < all.len() {
-        all[at] = if at < POOL.len() { POOL[at] } else { PROCESS[at - POOL.len()] };
-        at += 1;
-    }
-    all
-}
+pub static SETTINGS: LazyLock<Vec<Setting>> = LazyLock::new(|| [POOL, PROCESS].concat());
 
 #[cfg(test)]
 mod tests {

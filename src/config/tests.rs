@@ -288,8 +288,8 @@ fn the_time_after_which_a_request_is_slow_is_shown_as_it_holds() {
     ] {
         let config = in_file(&format!("[pool.web]\napp = \"app\"\n{typed}")).unwrap();
         assert_eq!(config.pools[0].value_of("slow-request-timeout"), slow, "{typed}");
-        let (shown, again) = (config.pools[0].deadlines(), pool(in_file(&config.to_string())).deadlines());
-        assert_eq!(shown, again, "{typed}");
+        let deadlines = |config: &Config| config.pools[0].of_processes(config).deadlines;
+        assert_eq!(deadlines(&config), deadlines(&in_file(&config.to_string()).unwrap()), "{typed}");
     }
 }
 

@@ -1,19 +1,20 @@
 //! Text to numbers, sizes, durations and modes, and back to the shortest text that means the same.
 
-use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::time::Duration;
 
 pub use shared::settings::{ValueError, format_size};
 
-/// A whole number in decimal digits, within `range`.
+/// A whole number in decimal digits, within `range`, with a minus before them where that has negative numbers.
 ///
 /// # Errors
-/// For anything but digits, and outside the range.
-pub fn parse_number(text: &str, range: RangeInclusive<u64>) -> Result<u64, ValueError> {
+/// For anything else, and outside the range.
+pub fn parse_number(text: &str, range: RangeInclusive<i64>) -> Result<i64, ValueError> {
     let error = || ValueError::new(format!("must be a whole number from {} to {}", range.start(), range.end()));
-    parse_digits(text).filter(|number| range.contains(number)).ok_or_else(error)
+    let digits = text.strip_prefix('-').filter(|_| *range.start() < 0).unwrap_or(text);
+    let number = text.parse().ok().filter(|number| is_digits(digits) && range.contains(number));
+    number.ok_or_else(error)
 }
 
 /// Bytes: a plain number, or one with `K`, `M` or `G` (powers of 1024; small letters and a `B` or `iB` behind are fine too).
@@ -30,7 +31,8 @@ pub fn parse_size(text: &str, range: RangeInclusive<u64>) -> Result<u64, ValueEr
         "g" | "gb" | "gib" => GIB,
         _ => return Err(format_error()),
     };
-    let too_large = || out_of_range(&format_size(*range.start()), &format_size(*range.end()));
+    let too_large =
+        || ValueError::new(format!("must be from {} to {}", format_size(*range.start()), format_size(*range.end())));
     if digits.is_empty() {
         return Err(format_error());
     }
@@ -45,25 +47,20 @@ pub fn parse_size(text: &str, range: RangeInclusive<u64>) -> Result<u64, ValueEr
 pub fn parse_duration(text: &str, longest: Duration) -> Result<Duration, ValueError> {
     let format_error = || ValueError::new("must be a duration such as 500ms, 30s, 5m, 1h or 1d, or a whole number of seconds");
     let too_long = || ValueError::new(format!("must be at most {}", format_duration(longest)));
-    let mut total = Duration::ZERO;
-    let mut rest = text;
+    let with_unit = if is_digits(text) { format!("{text}s") } else { text.to_owned() };
+    let (mut total, mut rest) = (Duration::ZERO, with_unit.as_str());
     loop {
         let (digits, behind) = split_digits(rest);
         let (unit, next) = behind.split_at(behind.find(|c: char| c.is_ascii_digit()).unwrap_or(behind.len()));
-        let Some(millis) = unit_millis(unit).filter(|_| !digits.is_empty()) else {
-            return Err(format_error());
-        };
-        if unit.is_empty() && !(rest.len() == text.len() && next.is_empty()) {
-            return Err(format_error());
-        }
-        let part = parse_digits(digits).and_then(|count: u64| count.checked_mul(millis)).map(Duration::from_millis);
+        let unit = UNITS.iter().find(|(_, name)| *name == unit && !digits.is_empty());
+        let (millis, _) = unit.ok_or_else(format_error)?;
+        let part = parse_digits(digits).and_then(|count: u64| count.checked_mul(*millis)).map(Duration::from_millis);
         total = part.and_then(|part| total.checked_add(part)).ok_or_else(too_long)?;
-        rest = next;
-        if rest.is_empty() {
-            break;
+        if next.is_empty() {
+            return if total > longest { Err(too_long()) } else { Ok(total) };
         }
+        rest = next;
     }
-    if total > longest { Err(too_long()) } else { Ok(total) }
 }
 
 /// Permission bits in octal digits: `660`, `0660` or `0o660`, at most `0777`.
@@ -96,22 +93,17 @@ pub fn format_duration(duration: Duration) -> String {
     exact.map_or_else(|| "0".to_owned(), |(unit, name)| format!("{}{name}", millis / u128::from(*unit)))
 }
 
-fn out_of_range(low: &impl Display, high: &impl Display) -> ValueError {
-    ValueError::new(format!("must be from {low} to {high}"))
-}
-
 fn split_digits(text: &str) -> (&str, &str) {
     text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()))
 }
 
 /// Unlike `str::parse` it takes no sign.
 pub(super) fn parse_digits<T: FromStr>(text: &str) -> Option<T> {
-    text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok()).flatten()
+    is_digits(text).then(|| text.parse().ok()).flatten()
 }
 
-fn unit_millis(unit: &str) -> Option<u64> {
-    let unit = if unit.is_empty() { "s" } else { unit };
-    UNITS.iter().find(|(_, name)| *name == unit).map(|(millis, _)| *millis)
+fn is_digits(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())
 }
 
 const KIB: u64 = 1 << 10;

@@ -269,7 +269,7 @@ mod tests {
         let file = own.is_none().then(|| File::open(&path).unwrap());
         if let Some(file) = &file {
             file.lock().unwrap();
-            assert!(lock::try_lock_to_read(file).unwrap());
+            rustix::fs::fcntl_lock(file, rustix::fs::FlockOperation::NonBlockingLockShared).unwrap();
         }
         io::Write::write_all(&mut io::stderr(), b"x").unwrap();
         io::Read::read_to_end(&mut io::stdin(), &mut Vec::new()).unwrap();

@@ -1,7 +1,5 @@
 //! Listening sockets that were there before this process: of systemd, or as descriptor 0 of spawn-fcgi and mod_fcgid.
 
-use std::os::fd::RawFd;
-
 use crate::config::{self, Config, ListenAddress, Origin};
 use crate::service::activation::{self, Inherited, Listen};
 use crate::start_error::StartError;
@@ -23,11 +21,6 @@ impl GivenSockets {
             fd::keep_at_exec(socket.number, fd::AtExec::Close);
         }
         Ok(Self(sockets))
-    }
-
-    /// Their descriptors.
-    pub fn descriptors(&self) -> Vec<RawFd> {
-        self.0.iter().map(|socket| socket.number).collect()
     }
 
     /// Gives them to the pools for which nobody has said where they listen.

@@ -3,14 +3,12 @@
 //! Root reads only what nobody but root can have put there. Any other file is read as the pool's user, who could else have root read
 //! for it what it must not: a link is enough for that.
 
-use std::collections::VecDeque;
-use std::ffi::OsString;
 use std::fs::{self, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
-use crate::config::{self, parse_env_file};
+use crate::config::{self, links, parse_env_file};
 use crate::start_error::StartError;
 use shared::sys::acting;
 use shared::sys::file::read_regular;
@@ -60,43 +58,12 @@ fn advice(error: &io::Error, identity: &Identity) -> String {
 /// Where the file is, links followed, if nobody but root can have changed any name or link on the way there, or can write to it. Each
 /// directory is looked at before a name in it is, so that by then nobody else can exchange it any more.
 fn of_root_alone(path: &Path) -> Option<PathBuf> {
-    let (mut at, mut rest, mut links) = (PathBuf::from("/"), names(path), 0);
-    while let Some(name) = rest.pop_front() {
-        if !is_roots(&fs::symlink_metadata(&at).ok()?) {
-            return None;
-        }
-        if name == ".." {
-            at.pop();
-            continue;
-        }
-        let next = at.join(name);
-        if !fs::symlink_metadata(&next).ok()?.is_symlink() {
-            at = next;
-            continue;
-        }
-        links += 1;
-        let target = fs::read_link(&next).ok().filter(|_| links <= MAX_LINKS)?;
-        if target.is_absolute() {
-            at = PathBuf::from("/");
-        }
-        let rest_of_path = std::mem::replace(&mut rest, names(&target));
-        rest.extend(rest_of_path);
-    }
-    let found = fs::symlink_metadata(&at).ok()?;
-    (found.is_file() && is_roots(&found)).then_some(at)
-}
-
-fn names(path: &Path) -> VecDeque<OsString> {
-    let steps = path.components().filter(|component| matches!(component, Component::Normal(_) | Component::ParentDir));
-    steps.map(|component| component.as_os_str().to_owned()).collect()
-}
-
-fn is_roots(found: &Metadata) -> bool {
-    found.uid() == 0 && found.mode() & 0o022 == 0
+    let is_roots = |found: &Metadata| found.uid() == 0 && found.mode() & 0o022 == 0;
+    let found = |path: &Path| fs::symlink_metadata(path).ok().filter(is_roots);
+    let file = links::followed(path, Path::to_owned, |directory| found(directory).is_some())?;
+    found(&file)?.is_file().then_some(file)
 }
 
 /// Bits for whoever is neither the owner nor of the group.
 const OTHERS: u32 = 0o007;
 const MAX_SIZE: u64 = 1 << 20;
-/// As many as Linux follows.
-const MAX_LINKS: usize = 40;

@@ -31,11 +31,6 @@ pub fn set(pool: &config::Pool) -> Result<(), StartError> {
     set_nice(pool)
 }
 
-/// Gives a child its limit on memory.
-pub fn set_memory(pool: &config::Pool) -> Result<(), StartError> {
-    set_only(pool, Resource::Memory)
-}
-
 /// Gives a queue process its limits. It has connections as children have, and no Python that could use up memory. It is a copy of the
 /// supervisor, of which nobody is to have a core dump.
 pub fn set_of_queue(pool: &config::Pool) -> Result<(), StartError> {
@@ -43,19 +38,21 @@ pub fn set_of_queue(pool: &config::Pool) -> Result<(), StartError> {
     set_nice(pool)
 }
 
-fn set_only(pool: &config::Pool, wanted: Resource) -> Result<(), StartError> {
+/// Gives a process this limit alone.
+pub fn set_only(pool: &config::Pool, wanted: Resource) -> Result<(), StartError> {
     each(pool, |resource, limit| if resource == wanted { resource.limit_to(limit) } else { Ok(()) })
 }
 
 /// Does this for each limit that the pool names.
 fn each(pool: &config::Pool, set: impl Fn(Resource, u64) -> io::Result<()>) -> Result<(), StartError> {
     let limits = [
-        ("rlimit-nofile", Resource::OpenFiles, pool.rlimit_nofile),
-        ("rlimit-core", Resource::Core, pool.rlimit_core),
-        ("memory-limit", Resource::Memory, pool.memory_limit),
+        ("rlimit-nofile", Resource::OpenFiles, "ulimit -Hn; LimitNOFILE=", pool.rlimit_nofile),
+        ("rlimit-core", Resource::Core, "ulimit -Hc; LimitCORE=", pool.rlimit_core),
+        ("memory-limit", Resource::Memory, "ulimit -Hv; LimitAS=", pool.memory_limit),
     ];
-    limits.into_iter().try_for_each(|(option, resource, limit)| {
-        limit.map_or(Ok(()), |limit| set(resource, limit)).map_err(|source| refused(pool, option, resource, source))
+    limits.into_iter().try_for_each(|(option, resource, raised_by, limit)| {
+        let set = limit.map_or(Ok(()), |limit| set(resource, limit));
+        set.map_err(|source| refused(pool, option, (resource, raised_by), source))
     })
 }
 
@@ -63,7 +60,7 @@ fn set_nice(pool: &config::Pool) -> Result<(), StartError> {
     pool.nice.map_or(Ok(()), resources::set_nice).map_err(|source| too_urgent(pool, source))
 }
 
-fn refused(pool: &config::Pool, option: &str, resource: Resource, source: io::Error) -> StartError {
+fn refused(pool: &config::Pool, option: &str, (resource, raised_by): (Resource, &str), source: io::Error) -> StartError {
     let most = resources::most_open_files().filter(|_| resource == Resource::OpenFiles);
     let advice = match (most, pool.rlimit_nofile) {
         (Some(most), Some(wanted)) if wanted > most => {
@@ -72,14 +69,9 @@ fn refused(pool: &config::Pool, option: &str, resource: Resource, source: io::Er
         _ => {
             let hard =
                 resource.hard_limit().map_or_else(|_| "the hard limit".to_owned(), |hard| format!("the hard limit, {hard},"));
-            let (ulimit, unit) = match resource {
-                Resource::OpenFiles => ("ulimit -Hn", "LimitNOFILE="),
-                Resource::Core => ("ulimit -Hc", "LimitCORE="),
-                Resource::Memory | Resource::Stack => ("ulimit -Hv", "LimitAS="),
-            };
             format!(
                 "{hard} is lower, and only root with CAP_SYS_RESOURCE may raise it: lower {option}, or start pyfcgid with a higher \
-                 one ({ulimit}; {unit} of a systemd service)"
+                 one ({raised_by} of a systemd service)"
             )
         }
     };

@@ -1,39 +1,30 @@
 //! The Python module that this program has inside: children get it by descriptor, so that no upgrade can bring them apart.
 
 use std::io::{self, ErrorKind};
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::OwnedFd;
 
 use shared::sys::{memory, memory_file};
 
 /// The module, in a file that nobody can change.
-#[derive(Debug)]
-pub struct Module(OwnedFd);
+pub type Module = OwnedFd;
 
-impl Module {
-    /// Puts it there.
-    ///
-    /// # Errors
-    /// When the system has no memory for it, and when this program was built without it.
-    pub fn open() -> io::Result<Self> {
-        let bytes = bytes()?;
-        let file = memory_file::sealed(c"_pyfcgid.abi3.so", bytes).map_err(|error| match error.kind() {
-            ErrorKind::FileTooLarge => {
-                let least = bytes.len().div_ceil(1024);
-                io::Error::other(format!(
-                    "the limit on the size of files (ulimit -f, LimitFSIZE=) is less than the {least} KiB of the Python module"
-                ))
-            }
-            _ => error,
-        })?;
-        memory::forget_file_pages(bytes);
-        Ok(Self(file))
-    }
-}
-
-impl AsRawFd for Module {
-    fn as_raw_fd(&self) -> RawFd {
-        self.0.as_raw_fd()
-    }
+/// Puts it there.
+///
+/// # Errors
+/// When the system has no memory for it, and when this program was built without it.
+pub fn open() -> io::Result<Module> {
+    let bytes = bytes()?;
+    let file = memory_file::sealed(c"_pyfcgid.abi3.so", bytes).map_err(|error| match error.kind() {
+        ErrorKind::FileTooLarge => {
+            let least = bytes.len().div_ceil(1024);
+            io::Error::other(format!(
+                "the limit on the size of files (ulimit -f, LimitFSIZE=) is less than the {least} KiB of the Python module"
+            ))
+        }
+        _ => error,
+    })?;
+    memory::forget_file_pages(bytes);
+    Ok(file)
 }
 
 /// It as it is in this program.

@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
+use crate::config::links::MAX_LINKS;
 use crate::config::{self, Config, Interpreter};
 use crate::start_error::StartError;
 use shared::sys::process;
@@ -91,8 +92,6 @@ fn named_loader(bytes: &[u8]) -> Option<PathBuf> {
 const PT_INTERP: usize = 3;
 /// Headers and the loader's name are at the beginning.
 const BEGINNING: usize = 4096;
-/// As many as Linux follows.
-const MAX_LINKS: usize = 40;
 
 #[cfg(test)]
 mod tests {

@@ -37,19 +37,12 @@ fn reason(text: &str) -> String {
     }
 }
 
-impl Default for Facility {
-    fn default() -> Self {
-        DAEMON
-    }
-}
-
 impl fmt::Display for Facility {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(Self::WORDS[self.0])
     }
 }
 
-const DAEMON: Facility = Facility(3);
 /// The place of `local0`.
 const LOCAL: usize = 12;
 
@@ -64,7 +57,6 @@ mod tests {
             assert_eq!((facility.code(), facility.to_string().as_str()), (code, *name));
         }
         assert_eq!((Facility::parse("ftp").unwrap().code(), Facility::parse("local7").unwrap().code()), (11, 23));
-        assert_eq!(Facility::default(), Facility::parse("daemon").unwrap());
     }
 
     #[test]

@@ -49,21 +49,13 @@ impl Line<'_> {
                 '\r' if !returned && feeds == 0 => returned = true,
                 c => {
                     // A `\r` that no `\n` followed is a control character like others.
-                    std::mem::take(&mut returned).then(|| push(&mut out, '\r'));
+                    std::mem::take(&mut returned).then(|| terminal::escape('\r', &mut out));
                     (0..std::mem::take(&mut feeds)).for_each(|_| out.push_str(CONTINUATION));
-                    push(&mut out, c);
+                    terminal::escape(c, &mut out);
                 }
             }
         }
         out
-    }
-}
-
-fn push(out: &mut String, c: char) {
-    if terminal::is_text(c) {
-        out.push(c);
-    } else {
-        out.extend(c.escape_default());
     }
 }
 
@@ -81,7 +73,7 @@ mod tests {
     }
 
     fn encode_with(code: Option<Code>, text: &str) -> String {
-        let time = Timestamp::from_unix_millis(1_795_200_374_123).with_offset(0);
+        let time = Timestamp::at(1_795_200_374_123, 0);
         Line { time, level: Level::Warn, pool: "blog", process: 4711, code, text }.encode()
     }
 

@@ -37,18 +37,3 @@ pub struct Targets {
     /// Its access log, if it has one.
     pub access: Option<LogTarget>,
 }
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            target: LogTarget::Stderr,
-            level: LevelFilter::Info,
-            ident: "pyfcgid".to_owned(),
-            facility: Facility::default(),
-            syslog_socket: PathBuf::from("/dev/log"),
-            access: None,
-            access_format: Format::default(),
-            pools: BTreeMap::new(),
-        }
-    }
-}

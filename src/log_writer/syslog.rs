@@ -177,6 +177,10 @@ mod tests {
     use super::*;
     use crate::log_writer::output::Output;
 
+    fn facility() -> Facility {
+        Facility::parse("daemon").unwrap()
+    }
+
     struct Daemon {
         directory: TempDir,
         socket: Option<UnixDatagram>,
@@ -205,7 +209,7 @@ mod tests {
         }
 
         fn output(&self) -> Output {
-            Output::new(Box::new(Syslog::open(&self.path(), "pyfcgid", Facility::default()).unwrap()))
+            Output::new(Box::new(Syslog::open(&self.path(), "pyfcgid", facility()).unwrap()))
         }
 
         fn message(&self) -> Option<String> {
@@ -223,7 +227,7 @@ mod tests {
     }
 
     fn write(output: &mut Output, pool: &str, text: &str) {
-        let time = Timestamp::from_unix_millis(1_795_200_374_123).with_offset(60);
+        let time = Timestamp::at(1_795_200_374_123, 60);
         let line = Line { time, level: Level::Warn, pool, process: 4711, code: None, text };
         output.sink.encode(&line, AppLog::Decorated).into_iter().for_each(|piece| output.push(piece));
         output.flush();
@@ -243,7 +247,7 @@ mod tests {
     fn a_code_stands_before_the_text_once() {
         let daemon = Daemon::start();
         let mut output = daemon.output();
-        let time = Timestamp::from_unix_millis(1_795_200_374_123).with_offset(60);
+        let time = Timestamp::at(1_795_200_374_123, 60);
         let (code, text) = (Some(codes::REQUEST_FAILED), "failed:\nError");
         let line = Line { time, level: Level::Error, pool: "blog", process: 4711, code, text };
         output.sink.encode(&line, AppLog::Decorated).into_iter().for_each(|piece| output.push(piece));
@@ -308,7 +312,7 @@ mod tests {
         let directory = TempDir::new().unwrap();
         let path = directory.path().join("log");
         let listener = UnixListener::bind(&path).unwrap();
-        let mut output = Output::new(Box::new(Syslog::open(&path, "pyfcgid", Facility::default()).unwrap()));
+        let mut output = Output::new(Box::new(Syslog::open(&path, "pyfcgid", facility()).unwrap()));
         let (mut stream, _) = listener.accept().unwrap();
         write(&mut output, "pyfcgid", "one\ntwo");
         drop(output);
@@ -322,17 +326,17 @@ mod tests {
     fn a_socket_that_is_not_there_is_an_error_and_one_that_nobody_listens_on_is_none() {
         let mut daemon = Daemon::start();
         daemon.socket = None;
-        Syslog::open(&daemon.path(), "pyfcgid", Facility::default()).map(drop).unwrap();
+        Syslog::open(&daemon.path(), "pyfcgid", facility()).map(drop).unwrap();
         let missing = daemon.directory.path().join("missing");
-        let error = Syslog::open(&missing, "pyfcgid", Facility::default()).map(drop).unwrap_err().to_string();
+        let error = Syslog::open(&missing, "pyfcgid", facility()).map(drop).unwrap_err().to_string();
         assert!(error.contains("missing") && error.contains("syslog-socket"), "{error}");
-        Syslog::open(Path::new(&"x".repeat(200)), "pyfcgid", Facility::default()).map(drop).unwrap_err();
+        Syslog::open(Path::new(&"x".repeat(200)), "pyfcgid", facility()).map(drop).unwrap_err();
     }
 
     #[test]
     fn a_limit_of_the_system_shortens_messages() {
         let daemon = Daemon::start();
-        let mut syslog = Syslog::open(&daemon.path(), "pyfcgid", Facility::default()).unwrap();
+        let mut syslog = Syslog::open(&daemon.path(), "pyfcgid", facility()).unwrap();
         assert_eq!(syslog.send_shorter(&[b'x'; 6000]).unwrap(), 6000);
         assert_eq!((daemon.message().unwrap().len(), syslog.max_len), (3000, 3000));
         syslog.send_shorter(b"too long already").unwrap_err();

@@ -37,7 +37,12 @@ impl PoolStatus {
         let stopped: Vec<i32> = self.stopped().map(|child| child.pid).collect();
         match (&stopped[..], self.serves) {
             (stopped @ [first, ..], _) => Some(told_of_stopped(stopped.len(), *first)),
-            ([], false) => Some(self.failing.as_ref().map_or_else(|| self.state.clone(), FailingStatus::in_short)),
+            ([], false) => Some(match &self.failing {
+                Some(FailingStatus { r#for: age, error, .. }) => {
+                    format!("no process has started for {}: {error}", span(*age as u64))
+                }
+                None => self.state.clone(),
+            }),
             ([], true) => self.stuck.map(|seconds| self.told_of_standstill(seconds)),
         }
     }
@@ -66,12 +71,6 @@ impl PoolStatus {
         } else {
             None
         }
-    }
-}
-
-impl FailingStatus {
-    fn in_short(&self) -> String {
-        format!("no process has started for {}: {}", span(self.r#for as u64), self.error)
     }
 }
 

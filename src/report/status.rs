@@ -75,12 +75,10 @@ impl PoolStatus {
 
     fn answers(&self) -> Option<String> {
         let class = |name: &str| self.requests.get(name).copied().unwrap_or_default();
-        let (client, server) = (class("4xx"), class("5xx"));
+        let kinds =
+            [(class("4xx"), "answered 4xx"), (class("5xx"), "answered 5xx"), (self.aborted, "given up"), (self.slow, "slow")];
         let mut parts = vec![counted(self.answered, "request")];
-        parts.extend((client > 0).then(|| format!("{client} answered 4xx")));
-        parts.extend((server > 0).then(|| format!("{server} answered 5xx")));
-        parts.extend((self.aborted > 0).then(|| format!("{} given up", self.aborted)));
-        parts.extend((self.slow > 0).then(|| format!("{} slow", self.slow)));
+        parts.extend(kinds.into_iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")));
         let late = self.timeouts.iter().filter(|(_, count)| **count > 0);
         parts.extend(late.map(|(option, count)| format!("{count} beyond {option}")));
         parts.extend(self.duration.told().map(|told| format!("half within {told}")));

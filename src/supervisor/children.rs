@@ -27,6 +27,8 @@
 
 use std::time::{Duration, Instant};
 
+use log::Level;
+
 use shared::link::{Command, Failure, Report};
 use shared::logging::codes::{self, Code};
 use shared::sys::process::EX_SOFTWARE;
@@ -37,11 +39,11 @@ mod condition;
 mod events;
 mod time;
 
+pub use self::time::END_SLACK;
 use backoff::Backoff;
 use child::{Child, ChildState};
 pub use condition::{Condition, Failing};
 pub use events::{Action, ChildId, Event, Generation, Outcome, Policy, Stop};
-pub use time::END_SLACK;
 
 /// What is going on beside keeping the number.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -187,13 +189,11 @@ impl Children {
             // It was adopted before it was ready.
             (ChildState::Serving, Event::Said(Report::Ready)) => self.actions.push(Action::Tell(id, Command::Begin)),
             (ChildState::Serving, Event::Exited { how, told }) => {
-                self.actions.push(match told {
-                    Some(name) => Action::Inform(
-                        codes::CHILD_WAS_SIGNALLED,
-                        format!("a child exited on {name} ({how}); starting another"),
-                    ),
-                    None => Action::Note(codes::CHILD_EXITED, format!("a child exited unexpectedly ({how}); starting another")),
-                });
+                let (level, code, why) = match told {
+                    Some(name) => (Level::Info, codes::CHILD_WAS_SIGNALLED, format!("on {name}")),
+                    None => (Level::Warn, codes::CHILD_EXITED, "unexpectedly".to_owned()),
+                };
+                self.actions.push(Action::Log(level, code, format!("a child exited {why} ({how}); starting another")));
                 self.backoff.note_end(now.duration_since(self.children[index].since), now);
                 self.children.remove(index);
             }
@@ -205,7 +205,7 @@ impl Children {
             (ChildState::Serving, Event::Overdue) => (self.children[index].worn, self.children[index].overdue) = (true, true),
             (ChildState::Serving, Event::Said(Report::Saturated)) => self.children[index].saturated = true,
             (ChildState::Serving, Event::Said(Report::Relieved)) => self.children[index].saturated = false,
-            (ChildState::Serving, Event::Unused) => self.sleep(),
+            (ChildState::Serving, Event::Unused) if self.may_sleep() => self.wanted = 0,
             (ChildState::Retiring(_), Event::Said(Report::Retired)) => self.children[index].state = ChildState::Retiring(true),
             _ => {}
         }
@@ -349,10 +349,10 @@ impl Children {
         match state {
             ChildState::Booting | ChildState::Ready => self.fail(index, Failure::new(EX_SOFTWARE, text), now),
             ChildState::Serving => {
-                self.actions.push(Action::Note(code, format!("{text}; starting another")));
+                self.actions.push(Action::Log(Level::Warn, code, format!("{text}; starting another")));
                 self.backoff.note_end(now.duration_since(since), now);
             }
-            ChildState::Retiring(_) | ChildState::Ending => self.actions.push(Action::Note(code, text)),
+            ChildState::Retiring(_) | ChildState::Ending => self.actions.push(Action::Log(Level::Warn, code, text)),
         }
         if let Some(child) = self.children.get_mut(index) {
             child.enter(ChildState::Ending, now);
@@ -376,11 +376,11 @@ impl Children {
                 self.note_failing(&failure, now);
                 let wait = self.backoff.until().map_or(Duration::ZERO, |until| until.saturating_duration_since(now));
                 let text = format!("{}; trying again in {:.1} s", failure.text, wait.as_secs_f64());
-                let serves = self.serving().next().is_some();
-                self.actions.push(match serves {
-                    true => Action::Note(codes::CHILD_NOT_STARTED, text),
-                    false => Action::Alarm(codes::POOL_NOT_SERVING, text),
-                });
+                let (level, code) = match self.serving().next() {
+                    Some(_) => (Level::Warn, codes::CHILD_NOT_STARTED),
+                    None => (Level::Error, codes::POOL_NOT_SERVING),
+                };
+                self.actions.push(Action::Log(level, code, text));
             }
         }
     }
@@ -402,10 +402,8 @@ impl Children {
         }
     }
 
-    fn sleep(&mut self) {
-        if self.policy.min == 0 && self.wanted == 1 && self.phase == PoolPhase::Steady {
-            self.wanted = 0;
-        }
+    fn may_sleep(&self) -> bool {
+        self.policy.min == 0 && self.wanted == 1 && self.phase == PoolPhase::Steady
     }
 
     /// Brings the number of children to what is wanted, and sees whether that is so.
@@ -429,10 +427,6 @@ impl Children {
         }
     }
 
-    fn is_short(&self) -> bool {
-        self.count(|child| child.is_fresh(self.generation)) < self.wanted
-    }
-
     fn refill(&mut self, now: Instant) {
         while self.is_to_refill() && self.backoff.until().is_none_or(|until| until <= now) {
             self.spawn(self.generation, now);
@@ -447,7 +441,8 @@ impl Children {
             PoolPhase::Trying(generation) | PoolPhase::Tried(generation) => generation != self.generation,
             PoolPhase::Stopping(_) | PoolPhase::Stopped | PoolPhase::Refused => false,
         };
-        may && self.is_short() && self.may_boot()
+        let is_short = || self.count(|child| child.is_fresh(self.generation)) < self.wanted;
+        may && is_short() && self.may_boot()
     }
 
     /// What an import does once (it makes a database, say) several at a time would do against each other: while none serves, one
@@ -475,7 +470,7 @@ impl Children {
             count -= 1;
             child.killed = true;
             let text = "as many children as there may be have requests that do not end; killing the oldest of them";
-            self.actions.push(Action::Note(codes::CHILD_OVER_DEADLINE_KILLED, text.to_owned()));
+            self.actions.push(Action::Log(Level::Warn, codes::CHILD_OVER_DEADLINE_KILLED, text.to_owned()));
             self.actions.push(Action::Kill(child.id));
         }
     }

@@ -7,6 +7,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use super::sockets::inherited;
 use crate::config::{self, Config, EX_USAGE};
 use crate::control_protocol::{self, ControlAnswer, ControlRequest};
 use shared::listener::{Access, BindError, Listener, Patience};
@@ -68,8 +69,7 @@ impl ControlSocket {
     /// # Errors
     /// [`BindError`].
     pub fn adopt(descriptor: RawFd, path: &Path, access: Access) -> Result<Self, BindError> {
-        let descriptor = sys::fd::inherited(descriptor).map_err(|_| BindError::NotListening(descriptor))?;
-        let control = Self::of(Listener::adopt_unix(descriptor, None, path)?, path, access)?;
+        let control = Self::of(Listener::adopt_unix(inherited(descriptor)?, None, path)?, path, access)?;
         control.listener.set_owner(access)?;
         control.listener.set_mode(access.mode)?;
         Ok(control)

@@ -47,24 +47,16 @@ impl End {
 /// What came of the reloads so far.
 #[derive(Clone, Debug, Default)]
 pub struct Reloads {
-    /// By their [`Outcome`].
+    /// In the order of [`OUTCOMES`].
     pub counts: [u64; OUTCOMES.len()],
-    last: Option<(SystemTime, Instant, Scope, Outcome)>,
-}
-
-/// What came of one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// What is new serves.
-    Succeeded,
-    /// What was before still serves, or not all that is new.
-    Failed,
+    last: Option<(SystemTime, Instant, Scope, usize)>,
 }
 
 impl Reloads {
-    /// One is over.
-    pub fn note(&mut self, scope: &Scope, outcome: Outcome) {
-        note(&mut self.counts, outcome as usize);
+    /// One is over. If it is not good, what was before still serves, or not all that is new.
+    pub fn note(&mut self, scope: &Scope, is_good: bool) {
+        let outcome = usize::from(!is_good);
+        note(&mut self.counts, outcome);
         self.last = Some((SystemTime::now(), Instant::now(), scope.clone(), outcome));
     }
 
@@ -74,7 +66,7 @@ impl Reloads {
         Some(LastReload {
             at: at.duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs()),
             ago: now.saturating_duration_since(*moment).as_secs(),
-            result: OUTCOMES[*outcome as usize].to_owned(),
+            result: OUTCOMES[*outcome].to_owned(),
             pool: if let Scope::Pool(name) = scope { Some(name.clone()) } else { None },
         })
     }
@@ -101,7 +93,7 @@ pub fn parse<const N: usize>(text: &str) -> Option<[u64; N]> {
     counts.try_into().ok()
 }
 
-/// In the order of [`Outcome`].
+/// What comes of a reload.
 pub const OUTCOMES: [&str; 2] = ["succeeded", "failed"];
 
 #[cfg(test)]
@@ -122,8 +114,8 @@ mod tests {
     fn the_last_reload_is_told_with_its_pool() {
         let mut reloads = Reloads::default();
         assert_eq!(reloads.last(Instant::now()), None);
-        reloads.note(&Scope::Process, Outcome::Succeeded);
-        reloads.note(&Scope::Pool("shop".to_owned()), Outcome::Failed);
+        reloads.note(&Scope::Process, true);
+        reloads.note(&Scope::Pool("shop".to_owned()), false);
         let last = reloads.last(Instant::now()).unwrap();
         assert_eq!((last.result.as_str(), last.pool.as_deref(), last.at > 1_700_000_000), ("failed", Some("shop"), true));
         assert_eq!(by_word(OUTCOMES, reloads.counts), [("succeeded".to_owned(), 1), ("failed".to_owned(), 1)].into());

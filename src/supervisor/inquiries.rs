@@ -59,9 +59,6 @@ impl Inquiry {
 impl Supervisor<'_> {
     /// Asks the children of these pools.
     pub(super) fn ask_for_stacks(&mut self, client: Client, scope: Scope, threads: Threads, since: Instant) {
-        let Some(client) = self.knows(client, &scope) else {
-            return;
-        };
         for pool in self.pools.iter_mut().filter(|pool| scope.has(&pool.name)) {
             let ids: Vec<ChildId> = pool.processes().map(|(id, _)| id).collect();
             ids.into_iter().for_each(|id| pool.ask_for_stacks(id));

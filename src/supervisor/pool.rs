@@ -66,7 +66,7 @@ pub struct RunningPool {
     /// How they have ended.
     pub exits: Exits,
     /// What else is counted.
-    ledger: Ledger,
+    pub ledger: Ledger,
     /// Whether all of its children have gone, for good.
     has_stopped: bool,
 }
@@ -143,8 +143,8 @@ impl RunningPool {
             // from there.
             let line = sockets::is_open(&self.ties.line).then(|| self.ties.line.1.as_raw_fd());
             let listen = if self.queue.is_there() { &[][..] } else { &self.serving.settings.listen };
-            let calls = line.into_iter().chain(self.sockets.open_descriptors(listen));
-            descriptors.extend(calls.map(|descriptor| (descriptor, Interest::Readable, None)));
+            let open = self.sockets.listeners_of(listen).filter(|listener| listener.is_open()).map(AsRawFd::as_raw_fd);
+            descriptors.extend(line.into_iter().chain(open).map(|descriptor| (descriptor, Interest::Readable, None)));
         }
         descriptors
     }
@@ -162,16 +162,12 @@ impl RunningPool {
             self.sockets.follow(&self.serving.settings, &service.settings, service.owner);
             self.sockets.replace(sockets);
             self.serving = service;
-            self.renew_queue(now);
+            // A queue process with other settings comes as soon as this one has gone.
+            self.queue.renew(now, self.serving.settings.graceful_timeout);
+            self.tell(QUEUE, Command::Retire);
         }
         self.queue.want();
         self.children.handle_commit(now);
-    }
-
-    /// One with other settings comes as soon as this one has gone.
-    fn renew_queue(&mut self, now: Instant) {
-        self.queue.renew(now, self.serving.settings.graceful_timeout);
-        self.tell(QUEUE, Command::Retire);
     }
 
     /// What was tried is not wanted. Its own sockets go.
@@ -245,7 +241,7 @@ impl RunningPool {
             self.log(Level::Warn, codes::CHILD_KEPT_ALIVE, &text);
         }
         if let Some(failure) = self.unloaded(&process, reason).filter(|_| id != QUEUE) {
-            self.children.handle(id, Report::Failed(failure).into(), now);
+            self.children.handle(id, Event::Said(Report::Failed(failure)), now);
         }
         let limit = self.settings().memory_limit.filter(|_| id != QUEUE);
         let (shortage, lost) = (shortage::of(&process, limit, reason), self.note_lost(&process));
@@ -295,7 +291,7 @@ impl RunningPool {
             Report::Failed(Failure { code: 0, text }) => Report::Failed(Failure { code: EX_SOFTWARE, text }),
             report => report,
         };
-        self.children.handle(id, report.into(), now);
+        self.children.handle(id, Event::Said(report), now);
     }
 
     /// It has said itself where it is.
@@ -332,7 +328,7 @@ impl RunningPool {
 
     /// Time has passed; `tick` says that about a second has.
     pub fn handle_timeout(&mut self, tick: bool, now: Instant) {
-        if tick && self.children.may_shrink() && self.children.wanted() == 1 {
+        if tick && self.may_sleep() {
             self.children.serving().collect::<Vec<_>>().into_iter().for_each(|id| self.look_for_use(id, now));
         }
         if tick {
@@ -356,7 +352,7 @@ impl RunningPool {
         let load = Load { all_full: self.children.are_all_full(), waiting: scoreboard.waiting(), refused };
         match self.saturation.look(load, now) {
             Some(News::Begun { waiting }) => {
-                self.ledger.note_saturation();
+                self.ledger.saturations += 1;
                 let (full, most) = (self.children.serving().count(), self.serving.settings.max_queue);
                 let processes = if full == 1 { "the process is" } else { "all processes are" };
                 let text = format!("saturated: {processes} busy, {waiting} of at most {most} requests waiting (max-queue)");
@@ -377,8 +373,12 @@ impl RunningPool {
 
     /// Whether it needs to be looked after every second.
     pub fn needs_ticks(&self) -> bool {
-        let asks = self.children.may_shrink() && self.children.wanted() == 1;
-        asks || self.looks_for_wear()
+        self.may_sleep() || self.settings().max_rss.is_some() || self.limits_requests()
+    }
+
+    /// Whether its last child is to go when it has nothing to do.
+    fn may_sleep(&self) -> bool {
+        self.children.may_shrink() && self.children.wanted() == 1
     }
 
     /// When [`Self::handle_timeout`] is to be called.
@@ -404,23 +404,19 @@ impl RunningPool {
                     Action::Tell(id, command) => self.tell(id, command),
                     Action::Terminate(id) => self.signal(id, signal::TERM),
                     Action::Kill(id) => self.signal(id, signal::KILL),
-                    Action::Note(code, text) => self.log(Level::Warn, code, &text),
-                    Action::Alarm(code, text) => self.log(Level::Error, code, &text),
-                    Action::Inform(code, text) => self.log(Level::Info, code, &text),
+                    Action::Log(level, code, text) => self.log(level, code, &text),
                     // Its queue process may still have somebody to answer.
                     Action::Report(Outcome::Stopped) => self.has_stopped = true,
-                    Action::Report(outcome) => outcomes.push(self.with_addresses_of(outcome)),
+                    Action::Report(outcome) => {
+                        // Once the new children serve, addresses that only the old ones had are given back.
+                        if matches!(outcome, Outcome::Rolled | Outcome::Short(_)) {
+                            self.sockets.keep_only(&self.serving.settings);
+                        }
+                        outcomes.push(outcome);
+                    }
                 }
             }
         }
-    }
-
-    /// Once the new children serve, addresses that only the old ones had are given back.
-    fn with_addresses_of(&mut self, outcome: Outcome) -> Outcome {
-        if matches!(outcome, Outcome::Rolled | Outcome::Short(_)) {
-            self.sockets.keep_only(&self.serving.settings);
-        }
-        outcome
     }
 
     fn log(&self, level: Level, code: Code, text: &str) {

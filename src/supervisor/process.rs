@@ -145,11 +145,9 @@ impl Process {
     }
 
     fn of(id: ProcessId, link: UnixStream, log: Reader, output: [Option<Lines>; 2]) -> Self {
-        let (started, link_state) = (Instant::now(), Link::Open);
-        let reports = Reports::of_version(link::VERSION);
         Self {
             id,
-            started,
+            started: Instant::now(),
             told: None,
             desk: None,
             is_stopped: false,
@@ -157,8 +155,8 @@ impl Process {
             shortage: None,
             unused: None,
             link: Guarded::new(link),
-            link_state,
-            reports,
+            link_state: Link::Open,
+            reports: Reports::of_version(link::VERSION),
             unsent: Vec::new(),
             log,
             output,
@@ -272,15 +270,12 @@ impl Process {
     /// Reads once; whether there is more.
     fn read_reports(&mut self, now: Instant) -> (Heard, bool) {
         let (mut heard, mut buffer) = (Heard::default(), [0; REPORTS_OF_A_TURN]);
-        match self.link_state {
-            Link::GivenUp => return (heard, false),
-            Link::Ended(when) if when + END_PATIENCE <= now => {
-                heard.broken = Some("it closed its link to the supervisor, but keeps running".to_owned());
-                self.link_state = Link::GivenUp;
-                return (heard, false);
-            }
-            Link::Ended(_) => return (heard, false),
-            Link::Open => {}
+        if matches!(self.link_state, Link::Ended(when) if when + END_PATIENCE <= now) {
+            heard.broken = Some("it closed its link to the supervisor, but keeps running".to_owned());
+            self.link_state = Link::GivenUp;
+        }
+        if self.link_state != Link::Open {
+            return (heard, false);
         }
         let count = match passing::receive_bytes(self.link.as_fd(), &mut buffer) {
             Ok(count @ 1..) => count,

@@ -17,7 +17,7 @@ use super::counts::{self, Exits};
 use super::pool::{Desk, RunningPool, Service};
 use super::process::{Descriptors, Process};
 use super::rehearsal::Owner;
-use super::sockets::{self, Sockets, Ties};
+use super::sockets::{self, Sockets, Ties, inherited};
 use super::{Parts, ServicePhase, Supervisor, Surroundings};
 use crate::config::{Config, ListenAddress};
 use crate::control_protocol::Scope;
@@ -146,16 +146,12 @@ impl Inheritance {
                     let name = from_hex(word)?;
                     inheritance.pools.push(Legacy { name, passage: [*near, *far], ..Legacy::default() });
                 }
-                ("line", [far, scoreboard]) => {
-                    pool?.line = Some([word.parse().ok()?, *far, *scoreboard]);
-                }
+                ("line", [far, scoreboard]) => pool?.line = Some([word.parse().ok()?, *far, *scoreboard]),
                 ("roster", []) => pool?.roster = Some(word.parse().ok()?),
                 ("reloads", []) => inheritance.reloads = counts::parse(&from_hex(word)?),
                 ("exits", []) => pool?.exits = counts::parse(&from_hex(word)?),
                 ("past", []) => pool?.past = Tally::parse(&from_hex(word)?),
-                ("socket", descriptors) => {
-                    pool?.sockets.push((from_hex(word)?, descriptors.to_vec()));
-                }
+                ("socket", descriptors) => pool?.sockets.push((from_hex(word)?, descriptors.to_vec())),
                 ("child", [link, log, stdout, stderr, seat @ ..]) => {
                     let descriptors = [*link, *log, *stdout, *stderr];
                     let desk = match seat.iter().map(|number| usize::try_from(*number)).collect::<Result<Vec<_>, _>>() {
@@ -237,7 +233,6 @@ impl<'a> Supervisor<'a> {
                 sockets.adopt(address, descriptors)?;
             }
         }
-        let inherited = |number: RawFd| fd::inherited(number).map_err(|_| BindError::NotListening(number));
         let mut ties = Ties::new()?;
         ties.passage = Guarded::new((inherited(legacy.passage[0])?, inherited(legacy.passage[1])?));
         // Those who write to another one are not on this.
@@ -363,7 +358,7 @@ impl<'a> Supervisor<'a> {
 
     /// Comes back only when it has failed.
     fn execute(&self, successor: &Successor) -> io::Error {
-        let Will { lines, descriptors } = self.will(successor);
+        let Will { lines, descriptors } = self.will();
         log::info!(target: codes::UPGRADE_BEGUN, "executing {}", successor.binary.display());
         log_writer::flush();
         descriptors.iter().for_each(|number| fd::keep_at_exec(*number, fd::AtExec::Keep));
@@ -377,7 +372,7 @@ impl<'a> Supervisor<'a> {
         error
     }
 
-    fn will(&self, successor: &Successor) -> Will {
+    fn will(&self) -> Will {
         let mut will = Will::default();
         will.lines.push(std::process::id().to_string());
         will.add("link", link::VERSION.to_string(), &[], &[]);
@@ -385,7 +380,7 @@ impl<'a> Supervisor<'a> {
         will.add("reloads", to_hex(&counts::to_text(&self.reloads.counts)), &[], &[]);
         self.pid_file.into_iter().for_each(|number| will.add("pid-file", None, &[number], &[]));
         self.control.iter().for_each(|control| will.add("control", None, &[control.descriptor()], &[]));
-        for Inherited { number, name } in &successor.handed_over {
+        for Inherited { number, name } in &self.parts.invocation.sockets.0 {
             will.add("handed-over", to_hex(name), &[*number], &[]);
         }
         self.pools.iter().for_each(|pool| will.add_pool(pool));

@@ -18,13 +18,14 @@
 //! The reload of one pool is one with a configuration in which that pool alone is new, and everything else is as it serves.
 
 use std::collections::BTreeSet;
-use std::fmt;
+use std::iter;
 use std::rc::Rc;
 use std::time::Instant;
 
+use itertools::Itertools;
+
 use super::children::{Outcome, Stop};
 use super::control_socket::{Client, admit, control_access, no_such_pool};
-use super::counts;
 use super::pool::{RunningPool, Service};
 use super::rehearsal::{Findings, Rehearsal, fingerprint};
 use super::sockets::{Sockets, Ties, addresses_of, owner_of};
@@ -34,6 +35,7 @@ use crate::config::{self, Config, EX_USAGE, ListenAddress};
 use crate::control_protocol::Scope;
 use crate::launch;
 use crate::log_writer;
+use crate::report::amount::counted;
 use crate::start_error::StartError;
 use shared::link::Failure;
 use shared::listener::{Access, BindError};
@@ -66,6 +68,8 @@ struct Prepared {
     config: Rc<Config>,
     control: Access,
     log: Box<log_writer::Writer>,
+    /// What each needs, until it is tried; with ties if it is new.
+    pools: Vec<(Service, Sockets, Option<Ties>)>,
 }
 
 impl Reload {
@@ -97,10 +101,7 @@ impl Supervisor<'_> {
     /// Somebody, or a signal, wants a reload. One that comes while another is running has a run of its own afterwards.
     pub(super) fn want_reload(&mut self, scope: Scope, client: Option<Client>) {
         if matches!(self.phase, ServicePhase::Stopping(_)) {
-            if let Some(client) = client {
-                client.end(EX_OSERR, "pyfcgid is stopping");
-            }
-            return;
+            return client.into_iter().for_each(|client| client.end(EX_OSERR, "pyfcgid is stopping"));
         }
         let index = self.next_reloads.iter().position(|(waiting, _)| *waiting == scope);
         match (index, client) {
@@ -165,7 +166,7 @@ impl Supervisor<'_> {
         let known = self.known_sockets();
         for settings in config.pools.iter().filter(|settings| scope.has(&settings.name)) {
             findings.owners.insert(settings.name.clone(), owner_of(settings).map_err(bind_error)?);
-            for address in settings.addresses().filter(|address| !known.has(address)) {
+            for address in settings.addresses().filter(|address| known.find(address).is_none()) {
                 if let ListenAddress::Tcp { host, port } = address
                     && let Some(addresses) = addresses_of(host, *port).map_err(bind_error)?
                 {
@@ -198,7 +199,7 @@ impl Supervisor<'_> {
             Ok((prepared, findings.warnings))
         });
         match prepared {
-            Ok(((prepared, pools), warnings)) => self.try_pools(Reload { warnings, ..reload }, prepared, pools),
+            Ok((prepared, warnings)) => self.try_pools(Reload { warnings, ..reload }, prepared),
             Err(refusal) => self.end_reload(&reload.scope, reload.clients, Err(refusal)),
         }
     }
@@ -229,7 +230,7 @@ impl Supervisor<'_> {
     }
 
     /// Everything that can fail, without changing anything.
-    fn prepare(&self, scope: &Scope, findings: &Findings) -> Result<(Prepared, Vec<PreparedPool>), Refusal> {
+    fn prepare(&self, scope: &Scope, findings: &Findings) -> Result<Prepared, Refusal> {
         let config = Rc::new(self.read_wanted(scope)?);
         if fingerprint(&config) != findings.fingerprint {
             return Err(Failure::new(EX_OSERR, "the configuration changed while it was being read: reload again").into());
@@ -240,7 +241,7 @@ impl Supervisor<'_> {
             let is_new = self.pools.iter().all(|pool| pool.name != settings.name);
             let owner = findings.owners.get(&settings.name).copied().unwrap_or_default();
             let service = Service { settings: settings.clone(), config: Rc::clone(&config), owner };
-            Ok(PreparedPool { service, sockets, ties: is_new.then(Ties::new).transpose()? })
+            Ok((service, sockets, is_new.then(Ties::new).transpose()?))
         };
         let wanted = config.pools.iter().filter(|settings| scope.has(&settings.name));
         let refused = |settings: &config::Pool, error: BindError| Refusal {
@@ -252,13 +253,13 @@ impl Supervisor<'_> {
         let pools = wanted.map(prepare).collect::<Result<Vec<_>, Refusal>>()?;
         let log = log_writer::prepare(&config.log_settings()).map_err(StartError::from).map_err(Failure::from)?;
         let control = control_access(&config, findings.control_group);
-        Ok((Prepared { config, control, log }, pools))
+        Ok(Prepared { config, control, log, pools })
     }
 
-    fn try_pools(&mut self, reload: Reload, prepared: Prepared, pools: Vec<PreparedPool>) {
+    fn try_pools(&mut self, reload: Reload, mut prepared: Prepared) {
         let now = Instant::now();
         let open = names(&prepared.config, &reload.scope);
-        for PreparedPool { service, sockets, ties } in pools {
+        for (service, sockets, ties) in std::mem::take(&mut prepared.pools) {
             match self.pools.iter_mut().find(|pool| pool.name == service.settings.name) {
                 Some(pool) => pool.reload(service, sockets, now),
                 None => self.pools.extend(ties.map(|ties| RunningPool::new(service, sockets, ties, now))),
@@ -268,7 +269,7 @@ impl Supervisor<'_> {
     }
 
     /// Every pool's first child is ready: from here on it is the new configuration that serves.
-    fn commit(&mut self, Prepared { config, control, log }: Prepared) {
+    fn commit(&mut self, Prepared { config, control, log, .. }: Prepared) {
         self.warn_of_what_stays(&config);
         if let Some(Err(error)) = self.control.as_mut().map(|socket| socket.follow(control)) {
             log::error!(target: codes::CONTROL_SOCKET_UNCHANGED, "the control socket stays unchanged: {}", with_causes(&error));
@@ -344,8 +345,7 @@ impl Supervisor<'_> {
         let seconds = reload.begun.elapsed().as_secs_f64();
         let what = match &reload.scope {
             Scope::Pool(name) => format!("pool {name}"),
-            Scope::Process if self.config.pools.len() == 1 => "1 pool".to_owned(),
-            Scope::Process => format!("{} pools", self.config.pools.len()),
+            Scope::Process => counted(self.config.pools.len() as u64, "pool"),
         };
         if refusal.is_none() {
             log::info!(target: codes::RELOADED, "reloaded{}", of(&reload.scope));
@@ -358,10 +358,10 @@ impl Supervisor<'_> {
     /// Tells what was done, or why not.
     fn end_reload(&mut self, scope: &Scope, clients: Vec<Client>, result: Result<Done, Refusal>) {
         let (now, is_good) = (Instant::now(), result.is_ok());
-        self.pools.iter_mut().filter(|pool| scope.has(&pool.name)).for_each(|pool| pool.note_reload(is_good, now));
+        self.pools.iter_mut().filter(|pool| scope.has(&pool.name)).for_each(|pool| pool.ledger.note_reload(is_good, now));
         match result {
             Ok(done) => {
-                self.reloads.note(scope, counts::Outcome::Succeeded);
+                self.reloads.note(scope, true);
                 self.failed_reload.take_if(|(failed, _)| *scope == Scope::Process || failed == scope);
                 self.manager.ready(&self.state());
                 for mut client in clients {
@@ -370,10 +370,10 @@ impl Supervisor<'_> {
                 }
             }
             Err(refusal) => {
-                let (code, text) = (refusal.first.failure.code, refusal.to_string());
+                let (code, text) = (refusal.first.failure.code, refusal.text());
                 log::error!(target: codes::RELOAD_FAILED, "{text}");
                 if code != EX_USAGE {
-                    self.reloads.note(scope, counts::Outcome::Failed);
+                    self.reloads.note(scope, false);
                     self.failed_reload = Some((scope.clone(), refusal.first));
                 }
                 self.manager.ready("serving; the last reload failed");
@@ -395,14 +395,6 @@ impl Supervisor<'_> {
         let waiting = std::mem::take(&mut self.next_reloads).into_iter().flat_map(|(_, clients)| clients);
         running.into_iter().chain(waiting).for_each(|client| client.end(EX_OSERR, "pyfcgid was stopped in the meantime"));
     }
-}
-
-/// What one pool needs, likewise.
-struct PreparedPool {
-    service: Service,
-    sockets: Sockets,
-    /// Of a pool that is new.
-    ties: Option<Ties>,
 }
 
 fn names(config: &Config, scope: &Scope) -> BTreeSet<String> {
@@ -449,11 +441,11 @@ impl From<Failure> for Refusal {
     }
 }
 
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.what)?;
-        let reasons = std::iter::once(&self.first).chain(&self.others);
-        reasons.into_iter().try_for_each(|reason| write!(f, "\n{}", reason.told(str::to_owned)))
+impl Refusal {
+    /// A line for what that means, and each reason.
+    fn text(&self) -> String {
+        let reasons = iter::once(&self.first).chain(&self.others).map(|reason| reason.told(str::to_owned));
+        iter::once(self.what.clone()).chain(reasons).join("\n")
     }
 }
 

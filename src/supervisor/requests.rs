@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use itertools::Itertools;
+
 use super::Supervisor;
-use super::control_socket::Client;
 use super::pool::RunningPool;
 use super::process::Process;
 use crate::control_protocol::Scope;
@@ -13,17 +14,9 @@ use shared::scoreboard::slot::{Glance, Phase};
 use shared::sys::process;
 
 impl Supervisor<'_> {
-    /// Answers at once, whatever the children are doing.
-    pub(super) fn tell_requests(&mut self, client: Client, scope: &Scope) {
-        let Some(client) = self.knows(client, scope) else {
-            return;
-        };
-        let requests = self.requests(scope, process::monotonic_time());
-        self.answer(client, &requests, 0);
-    }
-
-    /// Those that run, the oldest first.
-    pub(super) fn requests(&self, scope: &Scope, now: Duration) -> Requests {
+    /// Those that run, the oldest first, whatever the children are doing.
+    pub(super) fn requests(&self, scope: &Scope) -> Requests {
+        let now = process::monotonic_time();
         let pools: Vec<&RunningPool> = self.pools.iter().filter(|pool| scope.has(&pool.name)).collect();
         // Each pool has its share, or what one invents would leave no room for the others.
         let share = (MOST / pools.len().max(1)).max(1);
@@ -58,19 +51,9 @@ fn running<'a>(pool: &'a RunningPool, child: &'a Process) -> impl Iterator<Item 
 
 /// Those that have run for longest, and no more than some; and how many others there are. They may all be inventions.
 fn oldest<'a>(most: usize, running: impl Iterator<Item = Running<'a>>) -> (Vec<Running<'a>>, u64) {
-    let (mut found, mut count) = (Vec::new(), 0);
-    let trim = |found: &mut Vec<Running<'a>>| {
-        found.sort_by_key(|running| running.glance.request.taken);
-        found.truncate(most);
-    };
-    for running in running {
-        found.push(running);
-        count += 1;
-        if found.len() >= 2 * most {
-            trim(&mut found);
-        }
-    }
-    trim(&mut found);
+    let mut count = 0;
+    let oldest = running.inspect(|_| count += 1).k_smallest_by_key(most, |running| running.glance.request.taken);
+    let found: Vec<_> = oldest.collect();
     let left_out = count - found.len() as u64;
     (found, left_out)
 }

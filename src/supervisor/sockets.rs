@@ -14,9 +14,8 @@ use shared::logging::{codes, with_causes};
 use shared::scoreboard::roster::Roster;
 use shared::scoreboard::{self, SINCE_LEN, Scoreboard};
 use shared::sys::closing::Guarded;
-use shared::sys::fd;
 use shared::sys::process::monotonic_time;
-use shared::sys::{self, identity, passing};
+use shared::sys::{fd, identity, passing};
 
 /// Listening sockets. One is closed, and its file removed, when nobody has it any more.
 #[derive(Clone, Debug, Default)]
@@ -60,24 +59,19 @@ impl Sockets {
     /// # Errors
     /// [`BindError::NotListening`].
     pub fn adopt(&mut self, address: ListenAddress, descriptors: &[RawFd]) -> Result<(), BindError> {
-        let inherited = |number: &RawFd| sys::fd::inherited(*number).map_err(|_| BindError::NotListening(*number));
         let listeners = match (&address, descriptors) {
             (ListenAddress::Unix(path), [socket, pinned @ ..]) => {
-                let pinned = pinned.first().map(inherited).transpose()?;
-                vec![Listener::adopt_unix(inherited(socket)?, pinned, path)?]
+                let pinned = pinned.first().map(|number| inherited(*number)).transpose()?;
+                vec![Listener::adopt_unix(inherited(*socket)?, pinned, path)?]
             }
-            _ => descriptors.iter().map(|number| Listener::adopt(inherited(number)?)).collect::<Result<_, _>>()?,
+            _ => descriptors.iter().map(|number| Listener::adopt(inherited(*number)?)).collect::<Result<_, _>>()?,
         };
         self.0.push((address, Rc::new(Guarded::new(listeners))));
         Ok(())
     }
 
-    /// Whether there is this address.
-    pub fn has(&self, wanted: &ListenAddress) -> bool {
-        self.find(wanted).is_some()
-    }
-
-    fn find(&self, wanted: &ListenAddress) -> Option<&Listeners> {
+    /// Those of this address.
+    pub fn find(&self, wanted: &ListenAddress) -> Option<&Listeners> {
         self.0.iter().find(|(address, _)| address == wanted).map(|(_, listeners)| listeners)
     }
 
@@ -101,18 +95,14 @@ impl Sockets {
         self.0.retain(|(address, _)| settings.addresses().any(|wanted| wanted == address));
     }
 
-    fn listeners_of(&self, addresses: &[ListenAddress]) -> impl Iterator<Item = &Listener> {
+    /// Those of these addresses.
+    pub fn listeners_of(&self, addresses: &[ListenAddress]) -> impl Iterator<Item = &Listener> {
         addresses.iter().filter_map(|address| self.find(address)).flat_map(|listeners| listeners.iter())
     }
 
-    /// The descriptors of these addresses.
+    /// Their descriptors.
     pub fn descriptors_of(&self, addresses: &[ListenAddress]) -> Vec<RawFd> {
         self.listeners_of(addresses).map(AsRawFd::as_raw_fd).collect()
-    }
-
-    /// Those of them that were not shut down.
-    pub fn open_descriptors(&self, addresses: &[ListenAddress]) -> Vec<RawFd> {
-        self.listeners_of(addresses).filter(|listener| listener.is_open()).map(AsRawFd::as_raw_fd).collect()
     }
 
     /// Each address with what [`Self::adopt`] takes of it.
@@ -151,10 +141,7 @@ fn bind(
             let access = Access { mode: settings.socket_mode, user, group };
             Ok(vec![Listener::bind_unix(path, access, backlog, patience)?])
         }
-        ListenAddress::Fd(number) => {
-            let descriptor = sys::fd::inherited(*number).map_err(|_| BindError::NotListening(*number))?;
-            Ok(vec![Listener::adopt(descriptor)?])
-        }
+        ListenAddress::Fd(number) => Ok(vec![Listener::adopt(inherited(*number)?)?]),
     }
 }
 
@@ -198,7 +185,9 @@ fn are_in_place(address: &ListenAddress, listeners: &[Listener]) -> Result<bool,
 /// # Errors
 /// [`BindError::Owner`].
 pub fn owner_of(settings: &config::Pool) -> Result<Owner, BindError> {
-    let refused = |error: identity::Error| BindError::Owner { address: first_path(settings), reason: error.to_string() };
+    let socket = || settings.addresses().find(|address| address.unix_path().is_some()).map(ToString::to_string);
+    let refused =
+        |error: identity::Error| BindError::Owner { address: socket().unwrap_or_default(), reason: error.to_string() };
     let user = settings.socket_owner.as_deref().map(identity::user_id).transpose().map_err(refused)?;
     let group = settings.socket_group.as_deref().map(identity::group_id).transpose().map_err(refused)?;
     Ok(Owner { user, group })
@@ -217,9 +206,12 @@ pub fn addresses_of(host: &str, port: u16) -> Result<Option<Vec<IpAddr>>, BindEr
     Ok(Some(resolved.map(|address| address.ip()).collect()))
 }
 
-fn first_path(settings: &config::Pool) -> String {
-    let unix = |address: &&ListenAddress| matches!(address, ListenAddress::Unix(_));
-    settings.addresses().find(unix).map_or_else(String::new, ToString::to_string)
+/// The descriptor of this number, which was there before this program.
+///
+/// # Errors
+/// [`BindError::NotListening`] where none is open.
+pub fn inherited(number: RawFd) -> Result<OwnedFd, BindError> {
+    fd::inherited(number).map_err(|_| BindError::NotListening(number))
 }
 
 /// A pair of connected sockets through which connections go from one process of a pool to another.
@@ -282,5 +274,5 @@ pub fn numbers(passage: &Passage) -> [RawFd; 2] {
 
 /// Whether connections still come through: an application has both ends, too, and may have shut them down.
 pub fn is_open(passage: &Passage) -> bool {
-    !sys::fd::is_shut(passage.1.as_fd())
+    !fd::is_shut(passage.1.as_fd())
 }

@@ -37,7 +37,7 @@ impl Supervisor<'_> {
 
     /// What runs, with what its threads have been doing since then.
     pub(super) fn requests_with_stacks(&self, scope: &Scope, since: Instant) -> Requests {
-        let mut told = self.requests(scope, monotonic_time());
+        let mut told = self.requests(scope);
         let (mut room, mut threads) = (Room(MOST_OF_AN_ANSWER), BTreeMap::new());
         for (pool, id, process) in self.processes(scope) {
             threads.insert(process.id.number(), heard(pool, id, process, since).map(by_request));

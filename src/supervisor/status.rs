@@ -12,7 +12,7 @@ use super::counts::{OUTCOMES, by_word};
 use super::pool::{Figures, RunningPool};
 use super::process::Process;
 use crate::config::EX_USAGE;
-use crate::control_protocol::Scope;
+use crate::control_protocol::{ControlRequest, Scope};
 use crate::log_writer;
 use crate::report::{self, ChildStatus, FailingStatus, PoolStatus, SCHEMA, Status, Times, Workers, seconds};
 use shared::scoreboard::refused::RefusedFor;
@@ -24,19 +24,20 @@ use shared::sys::terminal;
 impl Supervisor<'_> {
     /// Answers at once, whatever the children are doing.
     pub(super) fn tell_status(&mut self, client: Client, scope: &Scope) {
-        let Some(client) = self.knows(client, scope) else {
-            return;
-        };
         let status = self.status(scope, Instant::now());
         let code = if status.serves() { 0 } else { EX_NOT_SERVING };
         self.answer(client, &status, code);
     }
 
     /// The client again, unless it asks about a pool that there is not.
-    pub(super) fn knows(&self, client: Client, scope: &Scope) -> Option<Client> {
+    pub(super) fn knows(&self, client: Client, request: &ControlRequest) -> Option<Client> {
         let names = self.pools.iter().map(|pool| &*pool.name);
-        match scope {
-            Scope::Pool(name) if !names.clone().any(|pool| pool == name) => {
+        match request {
+            ControlRequest::Status { scope: Scope::Pool(name) }
+            | ControlRequest::Requests { scope: Scope::Pool(name) }
+            | ControlRequest::Stacks { scope: Scope::Pool(name), .. }
+                if !names.clone().any(|pool| pool == name) =>
+            {
                 client.end(EX_USAGE, &format!("pyfcgid: {}", no_such_pool(name, names)));
                 None
             }
@@ -52,6 +53,7 @@ impl Supervisor<'_> {
     }
 
     fn status(&self, scope: &Scope, now: Instant) -> Status {
+        let pools = self.pools.iter().filter(|pool| scope.has(&pool.name));
         Status {
             schema: SCHEMA,
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -63,18 +65,17 @@ impl Supervisor<'_> {
             reloads: by_word(OUTCOMES, self.reloads.counts),
             log_lines_lost: log_writer::lost_so_far(),
             bounds: report::bounds(),
-            pools: self.pools.iter().filter(|pool| scope.has(&pool.name)).map(|pool| self.pool_status(pool, now)).collect(),
+            pools: pools.map(|pool| pool_status(pool, self.removes(pool), now)).collect(),
         }
     }
 
-    fn pool_status(&self, pool: &RunningPool, now: Instant) -> PoolStatus {
+    fn removes(&self, pool: &RunningPool) -> bool {
         let is_there = self.config.pools.iter().any(|settings| settings.name == pool.name);
-        let removed = !is_there && pool.children.condition() == Condition::Stopping;
-        PoolStatus { removed, ..pool_status(pool, now) }
+        !is_there && pool.children.condition() == Condition::Stopping
     }
 }
 
-fn pool_status(pool: &RunningPool, now: Instant) -> PoolStatus {
+fn pool_status(pool: &RunningPool, removed: bool, now: Instant) -> PoolStatus {
     let (waiting, first) = waiting(pool);
     let (children, tally, scoreboard) = (&pool.children, pool.tally(), &pool.ties.scoreboard);
     let (processes, all): (Vec<&Process>, Vec<ChildStatus>) =
@@ -87,7 +88,7 @@ fn pool_status(pool: &RunningPool, now: Instant) -> PoolStatus {
         name: pool.name.clone(),
         state: state.to_owned(),
         serves: ["serving", "saturated", "sleeping"].contains(&state),
-        removed: false,
+        removed,
         listen: pool.sockets.names(pool.settings()),
         wanted: children.wanted(),
         processes: by_state(&all),

@@ -24,14 +24,11 @@ impl Supervisor<'_> {
 
     /// At the end they live on, as they do when any parent ends; but as process 1 nothing does.
     pub(super) fn tell_of_strangers(&self) {
-        let count = process::children().into_iter().filter(|id| self.lives_on(*id)).count();
+        let lives_on = |id: &ProcessId| !self.is_own(*id) && process::reap(*id).is_none() && !process::has_ended(*id);
+        let count = process::children().into_iter().filter(lives_on).count();
         if count > 0 {
             log::info!(target: codes::ORPHANS_LEFT, "processes left behind by applications are still running: {count}");
         }
-    }
-
-    fn lives_on(&self, id: ProcessId) -> bool {
-        !self.is_own(id) && process::reap(id).is_none() && !process::has_ended(id)
     }
 
     fn is_own(&self, id: ProcessId) -> bool {

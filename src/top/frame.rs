@@ -3,7 +3,7 @@
 use ratatui_core::style::{Color, Modifier, Style};
 use ratatui_core::text::{Line, Span};
 
-use super::model::{Model, PoolRow};
+use super::model::{Model, ORDERS, PoolRow};
 use crate::report::amount::{counted, length, memory, span};
 use crate::report::{COLUMNS, Mood, RunningRequest, cut, one_line, table};
 
@@ -56,7 +56,7 @@ fn footer(model: &Model) -> String {
         return format!("filter: {}_   Enter keeps it, Esc removes it", model.filter);
     }
     let filter = if model.filter.is_empty() { String::new() } else { format!(": {}", model.filter) };
-    format!("q quit  s sort: {}  / filter{filter}  p pause  ? help", model.order.word())
+    format!("q quit  s sort: {}  / filter{filter}  p pause  ? help", ORDERS[model.order].0)
 }
 
 /// The pools take at most half of the room if there are requests.

@@ -2,7 +2,7 @@
 
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
-use super::model::Model;
+use super::model::{Model, ORDERS};
 
 /// What a key asks for beside another view.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +40,7 @@ pub fn press(model: &mut Model, key: KeyEvent) -> Wish {
         KeyCode::Esc => model.filter.clear(),
         KeyCode::Char('?' | 'h') => model.is_helping = !model.is_helping,
         KeyCode::Char('p' | ' ') => model.is_paused = !model.is_paused,
-        KeyCode::Char('s') => model.order = model.order.next(),
+        KeyCode::Char('s') => model.order = (model.order + 1) % ORDERS.len(),
         KeyCode::Char('/') => (model.is_typing, model.is_helping) = (true, false),
         code => scroll(model, code),
     }
@@ -83,7 +83,7 @@ const LONGEST_FILTER: usize = 100;
 mod tests {
     use std::time::Instant;
 
-    use super::super::model::{Order, tests::sample};
+    use super::super::model::tests::sample;
     use super::*;
 
     fn model() -> Model {
@@ -103,7 +103,9 @@ mod tests {
         assert_eq!(presses(&mut model, &[KeyCode::Char('q')]), [Wish::Quit]);
         assert_eq!(['c', 'z', 'x'].map(|c| press(&mut model, control(c))), [Wish::Quit, Wish::Suspend, Wish::None]);
         presses(&mut model, &[KeyCode::Char('s'), KeyCode::Char('p'), KeyCode::Char('?')]);
-        assert_eq!((model.order, model.is_paused, model.is_helping), (Order::Busy, true, true));
+        assert_eq!((ORDERS[model.order].0, model.is_paused, model.is_helping), ("busy", true, true));
+        presses(&mut model, &[KeyCode::Char('s'); 6]);
+        assert_eq!(ORDERS[model.order].0, "configured", "after the last the first");
         presses(&mut model, &[KeyCode::Char('p'), KeyCode::Esc]);
         assert_eq!((model.is_paused, model.is_helping), (false, false));
     }

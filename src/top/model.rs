@@ -21,8 +21,8 @@ pub struct Model {
     now: Option<(Instant, Sample)>,
     /// What is said about pyfcgid itself, and until when if it answers.
     notice: Option<(String, Instant)>,
-    /// How pools are sorted.
-    pub order: Order,
+    /// How pools are sorted: a place in [`ORDERS`].
+    pub order: usize,
     /// Only what has this in it is shown.
     pub filter: String,
     /// Whether a filter is being typed.
@@ -33,26 +33,6 @@ pub struct Model {
     pub is_helping: bool,
     /// Requests above the first one that is shown.
     pub skipped: usize,
-}
-
-/// By what pools are sorted; what is largest comes first.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Order {
-    /// As they stand in the configuration.
-    #[default]
-    Configured,
-    /// Busy workers.
-    Busy,
-    /// Requests a second.
-    Rate,
-    /// The slowest requests.
-    Slowest,
-    /// What waits.
-    Queue,
-    /// Responses 5xx a second.
-    Errors,
-    /// Resident memory.
-    Memory,
 }
 
 /// A pool, and what it did in the interval.
@@ -68,32 +48,11 @@ pub struct PoolRow<'a> {
     pub times: Times,
 }
 
-impl Order {
-    /// The next one.
-    #[must_use]
-    pub fn next(self) -> Self {
-        let place = ORDERS.iter().position(|(order, _)| *order == self).unwrap_or_default();
-        ORDERS[(place + 1) % ORDERS.len()].0
-    }
-
-    /// What it is called.
-    pub fn word(self) -> &'static str {
-        ORDERS.iter().find(|(order, _)| *order == self).map_or("", |(_, word)| word)
-    }
-}
-
 impl PoolRow<'_> {
-    fn key(&self, order: Order) -> f64 {
+    /// The part of its workers that has a request.
+    fn busy(&self) -> f64 {
         let workers = self.pool.workers;
-        match order {
-            Order::Configured => 0.0,
-            Order::Busy => workers.busy as f64 / (workers.busy + workers.idle).max(1) as f64,
-            Order::Rate => self.rate,
-            Order::Slowest => self.times.p99.unwrap_or(-1.0),
-            Order::Queue => self.pool.waiting as f64,
-            Order::Errors => self.errors,
-            Order::Memory => self.pool.memory as f64,
-        }
+        workers.busy as f64 / (workers.busy + workers.idle).max(1) as f64
     }
 }
 
@@ -139,7 +98,8 @@ impl Model {
         let pools = self.status().into_iter().flat_map(|status| &status.pools);
         let shown = pools.filter(|pool| self.has(&[&pool.name, &pool.state]));
         let mut rows: Vec<PoolRow<'_>> = shown.map(|pool| pool_row(pool, self.before(&pool.name), seconds)).collect();
-        rows.sort_by(|one, other| other.key(self.order).total_cmp(&one.key(self.order)));
+        let (_, key) = ORDERS[self.order];
+        rows.sort_by(|one, other| key(other).total_cmp(&key(one)));
         rows
     }
 
@@ -182,14 +142,17 @@ fn pool_row<'a>(pool: &'a PoolStatus, before: Option<&PoolStatus>, seconds: f64)
     }
 }
 
-const ORDERS: [(Order, &str); 7] = [
-    (Order::Configured, "configured"),
-    (Order::Busy, "busy"),
-    (Order::Rate, "requests/s"),
-    (Order::Slowest, "slowest"),
-    (Order::Queue, "queue"),
-    (Order::Errors, "errors"),
-    (Order::Memory, "memory"),
+/// What is largest comes first.
+pub type Key = fn(&PoolRow<'_>) -> f64;
+/// By what pools are sorted, and what that is called. The first leaves them as they stand in the configuration.
+pub const ORDERS: [(&str, Key); 7] = [
+    ("configured", |_| 0.0),
+    ("busy", |row| row.busy()),
+    ("requests/s", |row| row.rate),
+    ("slowest", |row| row.times.p99.unwrap_or(-1.0)),
+    ("queue", |row| row.pool.waiting as f64),
+    ("errors", |row| row.errors),
+    ("memory", |row| row.pool.memory as f64),
 ];
 /// A restart is told for so long.
 const SAID_FOR: Duration = Duration::from_secs(10);
@@ -248,17 +211,13 @@ pub(super) mod tests {
         let mut model = Model::default();
         model.take(Ok(sample(7, 100, [1, 200])), Instant::now());
         let names = |model: &Model| rates(model).into_iter().map(|(name, ..)| name.to_owned()).collect::<Vec<_>>();
-        for order in [Order::Rate, Order::Slowest, Order::Errors, Order::Memory] {
+        for (order, (word, _)) in ORDERS.iter().enumerate() {
             model.order = order;
-            assert_eq!(names(&model), ["shop", "blog"], "{order:?}");
-        }
-        for order in [Order::Configured, Order::Busy, Order::Queue] {
-            model.order = order;
-            assert_eq!(names(&model), ["blog", "shop"], "{order:?}");
+            let is_shop_first = ["requests/s", "slowest", "errors", "memory"].contains(word);
+            assert_eq!(names(&model), if is_shop_first { ["shop", "blog"] } else { ["blog", "shop"] }, "{word}");
         }
         model.filter = "GRÖ".to_owned();
         assert_eq!((names(&model).len(), model.requests().0.len(), model.requests().1), (0, 1, 2));
-        assert_eq!((0..7).fold(Order::Busy, |order, _| order.next()), Order::Busy);
     }
 
     #[test]

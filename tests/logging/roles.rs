@@ -1,7 +1,9 @@
 //! What this program does in a process of its own.
 
+use std::collections::BTreeMap;
 use std::env;
 use std::io::{self, Write};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -9,7 +11,8 @@ use std::time::Duration;
 
 use log::{Level, LevelFilter};
 use pyfcgid::config::AppLog;
-use pyfcgid::log_writer::{self, LogTarget, Settings};
+use pyfcgid::log_writer::{self, Facility, LogTarget, Settings};
+use shared::logging::access::Format;
 use shared::logging::{self, Allowance, Lines, codes};
 use shared::sys::fd;
 
@@ -87,13 +90,27 @@ fn then(role: fn()) -> bool {
     true
 }
 
+/// Settings as most have them.
+pub fn usual() -> Settings {
+    Settings {
+        target: LogTarget::Stderr,
+        level: LevelFilter::Info,
+        ident: "pyfcgid".to_owned(),
+        facility: Facility::parse("daemon").unwrap(),
+        syslog_socket: PathBuf::from("/dev/log"),
+        access: None,
+        access_format: Format::default(),
+        pools: BTreeMap::new(),
+    }
+}
+
 fn send_to_standard_input() {
     logging::send_to(fd::duplicate(0).unwrap(), LevelFilter::Debug).unwrap();
 }
 
 fn child() {
     // As after a fork of the supervisor.
-    log_writer::start(&Settings::default()).unwrap();
+    log_writer::start(&usual()).unwrap();
     send_to_standard_input();
     log::info!(target: "pyfcgid", "two\nlines");
     // Whatever an application sends that has found the socket.
@@ -109,9 +126,8 @@ fn child() {
 }
 
 fn supervisor() {
-    let access_format = "GET $request_uri $status".parse().unwrap();
-    let settings =
-        Settings { access: Some(LogTarget::Stderr), access_format, level: LevelFilter::Debug, ..Settings::default() };
+    let access_format = Format::parse("GET $request_uri $status").unwrap();
+    let settings = Settings { access: Some(LogTarget::Stderr), access_format, level: LevelFilter::Debug, ..usual() };
     log_writer::start(&settings).unwrap();
     let (mut reader, socket) = logging::channel().unwrap();
     let (mut lines, output) = Lines::pipe().unwrap();
@@ -125,7 +141,7 @@ fn supervisor() {
 }
 
 fn talker() {
-    log_writer::start(&Settings::default()).unwrap();
+    log_writer::start(&usual()).unwrap();
     for number in 0..LINES_OF_A_TALKER {
         log::info!(target: "pyfcgid", "line {number}");
     }

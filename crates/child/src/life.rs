@@ -187,8 +187,8 @@ fn is_to_begin(mut link: &UnixStream, signalled: &UnixStream) -> std::io::Result
         let mut command = [0];
         match link.read(&mut command) {
             // Who looks at what runs asks all children, and nothing runs here yet.
-            Ok(1) if matches!(Command::parse(command[0]), Some(Command::Look | Command::TellStacks)) => {}
-            Ok(count) => return Ok(count == 1 && Command::parse(command[0]) == Some(Command::Begin)),
+            Ok(1) if matches!(Command::from_repr(command[0]), Some(Command::Look | Command::TellStacks)) => {}
+            Ok(count) => return Ok(count == 1 && Command::from_repr(command[0]) == Some(Command::Begin)),
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
             // The supervisor has gone.
             Err(_) => return Ok(false),

@@ -40,7 +40,7 @@ pub fn start(pool: &PoolSettings) -> Result<Interpreter, Error> {
     if pool.memory_limit.is_some() {
         interpreter.provide_for_shortage(&pool.app)?;
     }
-    let mut path = pool.python_path.clone();
+    let mut path: Vec<PathBuf> = pool.python_path.iter().map(PathBuf::from).collect();
     path.push(current_directory());
     interpreter.set_path(&path, beside_file(pool))?;
     Ok(interpreter)

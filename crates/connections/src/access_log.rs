@@ -11,7 +11,7 @@ use crate::exchange::{AnswerLog, SitePath};
 /// What is to be told of the answers of a process of this pool, if it has an access log.
 pub fn answer_log(pool: &PoolSettings) -> Option<Arc<dyn AnswerLog>> {
     // It was validated before anything was started.
-    let format: Format = pool.access_log_format.as_deref()?.parse().unwrap_or_default();
+    let format = Format::parse(pool.access_log_format.as_deref()?).unwrap_or_default();
     Some(Arc::new(AccessLog { tells_cpu_time: format.tells_cpu_time(), format, excluded: pool.access_log_exclude.clone() }))
 }
 

@@ -2,18 +2,8 @@
 
 const OPERATING: &str = include_str!("../../../docs/operating.md");
 
-/// A signal to the supervisor, and what happens.
-pub fn signals() -> Vec<(String, String)> {
-    table("| Signal to the supervisor | What happens |")
-}
-
-/// An exit code, and what it means.
-pub fn exit_codes() -> Vec<(String, String)> {
-    table("| Exit code | Means |")
-}
-
-/// The rows below this heading, of two columns each.
-fn table(heading: &str) -> Vec<(String, String)> {
+/// The rows of docs/operating.md below this heading, of two columns each.
+pub fn table(heading: &str) -> Vec<(String, String)> {
     let rows = OPERATING.lines().skip_while(|line| *line != heading).skip(2).take_while(|line| line.starts_with('|'));
     let row = |line: &str| {
         let (first, second) = line.trim_matches(['|', ' ']).split_once(" | ")?;
@@ -21,6 +11,11 @@ fn table(heading: &str) -> Vec<(String, String)> {
     };
     rows.filter_map(row).collect()
 }
+
+/// Signals to the supervisor, and what happens.
+pub const SIGNALS: &str = "| Signal to the supervisor | What happens |";
+/// Exit codes, and what they mean.
+pub const EXIT_CODES: &str = "| Exit code | Means |";
 
 /// One sentence for the whole of it.
 pub const ABOUT: &str = "runs Python WSGI applications behind nginx and Apache, over FastCGI";

@@ -34,16 +34,11 @@ pub fn of_program(date: &str) -> String {
         page.part(group.heading());
         options::of_group(group).for_each(|setting| describe_flag(&mut page, setting));
     }
-    page.section("SIGNALS").text("Of the supervisor, whose process id the PID file has:");
-    items(&mut page, &facts::signals());
-    page.section("EXIT STATUS").text("Of every command but `request`, which has its own:");
-    items(&mut page, &facts::exit_codes());
-    page.section("ENVIRONMENT").text("Options, and:");
-    items(&mut page, &facts::VARIABLES);
-    page.section("FILES").text("As installed by a package:");
-    items(&mut page, &facts::FILES);
-    page.section("EXAMPLES").text("As they are typed:");
-    items(&mut page, &facts::EXAMPLES);
+    list(&mut page, "SIGNALS", "Of the supervisor, whose process id the PID file has:", &facts::table(facts::SIGNALS));
+    list(&mut page, "EXIT STATUS", "Of every command but `request`, which has its own:", &facts::table(facts::EXIT_CODES));
+    list(&mut page, "ENVIRONMENT", "Options, and:", &facts::VARIABLES);
+    list(&mut page, "FILES", "As installed by a package:", &facts::FILES);
+    list(&mut page, "EXAMPLES", "As they are typed:", &facts::EXAMPLES);
     page.section("SEE ALSO").text("pyfcgid.toml(5), nginx(8), apache2(8), systemd.service(5)");
     page.render()
 }
@@ -74,8 +69,7 @@ pub fn of_file(date: &str) -> String {
     for text in &facts::INCLUDE[1..] {
         page.more(text);
     }
-    page.section("VALUES").text("Every value may be in quotes.");
-    items(&mut page, &facts::VALUES);
+    list(&mut page, "VALUES", "Every value may be in quotes.", &facts::VALUES);
     page.section("KEYS");
     page.text("Options at the top of the file apply to the whole daemon, those in a `[pool.NAME]` table to that pool.");
     for group in Group::ALL {
@@ -83,8 +77,7 @@ pub fn of_file(date: &str) -> String {
         options::of_group(group).for_each(|setting| describe_key(&mut page, setting));
     }
     page.section("EXAMPLE").text("A file with two pools, and more in other files:").lines(facts::EXAMPLE);
-    page.section("FILES").text("As installed by a package:");
-    items(&mut page, &facts::FILES);
+    list(&mut page, "FILES", "As installed by a package:", &facts::FILES);
     page.section("SEE ALSO").text("pyfcgid(8)");
     page.render()
 }
@@ -107,7 +100,9 @@ fn paragraphs(page: &mut Page, texts: &[&str]) {
     }
 }
 
-fn items(page: &mut Page, items: &[(impl ToString, impl AsRef<str>)]) {
+/// A section with an entry for each of these.
+fn list(page: &mut Page, heading: &str, start: &str, items: &[(impl ToString, impl AsRef<str>)]) {
+    page.section(heading).text(start);
     for (typed, text) in items {
         page.item(&[typed.to_string()], None, text.as_ref());
     }

@@ -27,7 +27,6 @@ pub fn values(setting: &Setting) -> String {
 fn one_value(setting: &Setting) -> String {
     match (setting.syntax)() {
         Syntax::Number { low, high } => format!("whole number, {low} to {high}"),
-        Syntax::Integer { low, high } => format!("whole number, {low} to {high}"),
         Syntax::Size { low, high, or_zero } => size(low, high, or_zero),
         Syntax::Time { least: Duration::ZERO, most } => format!("time, up to {}", format_duration(most)),
         Syntax::Time { most, .. } => format!("time, more than 0, up to {}", format_duration(most)),

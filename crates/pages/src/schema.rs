@@ -13,21 +13,12 @@ pub fn text() -> String {
 
 /// The schema: draft 7, which is what editors know.
 pub fn schema() -> Value {
-    let mut top = properties(Scope::Global);
-    top.insert("include".to_owned(), include());
-    top.insert("pool".to_owned(), pools());
-    json!({
-        "$schema": "http://json-schema.org/draft-07/schema#",
-        "title": "pyfcgid.toml",
-        "description": "The configuration of pyfcgid, or a file that it includes",
-        "type": "object",
-        "properties": top,
-        "additionalProperties": false,
-    })
-}
-
-fn pools() -> Value {
-    json!({
+    let (mut top, pattern) = (properties(Scope::Global), json!({"type": "string"}));
+    let include = json!({
+        "description": "Files with further pools: a pattern, or a list of them, relative to this file",
+        "anyOf": [pattern, {"type": "array", "items": pattern}],
+    });
+    let pools = json!({
         "description": "The pools, each a table [pool.NAME]",
         "type": "object",
         "patternProperties": {
@@ -39,14 +30,15 @@ fn pools() -> Value {
             }
         },
         "additionalProperties": false,
-    })
-}
-
-fn include() -> Value {
-    let pattern = json!({"type": "string"});
+    });
+    top.extend([("include".to_owned(), include), ("pool".to_owned(), pools)]);
     json!({
-        "description": "Files with further pools: a pattern, or a list of them, relative to this file",
-        "anyOf": [pattern, {"type": "array", "items": pattern}],
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "title": "pyfcgid.toml",
+        "description": "The configuration of pyfcgid, or a file that it includes",
+        "type": "object",
+        "properties": top,
+        "additionalProperties": false,
     })
 }
 
@@ -99,10 +91,7 @@ fn alternatives(setting: &Setting) -> Vec<Value> {
 fn one_value(syntax: Syntax) -> Vec<Value> {
     match syntax {
         Syntax::Text => scalar(),
-        Syntax::Number { low, high } => vec![whole(low, high), matching("^[0-9]+$")],
-        Syntax::Integer { low, high } => {
-            vec![json!({"type": "integer", "minimum": low, "maximum": high}), matching("^-?[0-9]+$")]
-        }
+        Syntax::Number { low, high } => vec![whole(low, high), matching(if low < 0 { "^-?[0-9]+$" } else { "^[0-9]+$" })],
         Syntax::Size { low, high, or_zero } => {
             let zero = (or_zero && low > 0).then(|| whole(0, 0));
             let units = matching("^[0-9]+([Bb]|[KkMmGg]([Ii]?[Bb])?)?$");
@@ -132,11 +121,11 @@ fn matching(pattern: &str) -> Value {
     json!({"type": "string", "pattern": pattern})
 }
 
-fn whole(low: u64, high: u64) -> Value {
-    let mut range = json!({"type": "integer", "minimum": low});
+fn whole(low: impl Into<Value>, high: impl Into<Value>) -> Value {
+    let (mut range, high) = (json!({"type": "integer", "minimum": low.into()}), high.into());
     // What JSON can count is no limit of ours.
-    if high <= i64::MAX as u64 {
-        range["maximum"] = high.into();
+    if high.is_i64() {
+        range["maximum"] = high;
     }
     range
 }

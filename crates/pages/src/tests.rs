@@ -45,7 +45,7 @@ fn the_page_of_messages_is_the_one_that_is_committed_and_has_every_code() {
 fn every_option_is_on_every_page() {
     let (of_program, of_file) = (plain(&file("man/pyfcgid.8")), plain(&file("man/pyfcgid.toml.5")));
     let (reference, schema) = (reference::text(), schema::schema());
-    for setting in SETTINGS {
+    for setting in SETTINGS.iter() {
         let (name, value, help) = (setting.name, setting.value_name, setting.help.replace('`', ""));
         let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
         assert!(of_file.contains(&format!(".TP {name} {value} {help}")), "{name} in pyfcgid.toml(5)");
@@ -104,8 +104,9 @@ fn every_command_with_its_arguments_is_in_the_manual_and_the_reference() {
 
 #[test]
 fn signals_and_exit_codes_are_those_of_the_page_about_operating() {
-    assert!(facts::signals().iter().any(|(signal, _)| signal == "USR2") && facts::signals().len() >= 6);
-    let codes: Vec<_> = facts::exit_codes().into_iter().map(|(code, _)| code).collect();
+    let signals = facts::table(facts::SIGNALS);
+    assert!(signals.iter().any(|(signal, _)| signal == "USR2") && signals.len() >= 6);
+    let codes: Vec<_> = facts::table(facts::EXIT_CODES).into_iter().map(|(code, _)| code).collect();
     assert_eq!(codes, ["0", "1", "3", "4", "64", "69", "70", "71", "75", "78"]);
 }
 

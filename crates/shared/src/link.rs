@@ -9,8 +9,10 @@
 
 use std::fmt;
 
+use strum::{EnumDiscriminants, FromRepr};
+
 /// What the supervisor tells a child.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromRepr)]
 #[repr(u8)]
 pub enum Command {
     /// Answer requests, after [`Report::Ready`]: before it nothing is taken in.
@@ -38,61 +40,44 @@ pub enum Command {
 }
 
 impl Command {
-    /// The command that this byte means.
-    pub fn parse(byte: u8) -> Option<Self> {
-        Self::ALL.into_iter().find(|command| *command as u8 == byte)
-    }
-
     /// Whether this makes an earlier command useless that was not heard yet.
     pub fn supersedes(self, earlier: Self) -> bool {
         let is_duty = |command| matches!(command, Self::Hold | Self::Refuse | Self::Rest);
         self == earlier || is_duty(self) && is_duty(earlier)
     }
-
-    const ALL: [Self; 11] = [
-        Self::Begin,
-        Self::StopGracefully,
-        Self::StopNow,
-        Self::Retire,
-        Self::Hold,
-        Self::Refuse,
-        Self::Rest,
-        Self::Terminate,
-        Self::Quit,
-        Self::Look,
-        Self::TellStacks,
-    ];
 }
 
-/// What a child tells the supervisor.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What a child tells the supervisor. The numbers are the kinds that go over the socket.
+#[derive(Clone, Debug, PartialEq, Eq, EnumDiscriminants)]
+#[strum_discriminants(name(Kind), vis(), derive(FromRepr))]
+#[repr(u8)]
 pub enum Report {
     /// Our module runs in the pool's Python, and reports from now on.
-    Loaded,
+    Loaded = b'B',
     /// The application is imported, and requests are answered after [`Command::Begin`].
-    Ready,
+    Ready = b'R',
     /// It cannot be.
-    Failed(Failure),
+    Failed(Failure) = b'F',
     /// Every worker has been busy for a moment.
-    Saturated,
+    Saturated = b'S',
     /// That is over.
-    Relieved,
+    Relieved = b'L',
     /// Enough requests were served: replace me.
-    Worn,
+    Worn = b'W',
     /// Since [`Command::Retire`]: no further request is begun here.
-    Retired,
+    Retired = b'D',
     /// SIGTERM has told it to end.
-    Terminated,
+    Terminated = b'T',
     /// SIGQUIT has.
-    Quit,
+    Quit = b'Q',
     /// Since [`Command::Look`]: what its slots say is done, as far as it can be.
-    Looked,
+    Looked = b'O',
     /// What its threads are doing, as [`stacks`](crate::stacks) has it.
-    Stacks(String),
+    Stacks(String) = b'P',
     /// Requests have had their time and more, and do not end: replace me.
-    Overdue,
+    Overdue = b'V',
     /// For long no thread has got the GIL, though requests run.
-    Deadlocked,
+    Deadlocked = b'K',
 }
 
 /// Why a child does not serve.
@@ -120,45 +105,33 @@ impl Report {
 
     /// As it goes over the socket.
     pub fn encode(&self) -> Vec<u8> {
-        let (kind, payload) = match self {
-            Self::Loaded => (b'B', Vec::new()),
-            Self::Ready => (b'R', Vec::new()),
-            Self::Failed(Failure { code, text }) => (b'F', [&[*code], text.as_bytes()].concat()),
-            Self::Saturated => (b'S', Vec::new()),
-            Self::Relieved => (b'L', Vec::new()),
-            Self::Worn => (b'W', Vec::new()),
-            Self::Retired => (b'D', Vec::new()),
-            Self::Terminated => (b'T', Vec::new()),
-            Self::Quit => (b'Q', Vec::new()),
-            Self::Looked => (b'O', Vec::new()),
-            Self::Stacks(text) => (b'P', text.as_bytes().to_vec()),
-            Self::Overdue => (b'V', Vec::new()),
-            Self::Deadlocked => (b'K', Vec::new()),
+        let payload = match self {
+            Self::Failed(Failure { code, text }) => [&[*code], text.as_bytes()].concat(),
+            Self::Stacks(text) => text.as_bytes().to_vec(),
+            _ => Vec::new(),
         };
         let payload = &payload[..payload.len().min(MAX_PAYLOAD_LEN)];
-        let mut bytes = vec![kind];
+        let mut bytes = vec![Kind::from(self) as u8];
         bytes.extend((payload.len() as u32).to_be_bytes());
         bytes.extend(payload);
         bytes
     }
 
     fn decode(kind: u8, payload: &[u8]) -> Option<Self> {
-        Some(match (kind, payload) {
-            (b'B', []) => Self::Loaded,
-            (b'R', []) => Self::Ready,
-            (b'F', [code, text @ ..]) => {
-                Self::Failed(Failure { code: *code, text: String::from_utf8_lossy(text).into_owned() })
-            }
-            (b'S', []) => Self::Saturated,
-            (b'L', []) => Self::Relieved,
-            (b'W', []) => Self::Worn,
-            (b'D', []) => Self::Retired,
-            (b'T', []) => Self::Terminated,
-            (b'Q', []) => Self::Quit,
-            (b'O', []) => Self::Looked,
-            (b'V', []) => Self::Overdue,
-            (b'K', []) => Self::Deadlocked,
-            (b'P', text) => Self::Stacks(String::from_utf8_lossy(text).into_owned()),
+        Some(match (Kind::from_repr(kind)?, payload) {
+            (Kind::Loaded, []) => Self::Loaded,
+            (Kind::Ready, []) => Self::Ready,
+            (Kind::Failed, [code, text @ ..]) => Self::Failed(Failure::new(*code, String::from_utf8_lossy(text))),
+            (Kind::Saturated, []) => Self::Saturated,
+            (Kind::Relieved, []) => Self::Relieved,
+            (Kind::Worn, []) => Self::Worn,
+            (Kind::Retired, []) => Self::Retired,
+            (Kind::Terminated, []) => Self::Terminated,
+            (Kind::Quit, []) => Self::Quit,
+            (Kind::Looked, []) => Self::Looked,
+            (Kind::Stacks, text) => Self::Stacks(String::from_utf8_lossy(text).into_owned()),
+            (Kind::Overdue, []) => Self::Overdue,
+            (Kind::Deadlocked, []) => Self::Deadlocked,
             _ => return None,
         })
     }
@@ -241,11 +214,10 @@ type First<'a> = (Option<Report>, &'a [u8]);
 
 /// Whether a report of this kind can be so long.
 fn may_have(kind: u8, length: usize) -> bool {
-    match kind {
-        b'B' | b'R' | b'S' | b'L' | b'W' | b'D' | b'T' | b'Q' | b'O' | b'V' | b'K' => length == 0,
-        b'F' => length > 0,
-        b'P' => true,
-        _ => false,
+    match Kind::from_repr(kind) {
+        Some(Kind::Failed) => length > 0,
+        Some(Kind::Stacks) => true,
+        kind => kind.is_some() && length == 0,
     }
 }
 
@@ -331,9 +303,7 @@ mod tests {
 
     #[test]
     fn commands_are_their_bytes() {
-        for command in Command::ALL {
-            assert_eq!(Command::parse(command as u8), Some(command));
-        }
-        assert_eq!(Command::parse(0), None);
+        let commands: Vec<(u8, Command)> = (0..=255).filter_map(|byte| Some((byte, Command::from_repr(byte)?))).collect();
+        assert!(commands.len() == 11 && commands.iter().all(|(byte, command)| *command as u8 == *byte), "{commands:?}");
     }
 }

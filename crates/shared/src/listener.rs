@@ -166,11 +166,10 @@ impl Listener {
     /// [`BindError::NotListening`] and [`BindError::Other`].
     pub fn adopt(descriptor: OwnedFd) -> Result<Self, BindError> {
         let number = descriptor.as_raw_fd();
-        let socket = Socket::from(descriptor);
-        let is_listening = socket.is_listener().unwrap_or(false) && socket.r#type().is_ok_and(|kind| kind == Type::STREAM);
-        if !is_listening {
+        if !fd::is_listening(number) {
             return Err(BindError::NotListening(number));
         }
+        let socket = Socket::from(descriptor);
         let other = |source| BindError::Other { address: format!("fd:{number}"), source };
         never_wait(&socket).map_err(other)?;
         Ok(Self { socket, file: None })

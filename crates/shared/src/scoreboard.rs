@@ -20,6 +20,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use strum::FromRepr;
+
 use crate::sys::shared_memory::SharedWords;
 use crate::sys::timeline::nanoseconds;
 
@@ -48,7 +50,7 @@ pub struct Seat {
 }
 
 /// What a process says of itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromRepr)]
 #[repr(u64)]
 pub enum Presence {
     /// It takes no requests, or there is none.
@@ -137,11 +139,7 @@ impl Scoreboard {
 
     /// What the process on this seat says.
     pub fn presence(&self, number: usize) -> Presence {
-        match self.word_of(number, PRESENCE).get() {
-            1 => Presence::HasTime,
-            2 => Presence::Full,
-            _ => Presence::Absent,
-        }
+        Presence::from_repr(self.word_of(number, PRESENCE).get()).unwrap_or(Presence::Absent)
     }
 
     /// How many requests wait in the process on this seat.

@@ -1,8 +1,10 @@
 //! Which files an `include` names.
 
+use std::iter;
 use std::path::{Path, PathBuf};
 
 use glob::{MatchOptions, Pattern};
+use itertools::Itertools;
 
 use crate::config::layer::Item;
 use crate::config::{Error, INCLUDE, ValueError};
@@ -13,18 +15,9 @@ use crate::config::{Error, INCLUDE, ValueError};
 /// # Errors
 /// For a pattern that makes no sense, a file without wildcards that is not there, and a directory that cannot be read.
 pub(super) fn files(main: &Path, patterns: &[Item]) -> Result<Vec<PathBuf>, Error> {
-    let mut files: Vec<PathBuf> = Vec::new();
-    let mut seen: Vec<PathBuf> = main.canonicalize().into_iter().collect();
-    for pattern in patterns {
-        for path in matches(pattern)? {
-            let real = path.canonicalize().unwrap_or_else(|_| path.clone());
-            if !seen.contains(&real) {
-                seen.push(real);
-                files.push(path);
-            }
-        }
-    }
-    Ok(files)
+    let found = patterns.iter().map(matches).collect::<Result<Vec<_>, _>>()?.into_iter().flatten();
+    let real = |path: &PathBuf| path.canonicalize().unwrap_or_else(|_| path.clone());
+    Ok(iter::once(main.to_owned()).chain(found).unique_by(real).skip(1).collect())
 }
 
 fn matches(pattern: &Item) -> Result<Vec<PathBuf>, Error> {

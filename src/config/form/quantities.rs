@@ -10,19 +10,8 @@ use super::{Form, Text, one};
 use shared::sys::resources::UNLIMITED;
 
 /// A number whose range fits the type it is kept in.
-pub(in crate::config) fn number<T: TryFrom<u64> + Display>(low: u64, high: u64) -> impl Form<T> {
+pub(in crate::config) fn number<T: TryFrom<i64> + Display>(low: i64, high: i64) -> impl Form<T> {
     one(move |typed| fit(parse_number(typed.text, low..=high)?), T::to_string, Syntax::Number { low, high })
-}
-
-/// A number that may be negative.
-pub(in crate::config) fn integer(low: i32, high: i32) -> impl Form<i32> {
-    let reason = move || ValueError::new(format!("must be a whole number from {low} to {high}"));
-    let is_plain = |text: &str| text.strip_prefix('-').unwrap_or(text).bytes().all(|byte| byte.is_ascii_digit());
-    let parse = move |typed: Text<'_>| {
-        let number = typed.text.parse().ok().filter(|number| is_plain(typed.text) && (low..=high).contains(number));
-        number.ok_or_else(reason)
-    };
-    one(parse, i32::to_string, Syntax::Integer { low, high })
 }
 
 /// How many processes a pool has.
@@ -91,13 +80,13 @@ pub(in crate::config) fn or_zero<T: Default + PartialEq + Copy>(value: impl Form
     one(parse, move |field: &Option<T>| value.show(&field.unwrap_or_default()).concat(), value.syntax())
 }
 
-fn fit<T: TryFrom<u64>>(number: u64) -> Result<T, ValueError> {
+fn fit<N, T: TryFrom<N>>(number: N) -> Result<T, ValueError> {
     T::try_from(number).map_err(|_| ValueError::new("is too large for this machine"))
 }
 
 /// No wait is longer, so that a clock plus a wait never overflows.
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
 /// No count of requests is larger, so that one plus its jitter never overflows.
-pub(in crate::config) const MOST_REQUESTS: u64 = 1_000_000_000_000;
+pub(in crate::config) const MOST_REQUESTS: i64 = 1_000_000_000_000;
 const LEAST_MEMORY: u64 = 1 << 20;
 const ANY_SIZE: &str = "unlimited";

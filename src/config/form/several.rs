@@ -33,9 +33,8 @@ pub(in crate::config) fn distinct<T: PartialEq>(value: impl Form<T>) -> impl For
 /// Variables with their values; of one name the last counts.
 pub(in crate::config) fn variables() -> impl Form<Vec<(String, String)>> {
     let add = |mut variables: Vec<(String, String)>, typed: Text<'_>| {
-        let Some((name, text)) = typed.text.split_once('=').filter(|(name, _)| !name.is_empty()) else {
-            return Err(ValueError::new("must be NAME=VALUE"));
-        };
+        let pair = typed.text.split_once('=').filter(|(name, _)| !name.is_empty());
+        let (name, text) = pair.ok_or_else(|| ValueError::new("must be NAME=VALUE"))?;
         if typed.text.contains('\0') {
             return Err(ValueError::new("must not contain NUL"));
         }
@@ -52,9 +51,9 @@ pub(in crate::config) fn variables() -> impl Form<Vec<(String, String)>> {
 /// Paths with their limits of time; of one path the last counts.
 pub(in crate::config) fn timeouts() -> impl Form<Vec<PathTimeout>> {
     let add = |mut timeouts: Vec<PathTimeout>, typed: Text<'_>| {
-        let Some((path, text)) = typed.text.rsplit_once('=').filter(|(path, _)| path.starts_with('/')) else {
-            return Err(ValueError::new("must be PATH=TIME, and PATH must start with a slash"));
-        };
+        let pair = typed.text.rsplit_once('=').filter(|(path, _)| path.starts_with('/'));
+        let reason = || ValueError::new("must be PATH=TIME, and PATH must start with a slash");
+        let (path, text) = pair.ok_or_else(reason)?;
         if path.contains(['?', '#', '*', '\0']) {
             return Err(ValueError::new("must be how paths of the site begin, without a query or a pattern"));
         }

@@ -1,10 +1,13 @@
 //! Words and names, and which of them are allowed.
 
 use std::fmt::Display;
+use std::str::FromStr;
 
 use log::{Level, LevelFilter};
+use strum::VariantNames;
 
 use shared::logging::access::Format;
+use shared::settings;
 
 use super::super::value::parse_switch;
 use super::super::{Facility, Syntax, ValueError};
@@ -15,12 +18,9 @@ pub(super) fn plain<T: Display>(parse: fn(&str) -> Result<T, ValueError>, syntax
     one(move |typed| parse(typed.text), T::to_string, syntax)
 }
 
-/// One of these words.
-pub(in crate::config) fn keyword<T: Display>(
-    parse: fn(&str) -> Result<T, ValueError>,
-    words: &'static [&'static str],
-) -> impl Form<T> {
-    plain(parse, Syntax::Words(words))
+/// One of the words of its values.
+pub(in crate::config) fn keyword<T: Display + FromStr + VariantNames>() -> impl Form<T> {
+    plain(settings::keyword, Syntax::Words(T::VARIANTS))
 }
 
 /// True or false.
@@ -58,7 +58,7 @@ pub(in crate::config) fn log_level() -> impl Form<LevelFilter> {
 
 /// The facility of syslog messages.
 pub(in crate::config) fn facility() -> impl Form<Facility> {
-    keyword(Facility::parse, Facility::WORDS)
+    plain(Facility::parse, Syntax::Words(Facility::WORDS))
 }
 
 /// The name or the number of a user or a group. Whether there is one is not asked here.

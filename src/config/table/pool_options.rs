@@ -7,15 +7,15 @@ use log::Level;
 
 use super::super::form::{
     Form, MOST_REQUESTS, account, address, application, body_size, clients, core_size, directory_path, distinct, excluded_path,
-    file_path, groups, header_name, integer, keyword, level, list, memory, mode, module_path, moment, mount, number, optional,
-    or_zero, path_of_probes, processes, size, switch, target, target_or_off, time, timeouts, variable_pattern, variables,
+    file_path, groups, header_name, keyword, level, list, memory, mode, module_path, moment, mount, number, optional, or_zero,
+    path_of_probes, processes, size, switch, target, target_or_off, time, timeouts, variable_pattern, variables,
 };
 use super::super::layer::Origins;
 use super::super::reader::Reader;
 use super::super::setting::{Fallback, Group, Kind, Setting};
 use super::super::{
-    App, AppLog, Error, ErrorsTo, Interpreter, ListenAddress, LogTarget, Mount, OnAbort, PathTimeout, Processes, RemoteUser,
-    Role,
+    App, AppLog, Error, ErrorsTo, Interpreter, ListenAddress, LogTarget, Mount, OnAbort, Origin, PathTimeout, Processes,
+    RemoteUser, Role,
 };
 use shared::network::Network;
 
@@ -51,13 +51,13 @@ settings! {
     mount: Mount = mount(), "mount", Pool, One, "PREFIX", Value("auto"),
         "The URL path where the site has the application, as in /app, or \"\" for the root; auto detects it";
     /// When REMOTE_USER reaches the application.
-    remote_user: RemoteUser = keyword(RemoteUser::parse, RemoteUser::NAMES), "remote-user", Pool, One, "WHEN", Value("authenticated"),
+    remote_user: RemoteUser = keyword(), "remote-user", Pool, One, "WHEN", Value("authenticated"),
         "When REMOTE_USER is passed to the application: authenticated (only with AUTH_TYPE), always or never";
     /// Where `wsgi.errors` and tracebacks go.
-    errors: ErrorsTo = keyword(ErrorsTo::parse, ErrorsTo::NAMES), "errors", Pool, One, "WHERE", Value("log"),
+    errors: ErrorsTo = keyword(), "errors", Pool, One, "WHERE", Value("log"),
         "Where wsgi.errors and tracebacks go: log, or peer for both the log and the web server's log";
     /// How what the application prints and writes to `wsgi.errors` is written to the log.
-    app_log: AppLog = keyword(AppLog::parse, AppLog::NAMES), "app-log", Pool, One, "HOW", Value("decorated"),
+    app_log: AppLog = keyword(), "app-log", Pool, One, "HOW", Value("decorated"),
         "How the application's output (what it prints, and wsgi.errors) is logged: decorated with time, level, process and \
          request, or plain, unchanged, for lines of JSON";
     /// The level of what it writes to stdout.
@@ -70,11 +70,11 @@ settings! {
     request_id: bool = switch(), "request-id", Pool, Switch, "BOOL", Value("false"),
         "Give each request that comes without an X-Request-ID header a new one, as HTTP_X_REQUEST_ID, 32 hexadecimal digits";
     /// What becomes of a running application when the web server gives its request up.
-    abort: OnAbort = keyword(OnAbort::parse, OnAbort::NAMES), "abort", Pool, One, "HOW", Value("continue"),
+    abort: OnAbort = keyword(), "abort", Pool, One, "HOW", Value("continue"),
         "What happens to the application when the web server aborts its request: continue, or raise for pyfcgid.RequestAborted \
          in its thread";
     /// What the application may be asked to be. Invariant: not empty, none twice.
-    roles: Vec<Role> = distinct(keyword(Role::parse, Role::NAMES)), "roles", Pool, LIST, "ROLE", Value("responder"),
+    roles: Vec<Role> = distinct(keyword()), "roles", Pool, LIST, "ROLE", Value("responder"),
         "The FastCGI roles that are accepted: responder, authorizer (its 200 lets a request in) or filter; comma-separated, or \
          repeated";
     /// The path of probes, which pyfcgid answers itself; none by default.
@@ -185,7 +185,7 @@ settings! {
     rlimit_core: Option<u64> = optional(core_size()), "rlimit-core", Limits, One, "SIZE", Nothing,
         "Maximum size of a core dump of a process, or unlimited; 0 means none [default: none]";
     /// How willingly a process lets others have their turn first, -20 to 19; `None` leaves it as it is.
-    nice: Option<i32> = optional(integer(-20, 19)), "nice", Limits, One, "N", Nothing,
+    nice: Option<i32> = optional(number(-20, 19)), "nice", Limits, One, "N", Nothing,
         "Priority of the pool's processes, from -20, the highest, to 19; less than pyfcgid's own requires root [default: \
          pyfcgid's own]";
     /// How long a process may take until it is ready. Invariant: not zero.

@@ -11,7 +11,7 @@ use super::super::form::{
 use super::super::layer::Origins;
 use super::super::reader::Reader;
 use super::super::setting::{Fallback, Group, Kind, Setting};
-use super::super::{Error, Facility, Item, LogTarget, Pool};
+use super::super::{Error, Facility, Item, LogTarget, Origin, Pool};
 
 settings! {
     /// The settings of the whole process, valid and complete.

@@ -3,9 +3,25 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::PathBuf;
 
 use log::LevelFilter;
+use shared::logging::access::Format;
 use tempfile::TempDir;
 
 use super::*;
+use crate::log_writer::Facility;
+
+/// As most have them.
+fn usual() -> Settings {
+    Settings {
+        target: LogTarget::Stderr,
+        level: LevelFilter::Info,
+        ident: "pyfcgid".to_owned(),
+        facility: Facility::parse("daemon").unwrap(),
+        syslog_socket: PathBuf::from("/dev/log"),
+        access: None,
+        access_format: Format::default(),
+        pools: BTreeMap::new(),
+    }
+}
 
 struct Place(TempDir);
 
@@ -21,8 +37,8 @@ impl Place {
     fn settings(&self, name: &str) -> Settings {
         Settings {
             target: LogTarget::File(self.path(name)),
-            access_format: "GET $request_uri".parse().unwrap(),
-            ..Settings::default()
+            access_format: Format::parse("GET $request_uri").unwrap(),
+            ..usual()
         }
     }
 
@@ -213,7 +229,7 @@ fn new_settings_do_not_need_the_syslog_daemon_that_was_there() {
     let place = Place::new();
     let bind = || std::os::unix::net::UnixDatagram::bind(place.path("socket")).unwrap();
     let daemon = bind();
-    let settings = Settings { target: LogTarget::Syslog, syslog_socket: place.path("socket"), ..Settings::default() };
+    let settings = Settings { target: LogTarget::Syslog, syslog_socket: place.path("socket"), ..usual() };
     let mut hub = Writer::open(&settings, None).unwrap();
     drop(daemon);
     fs::remove_file(place.path("socket")).unwrap();
@@ -237,7 +253,7 @@ fn new_settings_do_not_need_the_syslog_daemon_that_was_there() {
 fn the_end_waits_only_so_long_for_a_syslog_daemon() {
     let place = Place::new();
     drop(std::os::unix::net::UnixDatagram::bind(place.path("socket")).unwrap());
-    let settings = Settings { target: LogTarget::Syslog, syslog_socket: place.path("socket"), ..Settings::default() };
+    let settings = Settings { target: LogTarget::Syslog, syslog_socket: place.path("socket"), ..usual() };
     let mut hub = Writer::open(&settings, None).unwrap();
     say(&mut hub, "nobody listens");
     assert_eq!((hub.blocked(), hub.retry_in()), (vec![], Some(RETRY)));

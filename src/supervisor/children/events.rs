@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use log::Level;
+
 use shared::link::{Command, Failure, Report};
 use shared::logging::codes::Code;
 
@@ -43,12 +45,8 @@ pub enum Action {
     Kill(ChildId),
     /// For whoever waits for it.
     Report(Outcome),
-    /// For the log: something is wrong.
-    Note(Code, String),
-    /// For the log: something is wrong, and the pool does not serve.
-    Alarm(Code, String),
-    /// For the log: all is as it should be.
-    Inform(Code, String),
+    /// For the log: all is as it should be (info), something is wrong (warn), or it is, and the pool does not serve (error).
+    Log(Level, Code, String),
 }
 
 /// What has come of a start, a reload or a stop.
@@ -97,10 +95,4 @@ pub enum Event {
         /// The signal of somebody else that has told it to.
         told: Option<&'static str>,
     },
-}
-
-impl From<Report> for Event {
-    fn from(report: Report) -> Self {
-        Self::Said(report)
-    }
 }

@@ -3,6 +3,12 @@ use shared::logging::codes;
 
 mod trials;
 
+impl From<Report> for Event {
+    fn from(report: Report) -> Self {
+        Self::Said(report)
+    }
+}
+
 /// A pool under a clock that only the test moves.
 struct Pool {
     children: Children,
@@ -65,7 +71,7 @@ impl Pool {
     fn spawned(&mut self) -> Vec<u32> {
         let spawned = |action| match action {
             Action::Spawn(id, _) => Some(id.0),
-            Action::Inform(..) => None,
+            Action::Log(Level::Info, ..) => None,
             action => panic!("{action:?}"),
         };
         self.actions().into_iter().filter_map(spawned).collect()
@@ -124,7 +130,7 @@ fn a_pool_has_started_when_all_its_children_serve() {
 fn of_children_that_have_all_died_one_comes_back_before_the_others() {
     let mut pool = Pool::serving(3, 3);
     pool.exit(1);
-    assert!(matches!(pool.actions()[..], [Action::Note(..), Action::Spawn(ChildId(4), _)]), "two serve");
+    assert!(matches!(pool.actions()[..], [Action::Log(Level::Warn, ..), Action::Spawn(ChildId(4), _)]), "two serve");
     pool.exit(4);
     pool.exit(2);
     pool.exit(3);
@@ -192,18 +198,22 @@ fn a_crash_is_made_good_at_once_and_a_crash_loop_ever_later() {
     let mut pool = Pool::serving(2, 2);
     pool.exit(1);
     let actions = pool.actions();
-    assert!(matches!(&actions[0], Action::Note(codes::CHILD_EXITED, text) if text.contains("signal 9")), "{actions:?}");
+    assert!(
+        matches!(&actions[0], Action::Log(Level::Warn, codes::CHILD_EXITED, text) if text.contains("signal 9")),
+        "{actions:?}"
+    );
     assert_eq!(actions[1..], [Action::Spawn(ChildId(3), Generation(0))]);
     pool.exit(3);
-    assert!(matches!(pool.actions()[..], [Action::Note(..)]));
+    assert!(matches!(pool.actions()[..], [Action::Log(Level::Warn, ..)]));
     let due = pool.children.next_deadline().expect("another is to be started") - pool.now;
     assert_eq!(due, SECOND / 2);
     pool.wait(due);
     assert_eq!(pool.spawned(), [4]);
     pool.say(4, Report::Failed(failure()));
-    assert!(
-        matches!(&pool.actions()[..], [Action::Note(codes::CHILD_NOT_STARTED, text)] if text == "no module; trying again in 1.0 s")
-    );
+    assert!(matches!(
+        &pool.actions()[..],
+        [Action::Log(Level::Warn, codes::CHILD_NOT_STARTED, text)] if text == "no module; trying again in 1.0 s"
+    ));
     pool.exit(4);
     assert_eq!(pool.actions(), []);
     pool.wait(SECOND);
@@ -221,7 +231,10 @@ fn a_child_that_breaks_its_link_is_killed_and_replaced_with_one_line() {
     pool.say(1, broken());
     let actions = pool.actions();
     assert!(
-        matches!(&actions[1], Action::Note(codes::CHILD_NOT_TRUSTED, text) if text.contains("process 7: it writes nonsense")),
+        matches!(
+            &actions[1],
+            Action::Log(Level::Warn, codes::CHILD_NOT_TRUSTED, text) if text.contains("process 7: it writes nonsense")
+        ),
         "{actions:?}"
     );
     assert_eq!([&actions[0], &actions[2]], [&Action::Kill(ChildId(1)), &Action::Spawn(ChildId(3), Generation(0))]);
@@ -257,7 +270,7 @@ fn a_child_that_breaks_its_link_when_it_is_to_go_is_killed_and_not_replaced() {
     pool.children.handle_fewer(pool.now);
     assert_eq!(pool.retired(), [2]);
     pool.say(2, broken());
-    assert!(matches!(pool.actions()[..], [Action::Kill(ChildId(2)), Action::Note(..)]));
+    assert!(matches!(pool.actions()[..], [Action::Kill(ChildId(2)), Action::Log(Level::Warn, ..)]));
 }
 
 #[test]
@@ -318,7 +331,7 @@ fn a_worn_child_serves_until_another_does() {
     assert_eq!(pool.spawned(), [2]);
     pool.say(2, Report::Failed(failure()));
     pool.exit(2);
-    assert!(matches!(pool.actions()[..], [Action::Note(..)]));
+    assert!(matches!(pool.actions()[..], [Action::Log(Level::Warn, ..)]));
     assert_eq!(pool.serving_ids(), [1]);
     pool.wait(SECOND);
     assert_eq!(pool.spawned(), [3]);
@@ -363,7 +376,7 @@ fn a_child_whose_requests_do_not_end_goes_when_another_serves_and_they_do_not_pi
     pool.say(3, Event::Overdue);
     let code = codes::CHILD_OVER_DEADLINE_KILLED;
     let actions = pool.actions();
-    assert!(matches!(actions[0], Action::Note(found, _) if found == code), "{actions:?}");
+    assert!(matches!(actions[0], Action::Log(Level::Warn, found, _) if found == code), "{actions:?}");
     assert_eq!(actions[1..], [Action::Kill(ChildId(1)), Action::Spawn(ChildId(5), Generation(0))]);
     pool.exit(1);
     pool.say(5, Report::Ready);
@@ -405,9 +418,9 @@ fn a_child_that_does_not_answer_holds_up_no_reload() {
     assert_eq!(pool.retired(), [1]);
     assert_eq!(pool.children.next_deadline(), Some(pool.now + 5 * SECOND));
     pool.wait(5 * SECOND);
-    assert!(matches!(pool.actions()[..], [Action::Note(..), Action::Report(Outcome::Rolled)]));
+    assert!(matches!(pool.actions()[..], [Action::Log(Level::Warn, ..), Action::Report(Outcome::Rolled)]));
     pool.wait(28 * SECOND);
-    assert!(matches!(pool.actions()[..], [Action::Note(..), Action::Kill(ChildId(1))]));
+    assert!(matches!(pool.actions()[..], [Action::Log(Level::Warn, ..), Action::Kill(ChildId(1))]));
 }
 
 #[test]
@@ -468,7 +481,7 @@ fn an_elastic_pool_grows_by_need_and_shrinks_without() {
     pool.wait(SECOND);
     assert_eq!(pool.retired(), [2]);
     pool.wait(100 * SECOND);
-    assert!(pool.actions().iter().all(|action| matches!(action, Action::Note(..) | Action::Kill(_))));
+    assert!(pool.actions().iter().all(|action| matches!(action, Action::Log(Level::Warn, ..) | Action::Kill(_))));
     assert_eq!(pool.serving_ids(), [1]);
 }
 
@@ -522,7 +535,7 @@ fn who_does_not_end_in_time_is_killed_once() {
     pool.wait(30 * SECOND);
     assert_eq!(pool.actions(), [], "it ends by itself a moment later");
     pool.wait(SECOND / 2);
-    assert!(matches!(pool.actions()[..], [Action::Note(..), Action::Kill(ChildId(1))]));
+    assert!(matches!(pool.actions()[..], [Action::Log(Level::Warn, ..), Action::Kill(ChildId(1))]));
     pool.wait(100 * SECOND);
     assert_eq!((pool.actions(), pool.children.next_deadline()), (vec![], None));
 }

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use log::Level;
+
 use super::child::{Child, ChildState};
 use super::{Action, Children, Failure, PoolPhase, Stop};
 use shared::logging::codes;
@@ -19,7 +21,7 @@ impl Children {
             if child.answer_due().is_some_and(|due| due <= now) {
                 child.state = ChildState::Retiring(true);
                 let text = "a retiring child does not answer; the others go on without it".to_owned();
-                self.actions.push(Action::Note(codes::RETIRING_CHILD_SILENT, text));
+                self.actions.push(Action::Log(Level::Warn, codes::RETIRING_CHILD_SILENT, text));
             }
         }
         if self.shrinks_at().is_some_and(|when| when <= now) {
@@ -79,7 +81,7 @@ impl Children {
         match state {
             ChildState::Serving => {
                 let text = "a child has reached max-lifetime; replacing it".to_owned();
-                self.actions.push(Action::Inform(codes::CHILD_WORN, text));
+                self.actions.push(Action::Log(Level::Info, codes::CHILD_WORN, text));
                 return self.children[index].worn = true;
             }
             ChildState::Booting | ChildState::Ready => {
@@ -89,7 +91,11 @@ impl Children {
             }
             ChildState::Retiring(_) | ChildState::Ending => {
                 let limit = if self.children[index].has_served { "within graceful-timeout" } else { "when told to" };
-                self.actions.push(Action::Note(codes::CHILD_KILLED, format!("a child did not exit {limit}; killing it")));
+                self.actions.push(Action::Log(
+                    Level::Warn,
+                    codes::CHILD_KILLED,
+                    format!("a child did not exit {limit}; killing it"),
+                ));
             }
         }
         let child = &mut self.children[index];

@@ -16,7 +16,8 @@ pub struct Ledger {
     /// Those that have succeeded, and the others.
     reloads: [u64; 2],
     last_reload: Option<(Duration, bool)>,
-    saturations: u64,
+    /// How often there were more requests than workers.
+    pub saturations: u64,
 }
 
 impl Ledger {
@@ -29,13 +30,8 @@ impl Ledger {
         Self { started, reloads, last_reload, saturations }
     }
 
-    /// There are more requests than workers.
-    pub fn note_saturation(&mut self) {
-        self.saturations += 1;
-    }
-
     /// A reload of it has ended.
-    fn note_reload(&mut self, is_good: bool, now: Instant) {
+    pub fn note_reload(&mut self, is_good: bool, now: Instant) {
         self.reloads[usize::from(!is_good)] += 1;
         self.last_reload = Some((self.monotonic(now), is_good));
     }
@@ -61,11 +57,6 @@ impl RunningPool {
             Condition::Sleeping => "sleeping",
             Condition::Stopping => "stopping",
         }
-    }
-
-    /// A reload of it has ended.
-    pub fn note_reload(&mut self, is_good: bool, now: Instant) {
-        self.ledger.note_reload(is_good, now);
     }
 
     /// Tells its processes how it is, if that has changed and anybody may ask them.

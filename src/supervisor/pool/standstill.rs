@@ -15,7 +15,7 @@ impl RunningPool {
     /// For how long the workers of these children, which are to serve, have taken no request, if somebody should look at a request that has
     /// taken so long.
     pub fn standstill<'a>(&self, children: impl IntoIterator<Item = &'a Process>) -> Option<Duration> {
-        let too_long = self.settings().deadlines().slow?;
+        let too_long = self.settings().slow_request_timeout?;
         let full_since = self.saturation.full_since().filter(|_| self.ties.scoreboard.waiting() > 0);
         let full_for = full_since.map(|since| Instant::now().saturating_duration_since(since));
         let mut glances = Vec::new();

@@ -93,7 +93,7 @@ impl RunningPool {
             }
             Err(error) => {
                 let failure = Failure { code: EX_OSERR, text: cannot_start(&error) };
-                self.children.handle(id, Report::Failed(failure).into(), now);
+                self.children.handle(id, Event::Said(Report::Failed(failure)), now);
                 self.children.handle(id, Event::Exited { how: "it was never started".to_owned(), told: None }, now);
             }
         }

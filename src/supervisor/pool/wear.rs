@@ -14,12 +14,8 @@ use shared::settings::format_size;
 use shared::sys::process::{self, monotonic_time};
 
 impl RunningPool {
-    /// Whether [`Self::replace_worn`] has something to look at.
-    pub(super) fn looks_for_wear(&self) -> bool {
-        self.settings().max_rss.is_some() || self.limits_requests()
-    }
-
-    fn limits_requests(&self) -> bool {
+    /// Whether it is looked after requests that have had their time and more.
+    pub(super) fn limits_requests(&self) -> bool {
         let settings = self.settings();
         settings.interrupt_timeout.is_some() && (settings.request_timeout.is_some() || !settings.timeouts.is_empty())
     }

@@ -55,7 +55,7 @@ impl Controls {
             match self.streams[index].read(&mut bytes) {
                 Ok(0) if index == LINK => heard.push(Heard::LinkEnded),
                 Ok(count @ 1..) => {
-                    heard.extend(bytes[..count].iter().filter_map(|byte| Command::parse(*byte)).map(Heard::Command));
+                    heard.extend(bytes[..count].iter().filter_map(|byte| Command::from_repr(*byte)).map(Heard::Command));
                     continue;
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,

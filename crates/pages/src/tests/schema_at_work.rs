@@ -157,7 +157,7 @@ fn with(scope: Scope, key: &str, value: &str) -> String {
 fn no_file_that_the_program_takes_is_refused_and_of_what_it_does_not_take_little_is_passed() {
     let Some(python) = python() else { return };
     let mut cases = Vec::new();
-    for setting in SETTINGS {
+    for setting in SETTINGS.iter() {
         for scope in [Scope::Global, Scope::Pool].into_iter().filter(|scope| setting.stands_in(*scope)) {
             cases.extend(VALUES.iter().map(|value| (setting, *value, with(scope, setting.name, value))));
         }
@@ -177,9 +177,7 @@ fn no_file_that_the_program_takes_is_refused_and_of_what_it_does_not_take_little
             (Err(fault), None) if setting.name == "rlimit-nofile" && fault.contains("max-connections") => {}
             (Err(fault), None) => {
                 let is_known = match (setting.syntax)() {
-                    Syntax::Number { .. } | Syntax::Integer { .. } | Syntax::Size { .. } | Syntax::Time { .. } => {
-                        !value.starts_with(['"', '['])
-                    }
+                    Syntax::Number { .. } | Syntax::Size { .. } | Syntax::Time { .. } => !value.starts_with(['"', '[']),
                     Syntax::Words(_) | Syntax::Switch | Syntax::Mode => setting.name != "roles" && !value.starts_with("888"),
                     Syntax::Text | Syntax::Pattern { .. } => false,
                 };

@@ -4,7 +4,7 @@
 use std::cell::RefCell;
 use std::fmt::{self, Write};
 use std::io::{self, ErrorKind};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -154,12 +154,6 @@ impl Reader {
     }
 }
 
-impl AsFd for Reader {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.socket.as_fd()
-    }
-}
-
 impl AsRawFd for Reader {
     fn as_raw_fd(&self) -> RawFd {
         self.socket.as_raw_fd()
@@ -284,14 +278,9 @@ fn level_of(kind: u8) -> Option<Level> {
     Level::iter().find(|level| level_kind(*level) == kind)
 }
 
+/// The first letter of its name.
 fn level_kind(level: Level) -> u8 {
-    match level {
-        Level::Error => b'E',
-        Level::Warn => b'W',
-        Level::Info => b'I',
-        Level::Debug => b'D',
-        Level::Trace => b'T',
-    }
+    level.as_str().as_bytes()[0]
 }
 
 thread_local! {

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
 use super::channel::Allowance;
 use crate::sys::fd;
@@ -93,12 +93,6 @@ impl Lines {
         let line: Vec<u8> = self.buffer.drain(..length + usize::from(line_feed.is_some())).collect();
         let line = line.get(..length).unwrap_or_default();
         Some(String::from_utf8_lossy(line.strip_suffix(b"\r").unwrap_or(line)).into_owned())
-    }
-}
-
-impl AsFd for Lines {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.pipe.as_fd()
     }
 }
 

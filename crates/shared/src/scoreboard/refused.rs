@@ -1,7 +1,10 @@
 //! Why a request was answered 503 instead of by a worker, and where such are counted.
 
+use strum::IntoStaticStr;
+
 /// Why nobody had a worker for a request: each by the word of the scoreboard that counts them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr)]
+#[strum(serialize_all = "kebab-case")]
 #[repr(usize)]
 pub enum RefusedFor {
     /// As many waited as may.
@@ -19,13 +22,8 @@ impl RefusedFor {
     pub const ALL: [Self; 4] = [Self::QueueFull, Self::QueueTimeout, Self::NotServing, Self::GilKept];
 
     /// A word for it, as it stands in metrics.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::QueueFull => "queue-full",
-            Self::QueueTimeout => "queue-timeout",
-            Self::NotServing => "not-serving",
-            Self::GilKept => "gil-kept",
-        }
+    pub fn word(self) -> &'static str {
+        self.into()
     }
 
     /// Why, for people.

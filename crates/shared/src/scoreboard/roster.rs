@@ -202,7 +202,7 @@ impl Record {
             exits: words.array(),
             failing_since: Some(words.duration()).filter(|since| !since.is_zero()),
             past: Tally::read(&mut words.0.by_ref().copied()).unwrap_or_default(),
-            children: words.children(),
+            children: std::iter::from_fn(|| words.child()).take(SEATS).collect(),
         }
     }
 }
@@ -254,20 +254,16 @@ impl Words<'_> {
         (!at.is_zero()).then_some((at, is_good))
     }
 
-    fn children(&mut self) -> Vec<Child> {
-        let mut children = Vec::new();
-        while self.0.len() >= CHILD_LEN && children.len() < SEATS {
-            children.push(Child {
-                pid: self.number(),
-                state: self.one_of(&CHILD_WORDS),
-                is_stopped: self.next() != 0,
-                generation: self.number(),
-                started: self.duration(),
-                seat: self.count(),
-                slots: self.count()..self.count(),
-            });
-        }
-        children
+    fn child(&mut self) -> Option<Child> {
+        (self.0.len() >= CHILD_LEN).then(|| Child {
+            pid: self.number(),
+            state: self.one_of(&CHILD_WORDS),
+            is_stopped: self.next() != 0,
+            generation: self.number(),
+            started: self.duration(),
+            seat: self.count(),
+            slots: self.count()..self.count(),
+        })
     }
 }
 

@@ -73,19 +73,9 @@ impl Tally {
 
     /// Adds another one's. What an application has written may be as large as it likes.
     pub fn add(&mut self, other: &Self) {
-        *self = self.each(other, u64::saturating_add);
-    }
-
-    /// What has come since `earlier`.
-    #[must_use]
-    pub fn since(&self, earlier: &Self) -> Self {
-        self.each(earlier, u64::saturating_sub)
-    }
-
-    /// What `combine` makes of each count and the other one's.
-    fn each(&self, other: &Self, combine: fn(u64, u64) -> u64) -> Self {
-        let mut counts = self.counts().zip(other.counts()).map(|(count, other)| combine(count, other));
-        Self::read(&mut counts).expect("there are as many as it has")
+        let both = self.counts().zip(other.counts());
+        let sum = Self::read(&mut both.map(|(count, other)| count.saturating_add(other)));
+        *self = sum.expect("there are as many as it has");
     }
 }
 
@@ -247,7 +237,7 @@ mod tests {
         let mut sum = all.clone();
         sum.add(&all);
         assert_eq!((sum.requests(), sum.aborted, sum.queue_wait.count()), (u64::MAX, u64::MAX, 2));
-        assert_eq!(Tally::default().since(&all), Tally::default());
-        assert_eq!(sum.since(&Tally::default()), sum);
+        assert_eq!(Histogram::default().since(&all.duration), Histogram::default());
+        assert_eq!(sum.duration.since(&Histogram::default()), sum.duration);
     }
 }

@@ -1,5 +1,6 @@
 //! Which application: how it is named, and what that means.
 
+use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -26,7 +27,7 @@ pub enum AppSource {
     /// A module by its dotted name, searched on `sys.path`.
     Module(String),
     /// A file of Python code, whatever its name.
-    File(#[serde(with = "super::pool_settings::path")] PathBuf),
+    File(#[serde(with = "any_path")] PathBuf),
 }
 
 impl App {
@@ -92,6 +93,19 @@ impl AppSource {
             return Ok(Self::Module(text.to_owned()));
         }
         Err(ValueError::new("must be a dotted module name; a file ends in .py or has a slash, as in ./my-site.wsgi"))
+    }
+}
+
+/// A path that need not be UTF-8, which [`PathBuf`] itself insists on here.
+mod any_path {
+    use super::{Deserialize, OsString, Path, PathBuf, Serialize};
+
+    pub fn serialize<S: serde::Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+        path.as_os_str().serialize(serializer)
+    }
+
+    pub fn deserialize<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<PathBuf, D::Error> {
+        OsString::deserialize(deserializer).map(PathBuf::from)
     }
 }
 

@@ -109,18 +109,18 @@ impl Message {
         file.rewind()?;
         let mut bytes = Vec::new();
         (&file).take(MAX_LEN + 1).read_to_end(&mut bytes)?;
-        let invalid = |why: String| MessageError::Invalid(why);
+        let invalid = |error: serde_json::Error| MessageError::Invalid(error.to_string());
         if bytes.len() as u64 > MAX_LEN {
-            return Err(invalid(format!("more than {MAX_LEN} bytes")));
+            return Err(MessageError::Invalid(format!("more than {MAX_LEN} bytes")));
         }
         if !memory_file::is_sealed(&file) {
-            return Err(invalid("somebody could change it".to_owned()));
+            return Err(MessageError::Invalid("somebody could change it".to_owned()));
         }
-        let version: Version = serde_json::from_slice(&bytes).map_err(|error| invalid(error.to_string()))?;
+        let version: Version = serde_json::from_slice(&bytes).map_err(invalid)?;
         if version.version != VERSION {
             return Err(MessageError::OtherVersion(version.version));
         }
-        serde_json::from_slice(&bytes).map_err(|error| invalid(error.to_string()))
+        serde_json::from_slice(&bytes).map_err(invalid)
     }
 }
 
@@ -139,13 +139,14 @@ const MAX_LEN: u64 = 1 << 20;
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsString;
     use std::io::Write;
-    use std::path::PathBuf;
+    use std::os::unix::ffi::OsStringExt;
     use std::time::Duration;
 
     use log::Level;
 
-    use super::super::{App, AppLog, Deadlines, ErrorsTo, Mount, OnAbort, PathTimeout, RemoteUser, Role};
+    use super::super::{App, AppLog, AppSource, Deadlines, ErrorsTo, Mount, OnAbort, PathTimeout, RemoteUser, Role};
     use super::*;
     use crate::network::Network;
 
@@ -168,7 +169,7 @@ mod tests {
             sendfile_header: None,
             max_connections: 10,
             allowed_clients: Some(vec![Network::parse("192.0.2.0/24").unwrap()]),
-            python_path: vec![PathBuf::from("/srv/shop")],
+            python_path: vec!["/srv/shop".into()],
             searches_beside_file: true,
             max_params_size: 1,
             max_params: 2,
@@ -217,10 +218,8 @@ mod tests {
         let mut sent = message();
         assert_eq!(Message::receive(sent.send().unwrap()).unwrap(), sent);
         sent.errand = Errand::Check(3);
-        sent.pool.python_path = vec![std::os::unix::ffi::OsStringExt::from_vec(b"/\xff".to_vec())]
-            .into_iter()
-            .map(|path: std::ffi::OsString| path.into())
-            .collect();
+        sent.pool.python_path = vec![OsString::from_vec(b"/\xff".to_vec())];
+        sent.pool.app.source = AppSource::File(OsString::from_vec(b"/\xff.py".to_vec()).into());
         assert_eq!(Message::receive(sent.send().unwrap()).unwrap(), sent);
     }
 

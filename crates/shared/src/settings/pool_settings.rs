@@ -1,6 +1,6 @@
 //! What the processes of a pool go by. Everything else about it is the supervisor's, and has been carried out before they begin.
 
-use std::path::PathBuf;
+use std::ffi::OsString;
 use std::time::Duration;
 
 use log::Level;
@@ -32,8 +32,7 @@ pub struct PoolSettings {
     pub sendfile_header: Option<String>,
     pub max_connections: usize,
     pub allowed_clients: Option<Vec<Network>>,
-    #[serde(with = "paths")]
-    pub python_path: Vec<PathBuf>,
+    pub python_path: Vec<OsString>,
     /// Whether the directory of an application's file is where its modules are, since nothing else was said.
     pub searches_beside_file: bool,
     pub max_params_size: usize,
@@ -60,38 +59,4 @@ pub struct PoolSettings {
     /// The format of its access log, if it has one. Valid.
     pub access_log_format: Option<String>,
     pub access_log_exclude: Vec<String>,
-}
-
-/// Paths are bytes, and need not be UTF-8.
-pub(super) mod paths {
-    use std::ffi::OsString;
-    use std::os::unix::ffi::{OsStrExt, OsStringExt};
-    use std::path::PathBuf;
-
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    pub fn serialize<S: Serializer>(paths: &[PathBuf], serializer: S) -> Result<S::Ok, S::Error> {
-        paths.iter().map(|path| path.as_os_str().as_bytes()).collect::<Vec<_>>().serialize(serializer)
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<PathBuf>, D::Error> {
-        let paths = Vec::<Vec<u8>>::deserialize(deserializer)?;
-        Ok(paths.into_iter().map(|path| OsString::from_vec(path).into()).collect())
-    }
-}
-
-/// The same for a single one.
-pub(super) mod path {
-    use std::path::{Path, PathBuf};
-
-    use serde::{Deserializer, Serializer};
-
-    pub fn serialize<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
-        super::paths::serialize(&[path.to_owned()], serializer)
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PathBuf, D::Error> {
-        let paths = super::paths::deserialize(deserializer)?;
-        paths.into_iter().next().ok_or_else(|| serde::de::Error::custom("a path is missing"))
-    }
 }

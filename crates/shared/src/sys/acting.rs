@@ -2,7 +2,8 @@
 
 use std::io;
 
-use super::check;
+use nix::unistd::{Gid, Uid, setegid, seteuid, setgroups};
+
 use super::identity::Identity;
 
 /// Does something with the rights of `identity`, and is root again after that: the real and the saved user stay, so that the other user
@@ -15,12 +16,9 @@ pub fn as_user<T>(identity: &Identity, action: impl FnOnce() -> T) -> io::Result
     if !root.is_root() || identity.is_root() {
         return Ok(action());
     }
-    // SAFETY: the groups outlive the call; the others take numbers only.
-    let groups = |of: &Identity| check(unsafe { libc::setgroups(of.groups.len(), of.groups.as_ptr()) });
-    // SAFETY: as above.
-    let group = |of: &Identity| check(unsafe { libc::setegid(of.gid) });
-    // SAFETY: as above.
-    let user = |of: &Identity| check(unsafe { libc::seteuid(of.uid) });
+    let groups = |of: &Identity| setgroups(&of.all_groups());
+    let group = |of: &Identity| setegid(Gid::from_raw(of.gid));
+    let user = |of: &Identity| seteuid(Uid::from_raw(of.uid));
     groups(identity).and_then(|()| group(identity)).and_then(|()| user(identity))?;
     let result = action();
     // Root again first, since nobody else may change the others.

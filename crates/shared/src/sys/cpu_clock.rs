@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use nix::time::ClockId;
 use rustix::thread::gettid;
 
 use super::process::clock_time;
@@ -10,7 +11,7 @@ use super::process::clock_time;
 /// but only for the thread itself.
 #[derive(Clone, Copy, Debug)]
 pub struct CpuClock {
-    clock: libc::clockid_t,
+    clock: ClockId,
     begun: Duration,
 }
 
@@ -19,7 +20,7 @@ impl CpuClock {
     pub fn start() -> Option<Self> {
         // What pthread_getcpuclockid(3) makes of a thread id: bits 3 and up are its complement, bit 2 says "thread", bits 0
         // and 1 "scheduler's clock".
-        let clock = (!gettid().as_raw_nonzero().get() << 3) | 0b110;
+        let clock = ClockId::from_raw((!gettid().as_raw_nonzero().get() << 3) | 0b110);
         Some(Self { clock, begun: clock_time(clock)? })
     }
 

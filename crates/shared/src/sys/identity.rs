@@ -7,7 +7,8 @@ use std::os::unix::fs as unix;
 use std::path::Path;
 use std::ptr;
 
-use rustix::process::{Uid, getegid, geteuid, getgroups};
+use nix::unistd::{Gid, Uid, getgrouplist, getresgid, getresuid, setgroups, setresgid, setresuid};
+use rustix::process::{getegid, geteuid, getgroups};
 use rustix::thread::set_thread_uid;
 use thiserror::Error;
 
@@ -129,6 +130,10 @@ impl Identity {
         self.uid == ROOT
     }
 
+    pub(super) fn all_groups(&self) -> Vec<Gid> {
+        self.groups.iter().copied().map(Gid::from_raw).collect()
+    }
+
     /// The supplementary groups without the primary one, which systems list there or not.
     fn other_groups(&self) -> Vec<u32> {
         self.groups.iter().copied().filter(|gid| *gid != self.gid).collect()
@@ -161,21 +166,16 @@ pub fn drop_to(identity: &Identity) -> Result<(), Error> {
     if is_already(identity) {
         return Ok(());
     }
-    let (uid, gid) = (identity.uid, identity.gid);
-    // SAFETY: the vector outlives the call; the others take numbers only.
-    unsafe {
-        step(identity, "setgroups", libc::setgroups(identity.groups.len(), identity.groups.as_ptr()))?;
-        step(identity, "setgid", libc::setresgid(gid, gid, gid))?;
-        step(identity, "setuid", libc::setresuid(uid, uid, uid))?;
-    }
+    let (uid, gid) = (Uid::from_raw(identity.uid), Gid::from_raw(identity.gid));
+    step(identity, "setgroups", setgroups(&identity.all_groups()))?;
+    step(identity, "setgid", setresgid(gid, gid, gid))?;
+    step(identity, "setuid", setresuid(uid, uid, uid))?;
     verify(identity)
 }
 
-fn step(identity: &Identity, call: &'static str, result: libc::c_int) -> Result<(), Error> {
-    if result == 0 {
-        return Ok(());
-    }
-    let (name, source) = (identity.name.clone(), io::Error::last_os_error());
+fn step(identity: &Identity, call: &'static str, result: nix::Result<()>) -> Result<(), Error> {
+    let Err(error) = result else { return Ok(()) };
+    let (name, source) = (identity.name.clone(), error.into());
     let is_root = Identity::current().is_root();
     Err(if is_root || call == "setuid" { Error::Refused { name, call, source } } else { Error::NotRoot { name } })
 }
@@ -189,7 +189,7 @@ fn verify(identity: &Identity) -> Result<(), Error> {
         return wrong("the supplementary groups are not those wanted");
     }
     // If it can, only this thread does, and the process ends.
-    if identity.uid != ROOT && set_thread_uid(Uid::ROOT).is_ok() {
+    if identity.uid != ROOT && set_thread_uid(rustix::process::Uid::ROOT).is_ok() {
         return wrong("it can become root again: it has kept a capability or a security bit");
     }
     Ok(())
@@ -202,11 +202,9 @@ fn is_already(identity: &Identity) -> bool {
 
 /// Real, effective and saved user, and the same of the group.
 fn all_ids() -> Option<([u32; 3], [u32; 3])> {
-    let (mut uids, mut gids) = ([0; 3], [0; 3]);
-    let ([real, effective, saved], [real_group, effective_group, saved_group]) = (&mut uids, &mut gids);
-    // SAFETY: the six numbers outlive the calls.
-    let result = unsafe { libc::getresuid(real, effective, saved) | libc::getresgid(real_group, effective_group, saved_group) };
-    (result == 0).then_some((uids, gids))
+    let (user, group) = (getresuid().ok()?, getresgid().ok()?);
+    let uids = [user.real, user.effective, user.saved].map(Uid::as_raw);
+    Some((uids, [group.real, group.effective, group.saved].map(Gid::as_raw)))
 }
 
 fn current_groups() -> Vec<u32> {
@@ -230,11 +228,25 @@ struct User {
 }
 
 fn user(name: &str) -> Result<User, Error> {
-    if let Some(found) = look_up_user(name, Key::Name(name))? {
-        return Ok(found);
+    if let Ok(text) = CString::new(name) {
+        // SAFETY: the name outlives the call, and so does the rest, as `look_up` gives it.
+        let call = |to: Answer<_>| unsafe { libc::getpwnam_r(text.as_ptr(), to.entry, to.buffer, to.size, to.found) };
+        if let Some(found) = look_up("user", name, call, user_of)? {
+            return Ok(found);
+        }
     }
     let uid = number(name).ok_or_else(|| Error::Unknown { kind: "user", name: name.to_owned() })?;
-    Ok(look_up_user(name, Key::Number(uid))?.unwrap_or(User { uid, entry: None }))
+    // SAFETY: as above.
+    let call = |to: Answer<_>| unsafe { libc::getpwuid_r(uid, to.entry, to.buffer, to.size, to.found) };
+    Ok(look_up("user", name, call, user_of)?.unwrap_or(User { uid, entry: None }))
+}
+
+/// Of an entry that [`look_up`] has found.
+fn user_of(found: &libc::passwd) -> User {
+    // SAFETY: the strings are in the buffer that the entry was found with, which lives on meanwhile.
+    let [login, home, shell] =
+        [found.pw_name, found.pw_dir, found.pw_shell].map(|text| unsafe { CStr::from_ptr(text) }.to_owned());
+    User { uid: found.pw_uid, entry: Some(Entry { login, gid: found.pw_gid, home, shell }) }
 }
 
 /// The number of a group that is named, or is a number; a name goes first.
@@ -242,10 +254,14 @@ fn user(name: &str) -> Result<User, Error> {
 /// # Errors
 /// When there is none.
 pub fn group_id(name: &str) -> Result<u32, Error> {
-    match look_up_group(name)? {
-        Some(gid) => Ok(gid),
-        None => number(name).ok_or_else(|| Error::Unknown { kind: "group", name: name.to_owned() }),
+    if let Ok(text) = CString::new(name) {
+        // SAFETY: as for a user.
+        let call = |to: Answer<_>| unsafe { libc::getgrnam_r(text.as_ptr(), to.entry, to.buffer, to.size, to.found) };
+        if let Some(gid) = look_up("group", name, call, |found: &libc::group| found.gr_gid)? {
+            return Ok(gid);
+        }
     }
+    number(name).ok_or_else(|| Error::Unknown { kind: "group", name: name.to_owned() })
 }
 
 /// An id; the highest number means "do not change" to the system.
@@ -254,70 +270,35 @@ fn number(text: &str) -> Option<u32> {
     text.parse().ok().filter(|number| is_number && *number != u32::MAX)
 }
 
-#[derive(Clone, Copy)]
-enum Key<'a> {
-    Name(&'a str),
-    Number(u32),
+/// Where one of the getpw and getgr functions puts what it finds.
+struct Answer<T> {
+    entry: *mut T,
+    /// For what the entry points to.
+    buffer: *mut libc::c_char,
+    size: usize,
+    /// Becomes the entry's address, or null.
+    found: *mut *mut T,
 }
 
-fn look_up_user(typed: &str, key: Key<'_>) -> Result<Option<User>, Error> {
-    let name = match key {
-        Key::Name(name) => CString::new(name),
-        Key::Number(_) => Ok(CString::default()),
-    };
-    let Ok(name) = name else {
-        return Ok(None);
-    };
-    let mut entry = MaybeUninit::<libc::passwd>::uninit();
-    look_up("user", typed, |buffer, size| {
-        let mut found = ptr::null_mut();
-        // SAFETY: all of them outlive the call, and `size` is the buffer's. `found` is then null or points to `entry`, whose strings
-        // are in the buffer, which lives on until the closure ends.
-        unsafe {
-            let code = match key {
-                Key::Name(_) => libc::getpwnam_r(name.as_ptr(), entry.as_mut_ptr(), buffer, size, &raw mut found),
-                Key::Number(uid) => libc::getpwuid_r(uid, entry.as_mut_ptr(), buffer, size, &raw mut found),
-            };
-            let user = found.as_ref().map(|entry| {
-                let texts = [entry.pw_name, entry.pw_dir, entry.pw_shell];
-                let [login, home, shell] = texts.map(|text| CStr::from_ptr(text).to_owned());
-                User { uid: entry.pw_uid, entry: Some(Entry { login, gid: entry.pw_gid, home, shell }) }
-            });
-            (code, user)
-        }
-    })
-}
-
-fn look_up_group(typed: &str) -> Result<Option<u32>, Error> {
-    let Ok(name) = CString::new(typed) else {
-        return Ok(None);
-    };
-    let mut entry = MaybeUninit::<libc::group>::uninit();
-    look_up("group", typed, |buffer, size| {
-        let mut found = ptr::null_mut();
-        // SAFETY: all of them outlive the call, and `size` is the buffer's. `found` is then null or points to `entry`.
-        unsafe {
-            let code = libc::getgrnam_r(name.as_ptr(), entry.as_mut_ptr(), buffer, size, &raw mut found);
-            (code, found.as_ref().map(|entry| entry.gr_gid))
-        }
-    })
-}
-
-/// Calls one of the getpw and getgr functions with a buffer that is large enough.
-fn look_up<T>(
+/// Calls one of them with a buffer that is large enough, and reads the entry that it has found.
+fn look_up<T, R>(
     kind: &'static str,
     typed: &str,
-    mut call: impl FnMut(*mut libc::c_char, usize) -> (i32, Option<T>),
-) -> Result<Option<T>, Error> {
+    call: impl Fn(Answer<T>) -> i32,
+    read: impl Fn(&T) -> R,
+) -> Result<Option<R>, Error> {
+    let mut entry = MaybeUninit::uninit();
     let mut buffer: Vec<libc::c_char> = vec![0; 1024];
     loop {
-        let (code, found) = call(buffer.as_mut_ptr(), buffer.len());
-        match code {
+        let mut found = ptr::null_mut();
+        let (entry, size) = (entry.as_mut_ptr(), buffer.len());
+        match call(Answer { entry, buffer: buffer.as_mut_ptr(), size, found: &raw mut found }) {
             // getpwnam(3) lists the second group of codes for "not found" of one system or another.
-            0 | libc::ENOENT | libc::ESRCH => return Ok(found),
-            libc::ERANGE if buffer.len() < MAX_ENTRY_SIZE => buffer.resize(buffer.len() * 4, 0),
+            // SAFETY: it is null or points to `entry`, which is filled then.
+            0 | libc::ENOENT | libc::ESRCH => return Ok(unsafe { found.as_ref() }.map(read)),
+            libc::ERANGE if size < MAX_ENTRY_SIZE => buffer.resize(size * 4, 0),
             libc::EINTR => {}
-            _ => {
+            code => {
                 let source = io::Error::from_raw_os_error(code);
                 return Err(Error::Lookup { kind, name: typed.to_owned(), source });
             }
@@ -327,17 +308,8 @@ fn look_up<T>(
 
 /// The groups that a user is a member of, the primary one among them.
 fn groups_of(login: &CStr, gid: u32) -> Vec<u32> {
-    let mut groups = vec![gid; 64];
-    loop {
-        let mut count = libc::c_int::try_from(groups.len()).unwrap_or(libc::c_int::MAX);
-        // SAFETY: the name and the vector outlive the call, and `count` is the vector's length.
-        let result = unsafe { libc::getgrouplist(login.as_ptr(), gid, groups.as_mut_ptr(), &raw mut count) };
-        if result >= 0 || groups.len() >= MAX_GROUPS {
-            groups.truncate(usize::try_from(count).unwrap_or(0));
-            return groups;
-        }
-        groups.resize(groups.len() * 4, gid);
-    }
+    // It fails only for more than a process can have.
+    getgrouplist(login, Gid::from_raw(gid)).map_or_else(|_| vec![gid], |all| all.into_iter().map(Gid::as_raw).collect())
 }
 
 /// Makes `directory` the root of all paths, and the current one.
@@ -352,8 +324,6 @@ pub fn chroot(directory: &Path) -> io::Result<()> {
 const ROOT: u32 = 0;
 /// A group may have very many members.
 const MAX_ENTRY_SIZE: usize = 4 << 20;
-/// Of the kernel, NGROUPS_MAX.
-const MAX_GROUPS: usize = 65_536;
 
 #[cfg(test)]
 mod tests {

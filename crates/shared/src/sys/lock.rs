@@ -19,19 +19,7 @@ use super::process::ProcessId;
 /// # Errors
 /// Those of fcntl(2).
 pub fn try_lock(file: &File) -> io::Result<bool> {
-    try_lock_as(file, FlockOperation::NonBlockingLockExclusive)
-}
-
-/// The same for reading, as whoever may read the file can.
-///
-/// # Errors
-/// The same.
-pub fn try_lock_to_read(file: &File) -> io::Result<bool> {
-    try_lock_as(file, FlockOperation::NonBlockingLockShared)
-}
-
-fn try_lock_as(file: &File, operation: FlockOperation) -> io::Result<bool> {
-    match fcntl_lock(file, operation) {
+    match fcntl_lock(file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(true),
         Err(Errno::ACCESS | Errno::AGAIN) => Ok(false),
         Err(error) => Err(error.into()),

@@ -92,7 +92,7 @@ struct Received {
 
 /// Not by rustix, which leaves open what it has no name for.
 fn receive_any(socket: BorrowedFd<'_>, room: &mut [MaybeUninit<u8>]) -> io::Result<Received> {
-    let mut control = Control::new();
+    let mut control = Control([MaybeUninit::uninit(); 4096]);
     let mut room = libc::iovec { iov_base: room.as_mut_ptr().cast(), iov_len: room.len() };
     let flags = libc::MSG_DONTWAIT | libc::MSG_CMSG_CLOEXEC;
     // SAFETY: a header without any part is valid. It points at `room` and `control`, which outlive the call and are as long as it
@@ -133,12 +133,6 @@ fn receive_any(socket: BorrowedFd<'_>, room: &mut [MaybeUninit<u8>]) -> io::Resu
 /// ids, its security label and the time, which it adds if somebody has asked for them.
 #[repr(C, align(8))]
 struct Control([MaybeUninit<u8>; 4096]);
-
-impl Control {
-    fn new() -> Self {
-        Self([MaybeUninit::uninit(); 4096])
-    }
-}
 
 /// A descriptor of the process that has sent the message (SO_PASSPIDFD, Linux 6.5).
 const SCM_PIDFD: libc::c_int = 4;

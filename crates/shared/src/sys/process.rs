@@ -8,6 +8,8 @@ use std::os::fd::RawFd;
 use std::str::FromStr;
 use std::time::Duration;
 
+use nix::time::ClockId;
+use nix::unistd::{self, ForkResult};
 use rustix::fs::Mode;
 use rustix::io::{Errno, retry_on_intr};
 use rustix::process::{self as system, DumpableBehavior, Pid, Signal, WaitOptions};
@@ -66,12 +68,10 @@ pub fn fork() -> io::Result<Fork> {
         return Err(io::Error::other(format!("a process with {count} threads must not be forked")));
     }
     // SAFETY: this is the only thread, so the copy is a whole process.
-    let number = unsafe { libc::fork() };
-    match ProcessId::new(number) {
-        Some(child) => Ok(Fork::Parent(child)),
-        None if number == 0 => Ok(Fork::Child),
-        None => Err(io::Error::last_os_error()),
-    }
+    Ok(match unsafe { unistd::fork() }? {
+        ForkResult::Parent { child } => Fork::Parent(ProcessId(child.as_raw())),
+        ForkResult::Child => Fork::Child,
+    })
 }
 
 /// Makes this process, which was forked, the leader of a session of its own: it has no terminal that it could type into, and a
@@ -202,7 +202,7 @@ fn state(process: ProcessId) -> io::Result<Option<u8>> {
 }
 
 /// What proc_pid_stat(5) says of a process.
-fn stat(process: ProcessId) -> io::Result<String> {
+pub(super) fn stat(process: ProcessId) -> io::Result<String> {
     fs::read(format!("/proc/{}/stat", process.0)).map(|stat| String::from_utf8_lossy(&stat).into_owned())
 }
 
@@ -344,11 +344,8 @@ pub fn let_others_look() {
 /// mask of blocked signals stays as it is. Returns only if that fails.
 pub fn execute(arguments: &[CString], variables: &[CString]) -> io::Error {
     let Some(program) = arguments.first() else { return io::ErrorKind::InvalidInput.into() };
-    let pointers = |texts: &[CString]| texts.iter().map(|text| text.as_ptr()).chain([std::ptr::null()]).collect::<Vec<_>>();
-    let (arguments, variables) = (pointers(arguments), pointers(variables));
-    // SAFETY: all strings outlive the call, and both lists end in a null pointer.
-    unsafe { libc::execve(program.as_ptr(), arguments.as_ptr(), variables.as_ptr()) };
-    io::Error::last_os_error()
+    let Err(error) = unistd::execve(program, arguments, variables);
+    error.into()
 }
 
 /// Has the kernel send this process a signal when its parent ends. Dropping privileges undoes it, and a fork does not hand it on.
@@ -383,13 +380,13 @@ pub fn thread_id() -> u32 {
 /// The monotonic clock of the system, which starts at boot. For what other processes are told; [`std::time::Instant`] is the
 /// same clock for everything else.
 pub fn monotonic_time() -> Duration {
-    clock_time(libc::CLOCK_MONOTONIC).unwrap_or_default()
+    clock_time(ClockId::CLOCK_MONOTONIC).unwrap_or_default()
 }
 
 /// CPU time of a process so far: of all its threads, those that have ended included. `None` once it has been waited for.
 pub fn cpu_time(process: ProcessId) -> Option<Duration> {
     // What clock_getcpuclockid(3) makes of a process id: bits 3 and up are its complement, bits 0 to 2 say "scheduler's clock".
-    clock_time((!process.0 << 3) | 2)
+    clock_time(ClockId::from_raw((!process.0 << 3) | 2))
 }
 
 /// What a process uses.
@@ -416,15 +413,12 @@ fn memory_in(stat: &str) -> Option<u64> {
 pub fn age(process: ProcessId) -> Option<Duration> {
     let ticks: f64 = field(&stat(process).ok()?, STARTED)?.parse().ok()?;
     let started = Duration::try_from_secs_f64(ticks / rustix::param::clock_ticks_per_second() as f64).ok()?;
-    Some(clock_time(libc::CLOCK_BOOTTIME)?.saturating_sub(started))
+    Some(clock_time(ClockId::CLOCK_BOOTTIME)?.saturating_sub(started))
 }
 
 /// What a clock says; `None` if there is no such clock.
-pub(super) fn clock_time(clock: libc::clockid_t) -> Option<Duration> {
-    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: `now` outlives the call.
-    let result = unsafe { libc::clock_gettime(clock, &raw mut now) };
-    (result == 0).then(|| Duration::new(now.tv_sec.unsigned_abs(), u32::try_from(now.tv_nsec).unwrap_or(0)))
+pub(super) fn clock_time(clock: ClockId) -> Option<Duration> {
+    clock.now().ok().map(Duration::from)
 }
 
 /// Ends the process at once: no destructor, no `atexit` handler of the C library, nothing that another thread could disturb.

@@ -3,9 +3,8 @@
 use std::fs;
 use std::io;
 
+use nix::sys::resource::{self as system, getrlimit, setrlimit};
 use rustix::process::{getpriority_process, setpriority_process};
-
-use super::check;
 
 /// What there are limits on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +28,7 @@ impl Resource {
     /// # Errors
     /// Those of prlimit(2), as of all others here.
     pub fn soft_limit(self) -> io::Result<u64> {
-        Ok(self.change(None)?.rlim_cur)
+        Ok(getrlimit(self.kind())?.0)
     }
 
     /// How far that may be raised.
@@ -37,7 +36,7 @@ impl Resource {
     /// # Errors
     /// The same.
     pub fn hard_limit(self) -> io::Result<u64> {
-        Ok(self.change(None)?.rlim_max)
+        Ok(getrlimit(self.kind())?.1)
     }
 
     /// Changes what holds, as far as the hard limit lets it. Returns what it was.
@@ -45,12 +44,12 @@ impl Resource {
     /// # Errors
     /// The same.
     pub fn set_soft_limit(self, choose: impl FnOnce(u64) -> u64) -> io::Result<u64> {
-        let limit = self.change(None)?;
-        let wanted = choose(limit.rlim_cur).min(limit.rlim_max);
-        if wanted != limit.rlim_cur {
-            self.change(Some(libc::rlimit { rlim_cur: wanted, ..limit }))?;
+        let (soft, hard) = getrlimit(self.kind())?;
+        let wanted = choose(soft).min(hard);
+        if wanted != soft {
+            setrlimit(self.kind(), wanted, hard)?;
         }
-        Ok(limit.rlim_cur)
+        Ok(soft)
     }
 
     /// Raises the hard limit to `wanted`, if it is lower. What holds stays.
@@ -58,9 +57,9 @@ impl Resource {
     /// # Errors
     /// `PermissionDenied` without CAP_SYS_RESOURCE, and for more descriptors than the system lets anybody have.
     pub fn raise_hard_limit(self, wanted: u64) -> io::Result<()> {
-        let limit = self.change(None)?;
-        if limit.rlim_max < wanted {
-            self.change(Some(libc::rlimit { rlim_max: wanted, ..limit }))?;
+        let (soft, hard) = getrlimit(self.kind())?;
+        if hard < wanted {
+            setrlimit(self.kind(), soft, wanted)?;
         }
         Ok(())
     }
@@ -70,7 +69,7 @@ impl Resource {
     /// # Errors
     /// As of [`Self::raise_hard_limit`].
     pub fn limit_to(self, limit: u64) -> io::Result<()> {
-        self.change(Some(libc::rlimit { rlim_cur: limit, rlim_max: limit })).map(drop)
+        Ok(setrlimit(self.kind(), limit, limit)?)
     }
 
     /// Whether [`Self::limit_to`] would do, without changing anything: the kernel is asked, since only it knows what root may do in a
@@ -79,24 +78,19 @@ impl Resource {
     /// # Errors
     /// As of [`Self::raise_hard_limit`].
     pub fn try_limit(self, limit: u64) -> io::Result<()> {
-        let before = self.change(None)?;
+        let (soft, hard) = getrlimit(self.kind())?;
         self.raise_hard_limit(limit)?;
-        self.change(Some(before)).map(drop)
+        Ok(setrlimit(self.kind(), soft, hard)?)
     }
 
-    /// Returns what the limit was. Not by rustix, where a sandbox without this call is not foreseen.
-    fn change(self, new: Option<libc::rlimit>) -> io::Result<libc::rlimit> {
-        let resource = match self {
-            Self::Memory => libc::RLIMIT_AS,
-            Self::OpenFiles => libc::RLIMIT_NOFILE,
-            Self::Core => libc::RLIMIT_CORE,
-            Self::Stack => libc::RLIMIT_STACK,
-        };
-        let mut before = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-        let new = new.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
-        // SAFETY: `new` is null or points to a limit that outlives the call, and so does `before`.
-        check(unsafe { libc::prlimit(0, resource, new, &raw mut before) })?;
-        Ok(before)
+    /// As nix has it, and not rustix, where a sandbox without the system call is not foreseen.
+    fn kind(self) -> system::Resource {
+        match self {
+            Self::Memory => system::Resource::RLIMIT_AS,
+            Self::OpenFiles => system::Resource::RLIMIT_NOFILE,
+            Self::Core => system::Resource::RLIMIT_CORE,
+            Self::Stack => system::Resource::RLIMIT_STACK,
+        }
     }
 }
 

@@ -8,6 +8,8 @@ use std::os::fd::{IntoRawFd, OwnedFd};
 use std::sync::atomic::{AtomicI32, AtomicU8, Ordering};
 use std::{mem, ptr};
 
+use nix::sys::signal::{SigSet, SigmaskHow, Signal};
+
 use super::check;
 use super::process::{self, ProcessId, exit_now};
 
@@ -54,7 +56,7 @@ pub fn reset() {
             drop(sigaction(signal, Some(libc::SIG_DFL)));
         }
     }
-    block(set_by(libc::sigemptyset));
+    block(SigSet::empty());
 }
 
 /// From now on a write to a peer that has left, or to a file that is as large as it may be, fails and does not end the process (SIGPIPE
@@ -89,17 +91,12 @@ fn sigaction(signal: i32, handler: Option<libc::sighandler_t>) -> io::Result<lib
 /// Blocks every signal until [`reset`], or until what is returned is dropped: around a fork, so that none comes while a child still
 /// has its parent's handlers.
 pub fn block_all() -> Blocked {
-    Blocked(block(set_by(libc::sigfillset)))
+    Blocked(block(SigSet::all()))
 }
 
-/// This signal does not come any more to the thread that calls, nor to those that it starts.
+/// This signal, which is no real-time one, does not come any more to the thread that calls, nor to those that it starts.
 pub fn hold_back(signal: i32) {
-    let mut signals = set_by(libc::sigemptyset);
-    // SAFETY: sets are plain data, and outlive the calls.
-    unsafe {
-        libc::sigaddset(&raw mut signals, signal);
-        libc::pthread_sigmask(libc::SIG_BLOCK, &raw const signals, ptr::null_mut());
-    }
+    let _ = Signal::try_from(signal).and_then(|signal| SigSet::from(signal).thread_block());
 }
 
 /// A real-time signal that nobody has set a handler for. From the end: who counts on one counts from the beginning, and valgrind has the
@@ -133,28 +130,13 @@ pub fn is_blocked_in(thread: u32, signal: i32) -> bool {
     blocked >> (signal - 1) & 1 == 1
 }
 
-/// The set that sigemptyset(3) or sigfillset(3) makes.
-fn set_by(fill: unsafe extern "C" fn(*mut libc::sigset_t) -> libc::c_int) -> libc::sigset_t {
-    // SAFETY: a set is plain data, and outlives the call.
-    unsafe {
-        let mut signals = mem::zeroed();
-        fill(&raw mut signals);
-        signals
-    }
-}
-
 /// Blocks these signals and no others. Returns what was blocked before.
-fn block(signals: libc::sigset_t) -> libc::sigset_t {
-    // SAFETY: sets are plain data, and outlive the call.
-    unsafe {
-        let mut before = mem::zeroed();
-        libc::pthread_sigmask(libc::SIG_SETMASK, &raw const signals, &raw mut before);
-        before
-    }
+fn block(signals: SigSet) -> SigSet {
+    signals.thread_swap_mask(SigmaskHow::SIG_SETMASK).unwrap_or(signals) // Cannot fail with this.
 }
 
 /// The signals that were blocked before, restored when this is dropped.
-pub struct Blocked(libc::sigset_t);
+pub struct Blocked(SigSet);
 
 impl Drop for Blocked {
     fn drop(&mut self) {

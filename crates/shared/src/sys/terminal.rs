@@ -15,13 +15,18 @@ pub fn is_text(c: char) -> bool {
 pub fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
-        match c {
-            '\n' => escaped.push(c),
-            c if is_text(c) => escaped.push(c),
-            c => escaped.extend(c.escape_default()),
-        }
+        if c == '\n' { escaped.push(c) } else { escape(c, &mut escaped) }
     }
     escaped
+}
+
+/// Adds a character of a text, escaped unless it is text.
+pub fn escape(c: char, text: &mut String) {
+    if is_text(c) {
+        text.push(c);
+    } else {
+        text.extend(c.escape_default());
+    }
 }
 
 /// Adds a character of a string of JSON; what is no text is `\uNNNN`.

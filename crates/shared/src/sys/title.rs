@@ -6,6 +6,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::ptr;
 use std::sync::OnceLock;
 
+use super::process::{self, ProcessId};
+
 /// Where the command line lies, and how much room there is behind it.
 #[derive(Clone, Copy, Debug)]
 struct Place {
@@ -56,8 +58,7 @@ unsafe extern "C" {
 
 /// Where the command line lies in the memory of this process, and the bounds of the environment.
 fn own() -> Option<(Place, [usize; 2])> {
-    let stat = fs::read("/proc/self/stat").ok()?;
-    let stat = String::from_utf8_lossy(&stat);
+    let stat = process::stat(ProcessId::current()).ok()?;
     // The name, in parentheses, may be anything.
     let (_, fields) = stat.rsplit_once(") ")?;
     let numbers: Vec<usize> =

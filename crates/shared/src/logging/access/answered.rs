@@ -1,6 +1,5 @@
 //! What a line of the access log is made of.
 
-use std::fmt;
 use std::time::Duration;
 
 /// What is known of a request that was answered.
@@ -26,10 +25,4 @@ pub struct Answered<'a> {
     pub cpu_time: Option<Duration>,
     /// Why pyfcgid has answered it itself, in a word.
     pub detail: Option<&'static str>,
-}
-
-impl fmt::Debug for Answered<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Answered").field("request_id", &self.request_id).field("status", &self.status).finish_non_exhaustive()
-    }
 }

@@ -1,7 +1,7 @@
 //! The format of the access log, and the values of a line.
 
 use std::fmt::{self, Write};
-use std::str::{FromStr, Lines};
+use std::str::Lines;
 use std::time::Duration;
 
 use super::variable::{Variable, nearest};
@@ -46,24 +46,20 @@ pub const COMBINED: &str = "$remote_addr - $remote_user [$time_local] \"$request
 pub const DETAILED: &str = "$remote_addr - $remote_user [$time_local] \"$request\" $status $body_bytes_sent \"$http_referer\" \
                             \"$http_user_agent\" $pool $request_time $queue_time $status_detail";
 
-/// A JSON object.
-const JSON: &str = "json";
+/// The members of an object, in order.
+const MEMBERS: &str = "$time_iso8601$msec$pool$pid$worker$request_id$http_x_request_id$remote_addr$remote_port$remote_user\
+                       $request_method$request_scheme$host$request_uri$server_port$server_protocol$http_referer\
+                       $http_user_agent$http_x_forwarded_for$status$status_detail$body_bytes_sent$request_length\
+                       $request_time$queue_time$cpu_time";
 
-/// Formats of text that have names.
-const NAMED: [(&str, &str); 2] = [("combined", COMBINED), ("detailed", DETAILED)];
+/// Formats that have names.
+const NAMED: [(&str, &str, Form); 3] =
+    [("combined", COMBINED, Form::Text), ("detailed", DETAILED, Form::Text), ("json", MEMBERS, Form::Object)];
 
 impl Default for Format {
     /// [`COMBINED`].
     fn default() -> Self {
         Self::parse(COMBINED).unwrap_or(Self { pieces: Vec::new(), form: Form::Text }) // It parses, says a test.
-    }
-}
-
-impl FromStr for Format {
-    type Err = FormatError;
-
-    fn from_str(text: &str) -> Result<Self, FormatError> {
-        Self::parse(text)
     }
 }
 
@@ -76,10 +72,8 @@ impl Format {
         if text.contains(char::is_control) {
             return Err(FormatError::Control);
         }
-        if text == JSON {
-            return Ok(Self::object());
-        }
-        let text = NAMED.iter().find(|(name, _)| *name == text).map_or(text, |(_, format)| format);
+        let named = NAMED.iter().find(|(name, ..)| *name == text);
+        let (text, form) = named.map_or((text, Form::Text), |(_, format, form)| (format, *form));
         let (mut pieces, mut rest) = (Vec::new(), text);
         while let Some((literal, after)) = rest.split_once('$') {
             add_text(&mut pieces, literal);
@@ -92,12 +86,7 @@ impl Format {
             rest = after;
         }
         add_text(&mut pieces, rest);
-        Ok(Self { pieces, form: Form::Text })
-    }
-
-    fn object() -> Self {
-        let slot = |name: &&str| Some(Slot { name: (*name).to_owned(), variable: Variable::parse(name)?, is_quoted: true });
-        Self { pieces: json::VARIABLES.iter().filter_map(slot).map(Piece::Variable).collect(), form: Form::Object }
+        Ok(Self { pieces, form })
     }
 
     /// Whether it has [`Answered::cpu_time`].
@@ -198,13 +187,7 @@ impl Slot {
         // The request line has spaces also where it stands without quotes, as the operator can see.
         let ends_the_field =
             |byte| byte == b' ' && !self.is_quoted && !matches!(self.variable, Variable::Request | Variable::TimeLocal);
-        for byte in value.bytes() {
-            match byte {
-                b'"' | 0..0x20 | 0x7f.. => encode_byte(byte, line),
-                byte if ends_the_field(byte) => encode_byte(byte, line),
-                byte => line.push(char::from(byte)),
-            }
-        }
+        encode_bytes(value.as_bytes(), ends_the_field, line);
     }
 }
 
@@ -304,16 +287,19 @@ fn cut(values: &mut String, most: usize) {
 
 /// Nothing in a value can end a line or a quoted field.
 fn encode_value(value: &[u8], line: &mut String) {
-    for byte in value {
+    encode_bytes(value, |byte| byte == b'\\', line);
+}
+
+/// Escapes quotes, all that is not printable ASCII, and what is `special` beside.
+fn encode_bytes(bytes: &[u8], special: impl Fn(u8) -> bool, line: &mut String) {
+    for byte in bytes {
         match *byte {
-            b'"' | b'\\' | 0..0x20 | 0x7f.. => encode_byte(*byte, line),
+            byte if matches!(byte, b'"' | 0..0x20 | 0x7f..) || special(byte) => {
+                encode_text(format_args!("\\x{byte:02X}"), line);
+            }
             byte => line.push(char::from(byte)),
         }
     }
-}
-
-fn encode_byte(byte: u8, line: &mut String) {
-    let _ = write!(line, "\\x{byte:02X}"); // A string takes everything.
 }
 
 /// Bytes of all values of a request: they cross to the supervisor in one message.
@@ -361,7 +347,7 @@ mod tests {
 
     fn line_with(format: &str, params: &[(&[u8], &[u8])]) -> String {
         let param = |name: &[u8]| params.iter().find(|(key, _)| *key == name).map(|(_, value)| *value);
-        let time = Timestamp::from_unix_millis(1_795_200_374_123).with_offset(0);
+        let time = Timestamp::at(1_795_200_374_123, 0);
         let answered = Answered {
             param: &param,
             request_id: "12-3",
@@ -468,7 +454,7 @@ mod tests {
             r#""queue_time":0.020,"cpu_time":0.001234}"#,
         ];
         assert_eq!(line("json"), known.concat());
-        assert_eq!(Format::parse("json").unwrap().slots().count(), json::VARIABLES.len());
+        assert_eq!(Format::parse("json").unwrap().slots().count(), MEMBERS.matches('$').count());
         let dash = line_with("json", &[(b"HTTP_REFERER", b"-")]);
         assert!(dash.contains("\"http_referer\":\"-\"") && dash.contains("\"request_uri\":null"), "{dash}");
     }
@@ -496,7 +482,7 @@ mod tests {
             let object: serde_json::Value = serde_json::from_str(&text).unwrap();
             assert_eq!((&object["pool"], &object["pid"]), (&"blog".into(), &4711.into()), "{text}");
             assert!(object["status"].is_null() && !text.contains(char::is_control), "{text}");
-            assert_eq!(object.as_object().unwrap().len(), json::VARIABLES.len());
+            assert_eq!(object.as_object().unwrap().len(), MEMBERS.matches('$').count());
         }
     }
 

@@ -8,36 +8,6 @@ use std::fmt::Write;
 use crate::http::unescaped;
 use crate::sys::terminal;
 
-/// The names of its variables, in order.
-pub(super) const VARIABLES: [&str; 26] = [
-    "time_iso8601",
-    "msec",
-    "pool",
-    "pid",
-    "worker",
-    "request_id",
-    "http_x_request_id",
-    "remote_addr",
-    "remote_port",
-    "remote_user",
-    "request_method",
-    "request_scheme",
-    "host",
-    "request_uri",
-    "server_port",
-    "server_protocol",
-    "http_referer",
-    "http_user_agent",
-    "http_x_forwarded_for",
-    "status",
-    "status_detail",
-    "body_bytes_sent",
-    "request_length",
-    "request_time",
-    "queue_time",
-    "cpu_time",
-];
-
 /// Adds the name of a member, which needs no escapes.
 pub(super) fn add_name(name: &str, line: &mut String) {
     line.push(if line.is_empty() { '{' } else { ',' });

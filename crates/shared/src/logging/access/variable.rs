@@ -1,9 +1,13 @@
 //! The variables of an access log's format, by name.
 
+use strum::{EnumString, VariantNames};
+
 /// What the name of a variable stands for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, EnumString, VariantNames)]
+#[strum(serialize_all = "snake_case")]
 pub(super) enum Variable {
-    /// What the peer sent by this name.
+    /// What the peer sent by this name, one of many.
+    #[strum(disabled)]
     Param(Vec<u8>),
     BodyBytesSent,
     CpuTime,
@@ -11,12 +15,12 @@ pub(super) enum Variable {
     Msec,
     Pid,
     Pool,
+    QueueTime,
     Request,
     RequestId,
     RequestLength,
     RequestTime,
     RequestUri,
-    QueueTime,
     Status,
     StatusDetail,
     TimeIso8601,
@@ -29,8 +33,7 @@ impl Variable {
         if let Some(header) = name.strip_prefix("http_").filter(|header| !header.is_empty()) {
             return Some(Self::Param(format!("HTTP_{}", header.to_ascii_uppercase()).into_bytes()));
         }
-        let known = KNOWN.iter().find(|(known, _)| *known == name).map(|(_, variable)| variable.clone());
-        known.or_else(|| PARAMS.contains(&name).then(|| Self::Param(name.to_ascii_uppercase().into_bytes())))
+        name.parse().ok().or_else(|| PARAMS.contains(&name).then(|| Self::Param(name.to_ascii_uppercase().into_bytes())))
     }
 
     /// Whether it is a number, which pyfcgid has made.
@@ -42,30 +45,11 @@ impl Variable {
 
 /// The name that is most like this one: that begins with it, or has the same letters.
 pub(super) fn nearest(name: &str) -> &'static str {
-    let names = KNOWN.iter().map(|(known, _)| *known).chain(PARAMS.iter().copied());
+    // The first is no name of one.
+    let names = Variable::VARIANTS[1..].iter().chain(PARAMS).copied();
     let rank = |known: &&str| (name.is_empty() || !known.starts_with(name), strsim::osa_distance(name, known));
     names.min_by_key(rank).unwrap_or("request")
 }
-
-const KNOWN: &[(&str, Variable)] = &[
-    ("body_bytes_sent", Variable::BodyBytesSent),
-    ("cpu_time", Variable::CpuTime),
-    ("host", Variable::Host),
-    ("msec", Variable::Msec),
-    ("pid", Variable::Pid),
-    ("pool", Variable::Pool),
-    ("queue_time", Variable::QueueTime),
-    ("request", Variable::Request),
-    ("request_id", Variable::RequestId),
-    ("request_length", Variable::RequestLength),
-    ("request_time", Variable::RequestTime),
-    ("request_uri", Variable::RequestUri),
-    ("status", Variable::Status),
-    ("status_detail", Variable::StatusDetail),
-    ("time_iso8601", Variable::TimeIso8601),
-    ("time_local", Variable::TimeLocal),
-    ("worker", Variable::Worker),
-];
 
 /// Those that the peer sends by the same name, in capitals.
 const PARAMS: &[&str] = &[
@@ -95,7 +79,7 @@ mod tests {
         assert_eq!(Variable::parse("remote_addr"), Some(Variable::Param(b"REMOTE_ADDR".to_vec())));
         assert_eq!(Variable::parse("http_x_forwarded_for"), Some(Variable::Param(b"HTTP_X_FORWARDED_FOR".to_vec())));
         assert_eq!(Variable::parse("status"), Some(Variable::Status));
-        assert_eq!((Variable::parse("http_"), Variable::parse("Status"), Variable::parse("")), (None, None, None));
+        assert_eq!(["http_", "Status", "param", ""].map(Variable::parse), [None, None, None, None]);
     }
 
     #[test]
