@@ -6,7 +6,7 @@ use std::net::{Shutdown, TcpStream};
 use std::thread;
 use std::time::Duration;
 
-use crate::digest::{Digest, block};
+use crate::digest::block;
 use crate::front::Connections;
 use crate::http::{Ending, Exchange, Request, Response};
 use crate::kind::Kind;
@@ -54,9 +54,9 @@ pub(crate) fn encoded_slashes_are_decoded_once(site: &Site) {
 pub(crate) fn uploads_arrive_whole_with_their_length(site: &Site) {
     let running = site.start(ENVIRON);
     let big = block(7);
-    expect_upload(&running, Request::new("POST", "/").body("abc"), b"abc");
-    expect_upload(&running, Request::new("PUT", "/").body(&big[..]), &big);
-    expect_upload(&running, Request::new("POST", "/").header("Expect", "100-continue").body("abc"), b"abc");
+    running.expect_upload(Request::new("POST", "/").body("abc"), b"abc");
+    running.expect_upload(Request::new("PUT", "/").body(&big[..]), &big);
+    running.expect_upload(Request::new("POST", "/").header("Expect", "100-continue").body("abc"), b"abc");
     assert_eq!(running.environ(Request::new("POST", "/").body(""))["test.body_length"], 0);
     running.expect_healthy();
 }
@@ -65,12 +65,12 @@ pub(crate) fn uploads_arrive_whole_with_their_length(site: &Site) {
 pub(crate) fn chunked_uploads_arrive_whole_with_their_length(site: &Site) {
     let running = site.start(ENVIRON);
     let big = block(8);
-    expect_upload(&running, Request::new("POST", "/").chunked(&[b"a", b"bc"]), b"abc");
-    expect_upload(&running, Request::new("POST", "/").chunked(&[&big[..6_000], &big[..6_000]]), &big[..6_000].repeat(2));
+    running.expect_upload(Request::new("POST", "/").chunked(&[b"a", b"bc"]), b"abc");
+    running.expect_upload(Request::new("POST", "/").chunked(&[&big[..6_000], &big[..6_000]]), &big[..6_000].repeat(2));
     let request = Request::new("POST", "/").chunked(&big.chunks(10_000).collect::<Vec<_>>());
     match site.kind {
         Kind::Haproxy { .. } => drop(running.send(request).expect(400)),
-        _ => expect_upload(&running, request, &big),
+        _ => running.expect_upload(request, &big),
     }
     let empty = running.environ(Request::new("POST", "/").chunked(&[]));
     assert_eq!(empty["test.body_length"], 0);
@@ -350,14 +350,6 @@ fn expect_logged(running: &Running, site: &Site) {
         Kind::Lighttpd | Kind::H2o => return,
     };
     wait_until(line, || running.web_server.log().contains(line));
-}
-
-#[track_caller]
-fn expect_upload(running: &Running, request: Request, body: &[u8]) {
-    let environ = running.environ(request);
-    let (length, digest) = (&environ["test.body_length"], &environ["test.body_sha256"]);
-    assert_eq!((length, digest), (&body.len().into(), &Digest::of(body).into()), "{environ:#}");
-    assert_eq!(environ["CONTENT_LENGTH"], body.len().to_string(), "{environ:#}");
 }
 
 const ENVIRON: &str = "environ.py";

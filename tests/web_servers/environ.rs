@@ -9,9 +9,6 @@ pub(crate) trait Environ {
     /// All variables' names.
     fn names(&self) -> Vec<String>;
 
-    /// Length and SHA-256 of the body that the application read.
-    fn body(&self) -> (u64, String);
-
     /// Fails unless each variable has its value.
     #[track_caller]
     fn expect(&self, expected: &[(&str, &str)]);
@@ -28,11 +25,6 @@ impl Environ for Value {
 
     fn names(&self) -> Vec<String> {
         self.as_object().expect("an object").keys().cloned().collect()
-    }
-
-    fn body(&self) -> (u64, String) {
-        let length = self["test.body_length"].as_u64().expect("a length");
-        (length, self["test.body_sha256"].as_str().expect("a digest").to_owned())
     }
 
     fn expect(&self, expected: &[(&str, &str)]) {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use crate::digest::Digest;
 use crate::front::{Connections, Front, text_of};
 use crate::http::Request;
 use crate::kind::Kind;
@@ -175,6 +176,15 @@ impl Running {
     #[track_caller]
     pub(crate) fn environ(&self, request: Request) -> Value {
         self.send(request).expect(200).json()
+    }
+
+    /// Fails unless `environ.py` reads this body, and is told its length.
+    #[track_caller]
+    pub(crate) fn expect_upload(&self, request: Request, body: &[u8]) {
+        let environ = self.environ(request);
+        let read = (&environ["test.body_length"], &environ["test.body_sha256"]);
+        assert_eq!(read, (&body.len().into(), &Digest::of(body).into()), "{environ:#}");
+        assert_eq!(environ["CONTENT_LENGTH"], body.len().to_string(), "{environ:#}");
     }
 
     /// Ends each of the back ends gracefully and starts another one on the same addresses.
