@@ -9,7 +9,7 @@
 
 #[path = "web_servers/apache.rs"]
 mod apache;
-#[path = "clients/caddy.rs"]
+#[path = "web_servers/caddy.rs"]
 mod caddy;
 #[path = "clients/cgi_fcgi.rs"]
 mod cgi_fcgi;
@@ -18,16 +18,17 @@ mod checks;
 #[path = "web_servers/digest.rs"]
 mod digest;
 #[path = "web_servers/front.rs"]
-#[allow(dead_code, reason = "shared with other tests")]
 mod front;
-#[path = "clients/h2o.rs"]
+#[path = "web_servers/h2o.rs"]
 mod h2o;
-#[path = "clients/haproxy.rs"]
+#[path = "web_servers/haproxy.rs"]
 mod haproxy;
 #[path = "web_servers/http.rs"]
 #[allow(dead_code, reason = "shared with other tests")]
 mod http;
-#[path = "clients/lighttpd.rs"]
+#[path = "web_servers/kind.rs"]
+mod kind;
+#[path = "web_servers/lighttpd.rs"]
 mod lighttpd;
 #[path = "web_servers/mod_fcgid.rs"]
 #[allow(dead_code, reason = "shared with other tests")]
@@ -47,7 +48,8 @@ mod sendfile;
 #[path = "web_servers/shipped.rs"]
 #[allow(dead_code, reason = "shared with other tests")]
 mod shipped;
-#[path = "clients/site.rs"]
+#[path = "web_servers/site.rs"]
+#[allow(dead_code, reason = "shared with other tests")]
 mod site;
 mod support;
 #[path = "clients/table.rs"]
@@ -59,7 +61,9 @@ mod tls;
 #[allow(dead_code, reason = "shared with other tests")]
 mod web_server;
 
-use site::{Client, Connections, Site};
+use front::Connections;
+use kind::Kind;
+use site::Site;
 
 /// A module of tests for one configuration file.
 macro_rules! site_tests {
@@ -100,7 +104,7 @@ macro_rules! site_tests {
         $(
             #[test]
             fn $check() {
-                if !SITE.client.is_left_out() {
+                if !SITE.kind.is_left_out() {
                     checks::$check(&SITE);
                 }
             }
@@ -110,84 +114,49 @@ macro_rules! site_tests {
 
 site_tests!(
     nginx_root_site,
-    Site {
-        client: Client::Nginx,
-        file: "nginx/root-tcp.conf",
-        prefix: "",
-        connections: Connections::Kept,
-    },
+    Site::new(Kind::Nginx, "nginx/root-tcp.conf", Connections::Kept),
     also the_web_server_keeps_what_is_its_own,
     also upload_over_the_limit_of_the_file_gets_413
 );
 
 site_tests!(
     nginx_site_under_a_prefix,
-    Site {
-        client: Client::Nginx,
-        file: "nginx/prefix.conf",
-        prefix: "/app",
-        connections: Connections::OneShot,
-    },
+    Site::new(Kind::Nginx, "nginx/prefix.conf", Connections::OneShot).below("/app"),
     also the_web_server_keeps_what_is_its_own,
     also upload_over_the_limit_of_the_file_gets_413
 );
 
 site_tests!(
     apache_root_site,
-    Site {
-        client: Client::Apache,
-        file: "apache/proxypass.conf",
-        prefix: "",
-        connections: Connections::Kept,
-    },
+    Site::new(Kind::Apache, "apache/proxypass.conf", Connections::Kept),
     also the_web_server_keeps_what_is_its_own,
     also upload_over_the_limit_of_the_file_gets_413
 );
 
 site_tests!(
     apache_site_under_a_prefix,
-    Site {
-        client: Client::Apache,
-        file: "apache/prefix-sethandler.conf",
-        prefix: "/app",
-        connections: Connections::Kept,
-    },
+    Site::new(Kind::Apache, "apache/prefix-sethandler.conf", Connections::Kept).below("/app"),
     also the_web_server_keeps_what_is_its_own,
     also upload_over_the_limit_of_the_file_gets_413
 );
 
 site_tests!(
     apache_sethandler_root_site,
-    Site {
-        client: Client::Apache,
-        file: "apache/sethandler.conf",
-        prefix: "",
-        connections: Connections::Kept,
-    },
+    Site::new(Kind::Apache, "apache/sethandler.conf", Connections::Kept),
     also the_web_server_keeps_what_is_its_own,
     also upload_over_the_limit_of_the_file_gets_413
 );
 
 site_tests!(
     apache_proxypass_site_under_a_prefix,
-    Site {
-        client: Client::Apache,
-        file: "apache/prefix-proxypass.conf",
-        prefix: "/app",
-        connections: Connections::Kept,
-    },
+    Site::new(Kind::Apache, "apache/prefix-proxypass.conf", Connections::Kept).below("/app"),
     also the_web_server_keeps_what_is_its_own,
     also upload_over_the_limit_of_the_file_gets_413
 );
 
 site_tests!(
     apache_balancer_site,
-    Site {
-        client: Client::Apache,
-        file: "apache/balancer.conf",
-        prefix: "",
-        connections: Connections::Kept,
-    },
+    Site::new(Kind::Apache, "apache/balancer.conf", Connections::Kept),
     also the_web_server_keeps_what_is_its_own,
     also upload_over_the_limit_of_the_file_gets_413
 );
@@ -196,8 +165,7 @@ site_tests!(
 mod mod_fcgid_root_site {
     use super::*;
 
-    const SITE: Site =
-        Site { client: Client::ModFcgid, file: "apache/mod_fcgid.conf", prefix: "", connections: Connections::OneShot };
+    const SITE: Site = Site::new(Kind::ModFcgid, "apache/mod_fcgid.conf", Connections::OneShot);
 
     site_tests!(@everywhere
         the_web_server_keeps_what_is_its_own,
@@ -206,84 +174,46 @@ mod mod_fcgid_root_site {
     );
 }
 
-site_tests!(
-    haproxy_root_site,
-    Site {
-        client: Client::Haproxy { threads: 1 },
-        file: "docs/clients/haproxy.cfg",
-        prefix: "",
-        connections: Connections::Kept
-    }
-);
+site_tests!(haproxy_root_site, Site::new(Kind::Haproxy { threads: 1 }, "docs/clients/haproxy.cfg", Connections::Kept));
 
 site_tests!(
     lighttpd_root_site,
-    Site {
-        client: Client::Lighttpd,
-        file: "docs/clients/lighttpd.conf",
-        prefix: "",
-        connections: Connections::OneShot,
-    },
+    Site::new(Kind::Lighttpd, "docs/clients/lighttpd.conf", Connections::OneShot),
     also the_web_server_keeps_what_is_its_own,
     also upload_over_the_limit_of_the_file_gets_413
 );
 
 site_tests!(
     lighttpd_site_under_a_prefix,
-    Site {
-        client: Client::Lighttpd,
-        file: "docs/clients/lighttpd-prefix.conf",
-        prefix: "/app",
-        connections: Connections::OneShot,
-    },
+    Site::new(Kind::Lighttpd, "docs/clients/lighttpd-prefix.conf", Connections::OneShot).below("/app"),
     also the_web_server_keeps_what_is_its_own,
     also upload_over_the_limit_of_the_file_gets_413
 );
 
 site_tests!(
     caddy_root_site,
-    Site {
-        client: Client::Caddy,
-        file: "docs/clients/Caddyfile",
-        prefix: "",
-        connections: Connections::OneShot,
-    },
+    Site::new(Kind::Caddy, "docs/clients/Caddyfile", Connections::OneShot),
     also the_web_server_keeps_what_is_its_own,
     also upload_over_the_limit_of_the_file_gets_413
 );
 
 site_tests!(
     caddy_site_under_a_prefix,
-    Site {
-        client: Client::Caddy,
-        file: "docs/clients/Caddyfile-prefix",
-        prefix: "/app",
-        connections: Connections::OneShot,
-    },
+    Site::new(Kind::Caddy, "docs/clients/Caddyfile-prefix", Connections::OneShot).below("/app"),
     also the_web_server_keeps_what_is_its_own,
     also upload_over_the_limit_of_the_file_gets_413
 );
 
 site_tests!(
     h2o_root_site,
-    Site {
-        client: Client::H2o,
-        file: "docs/clients/h2o.conf",
-        prefix: "",
-        connections: Connections::Kept,
-    },
+    Site::new(Kind::H2o, "docs/clients/h2o.conf", Connections::Kept),
     also the_web_server_keeps_what_is_its_own,
     also upload_over_the_limit_of_the_file_gets_413
 );
 
 site_tests!(
     h2o_site_under_a_prefix,
-    Site {
-        client: Client::H2o,
-        file: "docs/clients/h2o-prefix.conf",
-        prefix: "/app",
-        connections: Connections::Kept,
-    },
+    Site::new(Kind::H2o, "docs/clients/h2o-prefix.conf", Connections::Kept).below("/app"),
     also the_web_server_keeps_what_is_its_own,
     also upload_over_the_limit_of_the_file_gets_413
 );

@@ -23,7 +23,7 @@ mod ends;
 mod fronts;
 #[path = "deadlines/gil.rs"]
 mod gil;
-#[path = "clients/haproxy.rs"]
+#[path = "web_servers/haproxy.rs"]
 mod haproxy;
 #[path = "web_servers/http.rs"]
 #[allow(dead_code, reason = "shared with other tests")]

@@ -25,7 +25,7 @@ mod fronts;
 mod full;
 #[path = "waiting/given_up.rs"]
 mod given_up;
-#[path = "clients/haproxy.rs"]
+#[path = "web_servers/haproxy.rs"]
 mod haproxy;
 #[path = "waiting/hog.rs"]
 mod hog;

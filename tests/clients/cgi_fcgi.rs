@@ -9,8 +9,8 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use crate::apache;
 use crate::digest::{Digest, block};
 use crate::http::{Ending, Request, Response};
-use crate::shipped::Shipped;
-use crate::site::{BackEnd, DOCUMENTED_SOCKET, app_path};
+use crate::shipped::{SOCKET, Shipped};
+use crate::site::{BackEnd, app_path};
 use crate::support::Pyfcgid;
 use crate::support::answer::latin1;
 use crate::support::peer::Address;
@@ -40,11 +40,11 @@ impl Installed {
         let gate = place.path().join("gate");
         let mut serve_options = file.serve_options();
         serve_options.extend(options.iter().map(ToString::to_string));
-        let back_end =
-            BackEnd { app: app_path(app), addresses: vec![Address::Unix(socket.clone())], options: serve_options, gate };
+        let addresses = vec![Address::Unix(socket.clone())];
+        let back_end = BackEnd { app: app_path(app), addresses, options: serve_options, gate, number: 0 };
         let served = back_end.start();
         let socket = socket.to_str().expect("a temporary path is UTF-8");
-        let script = place.write("cgi-bin/app", file.replace(DOCUMENTED_SOCKET, socket).text());
+        let script = place.write("cgi-bin/app", file.replace(SOCKET, socket).text());
         permit(&script, 0o755);
         permit(script.parent().expect("it is in a directory"), 0o755);
         Self { script, served, back_end, _place: place }
@@ -138,7 +138,7 @@ impl Answer {
 
 #[test]
 fn paths_are_split_at_the_prefix() {
-    let installed = Installed::new("web_servers/apps/environ.py");
+    let installed = Installed::new("environ.py");
     for path in ["/", "", "/a b/c", "/x/y/z", "/100% sure%41", "/café"] {
         let environ = installed.get(path).expect("200 OK").json();
         let split = (&environ["SCRIPT_NAME"], &environ["PATH_INFO"], &environ["QUERY_STRING"]);
@@ -150,7 +150,7 @@ fn paths_are_split_at_the_prefix() {
 
 #[test]
 fn uploads_arrive_whole_with_their_length() {
-    let installed = Installed::new("web_servers/apps/environ.py");
+    let installed = Installed::new("environ.py");
     for body in [b"abc".to_vec(), block(7)] {
         let environ = installed.send("POST", b"/", &body).expect("200 OK").json();
         assert_eq!(environ["test.body_sha256"], Digest::of(&body));
@@ -161,7 +161,7 @@ fn uploads_arrive_whole_with_their_length() {
 
 #[test]
 fn head_and_304_have_no_body() {
-    let installed = Installed::new("web_servers/apps/answers.py");
+    let installed = Installed::new("answers.py");
     let head = installed.send("HEAD", b"/hello", b"").expect("200 OK");
     assert_eq!((head.values("Content-Length"), head.body.len()), (vec!["6"], 0));
     for path in ["/not_modified", "/not_modified_with_body"] {
@@ -172,7 +172,7 @@ fn head_and_304_have_no_body() {
 
 #[test]
 fn each_cookie_has_its_own_line() {
-    let installed = Installed::new("web_servers/apps/answers.py");
+    let installed = Installed::new("answers.py");
     let answer = installed.get("/cookies").expect("200 OK");
     assert_eq!(answer.values("Set-Cookie"), ["a=1; Path=/", "b=2; Path=/", "c=3"]);
     assert_eq!(answer.body, b"cookies\n");
@@ -180,7 +180,7 @@ fn each_cookie_has_its_own_line() {
 
 #[test]
 fn exception_is_a_plain_500() {
-    let installed = Installed::new("web_servers/apps/answers.py");
+    let installed = Installed::new("answers.py");
     for path in ["/raises_before", "/raises_first"] {
         let answer = installed.get(path);
         assert_eq!(answer.values("Status"), ["500 Internal Server Error"]);
@@ -201,7 +201,7 @@ fn broken_response_without_a_length_ends_as_documented() {
 
 #[track_caller]
 fn expect_cut(path: &str) {
-    let installed = Installed::new("web_servers/apps/answers.py");
+    let installed = Installed::new("answers.py");
     let answer = installed.get(path);
     assert_eq!(answer.ending(), Ending::Cut, "{path}: {} bytes, {}", answer.body.len(), answer.exit);
     assert!(!answer.exit.success(), "{path}: {}", answer.exit);
@@ -211,7 +211,7 @@ fn expect_cut(path: &str) {
 
 #[test]
 fn slow_browser_gets_all_of_8_mib() {
-    let installed = Installed::new("clients/apps/eight_mebibytes.py");
+    let installed = Installed::new("eight_mebibytes.py");
     let mut slow = installed.spawn("GET", b"/", b"");
     for _ in 0..5 {
         assert_eq!(installed.get("/short").expect("200 OK").body, b"short\n");
@@ -239,7 +239,7 @@ fn browser_that_leaves_a_stream_interrupts_it() {
 
 #[track_caller]
 fn expect_interrupted(path: &str, told: &str, read: impl FnOnce(&mut Child)) {
-    let installed = Installed::with_options("clients/apps/interrupted.py", &["--abort", "raise"]);
+    let installed = Installed::with_options("interrupted.py", &["--abort", "raise"]);
     let mut child = installed.spawn("GET", path.as_bytes(), b"");
     installed.served.wait_for_log("running");
     read(&mut child);
@@ -251,7 +251,7 @@ fn expect_interrupted(path: &str, told: &str, read: impl FnOnce(&mut Child)) {
 
 #[test]
 fn restart_between_requests_costs_none() {
-    let mut installed = Installed::new("web_servers/apps/answers.py");
+    let mut installed = Installed::new("answers.py");
     for _ in 0..3 {
         installed.get("/hello").expect("200 OK");
         assert!(installed.served.stop().success(), "{}", installed.served.log());
@@ -265,7 +265,7 @@ fn each_process_leaves_pyfcgid_running() {
     if !may_look_into_children() {
         return;
     }
-    let mut installed = Installed::new("web_servers/apps/answers.py");
+    let mut installed = Installed::new("answers.py");
     let before = fs::read_dir(format!("/proc/{}/fd", installed.served.child_pid())).expect("the process lives").count();
     for _ in 0..10 {
         installed.get("/hello").expect("200 OK");
@@ -326,7 +326,7 @@ fn documented_settings(file: &Shipped) -> String {
 
 #[test]
 fn behind_apache_the_path_is_split_at_the_script() {
-    let site = BehindApache::start("web_servers/apps/environ.py", Settings::Documented);
+    let site = BehindApache::start("environ.py", Settings::Documented);
     for (target, path) in [("", ""), ("/", "/"), ("/404", "/404"), ("/a%20b/c", "/a b/c"), ("/x%2Fy/z", "/x/y/z")] {
         let request = Request::get(format!("{target}?x=1%202")).header("Authorization", "Basic YTpi");
         let environ = site.send(request).expect(200).json();
@@ -339,7 +339,7 @@ fn behind_apache_the_path_is_split_at_the_script() {
 
 #[test]
 fn behind_apache_uploads_arrive_whole_unless_chunked() {
-    let site = BehindApache::start("web_servers/apps/environ.py", Settings::Documented);
+    let site = BehindApache::start("environ.py", Settings::Documented);
     for body in [b"abc".to_vec(), block(7)] {
         let environ = site.send(Request::new("POST", "/").body(&body[..])).expect(200).json();
         assert_eq!(environ["test.body_sha256"], Digest::of(&body));
@@ -353,7 +353,7 @@ fn behind_apache_uploads_arrive_whole_unless_chunked() {
 #[test]
 fn behind_apache_head_keeps_its_length_with_the_documented_settings_only() {
     for (settings, length) in [(Settings::Documented, Some("6")), (Settings::None, None)] {
-        let site = BehindApache::start("web_servers/apps/answers.py", settings);
+        let site = BehindApache::start("answers.py", settings);
         let head = site.send(Request::new("HEAD", "/hello")).expect(200);
         assert_eq!(head.header("Content-Length").as_deref(), length);
         assert_eq!(site.get("/hello").expect(200).text(), "hello\n");
@@ -366,7 +366,7 @@ fn behind_apache_a_broken_response_is_cut_if_it_has_a_length_and_the_documented_
     let (documented, none) = (Settings::Documented, Settings::None);
     let (measured, other) = ("/raises_in_measured_body", "/raises_in_body");
     for (settings, cut) in [(documented, &[measured][..]), (none, &[])] {
-        let site = BehindApache::start("web_servers/apps/answers.py", settings);
+        let site = BehindApache::start("answers.py", settings);
         for path in [measured, other] {
             let expected = if cut.contains(&path) { Ending::Cut } else { Ending::Complete };
             let answer = site.get(path);

@@ -6,10 +6,13 @@ use std::net::{Shutdown, TcpStream};
 use std::thread;
 use std::time::Duration;
 
-use crate::digest::{Digest, block};
+use crate::digest::block;
+use crate::front::Connections;
 use crate::http::{Ending, Exchange, Request, Response};
+use crate::kind::Kind;
 use crate::relay::Relay;
-use crate::site::{Client, Connections, Running, Site};
+use crate::shipped::Shipped;
+use crate::site::{Running, Site};
 use crate::support::answer::latin1;
 use crate::support::peer::DEADLINE;
 use crate::support::process::wait_until;
@@ -51,9 +54,9 @@ pub(crate) fn encoded_slashes_are_decoded_once(site: &Site) {
 pub(crate) fn uploads_arrive_whole_with_their_length(site: &Site) {
     let running = site.start(ENVIRON);
     let big = block(7);
-    expect_upload(&running, Request::new("POST", "/").body("abc"), b"abc");
-    expect_upload(&running, Request::new("PUT", "/").body(&big[..]), &big);
-    expect_upload(&running, Request::new("POST", "/").header("Expect", "100-continue").body("abc"), b"abc");
+    running.expect_upload(Request::new("POST", "/").body("abc"), b"abc");
+    running.expect_upload(Request::new("PUT", "/").body(&big[..]), &big);
+    running.expect_upload(Request::new("POST", "/").header("Expect", "100-continue").body("abc"), b"abc");
     assert_eq!(running.environ(Request::new("POST", "/").body(""))["test.body_length"], 0);
     running.expect_healthy();
 }
@@ -62,12 +65,12 @@ pub(crate) fn uploads_arrive_whole_with_their_length(site: &Site) {
 pub(crate) fn chunked_uploads_arrive_whole_with_their_length(site: &Site) {
     let running = site.start(ENVIRON);
     let big = block(8);
-    expect_upload(&running, Request::new("POST", "/").chunked(&[b"a", b"bc"]), b"abc");
-    expect_upload(&running, Request::new("POST", "/").chunked(&[&big[..6_000], &big[..6_000]]), &big[..6_000].repeat(2));
+    running.expect_upload(Request::new("POST", "/").chunked(&[b"a", b"bc"]), b"abc");
+    running.expect_upload(Request::new("POST", "/").chunked(&[&big[..6_000], &big[..6_000]]), &big[..6_000].repeat(2));
     let request = Request::new("POST", "/").chunked(&big.chunks(10_000).collect::<Vec<_>>());
-    match site.client {
-        Client::Haproxy { .. } => drop(running.send(request).expect(400)),
-        _ => expect_upload(&running, request, &big),
+    match site.kind {
+        Kind::Haproxy { .. } => drop(running.send(request).expect(400)),
+        _ => running.expect_upload(request, &big),
     }
     let empty = running.environ(Request::new("POST", "/").chunked(&[]));
     assert_eq!(empty["test.body_length"], 0);
@@ -161,10 +164,10 @@ pub(crate) fn broken_response_without_a_length_ends_as_documented(site: &Site) {
     let mut exchange = running.try_open(Request::get("/raises_in_body"));
     exchange.iter_mut().for_each(Exchange::read_rest);
     let answer = exchange.as_ref().map(|exchange| exchange.response.clone()).unwrap_or_default();
-    let taken_for_complete = matches!(site.client, Client::Caddy | Client::H2o | Client::ModFcgid);
+    let taken_for_complete = matches!(site.kind, Kind::Caddy | Kind::H2o | Kind::ModFcgid);
     let ending = if taken_for_complete { Ending::Complete } else { Ending::Cut };
     // On a busy machine lighttpd finds the beginning and the end of the connection at once.
-    let came_at_once = site.client == Client::Lighttpd && answer.ending == Ending::Complete;
+    let came_at_once = site.kind == Kind::Lighttpd && answer.ending == Ending::Complete;
     assert!(
         answer.ending == ending || came_at_once,
         "{:?}: {} with {} bytes came",
@@ -174,8 +177,8 @@ pub(crate) fn broken_response_without_a_length_ends_as_documented(site: &Site) {
     );
     let behind = answer.body.get(100_000..).map(latin1).unwrap_or_default();
     // Apache appends its error page to what mod_fcgid has passed on.
-    assert_eq!(behind.contains("Internal Server Error"), site.client == Client::ModFcgid, "{behind:?}");
-    assert!(behind.is_empty() || site.client == Client::ModFcgid, "{behind:?}");
+    assert_eq!(behind.contains("Internal Server Error"), site.kind == Kind::ModFcgid, "{behind:?}");
+    assert!(behind.is_empty() || site.kind == Kind::ModFcgid, "{behind:?}");
     wait_until("a logged traceback", || running.log().contains("ValueError: in the body"));
     expect_logged(&running, site);
     drop(exchange);
@@ -195,7 +198,7 @@ pub(crate) fn response_arrives_piece_by_piece(site: &Site) {
 
 /// A browser that takes its time gets every byte, and others are served meanwhile.
 pub(crate) fn slow_browser_gets_all_of_8_mib(site: &Site) {
-    let running = site.start("clients/apps/eight_mebibytes.py");
+    let running = site.start("eight_mebibytes.py");
     let slow = running.open(Request::get("/"));
     for number in 0..5 {
         assert_eq!(running.get(format!("/short/{number}")).expect(200).text(), "short\n");
@@ -224,7 +227,7 @@ pub(crate) fn browser_that_leaves_in_its_upload_is_not_served(site: &Site) {
 
 /// A browser that has had enough of an answer leaves the worker to the next.
 pub(crate) fn browser_that_leaves_in_its_answer_harms_nobody(site: &Site) {
-    let running = site.start("clients/apps/eight_mebibytes.py");
+    let running = site.start("eight_mebibytes.py");
     for number in 0..20 {
         drop(running.open(Request::get("/")));
         assert_eq!(running.get(format!("/short/{number}")).expect(200).text(), "short\n");
@@ -236,11 +239,11 @@ pub(crate) fn browser_that_leaves_in_its_answer_harms_nobody(site: &Site) {
 /// An application that has sent nothing when its browser leaves is interrupted at once, or when it sends something:
 /// `docs/clients.md` says which.
 pub(crate) fn browser_that_leaves_a_silent_app_interrupts_it_as_documented(site: &Site) {
-    let running = site.start_raising("clients/apps/interrupted.py");
+    let running = site.start_with("interrupted.py", &["--abort", "raise"], Shipped::read(site.file));
     let browser = running.ask("/silent");
     running.wait_for_log("running");
     drop(browser);
-    if hears_of_a_browser_that_leaves(site.client) {
+    if hears_of_a_browser_that_leaves(site.kind) {
         running.wait_for_log("it ended while it was silent");
     } else {
         // Time to find out, should the web server have learned it.
@@ -255,7 +258,7 @@ pub(crate) fn browser_that_leaves_a_silent_app_interrupts_it_as_documented(site:
 
 /// A stream ends soon after its browser has left.
 pub(crate) fn browser_that_leaves_a_stream_interrupts_it(site: &Site) {
-    let running = site.start_raising("clients/apps/interrupted.py");
+    let running = site.start_with("interrupted.py", &["--abort", "raise"], Shipped::read(site.file));
     let mut browser = running.open(Request::get("/stream"));
     browser.read_until(b"on and on\n");
     drop(browser);
@@ -266,8 +269,8 @@ pub(crate) fn browser_that_leaves_a_stream_interrupts_it(site: &Site) {
 
 /// Whether the web server looks for the end of its browser while it has nothing to pass on. HAProxy 2.6 does not, not even with
 /// `option abortonclose`.
-fn hears_of_a_browser_that_leaves(client: Client) -> bool {
-    client == Client::Nginx
+fn hears_of_a_browser_that_leaves(kind: Kind) -> bool {
+    kind == Kind::Nginx
 }
 
 /// A stop and a start between two requests costs neither of them, also where the web server keeps its connection.
@@ -338,25 +341,17 @@ fn expect_cut_or_failure(answer: &Response) {
 /// What `docs/clients.md` says about the web server's own log. lighttpd and h2o are silent.
 #[track_caller]
 fn expect_logged(running: &Running, site: &Site) {
-    let line = match site.client {
-        Client::Nginx => "upstream sent unsupported FastCGI protocol version: 255 while reading upstream",
-        Client::Apache => "AH01068: Got bogus version 255",
-        Client::ModFcgid => "mod_fcgid: error reading data, FastCGI server closed connection",
-        Client::Haproxy { .. } => " SD",
-        Client::Caddy => "aborting with incomplete response",
-        Client::Lighttpd | Client::H2o => return,
+    let line = match site.kind {
+        Kind::Nginx => "upstream sent unsupported FastCGI protocol version: 255 while reading upstream",
+        Kind::Apache => "AH01068: Got bogus version 255",
+        Kind::ModFcgid => "mod_fcgid: error reading data, FastCGI server closed connection",
+        Kind::Haproxy { .. } => " SD",
+        Kind::Caddy => "aborting with incomplete response",
+        Kind::Lighttpd | Kind::H2o => return,
     };
     wait_until(line, || running.web_server.log().contains(line));
 }
 
-#[track_caller]
-fn expect_upload(running: &Running, request: Request, body: &[u8]) {
-    let environ = running.environ(request);
-    let (length, digest) = (&environ["test.body_length"], &environ["test.body_sha256"]);
-    assert_eq!((length, digest), (&body.len().into(), &Digest::of(body).into()), "{environ:#}");
-    assert_eq!(environ["CONTENT_LENGTH"], body.len().to_string(), "{environ:#}");
-}
-
-const ENVIRON: &str = "web_servers/apps/environ.py";
-const COUNTS_UPLOADS: &str = "clients/apps/counts_uploads.py";
-const ANSWERS: &str = "web_servers/apps/answers.py";
+const ENVIRON: &str = "environ.py";
+const COUNTS_UPLOADS: &str = "counts_uploads.py";
+const ANSWERS: &str = "answers.py";

@@ -4,31 +4,30 @@
 //! with figures.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::front::Connections;
 use crate::haproxy;
 use crate::http::Request;
+use crate::kind::Kind;
 use crate::relay::Relay;
-use crate::shipped::Shipped;
-use crate::site::{Client, Connections, DOCUMENTED_SOCKET, Running, Site, app_path};
-use crate::support::Launch;
+use crate::shipped::{SOCKET, Shipped};
+use crate::site::{Running, Site, app_path, start_back_end};
 use crate::support::latency::{Latencies, expect_ratio};
 use crate::support::peer::DEADLINE;
 use crate::support::stop_at_end::StopAtEnd;
-use crate::web_server::{find_program, permit};
+use crate::support::{Launch, app};
+use crate::web_server::find_program;
 
 /// One thread would be busy with the download, and keep small requests waiting longer than whatever is behind it.
-const SITE: Site = Site {
-    client: Client::Haproxy { threads: 2 },
-    file: "docs/clients/haproxy-multiplexed.cfg",
-    prefix: "",
-    connections: Connections::Kept,
-};
+const SITE: Site = Site::new(Kind::Haproxy { threads: 2 }, "docs/clients/haproxy-multiplexed.cfg", Connections::Kept);
 const BROWSERS: usize = 64;
 const MOST_CONNECTIONS: usize = 4;
 const SMALL_REQUESTS: usize = 1000;
@@ -91,7 +90,7 @@ fn count_of_requests() -> usize {
 
 #[test]
 fn every_one_of_64_browsers_gets_its_own_answers_over_at_most_4_connections() {
-    let (running, relays) = SITE.start_counted("web_servers/apps/answers.py");
+    let (running, relays) = SITE.start_counted("answers.py");
     let (port, count, started) = (running.port(), count_of_requests(), Instant::now());
     thread::scope(|scope| {
         for browser in 0..BROWSERS {
@@ -142,12 +141,19 @@ fn measure_beside_download(running: &Running, target: &str) -> Latencies {
         });
         let stop_at_end = StopAtEnd(&stop);
         let latencies = measure_small(port);
-        let connections = running.open_connections();
+        let connections = open_connections(&running.back_ends[0].socket());
         drop(stop_at_end);
         assert!((1..=MOST_CONNECTIONS).contains(&connections), "{connections} connections");
         println!("{target}: {:.0} MB/s", download.join().unwrap());
         latencies
     })
+}
+
+/// Connections that are open now to a Unix socket, as the kernel lists them.
+fn open_connections(socket: &Path) -> usize {
+    let table = fs::read_to_string("/proc/net/unix").expect("a table of sockets");
+    let connected = table.lines().filter(|line| line.split_whitespace().nth(5) == Some("03"));
+    connected.filter(|line| line.ends_with(&*socket.to_string_lossy())).count()
 }
 
 #[test]
@@ -156,7 +162,7 @@ fn small_requests_are_quick_beside_a_download_through_the_same_haproxy() {
         return eprintln!("skipped: HAProxy 3.0 stops reading a connection beside long answers (docs/clients.md)");
     }
     // No relay here: what it keeps in its buffers would delay small requests more than everything else.
-    let running = SITE.start("apps/downloads.py");
+    let running = SITE.start(&app("downloads.py"));
     let port = running.port();
     measure_small(port);
     for target in ["/pieces-of-64k", "/pieces-of-8k", "/list", "/file"] {
@@ -178,16 +184,13 @@ fn version_of_haproxy() -> [u32; 2] {
 fn requests_are_spread_over_several_server_lines() {
     let file = Shipped::read(SITE.file);
     let back_ends = ["one", "two", "three"].map(|name| {
-        let launch = Launch::serve(app_path("web_servers/apps/environ.py")).args(file.serve_options());
-        let started = launch.env("TEST_BACK_END", name).start();
-        permit(started.socket().parent().expect("a directory"), 0o755);
-        permit(&started.socket(), 0o666);
-        (name, started)
+        let launch = Launch::serve(app_path("environ.py")).args(file.serve_options());
+        (name, start_back_end(launch.env("TEST_BACK_END", name)))
     });
     let line = |name: &str, socket: &str| format!("    server {name} unix@{socket} proto fcgi");
     let lines = back_ends.iter().map(|(name, started)| line(name, &started.socket().to_string_lossy())).collect::<Vec<_>>();
     let lines = format!("    balance leastconn\n{}", lines.join("\n"));
-    let front = haproxy::start(file.replace(&line("one", DOCUMENTED_SOCKET), &lines), 1);
+    let front = haproxy::start(file.replace(&line("one", SOCKET), &lines), 1);
     let mut counts = BTreeMap::new();
     for _ in 0..30 {
         let served = Request::get("/").send(front.port).expect(200).json()["test.back_end"].to_string();

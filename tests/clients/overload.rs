@@ -4,15 +4,16 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::time::Duration;
 
+use crate::front::text_of;
 use crate::http::Request;
+use crate::kind::Kind;
 use crate::shipped::Shipped;
-use crate::site::{address_like, app_path, text_of};
+use crate::site::{address_like, app_path};
 use crate::support::params::Params;
 use crate::support::peer::{Address, Peer};
 use crate::support::process::wait_until;
 use crate::support::{Launch, Pyfcgid};
-use crate::web_server::{Place, WebServer, permit};
-use crate::{apache, haproxy, nginx};
+use crate::web_server::{Place, WebServer};
 
 /// A web server with two pyfcgid, the first of which is busy until the gate is opened.
 struct Pair {
@@ -24,31 +25,17 @@ struct Pair {
 }
 
 impl Pair {
-    /// With the documented addresses of the file's two back ends.
+    /// With a file that has two back ends.
     #[track_caller]
-    fn start(file: Shipped, documented: [&str; 2], front: impl FnOnce(Shipped) -> WebServer) -> Self {
-        let place = Place::new();
-        let addresses = documented.map(|address| address_like(address, &place));
+    fn start(kind: Kind, file: Shipped) -> Self {
+        let (place, documented) = (Place::new(), file.addresses());
+        let addresses = [0, 1].map(|number| address_like(documented[number], &place));
         let busy = back_end(&file, &addresses[0], &place, "busy");
         let free = back_end(&file, &addresses[1], &place, "free");
         let occupants = occupy(&busy.address());
         let file = file.replace(documented[0], &text_of(&addresses[0])).replace(documented[1], &text_of(&addresses[1]));
-        Self { front: front(file), busy, _free: free, occupants, place }
-    }
-
-    #[track_caller]
-    fn nginx(file: Shipped) -> Self {
-        Self::start(file, SOCKETS, |file| nginx::start(file, "/srv/example/public", None))
-    }
-
-    #[track_caller]
-    fn haproxy(file: Shipped) -> Self {
-        Self::start(file, SOCKETS, |file| haproxy::start(file, 1))
-    }
-
-    #[track_caller]
-    fn apache(file: Shipped) -> Self {
-        Self::start(file, PORTS, |file| apache::start(file, "/srv/example/public", None))
+        let front = kind.start(file, "/srv/example/public", None);
+        Self { front, busy, _free: free, occupants, place }
     }
 
     /// How many answers each status had.
@@ -96,15 +83,11 @@ impl Pair {
 #[track_caller]
 fn back_end(file: &Shipped, address: &Address, place: &Place, name: &str) -> Pyfcgid {
     let log = place.write(&format!("{name}/access.log"), "");
-    let launch = Launch::serve_unlistened(app_path("web_servers/apps/answers.py")).listen(address.clone());
+    let launch = Launch::serve_unlistened(app_path("answers.py")).listen(address.clone());
     let options = file.serve_options().into_iter().filter(|option| option != "--threads" && option != "8");
     let launch = launch.args(options).args(["--access-log", &format!("file:{}", log.display())]);
     let room = if name == "busy" { ["--threads", "1", "--max-queue", "1"] } else { ["--threads", "4", "--max-queue", "64"] };
-    let started = launch.args(room).env("TEST_GATE", place.path().join("gate")).start();
-    if let Address::Unix(socket) = address {
-        permit(socket, 0o666);
-    }
-    started
+    launch.args(room).env("TEST_GATE", place.path().join("gate")).start()
 }
 
 /// Slow requests, until there is room for no more.
@@ -160,45 +143,46 @@ fn expect_sends_a_post_to_one_only(pair: Pair) {
 
 #[test]
 fn nginx_asks_the_next_one() {
-    let pair = Pair::nginx(Shipped::read("nginx/upstream.conf"));
+    let pair = Pair::start(Kind::Nginx, Shipped::read("nginx/upstream.conf"));
     expect_asks_the_next_one(pair);
 }
 
 #[test]
 fn nginx_sends_a_post_to_one_only() {
-    let pair = Pair::nginx(Shipped::read("nginx/upstream.conf"));
+    let pair = Pair::start(Kind::Nginx, Shipped::read("nginx/upstream.conf"));
     expect_sends_a_post_to_one_only(pair);
 }
 
 #[test]
 fn nginx_asks_the_next_one_about_a_post_with_non_idempotent() {
     let asked = "fastcgi_next_upstream error timeout http_503";
-    let pair = Pair::nginx(Shipped::read("nginx/upstream.conf").replace(asked, &format!("{asked} non_idempotent")));
+    let pair =
+        Pair::start(Kind::Nginx, Shipped::read("nginx/upstream.conf").replace(asked, &format!("{asked} non_idempotent")));
     expect_asks_the_next_one_about_a_post(pair);
 }
 
 #[test]
 fn haproxy_asks_the_next_one() {
-    let pair = Pair::haproxy(Shipped::read("docs/clients/haproxy-balanced.cfg"));
+    let pair = Pair::start(HAPROXY, Shipped::read("docs/clients/haproxy-balanced.cfg"));
     expect_asks_the_next_one(pair);
 }
 
 #[test]
 fn haproxy_sends_a_post_to_one_only() {
-    let pair = Pair::haproxy(Shipped::read("docs/clients/haproxy-balanced.cfg"));
+    let pair = Pair::start(HAPROXY, Shipped::read("docs/clients/haproxy-balanced.cfg"));
     expect_sends_a_post_to_one_only(pair);
 }
 
 #[test]
 fn haproxy_asks_the_next_one_about_a_post_where_the_file_is_told_so() {
     let line = "http-request disable-l7-retry if { method POST PATCH }";
-    let pair = Pair::haproxy(Shipped::read("docs/clients/haproxy-balanced.cfg").replace(line, ""));
+    let pair = Pair::start(HAPROXY, Shipped::read("docs/clients/haproxy-balanced.cfg").replace(line, ""));
     expect_asks_the_next_one_about_a_post(pair);
 }
 
 #[test]
 fn apache_passes_each_503_on() {
-    let pair = Pair::apache(Shipped::read("apache/balancer.conf"));
+    let pair = Pair::start(Kind::Apache, Shipped::read("apache/balancer.conf"));
     let lost = expect_passes_each_503_on(&pair, &Request::get("/hello"));
     assert!(lost > 1, "the busy one was asked {lost} times");
     pair.release();
@@ -208,11 +192,11 @@ fn apache_passes_each_503_on() {
 #[test]
 fn apache_leaves_the_busy_one_alone_after_one_503_with_failonstatus() {
     let method = "ProxySet lbmethod=bybusyness";
-    let pair = Pair::apache(Shipped::read("apache/balancer.conf").replace(method, &format!("{method} failonstatus=503")));
+    let pair =
+        Pair::start(Kind::Apache, Shipped::read("apache/balancer.conf").replace(method, &format!("{method} failonstatus=503")));
     assert_eq!(pair.statuses(&Request::get("/hello"), 20), [(200, 19), (503, 1)].into());
     wait_until("one refusal", || pair.refused() == 1);
     pair.release();
 }
 
-const SOCKETS: [&str; 2] = ["/run/pyfcgid/example-1.sock", "/run/pyfcgid/example-2.sock"];
-const PORTS: [&str; 2] = ["127.0.0.1:9001", "127.0.0.1:9002"];
+const HAPROXY: Kind = Kind::Haproxy { threads: 1 };

@@ -1,17 +1,15 @@
 //! The application names a file, the web server sends it, and pyfcgid does not read what else the application has: behind each web
 //! server that can, with the files that we ship.
 
-use std::path::PathBuf;
-
 use crate::digest::block;
+use crate::front::text_of;
 use crate::http::{Ending, Request, Response};
+use crate::kind::Kind;
 use crate::shipped::Shipped;
-use crate::site::{address_like, app_path, text_of};
-use crate::support::peer::Address;
+use crate::site::address_like;
 use crate::support::process::wait_until;
-use crate::support::{Launch, Pyfcgid};
+use crate::support::{Launch, Pyfcgid, app};
 use crate::web_server::{Place, WebServer, permit};
-use crate::{apache, lighttpd, nginx};
 
 /// A web server with files that only the application leads to.
 struct Site {
@@ -21,44 +19,32 @@ struct Site {
     kind: Kind,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    Nginx,
-    Apache,
-    Lighttpd,
-}
-
 impl Site {
     /// `tests/apps/names_a_file.py`, which has a body besides.
     #[track_caller]
     fn start(kind: Kind) -> Self {
-        Self::start_app(kind, app_path("apps/names_a_file.py"), |launch, _| launch)
+        Self::start_app(kind, &app("names_a_file.py"), |launch, _| launch)
     }
 
     #[track_caller]
-    fn start_app(kind: Kind, app: PathBuf, prepare: impl FnOnce(Launch, &Place) -> Launch) -> Self {
-        let (name, documented) = match kind {
-            Kind::Nginx => ("nginx/sendfile.conf", "/run/pyfcgid/example.sock"),
-            Kind::Apache => ("apache/sendfile.conf", "127.0.0.1:9000"),
-            Kind::Lighttpd => ("docs/clients/lighttpd-sendfile.conf", "/run/pyfcgid/example.sock"),
+    fn start_app(kind: Kind, app: &str, prepare: impl FnOnce(Launch, &Place) -> Launch) -> Self {
+        let name = match kind {
+            Kind::Nginx => "nginx/sendfile.conf",
+            Kind::Apache => "apache/sendfile.conf",
+            Kind::Lighttpd => "docs/clients/lighttpd-sendfile.conf",
+            _ => panic!("{kind:?} sends no file"),
         };
         let (file, files) = (Shipped::read(name), Place::new());
         permit(&files.write("protected/a b.txt", &content()), 0o644);
         permit(&files.write("secret.txt", "secret\n"), 0o644);
         permit(&files.path().join("protected"), 0o755);
+        let documented = file.addresses()[0];
         let address = address_like(documented, &files);
         let launch = Launch::serve_unlistened(app).listen(address.clone()).args(file.serve_options());
         let back = prepare(launch, &files).start();
-        if let Address::Unix(socket) = &address {
-            permit(socket, 0o666);
-        }
         let protected = files.path().join("protected");
         let file = file.replace(documented, &text_of(&address)).replace("/srv/example/protected", text(&protected));
-        let front = match kind {
-            Kind::Nginx => nginx::start(file, text(files.path()), None),
-            Kind::Apache => apache::start(file, text(files.path()), None),
-            Kind::Lighttpd => lighttpd::start(file, text(files.path())),
-        };
+        let front = kind.start(file, text(files.path()), None);
         Self { front, back, files, kind }
     }
 
@@ -203,8 +189,8 @@ fn nginx_gives_a_protected_file_to_nobody_who_asks_it() {
 #[test]
 fn nginx_sends_what_flask_and_django_name() {
     for (file, packages) in [("protected_flask.py", "flask"), ("protected_django.py", "django")] {
-        let app = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("examples").join(file);
-        let site = Site::start_app(Kind::Nginx, app, |launch, files| {
+        let app = format!("{}/examples/{file}", env!("CARGO_MANIFEST_DIR"));
+        let site = Site::start_app(Kind::Nginx, &app, |launch, files| {
             launch.env("FILES", files.path().join("protected")).args(["--venv", &virtual_environment()])
         });
         let get = |target: &str| Request::get(target).send(site.front.port);

@@ -5,7 +5,7 @@ use crate::kept_peer::KeptPeer;
 use crate::load::Load;
 use crate::question::Methods;
 use crate::service::Service;
-use crate::shipped::Shipped;
+use crate::shipped::{SOCKET, Shipped};
 use crate::web_server::{Place, WebServer};
 use crate::{apache, haproxy, nginx};
 
@@ -25,13 +25,15 @@ pub(crate) enum Front {
 impl Front {
     #[track_caller]
     pub(crate) fn start(self, service: &Service) -> Site {
-        let socket = service.socket();
         let public = Place::new();
         let web_server = match self {
             Self::Nginx => Some(nginx::start(nginx_site(service), root(&public), None)),
             Self::Apache => Some(apache::start(apache_site(service), root(&public), None)),
-            Self::Haproxy => Some(haproxy::start(&socket, "option keep-conn", "")),
-            Self::HaproxyMultiplexed => Some(haproxy::start(&socket, MULTIPLEXED, "")),
+            Self::Haproxy => Some(haproxy::start(haproxy_site("docs/clients/haproxy.cfg", service), 1)),
+            Self::HaproxyMultiplexed => {
+                let file = haproxy_site("docs/clients/haproxy-multiplexed.cfg", service);
+                Some(haproxy::start(file.replace("max-reqs 64", "max-reqs 20"), 1))
+            }
             Self::Direct => None,
         };
         Site { web_server, methods: self.methods(), _public: public }
@@ -92,5 +94,8 @@ fn apache_site(service: &Service) -> Shipped {
         .replace("<VirtualHost *:80>", "ThreadsPerChild 64\nMaxRequestWorkers 64\nMinSpareThreads 1\n<VirtualHost *:80>")
 }
 
-const MULTIPLEXED: &str = "option keep-conn\n    option mpxs-conns\n    option max-reqs 20";
+fn haproxy_site(file: &'static str, service: &Service) -> Shipped {
+    Shipped::read(file).replace(SOCKET, &service.socket().to_string_lossy())
+}
+
 const ERRORS: [&str; 5] = ["[error]", ":error]", "[crit]", ":crit]", "[alert]"];

@@ -1,6 +1,6 @@
 //! Web servers before a pool that listens on `s.sock` in its directory, each as the file that we ship for it says.
 
-use crate::shipped::Shipped;
+use crate::shipped::{SOCKET, Shipped};
 use crate::support::Pyfcgid;
 use crate::web_server::{WebServer, is_root, permit};
 use crate::{apache, haproxy, nginx};
@@ -16,7 +16,7 @@ pub(crate) fn socket(pool: &Pyfcgid) -> String {
 /// With what a test adapts in the file.
 #[track_caller]
 pub(crate) fn nginx(pool: &Pyfcgid, adapt: impl FnOnce(Shipped) -> Shipped) -> WebServer {
-    let file = Shipped::read("nginx/root-unix.conf").replace(DOCUMENTED, &socket(pool));
+    let file = Shipped::read("nginx/root-unix.conf").replace(SOCKET, &socket(pool));
     nginx::start(adapt(file), PUBLIC, None)
 }
 
@@ -26,7 +26,7 @@ pub(crate) fn nginx_that_keeps_connections(pool: &Pyfcgid, adapt: impl FnOnce(Sh
     let upstream = format!("upstream kept {{ server unix:{}; keepalive 300; }}\nserver {{", socket(pool));
     let file = Shipped::read("nginx/root-unix.conf")
         .replace("server {", &upstream)
-        .replace(&format!("unix:{DOCUMENTED}"), "kept")
+        .replace(&format!("unix:{SOCKET}"), "kept")
         .replace("include pyfcgid_params;", "include pyfcgid_params; fastcgi_keep_conn on;");
     nginx::start(adapt(file), PUBLIC, None)
 }
@@ -51,9 +51,8 @@ pub(crate) fn haproxy_that_multiplexes(pool: &Pyfcgid) -> WebServer {
 
 #[track_caller]
 fn haproxy_of(file: &'static str, pool: &Pyfcgid) -> WebServer {
-    haproxy::start(Shipped::read(file).replace(DOCUMENTED, &socket(pool)), 1)
+    haproxy::start(Shipped::read(file).replace(SOCKET, &socket(pool)), 1)
 }
 
-/// As they stand in the files.
-const DOCUMENTED: &str = "/run/pyfcgid/example.sock";
+/// As it stands in the files.
 const PUBLIC: &str = "/srv/example/public";

@@ -1,9 +1,11 @@
 //! What the browser gets. Each check runs with every shipped site file.
 
+use crate::front::Connections;
 use crate::http::{Ending, Exchange, Request, Response};
+use crate::kind::Kind;
 use crate::relay::Relay;
 use crate::shipped::Shipped;
-use crate::site::{Connections, Running, Site};
+use crate::site::{Running, Site};
 use crate::support::process::wait_until;
 
 /// Rules 5 and 6: the application's status and headers, none lost.
@@ -50,8 +52,7 @@ pub(crate) fn exception_is_a_plain_500(site: &Site) {
         let answer = running.get(path).expect(500);
         assert!(!answer.text().contains("Traceback") && !answer.text().contains("ValueError"), "{}", answer.text());
     }
-    let logged = || running.back_ends.iter().any(|back_end| back_end.log().contains("ValueError"));
-    wait_until("a logged traceback", logged);
+    running.wait_for_log("ValueError");
     running.get("/hello").expect(200);
     running.expect_healthy();
 }
@@ -88,7 +89,7 @@ pub(crate) fn connections_are_kept_or_closed_as_asked(site: &Site) {
         running.send(Request::new("POST", "/").body(vec![b'x'; 50_000])).expect(200);
     }
     let most = match site.connections {
-        Connections::Kept => site.back_ends.len(),
+        Connections::Kept => relays.len(),
         Connections::OneShot => 2 * REQUESTS,
     };
     let least = if site.connections == Connections::Kept { 1 } else { most };
@@ -160,10 +161,9 @@ pub(crate) fn complaints_of_the_application_are_in_the_log(site: &Site) {
     let running = site.start("answers.py");
     assert_eq!(running.get("/complains").expect(200).text(), "complained\n");
     for text in ["a complaint before the head", "a complaint after the head"] {
-        let logged = || running.back_ends.iter().any(|back_end| back_end.log().contains(text));
-        wait_until(text, logged);
+        running.wait_for_log(text);
     }
-    if !site.kind.is_apache() {
+    if site.kind != Kind::Apache {
         assert!(!running.web_server.log().contains("complaint"), "FCGI_STDERR was used without being asked for");
     }
     running.expect_healthy();
@@ -172,7 +172,7 @@ pub(crate) fn complaints_of_the_application_are_in_the_log(site: &Site) {
 /// Whatever a browser sends.
 pub(crate) fn the_access_log_is_one_valid_object_a_line(site: &Site) {
     let options = ["--access-log", "file:access.log", "--access-log-format", "json", "--access-log-exclude", "/hello,/static/"];
-    let running = site.start_with(&["answers.py"], &options, Shipped::read(site.file));
+    let running = site.start_with("answers.py", &options, Shipped::read(site.file));
     running.get("/hello?not-logged").expect(200);
     let agent = "it's \"quoted\" \\ and größe\u{7f}";
     running.send(Request::get(b"/created?\xff\"\\").header("User-Agent", agent).header("Referer", "-")).expect(201);

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::http::{Request, Response};
 use crate::mod_fcgid::Installed;
 use crate::ports::reserve_port;
-use crate::shipped::Shipped;
+use crate::shipped::{SOCKET, Shipped};
 use crate::site::{app_path, start_back_end};
 use crate::support::{Launch, Pyfcgid};
 use crate::web_server::{Place, WebServer, permit};
@@ -62,7 +62,7 @@ impl Guarded {
         let application = start_back_end(Launch::serve(app_path("environ.py")).args(["--mount", ""]));
         let file = Shipped::read("docs/clients/lighttpd-authorizer.conf");
         let file = file.replace("/run/pyfcgid/authorizer.sock", text(&authorizer.socket()));
-        let file = file.replace("/run/pyfcgid/example.sock", text(&application.socket()));
+        let file = file.replace(SOCKET, text(&application.socket()));
         let pages = pages();
         let front = lighttpd::start(file, text(pages.path()));
         Self { front, back_ends: vec![authorizer, application], _started_by_apache: None, _pages: pages }

@@ -24,12 +24,16 @@ mod answers;
 mod apache;
 mod authorizers;
 mod back_ends;
+mod caddy;
 mod digest;
+mod environ;
 #[allow(dead_code, reason = "shared with other tests")]
 mod front;
+mod h2o;
 mod haproxy;
 mod http;
-#[path = "../clients/lighttpd.rs"]
+#[allow(dead_code, reason = "shared with other tests")]
+mod kind;
 mod lighttpd;
 mod mod_fcgid;
 mod multiplexed;
@@ -38,13 +42,16 @@ mod ports;
 mod relay;
 mod requests;
 mod shipped;
+#[allow(dead_code, reason = "shared with other tests")]
 mod site;
 mod tls;
 mod uploads;
 #[allow(dead_code, reason = "shared with other tests")]
 mod web_server;
 
-use site::{Connections, Kind, Site};
+use front::Connections;
+use kind::Kind;
+use site::Site;
 
 /// Its file lets less in.
 fn nginx_takes_no_memory_for_200_mib(site: &Site) {
@@ -107,13 +114,7 @@ macro_rules! site_tests {
 
 site_tests!(
     nginx_root_site,
-    Site {
-        kind: Kind::Nginx,
-        file: "nginx/root-unix.conf",
-        back_ends: &["/run/pyfcgid/example.sock"],
-        prefix: "",
-        connections: Connections::OneShot,
-    },
+    Site::new(Kind::Nginx, "nginx/root-unix.conf", Connections::OneShot),
     also {
         the_access_log_is_one_valid_object_a_line: answers::the_access_log_is_one_valid_object_a_line;
         an_x_request_id_of_nginx_is_kept: requests::an_x_request_id_of_nginx_is_kept;
@@ -125,39 +126,18 @@ site_tests!(
 
 site_tests!(
     nginx_root_site_over_tcp,
-    Site {
-        kind: Kind::Nginx,
-        file: "nginx/root-tcp.conf",
-        back_ends: &["127.0.0.1:9000"],
-        prefix: "",
-        connections: Connections::Kept,
-    },
+    Site::new(Kind::Nginx, "nginx/root-tcp.conf", Connections::Kept),
     also {
         unbuffered_uploads_arrive_whole: uploads::unbuffered_uploads_arrive_whole;
         transfers_of_200_mib_take_no_memory: nginx_takes_no_memory_for_200_mib;
     }
 );
 
-site_tests!(
-    nginx_site_under_a_prefix,
-    Site {
-        kind: Kind::Nginx,
-        file: "nginx/prefix.conf",
-        back_ends: &["/run/pyfcgid/example.sock"],
-        prefix: "/app",
-        connections: Connections::OneShot,
-    }
-);
+site_tests!(nginx_site_under_a_prefix, Site::new(Kind::Nginx, "nginx/prefix.conf", Connections::OneShot).below("/app"));
 
 site_tests!(
     nginx_upstream,
-    Site {
-        kind: Kind::Nginx,
-        file: "nginx/upstream.conf",
-        back_ends: &["/run/pyfcgid/example-1.sock", "/run/pyfcgid/example-2.sock"],
-        prefix: "",
-        connections: Connections::Kept,
-    },
+    Site::new(Kind::Nginx, "nginx/upstream.conf", Connections::Kept).with_back_ends(2),
     also {
         all_back_ends_are_used: back_ends::all_back_ends_are_used;
         a_stopped_back_end_is_passed_over: back_ends::a_stopped_back_end_is_passed_over;
@@ -165,73 +145,31 @@ site_tests!(
     }
 );
 
-site_tests!(
-    nginx_stock_fastcgi_params,
-    Site {
-        kind: Kind::NginxStock,
-        file: "nginx/stock-params.conf",
-        back_ends: &["/run/pyfcgid/example.sock"],
-        prefix: "",
-        connections: Connections::OneShot,
-    }
-);
+site_tests!(nginx_stock_fastcgi_params, Site::new(Kind::Nginx, "nginx/stock-params.conf", Connections::OneShot));
 
 site_tests!(
     apache_proxypass,
-    Site {
-        kind: Kind::Apache,
-        file: "apache/proxypass.conf",
-        back_ends: &["127.0.0.1:9000"],
-        prefix: "",
-        connections: Connections::Kept,
-    },
+    Site::new(Kind::Apache, "apache/proxypass.conf", Connections::Kept),
     also {
         transfers_of_200_mib_take_no_memory: |site| uploads::transfers_of_200_mib_take_no_memory(site, |file| file);
     }
 );
 
-site_tests!(
-    apache_sethandler,
-    Site {
-        kind: Kind::ApacheMapped,
-        file: "apache/sethandler.conf",
-        back_ends: &["/run/pyfcgid/example.sock"],
-        prefix: "",
-        connections: Connections::Kept,
-    }
-);
+site_tests!(apache_sethandler, Site::new(Kind::Apache, "apache/sethandler.conf", Connections::Kept));
 
 site_tests!(
     apache_proxypass_under_a_prefix,
-    Site {
-        kind: Kind::Apache,
-        file: "apache/prefix-proxypass.conf",
-        back_ends: &["127.0.0.1:9000"],
-        prefix: "/app",
-        connections: Connections::Kept,
-    }
+    Site::new(Kind::Apache, "apache/prefix-proxypass.conf", Connections::Kept).below("/app")
 );
 
 site_tests!(
     apache_sethandler_under_a_prefix,
-    Site {
-        kind: Kind::ApacheMapped,
-        file: "apache/prefix-sethandler.conf",
-        back_ends: &["/run/pyfcgid/example.sock"],
-        prefix: "/app",
-        connections: Connections::Kept,
-    }
+    Site::new(Kind::Apache, "apache/prefix-sethandler.conf", Connections::Kept).below("/app")
 );
 
 site_tests!(
     apache_balancer,
-    Site {
-        kind: Kind::Apache,
-        file: "apache/balancer.conf",
-        back_ends: &["127.0.0.1:9001", "127.0.0.1:9002"],
-        prefix: "",
-        connections: Connections::Kept,
-    },
+    Site::new(Kind::Apache, "apache/balancer.conf", Connections::Kept).with_back_ends(2),
     also {
         all_back_ends_are_used: back_ends::all_back_ends_are_used;
         a_stopped_back_end_is_passed_over: back_ends::a_stopped_back_end_is_passed_over;

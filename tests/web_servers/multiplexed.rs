@@ -4,6 +4,7 @@ use std::thread;
 
 use crate::haproxy;
 use crate::http::{Ending, Request};
+use crate::shipped::{SOCKET, Shipped};
 use crate::site::{app_path, start_back_end};
 use crate::support::{Launch, Pyfcgid};
 use crate::web_server::WebServer;
@@ -172,7 +173,9 @@ fn haproxy_options_star_harms_nobody() {
 /// Rule 9: with buffers above 64 KiB HAProxy 2.6 sends record lengths that have wrapped around.
 #[test]
 fn haproxy_stream_that_is_not_fastcgi_is_closed_at_once() {
-    let (mut back_end, mut front) = start_global("environ.py", &[], MULTIPLEXED, "tune.bufsize 131072");
+    let (mut back_end, mut front) = start_adapted("environ.py", &[], MULTIPLEXED, |file| {
+        file.replace("frontend example", "global\n    tune.bufsize 131072\nfrontend example")
+    });
     // Nothing at all when HAProxy closes the connection with some of the body unread; 504 if nobody had closed anything.
     let status = Request::new("POST", "/").body(vec![b'x'; 300_000]).try_open(front.port).map(|answer| answer.finish().status);
     assert!(matches!(status, None | Some(400 | 502)), "{status:?}");
@@ -200,16 +203,27 @@ fn haproxy_upload_over_max_body_size_gets_413() {
     front.expect_running();
 }
 
+/// The site file with these lines of `fcgi-app` in place of its own. PATH_INFO is left to pyfcgid.
 #[track_caller]
 fn start(app: &str, options: &[&str], application: &str) -> (Pyfcgid, WebServer) {
-    start_global(app, options, application, "")
+    start_adapted(app, options, application, |file| file)
 }
 
 #[track_caller]
-fn start_global(app: &str, options: &[&str], application: &str, global: &str) -> (Pyfcgid, WebServer) {
+fn start_adapted(
+    app: &str,
+    options: &[&str],
+    application: &str,
+    adapt: impl FnOnce(Shipped) -> Shipped,
+) -> (Pyfcgid, WebServer) {
     let back_end = start_back_end(Launch::serve(app_path(app)).args(options));
-    let front = haproxy::start(&back_end.socket(), application, global);
-    (back_end, front)
+    let file = Shipped::read("docs/clients/haproxy.cfg")
+        .replace("path-info ^()(/.*)$", "")
+        .replace("option keep-conn", application)
+        // Gives up before the browser does, and says so.
+        .replace("http-reuse always", "http-reuse always\n    timeout server 10s")
+        .replace(SOCKET, &back_end.socket().to_string_lossy());
+    (back_end, haproxy::start(adapt(file), 1))
 }
 
 const MULTIPLEXED: &str = "option keep-conn\n    option mpxs-conns\n    option get-values\n    option max-reqs 20";

@@ -24,6 +24,11 @@ impl Shipped {
         self.text.lines().filter(|line| !is_comment(line)).any(|line| line.contains(documented))
     }
 
+    /// The addresses of back ends, as they stand in it.
+    pub(crate) fn addresses(&self) -> Vec<&'static str> {
+        ADDRESSES.into_iter().filter(|address| self.uses(address)).collect()
+    }
+
     /// Replaces every occurrence of a documented value. It has to be there outside the comments, or the file has changed.
     #[track_caller]
     pub(crate) fn replace(mut self, documented: &str, actual: &str) -> Self {
@@ -72,6 +77,18 @@ impl Shipped {
         modules.split_whitespace().map(str::to_owned).collect()
     }
 }
+
+/// As it stands in the files that use one Unix socket.
+pub(crate) const SOCKET: &str = "/run/pyfcgid/example.sock";
+/// All that stand in the files.
+const ADDRESSES: [&str; 6] = [
+    SOCKET,
+    "/run/pyfcgid/example-1.sock",
+    "/run/pyfcgid/example-2.sock",
+    "127.0.0.1:9000",
+    "127.0.0.1:9001",
+    "127.0.0.1:9002",
+];
 
 fn is_comment(line: &str) -> bool {
     line.trim_start().starts_with('#')

@@ -1,114 +1,155 @@
-//! A shipped site file with everything around it running: the web server in front, the back ends behind.
+//! A configuration file that we ship with everything around it running: the web server in front, pyfcgid behind.
 
 use std::ops::Deref;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-pub(crate) use crate::front::Connections;
-use crate::front::{Front, text_of};
+use crate::digest::Digest;
+use crate::front::{Connections, Front, text_of};
 use crate::http::Request;
+use crate::kind::Kind;
+use crate::mod_fcgid::Installed;
 use crate::ports::reserve_port;
 use crate::relay::Relay;
 use crate::shipped::Shipped;
 use crate::support::peer::Address;
+use crate::support::process::wait_until;
 use crate::support::{Launch, Pyfcgid};
 use crate::tls::Certificate;
 use crate::web_server::{Place, permit};
-use crate::{apache, nginx};
 
-/// What a test has to know about a site file.
+/// What a test has to know about a configuration file.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Site {
     pub(crate) kind: Kind,
     /// Relative to the top of the repository.
     pub(crate) file: &'static str,
-    /// The addresses of the back ends as they stand in the file: a path, or host:port.
-    pub(crate) back_ends: &'static [&'static str],
+    pub(crate) connections: Connections,
     /// Where the application is; empty for the whole site.
     pub(crate) prefix: &'static str,
-    pub(crate) connections: Connections,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
-    Nginx,
-    /// nginx with the parameters that come with it.
-    NginxStock,
-    Apache,
-    /// Apache with SetHandler, which maps the path to the document root first.
-    ApacheMapped,
-}
-
-impl Kind {
-    pub(crate) fn is_apache(self) -> bool {
-        matches!(self, Self::Apache | Self::ApacheMapped)
-    }
+    /// How many pyfcgid there are: one that listens on all addresses of the file, or one for each of them.
+    pub(crate) back_ends: usize,
 }
 
 impl Site {
-    /// Starts it with an application of `tests/web_servers/apps` in every back end.
+    /// A whole site with one back end.
+    pub(crate) const fn new(kind: Kind, file: &'static str, connections: Connections) -> Self {
+        Self { kind, file, connections, prefix: "", back_ends: 1 }
+    }
+
+    /// The same with the application below this prefix.
+    pub(crate) const fn below(self, prefix: &'static str) -> Self {
+        Self { prefix, ..self }
+    }
+
+    /// The same with so many back ends.
+    pub(crate) const fn with_back_ends(self, back_ends: usize) -> Self {
+        Self { back_ends, ..self }
+    }
+
+    /// Starts it with an application in every back end: one of `tests/web_servers/apps`, or another one's path.
     #[track_caller]
     pub(crate) fn start(&self, app: &str) -> Running {
-        self.start_each(&vec![app; self.back_ends.len()])
+        self.start_with(app, &[], Shipped::read(self.file))
+    }
+
+    /// Starts it with options for pyfcgid beyond those that the file names, and with a file that a test may have adapted.
+    #[track_caller]
+    pub(crate) fn start_with(&self, app: &str, options: &[&str], file: Shipped) -> Running {
+        self.start_all(&vec![app; self.back_ends], options, file, None, Address::clone)
     }
 
     /// Starts it with one application for each back end.
     #[track_caller]
     pub(crate) fn start_each(&self, apps: &[&str]) -> Running {
-        self.start_with(apps, &[], Shipped::read(self.file))
-    }
-
-    /// Starts it with a file that a test has adapted, and options for pyfcgid beyond those that the file names.
-    #[track_caller]
-    pub(crate) fn start_with(&self, apps: &[&str], options: &[&str], file: Shipped) -> Running {
-        let public = Place::new();
-        let gate = public.path().join("gate");
-        let launch = |(number, documented): (usize, &&str)| {
-            let launch = back_end(documented, apps[number]).args(file.serve_options()).args(options);
-            start_back_end(launch.env("TEST_GATE", &gate).env("TEST_BACK_END", number.to_string()))
-        };
-        let back_ends: Vec<Pyfcgid> = self.back_ends.iter().enumerate().map(launch).collect();
-        let addresses: Vec<Address> = back_ends.iter().map(Pyfcgid::address).collect();
-        self.serve(back_ends, &addresses, public, file, None)
+        self.start_all(apps, &[], Shipped::read(self.file), None, Address::clone)
     }
 
     /// Starts it with HTTPS instead of HTTP.
     #[track_caller]
     pub(crate) fn start_tls(&self, app: &str, certificate: &Certificate) -> Running {
-        let file = Shipped::read(self.file);
-        let launch = |documented: &&str| start_back_end(back_end(documented, app).args(file.serve_options()));
-        let back_ends: Vec<Pyfcgid> = self.back_ends.iter().map(launch).collect();
-        let addresses: Vec<Address> = back_ends.iter().map(Pyfcgid::address).collect();
-        self.serve(back_ends, &addresses, Place::new(), file, Some(certificate))
+        let apps = vec![app; self.back_ends];
+        self.start_all(&apps, &[], Shipped::read(self.file), Some(certificate), Address::clone)
     }
 
     /// Starts it with a relay before each of its addresses that counts connections; one back end is behind them all.
     #[track_caller]
     pub(crate) fn start_counted(&self, app: &str) -> (Running, Vec<Relay>) {
-        let file = Shipped::read(self.file);
-        let back_end = start_back_end(back_end(self.back_ends[0], app).args(file.serve_options()));
-        let relays: Vec<Relay> = self.back_ends.iter().map(|_| Relay::start(&back_end.address())).collect();
-        let addresses: Vec<Address> = relays.iter().map(Relay::address).collect();
-        (self.serve(vec![back_end], &addresses, Place::new(), file, None), relays)
+        let mut relays = Vec::new();
+        let running = self.start_all(&[app], &[], Shipped::read(self.file), None, |address| {
+            relays.push(Relay::start(address));
+            relays.last().expect("it was added").address()
+        });
+        (running, relays)
     }
 
-    fn serve(
+    #[track_caller]
+    fn start_all(
         &self,
-        back_ends: Vec<Pyfcgid>,
-        addresses: &[Address],
-        public: Place,
+        apps: &[&str],
+        options: &[&str],
         mut file: Shipped,
         tls: Option<&Certificate>,
+        mut between: impl FnMut(&Address) -> Address,
     ) -> Running {
-        for (documented, address) in self.back_ends.iter().zip(addresses) {
-            file = file.replace(documented, &text_of(address));
+        if self.kind == Kind::ModFcgid {
+            return self.start_by_apache(apps[0], options, file);
         }
-        let front = Front::start(public, self.prefix, |root| match self.kind {
-            Kind::Nginx | Kind::NginxStock => nginx::start(file, root, tls),
-            Kind::Apache | Kind::ApacheMapped => apache::start(file, root, tls),
-        });
-        Running { front, back_ends }
+        let (public, sockets) = (Place::new(), Place::new());
+        let documented = file.addresses();
+        let addresses: Vec<Address> = documented.iter().map(|address| address_like(address, &sockets)).collect();
+        let shares = addresses.chunks(addresses.len() / apps.len());
+        let launch = |(number, (app, addresses)): (usize, (&&str, &[Address]))| BackEnd {
+            app: app_path(app),
+            addresses: addresses.to_vec(),
+            options: file.serve_options().into_iter().chain(options.iter().map(ToString::to_string)).collect(),
+            gate: public.path().join("gate"),
+            number,
+        };
+        let launches: Vec<BackEnd> = apps.iter().zip(shares).enumerate().map(launch).collect();
+        let back_ends = launches.iter().map(BackEnd::start).collect();
+        for (documented, address) in documented.iter().zip(&addresses) {
+            file = file.replace(documented, &text_of(&between(address)));
+        }
+        let front = Front::start(public, self.prefix, |root| self.kind.start(file, root, tls));
+        Running { front, back_ends, launches, started_by_apache: None, _sockets: sockets }
+    }
+
+    /// pyfcgid is started when the first request comes.
+    #[track_caller]
+    fn start_by_apache(&self, app: &str, options: &[&str], file: Shipped) -> Running {
+        let (public, installed) = (Place::new(), Installed::new());
+        let (program, app) = (installed.program(), installed.copy(&app_path(app)));
+        let arguments = [&[app.to_str().expect("UTF-8")], options].concat().join(" ");
+        let file = file.replace("/usr/local/bin/pyfcgid", program.to_str().expect("UTF-8"));
+        let file = file.replace("myproject.wsgi", &arguments);
+        let file = installed.site(file, "TEST_GATE", &public.path().join("gate"));
+        let front = Front::start(public, self.prefix, |root| self.kind.start(file, root, None));
+        let (back_ends, launches) = (Vec::new(), Vec::new());
+        Running { front, back_ends, launches, started_by_apache: Some(installed), _sockets: Place::new() }
+    }
+}
+
+/// How a pyfcgid is started, the first time and again.
+#[derive(Clone, Debug)]
+pub(crate) struct BackEnd {
+    pub(crate) app: PathBuf,
+    /// On all of which it listens.
+    pub(crate) addresses: Vec<Address>,
+    pub(crate) options: Vec<String>,
+    /// The file that `answers.py` waits for.
+    pub(crate) gate: PathBuf,
+    /// What `environ.py` tells them apart by.
+    pub(crate) number: usize,
+}
+
+impl BackEnd {
+    #[track_caller]
+    pub(crate) fn start(&self) -> Pyfcgid {
+        let launch = Launch::serve_unlistened(&self.app).args(&self.options);
+        let launch = launch.env("TEST_GATE", &self.gate).env("TEST_BACK_END", self.number.to_string());
+        self.addresses.iter().cloned().fold(launch, Launch::listen).start()
     }
 }
 
@@ -117,6 +158,9 @@ impl Site {
 pub(crate) struct Running {
     front: Front,
     pub(crate) back_ends: Vec<Pyfcgid>,
+    launches: Vec<BackEnd>,
+    started_by_apache: Option<Installed>,
+    _sockets: Place,
 }
 
 impl Deref for Running {
@@ -130,82 +174,71 @@ impl Deref for Running {
 impl Running {
     /// Sends a request to `environ.py` and returns what the application saw.
     #[track_caller]
-    pub(crate) fn environ(&self, request: Request) -> Environ {
-        Environ(self.send(request).expect(200).json())
+    pub(crate) fn environ(&self, request: Request) -> Value {
+        self.send(request).expect(200).json()
     }
 
-    /// Fails when a back end has ended or panicked.
+    /// Fails unless `environ.py` reads this body, and is told its length.
+    #[track_caller]
+    pub(crate) fn expect_upload(&self, request: Request, body: &[u8]) {
+        let environ = self.environ(request);
+        let read = (&environ["test.body_length"], &environ["test.body_sha256"]);
+        assert_eq!(read, (&body.len().into(), &Digest::of(body).into()), "{environ:#}");
+        assert_eq!(environ["CONTENT_LENGTH"], body.len().to_string(), "{environ:#}");
+    }
+
+    /// Ends each of the back ends gracefully and starts another one on the same addresses.
+    #[track_caller]
+    pub(crate) fn restart(&mut self) {
+        assert!(self.started_by_apache.is_none(), "Apache started it");
+        for (back_end, launch) in self.back_ends.iter_mut().zip(&self.launches) {
+            let stopped = back_end.stop();
+            assert!(stopped.success(), "{stopped}: {}", back_end.log());
+            *back_end = launch.start();
+        }
+    }
+
+    /// What pyfcgid logged; Apache's log has that of what it started.
+    pub(crate) fn log(&self) -> String {
+        match self.started_by_apache {
+            Some(_) => self.web_server.log(),
+            None => self.back_ends.iter().map(Pyfcgid::log).collect(),
+        }
+    }
+
+    /// Waits until this is in what pyfcgid logged.
+    #[track_caller]
+    pub(crate) fn wait_for_log(&self, text: &str) {
+        wait_until(text, || self.log().contains(text));
+    }
+
+    /// Fails when one of them has ended or panicked.
     #[track_caller]
     pub(crate) fn expect_healthy(mut self) {
         self.front.web_server.expect_running();
-        for back_end in &mut self.back_ends {
-            back_end.expect_running();
-            let log = back_end.log();
-            assert!(!log.contains("panicked"), "{log}");
-        }
+        self.back_ends.iter_mut().for_each(Pyfcgid::expect_running);
+        let log = self.log();
+        assert!(!log.contains("panicked"), "{log}");
     }
 }
 
-/// The environ that an application saw.
-#[derive(Clone, Debug)]
-pub(crate) struct Environ(Value);
-
-impl Environ {
-    /// A variable, as a string; `None` when it is not there.
-    pub(crate) fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).and_then(Value::as_str)
-    }
-
-    /// Fails unless each variable has its value.
-    #[track_caller]
-    pub(crate) fn expect(&self, expected: &[(&str, &str)]) {
-        for (name, value) in expected {
-            assert_eq!(self.get(name), Some(*value), "{name} in {:#}", self.0);
-        }
-    }
-
-    /// Fails when one of these is there.
-    #[track_caller]
-    pub(crate) fn expect_none_of(&self, names: &[&str]) {
-        for name in names {
-            assert_eq!(self.get(name), None, "{name} in {:#}", self.0);
-        }
-    }
-
-    /// Length and SHA-256 of the body that the application read.
-    pub(crate) fn body(&self) -> (u64, String) {
-        let length = self.0["test.body_length"].as_u64().expect("a length");
-        (length, self.0["test.body_sha256"].as_str().expect("a digest").to_owned())
-    }
-
-    /// All variables' names.
-    pub(crate) fn names(&self) -> Vec<String> {
-        self.0.as_object().expect("an object").keys().cloned().collect()
-    }
-}
-
-/// `pyfcgid serve` with one of the test applications, on an address of the documented kind.
-#[track_caller]
-fn back_end(documented: &str, app: &str) -> Launch {
-    let app = app_path(app);
-    match documented.starts_with('/') {
-        true => Launch::serve(app),
-        false => Launch::serve_unlistened(app).listen(std::net::SocketAddr::from(([127, 0, 0, 1], reserve_port()))),
-    }
-}
-
-/// Starts it where a web server without privileges can reach it.
+/// Starts it where a web server without privileges can reach the socket in its directory.
 #[track_caller]
 pub(crate) fn start_back_end(launch: Launch) -> Pyfcgid {
     permit(launch.directory(), 0o755);
-    let started = launch.start();
-    if let Address::Unix(socket) = started.address() {
-        permit(&socket, 0o666);
-    }
-    started
+    launch.start()
 }
 
-/// The path of an application in `tests/web_servers/apps`.
-pub(crate) fn app_path(file: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/web_servers/apps").join(file)
+/// The path of an application of `tests/web_servers/apps`; another path stays as it is.
+pub(crate) fn app_path(app: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/web_servers/apps").join(app)
+}
+
+/// An address of the same kind for a test.
+#[track_caller]
+pub(crate) fn address_like(documented: &str, sockets: &Place) -> Address {
+    match documented.rsplit_once('/') {
+        Some((_, name)) => Address::Unix(sockets.path().join(name)),
+        None => Address::Tcp(([127, 0, 0, 1], reserve_port()).into()),
+    }
 }
