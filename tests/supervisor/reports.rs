@@ -151,7 +151,9 @@ ATTACKS = {
         site.control("status").expect_code(0);
         assert!(site.control("status --json").expect_code(0).out.contains("\"children\""));
     }
-    assert_eq!((site.children(), site.log().contains("panicked")), (before, false));
+    // Where workers do not get a processor for a while, there may be another child by now.
+    let (after, log) = (site.children(), site.log());
+    assert!(after.is_superset(&before) && !log.contains("panicked"), "{before:?} {after:?} {log}");
     site.end();
 }
 
