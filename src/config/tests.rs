@@ -322,6 +322,10 @@ fn what_is_wrong_in_a_file_is_told_with_line_key_value_and_advice() {
         ("[pool.b]\nprocess.priority = 2\n", "site.toml:2: unknown key `process`: did you mean `nice`?"),
         ("[pool.b]\nlimit-as = 512\n", "site.toml:2: unknown key `limit-as` = 512: did you mean `memory-limit`?"),
         ("daemon = true\n", "site.toml:1: unknown key `daemon` = true: did you mean `daemonize`?"),
+        (
+            "control-socket = \"unix:/run/c\"\n",
+            "site.toml:1: control-socket = \"unix:/run/c\": must be a path alone, without unix:",
+        ),
         ("[pool.b]\npid-file = \"x\"\n", "site.toml:2: misplaced key `pid-file` = \"x\": it applies to the whole process"),
         ("threads = 4\n", "site.toml:1: misplaced key `threads` = 4: it belongs under a [pool.NAME] line"),
         (

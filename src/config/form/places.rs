@@ -7,7 +7,10 @@ use super::words::plain;
 use super::{Form, Text, one};
 
 pub(in crate::config) fn file_path() -> impl Form<PathBuf> {
-    let parse = |typed: Text<'_>| path(typed.text, typed.base, |text| !text.ends_with('/'), "must be the path of a file");
+    let parse = |typed: Text<'_>| match typed.text.split_once(':') {
+        Some((kind @ ("unix" | "file"), _)) => Err(ValueError::new(format!("must be a path alone, without {kind}:"))),
+        _ => path(typed.text, typed.base, |text| !text.ends_with('/'), "must be the path of a file"),
+    };
     one(parse, SHOW, Syntax::Text)
 }
 
