@@ -9,7 +9,7 @@ use crate::start_error::StartError;
 use connections::event_loop::{Duty, EventLoop};
 use connections::process::{self, Shared};
 use connections::{loop_settings, scheduler};
-use shared::logging::codes;
+use shared::logging::{self, codes};
 use shared::settings::Ties;
 use shared::sys::process::EX_SOFTWARE;
 use shared::sys::{self, signal};
@@ -18,6 +18,7 @@ use shared::sys::{self, signal};
 pub fn run(pool: &config::Pool, config: &Config, inherited: Inherited) -> ! {
     // No destructor of the supervisor's may run here.
     let lived = catch_unwind(AssertUnwindSafe(|| live(pool, config, inherited)));
+    logging::tell_lost();
     sys::process::exit_now(lived.unwrap_or(EX_SOFTWARE))
 }
 

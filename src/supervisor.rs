@@ -23,7 +23,7 @@ use shared::logging::codes;
 use shared::sys::poll::{self, Interest};
 use shared::sys::process as processes;
 use shared::sys::resources::Resource;
-use shared::sys::signal;
+use shared::sys::{closing, fd, signal};
 
 mod children;
 mod control_socket;
@@ -277,6 +277,7 @@ impl<'a> Supervisor<'a> {
         }
         self.manager.stopping("stopping");
         let now = Instant::now();
+        closing::while_held(fd::close_given);
         self.pools.iter_mut().for_each(|pool| pool.stop(stop, now));
         self.end_reload_by_stop();
         let patience = self.config.pools.iter().map(|pool| pool.graceful_timeout).max().unwrap_or_default();

@@ -51,6 +51,10 @@ fn start(
             Side::Launcher(code) => return Ok(code),
         }
     }
+    match &inheritance {
+        Some(inheritance) => sys::fd::note_left(inheritance.given()),
+        None => sys::fd::note_given()?,
+    }
     let module = module::open()?;
     let invocation = Invocation::new(arguments, sockets);
     let parts = Parts { invocation: &invocation, module: &module, readiness };

@@ -165,6 +165,15 @@ impl Inheritance {
         }
         Some(inheritance)
     }
+
+    /// The numbers of what was given to the program before this one. One that has given it to a pool as it was has left it as that pool's.
+    pub fn given(&self) -> impl Iterator<Item = RawFd> {
+        let is_a_pools = |number: RawFd| {
+            let sockets = self.pools.iter().flat_map(|pool| &pool.sockets);
+            sockets.into_iter().any(|(_, descriptors)| descriptors.contains(&number))
+        };
+        self.handed_over.iter().map(|socket| socket.number).filter(move |number| !is_a_pools(*number))
+    }
 }
 
 /// What this program leaves to the next one.

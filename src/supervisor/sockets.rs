@@ -141,7 +141,10 @@ fn bind(
             let access = Access { mode: settings.socket_mode, user, group };
             Ok(vec![Listener::bind_unix(path, access, backlog, patience)?])
         }
-        ListenAddress::Fd(number) => Ok(vec![Listener::adopt(inherited(*number)?)?]),
+        ListenAddress::Fd(number) => {
+            let copy = fd::given(*number).map_err(|_| BindError::NotGiven(*number))?;
+            Ok(vec![Listener::adopt(copy)?])
+        }
     }
 }
 

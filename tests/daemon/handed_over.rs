@@ -156,6 +156,44 @@ fn spawn_fcgi_starts_a_daemon_that_keeps_the_socket() {
     place.expect_gone(&processes);
 }
 
+/// The site with a pool on a socket of its own, and `other`, if it has one, on this address.
+fn configure(place: &Place, other: Option<&str>) {
+    let other = other.map(|listen| format!("[pool.other]\napp = \"other.py\"\nlisten = \"{listen}\"\n"));
+    let web = "[pool.web]\napp = \"web.py\"\nlisten = \"unix:own\"\n";
+    let (whole, other) = ("pid-file = \"site.pid\"\nlog = \"file:site.log\"\n", other.unwrap_or_default());
+    write_config(place.path(), &format!("{whole}{web}{other}"));
+}
+
+#[test]
+fn a_socket_that_was_given_can_be_left_and_taken_again_and_nothing_else_is_taken() {
+    let place = Place::new(&["web", "other"]);
+    let (own, given) = (Address::Unix(place.file("own")), Address::Unix(place.file("given")));
+    configure(&place, Some("fd:3"));
+    let mut running = activate(&place, &["-l", place.file("given").to_str().unwrap()]);
+    for _ in 0..2 {
+        expect_answer(&given, "other one");
+        configure(&place, None);
+        control(place.path(), "reload").expect_code(0);
+        // Among these are the log, the control socket, listening ones of the pools, and what is made for the command itself.
+        for number in [0, 1, 2].into_iter().chain(4..40) {
+            configure(&place, Some(&format!("fd:{number}")));
+            let refused = control(place.path(), "reload");
+            let expected = format!("fd:{number}: pyfcgid was given no listening socket");
+            assert!(refused.status.code() != Some(0) && refused.err.contains(&expected), "{number} {refused:?}");
+        }
+        expect_answer(&own, "web one");
+        configure(&place, Some("fd:3"));
+        control(place.path(), "reload").expect_code(0);
+        expect_answer(&given, "other one");
+        place.reload_by(|| kill(running.pid(), "USR2"));
+    }
+    assert!(!place.log().contains("PF0602"), "{}", place.log());
+    let processes: Vec<u32> = children_of(running.pid()).into_iter().collect();
+    kill(running.pid(), "TERM");
+    running.expect_success();
+    place.expect_gone(&processes);
+}
+
 fn activate(place: &Place, arguments: &[&str]) -> Running {
     // It hands on hardly any of its own variables.
     let arguments: Vec<&str> = arguments

@@ -18,6 +18,7 @@ pub fn run(settings: RawFd) -> ! {
     // After an exec, whoever has the same user could look into this process, and other pools may have it.
     process::hide_from_others();
     let lived = catch_unwind(AssertUnwindSafe(|| do_errand(settings)));
+    logging::tell_lost();
     process::exit_now(lived.unwrap_or(EX_SOFTWARE))
 }
 

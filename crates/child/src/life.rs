@@ -214,6 +214,7 @@ fn limit_the_end(threads: Arc<Threads>, attendant: Arc<Attendant>, end: Instant)
                 )
             });
         }
+        logging::tell_lost();
         sys::process::exit_now(0)
     });
     if let Err(error) = result {

@@ -71,6 +71,9 @@ pub enum BindError {
     /// The inherited descriptor is not a listening stream socket.
     #[error("cannot listen on fd:{0}: the descriptor is not a listening stream socket")]
     NotListening(RawFd),
+    /// There is no such descriptor, or it is this process's own.
+    #[error("cannot listen on fd:{0}: pyfcgid was given no listening socket as that descriptor when it was started")]
+    NotGiven(RawFd),
     /// An application has shut down what cannot be bound again.
     #[error(
         "cannot listen on {0} any longer: the socket was shut down, perhaps by the application; restart pyfcgid to get a new \

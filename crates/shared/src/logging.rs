@@ -44,6 +44,13 @@ pub fn access(values: &str) {
     }
 }
 
+/// Says how many lines of this process were lost, at its end: else the next line says so.
+pub fn tell_lost() {
+    if let Some(sender) = SENDER.get() {
+        sender.tell_lost();
+    }
+}
+
 /// An error with all its causes, in one line.
 pub fn with_causes(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(Some(error), |error| error.source());

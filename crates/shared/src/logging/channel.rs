@@ -203,14 +203,22 @@ impl Sender {
     }
 
     fn send(&self, kind: Kind, text: &str) {
+        if !self.tell_lost() || !self.try_send(kind, text) {
+            self.lost.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Says how many lines were lost; whether there is nothing to say any more.
+    pub(super) fn tell_lost(&self) -> bool {
         let lost = self.lost.swap(0, Ordering::Relaxed);
         let is_told = lost == 0 || {
             let text = format!("lost log lines of this process, because the supervisor did not keep up: {lost}");
             self.try_send(Kind::Record(Level::Warn, Some(codes::CHILD_LINES_LOST)), &text)
         };
-        if !is_told || !self.try_send(kind, text) {
-            self.lost.fetch_add(if is_told { 1 } else { lost + 1 }, Ordering::Relaxed);
+        if !is_told {
+            self.lost.fetch_add(lost, Ordering::Relaxed);
         }
+        is_told
     }
 
     fn try_send(&self, kind: Kind, text: &str) -> bool {
@@ -410,6 +418,10 @@ mod tests {
         assert_eq!(next(&mut reader), Some(Message::Record { level: Level::Warn, code, text: told }));
         assert_eq!(next(&mut reader), Some(record(Level::Info, "taken again")));
         assert!(!sender.is_stuck.load(Ordering::Relaxed));
+        sender.lost.store(7, Ordering::Relaxed);
+        assert!(sender.tell_lost() && sender.tell_lost());
+        let told = |message| matches!(message, Some(Message::Record { text, .. }) if text.ends_with("keep up: 7"));
+        assert_eq!((told(next(&mut reader)), next(&mut reader)), (true, None), "at the end of the process");
     }
 
     #[test]

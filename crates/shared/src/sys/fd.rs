@@ -1,10 +1,13 @@
 //! Descriptors: what they are, those that were inherited, how many there may be, and sending files through them.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, IoSlice, IoSliceMut};
+use std::mem;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::FileExt;
+use std::sync::{Mutex, PoisonError};
 
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use rustix::fs::{Mode, fchmod, sendfile};
@@ -99,6 +102,40 @@ pub fn inherited(number: RawFd) -> io::Result<OwnedFd> {
     // SAFETY: the descriptor is open, as fcntl has just shown; the caller was told by its user that it is meant for this process.
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
+
+/// Notes which listening sockets this process was given: before it opens any of its own. They stay open, and keep their numbers.
+///
+/// # Errors
+/// When /proc is not there.
+pub fn note_given() -> io::Result<()> {
+    note_left(numbers_in("/proc/self/fd")?.into_iter().filter(|number| is_listening(*number)));
+    Ok(())
+}
+
+/// The same of those that were given to the program that this process ran before.
+pub fn note_left(numbers: impl IntoIterator<Item = RawFd>) {
+    GIVEN.lock().unwrap_or_else(PoisonError::into_inner).extend(numbers);
+}
+
+/// A copy of the listening socket that this process was given by this number.
+///
+/// # Errors
+/// `EBADF` when it was given none.
+pub fn given(number: RawFd) -> io::Result<OwnedFd> {
+    match GIVEN.lock().unwrap_or_else(PoisonError::into_inner).contains(&number) {
+        true => duplicate(number),
+        false => Err(Errno::BADF.into()),
+    }
+}
+
+/// Closes them, from which nobody takes a copy any more.
+pub fn close_given() {
+    let given = mem::take(&mut *GIVEN.lock().unwrap_or_else(PoisonError::into_inner));
+    drop(given.into_iter().map(inherited).collect::<Vec<_>>());
+}
+
+/// By number.
+static GIVEN: Mutex<BTreeSet<RawFd>> = Mutex::new(BTreeSet::new());
 
 /// Whether `number` is an open stream socket that accepts connections.
 pub fn is_listening(number: RawFd) -> bool {
