@@ -90,7 +90,11 @@ fn health() -> Parser {
     parser("health", "Exit with 0 if every pool serves, none stands still and all are within these limits, else say what to do")
         .arg(pool("Look only at this pool [default: all]"))
         .arg(option(MAX_BUSY, "PERCENT", busy).value_parser(parse_share))
-        .arg(option(MAX_QUEUE, "N", queue).value_parser(clap::value_parser!(usize)))
+        .arg(option(MAX_QUEUE, "N", queue).value_parser(parse_count))
+}
+
+fn parse_count(text: &str) -> Result<usize, String> {
+    text.parse().map_err(|_| "must be a whole number".to_owned())
 }
 
 fn parse_share(text: &str) -> Result<u8, String> {

@@ -106,8 +106,11 @@ impl Pool {
     pub(super) fn resolve(app: &Item, name: Option<&str>, layers: Layers<'_>) -> Result<Self, Error> {
         let parsed = App::parse(&app.text).map_err(|reason| app.refused("app", reason))?;
         let mut pool = Self::read(&mut Reader::of_pool(layers)?, name.map_or_else(|| parsed.pool_name(), str::to_owned))?;
-        pool.app.factory |= pool.factory;
-        pool.factory = pool.app.factory;
+        if pool.app.factory && !pool.factory {
+            pool.factory = true;
+            pool.origins.insert("factory", pool.origin("app"));
+        }
+        pool.app.factory = pool.factory;
         pool.check(layers)?;
         pool.be_slow_in_time();
         Ok(pool)

@@ -29,7 +29,7 @@ pub fn faulty(pool: &config::Pool, fault: &str) -> StartError {
 pub fn not_executed(pool: &config::Pool, path: &Path, error: io::Error) -> StartError {
     let fault = match error.kind() {
         ErrorKind::PermissionDenied => format!(
-            "permission denied at {}: let the user that the pool runs as read and execute it, or name a Python that it can run",
+            "cannot be run, permission denied at {}: let the user that the pool runs as read and execute it, or name a Python that it can run",
             denied(path.to_owned()).display()
         ),
         ErrorKind::NotFound => match loader(path) {

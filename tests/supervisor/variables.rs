@@ -89,6 +89,17 @@ fn an_application_of_another_user_has_that_ones_home_and_shell() {
 }
 
 #[test]
+fn a_number_that_is_no_user_s_has_not_the_home_of_whoever_starts_it() {
+    if !is_root() {
+        return eprintln!("skipped: only root can change users");
+    }
+    let site = Site::start(launch_as("54321", "group = \"54321\"\n").env("HOME", "/root").env("SHELL", "/bin/other"));
+    let variables = &shown(&site)["variables"];
+    assert!(variables["HOME"] == "/" && variables["SHELL"] == "/bin/sh" && variables["USER"] == "54321", "{variables}");
+    site.end();
+}
+
+#[test]
 fn what_pass_env_names_gets_through_and_with_clear_env_false_all_does() {
     let outside = |settings| {
         let launch = launch(settings).env("SHOP_URL", "u").env("SHOP_KEY", "k").env("SHOPS", "s").env("OTHER", "o");

@@ -340,6 +340,7 @@ fn a_format_with_an_unknown_variable_is_refused_before_anything_starts() {
     expect_refused("serve", "$statsu", "unknown variable $statsu: did you mean $status?");
     expect_refused("check", "$statsu", "unknown variable $statsu: did you mean $status?");
     expect_refused("check", "${status", "a `${` without `}`");
+    expect_refused("serve", "common", "a format without a variable: combined, detailed and json have names");
 }
 
 /// A server whose format stands in `site.toml`.

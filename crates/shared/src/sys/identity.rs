@@ -79,7 +79,7 @@ pub struct Identity {
     pub groups: Vec<u32>,
     /// The user as it was typed, or its number: for messages.
     pub name: String,
-    /// What the user database says of the user whom a process becomes.
+    /// What the user database says of the user whom a process becomes, or what stands for it.
     pub entry: Option<Entry>,
 }
 
@@ -152,7 +152,12 @@ fn of_user(name: &str, gid: Option<u32>, current: Identity) -> Result<Identity, 
             let gid = typed.unwrap_or(entry.gid);
             Ok(Identity { uid: user.uid, gid, groups: groups_of(&entry.login, gid), name, entry: Some(entry) })
         }
-        (None, Some(gid)) => Ok(Identity { uid: user.uid, gid, groups: vec![gid], name, entry: None }),
+        // The home of whoever starts it is none of this user's.
+        (None, Some(gid)) => {
+            let login = CString::new(user.uid.to_string()).unwrap_or_default();
+            let entry = Entry { login, gid, home: c"/".to_owned(), shell: c"/bin/sh".to_owned() };
+            Ok(Identity { uid: user.uid, gid, groups: vec![gid], name, entry: Some(entry) })
+        }
         (None, None) => Err(Error::NoPrimaryGroup(name)),
     }
 }

@@ -85,6 +85,9 @@ impl Format {
             pieces.push(Piece::Variable(Slot { name: name.to_owned(), variable, is_quoted }));
             rest = after;
         }
+        if pieces.iter().all(|piece| matches!(piece, Piece::Text(_))) {
+            return Err(FormatError::Constant);
+        }
         add_text(&mut pieces, rest);
         Ok(Self { pieces, form })
     }
@@ -320,6 +323,9 @@ pub enum FormatError {
         /// The known one that is most like it.
         nearest: &'static str,
     },
+    /// Every line would be the same.
+    #[error("a format without a variable: combined, detailed and json have names; else write variables, as in $status")]
+    Constant,
     /// Nothing that could be a name follows.
     #[error("a `$` without a name: write $status or ${{status}}")]
     NoName,
@@ -381,7 +387,10 @@ mod tests {
         assert_eq!(line("$queue_time $status_detail $worker $cpu_time"), "0.020 aborted 3 0.001234");
         assert_eq!(line("$time_iso8601 $msec $host"), "2026-11-20T18:46:14+00:00 1795200374.123 example.org");
         assert_eq!(line("${status}s ${http_user_agent}$pid."), "200s curl/84711.");
-        assert_eq!((line(""), line("no variable"), line("$query_string")), (String::new(), "no variable".into(), "-".into()));
+        assert_eq!(line("$query_string"), "-");
+        for constant in ["", "common", "Combined"] {
+            assert_eq!(Format::parse(constant), Err(FormatError::Constant), "{constant}");
+        }
     }
 
     #[test]
