@@ -61,8 +61,9 @@ demo: cargo ## build, and show a page through a real nginx (DEMO_PORT=8080; DEMO
 
 # Most tests wait most of their time: what the guard counts is built meanwhile.
 .PHONY: test
-test: MEANWHILE = .ci/meanwhile benches/instructions --build --
-test: cargo test-packages venv fmt clippy doc test-all test-other-python guard ## set up what is missing, then check and test everything
+test: cargo test-packages venv fmt clippy doc ## set up what is missing, then check and test everything
+	.ci/meanwhile $(CLEANLY) benches/instructions --build -- $(MAKE) --no-print-directory test-all test-other-python
+	@$(MAKE) --no-print-directory guard
 	@.ci/list-servers
 
 .PHONY: check-fast
@@ -244,4 +245,4 @@ test-other-python:
 
 .PHONY: test-all
 test-all:
-	$(CLEANLY) $(MEANWHILE) .ci/leaving-nothing $(CARGO) test --locked --workspace $(RUNNER) --no-fail-fast
+	$(CLEANLY) .ci/leaving-nothing $(CARGO) test --locked --workspace $(RUNNER) --no-fail-fast
