@@ -7,7 +7,7 @@ use std::mem;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::FileExt;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use rustix::fs::{Mode, fchmod, sendfile};
@@ -114,7 +114,7 @@ pub fn note_given() -> io::Result<()> {
 
 /// The same of those that were given to the program that this process ran before.
 pub fn note_left(numbers: impl IntoIterator<Item = RawFd>) {
-    GIVEN.lock().unwrap_or_else(PoisonError::into_inner).extend(numbers);
+    all_given().extend(numbers);
 }
 
 /// A copy of the listening socket that this process was given by this number.
@@ -122,7 +122,7 @@ pub fn note_left(numbers: impl IntoIterator<Item = RawFd>) {
 /// # Errors
 /// `EBADF` when it was given none.
 pub fn given(number: RawFd) -> io::Result<OwnedFd> {
-    match GIVEN.lock().unwrap_or_else(PoisonError::into_inner).contains(&number) {
+    match all_given().contains(&number) {
         true => duplicate(number),
         false => Err(Errno::BADF.into()),
     }
@@ -130,8 +130,12 @@ pub fn given(number: RawFd) -> io::Result<OwnedFd> {
 
 /// Closes them, from which nobody takes a copy any more.
 pub fn close_given() {
-    let given = mem::take(&mut *GIVEN.lock().unwrap_or_else(PoisonError::into_inner));
+    let given = mem::take(&mut *all_given());
     drop(given.into_iter().map(inherited).collect::<Vec<_>>());
+}
+
+fn all_given() -> MutexGuard<'static, BTreeSet<RawFd>> {
+    GIVEN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// By number.
