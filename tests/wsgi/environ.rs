@@ -336,6 +336,36 @@ fn one_request_sees_nothing_of_the_one_before() {
     assert_eq!(environ["PATH_INFO"], "/second");
 }
 
+/// A worker remembers what came before, where and with which value.
+#[test]
+fn each_request_has_its_own_values_whatever_came_before_and_in_which_order() {
+    let server = Pyfcgid::serve(app("environ.py"), &["--threads", "1"]);
+    let mut peer = server.connect();
+    let long = "x".repeat(300);
+    let requests: [&[(&str, &str)]; 9] = [
+        &[("HTTP_A", "1"), ("HTTP_B", "2"), ("LOCAL", "3")],
+        &[("LOCAL", "3"), ("HTTP_B", "2"), ("HTTP_A", "1")],
+        &[("HTTP_A", "1"), ("HTTP_A", "2"), ("LOCAL", "")],
+        &[("HTTP_A", "2"), ("LOCAL", "3")],
+        &[("HTTP_A", "2"), ("LOCAL", ""), ("HTTP_AB", "")],
+        &[("HTTP_A", "B"), ("HTTP_AB", ""), ("HTTP_B", &long)],
+        &[("HTTP_A", ""), ("HTTP_AB", "C"), ("HTTP_B", &long)],
+        &[("HTTP_A", ""), ("HTTP_AB", ""), ("HTTP_B", "")],
+        &[("HTTP_A", ""), ("HTTP_B", ""), ("HTTP_AB", "C")],
+    ];
+    for (number, pairs) in requests.into_iter().enumerate() {
+        let params = pairs.iter().fold(Params::get("/"), |params, (name, value)| params.add(name, value));
+        let shown = peer.request(&params, b"").expect_status(200).json();
+        let environ = shown["environ"].as_object().unwrap();
+        for name in ["HTTP_A", "HTTP_AB", "HTTP_B", "LOCAL"] {
+            let values: Vec<_> = pairs.iter().filter(|(sent, _)| *sent == name).map(|(_, value)| *value).collect();
+            let is_there = !values.is_empty() && (name != "LOCAL" || values != [""]);
+            let expected = is_there.then(|| values.join(","));
+            assert_eq!(variable(environ, name), expected.as_deref(), "{name} of request {number}");
+        }
+    }
+}
+
 #[test]
 fn a_long_value_reaches_the_app_whole() {
     let long = "x".repeat(40_000);

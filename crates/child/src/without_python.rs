@@ -5,7 +5,6 @@ pub mod course;
 pub mod exclusive;
 pub mod interruption;
 pub mod lines;
-pub mod names;
 pub mod path;
 pub mod request_ids;
 pub mod stack;

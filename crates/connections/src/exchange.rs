@@ -31,7 +31,7 @@ pub use head::{BodySource, Head, HeadError};
 pub use pause::{NothingHeld, Pause};
 pub use refusal::Refusal;
 pub use reply::{Demand, Reply, ReplyError, TimedOut};
-pub use request::{ConnectionId, Params, ParamsView, Request};
+pub use request::{ConnectionId, Pair, Params, ParamsView, Request};
 pub use roles::Roles;
 pub use sending::Lost;
 pub use sink::{AbortProbe, Ending, Gone, Room, Sink};

@@ -55,6 +55,15 @@ impl<'a> Iterator for Pairs<'a> {
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
+        // Nearly all lengths are short, so that is looked at first.
+        if let [name, value, body @ ..] = self.rest
+            && (name | value) & LONG_LENGTH == 0
+            && let Some((name, rest)) = body.split_at_checked(usize::from(*name))
+            && let Some((value, rest)) = rest.split_at_checked(usize::from(*value))
+        {
+            self.rest = rest;
+            return Some(Ok((name, value)));
+        }
         if self.rest.is_empty() {
             return None;
         }
@@ -82,7 +91,7 @@ pub fn encode_pair(out: &mut Vec<u8>, name: &[u8], value: &[u8]) -> Result<(), P
 
 type Pair<'a> = (&'a [u8], &'a [u8]);
 
-#[inline]
+#[inline(never)]
 fn parse_pair(input: &[u8]) -> Result<(Pair<'_>, &[u8]), ParamsError> {
     let left = input.len();
     let Ok((body, (name_length, value_length))) = parse_lengths(input) else {
@@ -97,17 +106,7 @@ fn parse_pair(input: &[u8]) -> Result<(Pair<'_>, &[u8]), ParamsError> {
     Ok(((name, value), rest))
 }
 
-/// Nearly all are short, so that is looked at first.
-#[inline]
 fn parse_lengths(input: &[u8]) -> IResult<&[u8], (u32, u32), ()> {
-    match input {
-        [name, value, body @ ..] if (name | value) & LONG_LENGTH == 0 => Ok((body, (u32::from(*name), u32::from(*value)))),
-        _ => parse_long_lengths(input),
-    }
-}
-
-#[cold]
-fn parse_long_lengths(input: &[u8]) -> IResult<&[u8], (u32, u32), ()> {
     (parse_length, parse_length).parse(input)
 }
 

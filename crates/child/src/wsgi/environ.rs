@@ -15,18 +15,14 @@ use shared::settings::{Mount, PoolSettings, RemoteUser};
 
 mod prototype;
 
-use crate::without_python::names::Names;
 use crate::without_python::request_ids::MadeId;
-use prototype::Prototype;
+use prototype::{Found, Prototype};
 
 /// Makes environs on one worker.
 pub(super) struct EnvironBuilder<'py> {
     settings: Arc<PoolSettings>,
     /// What is the same in every environ.
     base: Bound<'py, PyDict>,
-    names: Names,
-    /// What becomes of each name.
-    kinds: Vec<Kind>,
     prototype: Prototype<'py>,
 }
 
@@ -65,8 +61,8 @@ impl<'py> EnvironBuilder<'py> {
         for name in ["wsgi.input", "wsgi.errors", "pyfcgid.request_id", "pyfcgid.aborted"] {
             base.set_item(PyString::intern(py, name), py.None())?;
         }
-        let (names, kinds, prototype) = fixed(&base)?;
-        Ok(Self { settings: Arc::clone(settings), base, names, kinds, prototype })
+        let prototype = Prototype::new(&base, &FIXED)?;
+        Ok(Self { settings: Arc::clone(settings), base, prototype })
     }
 
     /// The environ of a request, without the objects that belong to it alone; with the X-Request-ID that was made for it, if one was.
@@ -76,8 +72,8 @@ impl<'py> EnvironBuilder<'py> {
         made_id: Option<&MadeId>,
     ) -> PyResult<Result<Bound<'py, PyDict>, Refusal>> {
         // A peer that makes up names without end makes this start over, not grow.
-        if self.names.count() > MAX_NAMES {
-            (self.names, self.kinds, self.prototype) = fixed(&self.base)?;
+        if self.prototype.count() > MAX_NAMES {
+            self.prototype = Prototype::new(&self.base, &FIXED)?;
         }
         self.prototype.begin();
         let notes = self.take(&request.params)?;
@@ -110,26 +106,22 @@ impl<'py> EnvironBuilder<'py> {
     /// Sets the variables that need no look at others, and notes those that do.
     fn take<'a>(&mut self, params: &'a Params) -> PyResult<Notes<'a>> {
         let mut notes: Notes<'a> = [None; FIXED.len()];
-        let mut number = START;
-        for (name, value) in params.iter() {
-            number = self.number(name, number);
-            match self.kinds[number] {
+        let mut before = START;
+        for pair in params.pairs() {
+            let Found { number, kind, is_same } = self.prototype.find(pair, before);
+            match kind {
                 Kind::Dropped => {}
-                Kind::Plain if value.is_empty() => {}
-                Kind::Header(separator) if self.prototype.has(number) => self.prototype.append(number, separator, value)?,
-                Kind::Plain | Kind::Header(_) => self.prototype.set(number, value)?,
-                Kind::Noted => notes[number] = Some(value),
+                Kind::Plain if pair.value().is_empty() => {}
+                Kind::Header(separator) if self.prototype.has(number) => {
+                    self.prototype.append(number, separator, pair.value())?;
+                }
+                Kind::Plain | Kind::Header(_) if is_same => self.prototype.keep(number),
+                Kind::Plain | Kind::Header(_) => self.prototype.set(number, pair.value())?,
+                Kind::Noted => notes[number] = Some(pair.value()),
             }
+            before = number;
         }
         Ok(notes)
-    }
-
-    fn number(&mut self, name: &[u8], before: usize) -> usize {
-        self.names.find(name, before).unwrap_or_else(|| {
-            self.kinds.push(Kind::of(name));
-            self.prototype.add(latin1::to_str(self.base.py(), name));
-            self.names.add(name)
-        })
     }
 
     /// Scheme, SERVER_NAME without its port, SERVER_PORT and SERVER_PROTOCOL: never empty.
@@ -172,15 +164,6 @@ impl<'py> EnvironBuilder<'py> {
             }
         }
     }
-}
-
-/// The fixed names and what becomes of them, in an environ that has none of them yet.
-fn fixed<'py>(base: &Bound<'py, PyDict>) -> PyResult<(Names, Vec<Kind>, Prototype<'py>)> {
-    let mut prototype = Prototype::new(base)?;
-    for name in FIXED {
-        prototype.add(PyString::intern(base.py(), name));
-    }
-    Ok((Names::new(&FIXED), FIXED.map(|name| Kind::of(name.as_bytes())).to_vec(), prototype))
 }
 
 impl Kind {

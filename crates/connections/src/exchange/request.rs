@@ -54,17 +54,40 @@ impl ParamsView {
 #[derive(Debug, Default)]
 struct Decoded {
     bytes: Vec<u8>,
-    pairs: Vec<Pair>,
+    places: Vec<Place>,
     /// Where the pairs of each name that has a [number](number_of) stand: from the first to behind the last.
     wanted: [(u32, u32); WANTED],
 }
 
 /// Where a pair stands in the bytes: the value follows its name.
 #[derive(Clone, Copy, Debug)]
-struct Pair {
+struct Place {
     start: u32,
     name_length: u32,
     value_length: u32,
+}
+
+/// A name and its value.
+#[derive(Clone, Copy, Debug)]
+pub struct Pair<'a> {
+    /// The value follows the name.
+    pub bytes: &'a [u8],
+    /// Not longer than the bytes.
+    pub name_length: usize,
+}
+
+impl<'a> Pair<'a> {
+    /// Its name.
+    #[inline]
+    pub fn name(self) -> &'a [u8] {
+        &self.bytes[..self.name_length]
+    }
+
+    /// Its value.
+    #[inline]
+    pub fn value(self) -> &'a [u8] {
+        &self.bytes[self.name_length..]
+    }
 }
 
 /// Why the parameters of a request can't be used.
@@ -82,23 +105,25 @@ impl Params {
     /// # Errors
     /// [`ParamsFault`] when a pair is malformed or there are more than `max_pairs`.
     pub fn parse(bytes: Vec<u8>, max_pairs: usize) -> Result<Self, ParamsFault> {
-        let mut pairs = Vec::with_capacity(TYPICAL_PAIRS);
+        let mut places = Vec::with_capacity(TYPICAL_PAIRS);
         let mut wanted = [(0, 0); WANTED];
         let base = bytes.as_ptr() as usize;
         for pair in Pairs::new(&bytes) {
             let (name, value) = pair.map_err(ParamsFault::Malformed)?;
-            if pairs.len() == max_pairs {
+            if places.len() == max_pairs {
                 return Err(ParamsFault::TooMany);
             }
-            if let Some(number) = number_of(name) {
+            if LENGTHS >> name.len().min(63) & 1 != 0
+                && let Some(number) = number_of(name)
+            {
                 let (first, behind) = &mut wanted[number];
-                *first = if *behind == 0 { pairs.len() as u32 } else { *first };
-                *behind = pairs.len() as u32 + 1;
+                *first = if *behind == 0 { places.len() as u32 } else { *first };
+                *behind = places.len() as u32 + 1;
             }
             let start = (name.as_ptr() as usize - base) as u32;
-            pairs.push(Pair { start, name_length: name.len() as u32, value_length: value.len() as u32 });
+            places.push(Place { start, name_length: name.len() as u32, value_length: value.len() as u32 });
         }
-        Ok(Self(Arc::new(Decoded { bytes, pairs, wanted })))
+        Ok(Self(Arc::new(Decoded { bytes, places, wanted })))
     }
 
     /// A look at these that does not keep them.
@@ -106,9 +131,14 @@ impl Params {
         ParamsView(Arc::downgrade(&self.0))
     }
 
-    /// The pairs, as (name, value), in the order they came.
+    /// The pairs in the order they came.
+    pub fn pairs(&self) -> impl Iterator<Item = Pair<'_>> {
+        self.0.places.iter().map(|place| self.pair(*place))
+    }
+
+    /// The same, as (name, value).
     pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        self.0.pairs.iter().map(|pair| self.slices(*pair))
+        self.pairs().map(|pair| (pair.name(), pair.value()))
     }
 
     /// Bytes of the stream they came in.
@@ -120,8 +150,8 @@ impl Params {
     #[inline]
     pub fn all<'a>(&'a self, name: &[u8]) -> impl DoubleEndedIterator<Item = &'a [u8]> {
         // Few names are as long as another, so that hardly any has to be looked at.
-        let as_long = self.near(name).iter().filter(move |pair| pair.name_length as usize == name.len());
-        as_long.map(|pair| self.slices(*pair)).filter(move |(found, _)| *found == name).map(|(_, value)| value)
+        let as_long = self.near(name).iter().filter(move |place| place.name_length as usize == name.len());
+        as_long.map(|place| self.pair(*place)).filter(move |pair| pair.name() == name).map(Pair::value)
     }
 
     /// The value of `name`; of several, the last.
@@ -132,17 +162,17 @@ impl Params {
 
     /// The pairs among which those of `name` are.
     #[inline]
-    fn near(&self, name: &[u8]) -> &[Pair] {
+    fn near(&self, name: &[u8]) -> &[Place] {
         match number_of(name).map(|number| self.0.wanted[number]) {
-            Some((first, behind)) => &self.0.pairs[first as usize..behind as usize],
-            None => &self.0.pairs,
+            Some((first, behind)) => &self.0.places[first as usize..behind as usize],
+            None => &self.0.places,
         }
     }
 
-    fn slices(&self, pair: Pair) -> (&[u8], &[u8]) {
-        let pair_bytes = &self.0.bytes[pair.start as usize..];
-        let (name, rest) = pair_bytes.split_at(pair.name_length as usize);
-        (name, &rest[..pair.value_length as usize])
+    #[inline]
+    fn pair(&self, place: Place) -> Pair<'_> {
+        let (start, name_length) = (place.start as usize, place.name_length as usize);
+        Pair { bytes: &self.0.bytes[start..start + name_length + place.value_length as usize], name_length }
     }
 }
 
@@ -159,6 +189,9 @@ fn number_of(name: &[u8]) -> Option<usize> {
 }
 
 const WANTED: usize = 4;
+/// The lengths of their names, by which most others are told at once: a bit for each.
+const LENGTHS: u64 =
+    1 << "REQUEST_METHOD".len() | 1 << "REQUEST_URI".len() | 1 << "REMOTE_ADDR".len() | 1 << "CONTENT_LENGTH".len();
 
 /// nginx sends 22 and one for each header of the browser.
 const TYPICAL_PAIRS: usize = 32;
