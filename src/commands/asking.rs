@@ -103,6 +103,7 @@ pub(super) fn read(stream: UnixStream, mut out: impl FnMut(String), mut err: imp
 
 fn unreachable(files: &SupervisorFiles, error: &io::Error) -> Unanswered {
     let path = files.control_socket.display();
+    let not_running = || Unanswered::NotRunning(format!("pyfcgid is not running (control socket {path})"));
     match error.kind() {
         ErrorKind::NotFound | ErrorKind::ConnectionRefused => {
             match files.pid_file.as_deref().and_then(|path| PidFile::read(path).ok()?) {
@@ -110,9 +111,11 @@ fn unreachable(files: &SupervisorFiles, error: &io::Error) -> Unanswered {
                     "the control socket {path} is gone, but process {process} is running: `kill -HUP {process}` recreates the \
                      socket and reloads, `kill {process}` stops it"
                 )),
-                None => Unanswered::NotRunning(format!("pyfcgid is not running (control socket {path})")),
+                None => not_running(),
             }
         }
+        // It has ended since connect(2). Its PID file goes a moment later.
+        ErrorKind::BrokenPipe | ErrorKind::ConnectionReset => not_running(),
         ErrorKind::WouldBlock | ErrorKind::TimedOut => Unanswered::Late,
         ErrorKind::PermissionDenied => Unanswered::Unreachable(why_locked_out(&files.control_socket)),
         _ => Unanswered::Unreachable(format!("{error} (control socket {path})")),
@@ -144,3 +147,17 @@ const UNKNOWN_REQUEST: &str = "unknown request";
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 /// Bytes of answers that are read: more than the status of a thousand processes has, or stacks all of whose characters are escaped.
 const MAX_ANSWERS: u64 = 32 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_ends_while_it_is_asked_does_not_run() {
+        let files = SupervisorFiles::of_socket("control".into());
+        for how in [ErrorKind::BrokenPipe, ErrorKind::ConnectionReset] {
+            let told = unreachable(&files, &how.into());
+            assert_eq!(told, Unanswered::NotRunning("pyfcgid is not running (control socket control)".to_owned()));
+        }
+    }
+}

@@ -2,6 +2,7 @@
 import array
 import csv
 import gc
+import inspect
 import io
 import sys
 import zipfile
@@ -28,6 +29,10 @@ WHEN_CLOSED = [
     "f.readinto(bytearray(1))", "f.readable()", "f.seekable()", "f.isatty()", "f.flush()", "f.__enter__()", "f.close()",
     "f.read1()", "list(f)",
 ]
+SIGNATURES = {
+    "isatty": "()", "read": "(size=-1, /)", "readline": "(size=-1, /)", "readlines": "(hint=-1, /)", "truncate": "(pos=None, /)",
+    "seek": "(offset, whence=0, /)", "tell": "()", "detach": "()",
+}
 
 
 def into(method, target):
@@ -47,6 +52,13 @@ def differences(operations, ours, model):
         got, expected = outcome(operation, ours), outcome(operation, model)
         if got != expected:
             yield f"{operation}: {got} instead of {expected}\n"
+
+
+def other_signatures(f):
+    for name, expected in SIGNATURES.items():
+        found = str(inspect.signature(getattr(f, name)))
+        if found != expected:
+            yield f"{name}: {found} instead of {expected}\n"
 
 
 def check_input(stream):
@@ -71,6 +83,7 @@ def check_errors(stream):
         "f.mode", "print('a line', file=f)",
     ], stream, model)
     yield from differences(NOT_A_FILE + ["f.fileno()"], stream, io.TextIOBase())
+    yield from other_signatures(stream)
     with stream:
         pass
     stream.close()
@@ -87,6 +100,7 @@ def check_output(stream):
         "f.write(array.array('H', [97, 98]))", "f.write(memoryview(b'part')[1:3])",
     ], stream, model)
     yield from differences(NOT_A_FILE, stream, io.BufferedIOBase())
+    yield from other_signatures(stream)
     if stream.fileno() != 1:
         yield "f.fileno() is another's\n"
     stream.write(repr(list(array.array("H", [97, 98]))).encode() + b"\n")

@@ -2,12 +2,15 @@
 
     at_a_terminal.py ROWS COLUMNS STEP... -- COMMAND ARGUMENT...
 
-A step is `see:TEXT` (wait until that was shown, after the step before), `key:TEXT` (type it), `signal:NAME`, `stopped` (wait until the
-process is, with the terminal as it was), `run:SHELL` ($PID is the command), `size:ROWS,COLUMNS` or `gone` (the terminal is). At last the end of the command is waited for."""
+A step is `see:TEXT` (wait until that is on the screen), `key:TEXT` (type it), `signal:NAME`, `stopped` (wait until the process is, with
+the terminal as it was), `run:SHELL` ($PID is the command), `lost` (what is on the screen), `size:ROWS,COLUMNS` (which loses that, too) or
+`gone` (the terminal is). At last the end of the command is waited for."""
+import collections
 import fcntl
 import json
 import os
 import pty
+import re
 import select
 import signal
 import struct
@@ -47,6 +50,20 @@ def wait(what, condition):
         read_for(0.05)
 
 
+def screen():
+    """What is in the cells: of a text that changes only those that differ are written."""
+    lines, row, column = collections.defaultdict(lambda: [" "] * 200), 1, 1
+    _, *pieces = re.split(r"\x1b\[([\d;?]*)([A-Za-z])", shown[lost:].decode(errors="replace"))
+    for arguments, command, text in zip(*[iter(pieces)] * 3):
+        if command == "H":
+            row, column = map(int, arguments.split(";"))
+        elif arguments + command in ("2J", "?1049h", "?1049l"):
+            lines.clear()
+        lines[row][column : column + len(text)] = text
+        column += len(text)
+    return "\n".join(map("".join, lines.values()))
+
+
 def state():
     with open(f"/proc/{child}/stat") as stat:
         return stat.read().rsplit(") ", 1)[1][0]
@@ -59,7 +76,7 @@ def is_restored():
 
 
 terminal, far_end = pty.openpty()
-shown, seen = bytearray(), 0
+shown, lost = bytearray(), 0
 set_size(rows, columns)
 before = termios.tcgetattr(terminal)
 child = os.fork()
@@ -75,13 +92,10 @@ os.close(far_end)
 for step in steps:
     kind, _, text = step.partition(":")
     if kind == "see":
-        wait(text, lambda: text.encode() in shown[seen:])
-        seen = len(shown)
+        wait(text, lambda: text in screen())
     elif kind == "key":
-        seen = len(shown)
         os.write(terminal, text.encode())
     elif kind == "signal":
-        seen = len(shown)
         os.kill(child, getattr(signal, "SIG" + text))
     elif kind == "stopped":
         wait("the stop", lambda: state() == "T" and is_restored())
@@ -97,8 +111,10 @@ for step in steps:
             time.sleep(0.01)
         print(json.dumps({"shown": bytes(shown).decode("utf-8", "replace")}))
         sys.exit()
+    elif kind == "lost":
+        lost = len(shown)
     elif kind == "size":
-        seen = len(shown)
+        lost = len(shown)
         set_size(*map(int, text.split(",")))
         os.kill(child, signal.SIGWINCH)
     else:

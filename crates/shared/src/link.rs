@@ -48,8 +48,8 @@ impl Command {
 }
 
 /// What a child tells the supervisor. The numbers are the kinds that go over the socket.
-#[derive(Clone, Debug, PartialEq, Eq, EnumDiscriminants)]
-#[strum_discriminants(name(Kind), vis(), derive(FromRepr))]
+#[derive(Clone, Debug, PartialEq, Eq, EnumDiscriminants, FromRepr)]
+#[strum_discriminants(name(Kind), vis())]
 #[repr(u8)]
 pub enum Report {
     /// Our module runs in the pool's Python, and reports from now on.
@@ -81,7 +81,7 @@ pub enum Report {
 }
 
 /// Why a child does not serve.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Failure {
     /// The exit code that says whose fault it is, of sysexits.
     pub code: u8,
@@ -108,7 +108,8 @@ impl Report {
         let payload = match self {
             Self::Failed(Failure { code, text }) => [&[*code], text.as_bytes()].concat(),
             Self::Stacks(text) => text.as_bytes().to_vec(),
-            _ => Vec::new(),
+            Self::Loaded | Self::Ready | Self::Saturated | Self::Relieved | Self::Worn | Self::Retired => Vec::new(),
+            Self::Terminated | Self::Quit | Self::Looked | Self::Overdue | Self::Deadlocked => Vec::new(),
         };
         let payload = &payload[..payload.len().min(MAX_PAYLOAD_LEN)];
         let mut bytes = vec![Kind::from(self) as u8];
@@ -118,20 +119,10 @@ impl Report {
     }
 
     fn decode(kind: u8, payload: &[u8]) -> Option<Self> {
-        Some(match (Kind::from_repr(kind)?, payload) {
-            (Kind::Loaded, []) => Self::Loaded,
-            (Kind::Ready, []) => Self::Ready,
-            (Kind::Failed, [code, text @ ..]) => Self::Failed(Failure::new(*code, String::from_utf8_lossy(text))),
-            (Kind::Saturated, []) => Self::Saturated,
-            (Kind::Relieved, []) => Self::Relieved,
-            (Kind::Worn, []) => Self::Worn,
-            (Kind::Retired, []) => Self::Retired,
-            (Kind::Terminated, []) => Self::Terminated,
-            (Kind::Quit, []) => Self::Quit,
-            (Kind::Looked, []) => Self::Looked,
-            (Kind::Stacks, text) => Self::Stacks(String::from_utf8_lossy(text).into_owned()),
-            (Kind::Overdue, []) => Self::Overdue,
-            (Kind::Deadlocked, []) => Self::Deadlocked,
+        Some(match (Self::from_repr(kind)?, payload) {
+            (Self::Failed(_), [code, text @ ..]) => Self::Failed(Failure::new(*code, String::from_utf8_lossy(text))),
+            (Self::Stacks(_), text) => Self::Stacks(String::from_utf8_lossy(text).into_owned()),
+            (report, []) if may_have(kind, 0) => report,
             _ => return None,
         })
     }
@@ -214,10 +205,10 @@ type First<'a> = (Option<Report>, &'a [u8]);
 
 /// Whether a report of this kind can be so long.
 fn may_have(kind: u8, length: usize) -> bool {
-    match Kind::from_repr(kind) {
-        Some(Kind::Failed) => length > 0,
-        Some(Kind::Stacks) => true,
-        kind => kind.is_some() && length == 0,
+    match Report::from_repr(kind) {
+        Some(Report::Failed(_)) => length > 0,
+        Some(Report::Stacks(_)) => true,
+        report => report.is_some() && length == 0,
     }
 }
 

@@ -1,7 +1,6 @@
 //! `wsgi.errors`: text to pyfcgid's log, in whole messages, and to the web server's if that is asked for. What one call writes stays
 //! together, so that a traceback can be read.
 
-use std::ffi::CStr;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use pyo3::PyTypeInfo;
@@ -9,7 +8,8 @@ use pyo3::prelude::*;
 use pyo3::types::PyString;
 
 use super::start_response::StartResponse;
-use super::{utf8, write_only};
+use super::utf8;
+use super::write_only::{self, Refused};
 use crate::without_python::app_log::{RequestNumber, Voice};
 use crate::without_python::lines::Lines;
 
@@ -108,12 +108,12 @@ fn lock(lines: &Mutex<Lines>) -> MutexGuard<'_, Lines> {
 }
 
 /// As an `io.TextIOWrapper` above such a file says it.
-const REFUSED: [(&CStr, &str); 7] = [
-    (c"fileno", "fileno"),
-    (c"read", "not readable"),
-    (c"readline", "not readable"),
-    (c"readlines", "not readable"),
-    (c"__next__", "not readable"),
-    (c"seek", "underlying stream is not seekable"),
-    (c"tell", "underlying stream is not seekable"),
+const REFUSED: [Refused; 7] = [
+    (c"fileno", c"fileno()\n--\n\n", "fileno"),
+    (c"read", c"read(size=-1, /)\n--\n\n", "not readable"),
+    (c"readline", c"readline(size=-1, /)\n--\n\n", "not readable"),
+    (c"readlines", c"readlines(hint=-1, /)\n--\n\n", "not readable"),
+    (c"__next__", c"__next__()\n--\n\n", "not readable"),
+    (c"seek", c"seek(offset, whence=0, /)\n--\n\n", "underlying stream is not seekable"),
+    (c"tell", c"tell()\n--\n\n", "underlying stream is not seekable"),
 ];

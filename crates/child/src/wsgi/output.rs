@@ -5,7 +5,6 @@
 //! thread, or the program.
 
 use std::cell::OnceCell;
-use std::ffi::CStr;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use log::Level;
@@ -14,7 +13,7 @@ use pyo3::prelude::*;
 use pyo3::types::{IntoPyDict, PyBytes, PyCFunction, PyDict, PyTuple};
 
 use super::files::Bytes;
-use super::write_only;
+use super::write_only::{self, Refused};
 use crate::without_python::app_log::{RequestNumber, Voice};
 use crate::without_python::lines::Lines;
 use shared::settings::AppLog;
@@ -213,16 +212,16 @@ thread_local! {
 }
 
 /// As an `io.BufferedWriter` says it.
-const REFUSED: [(&CStr, &str); 9] = [
-    (c"read", "read"),
-    (c"read1", "read1"),
-    (c"readinto", "read"),
-    (c"readinto1", "read1"),
-    (c"readline", "read"),
-    (c"readlines", "read"),
-    (c"__next__", "read"),
-    (c"seek", "seek"),
-    (c"tell", "seek"),
+const REFUSED: [Refused; 9] = [
+    (c"read", c"read(size=-1, /)\n--\n\n", "read"),
+    (c"read1", c"read1(size=-1, /)\n--\n\n", "read1"),
+    (c"readinto", c"readinto(buffer, /)\n--\n\n", "read"),
+    (c"readinto1", c"readinto1(buffer, /)\n--\n\n", "read1"),
+    (c"readline", c"readline(size=-1, /)\n--\n\n", "read"),
+    (c"readlines", c"readlines(hint=-1, /)\n--\n\n", "read"),
+    (c"__next__", c"__next__()\n--\n\n", "read"),
+    (c"seek", c"seek(offset, whence=0, /)\n--\n\n", "seek"),
+    (c"tell", c"tell()\n--\n\n", "seek"),
 ];
 
 static OF_ALL_THREADS: Mutex<Vec<Weak<Begun>>> = Mutex::new(Vec::new());

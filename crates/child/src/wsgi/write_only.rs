@@ -8,22 +8,31 @@ use pyo3::types::{PyCFunction, PyDict, PyTuple, PyType};
 
 use super::exceptions::UnsupportedOperation;
 
-/// Has the files of a class say that they are for writing, and `refused` methods, by their names, raise `UnsupportedOperation`, each with
-/// the word that `io` has for it.
-pub(super) fn complete(class: &Bound<'_, PyType>, refused: &[(&'static CStr, &'static str)]) -> PyResult<()> {
+/// A method's name, its documentation, which is its signature as `inspect` finds it, and the word that `io` has for its refusal.
+pub(super) type Refused = (&'static CStr, &'static CStr, &'static str);
+
+/// Has the files of a class say that they are for writing, and `refused` methods raise `UnsupportedOperation`.
+pub(super) fn complete(class: &Bound<'_, PyType>, refused: &[Refused]) -> PyResult<()> {
     let py = class.py();
     // What is written after it was closed is logged all the same.
     class.setattr("closed", false)?;
-    for (name, answer) in [(c"readable", false), (c"writable", true), (c"seekable", false), (c"isatty", false)] {
-        class.setattr(name, PyCFunction::new_closure(py, Some(name), None, move |_, _| answer)?)?;
+    for (name, signature, answer) in ANSWERED {
+        class.setattr(name, PyCFunction::new_closure(py, Some(name), Some(signature), move |_, _| answer)?)?;
     }
-    for &(name, what) in refused.iter().chain(&REFUSED_BY_ALL) {
+    for &(name, signature, what) in refused.iter().chain(&REFUSED_BY_ALL) {
         let refuse = move |_: &Bound<'_, PyTuple>, _: Option<&Bound<'_, PyDict>>| -> PyResult<()> {
             Err(UnsupportedOperation::new_err(what))
         };
-        class.setattr(name, PyCFunction::new_closure(py, Some(name), None, refuse)?)?;
+        class.setattr(name, PyCFunction::new_closure(py, Some(name), Some(signature), refuse)?)?;
     }
     Ok(())
 }
 
-const REFUSED_BY_ALL: [(&CStr, &str); 2] = [(c"detach", "detach"), (c"truncate", "truncate")];
+const ANSWERED: [(&CStr, &CStr, bool); 4] = [
+    (c"readable", c"readable()\n--\n\n", false),
+    (c"writable", c"writable()\n--\n\n", true),
+    (c"seekable", c"seekable()\n--\n\n", false),
+    (c"isatty", c"isatty()\n--\n\n", false),
+];
+const REFUSED_BY_ALL: [Refused; 2] =
+    [(c"detach", c"detach()\n--\n\n", "detach"), (c"truncate", c"truncate(pos=None, /)\n--\n\n", "truncate")];
