@@ -1,10 +1,14 @@
 //! What waits inside a process when that is replaced while its workers are busy.
 
-use crate::crowd::{How, Pool, Shape};
+use std::fs;
+use std::time::Instant;
+
+use crate::crowd::{How, Pool, Shape, disorder, tally};
 use crate::support::Params;
 use crate::support::process::wait_until;
 
 const ONE_BY_TWO: Shape = Shape { processes: 1, threads: 2 };
+const WAITING: usize = 10;
 
 /// A pool whose peers have multiplexed, so that what comes waits inside its process, of which all workers are busy.
 fn busy(settings: &str) -> Pool {
@@ -12,6 +16,27 @@ fn busy(settings: &str) -> Pool {
     drop(pool.connections(How::Multiplexed, 0));
     pool.occupy();
     pool
+}
+
+/// Those that run go on in the old one meanwhile.
+#[test]
+fn who_waits_in_a_process_that_is_replaced_is_served_by_the_next_one() {
+    let mut pool = busy("graceful-timeout = \"60s\"\n");
+    let crowd = pool.send(How::OneShot, WAITING, 0.0);
+    wait_until("all to wait", || pool.waiting() == WAITING as u64);
+    let reloaded = Instant::now();
+    pool.control("reload").expect_code(0);
+    assert_eq!(tally(&crowd.finish()), [(200, WAITING)].into(), "log:\n{}", pool.log());
+    println!("all are served {:?} after the reload", reloaded.elapsed());
+    assert_eq!(pool.begun().len(), WAITING, "each runs once");
+    assert!(disorder(&pool.begun()) < 3, "{:?}", pool.begun());
+    wait_until("nobody to wait", || pool.waiting() == 0);
+    pool.open_gate();
+    let lines = || fs::read_to_string(pool.directory().join("access")).unwrap_or_default();
+    let told = |number: usize| lines().matches(&format!(" /?{number}&0 ")).count();
+    wait_until("the access log", || (0..WAITING).all(|number| told(number) > 0));
+    assert!((0..WAITING).all(|number| told(number) == 1), "{}", lines());
+    pool.end();
 }
 
 /// Several requests on a connection stay with it.
