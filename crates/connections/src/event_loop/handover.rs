@@ -219,10 +219,13 @@ impl EventLoop {
     }
 
     /// Requests that no worker here has taken wait on the line instead, as far as they can, for a worker of others. What the line does not
-    /// take is handed over as what is idle.
+    /// take is handed over as what is idle. Where peers multiplex who is on the line comes behind what others have read, so that is left
+    /// for those that have time, and for the end.
     fn line_up_queued(&mut self) {
         let load = self.queue.load();
-        if !load.has_work || load.is_held && !self.saturation.is_stalled() {
+        let is_over = || self.lifecycle.deadline().is_some_and(|deadline| deadline <= self.now);
+        let is_better_there = || self.line.seat.others_have_time() || !self.line.seat.is_multiplexed() || is_over();
+        if !load.has_work || load.is_held && !self.saturation.is_stalled() || !is_better_there() {
             return;
         }
         let keys: HashMap<_, _> = self.connections.iter().map(|(key, connection)| (connection.destination(), key)).collect();

@@ -322,7 +322,7 @@ impl AnswerLog for Told {
     }
 }
 
-/// A saturated loop of a pool whose peers have multiplexed.
+/// A saturated loop that has read what waits.
 struct Waiting {
     event_loop: EventLoop,
     gate: mpsc::Sender<()>,
@@ -336,7 +336,7 @@ impl Waiting {
     fn new(requests: &[Vec<u8>]) -> Self {
         let (mut event_loop, gate, busy) = saturated();
         wait_until(|| !event_loop.queue.load().has_work);
-        event_loop.line.seat.note_multiplexing();
+        event_loop.settings.spread = false;
         let told = Arc::new(Told::default());
         event_loop.settings.answer_log = Some(Arc::<Told>::clone(&told));
         let connections: Vec<_> = requests.iter().map(|bytes| connect_to(&mut event_loop, bytes)).collect();
@@ -396,6 +396,8 @@ fn what_cannot_leave_a_process_that_retires_is_answered_there() {
     let (given_up, _) = waiting.connections[1];
     event_loop.connections[given_up].outbox().abort(RequestId::new(1));
     event_loop.start_retiring();
+    event_loop.now += event_loop.settings.graceful_timeout;
+    event_loop.hand_over_idle();
     assert!(waiting.connections.iter().all(|(key, _)| event_loop.connections.contains(*key)) && event_loop.line.is_empty());
     assert_eq!(event_loop.line.waiting(), MOST);
     (0..3).for_each(|_| waiting.gate.send(()).unwrap());
@@ -427,6 +429,17 @@ fn what_is_complete_later_leaves_a_process_that_retires_unless_a_worker_has_time
     wait_until(|| !event_loop.is_saturated());
     let (stays, _far) = complete(&mut event_loop);
     assert!(stays && event_loop.line.waiting() == 2);
+}
+
+#[test]
+fn where_peers_multiplex_what_is_queued_leaves_a_process_that_retires_at_its_end_if_nobody_has_time() {
+    let Waiting { mut event_loop, gate: _gate, .. } = Waiting::new(&[request()]);
+    event_loop.line.seat.note_multiplexing();
+    event_loop.start_retiring();
+    assert!(event_loop.queue.load().has_work && event_loop.line.is_empty());
+    event_loop.now += event_loop.settings.graceful_timeout;
+    event_loop.hand_over_idle();
+    assert!(!event_loop.queue.load().has_work && !event_loop.line.is_empty());
 }
 
 #[test]
