@@ -42,6 +42,8 @@ mod ports;
 mod probes;
 #[path = "waiting/queue_process.rs"]
 mod queue_process;
+#[path = "waiting/retiring.rs"]
+mod retiring;
 #[path = "web_servers/shipped.rs"]
 #[allow(dead_code, reason = "shared with other tests")]
 mod shipped;

@@ -104,18 +104,24 @@ fn with_all_workers_in_c_code_the_pool_comes_back_with_another_process() {
 }
 
 /// On a connection that multiplexes a request waits in the process where the others are.
-fn who_waits_in_a_process_that_is_given_up_is_answered_503() {
+fn who_waits_in_a_process_that_is_given_up_is_answered_by_the_next_one_or_503() {
     let pool = Pool::start("graceful-timeout = \"2s\"\n");
-    let mut peer = pool.connect();
+    let (mut peer, mut alone) = (pool.connect(), pool.connect());
     let first_that_waits = WORKERS as u16 + 1;
     for id in 1..first_that_waits {
         peer.send_request(id, true, &Params::get(&format!("/hang/sleeps?{id}")), b"");
     }
     pool.wait_for_running(WORKERS);
-    peer.send_request(first_that_waits, true, &Params::get("/beside/hello"), b"");
+    // Those that share a connection cannot leave.
+    let waiting = [first_that_waits, first_that_waits + 1];
+    waiting.iter().for_each(|id| peer.send_request(*id, true, &Params::get(&format!("/beside/hello?{id}")), b""));
+    alone.send_request(1, true, &Params::get("/beside/hello?alone"), b"");
     (1..first_that_waits).for_each(|id| drop(peer.answer(id).expect_status(504)));
-    peer.answer(first_that_waits).expect_status(503);
-    pool.expect_access("/beside/hello", "503 stopping");
+    alone.answer(1).expect_status(200);
+    for id in waiting {
+        peer.answer(id).expect_status(503);
+        pool.expect_access(&format!("/beside/hello?{id}"), "503 stopping");
+    }
     pool.end();
 }
 
@@ -148,6 +154,6 @@ tests_at_once! {
         without_a_limit_a_slow_request_is_only_named_once,
         the_time_in_the_queue_does_not_count,
         with_all_workers_in_c_code_the_pool_comes_back_with_another_process,
-        who_waits_in_a_process_that_is_given_up_is_answered_503,
+        who_waits_in_a_process_that_is_given_up_is_answered_by_the_next_one_or_503,
         to_look_after_a_request_that_waits_takes_no_time_of_a_processor,
 }

@@ -50,7 +50,7 @@ mod worker;
 use locking::{Condvar, Mutex, MutexGuard};
 pub use patience::Patience;
 pub use place::Place;
-pub use queue::{Queue, Relief, queue_of_pool, queue_without_workers};
+pub use queue::{Queue, Queued, Relief, queue_of_pool, queue_without_workers};
 pub use saturation::Saturation;
 pub use shared_loop::{Loop, SharedLoop, Turned};
 pub use state::Load;

@@ -269,6 +269,11 @@ impl Connection {
         &self.intake.outbox
     }
 
+    /// Where its answers go, as their replies say.
+    pub fn destination(&self) -> *const () {
+        Arc::as_ptr(&self.intake.outbox).cast()
+    }
+
     /// Whether nothing has come yet.
     pub fn is_new(&self) -> bool {
         !self.has_read

@@ -1,6 +1,7 @@
 //! Giving connections to other processes of the pool: all of them when this one retires, and those on which a request has come when it
 //! has no worker for it, through the line. Nothing is lost on the way, because a FastCGI connection has no state between requests.
 
+use std::collections::HashMap;
 use std::io;
 use std::time::{Duration, Instant};
 
@@ -208,12 +209,37 @@ impl EventLoop {
         if !self.lifecycle.is_retiring() && self.duty != Duty::Rest {
             return;
         }
+        self.line_up_queued();
         let idle = self.connections.iter().filter(|(_, connection)| connection.is_between_requests());
         for key in idle.map(|(key, _)| key).collect::<Vec<_>>() {
             if !self.hand_over(key) {
                 return;
             }
         }
+    }
+
+    /// Requests that no worker here has taken wait on the line instead, as far as they can, for a worker of others. What the line does not
+    /// take is handed over as what is idle. Where peers multiplex who is on the line comes behind what others have read, so that is left
+    /// for those that have time, and for the end.
+    fn line_up_queued(&mut self) {
+        let load = self.queue.load();
+        let is_over = || self.lifecycle.deadline().is_some_and(|deadline| deadline <= self.now);
+        let is_better_there = || self.line.seat.others_have_time() || !self.line.seat.is_multiplexed() || is_over();
+        if !load.has_work || load.is_held && !self.saturation.is_stalled() || !is_better_there() {
+            return;
+        }
+        let keys: HashMap<_, _> = self.connections.iter().map(|(key, connection)| (connection.destination(), key)).collect();
+        let mut taken_back = Vec::new();
+        self.queue.sift(|queued| {
+            let (_, destination) = queued.exchange.reply.destination();
+            let found = keys.get(&destination).and_then(|key| Some((*key, self.connections.get_mut(*key)?)));
+            let Some((key, connection)) = found else { return Some(queued) };
+            let kept = connection.take_back_queued(queued, &self.line);
+            taken_back.extend(kept.is_none().then_some(key));
+            kept
+        });
+        taken_back.into_iter().for_each(|key| self.defer(key));
+        self.line_up();
     }
 
     /// Connections stay from now on. Those that were to be given away end with what has begun on them.

@@ -179,9 +179,13 @@ impl Intake {
             && !is_probe()
     }
 
+    /// Since when a worker is wanted for a request, if it is complete now.
+    pub fn would_wait_since(&mut self, id: RequestId, now: Instant) -> Instant {
+        self.session.kept(id).map_or(now, |open| open.waits_since(now))
+    }
+
     /// A complete request is none any more: what was read of it is to be read again. Says how far its input had come.
-    pub fn take_back(&mut self, id: RequestId, now: Instant) -> Option<Phase> {
-        self.waits_since = Some(self.session.kept(id).map_or(now, |open| open.waits_since(now)));
+    pub fn take_back(&mut self, id: RequestId) -> Option<Phase> {
         self.outbox.take_back(id);
         self.session.finish(id)
     }

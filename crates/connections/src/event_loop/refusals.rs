@@ -39,15 +39,16 @@ impl Refusals {
             if now < kind.said + HOLD_BACK {
                 return true;
             }
-            let Kind { refusal, unsaid: count, .. } = *kind;
-            let (status, reason) = (refusal.status(), refusal.reason());
-            let requests_were = if count == 1 { "request was" } else { "requests were" };
-            if count > 0 {
-                log::log!(target: refusal.meaning(), level(refusal), "{count} more {requests_were} answered {status}: {reason}");
-            }
-            (kind.said, kind.unsaid) = (now, 0);
+            let count = std::mem::take(&mut kind.unsaid);
+            say_count(count, kind.refusal);
+            kind.said = now;
             count > 0
         });
+    }
+
+    /// Says everything that has been held back: nobody will later.
+    pub fn say_all_held_back(&mut self) {
+        self.kinds.drain(..).for_each(|kind| say_count(kind.unsaid, kind.refusal));
     }
 
     /// How long after `now` something is to be said.
@@ -68,6 +69,14 @@ impl EventLoop {
             counted(refusal).into_iter().for_each(|reason| self.queue.note_refusal(reason));
             self.refusals.note(refusal, self.now, || name_alone(&request.params));
         }
+    }
+}
+
+fn say_count(count: u64, refusal: Refusal) {
+    let (status, reason) = (refusal.status(), refusal.reason());
+    let requests_were = if count == 1 { "request was" } else { "requests were" };
+    if count > 0 {
+        log::log!(target: refusal.meaning(), level(refusal), "{count} more {requests_were} answered {status}: {reason}");
     }
 }
 

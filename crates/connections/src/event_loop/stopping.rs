@@ -82,7 +82,9 @@ impl EventLoop {
     /// Tells which requests have no answer, and will have none; those that nothing was done with are answered 503. What is left to be done
     /// may take a moment.
     pub(super) fn abandon(&mut self, why: &str, moment: Duration) -> Stopped {
-        self.queue.take_all_out().for_each(|mut exchange| exchange.reply.refuse(Refusal::Stopping));
+        let queued: Vec<_> = self.queue.take_all_out().collect();
+        self.refuse_all(queued, Refusal::Stopping);
+        self.refusals.say_all_held_back();
         let abandoned = self.unanswered();
         if abandoned > 0 {
             log::warn!(target: codes::REQUESTS_UNANSWERED, "stopping; unanswered requests: {abandoned}");

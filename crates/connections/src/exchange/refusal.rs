@@ -146,7 +146,7 @@ impl Refusal {
             Self::WaitedTooLong => "no worker had time for it within queue-timeout (see threads, processes)",
             Self::NotServing => "no process of the pool is serving: see the pool's last error above",
             Self::Ping => "it is a health check",
-            Self::Stopping => "pyfcgid was already stopping",
+            Self::Stopping => "its process was already stopping",
             Self::TimedOut => "it took longer than request-timeout",
             Self::ApplicationFailed => "the application failed",
         })

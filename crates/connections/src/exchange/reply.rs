@@ -221,6 +221,16 @@ impl Reply {
         self.sending.is_aborted()
     }
 
+    /// What is to be ended by it, and the address of where that is told.
+    pub fn destination(&self) -> (Ending, *const ()) {
+        self.sending.destination()
+    }
+
+    /// Says nothing, not even to the access log: somebody else answers the request, of which nothing was said yet.
+    pub fn forget(mut self) {
+        self.state = State::Ended;
+    }
+
     /// Tells `listener` when the peer gives the request up, at once if it has.
     pub fn on_abort(&self, listener: Arc<dyn AbortListener>) {
         self.sending.on_abort(listener);

@@ -52,6 +52,10 @@ impl Sending {
         self.ending.keep_connection
     }
 
+    pub(super) fn destination(&self) -> (Ending, *const ()) {
+        (self.ending, Arc::as_ptr(&self.sink).cast())
+    }
+
     pub(super) fn is_aborted(&self) -> bool {
         self.sink.is_aborted(self.ending.request)
     }

@@ -28,9 +28,10 @@ pub struct Queue {
 #[derive(Debug)]
 pub struct Queued {
     /// Its place among those that wait, if no worker had time for it when it came. Given back before it is answered.
-    _place: Option<Place>,
+    pub place: Option<Place>,
     /// Since when it has waited for a worker.
     pub since: Instant,
+    /// The request.
     pub exchange: Exchange,
 }
 
@@ -52,7 +53,7 @@ impl Queue {
             }
             state = self.scheduler.lock();
         }
-        let sent = self.sender.try_send(Queued { _place: place, since, exchange });
+        let sent = self.sender.try_send(Queued { place, since, exchange });
         sent.map_err(|error| Box::new(error.into_inner().exchange))?;
         state.note_dispatch(since);
         Ok(())
@@ -97,35 +98,37 @@ impl Queue {
         over.into_iter().map(|queued| queued.exchange).collect()
     }
 
-    /// Takes requests that were given up out of the queue; whether there were any. Nobody else puts requests in, so the others keep
-    /// their order. Whether one was given up takes a lock of its connection's, so it is asked without the scheduler's.
+    /// Takes requests that were given up out of the queue; whether there were any.
     fn drop_aborted(&self) -> bool {
-        let queued: Vec<_> = {
-            let mut state = self.scheduler.lock();
-            if !state.begin_to_look_through() {
-                return false;
-            }
-            state.take_all_out();
-            self.receiver.try_iter().collect()
-        };
-        let (aborted, wanted): (Vec<_>, Vec<_>) = queued.into_iter().partition(|queued| queued.exchange.reply.is_aborted());
+        let begins = self.scheduler.lock().begin_to_look_through();
+        begins && self.sift(|queued| (!queued.exchange.reply.is_aborted()).then_some(queued)) > 0
+    }
+
+    /// Looks through those that no worker has taken: `keeps` gives back what stays; how many do not. Nobody else puts requests in, so those
+    /// that stay keep their order. It may take locks of connections, so the scheduler's is not held meanwhile.
+    pub fn sift(&self, keeps: impl FnMut(Queued) -> Option<Queued>) -> usize {
+        let queued = self.take_all();
+        let count = queued.len();
+        let kept: Vec<_> = queued.into_iter().filter_map(keeps).collect();
+        let gone = count - kept.len();
         let mut state = self.scheduler.lock();
-        state.put_back(wanted.len(), aborted.len());
-        for queued in wanted {
+        state.put_back(kept.len(), gone);
+        for queued in kept {
             // There is room: it was there before.
             drop(self.sender.try_send(queued));
         }
-        drop(state);
-        !aborted.is_empty()
+        gone
     }
 
     /// Takes all requests out of the queue, which no worker has taken.
     pub fn take_all_out(&self) -> impl Iterator<Item = Exchange> {
+        self.take_all().into_iter().map(|queued| queued.exchange)
+    }
+
+    fn take_all(&self) -> Vec<Queued> {
         let mut state = self.scheduler.lock();
         state.take_all_out();
-        let queued: Vec<_> = self.receiver.try_iter().collect();
-        drop(state);
-        queued.into_iter().map(|queued| queued.exchange)
+        self.receiver.try_iter().collect()
     }
 
     /// How busy the workers are.

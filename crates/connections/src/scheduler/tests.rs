@@ -360,6 +360,29 @@ fn requests_that_have_waited_for_too_long_are_refused_once_and_do_not_run() {
     });
 }
 
+/// Every second one of those that no worker has taken goes elsewhere.
+#[test]
+fn what_is_sifted_out_does_not_run_and_what_stays_is_answered() {
+    explore(|| {
+        let scoreboard = Arc::new(Scoreboard::new().unwrap());
+        let (queue, worker) = queue_of_pool((10, None), scoreboard.seat(1));
+        let counts = Counts::default();
+        let workers = start(2, &worker, &counts);
+        (0..4).for_each(|_| queue.try_dispatch(exchange(), Instant::now()).unwrap());
+        let mut elsewhere = 0;
+        let mut goes = false;
+        let gone = queue.sift(|queued| {
+            goes = !goes;
+            elsewhere += usize::from(goes);
+            (!goes).then_some(queued)
+        });
+        queue.call_worker();
+        drop((queue, worker));
+        join(workers);
+        assert_eq!((counts.answered(), gone, scoreboard.waiting()), (4 - elsewhere, elsewhere, 0));
+    });
+}
+
 /// One thread alone is nothing for shuttle.
 #[cfg(not(shuttle))]
 #[test]

@@ -284,9 +284,9 @@ themes! {
         ///
         /// Look for PF0205 before, and correct what it names.
         NOBODY_SERVES = "PF0404";
-        /// Requests were answered 503, because pyfcgid was stopping.
+        /// Requests were answered 503, because their process was stopping: they came too late, or no worker had time within `graceful-timeout`.
         ///
-        /// Nothing.
+        /// Nothing; if there are many at a reload, raise `graceful-timeout`, or find out what the workers wait for.
         REFUSED_BY_STOP = "PF0405";
         /// The line in which requests of a pool wait was shut down, perhaps by the application.
         ///

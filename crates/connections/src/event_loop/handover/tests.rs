@@ -1,18 +1,18 @@
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
 use std::thread;
-
-use std::sync::Arc;
 
 use super::*;
 use crate::event_loop::lifecycle::Entrance;
 use crate::event_loop::stream::PeerName;
 use crate::event_loop::stream::Stream;
 use crate::event_loop::{Doors, Passage, Purpose, Settings};
-use crate::exchange::{Exchange, Limits, NothingHeld, Pause, Roles};
+use crate::exchange::{AnswerLog, Exchange, Limits, NothingHeld, Pause, Roles};
 use crate::scheduler::{self, Handler, Queue, Worker};
 use fastcgi_codec::{RecordType, RequestId, Role, SessionLimits, encoder};
+use shared::logging::access::Answered;
 use shared::scoreboard::Scoreboard;
 use shared::sys::passing;
 
@@ -307,3 +307,148 @@ fn a_deferred_request_that_is_read_after_all_stays() {
     far.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
     assert!(far.read(&mut [0; 1000]).unwrap() > 0);
 }
+
+/// Notes that it was told of an answer.
+#[derive(Debug, Default)]
+struct Told(AtomicUsize);
+
+impl AnswerLog for Told {
+    fn tells_cpu_time(&self) -> bool {
+        false
+    }
+
+    fn note(&self, _: &Answered<'_>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// A saturated loop that has read what waits.
+struct Waiting {
+    event_loop: EventLoop,
+    gate: mpsc::Sender<()>,
+    /// Those on which requests have waited in its queue for a minute.
+    connections: Vec<(usize, UnixStream)>,
+    told: Arc<Told>,
+    _busy: UnixStream,
+}
+
+impl Waiting {
+    fn new(requests: &[Vec<u8>]) -> Self {
+        let (mut event_loop, gate, busy) = saturated();
+        wait_until(|| !event_loop.queue.load().has_work);
+        event_loop.settings.spread = false;
+        let told = Arc::new(Told::default());
+        event_loop.settings.answer_log = Some(Arc::<Told>::clone(&told));
+        let connections: Vec<_> = requests.iter().map(|bytes| connect_to(&mut event_loop, bytes)).collect();
+        event_loop.now -= AGO;
+        connections.iter().for_each(|(key, _)| event_loop.read(*key, false));
+        event_loop.now += AGO;
+        assert!(event_loop.queue.load().has_work && event_loop.line.is_empty());
+        Self { event_loop, gate, connections, told, _busy: busy }
+    }
+
+    fn told(&self) -> usize {
+        self.told.0.load(Ordering::Relaxed)
+    }
+}
+
+fn expect_silence(far: &mut UnixStream) {
+    far.set_nonblocking(true).unwrap();
+    assert_eq!(far.read(&mut [0]).unwrap_err().kind(), io::ErrorKind::WouldBlock, "it was answered");
+}
+
+#[test]
+fn what_no_worker_has_taken_when_its_process_retires_is_on_the_line_in_its_order() {
+    let requests = [request_of(3), [request_of(1), b"\x01\x01".to_vec()].concat(), request_of(2)];
+    let mut waiting = Waiting::new(&requests);
+    let event_loop = &mut waiting.event_loop;
+    assert_eq!(event_loop.line.waiting(), MOST);
+    event_loop.start_retiring();
+    assert_eq!((event_loop.line.waiting(), event_loop.connections.len()), (MOST, 1), "but for that of the worker");
+    for (bytes, (_, far)) in requests.iter().zip(&mut waiting.connections) {
+        let (traveller, since) = event_loop.line.take(&mut event_loop.spare).unwrap();
+        assert_eq!((&traveller.unread, traveller.has_read), (bytes, true));
+        assert!((AGO..2 * AGO).contains(&since.elapsed()), "{:?}", since.elapsed());
+        expect_silence(far);
+    }
+    assert!(!event_loop.acceptor.passage().unwrap().is_readable() && !event_loop.queue.load().has_work);
+    waiting.gate.send(()).unwrap();
+    wait_until(|| !waiting.event_loop.is_saturated());
+    assert_eq!(waiting.told(), 0, "who answers them tells the log");
+}
+
+#[test]
+fn what_the_line_does_not_take_from_a_process_that_retires_goes_through_the_passage() {
+    let Waiting { mut event_loop, gate: _gate, mut connections, .. } = Waiting::new(&[request()]);
+    event_loop.line.is_broken = true;
+    event_loop.start_retiring();
+    assert_eq!((event_loop.line.waiting(), event_loop.connections.len()), (0, 1));
+    let traveller = event_loop.acceptor.passage().unwrap().take(&mut event_loop.spare).unwrap();
+    assert_eq!(traveller.unread, request());
+    expect_silence(&mut connections[0].1);
+}
+
+#[test]
+fn what_cannot_leave_a_process_that_retires_is_answered_there() {
+    let several = [request_of(1), request_of(2)].concat();
+    let mut waiting = Waiting::new(&[several, request()]);
+    let event_loop = &mut waiting.event_loop;
+    let (given_up, _) = waiting.connections[1];
+    event_loop.connections[given_up].outbox().abort(RequestId::new(1));
+    event_loop.start_retiring();
+    event_loop.now += event_loop.settings.graceful_timeout;
+    event_loop.hand_over_idle();
+    assert!(waiting.connections.iter().all(|(key, _)| event_loop.connections.contains(*key)) && event_loop.line.is_empty());
+    assert_eq!(event_loop.line.waiting(), MOST);
+    (0..3).for_each(|_| waiting.gate.send(()).unwrap());
+    wait_until(|| waiting.told() == 3);
+    let (_, far) = &mut waiting.connections[0];
+    far.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    assert!(far.read(&mut [0; 1000]).unwrap() > 0);
+}
+
+#[test]
+fn what_is_complete_later_leaves_a_process_that_retires_unless_a_worker_has_time() {
+    let Waiting { mut event_loop, gate, .. } = Waiting::new(&[request()]);
+    let bytes = request();
+    let mut begun: Vec<_> = (0..2).map(|_| connect_to(&mut event_loop, &bytes[..20])).collect();
+    begun.iter().for_each(|(key, _)| event_loop.read(*key, false));
+    event_loop.start_retiring();
+    let mut complete = |event_loop: &mut EventLoop| {
+        let (key, mut far) = begun.pop().unwrap();
+        assert!(event_loop.connections.contains(key), "it has begun");
+        far.write_all(&bytes[20..]).unwrap();
+        event_loop.read(key, false);
+        assert!(event_loop.queue.load().has_work);
+        event_loop.hand_over_idle();
+        (event_loop.connections.contains(key), far)
+    };
+    let (stays, _far) = complete(&mut event_loop);
+    assert!(!stays && event_loop.line.waiting() == 2);
+    gate.send(()).unwrap();
+    wait_until(|| !event_loop.is_saturated());
+    let (stays, _far) = complete(&mut event_loop);
+    assert!(stays && event_loop.line.waiting() == 2);
+}
+
+#[test]
+fn where_peers_multiplex_what_is_queued_leaves_a_process_that_retires_at_its_end_if_nobody_has_time() {
+    let Waiting { mut event_loop, gate: _gate, .. } = Waiting::new(&[request()]);
+    event_loop.line.seat.note_multiplexing();
+    event_loop.start_retiring();
+    assert!(event_loop.queue.load().has_work && event_loop.line.is_empty());
+    event_loop.now += event_loop.settings.graceful_timeout;
+    event_loop.hand_over_idle();
+    assert!(!event_loop.queue.load().has_work && !event_loop.line.is_empty());
+}
+
+#[test]
+fn a_stop_leaves_what_is_queued_where_it_is() {
+    let Waiting { mut event_loop, gate: _gate, connections, .. } = Waiting::new(&[request()]);
+    event_loop.start_stopping();
+    event_loop.hand_over_idle();
+    assert!(event_loop.queue.load().has_work && event_loop.connections.contains(connections[0].0));
+}
+
+/// When that came which waits.
+const AGO: Duration = Duration::from_secs(60);
