@@ -59,11 +59,11 @@ build: cargo ## build the release binary, target/release/pyfcgid
 demo: cargo ## build, and show a page through a real nginx (DEMO_PORT=8080; DEMO_ONCE=1 ends by itself)
 	@DEMO_PORT='$(DEMO_PORT)' DEMO_ONCE='$(DEMO_ONCE)' $(CLEANLY) .ci/demo
 
-# Most tests wait most of their time: what the guard counts is built meanwhile.
+# Most tests wait most of their time: meanwhile what the guard counts is built, and the documentation.
 .PHONY: test
-test: cargo test-packages venv fmt clippy doc ## set up what is missing, then check and test everything
-	.ci/meanwhile $(CLEANLY) benches/instructions --build -- $(MAKE) --no-print-directory test-all test-other-python
-	@$(MAKE) --no-print-directory guard
+test: cargo test-packages venv fmt clippy ## set up what is missing, then check and test everything
+	.ci/meanwhile $(MAKE) --no-print-directory build-guard doc -- $(MAKE) --no-print-directory test-all test-other-python
+	@$(MAKE) --no-print-directory doc guard
 	@.ci/list-servers
 
 .PHONY: check-fast
@@ -141,6 +141,10 @@ release: deny wheel sdist deb rpm ## put all packages into target/dist, with SHA
 guard: cargo ## count the instructions of a request and compare them with the committed figure (GUARD_OPTIONS='--only walk')
 	@.ci/install-packages build guard
 	$(CLEANLY) benches/instructions $(GUARD_OPTIONS)
+
+.PHONY: build-guard
+build-guard:
+	$(CLEANLY) benches/instructions --build
 
 .PHONY: pages
 pages: cargo ## write the manual pages, the completions and the schema of the configuration file to target/pages
