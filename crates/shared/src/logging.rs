@@ -21,7 +21,7 @@ pub use channel::{Allowance, Message, Reader, channel};
 pub use lines::Lines;
 pub use logger::{is_wanted, send};
 pub use pieces::pieces;
-pub use timestamp::Timestamp;
+pub use timestamp::{Timestamp, offset_before, unix_millis};
 
 /// Sends everything that is logged from now on to the supervisor, which may have been this process before it forked. The
 /// supervisor's targets are used no more, but stay open until the caller closes them.
