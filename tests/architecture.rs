@@ -61,7 +61,7 @@ const LAYERS: &[Layer] = &[
     layer("loading",    &["error", "wsgi", "loop_settings", "exchange", "logging", "settings", "sys"], &[]),
     layer("error",      &["wsgi", "listener", "logging", "sys"],                                &[]),
     layer("wsgi",       &["without_python", "event_loop", "scheduler", "exchange", "scoreboard", "logging", "link", "stacks", "settings", "sys"], &["pyo3"]),
-    layer("without_python", &["settings", "http", "sys"],                                       &["crossbeam_utils", "itoa"]),
+    layer("without_python", &["logging", "settings", "http", "sys"],                            &["crossbeam_utils", "itoa"]),
     // What a child and a queue process do.
     layer("process",    &["event_loop", "pool_status", "listener", "link", "scoreboard", "settings", "sys"], &["mio"]),
     layer("loop_settings", &["event_loop", "pool_status", "access_log", "exchange", "settings"], &["fastcgi_codec"]),

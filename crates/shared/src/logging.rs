@@ -12,7 +12,7 @@ mod timestamp;
 use std::io;
 use std::os::fd::OwnedFd;
 
-use log::LevelFilter;
+use log::{Level, LevelFilter};
 
 use channel::Sender;
 use logger::{Logger, SENDER};
@@ -35,6 +35,13 @@ pub fn send_to(socket: OwnedFd, level: LevelFilter) -> io::Result<()> {
     let _ = log::set_logger(&Logger); // A process that was the supervisor has one, which looks here first.
     log::set_max_level(level);
     Ok(())
+}
+
+/// Logs what the application says, by way of the supervisor, with `head` before it, and before each piece if it is long.
+pub fn said(level: Level, head: &str, text: &str) {
+    if let Some(sender) = SENDER.get().filter(|_| level <= log::max_level()) {
+        sender.said(level, head, text);
+    }
 }
 
 /// Adds a line with these values ([`access::Format::values`]) to the access log, by way of the supervisor.
