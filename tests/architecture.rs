@@ -72,7 +72,7 @@ const LAYERS: &[Layer] = &[
     layer("exchange",   &["logging", "http", "sys"],                                            &["fastcgi_codec", "smallvec", "tempfile"]),
     // What all processes share.
     layer("listener",   &["logging", "sys"],                                                    &["socket2"]),
-    layer("logging",    &["http", "settings", "sys"],                                           &["strsim", "strum", "time"]),
+    layer("logging",    &["http", "settings", "sys"],                                           &["strum", "time"]),
     layer("settings",   &["network", "sys"],                                                    &["serde", "serde_json", "strsim", "strum"]),
     layer("network",    &[],                                                                    &["serde"]),
     layer("scoreboard", &["sys"],                                                               &["strum"]),

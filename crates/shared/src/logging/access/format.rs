@@ -331,12 +331,12 @@ const ESCAPE_LEN: usize = 4;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FormatError {
     /// There is no such variable.
-    #[error("unknown variable ${name}: did you mean ${nearest}?")]
+    #[error("unknown variable ${name}{}", nearest.map(|name| format!(": did you mean ${name}?")).unwrap_or_default())]
     Unknown {
         /// What was written.
         name: String,
-        /// The known one that is most like it.
-        nearest: &'static str,
+        /// The known one that was likely meant.
+        nearest: Option<&'static str>,
     },
     /// Every line would be the same.
     #[error("a format without a variable: combined, detailed and json have names; else write variables, as in $status")]
@@ -536,6 +536,7 @@ mod tests {
         let error = |text: &str| Format::parse(text).unwrap_err().to_string();
         assert_eq!(error("a $statsu b"), "unknown variable $statsu: did you mean $status?");
         assert_eq!(error("${remote_adr}"), "unknown variable $remote_adr: did you mean $remote_addr?");
+        assert_eq!(error("$foo"), "unknown variable $foo");
         assert_eq!(error("100 $"), "a `$` without a name: write $status or ${status}");
         assert_eq!(error("$$status"), error("100 $"));
         assert_eq!(error("${status"), "a `${` without `}`");
