@@ -204,7 +204,7 @@ fn a_file_is_read_from_the_flag_or_the_environment() {
 
 #[test]
 fn a_wrong_command_line_is_64_and_says_what_is_right() {
-    let table: [(&[&str], &str); 30] = [
+    let table: [(&[&str], &str); 32] = [
         (&["serve", "shop", "--thread", "4"], "--threads"),
         (&["serve", "shop", "--roles", ""], "pyfcgid: --roles \"\": must be responder, authorizer or filter\n"),
         (&["serve", "shop", "--roles=,"], "pyfcgid: --roles \",\": must be responder, authorizer or filter\n"),
@@ -239,6 +239,14 @@ fn a_wrong_command_line_is_64_and_says_what_is_right() {
         (&["serve", "shop", "extra"], "unexpected argument 'extra'"),
         (&["serve", "shop", "--threads"], "a value is required"),
         (&["serve", "shop", "--threads", "0"], "--threads \"0\": must be a whole number from 1 to 1024"),
+        (
+            &["serve", "shop", "--umask", "9"],
+            "--umask \"9\": must be permissions in octal digits, from 0000 to 0777, such as 027\n",
+        ),
+        (
+            &["serve", "shop", "--socket-mode", "9"],
+            "--socket-mode \"9\": must be permissions in octal digits, from 0000 to 0777, such as 0660\n",
+        ),
         (&["serve"], "pyfcgid serve blog:app"),
         (&["serve", "my-shop"], "application \"my-shop\": must be a dotted module name"),
         (&["serv"], "did you mean serve?"),
