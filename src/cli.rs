@@ -13,7 +13,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command as Parser, ValueHint};
 
 use crate::client;
 use crate::config::{
-    self, Config, DEFAULT_FILE, DefaultFiles, EX_USAGE, Environment, Fallback, Kind, Layer, Origin, SETTINGS, Setting, Syntax,
+    self, Config, DEFAULT_FILE, DefaultFiles, EX_USAGE, Environment, Fallback, Kind, Layer, Origin, SETTINGS, Setting,
 };
 use shared::logging::with_causes;
 
@@ -250,7 +250,6 @@ fn setting_arg(setting: &'static Setting) -> Arg {
         return arg;
     }
     let arg = arg.long(setting.name).short(short(setting)).help_heading(setting.group.heading());
-    let arg = arg.allow_negative_numbers(matches!((setting.syntax)(), Syntax::Number { low: ..0, .. }));
     match setting.kind {
         Kind::One => arg.action(ArgAction::Set),
         Kind::Switch => arg.action(ArgAction::Set).num_args(0..=1).require_equals(true).default_missing_value("true"),
@@ -266,6 +265,8 @@ fn value_arg(setting: &'static Setting) -> Arg {
         _ => ValueHint::Other,
     };
     let arg = Arg::new(setting.name).value_name(setting.value_name).value_hint(hint);
+    // The option says itself which numbers it takes. An application is none.
+    let arg = arg.allow_negative_numbers(setting.name != APP);
     arg.value_parser(OsStringValueParser::new()).help(help(setting))
 }
 

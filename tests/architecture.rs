@@ -61,7 +61,7 @@ const LAYERS: &[Layer] = &[
     layer("loading",    &["error", "wsgi", "loop_settings", "exchange", "logging", "settings", "sys"], &[]),
     layer("error",      &["wsgi", "listener", "logging", "sys"],                                &[]),
     layer("wsgi",       &["without_python", "event_loop", "scheduler", "exchange", "scoreboard", "logging", "link", "stacks", "settings", "sys"], &["pyo3"]),
-    layer("without_python", &["settings", "http", "sys"],                                       &["crossbeam_utils", "itoa"]),
+    layer("without_python", &["logging", "settings", "http", "sys"],                            &["crossbeam_utils", "itoa"]),
     // What a child and a queue process do.
     layer("process",    &["event_loop", "pool_status", "listener", "link", "scoreboard", "settings", "sys"], &["mio"]),
     layer("loop_settings", &["event_loop", "pool_status", "access_log", "exchange", "settings"], &["fastcgi_codec"]),
@@ -72,7 +72,7 @@ const LAYERS: &[Layer] = &[
     layer("exchange",   &["logging", "http", "sys"],                                            &["fastcgi_codec", "smallvec", "tempfile"]),
     // What all processes share.
     layer("listener",   &["logging", "sys"],                                                    &["socket2"]),
-    layer("logging",    &["http", "settings", "sys"],                                           &["strsim", "strum", "time"]),
+    layer("logging",    &["http", "settings", "sys"],                                           &["strum", "time"]),
     layer("settings",   &["network", "sys"],                                                    &["serde", "serde_json", "strsim", "strum"]),
     layer("network",    &[],                                                                    &["serde"]),
     layer("scoreboard", &["sys"],                                                               &["strum"]),

@@ -204,7 +204,7 @@ fn a_file_is_read_from_the_flag_or_the_environment() {
 
 #[test]
 fn a_wrong_command_line_is_64_and_says_what_is_right() {
-    let table: [(&[&str], &str); 30] = [
+    let table: [(&[&str], &str); 36] = [
         (&["serve", "shop", "--thread", "4"], "--threads"),
         (&["serve", "shop", "--roles", ""], "pyfcgid: --roles \"\": must be responder, authorizer or filter\n"),
         (&["serve", "shop", "--roles=,"], "pyfcgid: --roles \",\": must be responder, authorizer or filter\n"),
@@ -239,6 +239,18 @@ fn a_wrong_command_line_is_64_and_says_what_is_right() {
         (&["serve", "shop", "extra"], "unexpected argument 'extra'"),
         (&["serve", "shop", "--threads"], "a value is required"),
         (&["serve", "shop", "--threads", "0"], "--threads \"0\": must be a whole number from 1 to 1024"),
+        (&["serve", "shop", "--threads", "-1"], "pyfcgid: --threads \"-1\": must be a whole number from 1 to 1024\n"),
+        (&["serve", "shop", "--max-body-size", "-1"], "pyfcgid: --max-body-size \"-1\": must be "),
+        (&["check", "shop", "--request-timeout", "-5"], "pyfcgid: --request-timeout \"-5\": must be "),
+        (&["serve", "-1"], "unexpected argument '-1'"),
+        (
+            &["serve", "shop", "--umask", "9"],
+            "--umask \"9\": must be permissions in octal digits, from 0000 to 0777, such as 027\n",
+        ),
+        (
+            &["serve", "shop", "--socket-mode", "9"],
+            "--socket-mode \"9\": must be permissions in octal digits, from 0000 to 0777, such as 0660\n",
+        ),
         (&["serve"], "pyfcgid serve blog:app"),
         (&["serve", "my-shop"], "application \"my-shop\": must be a dotted module name"),
         (&["serv"], "did you mean serve?"),
@@ -429,6 +441,7 @@ fn a_new_pool_goes_where_the_configuration_includes_it() {
         (&["new"][..], "<NAME>"),
         (&["new", "a/b"], "invalid value 'a/b' for '<NAME>': use up to 64 letters, digits, `-`, `_` and `.`"),
         (&["new", "shop", "-o", "-", "--threads", "0"], "--threads \"0\": must be a whole number from 1 to 1024"),
+        (&["new", "shop", "-o", "-", "--threads", "-1"], "--threads \"-1\": must be a whole number from 1 to 1024"),
         (&["new", "shop", "-o", "-", "--max-queue", "9"], "--max-queue"),
     ] {
         let exit = run_on(&files, args, &|_| None).unwrap_err();

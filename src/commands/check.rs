@@ -16,7 +16,7 @@ use crate::start_error::StartError;
 use crate::supervisor::LastWords;
 use shared::listener::Listener;
 use shared::logging::{self, Lines};
-use shared::settings::{LOADED, memory_limit_hint};
+use shared::settings::LOADED;
 use shared::sys::poll::{self, Interest};
 use shared::sys::process::{self, ExitReason, Fork, ProcessId};
 use shared::sys::{self, signal, terminal};
@@ -102,9 +102,7 @@ fn check_pool(pool: &config::Pool, config: &Config, module: &Module) -> Result<u
                     say(&format!("pyfcgid: importing {} ended the process: {reason}", pool.app));
                     return Ok(process::EX_SOFTWARE);
                 }
-                (_, Some(reason)) => {
-                    import.last_words.fault(reason) + &memory_limit_hint(pool.memory_limit, &import.last_words.all())
-                }
+                (_, Some(reason)) => import.last_words.fault(reason, pool.memory_limit),
                 (_, None) => {
                     let limit = pool.startup_timeout.as_secs_f64();
                     format!("did not load pyfcgid's module within startup-timeout ({limit} s): is it really Python?")

@@ -77,8 +77,18 @@ impl Config {
             (codes::ACCESS_LOG_WITHOUT_POOL, self.lines_of_no_pool().into_iter().collect()),
             (codes::OPEN_TO_THE_NETWORK, open.collect()),
             (codes::MEMORY_LIMIT_TOO_LOW, self.pools.iter().filter_map(Pool::short_of_memory).collect()),
+            (codes::DAEMON_NOT_FOUND, self.lost_daemon().into_iter().collect()),
         ];
         with_codes(kinds)
+    }
+
+    /// One that no command finds.
+    fn lost_daemon(&self) -> Option<String> {
+        (self.daemonize && self.pid_file.is_none() && self.control_socket.is_none()).then(|| {
+            "neither pid-file nor control-socket is set, so pyfcgid stop, reload and status do not find the daemon: set pid-file, \
+             as in pid-file = \"/run/pyfcgid.pid\" (--pid-file /run/pyfcgid.pid)"
+                .to_owned()
+        })
     }
 
     /// Of lines of the access log that do not say it, nobody knows whose they are.
@@ -406,6 +416,19 @@ mod tests {
         assert_eq!(config.warnings_for_root(0).len(), 0);
         config.pools[0].socket_mode = 0o600;
         assert_eq!(config.warnings_for_root(0).len(), 1);
+    }
+
+    #[test]
+    fn a_daemon_that_no_command_finds_is_told() {
+        let mut config = Config::for_app("blog").unwrap();
+        config.daemonize = true;
+        let warning = config.warnings([]).remove(0);
+        assert_eq!(warning.code, codes::DAEMON_NOT_FOUND);
+        assert!(warning.text.contains("pyfcgid stop") && warning.text.contains("--pid-file"), "{}", warning.text);
+        for (pid_file, control_socket) in [(Some("a".into()), None), (None, Some("a".into()))] {
+            (config.pid_file, config.control_socket) = (pid_file, control_socket);
+            assert_eq!(config.warnings([]), []);
+        }
     }
 
     #[test]

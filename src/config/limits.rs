@@ -3,7 +3,7 @@
 use super::layer::Layers;
 use super::value::format_size;
 use super::{Error, Pool, ValueError};
-use shared::settings::DESCRIPTORS_BESIDE_CONNECTIONS;
+use shared::settings::{DESCRIPTORS_BESIDE_CONNECTIONS, SMALLEST_PYTHON};
 use shared::sys::resources::{Resource, UNLIMITED};
 
 impl Pool {
@@ -32,7 +32,7 @@ impl Pool {
     pub(super) fn short_of_memory(&self) -> Option<String> {
         let limit = self.memory_limit?;
         let stack = Resource::Stack.soft_limit().ok().filter(|size| *size != UNLIMITED).unwrap_or(STACK_WITHOUT_LIMIT);
-        let needed = OF_PYTHON.saturating_add(stack.saturating_mul(self.threads as u64));
+        let needed = SMALLEST_PYTHON.saturating_add(stack.saturating_mul(self.threads as u64));
         (limit < needed).then(|| {
             format!(
                 "pool {}: memory-limit = {} ({}) is less than the {} of address space that a process takes before it imports \
@@ -43,7 +43,7 @@ impl Pool {
                 mebibytes(needed),
                 mebibytes(stack),
                 self.threads,
-                mebibytes(OF_PYTHON)
+                mebibytes(SMALLEST_PYTHON)
             )
         })
     }
@@ -55,8 +55,6 @@ fn mebibytes(bytes: u64) -> String {
 
 /// What the C library gives a thread where there is no limit on stacks.
 const STACK_WITHOUT_LIMIT: u64 = 2 << 20;
-/// What a process of the smallest Python takes beside the stacks of its workers, and it is more with every other one.
-const OF_PYTHON: u64 = 32 << 20;
 
 #[cfg(test)]
 mod tests {

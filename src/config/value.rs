@@ -63,15 +63,15 @@ pub fn parse_duration(text: &str, longest: Duration) -> Result<Duration, ValueEr
     }
 }
 
-/// Permission bits in octal digits: `660`, `0660` or `0o660`, at most `0777`.
+/// Permission bits in octal digits: `660`, `0660` or `0o660`, at most `0777`. The error names an example.
 ///
 /// # Errors
 /// For anything else.
-pub fn parse_mode(text: &str) -> Result<u32, ValueError> {
+pub fn parse_mode(text: &str, example: &str) -> Result<u32, ValueError> {
     let digits = text.strip_prefix("0o").unwrap_or(text);
     let octal = !digits.is_empty() && digits.bytes().all(|b| matches!(b, b'0'..=b'7'));
     let mode = u32::from_str_radix(digits, 8).ok().filter(|mode| octal && *mode <= 0o777);
-    mode.ok_or_else(|| ValueError::new("must be permissions in octal digits, from 0000 to 0777, such as 0660"))
+    mode.ok_or_else(|| ValueError::new(format!("must be permissions in octal digits, from 0000 to 0777, such as {example}")))
 }
 
 /// `true` or `false`, or what people write for them.
@@ -167,10 +167,10 @@ mod tests {
     #[test]
     fn modes_are_octal_however_they_are_written() {
         for text in ["660", "0660", "0o660"] {
-            assert_eq!(parse_mode(text), Ok(0o660), "{text}");
+            assert_eq!(parse_mode(text, "0660"), Ok(0o660), "{text}");
         }
         for text in ["", "0o", "0x1ff", "8", "rw-rw----", "1777", "+660", "0o0o660", "-1"] {
-            assert!(parse_mode(text).is_err(), "{text}");
+            assert!(parse_mode(text, "0660").is_err(), "{text}");
         }
     }
 

@@ -43,7 +43,7 @@ pub fn not_executed(pool: &config::Pool, path: &Path, error: io::Error) -> Start
             None => "does not exist: install that Python, or name another one".to_owned(),
         },
         _ if process::is_no_program(&error) => "is not a program for this machine: name the Python program itself".to_owned(),
-        _ => return StartError::System(error),
+        _ => format!("cannot be run: {error}"),
     };
     faulty(pool, &fault)
 }

@@ -14,9 +14,10 @@ use super::sink::Sink;
 use super::stream::Stream;
 use super::syslog::Syslog;
 use super::{Error, Line, LogTarget, Settings, Targets};
-use shared::logging::Timestamp;
+
 use shared::logging::access::Answered;
 use shared::logging::codes::{self, Code};
+use shared::logging::{Timestamp, unix_millis};
 use shared::settings::AppLog;
 use shared::sys::log_io;
 
@@ -145,7 +146,7 @@ impl Writer {
     }
 
     pub(super) fn write_access_of(&mut self, pool: &str, process: u32, answered: &Answered<'_>) {
-        let values = self.settings.access_format.values(answered, Timestamp::now());
+        let values = self.settings.access_format.values(answered, unix_millis());
         let is_known = |line: &&str| !line.starts_with("body_bytes_sent=") && !line.starts_with("request_length=");
         let known: Vec<&str> = values.lines().filter(is_known).collect();
         self.write_access(pool, process, &known.join("\n"));

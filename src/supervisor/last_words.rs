@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use shared::settings::memory_limit_hint;
 use shared::sys::process::ExitReason;
 
 /// The last lines, of which there are few: an application may write before our module runs, too.
@@ -19,17 +20,20 @@ impl LastWords {
         }
     }
 
-    /// All of them.
-    pub fn all(&self) -> String {
+    fn all(&self) -> String {
         self.0.iter().map(String::as_str).collect::<Vec<_>>().join("\n")
     }
 
-    /// What is wrong with a Python that has ended so, behind its name.
-    pub fn fault(&self, reason: ExitReason) -> String {
+    /// What is wrong with a Python that has ended so within this limit on its memory, behind its name.
+    pub fn fault(&self, reason: ExitReason, memory_limit: Option<u64>) -> String {
         let is_error = |line: &&String| ["Error", "error", "annot"].iter().any(|word| line.contains(word));
+        let hint = memory_limit_hint(memory_limit, &self.all());
         match self.0.iter().rev().find(is_error).or(self.0.back()) {
-            Some(line) => format!("cannot be used: {}", line.trim()),
-            None => format!("exited before it loaded pyfcgid's module ({reason}): is it really Python?"),
+            Some(line) => format!("cannot be used: {}{hint}", line.trim()),
+            None => {
+                let advice = if hint.is_empty() { ": is it really Python?" } else { &hint };
+                format!("exited before it loaded pyfcgid's module ({reason}){advice}")
+            }
         }
     }
 }
@@ -43,7 +47,7 @@ mod tests {
     fn fault(lines: &[&str]) -> String {
         let mut words = LastWords::default();
         lines.iter().for_each(|line| words.add((*line).to_owned()));
-        words.fault(ExitReason::Code(1))
+        words.fault(ExitReason::Code(1), Some(64 << 20))
     }
 
     #[test]
@@ -53,6 +57,8 @@ mod tests {
         assert_eq!(fault(&lines), "cannot be used: ModuleNotFoundError: No module named 'encodings'");
         assert_eq!(fault(&["it is Python 2.7.18"]), "cannot be used: it is Python 2.7.18");
         assert_eq!(fault(&[]), "exited before it loaded pyfcgid's module (exit code 1): is it really Python?");
+        let killed = LastWords::default().fault(ExitReason::Signal(11), Some(1 << 20));
+        assert_eq!(killed, "exited before it loaded pyfcgid's module (signal 11 (SIGSEGV)); its memory-limit is 1M: raise it");
     }
 
     #[test]

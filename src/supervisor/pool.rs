@@ -34,7 +34,6 @@ use shared::link::{Command, Failure, Report};
 use shared::logging::codes::{self, Code};
 use shared::scoreboard::refused::RefusedFor;
 use shared::scoreboard::tally::Tally;
-use shared::settings::memory_limit_hint;
 use shared::sys::poll::Interest;
 use shared::sys::process::{EX_SOFTWARE, ExitReason};
 use shared::sys::signal;
@@ -271,8 +270,8 @@ impl RunningPool {
         let words = process.last_words.as_ref()?;
         let settings = &self.tried.as_ref().map_or(&self.serving, |(service, _)| service).settings;
         let python = settings.interpreter.as_ref().map_or_else(String::new, ToString::to_string);
-        let hint = memory_limit_hint(settings.memory_limit, &words.all());
-        Some(Failure { code: EX_CONFIG, text: format!("the Python {python} {}{hint}", words.fault(reason)) })
+        let fault = words.fault(reason, settings.memory_limit);
+        Some(Failure { code: EX_CONFIG, text: format!("the Python {python} {fault}") })
     }
 
     fn handle_report(&mut self, id: ChildId, report: Report, now: Instant) {

@@ -31,7 +31,7 @@ use super::rehearsal::{Findings, Rehearsal, fingerprint};
 use super::sockets::{Sockets, Ties, addresses_of, owner_of};
 use super::warnings::Warnings;
 use super::{ServicePhase, Supervisor, raise_open_files};
-use crate::config::{self, Config, EX_USAGE, ListenAddress};
+use crate::config::{self, Config, EX_USAGE, ListenAddress, Warning};
 use crate::control_protocol::Scope;
 use crate::launch;
 use crate::log_writer;
@@ -270,7 +270,8 @@ impl Supervisor<'_> {
 
     /// Every pool's first child is ready: from here on it is the new configuration that serves.
     fn commit(&mut self, Prepared { config, control, log, .. }: Prepared) {
-        self.warn_of_what_stays(&config);
+        let stays = self.what_stays(&config);
+        self.reload.iter_mut().for_each(|reload| reload.warnings.add(&stays));
         if let Some(Err(error)) = self.control.as_mut().map(|socket| socket.follow(control)) {
             log::error!(target: codes::CONTROL_SOCKET_UNCHANGED, "the control socket stays unchanged: {}", with_causes(&error));
         }
@@ -285,14 +286,14 @@ impl Supervisor<'_> {
         }
     }
 
-    fn warn_of_what_stays(&self, config: &Config) {
+    fn what_stays(&self, config: &Config) -> Vec<Warning> {
         let (old, new) = (&self.config, config);
         // A control socket that is named after the PID file has not changed of itself.
         let control = old.control_socket != new.control_socket && old.own_control_socket() != new.own_control_socket();
         let stays = [("pid-file", old.pid_file != new.pid_file), ("control-socket", control)];
-        for (key, _) in stays.into_iter().filter(|(_, changed)| *changed) {
-            log::warn!(target: codes::RESTART_NEEDED, "{key} has changed in the configuration: restart pyfcgid to apply it");
-        }
+        let changed = stays.into_iter().filter(|(_, changed)| *changed);
+        let text = |key| format!("{key} has changed in the configuration: restart pyfcgid to apply it");
+        changed.map(|(key, _)| Warning { code: codes::RESTART_NEEDED, text: text(key) }).collect()
     }
 
     /// What has come of the reload of one pool.
@@ -340,6 +341,8 @@ impl Supervisor<'_> {
         if let Stage::Trying(_) = reload.stage {
             let now = Instant::now();
             self.pools.iter_mut().for_each(|pool| pool.abandon(now));
+        } else {
+            reload.warnings.log();
         }
         self.stop_pools_of_no_configuration();
         let seconds = reload.begun.elapsed().as_secs_f64();
@@ -349,7 +352,6 @@ impl Supervisor<'_> {
         };
         if refusal.is_none() {
             log::info!(target: codes::RELOADED, "reloaded{}", of(&reload.scope));
-            reload.warnings.log();
         }
         let done = Done { text: format!("reloaded {what} in {seconds:.1} s"), warnings: reload.warnings.told() };
         self.end_reload(&reload.scope, reload.clients, refusal.map_or(Ok(done), Err));

@@ -1,4 +1,4 @@
-//! What a reload says although it succeeds: what a start says of the same configuration.
+//! What a reload says although it succeeds: what a start says of the same configuration, and what it cannot change.
 //!
 //! Users are looked up for it, so the process that reads finds it out (`rehearsal.rs`).
 
@@ -23,7 +23,15 @@ impl Warnings {
             let without = launch::warnings(&others);
             warnings.retain(|warning| !without.contains(warning));
         }
-        Self(warnings.into_iter().take(MOST).map(|Warning { code, text }| (code.to_owned(), text)).collect())
+        warnings.truncate(MOST);
+        let mut all = Self::default();
+        all.add(&warnings);
+        all
+    }
+
+    /// Further ones.
+    pub fn add(&mut self, warnings: &[Warning]) {
+        self.0.extend(warnings.iter().map(|Warning { code, text }| ((*code).to_owned(), text.clone())));
     }
 
     /// Logs them.

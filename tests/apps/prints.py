@@ -77,6 +77,8 @@ def application(environ, start_response):
         pieces(query)
     elif way == "/no-end":
         print("a beginning", end="")
+    elif way == "/long":
+        print("y" * 200_000)
     elif way == "/own-thread":
         run(threading.Thread(target=in_a_thread))
     elif way == "/thread":

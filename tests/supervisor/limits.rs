@@ -90,6 +90,12 @@ fn an_import_or_a_start_for_which_memory_is_too_short_is_refused_with_the_limit(
         78,
         &["cannot be used", "its memory-limit is 8M: raise it"],
     );
+    let ended = expect_refused(
+        site_with(&says("x"), "memory-limit = \"1M\"\n"),
+        78,
+        &["exited before it loaded pyfcgid's module (signal ", "); its memory-limit is 1M: raise it\n"],
+    );
+    assert!(!ended.stderr.contains("is it really Python?"), "{}", ended.stderr);
 }
 
 /// A field of `/proc/PID/limits`: the soft and the hard limit.

@@ -338,6 +338,18 @@ fn of_the_files_that_need_a_restart_a_reload_names_the_one_that_has_changed() {
 }
 
 #[test]
+fn who_reloads_is_told_which_file_needs_a_restart() {
+    let with = |pid_file: &str| format!("pid-file = \"{pid_file}\"\ncontrol-socket = \"c.control\"\n{}", pool("web", "s.sock"));
+    let launch = site(&with("site.pid"));
+    fs::write(launch.directory().join("web.py"), says("web")).unwrap();
+    let site = Site::start(launch);
+    let ended = site.configure(&with("other.pid")).expect_code(0);
+    assert_eq!(ended.err, "pyfcgid: warning: pid-file has changed in the configuration: restart pyfcgid to apply it\n");
+    assert_eq!(site.log().matches(": PF0304 pid-file has changed").count(), 1);
+    site.end();
+}
+
+#[test]
 fn a_control_socket_stays_where_it_is_until_a_restart() {
     let launch = site(&format!("{PID_FILE}{}", pool("web", "s.sock")));
     fs::write(launch.directory().join("web.py"), says("web")).unwrap();

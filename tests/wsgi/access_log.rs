@@ -63,6 +63,22 @@ fn the_usual_form_is_that_of_nginx() {
 }
 
 #[test]
+fn times_have_the_zone_of_pyfcgid_whatever_the_application_sets() {
+    let format = "$time_local $time_iso8601";
+    let launch =
+        launch("sets_its_zone.py").env("TZ", "EAST-5:30").args(["--access-log-format", format, "--status-path", "/status"]);
+    let server = launch.start();
+    let mut peer = server.connect();
+    assert_eq!(peer.request(&Params::get("/"), b"").expect_status(200).text(), "-0300");
+    let status = peer.request(&Params::get("/status?full"), b"").expect_status(200).text();
+    let starts: Vec<_> = status.lines().filter(|line| line.starts_with("start time:")).collect();
+    assert!(starts.len() == 2 && starts.iter().all(|line| line.ends_with(" +0530")), "{starts:?}");
+    wait_until("a line", || !lines(&server).is_empty());
+    let line = lines(&server).remove(0);
+    assert!(line.contains(" +0530 ") && line.ends_with("+05:30"), "{line}");
+}
+
+#[test]
 fn a_line_names_process_pool_and_request_as_the_log_does() {
     let server = logging("not_aborted.py", "$pid $pool $request_id $request_length", &[]);
     let params = Params::post("/", 7);

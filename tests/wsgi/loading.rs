@@ -374,6 +374,18 @@ fn expect_refused(python: &str, told: &str) {
 }
 
 #[test]
+fn a_python_behind_more_links_than_the_system_follows_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let link = |number: usize| directory.path().join(format!("python{number}"));
+    std::os::unix::fs::symlink("/bin/true", link(0)).unwrap();
+    (1..41).for_each(|number| std::os::unix::fs::symlink(link(number - 1), link(number)).unwrap());
+    let python = link(40).display().to_string();
+    let finished = failure_of(&app("answers.py"), &["--python", &python]).expect_code(78);
+    let told = format!("the Python {python} (python, command line) cannot be run: Too many levels of symbolic links");
+    assert!(finished.stderr.contains(&told), "{}", finished.stderr);
+}
+
+#[test]
 fn a_virtual_environment_that_does_not_exist_is_refused() {
     let finished = failure_of(&app("answers.py"), &["--venv", "/no/such/venv"]);
     assert!([70, 78].contains(&finished.code()), "{finished:?}");

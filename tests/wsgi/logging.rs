@@ -314,3 +314,15 @@ fn the_log_of_the_application_may_be_its_lines_as_they_are() {
     assert!(lines.contains(&"\u{1b}[31mred\u{1b}[0m"), "{log:?}");
     assert!(lines.iter().any(|line| line.contains("[info] prints[") && line.contains("serving")), "ours are as ever: {log}");
 }
+
+#[test]
+fn each_piece_of_a_long_line_has_the_number_of_its_request() {
+    let server = Pyfcgid::serve(app("prints.py"), &[]);
+    let number = server.connect().request(&Params::get("/long"), b"").expect_status(200).text();
+    let log = server
+        .wait_for_log_that("all of it", |log| log.lines().map(|line| line.matches('y').count()).sum::<usize>() >= 200_000);
+    let head = format!("request {number}: ");
+    let pieces: Vec<_> = log.lines().filter_map(|line| Some(line.split_once(&head)?.1)).collect();
+    assert_eq!(pieces.concat(), "y".repeat(200_000));
+    assert!(pieces.len() < 10 && pieces.iter().all(|piece| !piece.is_empty()), "{}", pieces.len());
+}

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use shared::logging::access::{Answered, Format};
-use shared::logging::{self, Timestamp};
+use shared::logging::{self, unix_millis};
 use shared::settings::PoolSettings;
 
 use crate::exchange::{AnswerLog, SitePath};
@@ -36,7 +36,7 @@ impl AnswerLog for AccessLog {
 
     fn note(&self, answered: &Answered<'_>) {
         if !self.leaves_out(answered) {
-            logging::access(&self.format.values(answered, Timestamp::now()));
+            logging::access(&self.format.values(answered, unix_millis()));
         }
     }
 }

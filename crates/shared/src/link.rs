@@ -214,7 +214,7 @@ fn may_have(kind: u8, length: usize) -> bool {
 
 /// Of what commands and reports there are and what they look like. A program that takes the place of another one (SIGUSR2) is told
 /// which one the children that it finds speak.
-pub const VERSION: u32 = 5;
+pub const VERSION: u32 = 6;
 const HEAD_LEN: usize = 5;
 /// A text that is longer is cut.
 pub const MAX_PAYLOAD_LEN: usize = 64 * 1024;

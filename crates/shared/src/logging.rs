@@ -12,7 +12,7 @@ mod timestamp;
 use std::io;
 use std::os::fd::OwnedFd;
 
-use log::LevelFilter;
+use log::{Level, LevelFilter};
 
 use channel::Sender;
 use logger::{Logger, SENDER};
@@ -21,7 +21,7 @@ pub use channel::{Allowance, Message, Reader, channel};
 pub use lines::Lines;
 pub use logger::{is_wanted, send};
 pub use pieces::pieces;
-pub use timestamp::Timestamp;
+pub use timestamp::{Timestamp, offset_before, unix_millis};
 
 /// Sends everything that is logged from now on to the supervisor, which may have been this process before it forked. The
 /// supervisor's targets are used no more, but stay open until the caller closes them.
@@ -35,6 +35,13 @@ pub fn send_to(socket: OwnedFd, level: LevelFilter) -> io::Result<()> {
     let _ = log::set_logger(&Logger); // A process that was the supervisor has one, which looks here first.
     log::set_max_level(level);
     Ok(())
+}
+
+/// Logs what the application says, by way of the supervisor, with `head` before it, and before each piece if it is long.
+pub fn said(level: Level, head: &str, text: &str) {
+    if let Some(sender) = SENDER.get().filter(|_| level <= log::max_level()) {
+        sender.said(level, head, text);
+    }
 }
 
 /// Adds a line with these values ([`access::Format::values`]) to the access log, by way of the supervisor.

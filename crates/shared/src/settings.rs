@@ -15,7 +15,7 @@ mod value_error;
 pub use app::{App, AppSource};
 pub use deadlines::{Deadlines, PathTimeout, RequestLimits};
 pub use keywords::{AppLog, ErrorsTo, OnAbort, RemoteUser, Role, keyword};
-pub use memory_limit::{format_size, memory_limit_hint};
+pub use memory_limit::{SMALLEST_PYTHON, format_size, memory_limit_hint};
 pub use message::{Ends, Errand, LOADED, Message, MessageError, Ties, VERSION};
 pub use mount::Mount;
 pub use pool_settings::PoolSettings;

@@ -69,9 +69,9 @@ pub(in crate::config) fn moment() -> impl Form<Duration> {
     one(parse, |limit: &Duration| format_duration(*limit), syntax)
 }
 
-/// Permissions, and how they are shown.
-pub(in crate::config) fn mode(show: fn(&u32) -> String) -> impl Form<u32> {
-    one(|typed| parse_mode(typed.text), show, Syntax::Mode)
+/// Permissions, an example, and how they are shown.
+pub(in crate::config) fn mode(example: &'static str, show: fn(&u32) -> String) -> impl Form<u32> {
+    one(move |typed| parse_mode(typed.text, example), show, Syntax::Mode)
 }
 
 /// Where 0 stands for never, or for no limit.

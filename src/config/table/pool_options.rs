@@ -101,7 +101,7 @@ settings! {
     backlog: u32 = number(1, 65_535), "backlog", Sockets, One, "N", Value("1024"),
         "Connections that may wait to be accepted, 1 to 65535; the system may allow fewer";
     /// Permission bits of Unix sockets, at most 0o777.
-    socket_mode: u32 = mode(|mode| format!("{mode:04o}")), "socket-mode", Sockets, One, "MODE", Value("0660"),
+    socket_mode: u32 = mode("0660", |mode| format!("{mode:04o}")), "socket-mode", Sockets, One, "MODE", Value("0660"),
         "Permissions of Unix sockets, in octal digits";
     /// The user that owns Unix sockets, by name or number; `None` leaves it to whom makes them.
     socket_owner: Option<String> = optional(account()), "socket-owner", Sockets, One, "USER", Nothing,
@@ -237,7 +237,7 @@ settings! {
     supplementary_groups: Option<Vec<String>> = groups(), "supplementary-groups", Identity, LIST, "GROUP", Value("own"),
         "Supplementary groups, by name or number; own for the user's groups, none for none; can be repeated";
     /// Permission bits that files of the application do not get, at most 0o777.
-    umask: u32 = mode(|mode| format!("{mode:03o}")), "umask", Identity, One, "MODE", Value("022"),
+    umask: u32 = mode("027", |mode| format!("{mode:03o}")), "umask", Identity, One, "MODE", Value("022"),
         "Permissions that files created by the application do not get, in octal digits";
     /// What becomes the root of the application's file system. The other paths are then inside it.
     chroot: Option<PathBuf> = optional(directory_path()), "chroot", Identity, One, "DIR", Nothing,

@@ -33,7 +33,7 @@ settings! {
     control_socket: Option<PathBuf> = optional(file_path()), "control-socket", Daemon, One, "FILE", Nothing,
         "The Unix socket for pyfcgid reload, stop, status, stacks and interrupt; without it, the pid-file with .control appended";
     /// Permission bits of the control socket, at most 0o777.
-    control_socket_mode: u32 = mode(|mode| format!("{mode:04o}")), "control-socket-mode", Daemon, One, "MODE", Value("0600"),
+    control_socket_mode: u32 = mode("0660", |mode| format!("{mode:04o}")), "control-socket-mode", Daemon, One, "MODE", Value("0600"),
         "Permissions of the control socket, in octal digits; with control-socket-group the default is 0660";
     /// Its group, by name or number; `None` is that of whoever starts pyfcgid.
     control_socket_group: Option<String> = optional(account()), "control-socket-group", Daemon, One, "GROUP", Nothing,

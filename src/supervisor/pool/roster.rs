@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use super::super::children::{ChildId, Condition, Generation};
 use super::super::process::Process;
 use super::RunningPool;
+use shared::logging::offset_before;
 use shared::scoreboard::roster::{Child, Record, STOPPED};
 use shared::sys::process::monotonic_time;
 
@@ -68,9 +69,9 @@ impl RunningPool {
 
     fn record(&self) -> Record {
         let (ledger, processes) = (&self.ledger, self.settings().processes);
-        let monotonic = |moment| ledger.monotonic(moment);
         Record {
             started: ledger.started.1,
+            offset: offset_before(ledger.started.0.elapsed()),
             state: if self.are_all_stopped() { STOPPED } else { self.state_word() },
             generation: self.children.generation().0,
             wanted: [self.children.wanted(), processes.min, processes.max],
@@ -79,7 +80,10 @@ impl RunningPool {
             reloads: ledger.reloads,
             last_reload: ledger.last_reload,
             exits: self.exits,
-            failing_since: self.children.failing().map(|(failing, _)| monotonic(failing.since)),
+            failing_since: self
+                .children
+                .failing()
+                .map(|(failing, _)| (ledger.monotonic(failing.since), offset_before(failing.since.elapsed()))),
             past: self.past.clone(),
             children: self.children.describe_all().filter_map(|child| self.listed(child)).collect(),
         }
@@ -101,6 +105,7 @@ impl RunningPool {
             is_stopped: process.is_stopped,
             generation,
             started: self.ledger.monotonic(process.started),
+            offset: offset_before(process.started.elapsed()),
             seat: desk.seat,
             slots: desk.slots.clone(),
         })

@@ -4,6 +4,7 @@ use std::cell::Cell;
 
 use log::Level;
 
+use shared::logging;
 use shared::settings::AppLog;
 
 /// How one stream's messages are written.
@@ -21,8 +22,8 @@ impl Voice {
         let message = text.trim_start_matches('\n');
         match (self.form, request) {
             (AppLog::Plain, _) => log::log!(target: AppLog::PLAIN_TARGET, self.level, "{text}"),
-            (AppLog::Decorated, Some(request)) => log::log!(self.level, "request {}: {message}", request.text()),
-            (AppLog::Decorated, None) => log::log!(self.level, "{message}"),
+            (AppLog::Decorated, Some(request)) => logging::said(self.level, &format!("request {}: ", request.text()), message),
+            (AppLog::Decorated, None) => logging::said(self.level, "", message),
         }
     }
 }

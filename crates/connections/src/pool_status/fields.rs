@@ -22,8 +22,8 @@ pub(super) enum Value {
     Text(String),
     /// A number.
     Count(u64),
-    /// A moment since the beginning of 1970.
-    Moment(Duration),
+    /// A moment since the beginning of 1970, and how many minutes local time is ahead of UTC then.
+    Moment(Duration, i16),
 }
 
 impl Value {
@@ -40,9 +40,9 @@ impl Value {
         match self {
             Self::Text(text) => text.clone(),
             Self::Count(count) => count.to_string(),
-            Self::Moment(moment) => {
+            Self::Moment(moment, offset) => {
                 let mut text = String::new();
-                Timestamp::from_unix_millis(moment.as_millis() as u64).encode_common_log(&mut text);
+                Timestamp::at(moment.as_millis() as u64, *offset).encode_common_log(&mut text);
                 text
             }
         }
@@ -60,7 +60,7 @@ pub(super) fn of_pool(snapshot: &Snapshot) -> Vec<Field> {
     let mut fields = vec![
         field("pool", Value::Text(snapshot.name.clone())),
         field("process manager", Value::word(snapshot.process_manager())),
-        field("start time", Value::Moment(snapshot.now.wall_of(record.started))),
+        field("start time", Value::Moment(snapshot.now.wall_of(record.started), record.offset)),
         field("start since", Value::Count(snapshot.now.since(record.started).as_secs())),
         field("accepted conn", Value::Count(tally.requests().saturating_add(busy as u64))),
         field("listen queue", Value::count(snapshot.waiting)),
@@ -88,7 +88,8 @@ pub(super) fn of_pool(snapshot: &Snapshot) -> Vec<Field> {
         field("reloads", Value::Count(record.reloads[0])),
         field("failed reloads", Value::Count(record.reloads[1])),
     ];
-    fields.extend(record.failing_since.map(|since| field("failing since", Value::Moment(snapshot.now.wall_of(since)))));
+    let moment = |(since, offset)| Value::Moment(snapshot.now.wall_of(since), offset);
+    fields.extend(record.failing_since.map(|since| field("failing since", moment(since))));
     fields
 }
 
@@ -115,7 +116,7 @@ fn of_process(snapshot: &Snapshot, Seen { child, tally, busy, .. }: &Seen, glanc
     vec![
         field("pid", Value::Count(child.pid.into())),
         field("state", Value::word(state(glance))),
-        field("start time", Value::Moment(now.wall_of(child.started))),
+        field("start time", Value::Moment(now.wall_of(child.started), child.offset)),
         field("start since", Value::Count(now.since(child.started).as_secs())),
         field("requests", Value::Count(tally.requests().saturating_add(*busy as u64))),
         field("request duration", Value::Count(u64::try_from(age.as_micros()).unwrap_or(u64::MAX))),

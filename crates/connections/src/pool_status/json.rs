@@ -26,6 +26,6 @@ fn value(value: &Value) -> String {
     match value {
         Value::Text(text) => escapes::json(text),
         Value::Count(count) => count.to_string(),
-        Value::Moment(moment) => moment.as_secs().to_string(),
+        Value::Moment(moment, _) => moment.as_secs().to_string(),
     }
 }

@@ -176,34 +176,39 @@ impl Sender {
     }
 
     pub(super) fn record(&self, level: Level, code: Option<Code>, text: fmt::Arguments<'_>) {
-        self.send_all((Kind::Record(level, code), MAX_MESSAGE_LEN), text);
+        self.send_all((Kind::Record(level, code), MAX_MESSAGE_LEN), "", text);
+    }
+
+    /// Says this of whom `head` names, which is before each piece of it.
+    pub(super) fn said(&self, level: Level, head: &str, text: &str) {
+        self.send_all((Kind::Record(level, None), MAX_MESSAGE_LEN), head, format_args!("{text}"));
     }
 
     /// Lines that others read by machine are not cut, if they are not too long.
     pub(super) fn plain(&self, level: Level, text: fmt::Arguments<'_>) {
-        self.send_all((Kind::Plain(level), MAX_PLAIN_LEN), text);
+        self.send_all((Kind::Plain(level), MAX_PLAIN_LEN), "", text);
     }
 
-    fn send_all(&self, (mut kind, max_len): (Kind, usize), text: fmt::Arguments<'_>) {
+    fn send_all(&self, (mut kind, max_len): (Kind, usize), head: &str, text: fmt::Arguments<'_>) {
         let mut whole = Bounded { text: String::with_capacity(256), left_out: 0 };
         let _ = write!(whole, "{text}"); // A `Display` of somebody else's may fail; what it wrote until then is kept.
-        for piece in pieces(&whole.text, max_len - MAX_HEAD_LEN) {
-            self.send(kind, piece);
+        for piece in pieces(&whole.text, max_len - MAX_HEAD_LEN - head.len()) {
+            self.send(kind, head, piece);
             kind = kind.of_the_rest();
         }
         if whole.left_out > 0 {
-            self.send(kind, &format!("({} more bytes left out)", whole.left_out));
+            self.send(kind, head, &format!("({} more bytes left out)", whole.left_out));
         }
     }
 
     pub(super) fn access(&self, values: &str) {
         if let Some(piece) = pieces(values, MAX_MESSAGE_LEN - 1).next() {
-            self.send(Kind::Access, piece);
+            self.send(Kind::Access, "", piece);
         }
     }
 
-    fn send(&self, kind: Kind, text: &str) {
-        if !self.tell_lost() || !self.try_send(kind, text) {
+    fn send(&self, kind: Kind, head: &str, text: &str) {
+        if !self.tell_lost() || !self.try_send(kind, head, text) {
             self.lost.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -213,7 +218,7 @@ impl Sender {
         let lost = self.lost.swap(0, Ordering::Relaxed);
         let is_told = lost == 0 || {
             let text = format!("lost log lines of this process, because the supervisor did not keep up: {lost}");
-            self.try_send(Kind::Record(Level::Warn, Some(codes::CHILD_LINES_LOST)), &text)
+            self.try_send(Kind::Record(Level::Warn, Some(codes::CHILD_LINES_LOST)), "", &text)
         };
         if !is_told {
             self.lost.fetch_add(lost, Ordering::Relaxed);
@@ -221,8 +226,8 @@ impl Sender {
         is_told
     }
 
-    fn try_send(&self, kind: Kind, text: &str) -> bool {
-        let message = kind.encode(text);
+    fn try_send(&self, kind: Kind, head: &str, text: &str) -> bool {
+        let message = kind.encode(head, text);
         loop {
             let no_room = if self.is_stuck.load(Ordering::Relaxed) { NoRoom::GiveUp } else { NoRoom::Wait };
             let result = log_io::send(self.socket.as_fd(), &message, no_room);
@@ -271,13 +276,13 @@ impl Kind {
         }
     }
 
-    fn encode(self, text: &str) -> Vec<u8> {
-        let text = text.as_bytes();
+    fn encode(self, head: &str, text: &str) -> Vec<u8> {
+        let [head, text] = [head, text].map(str::as_bytes);
         match self {
-            Self::Record(level, Some(code)) => [&[CODED, level_kind(level)], code.as_bytes(), text].concat(),
-            Self::Record(level, None) => [&[level_kind(level)], text].concat(),
-            Self::Plain(level) => [&[level_kind(level).to_ascii_lowercase()], text].concat(),
-            Self::Access => [&[ACCESS], text].concat(),
+            Self::Record(level, Some(code)) => [&[CODED, level_kind(level)], code.as_bytes(), head, text].concat(),
+            Self::Record(level, None) => [&[level_kind(level)], head, text].concat(),
+            Self::Plain(level) => [&[level_kind(level).to_ascii_lowercase()], head, text].concat(),
+            Self::Access => [&[ACCESS], head, text].concat(),
         }
     }
 }

@@ -586,6 +586,10 @@ themes! {
         ///
         /// Raise `memory-limit`, or lower `threads`.
         MEMORY_LIMIT_TOO_LOW = "PF0958";
+        /// The daemon has neither a PID file nor a control socket, so no command finds it.
+        ///
+        /// Set `pid-file` or `control-socket`.
+        DAEMON_NOT_FOUND = "PF0959";
     }
 }
 

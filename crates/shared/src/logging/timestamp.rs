@@ -2,11 +2,11 @@
 
 use std::fmt::{self, Write};
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use time::format_description::BorrowedFormatItem;
 use time::macros::format_description;
-use time::{Duration, OffsetDateTime, UtcOffset};
+use time::{OffsetDateTime, UtcOffset};
 
 use crate::sys::local_time;
 
@@ -15,20 +15,26 @@ use crate::sys::local_time;
 pub struct Timestamp(OffsetDateTime);
 
 impl Timestamp {
-    /// The current moment; a clock before 1970 counts as 1970.
+    /// The current moment.
     pub fn now() -> Self {
-        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Self::from_unix_millis(u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX))
+        Self::from_unix_millis(unix_millis())
     }
 
     /// The moment so many milliseconds after the beginning of 1970; one after the year 9999 counts as that.
-    pub fn from_unix_millis(unix_millis: u64) -> Self {
+    fn from_unix_millis(unix_millis: u64) -> Self {
         Self::at(unix_millis, offset_at(unix_millis))
+    }
+
+    /// The moment that [`encode_seconds`] has written.
+    pub(super) fn parse_seconds(text: &str) -> Option<Self> {
+        let (seconds, millis) = text.split_once('.')?;
+        let seconds = seconds.parse::<u64>().ok()?.checked_mul(1000)?;
+        Some(Self::from_unix_millis(seconds.checked_add(millis.parse::<u16>().ok()?.into())?))
     }
 
     /// The same as a clock shows it that is so many minutes, at most a day, ahead of UTC.
     pub fn at(unix_millis: u64, offset: i16) -> Self {
-        let since_epoch = Duration::milliseconds(i64::try_from(unix_millis).unwrap_or(i64::MAX));
+        let since_epoch = time::Duration::milliseconds(i64::try_from(unix_millis).unwrap_or(i64::MAX));
         let utc = OffsetDateTime::UNIX_EPOCH.saturating_add(since_epoch);
         let offset = UtcOffset::from_whole_seconds(i32::from(offset) * 60).unwrap_or(UtcOffset::UTC);
         Self(utc.checked_to_offset(offset).unwrap_or(utc))
@@ -49,11 +55,6 @@ impl Timestamp {
         self.encode(SYSLOG, out);
     }
 
-    /// Appends it as `1795200374.123`, the seconds since 1970, like nginx's `$msec`.
-    pub(super) fn encode_seconds(self, out: &mut String) {
-        let _ = write!(out, "{}.{:03}", self.0.unix_timestamp(), self.0.millisecond()); // A string takes everything.
-    }
-
     fn encode(self, form: Form, out: &mut String) {
         out.push_str(&self.0.format(form).unwrap_or_default()); // It has all that is in the forms.
     }
@@ -64,6 +65,22 @@ impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0.format(USUAL).unwrap_or_default())
     }
+}
+
+/// The milliseconds since the beginning of 1970; a clock before that counts as that.
+pub fn unix_millis() -> u64 {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Appends a moment as `1795200374.123`, the seconds since 1970, like nginx's `$msec`.
+pub(super) fn encode_seconds(unix_millis: u64, out: &mut String) {
+    let _ = write!(out, "{}.{:03}", unix_millis / 1000, unix_millis % 1000); // A string takes everything.
+}
+
+/// How many minutes local time was ahead of UTC so long ago, for who tells a moment and has another zone.
+pub fn offset_before(age: Duration) -> i16 {
+    offset_at(unix_millis().saturating_sub(age.as_millis() as u64))
 }
 
 type Form = &'static [BorrowedFormatItem<'static>];
@@ -77,8 +94,7 @@ const USUAL: Form = format_description!(
     "[year]-[month]-[day] [hour]:[minute]:[second].[subsecond digits:3] [offset_hour sign:mandatory][offset_minute]"
 );
 
-/// The C library is asked once in a quarter of an hour, at whose beginnings clocks change. That is quicker, and a process that an
-/// application forks while another thread logs hardly ever inherits the lock that the C library takes for it.
+/// The C library is asked once in a quarter of an hour, at whose beginnings clocks change: that is quicker.
 fn offset_at(unix_millis: u64) -> i16 {
     let quarter = i64::try_from(unix_millis / 1000 / QUARTER).unwrap_or(0) & MAX_QUARTER;
     let known = KNOWN_OFFSET.load(Ordering::Relaxed);
@@ -134,7 +150,13 @@ mod tests {
         let mut early = String::new();
         Timestamp::at(1_793_817_974_123, 0).encode_syslog(&mut early);
         assert_eq!(early, "Nov  4 18:46:14");
-        assert_eq!(text(60, Timestamp::encode_seconds), "1795200374.123");
+        let mut seconds = String::new();
+        encode_seconds(1_795_200_374_023, &mut seconds);
+        assert_eq!(seconds, "1795200374.023");
+        assert_eq!(Timestamp::parse_seconds(&seconds), Some(Timestamp::from_unix_millis(1_795_200_374_023)));
+        for broken in ["", ".", "1", "1.", "-1.000", "18446744073709551615.000", "20/Nov/2026:18:46:14 +0000"] {
+            assert_eq!(Timestamp::parse_seconds(broken), None, "{broken}");
+        }
     }
 
     #[test]

@@ -21,6 +21,8 @@ use crate::sys::timeline::nanoseconds;
 pub struct Record {
     /// When the pool began.
     pub started: Duration,
+    /// How many minutes local time was ahead of UTC then. The pool's processes may have another zone.
+    pub offset: i16,
     /// How it is: one of [`POOL_WORDS`].
     pub state: &'static str,
     /// The generation that serves.
@@ -37,8 +39,8 @@ pub struct Record {
     pub last_reload: Option<(Duration, bool)>,
     /// How many children have ended, by [`EXITS`].
     pub exits: [u64; EXITS.len()],
-    /// Since when no child has come up, if that is so.
-    pub failing_since: Option<Duration>,
+    /// Since when no child has come up, if that is so, and how far local time was ahead then.
+    pub failing_since: Option<(Duration, i16)>,
     /// What was counted by children that have gone.
     pub past: Tally,
     /// Those that there are.
@@ -58,6 +60,8 @@ pub struct Child {
     pub generation: u32,
     /// When it was started.
     pub started: Duration,
+    /// How many minutes local time was ahead of UTC then.
+    pub offset: i16,
     /// Its seat at the scoreboard.
     pub seat: usize,
     /// The slots of its workers there.
@@ -168,14 +172,14 @@ impl RosterView {
 
 impl Record {
     fn encode(&self) -> Vec<u64> {
-        let mut words =
-            vec![nanoseconds(self.started), place(&POOL_WORDS, self.state), self.generation.into(), self.queue_process.into()];
+        let mut words = vec![nanoseconds(self.started), self.offset as u64, place(&POOL_WORDS, self.state)];
+        words.extend([self.generation, self.queue_process].map(u64::from));
         words.extend(self.wanted.map(|count| count as u64));
         words.push(self.saturations);
         words.extend(self.reloads);
         words.extend(self.last_reload.map_or([0, 0], |(at, is_good)| [nanoseconds(at), u64::from(is_good)]));
         words.extend(self.exits);
-        words.push(self.failing_since.map_or(0, nanoseconds));
+        words.extend(self.failing_since.map_or([0, 0], |(since, offset)| [nanoseconds(since), offset as u64]));
         words.extend(self.past.counts());
         words.extend(self.children.iter().flat_map(Child::encode));
         words
@@ -192,6 +196,7 @@ impl Record {
         let mut words = Words(words.iter());
         Self {
             started: words.duration(),
+            offset: words.next() as i16,
             state: words.one_of(&POOL_WORDS),
             generation: words.number(),
             queue_process: words.number(),
@@ -200,7 +205,7 @@ impl Record {
             reloads: words.array(),
             last_reload: words.last_reload(),
             exits: words.array(),
-            failing_since: Some(words.duration()).filter(|since| !since.is_zero()),
+            failing_since: Some((words.duration(), words.next() as i16)).filter(|(since, _)| !since.is_zero()),
             past: Tally::read(&mut words.0.by_ref().copied()).unwrap_or_default(),
             children: std::iter::from_fn(|| words.child()).take(SEATS).collect(),
         }
@@ -214,10 +219,10 @@ impl Child {
     }
 
     fn encode(&self) -> [u64; CHILD_LEN] {
-        let Self { pid, state, is_stopped, generation, started, seat, slots } = self;
+        let Self { pid, state, is_stopped, generation, started, offset, seat, slots } = self;
         let [seat, first, end] = [*seat, slots.start, slots.end].map(|number| number as u64);
         let state = [place(&CHILD_WORDS, state), u64::from(*is_stopped)];
-        [(*pid).into(), state[0], state[1], (*generation).into(), nanoseconds(*started), seat, first, end]
+        [(*pid).into(), state[0], state[1], (*generation).into(), nanoseconds(*started), *offset as u64, seat, first, end]
     }
 }
 
@@ -261,6 +266,7 @@ impl Words<'_> {
             is_stopped: self.next() != 0,
             generation: self.number(),
             started: self.duration(),
+            offset: self.next() as i16,
             seat: self.count(),
             slots: self.count()..self.count(),
         })
@@ -270,7 +276,7 @@ impl Words<'_> {
 const SEQUENCE: usize = 0;
 const LENGTH: usize = 1;
 const HEADER: usize = 2;
-const CHILD_LEN: usize = 8;
+const CHILD_LEN: usize = 9;
 /// Of a record: one with as many children as there are seats.
 const MOST_WORDS: usize = 256 + CHILD_LEN * SEATS;
 const WORDS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(HEADER + MOST_WORDS - 1);
@@ -289,11 +295,13 @@ mod tests {
             is_stopped: number == 101,
             generation: 3,
             started: Duration::from_millis(number.into()),
+            offset: 330,
             seat: number as usize,
             slots: 4..8,
         };
         Record {
             started: Duration::from_secs(5),
+            offset: -210,
             state: "failing",
             generation: 3,
             wanted: [2, 1, 4],
@@ -302,7 +310,7 @@ mod tests {
             reloads: [12, 13],
             last_reload: Some((Duration::from_secs(6), false)),
             exits: [14, 15, 16, 17, 18, 19],
-            failing_since: Some(Duration::from_secs(7)),
+            failing_since: Some((Duration::from_secs(7), -60)),
             past,
             children: vec![child(100), child(101)],
         }

@@ -1,11 +1,11 @@
 //! What is said where memory is short and `memory-limit` may be why.
 
-/// The end of a message about something that has failed, if that sounds like a want of memory.
+/// The end of a message about something that has failed, if that sounds like a want of memory, or nothing runs within such a limit.
 pub fn memory_limit_hint(limit: Option<u64>, text: &str) -> String {
     let sounds = SHORTAGES.iter().any(|words| text.contains(words));
     let fewer = if text.contains(NO_THREAD) { ", or lower threads" } else { "" };
     limit
-        .filter(|_| sounds)
+        .filter(|limit| sounds || *limit < SMALLEST_PYTHON)
         .map_or_else(String::new, |limit| format!("; its memory-limit is {}: raise it{fewer}", format_size(limit)))
 }
 
@@ -16,6 +16,8 @@ pub fn format_size(bytes: u64) -> String {
     format!("{}{unit}", bytes / size)
 }
 
+/// The address space of a process of the smallest Python beside the stacks of its workers, and it is more with every other one.
+pub const SMALLEST_PYTHON: u64 = 32 << 20;
 /// What Python, the loader and Rust say.
 const SHORTAGES: [&str; 6] =
     ["MemoryError", "annot allocate memory", "out of memory", "memory allocation of", "failed to map segment", NO_THREAD];
@@ -37,6 +39,7 @@ mod tests {
             assert_eq!(memory_limit_hint(Some(64 << 20), text), format!("{hint}{more}"), "{text}");
             assert_eq!(memory_limit_hint(None, text), "");
         }
+        assert_eq!(memory_limit_hint(Some(1 << 20), ""), "; its memory-limit is 1M: raise it");
         assert_eq!(memory_limit_hint(Some(64 << 20), "its import failed: KeyError: 'memory'"), "");
     }
 }

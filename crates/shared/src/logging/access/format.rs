@@ -1,12 +1,13 @@
 //! The format of the access log, and the values of a line.
 
+use std::borrow::Cow;
 use std::fmt::{self, Write};
 use std::str::Lines;
 use std::time::Duration;
 
 use super::variable::{Variable, nearest};
 use super::{Answered, json};
-use crate::logging::Timestamp;
+use crate::logging::timestamp::{Timestamp, encode_seconds as encode_moment};
 
 /// The form of a line: literal text and variables such as `$status` or `${status}`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -97,10 +98,10 @@ impl Format {
         self.slots().any(|slot| slot.variable == Variable::CpuTime)
     }
 
-    /// The values of a request that was answered at this time, as whoever answered it knows them: a line `name=value` for each
+    /// The values of a request that was answered at this time, in milliseconds since 1970, as whoever answered it knows them: a line `name=value` for each
     /// variable, escaped as nginx does it, or the name alone if there is no value. Where there is no room for all, the longest
     /// are cut.
-    pub fn values(&self, answered: &Answered<'_>, time: Timestamp) -> String {
+    pub fn values(&self, answered: &Answered<'_>, time: u64) -> String {
         let mut values = String::with_capacity(512);
         let mut rest = self.slots().count();
         for Slot { name, variable, .. } in self.slots() {
@@ -171,7 +172,7 @@ impl Slot {
         match self.variable {
             Variable::Pool => encode_value(pool.as_bytes(), line),
             Variable::Pid => line.push_str(&process.to_string()),
-            _ => self.add_value(values.take(&self.name).unwrap_or("-"), line),
+            _ => self.add_value(&self.take_from(values).unwrap_or("-".into()), line),
         }
     }
 
@@ -181,8 +182,23 @@ impl Slot {
             Variable::Pool => json::add_string(pool.as_bytes(), line),
             Variable::Pid => line.push_str(&process.to_string()),
             _ if self.variable.is_number() => json::add_number(values.take(&self.name), line),
-            _ => json::add_escaped(values.take(&self.name), line),
+            _ => json::add_escaped(self.take_from(values).as_deref(), line),
         }
+    }
+
+    /// Its value, a moment in local time.
+    fn take_from<'a>(&self, values: &mut Values<'a>) -> Option<Cow<'a, str>> {
+        let value = values.take(&self.name)?;
+        let encode = match self.variable {
+            Variable::TimeIso8601 => Timestamp::encode_iso8601,
+            Variable::TimeLocal => Timestamp::encode_common_log,
+            _ => return Some(value.into()),
+        };
+        // A process of the program before this one may have sent a text.
+        let Some(moment) = Timestamp::parse_seconds(value) else { return Some(value.into()) };
+        let mut text = String::new();
+        encode(moment, &mut text);
+        Some(text.into())
     }
 
     /// Adds a value that should be escaped already.
@@ -210,7 +226,7 @@ fn split_name(text: &str) -> Result<(&str, &str), FormatError> {
 }
 
 /// Adds the value, if there is one.
-fn encode(variable: &Variable, answered: &Answered<'_>, time: Timestamp, line: &mut String) -> Option<()> {
+fn encode(variable: &Variable, answered: &Answered<'_>, time: u64, line: &mut String) -> Option<()> {
     let param = |name: &[u8]| (answered.param)(name).filter(|value| !value.is_empty());
     match variable {
         Variable::Param(name) => encode_value(param(name)?, line),
@@ -220,9 +236,8 @@ fn encode(variable: &Variable, answered: &Answered<'_>, time: Timestamp, line: &
         Variable::RequestId if answered.request_id.is_empty() => return None,
         Variable::RequestId => encode_value(answered.request_id.as_bytes(), line),
         Variable::Pool | Variable::Pid => return None,
-        Variable::TimeIso8601 => time.encode_iso8601(line),
-        Variable::TimeLocal => time.encode_common_log(line),
-        Variable::Msec => time.encode_seconds(line),
+        // The application may have set another zone in this process, so whoever writes the log says how local time is.
+        Variable::TimeIso8601 | Variable::TimeLocal | Variable::Msec => encode_moment(time, line),
         Variable::BodyBytesSent => encode_text(format_args!("{}", answered.body_sent), line),
         Variable::RequestLength => encode_text(format_args!("{}", answered.request_length), line),
         Variable::RequestTime => encode_seconds(answered.time, line),
@@ -316,12 +331,12 @@ const ESCAPE_LEN: usize = 4;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FormatError {
     /// There is no such variable.
-    #[error("unknown variable ${name}: did you mean ${nearest}?")]
+    #[error("unknown variable ${name}{}", nearest.map(|name| format!(": did you mean ${name}?")).unwrap_or_default())]
     Unknown {
         /// What was written.
         name: String,
-        /// The known one that is most like it.
-        nearest: &'static str,
+        /// The known one that was likely meant.
+        nearest: Option<&'static str>,
     },
     /// Every line would be the same.
     #[error("a format without a variable: combined, detailed and json have names; else write variables, as in $status")]
@@ -353,7 +368,6 @@ mod tests {
 
     fn line_with(format: &str, params: &[(&[u8], &[u8])]) -> String {
         let param = |name: &[u8]| params.iter().find(|(key, _)| *key == name).map(|(_, value)| *value);
-        let time = Timestamp::at(1_795_200_374_123, 0);
         let answered = Answered {
             param: &param,
             request_id: "12-3",
@@ -367,7 +381,20 @@ mod tests {
             detail: Some("aborted"),
         };
         let format = Format::parse(format).unwrap();
-        format.line("blog", 4711, &format.values(&answered, time))
+        format.line("blog", 4711, &format.values(&answered, TIME))
+    }
+
+    const TIME: u64 = 1_795_200_374_123;
+
+    /// Local times are those of UTC there.
+    fn local(golden: &str) -> String {
+        let told = |encode: fn(Timestamp, &mut String)| {
+            let mut text = String::new();
+            encode(Timestamp::parse_seconds("1795200374.123").unwrap(), &mut text);
+            text
+        };
+        let golden = golden.replace("20/Nov/2026:18:46:14 +0000", &told(Timestamp::encode_common_log));
+        golden.replace("2026-11-20T18:46:14+00:00", &told(Timestamp::encode_iso8601))
     }
 
     fn line(format: &str) -> String {
@@ -377,7 +404,7 @@ mod tests {
     #[test]
     fn the_usual_format_is_nginx_s_combined() {
         let expected = "192.0.2.7 - - [20/Nov/2026:18:46:14 +0000] \"GET /a\\x22b\\x5Cc\\x0A\\xC3\\xA4?x=1 HTTP/1.1\" 200 1234 \"-\" \"curl/8\"";
-        assert_eq!(line(COMBINED), expected);
+        assert_eq!(line(COMBINED), local(expected));
         assert_eq!(Format::default(), Format::parse(COMBINED).unwrap());
     }
 
@@ -385,7 +412,7 @@ mod tests {
     fn every_variable_has_a_value() {
         assert_eq!(line("$pool $pid $request_id $status $request_time $request_length"), "blog 4711 12-3 200 1.002 56");
         assert_eq!(line("$queue_time $status_detail $worker $cpu_time"), "0.020 aborted 3 0.001234");
-        assert_eq!(line("$time_iso8601 $msec $host"), "2026-11-20T18:46:14+00:00 1795200374.123 example.org");
+        assert_eq!(line("$time_iso8601 $msec $host"), local("2026-11-20T18:46:14+00:00 1795200374.123 example.org"));
         assert_eq!(line("${status}s ${http_user_agent}$pid."), "200s curl/84711.");
         assert_eq!(line("$query_string"), "-");
         for constant in ["", "common", "Combined"] {
@@ -431,6 +458,8 @@ mod tests {
     fn values_for_another_format_go_where_their_names_are() {
         let format = Format::parse("$status $host $status $request_uri").unwrap();
         assert_eq!(format.line("blog", 1, "host=a\nmsec=7\nstatus=200\n"), "200 a 200 -");
+        let format = Format::parse("$time_local $time_iso8601").unwrap();
+        assert_eq!(format.line("blog", 1, "time_local=1 May\ntime_iso8601=5\n"), "1 May 5");
     }
 
     #[test]
@@ -462,7 +491,7 @@ mod tests {
             r#""status_detail":"aborted","body_bytes_sent":1234,"request_length":56,"request_time":1.002,"#,
             r#""queue_time":0.020,"cpu_time":0.001234}"#,
         ];
-        assert_eq!(line("json"), known.concat());
+        assert_eq!(line("json"), local(&known.concat()));
         assert_eq!(Format::parse("json").unwrap().slots().count(), MEMBERS.matches('$').count());
         let dash = line_with("json", &[(b"HTTP_REFERER", b"-")]);
         assert!(dash.contains("\"http_referer\":\"-\"") && dash.contains("\"request_uri\":null"), "{dash}");
@@ -507,6 +536,7 @@ mod tests {
         let error = |text: &str| Format::parse(text).unwrap_err().to_string();
         assert_eq!(error("a $statsu b"), "unknown variable $statsu: did you mean $status?");
         assert_eq!(error("${remote_adr}"), "unknown variable $remote_adr: did you mean $remote_addr?");
+        assert_eq!(error("$foo"), "unknown variable $foo");
         assert_eq!(error("100 $"), "a `$` without a name: write $status or ${status}");
         assert_eq!(error("$$status"), error("100 $"));
         assert_eq!(error("${status"), "a `${` without `}`");

@@ -2,6 +2,8 @@
 
 use strum::{EnumString, VariantNames};
 
+use crate::settings;
+
 /// What the name of a variable stands for.
 #[derive(Clone, Debug, PartialEq, Eq, EnumString, VariantNames)]
 #[strum(serialize_all = "snake_case")]
@@ -43,12 +45,12 @@ impl Variable {
     }
 }
 
-/// The name that is most like this one: that begins with it, or has the same letters.
-pub(super) fn nearest(name: &str) -> &'static str {
+/// The name that was most likely meant: the shortest that begins with this one, or one that is nearly the same.
+pub(super) fn nearest(name: &str) -> Option<&'static str> {
     // The first is no name of one.
-    let names = Variable::VARIANTS[1..].iter().chain(PARAMS).copied();
-    let rank = |known: &&str| (name.is_empty() || !known.starts_with(name), strsim::osa_distance(name, known));
-    names.min_by_key(rank).unwrap_or("request")
+    let names = || Variable::VARIANTS[1..].iter().chain(PARAMS).copied();
+    let longer = names().filter(|known| !name.is_empty() && known.starts_with(name)).min_by_key(|known| known.len());
+    longer.or_else(|| settings::nearest(name, names()))
 }
 
 /// Those that the peer sends by the same name, in capitals.
@@ -92,7 +94,8 @@ mod tests {
             ("statuss", "status"),
         ];
         for (name, expected) in table {
-            assert_eq!(nearest(name), expected, "{name}");
+            assert_eq!(nearest(name), Some(expected), "{name}");
         }
+        assert_eq!(["foo", "", "x", "upstream_addr"].map(nearest), [None; 4]);
     }
 }
