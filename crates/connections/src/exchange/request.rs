@@ -56,7 +56,7 @@ struct Decoded {
     bytes: Vec<u8>,
     places: Vec<Place>,
     /// Where the pairs of each name that has a [number](number_of) stand: from the first to behind the last.
-    wanted: [(u32, u32); WANTED],
+    wanted: [(u32, u32); WANTED.len()],
 }
 
 /// Where a pair stands in the bytes: the value follows its name.
@@ -106,16 +106,14 @@ impl Params {
     /// [`ParamsFault`] when a pair is malformed or there are more than `max_pairs`.
     pub fn parse(bytes: Vec<u8>, max_pairs: usize) -> Result<Self, ParamsFault> {
         let mut places = Vec::with_capacity(TYPICAL_PAIRS);
-        let mut wanted = [(0, 0); WANTED];
+        let mut wanted = [(0, 0); WANTED.len()];
         let base = bytes.as_ptr() as usize;
         for pair in Pairs::new(&bytes) {
             let (name, value) = pair.map_err(ParamsFault::Malformed)?;
             if places.len() == max_pairs {
                 return Err(ParamsFault::TooMany);
             }
-            if LENGTHS >> name.len().min(63) & 1 != 0
-                && let Some(number) = number_of(name)
-            {
+            if let Some(number) = number_of(name) {
                 let (first, behind) = &mut wanted[number];
                 *first = if *behind == 0 { places.len() as u32 } else { *first };
                 *behind = places.len() as u32 + 1;
@@ -176,22 +174,13 @@ impl Params {
     }
 }
 
-/// Where those stand that are asked for in every request is noted when they are decoded.
 #[inline]
 fn number_of(name: &[u8]) -> Option<usize> {
-    match name {
-        b"REQUEST_METHOD" => Some(0),
-        b"REQUEST_URI" => Some(1),
-        b"REMOTE_ADDR" => Some(2),
-        b"CONTENT_LENGTH" => Some(3),
-        _ => None,
-    }
+    WANTED.iter().position(|wanted| *wanted == name)
 }
 
-const WANTED: usize = 4;
-/// The lengths of their names, by which most others are told at once: a bit for each.
-const LENGTHS: u64 =
-    1 << "REQUEST_METHOD".len() | 1 << "REQUEST_URI".len() | 1 << "REMOTE_ADDR".len() | 1 << "CONTENT_LENGTH".len();
+/// Where those stand that are asked for in every request is noted when they are decoded.
+const WANTED: [&[u8]; 4] = [b"REQUEST_METHOD", b"REQUEST_URI", b"REMOTE_ADDR", b"CONTENT_LENGTH"];
 
 /// nginx sends 22 and one for each header of the browser.
 const TYPICAL_PAIRS: usize = 32;
