@@ -109,11 +109,11 @@ fn lock(lines: &Mutex<Lines>) -> MutexGuard<'_, Lines> {
 
 /// As an `io.TextIOWrapper` above such a file says it.
 const REFUSED: [Refused; 7] = [
-    (c"fileno", c"fileno()\n--\n\n", "fileno"),
-    (c"read", c"read(size=-1, /)\n--\n\n", "not readable"),
-    (c"readline", c"readline(size=-1, /)\n--\n\n", "not readable"),
-    (c"readlines", c"readlines(hint=-1, /)\n--\n\n", "not readable"),
-    (c"__next__", c"__next__()\n--\n\n", "not readable"),
-    (c"seek", c"seek(offset, whence=0, /)\n--\n\n", "underlying stream is not seekable"),
-    (c"tell", c"tell()\n--\n\n", "underlying stream is not seekable"),
+    (write_only::FILENO, "fileno"),
+    (write_only::READ, "not readable"),
+    (write_only::READLINE, "not readable"),
+    (write_only::READLINES, "not readable"),
+    (write_only::NEXT, "not readable"),
+    (write_only::SEEK, "underlying stream is not seekable"),
+    (write_only::TELL, "underlying stream is not seekable"),
 ];

@@ -213,15 +213,15 @@ thread_local! {
 
 /// As an `io.BufferedWriter` says it.
 const REFUSED: [Refused; 9] = [
-    (c"read", c"read(size=-1, /)\n--\n\n", "read"),
-    (c"read1", c"read1(size=-1, /)\n--\n\n", "read1"),
-    (c"readinto", c"readinto(buffer, /)\n--\n\n", "read"),
-    (c"readinto1", c"readinto1(buffer, /)\n--\n\n", "read1"),
-    (c"readline", c"readline(size=-1, /)\n--\n\n", "read"),
-    (c"readlines", c"readlines(hint=-1, /)\n--\n\n", "read"),
-    (c"__next__", c"__next__()\n--\n\n", "read"),
-    (c"seek", c"seek(offset, whence=0, /)\n--\n\n", "seek"),
-    (c"tell", c"tell()\n--\n\n", "seek"),
+    (write_only::READ, "read"),
+    (write_only::READ1, "read1"),
+    (write_only::READINTO, "read"),
+    (write_only::READINTO1, "read1"),
+    (write_only::READLINE, "read"),
+    (write_only::READLINES, "read"),
+    (write_only::NEXT, "read"),
+    (write_only::SEEK, "seek"),
+    (write_only::TELL, "seek"),
 ];
 
 static OF_ALL_THREADS: Mutex<Vec<Weak<Begun>>> = Mutex::new(Vec::new());
