@@ -122,8 +122,8 @@ impl Report {
         Some(match (Self::from_repr(kind)?, payload) {
             (Self::Failed(_), [code, text @ ..]) => Self::Failed(Failure::new(*code, String::from_utf8_lossy(text))),
             (Self::Stacks(_), text) => Self::Stacks(String::from_utf8_lossy(text).into_owned()),
-            (report, []) if may_have(kind, 0) => report,
-            _ => return None,
+            (Self::Failed(_), []) | (_, [_, ..]) => return None,
+            (report, []) => report,
         })
     }
 }

@@ -20,10 +20,10 @@ impl Voice {
         let text = String::from_utf8_lossy(text);
         // What stands between two tracebacks begins with an empty line.
         let message = text.trim_start_matches('\n');
-        match (self.form, request) {
-            (AppLog::Plain, _) => log::log!(target: AppLog::PLAIN_TARGET, self.level, "{text}"),
-            (AppLog::Decorated, Some(request)) => logging::said(self.level, &format!("request {}: ", request.text()), message),
-            (AppLog::Decorated, None) => logging::said(self.level, "", message),
+        let head = || request.map_or_else(String::new, |request| format!("request {}: ", request.text()));
+        match self.form {
+            AppLog::Plain => log::log!(target: AppLog::PLAIN_TARGET, self.level, "{text}"),
+            AppLog::Decorated => logging::said(self.level, &head(), message),
         }
     }
 }

@@ -231,8 +231,8 @@ impl EventLoop {
         let keys: HashMap<_, _> = self.connections.iter().map(|(key, connection)| (connection.destination(), key)).collect();
         let mut taken_back = Vec::new();
         self.queue.sift(|queued| {
-            let (_, destination) = queued.exchange.reply.destination();
-            let found = keys.get(&destination).and_then(|key| Some((*key, self.connections.get_mut(*key)?)));
+            let found =
+                keys.get(&queued.exchange.reply.destination()).and_then(|key| Some((*key, self.connections.get_mut(*key)?)));
             let Some((key, connection)) = found else { return Some(queued) };
             let kept = connection.take_back_queued(queued, &self.line);
             taken_back.extend(kept.is_none().then_some(key));

@@ -221,8 +221,13 @@ impl Reply {
         self.sending.is_aborted()
     }
 
-    /// What is to be ended by it, and the address of where that is told.
-    pub fn destination(&self) -> (Ending, *const ()) {
+    /// What is to be ended by it.
+    pub fn ending(&self) -> Ending {
+        self.sending.ending()
+    }
+
+    /// The address of where it is sent.
+    pub fn destination(&self) -> *const () {
         self.sending.destination()
     }
 
@@ -419,7 +424,7 @@ impl Reply {
     /// with it the requests beside this one. No web server does anything else with it.
     fn protocol_status(&self, refusal: Refusal) -> ProtocolStatus {
         match refusal.protocol_status() {
-            ProtocolStatus::Overloaded if self.sending.keeps_connection() => ProtocolStatus::RequestComplete,
+            ProtocolStatus::Overloaded if self.ending().keep_connection => ProtocolStatus::RequestComplete,
             status => status,
         }
     }

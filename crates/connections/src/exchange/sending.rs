@@ -48,12 +48,12 @@ impl Sending {
         self.sent
     }
 
-    pub(super) fn keeps_connection(&self) -> bool {
-        self.ending.keep_connection
+    pub(super) fn ending(&self) -> Ending {
+        self.ending
     }
 
-    pub(super) fn destination(&self) -> (Ending, *const ()) {
-        (self.ending, Arc::as_ptr(&self.sink).cast())
+    pub(super) fn destination(&self) -> *const () {
+        Arc::as_ptr(&self.sink).cast()
     }
 
     pub(super) fn is_aborted(&self) -> bool {

@@ -25,8 +25,8 @@ impl Timestamp {
         Self::at(unix_millis, offset_at(unix_millis))
     }
 
-    /// The moment that [`encode_seconds`] has written.
-    pub(super) fn parse_seconds(text: &str) -> Option<Self> {
+    /// The moment that [`encode_moment`] has written.
+    pub(super) fn parse_moment(text: &str) -> Option<Self> {
         let (seconds, millis) = text.split_once('.')?;
         let seconds = seconds.parse::<u64>().ok()?.checked_mul(1000)?;
         Some(Self::from_unix_millis(seconds.checked_add(millis.parse::<u16>().ok()?.into())?))
@@ -74,7 +74,7 @@ pub fn unix_millis() -> u64 {
 }
 
 /// Appends a moment as `1795200374.123`, the seconds since 1970, like nginx's `$msec`.
-pub(super) fn encode_seconds(unix_millis: u64, out: &mut String) {
+pub(super) fn encode_moment(unix_millis: u64, out: &mut String) {
     let _ = write!(out, "{}.{:03}", unix_millis / 1000, unix_millis % 1000); // A string takes everything.
 }
 
@@ -151,11 +151,11 @@ mod tests {
         Timestamp::at(1_793_817_974_123, 0).encode_syslog(&mut early);
         assert_eq!(early, "Nov  4 18:46:14");
         let mut seconds = String::new();
-        encode_seconds(1_795_200_374_023, &mut seconds);
+        encode_moment(1_795_200_374_023, &mut seconds);
         assert_eq!(seconds, "1795200374.023");
-        assert_eq!(Timestamp::parse_seconds(&seconds), Some(Timestamp::from_unix_millis(1_795_200_374_023)));
+        assert_eq!(Timestamp::parse_moment(&seconds), Some(Timestamp::from_unix_millis(1_795_200_374_023)));
         for broken in ["", ".", "1", "1.", "-1.000", "18446744073709551615.000", "20/Nov/2026:18:46:14 +0000"] {
-            assert_eq!(Timestamp::parse_seconds(broken), None, "{broken}");
+            assert_eq!(Timestamp::parse_moment(broken), None, "{broken}");
         }
     }
 

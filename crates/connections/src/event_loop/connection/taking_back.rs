@@ -28,8 +28,7 @@ impl Connection {
     pub fn take_back_queued(&mut self, mut queued: Queued, line: &Line) -> Option<Queued> {
         let Queued { place, since, exchange: Exchange { request, reply, .. } } = &mut queued;
         let place = || place.take().or_else(|| line.place());
-        let (ending, _) = reply.destination();
-        if reply.is_aborted() || !self.take_back_if_alone(ending, request, *since, place) {
+        if reply.is_aborted() || !self.take_back_if_alone(reply.ending(), request, *since, place) {
             return Some(queued);
         }
         queued.exchange.reply.forget();

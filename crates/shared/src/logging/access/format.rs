@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::variable::{Variable, nearest};
 use super::{Answered, json};
-use crate::logging::timestamp::{Timestamp, encode_seconds as encode_moment};
+use crate::logging::timestamp::{Timestamp, encode_moment};
 
 /// The form of a line: literal text and variables such as `$status` or `${status}`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,9 +98,9 @@ impl Format {
         self.slots().any(|slot| slot.variable == Variable::CpuTime)
     }
 
-    /// The values of a request that was answered at this time, in milliseconds since 1970, as whoever answered it knows them: a line `name=value` for each
-    /// variable, escaped as nginx does it, or the name alone if there is no value. Where there is no room for all, the longest
-    /// are cut.
+    /// The values of a request that was answered at this time, in milliseconds since 1970, as whoever answered it knows them: a line
+    /// `name=value` for each variable, escaped as nginx does it, or the name alone if there is no value. Where there is no room for
+    /// all, the longest are cut.
     pub fn values(&self, answered: &Answered<'_>, time: u64) -> String {
         let mut values = String::with_capacity(512);
         let mut rest = self.slots().count();
@@ -186,7 +186,7 @@ impl Slot {
         }
     }
 
-    /// Its value, a moment in local time.
+    /// Its value; that of a moment is in local time.
     fn take_from<'a>(&self, values: &mut Values<'a>) -> Option<Cow<'a, str>> {
         let value = values.take(&self.name)?;
         let encode = match self.variable {
@@ -195,7 +195,7 @@ impl Slot {
             _ => return Some(value.into()),
         };
         // A process of the program before this one may have sent a text.
-        let Some(moment) = Timestamp::parse_seconds(value) else { return Some(value.into()) };
+        let Some(moment) = Timestamp::parse_moment(value) else { return Some(value.into()) };
         let mut text = String::new();
         encode(moment, &mut text);
         Some(text.into())
@@ -390,7 +390,7 @@ mod tests {
     fn local(golden: &str) -> String {
         let told = |encode: fn(Timestamp, &mut String)| {
             let mut text = String::new();
-            encode(Timestamp::parse_seconds("1795200374.123").unwrap(), &mut text);
+            encode(Timestamp::parse_moment("1795200374.123").unwrap(), &mut text);
             text
         };
         let golden = golden.replace("20/Nov/2026:18:46:14 +0000", &told(Timestamp::encode_common_log));
