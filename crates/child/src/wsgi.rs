@@ -96,7 +96,7 @@ struct Gateway<'py> {
     process: u32,
     /// If each request has an X-Request-ID.
     request_ids: Option<RequestIds>,
-    station: Arc<Station>,
+    station: &'static Station,
     told: Told,
 }
 
@@ -140,7 +140,7 @@ impl Handler for Gateway<'_> {
         let (Exchange { request, reply, begun }, taken) = (exchange, self.told.taken());
         let what = (&request.params, &self.station.settings.deadlines);
         // A panic costs the request, and it is told of all the same.
-        let mut telling = self.told.begin(&self.station, number.count, (begun, taken), what);
+        let mut telling = self.told.begin(self.station, number.count, (begun, taken), what);
         telling.status = self.answer((number, taken), request, reply);
     }
 
@@ -158,7 +158,7 @@ impl<'py> Gateway<'py> {
         (attendant, slot): (&Arc<Attendant>, Option<Slot>),
     ) -> PyResult<Self> {
         let station = Station::new(worker, settings, attendant, slot);
-        let deadline = Bound::new(py, Deadline(Arc::clone(&station)))?;
+        let deadline = Bound::new(py, Deadline(station))?;
         let environs = EnvironBuilder::new(py, settings, (py.get_type::<FileWrapper>().as_any(), deadline.as_any()))?;
         let request_ids = settings.request_id.then(RequestIds::new);
         let environs = RefCell::new(environs);
@@ -193,7 +193,7 @@ impl<'py> Gateway<'py> {
     }
 
     fn sender(&self) -> Sender<'_, 'py> {
-        Sender { gil: self.gil, station: &self.station }
+        Sender { gil: self.gil, station: self.station }
     }
 
     /// An X-Request-ID for a request that came without one, if there is to be one.
@@ -224,9 +224,9 @@ impl<'py> Gateway<'py> {
         let (body, data) = bodies;
         environ.set_item(intern!(py, "pyfcgid.request_id"), id)?;
         if self.station.settings.abort == OnAbort::Raise {
-            reply.on_abort(Arc::new(Notice { station: Arc::clone(&self.station), request: number.count }));
+            reply.on_abort(Arc::new(Notice { station: self.station, request: number.count }));
         }
-        let start_response = Bound::new(py, StartResponse::new(number.count, reply, Arc::clone(&self.station)))?;
+        let start_response = Bound::new(py, StartResponse::new(number.count, reply, self.station))?;
         self.station.answer_with(number.count, start_response.clone().unbind());
         environ.set_item(intern!(py, "pyfcgid.aborted"), Bound::new(py, Aborted(start_response.clone().unbind()))?)?;
         let peer = (self.station.settings.errors == ErrorsTo::Peer).then(|| start_response.clone().unbind());

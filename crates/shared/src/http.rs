@@ -3,7 +3,8 @@
 /// Whether this is a token, such as the name of a header or a method (RFC 9110 §5.6.2).
 #[inline]
 pub fn is_token(text: &[u8]) -> bool {
-    !text.is_empty() && text.iter().all(|byte| TOKEN_BYTES[usize::from(*byte)])
+    // Without an early end: nearly all of them are.
+    !text.is_empty() && text.iter().fold(true, |is_token, byte| is_token & TOKEN_BYTES[usize::from(*byte)])
 }
 
 /// A path with its escapes decoded once: `%41` is `A`, and what is no escape stays as it is (RFC 3986 §2.1).

@@ -58,6 +58,9 @@ impl<T> Exclusive<T> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::thread;
+
     use super::*;
 
     #[test]
@@ -78,5 +81,19 @@ mod tests {
         let exclusive = Exclusive::new(1);
         assert_eq!(exclusive.with(|_| exclusive.close()), Ok(None));
         assert_eq!(exclusive.with(|_| ()), Err(Denied::Over));
+    }
+
+    #[test]
+    fn nothing_is_kept_whoever_comes_first_of_who_uses_it_and_who_ends_it() {
+        let rounds = if cfg!(miri) { 50 } else { 5000 };
+        for _ in 0..rounds {
+            let thing = Arc::new(());
+            let exclusive = Exclusive::new(Arc::clone(&thing));
+            thread::scope(|scope| {
+                scope.spawn(|| exclusive.with(|_| ()).ok());
+                scope.spawn(|| drop(exclusive.close()));
+            });
+            assert_eq!(Arc::strong_count(&thing), 1);
+        }
     }
 }

@@ -1,8 +1,6 @@
 //! What an application learns when the web server gives its request up: `pyfcgid.aborted`, and, if that is asked for, an exception
 //! in the worker's thread.
 
-use std::sync::Arc;
-
 use pyo3::prelude::*;
 
 use super::start_response::StartResponse;
@@ -23,13 +21,13 @@ impl Aborted {
 /// How the event loop, which must not wait for the GIL, passes an abort on.
 #[derive(Debug)]
 pub(super) struct Notice {
-    pub(super) station: Arc<Station>,
+    pub(super) station: &'static Station,
     /// The number of the request.
     pub(super) request: u64,
 }
 
 impl AbortListener for Notice {
     fn aborted(&self) {
-        self.station.attendant.abort(Arc::clone(&self.station), self.request);
+        self.station.attendant.abort(self.station, self.request);
     }
 }

@@ -1,6 +1,5 @@
 //! What an application learns of its request's deadline, and how it sets another one: `pyfcgid.deadline`, `pyfcgid.set_deadline`.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use pyo3::exceptions::{PyOverflowError, PyValueError};
@@ -12,7 +11,7 @@ use shared::sys;
 /// `environ["pyfcgid.deadline"]`: a callable that says how many seconds the request has left; None without a limit. One for all
 /// requests of a worker.
 #[pyclass(frozen, module = "pyfcgid")]
-pub(super) struct Deadline(pub(super) Arc<Station>);
+pub(super) struct Deadline(pub(super) &'static Station);
 
 #[pymethods]
 impl Deadline {

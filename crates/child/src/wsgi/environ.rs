@@ -33,8 +33,10 @@ enum Kind {
     Dropped,
     /// The last of several wins; an empty one is as good as none.
     Plain,
-    /// A header of the browser: several are joined.
-    Header(&'static str),
+    /// A header of the browser: several are joined with commas.
+    Header,
+    /// The same with semicolons.
+    Cookie,
     /// It is looked at before it is set.
     Noted,
 }
@@ -112,11 +114,12 @@ impl<'py> EnvironBuilder<'py> {
             match kind {
                 Kind::Dropped => {}
                 Kind::Plain if pair.value().is_empty() => {}
-                Kind::Header(separator) if self.prototype.has(number) => {
+                Kind::Header | Kind::Cookie if self.prototype.has(number) => {
+                    let separator = if kind == Kind::Cookie { "; " } else { "," };
                     self.prototype.append(number, separator, pair.value())?;
                 }
-                Kind::Plain | Kind::Header(_) if is_same => self.prototype.keep(number),
-                Kind::Plain | Kind::Header(_) => self.prototype.set(number, pair.value())?,
+                Kind::Plain | Kind::Header | Kind::Cookie if is_same => self.prototype.keep(number),
+                Kind::Plain | Kind::Header | Kind::Cookie => self.prototype.set(number, pair.value())?,
                 Kind::Noted => notes[number] = Some(pair.value()),
             }
             before = number;
@@ -176,8 +179,8 @@ impl Kind {
             return Self::Noted;
         }
         match name {
-            b"HTTP_COOKIE" => Self::Header("; "),
-            _ if name.starts_with(b"HTTP_") => Self::Header(","),
+            b"HTTP_COOKIE" => Self::Cookie,
+            _ if name.starts_with(b"HTTP_") => Self::Header,
             _ => Self::Plain,
         }
     }
@@ -295,7 +298,7 @@ mod tests {
         for name in ["HTTP_PROXY", "HTTP_TE", "wsgi.input", "proxy-nokeepalive", "HTTP_X.DOT!BANG", "", "http_x"] {
             assert_eq!(Kind::of(name.as_bytes()), Kind::Dropped, "{name}");
         }
-        assert_eq!(Kind::of(b"HTTP_X_FORWARDED_FOR"), Kind::Header(","));
+        assert_eq!(Kind::of(b"HTTP_X_FORWARDED_FOR"), Kind::Header);
         assert_eq!(Kind::of(b"REMOTE_ADDR"), Kind::Plain);
     }
 }

@@ -1,7 +1,5 @@
 //! `start_response` and `write`, and the reply they share with the worker that iterates over the response.
 
-use std::sync::Arc;
-
 use pyo3::exceptions::{PyAssertionError, PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
@@ -20,12 +18,12 @@ pub(super) struct StartResponse {
     reply: Exclusive<Box<Reply>>,
     /// Whether the web server has given the request up.
     pub(super) probe: AbortProbe,
-    station: Arc<Station>,
+    station: &'static Station,
 }
 
 impl StartResponse {
     /// Of the request of this number, which a worker answers at this station.
-    pub(super) fn new(request: u64, reply: Box<Reply>, station: Arc<Station>) -> Self {
+    pub(super) fn new(request: u64, reply: Box<Reply>, station: &'static Station) -> Self {
         let probe = reply.abort_probe();
         Self { request, reply: Exclusive::new(reply), probe, station }
     }
@@ -125,7 +123,7 @@ impl Write {
     fn __call__(&self, py: Python<'_>, data: &Bound<'_, PyAny>) -> PyResult<()> {
         let data = bytes("write() argument", data)?;
         let start = self.start_response.get();
-        let sender = Sender { gil: Gil(py), station: &start.station };
+        let sender = Sender { gil: Gil(py), station: start.station };
         start.with_reply(|reply| reply.write(data.as_bytes(), &sender))?.map_err(|error| start.write_error(py, &error))
     }
 }

@@ -1,7 +1,7 @@
 //! What the threads of a child have in common of one worker: who looks after the time, interrupts or tells stacks finds here what the
 //! worker answers.
 
-use std::cell::RefCell;
+use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -18,7 +18,7 @@ use shared::scoreboard::slot::{Phase, Said, Slot, ThreadNumbers};
 use shared::settings::{PoolSettings, RequestLimits};
 use shared::sys::timeline::{Timeline, nanoseconds};
 
-/// One worker.
+/// One worker. It is there as long as the process.
 #[derive(Debug)]
 pub(super) struct Station {
     /// Its number in this process, from 1.
@@ -53,10 +53,10 @@ impl Station {
         settings: &Arc<PoolSettings>,
         attendant: &Arc<Attendant>,
         slot: Option<Slot>,
-    ) -> Arc<Self> {
+    ) -> &'static Self {
         let thread = thread::numbers();
         slot.iter().for_each(|slot| slot.set_thread(thread));
-        let station = Arc::new(Self {
+        let station: &Self = Box::leak(Box::new(Self {
             number,
             thread,
             interruption: Interruption::new(),
@@ -71,15 +71,15 @@ impl Station {
             woken: AtomicU64::new(0),
             is_sending: AtomicBool::new(false),
             current: Mutex::default(),
-        });
-        attendant.attend(Arc::clone(&station));
-        OWN.replace(Some(Arc::clone(&station)));
+        }));
+        attendant.attend(station);
+        OWN.set(Some(station));
         station
     }
 
     /// That of the thread that calls, if it is a worker.
-    pub(super) fn own() -> Option<Arc<Self>> {
-        OWN.with_borrow(Clone::clone)
+    pub(super) fn own() -> Option<&'static Self> {
+        OWN.get()
     }
 
     pub(super) fn slot(&self) -> Option<&Slot> {
@@ -210,7 +210,7 @@ impl Station {
 }
 
 thread_local! {
-    static OWN: RefCell<Option<Arc<Station>>> = const { RefCell::new(None) };
+    static OWN: Cell<Option<&'static Station>> = const { Cell::new(None) };
 }
 
 const NEVER: u64 = u64::MAX;

@@ -227,19 +227,21 @@ enum Special {
 /// Headers that need a look, told apart by length first because most headers are none of them.
 fn special(name: &[u8]) -> Option<Special> {
     let candidates: &[(&[u8], Special)] = match name.len() {
-        2 => &[(b"te", Special::HopByHop)],
-        6 => &[(b"status", Special::Status)],
-        7 => &[(b"trailer", Special::HopByHop), (b"upgrade", Special::HopByHop)],
-        8 => &[(b"trailers", Special::HopByHop)],
-        10 => &[(b"connection", Special::HopByHop), (b"keep-alive", Special::HopByHop)],
-        14 => &[(b"content-length", Special::ContentLength)],
-        16 => &[(b"proxy-connection", Special::HopByHop)],
-        17 => &[(b"transfer-encoding", Special::HopByHop)],
-        18 => &[(b"proxy-authenticate", Special::HopByHop)],
-        19 => &[(b"proxy-authorization", Special::HopByHop)],
+        2 => &[(b"TE", Special::HopByHop)],
+        6 => &[(b"Status", Special::Status)],
+        7 => &[(b"Trailer", Special::HopByHop), (b"Upgrade", Special::HopByHop)],
+        8 => &[(b"Trailers", Special::HopByHop)],
+        10 => &[(b"Connection", Special::HopByHop), (b"Keep-Alive", Special::HopByHop)],
+        14 => &[(b"Content-Length", Special::ContentLength)],
+        16 => &[(b"Proxy-Connection", Special::HopByHop)],
+        17 => &[(b"Transfer-Encoding", Special::HopByHop)],
+        18 => &[(b"Proxy-Authenticate", Special::HopByHop)],
+        19 => &[(b"Proxy-Authorization", Special::HopByHop)],
         _ => &[],
     };
-    candidates.iter().find(|(candidate, _)| name.eq_ignore_ascii_case(candidate)).map(|(_, special)| *special)
+    // Most spell it so.
+    let is = |candidate: &[u8]| name == candidate || name.eq_ignore_ascii_case(candidate);
+    candidates.iter().find(|(candidate, _)| is(candidate)).map(|(_, special)| *special)
 }
 
 fn check_control(bytes: &[u8]) -> Result<(), HeadError> {

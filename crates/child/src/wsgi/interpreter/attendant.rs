@@ -34,7 +34,7 @@ use shared::stacks::{Stacks, Thread};
 #[derive(Debug)]
 pub struct Attendant {
     /// Of each worker, once it has begun.
-    pub(super) stations: Box<[OnceLock<Arc<Station>>]>,
+    pub(super) stations: Box<[OnceLock<&'static Station>]>,
     /// What takes the GIL.
     tasks: Tasks,
     /// What is to be said of requests, in this order.
@@ -69,14 +69,14 @@ impl Attendant {
     }
 
     /// A worker has this station.
-    pub(in crate::wsgi) fn attend(&self, station: Arc<Station>) {
+    pub(in crate::wsgi) fn attend(&self, station: &'static Station) {
         if let Some(place) = self.stations.get(station.number - 1) {
-            drop(place.set(station));
+            place.set(station).ok();
         }
     }
 
     /// The peer has given this request up.
-    pub(in crate::wsgi) fn abort(self: &Arc<Self>, station: Arc<Station>, request: u64) {
+    pub(in crate::wsgi) fn abort(self: &Arc<Self>, station: &'static Station, request: u64) {
         self.ask(move |_| {
             attach(|py| station.interruption.raise(py, request, Cause::Abort));
         });
@@ -87,8 +87,8 @@ impl Attendant {
         self.timekeeper.hasten();
     }
 
-    pub(super) fn stations(&self) -> impl Iterator<Item = &Arc<Station>> + Clone {
-        self.stations.iter().filter_map(OnceLock::get)
+    pub(super) fn stations(&self) -> impl Iterator<Item = &'static Station> + Clone {
+        self.stations.iter().filter_map(OnceLock::get).copied()
     }
 
     /// Starts the threads that end requests and tell of them, before there may be no memory for that. What Python needs of a thread that
@@ -233,7 +233,7 @@ impl event_loop::Attendant for Attending {
     }
 
     fn overdue(&self) -> usize {
-        let is_overdue = |station: &&Arc<Station>| station.request().is_some_and(|request| station.is_overdue(request));
+        let is_overdue = |station: &&Station| station.request().is_some_and(|request| station.is_overdue(request));
         self.0.stations().filter(is_overdue).count()
     }
 

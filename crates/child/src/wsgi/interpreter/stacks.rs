@@ -6,7 +6,7 @@
 
 use std::io::{self, PipeReader, PipeWriter};
 use std::os::fd::{AsRawFd, RawFd};
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use pyo3::prelude::*;
@@ -63,7 +63,7 @@ fn faulthandler(py: Python<'_>) -> PyResult<Bound<'_, PyModule>> {
 }
 
 /// What all threads are doing.
-pub(super) fn look<'a>(py: Python<'_>, stations: impl Iterator<Item = &'a Arc<Station>> + Clone) -> Vec<Raw> {
+pub(super) fn look(py: Python<'_>, stations: impl Iterator<Item = &'static Station> + Clone) -> Vec<Raw> {
     let threads = || -> PyResult<Vec<Raw>> {
         let frames = current_frames(py)?;
         // Not `enumerate`, which takes a lock that the application may have.
@@ -157,8 +157,8 @@ impl Signals {
     }
 
     /// What workers are doing: those with a request first, each for a moment at most, and all until then.
-    pub(super) fn look<'a>(&self, stations: impl Iterator<Item = &'a Arc<Station>>, until: Instant) -> Vec<Raw> {
-        let mut sorted: Vec<&Arc<Station>> = stations.collect();
+    pub(super) fn look(&self, stations: impl Iterator<Item = &'static Station>, until: Instant) -> Vec<Raw> {
+        let mut sorted: Vec<&Station> = stations.collect();
         sorted.sort_by_key(|station| station.request().is_none());
         let mut found = Vec::new();
         for station in sorted {
@@ -173,7 +173,7 @@ impl Signals {
     }
 
     /// What the application's own threads are doing that run Python, named by the system's numbers.
-    pub(super) fn look_at_others<'a>(&self, stations: impl Iterator<Item = &'a Arc<Station>> + Clone) -> Vec<Raw> {
+    pub(super) fn look_at_others(&self, stations: impl Iterator<Item = &'static Station> + Clone) -> Vec<Raw> {
         let is_worker = |thread: &u32| stations.clone().any(|station| station.thread.system == *thread);
         let others = process::thread_numbers().into_iter().filter(|thread| !is_worker(thread)).take(MOST_OTHERS);
         let raw = |thread| Raw { request: 0, name: format!("thread {thread}"), calls: self.look_at(thread, A_MOMENT) };

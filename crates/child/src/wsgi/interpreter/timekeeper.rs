@@ -95,7 +95,7 @@ impl Attendant {
         next.into_iter().chain(soon).chain(self.look_at_gil(oldest, now)).min()
     }
 
-    fn take_step(self: &Arc<Self>, (station, times): (&Arc<Station>, Times), step: Step, course: &mut Course, now: Instant) {
+    fn take_step(self: &Arc<Self>, (station, times): (&'static Station, Times), step: Step, course: &mut Course, now: Instant) {
         let (request, seconds) = (times.request, station.age(now).as_secs_f64());
         match step {
             Step::TellSlow => {
@@ -110,7 +110,7 @@ impl Attendant {
                 station.slot().into_iter().for_each(|slot| slot.note_overdue(request));
                 let what = format!(
                     "has run for {seconds:.1} s (request-timeout): {}, raising RequestTimeout in its thread",
-                    what_has_come_of_it(outcome)
+                    what_has_come_station(outcome)
                 );
                 self.say_late((station, request), true, (codes::REQUEST_TIMED_OUT, what));
             }
@@ -126,20 +126,19 @@ impl Attendant {
     }
 
     /// Has it said, with what the thread is doing; and raises the exception if the time is over.
-    fn say_late(self: &Arc<Self>, (station, request): (&Arc<Station>, u64), is_over: bool, (code, what): (Code, String)) {
+    fn say_late(self: &Arc<Self>, (station, request): (&'static Station, u64), is_over: bool, (code, what): (Code, String)) {
         let (to, calls) = mpsc::channel();
-        let of_it = Arc::clone(station);
         self.ask(move |_| {
             attach(|py| {
-                drop(to.send(stacks::look_at(py, &of_it, request)));
+                drop(to.send(stacks::look_at(py, station, request)));
                 if is_over {
-                    of_it.interruption.raise(py, request, Cause::Deadline);
+                    station.interruption.raise(py, request, Cause::Deadline);
                 }
             });
         });
-        let (station, name) = (Arc::clone(station), station.name());
+        let name = station.name();
         self.tell(move |this| {
-            let stack: String = this.stack_of(&station, &calls).iter().map(|line| format!("\n  {line}")).collect();
+            let stack: String = this.stack_of(station, &calls).iter().map(|line| format!("\n  {line}")).collect();
             log::warn!(target: code, "{name} {what}, at:{stack}");
         });
     }
@@ -206,7 +205,7 @@ impl Attendant {
     }
 }
 
-fn what_has_come_of_it(outcome: TimedOut) -> &'static str {
+fn what_has_come_station(outcome: TimedOut) -> &'static str {
     match outcome {
         TimedOut::Answered => "answered 504",
         TimedOut::Cut => "its response was cut",
