@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use crate::pool::{Hang, Pool, SLACK, WORKERS, tests_at_once};
 use crate::site::{kill, wait_until_gone};
 use crate::support::Params;
+use crate::support::process::wait_until;
 use crate::ways::AT_THE_END;
 
 /// A pool with so many requests that were answered 504 and still run, in C code.
@@ -101,11 +102,13 @@ fn a_child_that_was_stopped_by_a_signal_is_replaced() {
 
 /// How long its worker may take to come back counts from when it has ended the answer.
 fn a_child_that_was_stopped_and_keeps_time_again_is_not_replaced() {
-    let pool = Pool::start("interrupt-timeout = \"5s\"\n");
+    // It is stopped before the time of the request is over.
+    let pool = Pool::with("request-timeout = \"3s\"\ninterrupt-timeout = \"5s\"\n", "");
     let (child, mut peer) = (pool.child(), pool.connect());
     // Longer than to the end of interrupt-timeout, if that had begun when the time of the request was over.
     peer.send_request(1, true, &Params::get("/hang/lasts").add("HTTP_SECONDS", "9.7"), b"");
-    pool.wait_for_running(1);
+    // Not before: the call would last as long from when its process goes on.
+    wait_until("it to be in its call", || pool.control("stacks").expect_code(0).out.contains("LIBC.poll("));
     kill(child, "STOP");
     thread::sleep(Duration::from_millis(6_500));
     kill(child, "CONT");

@@ -105,8 +105,12 @@ impl Pool {
     /// Waits until so many requests run, as `requests` says.
     #[track_caller]
     pub(crate) fn wait_for_running(&self, count: usize) {
-        let running = || self.control("requests").expect_code(0).out.lines().filter(|line| line.contains(" GET ")).count();
-        wait_until(&format!("{count} requests that run"), || running() == count);
+        wait_until(&format!("{count} requests that run"), || self.running() == count);
+    }
+
+    /// How many do.
+    pub(crate) fn running(&self) -> usize {
+        self.control("requests").expect_code(0).out.lines().filter(|line| line.contains(" GET ")).count()
     }
 
     /// The lines of the access log about this path: what was answered, and why.
