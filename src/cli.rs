@@ -225,6 +225,11 @@ fn option(name: &'static str, value_name: &'static str, help: impl Into<StyledSt
     Arg::new(name).long(name).value_name(value_name).value_parser(OsStringValueParser::new()).help(help.into())
 }
 
+/// An option that takes a number, perhaps with a unit. It says itself which, also of a negative one.
+fn quantity(name: &'static str, value_name: &'static str, help: impl Into<StyledStr>) -> Arg {
+    option(name, value_name, help).allow_hyphen_values(true)
+}
+
 /// An option that takes the path of a file.
 fn path(name: &'static str, help: impl Into<StyledStr>) -> Arg {
     option(name, "FILE", help).value_hint(ValueHint::FilePath)
@@ -266,7 +271,7 @@ fn value_arg(setting: &'static Setting) -> Arg {
     };
     let arg = Arg::new(setting.name).value_name(setting.value_name).value_hint(hint);
     // The option says itself which numbers it takes. An application is none.
-    let arg = arg.allow_negative_numbers(setting.name != APP);
+    let arg = arg.allow_negative_numbers(setting.name != APP).allow_hyphen_values((setting.syntax)().is_quantity());
     arg.value_parser(OsStringValueParser::new()).help(help(setting))
 }
 

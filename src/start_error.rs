@@ -12,7 +12,7 @@ use shared::link::Failure;
 use shared::listener::BindError;
 use shared::logging;
 use shared::sys::identity;
-use shared::sys::process::EX_OSERR;
+use shared::sys::process::{self, EX_OSERR};
 
 /// Why pyfcgid, or a child of it, does not start.
 #[derive(Debug, Error)]
@@ -47,6 +47,8 @@ impl StartError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Config(error) => error.exit_code(),
+            // It may get better by itself.
+            Self::Pool { source: Some(error), .. } if process::is_shortage(error) => EX_OSERR,
             Self::Bind(_) | Self::System(_) | Self::Daemon(_) | Self::PidFile(_) | Self::Activation(_) => EX_OSERR,
             Self::Log(_) | Self::Account { .. } | Self::Pool { .. } => EX_CONFIG,
         }

@@ -59,7 +59,7 @@ const LAYERS: &[Layer] = &[
     layer("check",      &["error", "import_limit", "loading", "settings", "sys"],               &[]),
     layer("import_limit", &["wsgi", "logging", "settings", "sys"],                              &[]),
     layer("loading",    &["error", "wsgi", "loop_settings", "exchange", "logging", "settings", "sys"], &[]),
-    layer("error",      &["wsgi", "listener", "logging", "sys"],                                &[]),
+    layer("error",      &["wsgi", "listener", "logging", "settings", "sys"],                            &[]),
     layer("wsgi",       &["without_python", "event_loop", "scheduler", "exchange", "scoreboard", "logging", "link", "stacks", "settings", "sys"], &["pyo3"]),
     layer("without_python", &["logging", "settings", "http", "sys"],                            &["crossbeam_utils", "itoa"]),
     // What a child and a queue process do.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::{Arg, ArgMatches, Command as Parser};
 
-use super::{Command, Exit, Surroundings, Typed, file_arg, flag, option, path};
+use super::{Command, Exit, Surroundings, Typed, file_arg, flag, path, quantity};
 use crate::config::value::parse_duration;
 use crate::config::{self, SupervisorFiles};
 use crate::control_protocol::{ControlRequest, Scope, Threads};
@@ -81,7 +81,7 @@ fn top() -> Parser {
     parser("top", "Show pools and running requests, live")
         .arg(pool("Show only this pool [default: all]"))
         .arg(flag(ONCE, "Print one frame and exit"))
-        .arg(option(DELAY, "TIME", delay).short('d').value_parser(parse))
+        .arg(quantity(DELAY, "TIME", delay).short('d').value_parser(parse))
 }
 
 fn health() -> Parser {
@@ -89,8 +89,8 @@ fn health() -> Parser {
     let queue = "Exit with 1 if more requests of a pool are waiting for a worker [default: no limit]";
     parser("health", "Exit with 0 if every pool serves, none stands still and all are within these limits, else say what to do")
         .arg(pool("Look only at this pool [default: all]"))
-        .arg(option(MAX_BUSY, "PERCENT", busy).value_parser(parse_share))
-        .arg(option(MAX_QUEUE, "N", queue).value_parser(parse_count))
+        .arg(quantity(MAX_BUSY, "PERCENT", busy).value_parser(parse_share))
+        .arg(quantity(MAX_QUEUE, "N", queue).value_parser(parse_count))
 }
 
 fn parse_count(text: &str) -> Result<usize, String> {

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use clap::builder::OsStringValueParser;
 use clap::{Arg, ArgAction, ArgMatches, Command as Parser};
 
-use super::{Exit, flag, option};
+use super::{Exit, flag, option, quantity};
 use crate::client;
 
 pub(super) fn parser() -> Parser {
@@ -30,7 +30,7 @@ pub(super) fn parser() -> Parser {
         .arg(option("param", "K=V", param).action(ArgAction::Append))
         .arg(flag("include", "Print the response headers, too").short('i'))
         .arg(flag("fail", "Exit with 22 if the status is 400 or higher").short('f'))
-        .arg(option("max-time", "TIME", max_time).short('m'))
+        .arg(quantity("max-time", "TIME", max_time).short('m'))
 }
 
 pub(super) fn parse(matches: &ArgMatches) -> Result<client::Options, Exit> {

@@ -204,7 +204,7 @@ fn a_file_is_read_from_the_flag_or_the_environment() {
 
 #[test]
 fn a_wrong_command_line_is_64_and_says_what_is_right() {
-    let table: [(&[&str], &str); 36] = [
+    let table: [(&[&str], &str); 41] = [
         (&["serve", "shop", "--thread", "4"], "--threads"),
         (&["serve", "shop", "--roles", ""], "pyfcgid: --roles \"\": must be responder, authorizer or filter\n"),
         (&["serve", "shop", "--roles=,"], "pyfcgid: --roles \",\": must be responder, authorizer or filter\n"),
@@ -242,6 +242,14 @@ fn a_wrong_command_line_is_64_and_says_what_is_right() {
         (&["serve", "shop", "--threads", "-1"], "pyfcgid: --threads \"-1\": must be a whole number from 1 to 1024\n"),
         (&["serve", "shop", "--max-body-size", "-1"], "pyfcgid: --max-body-size \"-1\": must be "),
         (&["check", "shop", "--request-timeout", "-5"], "pyfcgid: --request-timeout \"-5\": must be "),
+        (
+            &["serve", "shop", "--request-timeout", "-5s"],
+            "pyfcgid: --request-timeout \"-5s\": must be a duration such as 500ms",
+        ),
+        (&["serve", "shop", "--max-body-size", "-5M"], "pyfcgid: --max-body-size \"-5M\": must be "),
+        (&["serve", "shop", "--threads", "-4x"], "pyfcgid: --threads \"-4x\": must be a whole number from 1 to 1024\n"),
+        (&["request", "--max-time", "-5s"], "pyfcgid: --max-time \"-5s\": must be "),
+        (&["top", "--delay", "-5s"], "invalid value '-5s' for '--delay <TIME>': must be "),
         (&["serve", "-1"], "unexpected argument '-1'"),
         (
             &["serve", "shop", "--umask", "9"],

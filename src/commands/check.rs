@@ -108,7 +108,7 @@ fn check_pool(pool: &config::Pool, config: &Config, module: &Module) -> Result<u
                     format!("did not load pyfcgid's module within startup-timeout ({limit} s): is it really Python?")
                 }
             };
-            Err(python::faulty(pool, &fault))
+            Err(python::faulty(pool, &fault, None))
         }
     }
 }

@@ -44,3 +44,10 @@ pub enum Syntax {
         numbers: Option<(u64, u64)>,
     },
 }
+
+impl Syntax {
+    /// Whether it is a number, perhaps with a unit.
+    pub fn is_quantity(self) -> bool {
+        matches!(self, Self::Number { .. } | Self::Size { .. } | Self::Time { .. })
+    }
+}

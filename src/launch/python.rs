@@ -11,7 +11,7 @@ use shared::sys::process;
 
 /// Whether each pool has one.
 pub fn validate(config: &Config) -> Result<(), StartError> {
-    config.pools.iter().try_for_each(|pool| of(pool)?.fault(pool).map_or(Ok(()), |fault| Err(faulty(pool, &fault))))
+    config.pools.iter().try_for_each(|pool| of(pool)?.fault(pool).map_or(Ok(()), |fault| Err(faulty(pool, &fault, None))))
 }
 
 /// The pool's.
@@ -20,9 +20,9 @@ pub fn of(pool: &config::Pool) -> Result<&Interpreter, StartError> {
     pool.interpreter.as_ref().ok_or_else(|| StartError::of_pool(pool, advice, None))
 }
 
-/// That this is wrong with it.
-pub fn faulty(pool: &config::Pool, fault: &str) -> StartError {
-    of(pool).map_or_else(|error| error, |python| StartError::of_pool(pool, format!("the Python {python} {fault}"), None))
+/// That this is wrong with it, and what the system says of it.
+pub fn faulty(pool: &config::Pool, fault: &str, source: impl Into<Option<io::Error>>) -> StartError {
+    of(pool).map_or_else(|error| error, |python| StartError::of_pool(pool, format!("the Python {python} {fault}"), source))
 }
 
 /// It could not be executed, as the pool's user and in its root directory.
@@ -43,9 +43,9 @@ pub fn not_executed(pool: &config::Pool, path: &Path, error: io::Error) -> Start
             None => "does not exist: install that Python, or name another one".to_owned(),
         },
         _ if process::is_no_program(&error) => "is not a program for this machine: name the Python program itself".to_owned(),
-        _ => format!("cannot be run: {error}"),
+        _ => return faulty(pool, "cannot be run", error),
     };
-    faulty(pool, &fault)
+    faulty(pool, &fault, None)
 }
 
 /// What of `path`, links followed, this user may not look into: a directory on the way, or the file itself.

@@ -64,13 +64,16 @@ impl PoolStatus {
 
     fn excess(&self, limits: Limits) -> Option<String> {
         let (busy, all) = (self.workers.busy, self.workers.busy + self.workers.idle);
-        if limits.busy.is_some_and(|most| busy * 100 > usize::from(most) * all) {
-            Some(format!("{busy} of {all} workers busy"))
-        } else if limits.queue.is_some_and(|most| self.waiting > most) {
-            Some(format!("{} requests waiting", self.waiting))
-        } else {
-            None
-        }
+        let too_busy = limits.busy.filter(|most| busy * 100 > usize::from(*most) * all);
+        let too_many = limits.queue.filter(|most| self.waiting > *most);
+        let excess = match (too_busy, too_many) {
+            (Some(most), _) => format!("{busy} of {all} workers busy, more than {most}% (--max-busy)"),
+            (None, Some(most)) => {
+                format!("{} of at most {} requests waiting, more than {most} (--max-queue)", self.waiting, self.max_queue)
+            }
+            (None, None) => return None,
+        };
+        Some(format!("{excess}: `pyfcgid requests {}` tells what the workers answer; see threads, processes", self.name))
     }
 }
 
@@ -92,7 +95,8 @@ mod tests {
     fn status(serves: bool, busy: usize, waiting: usize) -> Status {
         let state = if serves { "serving" } else { "failing" }.to_owned();
         let workers = Workers { busy, idle: 20 - busy };
-        let pool = PoolStatus { name: "shop".to_owned(), state, serves, workers, waiting, ..PoolStatus::default() };
+        let pool =
+            PoolStatus { name: "shop".to_owned(), state, serves, workers, waiting, max_queue: 1024, ..PoolStatus::default() };
         let removed = PoolStatus { removed: true, serves: false, ..pool.clone() };
         Status { pools: vec![removed, pool], ..Status::default() }
     }
@@ -104,9 +108,12 @@ mod tests {
         assert_eq!(fault(status(true, 20, 99), none), None);
         assert_eq!(fault(status(false, 0, 0), none).unwrap(), "pool shop: failing");
         assert_eq!(fault(status(true, 19, 0), Limits { busy, ..none }), None);
-        assert_eq!(fault(status(true, 20, 0), Limits { busy, ..none }).unwrap(), "pool shop: 20 of 20 workers busy");
+        let advice = "`pyfcgid requests shop` tells what the workers answer; see threads, processes";
+        let told = format!("pool shop: 20 of 20 workers busy, more than 95% (--max-busy): {advice}");
+        assert_eq!(fault(status(true, 20, 0), Limits { busy, ..none }).unwrap(), told);
         assert_eq!(fault(status(true, 0, 7), Limits { queue, ..none }), None);
-        assert_eq!(fault(status(true, 0, 8), Limits { queue, ..none }).unwrap(), "pool shop: 8 requests waiting");
+        let told = format!("pool shop: 8 of at most 1024 requests waiting, more than 7 (--max-queue): {advice}");
+        assert_eq!(fault(status(true, 0, 8), Limits { queue, ..none }).unwrap(), told);
     }
 
     #[test]

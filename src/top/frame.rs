@@ -52,6 +52,9 @@ fn title(model: &Model) -> String {
 }
 
 fn footer(model: &Model) -> String {
+    if model.is_helping {
+        return "?, Esc leave this help  q quit".to_owned();
+    }
     if model.is_typing {
         return format!("filter: {}_   Enter keeps it, Esc removes it", model.filter);
     }
@@ -191,7 +194,7 @@ const STATE: &str = "STATE";
 const BAR: usize = 10;
 /// Of the columns of requests; the path gets what is left.
 const WIDEST: [usize; COLUMNS] = [16, 8, 31, 12, 24, 8, usize::MAX];
-const HELP: [&str; 12] = [
+const HELP: [&str; 13] = [
     "",
     "q, Ctrl-C   end",
     "s           sort pools by another column",
@@ -200,7 +203,8 @@ const HELP: [&str; 12] = [
     "arrows, PageUp, PageDown, Home, End",
     "            scroll through the running requests, the oldest first",
     "Ctrl-L      draw everything again",
-    "?           this help",
+    "Esc         leave this help, or remove the filter",
+    "?, h        this help, and back",
     "",
     "Rates and times are those of the last interval. A process that a signal has",
     "stopped has no workers; 5XX/S are responses of the application and of pyfcgid.",
@@ -240,6 +244,18 @@ ID  AGE    PHASE       POOL FROM METHOD PATH
 7-2 0.0 ms application shop -    -      /größe
 and 2 more";
         assert_eq!(lines.join("\n").split_whitespace().collect::<Vec<_>>(), expected.split_whitespace().collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn the_help_says_how_it_is_left_and_nothing_of_a_filter() {
+        let mut model = model();
+        (model.is_helping, model.filter) = (true, "shop".to_owned());
+        let lines = text(&model, Paper { width: 80, height: Some(24), ..WIDE });
+        assert!(lines.iter().any(|line| line.starts_with("Esc         leave this help")), "{lines:?}");
+        assert_eq!(lines.last().unwrap(), "?, Esc leave this help  q quit");
+        model.is_helping = false;
+        let lines = text(&model, Paper { width: 80, height: Some(24), ..WIDE });
+        assert!(lines.last().unwrap().starts_with("q quit  s sort: ") && lines.last().unwrap().contains("/ filter: shop"));
     }
 
     #[test]

@@ -58,6 +58,12 @@ fn has_all(text: &str, words: &[String]) -> bool {
     line_ends(words).all(|end| text.contains(&end))
 }
 
+/// Waits until each of these words is in the access log: its line comes after the answer.
+#[track_caller]
+fn wait_for_accesses(file: &Path, words: &[String]) {
+    wait_until("the access log", || words.iter().all(|word| read(file).contains(&format!("/?{word} "))));
+}
+
 /// Fails unless each of these words was written in each way once, and no other.
 #[track_caller]
 fn expect_each_once(text: &str, words: &[String]) {
@@ -95,25 +101,21 @@ fn after_a_rename_and_usr1_all_lines_are_in_the_new_files_and_none_is_lost() {
     let path = |name: &str| site.directory().join(name);
     let mut old_words = ask_both(&site, "before");
     let last = |file: &str, words: &[String]| wait_until("the last lines", || has_all(&read(&path(file)), words));
-    // A line of the access log comes after its answer.
-    let accessed = |file: &str, words: &[String]| {
-        wait_until("the access log", || words.iter().all(|word| read(&path(file)).contains(&format!("/?{word} "))));
-    };
     last("site.log", &old_words);
-    accessed("access.log", &old_words);
+    wait_for_accesses(&path("access.log"), &old_words);
     fs::rename(path("site.log"), path("site.log.1")).unwrap();
     fs::rename(path("access.log"), path("access.log.1")).unwrap();
     // Until the signal comes, the renamed file is the one that is written.
     old_words.extend(ask_both(&site, "renamed"));
     last("site.log.1", &old_words);
-    accessed("access.log.1", &old_words);
+    wait_for_accesses(&path("access.log.1"), &old_words);
     site.signal("USR1");
     wait_until("the new files", || path("site.log").exists() && path("access.log").exists());
     let new_words = ask_both(&site, "after");
     last("site.log", &new_words);
     for (file, access, words) in [("site.log.1", "access.log.1", &old_words), ("site.log", "access.log", &new_words)] {
         expect_each_once(&read(&path(file)), words);
-        accessed(access, words);
+        wait_for_accesses(&path(access), words);
         assert_eq!(read(&path(access)).lines().count(), words.len());
     }
     assert_eq!(site.log(), "", "stderr");
@@ -162,6 +164,8 @@ fn logrotate_rotates_it_with_the_file_that_we_ship() {
     let path = |name: &str| site.directory().join(name);
     let old = ask_both(&site, "before");
     wait_until("the last lines", || has_all(&read(&path("site.log")), &old));
+    // An empty file is not rotated.
+    wait_for_accesses(&path("access.log"), &old);
     let shipped = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("init/logrotate")).unwrap();
     let adapted = shipped
         .replace("/var/log/pyfcgid/", &format!("{}/", site.directory().display()))
@@ -180,6 +184,7 @@ fn logrotate_rotates_it_with_the_file_that_we_ship() {
     wait_until("the last lines", || has_all(&read(&path("site.log")), &new));
     expect_each_once(&read(&path("site.log.1")), &old);
     expect_each_once(&read(&path("site.log")), &new);
-    assert!(path("access.log.1").exists());
+    wait_for_accesses(&path("access.log.1"), &old);
+    wait_for_accesses(&path("access.log"), &new);
     site.end();
 }

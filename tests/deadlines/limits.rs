@@ -4,6 +4,9 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use crate::pool::{Hang, Pool, REQUEST_TIMEOUT, SLACK, WORKERS, tests_at_once};
+use crate::site::limit;
+use crate::support::peer::DEADLINE;
+use crate::support::process::wait_until;
 use crate::support::{Answer, Params};
 
 /// A request that lasts so many seconds, where the query sets what its time is.
@@ -72,16 +75,26 @@ fn the_time_in_the_queue_does_not_count() {
 
 #[test]
 fn with_all_workers_in_a_loop_the_next_request_is_served_when_their_time_is_over() {
-    let pool = Pool::start("");
+    let pool = Pool::start("interrupt-timeout = \"20s\"\n");
     let child = pool.child();
     let hangs: Vec<Hang> = (0..WORKERS).map(|number| Hang::begin(&pool, &format!("/hang/loops?{number}"))).collect();
-    pool.wait_for_running(WORKERS);
+    // On a busy machine the first may have ended before the last begins.
+    wait_until("all workers to be busy", || {
+        let ended = pool.log().matches("PF0533").count();
+        ended + pool.running() >= WORKERS
+    });
     let begun = Instant::now();
     pool.text("/beside/hello");
     let took = begun.elapsed();
     println!("with 8 of 8 workers in a loop the next request was served after {took:.2?}");
-    assert!(took <= REQUEST_TIMEOUT + SLACK, "{took:?}");
-    Hang::expect_all_504(hangs);
+    // Who answers has a ninth of a processor, if other programs leave it that.
+    let most = limit(REQUEST_TIMEOUT + SLACK, DEADLINE);
+    assert!(took <= most, "{took:?}");
+    for mut hang in hangs {
+        let (answer, took) = hang.answer();
+        answer.expect_status(504);
+        assert!(took >= REQUEST_TIMEOUT && took <= most, "{took:?}");
+    }
     assert_eq!(pool.together(), child, "{}", pool.log());
     pool.end();
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::site::{Site, site_of};
+use crate::site::{Site, limit, site_of};
 use crate::support::process::wait_until;
 use crate::support::{Answer, Launch, Params, Peer};
 
@@ -105,8 +105,12 @@ impl Pool {
     /// Waits until so many requests run, as `requests` says.
     #[track_caller]
     pub(crate) fn wait_for_running(&self, count: usize) {
-        let running = || self.control("requests").expect_code(0).out.lines().filter(|line| line.contains(" GET ")).count();
-        wait_until(&format!("{count} requests that run"), || running() == count);
+        wait_until(&format!("{count} requests that run"), || self.running() == count);
+    }
+
+    /// How many do.
+    pub(crate) fn running(&self) -> usize {
+        self.control("requests").expect_code(0).out.lines().filter(|line| line.contains(" GET ")).count()
     }
 
     /// The lines of the access log about this path: what was answered, and why.
@@ -219,6 +223,12 @@ impl Hang {
 pub(crate) fn expect_in_time(took: Duration) {
     assert!(took >= REQUEST_TIMEOUT, "after {took:?}");
     assert!(took <= REQUEST_TIMEOUT + SLACK, "after {took:?}");
+}
+
+/// Fails unless that has ended at this limit, and not at one of those that are 30 s or more. A process may have to start meanwhile.
+#[track_caller]
+pub(crate) fn expect_end_in_time(took: Duration, at: Duration) {
+    assert!(took < at + limit(2 * SLACK, Duration::from_secs(10)), "{took:?}");
 }
 
 const FORMAT: &str = "$status $status_detail $request_uri";

@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
-use crate::site::{Site, expect_refused, is_root, kill, says, site_of, site_with, status_of};
+use crate::site::{Site, control, expect_refused, is_root, kill, says, site_of, site_with, status_of};
 use crate::support::Params;
 use crate::support::process::{is_queue_process, wait_until};
 
@@ -96,6 +96,27 @@ fn an_import_or_a_start_for_which_memory_is_too_short_is_refused_with_the_limit(
         &["exited before it loaded pyfcgid's module (signal ", "); its memory-limit is 1M: raise it\n"],
     );
     assert!(!ended.stderr.contains("is it really Python?"), "{}", ended.stderr);
+}
+
+/// Wherever it fails, which depends on the Python.
+#[test]
+fn whoever_starts_or_checks_within_too_small_a_limit_is_told_of_it() {
+    let mut refused = 0;
+    for megabytes in (16..40).step_by(2) {
+        let launch = site_with(&says("x"), &format!("memory-limit = \"{megabytes}M\"\nthreads = 1\n"));
+        let checked = control(launch.directory(), "check");
+        let mut told = vec![(checked.status.code(), checked.err)];
+        // One that starts goes on.
+        if told[0].0 != Some(0) {
+            let started = launch.run();
+            told.push((Some(started.code()), started.stderr));
+        }
+        for (code, text) in told.into_iter().filter(|(code, _)| *code != Some(0)) {
+            assert!(text.contains(&format!("; its memory-limit is {megabytes}M: raise it")), "{code:?}: {text}");
+            refused += 1;
+        }
+    }
+    assert!(refused >= 2, "all of them were enough");
 }
 
 /// A field of `/proc/PID/limits`: the soft and the hard limit.

@@ -1,6 +1,8 @@
 //! Whose rights the children have.
 
 use std::fs;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
 
 use crate::site::{Site, expect_refused, is_root, says, site, status_of};
 use crate::support::process::{may_look_into_children, wait_until};
@@ -38,6 +40,20 @@ fn launch(settings: &str) -> crate::support::Launch {
     let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     std::fs::set_permissions(directory, open).unwrap();
     launch
+}
+
+/// Of a user who has more processes than he may have none can be started now: another time it may be otherwise.
+#[test]
+fn a_python_for_which_the_user_has_no_process_left_is_no_wrong_configuration() {
+    if skipped() {
+        return;
+    }
+    let mut other = Command::new("sleep").arg("60").uid(65534).spawn().unwrap();
+    wait_until("a process of the user", || status_of(other.id(), "Uid").starts_with("65534 "));
+    let launch = launch("user = \"nobody\"\n").under(["prlimit", "--nproc=0"]);
+    expect_refused(launch, 71, &["the Python ", " cannot be run: Resource temporarily unavailable"]);
+    other.kill().unwrap();
+    other.wait().unwrap();
 }
 
 #[test]

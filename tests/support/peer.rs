@@ -186,6 +186,11 @@ impl Peer {
         let _ = self.stream.shutdown(Shutdown::Write);
     }
 
+    /// Closes the connection, also where a process that a test is about to start has it, too, until its exec.
+    pub fn close(self) {
+        let _ = self.stream.shutdown(Shutdown::Both);
+    }
+
     /// Limits every single wait of this peer.
     pub fn set_deadline(&self, deadline: Duration) {
         self.stream.set_deadlines(deadline).expect("a socket takes time limits");

@@ -1,26 +1,24 @@
 //! Requests whose browser has gone while they wait.
 
-use std::thread;
 use std::time::Duration;
 
-use crate::crowd::{How, PACE, Pool, Shape, TWO_BY_ONE, disorder};
+use crate::crowd::{How, Pool, Shape, TWO_BY_ONE, disorder};
 use crate::full::{CROWD, ROOM};
 use crate::support::process::wait_until;
 use crate::support::{Params, Peer, record};
 
 const ALONE: Shape = Shape { processes: 1, threads: 1 };
 
-/// So many that wait, one after the other.
+/// So many that wait, each since the one before it does: a process that is suspended may take several in, and another one those that come
+/// later before.
 fn lined_up(pool: &Pool, count: usize) -> Vec<Peer> {
     let line_up = |number| {
         let mut peer = pool.connect();
         peer.send_request(1, true, &Params::get(&format!("/?{number}")), b"");
-        thread::sleep(PACE);
+        wait_until("it to wait", || pool.waiting() == number as u64 + 1);
         peer
     };
-    let waiting = (0..count).map(line_up).collect();
-    wait_until("all to wait", || pool.waiting() == count as u64);
-    waiting
+    (0..count).map(line_up).collect()
 }
 
 /// Requests that wait and whose connections are closed are not run.
@@ -29,11 +27,7 @@ fn are_not_run(shape: Shape) {
     pool.occupy();
     let mut waiting = lined_up(&pool, 10);
     // Every second one goes.
-    let mut number = 0;
-    waiting.retain(|_| {
-        number += 1;
-        number % 2 == 1
-    });
+    (1..=5).for_each(|place| waiting.remove(place).close());
     pool.open_gate();
     waiting.iter_mut().for_each(|peer| drop(peer.answer(1).expect_status(200)));
     wait_until("nobody to wait", || pool.waiting() == 0);
@@ -61,7 +55,7 @@ fn make_room(shape: Shape) {
     pool.occupy();
     let mut waiting = lined_up(&pool, ROOM);
     pool.connect().last_request(&Params::get("/?999"), b"").expect_status(503);
-    waiting.drain(..ROOM / 2);
+    waiting.drain(..ROOM / 2).for_each(Peer::close);
     // It is not looked for them each time that somebody is refused.
     let mut first = None;
     wait_until("room", || {

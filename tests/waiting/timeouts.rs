@@ -14,6 +14,8 @@ const ALONE: Shape = Shape { processes: 1, threads: 1 };
 const TIMEOUT: Duration = Duration::from_millis(1500);
 const SETTINGS: &str = "max-queue = 100\nqueue-timeout = \"1500ms\"\n";
 const MANY: usize = 20;
+/// A request waits since the turn of the event loop began in which it was read. Whoever is suspended in that may read what came later.
+const A_TURN: Duration = Duration::from_millis(100);
 
 /// Fails unless all were told 503 when it was time, neither sooner nor much later.
 #[track_caller]
@@ -23,7 +25,7 @@ fn expect_in_time(got: &[Got], timeout: Duration, log: &str) {
     assert_eq!(tally(got), [(503, got.len())].into(), "log:\n{log}");
     assert!(got.iter().all(|got| got.retry_after));
     let most = timeout + limit(Duration::from_millis(500), Duration::from_millis(1500));
-    assert!(soonest >= timeout && latest <= most, "{got:?}\nlog:\n{log}");
+    assert!(soonest + A_TURN >= timeout && latest <= most, "{got:?}\nlog:\n{log}");
 }
 
 fn are_refused_in_time_and_do_not_run(shape: Shape, how: How) {

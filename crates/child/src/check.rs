@@ -17,7 +17,7 @@ use crate::loading;
 pub fn run(pool: &PoolSettings, teller: RawFd) -> u8 {
     let Ok(teller) = fd::inherited(teller).map(UnixStream::from) else { return EX_OSERR };
     tell(&teller, LOADED);
-    let code = import(pool, &teller).map_or_else(|error| report(&error), |()| 0);
+    let code = import(pool, &teller).map_or_else(|error| report(&error, pool.memory_limit), |()| 0);
     conclude(&teller, code)
 }
 
@@ -28,8 +28,8 @@ fn import(pool: &PoolSettings, teller: &UnixStream) -> Result<(), Error> {
         return Err(io::Error::from(io::ErrorKind::BrokenPipe).into());
     }
     loading::prepare(pool)?;
-    let verdict = teller.try_clone()?;
-    let limit = ImportLimit::start(pool, move |error| conclude(&verdict, report(&error.into())))?;
+    let (verdict, memory_limit) = (teller.try_clone()?, pool.memory_limit);
+    let limit = ImportLimit::start(pool, move |error| conclude(&verdict, report(&error.into(), memory_limit)))?;
     let interpreter = loading::start(pool)?;
     limit.load(&interpreter, pool)?;
     interpreter.flush_output();
@@ -37,8 +37,8 @@ fn import(pool: &PoolSettings, teller: &UnixStream) -> Result<(), Error> {
 }
 
 /// What an application has put into it commands no terminal: whoever passes it on sees to that.
-fn report(error: &Error) -> u8 {
-    eprintln!("{}", error.text());
+fn report(error: &Error, memory_limit: Option<u64>) -> u8 {
+    eprintln!("{}", error.text(memory_limit));
     error.exit_code()
 }
 

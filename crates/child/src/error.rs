@@ -4,6 +4,7 @@ use std::io;
 
 use shared::listener::BindError;
 use shared::logging;
+use shared::settings::memory_limit_hint;
 use shared::sys::process::{EX_OSERR, EX_SOFTWARE};
 use thiserror::Error;
 
@@ -16,8 +17,8 @@ pub enum Error {
     Load(#[from] LoadError),
     #[error(transparent)]
     Bind(#[from] BindError),
-    #[error("a worker could not be started{hint}: {traceback}")]
-    Worker { traceback: String, hint: String },
+    #[error("a worker could not be started: {traceback}")]
+    Worker { traceback: String },
     #[error("the system refuses something that every server needs")]
     System(#[from] io::Error),
 }
@@ -31,9 +32,11 @@ impl Error {
         }
     }
 
-    /// The traceback, if there is one, and the message with its causes.
-    pub fn text(&self) -> String {
+    /// The traceback, if there is one, and the message with its causes, within this limit on memory.
+    pub fn text(&self, memory_limit: Option<u64>) -> String {
+        let told = logging::with_causes(self);
+        let hint = memory_limit_hint(memory_limit, &told);
         let traceback = if let Self::Load(error) = self { error.traceback.as_deref() } else { None };
-        format!("{}pyfcgid: {}", traceback.unwrap_or_default(), logging::with_causes(self))
+        format!("{}pyfcgid: {told}{hint}", traceback.unwrap_or_default())
     }
 }

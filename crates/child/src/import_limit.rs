@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::wsgi::interpreter::{Application, Interpreter, LoadError};
 use shared::logging::codes;
-use shared::settings::{PoolSettings, memory_limit_hint};
+use shared::settings::PoolSettings;
 use shared::sys;
 use shared::sys::poll;
 
@@ -55,10 +55,7 @@ impl ImportLimit {
         }
         interpreter.write_no_stacks();
         drop(self.running);
-        loaded.map_err(|error| LoadError {
-            reason: error.reason.clone() + &memory_limit_hint(pool.memory_limit, &error.reason),
-            ..error
-        })
+        loaded
     }
 }
 

@@ -21,7 +21,7 @@ use log::LevelFilter;
 use shared::link::{Command, Failure, Report};
 use shared::logging;
 use shared::logging::codes;
-use shared::settings::{Ends, PoolSettings, Ties, memory_limit_hint};
+use shared::settings::{Ends, PoolSettings, Ties};
 use shared::stacks::{Stacks, Thread};
 use shared::sys::poll::{self, Interest};
 use shared::sys::process::EX_SOFTWARE;
@@ -39,7 +39,7 @@ pub fn run(pool: &PoolSettings, level: LevelFilter, ties: Ties, ends: Ends) -> u
     match begun.and_then(|shared| serve(pool, &shared, &link)) {
         Ok(()) => 0,
         Err(error) => {
-            report_failure(&link, &error);
+            report_failure(&link, &error, pool.memory_limit);
             error.exit_code()
         }
     }
@@ -52,8 +52,8 @@ fn begin(mut link: &UnixStream, level: LevelFilter, ties: Ties, ends: Ends) -> R
     Ok(Shared::adopt(ties)?)
 }
 
-fn report_failure(mut link: &UnixStream, error: &Error) {
-    let report = Report::Failed(Failure { code: error.exit_code(), text: error.text() });
+fn report_failure(mut link: &UnixStream, error: &Error, memory_limit: Option<u64>) {
+    let report = Report::Failed(Failure { code: error.exit_code(), text: error.text(memory_limit) });
     // Without a supervisor there is nobody to tell.
     drop(link.write_all(&report.encode()));
 }
@@ -85,10 +85,7 @@ fn serve(pool: &PoolSettings, shared: &Shared, link: &UnixStream) -> Result<(), 
     interpreter.write_stacks_on_signal(&attendant);
     let slots = (pool.threads, shared.slots());
     let threads = interpreter.start_workers(&application, &settings, &worker, &attendant, slots);
-    let threads = threads.map_err(|traceback| {
-        let hint = memory_limit_hint(pool.memory_limit, &traceback);
-        Error::Worker { traceback, hint }
-    })?;
+    let threads = threads.map_err(|traceback| Error::Worker { traceback: traceback.trim_end().to_owned() })?;
     drop(worker);
     (&*link).write_all(&Report::Ready.encode())?;
     if !is_to_begin(link, &signalled)? {
@@ -122,9 +119,9 @@ fn end(interpreter: &Interpreter, threads: Arc<Threads>, attendant: Arc<Attendan
 /// Imports the application.
 fn load(pool: &PoolSettings, shared: &Shared, link: &UnixStream) -> Result<(Interpreter, Application), Error> {
     loading::prepare(pool)?;
-    let reports = link.try_clone()?;
+    let (reports, memory_limit) = (link.try_clone()?, pool.memory_limit);
     let limit = ImportLimit::start(pool, move |error| {
-        report_failure(&reports, &error.into());
+        report_failure(&reports, &error.into(), memory_limit);
         sys::process::exit_now(EX_SOFTWARE)
     })?;
     let interpreter = loading::start(pool)?;

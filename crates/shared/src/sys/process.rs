@@ -3,7 +3,7 @@
 use std::ffi::{CStr, CString, OsStr};
 use std::fmt;
 use std::fs;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::os::fd::RawFd;
 use std::str::FromStr;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use rustix::process::{self as system, DumpableBehavior, Pid, Signal, WaitOptions
 use rustix::thread::{self, CapabilitySet, CapabilitySets};
 
 use super::check;
-use super::fd::close;
+use super::fd::{self, close};
 
 /// The number of one process. Invariant: positive, so that no signal ever goes to a process group by mistake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -127,6 +127,11 @@ pub fn children() -> Vec<ProcessId> {
     let own = std::process::id();
     let text = fs::read_to_string(format!("/proc/self/task/{own}/children")).unwrap_or_default();
     text.split_whitespace().filter_map(|number| ProcessId::new(number.parse().ok()?)).collect()
+}
+
+/// Whether the error says that there are too few processes, descriptors, or too little memory, now.
+pub fn is_shortage(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::OutOfMemory) || fd::is_out_of_descriptors(error)
 }
 
 /// Whether the error says that a file is executable, but not a program (execve(2)).
