@@ -169,6 +169,7 @@ miri: nightly ## run the tests of the codec and of what crosses to the workers u
 	@rustup +$(NIGHTLY) component add miri rust-src
 	MIRIFLAGS='$(MIRI_OPTIONS)' $(CARGO) +$(NIGHTLY) miri test --locked -p fastcgi-codec --lib
 	MIRIFLAGS='$(MIRI_OPTIONS)' $(CARGO) +$(NIGHTLY) miri test --locked -p pyfcgid-connections --lib -- exchange::
+	MIRIFLAGS='$(MIRI_OPTIONS)' $(CARGO) +$(NIGHTLY) miri test --locked -p pyfcgid-child --lib -- exclusive:: interruption::
 
 .PHONY: tsan
 tsan: nightly ## run the event loop's tests, its threads, under ThreadSanitizer
