@@ -51,11 +51,10 @@ impl EventLoop {
         self.line.watch(self.acceptor.epoll(), takes)?;
         if is_full {
             self.line_up();
-            return Ok(0);
         }
         // Who waits comes before who comes.
         let taken = if self.line.somebody_waits() { self.take_from_line() } else { 0 };
-        Ok(taken + self.read_deferred())
+        Ok(if is_full { taken } else { taken + self.read_deferred() })
     }
 
     /// Whether those who have time, as they say, let who comes stand at the door: somebody has stopped them, or what they say is old.

@@ -1,10 +1,8 @@
-//! The event loop's end of the channel, and what it learns of the workers.
+//! The event loop's end of the queue, and what it learns of the workers.
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
-
-use crossbeam_channel::{Receiver, Sender};
 
 use super::{Bell, Load, Patience, Place, Scheduler, Worker, locking};
 use crate::exchange::Exchange;
@@ -14,9 +12,8 @@ use shared::scoreboard::refused::RefusedFor;
 /// Where the event loop puts complete requests. When it is dropped the workers finish what is queued and end.
 #[derive(Debug)]
 pub struct Queue {
-    sender: Sender<Queued>,
-    /// To take out again what nobody waits for any more.
-    receiver: Receiver<Queued>,
+    /// How many may be in it, and how many of the pool may wait.
+    room: usize,
     most: usize,
     patience: Patience,
     /// Where those that wait are counted.
@@ -36,15 +33,15 @@ pub struct Queued {
 }
 
 impl Queue {
-    /// Hands a request, which has waited for one since then, to whichever worker looks next; never blocks. Those that sit have to be
-    /// called.
+    /// Hands a request, which has waited for one since then and perhaps has a place, to whichever worker looks next; never blocks. Those
+    /// that sit have to be called.
     ///
     /// # Errors
     /// Gives the exchange back when as many requests wait as may, and somebody waits for them.
-    pub fn try_dispatch(&self, exchange: Exchange, since: Instant) -> Result<(), Box<Exchange>> {
+    pub fn try_dispatch(&self, exchange: Exchange, since: Instant, place: Option<Place>) -> Result<(), Box<Exchange>> {
         let mut state = self.scheduler.lock();
         let waits = state.is_saturated();
-        let mut place = if waits { self.place() } else { None };
+        let mut place = if waits { place.or_else(|| self.place()) } else { None };
         if waits && place.is_none() {
             drop(state);
             place = if self.drop_aborted() { self.place() } else { None };
@@ -53,9 +50,10 @@ impl Queue {
             }
             state = self.scheduler.lock();
         }
-        let sent = self.sender.try_send(Queued { place, since, exchange });
-        sent.map_err(|error| Box::new(error.into_inner().exchange))?;
-        state.note_dispatch(since);
+        if state.queued() >= self.room {
+            return Err(Box::new(exchange));
+        }
+        state.dispatch(Queued { place, since, exchange });
         Ok(())
     }
 
@@ -86,15 +84,7 @@ impl Queue {
 
     /// Takes out those for which that is so, as they and the time since which they have waited say. The others keep their order.
     pub fn take_out(&self, mut is_over: impl FnMut(&Exchange, Instant) -> bool) -> Vec<Exchange> {
-        let mut state = self.scheduler.lock();
-        let (over, wanted): (Vec<_>, Vec<_>) =
-            self.receiver.try_iter().partition(|queued| is_over(&queued.exchange, queued.since));
-        state.keep(wanted.len(), wanted.iter().map(|queued| queued.since).min());
-        for queued in wanted {
-            // There is room: it was there before.
-            drop(self.sender.try_send(queued));
-        }
-        drop(state);
+        let over = self.scheduler.lock().take_out(|queued| is_over(&queued.exchange, queued.since));
         over.into_iter().map(|queued| queued.exchange).collect()
     }
 
@@ -111,12 +101,7 @@ impl Queue {
         let count = queued.len();
         let kept: Vec<_> = queued.into_iter().filter_map(keeps).collect();
         let gone = count - kept.len();
-        let mut state = self.scheduler.lock();
-        state.put_back(kept.len(), gone);
-        for queued in kept {
-            // There is room: it was there before.
-            drop(self.sender.try_send(queued));
-        }
+        self.scheduler.lock().put_back(kept, gone);
         gone
     }
 
@@ -126,9 +111,13 @@ impl Queue {
     }
 
     fn take_all(&self) -> Vec<Queued> {
-        let mut state = self.scheduler.lock();
-        state.take_all_out();
-        self.receiver.try_iter().collect()
+        self.scheduler.lock().take_all_out()
+    }
+
+    /// Somebody who is not queued here waits since then. If that is later than the first that is queued, the bell rings as soon as it is
+    /// earlier.
+    pub fn ring_at_turn_of(&self, since: Option<Instant>) {
+        self.scheduler.lock().set_waits_outside(since);
     }
 
     /// How busy the workers are.
@@ -173,7 +162,7 @@ impl Queue {
 
     /// For workers that are busy for long.
     pub fn relief(&self) -> Relief {
-        Relief(Arc::clone(&self.scheduler))
+        Relief(Arc::downgrade(&self.scheduler))
     }
 
     pub(super) fn scheduler(&self) -> Arc<Scheduler> {
@@ -187,14 +176,16 @@ impl Drop for Queue {
     }
 }
 
-/// Calls a worker that sits to where requests come from, when one that was there will not be back soon.
+/// Calls a worker that sits to where requests come from, when one that was there will not be back soon. Whoever has it may be in the queue.
 #[derive(Clone, Debug)]
-pub struct Relief(Arc<Scheduler>);
+pub struct Relief(Weak<Scheduler>);
 
 impl Relief {
     /// Calls one, if there is one.
     pub fn call(&self) {
-        self.0.call();
+        if let Some(scheduler) = self.0.upgrade() {
+            scheduler.call();
+        }
     }
 }
 
@@ -209,13 +200,13 @@ pub fn queue_without_workers(seat: Seat) -> Queue {
     queue_of((1, 0), Patience(None), seat).0
 }
 
-/// Up to `passing` for which workers have time pass through it, too. The channel takes the memory for all of them.
+/// Up to `passing` for which workers have time pass through it, too. It takes the memory for all of them.
 fn queue_of((max_queue, passing): (usize, usize), patience: Patience, seat: Seat) -> (Queue, Worker) {
     let most = max_queue.max(1);
-    let (sender, receiver) = crossbeam_channel::bounded(most.saturating_add(passing));
-    let scheduler = Arc::<Scheduler>::default();
-    let worker = Worker::new(receiver.clone(), patience, Arc::clone(&scheduler));
-    (Queue { sender, receiver, most, patience, seat, scheduler }, worker)
+    let room = most.saturating_add(passing);
+    let scheduler = Arc::new(Scheduler::with_room(room));
+    let worker = Worker::new(patience, Arc::clone(&scheduler));
+    (Queue { room, most, patience, seat, scheduler }, worker)
 }
 
 /// The most threads a process can have.

@@ -1,16 +1,19 @@
 //! What the scheduler knows, and every step from one state to the next. No thread, no lock and no clock: times come in.
 
+use std::collections::VecDeque;
 use std::time::Instant;
+
+use super::Queued;
 
 /// Requests, workers, and who turns the event loop.
 #[derive(Debug, Default)]
 pub struct State {
-    /// Requests in the channel.
-    queued: usize,
-    /// None in the channel waits since an earlier time.
-    oldest: Option<Instant>,
-    /// Whether one was in the channel when the event loop looked last, so that those in there may have waited.
+    /// Requests that no worker has taken: who has waited for longest is first.
+    queue: VecDeque<Queued>,
+    /// Whether one was there when the event loop looked last, so that those in there may have waited.
     lingers: bool,
+    /// Since when the first of those waits that the event loop has not taken in, if it is to hear when that one's turn comes.
+    waits_outside: Option<Instant>,
     /// Requests that are being answered.
     running: usize,
     dispatched: u64,
@@ -113,6 +116,15 @@ pub enum Duty {
     End,
 }
 
+/// The first request of the queue.
+#[derive(Debug)]
+pub enum Taken {
+    /// A worker answers it.
+    ToAnswer(Queued),
+    /// The event loop refuses it.
+    Late(Queued),
+}
+
 /// How busy the workers are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Load {
@@ -124,7 +136,7 @@ pub struct Load {
     pub is_saturated: bool,
     /// Whether some are queued although a worker has time.
     pub is_held: bool,
-    /// None that is queued waits since an earlier time.
+    /// Since when the first one waits that is queued.
     pub oldest: Option<Instant>,
 }
 
@@ -141,37 +153,34 @@ pub struct Call {
 
 // Requests.
 impl State {
+    /// With room for so many requests.
+    pub fn with_room(most: usize) -> Self {
+        Self { queue: VecDeque::with_capacity(most), ..Self::default() }
+    }
+
     /// As the event loop sees it.
     pub fn load(&mut self) -> Load {
         let has_work = self.has_work();
         self.lingers = has_work;
-        if !has_work {
-            self.oldest = None;
-        }
         let is_held = has_work && self.running < self.workers;
-        Load { taken: self.taken, has_work, is_saturated: self.is_saturated(), is_held, oldest: self.oldest }
+        Load { taken: self.taken, has_work, is_saturated: self.is_saturated(), is_held, oldest: self.oldest() }
     }
 
-    /// Whether what is in the channel may have waited for a while.
-    pub fn lingers(&self) -> bool {
-        self.lingers
-    }
-
+    /// Since when the first one waits.
     pub fn oldest(&self) -> Option<Instant> {
-        self.oldest
+        self.queue.front().map(|queued| queued.since)
     }
 
     pub fn is_saturated(&self) -> bool {
-        self.queued + self.running >= self.workers
+        self.queue.len() + self.running >= self.workers
     }
 
     pub fn has_work(&self) -> bool {
-        self.queued > 0
+        !self.queue.is_empty()
     }
 
-    #[cfg(test)]
     pub fn queued(&self) -> usize {
-        self.queued
+        self.queue.len()
     }
 
     #[cfg(test)]
@@ -183,30 +192,34 @@ impl State {
         self.dispatched
     }
 
-    /// A request is in the channel, which has waited since then.
-    pub fn note_dispatch(&mut self, since: Instant) {
-        self.queued += 1;
+    /// A request comes behind those that have waited for as long.
+    pub fn dispatch(&mut self, queued: Queued) {
         self.dispatched += 1;
-        if self.oldest.is_none_or(|oldest| since < oldest) {
-            self.oldest = Some(since);
-        }
+        self.insert(queued);
     }
 
-    /// A worker has taken one out.
-    pub fn note_taken(&mut self) {
-        self.queued -= 1;
+    fn insert(&mut self, queued: Queued) {
+        // As a rule it is the last.
+        let behind = self.queue.iter().rev().take_while(|other| other.since > queued.since).count();
+        self.queue.insert(self.queue.len() - behind, queued);
+    }
+
+    /// A worker takes the first one, unless `is_late` says that it has waited for too long: then it is to be refused.
+    pub fn take(&mut self, is_late: impl FnOnce(Instant) -> bool) -> Option<Taken> {
+        let queued = self.queue.pop_front()?;
+        if self.lingers && is_late(queued.since) {
+            return Some(Taken::Late(queued));
+        }
         self.running += 1;
         self.taken += 1;
+        Some(Taken::ToAnswer(queued))
     }
 
-    /// A worker has taken one out that has waited for too long.
-    pub fn note_late(&mut self) {
-        self.queued -= 1;
-    }
-
-    /// So many are left in the channel, the first of them since then, when those are out that have waited for too long.
-    pub fn keep(&mut self, count: usize, oldest: Option<Instant>) {
-        (self.queued, self.oldest) = (count, oldest);
+    /// Takes those out for which that is so.
+    pub fn take_out(&mut self, mut is_over: impl FnMut(&Queued) -> bool) -> Vec<Queued> {
+        let (over, wanted): (Vec<_>, Vec<_>) = self.queue.drain(..).partition(|queued| is_over(queued));
+        self.queue.extend(wanted);
+        over
     }
 
     pub fn note_answer(&mut self) {
@@ -221,15 +234,30 @@ impl State {
         begins
     }
 
-    /// None is in the channel while they are looked through.
-    pub fn take_all_out(&mut self) {
-        self.queued = 0;
+    /// None is there while they are looked through.
+    pub fn take_all_out(&mut self) -> Vec<Queued> {
+        self.queue.drain(..).collect()
     }
 
-    /// So many are back, and so many were dropped.
-    pub fn put_back(&mut self, count: usize, dropped: usize) {
-        self.queued += count;
-        self.in_vain = if dropped == 0 { self.queued / 16 } else { 0 };
+    /// These are back, and so many were dropped.
+    pub fn put_back(&mut self, kept: Vec<Queued>, dropped: usize) {
+        kept.into_iter().for_each(|queued| self.insert(queued));
+        self.in_vain = if dropped == 0 { self.queue.len() / 16 } else { 0 };
+    }
+
+    /// Somebody whom the event loop has not taken in waits since then, and behind the first that is queued.
+    pub fn set_waits_outside(&mut self, since: Option<Instant>) {
+        self.waits_outside = since;
+    }
+
+    /// Whether it is that one's turn before the first that is queued, which is said once. Whoever turns the loop next sees it without that.
+    pub fn is_turn_outside(&mut self) -> bool {
+        let is_before = |since| self.oldest().is_some_and(|oldest| since < oldest);
+        let is_turn = self.turner != Turner::Nobody && self.waits_outside.is_some_and(is_before);
+        if is_turn {
+            self.waits_outside = None;
+        }
+        is_turn
     }
 }
 

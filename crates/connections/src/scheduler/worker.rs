@@ -5,10 +5,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::Receiver;
-
 use super::queue::Queued;
-use super::state::{State, Step, Waiting};
+use super::state::{State, Step, Taken, Waiting};
 use super::{Patience, Scheduler, locking};
 use crate::exchange::{Exchange, Pause};
 use shared::logging::codes;
@@ -32,7 +30,6 @@ pub trait Source: fmt::Debug + Send + Sync {
 /// One worker's end of the queue. Run it on a thread of its own.
 #[derive(Clone, Debug)]
 pub struct Worker {
-    receiver: Receiver<Queued>,
     patience: Patience,
     scheduler: Arc<Scheduler>,
     source: Option<Arc<dyn Source>>,
@@ -48,8 +45,8 @@ struct Past {
 }
 
 impl Worker {
-    pub(super) fn new(receiver: Receiver<Queued>, patience: Patience, scheduler: Arc<Scheduler>) -> Self {
-        Self { receiver, patience, scheduler, source: None }
+    pub(super) fn new(patience: Patience, scheduler: Arc<Scheduler>) -> Self {
+        Self { patience, scheduler, source: None }
     }
 
     /// The same worker, but it looks for requests itself when it has none. Without a source it has to be called.
@@ -112,12 +109,13 @@ impl Worker {
             return Err(step);
         }
         let (queued, has_late) = self.take(&mut state);
+        let rings = state.is_turn_outside() || has_late;
         let wakes = is_scout && state.call_for_work().wakes;
         drop(state);
         if wakes {
             self.scheduler.called.notify_one();
         }
-        if has_late {
+        if rings {
             self.scheduler.ring();
         }
         // Its place is given back here.
@@ -134,14 +132,11 @@ impl Worker {
     /// The first that is queued, and whether some before it have waited for too long: the event loop refuses them.
     fn take(&self, state: &mut State) -> (Option<Queued>, bool) {
         let mut has_late = false;
-        // Never empty before: what is counted under this lock is in the channel.
-        while let Ok(queued) = self.receiver.try_recv() {
-            if !(state.lingers() && self.patience.is_over_by_now(queued.since)) {
-                state.note_taken();
-                return (Some(queued), has_late);
+        while let Some(taken) = state.take(|since| self.patience.is_over_by_now(since)) {
+            match taken {
+                Taken::ToAnswer(queued) => return (Some(queued), has_late),
+                Taken::Late(queued) => locking::lock(&self.scheduler.late).push(queued.exchange),
             }
-            state.note_late();
-            locking::lock(&self.scheduler.late).push(queued.exchange);
             has_late = true;
         }
         (None, has_late)
