@@ -31,7 +31,7 @@ use super::connection::Connection;
 use super::listener::Purpose;
 use super::passage::{Missing, Passage, Traveller};
 use super::stream::Stream;
-use crate::scheduler::{Load, Place};
+use crate::scheduler::Place;
 use shared::logging::codes;
 use shared::scoreboard::{Presence, Seat, encode_since, parse_since};
 use shared::sys::epoll;
@@ -316,19 +316,11 @@ impl EventLoop {
         }
     }
 
-    /// Whether the first on the line is to be served before all that are queued here. If it is not so yet, the workers say when it is.
+    /// Whether the first on the line is to be served before all that are queued here. While workers wait for the GIL others may be sooner.
     fn is_turn_of_first(&self) -> bool {
-        if !self.line.is_used() {
-            return false;
-        }
-        // While workers wait for the GIL, those of other processes may come sooner.
-        let Load { oldest: Some(oldest), is_held: false, .. } = self.queue.load() else { return false };
-        let first = self.line.first_since();
-        let is_turn = first.is_some_and(|first| first < oldest);
-        if !is_turn {
-            self.queue.ring_at_turn_of(first);
-        }
-        is_turn
+        let is_held_up = || self.saturation.is_stalled() && self.queue.load().is_held;
+        let is_turn = |since| self.queue.is_turn_of(since);
+        self.line.is_used() && !is_held_up() && self.line.first_since().is_some_and(is_turn)
     }
 
     /// Reads one who waits since then, and is counted on the line.

@@ -114,10 +114,10 @@ impl Queue {
         self.scheduler.lock().take_all_out()
     }
 
-    /// Somebody who is not queued here waits since then. If that is later than the first that is queued, the bell rings as soon as it is
-    /// earlier.
-    pub fn ring_at_turn_of(&self, since: Option<Instant>) {
-        self.scheduler.lock().set_waits_outside(since);
+    /// Whether one who is not queued here, and waits since then, comes before all that are. If not, the bell rings when a worker has taken
+    /// the last of those that have waited for longer.
+    pub fn is_turn_of(&self, since: Instant) -> bool {
+        self.scheduler.lock().is_turn_of(since)
     }
 
     /// How busy the workers are.

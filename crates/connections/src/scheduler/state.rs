@@ -245,19 +245,25 @@ impl State {
         self.in_vain = if dropped == 0 { self.queue.len() / 16 } else { 0 };
     }
 
-    /// Somebody whom the event loop has not taken in waits since then, and behind the first that is queued.
-    pub fn set_waits_outside(&mut self, since: Option<Instant>) {
-        self.waits_outside = since;
+    /// Whether one whom the event loop has not taken in, and who waits since then, comes before all that are queued. If not, the loop is to
+    /// hear when.
+    pub fn is_turn_of(&mut self, since: Instant) -> bool {
+        let is_turn = self.is_before_all(since);
+        self.waits_outside = (!is_turn).then_some(since);
+        is_turn
     }
 
-    /// Whether it is that one's turn before the first that is queued, which is said once. Whoever turns the loop next sees it without that.
+    /// Whether that one does now, which is said once. Whoever turns the loop next looks without that.
     pub fn is_turn_outside(&mut self) -> bool {
-        let is_before = |since| self.oldest().is_some_and(|oldest| since < oldest);
-        let is_turn = self.turner != Turner::Nobody && self.waits_outside.is_some_and(is_before);
+        let is_turn = self.turner != Turner::Nobody && self.waits_outside.is_some_and(|since| self.is_before_all(since));
         if is_turn {
             self.waits_outside = None;
         }
         is_turn
+    }
+
+    fn is_before_all(&self, since: Instant) -> bool {
+        self.oldest().is_some_and(|oldest| since < oldest)
     }
 }
 

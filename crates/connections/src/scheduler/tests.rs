@@ -275,6 +275,29 @@ fn the_loop_that_waits_because_all_are_busy_hears_of_the_first_that_is_not() {
 }
 
 #[test]
+fn the_loop_that_waits_hears_when_it_is_the_turn_of_one_who_is_not_queued() {
+    explore(|| {
+        let (network, counts) = (Network::default(), Counts::default());
+        let (queue, worker) = queue(1000);
+        let bell = network.clone();
+        queue.ring_with(move || {
+            bell.change(|news| news.has_rung = true);
+            Ok(())
+        });
+        let (workers, now) = (start(1, &worker, &counts), Instant::now());
+        let after = |seconds| now + Duration::from_secs(seconds);
+        [1, 3].into_iter().for_each(|seconds| queue.try_dispatch(exchange(), after(seconds), None).unwrap());
+        queue.call_worker();
+        while !queue.is_turn_of(after(2)) && queue.load().has_work {
+            network.take(true);
+        }
+        drop(queue);
+        join(workers);
+        assert_eq!(counts.answered(), 2);
+    });
+}
+
+#[test]
 fn two_workers_and_the_standby_turn_the_loop_in_turns() {
     explore(|| serve(2, &[1, 1, 2]));
 }

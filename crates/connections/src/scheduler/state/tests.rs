@@ -57,14 +57,15 @@ fn the_loop_hears_once_that_who_waits_outside_comes_before_all_that_are_queued()
     let (mut state, start) = (state(1), Instant::now());
     let after = |millis| start + Duration::from_millis(millis);
     [1, 3, 5].map(after).into_iter().for_each(|since| state.dispatch(queued(since)));
-    assert!(!state.is_turn_outside(), "nobody does");
+    assert!(!state.is_turn_outside(), "nobody waits there");
     assert_eq!(state.duty(true), Duty::TakeOver);
-    state.set_waits_outside(Some(after(2)));
-    assert!(!state.is_turn_outside());
+    assert!(state.is_turn_of(after(0)) && !state.is_turn_of(after(2)) && !state.is_turn_outside());
     state.take(|_| false);
     assert!(state.is_turn_outside() && !state.is_turn_outside());
-    state.set_waits_outside(Some(after(2)));
+    assert!(state.is_turn_of(after(2)) && !state.is_turn_of(after(4)));
+    assert!(!state.is_turn_outside());
     state.put_down();
+    state.take(|_| false);
     assert!(!state.is_turn_outside(), "who turns the loop next looks for itself");
 }
 
