@@ -156,6 +156,25 @@ fn who_comes_while_processes_are_replaced_is_served_in_turn_beside_such_a_load()
     pool.end();
 }
 
+#[test]
+fn what_is_complete_when_its_process_was_replaced_is_served_in_turn_beside_such_a_load() {
+    let mut pool = Pool::start(ONE_BY_ONE, "graceful-timeout = \"60s\"\n");
+    let request = record::request(1, false, &Params::get("/?waiter").encode(), b"");
+    let (beginning, rest) = request.split_at(request.len() / 2);
+    let mut peer = pool.connect();
+    peer.send(beginning);
+    pool.occupy();
+    pool.control("reload").expect_code(0);
+    let load = Load::start(&pool);
+    wait_for_load(&pool);
+    let sent_before = load.sent();
+    peer.send(rest);
+    expect_turns(&pool, &mut [Waiter { peer, name: "waiter".to_owned(), load: sent_before }]);
+    load.end();
+    pool.open_gate();
+    pool.end();
+}
+
 const CONNECTIONS: usize = 3;
 const AT_ONCE: u16 = 4;
 const SECONDS: f64 = 0.004;

@@ -218,13 +218,10 @@ impl EventLoop {
     }
 
     /// Requests that no worker here has taken wait on the line instead, as far as they can, for a worker of others. What the line does not
-    /// take is handed over as what is idle. Where peers multiplex who is on the line comes behind what others have read, so that is left
-    /// for those that have time, and for the end.
+    /// take is handed over as what is idle.
     fn line_up_queued(&mut self) {
         let load = self.queue.load();
-        let is_over = || self.lifecycle.deadline().is_some_and(|deadline| deadline <= self.now);
-        let is_better_there = || self.line.seat.others_have_time() || !self.line.seat.is_multiplexed() || is_over();
-        if !load.has_work || load.is_held && !self.saturation.is_stalled() || !is_better_there() {
+        if !load.has_work || load.is_held && !self.saturation.is_stalled() {
             return;
         }
         let keys: HashMap<_, _> = self.connections.iter().map(|(key, connection)| (connection.destination(), key)).collect();
@@ -338,7 +335,7 @@ const STRAYS_A_TURN: usize = 64;
 /// How often to look whether another process still has time.
 const LOOK_AROUND: Duration = Duration::from_millis(50);
 /// Nobody takes in who comes for so long.
-const UNHEEDED: Duration = Duration::from_millis(100);
+pub const UNHEEDED: Duration = Duration::from_millis(100);
 
 #[cfg(test)]
 pub(super) mod tests;

@@ -170,7 +170,6 @@ impl Intake {
     /// Whether a complete request, the only one here, may find a worker elsewhere sooner. What has come at once was looked at before it was
     /// read, where it goes nobody knows how long a slow one has come, and one whose turn it was has waited there.
     fn is_in_excess(&mut self, assembled: &Assembled, context: &Context<'_>) -> bool {
-        let Some(line) = context.line else { return false };
         let Assembled { id, request, .. } = assembled;
         let came_in_pieces = |open: &mut Open| {
             let age = open.begun.map_or(Duration::ZERO, |begun| context.now.saturating_duration_since(begun));
@@ -179,9 +178,9 @@ impl Intake {
         };
         let is_probe =
             || context.probes.is_some_and(|probes| probes.find(&request.params, request.role, self.purpose).is_some());
-        self.session.kept(*id).is_some_and(came_in_pieces)
+        context.line.is_some()
+            && self.session.kept(*id).is_some_and(came_in_pieces)
             && (context.is_stalled || context.queue.is_saturated())
-            && (line.seat.others_have_time() || !line.seat.is_multiplexed())
             && self.session.open_requests() == 1
             && !is_probe()
     }

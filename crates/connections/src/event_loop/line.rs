@@ -28,6 +28,7 @@ use std::time::{Duration, Instant};
 
 use super::EventLoop;
 use super::connection::Connection;
+use super::handover::UNHEEDED;
 use super::listener::Purpose;
 use super::passage::{Missing, Passage, Traveller};
 use super::stream::Stream;
@@ -316,11 +317,12 @@ impl EventLoop {
         }
     }
 
-    /// Whether the first on the line is to be served before all that are queued here. While workers wait for the GIL others may be sooner.
+    /// Whether the first on the line is to be served before all that are queued here. Others who have time take it sooner, unless somebody
+    /// has stopped them.
     fn is_turn_of_first(&self) -> bool {
-        let is_held_up = || self.saturation.is_stalled() && self.queue.load().is_held;
-        let is_turn = |since| self.queue.is_turn_of(since);
-        self.line.is_used() && !is_held_up() && self.line.first_since().is_some_and(is_turn)
+        let is_left = |since: Instant| !self.line.seat.others_have_time() || since.elapsed() >= UNHEEDED;
+        let is_turn = |since| is_left(since) && self.queue.is_turn_of(since);
+        self.line.is_used() && self.line.first_since().is_some_and(is_turn)
     }
 
     /// Reads one who waits since then, and is counted on the line.

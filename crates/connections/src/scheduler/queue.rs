@@ -114,8 +114,8 @@ impl Queue {
         self.scheduler.lock().take_all_out()
     }
 
-    /// Whether one who is not queued here, and waits since then, comes before all that are. If not, the bell rings when a worker has taken
-    /// the last of those that have waited for longer.
+    /// Whether one who is not queued here, and waits since then, comes before all that are, for which no worker has time. If not, the bell
+    /// rings when a worker has taken the last of those that have waited for longer, and others are left.
     pub fn is_turn_of(&self, since: Instant) -> bool {
         self.scheduler.lock().is_turn_of(since)
     }

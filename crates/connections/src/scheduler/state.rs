@@ -162,8 +162,8 @@ impl State {
     pub fn load(&mut self) -> Load {
         let has_work = self.has_work();
         self.lingers = has_work;
-        let is_held = has_work && self.running < self.workers;
-        Load { taken: self.taken, has_work, is_saturated: self.is_saturated(), is_held, oldest: self.oldest() }
+        let (is_saturated, is_held) = (self.is_saturated(), self.is_held());
+        Load { taken: self.taken, has_work, is_saturated, is_held, oldest: self.oldest() }
     }
 
     /// Since when the first one waits.
@@ -245,10 +245,11 @@ impl State {
         self.in_vain = if dropped == 0 { self.queue.len() / 16 } else { 0 };
     }
 
-    /// Whether one whom the event loop has not taken in, and who waits since then, comes before all that are queued. If not, the loop is to
-    /// hear when.
+    /// Whether one whom the event loop has not taken in, and who waits since then, comes before all that are queued while all workers are
+    /// busy. If not, the loop is to hear when. A worker that has time takes what is queued at once: one more would be in nobody's way, but
+    /// wait here, although others may be sooner.
     pub fn is_turn_of(&mut self, since: Instant) -> bool {
-        let is_turn = self.is_before_all(since);
+        let is_turn = self.is_before_all(since) && !self.is_held();
         self.waits_outside = (!is_turn).then_some(since);
         is_turn
     }
@@ -260,6 +261,10 @@ impl State {
             self.waits_outside = None;
         }
         is_turn
+    }
+
+    fn is_held(&self) -> bool {
+        self.has_work() && self.running < self.workers
     }
 
     fn is_before_all(&self, since: Instant) -> bool {

@@ -468,13 +468,10 @@ fn what_is_complete_later_leaves_a_process_that_retires_unless_a_worker_has_time
 }
 
 #[test]
-fn where_peers_multiplex_what_is_queued_leaves_a_process_that_retires_at_its_end_if_nobody_has_time() {
+fn what_is_queued_leaves_a_process_that_retires_also_where_peers_multiplex_and_nobody_has_time() {
     let Waiting { mut event_loop, gate: _gate, .. } = Waiting::new(&[request()]);
     event_loop.line.seat.note_multiplexing();
     event_loop.start_retiring();
-    assert!(event_loop.queue.load().has_work && event_loop.line.is_empty());
-    event_loop.now += event_loop.settings.graceful_timeout;
-    event_loop.hand_over_idle();
     assert!(!event_loop.queue.load().has_work && !event_loop.line.is_empty());
 }
 

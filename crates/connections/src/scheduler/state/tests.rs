@@ -59,7 +59,7 @@ fn the_loop_hears_once_that_who_waits_outside_comes_before_all_that_are_queued()
     [1, 3, 5].map(after).into_iter().for_each(|since| state.dispatch(queued(since)));
     assert!(!state.is_turn_outside(), "nobody waits there");
     assert_eq!(state.duty(true), Duty::TakeOver);
-    assert!(state.is_turn_of(after(0)) && !state.is_turn_of(after(2)) && !state.is_turn_outside());
+    assert!(!state.is_turn_of(after(0)), "a worker has time for the first one");
     state.take(|_| false);
     assert!(state.is_turn_outside() && !state.is_turn_outside());
     assert!(state.is_turn_of(after(2)) && !state.is_turn_of(after(4)));
