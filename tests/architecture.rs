@@ -68,7 +68,7 @@ const LAYERS: &[Layer] = &[
     layer("event_loop", &["pool_status", "scheduler", "scoreboard", "exchange", "listener", "link", "logging", "network", "sys"], &["fastcgi_codec", "mio", "slab", "socket2"]),
     layer("pool_status", &["exchange", "scoreboard", "logging", "sys"],                         &[]),
     layer("access_log", &["exchange", "logging", "settings"],                                   &[]),
-    layer("scheduler",  &["exchange", "scoreboard", "logging"],                                 &[]),
+    layer("scheduler",  &["exchange", "scoreboard", "logging"],                                 &["crossbeam_channel"]),
     layer("exchange",   &["logging", "http", "sys"],                                            &["fastcgi_codec", "smallvec", "tempfile"]),
     // What all processes share.
     layer("listener",   &["logging", "sys"],                                                    &["socket2"]),

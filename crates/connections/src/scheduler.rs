@@ -1,6 +1,6 @@
 //! Who runs next: which worker answers a request, which thread turns the event loop, and who is woken for it.
 //!
-//! Owns the threads' order: the bounded queue from the event loop to the workers, who is called and when, whether all workers are
+//! Owns the threads' order: the bounded channel from the event loop to the workers, who is called and when, whether all workers are
 //! busy, and the panic barrier. Knows nothing of what a handler does, nor of what the event loop does when it is turned.
 //!
 //! Waking a thread costs more than a small request, so it is avoided. A worker without a request turns the event loop itself, if

@@ -1,9 +1,12 @@
-//! The event loop's end of the queue, and what it learns of the workers.
+//! The event loop's end of the channel, and what it learns of the workers.
 
 use std::io;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crossbeam_channel::{Receiver, Sender};
+
+use super::state::State;
 use super::{Bell, Load, Patience, Place, Scheduler, Worker, locking};
 use crate::exchange::Exchange;
 use shared::scoreboard::Seat;
@@ -12,8 +15,10 @@ use shared::scoreboard::refused::RefusedFor;
 /// Where the event loop puts complete requests. When it is dropped the workers finish what is queued and end.
 #[derive(Debug)]
 pub struct Queue {
-    /// How many may be in it, and how many of the pool may wait.
-    room: usize,
+    sender: Sender<Queued>,
+    /// To take out again what nobody waits for any more, and to put who has waited for longer before others.
+    receiver: Receiver<Queued>,
+    /// How many of the pool may wait.
     most: usize,
     patience: Patience,
     /// Where those that wait are counted.
@@ -50,11 +55,27 @@ impl Queue {
             }
             state = self.scheduler.lock();
         }
-        if state.queued() >= self.room {
+        if self.sender.is_full() {
             return Err(Box::new(exchange));
         }
-        state.dispatch(Queued { place, since, exchange });
+        self.put(&mut state, Queued { place, since, exchange });
         Ok(())
+    }
+
+    fn put(&self, state: &mut State, queued: Queued) {
+        match state.dispatch(queued.since) {
+            0 => self.send(queued),
+            behind => {
+                let mut all: Vec<_> = self.receiver.try_iter().collect();
+                all.insert(all.len() - behind, queued);
+                all.into_iter().for_each(|queued| self.send(queued));
+            }
+        }
+    }
+
+    /// There is room, as whoever has the state's lock has seen.
+    fn send(&self, queued: Queued) {
+        drop(self.sender.try_send(queued));
     }
 
     /// A place for one more request that waits, if there may be one.
@@ -84,7 +105,12 @@ impl Queue {
 
     /// Takes out those for which that is so, as they and the time since which they have waited say. The others keep their order.
     pub fn take_out(&self, mut is_over: impl FnMut(&Exchange, Instant) -> bool) -> Vec<Exchange> {
-        let over = self.scheduler.lock().take_out(|queued| is_over(&queued.exchange, queued.since));
+        let mut state = self.scheduler.lock();
+        let (over, kept): (Vec<_>, Vec<_>) =
+            self.receiver.try_iter().partition(|queued| is_over(&queued.exchange, queued.since));
+        state.keep(kept.iter().map(|queued| queued.since));
+        kept.into_iter().for_each(|queued| self.send(queued));
+        drop(state);
         over.into_iter().map(|queued| queued.exchange).collect()
     }
 
@@ -101,7 +127,9 @@ impl Queue {
         let count = queued.len();
         let kept: Vec<_> = queued.into_iter().filter_map(keeps).collect();
         let gone = count - kept.len();
-        self.scheduler.lock().put_back(kept, gone);
+        let mut state = self.scheduler.lock();
+        state.put_back(kept.iter().map(|queued| queued.since), gone);
+        kept.into_iter().for_each(|queued| self.send(queued));
         gone
     }
 
@@ -111,7 +139,9 @@ impl Queue {
     }
 
     fn take_all(&self) -> Vec<Queued> {
-        self.scheduler.lock().take_all_out()
+        let mut state = self.scheduler.lock();
+        state.take_all_out();
+        self.receiver.try_iter().collect()
     }
 
     /// Whether one who is not queued here, and waits since then, comes before all that are, for which no worker has time. If not, the bell
@@ -162,7 +192,7 @@ impl Queue {
 
     /// For workers that are busy for long.
     pub fn relief(&self) -> Relief {
-        Relief(Arc::downgrade(&self.scheduler))
+        Relief(Arc::clone(&self.scheduler))
     }
 
     pub(super) fn scheduler(&self) -> Arc<Scheduler> {
@@ -176,16 +206,14 @@ impl Drop for Queue {
     }
 }
 
-/// Calls a worker that sits to where requests come from, when one that was there will not be back soon. Whoever has it may be in the queue.
+/// Calls a worker that sits to where requests come from, when one that was there will not be back soon.
 #[derive(Clone, Debug)]
-pub struct Relief(Weak<Scheduler>);
+pub struct Relief(Arc<Scheduler>);
 
 impl Relief {
     /// Calls one, if there is one.
     pub fn call(&self) {
-        if let Some(scheduler) = self.0.upgrade() {
-            scheduler.call();
-        }
+        self.0.call();
     }
 }
 
@@ -200,13 +228,14 @@ pub fn queue_without_workers(seat: Seat) -> Queue {
     queue_of((1, 0), Patience(None), seat).0
 }
 
-/// Up to `passing` for which workers have time pass through it, too. It takes the memory for all of them.
+/// Up to `passing` for which workers have time pass through it, too. The channel takes the memory for all of them.
 fn queue_of((max_queue, passing): (usize, usize), patience: Patience, seat: Seat) -> (Queue, Worker) {
     let most = max_queue.max(1);
     let room = most.saturating_add(passing);
+    let (sender, receiver) = crossbeam_channel::bounded(room);
     let scheduler = Arc::new(Scheduler::with_room(room));
-    let worker = Worker::new(patience, Arc::clone(&scheduler));
-    (Queue { room, most, patience, seat, scheduler }, worker)
+    let worker = Worker::new(receiver.clone(), patience, Arc::clone(&scheduler));
+    (Queue { sender, receiver, most, patience, seat, scheduler }, worker)
 }
 
 /// The most threads a process can have.

@@ -3,13 +3,11 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use super::Queued;
-
 /// Requests, workers, and who turns the event loop.
 #[derive(Debug, Default)]
 pub struct State {
-    /// Requests that no worker has taken: who has waited for longest is first.
-    queue: VecDeque<Queued>,
+    /// Since when each of the requests waits that are in the channel: who has waited for longest is first, as there.
+    queue: VecDeque<Instant>,
     /// Whether one was there when the event loop looked last, so that those in there may have waited.
     lingers: bool,
     /// Since when the first of those waits that the event loop has not taken in, if it is to hear when that one's turn comes.
@@ -116,13 +114,13 @@ pub enum Duty {
     End,
 }
 
-/// The first request of the queue.
-#[derive(Debug)]
+/// What becomes of the first request in the channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Taken {
     /// A worker answers it.
-    ToAnswer(Queued),
+    ToAnswer,
     /// The event loop refuses it.
-    Late(Queued),
+    Late,
 }
 
 /// How busy the workers are.
@@ -168,7 +166,7 @@ impl State {
 
     /// Since when the first one waits.
     pub fn oldest(&self) -> Option<Instant> {
-        self.queue.front().map(|queued| queued.since)
+        self.queue.front().copied()
     }
 
     pub fn is_saturated(&self) -> bool {
@@ -179,6 +177,7 @@ impl State {
         !self.queue.is_empty()
     }
 
+    #[cfg(test)]
     pub fn queued(&self) -> usize {
         self.queue.len()
     }
@@ -192,34 +191,29 @@ impl State {
         self.dispatched
     }
 
-    /// A request comes behind those that have waited for as long.
-    pub fn dispatch(&mut self, queued: Queued) {
+    /// A request that waits since then comes behind those that have waited for as long. Says before how many it comes: none, as a rule.
+    pub fn dispatch(&mut self, since: Instant) -> usize {
+        let behind = self.queue.iter().rev().take_while(|other| **other > since).count();
+        self.queue.insert(self.queue.len() - behind, since);
         self.dispatched += 1;
-        self.insert(queued);
+        behind
     }
 
-    fn insert(&mut self, queued: Queued) {
-        // As a rule it is the last.
-        let behind = self.queue.iter().rev().take_while(|other| other.since > queued.since).count();
-        self.queue.insert(self.queue.len() - behind, queued);
-    }
-
-    /// A worker takes the first one, unless `is_late` says that it has waited for too long: then it is to be refused.
+    /// A worker takes the first one out, unless `is_late` says that it has waited for too long: then it is to be refused.
     pub fn take(&mut self, is_late: impl FnOnce(Instant) -> bool) -> Option<Taken> {
-        let queued = self.queue.pop_front()?;
-        if self.lingers && is_late(queued.since) {
-            return Some(Taken::Late(queued));
+        let since = self.queue.pop_front()?;
+        if self.lingers && is_late(since) {
+            return Some(Taken::Late);
         }
         self.running += 1;
         self.taken += 1;
-        Some(Taken::ToAnswer(queued))
+        Some(Taken::ToAnswer)
     }
 
-    /// Takes those out for which that is so.
-    pub fn take_out(&mut self, mut is_over: impl FnMut(&Queued) -> bool) -> Vec<Queued> {
-        let (over, wanted): (Vec<_>, Vec<_>) = self.queue.drain(..).partition(|queued| is_over(queued));
-        self.queue.extend(wanted);
-        over
+    /// These are left in the channel, in this order, when some were taken out.
+    pub fn keep(&mut self, kept: impl Iterator<Item = Instant>) {
+        self.queue.clear();
+        self.queue.extend(kept);
     }
 
     pub fn note_answer(&mut self) {
@@ -235,13 +229,13 @@ impl State {
     }
 
     /// None is there while they are looked through.
-    pub fn take_all_out(&mut self) -> Vec<Queued> {
-        self.queue.drain(..).collect()
+    pub fn take_all_out(&mut self) {
+        self.queue.clear();
     }
 
-    /// These are back, and so many were dropped.
-    pub fn put_back(&mut self, kept: Vec<Queued>, dropped: usize) {
-        kept.into_iter().for_each(|queued| self.insert(queued));
+    /// These are back in the channel, and so many were dropped.
+    pub fn put_back(&mut self, kept: impl Iterator<Item = Instant>, dropped: usize) {
+        self.keep(kept);
         self.in_vain = if dropped == 0 { self.queue.len() / 16 } else { 0 };
     }
 

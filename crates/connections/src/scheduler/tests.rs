@@ -68,7 +68,7 @@ fn queue(most: usize) -> (Queue, Worker) {
     queue_of_pool((most, None), Arc::new(Scoreboard::new().unwrap()).seat(1))
 }
 
-pub(super) fn exchange() -> Exchange {
+fn exchange() -> Exchange {
     let ending = Ending { request: RequestId::new(1), keep_connection: true };
     let request = Request { role: Role::Responder, params: Params::default(), body: Body::from_memory(Vec::new()), data: None };
     Exchange { request, reply: Box::new(Reply::new(Arc::new(Nowhere), ending, false)), begun: Instant::now() }
@@ -426,4 +426,16 @@ fn whoever_has_not_waited_for_too_long_keeps_the_place_in_the_queue() {
     assert_eq!(queue.take_late(now).len(), 0);
     assert_eq!(worker.queued_since(), [before(3), before(2)]);
     assert_eq!(queue.load().oldest, None);
+}
+
+#[cfg(not(shuttle))]
+#[test]
+fn whoever_has_waited_for_longest_comes_first_whenever_it_was_put_into_the_queue() {
+    let (queue, worker) = queue(1000);
+    let now = Instant::now();
+    let before = |seconds| now.checked_sub(Duration::from_secs(seconds)).unwrap();
+    [1, 3, 2, 3, 0].iter().for_each(|age| queue.try_dispatch(exchange(), before(*age), None).unwrap());
+    assert_eq!(queue.load().oldest, Some(before(3)));
+    assert_eq!(queue.take_out(|_, since| since == before(2)).len(), 1);
+    assert_eq!(worker.queued_since(), [3, 3, 1, 0].map(before));
 }

@@ -5,6 +5,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crossbeam_channel::Receiver;
+
 use super::queue::Queued;
 use super::state::{State, Step, Taken, Waiting};
 use super::{Patience, Scheduler, locking};
@@ -30,6 +32,7 @@ pub trait Source: fmt::Debug + Send + Sync {
 /// One worker's end of the queue. Run it on a thread of its own.
 #[derive(Clone, Debug)]
 pub struct Worker {
+    receiver: Receiver<Queued>,
     patience: Patience,
     scheduler: Arc<Scheduler>,
     source: Option<Arc<dyn Source>>,
@@ -45,8 +48,8 @@ struct Past {
 }
 
 impl Worker {
-    pub(super) fn new(patience: Patience, scheduler: Arc<Scheduler>) -> Self {
-        Self { patience, scheduler, source: None }
+    pub(super) fn new(receiver: Receiver<Queued>, patience: Patience, scheduler: Arc<Scheduler>) -> Self {
+        Self { receiver, patience, scheduler, source: None }
     }
 
     /// The same worker, but it looks for requests itself when it has none. Without a source it has to be called.
@@ -133,9 +136,11 @@ impl Worker {
     fn take(&self, state: &mut State) -> (Option<Queued>, bool) {
         let mut has_late = false;
         while let Some(taken) = state.take(|since| self.patience.is_over_by_now(since)) {
+            // What the state counts is in the channel.
+            let Ok(queued) = self.receiver.try_recv() else { break };
             match taken {
-                Taken::ToAnswer(queued) => return (Some(queued), has_late),
-                Taken::Late(queued) => locking::lock(&self.scheduler.late).push(queued.exchange),
+                Taken::ToAnswer => return (Some(queued), has_late),
+                Taken::Late => locking::lock(&self.scheduler.late).push(queued.exchange),
             }
             has_late = true;
         }
