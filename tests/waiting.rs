@@ -60,6 +60,8 @@ mod timeouts;
 #[path = "web_servers/tls.rs"]
 #[allow(dead_code, reason = "shared with other tests")]
 mod tls;
+#[path = "waiting/turns.rs"]
+mod turns;
 #[path = "web_servers/web_server.rs"]
 #[allow(dead_code, reason = "shared with other tests")]
 mod web_server;

@@ -80,6 +80,10 @@ impl fmt::Debug for Bell {
 }
 
 impl Scheduler {
+    fn with_room(most: usize) -> Self {
+        Self { state: Mutex::new(State::with_room(most)), ..Self::default() }
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         locking::lock(&self.state)
     }

@@ -40,8 +40,6 @@ pub struct Connection {
     paused: bool,
     /// Whether it is on the list of those that are to be read later.
     deferred: bool,
-    /// That of its next request, if it is counted among those that wait.
-    place: Option<Place>,
     /// What of its memory counts among that of all uploads.
     counted: usize,
     /// Whether no less of it can be kept.
@@ -91,7 +89,6 @@ impl Connection {
             has_read: false,
             paused: false,
             deferred: false,
-            place: None,
             counted: 0,
             is_stored: false,
         }
@@ -172,12 +169,12 @@ impl Connection {
 
     /// Its place among those that wait, if it has one.
     pub fn take_place(&mut self) -> Option<Place> {
-        self.place.take()
+        self.intake.place.take()
     }
 
-    /// The line does not take it now.
+    /// Its next request is counted so. Whoever reads that because it is its turn leaves it the place.
     pub fn keep_place(&mut self, place: Place) {
-        self.place = Some(place);
+        self.intake.place = Some(place);
     }
 
     /// Its next request has come then, and had to wait.

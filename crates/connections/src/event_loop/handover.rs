@@ -51,11 +51,10 @@ impl EventLoop {
         self.line.watch(self.acceptor.epoll(), takes)?;
         if is_full {
             self.line_up();
-            return Ok(0);
         }
         // Who waits comes before who comes.
         let taken = if self.line.somebody_waits() { self.take_from_line() } else { 0 };
-        Ok(taken + self.read_deferred())
+        Ok(if is_full { taken } else { taken + self.read_deferred() })
     }
 
     /// Whether those who have time, as they say, let who comes stand at the door: somebody has stopped them, or what they say is old.
@@ -219,13 +218,10 @@ impl EventLoop {
     }
 
     /// Requests that no worker here has taken wait on the line instead, as far as they can, for a worker of others. What the line does not
-    /// take is handed over as what is idle. Where peers multiplex who is on the line comes behind what others have read, so that is left
-    /// for those that have time, and for the end.
+    /// take is handed over as what is idle.
     fn line_up_queued(&mut self) {
         let load = self.queue.load();
-        let is_over = || self.lifecycle.deadline().is_some_and(|deadline| deadline <= self.now);
-        let is_better_there = || self.line.seat.others_have_time() || !self.line.seat.is_multiplexed() || is_over();
-        if !load.has_work || load.is_held && !self.saturation.is_stalled() || !is_better_there() {
+        if !load.has_work || load.is_held && !self.saturation.is_stalled() {
             return;
         }
         let keys: HashMap<_, _> = self.connections.iter().map(|(key, connection)| (connection.destination(), key)).collect();
@@ -339,7 +335,7 @@ const STRAYS_A_TURN: usize = 64;
 /// How often to look whether another process still has time.
 const LOOK_AROUND: Duration = Duration::from_millis(50);
 /// Nobody takes in who comes for so long.
-const UNHEEDED: Duration = Duration::from_millis(100);
+pub const UNHEEDED: Duration = Duration::from_millis(100);
 
 #[cfg(test)]
 pub(super) mod tests;

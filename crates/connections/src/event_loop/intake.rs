@@ -15,7 +15,7 @@ use crate::exchange::assembler::{Assembled, Refused};
 use crate::exchange::{
     Account, AnswerLog, Assembler, ConnectionId, Ending, Exchange, Gone, Outcome, Params, ParamsView, Refusal, Reply, Sink,
 };
-use crate::scheduler::Queue;
+use crate::scheduler::{Place, Queue};
 use fastcgi_codec::{Error, Event, Phase, Record, RequestId, Session};
 use shared::scoreboard::refused::RefusedFor;
 
@@ -28,6 +28,8 @@ pub struct Intake {
     pub assembler: Assembler,
     /// Since when the next request has waited.
     pub waits_since: Option<Instant>,
+    /// Its place, if it is counted among those that wait.
+    pub place: Option<Place>,
     /// For how long one may.
     queue_timeout: Option<Duration>,
     /// Whether there have ever been several at once.
@@ -47,6 +49,8 @@ struct Open {
     begun: Option<Instant>,
     /// How long it had to wait before it was read.
     waited: Option<Duration>,
+    /// That of one whose turn had come on the line, though no worker had time for it.
+    place: Option<Place>,
     /// Of one that the application is to answer. Keeps nothing alive.
     asked: Option<ParamsView>,
 }
@@ -95,6 +99,7 @@ impl Intake {
             outbox,
             assembler: Assembler::new(settings.request),
             waits_since: None,
+            place: None,
             queue_timeout: settings.queue_timeout,
             multiplexes: false,
             input_left: false,
@@ -148,8 +153,10 @@ impl Intake {
         self.multiplexes |= self.session.open_requests() > 1;
         let begun = self.waits_since.take();
         let waited = begun.map(|since| self.note_wait(id, now.duration_since(since)));
-        let begun = begun.unwrap_or(now);
-        self.session.kept(id).into_iter().for_each(|open| (open.begun, open.waited) = (Some(begun), waited));
+        let (begun, place) = (begun.unwrap_or(now), self.place.take());
+        if let Some(open) = self.session.kept(id) {
+            (open.begun, open.waited, open.place) = (Some(begun), waited, place);
+        }
     }
 
     /// A request has waited for so long before its first record was read.
@@ -161,20 +168,19 @@ impl Intake {
     }
 
     /// Whether a complete request, the only one here, may find a worker elsewhere sooner. What has come at once was looked at before it was
-    /// read, and where it goes nobody knows how long a slow one has come.
+    /// read, where it goes nobody knows how long a slow one has come, and one whose turn it was has waited there.
     fn is_in_excess(&mut self, assembled: &Assembled, context: &Context<'_>) -> bool {
-        let Some(line) = context.line else { return false };
         let Assembled { id, request, .. } = assembled;
         let came_in_pieces = |open: &mut Open| {
             let age = open.begun.map_or(Duration::ZERO, |begun| context.now.saturating_duration_since(begun));
             let came_for = age.saturating_sub(open.waited.unwrap_or_default());
-            (open.waited.is_some() || !came_for.is_zero()) && came_for < QUICKLY
+            open.place.is_none() && (open.waited.is_some() || !came_for.is_zero()) && came_for < QUICKLY
         };
         let is_probe =
             || context.probes.is_some_and(|probes| probes.find(&request.params, request.role, self.purpose).is_some());
-        self.session.kept(*id).is_some_and(came_in_pieces)
+        context.line.is_some()
+            && self.session.kept(*id).is_some_and(came_in_pieces)
             && (context.is_stalled || context.queue.is_saturated())
-            && (line.seat.others_have_time() || !line.seat.is_multiplexed())
             && self.session.open_requests() == 1
             && !is_probe()
     }
@@ -197,12 +203,15 @@ impl Intake {
         let open = self.session.kept(id);
         let begun = open.as_ref().and_then(|open| open.begun).unwrap_or(context.now);
         let since = open.as_ref().map_or(context.now, |open| open.waits_since(context.now));
-        open.into_iter().for_each(|open| open.asked = Some(request.params.view()));
+        let place = open.and_then(|open| {
+            open.asked = Some(request.params.view());
+            open.place.take()
+        });
         let mut reply = Box::new(self.reply(id, keep_connection, head_only, account).in_role(request.role));
         if let Some(probe) = context.probes.and_then(|probes| probes.find(&request.params, request.role, self.purpose)) {
             probe.answer(&request.params, &mut reply);
             self.free_ended();
-        } else if let Err(mut exchange) = context.queue.try_dispatch(Exchange { request, reply, begun }, since) {
+        } else if let Err(mut exchange) = context.queue.try_dispatch(Exchange { request, reply, begun }, since, place) {
             exchange.reply.refuse(Refusal::Overloaded);
             context.queue.note_refusal(RefusedFor::QueueFull);
             self.free_ended();

@@ -14,9 +14,13 @@
 //! ```text
 //!   door ──▶ a worker has time ───────────────────────────────▶ read, dispatched
 //!    │                                                             ▲
-//!    └─────▶ none has ──▶ fewer wait than may ──▶ line ──▶ whoever has a worker first
+//!    └─────▶ none has ──▶ fewer wait than may ──▶ line ──▶ whoever has a worker first, or nobody in its queue who has waited for longer
 //!                         as many wait ─────────▶ read, 503
 //! ```
+//!
+//! Where peers always have several requests on a connection no worker ever has time for others. So the first on the line is taken as well by
+//! a process whose queue has only requests that came later, and is the next one there. No process takes more than that beforehand: others
+//! may be sooner.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
@@ -24,6 +28,7 @@ use std::time::{Duration, Instant};
 
 use super::EventLoop;
 use super::connection::Connection;
+use super::handover::UNHEEDED;
 use super::listener::Purpose;
 use super::passage::{Missing, Passage, Traveller};
 use super::stream::Stream;
@@ -120,6 +125,12 @@ impl Line {
         self.is_broken || !self.passage.is_readable()
     }
 
+    /// Since when the first one waits.
+    fn first_since(&self) -> Option<Instant> {
+        let head = self.head()?;
+        parse_since(&head).map(|(since, _)| instant(since))
+    }
+
     /// Is told when somebody is on the line, or no longer.
     ///
     /// # Errors
@@ -176,9 +187,14 @@ fn message(unread: &[u8], since: Instant) -> Vec<u8> {
 pub(super) fn open_message(traveller: &mut Traveller) -> io::Result<Instant> {
     let (since, unread) = parse_since(&traveller.unread).ok_or(io::ErrorKind::InvalidData)?;
     let unread = unread.to_vec();
-    let waited = monotonic_time().saturating_sub(since).min(LONGEST_WAIT);
     traveller.unread = unread;
-    Ok(Instant::now().checked_sub(waited).unwrap_or_else(Instant::now))
+    Ok(instant(since))
+}
+
+/// That time of the monotonic clock.
+fn instant(since: Duration) -> Instant {
+    let waited = monotonic_time().saturating_sub(since).min(LONGEST_WAIT);
+    Instant::now().checked_sub(waited).unwrap_or_else(Instant::now)
 }
 
 impl EventLoop {
@@ -260,13 +276,12 @@ impl EventLoop {
         Ok(true)
     }
 
-    /// Takes those who wait for as many workers as have time.
+    /// Takes those who wait for as many workers as have time, and those who have waited for longer than all that are queued here.
     pub(super) fn take_from_line(&mut self) -> usize {
         let (mut strays, mut count) = (0, 0);
         while strays < STRAYS_A_TURN && self.takes_from_line() {
             match self.take_one_from_line() {
                 Ok((traveller, since)) => {
-                    self.line.seat.take_off_line();
                     count += 1;
                     self.resume_waiting(traveller, since);
                 }
@@ -296,20 +311,42 @@ impl EventLoop {
 
     fn takes_from_line(&self) -> bool {
         match self.duty {
-            Duty::Serve => !self.lifecycle.is_retiring() && !self.is_saturated(),
+            Duty::Serve => !self.lifecycle.is_retiring() && (!self.is_saturated() || self.is_turn_of_first()),
             Duty::Refuse => true,
             Duty::Rest | Duty::Hold => false,
         }
     }
 
-    /// Reads one who waits since then, and is counted on the line no more.
-    pub(super) fn resume_waiting(&mut self, traveller: Traveller, since: Instant) {
+    /// Whether the first on the line is to be served before all that are queued here. Others who have time take it sooner, unless somebody
+    /// has stopped them.
+    fn is_turn_of_first(&self) -> bool {
+        let is_left = |since: Instant| !self.line.seat.others_have_time() || since.elapsed() >= UNHEEDED;
+        let is_turn = |since| is_left(since) && self.queue.is_turn_of(since);
+        self.line.is_used() && self.line.first_since().is_some_and(is_turn)
+    }
+
+    /// Reads one who waits since then, and is counted on the line.
+    fn resume_waiting(&mut self, traveller: Traveller, since: Instant) {
         let key = self.admit_waiting(traveller, since);
-        match self.duty {
-            Duty::Refuse => self.turn_away(key),
-            _ => self.read(key, false),
+        if self.duty == Duty::Serve && self.is_saturated() {
+            self.read_in_turn(key);
+        } else {
+            self.line.seat.take_off_line();
+            match self.duty {
+                Duty::Refuse => self.turn_away(key),
+                _ => self.read(key, false),
+            }
         }
         self.finish_if_over(key);
+    }
+
+    /// No worker has time, but its turn has come: it waits on, and is not put on the line again.
+    fn read_in_turn(&mut self, key: usize) {
+        let place = Place::take_from_line(&self.line.seat);
+        if let Some(connection) = self.connections.get_mut(key) {
+            connection.keep_place(place);
+        }
+        self.read_now(key, false);
     }
 
     pub(super) fn admit_waiting(&mut self, traveller: Traveller, since: Instant) -> usize {

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender};
 
+use super::state::State;
 use super::{Bell, Load, Patience, Place, Scheduler, Worker, locking};
 use crate::exchange::Exchange;
 use shared::scoreboard::Seat;
@@ -15,8 +16,9 @@ use shared::scoreboard::refused::RefusedFor;
 #[derive(Debug)]
 pub struct Queue {
     sender: Sender<Queued>,
-    /// To take out again what nobody waits for any more.
+    /// To take out again what nobody waits for any more, and to put who has waited for longer before others.
     receiver: Receiver<Queued>,
+    /// How many of the pool may wait.
     most: usize,
     patience: Patience,
     /// Where those that wait are counted.
@@ -36,15 +38,15 @@ pub struct Queued {
 }
 
 impl Queue {
-    /// Hands a request, which has waited for one since then, to whichever worker looks next; never blocks. Those that sit have to be
-    /// called.
+    /// Hands a request, which has waited for one since then and perhaps has a place, to whichever worker looks next; never blocks. Those
+    /// that sit have to be called.
     ///
     /// # Errors
     /// Gives the exchange back when as many requests wait as may, and somebody waits for them.
-    pub fn try_dispatch(&self, exchange: Exchange, since: Instant) -> Result<(), Box<Exchange>> {
+    pub fn try_dispatch(&self, exchange: Exchange, since: Instant, place: Option<Place>) -> Result<(), Box<Exchange>> {
         let mut state = self.scheduler.lock();
         let waits = state.is_saturated();
-        let mut place = if waits { self.place() } else { None };
+        let mut place = if waits { place.or_else(|| self.place()) } else { None };
         if waits && place.is_none() {
             drop(state);
             place = if self.drop_aborted() { self.place() } else { None };
@@ -53,10 +55,27 @@ impl Queue {
             }
             state = self.scheduler.lock();
         }
-        let sent = self.sender.try_send(Queued { place, since, exchange });
-        sent.map_err(|error| Box::new(error.into_inner().exchange))?;
-        state.note_dispatch(since);
+        if self.sender.is_full() {
+            return Err(Box::new(exchange));
+        }
+        self.put(&mut state, Queued { place, since, exchange });
         Ok(())
+    }
+
+    fn put(&self, state: &mut State, queued: Queued) {
+        match state.dispatch(queued.since) {
+            0 => self.send(queued),
+            behind => {
+                let mut all: Vec<_> = self.receiver.try_iter().collect();
+                all.insert(all.len() - behind, queued);
+                all.into_iter().for_each(|queued| self.send(queued));
+            }
+        }
+    }
+
+    /// There is room, as whoever has the state's lock has seen.
+    fn send(&self, queued: Queued) {
+        drop(self.sender.try_send(queued));
     }
 
     /// A place for one more request that waits, if there may be one.
@@ -87,13 +106,10 @@ impl Queue {
     /// Takes out those for which that is so, as they and the time since which they have waited say. The others keep their order.
     pub fn take_out(&self, mut is_over: impl FnMut(&Exchange, Instant) -> bool) -> Vec<Exchange> {
         let mut state = self.scheduler.lock();
-        let (over, wanted): (Vec<_>, Vec<_>) =
+        let (over, kept): (Vec<_>, Vec<_>) =
             self.receiver.try_iter().partition(|queued| is_over(&queued.exchange, queued.since));
-        state.keep(wanted.len(), wanted.iter().map(|queued| queued.since).min());
-        for queued in wanted {
-            // There is room: it was there before.
-            drop(self.sender.try_send(queued));
-        }
+        state.keep(kept.iter().map(|queued| queued.since));
+        kept.into_iter().for_each(|queued| self.send(queued));
         drop(state);
         over.into_iter().map(|queued| queued.exchange).collect()
     }
@@ -112,11 +128,8 @@ impl Queue {
         let kept: Vec<_> = queued.into_iter().filter_map(keeps).collect();
         let gone = count - kept.len();
         let mut state = self.scheduler.lock();
-        state.put_back(kept.len(), gone);
-        for queued in kept {
-            // There is room: it was there before.
-            drop(self.sender.try_send(queued));
-        }
+        state.put_back(kept.iter().map(|queued| queued.since), gone);
+        kept.into_iter().for_each(|queued| self.send(queued));
         gone
     }
 
@@ -129,6 +142,12 @@ impl Queue {
         let mut state = self.scheduler.lock();
         state.take_all_out();
         self.receiver.try_iter().collect()
+    }
+
+    /// Whether one who is not queued here, and waits since then, comes before all that are, for which no worker has time. If not, the bell
+    /// rings when a worker has taken the last of those that have waited for longer, and others are left.
+    pub fn is_turn_of(&self, since: Instant) -> bool {
+        self.scheduler.lock().is_turn_of(since)
     }
 
     /// How busy the workers are.
@@ -212,8 +231,9 @@ pub fn queue_without_workers(seat: Seat) -> Queue {
 /// Up to `passing` for which workers have time pass through it, too. The channel takes the memory for all of them.
 fn queue_of((max_queue, passing): (usize, usize), patience: Patience, seat: Seat) -> (Queue, Worker) {
     let most = max_queue.max(1);
-    let (sender, receiver) = crossbeam_channel::bounded(most.saturating_add(passing));
-    let scheduler = Arc::<Scheduler>::default();
+    let room = most.saturating_add(passing);
+    let (sender, receiver) = crossbeam_channel::bounded(room);
+    let scheduler = Arc::new(Scheduler::with_room(room));
     let worker = Worker::new(receiver.clone(), patience, Arc::clone(&scheduler));
     (Queue { sender, receiver, most, patience, seat, scheduler }, worker)
 }

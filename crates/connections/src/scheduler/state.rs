@@ -1,16 +1,17 @@
 //! What the scheduler knows, and every step from one state to the next. No thread, no lock and no clock: times come in.
 
+use std::collections::VecDeque;
 use std::time::Instant;
 
 /// Requests, workers, and who turns the event loop.
 #[derive(Debug, Default)]
 pub struct State {
-    /// Requests in the channel.
-    queued: usize,
-    /// None in the channel waits since an earlier time.
-    oldest: Option<Instant>,
-    /// Whether one was in the channel when the event loop looked last, so that those in there may have waited.
+    /// Since when each of the requests waits that are in the channel: who has waited for longest is first, as there.
+    queue: VecDeque<Instant>,
+    /// Whether one was there when the event loop looked last, so that those in there may have waited.
     lingers: bool,
+    /// Since when the first of those waits that the event loop has not taken in, if it is to hear when that one's turn comes.
+    waits_outside: Option<Instant>,
     /// Requests that are being answered.
     running: usize,
     dispatched: u64,
@@ -113,6 +114,15 @@ pub enum Duty {
     End,
 }
 
+/// What becomes of the first request in the channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// A worker answers it.
+    ToAnswer,
+    /// The event loop refuses it.
+    Late,
+}
+
 /// How busy the workers are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Load {
@@ -124,7 +134,7 @@ pub struct Load {
     pub is_saturated: bool,
     /// Whether some are queued although a worker has time.
     pub is_held: bool,
-    /// None that is queued waits since an earlier time.
+    /// Since when the first one waits that is queued.
     pub oldest: Option<Instant>,
 }
 
@@ -141,37 +151,35 @@ pub struct Call {
 
 // Requests.
 impl State {
+    /// With room for so many requests.
+    pub fn with_room(most: usize) -> Self {
+        Self { queue: VecDeque::with_capacity(most), ..Self::default() }
+    }
+
     /// As the event loop sees it.
     pub fn load(&mut self) -> Load {
         let has_work = self.has_work();
         self.lingers = has_work;
-        if !has_work {
-            self.oldest = None;
-        }
-        let is_held = has_work && self.running < self.workers;
-        Load { taken: self.taken, has_work, is_saturated: self.is_saturated(), is_held, oldest: self.oldest }
+        let (is_saturated, is_held) = (self.is_saturated(), self.is_held());
+        Load { taken: self.taken, has_work, is_saturated, is_held, oldest: self.oldest() }
     }
 
-    /// Whether what is in the channel may have waited for a while.
-    pub fn lingers(&self) -> bool {
-        self.lingers
-    }
-
+    /// Since when the first one waits.
     pub fn oldest(&self) -> Option<Instant> {
-        self.oldest
+        self.queue.front().copied()
     }
 
     pub fn is_saturated(&self) -> bool {
-        self.queued + self.running >= self.workers
+        self.queue.len() + self.running >= self.workers
     }
 
     pub fn has_work(&self) -> bool {
-        self.queued > 0
+        !self.queue.is_empty()
     }
 
     #[cfg(test)]
     pub fn queued(&self) -> usize {
-        self.queued
+        self.queue.len()
     }
 
     #[cfg(test)]
@@ -183,30 +191,29 @@ impl State {
         self.dispatched
     }
 
-    /// A request is in the channel, which has waited since then.
-    pub fn note_dispatch(&mut self, since: Instant) {
-        self.queued += 1;
+    /// A request that waits since then comes behind those that have waited for as long. Says before how many it comes: none, as a rule.
+    pub fn dispatch(&mut self, since: Instant) -> usize {
+        let behind = self.queue.iter().rev().take_while(|other| **other > since).count();
+        self.queue.insert(self.queue.len() - behind, since);
         self.dispatched += 1;
-        if self.oldest.is_none_or(|oldest| since < oldest) {
-            self.oldest = Some(since);
-        }
+        behind
     }
 
-    /// A worker has taken one out.
-    pub fn note_taken(&mut self) {
-        self.queued -= 1;
+    /// A worker takes the first one out, unless `is_late` says that it has waited for too long: then it is to be refused.
+    pub fn take(&mut self, is_late: impl FnOnce(Instant) -> bool) -> Option<Taken> {
+        let since = self.queue.pop_front()?;
+        if self.lingers && is_late(since) {
+            return Some(Taken::Late);
+        }
         self.running += 1;
         self.taken += 1;
+        Some(Taken::ToAnswer)
     }
 
-    /// A worker has taken one out that has waited for too long.
-    pub fn note_late(&mut self) {
-        self.queued -= 1;
-    }
-
-    /// So many are left in the channel, the first of them since then, when those are out that have waited for too long.
-    pub fn keep(&mut self, count: usize, oldest: Option<Instant>) {
-        (self.queued, self.oldest) = (count, oldest);
+    /// These are left in the channel, in this order, when some were taken out.
+    pub fn keep(&mut self, kept: impl Iterator<Item = Instant>) {
+        self.queue.clear();
+        self.queue.extend(kept);
     }
 
     pub fn note_answer(&mut self) {
@@ -221,15 +228,41 @@ impl State {
         begins
     }
 
-    /// None is in the channel while they are looked through.
+    /// None is there while they are looked through.
     pub fn take_all_out(&mut self) {
-        self.queued = 0;
+        self.queue.clear();
     }
 
-    /// So many are back, and so many were dropped.
-    pub fn put_back(&mut self, count: usize, dropped: usize) {
-        self.queued += count;
-        self.in_vain = if dropped == 0 { self.queued / 16 } else { 0 };
+    /// These are back in the channel, and so many were dropped.
+    pub fn put_back(&mut self, kept: impl Iterator<Item = Instant>, dropped: usize) {
+        self.keep(kept);
+        self.in_vain = if dropped == 0 { self.queue.len() / 16 } else { 0 };
+    }
+
+    /// Whether one whom the event loop has not taken in, and who waits since then, comes before all that are queued while all workers are
+    /// busy. If not, the loop is to hear when. A worker that has time takes what is queued at once: one more would be in nobody's way, but
+    /// wait here, although others may be sooner.
+    pub fn is_turn_of(&mut self, since: Instant) -> bool {
+        let is_turn = self.is_before_all(since) && !self.is_held();
+        self.waits_outside = (!is_turn).then_some(since);
+        is_turn
+    }
+
+    /// Whether that one does now, which is said once. Whoever turns the loop next looks without that.
+    pub fn is_turn_outside(&mut self) -> bool {
+        let is_turn = self.turner != Turner::Nobody && self.waits_outside.is_some_and(|since| self.is_before_all(since));
+        if is_turn {
+            self.waits_outside = None;
+        }
+        is_turn
+    }
+
+    fn is_held(&self) -> bool {
+        self.has_work() && self.running < self.workers
+    }
+
+    fn is_before_all(&self, since: Instant) -> bool {
+        self.oldest().is_some_and(|oldest| since < oldest)
     }
 }
 

@@ -159,7 +159,7 @@ impl Loop for Requests {
     fn turn(&mut self, limit: Option<Duration>) -> Turned<usize> {
         let news = self.network.take(limit.is_none());
         for _ in 0..news.requests {
-            self.queue.try_dispatch(exchange(), Instant::now()).unwrap();
+            self.queue.try_dispatch(exchange(), Instant::now(), None).unwrap();
         }
         self.count += news.requests;
         if news.is_over { Turned::Ended(self.count) } else { Turned::Handled(news.requests) }
@@ -202,7 +202,7 @@ fn every_request_is_answered_by_workers_that_are_called() {
         let (queue, worker) = queue(1000);
         let workers = start(2, &worker, &counts);
         for _ in 0..4 {
-            queue.try_dispatch(exchange(), Instant::now()).unwrap();
+            queue.try_dispatch(exchange(), Instant::now(), None).unwrap();
             queue.call_worker();
         }
         drop(queue);
@@ -239,7 +239,7 @@ fn whoever_is_called_calls_the_next_if_there_is_more() {
         let together = Together(Arc::new((Mutex::new(2), Condvar::new())));
         let (queue, worker) = queue(1000);
         let workers = start(2, &worker, &together);
-        (0..2).for_each(|_| queue.try_dispatch(exchange(), Instant::now()).unwrap());
+        (0..2).for_each(|_| queue.try_dispatch(exchange(), Instant::now(), None).unwrap());
         queue.call_worker();
         let (missing, changed) = &*together.0;
         let mut missing = locking::lock(missing);
@@ -263,7 +263,7 @@ fn the_loop_that_waits_because_all_are_busy_hears_of_the_first_that_is_not() {
             Ok(())
         });
         let workers = start(1, &worker, &counts);
-        queue.try_dispatch(exchange(), Instant::now()).unwrap();
+        queue.try_dispatch(exchange(), Instant::now(), None).unwrap();
         queue.call_worker();
         if queue.shut_if_saturated(false) {
             network.take(true);
@@ -271,6 +271,34 @@ fn the_loop_that_waits_because_all_are_busy_hears_of_the_first_that_is_not() {
         }
         drop(queue);
         join(workers);
+    });
+}
+
+#[test]
+fn the_loop_that_waits_hears_when_it_is_the_turn_of_one_who_is_not_queued() {
+    explore(|| {
+        let (network, counts) = (Network::default(), Counts::default());
+        let (queue, worker) = queue(1000);
+        let bell = network.clone();
+        queue.ring_with(move || {
+            bell.change(|news| news.has_rung = true);
+            Ok(())
+        });
+        let (workers, now) = (start(1, &worker, &counts), Instant::now());
+        let after = |seconds| now + Duration::from_secs(seconds);
+        [1, 3].into_iter().for_each(|seconds| queue.try_dispatch(exchange(), after(seconds), None).unwrap());
+        queue.call_worker();
+        while !queue.is_turn_of(after(2)) {
+            match queue.load() {
+                Load { has_work: false, .. } => break,
+                // Nobody waits for that.
+                Load { is_held: true, .. } => thread::yield_now(),
+                Load { .. } => drop(network.take(true)),
+            }
+        }
+        drop(queue);
+        join(workers);
+        assert_eq!(counts.answered(), 2);
     });
 }
 
@@ -322,7 +350,7 @@ fn whoever_waits_is_counted_for_the_pool_until_a_worker_takes_it_or_the_queue_is
         let scoreboard = Arc::new(Scoreboard::new().unwrap());
         let full = || {
             let (queue, worker) = queue_of_pool((2, None), scoreboard.seat(1));
-            let is_taken = [(); 3].map(|()| queue.try_dispatch(exchange(), Instant::now()).is_ok());
+            let is_taken = [(); 3].map(|()| queue.try_dispatch(exchange(), Instant::now(), None).is_ok());
             assert_eq!((is_taken, scoreboard.waiting()), ([true, true, false], 2));
             (queue, worker)
         };
@@ -343,7 +371,7 @@ fn requests_that_have_waited_for_too_long_are_refused_once_and_do_not_run() {
         let (queue, worker) = queue_of_pool((10, Some(limit)), Arc::new(Scoreboard::new().unwrap()).seat(1));
         let (now, handler) = (Instant::now(), Counts::default());
         let ages = [limit, Duration::ZERO, limit, Duration::ZERO, limit];
-        ages.iter().for_each(|age| queue.try_dispatch(exchange(), now.checked_sub(*age).unwrap()).unwrap());
+        ages.iter().for_each(|age| queue.try_dispatch(exchange(), now.checked_sub(*age).unwrap(), None).unwrap());
         // It is the event loop that sees that they wait.
         assert!(queue.load().oldest.is_some_and(|oldest| oldest <= now.checked_sub(limit).unwrap()));
         let workers = start(2, &worker, &handler);
@@ -368,7 +396,7 @@ fn what_is_sifted_out_does_not_run_and_what_stays_is_answered() {
         let (queue, worker) = queue_of_pool((10, None), scoreboard.seat(1));
         let counts = Counts::default();
         let workers = start(2, &worker, &counts);
-        (0..4).for_each(|_| queue.try_dispatch(exchange(), Instant::now()).unwrap());
+        (0..4).for_each(|_| queue.try_dispatch(exchange(), Instant::now(), None).unwrap());
         let mut elsewhere = 0;
         let mut goes = false;
         let gone = queue.sift(|queued| {
@@ -391,11 +419,23 @@ fn whoever_has_not_waited_for_too_long_keeps_the_place_in_the_queue() {
     let (queue, worker) = queue_of_pool((10, Some(limit)), Arc::new(Scoreboard::new().unwrap()).seat(1));
     let now = Instant::now();
     let before = |seconds| now.checked_sub(Duration::from_secs(seconds)).unwrap();
-    [61, 3, 60, 2].iter().for_each(|age| queue.try_dispatch(exchange(), before(*age)).unwrap());
+    [61, 3, 60, 2].iter().for_each(|age| queue.try_dispatch(exchange(), before(*age), None).unwrap());
     assert_eq!(queue.late_at(queue.load()), Some(before(1)));
     assert_eq!(queue.take_late(now).len(), 2);
     assert_eq!(queue.late_at(queue.load()), Some(before(3) + limit));
     assert_eq!(queue.take_late(now).len(), 0);
     assert_eq!(worker.queued_since(), [before(3), before(2)]);
     assert_eq!(queue.load().oldest, None);
+}
+
+#[cfg(not(shuttle))]
+#[test]
+fn whoever_has_waited_for_longest_comes_first_whenever_it_was_put_into_the_queue() {
+    let (queue, worker) = queue(1000);
+    let now = Instant::now();
+    let before = |seconds| now.checked_sub(Duration::from_secs(seconds)).unwrap();
+    [1, 3, 2, 3, 0].iter().for_each(|age| queue.try_dispatch(exchange(), before(*age), None).unwrap());
+    assert_eq!(queue.load().oldest, Some(before(3)));
+    assert_eq!(queue.take_out(|_, since| since == before(2)).len(), 1);
+    assert_eq!(worker.queued_since(), [3, 3, 1, 0].map(before));
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::Receiver;
 
 use super::queue::Queued;
-use super::state::{State, Step, Waiting};
+use super::state::{State, Step, Taken, Waiting};
 use super::{Patience, Scheduler, locking};
 use crate::exchange::{Exchange, Pause};
 use shared::logging::codes;
@@ -112,12 +112,13 @@ impl Worker {
             return Err(step);
         }
         let (queued, has_late) = self.take(&mut state);
+        let rings = state.is_turn_outside() || has_late;
         let wakes = is_scout && state.call_for_work().wakes;
         drop(state);
         if wakes {
             self.scheduler.called.notify_one();
         }
-        if has_late {
+        if rings {
             self.scheduler.ring();
         }
         // Its place is given back here.
@@ -134,14 +135,13 @@ impl Worker {
     /// The first that is queued, and whether some before it have waited for too long: the event loop refuses them.
     fn take(&self, state: &mut State) -> (Option<Queued>, bool) {
         let mut has_late = false;
-        // Never empty before: what is counted under this lock is in the channel.
-        while let Ok(queued) = self.receiver.try_recv() {
-            if !(state.lingers() && self.patience.is_over_by_now(queued.since)) {
-                state.note_taken();
-                return (Some(queued), has_late);
+        while let Some(taken) = state.take(|since| self.patience.is_over_by_now(since)) {
+            // What the state counts is in the channel.
+            let Ok(queued) = self.receiver.try_recv() else { break };
+            match taken {
+                Taken::ToAnswer => return (Some(queued), has_late),
+                Taken::Late => locking::lock(&self.scheduler.late).push(queued.exchange),
             }
-            state.note_late();
-            locking::lock(&self.scheduler.late).push(queued.exchange);
             has_late = true;
         }
         (None, has_late)

@@ -69,6 +69,7 @@ pub(in crate::event_loop) fn saturated() -> (EventLoop, mpsc::Sender<()>, UnixSt
     let (key, busy) = connect(&mut event_loop);
     event_loop.read(key, false);
     event_loop.queue.call_worker();
+    wait_until(|| !event_loop.queue.load().has_work);
     assert!(event_loop.is_saturated());
     (event_loop, gate, busy)
 }
@@ -250,6 +251,42 @@ fn who_waits_is_served_in_order_when_a_worker_has_time() {
 }
 
 #[test]
+fn who_has_waited_for_longer_than_all_that_are_queued_comes_off_the_line_and_keeps_its_place() {
+    let (mut event_loop, gate, _busy) = saturated();
+    let ago = |time| Instant::now().checked_sub(time).unwrap();
+    let waiting = [2 * AGO, AGO].map(|time| {
+        let (key, far) = connect(&mut event_loop);
+        event_loop.connections[key].has_waited(ago(time));
+        event_loop.read(key, false);
+        far
+    });
+    event_loop.line_up();
+    event_loop.line.seat.note_multiplexing();
+    let queue_one = |event_loop: &mut EventLoop, since| {
+        event_loop.now = since;
+        let (key, far) = connect(event_loop);
+        event_loop.read(key, false);
+        assert!(event_loop.queue.load().has_work && event_loop.line.waiting() == MOST);
+        far
+    };
+    let _earlier = queue_one(&mut event_loop, ago(3 * AGO));
+    assert_eq!(event_loop.take_from_line(), 0);
+    gate.send(()).unwrap();
+    wait_until(|| !event_loop.queue.load().has_work);
+    assert_eq!(event_loop.take_from_line(), 0, "another process may be sooner");
+    let _later = queue_one(&mut event_loop, ago(Duration::ZERO));
+    assert_eq!(event_loop.take_from_line(), 1);
+    assert_eq!(event_loop.line.waiting(), MOST);
+    assert_eq!(event_loop.take_from_line(), 0, "the next one has waited for less time than that");
+    // The one that ran, and the one from the line.
+    (0..2).for_each(|_| gate.send(()).unwrap());
+    let [mut first, mut second] = waiting;
+    first.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    assert!(first.read(&mut [0; 1000]).unwrap() > 0, "it is answered next");
+    expect_silence(&mut second);
+}
+
+#[test]
 fn the_queue_process_holds_refuses_and_rests() {
     let scoreboard = Arc::new(Scoreboard::new().unwrap());
     let (queue, _worker) = scheduler::queue_of_pool((MOST, None), scoreboard.seat(0));
@@ -335,7 +372,6 @@ struct Waiting {
 impl Waiting {
     fn new(requests: &[Vec<u8>]) -> Self {
         let (mut event_loop, gate, busy) = saturated();
-        wait_until(|| !event_loop.queue.load().has_work);
         event_loop.settings.spread = false;
         let told = Arc::new(Told::default());
         event_loop.settings.answer_log = Some(Arc::<Told>::clone(&told));
@@ -432,13 +468,10 @@ fn what_is_complete_later_leaves_a_process_that_retires_unless_a_worker_has_time
 }
 
 #[test]
-fn where_peers_multiplex_what_is_queued_leaves_a_process_that_retires_at_its_end_if_nobody_has_time() {
+fn what_is_queued_leaves_a_process_that_retires_also_where_peers_multiplex_and_nobody_has_time() {
     let Waiting { mut event_loop, gate: _gate, .. } = Waiting::new(&[request()]);
     event_loop.line.seat.note_multiplexing();
     event_loop.start_retiring();
-    assert!(event_loop.queue.load().has_work && event_loop.line.is_empty());
-    event_loop.now += event_loop.settings.graceful_timeout;
-    event_loop.hand_over_idle();
     assert!(!event_loop.queue.load().has_work && !event_loop.line.is_empty());
 }
 

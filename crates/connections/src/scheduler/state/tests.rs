@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use super::*;
 
 const BUSY: Turn = Turn { handled: 2, was_brief: true };
@@ -16,16 +18,44 @@ fn sit(state: &mut State) {
 
 #[test]
 fn workers_are_busy_when_as_many_requests_are_there() {
-    let (mut state, begun) = (state(2), Instant::now());
-    state.note_dispatch(begun);
+    let (mut state, second) = (state(2), Instant::now());
+    state.dispatch(second - Duration::from_millis(1));
     assert!(!state.is_saturated() && state.load().has_work);
-    state.note_dispatch(Instant::now());
+    state.dispatch(second);
     assert!(state.is_saturated());
-    state.note_taken();
+    assert!(state.take(|_| false) == Some(Taken::ToAnswer));
     assert!(state.is_saturated(), "it is being answered");
     state.note_answer();
-    assert_eq!(state.load(), Load { taken: 1, has_work: true, is_saturated: false, is_held: true, oldest: Some(begun) });
+    assert_eq!(state.load(), Load { taken: 1, has_work: true, is_saturated: false, is_held: true, oldest: Some(second) });
     assert_eq!((state.queued(), state.running(), state.dispatched()), (1, 0, 2));
+}
+
+#[test]
+fn who_has_waited_for_longest_is_first_and_those_who_came_together_keep_their_order() {
+    let (mut state, start) = (state(1), Instant::now());
+    let after = |millis| start + Duration::from_millis(millis);
+    let behind = [3, 1, 2, 1].map(after).map(|since| state.dispatch(since));
+    assert_eq!((behind, state.oldest()), ([0, 1, 1, 2], Some(after(1))));
+    let taken = [(); 5].map(|()| (state.oldest(), state.take(|_| false)));
+    let expected = [1, 1, 2, 3].map(|millis| (Some(after(millis)), Some(Taken::ToAnswer)));
+    assert_eq!((&taken[..4], taken[4]), (&expected[..], (None, None)));
+}
+
+#[test]
+fn the_loop_hears_once_that_who_waits_outside_comes_before_all_that_are_queued() {
+    let (mut state, start) = (state(1), Instant::now());
+    let after = |millis| start + Duration::from_millis(millis);
+    assert_eq!([1, 3, 5].map(after).map(|since| state.dispatch(since)), [0; 3]);
+    assert!(!state.is_turn_outside(), "nobody waits there");
+    assert_eq!(state.duty(true), Duty::TakeOver);
+    assert!(!state.is_turn_of(after(0)), "a worker has time for the first one");
+    state.take(|_| false);
+    assert!(state.is_turn_outside() && !state.is_turn_outside());
+    assert!(state.is_turn_of(after(2)) && !state.is_turn_of(after(4)));
+    assert!(!state.is_turn_outside());
+    state.put_down();
+    state.take(|_| false);
+    assert!(!state.is_turn_outside(), "who turns the loop next looks for itself");
 }
 
 #[test]
@@ -70,11 +100,11 @@ fn a_worker_looks_with_something_held_only_right_after_a_busy_turn() {
 #[test]
 fn what_is_queued_comes_before_everything_else() {
     let mut state = state(1);
-    state.note_dispatch(Instant::now());
+    state.dispatch(Instant::now());
     assert_eq!((state.step(true, true), state.wait(true)), (Step::Take, Waiting::Not { is_scout: false }));
     state.close();
     assert_eq!(state.step(true, true), Step::Take);
-    state.note_taken();
+    assert!(state.take(|_| false) == Some(Taken::ToAnswer));
     state.note_answer();
     assert_eq!(state.step(true, true), Step::End);
 }
@@ -99,7 +129,7 @@ fn one_worker_at_a_time_is_on_its_way() {
 fn a_worker_that_finds_work_where_it_would_sit_is_the_scout() {
     let mut state = state(2);
     assert_eq!(state.wait(true), Waiting::Turn);
-    state.note_dispatch(Instant::now());
+    state.dispatch(Instant::now());
     assert_eq!(state.wait(true), Waiting::Not { is_scout: true });
     assert_eq!(state.wait(true), Waiting::Not { is_scout: false }, "there is one");
 }
@@ -111,7 +141,7 @@ fn workers_are_idle_when_all_sit() {
     assert!(!state.call_for_work().is_idle);
     sit(&mut state);
     assert_eq!(state.call_for_work(), Call { has_work: false, is_idle: true, wakes: false });
-    state.note_dispatch(Instant::now());
+    state.dispatch(Instant::now());
     assert_eq!(state.call_for_work(), Call { has_work: true, is_idle: true, wakes: true });
     assert_eq!(state.call_for_work(), Call { has_work: true, is_idle: true, wakes: false });
     state.stand_up();
@@ -185,11 +215,11 @@ fn the_end_is_everybodys() {
 #[test]
 fn a_long_queue_is_not_looked_through_in_vain_for_each_request() {
     let mut state = state(1);
-    (0..32).for_each(|_| state.note_dispatch(Instant::now()));
+    assert_eq!((0..32).map(|_| state.dispatch(Instant::now())).sum::<usize>(), 0);
     for (dropped, refused) in [(0, 2), (1, 0)] {
         assert!(state.begin_to_look_through());
         state.take_all_out();
-        state.put_back(32, dropped);
+        state.put_back(std::iter::repeat_n(Instant::now(), 32), dropped);
         assert_eq!(std::iter::repeat_with(|| state.begin_to_look_through()).take_while(|begins| !begins).count(), refused);
     }
 }
