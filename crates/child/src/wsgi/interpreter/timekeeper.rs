@@ -110,7 +110,7 @@ impl Attendant {
                 station.slot().into_iter().for_each(|slot| slot.note_overdue(request));
                 let what = format!(
                     "has run for {seconds:.1} s (request-timeout): {}, raising RequestTimeout in its thread",
-                    what_has_come_station(outcome)
+                    what_has_come_of_it(outcome)
                 );
                 self.say_late((station, request), true, (codes::REQUEST_TIMED_OUT, what));
             }
@@ -205,7 +205,7 @@ impl Attendant {
     }
 }
 
-fn what_has_come_station(outcome: TimedOut) -> &'static str {
+fn what_has_come_of_it(outcome: TimedOut) -> &'static str {
     match outcome {
         TimedOut::Answered => "answered 504",
         TimedOut::Cut => "its response was cut",
