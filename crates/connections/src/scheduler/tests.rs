@@ -68,6 +68,17 @@ fn queue(most: usize) -> (Queue, Worker) {
     queue_of_pool((most, None), Arc::new(Scoreboard::new().unwrap()).seat(1))
 }
 
+/// One whose bell wakes whoever waits for that network.
+fn queue_with_bell(network: &Network) -> (Queue, Worker) {
+    let (queue, worker) = queue(1000);
+    let bell = network.clone();
+    queue.ring_with(move || {
+        bell.change(|news| news.has_rung = true);
+        Ok(())
+    });
+    (queue, worker)
+}
+
 fn exchange() -> Exchange {
     let ending = Ending { request: RequestId::new(1), keep_connection: true };
     let request = Request { role: Role::Responder, params: Params::default(), body: Body::from_memory(Vec::new()), data: None };
@@ -256,12 +267,7 @@ fn whoever_is_called_calls_the_next_if_there_is_more() {
 fn the_loop_that_waits_because_all_are_busy_hears_of_the_first_that_is_not() {
     explore(|| {
         let (network, counts) = (Network::default(), Counts::default());
-        let (queue, worker) = queue(1000);
-        let bell = network.clone();
-        queue.ring_with(move || {
-            bell.change(|news| news.has_rung = true);
-            Ok(())
-        });
+        let (queue, worker) = queue_with_bell(&network);
         let workers = start(1, &worker, &counts);
         queue.try_dispatch(exchange(), Instant::now(), None).unwrap();
         queue.call_worker();
@@ -278,12 +284,7 @@ fn the_loop_that_waits_because_all_are_busy_hears_of_the_first_that_is_not() {
 fn the_loop_that_waits_hears_when_it_is_the_turn_of_one_who_is_not_queued() {
     explore(|| {
         let (network, counts) = (Network::default(), Counts::default());
-        let (queue, worker) = queue(1000);
-        let bell = network.clone();
-        queue.ring_with(move || {
-            bell.change(|news| news.has_rung = true);
-            Ok(())
-        });
+        let (queue, worker) = queue_with_bell(&network);
         let (workers, now) = (start(1, &worker, &counts), Instant::now());
         let after = |seconds| now + Duration::from_secs(seconds);
         [1, 3].into_iter().for_each(|seconds| queue.try_dispatch(exchange(), after(seconds), None).unwrap());
