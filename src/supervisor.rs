@@ -243,7 +243,8 @@ impl<'a> Supervisor<'a> {
         match outcome {
             Outcome::Tried if self.reload.is_none() => self.pools[index].commit(Instant::now()),
             Outcome::Refused(failure) | Outcome::Short(failure) if self.phase == ServicePhase::Starting => {
-                self.failure.get_or_insert_with(|| signed(&name, failure));
+                let is_only_one = self.pools.len() == 1;
+                self.failure.get_or_insert_with(|| signed(&name, is_only_one, failure));
                 self.stop(Stop::Now);
             }
             outcome => self.note_reloaded(&name, outcome),
@@ -427,10 +428,17 @@ impl<'a> Supervisor<'a> {
     }
 }
 
-/// What a child has said of itself has the program's name in front already.
-fn signed(pool: &str, failure: Failure) -> Failure {
-    let is_signed = failure.text.lines().any(|line| line.starts_with("pyfcgid: "));
-    if is_signed { failure } else { Failure { text: format!("pyfcgid: pool {pool}: {}", failure.text), ..failure } }
+/// What a child has said of itself has the program's name in front already, of a line behind a traceback, perhaps. Of several pools it says
+/// which.
+fn signed(pool: &str, is_only_one: bool, failure: Failure) -> Failure {
+    let name = format!("pyfcgid: pool {pool}: ");
+    let signed = |line: &str| line.strip_prefix("pyfcgid: ").map_or_else(|| line.to_owned(), |rest| format!("{name}{rest}"));
+    let text = match failure.text.lines().find(|line| line.starts_with("pyfcgid: ")) {
+        None => format!("{name}{}", failure.text),
+        Some(line) if is_only_one || line.starts_with(&name) => failure.text,
+        Some(_) => failure.text.split_inclusive('\n').map(signed).collect(),
+    };
+    Failure { text, ..failure }
 }
 
 /// Each is told by its number.

@@ -24,7 +24,11 @@ impl Status {
 
     fn remarks(&self) -> Vec<String> {
         let mut lines = Vec::new();
-        lines.extend(self.failed_reload.iter().map(|fault| format!("the last reload failed, and a restart would: {fault}")));
+        lines.extend(
+            self.failed_reload
+                .iter()
+                .map(|fault| format!("the last reload failed, and a restart will, too, unless that was corrected: {fault}")),
+        );
         lines.extend(self.last_reload.iter().map(LastReload::told));
         if self.log_lines_lost > 0 {
             lines.push(format!("{} of the logs lost so far", counted(self.log_lines_lost, "line")));

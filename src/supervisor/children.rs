@@ -478,8 +478,9 @@ impl Children {
     fn add(&mut self, state: ChildState, generation: Generation, now: Instant) -> ChildId {
         let id = ChildId(self.next_id);
         self.next_id += 1;
+        let policy = self.tried.filter(|_| generation == self.newest).unwrap_or(self.policy);
         let (has_served, worn, overdue, saturated, killed) = (state == ChildState::Serving, false, false, false, false);
-        self.children.push(Child { id, generation, state, since: now, worn, overdue, saturated, has_served, killed });
+        self.children.push(Child { id, generation, policy, state, since: now, worn, overdue, saturated, has_served, killed });
         id
     }
 

@@ -50,7 +50,7 @@ fn one_pool_of_two_that_does_not_start_is_named_and_ends_both() {
         fs::write(launch.directory().join("bad.py"), "1 / 0\n").unwrap();
         launch
     };
-    expect_both_refused(make, 70, &["ZeroDivisionError", "bad.py"]);
+    expect_both_refused(make, 70, &["ZeroDivisionError", "bad.py", "\npyfcgid: pool bad: cannot load the application"]);
 }
 
 /// Who looks for the reason after a boot has nothing but the log.

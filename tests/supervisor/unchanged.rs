@@ -52,7 +52,10 @@ fn after_a_reload_that_failed_the_log_the_settings_and_the_sockets_are_those_fro
     assert!(ended.err.contains("pool bad: ") && !ended.err.contains("pool good: "), "{ended:?}");
     assert!(ended.err.contains(ONE_BY_ONE), "{ended:?}");
     let told = |site: &Site| {
-        site.control("status").expect_code(0).out.contains("the last reload failed, and a restart would: pool bad: cannot load")
+        site.control("status")
+            .expect_code(0)
+            .out
+            .contains("the last reload failed, and a restart will, too, unless that was corrected: pool bad: cannot load")
     };
     assert!(told(&site), "{}", site.control("status").out);
     let check = site.control("check").expect_code(70).err;

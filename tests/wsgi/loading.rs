@@ -90,6 +90,20 @@ fn a_factory_is_called_once_and_gives_the_app() {
 }
 
 #[test]
+fn what_is_no_callable_is_named_and_what_a_factory_returned() {
+    for (code, name, message) in [
+        ("app = 7", "app", "app is int, which is not callable"),
+        ("app = None", "app", "app is None, which is not callable"),
+        ("def make(*_): pass", "make(1)", "make(1) returned None, which is not callable"),
+    ] {
+        let launch = Launch::serve(&format!("wrong:{name}"));
+        fs::write(launch.directory().join("wrong.py"), format!("{code}\n")).unwrap();
+        let finished = launch.run().expect_code(70);
+        assert!(finished.stderr.contains(message), "no {message:?} in {}", finished.stderr);
+    }
+}
+
+#[test]
 fn the_default_callable_is_application_then_app() {
     assert_eq!(answer_of("application_and_app"), "application");
     assert_eq!(answer_of("only_app"), "app");

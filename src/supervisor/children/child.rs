@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{ChildId, Generation};
+use super::{ChildId, Generation, Policy};
 
 /// What a child is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +26,8 @@ pub struct Child {
     pub id: ChildId,
     /// What it was started with.
     pub generation: Generation,
+    /// The same of its pool's settings: its own limits are those, whatever they become by a reload.
+    pub policy: Policy,
     /// What it is doing.
     pub state: ChildState,
     /// When it came into this state.

@@ -541,6 +541,29 @@ fn who_does_not_end_in_time_is_killed_once() {
 }
 
 #[test]
+fn who_is_replaced_has_the_time_it_was_started_with() {
+    let mut pool = Pool::serving(1, 1);
+    pool.children.handle_reload(Policy { graceful_timeout: SECOND, ..policy(1, 1) }, pool.now);
+    assert_eq!(pool.spawned(), [2]);
+    pool.tried(2);
+    assert_eq!(pool.retired(), [1]);
+    pool.say(1, Report::Retired);
+    assert_eq!(pool.actions(), [Action::Report(Outcome::Rolled)]);
+    pool.children.handle_stop(Stop::Gracefully, pool.now);
+    pool.actions();
+    let killed = |pool: &mut Pool| {
+        let actions = pool.actions().into_iter();
+        actions.filter_map(|action| if let Action::Kill(id) = action { Some(id.0) } else { None }).collect::<Vec<_>>()
+    };
+    pool.wait(2 * SECOND);
+    assert_eq!(killed(&mut pool), [2]);
+    pool.wait(28 * SECOND);
+    assert!(killed(&mut pool).is_empty());
+    pool.wait(SECOND / 2);
+    assert_eq!(killed(&mut pool), [1]);
+}
+
+#[test]
 fn adopted_children_serve_until_the_new_ones_do() {
     let now = Instant::now();
     let (mut children, ids) = Children::adopt(policy(2, 2), 2, now);

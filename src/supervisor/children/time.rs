@@ -57,27 +57,21 @@ impl Children {
     }
 
     fn deadline(&self, child: &Child) -> Option<Instant> {
-        let policy = &self.policy;
         let patience = match (child.state, &self.phase) {
             _ if child.killed => return None,
-            (ChildState::Booting, _) => self.startup_timeout(child) + BOOT_SLACK,
+            (ChildState::Booting, _) => child.policy.startup_timeout + BOOT_SLACK,
             (ChildState::Ready, _) => return None,
             (ChildState::Serving, _) if child.worn => return None,
-            (ChildState::Serving, _) => policy.max_lifetime?.mul_f64(child.lifetime_share()),
+            (ChildState::Serving, _) => self.policy.max_lifetime?.mul_f64(child.lifetime_share()),
             (ChildState::Ending, PoolPhase::Stopping(Stop::Now)) => QUICK_END,
             (ChildState::Ending, _) if !child.has_served => QUICK_END,
-            (ChildState::Retiring(_) | ChildState::Ending, _) => policy.graceful_timeout + END_SLACK,
+            (ChildState::Retiring(_) | ChildState::Ending, _) => child.policy.graceful_timeout + END_SLACK,
         };
         Some(child.since + patience)
     }
 
-    fn startup_timeout(&self, child: &Child) -> Duration {
-        let tried = self.tried.filter(|_| child.generation == self.newest);
-        tried.unwrap_or(self.policy).startup_timeout
-    }
-
     fn expire(&mut self, index: usize, now: Instant) {
-        let (id, state) = (self.children[index].id, self.children[index].state);
+        let Child { id, state, policy, has_served, .. } = self.children[index];
         match state {
             ChildState::Serving => {
                 let text = "a child has reached max-lifetime; replacing it".to_owned();
@@ -85,17 +79,15 @@ impl Children {
                 return self.children[index].worn = true;
             }
             ChildState::Booting | ChildState::Ready => {
-                let limit = self.startup_timeout(&self.children[index]);
-                let text = format!("a child was not ready within startup-timeout ({} s)", limit.as_secs_f64());
+                let limit = policy.startup_timeout.as_secs_f64();
+                let text = format!("a child was not ready within startup-timeout ({limit} s)");
                 self.fail(index, Failure::new(EX_SOFTWARE, text), now);
             }
             ChildState::Retiring(_) | ChildState::Ending => {
-                let limit = if self.children[index].has_served { "within graceful-timeout" } else { "when told to" };
-                self.actions.push(Action::Log(
-                    Level::Warn,
-                    codes::CHILD_KILLED,
-                    format!("a child did not exit {limit}; killing it"),
-                ));
+                let limit = format!("within graceful-timeout ({} s)", policy.graceful_timeout.as_secs_f64());
+                let limit = if has_served { &limit } else { "when told to" };
+                let text = format!("a child did not exit {limit}; killing it");
+                self.actions.push(Action::Log(Level::Warn, codes::CHILD_KILLED, text));
             }
         }
         let child = &mut self.children[index];

@@ -353,7 +353,9 @@ fn find_callable<'py>(module: &Bound<'py, PyModule>, app: &App) -> Result<Bound<
     }
     if !callable.is_callable() {
         let kind = callable.get_type().name().map_or_else(|_| "object".to_owned(), |kind| kind.to_string());
-        return Err(LoadError::new(app, format!("{name} is {kind}, which is not callable: a WSGI application must be")));
+        let kind = if callable.is_none() { "None" } else { &kind };
+        let what = if app.factory { format!("{name}({}) returned", app.arguments) } else { format!("{name} is") };
+        return Err(LoadError::new(app, format!("{what} {kind}, which is not callable: a WSGI application must be")));
     }
     if signature::is_plain(&callable) {
         return Ok(callable);
