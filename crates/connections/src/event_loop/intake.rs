@@ -49,8 +49,6 @@ struct Open {
     begun: Option<Instant>,
     /// How long it had to wait before it was read.
     waited: Option<Duration>,
-    /// That of one whose turn had come on the line, though no worker had time for it.
-    place: Option<Place>,
     /// Of one that the application is to answer. Keeps nothing alive.
     asked: Option<ParamsView>,
 }
@@ -153,10 +151,8 @@ impl Intake {
         self.multiplexes |= self.session.open_requests() > 1;
         let begun = self.waits_since.take();
         let waited = begun.map(|since| self.note_wait(id, now.duration_since(since)));
-        let (begun, place) = (begun.unwrap_or(now), self.place.take());
-        if let Some(open) = self.session.kept(id) {
-            (open.begun, open.waited, open.place) = (Some(begun), waited, place);
-        }
+        let begun = begun.unwrap_or(now);
+        self.session.kept(id).into_iter().for_each(|open| (open.begun, open.waited) = (Some(begun), waited));
     }
 
     /// A request has waited for so long before its first record was read.
@@ -174,11 +170,12 @@ impl Intake {
         let came_in_pieces = |open: &mut Open| {
             let age = open.begun.map_or(Duration::ZERO, |begun| context.now.saturating_duration_since(begun));
             let came_for = age.saturating_sub(open.waited.unwrap_or_default());
-            open.place.is_none() && (open.waited.is_some() || !came_for.is_zero()) && came_for < QUICKLY
+            (open.waited.is_some() || !came_for.is_zero()) && came_for < QUICKLY
         };
         let is_probe =
             || context.probes.is_some_and(|probes| probes.find(&request.params, request.role, self.purpose).is_some());
         context.line.is_some()
+            && self.place.is_none()
             && self.session.kept(*id).is_some_and(came_in_pieces)
             && (context.is_stalled || context.queue.is_saturated())
             && self.session.open_requests() == 1
@@ -203,15 +200,14 @@ impl Intake {
         let open = self.session.kept(id);
         let begun = open.as_ref().and_then(|open| open.begun).unwrap_or(context.now);
         let since = open.as_ref().map_or(context.now, |open| open.waits_since(context.now));
-        let place = open.and_then(|open| {
-            open.asked = Some(request.params.view());
-            open.place.take()
-        });
+        open.into_iter().for_each(|open| open.asked = Some(request.params.view()));
         let mut reply = Box::new(self.reply(id, keep_connection, head_only, account).in_role(request.role));
         if let Some(probe) = context.probes.and_then(|probes| probes.find(&request.params, request.role, self.purpose)) {
             probe.answer(&request.params, &mut reply);
             self.free_ended();
-        } else if let Err(mut exchange) = context.queue.try_dispatch(Exchange { request, reply, begun }, since, place) {
+        } else if let Err(mut exchange) =
+            context.queue.try_dispatch(Exchange { request, reply, begun }, since, self.place.take())
+        {
             exchange.reply.refuse(Refusal::Overloaded);
             context.queue.note_refusal(RefusedFor::QueueFull);
             self.free_ended();

@@ -340,13 +340,15 @@ impl EventLoop {
         self.finish_if_over(key);
     }
 
-    /// No worker has time, but its turn has come: it waits on, and is not put on the line again.
+    /// No worker has time, but its turn has come: it waits on, and is not put on the line again. Who is not complete by now does not wait
+    /// for a worker.
     fn read_in_turn(&mut self, key: usize) {
         let place = Place::take_from_line(&self.line.seat);
         if let Some(connection) = self.connections.get_mut(key) {
             connection.keep_place(place);
         }
         self.read_now(key, false);
+        self.connections.get_mut(key).and_then(Connection::take_place);
     }
 
     pub(super) fn admit_waiting(&mut self, traveller: Traveller, since: Instant) -> usize {

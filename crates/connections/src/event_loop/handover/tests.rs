@@ -287,6 +287,27 @@ fn who_has_waited_for_longer_than_all_that_are_queued_comes_off_the_line_and_kee
 }
 
 #[test]
+fn who_comes_off_the_line_and_is_not_complete_is_counted_among_those_that_wait_when_it_is() {
+    let (mut event_loop, _gate, _busy) = saturated();
+    let whole = request();
+    let (begin, rest) = whole.split_at(24);
+    let (key, mut far) = connect_to(&mut event_loop, begin);
+    event_loop.connections[key].has_waited(Instant::now().checked_sub(AGO).unwrap());
+    event_loop.read(key, false);
+    event_loop.line_up();
+    event_loop.line.seat.note_multiplexing();
+    let (key, _later) = connect(&mut event_loop);
+    event_loop.read(key, false);
+    assert_eq!((event_loop.line.waiting(), event_loop.take_from_line()), (2, 1));
+    assert_eq!(event_loop.line.waiting(), 1);
+    far.write_all(rest).unwrap();
+    let keys: Vec<_> = event_loop.connections.iter().map(|(key, _)| key).collect();
+    keys.into_iter().for_each(|key| event_loop.read(key, false));
+    event_loop.line_up();
+    assert_eq!(event_loop.line.waiting(), 2);
+}
+
+#[test]
 fn the_queue_process_holds_refuses_and_rests() {
     let scoreboard = Arc::new(Scoreboard::new().unwrap());
     let (queue, _worker) = scheduler::queue_of_pool((MOST, None), scoreboard.seat(0));
