@@ -4,7 +4,7 @@ use connections::exchange::{Exchange, NothingHeld, Reply};
 
 use crate::handlers::{self, Reports, cookie, echo as echo_handler, gated_echo, open, reports};
 use crate::server::{Options, Server, wait_until};
-use crate::support::record::{abort, begin, kind, record, role, stream};
+use crate::support::record::{abort, begin, kind, record, request as whole_request, role, stream};
 use crate::{expect_body, expect_usable, post, settle};
 
 /// Echoes, and reports each cookie before.
@@ -208,9 +208,9 @@ fn requests_of_a_peer_that_has_left_are_not_run() {
     stays.send_request(1, true, &post("running=1", 0), b"");
     gate.wait_started();
     let mut leaves = server.connect();
-    for id in 1..=5 {
-        leaves.send_request(id, true, &post("left=1", 0), b"");
-    }
+    // At once: with one alone, and nobody who has time, the connection would be put on the line.
+    let requests: Vec<_> = (1..=5).flat_map(|id| whole_request(id, true, &post("left=1", 0).encode(), b"")).collect();
+    leaves.send(&requests);
     settle(&mut leaves);
     drop(leaves);
     // The loop hears of the close in the same turn as of this, which was sent after it, or before; so the second is behind it.

@@ -6,9 +6,9 @@ use crate::before;
 use crate::crowd::{Pool, Shape, TWO_BY_ONE, status_of};
 use crate::http::Request;
 use crate::site::{Site, kill, limit, says, site_with};
-use crate::support::Params;
 use crate::support::place::write_module;
 use crate::support::process::wait_until;
+use crate::support::{Params, record};
 
 fn prompt() -> Duration {
     limit(Duration::from_millis(50), Duration::from_millis(700))
@@ -59,6 +59,37 @@ fn probes_are_answered_by_two_processes_whatever_they_do() {
 #[test]
 fn probes_are_answered_by_one_process_whatever_it_does() {
     probes_are_answered(Shape { processes: 1, threads: 2 });
+}
+
+/// As Apache sends them.
+#[test]
+fn probes_that_come_in_pieces_are_answered_while_all_workers_are_busy() {
+    let mut pool = Pool::start(Shape { processes: 1, threads: 1 }, "ping-path = \"/ping\"\n");
+    pool.occupy();
+    let probe = record::request(1, true, &Params::get("/ping").encode(), b"");
+    for kept in [false, true] {
+        let mut peer = pool.connect();
+        if kept {
+            peer.request(&Params::get("/ping"), b"").expect_status(200);
+        }
+        for cut in [16, 24, probe.len() - 16] {
+            peer.send(&probe[..cut]);
+            // By then it has been looked at.
+            (0..3).for_each(|_| drop(pool.ask("/ping").expect_status(200)));
+            peer.send(&probe[cut..]);
+            peer.answer(1).expect_status(200);
+        }
+    }
+    let mut peer = pool.connect();
+    let request = record::request(1, true, &Params::get("/?behind").encode(), b"");
+    peer.send(&request[..16]);
+    (0..3).for_each(|_| drop(pool.ask("/ping").expect_status(200)));
+    assert_eq!(pool.waiting(), 0, "it has not come yet");
+    peer.send(&request[16..]);
+    wait_until("one that waits", || pool.waiting() == 1);
+    pool.open_gate();
+    peer.answer(1).expect_status(200);
+    pool.end();
 }
 
 #[test]

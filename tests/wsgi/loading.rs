@@ -96,7 +96,7 @@ fn what_is_no_callable_is_named_and_what_a_factory_returned() {
         ("app = None", "app", "app is None, which is not callable"),
         ("def make(*_): pass", "make(1)", "make(1) returned None, which is not callable"),
     ] {
-        let launch = Launch::serve(&format!("wrong:{name}"));
+        let launch = Launch::serve(format!("wrong:{name}"));
         fs::write(launch.directory().join("wrong.py"), format!("{code}\n")).unwrap();
         let finished = launch.run().expect_code(70);
         assert!(finished.stderr.contains(message), "no {message:?} in {}", finished.stderr);

@@ -145,10 +145,15 @@ impl Connection {
         }
     }
 
-    /// Whether what was not read begins with a probe. It stays unread.
-    pub fn begins_with(&self, probes: &Probes) -> bool {
+    /// Whether what was not read begins with a probe; `None` if more has to come to say so. It stays unread.
+    pub fn begins_with(&self, probes: &Probes) -> Option<bool> {
         let mut bytes = [0; PROBE_LEN];
-        self.intake.outbox.stream().peek(&mut bytes).is_ok_and(|count| probes.begins(&bytes[..count]))
+        match self.intake.outbox.stream().peek(&mut bytes) {
+            Ok(count) if count < PROBE_LEN => probes.begins(&bytes[..count]),
+            // A probe is shorter.
+            Ok(count) => Some(probes.begins(&bytes[..count]) == Some(true)),
+            Err(_) => Some(false),
+        }
     }
 
     /// What it is for.

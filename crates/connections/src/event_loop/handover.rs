@@ -126,7 +126,15 @@ impl EventLoop {
             // What comes a moment later makes an event.
             (Unread::Nothing, _) => return true,
             (Unread::Some, _) if self.duty == Duty::Serve && waits_where_it_is(&self.line, connection) => false,
-            (Unread::Some, Some(probes)) => !connection.begins_with(probes),
+            (Unread::Some, Some(probes)) => match connection.begins_with(probes) {
+                Some(is_probe) => !is_probe,
+                // On the line nobody would see that it is one. If it is none, it goes there when it is complete.
+                None if self.duty == Duty::Serve => {
+                    connection.begin_to_wait();
+                    false
+                }
+                None => true,
+            },
             (Unread::Some, None) => true,
             (Unread::Other, _) => false,
         };

@@ -75,29 +75,31 @@ impl Probes {
         (is_here && role == Role::Responder && asked.is(path)).then_some(Probe::Status(status))
     }
 
-    /// Whether what a peer of the site has sent so far begins with such a request, whole. Nothing is read for it.
-    pub fn begins(&self, bytes: &[u8]) -> bool {
+    /// Whether what a peer of the site has sent so far begins with such a request; `None` if more has to come to say so. Nothing is read for
+    /// it.
+    pub fn begins(&self, bytes: &[u8]) -> Option<bool> {
         let mut decoder = Decoder::new();
         let space = decoder.space();
         let count = bytes.len().min(space.len());
         space[..count].copy_from_slice(&bytes[..count]);
         decoder.advance(count);
         let (mut params, mut role) = (Vec::new(), Role::Responder);
-        while let Ok(Some(record)) = decoder.next_record() {
+        loop {
+            let Ok(record) = decoder.next_record() else { return Some(false) };
+            let record = record?;
             match record.record_type {
                 RecordType::BeginRequest => match BeginRequest::parse(record.content) {
                     Ok(begin) => role = begin.role,
-                    Err(_) => return false,
+                    Err(_) => return Some(false),
                 },
                 RecordType::Params if record.content.is_empty() => {
-                    return Params::parse(params, MOST_PAIRS)
-                        .is_ok_and(|params| self.find(&params, role, Purpose::Site).is_some());
+                    let params = Params::parse(params, MOST_PAIRS);
+                    return Some(params.is_ok_and(|params| self.find(&params, role, Purpose::Site).is_some()));
                 }
                 RecordType::Params => params.extend_from_slice(record.content),
-                _ => return false,
+                _ => return Some(false),
             }
         }
-        false
     }
 }
 
@@ -139,10 +141,10 @@ mod tests {
             &[(b"PATH_INFO", b"/ping")],
             &[(b"SCRIPT_NAME", b"/ping"), (b"PATH_INFO", b"/more")],
         ] {
-            assert!(probes.begins(&request(pairs)), "{pairs:?}");
+            assert_eq!(probes.begins(&request(pairs)), Some(true), "{pairs:?}");
         }
         for pairs in [&[(&b"SCRIPT_NAME"[..], &b"/pin"[..])][..], &[(b"PATH_INFO", b"/ping/")], &[]] {
-            assert!(!probes.begins(&request(pairs)), "{pairs:?}");
+            assert_eq!(probes.begins(&request(pairs)), Some(false), "{pairs:?}");
         }
     }
 
@@ -160,7 +162,7 @@ mod tests {
             assert_eq!(is_told(Role::Responder, Purpose::Site), on_site);
             assert!(is_told(Role::Responder, Purpose::Probes));
             assert!(!is_told(Role::Authorizer, Purpose::Site) && !is_told(Role::Filter, Purpose::Probes));
-            assert_eq!(probes.begins(&request(&[(b"SCRIPT_NAME", b"/status")])), on_site);
+            assert_eq!(probes.begins(&request(&[(b"SCRIPT_NAME", b"/status")])), Some(on_site));
         }
     }
 
@@ -186,12 +188,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_whole_or_no_request_is_none() {
+    fn what_is_not_whole_is_not_known_and_what_is_no_request_is_none() {
         let probes = Probes::new(Some("/ping"), None).unwrap();
         let whole = request(&[(b"SCRIPT_NAME", b"/ping")]);
         for length in 0..whole.len() {
-            assert!(!probes.begins(&whole[..length]), "{length}");
+            assert_eq!(probes.begins(&whole[..length]), None, "{length}");
         }
-        assert!(!probes.begins(&[0xff; 100]));
+        assert_eq!(probes.begins(&[0xff; 100]), Some(false));
     }
 }
