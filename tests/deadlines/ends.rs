@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 use crate::pool::{Hang, Pool, WORKERS, expect_end_in_time, tests_at_once};
 use crate::site::{kill, wait_until_gone};
 use crate::support::Params;
-use crate::support::process::wait_until;
 use crate::ways::AT_THE_END;
 
 /// A pool with so many requests that were answered 504 and still run, in C code.
@@ -84,7 +83,10 @@ fn an_import_that_hangs_is_ended_with_its_stack_and_the_old_process_serves_on() 
 }
 
 fn a_child_that_was_stopped_by_a_signal_is_replaced() {
-    let pool = Pool::start("graceful-timeout = \"2s\"\n");
+    // It is stopped before the time of the request is over.
+    let limits =
+        "slow-request-timeout = \"500ms\"\nrequest-timeout = \"4s\"\ninterrupt-timeout = \"1s\"\ngraceful-timeout = \"2s\"\n";
+    let pool = Pool::with(limits, "\"/beside/\" = \"30s\"");
     let child = pool.child();
     let hang = Hang::begin(&pool, "/hang/sleeps");
     pool.message("PF0531", "/hang/sleeps");
@@ -105,14 +107,14 @@ fn a_child_that_was_stopped_by_a_signal_is_replaced() {
 /// How long its worker may take to come back counts from when it has ended the answer.
 fn a_child_that_was_stopped_and_keeps_time_again_is_not_replaced() {
     // It is stopped before the time of the request is over.
-    let pool = Pool::with("request-timeout = \"3s\"\ninterrupt-timeout = \"5s\"\n", "");
+    let pool = Pool::with("slow-request-timeout = \"500ms\"\nrequest-timeout = \"4s\"\ninterrupt-timeout = \"5s\"\n", "");
     let (child, mut peer) = (pool.child(), pool.connect());
     // Longer than to the end of interrupt-timeout, if that had begun when the time of the request was over.
-    peer.send_request(1, true, &Params::get("/hang/lasts").add("HTTP_SECONDS", "9.7"), b"");
+    peer.send_request(1, true, &Params::get("/hang/lasts").add("HTTP_SECONDS", "12"), b"");
     // Not before: the call would last as long from when its process goes on.
-    wait_until("it to be in its call", || pool.control("stacks").expect_code(0).out.contains("LIBC.poll("));
+    pool.wait_for_log("LIBC.poll(");
     kill(child, "STOP");
-    thread::sleep(Duration::from_millis(6_500));
+    thread::sleep(Duration::from_secs(9));
     kill(child, "CONT");
     peer.answer(1).expect_status(504);
     pool.message("PF0533", "/hang/lasts");
