@@ -29,6 +29,7 @@ use crate::config::{self, Config, Warning};
 use crate::start_error::StartError;
 use shared::link::{Failure, Report};
 use shared::settings::{self, Errand, Message};
+use shared::sys::file::obstacle;
 use shared::sys::identity::Identity;
 use shared::sys::process::{EX_SOFTWARE, ProcessId};
 use shared::sys::resources::Resource;
@@ -208,8 +209,13 @@ fn is_ours(path: &Path) -> io::Result<bool> {
 /// did: where a link to a new release is by then, that is the new release.
 fn enter(pool: &config::Pool) -> Result<Option<PathBuf>, StartError> {
     if let Some(path) = &pool.chdir {
-        let fault = || format!("cannot change to the directory {} (chdir)", path.display());
-        std::env::set_current_dir(path).map_err(|source| StartError::of_pool(pool, fault(), source))?;
+        let failed = |source: io::Error| {
+            let denied = source.kind() == ErrorKind::PermissionDenied;
+            let place = denied.then(|| obstacle(path).unwrap_or_else(|| path.clone()));
+            let advice = place.map(|place| format!(": let the pool's user enter {}", place.display())).unwrap_or_default();
+            StartError::of_pool(pool, format!("cannot change to the directory {} (chdir){advice}", path.display()), source)
+        };
+        std::env::set_current_dir(path).map_err(failed)?;
         return Ok(Some(path.clone()));
     }
     let start = directory::of_start().filter(|_| pool.chroot.is_none());

@@ -31,4 +31,4 @@ pub fn followed(path: &Path, outside: impl Fn(&Path) -> PathBuf, may_pass: impl 
 }
 
 /// As many as Linux follows.
-pub const MAX_LINKS: usize = 40;
+const MAX_LINKS: usize = 40;

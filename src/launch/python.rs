@@ -1,12 +1,12 @@
 //! What can be wrong with a pool's Python before it runs, and what to do.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
-use crate::config::links::MAX_LINKS;
 use crate::config::{self, Config, Interpreter};
 use crate::start_error::StartError;
+use shared::sys::file::obstacle;
 use shared::sys::process;
 
 /// Whether each pool has one.
@@ -30,7 +30,7 @@ pub fn not_executed(pool: &config::Pool, path: &Path, error: io::Error) -> Start
     let fault = match error.kind() {
         ErrorKind::PermissionDenied => format!(
             "cannot be run, permission denied at {}: let the user that the pool runs as read and execute it, or name a Python that it can run",
-            denied(path.to_owned()).display()
+            obstacle(path).as_deref().unwrap_or(path).display()
         ),
         ErrorKind::NotFound => match loader(path) {
             Some(loader) => {
@@ -46,20 +46,6 @@ pub fn not_executed(pool: &config::Pool, path: &Path, error: io::Error) -> Start
         _ => return faulty(pool, "cannot be run", error),
     };
     faulty(pool, &fault, None)
-}
-
-/// What of `path`, links followed, this user may not look into: a directory on the way, or the file itself.
-fn denied(mut path: PathBuf) -> PathBuf {
-    let is_denied = |path: &&Path| fs::symlink_metadata(path).is_err_and(|error| error.kind() == ErrorKind::PermissionDenied);
-    for _ in 0..MAX_LINKS {
-        let hidden = path.ancestors().collect::<Vec<_>>().into_iter().rev().find(is_denied);
-        if let Some(directory) = hidden.and_then(Path::parent) {
-            return directory.to_owned();
-        }
-        let Ok(target) = fs::read_link(&path) else { break };
-        path = path.parent().unwrap_or(Path::new("/")).join(target);
-    }
-    path
 }
 
 /// The program that loads this one's libraries, if it is named in it and not there.
@@ -99,7 +85,7 @@ mod tests {
 
     #[test]
     fn the_loader_of_a_program_is_read_and_of_garbage_is_none() {
-        let program = fs::read("/proc/self/exe").unwrap();
+        let program = std::fs::read("/proc/self/exe").unwrap();
         let found = named_loader(&program[..BEGINNING]).unwrap();
         assert!(found.starts_with("/") && found.to_string_lossy().contains("ld"), "{found:?}");
         assert_eq!(named_loader(b"#! /usr/bin/env python3\n"), Some(PathBuf::from("/usr/bin/env")));

@@ -43,7 +43,7 @@ pub use self::time::END_SLACK;
 use backoff::Backoff;
 use child::{Child, ChildState};
 pub use condition::{Condition, Failing};
-pub use events::{Action, ChildId, Event, Generation, Outcome, Policy, Stop};
+pub use events::{Action, ChildId, Event, Generation, Limits, Outcome, Policy, Stand, Stop};
 
 /// What is going on beside keeping the number.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -94,11 +94,20 @@ impl Children {
     }
 
     /// A pool whose children serve already, started by the program that this one has replaced; it is reloaded.
-    pub fn adopt(policy: Policy, serving: usize, now: Instant) -> (Self, Vec<ChildId>) {
+    pub fn adopt(policy: Policy, stands: &[Stand], now: Instant) -> (Self, Vec<ChildId>) {
         let mut children = Self::of(policy, PoolPhase::Steady, now);
-        children.wanted = serving.clamp(policy.min, policy.max);
-        let ids = (0..serving).map(|_| children.add(ChildState::Serving, Generation(0), now)).collect();
+        let ids = stands.iter().map(|stand| children.take_over(stand, now)).collect();
+        children.wanted = children.serving().count().clamp(policy.min, policy.max);
         (children, ids)
+    }
+
+    fn take_over(&mut self, stand: &Stand, now: Instant) -> ChildId {
+        let state = if stand.is_leaving { ChildState::Retiring(true) } else { ChildState::Serving };
+        let mut child = self.next_child(state, Generation(0), now.checked_sub(stand.age).unwrap_or(now));
+        child.limits.graceful_timeout = stand.graceful_timeout;
+        let id = child.id;
+        self.children.push(child);
+        id
     }
 
     fn of(policy: Policy, phase: PoolPhase, now: Instant) -> Self {
@@ -136,6 +145,11 @@ impl Children {
     /// The generation that serves, or is to in a pool that is new.
     pub fn generation(&self) -> Generation {
         self.generation
+    }
+
+    /// What a program that takes over is told of a child.
+    pub fn stand(&self, id: ChildId, now: Instant) -> Option<Stand> {
+        self.children.iter().find(|child| child.id == id).map(|child| child.stand(now))
     }
 
     /// Whether nobody serves nor is about to, so that a request has to be looked for by the supervisor.
@@ -455,8 +469,9 @@ impl Children {
 
     fn spawn(&mut self, generation: Generation, now: Instant) {
         self.limit_held_up();
-        let id = self.add(ChildState::Booting, generation, now);
-        self.actions.push(Action::Spawn(id, generation));
+        let child = self.next_child(ChildState::Booting, generation, now);
+        self.actions.push(Action::Spawn(child.id, generation));
+        self.children.push(child);
     }
 
     /// However many requests do not end, the pool does not have more than twice as many children as it may. The oldest has had the
@@ -475,13 +490,12 @@ impl Children {
         }
     }
 
-    fn add(&mut self, state: ChildState, generation: Generation, now: Instant) -> ChildId {
+    fn next_child(&mut self, state: ChildState, generation: Generation, since: Instant) -> Child {
         let id = ChildId(self.next_id);
         self.next_id += 1;
-        let policy = self.tried.filter(|_| generation == self.newest).unwrap_or(self.policy);
-        let (has_served, worn, overdue, saturated, killed) = (state == ChildState::Serving, false, false, false, false);
-        self.children.push(Child { id, generation, policy, state, since: now, worn, overdue, saturated, has_served, killed });
-        id
+        let Policy { limits, .. } = self.tried.filter(|_| generation == self.newest).unwrap_or(self.policy);
+        let (has_served, worn, overdue, saturated, killed) = (state != ChildState::Booting, false, false, false, false);
+        Child { id, generation, limits, state, since, worn, overdue, saturated, has_served, killed }
     }
 
     /// The outdated and the worn go first, the oldest before the others, and then the youngest, whose memory is the least warm.

@@ -17,7 +17,7 @@ mod standstill;
 mod starting;
 mod wear;
 
-use super::children::{Action, ChildId, Children, Event, Outcome, Policy, Stop};
+use super::children::{Action, ChildId, Children, Event, Limits, Outcome, Policy, Stand, Stop};
 use super::counts::{self, End, Exits};
 use super::process::{Process, Voices};
 use super::queue_process::{QUEUE, Queue};
@@ -89,8 +89,18 @@ impl RunningPool {
     }
 
     /// A pool whose children serve already.
-    pub fn adopt(service: Service, sockets: Sockets, ties: Ties, processes: Vec<Process>, now: Instant) -> Self {
-        let (children, ids) = Children::adopt(policy(&service.settings), processes.len(), now);
+    pub fn adopt(
+        service: Service,
+        sockets: Sockets,
+        ties: Ties,
+        processes: Vec<(Process, Option<Stand>)>,
+        now: Instant,
+    ) -> Self {
+        let policy = policy(&service.settings);
+        let (processes, stands): (Vec<_>, Vec<_>) = processes.into_iter().unzip();
+        let unknown = Stand { is_leaving: false, age: Duration::ZERO, graceful_timeout: policy.limits.graceful_timeout };
+        let stands: Vec<_> = stands.into_iter().map(|stand| stand.unwrap_or(unknown)).collect();
+        let (children, ids) = Children::adopt(policy, &stands, now);
         let mut pool = Self::with_children(service, sockets, ties, children);
         pool.processes = ids.into_iter().zip(processes).collect();
         pool.queue.want();
@@ -437,8 +447,7 @@ fn policy(settings: &config::Pool) -> Policy {
     Policy {
         min: settings.processes.min,
         max: settings.processes.max,
-        startup_timeout: settings.startup_timeout,
-        graceful_timeout: settings.graceful_timeout,
+        limits: Limits { startup_timeout: settings.startup_timeout, graceful_timeout: settings.graceful_timeout },
         idle_timeout: settings.idle_timeout,
         max_lifetime: settings.max_lifetime,
     }

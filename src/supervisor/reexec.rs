@@ -13,6 +13,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::children::Stand;
 use super::counts::{self, Exits};
 use super::pool::{Desk, RunningPool, Service};
 use super::process::{Descriptors, Process};
@@ -32,7 +33,7 @@ use shared::scoreboard::roster::Roster;
 use shared::scoreboard::tally::Tally;
 use shared::sys::closing::{self, Guarded};
 use shared::sys::process::ProcessId;
-use shared::sys::{directory, fd};
+use shared::sys::{directory, fd, signal};
 
 /// A check of the new binary that is running.
 #[derive(Debug)]
@@ -102,6 +103,8 @@ pub struct Inheritance {
     /// The version of the link that the children speak.
     link: u32,
     pools: Vec<Legacy>,
+    /// Children of pools that are not there any more.
+    leaving: Vec<(ProcessId, Descriptors)>,
 }
 
 /// One pool of it.
@@ -114,12 +117,20 @@ struct Legacy {
     /// The roster, which is read again by those who speak the same version of the link.
     roster: Option<RawFd>,
     sockets: Vec<(String, Vec<RawFd>)>,
-    /// With their desks.
-    children: Vec<(ProcessId, Descriptors, Option<Desk>)>,
+    children: Vec<Left>,
     /// What was counted of children that have gone.
     past: Option<Tally>,
     /// How those have ended.
     exits: Option<Exits>,
+}
+
+/// One child of it.
+#[derive(Debug, PartialEq, Eq)]
+struct Left {
+    id: ProcessId,
+    descriptors: Descriptors,
+    desk: Option<Desk>,
+    stand: Option<Stand>,
 }
 
 impl Inheritance {
@@ -158,7 +169,16 @@ impl Inheritance {
                         Ok(numbers) if numbers.len() == 3 => Some(Desk { seat: numbers[0], slots: numbers[1]..numbers[2] }),
                         _ => None,
                     };
-                    pool?.children.push((ProcessId::new(word.parse().ok()?)?, descriptors, desk));
+                    let id = ProcessId::new(word.parse().ok()?)?;
+                    pool?.children.push(Left { id, descriptors, desk, stand: None });
+                }
+                ("stand", [age, graceful_timeout]) => {
+                    let [age, graceful_timeout] = [*age, *graceful_timeout].map(from_millis);
+                    let stand = Stand { is_leaving: word == LEAVING, age, graceful_timeout };
+                    pool?.children.last_mut()?.stand = Some(stand);
+                }
+                (LEAVING, descriptors) => {
+                    inheritance.leaving.push((ProcessId::new(word.parse().ok()?)?, descriptors.try_into().ok()?));
                 }
                 _ => return None,
             }
@@ -194,7 +214,7 @@ impl Will {
         self.descriptors.extend(descriptors.iter().filter(|number| **number >= 0));
     }
 
-    fn add_pool(&mut self, pool: &RunningPool) {
+    fn add_pool(&mut self, pool: &RunningPool, now: Instant) {
         self.add("pool", to_hex(&pool.name), &sockets::numbers(&pool.ties.passage), &[]);
         let [near, far] = sockets::numbers(&pool.ties.line);
         self.add("line", None, &[near, far, pool.ties.scoreboard.as_raw_fd()], &[]);
@@ -204,9 +224,13 @@ impl Will {
         for (address, descriptors) in pool.sockets.by_address() {
             self.add("socket", to_hex(&address.to_string()), &descriptors, &[]);
         }
-        for (_, process) in pool.processes() {
+        for (id, process) in pool.processes() {
             let desk = process.desk.as_ref().map(|Desk { seat, slots }| [*seat, slots.start, slots.end]);
             self.add("child", process.id.to_string(), &process.descriptors(), desk.as_ref().map_or(&[], |desk| desk));
+            if let Some(Stand { is_leaving, age, graceful_timeout }) = pool.children.stand(id, now) {
+                let word = if is_leaving { LEAVING } else { SERVING };
+                self.add("stand", word.to_owned(), &[], &[to_millis(age), to_millis(graceful_timeout)]);
+            }
         }
     }
 }
@@ -229,6 +253,9 @@ impl<'a> Supervisor<'a> {
         let now = Instant::now();
         for legacy in inheritance.pools {
             supervisor.adopt(legacy, inheritance.link, now)?;
+        }
+        for (id, descriptors) in inheritance.leaving {
+            supervisor.leaving.push(Process::adopt(id, descriptors, None, inheritance.link).map_err(super::system)?);
         }
         log::info!(target: codes::UPGRADED, "pyfcgid {} has taken over from the previous program", env!("CARGO_PKG_VERSION"));
         supervisor.want_reload(Scope::Process, None);
@@ -262,9 +289,11 @@ impl<'a> Supervisor<'a> {
         {
             ties.roster = Roster::adopt(roster).map_err(super::system)?;
         }
-        let children = legacy.children.into_iter();
-        let adopted = children.map(|(id, ends, desk)| Process::adopt(id, ends, desk.filter(|_| is_same), link));
-        let processes: Vec<Process> = adopted.collect::<io::Result<_>>().map_err(super::system)?;
+        let adopt = |Left { id, descriptors, desk, stand }| {
+            Ok((Process::adopt(id, descriptors, desk.filter(|_| is_same), link)?, stand))
+        };
+        let adopted: io::Result<Vec<_>> = legacy.children.into_iter().map(adopt).collect();
+        let processes = adopted.map_err(super::system)?;
         match self.config.pools.iter().find(|settings| settings.name == legacy.name) {
             Some(settings) => {
                 let service = Service { settings: settings.clone(), config: Rc::clone(&self.config), owner: Owner::default() };
@@ -273,8 +302,9 @@ impl<'a> Supervisor<'a> {
                 self.pools.push(pool);
             }
             None => {
+                let mut processes: Vec<_> = processes.into_iter().map(|(process, _)| process).collect();
+                processes.iter_mut().for_each(|process| process.signal(signal::TERM));
                 self.leaving.extend(processes);
-                self.leaving.iter_mut().for_each(|process| process.signal(shared::sys::signal::TERM));
             }
         }
         Ok(())
@@ -392,7 +422,11 @@ impl<'a> Supervisor<'a> {
         for Inherited { number, name } in &self.parts.invocation.sockets.0 {
             will.add("handed-over", to_hex(name), &[*number], &[]);
         }
-        self.pools.iter().for_each(|pool| will.add_pool(pool));
+        let now = Instant::now();
+        self.pools.iter().for_each(|pool| will.add_pool(pool, now));
+        for process in &self.leaving {
+            will.add(LEAVING, process.id.to_string(), &process.descriptors(), &[]);
+        }
         will
     }
 }
@@ -422,6 +456,15 @@ impl Trial {
     }
 }
 
+/// At most what [`from_millis`] takes.
+fn to_millis(time: Duration) -> usize {
+    time.as_millis().min(RawFd::MAX as u128) as usize
+}
+
+fn from_millis(millis: RawFd) -> Duration {
+    Duration::from_millis(millis.unsigned_abs().into())
+}
+
 fn to_hex(text: &str) -> String {
     text.bytes().map(|byte| format!("{byte:02x}")).collect()
 }
@@ -431,6 +474,8 @@ fn from_hex(text: &str) -> Option<String> {
     String::from_utf8(digits.collect::<Option<_>>()?).ok()
 }
 
+const SERVING: &str = "serving";
+const LEAVING: &str = "leaving";
 const MAX_OUTPUT: usize = 64 * 1024;
 const PIPE_LEN: usize = 64 * 1024;
 /// What a program needs for its check besides its applications.
@@ -462,14 +507,22 @@ mod tests {
         will.add("socket", to_hex("unix:/run/a b\n.sock"), &[5], &[]);
         will.add("socket", to_hex("*:9000"), &[6, 7], &[]);
         will.add("child", "77".to_owned(), &[8, 9, 10, -1], &[3, 8, 16]);
+        will.add("stand", LEAVING.to_owned(), &[], &[to_millis(Duration::MAX), to_millis(Duration::from_secs(30))]);
         will.add("child", "78".to_owned(), &[1, 2, 3, 4], &[]);
         will.add("pool", to_hex("shop"), &[11, 12], &[]);
-        assert_eq!(will.descriptors, [20, 6, 21, 3, 4, 30, 31, 32, 33, 5, 6, 7, 8, 9, 10, 1, 2, 3, 4, 11, 12]);
-        assert_eq!(will.lines[14..], ["child 77 8 9 10 -1 3 8 16", "child 78 1 2 3 4", "pool 73686f70 11 12"]);
+        will.add(LEAVING, "79".to_owned(), &[13, 14, -1, -1], &[]);
+        assert_eq!(will.descriptors, [20, 6, 21, 3, 4, 30, 31, 32, 33, 5, 6, 7, 8, 9, 10, 1, 2, 3, 4, 11, 12, 13, 14]);
+        let lines = ["child 77 8 9 10 -1 3 8 16", "stand leaving 2147483647 30000", "child 78 1 2 3 4", "pool 73686f70 11 12"];
+        assert_eq!(will.lines[14..18], lines);
 
         let process = |number| ProcessId::new(number).unwrap();
-        let children =
-            vec![(process(77), [8, 9, 10, -1], Some(Desk { seat: 3, slots: 8..16 })), (process(78), [1, 2, 3, 4], None)];
+        let longest = Duration::from_millis(RawFd::MAX as u64);
+        let stand = Some(Stand { is_leaving: true, age: longest, graceful_timeout: Duration::from_secs(30) });
+        let desk = Some(Desk { seat: 3, slots: 8..16 });
+        let children = vec![
+            Left { id: process(77), descriptors: [8, 9, 10, -1], desk, stand },
+            Left { id: process(78), descriptors: [1, 2, 3, 4], desk: None, stand: None },
+        ];
         let sockets = vec![("unix:/run/a b\n.sock".to_owned(), vec![5]), ("*:9000".to_owned(), vec![6, 7])];
         let (past, exits) = (Some(past), Some([1, 2, 3, 4, 5, 6]));
         let (name, line, roster) = ("blog".to_owned(), Some([30, 31, 32]), Some(33));
@@ -483,6 +536,7 @@ mod tests {
             reloads: Some([3, 1]),
             link: 7,
             pools: vec![pool, empty],
+            leaving: vec![(process(79), [13, 14, -1, -1])],
         };
         let text = std::ffi::OsString::from(will.lines.join("\n"));
         assert_eq!(Inheritance::parse(&text, 5), Some(inheritance));

@@ -1,7 +1,7 @@
 //! The load notices what it is there for. Its servers are played by the tests.
 
 use std::io::{Read, Write};
-use std::net::TcpListener;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::net::UnixListener;
 use std::thread::{self, JoinHandle};
 
@@ -31,17 +31,14 @@ fn answer_all(mut stream: impl Read + Write, answers: &[Vec<u8>]) {
 
 /// A web server that answers one connection, and refuses others when it has.
 fn web_server(answers: Vec<Vec<u8>>) -> (Browser, JoinHandle<()>) {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-    let address = listener.local_addr().unwrap();
-    let server = thread::spawn(move || {
-        answer_all(listener.accept().unwrap().0, &answers);
-        drop(listener);
-        // Nobody else is to be found there, as long as the tests run.
-        let keeps_the_port = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-        keeps_the_port.set_reuse_address(true).unwrap();
-        keeps_the_port.bind(&address.into()).unwrap();
-        std::mem::forget(keeps_the_port);
-    });
+    // Nobody else is to be found there, as long as the tests run.
+    let keeps_the_port = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    keeps_the_port.set_reuse_address(true).unwrap();
+    keeps_the_port.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).unwrap();
+    let address = keeps_the_port.local_addr().unwrap().as_socket().unwrap();
+    std::mem::forget(keeps_the_port);
+    let listener = TcpListener::bind(address).unwrap();
+    let server = thread::spawn(move || answer_all(listener.accept().unwrap().0, &answers));
     (Browser::new(address.port()), server)
 }
 

@@ -5,6 +5,8 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::Command;
+use std::thread;
+use std::time::Duration;
 
 use crate::load::{Connections, Load};
 use crate::site::{
@@ -452,6 +454,40 @@ fn a_pool_that_a_reload_ends_is_nothing_wrong() {
     assert!(status.contains("pool shop: stopping, ") && status.contains(" on no address"), "{status}");
     fs::write(site.directory().join("gate"), "").unwrap();
     assert_eq!(peer.answer(1).expect_status(200).text(), "shop");
+    site.end();
+}
+
+#[test]
+fn who_is_leaving_has_its_time_and_is_expected_to_end_whatever_program_takes_over_meanwhile() {
+    let with = |name: &str, time: &str| format!("{}graceful-timeout = \"{time}\"\n", pool(name, &format!("{name}.sock")));
+    let site = pools(&format!("{}{}", with("web", "20s"), with("shop", "20s")), &["web", "shop"]);
+    for name in ["web", "shop"] {
+        let code = format!(
+            "import os, time\ndef application(environ, start_response):\n    while not os.path.exists('gate'):\n        \
+             time.sleep(0.01)\n    print('seen by {name}')\n    start_response('200 OK', [])\n    return [b'{name}']\n"
+        );
+        fs::write(site.directory().join(format!("{name}.py")), code).unwrap();
+    }
+    site.control("reload").expect_code(0);
+    let mut peers = ["web", "shop"].map(|name| connect_to(&site.directory().join(format!("{name}.sock"))));
+    peers.iter_mut().for_each(|peer| peer.send_request(1, false, &Params::get("/"), b""));
+    for name in ["web", "shop"] {
+        wait_until("the request", || site.control(&format!("status {name}")).out.contains("1 of 4 workers busy"));
+    }
+    // One is replaced, and the other one's pool has gone.
+    site.configure(&format!("{PID_FILE}{}", with("web", "20s"))).expect_code(0);
+    write_config(site.directory(), &format!("{PID_FILE}{}", with("web", "200ms")));
+    for count in [1, 2] {
+        site.signal("USR2");
+        wait_until("the takeover", || site.log().matches("has taken over from the previous program").count() == count);
+        wait_until("its reload", || site.log().matches("]: PF0302 reloaded\n").count() == count + 2);
+    }
+    thread::sleep(Duration::from_secs(1));
+    fs::write(site.directory().join("gate"), "").unwrap();
+    assert_eq!(peers.map(|mut peer| peer.answer(1).expect_status(200).text()), ["web", "shop"]);
+    ["seen by web", "seen by shop"].iter().for_each(|text| drop(site.wait_for_log(text)));
+    site.wait_for_children(1);
+    assert_eq!(site.log().matches("unexpectedly").count(), 0, "{}", site.log());
     site.end();
 }
 

@@ -6,7 +6,6 @@ use std::ops::{Deref, DerefMut};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
-use std::time::Duration;
 
 use crate::support::peer::{Address, DEADLINE};
 use crate::support::process::{Finished, is_child, wait_until};
@@ -282,6 +281,6 @@ pub fn pss_kib(pid: u32) -> u64 {
 
 /// What is promised, if the tests are run alone on a quiet machine with an optimised binary (`PYFCGID_STRICT=1`), and else
 /// what tells a working program from one that waits for something.
-pub fn limit(strict: Duration, lenient: Duration) -> Duration {
+pub fn limit<T>(strict: T, lenient: T) -> T {
     if std::env::var_os("PYFCGID_STRICT").is_some() { strict } else { lenient }
 }

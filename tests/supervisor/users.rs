@@ -1,10 +1,12 @@
 //! Whose rights the children have.
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::Command;
 
-use crate::site::{Site, expect_refused, is_root, says, site, status_of};
+use crate::site::{FILE, Site, expect_refused, is_root, says, site, status_of};
 use crate::support::process::{may_look_into_children, wait_until};
 
 const SHOWS: &str = "\
@@ -124,16 +126,40 @@ fn root_without_a_user_is_refused_with_what_to_set() {
 }
 
 #[test]
-fn a_user_who_may_not_read_the_module_is_told_so() {
+fn a_user_who_may_not_read_the_module_is_told_where_that_ends() {
     if skipped() {
         return;
     }
-    let launch = launch("user = \"nobody\"\n");
-    let app = launch.directory().join("shows.py");
-    std::fs::write(&app, says("x")).unwrap();
-    std::fs::set_permissions(&app, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
-    let finished = expect_refused(launch, 70, &["shows.py"]);
-    assert!(finished.stderr.to_lowercase().contains("permission denied"), "{}", finished.stderr);
+    let close = |path: &Path| fs::set_permissions(path, Permissions::from_mode(0o600)).unwrap();
+    let denied =
+        |path: &Path, deed: &str| format!("permission denied at {}: let the user that the pool runs as {deed}", path.display());
+    let launch_of = |app: &str, settings: &str| {
+        let launch = launch(&format!("user = \"nobody\"\n{settings}"));
+        let (closed, file) = (launch.directory().join("closed"), launch.directory().join(FILE));
+        fs::create_dir(&closed).unwrap();
+        fs::create_dir(closed.join("within")).unwrap();
+        fs::write(closed.join("late.py"), says("x")).unwrap();
+        fs::write(&file, fs::read_to_string(&file).unwrap().replace("shows.py", app)).unwrap();
+        (launch, closed)
+    };
+    let (launch, closed) = launch_of("closed/late.py", "");
+    let app = closed.join("late.py");
+    close(&app);
+    expect_refused(launch, 70, &[&denied(&app, "read it")]);
+    let (launch, closed) = launch_of("closed/late.py", "");
+    close(&closed);
+    expect_refused(launch, 70, &[&denied(&closed, &format!("enter it, and read {}", closed.join("late.py").display()))]);
+    let (launch, closed) = launch_of("late", "python-path = [\"closed\"]\n");
+    close(&closed);
+    expect_refused(launch, 70, &["there is no module late in ", &denied(&closed, "read it")]);
+    let (launch, closed) = launch_of("shows.py", "chdir = \"closed/within\"\n");
+    close(&closed);
+    let told = format!(
+        "cannot change to the directory {}/within (chdir): let the pool's user enter {}: ",
+        closed.display(),
+        closed.display()
+    );
+    expect_refused(launch, 78, &[&told]);
 }
 
 #[test]

@@ -35,7 +35,8 @@ fn exactly_max_queue_wait(shape: Shape, how: How) {
     expect_room_for_max_queue(&what, how, pool, crowd, shape.workers() + 4);
 }
 
-/// `slack` is by how many places one may begin too early or too late, because several begin at once.
+/// `slack` is by how many places one may begin too early or too late, because several begin at once. Where something else runs a process
+/// may stand still while dozens come, and then takes its share of them in at once.
 #[track_caller]
 pub(crate) fn expect_room_for_max_queue(what: &str, how: How, mut pool: Pool, mut crowd: Crowd, slack: usize) {
     expect_refused_at_once(what, crowd.wait_for(CROWD - ROOM), CROWD - ROOM);
@@ -55,7 +56,7 @@ pub(crate) fn expect_room_for_max_queue(what: &str, how: How, mut pool: Pool, mu
     let of_connection = |place| begun.iter().copied().filter(|number| number % apart == place).collect::<Vec<_>>();
     let off = (0..apart).map(|place| disorder(&of_connection(place))).max().unwrap();
     println!("{what}: off by {off} places at most");
-    assert!(off <= slack, "{what}: begun in this order: {begun:?}");
+    assert!(off <= limit(slack, slack.max(ROOM / 2)), "{what}: begun in this order: {begun:?}");
     wait_until("nobody to wait", || pool.waiting() == 0);
     let log = pool.wait_for_log("no longer saturated");
     assert_eq!(log.matches("]: PF0401 pool web: saturated").count(), 1, "{log}");

@@ -4,6 +4,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::crowd::{Pool, Shape};
+use crate::site::limit;
 use crate::support::Params;
 use crate::support::process::wait_until;
 
@@ -34,6 +35,7 @@ fn whoever_comes_while_one_process_cannot_run_python_is_served_by_the_other() {
     let late = times.iter().filter(|time| **time > Duration::from_millis(500)).count();
     println!("{late} of 30 waited for a request that kept the GIL for {held:?}");
     assert!(held > Duration::from_millis(1500), "the hog was done after {held:?}: it proves nothing");
-    assert!(late <= 2, "{times:?}");
+    // Half of them would be, if nobody looked; and some may be where something else runs.
+    assert!(late <= limit(2, 5), "{times:?}");
     pool.end();
 }

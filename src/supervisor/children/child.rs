@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{ChildId, Generation, Policy};
+use super::{ChildId, Generation, Limits, Stand};
 
 /// What a child is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,8 +26,8 @@ pub struct Child {
     pub id: ChildId,
     /// What it was started with.
     pub generation: Generation,
-    /// The same of its pool's settings: its own limits are those, whatever they become by a reload.
-    pub policy: Policy,
+    /// Its own limits, whatever those of its pool become by a reload.
+    pub limits: Limits,
     /// What it is doing.
     pub state: ChildState,
     /// When it came into this state.
@@ -49,6 +49,15 @@ impl Child {
     pub fn enter(&mut self, state: ChildState, now: Instant) {
         (self.state, self.since) = (state, now);
         self.has_served |= state == ChildState::Serving;
+    }
+
+    /// For a program that takes over. One that is not ready yet serves as soon as it is.
+    pub fn stand(&self, now: Instant) -> Stand {
+        Stand {
+            is_leaving: matches!(self.state, ChildState::Retiring(_) | ChildState::Ending),
+            age: now.saturating_duration_since(self.since),
+            graceful_timeout: self.limits.graceful_timeout,
+        }
     }
 
     /// Who has the lowest goes first.

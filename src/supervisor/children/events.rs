@@ -22,14 +22,32 @@ pub struct Policy {
     pub min: usize,
     /// Most children.
     pub max: usize,
-    /// How long a child may take until it serves.
-    pub startup_timeout: Duration,
-    /// How long running requests may go on after a stop or a retirement.
-    pub graceful_timeout: Duration,
+    /// How long each may take.
+    pub limits: Limits,
     /// After how long without need the pool shrinks; `None` is never.
     pub idle_timeout: Option<Duration>,
     /// After how long a child is replaced; `None` is never.
     pub max_lifetime: Option<Duration>,
+}
+
+/// How long a child may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Until it serves.
+    pub startup_timeout: Duration,
+    /// To finish its requests, after a stop or a retirement.
+    pub graceful_timeout: Duration,
+}
+
+/// What a program that takes over is told of a child.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stand {
+    /// Whether it is on its way out, so that its exit is no surprise.
+    pub is_leaving: bool,
+    /// How long that has been so, or how long it has served.
+    pub age: Duration,
+    /// Its own limit.
+    pub graceful_timeout: Duration,
 }
 
 /// What is to be done.

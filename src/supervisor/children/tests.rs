@@ -20,8 +20,7 @@ fn policy(min: usize, max: usize) -> Policy {
     Policy {
         min,
         max,
-        startup_timeout: 10 * second,
-        graceful_timeout: 30 * second,
+        limits: Limits { startup_timeout: 10 * second, graceful_timeout: 30 * second },
         idle_timeout: Some(60 * second),
         max_lifetime: None,
     }
@@ -543,7 +542,9 @@ fn who_does_not_end_in_time_is_killed_once() {
 #[test]
 fn who_is_replaced_has_the_time_it_was_started_with() {
     let mut pool = Pool::serving(1, 1);
-    pool.children.handle_reload(Policy { graceful_timeout: SECOND, ..policy(1, 1) }, pool.now);
+    let before = policy(1, 1);
+    let limits = Limits { graceful_timeout: SECOND, ..before.limits };
+    pool.children.handle_reload(Policy { limits, ..before }, pool.now);
     assert_eq!(pool.spawned(), [2]);
     pool.tried(2);
     assert_eq!(pool.retired(), [1]);
@@ -566,11 +567,35 @@ fn who_is_replaced_has_the_time_it_was_started_with() {
 #[test]
 fn adopted_children_serve_until_the_new_ones_do() {
     let now = Instant::now();
-    let (mut children, ids) = Children::adopt(policy(2, 2), 2, now);
+    let stand = Stand { is_leaving: false, age: SECOND, graceful_timeout: SECOND };
+    let (mut children, ids) = Children::adopt(policy(2, 2), &[stand, stand], now);
     assert_eq!((ids.len(), children.take_actions()), (2, vec![]));
     children.handle_reload(policy(2, 2), now);
     assert_eq!(children.take_actions(), [Action::Spawn(ChildId(3), Generation(1))]);
     assert_eq!(children.serving().count(), 2);
     children.handle(ids[1], Report::Ready.into(), now);
     assert_eq!(children.take_actions(), [Action::Tell(ids[1], Command::Begin)], "it was not ready when it was adopted");
+}
+
+#[test]
+fn adopted_children_that_are_leaving_are_expected_to_and_keep_their_time() {
+    let mut old = Pool::serving(1, 1);
+    old.reload();
+    assert_eq!(old.spawned(), [2]);
+    old.tried(2);
+    old.wait(10 * SECOND);
+    let stands = [1, 2].map(|id| old.children.stand(ChildId(id), old.now).unwrap());
+    assert_eq!(stands.map(|stand| (stand.is_leaving, stand.age)), [(true, 10 * SECOND), (false, 10 * SECOND)]);
+
+    let before = policy(1, 1);
+    let limits = Limits { graceful_timeout: SECOND, ..before.limits };
+    let (children, ids) = Children::adopt(Policy { limits, ..before }, &stands, old.now);
+    let mut pool = Pool { children, now: old.now };
+    assert_eq!((pool.children.wanted(), pool.children.serving().collect::<Vec<_>>()), (1, vec![ids[1]]));
+    pool.wait(20 * SECOND);
+    assert_eq!(pool.actions(), []);
+    pool.wait(SECOND / 2);
+    assert!(matches!(pool.actions()[..], [Action::Log(Level::Warn, ..), Action::Kill(id)] if id == ids[0]));
+    pool.exit(1);
+    assert_eq!(pool.actions(), []);
 }

@@ -59,19 +59,19 @@ impl Children {
     fn deadline(&self, child: &Child) -> Option<Instant> {
         let patience = match (child.state, &self.phase) {
             _ if child.killed => return None,
-            (ChildState::Booting, _) => child.policy.startup_timeout + BOOT_SLACK,
+            (ChildState::Booting, _) => child.limits.startup_timeout + BOOT_SLACK,
             (ChildState::Ready, _) => return None,
             (ChildState::Serving, _) if child.worn => return None,
             (ChildState::Serving, _) => self.policy.max_lifetime?.mul_f64(child.lifetime_share()),
             (ChildState::Ending, PoolPhase::Stopping(Stop::Now)) => QUICK_END,
             (ChildState::Ending, _) if !child.has_served => QUICK_END,
-            (ChildState::Retiring(_) | ChildState::Ending, _) => child.policy.graceful_timeout + END_SLACK,
+            (ChildState::Retiring(_) | ChildState::Ending, _) => child.limits.graceful_timeout + END_SLACK,
         };
         Some(child.since + patience)
     }
 
     fn expire(&mut self, index: usize, now: Instant) {
-        let Child { id, state, policy, has_served, .. } = self.children[index];
+        let Child { id, state, limits, has_served, .. } = self.children[index];
         match state {
             ChildState::Serving => {
                 let text = "a child has reached max-lifetime; replacing it".to_owned();
@@ -79,12 +79,12 @@ impl Children {
                 return self.children[index].worn = true;
             }
             ChildState::Booting | ChildState::Ready => {
-                let limit = policy.startup_timeout.as_secs_f64();
+                let limit = limits.startup_timeout.as_secs_f64();
                 let text = format!("a child was not ready within startup-timeout ({limit} s)");
                 self.fail(index, Failure::new(EX_SOFTWARE, text), now);
             }
             ChildState::Retiring(_) | ChildState::Ending => {
-                let limit = format!("within graceful-timeout ({} s)", policy.graceful_timeout.as_secs_f64());
+                let limit = format!("within graceful-timeout ({} s)", limits.graceful_timeout.as_secs_f64());
                 let limit = if has_served { &limit } else { "when told to" };
                 let text = format!("a child did not exit {limit}; killing it");
                 self.actions.push(Action::Log(Level::Warn, codes::CHILD_KILLED, text));

@@ -11,6 +11,7 @@ use super::connection::{Connection, Unread};
 use super::lifecycle::End;
 use super::line::{Duty, Line};
 use super::passage::{Missing, Traveller};
+use super::probes::Probes;
 use shared::link::Report;
 use shared::logging::codes;
 use shared::scoreboard::Presence;
@@ -121,22 +122,12 @@ impl EventLoop {
         if self.lifecycle.is_retiring() {
             return !closing && connection.has_whole_requests() && !connection.outbox().status().phase.is_over();
         }
-        let unread = if defers && connection.is_untouched() { connection.unread() } else { Unread::Other };
-        let defers = match (unread, &self.settings.probes) {
+        let defers = match if defers && connection.is_untouched() { connection.unread() } else { Unread::Other } {
             // What comes a moment later makes an event.
-            (Unread::Nothing, _) => return true,
-            (Unread::Some, _) if self.duty == Duty::Serve && waits_where_it_is(&self.line, connection) => false,
-            (Unread::Some, Some(probes)) => match connection.begins_with(probes) {
-                Some(is_probe) => !is_probe,
-                // On the line nobody would see that it is one. If it is none, it goes there when it is complete.
-                None if self.duty == Duty::Serve => {
-                    connection.begin_to_wait();
-                    false
-                }
-                None => true,
-            },
-            (Unread::Some, None) => true,
-            (Unread::Other, _) => false,
+            Unread::Nothing => return true,
+            Unread::Some if self.duty == Duty::Serve && waits_where_it_is(&self.line, connection) => false,
+            Unread::Some => self.settings.probes.as_ref().is_none_or(|probes| waits_unread(self.duty, probes, connection)),
+            Unread::Other => false,
         };
         if !defers {
             drop(connection.take_place());
@@ -332,6 +323,17 @@ impl EventLoop {
 fn waits_where_it_is(line: &Line, connection: &Connection) -> bool {
     let is_expected = || connection.is_new() && line.seat.is_multiplexed();
     !line.seat.others_have_time() && (connection.multiplexes() || is_expected() || connection.begins_several())
+}
+
+/// Whether what has come on a connection is not read although there are probes. As long as it may be one it is read where there are
+/// workers: on the line nobody would see that. If it is none, it goes there when it is complete.
+fn waits_unread(duty: Duty, probes: &Probes, connection: &mut Connection) -> bool {
+    let is_probe = connection.begins_with(probes);
+    if is_probe.is_none() && duty == Duty::Serve {
+        connection.begin_to_wait();
+        return false;
+    }
+    is_probe != Some(true)
 }
 
 /// The token of the event that a worker makes.

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::ffi::{CString, OsStr, OsString};
-use std::fs::{File, Metadata};
+use std::fs::{self, File, Metadata};
 use std::io::{self, ErrorKind, Read};
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -312,6 +312,23 @@ impl Walk {
         self.rest = names(&target).chain(rest).collect();
         Ok(())
     }
+}
+
+/// What keeps this user from reading `path`, links followed: a directory on the way that it may not enter, or `path` itself. It is for
+/// messages: by the time it is told another thing may be there.
+pub fn obstacle(path: &Path) -> Option<PathBuf> {
+    let is_denied = |path: &&Path| fs::symlink_metadata(path).is_err_and(|error| error.kind() == ErrorKind::PermissionDenied);
+    let mut path = path.to_owned();
+    for _ in 0..MAX_LINKS {
+        let hidden = path.ancestors().collect::<Vec<_>>().into_iter().rev().find(is_denied);
+        if let Some(directory) = hidden.and_then(Path::parent) {
+            return Some(directory.to_owned());
+        }
+        let Ok(target) = fs::read_link(&path) else { break };
+        path = path.parent().unwrap_or(Path::new("/")).join(target);
+    }
+    let access = accessat(CWD, &path, Access::READ_OK, AtFlags::EACCESS);
+    (access == Err(Errno::ACCESS)).then_some(path)
 }
 
 fn names(path: &Path) -> impl Iterator<Item = OsString> {

@@ -61,7 +61,8 @@ fn a_child_that_ends_before_it_was_to_begin_has_failed() {
 fn what_is_not_wanted_after_all_leaves_everything_as_it_was() {
     for say in [None, Some(Report::Ready)] {
         let mut pool = Pool::serving(2, 4);
-        let new = Policy { min: 3, max: 3, startup_timeout: 99 * SECOND, ..pool.children.policy };
+        let limits = Limits { startup_timeout: 99 * SECOND, ..pool.children.policy.limits };
+        let new = Policy { min: 3, max: 3, limits, ..pool.children.policy };
         pool.children.handle_reload(new, pool.now);
         assert_eq!(pool.spawned(), [3]);
         assert_eq!(pool.children.next_deadline(), Some(pool.now + 100 * SECOND), "of the new settings, and one more");

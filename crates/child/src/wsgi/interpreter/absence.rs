@@ -9,6 +9,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyModule, PyType};
 
 use shared::settings::{App, AppSource, nearest};
+use shared::sys::file::obstacle;
 
 /// Where modules are searched.
 #[derive(Debug, Default)]
@@ -39,6 +40,9 @@ impl Places {
     }
 
     fn advice(&self, missing: &str) -> String {
+        if let Some(denied) = self.path.iter().find_map(|directory| denied(directory)) {
+            return denied;
+        }
         let here: Vec<String> = self.path.iter().flat_map(|directory| modules_in(directory)).collect();
         if let Some(meant) = nearest(missing, here.iter().map(String::as_str)) {
             return format!("did you mean {meant}?");
@@ -95,17 +99,24 @@ fn in_package(py: Python<'_>, parent: &str, name: &str) -> String {
     format!("there is no module {name} in the package {parent}{place}{advice}")
 }
 
-/// What is wrong, in one line, with the file of an application that is not there or no file.
+/// What this user is not permitted to read, and who is to change that.
+fn denied(path: &Path) -> Option<String> {
+    let place = obstacle(path)?;
+    let deed = if place == path { "read it".to_owned() } else { format!("enter it, and read {}", path.display()) };
+    Some(format!("permission denied at {}: let the user that the pool runs as {deed}", place.display()))
+}
+
+/// What is wrong, in one line, with the file of an application that is not there, no file or not to be read.
 pub(super) fn of_file(path: &Path) -> Option<String> {
+    if let Some(denied) = denied(path) {
+        return Some(denied);
+    }
     match fs::metadata(path) {
         Ok(found) if found.is_dir() => {
             let advice = file_in(path).map(|file| format!(": did you mean {}?", file.display())).unwrap_or_default();
             Some(format!("{} is a directory, not a file of Python code{advice}", path.display()))
         }
         Ok(_) => None,
-        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
-            Some(format!("permission denied: the user that pyfcgid runs as cannot read {}", path.display()))
-        }
         Err(_) => {
             let advice = other_file(path).map(|file| format!(": did you mean {}?", file.display())).unwrap_or_default();
             Some(format!("there is no file {}{advice}", path.display()))
