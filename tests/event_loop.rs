@@ -46,7 +46,6 @@ use server::{Options, Server};
 use support::answer::Answer;
 use support::params::Params;
 use support::peer::Peer;
-use support::record::{self, kind};
 
 /// A server of the echo handler.
 #[track_caller]
@@ -76,13 +75,6 @@ fn expect_body(answer: Answer, body: &[u8]) {
 #[track_caller]
 fn expect_usable(peer: &mut Peer) {
     expect_body(peer.request(&post("usable=1", 5), b"still"), b"usable=1|still");
-}
-
-/// Returns when the event loop has read everything sent before on this connection: it answers management records itself.
-#[track_caller]
-fn settle(peer: &mut Peer) {
-    peer.send(&record::record(kind::GET_VALUES, 0, b""));
-    peer.management_record();
 }
 
 /// No END_REQUEST, and the end of the connection.

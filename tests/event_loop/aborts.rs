@@ -5,7 +5,7 @@ use connections::exchange::{Exchange, NothingHeld, Reply};
 use crate::handlers::{self, Reports, cookie, echo as echo_handler, gated_echo, open, reports};
 use crate::server::{Options, Server, wait_until};
 use crate::support::record::{abort, begin, kind, record, request as whole_request, role, stream};
-use crate::{expect_body, expect_usable, post, settle};
+use crate::{expect_body, expect_usable, post};
 
 /// Echoes, and reports each cookie before.
 fn reporting_echo() -> (Reports<String>, impl Fn(Exchange) + Send + Sync + 'static) {
@@ -47,7 +47,7 @@ fn a_request_aborted_in_the_queue_is_ended_and_not_run() {
     assert_eq!(gate.wait_started(), "running=1");
     peer.send_request(2, true, &post("queued=1", 0), b"");
     peer.send(&abort(2));
-    settle(&mut peer);
+    peer.settle();
     peer.send_request(3, true, &post("behind=1", 0), b"");
     gate.pass_one();
     expect_body(peer.answer(1), b"running=1|");
@@ -142,7 +142,7 @@ fn an_abort_says_nothing_about_the_other_requests_on_the_connection() {
     gate.wait_started();
     gate.wait_started();
     peer.send(&abort(2));
-    settle(&mut peer);
+    peer.settle();
     gate.pass_one();
     gate.pass_one();
     let mut seen = [aborted.next(), aborted.next()];
@@ -211,11 +211,11 @@ fn requests_of_a_peer_that_has_left_are_not_run() {
     // At once: with one alone, and nobody who has time, the connection would be put on the line.
     let requests: Vec<_> = (1..=5).flat_map(|id| whole_request(id, true, &post("left=1", 0).encode(), b"")).collect();
     leaves.send(&requests);
-    settle(&mut leaves);
+    leaves.settle();
     drop(leaves);
     // The loop hears of the close in the same turn as of this, which was sent after it, or before; so the second is behind it.
-    settle(&mut stays);
-    settle(&mut stays);
+    stays.settle();
+    stays.settle();
     stays.send_request(2, true, &post("behind=1", 0), b"");
     gate.pass_one();
     expect_body(stays.answer(1), b"running=1|");

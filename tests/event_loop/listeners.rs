@@ -8,7 +8,7 @@ use crossbeam_channel::Sender;
 use crate::handlers::{self, Gate, Reports, cookie, echo, open, reports};
 use crate::server::{Options, Server};
 use crate::support::record::abort;
-use crate::{expect_body, expect_usable, post, settle};
+use crate::{expect_body, expect_usable, post};
 
 #[derive(Debug)]
 struct Listener {
@@ -60,11 +60,11 @@ fn a_listener_is_told_once_and_of_its_own_request() {
     }
     peer.send(&[abort(2), abort(2)].concat());
     assert_eq!(told.next(), "b=1");
-    settle(&mut peer);
+    peer.settle();
     assert!(told.is_empty());
     drop(peer);
     assert_eq!(told.next(), "a=1", "closing gives up what is left");
-    settle(&mut server.connect());
+    server.connect().settle();
     assert!(told.is_empty());
     drop(gate);
 }
@@ -77,7 +77,7 @@ fn a_listener_that_comes_late_is_told_at_once() {
     peer.send_request(1, true, &post("late=1", 0), b"");
     gate.wait_started();
     peer.send(&abort(1));
-    settle(&mut peer);
+    peer.settle();
     assert!(told.is_empty());
     gate.pass_one();
     assert_eq!(told.next(), "late=1");
@@ -99,8 +99,8 @@ fn nobody_is_told_of_a_request_that_has_ended() {
     }
     drop(peer);
     let mut other = server.connect();
-    settle(&mut other);
-    settle(&mut other);
+    other.settle();
+    other.settle();
     assert!(told.is_empty());
 }
 

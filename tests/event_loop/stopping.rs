@@ -9,7 +9,7 @@ use crate::random::pattern;
 use crate::server::{Options, Server, wait_until};
 use crate::support::peer::{Address, Peer};
 use crate::support::record;
-use crate::{echo, expect_body, expect_cut, expect_usable, post, settle};
+use crate::{echo, expect_body, expect_cut, expect_usable, post};
 
 const SHORT: Duration = Duration::from_millis(300);
 
@@ -53,7 +53,7 @@ fn a_graceful_stop_closes_kept_connections_that_are_idle_and_returns_at_once() {
     let mut idle = server.connect();
     expect_usable(&mut idle);
     let mut silent = server.connect();
-    settle(&mut silent);
+    silent.settle();
     let started = Instant::now();
     server.stop_gracefully();
     assert_eq!(server.wait_stopped().abandoned, 0);
@@ -78,7 +78,7 @@ fn a_request_that_had_begun_is_taken_to_its_end_during_a_graceful_stop() {
     let whole = record::request(2, true, &post("begun=1", 4).encode(), b"body");
     let (first, rest) = whole.split_at(whole.len() - 20);
     peer.send(first);
-    settle(&mut peer);
+    peer.settle();
     server.stop_gracefully();
     gate.pass_one();
     expect_body(peer.answer(1), b"running=1|");
@@ -109,8 +109,8 @@ fn a_request_that_begins_beside_others_during_a_graceful_stop_is_refused() {
     let (mut server, mut peer, gate) = running();
     server.stop_gracefully();
     wait_until_it_stops(&server);
-    settle(&mut peer);
-    settle(&mut peer);
+    peer.settle();
+    peer.settle();
     for id in 2..5 {
         peer.send_request(id, true, &post("late=1", 4), b"body");
         let refused = peer.answer(id).expect_status(503);
@@ -192,7 +192,7 @@ fn a_graceful_stop_ends_at_its_deadline_counts_what_it_leaves_and_refuses_what_n
     peer.send_request(1, true, &post("running=1", 0), b"");
     gate.wait_started();
     peer.send_request(2, true, &post("queued=1", 0), b"");
-    settle(&mut peer);
+    peer.settle();
     let started = Instant::now();
     server.stop_gracefully();
     assert_eq!(server.wait_stopped().abandoned, 1);

@@ -57,6 +57,7 @@ fn abort_while_the_request_waits_for_a_worker_drops_it() {
     server.wait_for_log("the app ran for first=1");
     peer.send_request(2, true, &post("aborted=1", 0), b"");
     peer.send(&abort(2));
+    peer.settle();
     fs::write(gate, "").unwrap();
     peer.answer(1).expect_status(200);
     expect_complete(peer.answer(2), 499);

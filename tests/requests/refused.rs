@@ -151,14 +151,7 @@ fn fill(server: &Pyfcgid, peer: &mut Peer) {
     peer.send_request(1, true, &waiting.clone().add("HTTP_COOKIE", "running=1"), b"");
     server.wait_for_log("the app ran for running=1");
     peer.send_request(2, true, &waiting.add("HTTP_COOKIE", "queued=1"), b"");
-    expect_read_so_far(peer);
-}
-
-/// What comes later on another connection may be read first, until this is answered.
-#[track_caller]
-fn expect_read_so_far(peer: &mut Peer) {
-    peer.send(&record(kind::GET_VALUES, 0, b""));
-    assert_eq!(peer.management_record().kind, kind::GET_VALUES_RESULT);
+    peer.settle();
 }
 
 #[test]
@@ -204,7 +197,7 @@ fn a_full_queue_without_keep_conn_ends_the_connection() {
     // Accepted before the worker is busy: a process without a free worker leaves new connections to its siblings.
     let whole = request(1, false, &post("refused=1", 0).encode(), b"");
     one_shot.send(&whole[..16]);
-    expect_read_so_far(&mut one_shot);
+    one_shot.settle();
     fill(&server, &mut peer);
     one_shot.send(&whole[16..]);
     let answer = expect_complete(one_shot.answer(1), 503);

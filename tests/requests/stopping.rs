@@ -4,7 +4,7 @@ use std::fs;
 use std::time::Duration;
 
 use crate::support::process::wait_until;
-use crate::support::record::{begin, kind, record, role, stream};
+use crate::support::record::{begin, kind, role, stream};
 use crate::support::{Params, Peer, Pyfcgid, app};
 use crate::{echo, expect_usable, post};
 
@@ -69,12 +69,6 @@ fn a_peer_that_never_reads_holds_up_the_stop_for_graceful_timeout_at_most() {
     server.wait_for_exit(SOON);
 }
 
-/// Waits until everything has been read that was sent before.
-fn settle(peer: &mut Peer) {
-    peer.send(&record(kind::GET_VALUES, 0, b""));
-    peer.management_record();
-}
-
 /// What the log says of requests after a stop, without the number of their connection.
 fn unanswered(log: &str) -> Vec<&str> {
     log.lines().filter_map(|line| Some(line.split_once("a request on connection ")?.1.split_once(' ')?.1)).collect()
@@ -87,7 +81,7 @@ fn requests_that_a_stop_leaves_unanswered_are_named_and_those_that_wait_get_503(
     peer.send_request(2, true, &post("queued=1", 0), b"");
     peer.send(&[begin(3, role::RESPONDER, true), stream(kind::PARAMS, 3, &post("cut=1", 9).encode())].concat());
     peer.send(&begin(4, role::RESPONDER, true));
-    settle(&mut peer);
+    peer.settle();
     server.signal("TERM");
     server.wait_for_exit(SOON);
     peer.answer(2).expect_status(503);
@@ -105,7 +99,7 @@ fn of_many_requests_that_a_stop_leaves_unanswered_some_are_named() {
     for id in 2..=20 {
         peer.send(&[begin(id, role::RESPONDER, true), stream(kind::PARAMS, id, &post("cut=1", 9).encode())].concat());
     }
-    settle(&mut peer);
+    peer.settle();
     server.signal("INT");
     server.wait_for_exit(SOON);
     let log = server.log();

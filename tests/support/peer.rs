@@ -153,6 +153,13 @@ impl Peer {
         self.management.remove(0)
     }
 
+    /// Returns when everything has been read that was sent before: management records are answered by who reads.
+    #[track_caller]
+    pub fn settle(&mut self) {
+        self.send(&record::record(kind::GET_VALUES, 0, b""));
+        assert_eq!(self.management_record().kind, kind::GET_VALUES_RESULT);
+    }
+
     /// The next record of any kind; `None` at the end of the connection, or when what comes is not FastCGI.
     #[track_caller]
     pub fn next_record(&mut self) -> Option<Record> {

@@ -1,13 +1,14 @@
 //! Takes a request through codec and exchange as often as its argument says, in one thread and without a clock, so that every
 //! run executes the same instructions. `benches/instructions` counts them.
 //!
-//! `cargo bench --bench one_request -- 1000`
+//! `cargo run --release --package hot-path --bin one_request -- 1000`
 
-#[path = "load/options.rs"]
+#[path = "../../load/options.rs"]
 #[allow(dead_code, reason = "the load generator's command line is in there, too")]
 mod options;
-#[path = "load/request.rs"]
+#[path = "../../load/request.rs"]
 mod request;
+#[path = "../../walk/mod.rs"]
 mod walk;
 
 use std::hint::black_box;
@@ -16,9 +17,7 @@ use std::process::ExitCode;
 use walk::Walk;
 
 fn main() -> ExitCode {
-    // What `cargo bench` says to every bench.
-    let mut arguments = std::env::args().skip(1).filter(|argument| argument != "--bench");
-    match arguments.next().unwrap_or("1".to_owned()).parse() {
+    match std::env::args().nth(1).unwrap_or("1".to_owned()).parse() {
         Ok(times) => repeat(times),
         Err(error) => {
             eprintln!("one_request: how often is a number: {error}");
