@@ -4,7 +4,7 @@
 //! reloaded, recycles its children, grows and shrinks, and has its binary replaced. Each answer is checked: status, whole body,
 //! and that the version of the application that wrote it may still, or already, serve.
 //!
-//! `PYFCGID_RELOADS=20` makes it 20 disturbances and 25,000 requests for each pair of web server and disturbance.
+//! `PYFCGID_RELOADS=20` makes it 20 disturbances and 20,000 requests for each pair of web server and disturbance.
 
 #![allow(clippy::unwrap_used)]
 
@@ -123,10 +123,10 @@ fn disturb(front: Front, settings: &str, disturbance: fn(&mut Service, &Load)) -
 fn disturbance_count() -> usize {
     match std::env::var("PYFCGID_RELOADS") {
         Ok(count) => count.parse().unwrap_or_else(|_| panic!("PYFCGID_RELOADS={count} is no number")),
-        Err(_) => 5,
+        Err(_) => 3,
     }
 }
 
 const CONNECTIONS: usize = 32;
 /// Requests for each disturbance, at least.
-const REQUESTS_EACH: usize = 1_250;
+const REQUESTS_EACH: usize = 1_000;

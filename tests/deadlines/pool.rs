@@ -222,7 +222,8 @@ impl Hang {
 #[track_caller]
 pub(crate) fn expect_in_time(took: Duration) {
     assert!(took >= REQUEST_TIMEOUT, "after {took:?}");
-    assert!(took <= REQUEST_TIMEOUT + SLACK, "after {took:?}");
+    // Where several processes compute without end on each processor, everything is later.
+    assert!(took <= REQUEST_TIMEOUT + limit(SLACK, 3 * SLACK), "after {took:?}");
 }
 
 /// Fails unless that has ended at this limit, and not at one of those that are 30 s or more. A process may have to start meanwhile.

@@ -171,7 +171,7 @@ fn it_goes_on_when_pyfcgid_goes_and_comes_again() {
     let program = env!("CARGO_BIN_EXE_pyfcgid");
     let stop = format!("run:{program} stop -c {FILE}");
     let start = format!("run:{program} serve -D -c {FILE} --log file:again.log");
-    let steps = ["see:POOL", &stop, "see:is not running", &start, "see:started again", "key:q"];
+    let steps = ["see:serving", &stop, "see:is not running", &start, "see:started again", "key:q"];
     let told = at_a_terminal(&site, ["24", "160"], &steps, &["top", "--delay", "100ms"], &[]);
     expect_end(&told, 0);
     site.control("stop").expect_code(0);
