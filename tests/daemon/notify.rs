@@ -1,6 +1,7 @@
 //! The service manager is told how the service is (sd_notify(3)).
 
 use std::fs;
+use std::io::ErrorKind;
 use std::os::unix::net::UnixDatagram;
 use std::time::{Duration, Instant};
 
@@ -36,7 +37,14 @@ impl Manager {
     fn any(&self, limit: Duration) -> Option<Vec<String>> {
         self.socket.set_read_timeout(Some(limit)).unwrap();
         let mut bytes = [0; 4096];
-        let length = self.socket.recv(&mut bytes).ok()?;
+        // One with a timeout is not taken up again after a signal, such as that which has a stopped process go on.
+        let length = loop {
+            match self.socket.recv(&mut bytes) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return None,
+                received => break received.unwrap(),
+            }
+        };
         Some(String::from_utf8(bytes[..length].to_vec()).unwrap().lines().map(str::to_owned).collect())
     }
 

@@ -191,9 +191,10 @@ settings! {
     /// How long a process may take until it is ready. Invariant: not zero.
     startup_timeout: Duration = moment(), "startup-timeout", Time, One, "TIME", Value("60s"),
         "How long a process may take to import the application";
-    /// How long a kept connection may have no request; `None` is for ever.
+    /// How long a kept connection may have no request, and a process not be needed; `None` is for ever.
     idle_timeout: Option<Duration> = or_zero(time()), "idle-timeout", Time, One, "TIME", Value("1h"),
-        "How long a kept-alive connection may have no request; 0 means forever";
+        "How long a kept-alive connection may have no request, and how long processes above the minimum may not be needed; 0 means \
+         forever";
     /// How long a peer may send nothing inside a request or after connecting, or take nothing of an answer; `None` is for ever.
     socket_timeout: Option<Duration> = or_zero(time()), "socket-timeout", Time, One, "TIME", Value("60s"),
         "How long the web server may send nothing during a request or after connecting, or read nothing of a response; 0 means \
