@@ -8,6 +8,7 @@ use crate::cli::{self, Command, Control, Order, Typed};
 use crate::client;
 use crate::invocation;
 use crate::launch::module;
+use crate::supervisor::Inheritance;
 use shared::sys::process::EX_OSERR;
 use shared::sys::{signal, terminal};
 
@@ -24,6 +25,11 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     signal::fail_instead();
     serve::remember_start();
     let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let mut inheritance = serve::take_inheritance();
+    // In the place of another program: what serves goes on, until a reload has what the command line says.
+    if let Some(settings) = inheritance.as_mut().and_then(Inheritance::take_settings) {
+        return ExitCode::from(serve::run(arguments, settings, inheritance));
+    }
     let typed = invocation::parse(&arguments).map(|Typed { command, remark }| {
         if let Some(remark) = remark {
             say(&format!("pyfcgid: warning: {remark}"));
@@ -31,7 +37,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         command
     });
     let code = match typed {
-        Ok(Command::Serve(config)) => serve::run(arguments, config),
+        Ok(Command::Serve(config)) => serve::run(arguments, config, inheritance),
         Ok(Command::Check(config)) => check::run(&config),
         Ok(Command::New(order)) => new::run(&order),
         Ok(Command::Request(options)) => client::run(&options, &mut io::stdout().lock(), &mut io::stderr().lock()),

@@ -66,7 +66,25 @@ impl Config {
     /// # Errors
     /// The first value or key that is wrong, what cannot be used together, an unreadable file, or no application.
     pub fn load(flags: &Layer, environment: Environment<'_>, file: Option<&Path>) -> Result<Self, Error> {
-        let mut in_file = file.map(File::read).transpose()?.unwrap_or_default();
+        let in_file = file.map(File::read).transpose()?.unwrap_or_default();
+        Self::put_together(flags, environment, in_file, file)
+    }
+
+    /// What [`fmt::Display`] has shown, by another version perhaps.
+    ///
+    /// # Errors
+    /// As for [`Self::load`].
+    pub fn of_shown(text: &str, environment: Environment<'_>) -> Result<Self, Error> {
+        let environment = |name: &str| environment(name).filter(|_| !name.starts_with("PYFCGID_"));
+        Self::put_together(&Layer::new(), &environment, File::of_shown(text)?, None)
+    }
+
+    fn put_together(
+        flags: &Layer,
+        environment: Environment<'_>,
+        mut in_file: File,
+        file: Option<&Path>,
+    ) -> Result<Self, Error> {
         let (variables, defaults) = (environment_layer(environment)?, default_layer(environment)?);
         let layers = |layer| Layers([flags, &variables, layer, &defaults]);
         let mut config = Self::resolve(layers(&in_file.settings))?;

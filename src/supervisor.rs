@@ -50,7 +50,7 @@ pub use last_words::LastWords;
 pub use reexec::Inheritance;
 
 use self::process::{Process, USUAL_VOICES};
-use children::{ChildId, END_SLACK, Outcome};
+use children::{ChildId, Outcome};
 use control_socket::admit;
 use counts::Reloads;
 use inquiries::Inquiry;
@@ -66,8 +66,7 @@ pub struct Supervisor<'a> {
     config: Rc<Config>,
     pools: Vec<RunningPool>,
     /// Processes of pools that are no more, and when a stop waits for them no longer.
-    leaving: Vec<Process>,
-    leaving_until: Option<Instant>,
+    leaving: Vec<Leaving>,
     signals: UnixStream,
     control: Option<ControlSocket>,
     pid_file: Option<RawFd>,
@@ -158,7 +157,6 @@ impl<'a> Supervisor<'a> {
             config: Rc::new(config),
             pools: Vec::new(),
             leaving: Vec::new(),
-            leaving_until: None,
             signals,
             control,
             pid_file,
@@ -281,11 +279,9 @@ impl<'a> Supervisor<'a> {
         closing::while_held(fd::close_given);
         self.pools.iter_mut().for_each(|pool| pool.stop(stop, now));
         self.end_reload_by_stop();
-        let patience = self.config.pools.iter().map(|pool| pool.graceful_timeout).max().unwrap_or_default();
-        let (signal, patience) =
-            if stop == Stop::Now { (signal::KILL, Duration::ZERO) } else { (signal::TERM, patience + END_SLACK) };
-        self.leaving.iter_mut().for_each(|process| process.signal(signal));
-        self.leaving_until = Some(now + patience);
+        if stop == Stop::Now {
+            self.leaving.iter_mut().for_each(Leaving::kill);
+        }
     }
 
     fn wait(&mut self) -> io::Result<()> {
@@ -305,7 +301,7 @@ impl<'a> Supervisor<'a> {
                 sources.push((index, child));
             }
         }
-        watched.extend(self.leaving.iter().flat_map(|process| process.watched(now)));
+        watched.extend(self.leaving.iter().flat_map(|leaving| leaving.process.watched(now)));
         let ready = poll::wait(&watched, self.patience())?;
         let now = Instant::now();
         let mut speakers: Vec<_> =
@@ -332,7 +328,7 @@ impl<'a> Supervisor<'a> {
     }
 
     fn listen_to_leaving(&mut self) {
-        self.leaving.retain_mut(|process| {
+        self.leaving.retain_mut(|Leaving { process, .. }| {
             let is_over = process.reap().is_some();
             drop(match is_over {
                 true => process.listen_to_last_words("-", USUAL_VOICES),
@@ -352,8 +348,8 @@ impl<'a> Supervisor<'a> {
             self.control.iter().filter_map(ControlSocket::next_deadline).chain(self.inquiries.iter().map(Inquiry::deadline));
         let reading = self.reload.iter().filter_map(Reload::rehearsal).map(|rehearsal| rehearsal.deadline);
         let asked = asked.chain(self.trial.iter().filter_map(Trial::deadline)).chain(reading);
-        let leaving = self.leaving.iter().filter_map(Process::next_deadline);
-        let leaving = leaving.chain(self.leaving_until.filter(|_| !self.leaving.is_empty()));
+        let of_leaving = |leaving: &Leaving| [leaving.process.next_deadline(), leaving.until];
+        let leaving = self.leaving.iter().flat_map(of_leaving).flatten();
         let deadlines = self
             .pools
             .iter()
@@ -375,8 +371,10 @@ impl<'a> Supervisor<'a> {
         }
         self.pools.iter_mut().for_each(|pool| pool.handle_timeout(tick, now));
         self.limit_trial(now);
-        if self.leaving_until.take_if(|until| *until <= now).is_some() {
-            self.leaving.iter_mut().for_each(|process| process.signal(signal::KILL));
+        for leaving in self.leaving.iter_mut().filter(|leaving| leaving.until.is_some_and(|until| until <= now)) {
+            let text = "a child of a pool that is gone did not exit within graceful-timeout; killing it";
+            log::warn!(target: codes::CHILD_KILLED, "{text} (process {})", leaving.process.id);
+            leaving.kill();
         }
     }
 
@@ -425,6 +423,21 @@ impl<'a> Supervisor<'a> {
                 ControlRequest::Stacks { scope, threads } => self.ask_for_stacks(client, scope, threads, now),
             }
         }
+    }
+}
+
+/// A child of a pool that was gone when this program has taken the place of another.
+#[derive(Debug)]
+struct Leaving {
+    process: Process,
+    /// When it is killed, if it was not.
+    until: Option<Instant>,
+}
+
+impl Leaving {
+    fn kill(&mut self) {
+        self.until = None;
+        self.process.signal(signal::KILL);
     }
 }
 

@@ -20,8 +20,7 @@ use shared::sys::{self, directory, signal, title};
 
 /// Serves until a signal or `pyfcgid stop` ends it; returns the exit code. With `daemonize` the launching process returns when all
 /// pools serve, or with what is wrong.
-pub fn run(arguments: Vec<OsString>, config: Config) -> u8 {
-    let inheritance = take_inheritance();
+pub fn run(arguments: Vec<OsString>, config: Config, inheritance: Option<Inheritance>) -> u8 {
     title::make_room();
     let hang_up = hang_up(&config, inheritance.is_some());
     signal::reset();
@@ -71,7 +70,8 @@ pub fn remember_start() {
     }
 }
 
-fn take_inheritance() -> Option<Inheritance> {
+/// What the program before this one has left, if it was this process's.
+pub fn take_inheritance() -> Option<Inheritance> {
     let text = std::env::var_os(Inheritance::VARIABLE)?;
     sys::process::unset_environment(Inheritance::VARIABLE.as_ref());
     Inheritance::parse(&text, std::process::id())
@@ -89,7 +89,10 @@ fn hang_up(config: &Config, is_successor: bool) -> Option<i32> {
 
 /// What can be seen to be wrong, and the log. A program in the place of another begins with a reload, which warns.
 fn prepare(parts: Parts<'_>, config: &mut Config, is_first: bool) -> Result<(), StartError> {
-    launch::validate(config)?;
+    // What serves already does so, whatever has become of its Python.
+    if is_first {
+        launch::validate(config)?;
+    }
     parts.invocation.sockets.assign(config)?;
     log_writer::start(&config.log_settings())?;
     let warnings = if is_first { launch::warnings(config) } else { Vec::new() };

@@ -51,6 +51,11 @@ impl File {
         Ok(file)
     }
 
+    /// Parses the settings of a program that this one has replaced.
+    pub(super) fn of_shown(text: &str) -> Result<Self, Error> {
+        Source { path: Path::new("/the previous program"), text }.parse(FilePlace::Main)
+    }
+
     /// Where a file of this name would be included; `None` if nowhere.
     pub(super) fn place_of(&self, name: &str) -> Option<PathBuf> {
         self.include.iter().find_map(|pattern| include::place_of(pattern, name))

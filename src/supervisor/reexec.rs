@@ -1,11 +1,13 @@
 //! A new binary in the place of this one (SIGUSR2): the process stays and with it its sockets, children and PID file.
 //!
-//! What the next program has to know goes through one environment variable, as lines of words. The new binary first has to check the
-//! configuration and import the applications in a process of its own; only then it gets the place, and reloads.
+//! What the next program has to know goes through one environment variable, as lines of words, and the settings that serve through a
+//! file in memory. The new binary first has to check the configuration and import the applications in a process of its own; only then it
+//! gets the place, goes on with those settings, and reloads. So whatever has become of the configuration by then, that reload is refused
+//! as any other.
 
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::{self, ErrorKind, Read};
+use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
@@ -13,16 +15,16 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::children::Stand;
+use super::children::{END_SLACK, Stand};
 use super::counts::{self, Exits};
 use super::pool::{Desk, RunningPool, Service};
 use super::process::{Descriptors, Process};
 use super::rehearsal::Owner;
 use super::sockets::{self, Sockets, Ties, inherited};
-use super::{Parts, ServicePhase, Supervisor, Surroundings};
+use super::{Leaving, Parts, ServicePhase, Supervisor, Surroundings};
 use crate::config::{Config, ListenAddress};
 use crate::control_protocol::Scope;
-use crate::invocation::Successor;
+use crate::invocation::{GivenSockets, Successor};
 use crate::log_writer;
 use crate::service::activation::Inherited;
 use shared::link;
@@ -33,7 +35,7 @@ use shared::scoreboard::roster::Roster;
 use shared::scoreboard::tally::Tally;
 use shared::sys::closing::{self, Guarded};
 use shared::sys::process::ProcessId;
-use shared::sys::{directory, fd, signal};
+use shared::sys::{directory, fd, memory_file, signal};
 
 /// A check of the new binary that is running.
 #[derive(Debug)]
@@ -102,9 +104,11 @@ pub struct Inheritance {
     reloads: Option<[u64; counts::OUTCOMES.len()]>,
     /// The version of the link that the children speak.
     link: u32,
+    /// The settings that serve, in a file in memory.
+    settings: Option<RawFd>,
     pools: Vec<Legacy>,
     /// Children of pools that are not there any more.
-    leaving: Vec<(ProcessId, Descriptors)>,
+    leaving: Vec<(ProcessId, Descriptors, Duration)>,
 }
 
 /// One pool of it.
@@ -150,6 +154,7 @@ impl Inheritance {
             match (kind, &numbers[..]) {
                 ("pid-file", []) => inheritance.pid_file = word.parse().ok(),
                 ("control", []) => inheritance.control = word.parse().ok(),
+                ("settings", []) => inheritance.settings = Some(word.parse().ok()?),
                 ("open-files", []) => inheritance.open_files = Some(word.parse().ok()?),
                 ("link", []) => inheritance.link = word.parse().ok()?,
                 ("handed-over", [number]) => inheritance.handed_over.push(Inherited { number: *number, name: from_hex(word)? }),
@@ -177,13 +182,25 @@ impl Inheritance {
                     let stand = Stand { is_leaving: word == LEAVING, age, graceful_timeout };
                     pool?.children.last_mut()?.stand = Some(stand);
                 }
-                (LEAVING, descriptors) => {
-                    inheritance.leaving.push((ProcessId::new(word.parse().ok()?)?, descriptors.try_into().ok()?));
+                (LEAVING, [link, log, stdout, stderr, left]) => {
+                    let descriptors = [*link, *log, *stdout, *stderr];
+                    inheritance.leaving.push((ProcessId::new(word.parse().ok()?)?, descriptors, from_millis(*left)));
                 }
                 _ => return None,
             }
         }
         Some(inheritance)
+    }
+
+    /// The settings that serve, until the reload that follows has others. None of a program that has not left them, or whose settings this
+    /// one does not take, or cannot log as they say.
+    pub fn take_settings(&mut self) -> Option<Config> {
+        let mut file = File::from(fd::inherited(self.settings.take()?).ok()?);
+        let mut text = String::new();
+        file.seek(SeekFrom::Start(0)).ok()?;
+        file.take(MAX_SETTINGS).read_to_string(&mut text).ok()?;
+        let settings = Config::of_shown(&text, &|name| std::env::var_os(name)).ok()?;
+        log_writer::check(&settings.log_settings()).is_ok().then_some(settings)
     }
 
     /// The numbers of what was given to the program before this one. One that has given it to a pool as it was has left it as that pool's.
@@ -203,6 +220,8 @@ struct Will {
     lines: Vec<String>,
     /// All that it names.
     descriptors: Vec<RawFd>,
+    /// Kept open until then.
+    settings: Option<OwnedFd>,
 }
 
 impl Will {
@@ -212,6 +231,22 @@ impl Will {
         let words: Vec<String> = [kind.to_owned()].into_iter().chain(word.into()).chain(numbers).collect();
         self.lines.push(words.join(" "));
         self.descriptors.extend(descriptors.iter().filter(|number| **number >= 0));
+    }
+
+    /// Without them the next program begins with those that it finds. A pool that got its sockets from who started the program does not say
+    /// so in its settings.
+    fn add_settings(&mut self, config: &Config, given: &GivenSockets) {
+        if config.pools.is_empty() || !given.0.is_empty() {
+            return;
+        }
+        match memory_file::sealed(c"pyfcgid-settings", config.to_string().as_bytes()) {
+            Ok(file) => {
+                self.descriptors.push(file.as_raw_fd());
+                self.add("settings", file.as_raw_fd().to_string(), &[], &[]);
+                self.settings = Some(file);
+            }
+            Err(error) => log::debug!("the settings are not left to the new binary: {error}"),
+        }
     }
 
     fn add_pool(&mut self, pool: &RunningPool, now: Instant) {
@@ -254,8 +289,9 @@ impl<'a> Supervisor<'a> {
         for legacy in inheritance.pools {
             supervisor.adopt(legacy, inheritance.link, now)?;
         }
-        for (id, descriptors) in inheritance.leaving {
-            supervisor.leaving.push(Process::adopt(id, descriptors, None, inheritance.link).map_err(super::system)?);
+        for (id, descriptors, left) in inheritance.leaving {
+            let process = Process::adopt(id, descriptors, None, inheritance.link).map_err(super::system)?;
+            supervisor.leaving.push(Leaving { process, until: now.checked_add(left) });
         }
         log::info!(target: codes::UPGRADED, "pyfcgid {} has taken over from the previous program", env!("CARGO_PKG_VERSION"));
         supervisor.want_reload(Scope::Process, None);
@@ -302,9 +338,14 @@ impl<'a> Supervisor<'a> {
                 self.pools.push(pool);
             }
             None => {
-                let mut processes: Vec<_> = processes.into_iter().map(|(process, _)| process).collect();
-                processes.iter_mut().for_each(|process| process.signal(signal::TERM));
-                self.leaving.extend(processes);
+                for (mut process, stand) in processes {
+                    process.signal(signal::TERM);
+                    let left = stand.map(|stand| {
+                        stand.graceful_timeout.saturating_sub(if stand.is_leaving { stand.age } else { Duration::ZERO })
+                    });
+                    let until = left.and_then(|left| now.checked_add(left + END_SLACK));
+                    self.leaving.push(Leaving { process, until });
+                }
             }
         }
         Ok(())
@@ -397,7 +438,7 @@ impl<'a> Supervisor<'a> {
 
     /// Comes back only when it has failed.
     fn execute(&self, successor: &Successor) -> io::Error {
-        let Will { lines, descriptors } = self.will();
+        let Will { lines, descriptors, settings: _settings } = self.will();
         log::info!(target: codes::UPGRADE_BEGUN, "executing {}", successor.binary.display());
         log_writer::flush();
         descriptors.iter().for_each(|number| fd::keep_at_exec(*number, fd::AtExec::Keep));
@@ -422,10 +463,12 @@ impl<'a> Supervisor<'a> {
         for Inherited { number, name } in &self.parts.invocation.sockets.0 {
             will.add("handed-over", to_hex(name), &[*number], &[]);
         }
+        will.add_settings(&self.config, &self.parts.invocation.sockets);
         let now = Instant::now();
         self.pools.iter().for_each(|pool| will.add_pool(pool, now));
-        for process in &self.leaving {
-            will.add(LEAVING, process.id.to_string(), &process.descriptors(), &[]);
+        for Leaving { process, until } in &self.leaving {
+            let left = until.map_or(Duration::MAX, |until| until.saturating_duration_since(now));
+            will.add(LEAVING, process.id.to_string(), &process.descriptors(), &[to_millis(left)]);
         }
         will
     }
@@ -476,6 +519,7 @@ fn from_hex(text: &str) -> Option<String> {
 
 const SERVING: &str = "serving";
 const LEAVING: &str = "leaving";
+const MAX_SETTINGS: u64 = 4 << 20;
 const MAX_OUTPUT: usize = 64 * 1024;
 const PIPE_LEN: usize = 64 * 1024;
 /// What a program needs for its check besides its applications.
@@ -494,6 +538,7 @@ mod tests {
         will.lines.push("5".to_owned());
         will.add("link", "7".to_owned(), &[], &[]);
         will.add("open-files", "1024".to_owned(), &[], &[]);
+        will.add("settings", "40".to_owned(), &[], &[]);
         will.add("reloads", to_hex("3 1"), &[], &[]);
         will.add("pid-file", None, &[20], &[]);
         will.add("handed-over", to_hex(""), &[6], &[]);
@@ -510,10 +555,10 @@ mod tests {
         will.add("stand", LEAVING.to_owned(), &[], &[to_millis(Duration::MAX), to_millis(Duration::from_secs(30))]);
         will.add("child", "78".to_owned(), &[1, 2, 3, 4], &[]);
         will.add("pool", to_hex("shop"), &[11, 12], &[]);
-        will.add(LEAVING, "79".to_owned(), &[13, 14, -1, -1], &[]);
+        will.add(LEAVING, "79".to_owned(), &[13, 14, -1, -1], &[500]);
         assert_eq!(will.descriptors, [20, 6, 21, 3, 4, 30, 31, 32, 33, 5, 6, 7, 8, 9, 10, 1, 2, 3, 4, 11, 12, 13, 14]);
         let lines = ["child 77 8 9 10 -1 3 8 16", "stand leaving 2147483647 30000", "child 78 1 2 3 4", "pool 73686f70 11 12"];
-        assert_eq!(will.lines[14..18], lines);
+        assert_eq!(will.lines[15..19], lines);
 
         let process = |number| ProcessId::new(number).unwrap();
         let longest = Duration::from_millis(RawFd::MAX as u64);
@@ -534,9 +579,10 @@ mod tests {
             handed_over: [(6, ""), (21, "a b")].map(|(number, name)| Inherited { number, name: name.to_owned() }).to_vec(),
             open_files: Some(1024),
             reloads: Some([3, 1]),
+            settings: Some(40),
             link: 7,
             pools: vec![pool, empty],
-            leaving: vec![(process(79), [13, 14, -1, -1])],
+            leaving: vec![(process(79), [13, 14, -1, -1], Duration::from_millis(500))],
         };
         let text = std::ffi::OsString::from(will.lines.join("\n"));
         assert_eq!(Inheritance::parse(&text, 5), Some(inheritance));

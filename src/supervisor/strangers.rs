@@ -35,8 +35,8 @@ impl Supervisor<'_> {
         let of_pools =
             self.pools.iter().flat_map(|pool| pool.processes().map(|(_, process)| process).chain(pool.queue_process()));
         let trial = self.trial.as_ref().and_then(|trial| trial.process());
-        of_pools.chain(&self.leaving).map(|process: &Process| process.id).chain(trial).any(|own| own == id)
-            || closing::is_holder(id)
+        let leaving = self.leaving.iter().map(|leaving| &leaving.process);
+        of_pools.chain(leaving).map(|process: &Process| process.id).chain(trial).any(|own| own == id) || closing::is_holder(id)
     }
 }
 

@@ -491,6 +491,51 @@ fn who_is_leaving_has_its_time_and_is_expected_to_end_whatever_program_takes_ove
     site.end();
 }
 
+/// Imported once well, by the check, and then never again.
+const ONCE: &str = "\
+import os
+os.mkdir('imported')
+def application(environ, start_response):
+    start_response('200 OK', [])
+    return [b'new']
+";
+
+#[test]
+fn what_goes_wrong_after_the_check_of_another_program_leaves_all_as_it_is() {
+    let with = |name: &str| format!("{PID_FILE}{}", pool(name, "s.sock"));
+    let site = pools(&pool("web", "s.sock"), &["web"]);
+    let taken_over = |count| {
+        site.signal("USR2");
+        wait_until("the takeover", || site.log().matches("has taken over from the previous program").count() == count);
+        wait_until("the end of its reload", || site.log().matches("]: PF0303 ").count() == count);
+        assert_eq!(site.text("/"), "web");
+    };
+    // A pool under another name that does not come up.
+    fs::write(site.directory().join("shop.py"), ONCE).unwrap();
+    write_config(site.directory(), &with("shop"));
+    taken_over(1);
+    // A pool beside it.
+    fs::remove_dir(site.directory().join("imported")).unwrap();
+    write_config(site.directory(), &format!("{}{}", with("web"), pool("shop", "t.sock")));
+    taken_over(2);
+    assert_eq!(pids_of(&site, "web").len(), 1);
+    // A file that is no configuration any more.
+    fs::write(site.directory().join("web.py"), format!("open('begun', 'w')\nimport time\ntime.sleep(0.5)\n{}", says("new")))
+        .unwrap();
+    write_config(site.directory(), &with("web"));
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            wait_until("the check", || site.directory().join("begun").exists());
+            fs::write(site.directory().join("site.toml"), "nonsense").unwrap();
+        });
+        taken_over(3);
+    });
+    site.configure(&with("web")).expect_code(0);
+    assert_eq!(site.text("/"), "new");
+    assert_eq!(site.log().matches("unexpectedly").count(), 0, "{}", site.log());
+    site.end();
+}
+
 /// Two pools whose modules say their names.
 fn two_pools() -> (Site, String) {
     let toml = format!("{}{}", pool("blog", "s.sock"), pool("shop", "t.sock"));

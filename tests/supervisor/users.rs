@@ -149,9 +149,14 @@ fn a_user_who_may_not_read_the_module_is_told_where_that_ends() {
     let (launch, closed) = launch_of("closed/late.py", "");
     close(&closed);
     expect_refused(launch, 70, &[&denied(&closed, &format!("enter it, and read {}", closed.join("late.py").display()))]);
+    let (launch, closed) = launch_of("way/late.py", "");
+    std::os::unix::fs::symlink("closed/within", launch.directory().join("way")).unwrap();
+    close(&closed);
+    let app = launch.directory().join("way/late.py");
+    expect_refused(launch, 70, &[&denied(&closed, &format!("enter it, and read {}", app.display()))]);
     let (launch, closed) = launch_of("late", "python-path = [\"closed\"]\n");
     close(&closed);
-    expect_refused(launch, 70, &["there is no module late in ", &denied(&closed, "read it")]);
+    expect_refused(launch, 70, &["there is no module late in ", &denied(&closed, "enter it and read it")]);
     let (launch, closed) = launch_of("shows.py", "chdir = \"closed/within\"\n");
     close(&closed);
     let told = format!(

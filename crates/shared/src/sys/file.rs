@@ -317,18 +317,28 @@ impl Walk {
 /// What keeps this user from reading `path`, links followed: a directory on the way that it may not enter, or `path` itself. It is for
 /// messages: by the time it is told another thing may be there.
 pub fn obstacle(path: &Path) -> Option<PathBuf> {
-    let is_denied = |path: &&Path| fs::symlink_metadata(path).is_err_and(|error| error.kind() == ErrorKind::PermissionDenied);
-    let mut path = path.to_owned();
-    for _ in 0..MAX_LINKS {
-        let hidden = path.ancestors().collect::<Vec<_>>().into_iter().rev().find(is_denied);
-        if let Some(directory) = hidden.and_then(Path::parent) {
-            return Some(directory.to_owned());
-        }
-        let Ok(target) = fs::read_link(&path) else { break };
-        path = path.parent().unwrap_or(Path::new("/")).join(target);
+    let (mut left, mut place, mut links) = (names(path).collect::<VecDeque<_>>(), PathBuf::from("/"), 0);
+    if path.is_relative() {
+        place = std::env::current_dir().ok()?;
     }
-    let access = accessat(CWD, &path, Access::READ_OK, AtFlags::EACCESS);
-    (access == Err(Errno::ACCESS)).then_some(path)
+    while let Some(name) = left.pop_front() {
+        let next = place.join(&name);
+        match fs::symlink_metadata(&next) {
+            Err(error) => return (error.kind() == ErrorKind::PermissionDenied).then_some(place),
+            Ok(found) if found.is_symlink() && links < MAX_LINKS => {
+                let target = fs::read_link(&next).ok()?;
+                links += 1;
+                names(&target).collect::<Vec<_>>().into_iter().rev().for_each(|name| left.push_front(name));
+                if target.is_absolute() {
+                    place = PathBuf::from("/");
+                }
+            }
+            Ok(_) if name == ".." => drop(place.pop()),
+            Ok(_) => place = next,
+        }
+    }
+    let wanted = if place.is_dir() { Access::READ_OK | Access::EXEC_OK } else { Access::READ_OK };
+    (accessat(CWD, &place, wanted, AtFlags::EACCESS) == Err(Errno::ACCESS)).then_some(place)
 }
 
 fn names(path: &Path) -> impl Iterator<Item = OsString> {

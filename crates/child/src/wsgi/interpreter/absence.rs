@@ -102,7 +102,11 @@ fn in_package(py: Python<'_>, parent: &str, name: &str) -> String {
 /// What this user is not permitted to read, and who is to change that.
 fn denied(path: &Path) -> Option<String> {
     let place = obstacle(path)?;
-    let deed = if place == path { "read it".to_owned() } else { format!("enter it, and read {}", path.display()) };
+    let deed = match (place.is_dir(), place == path) {
+        (false, _) => "read it".to_owned(),
+        (true, true) => "enter it and read it".to_owned(),
+        (true, false) => format!("enter it, and read {}", path.display()),
+    };
     Some(format!("permission denied at {}: let the user that the pool runs as {deed}", place.display()))
 }
 
