@@ -6,11 +6,11 @@ use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::Command;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::load::{Connections, Load};
 use crate::site::{
-    Ended, Site, connect_to, is_root, open_files, pss_kib, says, site, site_of, site_with, status_of, write_config,
+    Ended, Site, connect_to, is_root, kill, open_files, pss_kib, says, site, site_of, site_with, status_of, write_config,
 };
 use crate::support::process::wait_until;
 use crate::support::{Params, Peer};
@@ -489,6 +489,22 @@ fn who_is_leaving_has_its_time_and_is_expected_to_end_whatever_program_takes_ove
     site.wait_for_children(1);
     assert_eq!(site.log().matches("unexpectedly").count(), 0, "{}", site.log());
     site.end();
+}
+
+#[test]
+fn who_is_left_of_a_pool_that_is_gone_is_killed_at_its_own_limit() {
+    let with = |name: &str, time: &str| format!("{}graceful-timeout = \"{time}\"\n", pool(name, &format!("{name}.sock")));
+    let site = pools(&format!("{}{}", with("web", "100ms"), with("shop", "2s")), &["web", "shop"]);
+    let left = pids_of(&site, "shop")[0] as u32;
+    kill(left, "STOP");
+    site.configure(&format!("{PID_FILE}{}", with("web", "100ms"))).expect_code(0);
+    site.signal("USR2");
+    site.wait_for_log("has taken over from the previous program");
+    // Not at that of the pools that are there, also when all of them stop.
+    let begun = Instant::now();
+    site.control("stop").expect_code(0);
+    assert!(begun.elapsed() > Duration::from_secs(1), "{:?}", begun.elapsed());
+    assert!(site.log().contains("a child of a pool that is gone did not exit within graceful-timeout"), "{}", site.log());
 }
 
 /// Imported once well, by the check, and then never again.
