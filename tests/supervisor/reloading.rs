@@ -534,7 +534,7 @@ fn what_goes_wrong_after_the_check_of_another_program_leaves_all_as_it_is() {
     fs::remove_dir(site.directory().join("imported")).unwrap();
     write_config(site.directory(), &format!("{}{}", with("web"), pool("shop", "t.sock")));
     taken_over(2);
-    assert_eq!(pids_of(&site, "web").len(), 1);
+    site.wait_for_children(1);
     // A file that is no configuration any more.
     fs::write(site.directory().join("web.py"), format!("open('begun', 'w')\nimport time\ntime.sleep(0.5)\n{}", says("new")))
         .unwrap();
