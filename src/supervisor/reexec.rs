@@ -241,8 +241,7 @@ impl Will {
         }
         match memory_file::sealed(c"pyfcgid-settings", config.to_string().as_bytes()) {
             Ok(file) => {
-                self.descriptors.push(file.as_raw_fd());
-                self.add("settings", file.as_raw_fd().to_string(), &[], &[]);
+                self.add("settings", None, &[file.as_raw_fd()], &[]);
                 self.settings = Some(file);
             }
             Err(error) => log::debug!("the settings are not left to the new binary: {error}"),
@@ -538,7 +537,7 @@ mod tests {
         will.lines.push("5".to_owned());
         will.add("link", "7".to_owned(), &[], &[]);
         will.add("open-files", "1024".to_owned(), &[], &[]);
-        will.add("settings", "40".to_owned(), &[], &[]);
+        will.add("settings", None, &[40], &[]);
         will.add("reloads", to_hex("3 1"), &[], &[]);
         will.add("pid-file", None, &[20], &[]);
         will.add("handed-over", to_hex(""), &[6], &[]);
@@ -556,7 +555,7 @@ mod tests {
         will.add("child", "78".to_owned(), &[1, 2, 3, 4], &[]);
         will.add("pool", to_hex("shop"), &[11, 12], &[]);
         will.add(LEAVING, "79".to_owned(), &[13, 14, -1, -1], &[500]);
-        assert_eq!(will.descriptors, [20, 6, 21, 3, 4, 30, 31, 32, 33, 5, 6, 7, 8, 9, 10, 1, 2, 3, 4, 11, 12, 13, 14]);
+        assert_eq!(will.descriptors, [40, 20, 6, 21, 3, 4, 30, 31, 32, 33, 5, 6, 7, 8, 9, 10, 1, 2, 3, 4, 11, 12, 13, 14]);
         let lines = ["child 77 8 9 10 -1 3 8 16", "stand leaving 2147483647 30000", "child 78 1 2 3 4", "pool 73686f70 11 12"];
         assert_eq!(will.lines[15..19], lines);
 
